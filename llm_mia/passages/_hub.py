@@ -1,0 +1,71 @@
+"""Rows of a Hugging Face dataset, streamed: ``hf://name?config=…&split=…&revision=…``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ..errors import PassageError
+from ._columns import Columns
+from ._tables import Row, one_line
+
+SCHEME = "hf://"
+_OPTIONS = ("config", "split", "revision")
+
+
+def parse_uri(uri: str) -> tuple[str, dict[str, str]]:
+    """Name (``owner/name``, or an absolute folder) and options; what is neither raises `PassageError`."""
+    name, _, query = uri.removeprefix(SCHEME).partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [option for option in options if option not in _OPTIONS]
+    if unknown or not name or (query and not options):
+        problem = f"the option {unknown[0]!r} is unknown" if unknown else "not a dataset"
+        raise PassageError(uri, f"{problem}; write {SCHEME}NAME?config=…&split=…&revision=…")
+    return name, options
+
+
+def read_hub(uri: str, columns: Columns) -> Iterator[Row]:
+    """Rows of one split, only the columns in use. Reads over the network unless the name is a folder."""
+    stream = _stream(uri)
+    names = stream.column_names
+    if names is not None:  # None where the dataset does not say before its first row
+        stream = stream.select_columns(columns.find(names, uri).names())
+    rows = iter(stream)
+    number = 0
+    while True:
+        number += 1
+        where = f"{uri} row {number}"
+        try:
+            row = next(rows, None)
+        except Exception as error:  # a loader and the network: anything can come out
+            # The type alone: a parser's message may hold the row.
+            raise PassageError(where, f"the dataset cannot be read from here on ({type(error).__name__})") from error
+        if row is None:
+            return
+        yield where, dict(row)
+
+
+def _stream(uri: str) -> Any:
+    """The split that *uri* names, or the only one there is, as a ``datasets.IterableDataset``."""
+    name, options = parse_uri(uri)
+    import datasets
+
+    try:
+        found = datasets.load_dataset(
+            name,
+            options.get("config"),
+            split=options.get("split"),
+            revision=options.get("revision"),
+            streaming=True,
+        )
+    except Exception as error:  # as above
+        raise PassageError(
+            uri, f"the dataset cannot be opened ({one_line(error)}): check name, config, split and network"
+        ) from error
+    if not isinstance(found, dict):
+        return found
+    if len(found) != 1:
+        mark = "&" if "?" in uri else "?"
+        raise PassageError(uri, f"splits {', '.join(found)}: name one, as in {uri}{mark}split={next(iter(found))}")
+    return next(iter(found.values()))

@@ -1,0 +1,61 @@
+"""One reading of all inputs finds what repeats and what contradicts itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llm_mia.errors import PassageError
+from llm_mia.passages import check_inputs, read_passages
+
+
+def jsonl(path: Path, rows: list[tuple[str, str, int | None]]) -> Path:
+    path.write_text(
+        "\n\n".join(
+            json.dumps({"id": name, "text": text, "label": label, "book": text[0]}) for name, text, label in rows
+        )
+    )
+    return path
+
+
+def test_check_counts(tmp_path: Path) -> None:
+    candidates = jsonl(
+        tmp_path / "c.jsonl", [("1", "é one", None), ("2", "é two", None), ("3", "x", None), ("4", "é", None)]
+    )
+    known = jsonl(tmp_path / "k.jsonl", [("1", "m", 1), ("2", "n", 0), ("3", "o", 0)])
+    first, second = check_inputs([read_passages(candidates), read_passages(known)]).sources
+    assert (first.name, first.passages, first.documents, first.bytes, first.blank_lines) == (
+        str(candidates),
+        4,
+        2,
+        15,
+        3,
+    )
+    assert (first.members, first.nonmembers) == (0, 0)
+    assert (second.members, second.nonmembers, second.documents) == (1, 2, 3)
+    assert check_inputs([]).sources == ()
+
+
+def test_check_notes_what_repeats(tmp_path: Path) -> None:
+    rows: list[tuple[str, str, int | None]] = [(f"c{n}", f"text {n % 5}", None) for n in range(9)]
+    candidates = read_passages(jsonl(tmp_path / "c.jsonl", rows))
+    known = read_passages(jsonl(tmp_path / "k.jsonl", [("m1", "text 4", 1), ("m2", "other", 1), ("m3", "other", 1)]))
+    assert check_inputs([known]).notes == ()
+    twice, both = check_inputs([known, candidates]).notes
+    assert twice.startswith(
+        "4 texts stand more than once among the candidates (ids 'c0' = 'c5', 'c1' = 'c6', 'c2' = 'c7', …)"
+    )
+    assert both.startswith("1 text stands both among the candidates and in the known set (ids 'c4' = 'm1')")
+
+
+def test_check_refuses_a_text_with_both_labels(tmp_path: Path) -> None:
+    members = read_passages(jsonl(tmp_path / "m.jsonl", [(f"m{n}", f"t{n}", None) for n in range(9)]), label=1)
+    others = read_passages(jsonl(tmp_path / "n.jsonl", [(f"n{n}", f"t{n}", None) for n in range(8, 3, -1)]), label=0)
+    with pytest.raises(PassageError) as caught:
+        check_inputs([members, others])
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/m.jsonl line 9 and {tmp_path}/n.jsonl line 9: ")
+    assert "5 texts stand both among members and among non-members" in message
+    assert "(ids 'm4' = 'n4', 'm5' = 'n5', 'm6' = 'n6', …)" in message
