@@ -1,0 +1,61 @@
+"""Attacks on how likely the passage is, alone or beside what its text costs to compress or to lower-case."""
+
+from __future__ import annotations
+
+import zlib as _zlib
+
+import numpy as np
+
+from ..records import TokenSignals
+from ._registry import attack
+
+__all__ = ["confidence", "loss", "lowercase", "zlib"]
+
+# A passage that the model knows by heart has a loss that rounds to zero; it may not divide by it.
+TINIEST_LOSS = 1e-12
+
+
+@attack("loss", paper="Yeom et al. 2018, arXiv:1709.01604")
+def loss(target: TokenSignals) -> float:
+    """Mean log-likelihood of the tokens, nats: the negated loss.
+
+    >>> from types import SimpleNamespace
+    >>> loss(SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32)))
+    -2.0
+    """
+    return float(target.logprob.mean(dtype=np.float64))
+
+
+@attack("confidence", paper="Salem et al. 2019, arXiv:1806.01246")
+def confidence(target: TokenSignals) -> float:
+    """Mean probability that the model gave to the tokens, 0 to 1.
+
+    >>> from types import SimpleNamespace
+    >>> round(confidence(SimpleNamespace(logprob=np.log(np.array([0.5, 0.25], dtype=np.float32)))), 6)
+    0.375
+    """
+    return float(np.exp(target.logprob, dtype=np.float64).mean())
+
+
+@attack("zlib", paper="Carlini et al. 2021, arXiv:2012.07805")
+def zlib(target: TokenSignals, text: str) -> float:
+    """Negated ratio of the loss to the bytes that the text takes when compressed by zlib.
+
+    >>> from types import SimpleNamespace
+    >>> target = SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32))
+    >>> zlib(target, "aaaaaaaaaa") == -2.0 / len(_zlib.compress(b"aaaaaaaaaa"))
+    True
+    """
+    return loss(target) / len(_zlib.compress(text.encode()))
+
+
+@attack("lowercase", paper="Carlini et al. 2021, arXiv:2012.07805")
+def lowercase(target: TokenSignals, lowered: TokenSignals) -> float:
+    """Ratio of the loss on the lower-cased text to the loss on the text: casing learnt by heart is missed.
+
+    >>> from types import SimpleNamespace
+    >>> as_is, lowered = np.array([-1, -2], dtype=np.float32), np.array([-2, -4], dtype=np.float32)
+    >>> lowercase(SimpleNamespace(logprob=as_is), SimpleNamespace(logprob=lowered))
+    2.0
+    """
+    return loss(lowered) / min(loss(target), -TINIEST_LOSS)

@@ -1,0 +1,88 @@
+"""Token ids → windows in which every token is scored exactly once, with left context.
+
+A passage that fits the window is one window. A longer one is cut so that each further window repeats the
+last ``context`` tokens as left context and scores only what is new. With ``tokens=6, context=2`` and no BOS::
+
+    token       0 1 2 3 4 5 6 7 8 9
+    window 1    · 1 2 3 4 5
+    window 2            · · 6 7 8 9        · fed, not scored here
+
+Where the model was trained with a BOS token it opens every window and is never scored; then token 0 is scored
+too. Without BOS nothing comes before token 0, so it has no likelihood and isn't scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ModelError
+from .records import IntArray, TokenSignals, Window, WindowRule
+
+__all__ = ["cut", "join", "window_rule"]
+
+DEFAULT_WINDOW = 2048
+
+
+def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
+    """The rule for a model that takes *model_context* tokens: a quarter of each further window is context.
+
+    *tokens* asks for another window than the default (the model's context, 2,048 at most: attention grows with
+    the square of the window, and text that far back says little of the next token).
+
+    Raises:
+        ModelError: the window asked for is longer than the model's context, or too short to hold any.
+
+    >>> window_rule(1024)
+    WindowRule(tokens=1024, context=256)
+    """
+    if tokens is None:
+        tokens = min(model_context, DEFAULT_WINDOW)
+    if not 8 <= tokens <= model_context:
+        raise ModelError(
+            f"a window of {tokens} tokens does not fit: it must be 8 to {model_context}, the model's context"
+        )
+    return WindowRule(tokens, tokens // 4)
+
+
+def cut(tokens: IntArray, rule: WindowRule, *, bos: int | None = None, passage: int = 0) -> list[Window]:
+    """The windows of one passage, shape (n,) of token ids; none where no token can be scored.
+
+    >>> for w in cut(np.arange(10, dtype=np.int32), WindowRule(tokens=6, context=2)):
+    ...     print(w.tokens[: w.first_scored], w.tokens[w.first_scored :])
+    [0] [1 2 3 4 5]
+    [4 5] [6 7 8 9]
+    """
+    prefix = np.array([] if bos is None else [bos], dtype=np.int32)
+    tokens = np.asarray(tokens, dtype=np.int32)
+    room = rule.tokens - len(prefix)
+    if len(prefix) + len(tokens) < 2 or len(tokens) == 0:
+        return []
+    windows = [Window(np.concatenate([prefix, tokens[:room]]), 1, passage)]
+    for end in range(room, len(tokens), room - rule.context):
+        start = end - rule.context
+        fed = np.concatenate([prefix, tokens[start : start + room]])
+        windows.append(Window(fed, len(prefix) + rule.context, passage))
+    return windows
+
+
+def join(parts: Sequence[TokenSignals], tokenizer: str) -> TokenSignals:
+    """The signals of one passage from those of its windows, in order; empty where it has none."""
+    if len(parts) == 1:
+        return parts[0]
+    return TokenSignals(
+        token_ids=_end_to_end([p.token_ids for p in parts], np.int32),
+        logprob=_end_to_end([p.logprob for p in parts], np.float32),
+        mean=_end_to_end([p.mean for p in parts], np.float32),
+        std=_end_to_end([p.std for p in parts], np.float32),
+        top=_end_to_end([p.top for p in parts], np.float32),
+        rank=_end_to_end([p.rank for p in parts], np.int32),
+        tokenizer=tokenizer,
+    )
+
+
+def _end_to_end(arrays: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype), *arrays])
