@@ -1,0 +1,218 @@
+"""The figures, each as the value on the step ROC or the difference of means, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ScoresError
+from ..records import Interval
+from ._intervals import (
+    FEW_DOCUMENTS,
+    Ends,
+    Floats,
+    Seed,
+    by_class,
+    check_rate,
+    checked,
+    newcombe_low,
+    share_ends,
+    weighted_auroc,
+    weighted_share,
+    welch,
+)
+
+__all__ = ["ConfidenceGap", "Roc", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"]
+
+EXPOSED_ABOVE = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roc:
+    """A step ROC: at ``thresholds[i]`` the share ``fpr[i]`` of non-members and ``tpr[i]`` of members score above."""
+
+    thresholds: Floats
+    """Shape (distinct scores + 1,), descending; the last, -inf, flags everything."""
+    fpr: Floats
+    """Same shape, from 0 to 1."""
+    tpr: Floats
+    """Same shape, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceGap:
+    """How much surer the model is of members than of non-members."""
+
+    member_mean: float
+    """Mean confidence of members."""
+    nonmember_mean: float
+    """Mean confidence of non-members."""
+    gap: Interval
+    """The first less the second."""
+    midpoint: float
+    """Halfway between them: the threshold of the plainest attack."""
+    exposed: bool
+    """The gap is above 0.1."""
+
+
+def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
+    """Exact shares of this sample: one point per distinct score, tied scores moved together, nothing interpolated.
+
+    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`).
+
+    >>> curve = roc([3.0, 2.0, 2.0, 1.0], [1, 1, 0, 0])
+    >>> curve.fpr.tolist(), curve.tpr.tolist()
+    ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
+    """
+    values, member = checked(scores, labels, "a ROC")
+    thresholds = np.append(np.unique(values)[::-1], -np.inf)
+    rates = []
+    for own in (values[~member], values[member]):
+        above = len(own) - np.searchsorted(np.sort(own), thresholds[:-1], side="right")
+        rates.append(np.append(above, len(own)) / len(own))
+    return Roc(thresholds, fpr=rates[0], tpr=rates[1])
+
+
+def auroc(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    documents: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    rng: Seed = 0,
+) -> Interval:
+    """The interval holds the population's AUROC with about *confidence*, also at 0 and 1 and with few passages.
+
+    AUROC is the chance that a member scores above a non-member, ties counting half (Mann–Whitney). The interval is
+    Newcombe's "method 5" for independent passages, a bootstrap over *documents* where these hold several.
+
+    *scores* and *labels* have shape (n,), *documents* n names. Raises `ScoresError`: empty, unequal lengths, NaN
+    scores, labels other than 0 and 1, one class only. Newcombe 2006, Statistics in Medicine 25:559.
+
+    >>> interval = auroc([4.0, 3.0, 2.0, 1.0], [1, 1, 0, 0])
+    >>> interval.value, round(interval.low, 3), interval.high
+    (1.0, 0.386, 1.0)
+    """
+    sample = by_class(scores, labels, documents, "AUROC")
+    statistic = weighted_auroc(sample.members, sample.nonmembers)
+    value = sample.figure(statistic)
+
+    def independent(members: Floats, nonmembers: Floats) -> Ends:
+        own = float(weighted_auroc(members, nonmembers)(np.ones((1, len(members))), np.ones((1, len(nonmembers))))[0])
+        shape = len(members), len(nonmembers)
+        return newcombe_low(own, *shape, confidence), 1 - newcombe_low(1 - own, *shape, confidence)
+
+    return sample.interval(value, statistic, independent, (0.0, 1.0), confidence, rng, few=3 * FEW_DOCUMENTS)
+
+
+def tpr_at_fpr(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    fpr: float,
+    *,
+    documents: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    rng: Seed = 0,
+) -> Interval:
+    """Holds the population's TPR at *fpr* with at least *confidence*, for independent passages of any distributions.
+
+    The value is the largest TPR on the step ROC whose FPR is at most *fpr*. The interval allows for the threshold
+    too: its population counterpart lies between two order statistics of the non-members (exact binomial), and the
+    members above each have Clopper–Pearson ends. Too few non-members to bound the threshold from above: low is 0.
+    With *documents* that hold several passages it is a bootstrap, and approximate.
+
+    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`), or where *fpr* lies outside (0, 1).
+
+    >>> interval = tpr_at_fpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.1)
+    >>> round(interval.value, 3), interval.low, interval.high
+    (0.667, 0.0, 1.0)
+    """
+    check_rate("FPR", fpr)
+    sample = by_class(scores, labels, documents, "TPR at FPR")
+    statistic = weighted_share(sample.nonmembers, sample.members, fpr)
+
+    def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
+        return statistic(w_nonmembers, w_members)
+
+    def independent(members: Floats, nonmembers: Floats) -> Ends:
+        return share_ends(nonmembers, members, fpr, confidence)
+
+    return sample.interval(sample.figure(figure), figure, independent, (0.0, 1.0), confidence, rng)
+
+
+def fpr_at_tpr(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    tpr: float = 0.95,
+    *,
+    documents: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    rng: Seed = 0,
+) -> Interval:
+    """Holds the population's FPR at *tpr* with at least *confidence*, for independent passages of any distributions.
+
+    The value is the smallest FPR on the step ROC whose TPR is at least *tpr*; the rest is `tpr_at_fpr` with the
+    classes and the direction of the scores exchanged.
+
+    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`), or where *tpr* lies outside (0, 1).
+
+    >>> fpr_at_tpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.6).value
+    0.0
+    """
+    check_rate("TPR", tpr)
+    missed = 1 - tpr
+    sample = by_class(scores, labels, documents, "FPR at TPR")
+    # With all signs turned, "missed" is "above": the share of non-members that can be cleared at that many misses.
+    cleared = weighted_share(-sample.members, -sample.nonmembers, missed, complement=True)
+
+    def independent(members: Floats, nonmembers: Floats) -> Ends:
+        low, high = share_ends(-members, -nonmembers, missed, confidence)
+        return 1 - high, 1 - low
+
+    return sample.interval(sample.figure(cleared), cleared, independent, (0.0, 1.0), confidence, rng)
+
+
+def confidence_gap(
+    members: ArrayLike,
+    nonmembers: ArrayLike,
+    *,
+    documents: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    rng: Seed = 0,
+) -> ConfidenceGap:
+    """The interval holds the gap between the population's means with about *confidence* (Welch's t).
+
+    *members* and *nonmembers* are mean token probabilities in 0..1, shapes (M,) and (N,); *documents* names those of
+    the members, then those of the non-members. Where the confidences of a class can't show their spread (one
+    passage, one document, no spread in either class) the interval is all of -1..1.
+
+    Raises `ScoresError`: a class is empty, NaN or outside 0..1. Welch 1947, Biometrika 34:28.
+
+    >>> gap = confidence_gap([0.97, 0.95, 0.99, 0.93, 0.96, 0.98, 0.94, 0.91],
+    ...                      [0.72, 0.68, 0.81, 0.65, 0.74, 0.69, 0.77, 0.63])
+    >>> np.round([gap.member_mean, gap.nonmember_mean, gap.gap.value, gap.midpoint], 3).tolist(), gap.exposed
+    ([0.954, 0.711, 0.243, 0.832], True)
+    >>> round(gap.gap.low, 3), round(gap.gap.high, 3)
+    (0.19, 0.295)
+    """
+    first, second = (np.asarray(side, dtype=np.float64).ravel() for side in (members, nonmembers))
+    labels = np.repeat([1, 0], [len(first), len(second)])
+    sample = by_class(np.concatenate([first, second]), labels, documents, "a confidence gap")
+    outside = int(np.sum((first < 0) | (first > 1))) + int(np.sum((second < 0) | (second > 1)))
+    if outside:
+        raise ScoresError(f"{outside} confidences lie outside 0..1: a confidence gap needs mean token probabilities")
+    means = float(first.mean()), float(second.mean())
+
+    def difference(w_members: Floats, w_nonmembers: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            of_members = w_members @ sample.members / w_members.sum(axis=1)
+            return np.asarray(of_members - w_nonmembers @ sample.nonmembers / w_nonmembers.sum(axis=1))
+
+    def independent(members: Floats, nonmembers: Floats) -> Ends:
+        return welch(members, nonmembers, confidence)
+
+    gap = sample.interval(means[0] - means[1], difference, independent, (-1.0, 1.0), confidence, rng)
+    return ConfidenceGap(*means, gap, midpoint=(means[0] + means[1]) / 2, exposed=gap.value > EXPOSED_ABOVE)
