@@ -1,0 +1,124 @@
+"""Membership inference for language models: decisions with a stated error rate.
+
+    from llm_mia import audit
+    found = audit("candidates.jsonl", nonmembers="heldout.jsonl", members="known.jsonl",
+                  target="./model", reference="./base", fpr=0.05, out="run/")
+    found.flags.flagged, found.calibration.threshold
+
+Importing this package imports neither torch nor transformers; a model does, when it is loaded.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attacks import ATTACKS, Attack, attack, parse_attack
+    from .auditing import Audit, audit
+    from .backends import Backend, load_model
+    from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
+    from .decision import Evaluation, Flag, Flags, calibrate, evaluate, exposure, flag
+    from .errors import (
+        AttackError,
+        CalibrationError,
+        LlmMiaError,
+        MissingExtraError,
+        ModelError,
+        PassageError,
+        RunDirectoryError,
+        ScoresError,
+    )
+    from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
+    from .passages import Passages, check_inputs, read_passages
+    from .records import Interval, ModelInfo, Passage, TokenSignals, Window, WindowRule
+    from .scores import ScoreTable, read_scores
+    from .scoring import Step, score
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "AttackError",
+    "Audit",
+    "Backend",
+    "Calibration",
+    "CalibrationError",
+    "ConfidenceGap",
+    "Evaluation",
+    "Flag",
+    "Flags",
+    "Interval",
+    "LlmMiaError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelInfo",
+    "Passage",
+    "PassageError",
+    "Passages",
+    "RunDirectoryError",
+    "ScoreTable",
+    "ScoresError",
+    "Step",
+    "TokenSignals",
+    "Window",
+    "WindowRule",
+    "__version__",
+    "attack",
+    "audit",
+    "auroc",
+    "benjamini_hochberg",
+    "calibrate",
+    "check_inputs",
+    "confidence_gap",
+    "conformal_p_values",
+    "evaluate",
+    "exposure",
+    "flag",
+    "fpr_at_tpr",
+    "fpr_threshold",
+    "load_model",
+    "parse_attack",
+    "read_passages",
+    "read_scores",
+    "roc",
+    "score",
+    "tpr_at_fpr",
+]
+
+# Where each name lives. Names are fetched when they are first used, so that a command which needs no arrays
+# ('llm-mia --help') does not wait for numpy.
+_HOMES = {
+    "attacks": ("ATTACKS", "Attack", "attack", "parse_attack"),
+    "auditing": ("Audit", "audit"),
+    "backends": ("Backend", "load_model"),
+    "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
+    "decision": ("Evaluation", "Flag", "Flags", "calibrate", "evaluate", "exposure", "flag"),
+    "errors": (
+        "AttackError",
+        "CalibrationError",
+        "LlmMiaError",
+        "MissingExtraError",
+        "ModelError",
+        "PassageError",
+        "RunDirectoryError",
+        "ScoresError",
+    ),
+    "metrics": ("ConfidenceGap", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"),
+    "passages": ("Passages", "check_inputs", "read_passages"),
+    "records": ("Interval", "ModelInfo", "Passage", "TokenSignals", "Window", "WindowRule"),
+    "scores": ("ScoreTable", "read_scores"),
+    "scoring": ("Step", "score"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,56 @@
+"""The command line: parse, call, render, exit code. The only place that prints.
+
+stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, one line says what to do ·
+2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from ..errors import AttackError, LlmMiaError
+from . import _commands
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="llm-mia",
+    help="Was this language model trained on these texts? Decisions with a stated error rate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_commands.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what a user can mend becomes one line, never a traceback."""
+    command = typer.main.get_command(app)
+    try:
+        code: int | None = command.main(
+            list(arguments) if arguments is not None else None, "llm-mia", standalone_mode=False
+        )
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "llm-mia"
+        return _failed(f"{error.format_message()} (see '{path} --help')", error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _failed("interrupted; what is finished is kept, and the same command continues", 130)
+    except LlmMiaError as error:
+        return _failed(str(error), 2 if isinstance(error, AttackError) else 1)
+    except BrokenPipeError:
+        # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code or 0
+
+
+def _failed(message: str, code: int) -> int:
+    print("llm-mia: " + " ".join(message.split()), file=sys.stderr)
+    return code

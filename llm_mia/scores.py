@@ -1,0 +1,181 @@
+"""Tables of scores: ours, or anybody's csv, jsonl or parquet with one row a passage and one column an attack."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ScoresError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ScoreTable", "read_scores"]
+
+UNKNOWN = -1
+ID_COLUMNS = ("id", "passage_id", "doc_id")
+LABEL_COLUMNS = ("label", "member", "is_member")
+DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
+# Of our own tables: what is known about a passage, not what an attack says of it.
+NOT_SCORES = {"n_tokens", "n_bytes", "target_perplexity", "reference_perplexity"}
+LABELS: dict[object, int] = {0: 0, 1: 1, "0": 0, "1": 1, "false": 0, "true": 1, None: UNKNOWN, "": UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """Scores of passages; every array has shape (passages,)."""
+
+    name: str
+    """Where it was read, for messages."""
+    ids: Sequence[str]
+    documents: Sequence[str]
+    labels: NDArray[np.int8]
+    """1 member, 0 non-member, −1 unknown."""
+    columns: Mapping[str, NDArray[np.float64]]
+    """Scores by attack; NaN where a passage has none."""
+    provenance: Mapping[str, Any] | None = None
+    """Models and window rule that made the scores; None for a table of somebody else's."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def column(self, attack: str) -> NDArray[np.float64]:
+        """The scores of *attack*.
+
+        Raises:
+            ScoresError: there is no such column; names those there are.
+        """
+        if attack not in self.columns:
+            near = difflib.get_close_matches(attack, self.columns, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ScoresError(f"{self.name}: no column {attack!r}; it has {', '.join(self.columns)}{hint}")
+        return self.columns[attack]
+
+    @property
+    def unscored(self) -> int:
+        """How many passages lack a score of some attack."""
+        return int(np.isnan(np.column_stack(list(self.columns.values()))).any(axis=1).sum())
+
+    def rows(self, label: int | None) -> NDArray[np.intp]:
+        """Positions of the members (1), the non-members (0) or the candidates (None)."""
+        return np.flatnonzero(self.labels == (UNKNOWN if label is None else label))
+
+
+def read_scores(
+    path: str | Path,
+    *,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    document_column: str | None = None,
+) -> ScoreTable:
+    """Read a table of scores, or the ``scores.parquet`` of a run directory.
+
+    Columns are found by their usual names where none is given. Without an id column passages are called by their row
+    number from 1; without a document column each passage is its own document; without a label column all are
+    candidates. Every other column of numbers is taken for an attack.
+
+    Raises:
+        ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
+            true/false, or no column of numbers.
+    """
+    path = Path(path)
+    provenance = None
+    if path.is_dir():
+        provenance = _provenance(path)
+        path = path / "scores.parquet"
+    table = _read_table(path)
+    names = table.column_names
+    id_column = _find(path, names, id_column, ID_COLUMNS)
+    label_column = _find(path, names, label_column, LABEL_COLUMNS)
+    document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
+    ids = _strings(table, id_column) if id_column else [str(row + 1) for row in range(table.num_rows)]
+    aside = {id_column, label_column, document_column} | NOT_SCORES
+    columns = {name: _numbers(table, name) for name in names if name not in aside and _is_number(table, name)}
+    if not columns:
+        raise ScoresError(f"{path}: no column of scores among {', '.join(names)}")
+    return ScoreTable(
+        name=str(path),
+        ids=ids,
+        documents=_strings(table, document_column) if document_column else ids,
+        labels=_labels(path, table, label_column),
+        columns=columns,
+        provenance=provenance,
+    )
+
+
+def _provenance(folder: Path) -> dict[str, Any] | None:
+    """The passes that a run directory records."""
+    try:
+        passes: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["passes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ScoresError(f"{folder}: holds no readable run.json, so it is not a run directory") from None
+    return passes
+
+
+def _read_table(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.json
+    import pyarrow.parquet
+
+    readers = {
+        ".csv": pyarrow.csv.read_csv,
+        ".jsonl": pyarrow.json.read_json,
+        ".ndjson": pyarrow.json.read_json,
+        ".parquet": pyarrow.parquet.read_table,
+    }
+    if path.suffix not in readers:
+        raise ScoresError(f"{path}: a table of scores is a run directory or a {', '.join(readers)} file")
+    if not path.is_file():
+        hint = "; the run is not finished, run the same 'llm-mia score' again" if path.name == "scores.parquet" else ""
+        raise ScoresError(f"{path}: no such file{hint}")
+    try:
+        table: pa.Table = readers[path.suffix](path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    if table.num_rows == 0:
+        raise ScoresError(f"{path}: holds no rows")
+    return table
+
+
+def _find(path: Path, names: Sequence[str], given: str | None, usual: Sequence[str]) -> str | None:
+    if given is None:
+        return next((name for name in usual if name in names), None)
+    if given not in names:
+        raise ScoresError(f"{path}: no column {given!r}; it has {', '.join(names)}")
+    return given
+
+
+def _strings(table: pa.Table, name: str) -> list[str]:
+    return [str(value) for value in table.column(name).to_pylist()]
+
+
+def _is_number(table: pa.Table, name: str) -> bool:
+    import pyarrow.types
+
+    kind = table.schema.field(name).type
+    kinds = (pyarrow.types.is_floating, pyarrow.types.is_integer, pyarrow.types.is_null)
+    return any(is_kind(kind) for is_kind in kinds)
+
+
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
+    return np.asarray(table.column(name).cast("float64").to_numpy(), dtype=np.float64)
+
+
+def _labels(path: Path, table: pa.Table, name: str | None) -> NDArray[np.int8]:
+    if name is None:
+        return np.full(table.num_rows, UNKNOWN, dtype=np.int8)
+    labels = np.empty(table.num_rows, dtype=np.int8)
+    for row, value in enumerate(table.column(name).to_pylist()):
+        key = value.strip().lower() if isinstance(value, str) else value
+        if key not in LABELS:
+            raise ScoresError(f"{path} row {row + 1}: label {value!r} is neither 0/1 nor true/false")
+        labels[row] = LABELS[key]
+    return labels
