@@ -1,0 +1,160 @@
+"""Tiny real models: two layers, a few hundred tokens of vocabulary, built here in a second."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_mia.backends import Backend
+
+WORDS = [
+    "the",
+    "river",
+    "bends",
+    "under",
+    "a",
+    "stone",
+    "bridge",
+    "while",
+    "Anna",
+    "counts",
+    "seven",
+    "geese",
+    "and",
+    "writes",
+    "their",
+    "names",
+    "in",
+    "her",
+    "small",
+    "book",
+    "no",
+    "one",
+    "remembers",
+    "who",
+    "built",
+    "it",
+    "but",
+    "every",
+    "spring",
+    "the",
+    "water",
+    "rises",
+    "twice",
+    "and",
+    "the",
+    "old",
+    "miller",
+    "opens",
+    "both",
+    "gates",
+    "Über",
+    "naïve",
+    "façade",
+    "12",
+    "1999",
+    "3.14",
+    "émigré",
+    "çok",
+]
+
+
+def sentences(count: int, seed: int = 0, longest: int = 30) -> list[str]:
+    """Seeded texts of mixed length, none of them empty."""
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(WORDS, k=rng.randint(2, longest))).capitalize() + "." for _ in range(count)]
+
+
+def build_tokenizer(vocabulary: int, *, bos: bool, seed: int) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences(300, seed), trainer)
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+
+
+def build_model(tokenizer: Any, *, seed: int, context: int = 64, **changes: Any) -> Any:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    settings = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": context,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "initializer_range": 0.3,
+        **changes,
+    }
+    return LlamaForCausalLM(LlamaConfig(**settings)).eval()
+
+
+def save(folder: Path, model: Any, tokenizer: Any) -> str:
+    from llm_mia.backends.local import quiet
+
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a model without BOS and a context of 64 tokens."""
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    return save(tmp_path_factory.mktemp("tiny"), build_model(tokenizer, seed=1), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_reference(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Another model with the same tokenizer."""
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    return save(tmp_path_factory.mktemp("reference"), build_model(tokenizer, seed=2), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_bos(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with another tokenizer, which opens every text with BOS."""
+    tokenizer = build_tokenizer(400, bos=True, seed=3)
+    return save(tmp_path_factory.mktemp("bos"), build_model(tokenizer, seed=3), tokenizer)
+
+
+@pytest.fixture
+def write_jsonl(tmp_path: Path) -> Callable[..., str]:
+    """Write rows to a jsonl file in the test's folder; returns its path."""
+    import json
+
+    def write(name: str, rows: Sequence[object]) -> str:
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def fake() -> Backend:
+    """The seeded bigram model."""
+    from llm_mia.backends.fake import FakeBackend
+
+    return FakeBackend(0)

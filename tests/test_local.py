@@ -1,0 +1,257 @@
+"""The local backend against a plain computation: one passage, whole logits, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llm_mia.attacks import ATTACKS
+from llm_mia.backends import load_model
+from llm_mia.backends.local import LocalBackend
+from llm_mia.backends.moments import token_moments
+from llm_mia.errors import ModelError
+from llm_mia.passages import read_passages
+from llm_mia.records import TokenSignals, WindowRule
+from llm_mia.scoring import score
+from llm_mia.windows import cut
+from tests.conftest import build_model, build_tokenizer, sentences
+
+SIGNALS = ("logprob", "mean", "std", "top", "rank")
+
+
+def plain(backend: Any, fed: np.ndarray[Any, Any], first: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The five signals of tokens fed alone, from the model's own logits."""
+    with torch.inference_mode():
+        logits = backend.model(input_ids=torch.from_numpy(fed).long()[None]).logits[0].double()
+    logp = torch.log_softmax(logits, dim=-1)[first - 1 : -1]
+    p, own = logp.exp(), torch.from_numpy(fed[first:]).long()
+    mean = (p * logp).sum(-1)
+    logprob = logp.gather(1, own[:, None])[:, 0]
+    return {
+        "logprob": logprob.numpy(),
+        "mean": mean.numpy(),
+        "std": (p * (logp - mean[:, None]) ** 2).sum(-1).sqrt().numpy(),
+        "top": logp.amax(-1).numpy(),
+        "rank": (logp > logprob[:, None]).sum(-1).numpy(),
+    }
+
+
+def all_windows(backend: Any, texts: Sequence[str], rule: WindowRule) -> list[Any]:
+    return [w for i, ids in enumerate(backend.encode(texts)) for w in cut(ids, rule, bos=backend.bos, passage=i)]
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
+@pytest.mark.parametrize("tokens_per_batch", [1, 100, 4096])
+def test_signals_agree_with_a_plain_computation(
+    name: str, tokens_per_batch: int, request: pytest.FixtureRequest
+) -> None:
+    loaded: Any = load_model(request.getfixturevalue(name))
+    backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=tokens_per_batch)
+    windows = all_windows(backend, sentences(40, seed=7, longest=60), WindowRule(tokens=48, context=12))
+    assert len(windows) > 40, "some passages must be longer than a window"
+    for window, signals in zip(windows, backend.score(windows), strict=True):
+        expected = plain(backend, window.tokens, window.first_scored)
+        assert (signals.token_ids == window.tokens[window.first_scored :]).all()
+        for field in SIGNALS[:4]:
+            np.testing.assert_allclose(getattr(signals, field), expected[field], atol=2e-5, rtol=1e-5)
+        assert (signals.rank == expected["rank"]).all()
+
+
+def test_scores_depend_neither_on_order_nor_on_company_nor_on_padding_side(tiny: str) -> None:
+    backend: Any = load_model(tiny)
+    windows = all_windows(backend, sentences(30, seed=5), WindowRule(tokens=64, context=16))
+    alone = [backend.score([window])[0] for window in windows]
+    order = np.random.default_rng(0).permutation(len(windows))
+    backend.tokenizer.padding_side = "left"
+    together = backend.score([windows[i] for i in order])
+    for position, signals in zip(order, together, strict=True):
+        for field in SIGNALS[:4]:
+            np.testing.assert_allclose(getattr(signals, field), getattr(alone[position], field), atol=1e-5)
+        assert (signals.rank == alone[position].rank).all()
+
+
+def test_all_attacks_agree_with_a_plain_computation(
+    tiny: str, tiny_reference: str, tmp_path: Path, write_jsonl: Any
+) -> None:
+    """200 passages of mixed length, some of them longer than the context, to 1e-4."""
+    import zlib
+
+    texts = sentences(200, seed=11, longest=60)
+    table = score(
+        read_passages(write_jsonl("p.jsonl", [{"text": t} for t in texts])), tiny, tiny_reference, out=tmp_path / "run"
+    )
+    target, reference = load_model(tiny), load_model(tiny_reference)
+    rule = WindowRule(64, 16)
+
+    def signals(backend: Any, text: str) -> dict[str, np.ndarray[Any, Any]]:
+        parts = [plain(backend, w.tokens, w.first_scored) for w in all_windows(backend, [text], rule)]
+        return {field: np.concatenate([part[field] for part in parts]) for field in SIGNALS}
+
+    for row, text in enumerate(texts):
+        t, r, low = signals(target, text), signals(reference, text), signals(target, text.lower())
+        n = max(1, int(0.2 * len(t["logprob"])))
+        loss = t["logprob"].mean()
+        expected = {
+            "loss": loss,
+            "confidence": np.exp(t["logprob"]).mean(),
+            "zlib": loss / len(zlib.compress(text.encode())),
+            "lowercase": low["logprob"].mean() / loss,
+            "min_k": np.sort(t["logprob"])[:n].mean(),
+            "min_k++": np.sort((t["logprob"] - t["mean"]) / t["std"])[:n].mean(),
+            "reference": (t["logprob"] - r["logprob"]).mean(),
+        }
+        assert set(expected) == set(ATTACKS)
+        for name, value in expected.items():
+            assert table.column(name)[row] == pytest.approx(value, abs=1e-4), (name, text)
+
+
+def test_other_tokenizers_are_compared_per_byte(tiny: str, tiny_bos: str, tmp_path: Path, write_jsonl: Any) -> None:
+    text = "The river bends under naïve bridges."
+    table = score(
+        read_passages(write_jsonl("p.jsonl", [{"text": text}])),
+        tiny,
+        tiny_bos,
+        attacks=["reference"],
+        out=tmp_path / "run",
+    )
+    target, reference = load_model(tiny), load_model(tiny_bos)
+    sums = []
+    for backend in (target, reference):
+        (window,) = all_windows(backend, [text], WindowRule(64, 16))
+        sums.append(plain(backend, window.tokens, window.first_scored)["logprob"].sum())
+    assert table.column("reference")[0] == pytest.approx((sums[0] - sums[1]) / len(text.encode()), abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["random", "one-hot", "flat", "huge", "minus infinity"])
+def test_moments_of_extreme_logits(kind: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(7, 300) * 3
+    if kind == "one-hot":
+        logits = torch.full((7, 300), -50.0).scatter_(1, torch.arange(7)[:, None], 60.0)
+    elif kind == "flat":
+        logits = torch.zeros(7, 300)
+    elif kind == "huge":
+        logits = logits * 1e4
+    elif kind == "minus infinity":
+        logits[:, 150:] = -torch.inf
+    logits = logits.to(dtype)
+    targets = torch.tensor([0, 1, 5, 20, 100, 120, 149])
+    found = token_moments(logits, targets, lambda x: x, 300)
+    logp = torch.log_softmax(logits.double(), -1)
+    p = logp.exp()
+    terms = torch.where(p > 0, p * logp, 0.0)
+    mean = terms.sum(-1)
+    variance = torch.where(p > 0, p * (logp - mean[:, None]) ** 2, 0.0).sum(-1)
+    own = logp.gather(1, targets[:, None])
+    np.testing.assert_allclose(found.logprob, own[:, 0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.std, variance.sqrt(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.top, logp.amax(-1), rtol=1e-5, atol=1e-5)
+    assert (found.rank == (logp > own).sum(-1)).all()
+    assert (found.std > 0).all()
+
+
+def test_blocks_do_not_change_the_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    hidden, weight, targets = torch.randn(50, 16), torch.randn(90, 16), torch.randint(0, 90, (50,))
+    whole = token_moments(hidden, targets, lambda h: h @ weight.T, 90)
+    monkeypatch.setattr("llm_mia.backends.moments.BLOCK_ELEMENTS", 90 * 7)
+    for a, b in zip(whole, token_moments(hidden, targets, lambda h: h @ weight.T, 90), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["GPT2", "GPTNeoX", "OPT", "Gemma2", "Cohere", "Granite", "Bloom"],
+)
+def test_every_family_agrees_with_its_own_logits(family: str) -> None:
+    """Tied heads, positions by table, scaled and capped logits: blocked or whole, the signals are the model's own."""
+    import transformers
+
+    tokenizer = build_tokenizer(300, bos=False, seed=1)
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=4, **EXTRA.get(family, {})
+    )
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    backend = LocalBackend(model, tokenizer)
+    windows = all_windows(backend, sentences(6, seed=2), WindowRule(tokens=64, context=16))
+    for window, signals in zip(windows, backend.score(windows), strict=True):
+        expected = plain(backend, window.tokens, window.first_scored)
+        np.testing.assert_allclose(signals.logprob, expected["logprob"], atol=1e-4)
+        np.testing.assert_allclose(signals.std, expected["std"], atol=1e-4)
+    assert backend.info.head == "blocked"
+
+
+EXTRA: dict[str, dict[str, Any]] = {
+    "OPT": {"ffn_dim": 64, "word_embed_proj_dim": 16, "max_position_embeddings": 128},
+    "GPTNeoX": {"intermediate_size": 64},
+    "Gemma2": {"intermediate_size": 64, "head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 2.0},
+    "Cohere": {"intermediate_size": 64, "logit_scale": 0.3, "pad_token_id": 0},
+    "Granite": {"intermediate_size": 64, "logits_scaling": 3.0, "num_key_value_heads": 2},
+}
+
+
+def test_a_head_that_is_not_known_falls_back_to_whole_logits() -> None:
+    tokenizer = build_tokenizer(300, bos=False, seed=1)
+    model = build_model(tokenizer, seed=0)
+    forward = model.forward
+
+    def doubled(*args: Any, **kwargs: Any) -> Any:
+        output = forward(*args, **kwargs)
+        output.logits = output.logits * 2
+        return output
+
+    model.forward = doubled
+    backend = LocalBackend(model, tokenizer)
+    assert backend.info.head == "whole"
+    windows = all_windows(backend, sentences(4), WindowRule(tokens=64, context=16))
+    for window, signals in zip(windows, backend.score(windows), strict=True):
+        expected = plain(backend, window.tokens, window.first_scored)
+        np.testing.assert_allclose(signals.logprob, expected["logprob"], atol=1e-4)
+
+
+def test_a_model_that_looks_ahead_is_refused() -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    tokenizer = build_tokenizer(300, bos=False, seed=1)
+    model = BertLMHeadModel(
+        BertConfig(vocab_size=300, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64)
+    )
+    with pytest.raises(ModelError, match="tokens that come later"):
+        LocalBackend(model, tokenizer)
+
+
+def test_the_same_weights_are_known_again_whatever_they_are_called(tiny: str, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
+    first, second = load_model(tiny).info, load_model(copy).info
+    assert (first.weights_sha256, first.tokenizer) == (second.weights_sha256, second.tokenizer)
+
+
+def test_two_tokenizers_are_told_apart(tiny: str, tiny_reference: str, tiny_bos: str) -> None:
+    prints = [load_model(name).info.tokenizer for name in (tiny, tiny_reference, tiny_bos)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_empty_signals_of_a_single_token(tiny: str, tiny_bos: str) -> None:
+    for name, windows in ((tiny, 0), (tiny_bos, 1)):
+        backend: Any = load_model(name)
+        (ids,) = backend.encode(["a"])
+        assert len(ids) == 1
+        assert len(cut(ids, WindowRule(64, 16), bos=backend.bos)) == windows
+
+
+def test_signals_are_of_the_documented_types(fake: Any) -> None:
+    (signals,) = fake.score(cut(np.arange(10, dtype=np.int32), WindowRule(64, 16)))
+    assert isinstance(signals, TokenSignals)
+    assert {f: getattr(signals, f).dtype.name for f in SIGNALS} == dict.fromkeys(SIGNALS[:4], "float32") | {
+        "rank": "int32"
+    }
