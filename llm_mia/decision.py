@@ -154,6 +154,9 @@ def flag(table: ScoreTable, calibration: Calibration, *, fdr: float | None = Non
             notes.append(f"{calibration.n} non-members can't support fewer than {least} discoveries at this FDR")
         chosen, rule = q_values <= fdr, f"FDR ≤ {100 * fdr:g} %"
         reason = f"q-value at most {fdr:g}"
+    infinite = int(np.isinf(scores).sum())
+    if infinite:
+        notes.append(f"{infinite} candidates have an infinite score, ordered beyond every other; see what made it")
     unscored = int(np.isnan(scores).sum())
     if unscored:
         notes.append(f"{unscored} candidates have no score and cannot be flagged; flags.csv gives the reason")
@@ -166,7 +169,7 @@ def flag(table: ScoreTable, calibration: Calibration, *, fdr: float | None = Non
             p_value=_or_none(p_values[i]),
             q_value=_or_none(q_values[i]),
             flagged=bool(chosen[i]),
-            reason=reason if chosen[i] else _why_not(scores[i]),
+            reason=reason if chosen[i] else _why_not(scores[i], table),
         )
         for i, row in enumerate(rows)
     ]
@@ -206,6 +209,8 @@ def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evalua
     scored = _scored(table, attack, known)
     scores, labels = table.column(attack)[scored], table.labels[scored]
     documents = [table.documents[row] for row in scored]
+    if len(np.unique(labels)) < 2:
+        raise ScoresError(f"{table.name}: {attack} has no score for any known member, or for any known non-member")
     return Evaluation(
         attack=attack,
         n_members=int((labels == 1).sum()),
@@ -244,8 +249,10 @@ def _check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:
     return []
 
 
-def _why_not(score: float) -> str:
-    return "no score: too short to have a scored token" if np.isnan(score) else ""
+def _why_not(score: float, table: ScoreTable) -> str:
+    if not np.isnan(score):
+        return ""
+    return "no score: too short to have a scored token" if table.provenance is not None else "no score in the table"
 
 
 def _or_none(value: float) -> float | None:

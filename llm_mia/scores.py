@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,9 +53,7 @@ class ScoreTable:
             ScoresError: there is no such column; names those there are.
         """
         if attack not in self.columns:
-            near = difflib.get_close_matches(attack, self.columns, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ScoresError(f"{self.name}: no column {attack!r}; it has {', '.join(self.columns)}{hint}")
+            raise ScoresError(f"{self.name}: {_no_column(attack, self.columns)}")
         return self.columns[attack]
 
     @property
@@ -95,7 +93,7 @@ def read_scores(
     id_column = _find(path, names, id_column, ID_COLUMNS)
     label_column = _find(path, names, label_column, LABEL_COLUMNS)
     document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
-    ids = _strings(table, id_column) if id_column else [str(row + 1) for row in range(table.num_rows)]
+    ids = _strings(path, table, id_column) if id_column else [str(row + 1) for row in range(table.num_rows)]
     aside = {id_column, label_column, document_column} | NOT_SCORES
     columns = {name: _numbers(table, name) for name in names if name not in aside and _is_number(table, name)}
     if not columns:
@@ -103,7 +101,7 @@ def read_scores(
     return ScoreTable(
         name=str(path),
         ids=ids,
-        documents=_strings(table, document_column) if document_column else ids,
+        documents=_strings(path, table, document_column) if document_column else ids,
         labels=_labels(path, table, label_column),
         columns=columns,
         provenance=provenance,
@@ -138,10 +136,14 @@ def _read_table(path: Path) -> pa.Table:
         raise ScoresError(f"{path}: no such file{hint}")
     try:
         table: pa.Table = readers[path.suffix](path)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     if table.num_rows == 0:
         raise ScoresError(f"{path}: holds no rows")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ScoresError(f"{path}: several columns are named {twice[0]!r}")
     return table
 
 
@@ -149,12 +151,21 @@ def _find(path: Path, names: Sequence[str], given: str | None, usual: Sequence[s
     if given is None:
         return next((name for name in usual if name in names), None)
     if given not in names:
-        raise ScoresError(f"{path}: no column {given!r}; it has {', '.join(names)}")
+        raise ScoresError(f"{path}: {_no_column(given, names)}")
     return given
 
 
-def _strings(table: pa.Table, name: str) -> list[str]:
-    return [str(value) for value in table.column(name).to_pylist()]
+def _no_column(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no column {name!r}; it has {', '.join(names)}{hint}"
+
+
+def _strings(path: Path, table: pa.Table, name: str) -> list[str]:
+    values = table.column(name).to_pylist()
+    if any(isinstance(value, bytes) for value in values):
+        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text")
+    return [str(value) for value in values]
 
 
 def _is_number(table: pa.Table, name: str) -> bool:
@@ -166,7 +177,7 @@ def _is_number(table: pa.Table, name: str) -> bool:
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    return np.asarray(table.column(name).cast("float64").to_numpy(), dtype=np.float64)
+    return np.asarray(table.column(name).cast("float64", safe=False).to_numpy(), dtype=np.float64)
 
 
 def _labels(path: Path, table: pa.Table, name: str | None) -> NDArray[np.int8]:
@@ -175,7 +186,7 @@ def _labels(path: Path, table: pa.Table, name: str | None) -> NDArray[np.int8]:
     labels = np.empty(table.num_rows, dtype=np.int8)
     for row, value in enumerate(table.column(name).to_pylist()):
         key = value.strip().lower() if isinstance(value, str) else value
-        if key not in LABELS:
+        if not isinstance(key, Hashable) or key not in LABELS:
             raise ScoresError(f"{path} row {row + 1}: label {value!r} is neither 0/1 nor true/false")
         labels[row] = LABELS[key]
     return labels

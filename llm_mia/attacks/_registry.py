@@ -84,6 +84,8 @@ def attack(name: str, *, paper: str) -> Callable[[Callable[..., float]], Callabl
         if unknown or name in ATTACKS:
             raise ValueError(f"attack {name!r}: registered twice, or asks for unknown evidence {sorted(unknown)}")
         defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        if inspect.Parameter.empty in defaults.values():
+            raise ValueError(f"attack {name!r}: a hyper-parameter has no default")
         ATTACKS[name] = Attack(name, function, paper, evidence, defaults)
         return function
 
@@ -99,17 +101,19 @@ def parse_attack(spec: str) -> Attack:
     >>> parse_attack("min_k:k=0.1").hyper_parameters
     {'k': 0.1}
     """
-    name, _, settings = spec.partition(":")
+    name, colon, settings = spec.partition(":")
     if name not in ATTACKS:
         near = difflib.get_close_matches(name, ATTACKS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ATTACKS)}"
         raise AttackError(f"no attack is named {name!r}: {hint}")
     base = ATTACKS[name]
-    values = dict(base.hyper_parameters)
-    for setting in filter(None, settings.split(",")):
+    given: dict[str, float] = {}
+    for setting in settings.split(",") if colon else ():
         key, _, value = setting.partition("=")
-        values[key] = _hyper_parameter(base, key, value)
-    return Attack(spec, base.function, base.paper, base.evidence, values)
+        if key in given:
+            raise AttackError(f"attack {name!r}: hyper-parameter {key!r} is given twice")
+        given[key] = _hyper_parameter(base, key, value)
+    return Attack(spec, base.function, base.paper, base.evidence, {**base.hyper_parameters, **given})
 
 
 def _hyper_parameter(base: Attack, key: str, value: str) -> float:
@@ -131,7 +135,7 @@ def _hyper_parameter(base: Attack, key: str, value: str) -> float:
 
 
 def _bounds(function: Callable[..., float], key: str) -> list[Between]:
-    hint: Any = get_type_hints(function, include_extras=True)[key]
+    hint: Any = get_type_hints(function, include_extras=True).get(key)  # not everybody annotates
     return [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Between)]
 
 

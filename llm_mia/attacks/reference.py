@@ -10,7 +10,7 @@ from ._registry import attack
 __all__ = ["reference"]
 
 
-@attack("reference", paper="Carlini et al. 2021, arXiv:2012.07805")
+@attack("reference", paper="Watson et al. 2022, arXiv:2111.08440")
 def reference(target: TokenSignals, reference: TokenSignals, text: str) -> float:
     """Mean gain in log-likelihood over the reference model: nats per token, or per byte between tokenizers.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from ..errors import AttackError, LlmMiaError
@@ -18,10 +18,14 @@ from . import _commands
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+# Some releases of typer bring a click of their own and some use the one that is installed; this is the base class of
+# every error in what was typed, whichever it is.
+_UsageError: Any = typer.BadParameter.__base__
+
 app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,23 +35,22 @@ _commands.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what a user can mend becomes one line, never a traceback."""
-    command = typer.main.get_command(app)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code: int | None = command.main(
-            list(arguments) if arguments is not None else None, "llm-mia", standalone_mode=False
-        )
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "llm-mia"
+        code: int | None = typer.main.get_command(app).main(typed or ["--help"], "llm-mia", standalone_mode=False)
+    except _UsageError as error:
+        path = error.ctx.command_path if error.ctx else "llm-mia"
         return _failed(f"{error.format_message()} (see '{path} --help')", error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _failed("interrupted; what is finished is kept, and the same command continues", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except LlmMiaError as error:
         return _failed(str(error), 2 if isinstance(error, AttackError) else 1)
     except BrokenPipeError:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if code == INTERRUPTED:  # raised, or by some releases of typer returned
+        return _failed("interrupted; what is finished is kept, and the same command continues", INTERRUPTED)
     return code or 0
 
 

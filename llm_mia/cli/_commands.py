@@ -256,9 +256,33 @@ def attacks(
         show(attack_details(chosen[0]) if name else attacks_table(chosen))
 
 
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for corpus, model and run directory.")] = Path(
+        "llm-mia-demo"
+    ),
+    fpr: opt.Fpr = 0.05,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that the model sees its training passages.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws the corpus and orders the training.")] = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Train a small real model here, audit it, and hold the decisions against the truth."""
+    from ..demo import demo as run_demo
+    from ..report import audit_table, demo_summary, demo_table, write_report
+
+    with progress_bars(quiet) as progress:
+        found = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)
+    write_report(found.audit)
+    if as_json:
+        show_json(demo_summary(found))
+    else:
+        show(audit_table(found.audit))
+        show(demo_table(found))
+
+
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, score, calibrate, flag, evaluate, attacks):
+    for command in (audit, score, calibrate, flag, evaluate, attacks, demo):
         app.command()(command)
 
 

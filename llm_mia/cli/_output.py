@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["progress_bars", "say", "show", "show_json"]
 
 LABELS = {
+    "training": "fine-tuning",
     "target": "target model",
     "lowered": "target model, lower case",
     "reference": "reference model",

@@ -10,11 +10,19 @@ from typing import Any
 from ..auditing import Audit
 from ..calibration import Calibration
 from ..decision import Evaluation, Flags
+from ..demo import Demo
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION
 from ..store import write_text
 
-__all__ = ["audit_summary", "calibration_summary", "evaluation_summary", "flags_summary", "write_report"]
+__all__ = [
+    "audit_summary",
+    "calibration_summary",
+    "demo_summary",
+    "evaluation_summary",
+    "flags_summary",
+    "write_report",
+]
 
 
 def audit_summary(audit: Audit) -> dict[str, Any]:
@@ -69,6 +77,20 @@ def evaluation_summary(evaluations: Sequence[Evaluation], gap: ConfidenceGap | N
             for one in evaluations
         },
         "confidence_gap": None if gap is None else asdict(gap),
+    }
+
+
+def demo_summary(demo: Demo) -> dict[str, Any]:
+    """The audit's summary, and the truth that the audit did not know."""
+    return {
+        **audit_summary(demo.audit),
+        "truth": {
+            "candidates_trained_on": sum(demo.truth.values()),
+            "false_positive_rate": asdict(demo.false_positive_rate),
+            "power": asdict(demo.power),
+        },
+        "seconds": round(demo.seconds, 1),
+        "peak_bytes": demo.peak_bytes,
     }
 
 

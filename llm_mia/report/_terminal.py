@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from ..attacks import EVIDENCE, Attack
 from ..auditing import Audit
 from ..decision import Evaluation, Flags
+from ..demo import Demo
 from ..metrics import ConfidenceGap
 from ..records import Interval
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["attack_details", "attacks_table", "audit_table", "evaluation_table", "flags_table"]
+__all__ = ["attack_details", "attacks_table", "audit_table", "demo_table", "evaluation_table", "flags_table"]
 
 
 def audit_table(audit: Audit) -> RenderableType:
@@ -59,12 +60,12 @@ def evaluation_table(
     from rich.console import Group
     from rich.table import Table
 
-    first = evaluations[0]
+    members, nonmembers = (max(getattr(one, n) for one in evaluations) for n in ("n_members", "n_nonmembers"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = f"Known set: {first.n_members:,} members, {first.n_nonmembers:,} non-members (95 % intervals)"
+    table.title = f"Known set: {members:,} members, {nonmembers:,} non-members (95 % intervals)"
     table.add_column("attack", no_wrap=True)
     table.add_column("AUROC", justify="right")
-    for fpr in first.tpr_at_fpr:
+    for fpr in evaluations[0].tpr_at_fpr:
         table.add_column(f"TPR, %\nat FPR {100 * fpr:g} %", justify="right")
     table.add_column("FPR, %\nat TPR 95 %", justify="right")
     for one in sorted(evaluations, key=lambda one: -one.auroc.value):
@@ -72,7 +73,12 @@ def evaluation_table(
         name = f"{_escape(one.attack)} ◂ decides" if one.attack == decider else _escape(one.attack)
         shares = [_percent(figure) for figure in (*one.tpr_at_fpr.values(), one.fpr_at_95_tpr)]
         table.add_row(name, _share(one.auroc), *shares, style=style)
-    return table if gap is None else Group(table, _gap(gap))
+    below = [
+        f"[dim]{_escape(one.attack)}: {one.unscored:,} known passages have no score and count in no figure[/]"
+        for one in evaluations
+        if one.unscored
+    ]
+    return Group(table, *below, *([] if gap is None else [_gap(gap)]))
 
 
 def _gap(gap: ConfidenceGap) -> str:
@@ -90,14 +96,42 @@ def flags_table(flags: Flags) -> RenderableType:
 
     calibration = flags.calibration
     found = f"[bold]{flags.flagged:,} of {len(flags.rows):,} candidates flagged[/] by {_escape(calibration.attack)}"
-    lines = [f"{found} at {flags.rule}: consistent with training on them"]
+    meaning, basis = "consistent with training on them", f"p-values from {calibration.n:,} known non-members"
     if flags.by_chance is not None:
-        lines.append(f"were none of them trained on, {flags.by_chance:.3g} flags at most would be expected")
-    lines.append(
-        f"[dim]threshold {calibration.threshold:.6g}, set by {calibration.n:,} known non-members; "
-        "a passage that is not flagged may still have been trained on[/]"
-    )
+        basis = f"threshold {calibration.threshold:.6g}, set by {calibration.n:,} known non-members"
+        if flags.flagged <= flags.by_chance:
+            meaning = "no more than chance alone would flag"
+    elif not flags.flagged:
+        meaning = "nothing found"
+    lines = [f"{found} at {flags.rule}: {meaning}"]
+    if flags.by_chance is not None:
+        lines.append(f"were none of them trained on, {flags.by_chance:,.1f} flags at most would be expected")
+    lines.append(f"[dim]{basis}; a passage that is not flagged may still have been trained on[/]")
     return Group(*lines)
+
+
+def demo_table(demo: Demo) -> RenderableType:
+    """What was flagged beside what was true."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+
+    flagged = {row.id for row in demo.audit.flags.rows if row.flagged}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="The truth, which the audit did not know")
+    table.title_justify, table.title_style = "left", "bold"
+    for column in ("candidates", "flagged", "not flagged", "share flagged"):
+        table.add_column(column, justify="left" if column == "candidates" else "right")
+    for trained, name, share in (
+        (True, "trained on (power)", demo.power),
+        (False, "not trained on (false positives)", demo.false_positive_rate),
+    ):
+        ids = [passage for passage, was in demo.truth.items() if was is trained]
+        hits = len(flagged.intersection(ids))
+        table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{_percent(share)} %")
+    asked = demo.audit.calibration.fpr
+    cost = f"{demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.1f} GB of memory at most"
+    line = f"False positive rate asked for: {100 * asked:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
+    return Group("", table, line, f"[dim]{cost}[/]")
 
 
 def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
@@ -111,8 +145,8 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
     table.add_column("score", ratio=1)
     for one in attacks:
         settings = ",".join(f"{key}={value:g}" for key, value in one.hyper_parameters.items())
-        name = f"{one.name}[dim]:{settings}[/]" if settings else one.name
-        table.add_row(name, ", ".join(one.evidence), str(len(one.passes)), one.paper, _escape(one.summary))
+        name = _escape(_plain(one)) + (f"[dim]:{settings}[/]" if settings else "")
+        table.add_row(name, ", ".join(one.evidence), str(len(one.passes)), _escape(one.paper), _escape(one.summary))
     return table
 
 
@@ -121,14 +155,19 @@ def attack_details(one: Attack) -> RenderableType:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    table.add_row("[dim]attack[/]", one.name)
+    table.add_row("[dim]attack[/]", _escape(one.name))
     table.add_row("[dim]score[/]", _escape(one.summary))
     for key, value in one.hyper_parameters.items():
-        table.add_row("[dim]setting[/]", f"{key}={value:g}  [dim]as in -a {one.name}:{key}={value:g}[/]")
+        table.add_row("[dim]setting[/]", f"{key}={value:g}  [dim]as in -a {_escape(_plain(one))}:{key}={value:g}[/]")
     for name in one.evidence:
         table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name]}[/]")
-    table.add_row("[dim]paper[/]", one.paper)
+    table.add_row("[dim]paper[/]", _escape(one.paper))
     return table
+
+
+def _plain(one: Attack) -> str:
+    """Its name without hyper-parameters."""
+    return one.name.partition(":")[0]
 
 
 def _share(figure: Interval) -> str:

