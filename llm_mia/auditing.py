@@ -11,14 +11,16 @@ import numpy as np
 from .calibration import Calibration, fdr_floor, nonmembers_needed
 from .decision import Evaluation, Flags, calibrate, evaluate, exposure, flag
 from .errors import CalibrationError, PassageError
-from .metrics import ConfidenceGap
+from .metrics import ConfidenceGap, clopper_pearson
 from .passages import InputCheck, Passages, check_inputs, read_passages
+from .records import Interval
 from .scores import ScoreTable
 from .scoring import ModelSource, Progress, attacks_for, score
 from .store import RunDirectory
 
 __all__ = ["Audit", "audit"]
 
+DEFAULT_FPR = 0.05
 ASSUMPTION = (
     "The error rate holds if a candidate that was not trained on could as well have stood among the known non-members "
     "(same source, period, style, length). Whether it could is for whoever chose them to show."
@@ -39,6 +41,8 @@ class Audit:
     evaluations: Sequence[Evaluation]
     """Each attack on the known set; empty where no members are known."""
     confidence_gap: ConfidenceGap | None
+    power: Interval | None
+    """Share of the known members above the threshold, which they had no part in; None without members or by FDR."""
     inputs: InputCheck
     notes: Sequence[str]
     """What a reader ought to know, one sentence each."""
@@ -52,7 +56,7 @@ def audit(
     target: ModelSource,
     reference: ModelSource | None = None,
     attacks: Sequence[str] = (),
-    fpr: float = 0.05,
+    fpr: float | None = None,
     fdr: float | None = None,
     out: str | Path,
     window_tokens: int | None = None,
@@ -71,7 +75,7 @@ def audit(
         reference: a model not trained on the passages.
         attacks: as typed; the first decides. None: all that the models allow, decided by ``reference`` where there is
             a reference model, else by ``min_k``.
-        fpr: the false positive rate to hold.
+        fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
         fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
         out: the run directory.
         window_tokens: longest input fed to a model.
@@ -80,6 +84,7 @@ def audit(
     Raises:
         PassageError, AttackError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
+    fpr = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
     decider = (attacks or ["reference" if reference is not None else "min_k"])[0]
     attacks_for(attacks, reference=reference is not None)
     known = [] if members is None else [_read(members, 1)]
@@ -106,6 +111,7 @@ def audit(
         flags=flags,
         evaluations=evaluate(table) if known else [],
         confidence_gap=exposure(table) if known else None,
+        power=_power(table, calibration) if known and fdr is None else None,
         inputs=check,
         notes=[*check.notes, *_notes(table, calibration), *flags.notes, ASSUMPTION],
     )
@@ -139,6 +145,12 @@ def _check_known(check: InputCheck, roles: Sequence[int | None], fpr: float, fdr
         fdr_floor(n, m, fdr)
 
 
+def _power(table: ScoreTable, calibration: Calibration) -> Interval:
+    """The members that are flagged, exact for independent passages; one without a score counts as missed."""
+    scores = table.column(calibration.attack)[table.rows(1)]
+    return clopper_pearson(int((scores > calibration.threshold).sum()), len(scores))
+
+
 def _notes(table: ScoreTable, calibration: Calibration) -> list[str]:
     notes = []
     unscored = int(np.isnan(table.column(calibration.attack)[table.rows(0)]).sum())
@@ -148,5 +160,10 @@ def _notes(table: ScoreTable, calibration: Calibration) -> list[str]:
         notes.append(
             f"the {calibration.n} non-members come from {calibration.n_documents} documents; passages of one document "
             "are not independent, so the realised rate can lie further from the one asked for"
+        )
+    if calibration.n_documents < nonmembers_needed(calibration.fpr):
+        notes.append(
+            f"{calibration.n_documents} documents are fewer than the {nonmembers_needed(calibration.fpr)} independent "
+            f"ones that FPR ≤ {100 * calibration.fpr:g} % takes: candidates from other documents are not covered"
         )
     return notes

@@ -29,6 +29,7 @@ __all__ = [
     "calibrate",
     "conformal_p_values",
     "fdr_floor",
+    "fpr_bound",
     "fpr_threshold",
     "nonmembers_needed",
 ]
@@ -105,6 +106,29 @@ def nonmembers_needed(fpr: float) -> int:
     _check_rate("FPR", fpr)
     n = math.ceil(1 / Fraction(fpr)) - 1
     return n - 1 if 1 / n <= fpr else n  # 1/3 as a double lies below a third, yet the p-value 1/3 equals it
+
+
+def fpr_bound(n: int, fpr: float, confidence: float = 0.95) -> float:
+    """With *confidence* over the draw of n independent non-members, their `fpr_threshold` realises this rate at most.
+
+    The marginal guarantee is an average over calibration sets; a single one can be unlucky. The rate that the k-th
+    largest of n scores realises follows Beta(k, n + 1 - k), k = ⌊fpr (n + 1)⌋, exactly where scores are continuous,
+    and lies below that where they tie.
+
+    Raises `CalibrationError` where n can't certify *fpr*. Vovk 2012, "Conditional validity of inductive conformal
+    predictors", proposition 2a.
+
+    >>> round(fpr_bound(99, 0.05), 3), round(fpr_bound(999, 0.05), 3)
+    (0.09, 0.062)
+    """
+    from scipy.special import betaincinv
+
+    if n < nonmembers_needed(fpr):
+        raise CalibrationError(
+            f"{n} non-members cannot certify FPR ≤ {fpr:g}: at least {nonmembers_needed(fpr)} are needed"
+        )
+    k = math.floor(_twelve_digits(fpr * (n + 1)))
+    return float(betaincinv(k, n + 1 - k, confidence))
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:

@@ -154,6 +154,8 @@ def flag(table: ScoreTable, calibration: Calibration, *, fdr: float | None = Non
             notes.append(f"{calibration.n} non-members can't support fewer than {least} discoveries at this FDR")
         chosen, rule = q_values <= fdr, f"FDR ≤ {100 * fdr:g} %"
         reason = f"q-value at most {fdr:g}"
+    if labelled and len(table.rows(0)) and not len(table.rows(None)):
+        notes.append("labelled rows are flagged too; for those that set the threshold this says nothing")
     infinite = int(np.isinf(scores).sum())
     if infinite:
         notes.append(f"{infinite} candidates have an infinite score, ordered beyond every other; see what made it")
@@ -231,10 +233,11 @@ def _made_by(table: ScoreTable, attack: str) -> dict[str, Any]:
     if table.provenance is None:
         return {}
     try:
-        passes = parse_attack(attack).passes
+        parsed = parse_attack(attack)
     except AttackError:  # somebody else's column beside ours
         return {}
-    return {name: table.provenance[name] for name in passes if name in table.provenance}
+    passes = {name: table.provenance[name] for name in parsed.passes if name in table.provenance}
+    return {"hyper_parameters": dict(parsed.hyper_parameters), **passes}
 
 
 def _check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:

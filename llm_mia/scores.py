@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,9 +75,9 @@ def read_scores(
 ) -> ScoreTable:
     """Read a table of scores, or the ``scores.parquet`` of a run directory.
 
-    Columns are found by their usual names where none is given. Without an id column passages are called by their row
-    number from 1; without a document column each passage is its own document; without a label column all are
-    candidates. Every other column of numbers is taken for an attack.
+    Columns are found by their usual names where none is given; an empty string says that there is none. Without an id
+    passages are called by their row number from 1; without a document each passage is its own document; without a label
+    column all are candidates. Every other column of numbers is taken for an attack.
 
     Raises:
         ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
@@ -88,12 +88,13 @@ def read_scores(
     if path.is_dir():
         provenance = _provenance(path)
         path = path / "scores.parquet"
-    table = _read_table(path)
+    names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, id_column or "", document_column or ""} - {label_column}
+    table = _read_table(path, as_written=names_of)
     names = table.column_names
     id_column = _find(path, names, id_column, ID_COLUMNS)
     label_column = _find(path, names, label_column, LABEL_COLUMNS)
     document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
-    ids = _strings(path, table, id_column) if id_column else [str(row + 1) for row in range(table.num_rows)]
+    ids = _strings(path, table, id_column, [str(row + 1) for row in range(table.num_rows)])
     aside = {id_column, label_column, document_column} | NOT_SCORES
     columns = {name: _numbers(table, name) for name in names if name not in aside and _is_number(table, name)}
     if not columns:
@@ -101,7 +102,7 @@ def read_scores(
     return ScoreTable(
         name=str(path),
         ids=ids,
-        documents=_strings(path, table, document_column) if document_column else ids,
+        documents=_strings(path, table, document_column, ids),
         labels=_labels(path, table, label_column),
         columns=columns,
         provenance=provenance,
@@ -117,17 +118,27 @@ def _provenance(folder: Path) -> dict[str, Any] | None:
     return passes
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
+    """The table; the columns *as_written* of a csv file stay bytes, so that id 007 is not id 7."""
     import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.json
-    import pyarrow.parquet
+    from pyarrow import csv, json as jsonl, parquet
 
-    readers = {
-        ".csv": pyarrow.csv.read_csv,
-        ".jsonl": pyarrow.json.read_json,
-        ".ndjson": pyarrow.json.read_json,
-        ".parquet": pyarrow.parquet.read_table,
+    def read_csv() -> pa.Table:
+        options = csv.ConvertOptions(column_types=dict.fromkeys(as_written, pa.binary()))
+        return csv.read_csv(path, csv.ReadOptions(block_size=block()), convert_options=options)
+
+    def read_jsonl() -> pa.Table:
+        return jsonl.read_json(path, jsonl.ReadOptions(block_size=block()))
+
+    def block() -> int:
+        # The whole file: a row may not cross a block, and passages among the scores make rows of any length.
+        return min(max(path.stat().st_size, 1 << 20), (1 << 31) - 1)
+
+    readers: dict[str, Callable[[], pa.Table]] = {
+        ".csv": read_csv,
+        ".jsonl": read_jsonl,
+        ".ndjson": read_jsonl,
+        ".parquet": lambda: parquet.read_table(path),
     }
     if path.suffix not in readers:
         raise ScoresError(f"{path}: a table of scores is a run directory or a {', '.join(readers)} file")
@@ -135,9 +146,9 @@ def _read_table(path: Path) -> pa.Table:
         hint = "; the run is not finished, run the same 'llm-mia score' again" if path.name == "scores.parquet" else ""
         raise ScoresError(f"{path}: no such file{hint}")
     try:
-        table: pa.Table = readers[path.suffix](path)
+        table = readers[path.suffix]()
         names = table.column_names
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     if table.num_rows == 0:
         raise ScoresError(f"{path}: holds no rows")
@@ -150,6 +161,8 @@ def _read_table(path: Path) -> pa.Table:
 def _find(path: Path, names: Sequence[str], given: str | None, usual: Sequence[str]) -> str | None:
     if given is None:
         return next((name for name in usual if name in names), None)
+    if given == "":
+        return None
     if given not in names:
         raise ScoresError(f"{path}: {_no_column(given, names)}")
     return given
@@ -161,11 +174,15 @@ def _no_column(name: str, names: Collection[str]) -> str:
     return f"no column {name!r}; it has {', '.join(names)}{hint}"
 
 
-def _strings(path: Path, table: pa.Table, name: str) -> list[str]:
-    values = table.column(name).to_pylist()
-    if any(isinstance(value, bytes) for value in values):
-        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text")
-    return [str(value) for value in values]
+def _strings(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:
+    """The values of a column as strings; *instead*, row by row, where there is none."""
+    if name is None:
+        return instead
+    try:
+        values = (v.decode() if isinstance(v, bytes) else v for v in table.column(name).to_pylist())
+        return [other if v is None or v == "" else str(v) for v, other in zip(values, instead, strict=True)]
+    except UnicodeDecodeError:
+        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text") from None
 
 
 def _is_number(table: pa.Table, name: str) -> bool:

@@ -50,7 +50,7 @@ def fine_tune(
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=False)  # to let go of half a gigabyte and ask for it again costs a second
             done += sum(map(len, batch))
             if progress:
                 progress(done, total)

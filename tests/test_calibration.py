@@ -19,6 +19,7 @@ from llm_mia.calibration import (
     calibrate,
     conformal_p_values,
     fdr_floor,
+    fpr_bound,
     fpr_threshold,
     nonmembers_needed,
 )
@@ -59,6 +60,25 @@ def fpr_excess(threshold: Callable[[Floats, float], float], n: int, alpha: float
 @pytest.mark.parametrize("ties", [False, True])
 def test_realised_fpr_is_at_most_the_one_asked_for(n: int, alpha: float, ties: bool) -> None:
     assert fpr_excess(fpr_threshold, n, alpha, ties) < 4
+
+
+def bound_excess(bound: Callable[[int, float], float], n: int, alpha: float, ties: bool) -> float:
+    """Standard errors by which more than 5 % of 4,000 calibrations realise a rate above *bound*."""
+    rng = np.random.default_rng(1)
+    chosen = np.array([fpr_threshold(draw(rng, n, ties), alpha) for _ in range(4000)])
+    true_fpr = np.clip((LEVELS - 1 - chosen) / LEVELS, 0, 1) if ties else 1 - np.clip(chosen, 0, 1)
+    return excess((true_fpr > bound(n, alpha)).astype(np.float64), 0.05)
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(19, 0.05), (99, 0.05), (200, 0.01), (57, 0.1)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_one_calibration_in_twenty_realises_more_than_the_bound(n: int, alpha: float, ties: bool) -> None:
+    assert bound_excess(fpr_bound, n, alpha, ties) < 4
+    assert ties or bound_excess(fpr_bound, n, alpha, ties) > -4, "without ties the bound is exact"
+
+
+def test_the_check_finds_the_rate_asked_for_taken_for_a_bound() -> None:
+    assert bound_excess(lambda n, alpha: alpha, 99, 0.05, False) > 4
 
 
 def test_without_ties_the_fpr_is_used_up() -> None:

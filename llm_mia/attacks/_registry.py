@@ -51,7 +51,7 @@ class Attack:
     @property
     def summary(self) -> str:
         """The first sentence of the docstring."""
-        return (inspect.getdoc(self.function) or "").split("\n\n")[0].replace("\n", " ")
+        return (inspect.getdoc(self.function) or "").split("\n\n")[0].replace("\n", " ").replace("*", "")
 
     @property
     def passes(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def audit(
             "Default: all that the models allow, 'reference' or else 'min_k' deciding.",
         ),
     ] = None,
-    fpr: opt.Fpr = 0.05,
+    fpr: opt.FprOrNone = None,
     fdr: opt.Fdr = None,
     text_column: opt.TextColumn = None,
     id_column: opt.IdColumn = None,
@@ -221,9 +221,6 @@ def evaluate(
     scores = _table(table, id_column, label_column, document_column)
     evaluations = run_evaluate(scores, attack or ())
     gap = exposure(scores)
-    for one in evaluations:
-        if one.unscored:
-            say(f"note: {one.attack}: {one.unscored} known passages have no score and are not counted")
     if as_json:
         show_json(evaluation_summary(evaluations, gap))
     else:

@@ -63,6 +63,10 @@ FailIfFlagged = Annotated[
     bool, typer.Option("--fail-if-flagged", help="Exit with 3 where anything is flagged.", rich_help_panel=OUTPUT)
 ]
 Fpr = Annotated[float, typer.Option(help="False positive rate to hold for a single passage.", rich_help_panel=ERRORS)]
+FprOrNone = Annotated[
+    float | None,
+    typer.Option(help="False positive rate to hold for a single passage.  [default: 0.05]", rich_help_panel=ERRORS),
+]
 Fdr = Annotated[
     float | None,
     typer.Option(help="Hold this false discovery rate over all candidates instead.", rich_help_panel=ERRORS),

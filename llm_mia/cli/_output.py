@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["progress_bars", "say", "show", "show_json"]
 
+UNBOUNDED = 100_000
+"""Columns that no result takes."""
 LABELS = {
     "training": "fine-tuning",
     "target": "target model",
@@ -27,8 +29,13 @@ LABELS = {
 def show(result: RenderableType) -> None:
     """Print a table for people; to a pipe or a file it is as wide as it needs to be, never folded."""
     from rich.console import Console
+    from rich.measure import Measurement
 
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(result)
+    console = Console(highlight=False, emoji=False, markup=not isinstance(result, str))
+    if not sys.stdout.isatty():
+        anything = console.options.update(width=UNBOUNDED)
+        console.width = Measurement.get(console, anything, result).maximum
+    console.print(result)
 
 
 def show_json(result: Mapping[str, Any]) -> None:

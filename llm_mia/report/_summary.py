@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..auditing import Audit
-from ..calibration import Calibration
+from ..calibration import Calibration, fpr_bound
 from ..decision import Evaluation, Flags
 from ..demo import Demo
 from ..metrics import ConfidenceGap
@@ -34,6 +34,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),
         "flags": flags_summary(audit.flags),
+        "power": None if audit.power is None else asdict(audit.power),
         "evaluation": evaluation_summary(audit.evaluations, audit.confidence_gap),
         "notes": list(audit.notes),
     }
@@ -46,6 +47,7 @@ def calibration_summary(calibration: Calibration) -> dict[str, Any]:
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
         "guarantee": calibration.guarantee,
+        "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr),
         "n": calibration.n,
         "n_documents": calibration.n_documents,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..attacks import EVIDENCE, Attack
 from ..auditing import Audit
+from ..calibration import fpr_bound, nonmembers_needed
 from ..decision import Evaluation, Flags
 from ..demo import Demo
 from ..metrics import ConfidenceGap
@@ -26,7 +27,10 @@ def audit_table(audit: Audit) -> RenderableType:
     parts: list[RenderableType] = [_models(audit)]
     if audit.evaluations:
         parts += ["", evaluation_table(audit.evaluations, audit.confidence_gap, decider=audit.decider)]
-    parts += ["", flags_table(audit.flags), "", "[dim]Bear in mind[/]"]
+    parts += ["", flags_table(audit.flags)]
+    if audit.power is not None:
+        parts.append(f"of the known members {_percent(audit.power)} % stand above the threshold: its power")
+    parts += ["", "[dim]Bear in mind[/]"]
     parts += [Padding(f"[dim]• {_escape(note)}[/]", (0, 0, 0, 2)) for note in audit.notes]
     parts += ["", f"[dim]run directory[/]  {_escape(str(audit.path))}"]
     return Group(*parts)
@@ -68,16 +72,23 @@ def evaluation_table(
     for fpr in evaluations[0].tpr_at_fpr:
         table.add_column(f"TPR, %\nat FPR {100 * fpr:g} %", justify="right")
     table.add_column("FPR, %\nat TPR 95 %", justify="right")
-    for one in sorted(evaluations, key=lambda one: -one.auroc.value):
+    too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
+    for one in sorted(evaluations, key=lambda one: one.attack != decider):
         style = "bold" if one.attack == decider else ""
         name = f"{_escape(one.attack)} ◂ decides" if one.attack == decider else _escape(one.attack)
-        shares = [_percent(figure) for figure in (*one.tpr_at_fpr.values(), one.fpr_at_95_tpr)]
-        table.add_row(name, _share(one.auroc), *shares, style=style)
+        shares = ["–" if fpr in too_few else _percent(figure) for fpr, figure in one.tpr_at_fpr.items()]
+        table.add_row(name, _share(one.auroc), *shares, _percent(one.fpr_at_95_tpr), style=style)
     below = [
+        f"[dim]–: FPR {100 * fpr:g} % can't be seen with fewer than {nonmembers_needed(fpr):,} non-members[/]"
+        for fpr in sorted(too_few, reverse=True)
+    ]
+    below += [
         f"[dim]{_escape(one.attack)}: {one.unscored:,} known passages have no score and count in no figure[/]"
         for one in evaluations
         if one.unscored
     ]
+    if decider is None:
+        below.append("[dim]To choose an attack by this table, calibrate on non-members that it has not seen.[/]")
     return Group(table, *below, *([] if gap is None else [_gap(gap)]))
 
 
@@ -86,7 +97,7 @@ def _gap(gap: ConfidenceGap) -> str:
         f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: members {gap.member_mean:.3f}, "
         f"non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
     )
-    warning = "\n[yellow]Above 0.1: the model is markedly surer of what it was trained on.[/]" if gap.exposed else ""
+    warning = "\n[yellow]Above 0.1: the model is markedly surer of the members.[/]" if gap.exposed else ""
     return _escape(text) + warning
 
 
@@ -106,6 +117,11 @@ def flags_table(flags: Flags) -> RenderableType:
     lines = [f"{found} at {flags.rule}: {meaning}"]
     if flags.by_chance is not None:
         lines.append(f"were none of them trained on, {flags.by_chance:,.1f} flags at most would be expected")
+        bound = fpr_bound(calibration.n, calibration.fpr)
+        lines.append(
+            f"[dim]The rate holds on average over calibration sets; this one realises at most {100 * bound:.1f} % "
+            "(95 % confidence, independent passages).[/]"
+        )
     lines.append(f"[dim]{basis}; a passage that is not flagged may still have been trained on[/]")
     return Group(*lines)
 
@@ -175,7 +191,8 @@ def _share(figure: Interval) -> str:
 
 
 def _percent(figure: Interval) -> str:
-    return f"{100 * figure.value:.1f} [dim]{100 * figure.low:.0f}–{100 * figure.high:.0f}[/]"
+    digits = 1 if figure.high < 0.1 else 0
+    return f"{100 * figure.value:.1f} [dim]{100 * figure.low:.{digits}f}–{100 * figure.high:.{digits}f}[/]"
 
 
 def _escape(text: str) -> str:

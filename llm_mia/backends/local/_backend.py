@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -113,6 +114,8 @@ class LocalBackend:
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
+        if np.isnan(logprob).any():
+            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try --dtype float32 or bfloat16")
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
         return [
             TokenSignals(
@@ -134,6 +137,8 @@ class LocalBackend:
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         own = self.model(input_ids=ids, use_cache=False).logits.float()
         spread = float(own.std()) or 1.0
+        if not math.isfinite(spread) and not bool(own.isneginf().any()):
+            raise ModelError("its logits are not numbers: weights damaged, or out of the range of this dtype")
         changed = ids.clone()
         changed[0, -1] = (changed[0, -1] + 1) % self._config.vocab_size
         seen = self.model(input_ids=changed, use_cache=False).logits.float()

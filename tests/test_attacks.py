@@ -1,0 +1,285 @@
+"""Attacks against figures worked out by hand, the authors' published formulas, and what must hold for any passage."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+from llm_mia import TokenSignals, read_passages, score
+from llm_mia.attacks import ATTACKS, EVIDENCE, Share, attack, parse_attack, passes_needed
+from llm_mia.attacks._tail import lowest
+from llm_mia.backends import Backend
+from llm_mia.backends.moments import token_moments
+from llm_mia.errors import AttackError
+
+ALL = sorted(ATTACKS)
+steady = settings(derandomize=True, deadline=None)
+Evidence: TypeAlias = dict[str, TokenSignals | str]
+
+
+def signals(
+    logprob: Sequence[float], mean: Sequence[float] = (), std: Sequence[float] = (), tokenizer: str = "a"
+) -> TokenSignals:
+    n = len(logprob)
+    own, expected, spread = (
+        np.array(values, dtype=np.float32) for values in (logprob, mean or [-2.0] * n, std or [1.5] * n)
+    )
+    for array in (own, expected, spread):
+        array.flags.writeable = False  # an attack that changed its evidence would raise
+    ids = np.zeros(n, dtype=np.int32)
+    return TokenSignals(ids, own, expected, spread, top=own, rank=ids, tokenizer=tokenizer)
+
+
+def score_of(spec: str, target: TokenSignals, **others: Any) -> float:
+    evidence: Evidence = {"target": target, "reference": target, "lowered": target, "text": "A text", **others}
+    return parse_attack(spec).score(evidence)
+
+
+TARGET = signals([-1, -4, -2, -8, -0.5], mean=[-2, -2, -1, -4, -1], std=[1, 2, 1, 2, 0.5])
+BY_HAND: list[tuple[str, dict[str, Any], float]] = [
+    ("loss", {}, -3.1),  # (1 + 4 + 2 + 8 + 0.5) / 5
+    ("zlib", {"text": "abc"}, -3.1 / 11),  # 2 bytes of header, 3 + 3·8 + 7 bits of one fixed block in 5, 4 of Adler-32
+    ("lowercase", {"lowered": signals([-6, -6.4])}, 2.0),  # 6.2 / 3.1
+    ("min_k:k=0.4", {}, -6.0),  # (8 + 4) / 2
+    ("min_k", {}, -8.0),  # ⌊0.2 · 5⌋ = 1 token
+    ("min_k++:k=0.4", {}, -1.5),  # z = 1, -1, -1, -2, 1: (-2 - 1) / 2
+    ("min_k++:k=1", {}, -0.4),  # (1 - 1 - 1 - 2 + 1) / 5
+    ("reference", {"reference": signals([-2, -4, -4, -9, -1])}, 0.9),  # (1 + 0 + 2 + 1 + 0.5) / 5
+    ("reference", {"reference": signals([-10, -5, -9.5], tokenizer="b"), "text": "naïve"}, 1.5),  # (24.5 - 15.5) / 6
+]
+
+
+@pytest.mark.parametrize(("spec", "others", "expected"), BY_HAND)
+def test_by_hand(spec: str, others: dict[str, Any], expected: float) -> None:
+    assert score_of(spec, TARGET, **others) == pytest.approx(expected, rel=1e-6)
+
+
+def test_confidence_by_hand() -> None:
+    halves = signals([math.log(p) for p in (0.5, 0.25, 0.125, 0.125)])
+    assert score_of("confidence", halves) == pytest.approx(0.25, rel=1e-6)  # their mean
+
+
+TEXT = "The River bends under a Stone bridge, and Anna counts seven geese."
+TOKENS = [(7 * t * t + 3 * t) % 40 for t in range(33)]
+
+
+def of_logits(shift: float) -> TokenSignals:
+    """Signals of 33 tokens under logits 3 sin(0.37 (shift + t) (v + 1)) over 40 words, by the package's own route."""
+    t, v = np.arange(33)[:, None], np.arange(40)[None]
+    logits = torch.tensor(3 * np.sin((shift + t) * (v + 1) * 0.37), dtype=torch.float32)
+    logprob, mean, std, top, rank = token_moments(logits[:-1], torch.tensor(TOKENS[1:]), lambda x: x, 40)
+    ids = np.array(TOKENS[1:], dtype=np.int32)
+    return TokenSignals(ids, logprob.numpy(), mean.numpy(), std.numpy(), top.numpy(), rank.numpy().astype(np.int32))
+
+
+# What the authors' formulas gave on those logits, each turned so that higher is more member-like:
+# swj0419/detect-pretrain-code src/run.py (their "pred" negated): Min-K% Prob, ppl less reference, lower-case ratio;
+# zjysteven/mink-plus-plus run.py and run_ref.py: loss, zlib, Min-K%, Min-K%++, ref, lowercase (0.1 to 1.0);
+# ftramer/LM_Memorization extraction.py: log ppl 5.454541, zlib / log ppl 12.466676, lower / log ppl 1.074164.
+AUTHORS = {
+    "loss": -5.454541,
+    "lowercase": 1.074164,
+    "reference": -0.485333,
+    "min_k:k=0.05": -8.269989,
+    "min_k:k=0.1": -8.140414,
+    "min_k:k=0.2": -7.949298,
+    "min_k:k=0.6": -6.923040,
+    "min_k:k=1.0": -5.454542,
+    "min_k++:k=0.1": -6.553608,
+    "min_k++:k=0.2": -6.316231,
+    "min_k++:k=0.6": -5.036150,
+    "min_k++:k=1.0": -3.197675,
+}
+
+
+def test_the_authors_formulas_on_the_same_logits() -> None:
+    evidence: Evidence = {"target": of_logits(0), "reference": of_logits(0.5), "lowered": of_logits(0.25), "text": TEXT}
+    found = {spec: parse_attack(spec).score(evidence) for spec in AUTHORS}
+    assert found == pytest.approx(AUTHORS, abs=1e-5)
+    # zlib builds differ in a byte or two, so the authors' ratio is compared at the size that this build gives.
+    size = len(zlib.compress(TEXT.encode()))
+    assert parse_attack("zlib").score(evidence) == pytest.approx(-0.08021384 * 68 / size, abs=1e-6)
+    assert -1 / parse_attack("zlib").score(evidence) == pytest.approx(12.466676 * size / 68, abs=1e-4)
+
+
+def test_the_floor_is_of_the_decimal_where_the_published_code_floors_the_double() -> None:
+    assert int(90 * 0.7) == 62, "published: int(len · ratio)"
+    assert len(lowest(np.zeros(90, dtype=np.float32), 0.7)) == 63
+
+
+@steady
+@given(n=st.integers(1, 5000), thousandths=st.integers(1, 1000))
+def test_how_many_are_lowest(n: int, thousandths: int) -> None:
+    count = len(lowest(np.zeros(n, dtype=np.float32), thousandths / 1000))
+    assert count == max(1, n * Fraction(thousandths, 1000).numerator // Fraction(thousandths, 1000).denominator)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_likelier_tokens_raise_the_score_whatever_the_attack(name: str) -> None:
+    likelier = replace(TARGET, logprob=TARGET.logprob + np.float32(0.25))
+    fixed = {"reference": signals([-2, -4, -4, -9, -1]), "lowered": signals([-3, -5, -2])}
+    assert score_of(name, likelier, **fixed) > score_of(name, TARGET, **fixed)
+
+
+def test_a_harder_lower_case_and_a_worse_reference_raise_the_score() -> None:
+    assert score_of("lowercase", TARGET, lowered=signals([-9])) > score_of("lowercase", TARGET, lowered=signals([-8]))
+    worse, better = signals([-9] * 5), signals([-8] * 5)
+    assert score_of("reference", TARGET, reference=worse) > score_of("reference", TARGET, reference=better)
+
+
+@pytest.mark.parametrize("name", [*ALL, "min_k:k=1e-300", "min_k:k=1.0", "min_k++:k=1e-9"])
+def test_one_token_has_a_score_and_the_same_one_twice(name: str) -> None:
+    one = signals([-3.0])
+    assert math.isfinite(score_of(name, one))
+    assert score_of(name, one) == score_of(name, one)
+
+
+def test_one_token_is_all_of_its_tail() -> None:
+    one = signals([-3.0], mean=[-2], std=[0.5])
+    assert score_of("min_k:k=0.01", one) == score_of("min_k:k=1", one) == -3.0
+    assert score_of("min_k++:k=0.01", one) == -2.0
+
+
+def test_a_passage_known_by_heart_divides_by_no_zero() -> None:
+    by_heart = signals([0.0, 0.0])
+    assert score_of("lowercase", by_heart, lowered=signals([-1.0])) > 1e9
+    assert score_of("zlib", by_heart) == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_a_scored_token_in_any_pass_there_is_no_score(name: str) -> None:
+    evidence: Evidence = {"target": TARGET, "reference": TARGET, "lowered": TARGET, "text": "A text"}
+    for missing in parse_attack(name).passes:
+        assert math.isnan(parse_attack(name).score({**evidence, missing: signals([])}))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_token_that_the_model_could_not_score_is_never_dropped(name: str) -> None:
+    assert math.isnan(score_of(name, signals([-1, math.nan, -2, -3, -4, -5, -6, -7, -8, -9])))
+
+
+logprobs = st.lists(st.floats(-30, -0.0078125, width=32), min_size=1, max_size=60)
+shares = st.floats(0.001, 1.0)
+
+
+@steady
+@given(logprobs, shares, shares)
+def test_min_k_is_monotone_in_k(values: list[float], a: float, b: float) -> None:
+    few, many = sorted((a, b))
+    target = signals(values)
+    assert score_of(f"min_k:k={few}", target) <= score_of(f"min_k:k={many}", target) + 1e-9
+    assert score_of(f"min_k:k={many}", target) <= score_of("loss", target) + 1e-9
+
+
+@steady
+@given(logprobs, shares, st.randoms(use_true_random=False))
+def test_min_k_does_not_know_the_order_of_tokens(values: list[float], k: float, rng: Any) -> None:
+    shuffled = rng.sample(values, len(values))
+    for name in ("min_k", "min_k++"):
+        there, here = (score_of(f"{name}:k={k}", signals(v)) for v in (values, shuffled))
+        assert there == pytest.approx(here, rel=1e-12, abs=1e-9)
+
+
+@steady
+@given(st.lists(st.tuples(st.floats(-30, 0, width=32), st.floats(-30, 0, width=32)), min_size=1), st.sampled_from("ab"))
+def test_reference_turns_its_sign_when_the_models_change_places(pairs: list[tuple[float, float]], other: str) -> None:
+    one, two = signals([a for a, _ in pairs]), signals([b for _, b in pairs], tokenizer=other)
+    assert score_of("reference", one, reference=two) == -score_of("reference", two, reference=one)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("min_kk", "no attack is named 'min_kk': did you mean 'min_k'"),
+        ("zlibb", "did you mean 'zlib'"),
+        ("", "no attack is named ''"),
+        ("quantum", r"there are min_k, min_k\+\+, "),
+        ("min_k:k=0", "k=0 is out of range; it must be above 0 and at most 1"),
+        ("min_k:k=-0.1", "out of range"),
+        ("min_k++:k=1.5", "out of range"),
+        ("min_k:k=nan", "out of range"),
+        ("min_k:k=abc", "k=abc is not a number"),
+        ("min_k:k", "is not a number"),
+        ("min_k:foo=1", "no hyper-parameter 'foo'; it has: k"),
+        ("loss:k=0.1", "no hyper-parameter 'k'; it has: none"),
+        ("min_k:", "no hyper-parameter ''"),
+        ("min_k:k=0.1,", "no hyper-parameter ''"),
+        ("min_k:k=0.1,k=0.3", "given twice"),
+    ],
+)
+def test_what_cannot_be_an_attack_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(AttackError, match=message):
+        parse_attack(spec)
+
+
+def test_hyper_parameters_hold_for_the_attack_they_were_given_to() -> None:
+    assert parse_attack("min_k:k=0.1").hyper_parameters == {"k": 0.1}
+    assert parse_attack("min_k").hyper_parameters == ATTACKS["min_k"].hyper_parameters == {"k": 0.2}
+    assert parse_attack("min_k:k=0.1").name == "min_k:k=0.1"
+
+
+def test_passes_are_shared() -> None:
+    assert passes_needed([ATTACKS["loss"], ATTACKS["zlib"], ATTACKS["min_k"]]) == ("target",)
+    assert passes_needed(ATTACKS.values()) == ("target", "reference", "lowered")
+    assert passes_needed([]) == ()
+
+
+@pytest.fixture
+def registered() -> Iterator[str]:
+    """An attack of somebody else's, without annotations that anybody could read."""
+
+    @attack("top gap", paper="nobody")
+    def gap(target, lowered, text, *, k: Share = 0.5, power=2):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        """How far the tokens stay below the likeliest."""
+        return k * (target.logprob - target.top).mean() ** power + 0 * len(lowered) + 0 * len(text)
+
+    yield "top gap"
+    del ATTACKS["top gap"]
+
+
+def test_an_attack_of_somebody_else(registered: str, fake: Backend, write_jsonl: Any, tmp_path: Path) -> None:
+    one = parse_attack(f"{registered}:power=3,k=0.25")
+    assert one.hyper_parameters == {"k": 0.25, "power": 3}
+    assert passes_needed([one]) == one.passes == ("target", "lowered")
+    assert one.summary == "How far the tokens stay below the likeliest."
+    with pytest.raises(AttackError, match="not a number"):
+        parse_attack(f"{registered}:power=0.5")  # its default is an integer
+    with pytest.raises(AttackError, match="out of range"):
+        parse_attack(f"{registered}:k=2")
+    passages = read_passages(write_jsonl("p.jsonl", [{"text": "a river"}, {"text": "a stone bridge"}]))
+    table = score(passages, fake, attacks=[one.name], out=tmp_path / "run")
+    assert list(table.columns) == [one.name]
+    assert (table.column(one.name) < 0).all(), "an odd power of a negative mean"
+
+
+def test_registering_refuses_what_it_cannot_serve() -> None:
+    before = dict(ATTACKS)
+    with pytest.raises(ValueError, match=r"unknown evidence \['weights'\]"):
+        attack("x", paper="")(lambda target, weights: 0.0)
+    with pytest.raises(ValueError, match="registered twice"):
+        attack("loss", paper="")(lambda target: 0.0)
+
+    def without_default(target: TokenSignals, *, k: float) -> float:
+        return k
+
+    with pytest.raises(ValueError, match="no default"):
+        attack("y", paper="")(without_default)
+    assert before == ATTACKS
+
+
+def test_every_attack_says_what_it_is() -> None:
+    assert set(ALL) == {"loss", "confidence", "zlib", "lowercase", "min_k", "min_k++", "reference"}
+    for one in ATTACKS.values():
+        assert set(one.evidence) <= set(EVIDENCE)
+        assert "arXiv:" in one.paper
+        assert one.summary.endswith(".")

@@ -1,0 +1,296 @@
+"""From a table to flags: the error rates that are promised, held by simulation, and every way to ask for too much."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+from llm_mia import CalibrationError, ScoresError, ScoreTable, read_scores
+from llm_mia.decision import calibrate, evaluate, exposure, flag, read_calibration
+
+Floats = NDArray[np.float64]
+steady = settings(derandomize=True, deadline=None)
+PASS: dict[str, Any] = {"model": {"id": "m", "weights_sha256": "w1"}, "window": {"tokens": 64, "context": 16}}
+OURS: dict[str, Any] = {"target": PASS, "reference": PASS}
+
+
+def table(
+    scores: Any, labels: Any, *, name: str = "loss", made: Mapping[str, Any] | None = OURS, **more: Any
+) -> ScoreTable:
+    values = np.asarray(scores, dtype=np.float64)
+    ids = [f"p{i}" for i in range(len(values))]
+    return ScoreTable("t.csv", ids, ids, np.asarray(labels, dtype=np.int8), {name: values, **more}, made)
+
+
+def known_and_candidates(nonmembers: Any, candidates: Any) -> ScoreTable:
+    return table([*nonmembers, *candidates], [0] * len(nonmembers) + [-1] * len(candidates))
+
+
+# -- the promise ------------------------------------------------------------------------------------------------------
+
+
+def realised(fpr: float, draw: Callable[[], ScoreTable], repeats: int = 400) -> Floats:
+    """The share flagged among candidates none of which is a member, in each of many audits."""
+    shares = []
+    for _ in range(repeats):
+        one = draw()
+        found = flag(one, calibrate(one, "loss", fpr=fpr))
+        shares.append(found.flagged / len(found.rows))
+    return np.array(shares)
+
+
+def excess(shares: Floats, rate: float) -> float:
+    """How many standard errors the mean lies above *rate*."""
+    return float((shares.mean() - rate) / (shares.std(ddof=1) / math.sqrt(len(shares))))
+
+
+@pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (57, 0.1), (200, 0.01)])
+def test_false_positives_are_as_promised(n: int, fpr: float) -> None:
+    rng = np.random.default_rng(n)
+    shares = realised(fpr, lambda: known_and_candidates(rng.normal(size=n), rng.normal(size=100)))
+    exact = math.floor(fpr * (n + 1) + 1e-9) / (n + 1)
+    assert excess(shares, fpr) <= 4
+    assert abs(excess(shares, exact)) <= 4, "without ties the rate is exact"
+
+
+@pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (57, 0.1)])
+def test_false_positives_are_as_promised_with_ties(n: int, fpr: float) -> None:
+    rng = np.random.default_rng(n)
+    shares = realised(fpr, lambda: known_and_candidates(rng.poisson(2, n), rng.poisson(2, 100)))
+    assert excess(shares, fpr) <= 4
+    assert shares.mean() > 0, "conservative, not dead"
+
+
+@pytest.mark.parametrize(("shift", "broken"), [(-0.5, "above"), (+1.0, "below")], ids=["easier", "members"])
+def test_the_check_notices_a_calibration_on_the_wrong_passages(shift: float, broken: str) -> None:
+    """On passages that score lower (another source) the rate is exceeded; on members nothing is ever flagged."""
+    rng = np.random.default_rng(5)
+    shares = realised(0.05, lambda: known_and_candidates(rng.normal(shift, 1, 99), rng.normal(size=100)), repeats=100)
+    assert (excess(shares, 0.05) > 4) if broken == "above" else (excess(shares, 0.05) < -4)
+
+
+def false_discoveries(calibration_shift: float) -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(6)
+    fdp, power = [], []
+    for _ in range(150):
+        candidates = rng.normal(size=100) + np.repeat([3.0, 0.0], [30, 70])
+        one = known_and_candidates(rng.normal(calibration_shift, 1, 400), candidates)
+        chosen = np.array([row.flagged for row in flag(one, calibrate(one, "loss", fpr=0.05), fdr=0.1).rows])
+        fdp.append(chosen[30:].sum() / max(1, chosen.sum()))
+        power.append(chosen[:30].mean())
+    return np.array(fdp), np.array(power)
+
+
+def test_false_discoveries_are_as_promised() -> None:
+    fdp, power = false_discoveries(0.0)
+    assert excess(fdp, 0.1) <= 4
+    assert power.mean() > 0.5
+    assert excess(false_discoveries(-0.7)[0], 0.1) > 4, "and the check notices a calibration on easier passages"
+
+
+@pytest.mark.skipif(
+    not (ECHR := Path(__file__).parents[2] / "shared/data/llm-pbe-echr.csv").exists(), reason="scores not here"
+)
+@pytest.mark.parametrize("fpr", [0.1, 0.05, 0.01])
+def test_false_positives_on_real_scores_of_a_fine_tuned_7b_model(fpr: float) -> None:
+    echr = read_scores(ECHR)
+    gain = echr.column("target_mean_logprob") - echr.column("reference_mean_logprob")
+    nonmembers, rng = gain[echr.rows(0)], np.random.default_rng(0)
+    shares = realised(fpr, lambda: known_and_candidates(*np.split(rng.permutation(nonmembers)[:1499], [999])), 100)
+    assert abs(excess(shares, fpr)) <= 4
+    members = flag(found := known_and_candidates(nonmembers, gain[echr.rows(1)]), calibrate(found, "loss", fpr=fpr))
+    assert members.flagged / len(members.rows) > fpr, "and its members are flagged more often than that"
+
+
+# -- one decision -----------------------------------------------------------------------------------------------------
+
+grid = st.integers(0, 12).map(float)
+
+
+@steady
+@given(
+    st.lists(grid, min_size=19, max_size=60).filter(lambda values: len(set(values)) > 1),
+    st.lists(grid, min_size=1, max_size=20),
+    st.sampled_from([0.05, 0.1, 0.25]),
+)
+def test_flagged_exactly_where_the_p_value_is_at_most_the_rate(known: Any, candidates: Any, fpr: float) -> None:
+    one = known_and_candidates(known, candidates)
+    found = flag(one, calibrate(one, "loss", fpr=fpr))
+    assert [row.flagged for row in found.rows] == [row.p_value is not None and row.p_value <= fpr for row in found.rows]
+    for row, score in zip(found.rows, candidates, strict=True):
+        assert row.p_value == (1 + sum(value >= score for value in known)) / (len(known) + 1)
+        assert row.flagged == bool(row.reason)
+
+
+def test_by_hand() -> None:
+    one = known_and_candidates(range(19), [18.5, 17.5, 3])
+    found = flag(one, calibrate(one, "loss", fpr=0.1))
+    assert [(row.id, row.p_value, row.flagged) for row in found.rows] == [
+        ("p19", 0.05, True),
+        ("p20", 0.1, True),
+        ("p21", 0.85, False),
+    ]
+    assert found.rows[0].reason == "score above the threshold 17"
+    assert (found.rule, found.flagged) == ("FPR ≤ 10 %", 2)
+    assert found.by_chance == pytest.approx(0.3)
+    assert not found.notes
+    strict = flag(one, calibrate(one, "loss", fpr=0.1), fdr=0.1)
+    assert [row.q_value for row in strict.rows] == pytest.approx([0.15, 0.15, 0.85])
+    assert (strict.rule, strict.flagged, strict.by_chance) == ("FDR ≤ 10 %", 0, None)
+    assert strict.notes == ["19 non-members can't support fewer than 2 discoveries at this FDR"]
+    assert flag(one, calibrate(one, "loss", fpr=0.1), fdr=0.15).rows[1].reason == "q-value at most 0.15"
+
+
+def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
+    one = known_and_candidates(range(19), [math.nan, 99.0, math.inf, -math.inf])
+    found = flag(one, calibrate(one, "loss", fpr=0.05))
+    nan = found.rows[0]
+    assert (nan.score, nan.p_value, nan.q_value, nan.flagged) == (None, None, None, False)
+    assert nan.reason == "no score: too short to have a scored token"
+    assert [row.flagged for row in found.rows] == [False, True, True, False]
+    assert found.notes[0].startswith("2 candidates have an infinite score")
+    assert found.notes[1].startswith("1 candidates have no score and cannot be flagged")
+    foreign = replace(one, provenance=None)
+    assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason == "no score in the table"
+
+
+def test_flags_csv_says_again_what_was_decided() -> None:
+    one = known_and_candidates(range(19), [0.1 + 0.2, math.nan, 99])
+    ids = [*one.ids[:19], 'comma, "quote"\nand line', "naïve", "=1+1"]
+    found = flag(replace(one, ids=ids), calibrate(one, "loss", fpr=0.05))
+    rows = list(csv.DictReader(io.StringIO(found.to_csv(), newline="")))
+    assert list(rows[0]) == ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason"]
+    assert [row["id"] for row in rows] == ids[19:]
+    assert [row["flagged"] for row in rows] == ["false", "false", "true"]
+    assert float(rows[0]["score"]) == 0.1 + 0.2
+    assert (rows[1]["score"], rows[1]["p_value"], rows[1]["q_value"]) == ("", "", "")
+    assert [float(row["p_value"]) for row in (rows[0], rows[2])] == [found.rows[0].p_value, 0.05]
+
+
+def test_labelled_rows_are_candidates_only_where_asked() -> None:
+    one = table([*range(19), 30.0, 31.0], [0] * 19 + [1, -1])
+    calibration = calibrate(one, "loss", fpr=0.05)
+    assert [row.id for row in flag(one, calibration).rows] == ["p20"]
+    assert [row.id for row in flag(one, calibration, labelled=True).rows if row.flagged] == ["p19", "p20"]
+    all_known = table(range(20), [0] * 20)
+    with pytest.raises(ScoresError, match=r"t.csv: every row has a label, .*--labelled"):
+        flag(all_known, calibrate(all_known, "loss", fpr=0.05))
+
+
+def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_from(tmp_path: Path) -> None:
+    one = table([*range(19), math.nan, 500.0, 600.0], [0] * 20 + [1, -1])
+    one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
+    calibration = calibrate(one, "loss", fpr=0.05)
+    assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
+    assert calibration.calibrated_on == {"hyper_parameters": {}, "target": PASS}, "the passes of this attack alone"
+    (tmp_path / "c.json").write_text(calibration.to_json())
+    assert read_calibration(tmp_path / "c.json") == calibration
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "fpr", "message"),
+    [
+        ([1.0, 2.0], [1, -1], 0.5, "t.csv: no row is labelled as a non-member"),
+        (range(18), [0] * 18, 0.05, "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed"),
+        ([*range(18), math.nan], [0] * 19, 0.05, "18 non-members cannot"),
+        ([*range(18), math.inf], [0] * 19, 0.05, "1 of 19 calibration scores are NaN or infinite"),
+        ([7.0] * 19, [0] * 19, 0.05, "all 19 calibration scores equal 7: loss says nothing"),
+        (range(19), [0] * 19, 1.5, "FPR must lie between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_certified_is_refused(scores: Any, labels: Any, fpr: float, message: str) -> None:
+    with pytest.raises((ScoresError, CalibrationError), match=message):
+        calibrate(table(scores, labels), "loss", fpr=fpr)
+
+
+def test_calibrating_on_a_column_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(ScoresError, match="no column 'los'; it has loss; did you mean 'loss'"):
+        calibrate(table(range(19), [0] * 19), "los", fpr=0.05)
+
+
+def test_too_few_non_members_for_any_discovery_are_refused_with_the_number_that_would_do() -> None:
+    one = known_and_candidates(range(19), range(100))
+    with pytest.raises(CalibrationError, match="99 are needed if all 100 candidates were members, 9999 for a lone one"):
+        flag(one, calibrate(one, "loss", fpr=0.05), fdr=0.01)
+
+
+# -- whose scores -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": {"id": "m", "weights_sha256": "w2"}}, "target model weights_sha256 w1 there, w2 here"),
+        ({"window": {"tokens": 32, "context": 16}}, "target window tokens 64 there, 32 here"),
+    ],
+)
+def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(change: dict[str, Any], says: str) -> None:
+    one = known_and_candidates(range(19), [5.0])
+    calibration = calibrate(one, "loss", fpr=0.05)
+    other = replace(one, provenance={"target": {**PASS, **change}, "reference": PASS})
+    with pytest.raises(CalibrationError, match=rf"calibrated on other scores than t.csv \({says}\)"):
+        flag(other, calibration)
+    renamed = replace(one, provenance={"target": {**PASS, "model": {"id": "elsewhere", "weights_sha256": "w1"}}})
+    assert not flag(renamed, calibration).notes, "the same weights by another name are the same model"
+
+
+def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_said() -> None:
+    one = known_and_candidates(range(19), [5.0])
+    foreign = replace(one, provenance=None)
+    for scored, calibrated in ((foreign, one), (one, foreign), (foreign, foreign)):
+        (note,) = flag(scored, calibrate(calibrated, "loss", fpr=0.05)).notes
+        assert "taken on trust" in note
+    theirs = table(range(20), [0] * 19 + [-1], name="my column")
+    assert "taken on trust" in flag(theirs, calibrate(theirs, "my column", fpr=0.05)).notes[0]
+
+
+# -- how well -------------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_by_hand() -> None:
+    one = table([4, 3, 1, 2, 0, math.nan, 9], [1, 1, 1, 0, 0, 1, -1], other=np.arange(7.0))
+    first, second = evaluate(one)
+    assert (first.attack, first.n_members, first.n_nonmembers, first.unscored) == ("loss", 3, 2, 1)
+    assert first.auroc.value == pytest.approx(5 / 6)
+    assert first.auroc.low < first.auroc.value < first.auroc.high
+    assert list(first.tpr_at_fpr) == [0.1, 0.05, 0.01, 0.001]
+    assert first.tpr_at_fpr[0.1].value == pytest.approx(2 / 3), "the candidate, at 9, has no part in it"
+    assert first.fpr_at_95_tpr.value == 0.5
+    assert second.unscored == 0
+    assert [each.attack for each in evaluate(one, ["other"])] == ["other"]
+    with pytest.raises(ScoresError, match="no column 'othr'; it has loss, other; did you mean 'other'"):
+        evaluate(one, ["othr"])
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([1.0, 2.0], [1, -1], r"no row is labelled as non-members \(0\)"),
+        ([1.0, 2.0], [0, -1], r"no row is labelled as members \(1\)"),
+        ([1.0, 2.0], [-1, -1], r"members \(1\) or non-members \(0\); both are needed"),
+        ([1.0, math.nan], [1, 0], "t.csv: loss has no score for any known member, or for any known non-member"),
+    ],
+)
+def test_evaluation_needs_both_classes(scores: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ScoresError, match=message):
+        evaluate(table(scores, labels))
+
+
+def test_the_confidence_gap_is_of_our_confidence_alone() -> None:
+    ours = table([0.9, 0.7, math.nan, 0.5], [1, 0, 1, -1], name="confidence")
+    gap = exposure(ours)
+    assert gap is not None
+    assert gap.gap.value == pytest.approx(0.2)
+    assert gap.exposed
+    assert exposure(replace(ours, provenance=None)) is None
+    assert exposure(table([1.0, 2.0], [1, 0])) is None

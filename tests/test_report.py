@@ -1,0 +1,198 @@
+"""What people and machines read: the figures as they are, names as they stand, and no more claimed than was found."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from llm_mia import Audit, Calibration, ScoreTable, audit
+from llm_mia.attacks import ATTACKS, parse_attack
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.decision import calibrate, evaluate, flag
+from llm_mia.report import (
+    attack_details,
+    attacks_table,
+    audit_summary,
+    audit_table,
+    calibration_summary,
+    evaluation_summary,
+    evaluation_table,
+    flags_summary,
+    flags_table,
+    write_report,
+)
+from tests.conftest import sentences
+
+HOSTILE = "[red]x[/]"
+
+
+def rendered(renderable: Any) -> str:
+    console = Console(record=True, width=400, file=io.StringIO())
+    console.print(renderable)
+    return console.export_text()
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Audit:
+    """An audit whose folder, model, ids and documents are all called by what could be taken for markup."""
+    folder = tmp_path / "[red]x[" / "]"
+    folder.mkdir(parents=True)
+
+    def write(name: str, texts: list[str], **more: Any) -> Path:
+        rows = [{"id": f"{HOSTILE} {name} {i}", "text": text, **more} for i, text in enumerate(texts)]
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return folder / name
+
+    texts = sentences(70, seed=3)
+    target = FakeBackend(0)
+    target.info = replace(target.info, id=f"model {HOSTILE}")
+    return audit(
+        write("candidates.jsonl", [*texts[:10], texts[0], "x"]),
+        nonmembers=write("non.jsonl", [*texts[10:40], "x"], document=f"book {HOSTILE}"),
+        members=write("members.jsonl", texts[40:]),
+        target=target,
+        reference=FakeBackend(1),
+        out=folder / "run",
+    )
+
+
+def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Audit) -> None:
+    write_report(found)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    summary = json.loads((found.path / "report.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert summary == json.loads(json.dumps(audit_summary(found), allow_nan=False))
+    assert summary["decider"] == "reference"
+    assert summary["calibration"]["threshold"] == found.calibration.threshold
+    assert summary["calibration"]["guarantee"].startswith("marginal")
+    assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 1)
+    flagged = sum(row.flagged for row in found.flags.rows)
+    assert summary["flags"] == {
+        "rule": "FPR ≤ 5 %",
+        "candidates": 12,
+        "flagged": flagged,
+        "expected_by_chance": pytest.approx(0.6),
+        "unscored": 1,
+    }
+    assert list(summary["evaluation"]["attacks"]) == list(ATTACKS)
+    loss = summary["evaluation"]["attacks"]["loss"]
+    assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)
+    assert set(loss["tpr_at_fpr"]) == {"0.1", "0.05", "0.01", "0.001"}
+    assert set(loss["auroc"]) == {"value", "low", "high", "confidence"}
+    assert summary["evaluation"]["confidence_gap"]["gap"]["value"] == pytest.approx(0, abs=0.1)
+    assert [source["passages"] for source in summary["inputs"]] == [30, 31, 12]
+    assert summary["passes"]["target"]["model"]["id"] == f"model {HOSTILE}"
+    assert any("has no score" in note or "have no score" in note for note in summary["notes"])
+
+
+def test_the_terminal_shows_names_as_they_stand(found: Audit) -> None:
+    text = rendered(audit_table(found))
+    assert f"model {HOSTILE}" in text
+    assert str(found.path) in text
+    assert "[red]x[/]/candidates.jsonl" in text
+    assert f"{HOSTILE} candidates.jsonl 0" in text, "the twice-given passage, in a note"
+    assert "loss: 1 known passages have no score and count in no figure" in text
+    assert "reference ◂ decides" in text
+    for note in found.notes:
+        assert note in text
+    assert "candidate that was not trained on could as well have stood among the known non-members" in text
+
+
+def table_of(attack: str, known: Any, members: Any, candidates: Any) -> ScoreTable:
+    scores = np.array([*known, *members, *candidates], dtype=np.float64)
+    labels = np.repeat([0, 1, -1], [len(known), len(members), len(candidates)]).astype(np.int8)
+    ids = [f"{HOSTILE} {i}" for i in range(len(scores))]
+    return ScoreTable(f"{HOSTILE}.csv", ids, ids, labels, {attack: scores})
+
+
+@pytest.mark.parametrize("attack", [HOSTILE, "[bold]", "\\[red]", "[/]", "[link=a]b[/link]"])
+def test_a_column_may_be_called_anything(attack: str) -> None:
+    table = table_of(attack, range(19), range(25, 30), [99, 1])
+    flags = flag(table, calibrate(table, attack, fpr=0.05))
+    assert f"flagged by {attack} at FPR" in rendered(flags_table(flags))
+    evaluations = evaluate(table)
+    assert f"{attack} ◂ decides" in rendered(evaluation_table(evaluations, None, decider=attack))
+    assert attack in rendered(evaluation_table(evaluations, None))
+    one = replace(ATTACKS["min_k"], name=attack, paper=attack)
+    for renderable in (attacks_table([one]), attack_details(one)):
+        assert rendered(renderable).count(attack) >= 2
+
+
+def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
+    table = table_of("loss", range(100), range(90, 110), [])
+    (one,) = evaluate(table)
+    text = rendered(evaluation_table([one], None))
+    assert "Known set: 20 members, 100 non-members (95 % intervals)" in text
+    # 10 of 20 members lie above 99; AUROC (90.5 + … + 99.5 + 10 · 100) / 2000
+    assert f"{one.auroc.value:.3f} {one.auroc.low:.2f}–{one.auroc.high:.2f}" in text
+    assert one.auroc.value == pytest.approx(0.975)
+    assert "55.0 " in text, "TPR at 1 % FPR: 11 of 20 members lie above 98"
+    assert "–: FPR 0.1 % can't be seen with fewer than 999 non-members" in text
+    assert "50.0 " not in text, "TPR at no false positive at all is no TPR at 0.1 %"
+    assert "calibrate on non-members that it has not seen" in text
+    assert "no score" not in text
+
+
+@pytest.mark.parametrize(
+    ("candidates", "fdr", "says", "not_says"),
+    [
+        ([99] * 3 + [1] * 7, None, ["3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with"], ["alone"]),
+        ([1] * 10, None, ["0 of 10 candidates flagged", "no more than chance alone would flag"], ["consistent with"]),
+        ([99] + [1] * 39, None, ["1 of 40", "no more than chance alone", "2.0 flags at most"], ["consistent with"]),
+        ([99] * 3 + [1] * 7, 0.5, ["at FDR ≤ 50 %: consistent with", "p-values from 19"], ["threshold", "at most"]),
+        ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: nothing found"], ["consistent with", "threshold"]),
+    ],
+)
+def test_no_more_is_claimed_than_was_found(
+    candidates: list[float], fdr: float | None, says: list[str], not_says: list[str]
+) -> None:
+    table = table_of("loss", range(19), [], candidates)
+    text = rendered(flags_table(flag(table, calibrate(table, "loss", fpr=0.05), fdr=fdr)))
+    assert "a passage that is not flagged may still have been trained on" in text
+    for part in says:
+        assert part in text
+    for part in [*not_says, "prove", "was trained on"]:
+        assert part not in text
+
+
+def test_many_candidates_are_counted_in_plain_figures() -> None:
+    table = table_of("loss", range(19), [], [1.0] * 24_680)
+    text = rendered(flags_table(flag(table, calibrate(table, "loss", fpr=0.05))))
+    assert "0 of 24,680" in text
+    assert "1,234.0 flags at most" in text
+
+
+def test_summaries_of_a_table_of_somebody_else() -> None:
+    table = table_of("theirs", range(19), [30, math.nan], [99, math.nan])
+    calibration: Calibration = calibrate(table, "theirs", fpr=0.05)
+    assert set(calibration_summary(calibration)) == {"attack", "fpr", "threshold", "guarantee", "n", "n_documents"} | {
+        "realised_fpr_at_most_with_95_confidence"
+    }
+    flags = flags_summary(flag(table, calibration, fdr=0.2))
+    assert flags == {"rule": "FDR ≤ 20 %", "candidates": 2, "flagged": 1, "expected_by_chance": None, "unscored": 1}
+    summary = evaluation_summary(evaluate(table), None)
+    json.dumps(summary, allow_nan=False)
+    assert summary["attacks"]["theirs"]["unscored"] == 1
+    assert summary["confidence_gap"] is None
+
+
+def test_the_catalogue_shows_what_every_attack_needs() -> None:
+    text = rendered(attacks_table(ATTACKS.values()))
+    for one in ATTACKS.values():
+        (line,) = [line for line in text.splitlines() if line.strip().startswith((f"{one.name} ", f"{one.name}:"))]
+        assert ", ".join(one.evidence) in line
+        assert one.paper in line
+    assert "min_k++:k=0.2" in text
+    details = rendered(attack_details(parse_attack("min_k:k=0.1")))
+    assert "as in -a min_k:k=0.1" in details
+    assert "k=0.1:k" not in details

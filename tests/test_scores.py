@@ -1,0 +1,180 @@
+"""Tables of scores, ours and anybody's: what is read, what is refused, and that nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from llm_mia import ScoresError, ScoreTable, read_passages, read_scores, score
+from llm_mia.backends import Backend
+
+Write = Callable[[str, "str | bytes"], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def to_file(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return to_file
+
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "book": "x", "label": 1, "loss": -1.5, "min_k:k=0.1": -3},
+    {"id": "b", "book": "x", "label": 0, "loss": None, "min_k:k=0.1": -4},
+    {"id": "c", "book": "y", "label": None, "loss": -2.5, "min_k:k=0.1": -5},
+]
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), *(row.values() for row in rows)]
+    return "".join(",".join("" if v is None else str(v) for v in line) + "\n" for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "ndjson", "parquet"])
+def test_the_same_table_in_every_format(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"scores.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pa.Table.from_pylist(ROWS), path)
+    else:
+        path.write_text(as_csv(ROWS) if kind == "csv" else "".join(json.dumps(row) + "\n" for row in ROWS))
+    table = read_scores(path)
+    assert list(table.ids) == ["a", "b", "c"]
+    assert list(table.documents) == ["x", "x", "y"]
+    assert table.labels.tolist() == [1, 0, -1]
+    assert list(table.columns) == ["loss", "min_k:k=0.1"]
+    np.testing.assert_array_equal(table.column("loss"), [-1.5, np.nan, -2.5])
+    assert table.unscored == 1
+    assert table.provenance is None
+    assert [table.rows(label).tolist() for label in (1, 0, None)] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["0", "1", ""], [0, 1, -1]),
+        (["0.0", "1.0", ""], [0, 1, -1]),
+        (["true", "FALSE", ""], [1, 0, -1]),
+        (["True", "0", "null"], [1, 0, -1]),
+        (["", "", ""], [-1, -1, -1]),
+    ],
+)
+def test_labels_in_csv(cells: list[str], expected: list[int], write: Write) -> None:
+    rows = "".join(f"{i},{cell},{i}\n" for i, cell in enumerate(cells))
+    assert read_scores(write("t.csv", "id,member,loss\n" + rows)).labels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [([1, 0, None], [1, 0, -1]), ([True, False, None], [1, 0, -1]), (["1", " False ", "0"], [1, 0, 0])],
+)
+def test_labels_in_jsonl(cells: list[object], expected: list[int], write: Write) -> None:
+    rows = "".join(json.dumps({"label": cell, "loss": 1.0}) + "\n" for cell in cells)
+    table = read_scores(write("t.jsonl", rows))
+    assert table.labels.tolist() == expected
+    assert list(table.ids) == list(table.documents) == ["1", "2", "3"], "named by row number"
+
+
+@pytest.mark.parametrize("junk", ["yes", "member", 2, -1, 0.5, [1], {"a": 1}])
+def test_labels_that_are_none_are_refused_with_their_row(junk: object, write: Write) -> None:
+    rows = [{"label": None, "loss": 1.0}, {"label": junk, "loss": 2.0}]
+    path = write("t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ScoresError, match=r"t.jsonl row 2: label .* is neither 0/1 nor true/false"):
+        read_scores(path)
+
+
+def test_not_a_number_is_read_as_no_score_and_infinity_as_itself(write: Write) -> None:
+    table = read_scores(write("t.csv", "id,loss\na,nan\nb,inf\nc,-inf\nd,\ne,1e-3\n"))
+    np.testing.assert_array_equal(table.column("loss"), [np.nan, np.inf, -np.inf, np.nan, 1e-3])
+    assert table.unscored == 2
+
+
+def test_columns_may_be_named(write: Write) -> None:
+    path = write("t.csv", "who,label,truth,part,loss\na,7,1,p,0.5\nb,8,0,p,0.7\n")
+    table = read_scores(path, id_column="who", label_column="truth", document_column="part")
+    assert list(table.ids) == ["a", "b"]
+    assert table.labels.tolist() == [1, 0]
+    assert list(table.documents) == ["p", "p"]
+    assert list(table.columns) == ["label", "loss"], "what was not named is a column of numbers like any other"
+
+
+def test_integers_beyond_a_double_are_rounded_like_any_number(write: Write) -> None:
+    assert read_scores(write("t.csv", f"id,hits\na,{2**60 + 1}\n")).column("hits")[0] == 2.0**60
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "", "cannot be read: Empty CSV"),
+        ("t.jsonl", "", "cannot be read: Empty JSON"),
+        ("t.csv", "id,loss\n", "holds no rows"),
+        ("t.csv", "id,label\na,1\n", "no column of scores among id, label"),
+        ("t.csv", "id,loss\na,high\n", "no column of scores among id, loss"),
+        ("t.csv", "id,loss\na,1,2\n", "cannot be read: .*Expected 2 columns, got 3"),
+        ("t.csv", "id,loss,loss\na,1,2\n", "several columns are named 'loss'"),
+        ("t.csv", "id,loss\né,1\n".encode("latin1"), "column 'id' is not UTF-8"),
+        ("t.csv", "é,loss\nx,1\n".encode("latin1"), "cannot be read: 'utf-8' codec"),
+        ("t.jsonl", '{"id": 1,\n', "cannot be read: JSON parse error"),
+        ("t.jsonl", '{"loss": 1}\n{"loss": "x"}\n', "cannot be read: .* changed from number to string in row 1"),
+        ("t.parquet", b"PAR1 no", "cannot be read"),
+        ("t.xlsx", b"", "is a run directory or a .csv, .jsonl, .ndjson, .parquet file"),
+    ],
+)
+def test_what_is_no_table_of_scores_is_refused_in_one_line(
+    name: str, content: str | bytes, message: str, write: Write
+) -> None:
+    path = write(name, content)
+    with pytest.raises(ScoresError, match=message) as refused:
+        read_scores(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_columns_that_are_not_there_are_named_with_the_nearest(write: Write) -> None:
+    path = write("t.csv", "id,label,loss\na,1,2\n")
+    with pytest.raises(ScoresError, match=r"no column 'lable'; it has id, label, loss; did you mean 'label'\?"):
+        read_scores(path, label_column="lable")
+    with pytest.raises(ScoresError, match=r"no column 'los'; it has loss; did you mean 'loss'\?"):
+        read_scores(path).column("los")
+    with pytest.raises(ScoresError, match=r"no column 'quantum'; it has loss$"):
+        read_scores(path).column("quantum")
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(ScoresError, match=r"t.csv: no such file$"):
+        read_scores(tmp_path / "t.csv")
+    with pytest.raises(ScoresError, match=r"holds no readable run\.json, so it is not a run directory"):
+        read_scores(tmp_path)
+    (tmp_path / "run.json").write_text('{"schema_version": 1, "passes": {}}')
+    with pytest.raises(ScoresError, match="the run is not finished"):
+        read_scores(tmp_path)
+
+
+def test_a_run_directory_says_what_made_it_and_counts_no_facts_as_attacks(
+    fake: Backend, write_jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    rows = [{"id": "a", "text": "a river", "label": 1}, {"id": "b", "text": "x"}]
+    made = score(read_passages(write_jsonl("p.jsonl", rows)), fake, attacks=["loss", "min_k:k=0.1"], out=tmp_path / "r")
+    table = read_scores(tmp_path / "r")
+    for one in (made, table):
+        assert list(one.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
+        assert one.labels.tolist() == [1, -1]
+        assert one.unscored == 1, "one byte without BOS has no scored token"
+        assert one.provenance is not None
+        assert one.provenance["target"]["model"]["weights_sha256"] == "seed 0"
+        assert one.provenance["target"]["window"] == {"tokens": 1024, "context": 256}
+    assert read_scores(tmp_path / "r" / "scores.parquet").provenance is None
+
+
+def test_a_table_without_scores_of_one_attack_counts_them() -> None:
+    columns = {"x": np.array([1.0, np.nan]), "y": np.array([np.nan, np.nan])}
+    assert ScoreTable("t", ["a", "b"], ["a", "b"], np.zeros(2, np.int8), columns).unscored == 2
