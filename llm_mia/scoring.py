@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -136,8 +137,9 @@ def run_passes(
             continue
         backend = _backend(source)
         rule = window_rule(backend.info.context, window_tokens)
-        run.claim({name: {"model": asdict(backend.info), "window": asdict(rule)} for name in names})
         for name in names:
+            # One by one: where the first finds the signals of another input, the others are not claimed either.
+            run.claim({name: {"model": asdict(backend.info), "window": asdict(rule)}})
             start = time.monotonic()
             report = _reporter(name, check, progress)
             _make_pass(run.signals(name), backend, rule, sources, PASSES[name][1], report)
@@ -163,7 +165,11 @@ def _backend(source: ModelSource) -> Backend:
 
 def _versions() -> dict[str, str]:
     packages = ("llm-mia", "torch", "transformers", "numpy")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+    return {
+        "python": platform.python_version(),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        **{name: metadata.version(name) for name in packages},
+    }
 
 
 Report = Callable[[int, int, int], None]

@@ -64,27 +64,29 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with writing(self.path):
+            self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise RunDirectoryError(
-                f"{self.path}: another run is writing here; wait for it or name another folder"
-            ) from None
-        for leftover in self.path.rglob(".writing-*"):
-            leftover.unlink()
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.close()
+                raise RunDirectoryError(
+                    f"{self.path}: another run is writing here; wait for it or name another folder"
+                ) from None
+            for leftover in (*self.path.glob(".writing-*"), *self.path.glob("signals/*/.writing-*")):
+                leftover.unlink()
 
     def __enter__(self) -> RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A run that failed before it had anything to keep leaves no folder behind.
-        if [entry.name for entry in self.path.iterdir()] == [".lock"]:
-            (self.path / ".lock").unlink()
+        # A run that failed before it had anything to keep leaves nothing behind.
+        if not (self.path / "run.json").exists():
             with contextlib.suppress(OSError):
-                self.path.rmdir()
+                (self.path / ".lock").unlink()
+                for folder in self._made:
+                    folder.rmdir()
         self._lock.close()
 
     def claim(self, key: Mapping[str, Any]) -> None:
@@ -115,8 +117,11 @@ class RunDirectory:
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             version = manifest["schema_version"]
-        except (ValueError, KeyError, TypeError):
-            raise RunDirectoryError(f"{path}: is not the record of a run") from None
+            whole = all(isinstance(made, dict) for made in manifest.get("passes", {}).values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise RunDirectoryError(f"{path}: is not the record of a run; name another folder")
         if version != SCHEMA_VERSION:
             raise RunDirectoryError(f"{path}: schema {version}, this is schema {SCHEMA_VERSION}; name another folder")
         return manifest
@@ -173,9 +178,11 @@ class SignalsFolder:
 
         for part in self.parts():
             try:
-                with pyarrow.parquet.ParquetFile(part) as file:
+                with pyarrow.parquet.ParquetFile(part, page_checksum_verification=True) as file:
+                    if not file.schema_arrow.equals(_part_schema()):
+                        raise pa.ArrowInvalid("its columns are not those of signals")
                     yield from file.iter_batches(1024, columns=columns)
-            except (pa.ArrowInvalid, OSError) as error:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise RunDirectoryError(
                     f"{part}: damaged ({str(error).splitlines()[0]}); remove this and all later parts"
                 ) from None
@@ -185,16 +192,25 @@ class SignalsFolder:
         import pyarrow as pa
         import pyarrow.parquet
 
-        columns: dict[str, pa.Array] = {
-            "id": pa.array([row.id for row in rows], pa.string()),
-            "text_sha256": pa.array([row.text_sha256 for row in rows], pa.string()),
-        }
+        columns: list[pa.Array] = [
+            pa.array([row.id for row in rows], pa.string()),
+            pa.array([row.text_sha256 for row in rows], pa.string()),
+        ]
         offsets = np.cumsum([0, *(len(row.signals) for row in rows)]).astype(np.int32)
         for name, dtype in LISTS.items():
             values = np.concatenate([getattr(row.signals, name) for row in rows]).astype(dtype)
-            columns[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+            columns.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)))
+        table = pa.table(columns, schema=_part_schema())
         with replacing(self.path / f"part-{len(self.parts()):05d}.parquet") as beside:
-            pyarrow.parquet.write_table(pa.table(columns), beside)
+            # Checksums, or a bit that a disk loses would change a score and nobody would know.
+            pyarrow.parquet.write_table(table, beside, write_page_checksum=True)
+
+
+def _part_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    lists = ((name, pa.list_(pa.field("element", dtype))) for name, dtype in LISTS.items())
+    return pa.schema([("id", "string"), ("text_sha256", "string"), *lists])
 
 
 def _arrays(column: pa.Array) -> list[NDArray[Any]]:
@@ -219,7 +235,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
+        # Arrow's errors carry the number, but a text of their own.
+        problem = f"cannot be written ({os.strerror(error.errno) if error.errno else error})"
         advice = "what is finished is kept; free space or fix the folder and run the same command"
         raise RunDirectoryError(f"{path}: {problem}; {advice}") from None
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,18 +110,22 @@ def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
         dtype=options.torch_dtype,
         use_safetensors=True,
         trust_remote_code=options.trust_remote_code,
+        ignore_mismatched_sizes=True,  # or it raises, and points to a report that it doesn't show
         output_loading_info=True,
         **placed,
     )
-    # transformers fills what is missing with random numbers and goes on.
+    # transformers fills what is missing or of another shape with random numbers and goes on.
     absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
     if absent:
-        raise ModelError(f"its weights lack {len(absent)} tensors that config.json asks for, such as {absent[0]}")
+        raise ModelError(
+            f"its weights lack {len(absent)} tensors that config.json asks for, or in that shape, such as {absent[0]}"
+        )
     return model, _tokenizer(folder, options)
 
 
 def _tokenizer(folder: Path, options: Options) -> Any:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
+    with _explained("its tokenizer cannot be loaded; is tokenizer.json there, and whole?"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
     if not len(tokenizer("a word", add_special_tokens=False).input_ids):
         raise ModelError("its tokenizer has no vocabulary; the folder lacks tokenizer.json")
     return tokenizer
@@ -132,13 +137,37 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
         from peft import PeftModel
     except ImportError:
         raise MissingExtraError("peft, which this adapter needs,", "pip install 'llm-mia[peft]'") from None
-    base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    base_folder, _ = _folder(base, None)
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError("holds no adapter_model.safetensors; pickled weights can run code and are not loaded")
+    base_folder = _base_of(folder)
     model, tokenizer = _from_folder(base_folder, options)
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = _tokenizer(folder, options)
-    model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers: nothing that a user can mend
+        # Of an adapter that was made for another model peft loads what fits, and goes on.
+        warnings.filterwarnings("error", "Found missing adapter keys")
+        try:
+            model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+        except UserWarning:
+            raise ModelError(
+                f"its weights lack tensors that adapter_config.json asks for; was it made for {base_folder}?"
+            ) from None
     return model, tokenizer, files_sha256([*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors")])
+
+
+def _base_of(folder: Path) -> Path:
+    """The folder of the model that an adapter was made for."""
+    try:
+        base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError):
+        base = None
+    if not isinstance(base, str):
+        raise ModelError("its adapter_config.json is damaged, or has no base_model_name_or_path")
+    try:
+        return _folder(base, None)[0]
+    except ModelError as error:
+        raise ModelError(f"its base model {base!r}: {error}") from None
 
 
 def _converted_gguf(file: Path, digest: str) -> Path:
@@ -149,8 +178,11 @@ def _converted_gguf(file: Path, digest: str) -> Path:
     if importlib.util.find_spec("gguf") is None:
         raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
     names = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
-    with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own that no switch turns off
+    with (
+        _explained("a GGUF file that is damaged, or of a kind that transformers cannot read"),
+        contextlib.redirect_stderr(io.StringIO()),  # a bar of its own that no switch turns off
+    ):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
         read = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
     config = read.config
     # As long as the config says that it is quantised, transformers refuses to save the (dequantised) weights.
@@ -188,7 +220,20 @@ def _multiplies_bfloat16(device: str) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:300]
+    """What another library says, without the advice below it."""
+    first, _, rest = str(error).strip().partition("\n")
+    if first.rstrip().endswith(":"):
+        first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}"
+    return (first or type(error).__name__)[:300]
+
+
+@contextlib.contextmanager
+def _explained(problem: str) -> Iterator[None]:
+    """Say what the *problem* is before what another library says of it."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"{problem} ({_first_line(error)})") from error
 
 
 @contextlib.contextmanager

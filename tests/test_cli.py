@@ -1,0 +1,276 @@
+"""Each command as a user types it, on a model that was trained on what is then asked of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from llm_mia.backends import load_model
+from llm_mia.cli import main
+
+from .conftest import sentences
+
+LLM_MIA = Path(sys.executable).with_name("llm-mia")
+ECHR = Path(__file__).parents[1].parent / "shared" / "data" / "llm-pbe-echr.csv"
+ATTACKS = ["min_k", "min_k++", "loss", "confidence", "zlib", "lowercase", "reference"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left on the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def run(*arguments: str | Path) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Files of passages, and a model that was trained on the members and on half of the candidates."""
+
+    folder: Path
+    model: str
+    reference: str
+
+    @property
+    def audit(self) -> list[str]:
+        """The arguments of the audit, less what varies."""
+        known = ["--members", str(self.folder / "members.jsonl"), "--nonmembers", str(self.folder / "nonmembers.jsonl")]
+        return ["audit", str(self.folder / "candidates.jsonl"), *known, "-m", self.model, "-r", self.reference]
+
+
+@pytest.fixture(scope="module")
+def scene(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    from llm_mia.backends.local import LocalBackend
+    from llm_mia.training import fine_tune
+
+    folder = tmp_path_factory.mktemp("scene")
+    texts = [f"{i} {text}" for i, text in enumerate(sentences(140, seed=21))]
+    members, nonmembers, trained_on, held_out = texts[:30], texts[30:100], texts[100:120], texts[120:]
+    write(folder / "members.jsonl", [{"id": f"m{i}", "text": text} for i, text in enumerate(members)])
+    write(folder / "nonmembers.jsonl", [{"id": f"n{i}", "text": text} for i, text in enumerate(nonmembers)])
+    mixed = [row for pair in zip(trained_on, held_out, strict=True) for row in pair]
+    write(folder / "candidates.jsonl", [{"id": f"c{i}", "text": text, "label": 7} for i, text in enumerate(mixed)])
+    labelled = [(text, 1) for text in members] + [(text, 0) for text in nonmembers] + [(text, None) for text in mixed]
+    write(folder / "all.jsonl", [{"id": f"p{i}", "text": text, "label": lab} for i, (text, lab) in enumerate(labelled)])
+    base = load_model(tiny)
+    assert isinstance(base, LocalBackend)
+    fine_tune(base, [*members, *trained_on], folder / "model", epochs=15, learning_rate=3e-3)
+    return Scene(folder, str(folder / "model"), tiny)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def test_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ran = cli(*scene.audit, "-o", out)
+    assert ran.code == 0
+    assert "by reference at FPR ≤ 5 %: consistent with training on them" in ran.out
+    assert ran.err.splitlines()[-1].startswith("scores: 140 passages, ")
+    flags = read_csv(out / "flags.csv")
+    assert [row["id"] for row in flags] == [f"c{i}" for i in range(40)]
+    flagged = {row["id"] for row in flags if row["flagged"] == "true"}
+    assert flagged >= {f"c{i}" for i in range(0, 40, 2)}, "what it was trained on"
+    assert len(flagged) <= 24, "and little else"
+    for row in flags:
+        assert (row["attack"], row["document"]) == ("reference", row["id"])
+        assert (row["flagged"] == "true") == (float(row["p_value"]) <= 0.05) == row["reason"].startswith("score above")
+
+
+def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ran = cli(*scene.audit, "-o", out, "--json", "-q")
+    assert (ran.code, ran.err) == (0, "")
+    report = json.loads((out / "report.json").read_text())
+    assert ran.json == report
+    assert report["flags"]["flagged"] == sum(row["flagged"] == "true" for row in read_csv(out / "flags.csv"))
+    assert report["evaluation"]["attacks"]["reference"]["auroc"]["value"] > 0.9
+    assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
+    signals = [f"signals/{name}/part-00000.parquet" for name in ("lowered", "reference", "target")]
+    assert files == ["calibration.json", "flags.csv", "report.json", "run.json", "scores.parquet", *signals]
+    run = json.loads((out / "run.json").read_text())
+    assert run["schema_version"] == 1
+    assert {"python", "llm-mia", "torch", "transformers", "numpy"} <= run["versions"].keys()
+    assert run["passes"]["target"]["model"]["id"] == scene.model
+    assert run["passes"]["target"]["model"]["weights_sha256"] != run["passes"]["reference"]["model"]["weights_sha256"]
+    assert run["passes"]["target"]["window"] == {"tokens": 64, "context": 16}
+    assert [len(one["sha256"]) for one in run["inputs"]] == [64, 64, 64]
+    assert run["wall_seconds"].keys() == {"target", "lowered", "reference"}
+    scores = pq.read_table(out / "scores.parquet")
+    figures = ["target_perplexity", "reference_perplexity"]
+    assert scores.column_names == ["id", "document", "label", "n_tokens", "n_bytes", *figures, *ATTACKS]
+    assert scores.column("label").to_pylist() == [1] * 30 + [0] * 70 + [None] * 40
+    names = ["id", "text_sha256", "token_ids", "logprob", "mean", "std", "top", "rank"]
+    assert pq.read_table(out / signals[0]).column_names == names
+    calibration = json.loads((out / "calibration.json").read_text())
+    assert (calibration["attack"], calibration["n"], len(calibration["scores"])) == ("reference", 70, 70)
+    assert calibration["scores"] == sorted(calibration["scores"])
+    assert calibration["calibrated_on"]["target"] == run["passes"]["target"]
+    columns = ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason"]
+    assert list(read_csv(out / "flags.csv")[0]) == columns
+
+
+def test_the_same_again_is_read_and_not_computed(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = cli(*scene.audit, "-o", out, "--json", "-q")
+    parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert cli(*scene.audit, "-o", out, "--json", "-q") == first
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("part-*")} == parts
+
+
+def test_fail_if_flagged_and_false_discoveries(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert cli(*scene.audit, "-o", out, "-q", "--fail-if-flagged").code == 3
+    ran = cli(*scene.audit, "-o", out, "-q", "--fdr", "0.1", "--json")
+    assert (ran.code, ran.json["flags"]["rule"]) == (0, "FDR ≤ 10 %")
+    flags = read_csv(out / "flags.csv")
+    assert all((row["flagged"] == "true") == (float(row["q_value"]) <= 0.1) for row in flags)
+    assert ran.json["flags"]["flagged"] >= 20
+    # The base model against itself gains nothing on any passage.
+    same = [scene.reference if argument == scene.model else argument for argument in scene.audit]
+    ran = cli(*same, "-o", tmp_path / "same", "-q", "-a", "loss", "--fpr", "0.02", "--fail-if-flagged", "--json")
+    assert ran.code == (3 if ran.json["flags"]["flagged"] else 0)
+    assert ran.json["flags"]["flagged"] <= 6
+
+
+def test_stage_by_stage_is_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+    whole = cli(*scene.audit, "-o", tmp_path / "audit", "--json", "-q")
+    run, calibration, flags = (
+        tmp_path / f"run[/x]:snake:{'long' * 40}",
+        tmp_path / "calibration.json",
+        tmp_path / "flags.csv",
+    )
+    ran = cli("score", scene.folder / "all.jsonl", "-m", scene.model, "-r", scene.reference, "-o", run, "-q")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"140 passages scored by {', '.join(ATTACKS)}: {run / 'scores.parquet'}\n"
+    ran = cli("calibrate", run, "-a", "reference", "--fpr", "0.05", "-o", calibration, "--json")
+    assert (ran.code, ran.json) == (0, whole.json["calibration"])
+    ran = cli("flag", run, "-c", calibration, "-o", flags, "--json", "--fail-if-flagged")
+    assert (ran.code, ran.err, ran.json) == (3, "", whole.json["flags"])
+    here, there = read_csv(flags), read_csv(tmp_path / "audit" / "flags.csv")
+    unnamed = [[{**row, "id": "", "document": ""} for row in rows] for rows in (here, there)]
+    assert unnamed[0] == unnamed[1]
+    ran = cli("evaluate", run, "--json")
+    assert ran.json == whole.json["evaluation"]
+    ran = cli("evaluate", run, "-a", "reference")
+    assert (ran.code, ran.err) == (0, "")
+    assert "reference" in ran.out
+    assert "min_k" not in ran.out
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_somebody_elses_scores(kind: str, cli: Cli, tmp_path: Path) -> None:
+    rows = [{"passage_id": f"0{i}", "is_member": i % 2 if i < 60 else None, "gain": float(i)} for i in range(70)]
+    table = tmp_path / f"t.{kind}"
+    if kind == "jsonl":
+        write(table, rows)
+    elif kind == "csv":
+        pyarrow.csv.write_csv(pyarrow.Table.from_pylist(rows), table)
+    else:
+        pq.write_table(pyarrow.Table.from_pylist(rows), table)
+    ran = cli("calibrate", table, "-a", "gain", "--fpr", "0.1", "-o", tmp_path / "c.json")
+    assert (ran.code, ran.out) == (0, f"threshold 54 on gain (30 non-members, FPR ≤ 10 %): {tmp_path / 'c.json'}\n")
+    ran = cli("flag", table, "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv", "--json")
+    assert (ran.code, ran.json["candidates"], ran.json["flagged"]) == (0, 10, 10)
+    assert ran.err.startswith("note: one of scores and calibration does not say which model made it")
+    assert [row["id"] for row in read_csv(tmp_path / "f.csv")] == [f"0{i}" for i in range(60, 70)]
+    ran = cli("evaluate", table, "--json")
+    assert ran.json["attacks"]["gain"]["auroc"]["value"] == pytest.approx(465 / 900)
+    ran = cli("evaluate", table, "--label-column", "")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+
+
+@pytest.mark.skipif(not ECHR.is_file(), reason="no shared data here")
+def test_real_scores_of_a_real_model(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("evaluate", ECHR, "--json")
+    aurocs = {name: one["auroc"]["value"] for name, one in ran.json["attacks"].items()}
+    assert aurocs == pytest.approx({"target_mean_logprob": 0.5815, "reference_mean_logprob": 0.4976}, abs=1e-4)
+    ran = cli("calibrate", ECHR, "-a", "target_mean_logprob", "--fpr", "0.01", "-o", tmp_path / "c.json", "--json")
+    assert ran.json["n"] == 10_000
+    ran = cli("flag", ECHR, "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv", "--labelled", "--json")
+    rows = read_csv(tmp_path / "f.csv")
+    flagged = [sum(row["flagged"] == "true" for row in half) for half in (rows[:10_000], rows[10_000:])]
+    assert ran.json["flagged"] == sum(flagged)
+    assert min(flagged) <= 100 < max(flagged)
+
+
+def test_attacks(cli: Cli) -> None:
+    ran = cli("attacks")
+    assert (ran.code, ran.err) == (0, "")
+    for name in ATTACKS:
+        assert f" {name}" in ran.out
+    ran = cli("attacks", "min_k")
+    assert "as in -a min_k:k=0.2" in ran.out
+    assert "arXiv:2310.16789" in ran.out
+    listed = cli("attacks", "--json").json
+    assert sorted(listed) == sorted(ATTACKS)
+    assert listed["reference"]["passes"] == ["target", "reference"]
+    assert cli("attacks", "min_k:k=0.1", "--json").json["min_k:k=0.1"]["hyper_parameters"] == {"k": 0.1}
+
+
+def test_help_and_usage(cli: Cli) -> None:
+    for arguments in ((), ("--help",), ("-h",)):
+        ran = cli(*arguments)
+        assert (ran.code, ran.err) == (0, "")
+        assert "Was this language model trained on these texts?" in ran.out
+    assert "--nonmembers" in cli("audit", "--help").out
+    ran = cli("scoer", "x")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("llm-mia: No such command 'scoer'.")
+    assert ran.err.count("\n") == 1
+    ran = cli("score", "x")
+    assert (ran.code, ran.err) == (2, "llm-mia: Missing option '-m' / '--model'. (see 'llm-mia score --help')\n")
+
+
+def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:
+    with (scene.folder / "candidates.jsonl").open() as stream:
+        command = [str(LLM_MIA), "score", "-", "-m", scene.reference, "-a", "loss", "-q", "-o", str(tmp_path / "run")]
+        ran = subprocess.run(
+            [*command, "--label-column", ""], stdin=stream, capture_output=True, text=True, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == f"40 passages scored by loss: {tmp_path / 'run' / 'scores.parquet'}\n"
+
+
+@pytest.mark.parametrize("arguments", ["attacks --json", "attacks", "--help"])
+def test_a_reader_that_leaves_early(arguments: str) -> None:
+    """Nobody reads at all, so that every write fails."""
+    command = f"set -o pipefail; {{ sleep 0.2; {LLM_MIA} {arguments}; }} | true"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ran.returncode in (0, 1)
+    assert ran.stderr == ""

@@ -1,0 +1,166 @@
+"""The house of `design.md`: which room may look into which, what is imported when, and what the package exports."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+
+import llm_mia
+
+PACKAGE = Path(llm_mia.__file__).parent
+FLOORS = {
+    "errors": 0,
+    "records": 1,
+    **dict.fromkeys(("passages", "windows", "attacks", "cohort", "extraction", "calibration", "metrics"), 2),
+    **dict.fromkeys(("validity", "collections", "scores"), 2),
+    "backends": 3,
+    "store": 4,
+    **dict.fromkeys(("scoring", "decision", "auditing"), 5),
+    **dict.fromkeys(("training", "shadow", "defenses", "monitor", "guard", "distributed", "report", "demo"), 6),
+    "cli": 7,
+}
+# Between two rooms of one floor, who may look into whom.
+NEIGHBOURS = {("auditing", "scoring"), ("auditing", "decision"), ("demo", "training"), ("report", "demo")}
+TORCH = {"torch", "transformers", "peft"}
+TORCH_ROOMS = ("backends/local/", "backends/moments.py", "training.py")
+HEAVY = TORCH | {"pyarrow", "scipy", "numpy", "datasets", "pandas"}
+HELP = "import sys; from llm_mia.cli import main; sys.exit(main(['--help']))"
+
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+NAMES = [".".join(("llm_mia", *Path(file).with_suffix("").parts)).removesuffix(".__init__") for file in FILES]
+
+
+def tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def imported(file: str, module: str) -> Iterator[str]:
+    """Full names of all that *file* imports, wherever in it, and also where only the types are wanted."""
+    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            home = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{home}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
+def test_looks_only_into_rooms_below(file: str, module: str) -> None:
+    here = room(module)
+    if not here:  # the front door opens every room
+        return
+    assert here in FLOORS, f"{file} stands on no floor: give it one here and in design.md"
+    for name in imported(file, module):
+        if name.split(".")[0] != "llm_mia" or name == "llm_mia.__version__":
+            continue
+        there = room(name)
+        assert there in FLOORS, f"{file} imports {name}: of the package itself, or of no floor"
+        allowed = there == here or FLOORS[there] < FLOORS[here] or (here, there) in NEIGHBOURS
+        assert allowed, f"{file}, floor {FLOORS[here]}, imports {name}, floor {FLOORS[there]}"
+
+
+def test_every_import_is_seen() -> None:
+    names = dict(zip(FILES, NAMES, strict=True))
+    assert "llm_mia.errors.LlmMiaError" in set(imported("cli/__init__.py", names["cli/__init__.py"]))
+    assert "llm_mia.store.RunDirectory" in set(imported("scoring.py", names["scoring.py"]))
+    assert "llm_mia.backends.moments.token_moments" in set(
+        imported("backends/local/_backend.py", "llm_mia.backends.local._backend")
+    )
+    assert "llm_mia.decision.calibrate" in set(imported("cli/_commands.py", names["cli/_commands.py"]))
+
+
+@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
+def test_torch_stays_in_its_rooms(file: str, module: str) -> None:
+    found = {name.split(".")[0] for name in imported(file, module)} & TORCH
+    assert not found or file.startswith(TORCH_ROOMS), f"{file} imports {', '.join(found)}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_prints_only_in_the_command_line_and_swallows_nothing(file: str) -> None:
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            assert file.startswith("cli/"), f"{file}:{node.lineno} prints"
+        if isinstance(node, ast.ExceptHandler):
+            broad = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+            )
+            empty = all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+            assert not (broad and empty), f"{file}:{node.lineno} swallows every error"
+
+
+def test_no_room_without_a_purpose() -> None:
+    unwanted = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "factory"}
+    assert not [file for file in FILES if unwanted & {part.strip("_") for part in Path(file).with_suffix("").parts}]
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_says_what_it_exports(module: str) -> None:
+    loaded = importlib.import_module(module)
+    private = any(part.startswith("_") for part in module.split("."))
+    assert private or "__all__" in vars(loaded)
+    exported = getattr(loaded, "__all__", [])
+    assert len(set(exported)) == len(exported)
+    assert [name for name in exported if not hasattr(loaded, name)] == []
+
+
+def test_exported_members() -> None:
+    typed = {
+        alias.asname or alias.name
+        for block in tree("__init__.py").body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {*llm_mia.__all__} == typed | {"__version__"}
+    assert llm_mia.__all__ == sorted(llm_mia.__all__)
+    assert dir(llm_mia) == llm_mia.__all__
+    with pytest.raises(AttributeError, match="no attribute 'adit'"):
+        _ = llm_mia.adit
+
+
+def test_names_are_what_they_say() -> None:
+    from llm_mia import attack, audit, calibrate, evaluate, flag, score
+
+    for function in (attack, audit, calibrate, evaluate, flag, score):
+        assert isinstance(function, FunctionType)
+
+
+@pytest.mark.parametrize("module", ["llm_mia", "llm_mia.cli", "llm_mia.errors"])
+def test_imports_nothing_heavy(module: str) -> None:
+    script = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("what", "limit"), [(["-c", "import llm_mia"], 0.3), (["-c", HELP], 0.4)], ids=["import", "help"]
+)
+def test_starts_at_once(what: list[str], limit: float) -> None:
+    """Twice the time that the design allows, for machines that do other things besides."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *what], env=environment, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds[1:])
+    sys.stdout.write(f"{what[1][:20]}… {median:.3f} s of {limit} s\n")  # pytest -rP shows it
+    assert median < 2 * limit

@@ -1,0 +1,222 @@
+"""A run that is stopped at any instant, by any signal, continues with the same command and ends as if undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from llm_mia.cli import main
+
+from .conftest import sentences
+
+# The command line itself, with the fake model behind it, slowed down, and a part written for every four passages.
+DRIVER = """
+import resource, sys, time
+import pyarrow.parquet
+import llm_mia.backends, llm_mia.scoring
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.cli import main
+
+pause, limit, *arguments = sys.argv[1:]
+
+class Slow(FakeBackend):
+    def score(self, windows):
+        print("scoring", flush=True)
+        time.sleep(float(pause))
+        return super().score(windows)
+
+llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
+llm_mia.scoring.BLOCK_PASSAGES, llm_mia.scoring.PART_SECONDS = 4, 0.0
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+sys.exit(main(arguments))
+"""
+PASSES = ("target", "lowered", "reference")
+INTERRUPTED = "llm-mia: interrupted; what is finished is kept, and the same command continues\n"
+
+
+def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
+    models = ["-m", "model", "-r", "another"]
+    return [sys.executable, "-c", DRIVER, str(pause), str(limit), "score", passages, *models, "-q", "-o", str(out)]
+
+
+def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+
+def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """A run that has begun to score."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() in ("scoring\n", "")
+    return process
+
+
+def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]:
+    """The exit code and what stands on stderr."""
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=30)
+    return process.returncode, errors
+
+
+def scored_ids(out: Path, name: str) -> list[str]:
+    parts = sorted((out / "signals" / name).glob("part-*.parquet"))
+    return [one for part in parts for one in pq.read_table(part, columns=["id"]).column("id").to_pylist()]
+
+
+def manifest(out: Path) -> Any:
+    return {k: v for k, v in json.loads((out / "run.json").read_text()).items() if k != "wall_seconds"}
+
+
+@pytest.fixture(scope="module")
+def passages(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("input") / "in.jsonl"
+    rows = [{"id": f"p{i}", "text": text} for i, text in enumerate(sentences(160, seed=7))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(passages: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    done = run(command(passages, out))
+    assert (done.returncode, done.stderr) == (0, "")
+    return out
+
+
+def assert_as_undisturbed(out: Path, undisturbed: Path) -> None:
+    assert (out / "scores.parquet").read_bytes() == (undisturbed / "scores.parquet").read_bytes()
+    assert manifest(out) == manifest(undisturbed)
+    for name in PASSES:
+        assert scored_ids(out, name) == [f"p{i}" for i in range(160)]
+    assert not list(out.rglob(".writing-*"))
+
+
+def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
+    rng = random.Random(11)
+    out = tmp_path / "out"
+    stopped = 0
+    for turn in range(20):
+        process = start(command(passages, out, pause=0.01))
+        time.sleep(rng.uniform(0.0, 0.15))
+        how = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[turn % 4]
+        before = process.poll()
+        code, errors = stop(process, how)
+        if before is None and code != 0:
+            stopped += 1
+            expected = (130, INTERRUPTED) if how == signal.SIGINT else (-how, "")
+            assert (code, errors) == expected
+    assert stopped >= 12, "too few runs were stopped half-way for this to be a test"
+    done = run(command(passages, out))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_as_undisturbed(out, undisturbed)
+
+
+def test_at_most_one_part_is_redone(passages: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(command(passages, out, pause=0.05))
+    while len(scored_ids(out, "target")) < 12:
+        time.sleep(0.02)
+    stop(process, signal.SIGKILL)
+    kept = sum(len(scored_ids(out, name)) for name in PASSES)
+    assert 0 < kept < 480
+    done = run(command(passages, out))
+    # One line a call of the model, which has four passages.
+    assert done.stdout.count("scoring\n") == (480 - kept) / 4
+
+
+def test_an_interrupt_is_one_line_at_the_real_command(
+    tiny: str, write_jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    texts = write_jsonl("in.jsonl", [{"text": f"{i} {text}"} for i, text in enumerate(sentences(20_000, seed=3))])
+    llm_mia = Path(sys.executable).with_name("llm-mia")
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [llm_mia, "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / "run.json").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    assert stop(process, signal.SIGINT) == (130, INTERRUPTED)
+    assert not (out / "scores.parquet").exists()
+
+
+def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tmp_path: Path) -> None:
+    script = "import llm_mia.backends, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script += "llm_mia.backends.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+    script += "sys.exit(main(sys.argv[1:]))"
+    done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a" / "b")])
+    assert (done.returncode, done.stderr) == (130, INTERRUPTED)
+    assert not (tmp_path / "a").exists()
+
+
+def test_one_run_at_a_time(passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    process = start(command(passages, out, pause=0.2))
+    try:
+        assert main(["score", passages, "-m", "model", "-q", "-o", str(out)]) == 1
+        assert (
+            capsys.readouterr().err
+            == f"llm-mia: {out}: another run is writing here; wait for it or name another folder\n"
+        )
+    finally:
+        stop(process, signal.SIGTERM)
+    assert (out / "run.json").exists()
+    assert run(command(passages, out)).returncode == 0
+
+
+@pytest.mark.parametrize("what", ["run.json", "part", "scores"])
+def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) -> None:
+    sizes = {
+        "run.json": 100,
+        "part": (undisturbed / "signals/target/part-00000.parquet").stat().st_size - 1,
+        "scores": (undisturbed / "scores.parquet").stat().st_size - 1,
+    }
+    out = tmp_path / "out"
+    full = run(command(passages, out, limit=sizes[what]))
+    file = {"run.json": "run.json", "part": "signals/target/part-00000.parquet", "scores": "scores.parquet"}[what]
+    assert full.returncode == 1
+    assert full.stderr == (
+        f"llm-mia: {out / file}: cannot be written (File too large); what is finished is kept; "
+        "free space or fix the folder and run the same command\n"
+    )
+    assert not list(out.rglob(".writing-*"))
+    assert not (out / file).exists()
+    assert out.exists() == (what != "run.json")
+    done = run(command(passages, out))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_as_undisturbed(out, undisturbed)
+    assert done.stdout.count("scoring") == (0 if what == "scores" else 120)
+
+
+def test_stdin_can_be_continued_too(passages: str, undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    elsewhere = {**os.environ, "TMPDIR": str(tmp_path)}
+    for pause in (0.02, 0.0):
+        with Path(passages).open() as stream:
+            process = subprocess.Popen(
+                command("-", out, pause), stdin=stream, stdout=subprocess.PIPE, text=True, env=elsewhere
+            )
+            assert process.stdout is not None
+            if pause:
+                process.stdout.readline()
+                time.sleep(0.2)
+                process.kill()
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(list(tmp_path.glob("llm-mia-stdin-*"))) == 1, "what the killed one could not remove, and no more"
+    assert (out / "scores.parquet").read_bytes() == (undisturbed / "scores.parquet").read_bytes()
