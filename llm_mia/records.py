@@ -103,6 +103,8 @@ class ModelInfo:
     """Commit of a hub model."""
     weights_sha256: str
     """Digest of the weights."""
+    config_sha256: str
+    """Digest of the configuration: the same weights compute something else under another one."""
     dtype: str
     """Precision of the forward pass."""
     tokenizer: str

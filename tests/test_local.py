@@ -255,3 +255,22 @@ def test_signals_are_of_the_documented_types(fake: Any) -> None:
     assert {f: getattr(signals, f).dtype.name for f in SIGNALS} == dict.fromkeys(SIGNALS[:4], "float32") | {
         "rank": "int32"
     }
+
+
+def test_the_same_weights_under_another_configuration_are_another_model(tiny: str, tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
+    config = json.loads((copy / "config.json").read_text("utf-8"))
+    (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.1, "transformers_version": "0"}), "utf-8")
+    first, second = load_model(tiny).info, load_model(copy).info
+    assert first.weights_sha256 == second.weights_sha256
+    assert first.config_sha256 != second.config_sha256
+    (copy / "config.json").write_text(json.dumps(config | {"transformers_version": "0", "dtype": "bfloat16"}), "utf-8")
+    assert load_model(copy).info.config_sha256 == first.config_sha256
+
+
+def test_a_revision_of_a_folder_is_refused(tiny: str) -> None:
+    with pytest.raises(ModelError, match="no revision 'v1'"):
+        load_model(tiny, revision="v1")

@@ -28,6 +28,7 @@ class FakeBackend:
             id=f"fake-{seed}",
             revision=None,
             weights_sha256=f"seed {seed}",
+            config_sha256="bigram",
             dtype="float64",
             tokenizer=f"bytes, BOS {self.bos}",
             context=context,

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray, ModelInfo, TokenSignals, Window
 from ..moments import Moments, token_moments
-from ._identity import tensors_sha256, tokenizer_fingerprint
+from ._identity import config_sha256, tensors_sha256, tokenizer_fingerprint
 
 __all__ = ["LocalBackend"]
 
@@ -53,6 +53,7 @@ class LocalBackend:
             id=name,
             revision=revision,
             weights_sha256=weights_sha256 or tensors_sha256(model),
+            config_sha256=config_sha256(model.config),
             dtype=dtype,
             tokenizer=tokenizer_fingerprint(tokenizer, self.bos),
             context=_context(self._config, tokenizer),

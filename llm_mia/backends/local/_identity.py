@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["files_sha256", "tensors_sha256", "tokenizer_fingerprint"]
+__all__ = ["config_sha256", "files_sha256", "tensors_sha256", "tokenizer_fingerprint"]
 
 PROBE_TEXT = "Café – naïve ΑΒΓ 中文 🙂 \t x=1.5;\nThe End"
+BOOKKEEPING = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
 SHA256_NAME = re.compile("[0-9a-f]{64}")
 
 
@@ -29,6 +31,12 @@ def _file_sha256(file: Path) -> str:
         return name
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def config_sha256(config: Any) -> str:
+    """The digest of a configuration but for what names it, or the release and the precision it was saved with."""
+    entries = {key: value for key, value in config.to_dict().items() if key not in BOOKKEEPING and value is not None}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def tensors_sha256(model: Any) -> str:

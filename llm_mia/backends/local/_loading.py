@@ -80,6 +80,8 @@ def _folder(path: str, revision: str | None) -> tuple[Path, str | None]:
     """The local folder or GGUF file of a model, fetched from the hub where it is named by a hub id."""
     local = Path(path).expanduser()
     if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
+        if revision is not None:
+            raise ModelError(f"is on this machine, so there is no revision {revision!r} of it to choose")
         return local, None
     if local.is_file():
         raise ModelError("is a file, but no .gguf; name the folder that holds config.json and *.safetensors")
@@ -153,7 +155,13 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
             raise ModelError(
                 f"its weights lack tensors that adapter_config.json asks for; was it made for {base_folder}?"
             ) from None
-    return model, tokenizer, files_sha256([*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors")])
+    return (
+        model,
+        tokenizer,
+        files_sha256(
+            [*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors"), folder / "adapter_config.json"]
+        ),
+    )
 
 
 def _base_of(folder: Path) -> Path:
