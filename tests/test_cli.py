@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -271,6 +272,7 @@ def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:
 def test_a_reader_that_leaves_early(arguments: str) -> None:
     """Nobody reads at all, so that every write fails."""
     command = f"set -o pipefail; {{ sleep 0.2; {LLM_MIA} {arguments}; }} | true"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=buffered)
     assert ran.returncode in (0, 1)
     assert ran.stderr == ""

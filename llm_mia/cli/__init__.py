@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int | None = typer.main.get_command(app).main(typed or ["--help"], "llm-mia", standalone_mode=False)
+        sys.stdout.flush()  # here, where it may still fail
     except _UsageError as error:
         path = error.ctx.command_path if error.ctx else "llm-mia"
         return _failed(f"{error.format_message()} (see '{path} --help')", error.exit_code)
