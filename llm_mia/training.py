@@ -42,7 +42,7 @@ def fine_tune(
     encoded = [ids for ids in encoded if len(ids) > 1]
     total, done = epochs * sum(map(len, encoded)), 0
     model = base.model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for batch in _batches(encoded, batch_size, generator):
