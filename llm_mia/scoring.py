@@ -172,10 +172,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-Report = Callable[[int, int, int], None]
-
-
-def _reporter(name: str, check: InputCheck, progress: Progress | None) -> Report:
+def _reporter(name: str, check: InputCheck, progress: Progress | None) -> Callable[[int, int, int], None]:
     """A function that is told of passages, tokens and bytes done, and tells *progress* the sums."""
     total_passages, total_bytes = (sum(getattr(one, what) for one in check.sources) for what in ("passages", "bytes"))
     done = np.zeros(3, dtype=np.int64)
@@ -195,7 +192,7 @@ def _make_pass(
     rule: WindowRule,
     sources: Sequence[Passages],
     transform: Callable[[str], str],
-    report: Report,
+    report: Callable[[int, int, int], None],
 ) -> None:
     passages = _all(sources)
     for name, digest, tokens in folder.finished():
@@ -206,14 +203,12 @@ def _make_pass(
     rows: list[StoredSignals] = []
     held, since = 0, time.monotonic()
     for block in _blocks(passages):
-        signals = _score_block(backend, rule, [transform(passage.text) for passage in block])
+        signals = _score_block(backend, rule, block, transform, report)
         rows += [StoredSignals(p.id, text_sha256(p), s) for p, s in zip(block, signals, strict=True)]
-        tokens = sum(map(len, signals))
-        held += tokens
+        held += sum(map(len, signals))
         if held >= PART_TOKENS or time.monotonic() - since >= PART_SECONDS:
             folder.append(rows)
             rows, held, since = [], 0, time.monotonic()
-        report(len(block), tokens, sum(passage.n_bytes for passage in block))
     if rows:
         folder.append(rows)
 
@@ -236,12 +231,29 @@ def _blocks(passages: Iterator[Passage]) -> Iterator[list[Passage]]:
         yield block
 
 
-def _score_block(backend: Backend, rule: WindowRule, texts: Sequence[str]) -> list[TokenSignals]:
-    encoded = backend.encode(texts)
+def _score_block(
+    backend: Backend,
+    rule: WindowRule,
+    block: Sequence[Passage],
+    transform: Callable[[str], str],
+    report: Callable[[int, int, int], None],
+) -> list[TokenSignals]:
+    encoded = backend.encode([transform(passage.text) for passage in block])
     windows = [w for i, tokens in enumerate(encoded) for w in cut(tokens, rule, bos=backend.bos, passage=i)]
-    parts: list[list[TokenSignals]] = [[] for _ in texts]
-    for window, signals in zip(windows, backend.score(windows), strict=True):
+    n_bytes, told = sum(passage.n_bytes for passage in block), 0
+    n_tokens = sum(len(window.tokens) - window.first_scored for window in windows)
+
+    def report_batch(tokens: int) -> None:
+        """A batch mixes windows of all passages, so of the bytes it is told what share of the tokens is done."""
+        nonlocal told
+        share = n_bytes * tokens // n_tokens
+        told += share
+        report(0, tokens, share)
+
+    parts: list[list[TokenSignals]] = [[] for _ in block]
+    for window, signals in zip(windows, backend.score(windows, report_batch), strict=True):
         parts[window.passage].append(signals)
+    report(len(block), 0, n_bytes - told)
     return [join(one, backend.info.tokenizer) for one in parts]
 
 

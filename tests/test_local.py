@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,18 @@ def test_the_same_weights_under_another_configuration_are_another_model(tiny: st
 def test_a_revision_of_a_folder_is_refused(tiny: str) -> None:
     with pytest.raises(ModelError, match="no revision 'v1'"):
         load_model(tiny, revision="v1")
+
+
+def test_progress_is_told_batch_by_batch_and_adds_up(tiny: str, tmp_path: Path, write_jsonl: Any) -> None:
+    loaded: Any = load_model(tiny)
+    backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=100)
+    source = read_passages(write_jsonl("p.jsonl", [{"text": t} for t in sentences(30, seed=4)]))
+    steps: list[Any] = []
+    score(source, backend, attacks=["loss"], out=tmp_path / "run", progress=steps.append)
+    made = [step for step in steps if step.name == "target"]
+    assert len(made) > 5, "one block, many batches"
+    for before, after in pairwise(made):
+        assert (before.tokens, before.bytes, before.passages) <= (after.tokens, after.bytes, after.passages)
+    last = made[-1]
+    assert (last.passages, last.bytes) == (last.total_passages, last.total_bytes) == (30, steps[-1].total_bytes)
+    assert last.tokens == sum(len(ids) - 1 for ids in backend.encode([p.text for p in source]))

@@ -31,10 +31,10 @@ from llm_mia.cli import main
 pause, limit, *arguments = sys.argv[1:]
 
 class Slow(FakeBackend):
-    def score(self, windows):
+    def score(self, windows, report=None):
         print("scoring", flush=True)
         time.sleep(float(pause))
-        return super().score(windows)
+        return super().score(windows, report)
 
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
 llm_mia.scoring.BLOCK_PASSAGES, llm_mia.scoring.PART_SECONDS = 4, 0.0

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import scoring
+from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import read_passages
@@ -32,9 +33,9 @@ class Counting(FakeBackend):
 
     windows = 0
 
-    def score(self, windows: Sequence[Window]) -> list[TokenSignals]:
+    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
         self.windows += len(windows)
-        return super().score(windows)
+        return super().score(windows, report)
 
 
 Score = Callable[..., ScoreTable]

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..records import IntArray, ModelInfo, TokenSignals, Window
 
-__all__ = ["Backend", "load_model"]
+__all__ = ["Backend", "Report", "load_model"]
+
+Report = Callable[[int], None]
+"""Is told how many tokens have been scored since it was last called."""
 
 
 @runtime_checkable
@@ -30,8 +33,8 @@ class Backend(Protocol):
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added."""
 
-    def score(self, windows: Sequence[Window]) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given.
+    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
+        """The signals of each window's scored tokens, in the order given; *report* is told of tokens as they are done.
 
         They do not depend on which windows are scored together, beyond the rounding of the arithmetic.
         """

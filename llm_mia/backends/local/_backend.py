@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...errors import ModelError
 from ...records import IntArray, ModelInfo, TokenSignals, Window
+from .. import Report
 from ..moments import Moments, token_moments
 from ._identity import config_sha256, tensors_sha256, tokenizer_fingerprint
 
@@ -65,12 +66,15 @@ class LocalBackend:
         ids = self.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False).input_ids
         return [np.array(one, dtype=np.int32) for one in ids]
 
-    def score(self, windows: Sequence[Window]) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given."""
+    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
+        """The signals of each window's scored tokens, in the order given; *report* is told of tokens a batch."""
         results: list[TokenSignals | None] = [None] * len(windows)
         for batch in self._batches(windows):
-            for position, signals in zip(batch, self._score_batch([windows[i] for i in batch]), strict=True):
+            scored = self._score_batch([windows[i] for i in batch])
+            for position, signals in zip(batch, scored, strict=True):
                 results[position] = signals
+            if report:
+                report(sum(map(len, scored)))
         return [one for one in results if one is not None]
 
     def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
