@@ -129,21 +129,10 @@ def run_passes(
 ) -> None:
     """Make every pass that *attacks* need and that *run* does not hold yet."""
     needed = passes_needed(attacks)
-    seconds: dict[str, float] = dict(run.manifest().get("wall_seconds", {}))
-    for role in ("target", "reference"):
+    for role, source in models.items():
         names = [name for name in PASSES if name in needed and PASSES[name][0] == role]
-        source = models[role]
-        if not names or source is None:
-            continue
-        backend = _backend(source)
-        rule = window_rule(backend.info.context, window_tokens)
-        for name in names:
-            # One by one: where the first finds the signals of another input, the others are not claimed either.
-            run.claim({name: {"model": asdict(backend.info), "window": asdict(rule)}})
-            start = time.monotonic()
-            report = _reporter(name, check, progress)
-            _make_pass(run.signals(name), backend, rule, sources, PASSES[name][1], report)
-            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - start, 3)
+        if names and source is not None:
+            _run_model(run, sources, source, names, window_tokens, check, progress)
     run.record(
         versions=_versions(),
         inputs=[
@@ -151,8 +140,29 @@ def run_passes(
             for source, counts in zip(sources, check.sources, strict=True)
         ],
         attacks=[one.name for one in attacks],
-        wall_seconds=seconds,
     )
+
+
+def _run_model(
+    run: RunDirectory,
+    sources: Sequence[Passages],
+    source: ModelSource,
+    names: Sequence[str],
+    window_tokens: int | None,
+    check: InputCheck,
+    progress: Progress | None,
+) -> None:
+    """Load one model, make its passes, and let go of it: two models are never in memory together."""
+    backend = _backend(source)
+    rule = window_rule(backend.info.context, window_tokens)
+    for name in names:
+        # One by one: where the first finds the signals of another input, the others are not claimed either.
+        run.claim({name: {"model": asdict(backend.info), "window": asdict(rule)}})
+        start = time.monotonic()
+        _make_pass(run.signals(name), backend, rule, sources, PASSES[name][1], _reporter(name, check, progress))
+        seconds = run.manifest().get("wall_seconds", {})
+        spent = round(seconds.get(name, 0.0) + time.monotonic() - start, 3)
+        run.record(wall_seconds={**seconds, name: spent})
 
 
 def _backend(source: ModelSource) -> Backend:

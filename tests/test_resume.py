@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+from llm_mia.passages import read_passages
+from llm_mia.scoring import score
 
 from .conftest import sentences
 
@@ -26,7 +30,10 @@ import resource, sys, time
 import pyarrow.parquet
 import llm_mia.backends, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+from llm_mia.passages import read_passages
+from llm_mia.scoring import score
 
 pause, limit, *arguments = sys.argv[1:]
 
@@ -220,3 +227,19 @@ def test_stdin_can_be_continued_too(passages: str, undisturbed: Path, tmp_path: 
     assert process.returncode == 0
     assert len(list(tmp_path.glob("llm-mia-stdin-*"))) == 1, "what the killed one could not remove, and no more"
     assert (out / "scores.parquet").read_bytes() == (undisturbed / "scores.parquet").read_bytes()
+
+
+def test_two_models_are_never_in_memory_together(tmp_path: Path, write_jsonl: Callable[..., str]) -> None:
+    alive: list[weakref.ref[FakeBackend]] = []
+
+    def loader(seed: int) -> Callable[[], FakeBackend]:
+        def load() -> FakeBackend:
+            assert not any(ref() for ref in alive), "the first model is still held"
+            backend = FakeBackend(seed)
+            alive.append(weakref.ref(backend))
+            return backend
+
+        return load
+
+    score(read_passages(write_jsonl("p.jsonl", [{"text": "some text"}])), loader(1), loader(2), out=tmp_path / "run")
+    assert len(alive) == 2
