@@ -29,7 +29,7 @@ def audit_table(audit: Audit) -> RenderableType:
         parts += ["", evaluation_table(audit.evaluations, audit.confidence_gap, decider=audit.decider)]
     parts += ["", flags_table(audit.flags)]
     if audit.power is not None:
-        parts.append(f"of the known members {_percent(audit.power)} % stand above the threshold: its power")
+        parts.append(f"power: {_percent(audit.power)} % of the known members stand above it (independent passages)")
     parts += ["", "[dim]Bear in mind[/]"]
     parts += [Padding(f"[dim]• {_escape(note)}[/]", (0, 0, 0, 2)) for note in audit.notes]
     parts += ["", f"[dim]run directory[/]  {_escape(str(audit.path))}"]
