@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .attacks import ATTACKS, Attack, attack, parse_attack
     from .auditing import Audit, audit
-    from .backends import Backend, load_model
+    from .backends import Backend, ModelSpec, load_model
     from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
     from .decision import Evaluation, Flag, Flags, calibrate, evaluate, exposure, flag
     from .errors import (
@@ -52,6 +52,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "ModelInfo",
+    "ModelSpec",
     "Passage",
     "PassageError",
     "Passages",
@@ -90,7 +91,7 @@ __all__ = [
 _HOMES = {
     "attacks": ("ATTACKS", "Attack", "attack", "parse_attack"),
     "auditing": ("Audit", "audit"),
-    "backends": ("Backend", "load_model"),
+    "backends": ("Backend", "ModelSpec", "load_model"),
     "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
     "decision": ("Evaluation", "Flag", "Flags", "calibrate", "evaluate", "exposure", "flag"),
     "errors": (

@@ -71,7 +71,7 @@ def audit(
         candidates: the unlabelled passages; a file's labels, if any, are not read.
         nonmembers: passages known not to be in the training data; they set the threshold.
         members: passages known to be; they show how well the attacks separate, and touch no threshold.
-        target: the model under suspicion: a name, a backend, or a function that gives one.
+        target: the model under suspicion: a name, a `ModelSpec`, or a backend.
         reference: a model not trained on the passages.
         attacks: as typed; the first decides. None: all that the models allow, decided by ``reference`` where there is
             a reference model, else by ``min_k``.

@@ -19,7 +19,7 @@ from llm_mia import TokenSignals, read_passages, score
 from llm_mia.attacks import ATTACKS, EVIDENCE, Share, attack, parse_attack, passes_needed
 from llm_mia.attacks._tail import lowest
 from llm_mia.backends import Backend
-from llm_mia.backends.moments import token_moments
+from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
 
 ALL = sorted(ATTACKS)
@@ -77,7 +77,8 @@ def of_logits(shift: float) -> TokenSignals:
     """Signals of 33 tokens under logits 3 sin(0.37 (shift + t) (v + 1)) over 40 words, by the package's own route."""
     t, v = np.arange(33)[:, None], np.arange(40)[None]
     logits = torch.tensor(3 * np.sin((shift + t) * (v + 1) * 0.37), dtype=torch.float32)
-    logprob, mean, std, top, rank = token_moments(logits[:-1], torch.tensor(TOKENS[1:]), lambda x: x, 40)
+    reduce = Reducer(None, 40, logits, compiled=False)
+    logprob, mean, std, top, rank = reduce(logits[:-1], torch.tensor(TOKENS[1:]))
     ids = np.array(TOKENS[1:], dtype=np.int32)
     return TokenSignals(ids, logprob.numpy(), mean.numpy(), std.numpy(), top.numpy(), rank.numpy().astype(np.int32))
 

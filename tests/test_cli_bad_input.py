@@ -155,6 +155,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     assert said == "g.jsonl line 1: no column 'txt'; columns found: 'id', 'text'; did you mean --text-column 'text'?"
     assert "--passage-tokens must be at least 1" in fails("score", good, "--passage-tokens", "0", *more)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
+    assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
     said = fails("score", good, "--window-tokens", "2000", *more)
     assert said == "a window of 2000 tokens does not fit: it must be 8 to 1024, the model's context"
 

@@ -32,7 +32,7 @@ FLOORS = {
 # Between two rooms of one floor, who may look into whom.
 NEIGHBOURS = {("auditing", "scoring"), ("auditing", "decision"), ("demo", "training"), ("report", "demo")}
 TORCH = {"torch", "transformers", "peft"}
-TORCH_ROOMS = ("backends/local/", "backends/moments.py", "training.py")
+TORCH_ROOMS = ("backends/local/", "backends/moments/", "training.py")
 HEAVY = TORCH | {"pyarrow", "scipy", "numpy", "datasets", "pandas"}
 HELP = "import sys; from llm_mia.cli import main; sys.exit(main(['--help']))"
 
@@ -79,8 +79,8 @@ def test_looks_only_into_rooms_below(file: str, module: str) -> None:
 def test_every_import_is_seen() -> None:
     names = dict(zip(FILES, NAMES, strict=True))
     assert "llm_mia.errors.LlmMiaError" in set(imported("cli/__init__.py", names["cli/__init__.py"]))
-    assert "llm_mia.store.RunDirectory" in set(imported("scoring.py", names["scoring.py"]))
-    assert "llm_mia.backends.moments.token_moments" in set(
+    assert "llm_mia.store.RunDirectory" in set(imported("scoring/_passes.py", names["scoring/_passes.py"]))
+    assert "llm_mia.backends.moments.Head" in set(
         imported("backends/local/_backend.py", "llm_mia.backends.local._backend")
     )
     assert "llm_mia.decision.calibrate" in set(imported("cli/_commands.py", names["cli/_commands.py"]))

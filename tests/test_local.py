@@ -14,7 +14,6 @@ import torch
 from llm_mia.attacks import ATTACKS
 from llm_mia.backends import load_model
 from llm_mia.backends.local import LocalBackend
-from llm_mia.backends.moments import token_moments
 from llm_mia.errors import ModelError
 from llm_mia.passages import read_passages
 from llm_mia.records import TokenSignals, WindowRule
@@ -76,6 +75,26 @@ def test_scores_depend_neither_on_order_nor_on_company_nor_on_padding_side(tiny:
         assert (signals.rank == alone[position].rank).all()
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 2e-1)])
+def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str, tolerance: float) -> None:
+    """Beyond rounding: 1e-5 nats a token in float32; bfloat16 keeps 8 bits, 0.2 nats a token at the worst."""
+    windows, found = [], []
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            loaded: Any = load_model(tiny, dtype=dtype)
+            for budget in (1, 64, 1000):
+                backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget)
+                windows = all_windows(backend, sentences(30, seed=5), WindowRule(64, 16))
+                found.append(np.concatenate([signals.logprob for signals in backend.score(windows)]))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=tolerance)
+    assert np.abs(np.mean(found, axis=1) - np.mean(found[0])).max() < tolerance / 100
+
+
 def test_all_attacks_agree_with_a_plain_computation(
     tiny: str, tiny_reference: str, tmp_path: Path, write_jsonl: Any
 ) -> None:
@@ -126,45 +145,6 @@ def test_other_tokenizers_are_compared_per_byte(tiny: str, tiny_bos: str, tmp_pa
         (window,) = all_windows(backend, [text], WindowRule(64, 16))
         sums.append(plain(backend, window.tokens, window.first_scored)["logprob"].sum())
     assert table.column("reference")[0] == pytest.approx((sums[0] - sums[1]) / len(text.encode()), abs=1e-6)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("kind", ["random", "one-hot", "flat", "huge", "minus infinity"])
-def test_moments_of_extreme_logits(kind: str, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    logits = torch.randn(7, 300) * 3
-    if kind == "one-hot":
-        logits = torch.full((7, 300), -50.0).scatter_(1, torch.arange(7)[:, None], 60.0)
-    elif kind == "flat":
-        logits = torch.zeros(7, 300)
-    elif kind == "huge":
-        logits = logits * 1e4
-    elif kind == "minus infinity":
-        logits[:, 150:] = -torch.inf
-    logits = logits.to(dtype)
-    targets = torch.tensor([0, 1, 5, 20, 100, 120, 149])
-    found = token_moments(logits, targets, lambda x: x, 300)
-    logp = torch.log_softmax(logits.double(), -1)
-    p = logp.exp()
-    terms = torch.where(p > 0, p * logp, 0.0)
-    mean = terms.sum(-1)
-    variance = torch.where(p > 0, p * (logp - mean[:, None]) ** 2, 0.0).sum(-1)
-    own = logp.gather(1, targets[:, None])
-    np.testing.assert_allclose(found.logprob, own[:, 0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found.mean, mean, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found.std, variance.sqrt(), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found.top, logp.amax(-1), rtol=1e-5, atol=1e-5)
-    assert (found.rank == (logp > own).sum(-1)).all()
-    assert (found.std > 0).all()
-
-
-def test_blocks_do_not_change_the_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    hidden, weight, targets = torch.randn(50, 16), torch.randn(90, 16), torch.randint(0, 90, (50,))
-    whole = token_moments(hidden, targets, lambda h: h @ weight.T, 90)
-    monkeypatch.setattr("llm_mia.backends.moments.BLOCK_ELEMENTS", 90 * 7)
-    for a, b in zip(whole, token_moments(hidden, targets, lambda h: h @ weight.T, 90), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -276,9 +276,11 @@ def test_stdin_is_read_twice_and_leaves_nothing(
     assert [p.id for p in passages] == [p.id for p in passages] == ids
     assert next(iter(passages)).where.startswith("stdin line ")
     assert passages.sha256() == hashlib.sha256(content).hexdigest()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir()), "not even while it lasts, so nothing stays whatever happens"
+    descriptor = passages._files[0].path
+    assert descriptor.exists()
     del passages
-    assert not list(tmp_path.iterdir())
+    assert not descriptor.exists()
 
 
 def test_txt_is_one_document_with_places(tmp_path: Path) -> None:

@@ -59,3 +59,13 @@ def test_check_refuses_a_text_with_both_labels(tmp_path: Path) -> None:
     assert message.startswith(f"{tmp_path}/m.jsonl line 9 and {tmp_path}/n.jsonl line 9: ")
     assert "5 texts stand both among members and among non-members" in message
     assert "(ids 'm4' = 'n4', 'm5' = 'n5', 'm6' = 'n6', …)" in message
+
+
+def test_the_check_says_where_texts_repeat(tmp_path: Path) -> None:
+    files = [
+        jsonl(tmp_path / f"{i}.jsonl", [(str(n), text, None) for n, text in enumerate(texts)])
+        for i, texts in enumerate(["abcb", "dbe", "fa"])
+    ]
+    check = check_inputs([read_passages(file) for file in files])
+    assert check.repeated.tolist() == [0, 1, 3, 5, 8]
+    assert check_inputs([]).repeated.tolist() == []

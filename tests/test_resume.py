@@ -28,12 +28,10 @@ from .conftest import sentences
 DRIVER = """
 import resource, sys, time
 import pyarrow.parquet
-import llm_mia.backends, llm_mia.scoring
-from llm_mia.backends.fake import FakeBackend
+import llm_mia.backends
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
-from llm_mia.passages import read_passages
-from llm_mia.scoring import score
+from llm_mia.scoring import _blocks, _passes
 
 pause, limit, *arguments = sys.argv[1:]
 
@@ -44,7 +42,7 @@ class Slow(FakeBackend):
         return super().score(windows, report)
 
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
-llm_mia.scoring.BLOCK_PASSAGES, llm_mia.scoring.PART_SECONDS = 4, 0.0
+_blocks.BLOCK_PASSAGES, _passes.PART_SECONDS = 4, 0.0
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 sys.exit(main(arguments))
@@ -225,21 +223,21 @@ def test_stdin_can_be_continued_too(passages: str, undisturbed: Path, tmp_path: 
                 process.kill()
             process.communicate(timeout=60)
     assert process.returncode == 0
-    assert len(list(tmp_path.glob("llm-mia-stdin-*"))) == 1, "what the killed one could not remove, and no more"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing of standard input, though one was killed"
     assert (out / "scores.parquet").read_bytes() == (undisturbed / "scores.parquet").read_bytes()
 
 
-def test_two_models_are_never_in_memory_together(tmp_path: Path, write_jsonl: Callable[..., str]) -> None:
+def test_two_models_are_never_in_memory_together(
+    tmp_path: Path, write_jsonl: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     alive: list[weakref.ref[FakeBackend]] = []
 
-    def loader(seed: int) -> Callable[[], FakeBackend]:
-        def load() -> FakeBackend:
-            assert not any(ref() for ref in alive), "the first model is still held"
-            backend = FakeBackend(seed)
-            alive.append(weakref.ref(backend))
-            return backend
+    def load(name: str, **_: object) -> FakeBackend:
+        assert not any(ref() for ref in alive), "the first model is still held"
+        backend = FakeBackend(len(name))
+        alive.append(weakref.ref(backend))
+        return backend
 
-        return load
-
-    score(read_passages(write_jsonl("p.jsonl", [{"text": "some text"}])), loader(1), loader(2), out=tmp_path / "run")
+    monkeypatch.setattr("llm_mia.backends.load_model", load)
+    score(read_passages(write_jsonl("p.jsonl", [{"text": "some text"}])), "m", "ref", out=tmp_path / "run")
     assert len(alive) == 2

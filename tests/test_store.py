@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import scoring
-from llm_mia.backends import Report
+from llm_mia.backends import Backend, ModelSpec, Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import read_passages
 from llm_mia.records import TokenSignals, Window
 from llm_mia.scores import ScoreTable
-from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, replacing, write_text
+from llm_mia.scoring import ModelSource
+from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, packed, replacing, write_text
 
 from .conftest import sentences
 
@@ -45,7 +46,7 @@ Score = Callable[..., ScoreTable]
 def run(write_jsonl: Callable[..., str], tmp_path: Path) -> Score:
     """Score *texts* with a fake model into the folder ``run``."""
 
-    def run(texts: Sequence[str] = TEXTS, model: FakeBackend | None = None, **options: Any) -> ScoreTable:
+    def run(texts: Sequence[str] = TEXTS, model: ModelSource | None = None, **options: Any) -> ScoreTable:
         path = write_jsonl("in.jsonl", [{"id": f"p{i}", "text": text} for i, text in enumerate(texts)])
         options = {"attacks": ["loss"], "out": tmp_path / "run", **options}
         return scoring.score(read_passages(path), model or FakeBackend(0), **options)
@@ -101,10 +102,10 @@ def test_signals_come_back_as_they_went(tmp_path: Path) -> None:
 
     rows = [StoredSignals(f"p{i}", f"sha{i}", signals(n)) for i, n in enumerate([3, 0, 1, 0, 2000, 0])]
     folder = SignalsFolder(tmp_path, "t")
-    folder.append(rows[:2])
-    folder.append(rows[2:])
+    for some in (rows[:2], rows[2:]):
+        ids, digests, signals_of = zip(*((row.id, row.text_sha256, row.signals) for row in some), strict=True)
+        folder.append([packed(ids, digests, signals_of)])
     assert [path.name for path in folder.parts()] == ["part-00000.parquet", "part-00001.parquet"]
-    assert list(folder.finished()) == [(row.id, row.text_sha256, len(row.signals)) for row in rows]
     for before, after in zip(rows, folder, strict=True):
         assert (before.id, before.text_sha256, "t") == (after.id, after.text_sha256, after.signals.tokenizer)
         for name in ("token_ids", "logprob", "mean", "std", "top", "rank"):
@@ -141,12 +142,13 @@ def test_a_run_that_fails_leaves_all_as_it_was(before: list[str], run: Score, tm
         path = tmp_path / name
         path.write_text("mine") if path.suffix else path.mkdir()
 
-    def broken() -> FakeBackend:
-        raise RuntimeError("no model")
+    class Broken(ModelSpec):
+        def load(self, *, compiled: bool = True) -> Backend:
+            raise RuntimeError("no model")
 
     for out in ("run", "run/deeper/still"):
         with pytest.raises(RuntimeError, match="no model"):
-            run(model=broken, out=tmp_path / out)
+            run(model=Broken("m"), out=tmp_path / out)
         left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.name != "in.jsonl")
         assert left == before
 
@@ -219,7 +221,7 @@ def test_new_attacks_on_a_finished_run(run: Score, tmp_path: Path) -> None:
     table = run(model=target, attacks=["min_k:k=0.3", "zlib", "loss"])
     assert (target.windows, list(table.columns)) == (0, ["min_k:k=0.3", "zlib", "loss"])
     table = run(model=target, attacks=["lowercase", "reference"], reference=reference)
-    assert (target.windows, reference.windows) == (40, 40)
+    assert (target.windows, reference.windows) == (sum(text != text.lower() for text in TEXTS), 40)
     assert sorted(path.name for path in (tmp_path / "run/signals").iterdir()) == ["lowered", "reference", "target"]
     fresh = run(attacks=["lowercase", "reference"], reference=FakeBackend(1), out=tmp_path / "fresh")
     for name in table.columns:

@@ -61,8 +61,9 @@ class Attack:
     def score(self, evidence: Mapping[str, TokenSignals | str]) -> float:
         """The score of one passage; NaN where a pass has no scored token (a passage of one token without BOS)."""
         arguments = [evidence[name] for name in self.evidence]
-        if any(isinstance(value, TokenSignals) and len(value) == 0 for value in arguments):
-            return math.nan
+        for value in arguments:
+            if isinstance(value, TokenSignals) and len(value.logprob) == 0:
+                return math.nan
         return float(self.function(*arguments, **self.hyper_parameters))
 
 

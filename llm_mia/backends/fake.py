@@ -23,8 +23,10 @@ class FakeBackend:
         p = np.exp(self._logprob)
         self._mean = (p * self._logprob).sum(1)
         self._std = np.sqrt((p * (self._logprob - self._mean[:, None]) ** 2).sum(1))
+        self._top = self._logprob.max(1)
         self._rank = (-self._logprob).argsort(1).argsort(1)
         self.bos = BYTES if bos else None
+        self.tokens_per_batch = 1024
         self.info = ModelInfo(
             id=f"fake-{seed}",
             revision=None,
@@ -54,7 +56,7 @@ class FakeBackend:
             logprob=self._logprob[before, here].astype(np.float32),
             mean=self._mean[before].astype(np.float32),
             std=self._std[before].astype(np.float32),
-            top=self._logprob.max(1)[before].astype(np.float32),
+            top=self._top[before].astype(np.float32),
             rank=self._rank[before, here].astype(np.int32),
             tokenizer=self.info.tokenizer,
         )

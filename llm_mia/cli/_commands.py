@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._options import ModelOptions, PassageOptions
+from ._options import PassageOptions
 from ._output import progress_bars, say, show, show_json
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def audit(
     dtype: opt.DType = "auto",
     device: opt.Device = "auto",
     trust_remote_code: opt.TrustRemoteCode = False,
+    tokens_per_batch: opt.TokensPerBatch = None,
     window_tokens: opt.WindowTokens = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -69,16 +70,18 @@ def audit(
 ) -> int:
     """Score, calibrate on the non-members, flag the candidates, and report: the whole in one command."""
     from ..auditing import audit as run_audit
+    from ..backends import ModelSpec
     from ..report import audit_summary, audit_table, write_report
 
     files = PassageOptions(text_column, id_column, None, document_column, passage_tokens)
+    how = (dtype, device, trust_remote_code, tokens_per_batch)
     with progress_bars(quiet) as progress:
         found = run_audit(
             files.read_unlabelled(candidates),
             nonmembers=files.read(nonmembers, 0),
             members=None if members is None else files.read(members, 1),
-            target=ModelOptions(model, revision, dtype, device, trust_remote_code),
-            reference=reference and ModelOptions(reference, reference_revision, dtype, device, trust_remote_code),
+            target=ModelSpec(model, revision, *how),
+            reference=ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
             fpr=fpr,
             fdr=fdr,
@@ -110,44 +113,40 @@ def score(
     dtype: opt.DType = "auto",
     device: opt.Device = "auto",
     trust_remote_code: opt.TrustRemoteCode = False,
+    tokens_per_batch: opt.TokensPerBatch = None,
     window_tokens: opt.WindowTokens = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Score passages by every attack; the scores lie in OUT/scores.parquet."""
+    from ..backends import ModelSpec
     from ..passages import check_inputs
-    from ..scoring import score as run_score
+    from ..scoring import score_to_disk
 
     source = PassageOptions(text_column, id_column, label_column, document_column, passage_tokens).read(passages)
+    how = (dtype, device, trust_remote_code, tokens_per_batch)
     check = check_inputs([source])
     for note in check.notes:
         say(f"note: {note}")
     with progress_bars(quiet) as progress:
-        table = run_score(
+        done = score_to_disk(
             source,
-            ModelOptions(model, revision, dtype, device, trust_remote_code),
-            reference and ModelOptions(reference, reference_revision, dtype, device, trust_remote_code),
+            ModelSpec(model, revision, *how),
+            ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
             out=out,
             window_tokens=window_tokens,
             check=check,
             progress=progress,
         )
-    summary = {
-        "passages": len(table),
-        "members": len(table.rows(1)),
-        "nonmembers": len(table.rows(0)),
-        "candidates": len(table.rows(None)),
-        "attacks": list(table.columns),
-        "unscored": table.unscored,
-        "scores": str(out / "scores.parquet"),
-    }
+    table = out / "scores.parquet"
     if as_json:
-        show_json(summary)
+        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored")
+        show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
-        if table.unscored:
-            say(f"note: {table.unscored} passages are too short to have a score")
-        show(f"{len(table):,} passages scored by {', '.join(table.columns)}: {out / 'scores.parquet'}")
+        if done.unscored:
+            say(f"note: {done.unscored} passages are too short to have a score")
+        show(f"{done.passages:,} passages scored by {', '.join(done.attacks)}: {table}")
 
 
 def calibrate(

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..backends import Backend
     from ..passages import Passages
 
-__all__ = ["ModelOptions", "PassageOptions"]
+__all__ = ["PassageOptions"]
 
 MODELS, INPUT, OUTPUT, ERRORS = "Models", "Input", "Output", "Error rates"
 # rich_help_panel groups the options in --help.
@@ -36,6 +35,10 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …", rich_h
 TrustRemoteCode = Annotated[
     bool,
     typer.Option("--trust-remote-code", help="Run code that the model's repository ships.", rich_help_panel=MODELS),
+]
+TokensPerBatch = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most tokens computed at once (default: found out by itself).", rich_help_panel=MODELS),
 ]
 WindowTokens = Annotated[
     int | None,
@@ -102,27 +105,4 @@ class PassageOptions:
             document_column=self.document_column,
             passage_tokens=self.passage_tokens,
             label=label,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """A model that is loaded when its turn comes."""
-
-    name: str
-    revision: str | None
-    dtype: str
-    device: str
-    trust_remote_code: bool
-
-    def __call__(self) -> Backend:
-        """Load it."""
-        from ..backends import load_model
-
-        return load_model(
-            self.name,
-            revision=self.revision,
-            dtype=self.dtype,
-            device=self.device,
-            trust_remote_code=self.trust_remote_code,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
 import numpy as np
@@ -47,6 +47,8 @@ class InputCheck:
     """In the order given."""
     notes: tuple[str, ...]
     """One line each; empty where there is nothing to say."""
+    repeated: NDArray[np.intp] = field(compare=False, repr=False)
+    """Positions over all sources, ascending, of passages whose text stands more than once."""
 
 
 def check_inputs(sources: Sequence[Passages]) -> InputCheck:
@@ -61,7 +63,7 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     repeats = _Repeats(np.frombuffer(digests, np.uint64).reshape(-1, 2), np.frombuffer(roles, np.uint8))
     inputs = _Reread(sources, counts)
     _refuse_contradictions(repeats, inputs)
-    return InputCheck(counts, (*_twice(repeats, inputs), *_known(repeats, inputs)))
+    return InputCheck(counts, (*_twice(repeats, inputs), *_known(repeats, inputs)), repeats.all_positions())
 
 
 def _read(source: Passages, digests: bytearray, roles: bytearray) -> SourceCounts:
@@ -96,9 +98,10 @@ class _Repeats:
     """
 
     def __init__(self, digests: NDArray[np.uint64], roles: NDArray[np.uint8]) -> None:
-        ordered = np.sort(digests[:, 0])
-        again = ordered[1:][ordered[1:] == ordered[:-1]]
-        self._positions = np.flatnonzero(np.isin(digests[:, 0], again))
+        order = np.argsort(digests[:, 0])
+        ordered = digests[order, 0]
+        alike = ordered[1:] == ordered[:-1]
+        self._positions: NDArray[np.intp] = np.union1d(order[1:][alike], order[:-1][alike])
         self._roles = roles[self._positions]
         texts, first, of = np.unique(digests[self._positions], axis=0, return_index=True, return_inverse=True)
         self._first, self._of = first, of.reshape(-1)
@@ -109,6 +112,11 @@ class _Repeats:
         """The few of the *chosen* texts (a mask) that come first in the input."""
         texts = np.flatnonzero(chosen)
         return texts[np.argsort(self._first[texts])][:_FIRST]
+
+    def all_positions(self) -> NDArray[np.intp]:
+        """Where any of the texts stands that stand more than once, ascending."""
+        positions: NDArray[np.intp] = self._positions[self.count.sum(0)[self._of] > 1]
+        return positions
 
     def positions(self, text: int, *roles: int) -> list[int]:
         """Where one text stands in the given roles, in input order."""

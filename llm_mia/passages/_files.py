@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
 
@@ -108,20 +109,20 @@ def _format_of(path: Path) -> tuple[str, bool] | None:
     return found, gzipped
 
 
-def spool_stdin() -> InputFile:
-    """Copy standard input to a temporary file (readable by its owner only), so that it can be read again.
+def spool_stdin() -> tuple[InputFile, IO[bytes]]:
+    """Standard input in a file without a name, so that it can be read again and nothing of it stays behind.
 
-    The caller removes it.
+    It lasts as long as the stream that is returned beside it stays open.
     """
     with reading("stdin"):
-        handle, name = tempfile.mkstemp(prefix="llm-mia-stdin-")
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - outlives this function
         try:
-            with os.fdopen(handle, "wb") as spool:
-                shutil.copyfileobj(sys.stdin.buffer, spool)
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+            spool.flush()
         except BaseException:
-            Path(name).unlink()
+            spool.close()
             raise
-    return InputFile(Path(name), "stdin", "stdin", "stdin")
+    return InputFile(Path(f"/dev/fd/{spool.fileno()}"), "stdin", "stdin", "stdin"), spool
 
 
 def is_empty(file: InputFile) -> bool:
@@ -139,7 +140,7 @@ def digest(files: list[InputFile], *, folder: bool) -> str:
 
 
 def _digest_of_file(file: InputFile) -> str:
-    with reading(file.shown), file.path.open("rb") as stream:
+    with reading(file.shown), _open_packed(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -182,7 +183,14 @@ def _signature(head: bytes, shown: str) -> int:
 
 
 def _open(file: InputFile) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(file.path)) if file.gzipped else file.path.open("rb")
+    return cast("IO[bytes]", gzip.open(file.path)) if file.gzipped else _open_packed(file)
+
+
+def _open_packed(file: InputFile) -> BufferedReader:
+    stream = file.path.open("rb")
+    if stream.seekable():
+        stream.seek(0)  # on some systems what is opened under /dev/fd goes on where the last reader stopped
+    return stream
 
 
 def first_character(file: InputFile) -> str:

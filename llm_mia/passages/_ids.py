@@ -13,7 +13,7 @@ class Ids:
     """
 
     def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * 1024))  # 0 is an empty slot; a power of two of them, at most half filled
+        self._slots = array("Q", [0]) * 1024  # 0 is an empty slot; a power of two of them, at most half filled
         self._used = 0
         self._repeats: dict[str, int] = {}
 
@@ -51,7 +51,7 @@ class Ids:
 
     def _grow(self) -> None:
         old = self._slots
-        self._slots = array("Q", bytes(2 * len(old) * old.itemsize))
+        self._slots = array("Q", [0]) * (2 * len(old))
         for key in old:
             if key:
                 self._insert(key)

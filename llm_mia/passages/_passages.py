@@ -53,9 +53,9 @@ def read_passages(
         return Passages(name, [], columns, passage_tokens, label)
     if name != "-":
         return Passages(name, find_files(source), columns, passage_tokens, label)
-    spool = spool_stdin()
-    passages = Passages("stdin", [spool], columns, passage_tokens, label)
-    weakref.finalize(passages, spool.path.unlink, missing_ok=True)  # also at exit
+    file, spool = spool_stdin()
+    passages = Passages("stdin", [file], columns, passage_tokens, label)
+    weakref.finalize(passages, spool.close)
     return passages
 
 

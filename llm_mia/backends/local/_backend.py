@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,30 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray, ModelInfo, TokenSignals, Window
 from .. import Report
-from ..moments import Moments, token_moments
+from ..moments import Head, Moments, Reducer
+from ._batching import batches
 from ._identity import config_sha256, tensors_sha256, tokenizer_fingerprint
 
 __all__ = ["LocalBackend"]
 
-# Tokens fed at once, padding included. The blocks of logits bound the memory whatever the vocabulary.
-TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
+# Tokens fed at once, padding included. A CPU is fastest where one layer's states stay in its cache; a GPU wants all it
+# can hold.
+CPU_TOKENS, CUDA_TOKENS = 1024, (1024, 65536)
 # Largest difference between two ways to the same logits, relative to their spread, that rounding explains.
 PROBE_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
 
 class LocalBackend:
     """A model and its tokenizer, already in memory.
+
+    Args:
+        model: of transformers, weights loaded.
+        tokenizer: its tokenizer.
+        name: what it is called in records and messages.
+        revision: commit of a hub model.
+        weights_sha256: digest of the weights, where it is known already.
+        tokens_per_batch: most tokens fed at once; None finds out, on CUDA from the memory that is free.
+        compiled: see `llm_mia.backends.moments.Reducer`.
 
     Raises:
         ModelError: the model looks at tokens that come later, so it has no likelihood to report.
@@ -40,16 +52,18 @@ class LocalBackend:
         revision: str | None = None,
         weights_sha256: str | None = None,
         tokens_per_batch: int | None = None,
+        compiled: bool = True,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.bos = _bos(tokenizer)
         self.device = model.get_input_embeddings().weight.device
-        self.tokens_per_batch = tokens_per_batch or TOKENS_PER_BATCH.get(self.device.type, 2048)
         self._config = model.config.get_text_config()
-        self._blocked = False
+        self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
-        self._probe(PROBE_TOLERANCE.get(dtype, 5e-2))
+        self._head = self._probe(PROBE_TOLERANCE.get(dtype, 5e-2))
+        like = torch.empty(0, dtype=model.dtype, device=self.device if self._head is None else self._head.weight.device)
+        self._reduce = Reducer(self._head, self._config.vocab_size, like, compiled=compiled)
         self.info = ModelInfo(
             id=name,
             revision=revision,
@@ -58,7 +72,7 @@ class LocalBackend:
             dtype=dtype,
             tokenizer=tokenizer_fingerprint(tokenizer, self.bos),
             context=_context(self._config, tokenizer),
-            head="blocked" if self._blocked else "whole",
+            head="whole" if self._head is None else "blocked",
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
@@ -69,25 +83,34 @@ class LocalBackend:
     def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
         """The signals of each window's scored tokens, in the order given; *report* is told of tokens a batch."""
         results: list[TokenSignals | None] = [None] * len(windows)
-        for batch in self._batches(windows):
-            scored = self._score_batch([windows[i] for i in batch])
+        waiting = deque(batches([len(w.tokens) for w in windows], self.tokens_per_batch))
+        while waiting:
+            batch = waiting.popleft()
+            try:
+                scored = self._score_batch([windows[i] for i in batch])
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                waiting.extendleft(reversed(self._halved(batch, windows)))
+                continue
             for position, signals in zip(batch, scored, strict=True):
                 results[position] = signals
             if report:
                 report(sum(map(len, scored)))
         return [one for one in results if one is not None]
 
-    def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
-        """Positions of windows of like length, as many at a time as the token budget holds."""
-        batch: list[int] = []
-        for position in sorted(range(len(windows)), key=lambda i: -len(windows[i].tokens)):
-            longest = len(windows[batch[0]].tokens) if batch else 0
-            if batch and longest * (len(batch) + 1) > self.tokens_per_batch:
-                yield batch
-                batch = []
-            batch.append(position)
-        if batch:
-            yield batch
+    def _halved(self, batch: Sequence[int], windows: Sequence[Window]) -> list[list[int]]:
+        """The same windows in two batches, after one was too much for the memory; so are all later ones."""
+        longest = len(windows[batch[0]].tokens)
+        if len(batch) == 1:
+            raise ModelError(
+                f"model {self.info.id!r}: out of memory with one window of {longest} tokens: "
+                "ask for shorter ones with --window-tokens, or for another --device"
+            )
+        self.tokens_per_batch = max(1, min(self.tokens_per_batch, longest * len(batch)) // 2)
+        torch.cuda.empty_cache()
+        middle = len(batch) // 2
+        return [list(batch[:middle]), list(batch[middle:])]
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window]) -> list[TokenSignals]:
@@ -97,30 +120,23 @@ class LocalBackend:
         ids = torch.from_numpy(padded).long().to(self.device)
         rows = [(i, slice(w.first_scored - 1, len(w.tokens) - 1)) for i, w in enumerate(windows)]
         targets = torch.cat([ids[i, s.start + 1 : s.stop + 1] for i, s in rows])
-        states, head = self._head_input(ids)
+        states = self._states(ids, self._head)
         states = torch.cat([states[i, s] for i, s in rows])
-        moments = token_moments(states, targets.to(states.device), head, self._config.vocab_size)
-        return self._split(moments, windows)
+        return self._split(self._reduce(states, targets.to(states.device)), windows)
 
-    def _head_input(self, ids: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """What the head takes, shape (batch, tokens, …), and the head: or the model's own logits and nothing."""
-        if not self._blocked:
-            return self.model(input_ids=ids, use_cache=False).logits, _identity
-        states = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        return states, self._head
-
-    def _head(self, states: Tensor) -> Tensor:
-        """The output layer with what some families do to its logits (Cohere, Granite, Gemma)."""
-        logits: Tensor = self.model.get_output_embeddings()(states)
-        logits = logits * (getattr(self._config, "logit_scale", None) or 1.0)
-        logits = logits / (getattr(self._config, "logits_scaling", None) or 1.0)
-        cap = getattr(self._config, "final_logit_softcapping", None)
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+    def _states(self, ids: Tensor, head: Head | None) -> Tensor:
+        """What *head* takes, shape (batch, tokens, width), or the model's own logits where there is none."""
+        if head is None:
+            logits: Tensor = self.model(input_ids=ids, use_cache=False).logits
+            return logits
+        states: Tensor = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return states.to(head.weight.device)
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
         if np.isnan(logprob).any():
             raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try --dtype float32 or bfloat16")
+        rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
         return [
             TokenSignals(
@@ -129,15 +145,15 @@ class LocalBackend:
                 mean=mean[start:end],
                 std=std[start:end],
                 top=top[start:end],
-                rank=rank[start:end].astype(np.int32),
+                rank=rank[start:end],
                 tokenizer=self.info.tokenizer,
             )
             for w, start, end in zip(windows, [0, *ends[:-1]], ends, strict=True)
         ]
 
     @torch.inference_mode()
-    def _probe(self, tolerance: float) -> None:
-        """Choose the head that gives the model's own logits, and refuse a model that sees what comes later."""
+    def _probe(self, tolerance: float) -> Head | None:
+        """The head that gives the model's own logits, if there is one; refuse a model that sees what comes later."""
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         own = self.model(input_ids=ids, use_cache=False).logits.float()
@@ -149,16 +165,29 @@ class LocalBackend:
         seen = self.model(input_ids=changed, use_cache=False).logits.float()
         if float((seen - own)[0, :-1].abs().max()) > tolerance * spread:
             raise ModelError("not a causal language model: its prediction depends on tokens that come later")
-        self._blocked = self.model.get_output_embeddings() is not None and self.model.base_model is not self.model
-        if self._blocked:
-            states, head = self._head_input(ids)
-            logits = head(states).float().to(own.device)
-            same = logits.shape == own.shape and float((logits - own).abs().max()) <= tolerance * spread
-            self._blocked = same
+        head = None if self.model.base_model is self.model else Head.of(self.model)
+        if head is None:
+            return None
+        logits = head.logits(self._states(ids, head)[0])[None].float().to(own.device)
+        same = logits.shape == own.shape and float((logits - own).abs().max()) <= tolerance * spread
+        return head if same else None
 
 
-def _identity(logits: Tensor) -> Tensor:
-    return logits
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether the memory did not suffice; only CUDA has a class of its own for that."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> int:
+    """As many as half of the free memory holds, where memory is what speed is bounded by."""
+    if device.type != "cuda":
+        return CPU_TOKENS
+    free, _ = torch.cuda.mem_get_info(device)
+    width = config.hidden_size
+    # One layer's states live at a time: the residual stream, queries, keys, values, and the wide middle of the MLP.
+    bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
+    least, most = CUDA_TOKENS
+    return int(min(most, max(least, free // 2 // bytes_per_token)))
 
 
 def _bos(tokenizer: Any) -> int | None:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from .._files import files_sha256
 
 __all__ = ["config_sha256", "files_sha256", "tensors_sha256", "tokenizer_fingerprint"]
 
 PROBE_TEXT = "Café – naïve ΑΒΓ 中文 🙂 \t x=1.5;\nThe End"
 BOOKKEEPING = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
-SHA256_NAME = re.compile("[0-9a-f]{64}")
-
-
-def files_sha256(files: Iterable[Path]) -> str:
-    """One digest over the contents of *files*, whatever they are called."""
-    digests = sorted(_file_sha256(file) for file in files)
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _file_sha256(file: Path) -> str:
-    # In the hub's cache a weights file is a link to a blob that is named by its own digest.
-    name = file.resolve().name
-    if file.is_symlink() and SHA256_NAME.fullmatch(name):
-        return name
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def config_sha256(config: Any) -> str:

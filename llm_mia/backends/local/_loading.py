@@ -58,7 +58,15 @@ class Options:
 
 
 def load(
-    path: str, *, name: str, revision: str | None, dtype: str, device: str, trust_remote_code: bool
+    path: str,
+    *,
+    name: str,
+    revision: str | None,
+    dtype: str,
+    device: str,
+    trust_remote_code: bool,
+    tokens_per_batch: int | None = None,
+    compiled: bool = True,
 ) -> LocalBackend:
     """A backend for the model at *path*; see `llm_mia.load_model`."""
     options = Options(dtype, device, trust_remote_code)
@@ -73,7 +81,15 @@ def load(
         else:
             model, tokenizer = _from_folder(folder, options)
             digest = files_sha256(folder.glob("*.safetensors"))
-        return LocalBackend(model, tokenizer, name=name, revision=commit, weights_sha256=digest)
+        return LocalBackend(
+            model,
+            tokenizer,
+            name=name,
+            revision=commit,
+            weights_sha256=digest,
+            tokens_per_batch=tokens_per_batch,
+            compiled=compiled,
+        )
 
 
 def _folder(path: str, revision: str | None) -> tuple[Path, str | None]:

@@ -1,0 +1,90 @@
+"""Signals → ``scores.parquet``: a row a passage, in input order, a column an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import Attack, passes_needed
+from ..errors import RunDirectoryError
+from ..records import Passage, TokenSignals
+from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
+from ._inputs import Inputs, in_step
+from ._progress import Progress, Tally
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["write_table"]
+
+COLUMNS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
+ROW_GROUP = 8192
+
+
+def write_table(run: RunDirectory, inputs: Inputs, attacks: Sequence[Attack], progress: Progress | None) -> int:
+    """Write ``scores.parquet``; the number of passages that lack a score of some attack."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    report = Tally("scores", inputs, progress)
+    report(0, 0, 0)
+    passes = passes_needed(attacks)
+    names = [*(f"{name}_perplexity" for name in passes if name != "lowered"), *(one.name for one in attacks)]
+    schema = pa.schema([*COLUMNS.items(), *((name, "float64") for name in names)])
+    unscored = 0
+    with replacing(run.path / "scores.parquet") as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
+        waiting: list[pa.Table] = []
+        for passages, chunks in in_step(run, inputs, passes):
+            if any(len(chunk) < len(passages) for chunk in chunks.values()) or len(chunks) < len(passes):
+                raise RunDirectoryError(f"{run.path}: the input grew while it was scored; run the same command again")
+            facts, (perplexities, scores) = _facts(passages, chunks), _scores(passages, chunks, attacks)
+            figures = [numbers(column) for column in (*perplexities.values(), *scores.values())]
+            waiting.append(pa.table([*facts.values(), *figures], schema=schema))
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+            unscored += int(np.isnan(list(scores.values())).any(axis=0).sum())
+            n_tokens = chunks["target"].n_tokens.sum() if "target" in chunks else 0
+            report(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
+    return unscored
+
+
+def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, pa.Array]:
+    """What is known of each passage, by column."""
+    labels = [passage.label for passage in passages]
+    unknown = np.array([label is None for label in labels])
+    no_target = np.full(len(passages), "target" not in chunks)
+    n_tokens = chunks["target"].n_tokens if "target" in chunks else np.zeros(len(passages), np.int32)
+    return {
+        "id": strings([passage.id for passage in passages]),
+        "document": strings([passage.document for passage in passages]),
+        "label": numbers(np.array([label or 0 for label in labels], np.int8), unknown),
+        "n_tokens": numbers(n_tokens, no_target),
+        "n_bytes": numbers(np.array([passage.n_bytes for passage in passages], np.int64)),
+    }
+
+
+def _scores(
+    passages: Sequence[Passage], chunks: Mapping[str, StoredChunk], attacks: Sequence[Attack]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Perplexities by pass and scores by attack, each of shape (passages,)."""
+    signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+    evidence: list[dict[str, TokenSignals | str]] = [
+        {"text": passage.text, **dict(zip(signals, of_one, strict=True))}
+        for passage, *of_one in zip(passages, *signals.values(), strict=True)
+    ]
+    perplexities = {f"{name}_perplexity": _perplexity(rows) for name, rows in signals.items() if name != "lowered"}
+    return perplexities, {one.name: np.array([one.score(row) for row in evidence]) for one in attacks}
+
+
+def _perplexity(signals: Sequence[TokenSignals]) -> NDArray[np.float64]:
+    """Exponential of the mean negative log-likelihood of the tokens; NaN where none was scored."""
+    means = np.array([one.logprob.mean(dtype=np.float64) if len(one) else np.nan for one in signals])
+    with np.errstate(over="ignore"):
+        perplexities: NDArray[np.float64] = np.exp(-means)
+    return perplexities
