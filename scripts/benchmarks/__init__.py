@@ -1,0 +1,1 @@
+"""What `scripts/bench_scoring.py` measures, a module a theme."""

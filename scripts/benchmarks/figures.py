@@ -1,0 +1,108 @@
+"""Figures with what they were to reach, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table."""
+
+    name: str
+    value: float | None
+    """None: not measured here; *note* says why."""
+    unit: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+    note: str = ""
+
+    @property
+    def reached(self) -> str:
+        """``yes``, ``NO``, or ``–`` where nothing was to be reached or nothing was measured."""
+        if self.value is None or (self.at_most is None and self.at_least is None):
+            return "–"
+        high = self.at_most is not None and self.value > self.at_most
+        low = self.at_least is not None and self.value < self.at_least
+        return "NO" if high or low else "yes"
+
+
+def medians(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Seconds each of *ways* takes: median over *rounds*, in each of which every way runs once, in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def in_a_process(code: str, *arguments: object) -> Any:
+    """What a fresh interpreter prints as JSON: memory is measured where nothing else has been loaded."""
+    folder = Path(__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+    if run.returncode:
+        raise RuntimeError(run.stderr[-2000:])
+    return json.loads(run.stdout)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on besides the code."""
+    import torch
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.processor()
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("llm-mia", "torch", "transformers", "numpy", "pyarrow")},
+    }
+
+
+def save(path: Path, sections: Mapping[str, Sequence[Figure]], seconds: float) -> str:
+    """Write *path* as JSON with the same in a table beside it, which is returned."""
+    about = machine()
+    record = {
+        "machine": about,
+        "seconds": round(seconds),
+        "figures": {k: [asdict(f) for f in v] for k, v in sections.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    lines = [f"{', '.join(f'{k} {v}' for k, v in about.items())}; {seconds / 60:.0f} minutes", ""]
+    lines += ["| figure | measured | to reach | reached | note |", "|---|--:|---|---|---|"]
+    for figures in sections.values():
+        for f in figures:
+            goal = (
+                f"≤ {f.at_most:g}" if f.at_most is not None else f"≥ {f.at_least:g}" if f.at_least is not None else ""
+            )
+            value = "–" if f.value is None else f"{f.value:.4g} {f.unit}".strip()
+            lines.append(f"| {f.name} | {value} | {goal} | {f.reached} | {f.note} |")
+    table = "\n".join(lines) + "\n"
+    path.with_suffix(".md").write_text(table, "utf-8")
+    return table

@@ -1,0 +1,154 @@
+"""What lies around the model: reading, cutting, storing, scoring from disk; and whether it stays flat."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from .figures import Figure, in_a_process
+
+WRITE = """
+import json, random, sys
+def write(path, count, words, seed=0):
+    rng = random.Random(seed)
+    stock = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(5000)]
+    with open(path, "w") as file:
+        for i in range(count):
+            text = " ".join(rng.choices(stock, k=rng.randint(words // 2, words * 3 // 2))).capitalize()
+            file.write(json.dumps({"id": f"p{i}", "text": text}) + "\\n")
+"""
+
+# The fake backend, its own time measured apart.
+TIMED = """
+import time
+from llm_mia.backends.fake import FakeBackend
+class Timed(FakeBackend):
+    spent = 0.0
+    def encode(self, texts):
+        start = time.perf_counter()
+        try:
+            return super().encode(texts)
+        finally:
+            Timed.spent += time.perf_counter() - start
+    def score(self, windows, report=None):
+        start = time.perf_counter()
+        try:
+            return super().score(windows, report)
+        finally:
+            Timed.spent += time.perf_counter() - start
+"""
+
+THREE_PASSES = (
+    WRITE
+    + TIMED
+    + """
+import resource, tempfile
+from pathlib import Path
+from llm_mia.passages import check_inputs, read_passages
+from llm_mia.scoring import score_to_disk
+count, words = map(int, sys.argv[1:])
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "p.jsonl"
+    write(file, count, words)
+    source = read_passages(file)
+    start = time.perf_counter()
+    check = check_inputs([source])
+    checked = time.perf_counter() - start
+    times = {}
+    for attacks in (["loss"], ["loss", "confidence", "zlib", "lowercase", "min_k", "min_k++", "reference"]):
+        Timed.spent = 0.0
+        start = time.perf_counter()
+        score_to_disk(source, Timed(seed=0), Timed(seed=1), attacks=attacks, out=Path(folder) / "run", check=check)
+        times[len(attacks)] = (time.perf_counter() - start, Timed.spent)
+    # A finished run, and the card once more: signals are read, nothing else is done.
+    start = time.perf_counter()
+    score_to_disk(source, Timed(seed=0), Timed(seed=1), attacks=attacks, out=Path(folder) / "run", check=check)
+    card = time.perf_counter() - start
+print(json.dumps({"check": checked, "one": times[1], "card": card,
+                  "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+)
+
+TINY = (
+    WRITE
+    + """
+import tempfile, time
+from pathlib import Path
+import torch, transformers
+from llm_mia.backends import load_model
+from llm_mia.backends.local import LocalBackend
+from llm_mia.passages import read_passages
+from llm_mia.scoring import score_to_disk
+embedded = load_model("embedded")
+torch.manual_seed(0)
+config = transformers.LlamaConfig(vocab_size=embedded.model.config.vocab_size, hidden_size=32, intermediate_size=64,
+    num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048)
+model = transformers.AutoModelForCausalLM.from_config(config)
+backend = LocalBackend(model, embedded.tokenizer)
+counts = list(map(int, sys.argv[1:]))
+per_token = {}
+with tempfile.TemporaryDirectory() as folder:
+    for count in counts:
+        file = Path(folder) / f"{count}.jsonl"
+        write(file, count, 12)
+        steps = []
+        start = time.perf_counter()
+        source, out = read_passages(file), Path(folder) / str(count)
+        score_to_disk(source, backend, attacks=["loss"], out=out, progress=steps.append)
+        tokens = max(step.tokens for step in steps if step.name == "target")
+        per_token[count] = (time.perf_counter() - start) / tokens * 1e6
+print(json.dumps(per_token))
+"""
+)
+
+
+def pipeline_figures(count: int) -> list[Figure]:
+    """Microseconds a passage beside the model, and passages a second from stored signals; passages of 100 bytes."""
+    found = in_a_process(THREE_PASSES, count, 18)
+    whole, spent = found["one"]
+    beside = (whole - spent + found["check"]) / count * 1e6
+    note = f"{count:,} passages of 100 bytes; checking the input takes {found['check'] / count * 1e6:.0f} µs of it"
+    return [
+        Figure("pipeline beside the model (fake backend), a passage", beside, "µs", at_most=150, note=note),
+        Figure("default card from stored signals", count / found["card"], "passages/s", at_least=4000,
+               note="seven attacks, three passes read; reading the input and writing the table included"),
+    ]  # fmt: skip
+
+
+def growth_figures(few: int, many: int) -> list[Figure]:
+    """Peak memory of a whole scoring of *many* passages above that of *few*."""
+    peaks = {count: in_a_process(THREE_PASSES, count, 18)["peak"] for count in (few, many)}
+    grown = (peaks[many] - peaks[few]) / 1e6
+    note = f"{peaks[few] / 1e6:,.0f} and {peaks[many] / 1e6:,.0f} MB; seven attacks, three passes, fake backend"
+    return [Figure(f"memory growth from {few:,} to {many:,} passages", grown, "MB", at_most=100, note=note)]
+
+
+def flatness_figures(counts: tuple[int, ...]) -> list[Figure]:
+    """Time a token of a whole run, tiny model, as the input grows."""
+    each = in_a_process(TINY, *counts)
+    spread = max(each.values()) / min(each.values()) - 1
+    note = ", ".join(f"{value:.1f} µs at {int(count):,}" for count, value in each.items())
+    return [Figure("time a token: largest over smallest − 1, tiny model", spread, at_most=0.10, note=note)]
+
+
+def start_figures() -> list[Figure]:
+    """Seconds until a finished run has been found finished, and until the embedded model's first passage is scored."""
+    import subprocess
+    import sys
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "p.jsonl"
+        file.write_text(json.dumps({"text": "One passage, and no more than that."}) + "\n", "utf-8")
+        out = Path(folder) / "run"
+        command = [sys.executable, "-m", "llm_mia", "score", str(file), "-m", "embedded", "--out", str(out), "--quiet"]
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+    return [
+        Figure("start to end of scoring one passage, embedded model", seconds[0], "s"),
+        Figure("the same command on the finished run", seconds[1], "s"),
+    ]

@@ -1,0 +1,22 @@
+"""Passages to measure on: Python's language reference, cut as a user would cut it."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+from pydoc_data.topics import topics
+
+from llm_mia.passages import read_passages
+
+
+def passages(count: int, tokens: int = 128, seed: int = 0) -> list[str]:
+    """*count* passages of about *tokens* tokens and of the lengths that paragraphs have, shuffled."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in topics.items():
+            (Path(folder) / f"{name}.txt").write_text(text, "utf-8")
+        texts = sorted({passage.text for passage in read_passages(folder, passage_tokens=tokens)})
+    random.Random(seed).shuffle(texts)  # noqa: S311 - an order that anybody can repeat, no secret
+    if count > len(texts):
+        raise ValueError(f"{count} passages asked, {len(texts)} there are")
+    return texts[:count]
