@@ -1,7 +1,8 @@
 """Measure scoring: .venv/bin/python scripts/bench_scoring.py [--harness PYTHON] [--only SECTION …].
 
-Prints a table and writes it, with the same as JSON, to scripts/results/scoring-DEVICE.{md,json}. Run it on a machine
-that does nothing else; it takes about half an hour on two cores. *--harness* names the Python of another environment
+Prints a table and writes it, with the same as JSON, to scripts/results/scoring-DEVICE.{md,json}; with *--only* those
+sections are put in place of what they were. Run it on a machine that does nothing else; it takes about half an hour on
+two cores. *--harness* names the Python of another environment
 that has lm_eval (pip install lm-eval), to be measured against.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,16 +27,16 @@ def sections(harness: str | None) -> dict[str, Section]:
     """Every section by name, the quick ones first."""
     return {
         "start": start_figures,
-        "memory": memory_figures,
         "pipeline": lambda: pipeline_figures(100_000),
-        "forward": lambda: forward_figures("float32", count=96, rounds=5),
-        "harness": lambda: harness_figures(harness, "float32", count=48, rounds=3),
-        "published": lambda: published_figures(count=48, rounds=3),
+        "forward": lambda: forward_figures("float32", count=128, rounds=3),
+        "harness": lambda: harness_figures(harness, "float32", count=96, rounds=2),
+        "published": lambda: published_figures(count=64, rounds=2),
         "flatness": lambda: flatness_figures((1_000, 10_000, 100_000)),
-        "growth": lambda: growth_figures(10_000, 1_000_000),
-        "forward-bf16": lambda: forward_figures("bfloat16", count=16, rounds=3),
+        "forward-bf16": lambda: forward_figures("bfloat16", count=12, rounds=3),
         "harness-bf16": lambda: harness_figures(harness, "bfloat16", count=8, rounds=1),
+        "memory": memory_figures,
         "precision": lambda: precision_figures(120),
+        "growth": lambda: growth_figures(10_000, 1_000_000),
         "gpu": gpu_figures,
     }
 
@@ -47,19 +47,15 @@ def main() -> int:
     parser.add_argument("--harness", metavar="PYTHON")
     parser.add_argument("--only", nargs="+", choices=list(sections(None)), metavar="SECTION")
     arguments = parser.parse_args()
-    start, found = time.monotonic(), {}
+    found: dict[str, Sequence[Figure]] = {}
     for name, measure in sections(arguments.harness).items():
         if arguments.only and name not in arguments.only:
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
-        found[name] = list(measure())
-        for figure in found[name]:
-            value = "–" if figure.value is None else f"{figure.value:.4g} {figure.unit}"
-            print(f"  {figure.name}: {value} [{figure.reached}] {figure.note}", file=sys.stderr, flush=True)
+        found[name] = measure()
+        print("\n".join(figure.row for figure in found[name]), file=sys.stderr, flush=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    suffix = "-" + "-".join(arguments.only) if arguments.only else ""
-    path = Path(__file__).parent / "results" / f"scoring-{device}{suffix}.json"
-    print(save(path, found, time.monotonic() - start))
+    print(save(Path(__file__).parent / "results" / f"scoring-{device}.json", found))
     return 0
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
+from mmap import mmap
+
+
+def _empty(slots: int) -> memoryview:
+    """Zeros that go back to the system when they are let go, and not to a heap that may keep them."""
+    return memoryview(mmap(-1, 8 * slots)).cast("Q")
 
 
 class Ids:
-    """The ids used so far, as a hash table of 64-bit digests in one array: a million ids take 16 MB, not 100.
+    """The ids used so far, as a hash table of 64-bit digests: a million ids take 16 MB, not 100.
 
     Two ids with one digest (one chance in 10⁷ among a million) look alike: the caller looks again before it refuses.
     """
 
     def __init__(self) -> None:
-        self._slots = array("Q", [0]) * 1024  # 0 is an empty slot; a power of two of them, at most half filled
+        self._slots = _empty(1024)  # 0 is an empty slot; a power of two of them, at most half filled
         self._used = 0
         self._repeats: dict[str, int] = {}
 
@@ -51,7 +56,7 @@ class Ids:
 
     def _grow(self) -> None:
         old = self._slots
-        self._slots = array("Q", [0]) * (2 * len(old))
+        self._slots = _empty(2 * len(old))
         for key in old:
             if key:
                 self._insert(key)

@@ -123,7 +123,7 @@ class SignalsFolder:
 
         for part in self.parts():
             try:
-                with pyarrow.parquet.ParquetFile(part, page_checksum_verification=True) as file:
+                with pyarrow.parquet.ParquetFile(part, pre_buffer=False, page_checksum_verification=True) as file:
                     if not file.schema_arrow.equals(_part_schema()):
                         raise pa.ArrowInvalid("its columns are not those of signals")
                     if start >= file.metadata.num_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import platform
@@ -36,6 +37,14 @@ class Figure:
         high = self.at_most is not None and self.value > self.at_most
         low = self.at_least is not None and self.value < self.at_least
         return "NO" if high or low else "yes"
+
+    @property
+    def row(self) -> str:
+        """A row of the table."""
+        value = "–" if self.value is None else f"{self.value:.4g} {self.unit}".strip()
+        goal = f"≤ {self.at_most:g}" if self.at_most is not None else ""
+        goal = f"≥ {self.at_least:g}" if self.at_least is not None else goal
+        return f"| {self.name} | {value} | {goal} | {self.reached} | {self.note} |"
 
 
 def medians(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -84,25 +93,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(path: Path, sections: Mapping[str, Sequence[Figure]], seconds: float) -> str:
-    """Write *path* as JSON with the same in a table beside it, which is returned."""
+def save(path: Path, found: Mapping[str, Sequence[Figure]]) -> str:
+    """Put sections into the JSON file *path*, in place of what they were, and all of it in a table, which is returned.
+
+    Figures of another machine or of other versions are dropped.
+    """
     about = machine()
-    record = {
-        "machine": about,
-        "seconds": round(seconds),
-        "figures": {k: [asdict(f) for f in v] for k, v in sections.items()},
-    }
+    sections: dict[str, Any] = {}
+    if path.exists():
+        before = json.loads(path.read_text("utf-8"))
+        sections = before["sections"] if before["machine"] == about else {}
+    today = datetime.date.today().isoformat()
+    sections |= {name: {"date": today, "figures": [asdict(f) for f in figures]} for name, figures in found.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    lines = [f"{', '.join(f'{k} {v}' for k, v in about.items())}; {seconds / 60:.0f} minutes", ""]
+    path.write_text(json.dumps({"machine": about, "sections": sections}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    lines = [", ".join(f"{name} {value}" for name, value in about.items()), ""]
     lines += ["| figure | measured | to reach | reached | note |", "|---|--:|---|---|---|"]
-    for figures in sections.values():
-        for f in figures:
-            goal = (
-                f"≤ {f.at_most:g}" if f.at_most is not None else f"≥ {f.at_least:g}" if f.at_least is not None else ""
-            )
-            value = "–" if f.value is None else f"{f.value:.4g} {f.unit}".strip()
-            lines.append(f"| {f.name} | {value} | {goal} | {f.reached} | {f.note} |")
+    lines += [Figure(**f).row for section in sections.values() for f in section["figures"]]
     table = "\n".join(lines) + "\n"
     path.with_suffix(".md").write_text(table, "utf-8")
     return table

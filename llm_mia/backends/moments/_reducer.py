@@ -18,7 +18,7 @@ __all__ = ["Moments", "Reducer"]
 Sweep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
 
 # Bytes of logits held at once. The matrix product wants many rows; a GPU, which is faster, wants more of them.
-BLOCK_BYTES = {"cpu": 100_000_000, "cuda": 1_000_000_000}
+BLOCK_BYTES = {"cpu": 192 << 20, "cuda": 1 << 30}
 # Step by step every intermediate result is a buffer of its own, and small ones stay in the cache.
 EAGER_BLOCK_BYTES = 16_000_000
 
