@@ -29,13 +29,13 @@ def sections(harness: str | None) -> dict[str, Section]:
         "start": start_figures,
         "pipeline": lambda: pipeline_figures(100_000),
         "forward": lambda: forward_figures("float32", count=128, rounds=3),
-        "harness": lambda: harness_figures(harness, "float32", count=96, rounds=2),
-        "published": lambda: published_figures(count=64, rounds=2),
+        "harness": lambda: harness_figures(harness, "float32", count=64, rounds=2),
+        "published": lambda: published_figures(count=48, rounds=2),
         "flatness": lambda: flatness_figures((1_000, 10_000, 100_000)),
-        "forward-bf16": lambda: forward_figures("bfloat16", count=12, rounds=3),
-        "harness-bf16": lambda: harness_figures(harness, "bfloat16", count=8, rounds=1),
+        "forward-bf16": lambda: forward_figures("bfloat16", count=8, rounds=3),
+        "harness-bf16": lambda: harness_figures(harness, "bfloat16", count=4, rounds=1),
         "memory": memory_figures,
-        "precision": lambda: precision_figures(120),
+        "precision": lambda: precision_figures(60),
         "growth": lambda: growth_figures(10_000, 1_000_000),
         "gpu": gpu_figures,
     }
@@ -47,15 +47,16 @@ def main() -> int:
     parser.add_argument("--harness", metavar="PYTHON")
     parser.add_argument("--only", nargs="+", choices=list(sections(None)), metavar="SECTION")
     arguments = parser.parse_args()
-    found: dict[str, Sequence[Figure]] = {}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    path, table = Path(__file__).parent / "results" / f"scoring-{device}.json", ""
     for name, measure in sections(arguments.harness).items():
         if arguments.only and name not in arguments.only:
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
-        found[name] = measure()
-        print("\n".join(figure.row for figure in found[name]), file=sys.stderr, flush=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(save(Path(__file__).parent / "results" / f"scoring-{device}.json", found))
+        figures = measure()
+        print("\n".join(figure.row for figure in figures), file=sys.stderr, flush=True)
+        table = save(path, {name: figures})
+    print(table)
     return 0
 
 
