@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llm_mia.errors import ScoresError
 from llm_mia.metrics import auroc, clopper_pearson, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
-from llm_mia.metrics._intervals import Sample
+from llm_mia.metrics._samples import Sample
 from llm_mia.records import Interval
 
 Floats = NDArray[np.float64]
@@ -272,7 +272,7 @@ def test_documents_in_both_classes_are_drawn_whole() -> None:
         return np.zeros(len(w_members))
 
     sample = Sample(np.zeros(4), np.zeros(4), np.array([0, 1, 2, 3]), np.array([2, 3, 4, 5]))
-    sample._bootstrap(keep, (0.0, 1.0), 0.95, np.random.default_rng(0))
+    sample._resampled(keep, np.random.default_rng(0))
     members, others = rows[0]
     assert (members[:, 2:] == others[:, :2]).all()
     assert (members.sum(axis=1) + others[:, 2:].sum(axis=1) == 6).all()
@@ -330,7 +330,7 @@ def test_twenty_thousand_passages_in_seconds() -> None:
         (lambda: auroc([1.0, 2.0], [0, 0]), "only non-members: AUROC needs both"),
         (lambda: roc([1.0, 2.0], [1, 1]), "only members: a ROC needs both"),
         (lambda: auroc([1.0, 2.0], [0, 1, 1]), "2 scores but 3 labels"),
-        (lambda: auroc([np.nan, 2.0, np.nan, np.nan], [0, 1, 1, 0]), "3 scores are NaN"),
+        (lambda: auroc([np.nan, 2.0, np.nan, np.nan], [0, 1, 1, 0]), "3 scores are NaN, at positions 0, 2, 3"),
         (lambda: auroc([1.0, 2.0], [0, 2]), "1 labels are neither 0 nor 1, the first 2"),
         (lambda: auroc([1.0, 2.0], ["yes", "no"]), "2 labels are neither 0 nor 1, the first 'yes'"),
         (lambda: auroc([1.0, 2.0], np.array([None, 1])), "1 labels are neither 0 nor 1, the first None"),

@@ -10,20 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..errors import ScoresError
 from ..records import Interval
-from ._intervals import (
-    FEW_DOCUMENTS,
-    Ends,
-    Floats,
-    Seed,
-    by_class,
-    check_rate,
-    checked,
-    newcombe_low,
-    share_ends,
-    weighted_auroc,
-    weighted_share,
-    welch,
-)
+from ._intervals import Ends, Floats, newcombe_low, share_ends, welch
+from ._samples import FEW_DOCUMENTS, Seed, by_class, check_rate, checked, weighted_auroc, weighted_share
 
 __all__ = ["ConfidenceGap", "Roc", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"]
 
@@ -100,7 +88,7 @@ def auroc(
     statistic = weighted_auroc(sample.members, sample.nonmembers)
     value = sample.figure(statistic)
 
-    def independent(members: Floats, nonmembers: Floats) -> Ends:
+    def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
         own = float(weighted_auroc(members, nonmembers)(np.ones((1, len(members))), np.ones((1, len(nonmembers))))[0])
         shape = len(members), len(nonmembers)
         return newcombe_low(own, *shape, confidence), 1 - newcombe_low(1 - own, *shape, confidence)
@@ -137,7 +125,7 @@ def tpr_at_fpr(
     def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
         return statistic(w_nonmembers, w_members)
 
-    def independent(members: Floats, nonmembers: Floats) -> Ends:
+    def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
         return share_ends(nonmembers, members, fpr, confidence)
 
     return sample.interval(sample.figure(figure), figure, independent, (0.0, 1.0), confidence, rng)
@@ -168,7 +156,7 @@ def fpr_at_tpr(
     # With all signs turned, "missed" is "above": the share of non-members that can be cleared at that many misses.
     cleared = weighted_share(-sample.members, -sample.nonmembers, missed, complement=True)
 
-    def independent(members: Floats, nonmembers: Floats) -> Ends:
+    def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
         low, high = share_ends(-members, -nonmembers, missed, confidence)
         return 1 - high, 1 - low
 
@@ -211,8 +199,9 @@ def confidence_gap(
             of_members = w_members @ sample.members / w_members.sum(axis=1)
             return np.asarray(of_members - w_nonmembers @ sample.nonmembers / w_nonmembers.sum(axis=1))
 
-    def independent(members: Floats, nonmembers: Floats) -> Ends:
-        return welch(members, nonmembers, confidence)
+    def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
+        low, high = welch(members, nonmembers, confidence)
+        return max(-1.0, low), min(1.0, high)
 
     gap = sample.interval(means[0] - means[1], difference, independent, (-1.0, 1.0), confidence, rng)
     return ConfidenceGap(*means, gap, midpoint=(means[0] + means[1]) / 2, exposed=gap.value > EXPOSED_ABOVE)

@@ -1,0 +1,327 @@
+"""Thresholds with confidence and by category: what each promises, held by simulation, and the faults it would find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+from llm_mia.calibration import (
+    Calibration,
+    Split,
+    calibrate,
+    confident_threshold,
+    conformal_p_values,
+    fpr_bound,
+    fpr_threshold,
+    nonmembers_needed,
+)
+from llm_mia.errors import CalibrationError
+
+Floats = NDArray[np.float64]
+steady = settings(derandomize=True, deadline=None)
+LEVELS = 10
+
+
+def excess(figures: Floats, bound: float) -> float:
+    """Standard errors by which the mean of independent *figures* exceeds *bound*."""
+    return float((figures.mean() - bound) / max(figures.std(ddof=1) / np.sqrt(len(figures)), 1e-12))
+
+
+# --- with confidence --------------------------------------------------------------------------------------------------
+
+Threshold = Callable[[Floats, float, float], float]
+
+
+def exceeded(threshold: Threshold, n: int, fpr: float, confidence: float, ties: bool) -> Floats:
+    """Whether each of 2,000 calibrations realises more than *fpr*; the rate of each is known exactly."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(LEVELS, size=(2000, n)) / LEVELS if ties else rng.random((2000, n))
+    chosen = np.array([threshold(draw, fpr, confidence) for draw in draws])
+    realised = LEVELS - 1 - np.round(chosen * LEVELS) if ties else 1 - chosen
+    return (realised / (LEVELS if ties else 1) > fpr).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("n", "fpr", "confidence"),
+    [(59, 0.05, 0.95), (299, 0.01, 0.95), (300, 0.05, 0.95), (50, 0.1, 0.8), (800, 0.01, 0.9)],
+)
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_calibration_set_exceeds_the_rate_as_seldom_as_promised(
+    n: int, fpr: float, confidence: float, ties: bool
+) -> None:
+    assert excess(exceeded(confident_threshold, n, fpr, confidence, ties), 1 - confidence) < 4
+
+
+@pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (473, 0.01)])
+def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
+    def one_lower(scores: Floats, rate: float, confidence: float) -> float:
+        return float(np.max(scores[scores < confident_threshold(scores, rate, confidence)]))
+
+    assert excess(exceeded(lambda scores, rate, _: fpr_threshold(scores, rate), n, fpr, 0.95, ties=False), 0.05) > 4
+    assert excess(exceeded(one_lower, n, fpr, 0.95, ties=False), 0.05) > 4
+
+
+@steady
+@given(
+    n=st.integers(1, 2000),
+    fpr=st.sampled_from([0.001, 0.01, 0.05, 0.1, 0.5, 0.9]),
+    confidence=st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]),
+)
+def test_as_many_above_as_the_beta_quantile_allows_and_not_one_more(n: int, fpr: float, confidence: float) -> None:
+    from scipy.stats import beta
+
+    scores = np.arange(n, dtype=float)
+    if n < nonmembers_needed(fpr, confidence):
+        assert (1 - fpr) ** n > 1 - confidence
+        with pytest.raises(CalibrationError, match=f"at least {nonmembers_needed(fpr, confidence)} are needed"):
+            confident_threshold(scores, fpr, confidence)
+        return
+    k = int((scores > confident_threshold(scores, fpr, confidence)).sum())
+    assert beta.cdf(fpr, k + 1, n - k) >= confidence - 1e-9
+    assert k == n - 1 or beta.cdf(fpr, k + 2, n - k - 1) < confidence
+
+
+@pytest.mark.parametrize(
+    ("fpr", "confidence", "n"), [(0.01, 0.95, 299), (0.05, 0.95, 59), (0.01, 0.99, 459), (0.5, 0.75, 2), (0.1, 0.19, 2)]
+)
+def test_fewest_non_members_for_a_confidence(fpr: float, confidence: float, n: int) -> None:
+    assert nonmembers_needed(fpr, confidence) == n
+    assert confident_threshold(range(n), fpr, confidence) == n - 1
+    with pytest.raises(CalibrationError, match=rf"{100 * confidence:g} % confidence: at least {n} are needed"):
+        confident_threshold(range(n - 1), fpr, confidence) if n > 1 else None
+
+
+def test_scores_that_are_all_equal_flag_nothing() -> None:
+    same = [7.0] * 60
+    assert (fpr_threshold(same, 0.05), confident_threshold(same, 0.05)) == (7.0, 7.0)
+    assert conformal_p_values([7.0, 7.0], same).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: confident_threshold([1.0], 0.5, 1.0), "confidence must lie between 0 and 1"),
+        (lambda: confident_threshold([1.0], 0.0), "FPR must lie between 0 and 1"),
+        (lambda: confident_threshold([], 0.1), "there are no calibration scores"),
+        (lambda: nonmembers_needed(0.1, float("nan")), "confidence must lie between"),
+        (lambda: fpr_bound(99, 0.05, 1.5), "confidence must lie between"),
+        (lambda: fpr_threshold([0.0] * 3 + [np.nan] * 7, 0.1), r"7 of 10 .* infinite \(index 3, 4, 5, 6, 7 …\)"),
+    ],
+)
+def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(CalibrationError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+# --- against other packages -------------------------------------------------------------------------------------------
+
+KNOWN = (np.arange(57) ** 2 % 101) / 10
+ASKED = np.array([0.0, 2.5, 4.9, 7.0, 9.6, 9.7, 9.9, 12.0])
+
+
+def test_p_values_and_thresholds_of_other_packages() -> None:
+    # crepes 0.9.1: crepes.base.p_values_batch(KNOWN, ASKED, smoothing=False) * 58
+    assert (conformal_p_values(ASKED, KNOWN) * 58).tolist() == pytest.approx([58, 41, 32, 24, 5, 3, 2, 1])
+    # MAPIE 1.6.0, a regressor that predicts 0: SplitConformalRegressor(zero, confidence_level=1 - fpr, prefit=True)
+    # .conformalize(X, KNOWN).predict_interval(X)[1][0, 1, 0] is the quantile of |KNOWN - 0|
+    assert [fpr_threshold(KNOWN, fpr) for fpr in (0.05, 0.1, 0.29)] == [9.7, 9.5, 7.9]
+
+
+def test_p_values_by_category_of_another_package() -> None:
+    kinds, asked = [str(i % 2) for i in range(57)], [str(i % 2) for i in range(8)]
+    made = calibrate(KNOWN, attack="a", fpr=0.1, n_documents=57, categories=kinds)
+    # crepes 0.9.1: crepes.base.p_values_batch(KNOWN, ASKED, np.arange(57) % 2, np.arange(8) % 2, smoothing=False)
+    theirs = [1.0, 19 / 29, 0.6, 9 / 29, 4 / 30, 1 / 29, 2 / 30, 1 / 29]
+    assert made.p_values(ASKED, asked).tolist() == pytest.approx(theirs)
+
+
+# --- by category ------------------------------------------------------------------------------------------------------
+
+MEANS = {"de": 1.5, "en": 0.0, "fr": -1.0}
+
+
+def by_category(
+    flagged: Callable[[Floats, Sequence[str], Floats, Sequence[str]], NDArray[np.bool_]],
+) -> dict[str, Floats]:
+    """The share flagged of 400 new non-members of each category, in each of 300 calibrations."""
+    rng, names = np.random.default_rng(0), np.array(sorted(MEANS))
+    shares: dict[str, list[float]] = {name: [] for name in MEANS}
+    for _ in range(300):
+        kinds = rng.choice(names, size=240, p=[0.2, 0.5, 0.3])
+        known = rng.normal([MEANS[name] for name in kinds])
+        new = np.repeat(names, 400)
+        found = flagged(known, kinds.tolist(), rng.normal([MEANS[name] for name in new]), new.tolist())
+        for name in MEANS:
+            shares[name].append(found[new == name].mean())
+    return {name: np.array(found) for name, found in shares.items()}
+
+
+def test_each_category_keeps_the_rate_by_itself() -> None:
+    def own(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
+        return calibrate(known, attack="a", fpr=0.05, n_documents=240, categories=kinds).flagged(new, asked)
+
+    shares = by_category(own)
+    assert all(excess(found, 0.05) < 4 for found in shares.values())
+    assert all(found.mean() > 0.02 for found in shares.values()), "conservative, not dead"
+
+
+def test_that_check_finds_one_threshold_for_all_categories() -> None:
+    def common(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
+        return calibrate(known, attack="a", fpr=0.05, n_documents=240).flagged(new)
+
+    shares = by_category(common)
+    assert excess(shares["de"], 0.05) > 4
+    assert excess(np.mean([*shares.values()], axis=0), 0.05) > -30, "though over all it is about right"
+
+
+def pool_excess(pool: bool | list[str]) -> float:
+    """Standard errors by which the pool realises over 5 %: singles, and one that may just stand alone."""
+    from scipy.special import ndtr
+
+    rng, over = np.random.default_rng(1), []
+    for _ in range(1200):
+        large = rng.binomial(219, 19 / 219)
+        known = np.append(rng.normal(size=219 - large), rng.normal(4, 1, large))
+        kinds = [f"single {i}" for i in range(219 - large)] + ["large"] * large
+        made = calibrate(known, attack="a", fpr=0.05, n_documents=219, categories=kinds, pool=pool)
+        above = ndtr(np.array([0.0, 4.0]) - made.categories["other"].threshold)
+        share = np.array([200, 0 if "large" in made.categories else 19])
+        over.append(share @ (above - 0.05))
+    return excess(np.array(over), 0.0)
+
+
+def test_a_pool_named_beforehand_keeps_the_rate_as_a_whole() -> None:
+    assert pool_excess([*(f"single {i}" for i in range(219)), "large"]) < 4
+
+
+def test_that_check_finds_a_pool_read_off_this_very_set() -> None:
+    assert pool_excess(pool=True) > 4, "by a little: the docstring says so"
+
+
+# --- the artefact -----------------------------------------------------------------------------------------------------
+
+KINDS = ["en"] * 60 + ["de"] * 70 + ["fr"] * 5 + ["it"] * 40 + ["other"] * 30
+SCORES = np.random.default_rng(0).normal(size=len(KINDS)).round(3)
+
+
+def made(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
+    return calibrate(scores, **{"attack": "loss", "fpr": 0.05, "n_documents": 9, "categories": categories, **more})
+
+
+FULL: dict[str, Any] = {
+    "pool": ["fr", "it", "es"],
+    "confidence": 0.95,
+    "split": Split.of("abc", "xyy", [True, False, False], fraction=0.5, seed=3),
+    "chosen": {"by": "TPR at FPR 5 % on the fit part", "attacks": ["loss", "min_k:k=0.1"]},
+    "calibrated_on": {"target": {"id": "ü"}},
+}
+
+
+def test_what_a_calibration_by_category_holds() -> None:
+    calibration = made(**FULL)
+    assert {name: each.n for name, each in calibration.categories.items()} == {"de": 70, "en": 60, "other": 75}
+    assert calibration.categories["other"].pooled == ("es", "fr", "it", "other")
+    assert calibration.thresholds["it"] == calibration.thresholds["es"] == calibration.categories["other"].threshold
+    assert calibration.thresholds["de"] == confident_threshold(SCORES[60:130], 0.05)
+    assert calibration.threshold == max(calibration.thresholds.values()), "one who knows only this flags too few"
+    assert (calibration.n, calibration.scores) == (205, tuple(sorted(SCORES.tolist())))
+    assert calibration.guarantee.startswith("with confidence: with probability at least 0.95 ")
+    assert calibration.guarantee.endswith("in each category by itself, of the pooled ones in 'other' as a whole")
+    assert "only roughly" in made(pool=True).guarantee
+    asked = [9.0, -9.0, np.nan, 9.0]
+    assert calibration.flagged(asked, ["de", "de", "fr", "es"]).tolist() == [True, False, False, True]
+    p_values = calibration.p_values(asked, ["de", "de", "fr", "es"])
+    assert p_values.tolist() == pytest.approx([1 / 71, 1.0, np.nan, 1 / 76], nan_ok=True)
+
+
+def test_what_is_pooled_goes_where_other_is() -> None:
+    names, scores = ["en"] * 20 + ["other"] * 20, [*range(40)]
+    assert made(scores, names, pool=["es"]).thresholds == {"en": 19.0, "es": 39.0, "other": 39.0}
+    assert made(scores, names, pool=True).thresholds == {"en": 19.0, "other": 39.0}
+    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool="fr").thresholds == {"en": 19.0, "fr": 39.0}
+    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool=["es"]).thresholds == {"en": 19.0, "fr": 39.0}
+
+
+@pytest.mark.parametrize("more", [{}, FULL, {"pool": True}, {"categories": None, "confidence": 0.9}])
+def test_round_trip_is_exact(more: dict[str, Any]) -> None:
+    calibration = made(**{"pool": True, **more})
+    text = calibration.to_json()
+    assert Calibration.from_json(text) == calibration
+    respaced = json.dumps(json.loads(text), sort_keys=True)
+    assert Calibration.from_json(respaced) == calibration, "spaces and order of keys are no edit"
+
+
+def changed(path: str, value: object) -> str:
+    document = json.loads(made(**FULL).to_json())
+    *parents, last = path.split("/")
+    inner = document
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (changed("n_documents", 8), "edited after it was written: calibrate again"),
+        (changed("attack", "zlib"), "edited after it was written"),
+        (changed("calibrated_on/target/id", "u"), "edited after it was written"),
+        (changed("chosen/by", "luck"), "edited after it was written"),
+        (changed("calibrated_on/deep", json.loads("[" * 400 + "]" * 400)), "cannot be written|edited after"),
+        (changed("split/seed", 4), "edited after it was written"),
+        (changed("sha256", "0" * 64), "edited after it was written"),
+        (changed("split/fit_sha", ""), "not a calibration"),
+        (changed("categories/de/threshold", -1.0), "figures of category 'de' are not those of its scores"),
+        (changed("categories/de/n", 71), "figures of category 'de'"),
+        (changed("categories/de/scores", [1.0]), "category 'de': 1 non-members cannot certify FPR ≤ 0.05 at 95 %"),
+        (changed("categories/de/scores", [*range(70)]), "threshold should be|not those of the categories"),
+        (changed("categories/other/by_size", True), "guarantee should be|edited after"),
+        (changed("categories/other/pooled", []), "guarantee should be"),
+        (changed("categories", {}), "should be"),
+        (changed("categories", 5), "not a calibration"),
+        (changed("categories/de", {}), "not a calibration"),
+        (changed("scores", [1.0]), "the scores are not those of the categories"),
+        (changed("confidence", None), "should be"),
+        (changed("confidence", 0.5), "should be"),
+        (changed("confidence", "high"), "not a calibration"),
+    ],
+)
+def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
+    with pytest.raises(CalibrationError, match=message) as caught:
+        Calibration.from_json(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: made(), r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each"),
+        (
+            lambda: made(confidence=0.95, pool=["fr"]),
+            "30 of category 'other'|35 of category 'other', 40 of category 'it'",
+        ),
+        (lambda: made(range(5), ["fr"] * 5, n_documents=5, pool=True), "5 of category 'other' cannot certify"),
+        (lambda: made(categories=KINDS[1:]), "205 calibration scores but 204 categories"),
+        (lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20), "all 20 .* of category 'a' equal 1: loss"),
+        (lambda: made([np.nan, *SCORES[1:]]), r"1 of 205 calibration scores are NaN or infinite \(index 0\)"),
+        (lambda: made(pool=True).flagged([1.0]), "has the categories 'de', 'en', 'fr', 'it'"),
+        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), "1 scores but 2 categories"),
+        (lambda: made(pool=True).p_values([1.0], ["nl"]), "category 'nl' has no known non-members"),
+        (lambda: made(categories=None).flagged([1.0], ["de"]), "the calibration has no categories"),
+        (lambda: made(pool=True, chosen={"by": float("nan")}).to_json(), "cannot be written"),
+        (lambda: made(pool=True, chosen={"by": {1, 2}}).to_json(), "cannot be written"),
+    ],
+)
+def test_what_a_calibration_by_category_refuses(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(CalibrationError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
