@@ -1,0 +1,236 @@
+"""Documents from passages: the evidence by hand, and p-values that hold by document where those by passage don't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llm_mia.calibration import conformal_p_values
+from llm_mia.documents import DocumentPValues, document_p_values, document_scores
+from llm_mia.documents._p_values import Sizes
+from llm_mia.documents._scores import How
+from llm_mia.errors import ScoresError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Side = tuple[Floats, list[str]]
+NAN = float("nan")
+
+
+def side(rng: np.random.Generator, sizes: Ints | list[int], alike: float, prefix: str, shift: float = 0.0) -> Side:
+    """Unit normal passage scores in documents of these *sizes*, the share *alike* of their variance between these."""
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    scores = np.sqrt(alike) * rng.normal(size=len(sizes))[numbers] + np.sqrt(1 - alike) * rng.normal(size=len(numbers))
+    return np.asarray(scores + shift), [f"{prefix}{number}" for number in numbers]
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def test_scores_by_hand() -> None:
+    found = document_scores([1.0, 10.0, NAN, 3.0, NAN, 20.0], ["b", "a", "b", "b", "c", "a"])
+    assert found.names == ("b", "a", "c")
+    np.testing.assert_equal(found.values, [2.0, 15.0, NAN])
+    assert (found.n_passages.tolist(), found.n_unscored.tolist()) == ([2, 2, 0], [1, 0, 1])
+
+
+@pytest.mark.parametrize(("n", "cut"), [(1, 0), (4, 0), (5, 1), (9, 1), (10, 2), (15, 3)])
+def test_trimmed_mean_leaves_out_a_fifth_at_either_end(n: int, cut: int) -> None:
+    scores = np.random.default_rng(n).normal(size=2 * n)
+    found = document_scores(scores, ["a"] * n + ["b"] * n, "trimmed")
+    for value, own in zip(found.values, (scores[:n], scores[n:]), strict=True):
+        assert value == pytest.approx(np.sort(own)[cut : n - cut].mean())
+
+
+def test_a_few_odd_passages_move_the_mean_only() -> None:
+    scores = [*np.linspace(0, 1, 9), 1000.0]
+    assert document_scores(scores, ["a"] * 10).values[0] > 100
+    assert document_scores(scores, ["a"] * 10, "trimmed").values[0] < 1
+
+
+def test_order_of_passages_changes_no_digit() -> None:
+    rng = np.random.default_rng(0)
+    scores, names = rng.normal(size=500), np.array([f"d{i % 7}" for i in range(500)])
+    turned = rng.permutation(500)
+    one, other = document_scores(scores, names.tolist()), document_scores(scores[turned], names[turned].tolist())
+    assert dict(zip(one.names, one.values, strict=True)) == dict(zip(other.names, other.values, strict=True))
+
+
+# --- p-values ---------------------------------------------------------------------------------------------------------
+
+
+def test_p_values_by_hand() -> None:
+    # Means 2, 4, 6 and 8 of the calibration documents; 7 is above three of them, 4 above one and tied with one.
+    known = [1.0, 3.0, 4.0, 4.0, 5.0, 7.0, 8.0, 8.0], list("aabbccdd")
+    found = document_p_values([7.0, 7.0, 5.0, 3.0, 9.0, 9.0], list("xxyyzz"), *known)
+    assert found.p_values.tolist() == [2 / 5, 4 / 5, 1 / 5]
+    assert found.values.tolist() == [7.0, 4.0, 9.0]
+    assert found.n_calibration.tolist() == [4, 4, 4]
+
+
+Check = Callable[[np.random.Generator, Side, Side], Floats]
+
+
+def excess(
+    p_values: Check, known: Callable[[], list[int]], candidates: list[int], alike: float, times: int = 250
+) -> float:
+    """Largest excess of P(p ≤ u) over u in standard errors, over *times* calibrations; each candidate a non-member."""
+    rng, grid = np.random.default_rng(0), np.array([0.05, 0.1, 0.2, 0.3, 0.5])
+    shares = []
+    for _ in range(times):
+        calibration = side(rng, known(), alike, "k")
+        found = p_values(rng, side(rng, candidates, alike, "c"), calibration)
+        shares.append((found[:, None] <= grid).mean(axis=0))
+    # Candidates share a calibration set, so a calibration counts once.
+    rows = np.array(shares)
+    return float(np.max((rows.mean(axis=0) - grid) / np.maximum(rows.std(axis=0, ddof=1) / np.sqrt(times), 1e-9)))
+
+
+def by_document(rng: np.random.Generator, candidates: Side, known: Side, **more: str) -> Floats:
+    return document_p_values(*candidates, *known, **more).p_values  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["mean", "trimmed"])
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.95])
+def test_super_uniform_however_alike_passages_are(how: str, alike: float) -> None:
+    assert excess(partial(by_document, how=how), lambda: [8] * 24, [8] * 12, alike) < 4
+
+
+def test_the_check_finds_documents_calibrated_on_passages() -> None:
+    def pseudo_documents(rng: np.random.Generator, candidates: Side, known: Side) -> Floats:
+        # The fault: passages taken as exchangeable, so that groups of eight from anywhere stand in for documents.
+        return by_document(rng, candidates, (known[0], rng.permutation(known[1]).tolist()))
+
+    def best_passage(rng: np.random.Generator, candidates: Side, known: Side) -> Floats:
+        return np.asarray(conformal_p_values(candidates[0], known[0]).reshape(12, 8).min(axis=1))
+
+    def sum_against_passages(rng: np.random.Generator, candidates: Side, known: Side) -> Floats:
+        return conformal_p_values(document_scores(*candidates).values * np.sqrt(8), known[0])
+
+    for fault in (pseudo_documents, best_passage, sum_against_passages):
+        assert excess(fault, lambda: [8] * 24, [8] * 12, 0.5) > 4
+
+
+def test_matched_sizes_hold_for_short_documents_among_long_ones() -> None:
+    long_ones, short = (lambda: [30] * 24), [2] * 12
+    assert excess(by_document, long_ones, short, 0.1) < 4
+    assert excess(partial(by_document, sizes="as_drawn"), long_ones, short, 0.1) > 4
+
+
+def test_matching_gives_nothing_away() -> None:
+    # Two-sided: with 24 calibration documents P(p ≤ 5/25) is 0.2 exactly, for the draws that these names and seed fix.
+    rng, times = np.random.default_rng(0), 400
+    draws = ((side(rng, [2] * 12, 0.1, "c"), side(rng, [30] * 24, 0.1, "k")) for _ in range(times))
+    shares = np.array([np.mean(by_document(rng, *each) <= 0.2) for each in draws])
+    assert abs(shares.mean() - 0.2) < 4 * shares.std() / np.sqrt(times)
+
+
+def test_matched_sizes_hold_for_mixed_sizes() -> None:
+    rng = np.random.default_rng(5)
+    assert excess(by_document, lambda: rng.integers(1, 30, 24).tolist(), [1, 1, 3, 3, 10, 10, 40, 40], 0.2) < 4
+
+
+def test_sizes_as_drawn_hold_over_all_sizes_together() -> None:
+    rng = np.random.default_rng(5)
+    as_drawn = partial(by_document, sizes="as_drawn")
+
+    def one(rng_: np.random.Generator, candidates: Side, known: Side) -> Floats:
+        return as_drawn(rng_, side(rng_, rng.integers(1, 30, 12), 0.2, "c"), known)
+
+    assert excess(one, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
+
+
+def test_members_are_found() -> None:
+    rng = np.random.default_rng(0)
+    found = document_p_values(*side(rng, [20] * 50, 0.1, "c", shift=1.0), *side(rng, [20] * 200, 0.1, "k"))
+    by_passage = conformal_p_values(rng.normal(size=1000) + 1, rng.normal(size=1000))
+    assert np.mean(found.p_values <= 0.05) > 0.6
+    assert np.mean(by_passage <= 0.05) < 0.35
+
+
+def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
+    sizes = [1, *[6] * 9]
+    known = side(np.random.default_rng(0), sizes, 0.5, "k")
+    found = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
+    assert (found.n_passages.tolist(), found.n_used.tolist()) == ([3, 50], [3, 6])
+    assert found.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
+    assert "documents of up to 50 passages are judged on 6, drawn at random" in found.notes
+    whole = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known, keep=1)
+    assert (whole.n_used.tolist(), whole.n_calibration.tolist()) == ([1, 1], [10, 10])
+
+
+def test_draws_depend_on_no_other_document() -> None:
+    rng = np.random.default_rng(0)
+    candidates, known = side(rng, [9] * 6, 0.2, "c"), side(rng, [4] * 30, 0.2, "k")
+    found = document_p_values(*candidates, *known)
+    turned = np.arange(54).reshape(6, 9).T.ravel()  # the documents' passages by turns
+    again = document_p_values(candidates[0][turned], [candidates[1][i] for i in turned], *known)
+    assert dict(zip(found.names, found.values, strict=True)) == dict(zip(again.names, again.values, strict=True))
+    alone = document_p_values(candidates[0][:9], candidates[1][:9], *known)
+    assert alone.values[0] == found.values[0]
+    assert document_p_values(*candidates, *known, seed=1).values[0] != found.values[0]
+
+
+def test_all_scores_equal_flag_nothing() -> None:
+    found = document_p_values([0.1] * 7, list("aaabbcc"), [0.1] * 60, [f"k{i % 23}" for i in range(60)])
+    assert found.p_values.tolist() == [1, 1, 1]
+
+
+def test_missing_scores_are_counted() -> None:
+    scores = [NAN, NAN, 1.0, NAN]
+    found = document_p_values(scores, list("aabb"), [0.0, NAN, NAN, 2.0], ["k", "l", "m", "n"])
+    np.testing.assert_equal(found.p_values, [NAN, 2 / 3])
+    np.testing.assert_equal(found.values, [NAN, 1.0])
+    assert found.n_calibration.tolist() == [2, 2]
+    assert found.notes == (
+        "1 candidate documents have no passage with a score: no p-value",
+        "2 calibration documents have no passage with a score: not calibrated on",
+        "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 takes 19",
+    )
+
+
+def test_one_calibration_document_says_next_to_nothing() -> None:
+    found = document_p_values([5.0, 0.0], ["a", "b"], [1.0, 1.0, 1.0], ["k"] * 3)
+    assert found.p_values.tolist() == [0.5, 1.0]
+    assert "1 calibration documents: no p-value is under 0.5, and FPR ≤ 0.05 takes 19" in found.notes
+
+
+def test_sizes_as_drawn_are_noted() -> None:
+    found = document_p_values([5.0], ["a"], [1.0, 1.0, 2.0], ["k", "k", "l"], sizes="as_drawn")
+    assert any("differ in size" in note for note in found.notes)
+    assert isinstance(found, DocumentPValues)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: document_scores([], []), "there are no passages"),
+        (lambda: document_scores([1.0, 2.0], ["a"]), "2 scores but 1 documents"),
+        (lambda: document_scores([1.0, np.inf, -np.inf], list("aab")), "2 scores are infinite, at positions 1, 2"),
+        (lambda: document_scores([1.0], ["a"], cast(How, "median")), "how must be one of mean, trimmed: got 'median'"),
+        (lambda: document_scores([[1.0, 2.0]], ["a"]), "one score per passage is needed, not 2"),
+        (lambda: document_scores([[[1.0]]], ["a"]), "not an array of shape"),
+        (lambda: document_p_values([], [], [1.0], ["k"]), "there are no candidate passages"),
+        (lambda: document_p_values([1.0], ["a"], [], []), "there are no calibration passages"),
+        (lambda: document_p_values([1.0], ["a"], [NAN], ["k"]), "no calibration passage has a score"),
+        (lambda: document_p_values([1.0], ["a"], [np.inf], ["k"]), "1 calibration scores are infinite, at position 0"),
+        (
+            lambda: document_p_values([1.0], ["a"], [1.0, 2.0], ["k", "a"]),
+            "a document is both among the candidates and",
+        ),
+        (
+            lambda: document_p_values([1.0], ["a"], [1.0], ["k"], sizes=cast(Sizes, "bands")),
+            "sizes must be one of matched, as_drawn",
+        ),
+        (lambda: document_p_values([1.0], ["a"], [1.0], ["k"], keep=0), "keep must lie between 0 and 1"),
+    ],
+)
+def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ScoresError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,330 @@
+"""Collections: on one author's texts permutation by document keeps its error rate, and a t-test on passages doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llm_mia.documents import CollectionTest, collection_test
+from llm_mia.documents._collections import direction
+from llm_mia.documents._permutation import documents_needed, permuted, smallest_p_value, welch_statistic
+from llm_mia.documents._scores import evidence, grouped
+from llm_mia.errors import ScoresError
+
+Floats = NDArray[np.float64]
+Side = tuple[Floats, list[str]]
+NAN = float("nan")
+ALIKE = 0.5  # share of the scores' variance that lies between documents
+
+
+def posts(
+    rng: np.random.Generator, documents: int, passages: int, prefix: str, attacks: int = 0, shift: float = 0.0
+) -> Side:
+    """One author's texts: unit normal scores, half of their variance common to a document."""
+    shape = (documents, 1, attacks) if attacks else (documents, 1)
+    levels = np.sqrt(ALIKE) * rng.normal(size=shape)
+    scores = levels + np.sqrt(1 - ALIKE) * rng.normal(size=(documents, passages, *shape[2:])) + shift
+    names = [f"{prefix}{i}" for i in range(documents) for _ in range(passages)]
+    return scores.reshape(documents * passages, *shape[2:]), names
+
+
+def excess(p_values: Callable[[np.random.Generator], float], times: int) -> float:
+    """Largest excess of P(p ≤ u) over u in standard errors, u = 0.05, 0.1, 0.2 and 0.5."""
+    rng, grid = np.random.default_rng(0), np.array([0.05, 0.1, 0.2, 0.5])
+    found = np.array([p_values(rng) for _ in range(times)])
+    return float(np.max(((found[:, None] <= grid).mean(axis=0) - grid) / np.sqrt(grid * (1 - grid) / times)))
+
+
+# --- the error rate ---------------------------------------------------------------------------------------------------
+
+
+def test_random_halves_of_one_author_are_significant_as_rarely_as_promised() -> None:
+    def whole(rng: np.random.Generator) -> float:
+        return collection_test(posts(rng, 6, 5, "s"), posts(rng, 6, 5, "c"), permutations=99, seed=1).p_value
+
+    assert excess(whole, 150) < 4
+
+
+def test_the_check_finds_a_test_on_passages() -> None:
+    from scipy import stats
+
+    def t_test(rng: np.random.Generator) -> float:
+        return float(stats.ttest_ind(posts(rng, 6, 5, "s")[0], posts(rng, 6, 5, "c")[0], alternative="greater").pvalue)
+
+    def passages_permuted(rng: np.random.Generator) -> float:
+        return permuted(posts(rng, 6, 5, "s")[0], posts(rng, 6, 5, "c")[0], 99, rng)[1]
+
+    assert excess(t_test, 400) > 4
+    assert excess(passages_permuted, 400) > 4
+
+
+def test_weights_learned_on_the_fit_part_cost_no_error_rate() -> None:
+    def whole(rng: np.random.Generator) -> float:
+        return collection_test(posts(rng, 8, 3, "s", 4), posts(rng, 8, 3, "c", 4), permutations=99).p_value
+
+    assert excess(whole, 150) < 4
+
+
+def test_the_check_finds_weights_learned_on_what_is_tested() -> None:
+    def overfitted(rng: np.random.Generator) -> float:
+        sides = grouped(*posts(rng, 8, 3, "s", 4)), grouped(*posts(rng, 8, 3, "c", 4))
+        weights, scale = direction(*sides)
+        joined = [grouped(each.values @ (weights / scale), [each.names[i] for i in each.numbers]) for each in sides]
+        first, second = (evidence(each, each.scored, "mean") for each in joined)
+        return permuted(first, second, 99, rng)[1]
+
+    assert excess(overfitted, 150) > 4
+
+
+@pytest.mark.parametrize(
+    ("sizes", "passages"), [((6, 6), (4, 4)), ((1, 19), (4, 4)), ((3, 40), (4, 4)), ((4, 3), (1, 1))]
+)
+def test_permutation_is_exact_whatever_the_numbers(sizes: tuple[int, int], passages: tuple[int, int]) -> None:
+    def means(rng: np.random.Generator) -> float:
+        first, second = (rng.normal(size=(n, k)).mean(axis=1) for n, k in zip(sizes, passages, strict=True))
+        return permuted(first, second, 199, rng)[1]
+
+    assert excess(means, 1500) < 4
+
+
+@pytest.mark.parametrize(("sizes", "passages"), [((20, 20), (40, 4)), ((10, 60), (4, 40)), ((60, 10), (4, 40))])
+def test_studentising_carries_documents_of_unequal_size(sizes: tuple[int, int], passages: tuple[int, int]) -> None:
+    def side(rng: np.random.Generator, n: int, k: int) -> Floats:
+        return np.asarray(np.sqrt(0.2) * rng.normal(size=n) + np.sqrt(0.8 / k) * rng.normal(size=n))
+
+    def means(rng: np.random.Generator) -> float:
+        return permuted(side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1]), 199, rng)[1]
+
+    def unstudentised(rng: np.random.Generator) -> float:
+        first, second = side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1])
+        values, own = np.concatenate([first, second]), np.arange(sum(sizes)) < sizes[0]
+        drawn = np.vstack([own, rng.permuted(np.tile(own, (199, 1)), axis=1)])
+        differences = drawn @ values / sizes[0] - ~drawn @ values / sizes[1]
+        return float(np.mean(differences >= differences[0]))
+
+    assert excess(means, 1500) < 4.5
+    if sizes == (10, 60):
+        assert excess(unstudentised, 1500) > 4.5
+
+
+# --- what it finds ----------------------------------------------------------------------------------------------------
+
+
+def test_a_collection_trained_on_is_found() -> None:
+    rng = np.random.default_rng(0)
+    found = collection_test(posts(rng, 30, 8, "s", shift=1.0), posts(rng, 30, 8, "c"))
+    assert found.p_value < 0.001
+    assert found.statistic > 4
+    assert 0.6 < found.effect.low < found.effect.value < found.effect.high < 0.95
+    assert (found.n_documents, found.weights, found.notes) == ((30, 30), (1.0,), ())
+    assert found.placebo.p_value > 0.05
+    lower = collection_test(posts(rng, 30, 8, "s", shift=-1.0), posts(rng, 30, 8, "c"))
+    assert lower.p_value > 0.99  # one-sided: scoring low is no sign of training
+
+
+def test_several_attacks_are_weighted_by_what_they_tell() -> None:
+    rng = np.random.default_rng(1)
+    scores, names = posts(rng, 40, 6, "s", 3)
+    scores = (scores + np.array([0.0, 1.5, 0.0])) * [1.0, 1000.0, 1e-3]
+    other, others = posts(rng, 40, 6, "c", 3)
+    found = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others))
+    assert found.weights[1] > 0.85
+    assert np.linalg.norm(found.weights) == pytest.approx(1)
+    assert found.n_documents == (20, 20)
+    assert found.p_value < 0.01
+    less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_fraction=0.2)
+    assert less.n_documents == (32, 32)
+
+
+def test_effect_covers_the_chance_that_a_suspect_passage_scores_higher() -> None:
+    from statistics import NormalDist
+
+    truth = NormalDist().cdf(1 / 2**0.5)  # unit variance on both sides, shifted by 1
+    rng, held = np.random.default_rng(0), []
+    for _ in range(60):
+        effect = collection_test(posts(rng, 20, 3, "s", shift=1.0), posts(rng, 20, 3, "c"), permutations=19).effect
+        held.append(effect.low <= truth <= effect.high)
+    assert np.mean(held) > 0.93 - 4 * np.sqrt(0.93 * 0.07 / 60)
+
+
+def test_same_answer_whatever_the_order_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    suspect, control = posts(rng, 40, 3, "s", 3), posts(rng, 40, 3, "c", 3)
+    turned = rng.permutation(120)
+    found = collection_test(suspect, control, permutations=199)
+    again = collection_test((suspect[0][turned], [suspect[1][i] for i in turned]), control, permutations=199)
+    assert again.weights == pytest.approx(found.weights)
+    assert again.statistic == pytest.approx(found.statistic)
+    assert found == collection_test(suspect, control, permutations=199)
+    assert found.weights != collection_test(suspect, control, permutations=199, seed=1).weights
+
+
+# --- the placebo ------------------------------------------------------------------------------------------------------
+
+
+def test_placebo_is_significant_as_rarely_as_promised() -> None:
+    def random_halves(rng: np.random.Generator) -> float:
+        return collection_test(posts(rng, 3, 2, "s"), posts(rng, 10, 3, "c"), permutations=99).placebo.p_value
+
+    def in_order(rng: np.random.Generator) -> float:
+        return collection_test(posts(rng, 3, 2, "s"), posts(rng, 10, 3, "c"), permutations=99).placebo.in_order_p_value
+
+    assert excess(random_halves, 100) < 4
+    assert excess(in_order, 100) < 4
+
+
+@pytest.mark.parametrize("slope", [3.0, -3.0])
+def test_controls_that_drift_along_their_order_are_noted(slope: float) -> None:
+    rng = np.random.default_rng(0)
+    scores, names = posts(rng, 30, 5, "c")
+    drifting = scores + slope * np.repeat(np.linspace(0, 1, 30), 5)
+    found = collection_test(posts(rng, 30, 5, "s"), (drifting, names), permutations=999)
+    assert found.placebo.in_order_p_value < 0.01
+    assert any("change along their order" in note for note in found.notes)
+
+
+def test_a_placebo_significant_by_chance_is_noted() -> None:
+    rng = np.random.default_rng(0)
+    suspect, control = posts(rng, 8, 3, "s"), posts(rng, 8, 3, "c")
+    found = [collection_test(suspect, control, permutations=99, seed=seed) for seed in range(60)]
+    unlucky = [each for each in found if each.placebo.p_value <= 0.05]
+    assert 0 < len(unlucky) < 12
+    assert any("two random halves of the control documents differ" in note for note in unlucky[0].notes)
+
+
+# --- few documents ----------------------------------------------------------------------------------------------------
+
+
+def test_p_value_of_few_documents_counts_every_way_to_divide_them() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=3) + 1, rng.normal(size=4)
+    values = np.concatenate([first, second])
+    statistics = []
+    for picked in combinations(range(7), 3):
+        ours, theirs = values[list(picked)], np.delete(values, picked)
+        statistics.append((ours.mean() - theirs.mean()) / np.sqrt(ours.var(ddof=1) / 3 + theirs.var(ddof=1) / 4))
+    statistic, p_value = permuted(first, second, 9999, rng)
+    assert statistic == pytest.approx(statistics[0])
+    assert p_value == pytest.approx(np.mean(np.array(statistics) >= statistics[0] - 1e-9))
+    drawn = permuted(first, second, 33, np.random.default_rng(0))[1]  # one too few to take all 35
+    assert drawn * 34 == pytest.approx(round(drawn * 34))
+
+
+def test_few_documents_are_told_how_many_are_needed() -> None:
+    rng = np.random.default_rng(0)
+    found = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
+    assert found.smallest_p == found.p_value == 1 / 6
+    assert found.notes == (
+        "2 suspect and 2 control documents tested: no p-value is under 0.167, "
+        "and p ≤ 0.05 takes 3 documents on each side",
+    )
+    several = collection_test(posts(rng, 4, 9, "s", 2), posts(rng, 4, 9, "c", 2), level=0.01)
+    assert several.n_documents == (2, 2)
+    assert "p ≤ 0.01 takes 10 documents on each side" in several.notes[0]  # five held out
+    assert [smallest_p_value((n, n), 10**6) <= level for n, level in ((3, 0.05), (2, 0.05), (5, 0.01), (4, 0.01))] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert documents_needed(0.05) == 3
+
+
+def test_one_document_against_many() -> None:
+    rng = np.random.default_rng(0)
+    found = collection_test(posts(rng, 1, 50, "s", shift=9.0), posts(rng, 24, 5, "c"))
+    assert found.p_value == pytest.approx(1 / 25)
+    assert (found.effect.low, found.effect.high) == (0, 1)  # nothing is known of other documents
+    alone = collection_test(posts(rng, 30, 5, "s", shift=9.0), posts(rng, 1, 5, "c"))
+    assert np.isnan(alone.placebo.p_value)
+    assert np.isnan(alone.placebo.in_order_p_value)
+
+
+def test_all_scores_equal() -> None:
+    # Sizes differ so that means of 0.1 differ in their last digit.
+    suspect = [0.1] * 21, [f"s{i % 5}" for i in range(21)]
+    control = [0.1] * 64, [f"c{i % 9}" for i in range(64)]
+    found = collection_test(suspect, control, permutations=99)
+    assert (found.statistic, found.p_value) == (0, 1)
+    several = collection_test((np.full((21, 2), 0.1), suspect[1]), (np.full((64, 2), 0.1), control[1]), permutations=99)
+    assert (several.statistic, several.p_value, several.weights) == (0, 1, (0, 0))
+
+
+def test_an_attack_that_never_varies_gets_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    sides = [posts(rng, 20, 3, prefix, 2, shift) for prefix, shift in (("s", 1.0), ("c", 0.0))]
+    (suspect, control) = ((np.column_stack([scores, np.full(60, 1e6)]), names) for scores, names in sides)
+    assert collection_test(suspect, control, permutations=99).weights[2] == 0
+
+
+def test_complete_separation_without_spread_is_finite() -> None:
+    assert np.isfinite(welch_statistic(np.array([1.0, 1.0, 0.0, 0.0]), np.array([[True, True, False, False]]))).all()
+    found = collection_test(([1.0] * 5, list("abcde")), ([0.0] * 5, list("fghij")))
+    assert found.p_value == 1 / 252
+
+
+# --- what is left out or refused --------------------------------------------------------------------------------------
+
+
+def test_missing_scores_are_counted() -> None:
+    rng = np.random.default_rng(0)
+    scores, names = posts(rng, 6, 2, "s")
+    scores[[0, 1, 4]] = NAN
+    found = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
+    assert found.n_documents == (5, 6)
+    assert found.notes[0] == "3 of 12 suspect passages lack a score and are left out, and 1 documents with them"
+    assert isinstance(found, CollectionTest)
+
+
+def test_documents_of_unequal_length_are_noted() -> None:
+    rng = np.random.default_rng(0)
+    found = collection_test(posts(rng, 6, 10, "s"), posts(rng, 6, 3, "c"), permutations=99)
+    assert found.notes[0].startswith("suspect documents have 10 passages and control ones 3 (medians), so they are not")
+    assert not collection_test(posts(rng, 6, 6, "s"), posts(rng, 6, 3, "c"), permutations=99, seed=1).notes
+
+
+FOUR = [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: collection_test(([], []), (FOUR, list("abcd"))), "there are no suspect passages"),
+        (lambda: collection_test((FOUR, list("abcd")), ([], [])), "there are no control passages"),
+        (lambda: collection_test((FOUR, list("abc")), (FOUR, list("efgh"))), "4 suspect scores but 3 documents"),
+        (
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("dcef"))),
+            "2 documents are both suspect and control",
+        ),
+        (
+            lambda: collection_test(([1.0, np.inf], ["a", "b"]), (FOUR, list("efgh"))),
+            "1 suspect scores are infinite, at",
+        ),
+        (lambda: collection_test((FOUR, list("abcd")), ([NAN], ["e"])), "no control passage has a score"),
+        (
+            lambda: collection_test((np.ones((4, 2)), list("abcd")), (np.ones((4, 3)), list("efgh"))),
+            "suspect passages have 2 scores each but control passages 3",
+        ),
+        (
+            lambda: collection_test((np.ones((4, 2)), ["a"] * 4), (np.ones((4, 2)), list("efgh"))),
+            "one suspect document cannot be split to learn weights",
+        ),
+        (
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_fraction=1.0),
+            "fit_fraction must lie",
+        ),
+        (lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0), "level must lie between"),
+        (
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), permutations=18),
+            "18 permutations cannot give p ≤ 0.05: at least 19 are needed",
+        ),
+    ],
+)
+def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ScoresError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
