@@ -1,0 +1,152 @@
+"""Known sets that are sound by construction, and known sets with one fault planted in each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from llm_mia.records import Interval, Passage
+from llm_mia.validity import Asked, Check, Validity, validate
+
+WORDS = np.array([f"{a}{b}{c}" for a in "bdfgklmnprst" for b in ("a", "e", "io", "u") for c in ("n", "r", "st", "lk")])
+COMMON = 1 / np.arange(1, len(WORDS) + 1)  # as Zipf has it
+
+
+def corpus(documents: int, passages: int = 1, *, seed: int, topic: float = 0.0, name: str = "doc") -> list[Passage]:
+    """Passages of 30 words or so; a share *topic* of the words of each comes from ten that only its document has."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for document in range(documents):
+        own = [f"{word}{document}" for word in rng.choice(WORDS, 10)]
+        for passage in range(passages):
+            drawn = rng.choice(WORDS, rng.integers(20, 40), p=COMMON / COMMON.sum())
+            text = " ".join(rng.choice(own) if rng.random() < topic else word for word in drawn)
+            found.append(Passage(f"{name}{document}-{passage}", f"{text.capitalize()}.", f"{name}{document}"))
+    return found
+
+
+def halves(passages: Sequence[Passage], seed: int, *, by_document: bool = True) -> tuple[list[Passage], list[Passage]]:
+    rng = np.random.default_rng(seed)
+    keys = [passage.document if by_document else passage.id for passage in passages]
+    names = sorted(set(keys))
+    chosen = set(rng.permutation(names)[: len(names) // 2].tolist())
+    first = [passage for passage, key in zip(passages, keys, strict=True) if key in chosen]
+    return first, [passage for passage, key in zip(passages, keys, strict=True) if key not in chosen]
+
+
+def said(passages: Sequence[Passage], words: str, share: float = 1.0) -> list[Passage]:
+    """The same passages, *words* at the end of the first *share* of them."""
+    count = round(share * len(passages))
+    return [replace(p, text=f"{p.text} {words}") if i < count else p for i, p in enumerate(passages)]
+
+
+def value(check: Check) -> float:
+    assert check.figure is not None
+    return check.figure.value if isinstance(check.figure, Interval) else check.figure
+
+
+def faults(found: Validity) -> set[str]:
+    return {check.name for check in found.checks if check.verdict in ("doubtful", "void")}
+
+
+@pytest.fixture(scope="module")
+def pool() -> list[Passage]:
+    """160 documents of one passage, all from one distribution."""
+    return corpus(160, seed=1)
+
+
+# --- sound ------------------------------------------------------------------------------------------------------------
+
+
+def test_random_splits_are_sound(pool: list[Passage]) -> None:
+    found = [validate(*halves(pool, seed), seed=seed) for seed in range(8)]
+    assert sum(each.verdict == "sound" for each in found) >= 7, [faults(each) for each in found]
+
+
+@pytest.mark.slow
+def test_random_splits_are_sound_in_95_of_100(pool: list[Passage]) -> None:
+    found = [validate(*halves(pool, seed), seed=seed) for seed in range(200)]
+    assert np.mean([each.verdict == "sound" for each in found]) >= 0.95
+    for name in ("blind_words_auroc", "blind_counts_auroc"):
+        values = [value(each[name]) for each in found]
+        assert abs(np.mean(values) - 0.5) < 4 * np.std(values) / np.sqrt(len(values))
+
+
+def test_documents_with_topics_are_sound_by_document_and_void_without() -> None:
+    passages = corpus(60, 6, seed=2, topic=0.4)
+    members, others = halves(passages, 0)
+    assert validate(members, others).verdict == "sound"
+    # The same texts, each as a document of its own: what folds by passage would show.
+    apart = validate(*([replace(p, document=p.id) for p in each] for each in (members, others)))
+    assert apart["blind_words_auroc"].verdict == "void"
+    assert value(apart["blind_words_auroc"]) > 0.9
+
+
+def test_passages_of_shared_documents_are_sound_and_noted() -> None:
+    members, others = halves(corpus(40, 6, seed=3, topic=0.3), 0, by_document=False)
+    found = validate(members, others)
+    assert found.verdict == "sound", faults(found)
+    both = found["documents_in_both_classes"]
+    assert value(both) > 0.9
+    assert "'doc0'" in both.found
+
+
+def test_row_numbers_of_two_files_are_no_shared_documents(pool: list[Passage]) -> None:
+    numbered = [[Passage(str(i), p.text, str(i)) for i, p in enumerate(each)] for each in halves(pool, 0)]
+    assert value(validate(*numbered)["documents_in_both_classes"]) == 0
+
+
+def test_same_arguments_same_answer(pool: list[Passage]) -> None:
+    members, others = halves(pool, 0)
+    assert validate(members, others, seed=3) == validate(members, others, seed=3)
+
+
+# --- the answer -------------------------------------------------------------------------------------------------------
+
+
+def test_sizes_say_what_would_do(pool: list[Passage]) -> None:
+    members, others = halves(pool, 0)
+    asked = Asked(fpr=0.01, confidence=0.95, tpr_at=(0.001, 0.1))
+    found = {
+        check.name: check for check in validate(members, others, asked=asked).checks if check.name.startswith("size")
+    }
+    assert {name: check.verdict for name, check in found.items()} == {
+        "size_fpr_0.01": "void",
+        "size_fpr_0.01_documents": "doubtful",
+        "size_fpr_0.01_confidence_0.95": "void",
+        "size_fpr_0.01_confidence_0.95_documents": "doubtful",
+        "size_tpr_at_fpr_0.001": "doubtful",
+        "size_tpr_at_fpr_0.1": "sound",
+    }
+    assert "299" in found["size_fpr_0.01_confidence_0.95"].mend
+    assert {value(check) for check in found.values()} == {80.0}
+
+
+def test_small_sets_say_how_little_they_see() -> None:
+    found = validate(corpus(12, seed=1), corpus(25, seed=2, name="other"))
+    assert found["blind_detectable_auroc"].verdict == "doubtful"
+    assert value(found["blind_detectable_auroc"]) > 0.8
+
+
+def test_json_keeps_numbers(pool: list[Passage]) -> None:
+    found = validate(*halves(pool, 0))
+    document = json.loads(found.to_json())
+    assert document["schema_version"] == 1
+    assert document["verdict"] == found.verdict
+    assert [check["name"] for check in document["checks"]] == [check.name for check in found.checks]
+    assert len({check.name for check in found.checks}) == len(found.checks)
+    for check, written in zip(found.checks, document["checks"], strict=True):
+        assert list(written) == ["name", "figure", "verdict", "why", "mend", "p_value", "found"]
+        if isinstance(check.figure, Interval):
+            assert written["figure"]["low"] == check.figure.low
+        else:
+            assert written["figure"] == check.figure
+        assert check.why.endswith(".")
+        assert check.mend.endswith(".")
+    assert Validity.of([]).verdict == "skipped"
+    with pytest.raises(KeyError, match="blind_wrods"):
+        _ = found["blind_wrods"]

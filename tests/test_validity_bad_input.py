@@ -1,0 +1,134 @@
+"""What can't be validated: refused in one line that says what would do, or reported and never dropped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from llm_mia.errors import LlmMiaError, PassageError, ScoresError
+from llm_mia.records import Interval, Passage
+from llm_mia.validity import Asked, KnownScores, validate
+
+
+def passages(name: str, count: int, *, document: str | None = None, words: int = 12) -> list[Passage]:
+    rng = np.random.default_rng(len(name) * count)
+    texts = [" ".join(f"w{k}" for k in rng.integers(0, 50, words)) for _ in range(count)]
+    return [Passage(f"{name}{i}", text, document or f"{name}{i}") for i, text in enumerate(texts)]
+
+
+MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: validate(MEMBERS, []), PassageError, "^non-members: there are none: nothing can be calibrated on"),
+        (lambda: validate([], OTHERS), PassageError, "^members: there are none, and no candidates"),
+        (
+            lambda: validate(passages("m", 5, document="book"), OTHERS),
+            PassageError,
+            "^members: all 5 come from one document, 'book', .*: give passages of at least 2 documents of each class",
+        ),
+        (lambda: validate(MEMBERS, OTHERS[:1]), PassageError, "^non-members: all 1 come from one document, 'n0'"),
+        (
+            lambda: validate([replace(p, label=0) for p in MEMBERS], OTHERS),
+            PassageError,
+            "^members: 12 have the label 0 .'m0', 'm1', 'm2', 'm3', 'm4' and 7 more.: give them to the other set",
+        ),
+        (lambda: validate(MEMBERS, [replace(p, label=1) for p in OTHERS]), PassageError, "^non-members: 24 have"),
+        (
+            lambda: validate(MEMBERS, OTHERS, scores=KnownScores(members={"loss": [0.0]})),
+            ScoresError,
+            "^attack loss: 1 scores for 12 members: give one for each, in their order",
+        ),
+        (
+            lambda: validate(MEMBERS, OTHERS, scores=KnownScores(reference_candidates=[0.0])),
+            ScoresError,
+            "^reference: 1 scores for 0 candidates",
+        ),
+        (lambda: Asked(fpr=0.0), ScoresError, "^FPR must lie between 0 and 1, both excluded: got 0"),
+        (lambda: Asked(tpr_at=(0.1, 1.0)), ScoresError, "^FPR must lie between 0 and 1"),
+        (lambda: Asked(confidence=95.0), ScoresError, "^confidence must lie between 0 and 1, both excluded: got 95"),
+    ],
+)
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_scores_are_reported_by_id_and_never_dropped() -> None:
+    bad = [float("nan"), float("inf"), *range(10)]
+    given = KnownScores({"loss": bad}, {"loss": range(24)}, reference_members=range(12), reference_nonmembers=range(24))
+    found = validate(MEMBERS, OTHERS, scores=given)
+    assert found["scores_attack_loss"].verdict == "doubtful"
+    assert found["scores_attack_loss"].figure == pytest.approx(2 / 36)
+    assert found["scores_attack_loss"].found == "2 NaN or infinite: 'm0', 'm1'"
+    assert found["scores_reference"].verdict == "sound"
+    found = validate(MEMBERS, OTHERS, scores=replace(given, nonmembers={"loss": [*range(23), float("nan")]}))
+    assert found["placebo_attack_loss_auroc"].found == "1 NaN (taken as lowest) or infinite: 'n23'"
+    assert json.loads(found.to_json())["verdict"] == found.verdict
+
+
+def test_a_passage_without_a_score_stands_below_all_others() -> None:
+    lowest = [float("nan")] * 12
+    given = KnownScores({"loss": range(12)}, {"loss": range(24)}, {}, lowest, range(24))
+    check = validate(MEMBERS, OTHERS, scores=given)["reference_as_target"]
+    assert isinstance(check.figure, Interval)
+    assert check.figure.value == 1
+    assert "'m0', 'm1', 'm2', 'm3', 'm4' and 7 more" in check.found
+
+
+def test_scores_of_one_set_only_skip_what_needs_both() -> None:
+    found = validate(MEMBERS, OTHERS, scores=KnownScores({"loss": range(12)}, reference_nonmembers=range(24)))
+    assert found["reference_as_target"].verdict == "skipped"
+    assert found["reference_as_target"].found == "no scores of members were given"
+    assert found["placebo_attack_loss_auroc"].found == "no scores of non-members were given"
+    assert found["reference_as_target"].figure is None
+
+
+def test_equal_scores_say_nothing() -> None:
+    equal = KnownScores({"loss": [1.5] * 12}, {"loss": [1.5] * 24}, {}, [0.0] * 12, [0.0] * 24)
+    found = validate(MEMBERS, OTHERS, scores=equal)
+    assert found["scores_attack_loss"].verdict == "doubtful"
+    assert "all 36 scores equal 1.5" in found["scores_attack_loss"].found
+    assert found["reference_as_target"].p_value == 1
+    assert found["reference_known_text"].figure == 0
+
+
+def test_too_few_documents_for_any_difference_to_show() -> None:
+    few = [replace(p, document=f"book {i % 2}") for i, p in enumerate(MEMBERS)]
+    others = [replace(p, document=f"novel {i % 2}") for i, p in enumerate(OTHERS)]
+    found = validate(few, others)
+    assert found["blind_words_auroc"].verdict == "doubtful"
+    assert found["blind_words_auroc"].found == "2 and 2 documents: too few for any difference to be told from chance"
+    assert found["placebo_words_auroc"].verdict == "skipped"
+    assert "4 are needed" in found["placebo_words_auroc"].found
+
+
+@pytest.mark.parametrize("text", ["…", "日本語のテキスト", "a" * 5000, "\x00", "🙂 🙃"])
+def test_one_text_in_both_classes_is_void_whatever_it_is(text: str) -> None:
+    found = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    assert found["near_duplicates"].verdict == found["overlap_13_words"].verdict == "void"
+    assert found["blind_words_auroc"].verdict == "sound"
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_texts_without_words_share_nothing(text: str) -> None:
+    found = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    assert found["near_duplicates"].figure == found["overlap_13_words"].figure == 0
+    assert json.loads(found.to_json())["checks"]
+
+
+def test_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, llm_mia.validity; print([name for name in ('sklearn', 'scipy', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,229 @@
+"""Folds and permutations: what chance does to a figure, against simulated chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+from llm_mia.metrics import auroc
+from llm_mia.validity import _permutation as permutation
+from llm_mia.validity._folds import _filled, by_document, most_folds
+from llm_mia.validity._leaks import _best_auroc
+from llm_mia.validity._permutation import exchange, fitted_test, given_test, placements, rate_test
+from llm_mia.validity._shift import kolmogorov_smirnov
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Folds = Callable[[Bools, Ints, int, np.random.Generator], Ints]
+steady = settings(derandomize=True, deadline=None)
+
+
+def most(nominal: float, times: int) -> float:
+    """What a rate of *nominal* shows in *times* simulations, and four standard errors."""
+    return nominal + 4 * math.sqrt(nominal * (1 - nominal) / times)
+
+
+def random_labels(n: int, rng: np.random.Generator) -> Bools:
+    return np.asarray(rng.permutation(n) < n // 2)
+
+
+def learned(features: Floats, labels: Bools, folds: Ints) -> Floats:
+    """Out of fold: the passage along the difference of the class means, the plainest classifier that learns."""
+    scores = np.empty(len(labels))
+    for fold in np.unique(folds):
+        out = folds == fold
+        taught, known = features[~out], labels[~out]
+        scores[out] = features[out] @ (taught[known].mean(axis=0) - taught[~known].mean(axis=0))
+    return scores
+
+
+# --- scores that were fitted ------------------------------------------------------------------------------------------
+
+
+def fitted_p_values(times: int) -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(0)
+    features, documents = rng.normal(size=(60, 15)), np.arange(60)
+    found = []
+    for _ in range(times):
+        labels = random_labels(60, rng)
+        folds = by_document(labels, documents, 2, rng)
+        scores = learned(features, labels, folds)
+        found.append(
+            fitted_test(scores[:, None], exchange(labels, documents, folds), level=0.05, times=199, rng=rng)[0]
+        )
+    return np.array([each.p_value for each in found]), np.array([each.value for each in found])
+
+
+def test_fitted_scores_of_nothing_are_seldom_significant(monkeypatch: pytest.MonkeyPatch) -> None:
+    p_values, values = fitted_p_values(400)
+    assert (p_values <= 0.05).mean() <= most(0.05, 400)
+    assert (p_values <= 0.01).mean() <= most(0.01, 400)
+    assert abs(values.mean() - 0.5) < 4 * values.std() / math.sqrt(400)
+    # Folds that learn from one another taken as independent ones: the same check finds it.
+    monkeypatch.setattr(permutation, "_WIDENING", 1.0)
+    assert (fitted_p_values(400)[0] <= 0.05).mean() > most(0.05, 400)
+
+
+def test_fitted_scores_of_something_are_significant() -> None:
+    rng = np.random.default_rng(0)
+    labels, documents = random_labels(100, rng), np.arange(100)
+    folds = by_document(labels, documents, 5, rng)
+    scores = learned(rng.normal(size=(100, 5)) + labels[:, None], labels, folds)
+    found = fitted_test(scores[:, None], exchange(labels, documents, folds), level=0.005, times=999, rng=rng)[0]
+    assert found.p_value == 0.001
+    assert 0.5 < found.critical < 0.75 < found.value
+
+
+def test_pooled_folds_are_biased_and_places_are_not() -> None:
+    # What a fold was taught is the share of members elsewhere, and nothing of the passage: 0.5 is the honest figure.
+    labels = np.array([1, 1, 1, 0, 1, 0, 0, 0], dtype=bool)
+    folds = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    taught = np.where(folds == 0, labels[folds == 1].mean(), labels[folds == 0].mean())
+    assert auroc(taught, labels).value < 0.3
+    assert auroc(placements(taught, labels, folds), labels).value == 0.5
+
+
+def test_places_average_the_folds() -> None:
+    rng = np.random.default_rng(0)
+    labels = random_labels(200, rng)
+    folds = np.repeat([0, 1, 2, 3], [80, 60, 40, 20])
+    scores = rng.normal(size=200) + labels + 5 * folds
+    own = [auroc(scores[folds == fold], labels[folds == fold]).value for fold in range(4)]
+    mean = np.average(own, weights=[labels[folds == fold].sum() for fold in range(4)])
+    tested = fitted_test(scores[:, None], exchange(labels, np.arange(200), folds), level=0.1, times=9, rng=rng)[0]
+    assert tested.value == pytest.approx(mean, abs=1e-6)
+    # The non-members' places are a grid of their number: rounding only.
+    assert auroc(placements(scores, labels, folds), labels).value == pytest.approx(mean, abs=0.02)
+
+
+# --- scores that were given -------------------------------------------------------------------------------------------
+
+
+def given_p_values(documents: Ints, taken: Ints, times: int) -> Floats:
+    """p-values of scores alike within each of *documents*, the labels exchanged over *taken*."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(times):
+        scores = rng.normal(size=documents.max() + 1)[documents] + 0.3 * rng.normal(size=len(documents))
+        labels = random_labels(documents.max() + 1, rng)[documents]
+        found.append(given_test(scores[:, None], exchange(labels, taken), level=0.05, times=99, rng=rng)[0].p_value)
+    return np.array(found)
+
+
+def test_given_scores_are_tested_exactly_over_documents() -> None:
+    documents = np.repeat(np.arange(14), [1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 8, 12])
+    assert (given_p_values(documents, documents, 800) <= 0.05).mean() <= most(0.05, 800)
+    # Passages of one document taken as independent: the same check finds it.
+    assert (given_p_values(documents, np.arange(60), 800) <= 0.05).mean() > most(0.05, 800)
+
+
+def test_given_scores_by_counting_all_arrangements() -> None:
+    labels = exchange(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
+    scores = np.array([4.0, 3.0, 2.0, 1.0])[:, None]
+    found = given_test(scores, labels, level=0.05, times=5999, rng=np.random.default_rng(0))[0]
+    assert found.value == 1
+    assert found.p_value == pytest.approx(2 / 6, abs=0.03)  # this arrangement and its reverse, of six
+
+
+def test_labels_change_places_as_they_may() -> None:
+    # Documents 0 and 1 are members, 2 and 3 are not, 4 is both.
+    documents = np.array([0, 0, 1, 2, 3, 3, 3, 4, 4, 4])
+    labels = np.array([1, 1, 1, 0, 0, 0, 0, 1, 0, 0], dtype=bool)
+    held = exchange(labels, documents)
+    assert held.log_arrangements == pytest.approx(math.log(6 * 3))
+    drawn = np.concatenate([*held.draws(2000, np.random.default_rng(0))])
+    assert len(np.unique(drawn, axis=0)) == 18
+    assert (drawn[:, 7:].sum(axis=1) == 1).all()
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert (drawn[:, 4] == drawn[:, 6]).all()
+    assert (drawn[:, [0, 2, 3, 4]].sum(axis=1) == 2).all()
+    in_folds = exchange(labels, documents, np.array([0, 0, 1, 0, 1, 1, 1, 1, 1, 1]))
+    assert in_folds.log_arrangements == pytest.approx(math.log(2 * 2 * 3))
+
+
+def test_kolmogorov_smirnov_is_scipys_and_exact() -> None:
+    from scipy.stats import ks_2samp
+
+    rng = np.random.default_rng(0)
+    p_values = []
+    for _ in range(300):
+        values, labels = rng.integers(0, 12, 40).astype(float), random_labels(40, rng)
+        distance, p_value = kolmogorov_smirnov(values, exchange(labels, np.arange(40)), 99, rng)
+        assert distance == pytest.approx(ks_2samp(values[labels], values[~labels]).statistic)
+        p_values.append(p_value)
+    assert np.mean(np.array(p_values) <= 0.05) <= most(0.05, 300)
+
+
+def test_rates_by_counting_and_exact() -> None:
+    rng = np.random.default_rng(0)
+    p_values = []
+    for _ in range(300):
+        scores, labels = rng.integers(0, 30, 60).astype(float), random_labels(60, rng)
+        p_values.append(rate_test(scores, exchange(labels, np.arange(60)), 0.1, times=99, rng=rng))
+    assert np.mean(np.array(p_values) <= 0.05) <= most(0.05, 300)
+    # Both members above both non-members: of the six arrangements of labels one is as good.
+    four = exchange(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
+    p_value = rate_test(np.array([4.0, 3.0, 2.0, 1.0]), four, 0.1, times=5999, rng=rng)
+    assert p_value == pytest.approx(1 / 6, abs=0.03)
+
+
+def test_best_order_of_kinds() -> None:
+    of = np.array([0, 0, 0, 1, 1, 2])
+    members = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 1, 1, 1]], dtype=np.float32)
+    expected = []
+    for row in members:
+        share = np.array([row[of == kind].mean() for kind in of])
+        expected.append(auroc(share, row).value)
+    assert _best_auroc(members, of) == pytest.approx(expected)
+
+
+# --- folds ------------------------------------------------------------------------------------------------------------
+
+
+@steady
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_size=60),
+    seed=st.integers(0, 5),
+)
+def test_folds_keep_documents_whole_and_hold_both_classes(rows: list[tuple[int, bool]], seed: int) -> None:
+    documents, labels = np.array([d for d, _ in rows]), np.array([one for _, one in rows])
+    folds = most_folds(labels, documents)
+    if not folds:
+        return
+    found = by_document(labels, documents, folds, np.random.default_rng(seed))
+    assert all(len(np.unique(found[documents == each])) == 1 for each in documents)
+    assert set(found[labels]) == set(found[~labels]) == set(range(folds))
+    assert (found == by_document(labels, documents, folds, np.random.default_rng(seed))).all()
+
+
+def evened_by_label(labels: Bools, documents: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """What `by_document` doesn't do where it needn't: one class after the other, wherever it is short."""
+    counts: Floats = np.stack([np.bincount(documents, weights=kind) for kind in (~labels, labels)], axis=1)
+    shuffled = rng.permutation(len(counts))
+    return _filled(counts, shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")], folds)[documents]
+
+
+def mean_by_folds(folds_of: Folds, times: int) -> tuple[float, float]:
+    """Mean AUROC and its standard error of labels drawn by passage, where short documents differ from long ones."""
+    rng = np.random.default_rng(0)
+    documents = np.concatenate([np.repeat(np.arange(10), 12), np.arange(10, 50)])
+    features = np.stack([documents >= 10, np.ones(160)], axis=1) + 0.1 * rng.normal(size=(160, 2))
+    values = []
+    for _ in range(times):
+        labels = random_labels(160, rng)
+        folds = folds_of(labels, documents, 5, rng)
+        values.append(auroc(placements(learned(features, labels, folds), labels, folds), labels).value)
+    return float(np.mean(values)), float(np.std(values)) / math.sqrt(times)
+
+
+def test_folds_by_size_leave_no_bias() -> None:
+    mean, error = mean_by_folds(by_document, 500)
+    assert abs(mean - 0.5) < 4 * error
+    mean, error = mean_by_folds(evened_by_label, 500)
+    assert mean < 0.5 - 4 * error
