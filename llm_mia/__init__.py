@@ -13,10 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attacks import ATTACKS, Attack, attack, parse_attack
-    from .auditing import Audit, audit
+    from .auditing import Audit, audit, validate_files
     from .backends import Backend, ModelSpec, load_model
     from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
-    from .decision import Evaluation, Flag, Flags, calibrate, evaluate, exposure, flag
+    from .decision import (
+        CollectionResult,
+        Evaluation,
+        Flag,
+        Flags,
+        calibrate,
+        compare,
+        evaluate,
+        exposure,
+        flag,
+        flag_documents,
+        judge_collection,
+        read_calibration,
+    )
     from .errors import (
         AttackError,
         CalibrationError,
@@ -32,6 +45,7 @@ if TYPE_CHECKING:
     from .records import Interval, ModelInfo, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
     from .scoring import Step, score
+    from .validity import Validity, validate
 
 __version__ = "0.1.0"
 
@@ -43,6 +57,7 @@ __all__ = [
     "Backend",
     "Calibration",
     "CalibrationError",
+    "CollectionResult",
     "ConfidenceGap",
     "Evaluation",
     "Flag",
@@ -61,6 +76,7 @@ __all__ = [
     "ScoresError",
     "Step",
     "TokenSignals",
+    "Validity",
     "Window",
     "WindowRule",
     "__version__",
@@ -70,30 +86,49 @@ __all__ = [
     "benjamini_hochberg",
     "calibrate",
     "check_inputs",
+    "compare",
     "confidence_gap",
     "conformal_p_values",
     "evaluate",
     "exposure",
     "flag",
+    "flag_documents",
     "fpr_at_tpr",
     "fpr_threshold",
+    "judge_collection",
     "load_model",
     "parse_attack",
+    "read_calibration",
     "read_passages",
     "read_scores",
     "roc",
     "score",
     "tpr_at_fpr",
+    "validate",
+    "validate_files",
 ]
 
 # Where each name lives. Names are fetched when they are first used, so that a command which needs no arrays
 # ('llm-mia --help') does not wait for numpy.
 _HOMES = {
     "attacks": ("ATTACKS", "Attack", "attack", "parse_attack"),
-    "auditing": ("Audit", "audit"),
+    "auditing": ("Audit", "audit", "validate_files"),
     "backends": ("Backend", "ModelSpec", "load_model"),
     "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
-    "decision": ("Evaluation", "Flag", "Flags", "calibrate", "evaluate", "exposure", "flag"),
+    "decision": (
+        "CollectionResult",
+        "Evaluation",
+        "Flag",
+        "Flags",
+        "calibrate",
+        "compare",
+        "evaluate",
+        "exposure",
+        "flag",
+        "flag_documents",
+        "judge_collection",
+        "read_calibration",
+    ),
     "errors": (
         "AttackError",
         "CalibrationError",
@@ -109,6 +144,7 @@ _HOMES = {
     "records": ("Interval", "ModelInfo", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("Step", "score"),
+    "validity": ("Validity", "validate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["ScoreTable", "read_scores"]
 
 UNKNOWN = -1
+LENGTH = "length"
 ID_COLUMNS = ("id", "passage_id", "doc_id")
 LABEL_COLUMNS = ("label", "member", "is_member")
 DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
 # Of our own tables: what is known about a passage, not what an attack says of it.
-NOT_SCORES = {"n_tokens", "n_bytes", "target_perplexity", "reference_perplexity"}
+REFERENCE = "reference_perplexity"
+NOT_SCORES = {"n_tokens", "n_bytes", "target_perplexity", REFERENCE}
+ROLES = {UNKNOWN: "candidate", 0: "non-member", 1: "member"}
 LABELS: dict[object, int] = {0: 0, 1: 1, "0": 0, "1": 1, "false": 0, "true": 1, None: UNKNOWN, "": UNKNOWN}
 
 
@@ -42,6 +46,15 @@ class ScoreTable:
     """Scores by attack; NaN where a passage has none."""
     provenance: Mapping[str, Any] | None = None
     """Models and window rule that made the scores; None for a table of somebody else's."""
+    reference: NDArray[np.float64] | None = None
+    """The reference model's own mean log-likelihood of each passage, nats per token; None where there is none."""
+    by: str = ""
+    """What the categories are: ``length``, or the name of a column; empty where there are none."""
+    categories: Sequence[str] = ()
+    """Of each passage; empty where there are none."""
+    validity: str = ""
+    """What ``validity.json`` of the run directory says of the known set: ``sound``, ``doubtful``, ``void`` or ``void,
+    accepted by the user``; empty where nobody asked."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,6 +78,29 @@ class ScoreTable:
         """Positions of the members (1), the non-members (0) or the candidates (None)."""
         return np.flatnonzero(self.labels == (UNKNOWN if label is None else label))
 
+    def only(self, kept: NDArray[np.bool_]) -> ScoreTable:
+        """The passages where *kept*, shape (passages,), is true."""
+        rows = np.flatnonzero(kept).tolist()
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows],
+            documents=[self.documents[row] for row in rows],
+            labels=self.labels[kept],
+            columns={name: scores[kept] for name, scores in self.columns.items()},
+            reference=None if self.reference is None else self.reference[kept],
+            categories=[self.categories[row] for row in rows] if self.by else (),
+        )
+
+    def groups(self) -> list[str]:
+        """The document of each passage; passages that name none are told apart: row 1 of two files is no shared one."""
+        sizes = Counter(zip(self.documents, self.labels.tolist(), strict=True))
+        found = []
+        for name, own, label in zip(self.ids, self.documents, self.labels.tolist(), strict=True):
+            alone = name == own and sizes[own, label] == 1
+            shared = alone and any(sizes[own, other] for other in (UNKNOWN, 0, 1) if other != label)
+            found.append(f"{own} ({ROLES[label]})" if shared else own)
+        return found
+
 
 def read_scores(
     path: str | Path,
@@ -72,30 +108,33 @@ def read_scores(
     id_column: str | None = None,
     label_column: str | None = None,
     document_column: str | None = None,
+    by: str = "",
 ) -> ScoreTable:
     """Read a table of scores, or the ``scores.parquet`` of a run directory.
 
     Columns are found by their usual names where none is given; an empty string says that there is none. Without an id
     passages are called by their row number from 1; without a document each passage is its own document; without a label
-    column all are candidates. Every other column of numbers is taken for an attack.
+    column all are candidates. Every other column of numbers is taken for an attack. *by* puts passages into categories:
+    by the values of the column of that name, or by ``length``, in bands that double: 64 to 127 bytes, 128 to 255, …
 
     Raises:
         ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
             true/false, or no column of numbers.
     """
     path = Path(path)
-    provenance = None
+    provenance, validity = None, ""
     if path.is_dir():
-        provenance = _provenance(path)
+        provenance, validity = _provenance(path), _validity(path)
         path = path / "scores.parquet"
-    names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, id_column or "", document_column or ""} - {label_column}
+    as_text = (id_column or "", document_column or "", "" if by == LENGTH else by)
+    names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, *as_text} - {label_column}
     table = _read_table(path, as_written=names_of)
     names = table.column_names
     id_column = _find(path, names, id_column, ID_COLUMNS)
     label_column = _find(path, names, label_column, LABEL_COLUMNS)
     document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
     ids = _strings(path, table, id_column, [str(row + 1) for row in range(table.num_rows)])
-    aside = {id_column, label_column, document_column} | NOT_SCORES
+    aside = {id_column, label_column, document_column, by} | NOT_SCORES
     columns = {name: _numbers(table, name) for name in names if name not in aside and _is_number(table, name)}
     if not columns:
         raise ScoresError(f"{path}: no column of scores among {', '.join(names)}")
@@ -106,6 +145,10 @@ def read_scores(
         labels=_labels(path, table, label_column),
         columns=columns,
         provenance=provenance,
+        reference=_reference(table),
+        by=by,
+        categories=_categories(path, table, by),
+        validity=validity,
     )
 
 
@@ -116,6 +159,49 @@ def _provenance(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{folder}: holds no readable run.json, so it is not a run directory") from None
     return passes
+
+
+def _validity(folder: Path) -> str:
+    """The verdict that an audit left behind."""
+    path = folder / "validity.json"
+    if not path.exists():
+        return ""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return str(found["accepted"] or found["verdict"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
+
+
+def _reference(table: pa.Table) -> NDArray[np.float64] | None:
+    if REFERENCE not in table.column_names or not _is_number(table, REFERENCE):
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(-np.log(_numbers(table, REFERENCE)))
+
+
+def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
+    names = table.column_names
+    if not by:
+        return ()
+    if by != LENGTH:
+        return _strings(path, table, _find(path, names, by, ()), ["unknown"] * table.num_rows)
+    column = next((name for name in ("n_bytes", LENGTH) if name in names and _is_number(table, name)), None)
+    if column is None:
+        raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known")
+    return [length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
+
+
+def length_band(n_bytes: float) -> str:
+    """Bands double, and are fixed before any passage is seen.
+
+    >>> length_band(200), length_band(0), length_band(float("nan"))
+    ('128-255 bytes', '0 bytes', 'unknown')
+    """
+    if not 0 <= n_bytes < float("inf"):
+        return "unknown"
+    power = int(n_bytes).bit_length()
+    return f"{1 << power - 1}-{(1 << power) - 1} bytes" if power > 1 else f"{int(n_bytes)} bytes"
 
 
 def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:

@@ -123,7 +123,15 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
     signals = [f"signals/{name}/part-00000.parquet" for name in ("lowered", "reference", "target")]
-    assert files == ["calibration.json", "flags.csv", "report.json", "run.json", "scores.parquet", *signals]
+    assert files == [
+        "calibration.json",
+        "flags.csv",
+        "report.json",
+        "run.json",
+        "scores.parquet",
+        *signals,
+        "validity.json",
+    ]
     run = json.loads((out / "run.json").read_text())
     assert run["schema_version"] == 1
     assert {"python", "llm-mia", "torch", "transformers", "numpy"} <= run["versions"].keys()

@@ -66,11 +66,15 @@ def test_the_audit_counts_blank_lines_and_passages_without_a_score(
     known.write_text("".join(f'{{"text": "passage {i}"}}\n\n' for i in range(25)) + '{"text": "a"}\n')
     candidates.write_text('{"id": "short", "text": "b"}\n{"id": "none", "text": "∅"}\n{"id": "long", "text": "abc"}\n')
     arguments = ["audit", str(candidates), "--nonmembers", str(known), "-m", "m", "-a", "loss", "-q", "--json"]
-    assert main([*arguments, "-o", str(out)]) == 0
+    # The candidates look like no non-member; that is not what is asked here.
+    assert main([*arguments, "--accept-void", "-o", str(out)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [source["blank_lines"] for source in report["inputs"]] == [25, 0]
     assert (report["calibration"]["n"], report["flags"]["candidates"], report["flags"]["unscored"]) == (25, 3, 2)
     assert any(note.startswith("1 non-members have no score (too short") for note in report["notes"])
     assert any(note.startswith("2 candidates have no score and cannot be flagged") for note in report["notes"])
     rows = (out / "flags.csv").read_text().splitlines()
-    assert rows[1:3] == [f"{i},{i},loss,,,,false,no score: too short to have a scored token" for i in ("short", "none")]
+    assert rows[1:3] == [
+        f'{i},{i},loss,,,,false,"no score: too short to have a scored token; known set void, accepted by the user"'
+        for i in ("short", "none")
+    ]

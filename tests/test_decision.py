@@ -157,9 +157,11 @@ def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
     nan = found.rows[0]
     assert (nan.score, nan.p_value, nan.q_value, nan.flagged) == (None, None, None, False)
     assert nan.reason == "no score: too short to have a scored token"
-    assert [row.flagged for row in found.rows] == [False, True, True, False]
-    assert found.notes[0].startswith("2 candidates have an infinite score")
-    assert found.notes[1].startswith("1 candidates have no score and cannot be flagged")
+    assert [row.flagged for row in found.rows] == [False, True, False, False]
+    assert [row.reason for row in found.rows[2:]] == ["infinite score"] * 2
+    assert [(row.score, row.p_value) for row in found.rows[2:]] == [(math.inf, None), (-math.inf, None)]
+    assert found.notes[0].startswith("2 candidates have an infinite score and cannot be flagged ('p21', 'p22')")
+    assert found.notes[1].startswith("1 candidates have no score and cannot be flagged ('p19')")
     foreign = replace(one, provenance=None)
     assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason == "no score in the table"
 

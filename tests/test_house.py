@@ -22,7 +22,7 @@ FLOORS = {
     "errors": 0,
     "records": 1,
     **dict.fromkeys(("passages", "windows", "attacks", "cohort", "extraction", "calibration", "metrics"), 2),
-    **dict.fromkeys(("validity", "collections", "scores"), 2),
+    **dict.fromkeys(("validity", "documents", "scores"), 2),
     "backends": 3,
     "store": 4,
     **dict.fromkeys(("scoring", "decision", "auditing"), 5),
@@ -30,10 +30,18 @@ FLOORS = {
     "cli": 7,
 }
 # Between two rooms of one floor, who may look into whom.
-NEIGHBOURS = {("auditing", "scoring"), ("auditing", "decision"), ("demo", "training"), ("report", "demo")}
+NEIGHBOURS = {
+    ("auditing", "scoring"),
+    ("auditing", "decision"),
+    ("demo", "training"),
+    ("report", "demo"),
+    ("documents", "calibration"),
+    ("documents", "metrics"),
+    ("validity", "metrics"),
+}
 TORCH = {"torch", "transformers", "peft"}
 TORCH_ROOMS = ("backends/local/", "backends/moments/", "training.py")
-HEAVY = TORCH | {"pyarrow", "scipy", "numpy", "datasets", "pandas"}
+HEAVY = TORCH | {"pyarrow", "scipy", "sklearn", "numpy", "datasets", "pandas"}
 HELP = "import sys; from llm_mia.cli import main; sys.exit(main(['--help']))"
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

@@ -46,8 +46,11 @@ def found(tmp_path: Path) -> Audit:
     folder = tmp_path / "[red]x[" / "]"
     folder.mkdir(parents=True)
 
-    def write(name: str, texts: list[str], **more: Any) -> Path:
-        rows = [{"id": f"{HOSTILE} {name} {i}", "text": text, **more} for i, text in enumerate(texts)]
+    def write(name: str, texts: list[str], documents: int = 0) -> Path:
+        rows = [{"id": f"{HOSTILE} {name} {i}", "text": text} for i, text in enumerate(texts)]
+        rows = [
+            {**row, "document": f"book {HOSTILE} {i % documents}"} if documents else row for i, row in enumerate(rows)
+        ]
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
         return folder / name
 
@@ -56,7 +59,7 @@ def found(tmp_path: Path) -> Audit:
     target.info = replace(target.info, id=f"model {HOSTILE}")
     return audit(
         write("candidates.jsonl", [*texts[:10], texts[0], "x"]),
-        nonmembers=write("non.jsonl", [*texts[10:40], "x"], document=f"book {HOSTILE}"),
+        nonmembers=write("non.jsonl", [*texts[10:40], "x"], documents=2),
         members=write("members.jsonl", texts[40:]),
         target=target,
         reference=FakeBackend(1),
@@ -75,7 +78,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
     assert summary["decider"] == "reference"
     assert summary["calibration"]["threshold"] == found.calibration.threshold
     assert summary["calibration"]["guarantee"].startswith("marginal")
-    assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 1)
+    assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 2)
     flagged = sum(row.flagged for row in found.flags.rows)
     assert summary["flags"] == {
         "rule": "FPR ≤ 5 %",
@@ -83,7 +86,14 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
         "flagged": flagged,
         "expected_by_chance": pytest.approx(0.6),
         "unscored": 1,
+        "unit": "passages",
+        "q_values": "Benjamini–Hochberg",
+        "withheld": False,
+        "members_at_least": None,
     }
+    assert summary["finding"] == f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: " + (
+        "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
+    )
     assert list(summary["evaluation"]["attacks"]) == list(ATTACKS)
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)
@@ -175,11 +185,13 @@ def test_many_candidates_are_counted_in_plain_figures() -> None:
 def test_summaries_of_a_table_of_somebody_else() -> None:
     table = table_of("theirs", range(19), [30, math.nan], [99, math.nan])
     calibration: Calibration = calibrate(table, "theirs", fpr=0.05)
-    assert set(calibration_summary(calibration)) == {"attack", "fpr", "threshold", "guarantee", "n", "n_documents"} | {
-        "realised_fpr_at_most_with_95_confidence"
-    }
+    described = {"attack", "fpr", "threshold", "guarantee", "n", "n_documents", "confidence", "categories", "chosen"}
+    assert set(calibration_summary(calibration)) == described | {"realised_fpr_at_most_with_95_confidence"}
     flags = flags_summary(flag(table, calibration, fdr=0.2))
-    assert flags == {"rule": "FDR ≤ 20 %", "candidates": 2, "flagged": 1, "expected_by_chance": None, "unscored": 1}
+    decided = {"rule": "FDR ≤ 20 %", "candidates": 2, "flagged": 1, "expected_by_chance": None, "unscored": 1}
+    assert decided.items() <= flags.items()
+    assert flags["members_at_least"]["candidates"] == 1
+    json.dumps(flags, allow_nan=False)
     summary = evaluation_summary(evaluate(table), None)
     json.dumps(summary, allow_nan=False)
     assert summary["attacks"]["theirs"]["unscored"] == 1

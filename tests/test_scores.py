@@ -175,6 +175,32 @@ def test_a_run_directory_says_what_made_it_and_counts_no_facts_as_attacks(
     assert read_scores(tmp_path / "r" / "scores.parquet").provenance is None
 
 
+def test_categories_are_read_by_a_column_or_by_bands_of_length(write: Write) -> None:
+    path = write("t.csv", "id,year,kind,n_bytes,loss\na,1999,05,64,1\nb,2001,,127,2\nc,2001,x,128,3\n")
+    assert read_scores(path).categories == ()
+    by_year, by_kind, by_length = (read_scores(path, by=by) for by in ("year", "kind", "length"))
+    assert (by_year.by, list(by_year.categories)) == ("year", ["1999", "2001", "2001"])
+    assert list(by_year.columns) == ["loss"], "what sorts passages is no attack"
+    assert list(by_kind.categories) == ["05", "unknown", "x"]
+    assert list(by_length.categories) == ["64-127 bytes", "64-127 bytes", "128-255 bytes"]
+    assert list(by_kind.only(np.array([True, False, True])).categories) == ["05", "x"]
+    with pytest.raises(ScoresError, match=r"no column 'yera'; .* did you mean 'year'"):
+        read_scores(path, by="yera")
+    with pytest.raises(ScoresError, match="no column of numbers 'n_bytes' or 'length', so lengths are not known"):
+        read_scores(write("u.csv", "id,loss\na,1\n"), by="length")
+
+
+def test_passages_that_name_no_document_share_none_across_labels() -> None:
+    scores = {"x": np.arange(5.0)}
+    labels = np.array([0, 1, 0, 0, -1], dtype=np.int8)
+    table = ScoreTable("t", ["1", "1", "2", "3", "2"], ["1", "1", "book", "book", "2"], labels, scores)
+    assert table.groups() == ["1 (non-member)", "1 (member)", "book", "book", "2"]
+    kept = table.only(labels == 0)
+    assert (list(kept.ids), list(kept.documents)) == (["1", "2", "3"], ["1", "book", "book"])
+    assert kept.column("x").tolist() == [0.0, 2.0, 3.0]
+    assert kept.groups() == ["1", "book", "book"]
+
+
 def test_a_table_without_scores_of_one_attack_counts_them() -> None:
     columns = {"x": np.array([1.0, np.nan]), "y": np.array([np.nan, np.nan])}
     assert ScoreTable("t", ["a", "b"], ["a", "b"], np.zeros(2, np.int8), columns).unscored == 2

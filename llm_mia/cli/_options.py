@@ -50,6 +50,15 @@ Attacks = Annotated[
         "-a", "--attack", help="Attack with settings, as min_k:k=0.1; repeatable. Default: all that the models allow."
     ),
 ]
+Nonmembers = Annotated[
+    str,
+    typer.Option(help="Passages known not to be in the training data; they set the threshold.", rich_help_panel=INPUT),
+]
+Members = Annotated[
+    str | None,
+    typer.Option(help="Passages known to be in it; they show how well the attacks work.", rich_help_panel=INPUT),
+]
+CalibrationFile = Annotated[Path, typer.Option("-c", "--calibration", help="What 'llm-mia calibrate' wrote.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the text.", rich_help_panel=INPUT)]
 IdColumn = Annotated[str | None, typer.Option(help="Column of the id.", rich_help_panel=INPUT)]
 LabelColumn = Annotated[
@@ -73,6 +82,18 @@ FprOrNone = Annotated[
 Fdr = Annotated[
     float | None,
     typer.Option(help="Hold this false discovery rate over all candidates instead.", rich_help_panel=ERRORS),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        help="Hold the FPR with this confidence in this known set; default: on average.", rich_help_panel=ERRORS
+    ),
+]
+AcceptVoid = Annotated[
+    bool,
+    typer.Option(
+        "--accept-void", help="Word findings though the known set is void; they say so.", rich_help_panel=ERRORS
+    ),
 ]
 
 

@@ -1,19 +1,43 @@
 """An audit → what people and machines read."""
 
-from ._summary import audit_summary, calibration_summary, demo_summary, evaluation_summary, flags_summary, write_report
-from ._terminal import attack_details, attacks_table, audit_table, demo_table, evaluation_table, flags_table
+from ._attacks import attack_details, attacks_table
+from ._decisions import calibration_lines, collection_table, flags_table
+from ._evaluations import comparison_line, evaluation_table, threshold_lines
+from ._summary import (
+    audit_summary,
+    calibration_summary,
+    collection_summary,
+    comparison_summary,
+    demo_summary,
+    evaluation_summary,
+    flags_summary,
+    threshold_summary,
+    write_report,
+)
+from ._terminal import audit_table, demo_table
+from ._validity import validity_lines, validity_table, why_withheld
 
 __all__ = [
     "attack_details",
     "attacks_table",
     "audit_summary",
     "audit_table",
+    "calibration_lines",
     "calibration_summary",
+    "collection_summary",
+    "collection_table",
+    "comparison_line",
+    "comparison_summary",
     "demo_summary",
     "demo_table",
     "evaluation_summary",
     "evaluation_table",
     "flags_summary",
     "flags_table",
+    "threshold_lines",
+    "threshold_summary",
+    "validity_lines",
+    "validity_table",
+    "why_withheld",
     "write_report",
 ]

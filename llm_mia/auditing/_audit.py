@@ -1,0 +1,248 @@
+"""Passages in, decisions with a stated error rate out: the stages, composed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from ..calibration import Calibration, fdr_floor, nonmembers_needed
+from ..decision import ACCEPTED, AUTO, VOID, Evaluation, Flags, calibrate, evaluate, exposure, flag, held_out
+from ..errors import CalibrationError, PassageError
+from ..metrics import ConfidenceGap, clopper_pearson
+from ..passages import InputCheck, Passages, check_inputs, read_passages
+from ..records import Interval
+from ..scores import ScoreTable
+from ..scoring import ModelSource, Progress, attacks_for, score
+from ..store import RunDirectory
+from ..validity import Asked, Validity
+from ._texts import KnownTexts
+
+__all__ = ["Audit", "audit"]
+
+DEFAULT_FPR = 0.05
+ASSUMPTION = (
+    "The error rate holds if a candidate that was not trained on could as well have stood among the known non-members "
+    "(same source, period, style, length). Checks can find that it could not, and never show that it could."
+)
+Told: TypeAlias = Callable[[Validity], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found; all of it lies in the run directory too."""
+
+    path: Path
+    """The run directory."""
+    decider: str
+    """The attack whose score decides, named before scoring or chosen on a part that nothing else here is told of."""
+    scores: ScoreTable
+    calibration: Calibration
+    flags: Flags
+    evaluations: Sequence[Evaluation]
+    """Each attack on the known set, less what the decider was chosen on; empty where no members are known."""
+    confidence_gap: ConfidenceGap | None
+    power: Interval | None
+    """Share of the known members above the threshold, which they had no part in; None without members or by FDR."""
+    inputs: InputCheck
+    validity: Validity
+    """Whether the known set may carry a verdict."""
+    accepted: bool
+    """Whether findings are to be worded even where it may not."""
+    notes: Sequence[str]
+    """What a reader ought to know, one sentence each."""
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the checks, with what the user made of it."""
+        return ACCEPTED if self.accepted and self.validity.verdict == VOID else self.validity.verdict
+
+    @property
+    def withheld(self) -> bool:
+        """Whether everything was computed and stored but no finding may be worded: the known set is void."""
+        return self.verdict == VOID
+
+
+def audit(
+    candidates: Passages | str | Path,
+    *,
+    nonmembers: Passages | str | Path,
+    members: Passages | str | Path | None = None,
+    target: ModelSource,
+    reference: ModelSource | None = None,
+    attacks: Sequence[str] = (),
+    fpr: float | None = None,
+    fdr: float | None = None,
+    confidence: float | None = None,
+    accept_void: bool = False,
+    out: str | Path,
+    window_tokens: int | None = None,
+    progress: Progress | None = None,
+    told: Told | None = None,
+) -> Audit:
+    """A candidate that was not trained on is flagged with probability at most *fpr* (see `ASSUMPTION`).
+
+    Everything that can be refused without a model is refused before one is loaded, and whether the known set may carry
+    a verdict is asked of its texts before that, too. The same call continues an audit that was stopped.
+
+    Args:
+        candidates: the unlabelled passages; a file's labels, if any, are not read.
+        nonmembers: passages known not to be in the training data; they set the threshold.
+        members: passages known to be; they show how well the attacks separate, and touch no threshold.
+        target: the model under suspicion: a name, a `ModelSpec`, or a backend.
+        reference: a model not trained on the passages.
+        attacks: as typed; the first decides. None: all that the models allow, decided by ``reference`` where there is
+            a reference model, else by ``min_k``. ``auto`` among them: the one that separates one half of the known set
+            best decides, calibrated on the other.
+        fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
+        fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
+        confidence: hold *fpr* with this confidence in this known set, and not on average over known sets.
+        accept_void: word findings even where the known set is void; every artefact says so.
+        out: the run directory.
+        window_tokens: longest input fed to a model.
+        progress: called after every block of passages.
+        told: called with what the texts say of the known set, before any model is loaded.
+
+    Raises:
+        PassageError, AttackError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
+    """
+    fpr = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
+    named = [attack for attack in attacks if attack != AUTO]
+    decider = AUTO if AUTO in attacks else (named or ["reference" if reference is not None else "min_k"])[0]
+    attacks_for(named, reference=reference is not None)
+    known = [] if members is None else [_read(members, 1)]
+    sources = [*known, _read(nonmembers, 0), _read(candidates, None)]
+    check = check_inputs(sources)
+    _check_known(check, [1] * len(known) + [0, None], Asked(fpr, confidence), fdr)
+    texts = KnownTexts.read(sources, check)
+    before = texts.validate(Asked(fpr, confidence))  # refuses what can't be asked at all, before a model is loaded
+    if told is not None:
+        told(before)
+    table = score(
+        sources,
+        target,
+        reference,
+        attacks=named,
+        out=out,
+        window_tokens=window_tokens,
+        check=check,
+        progress=progress,
+    )
+    validity = texts.validate(Asked(fpr, confidence), table)
+    finished = _decide(
+        replace(table, validity=ACCEPTED if accept_void and validity.verdict == VOID else validity.verdict),
+        decider,
+        fpr=fpr,
+        fdr=fdr,
+        confidence=confidence,
+        inputs=check,
+        validity=validity,
+        accepted=accept_void,
+        path=Path(out),
+    )
+    finished = replace(finished, notes=[*texts.notes, *finished.notes])
+    _write(finished)
+    return finished
+
+
+def _decide(
+    table: ScoreTable,
+    decider: str,
+    *,
+    fpr: float,
+    fdr: float | None,
+    confidence: float | None,
+    inputs: InputCheck,
+    validity: Validity,
+    accepted: bool,
+    path: Path,
+) -> Audit:
+    """Everything that follows from the scores."""
+    calibration = calibrate(table, decider, fpr=fpr, confidence=confidence)
+    flags = flag(table, calibration, fdr=fdr)
+    members, rest = len(table.rows(1)) > 0, held_out(table, calibration)
+    return Audit(
+        path=path,
+        decider=calibration.attack,
+        scores=table,
+        calibration=calibration,
+        flags=flags,
+        evaluations=evaluate(rest) if members else [],
+        confidence_gap=exposure(table) if members else None,
+        power=_power(rest, calibration) if members and fdr is None else None,
+        inputs=inputs,
+        validity=validity,
+        accepted=accepted,
+        notes=[*inputs.notes, *_notes(table, calibration), *flags.notes, ASSUMPTION],
+    )
+
+
+def _write(finished: Audit) -> None:
+    validity = {"accepted": ACCEPTED if finished.verdict == ACCEPTED else "", **json.loads(finished.validity.to_json())}
+    with RunDirectory(finished.path) as run:
+        run.write_json("validity.json", validity)
+        run.write_text("calibration.json", finished.calibration.to_json())
+        run.write_text("flags.csv", finished.flags.to_csv())
+
+
+def _read(source: Passages | str | Path, label: int | None) -> Passages:
+    if isinstance(source, Passages):
+        return source
+    return read_passages(source, label=label, label_column="" if label is None else None)
+
+
+def _check_known(check: InputCheck, roles: Sequence[int | None], asked: Asked, fdr: float | None) -> None:
+    """Refuse labels that belie a source's role, and non-members too few for what is asked."""
+    for source, role in zip(check.sources, roles, strict=True):
+        found = (source.passages - source.members - source.nonmembers, source.nonmembers, source.members)
+        expected = {None: 0, 0: 1, 1: 2}[role]
+        if found[expected] != source.passages:
+            name = ("candidates, without labels", "non-members (label 0)", "members (label 1)")[expected]
+            raise PassageError(source.name, f"all of its passages must be {name}: read it with that label")
+    n, m = check.sources[-2].passages, check.sources[-1].passages
+    needed = nonmembers_needed(asked.fpr, asked.confidence)
+    if n < needed:
+        held = "" if asked.confidence is None else f" at {100 * asked.confidence:g} % confidence"
+        raise CalibrationError(
+            f"{check.sources[-2].name}: {n} non-members cannot certify FPR ≤ {asked.fpr:g}{held}: at least {needed} "
+            "are needed"
+        )
+    if fdr is not None:
+        fdr_floor(n, m, fdr)
+
+
+def _power(table: ScoreTable, calibration: Calibration) -> Interval:
+    """The members that are flagged, exact for independent passages; one without a score counts as missed."""
+    scores = table.column(calibration.attack)[table.rows(1)]
+    return clopper_pearson(int(calibration.flagged(np.where(np.isinf(scores), np.nan, scores)).sum()), len(scores))
+
+
+def _notes(table: ScoreTable, calibration: Calibration) -> list[str]:
+    notes = []
+    if calibration.split is not None:
+        split = calibration.split
+        notes.append(
+            f"{calibration.attack} was chosen on {split.fit_passages} known passages of {split.fit_documents} "
+            "documents, which nothing else here counts"
+        )
+    elif calibration.chosen:
+        notes.append(f"no attack could be chosen, so {calibration.attack} decides: {calibration.chosen['why']}")
+    unscored = int(np.isnan(table.column(calibration.attack)[table.rows(0)]).sum())
+    if unscored:
+        notes.append(f"{unscored} non-members have no score (too short to have a scored token); none was calibrated on")
+    if calibration.n_documents < calibration.n:
+        notes.append(
+            f"the {calibration.n} non-members come from {calibration.n_documents} documents; passages of one document "
+            "are not independent, so the realised rate can lie further from the one asked for"
+        )
+    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
+    if calibration.n_documents < needed:
+        notes.append(
+            f"{calibration.n_documents} documents are fewer than the {needed} independent ones that "
+            f"FPR ≤ {100 * calibration.fpr:g} % takes: candidates from other documents are not covered"
+        )
+    return notes

@@ -1,0 +1,98 @@
+"""Texts, and later their scores, put before `llm_mia.validity`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..passages import InputCheck, Passages, read_passages
+from ..records import Passage
+from ..scores import ScoreTable
+from ..validity import Asked, KnownScores, Validity, validate
+
+__all__ = ["KnownTexts", "validate_files"]
+
+MOST = 50_000
+"""Passages of one set that are held and looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownTexts:
+    """What an audit's checks look at: the passages of all sets, and their rows in its table of scores."""
+
+    passages: Sequence[Passage]
+    """Members, non-members and candidates, in the order of the inputs."""
+    rows: NDArray[np.intp]
+    """Shape (passages,): the row of each in the table of scores."""
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, sources: Sequence[Passages], check: InputCheck) -> KnownTexts:
+        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced."""
+        kept, rows, notes, first = list[Passage](), list[int](), [], 0
+        for source, counted in zip(sources, check.sources, strict=True):
+            chosen = _spaced(counted.passages)
+            if len(chosen) < counted.passages:
+                notes.append(f"{source.name}: {len(chosen):,} of {counted.passages:,} passages were put to the checks")
+            wanted = set(chosen.tolist())
+            kept += [passage for at, passage in enumerate(source) if at in wanted]
+            rows += (first + chosen).tolist()
+            first += counted.passages
+        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
+
+    def validate(self, asked: Asked, table: ScoreTable | None = None) -> Validity:
+        """What the texts say of the known set, and with a *table* what their scores say too.
+
+        Raises `PassageError` where a class has one document only.
+        """
+        sets = {
+            label: [at for at, passage in enumerate(self.passages) if passage.label == label] for label in (1, 0, None)
+        }
+        members, nonmembers, candidates = ([self.passages[at] for at in sets[label]] for label in (1, 0, None))
+        scores = None if table is None else _scores(table, {label: self.rows[at] for label, at in sets.items()})
+        return validate(members, nonmembers, candidates, scores=scores, asked=asked)
+
+
+def validate_files(
+    members: Passages | str | Path | None,
+    nonmembers: Passages | str | Path,
+    candidates: Passages | str | Path | None = None,
+    *,
+    asked: Asked | None = None,
+) -> Validity:
+    """`llm_mia.validity.validate` on files, as `read_passages` reads them; no model is needed.
+
+    Raises `PassageError` where a file can't be read, or a class has one document only.
+    """
+    sets = [
+        [] if source is None else list(source if isinstance(source, Passages) else read_passages(source, label=label))
+        for source, label in ((members, 1), (nonmembers, 0), (candidates, None))
+    ]
+    return validate(*sets, asked=asked)
+
+
+def _spaced(n: int) -> NDArray[np.intp]:
+    """Up to `MOST` of n positions, ascending."""
+    return np.arange(n) if n <= MOST else np.arange(MOST) * n // MOST
+
+
+def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> KnownScores:
+    def by_attack(label: int | None) -> dict[str, NDArray[np.float64]]:
+        return {name: column[rows[label]] for name, column in table.columns.items()}
+
+    def own(label: int | None) -> NDArray[np.float64] | None:
+        """The reference model's mean log-likelihood; its perplexity is in the table whatever the attacks."""
+        return None if table.reference is None else table.reference[rows[label]]
+
+    return KnownScores(
+        members=by_attack(1),
+        nonmembers=by_attack(0),
+        candidates=by_attack(None),
+        reference_members=own(1),
+        reference_nonmembers=own(0),
+        reference_candidates=own(None),
+    )

@@ -1,0 +1,91 @@
+"""Commands about scores: score, attacks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import _options as opt
+from ._options import PassageOptions
+from ._output import progress_bars, say, show, show_json
+
+__all__ = ["attacks", "score"]
+
+
+def score(
+    passages: Annotated[str, typer.Argument(help="File, folder, hf://…, or - for standard input.", show_default=False)],
+    model: opt.Model,
+    out: opt.RunOut,
+    reference: opt.Reference = None,
+    attack: opt.Attacks = None,
+    text_column: opt.TextColumn = None,
+    id_column: opt.IdColumn = None,
+    label_column: opt.LabelColumn = None,
+    document_column: opt.DocumentColumn = None,
+    passage_tokens: opt.PassageTokens = 128,
+    revision: opt.Revision = None,
+    reference_revision: opt.ReferenceRevision = None,
+    dtype: opt.DType = "auto",
+    device: opt.Device = "auto",
+    trust_remote_code: opt.TrustRemoteCode = False,
+    tokens_per_batch: opt.TokensPerBatch = None,
+    window_tokens: opt.WindowTokens = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Score passages by every attack; the scores lie in OUT/scores.parquet."""
+    from ..backends import ModelSpec
+    from ..passages import check_inputs
+    from ..scoring import score_to_disk
+
+    source = PassageOptions(text_column, id_column, label_column, document_column, passage_tokens).read(passages)
+    how = (dtype, device, trust_remote_code, tokens_per_batch)
+    check = check_inputs([source])
+    for note in check.notes:
+        say(f"note: {note}")
+    with progress_bars(quiet) as progress:
+        done = score_to_disk(
+            source,
+            ModelSpec(model, revision, *how),
+            ModelSpec(reference, reference_revision, *how) if reference else None,
+            attacks=attack or (),
+            out=out,
+            window_tokens=window_tokens,
+            check=check,
+            progress=progress,
+        )
+    table = out / "scores.parquet"
+    if as_json:
+        counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored")
+        show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
+    else:
+        if done.unscored:
+            say(f"note: {done.unscored} passages are too short to have a score")
+        show(f"{done.passages:,} passages scored by {', '.join(done.attacks)}: {table}")
+
+
+def attacks(
+    name: Annotated[str | None, typer.Argument(help="One attack, for all there is to say of it.")] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """List the attacks: what each needs, the passes it costs, its paper."""
+    from ..attacks import ATTACKS, parse_attack
+    from ..report import attack_details, attacks_table
+
+    chosen = [parse_attack(name)] if name else list(ATTACKS.values())
+    if as_json:
+        show_json(
+            {
+                one.name: {
+                    "evidence": list(one.evidence),
+                    "passes": list(one.passes),
+                    "hyper_parameters": dict(one.hyper_parameters),
+                    "paper": one.paper,
+                    "summary": one.summary,
+                }
+                for one in chosen
+            }
+        )
+    else:
+        show(attack_details(chosen[0]) if name else attacks_table(chosen))

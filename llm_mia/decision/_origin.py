@@ -1,0 +1,64 @@
+"""Which model, precision, tokenizer and window rule made a column of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import parse_attack
+from ..calibration import Calibration
+from ..errors import AttackError, CalibrationError
+from ..scores import ScoreTable
+from ..store import differences
+
+__all__ = ["categories_of", "check_origin", "first_ids", "made_by"]
+
+NAMED = 5
+
+
+def made_by(table: ScoreTable, attack: str) -> dict[str, Any]:
+    """The passes behind one column, of those that the table's run directory records."""
+    if table.provenance is None:
+        return {}
+    try:
+        parsed = parse_attack(attack)
+    except AttackError:  # somebody else's column beside ours
+        return {}
+    passes = {name: table.provenance[name] for name in parsed.passes if name in table.provenance}
+    return {"hyper_parameters": dict(parsed.hyper_parameters), **passes}
+
+
+def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:
+    """Refuse scores of another making than those calibrated on; a note where nobody can tell."""
+    here = made_by(table, calibration.attack)
+    if not here or not calibration.calibrated_on:
+        return ["one of scores and calibration does not say which model made it, so that they match is taken on trust"]
+    what = "; ".join(differences(calibration.calibrated_on, here))
+    if what:
+        raise CalibrationError(
+            f"calibrated on other scores than {table.name} ({what}): calibrate on the same model and rule"
+        )
+    return []
+
+
+def categories_of(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> list[str] | None:
+    """The categories of *rows*, None without any; refused where the table was read by others than those calibrated."""
+    if table.by != calibration.by:
+        asked = f"by {calibration.by!r}" if calibration.by else "without categories"
+        here = f"by {table.by!r}" if table.by else "without"
+        raise CalibrationError(f"calibrated {asked}, but {table.name} was read {here}: read it as it was calibrated")
+    return [table.categories[row] for row in rows] if table.by else None
+
+
+def first_ids(ids: Iterable[str]) -> str:
+    """The first few of *ids*, for a message of one line.
+
+    >>> first_ids("abcdefg")
+    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    """
+    named = list(ids)
+    more = len(named) - NAMED
+    return ", ".join(map(repr, named[:NAMED])) + (f" and {more} more" if more > 0 else "")

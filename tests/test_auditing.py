@@ -1,0 +1,162 @@
+"""Audits whose known set is fair, void, small or large: what is decided, what is withheld, and what says so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_mia import Audit, PassageError, Validity, audit, read_scores
+from llm_mia.auditing import validate_files
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.calibration import fpr_threshold
+from llm_mia.decision import ACCEPTED, flag, read_calibration
+from llm_mia.report import audit_summary, audit_table
+from llm_mia.validity import Asked
+
+from .conftest import sentences
+from .test_report import rendered
+
+TEXTS = sentences(200, seed=40)
+Run = Callable[..., Audit]
+
+
+def write(path: Path, texts: Sequence[str], **more: object) -> Path:
+    rows = [{"id": f"{path.stem}{i}", "text": text, **more} for i, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """An audit of passages all of one kind, whose members may be given another year than the rest."""
+
+    def run(year: str = "", members: int = 40, nonmembers: int = 80, **options: Any) -> Audit:
+        known, others = TEXTS[:members], TEXTS[members : members + nonmembers]
+        return audit(
+            write(tmp_path / "candidates.jsonl", TEXTS[160:]),
+            members=write(tmp_path / "members.jsonl", [f"{text}{year}" for text in known]),
+            nonmembers=write(tmp_path / "nonmembers.jsonl", others),
+            target=FakeBackend(0),
+            reference=FakeBackend(1),
+            out=tmp_path / "run",
+            **options,
+        )
+
+    return run
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: Run, tmp_path: Path) -> None:
+    heard: list[Validity] = []
+    found = run(told=heard.append, accept_void=True)  # there is nothing to accept
+    assert found.verdict in ("sound", "doubtful")
+    assert not found.withheld
+    texts, everything = ({check.name for check in one.checks} for one in (heard[0], found.validity))
+    assert texts < everything
+    assert {"blind_words_auroc", "shift_words_auroc", "size_fpr_0.05"} <= texts
+    assert {"placebo_attack_reference_auroc", "reference_as_target", "shift_reference_auroc"} <= everything - texts
+    files = [tmp_path / f"{name}.jsonl" for name in ("members", "nonmembers", "candidates")]
+    assert validate_files(*files, asked=Asked(0.05)) == heard[0], "what llm-mia validate says"
+    stored = json.loads((found.path / "validity.json").read_text())
+    assert (stored["verdict"], stored["accepted"]) == (found.verdict, "")
+    assert [check["name"] for check in stored["checks"]] == [check.name for check in found.validity.checks]
+    assert read_scores(found.path).validity == found.verdict == found.calibration.validity
+    text = rendered(audit_table(found))
+    assert "words, without the model" in text
+    assert "Known set: " in text
+    assert "candidates flagged by reference" in text
+
+
+def test_a_void_known_set_is_told_before_scoring_and_words_no_finding(run: Run) -> None:
+    heard: list[Validity] = []
+
+    def told(validity: Validity) -> None:
+        heard.append(validity)
+        steps.append("told")
+
+    steps: list[str] = []
+    found = run(" 2023", told=told, progress=lambda step: steps.append(step.name))
+    assert heard[0].verdict == found.verdict == "void"
+    assert steps[0] == "told"
+    assert found.withheld
+    assert found.flags.withheld
+    summary = audit_summary(found)
+    assert (summary["validity"], summary["flags"]["withheld"]) == ("void", True)
+    assert summary["finding"].startswith("no finding: the known set is void")
+    assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
+    text = rendered(audit_table(found))
+    for word in ("consistent with", "candidates flagged", "power:", "with 95 % confidence at least", "Confidence gap"):
+        assert word not in text
+    assert "no finding: the known set is void" in text
+    rows = csv_rows(found.path / "flags.csv")
+    assert len(rows) == 40
+    assert all(row["p_value"] and row["reason"].endswith("known set void") for row in rows), "stored all the same"
+    calibration = read_calibration(found.path / "calibration.json")
+    assert calibration.validity == "void"
+    assert flag(read_scores(found.path), calibration).withheld, "and no later stage words it either"
+
+
+def test_a_void_known_set_that_is_accepted_marks_everything(run: Run) -> None:
+    found = run(" 2023", accept_void=True)
+    assert found.verdict == ACCEPTED == "void, accepted by the user"
+    assert not found.withheld
+    assert audit_summary(found)["validity"] == ACCEPTED
+    assert json.loads((found.path / "validity.json").read_text())["accepted"] == ACCEPTED
+    assert read_calibration(found.path / "calibration.json").validity == ACCEPTED
+    assert all(row["reason"].endswith(f"known set {ACCEPTED}") for row in csv_rows(found.path / "flags.csv"))
+    text = rendered(audit_table(found))
+    assert ACCEPTED in text
+    assert "candidates flagged by reference" in text
+
+
+def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
+    found = run(attacks=["auto", "loss", "min_k", "zlib"])
+    split = found.calibration.split
+    assert split is not None
+    assert found.decider == found.calibration.attack in ("loss", "min_k", "zlib")
+    aurocs = found.calibration.chosen["auroc"]
+    assert found.decider == max(aurocs, key=aurocs.get)
+    assert set(aurocs) == {"loss", "min_k", "zlib"} == set(found.scores.columns)
+    assert (split.fit_passages, split.calibration_passages, found.calibration.n) == (60, 60, 40)
+    assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(20, 40)}
+    assert found.notes[0].startswith(f"{found.decider} was chosen on 60 known passages of 60 documents")
+
+
+def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:
+    found = run(attacks=["auto"], members=12)
+    assert (found.decider, found.calibration.split) == ("reference", None)
+    assert found.calibration.n == 80, "nothing was kept apart"
+    why = "6 members and 40 non-members to choose an attack on: 10 of each are needed"
+    assert found.calibration.chosen == {"by": "default", "why": why}
+    assert f"no attack could be chosen, so reference decides: {why}" in found.notes
+
+
+def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> None:
+    found = run(confidence=0.9)
+    assert found.calibration.confidence == 0.9
+    assert found.calibration.threshold > fpr_threshold(found.calibration.scores, 0.05)
+    assert "size_fpr_0.05_confidence_0.9" in {check.name for check in found.validity.checks}
+    text = rendered(audit_table(found))
+    assert "With 90 % confidence this calibration set realises at most 5 % (independent passages)." in text
+    assert "on average" not in text
+    assert audit_summary(found)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
+
+
+def test_one_document_is_refused_before_a_model_is_asked(tmp_path: Path) -> None:
+    members, nonmembers = (
+        write(tmp_path / "m.jsonl", TEXTS[:40]),
+        write(tmp_path / "n.jsonl", TEXTS[40:120], document="one book"),
+    )
+    candidates = write(tmp_path / "c.jsonl", TEXTS[160:])
+    with pytest.raises(PassageError, match=r"non-members: all 80 come from one document, 'one book'.*at least 2 doc"):
+        audit(candidates, members=members, nonmembers=nonmembers, target="no/model", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

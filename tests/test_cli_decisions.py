@@ -1,0 +1,352 @@
+"""Validity, confidence, categories, choices, documents and collections, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.demo import _corpus
+
+from .conftest import sentences
+from .test_cli import Cli, cli
+from .test_cli_bad_input import Fails, fails, rows
+
+__all__ = ["cli", "fails"]
+
+WIKIMIA = Path(__file__).parents[1].parent / "shared" / "data" / "wikimia-64.jsonl"
+TEXTS = sentences(200, seed=50)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Write:
+    """A table of scores: known non-members and members, and candidates half of which are members."""
+
+    def write(name: str = "t.parquet", *, n: int = 400, passages: int = 1, members: int = 60, **more: Any) -> Path:
+        rng = np.random.default_rng(len(name))
+        labels = np.repeat([0, 1, -1], [n, members, 40])
+        strength = np.where(labels == 1, 4.0, 0.0) + 4.0 * ((labels < 0) & (np.arange(len(labels)) % 2 == 0))
+        own = rng.normal(size=len(labels)) + strength
+        scored = np.repeat(own, passages) + 0.1 * rng.normal(size=len(own) * passages)
+        columns = {
+            "id": [f"p{i}" for i in range(len(scored))],
+            "document": [f"d{i // passages}" for i in range(len(scored))],
+            "label": [None if label < 0 else int(label) for label in np.repeat(labels, passages)],
+            "gain": scored,
+            "noise": rng.normal(size=len(scored)),
+            **{key: value(len(scored)) for key, value in more.items()},
+        }
+        pq.write_table(pa.table(columns), tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def flags_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+# -- may it carry a verdict? ------------------------------------------------------------------------------------------
+
+
+def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None:
+    once = list({p.text: p for p in _corpus(tmp_path / "corpus") if p.n_bytes >= 120}.values())
+    texts = [once[i].text for i in np.random.default_rng(1).permutation(len(once))[:300]]
+    parts = {"m": texts[:80], "n": texts[80:220], "c": texts[220:]}
+    files = [rows(tmp_path / f"{name}.jsonl", part) for name, part in parts.items()]
+    typed = ["validate", "--members", files[0], "--nonmembers", files[1], "--candidates", files[2]]
+    ran = cli(*typed)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.search(r"blind_words_auroc +0\.\d{3} 0\.\d\d–0\.\d\d +sound +What a classifier that never saw", ran.out)
+    assert "The known set is" in ran.out
+    found = cli(*typed, "--json", "--fpr", "0.01", "--confidence", "0.95")
+    assert found.code == 1, "a threshold at 1 % and 95 % takes 299 non-members"
+    checks = {check["name"]: check for check in found.json["checks"]}
+    assert checks["size_fpr_0.01_confidence_0.95"]["verdict"] == "void"
+    assert checks["size_fpr_0.01_confidence_0.95"]["mend"].startswith("Add non-members, 299 in all")
+    assert {"figure", "p_value", "why", "found"} <= checks["blind_words_auroc"].keys()
+    assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
+
+
+@pytest.mark.skipif(not WIKIMIA.is_file(), reason="no shared data here")
+def test_validate_wikimia(cli: Cli, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in WIKIMIA.read_text(encoding="utf-8").splitlines()]
+    text = next(key for key, value in lines[0].items() if isinstance(value, str))
+    files = [
+        rows(tmp_path / f"{name}.jsonl", [line[text] for line in lines if line["label"] == label][:150])
+        for name, label in (("members", 1), ("nonmembers", 0))
+    ]
+    ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
+    assert ran.code == 1
+    assert "The known set is void: no verdict may rest on it." in ran.out
+    assert "Mend: Take members and non-members of the same period" in ran.out
+
+
+@pytest.fixture
+def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The arguments of an audit of members from another year."""
+    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: FakeBackend(len(name)))
+    members = rows(tmp_path / "m.jsonl", [f"{text} In 2023." for text in TEXTS[:40]])
+    nonmembers = rows(tmp_path / "n.jsonl", [f"{text} In 1999." for text in TEXTS[40:120]])
+    candidates = rows(tmp_path / "c.jsonl", [f"{text} In 1999." for text in TEXTS[120:160]])
+    known = ["--members", members, "--nonmembers", nonmembers]
+    return ["audit", candidates, *known, "-m", "m", "-r", "other", "-o", tmp_path / "run"]
+
+
+def test_a_void_audit_is_stored_words_nothing_and_exits_with_1(cli: Cli, void_run: list[Any], tmp_path: Path) -> None:
+    ran = cli(*void_run)
+    assert ran.code == 1
+    lines = ran.err.splitlines()
+    assert lines[0].startswith("note: the known set is void (blind_words_auroc, ")
+    assert lines[0].endswith("so no finding may rest on it; scoring goes on all the same")
+    assert lines[-1].startswith("llm-mia: the known set is void (")
+    assert lines[-1].endswith("mend it, or --accept-void")
+    assert "no finding: the known set is void" in ran.out
+    assert "consistent with" not in ran.out
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["validity"], report["flags"]["withheld"]) == ("void", True)
+    assert len(flags_of(tmp_path / "run" / "flags.csv")) == 40
+    calibration, flags = tmp_path / "run" / "calibration.json", tmp_path / "f.csv"
+    ran = cli("flag", tmp_path / "run", "-c", calibration, "-o", flags)
+    assert ran.code == 1
+    assert "no finding: the known set is void" in ran.out
+    assert "candidates flagged" not in ran.out
+    assert cli("flag", tmp_path / "run", "-c", calibration, "-o", flags, "--accept-void").code == 0
+    assert flags_of(flags)[0]["reason"].endswith("known set void, accepted by the user")
+    ran = cli("collection", tmp_path / "run")
+    assert ran.code == 1
+    assert "p =" not in ran.out
+    assert cli("collection", tmp_path / "run", "--accept-void").code == 0
+    ran = cli("evaluate", tmp_path / "run")
+    assert (ran.code, ran.err) == (0, "note: the known set is void: what separates it need not be membership\n")
+
+
+def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: Path) -> None:
+    ran = cli(*void_run, "--accept-void", "--json", "-q")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["validity"] == "void, accepted by the user"
+    assert ran.json["finding"].startswith(f"{ran.json['flags']['flagged']} of 40 candidates flagged")
+    ran = cli("flag", tmp_path / "run", "-c", tmp_path / "run/calibration.json", "-o", tmp_path / "f.csv")
+    assert ran.code == 0
+
+
+# -- thresholds -------------------------------------------------------------------------------------------------------
+
+
+def test_calibrate_with_confidence_and_flag(cli: Cli, scores: Write, tmp_path: Path) -> None:
+    table, rule, flags = scores(), tmp_path / "c.json", tmp_path / "f.csv"
+    ran = cli("calibrate", table, "--attack", "gain", "--fpr", "0.01", "--confidence", "0.95", "-o", rule)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(r"threshold \S+ on gain \(400 non-members, FPR ≤ 1 % with 95 % confidence\): \S+\n", ran.out)
+    ran = cli("flag", table, "-c", rule, "-o", flags)
+    assert "With 95 % confidence this calibration set realises at most 1 % (independent passages)." in ran.out
+    assert "on average" not in ran.out
+    (said,) = re.findall(r"with 95 % confidence at least (\d+) of these 40 candidates are members", ran.out)
+    assert 10 <= int(said) <= 20
+    assert re.search(r"a share of \d+\.\d % or more; independent passages", ran.out)
+    summary = cli("flag", table, "-c", rule, "-o", flags, "--json").json
+    assert summary["members_at_least"]["members"] == int(said)
+    assert summary["members_at_least"]["share"]["low"] == pytest.approx(int(said) / 40)
+    ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
+    assert "q-values by Benjamini–Hochberg" in ran.out
+
+
+def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: Path) -> None:
+    kinds: dict[str, Callable[[int], list[Any]]] = {
+        "n_bytes": lambda n: [100 + 100 * (i % 2) for i in range(n)],
+        "language": lambda n: ["de" if i % 2 else "en" for i in range(n)],
+    }
+    table, rule, flags = scores("kinds.parquet", **kinds), tmp_path / "c.json", tmp_path / "f.csv"
+    ran = cli("calibrate", table, "-a", "gain", "--by", "length", "-o", rule)
+    assert ran.code == 0
+    assert ran.out.startswith("a threshold for each length on gain (400 non-members, FPR ≤ 5 %): ")
+    assert re.search(r"\n  64-127 bytes: threshold \S+ \(200 non-members\)\n", ran.out)
+    assert json.loads(rule.read_text())["by"] == "length"
+    ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
+    assert "q-values by Benjamini–Yekutieli" in ran.out
+    assert "each category has a calibration set of its own" in ran.err
+    ran = cli("flag", table, "-c", rule, "-o", flags)
+    assert "The rate holds on average over calibration sets, in each category by itself." in ran.out
+    ran = cli(
+        "calibrate", table, "-a", "gain", "--by", "language", "--pool", "de", "--pool", "en", "-o", rule, "--json"
+    )
+    assert ran.json["categories"]["other"]["pooled"] == ["de", "en"]
+    assert cli("flag", table, "-c", rule, "-o", flags).code == 0
+
+
+def test_calibrate_auto(cli: Cli, scores: Write, tmp_path: Path) -> None:
+    table, rule = scores(), tmp_path / "c.json"
+    ran = cli("calibrate", table, "--attack", "auto", "--split", "0.25", "--seed", "3", "-o", rule)
+    assert ran.code == 0
+    assert " on gain (300 non-members, FPR ≤ 5 %)" in ran.out
+    assert "attack chosen on 115 known passages of 115 documents, calibrated on others" in ran.out
+    split = json.loads(rule.read_text())["split"]
+    assert (split["fraction"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
+    assert cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--documents").code == 0
+
+
+# -- documents and collections ----------------------------------------------------------------------------------------
+
+
+def test_flag_documents(cli: Cli, scores: Write, tmp_path: Path) -> None:
+    table, rule, flags = scores("grouped.parquet", n=60, passages=3), tmp_path / "c.json", tmp_path / "f.csv"
+    assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
+    ran = cli("flag", table, "-c", rule, "-o", flags)
+    assert "at least" not in ran.out
+    assert "how many of the candidates are members at least is not bounded: passages share documents" in ran.err
+    ran = cli("flag", table, "-c", rule, "-o", flags, "--documents")
+    assert (ran.code, len(flags_of(flags))) == (0, 40)
+    assert re.search(r"1\d|2\d of 40 candidate documents flagged by gain at FPR ≤ 5 %: consistent with", ran.out)
+    assert re.search(r"at least \d+ of these 40 candidate documents are members", ran.out)
+    assert "p-values from 60 documents of known non-members" in ran.out
+    assert "a document that is not flagged may still have been trained on" in ran.out
+    assert {row["id"] for row in flags_of(flags) if row["flagged"] == "true"} >= {"d120", "d122"}
+
+
+def test_collection(cli: Cli, scores: Write) -> None:
+    table = scores("grouped.parquet", n=60, passages=3)
+    ran = cli("collection", table, "-a", "gain")
+    assert (ran.code, ran.err) == (0, "")
+    assert "40 candidate documents against 60 of known non-members: consistent with training on the collec" in ran.out
+    assert "placebo, known non-members against themselves: p = " in ran.out
+    ran = cli("collection", table, "-a", "gain", "-a", "noise", "--json")
+    assert ran.json["documents"] == {"candidates": 20, "nonmembers": 30}
+    assert len(ran.json["weights"]) == 2
+    assert ran.json["p_value"] < 0.05
+
+
+# -- evaluation -------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores: Write, tmp_path: Path) -> None:
+    table, other, rule = scores(), scores("others.parquet"), tmp_path / "c.json"
+    assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
+    ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.search(r"AUROC of gain less that of noise: \+0\.\d{3} \[\+0\.\d{3}, \+0\.\d{3}\], p < 0\.001", ran.out)
+    assert "the table's non-members set this threshold" in ran.out
+    assert "ε below" not in ran.out
+    ran = cli("evaluate", other, "-c", rule)
+    assert re.search(r"At the threshold of the calibration, gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
+    assert re.search(r"with 95 % confidence no \(ε, 0\)-private training has an ε below [12345]\.\d\d", ran.out)
+    found = cli("evaluate", other, "-c", rule, "--compare", "gain", "noise", "--json").json
+    assert found["at_threshold"]["epsilon"] > 1
+    assert found["comparison"]["auroc_difference"]["low"] > 0
+    assert cli("evaluate", table, "--compare", "gain").code == 2
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> None:
+    members, one = rows(tmp_path / "m.jsonl", TEXTS[:20]), rows(tmp_path / "n.jsonl", TEXTS[20:60], document="book")
+    said = fails("validate", "--members", members, "--nonmembers", one)
+    assert said.startswith("non-members: all 40 come from one document, 'book', which can't be told from membership:")
+    good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
+    said = fails("validate", "--nonmembers", good)
+    assert said == "members: there are none, and no candidates: there is nothing to compare non-members with"
+    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2").startswith(
+        "FPR must lie between"
+    )
+    assert "'--nonmembers'" in fails("validate", "--members", members, code=2)
+
+
+def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path: Path, cli: Cli) -> None:
+    table, out = scores("t.parquet", n=60), ("-o", tmp_path / "c.json")
+    assert "60 non-members cannot certify FPR ≤ 0.01: at least 99" in fails(
+        "calibrate", table, "-a", "gain", "--fpr", "0.01", *out
+    )
+    assert "60 non-members cannot certify FPR ≤ 0.01 at 95 % confidence: at least 299 are needed" in fails(
+        "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
+    )
+    assert "use it with --attack auto" in fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
+    assert "use it with --by" in fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
+    assert "no column of numbers 'n_bytes' or 'length'" in fails(
+        "calibrate", table, "-a", "gain", "--by", "length", *out
+    )
+    assert "no column 'langauge'" in fails("calibrate", table, "-a", "gain", "--by", "langauge", *out)
+    few = scores("few.parquet", n=60, language=lambda n: ["de" if i < 5 else "en" for i in range(n)])
+    said = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
+    assert (
+        said
+        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each, or pool small \
+categories"
+    )
+    lone = scores("lone.parquet", n=60, members=1)
+    assert "no attack can be chosen (the members come from 1 document: each of two parts needs one" in fails(
+        "calibrate", lone, "-a", "auto", *out
+    )
+    for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): see what made them"),):
+        values = pq.read_table(table).column("gain").to_pylist()
+        values[7] = bad
+        odd = tmp_path / "odd.parquet"
+        pq.write_table(pq.read_table(table).set_column(3, "gain", pa.array(values)), odd)
+        assert expected in fails("calibrate", odd, "-a", "gain", *out)
+    equal = tmp_path / "equal.parquet"
+    pq.write_table(pq.read_table(table).set_column(3, "gain", pa.array([7.0] * 160)), equal)
+    assert fails("calibrate", equal, "-a", "gain", *out).startswith("all 60 calibration scores equal 7: gain says")
+
+
+def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path: Path, cli: Cli) -> None:
+    rule, flags = tmp_path / "c.json", ("-o", tmp_path / "f.csv", "--documents")
+    few = scores("few.parquet", n=10, passages=3)
+    assert cli("calibrate", few, "-a", "gain", "-o", rule).code == 0
+    said = fails("flag", few, "-c", rule, *flags)
+    assert said == "10 documents of known non-members cannot certify FPR ≤ 0.05 for a document: at least 19 are needed"
+    grouped = scores("grouped.parquet", n=60, passages=3, which=lambda n: [f"d{i // 60}" for i in range(n)])
+    assert cli("calibrate", grouped, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
+    said = fails("flag", grouped, "-c", rule, *flags, "--document-column", "which")
+    assert "documents of known non-members cannot certify" in said
+    both = scores("both.parquet", n=60, which=lambda n: [f"d{i % 50}" for i in range(n)])
+    assert cli("calibrate", both, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
+    said = fails("flag", both, "-c", rule, *flags, "--document-column", "which")
+    assert re.match(r"40 documents are both among the candidates and in the calibration set, the first 'd\d+'", said)
+    assert "documents are both suspect and control" in fails(
+        "collection", both, "-a", "gain", "--document-column", "which"
+    )
+    assert "leave out --labelled or --documents" in fails("flag", both, "-c", rule, *flags, "--labelled", code=2)
+
+
+def test_artefacts_that_do_not_fit(
+    fails: Fails, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: FakeBackend(len(name)))
+    passages = tmp_path / "p.jsonl"
+    labelled = [{"id": f"p{i}", "text": text, "label": 0 if i < 100 else None} for i, text in enumerate(TEXTS)]
+    passages.write_text("".join(json.dumps(row) + "\n" for row in labelled))
+    for model in ("m", "mm"):
+        assert cli("score", passages, "-m", model, "-a", "loss", "-q", "-o", tmp_path / model).code == 0
+    rule = tmp_path / "c.json"
+    assert cli("calibrate", tmp_path / "m", "-a", "loss", "-o", rule).code == 0
+    written = json.loads(rule.read_text())
+    out = ("-o", tmp_path / "f.csv")
+    said = fails("flag", tmp_path / "mm", "-c", rule, *out)
+    assert "target model weights_sha256 seed 1 there, seed 2 here): calibrate on the same model and rule" in said
+    run = json.loads((tmp_path / "m/run.json").read_text())
+    for part, key, value in (("model", "dtype", "bfloat16"), ("model", "tokenizer", "x"), ("window", "tokens", 64)):
+        edited = json.loads(json.dumps(run))
+        before = edited["passes"]["target"][part][key]
+        edited["passes"]["target"][part][key] = value
+        (tmp_path / "m/run.json").write_text(json.dumps(edited))
+        assert f"target {part} {key} {before} there, {value} here" in fails("flag", tmp_path / "m", "-c", rule, *out)
+    for change, expected in (
+        ({"threshold": -1e9}, "c.json: the calibration was edited (threshold should be "),
+        ({"validity": "sound"}, "c.json: the calibration was edited after it was written: calibrate again"),
+        ({"schema_version": 7}, "c.json: calibration of schema version 7, this is 1: calibrate again"),
+        ({"extra": 1}, "c.json: the calibration has unknown 'extra': calibrate again"),
+    ):
+        rule.write_text(json.dumps({**written, **change}))
+        assert fails("flag", tmp_path / "m", "-c", rule, *out).startswith(expected)
+    (tmp_path / "m/validity.json").write_text("[]")
+    assert fails("collection", tmp_path / "m").endswith("is not what an audit wrote; run the audit again")

@@ -1,0 +1,309 @@
+"""Decisions on documents and on collections, choices on a part kept apart, categories, counts: from tables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llm_mia import CalibrationError, ScoresError, ScoreTable
+from llm_mia.calibration import confident_threshold, fpr_threshold, member_count_bound
+from llm_mia.decision import (
+    calibrate,
+    compare,
+    evaluate,
+    flag,
+    flag_documents,
+    held_out,
+    judge_collection,
+    rates_at,
+)
+
+Floats = NDArray[np.float64]
+REPEATS = 200
+
+
+def table(labels: Any, documents: Any = None, made: Any = None, **columns: Any) -> ScoreTable:
+    marks = np.asarray(labels, dtype=np.int8)
+    ids = [f"p{i}" for i in range(len(marks))]
+    scores = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+    return ScoreTable("t.csv", ids, ids if documents is None else documents, marks, scores, made)
+
+
+def books(rng: np.random.Generator, *, known: int = 60, shifts: Any = (0.0,) * 20, passages: int = 4) -> ScoreTable:
+    """Documents whose passages go up and down together; candidate documents lie *shifts* above."""
+    own = rng.normal(size=known + len(shifts))
+    own[known:] += shifts
+    scores = np.repeat(own, passages) + 0.3 * rng.normal(size=len(own) * passages)
+    documents = [f"d{i}" for i in range(len(own)) for _ in range(passages)]
+    return table(np.repeat([0, -1], [known * passages, len(shifts) * passages]), documents, loss=scores)
+
+
+def within(share: float, rate: float, repeats: int) -> bool:
+    """Not above *rate* by more than chance explains (four standard errors)."""
+    return share <= rate + 4 * math.sqrt(rate * (1 - rate) / repeats)
+
+
+# -- documents --------------------------------------------------------------------------------------------------------
+
+
+def test_documents_are_flagged_at_the_rate_and_passages_taken_for_documents_are_not() -> None:
+    rng, rates, beside = np.random.default_rng(0), [], []
+    for _ in range(REPEATS):
+        one = books(rng, known=39)
+        calibration = calibrate(one, "loss", fpr=0.05)
+        found = flag_documents(one, calibration)
+        rates.append(found.flagged / len(found.rows))
+        # The fault: a document is flagged where any of its passages is.
+        by_passage = {row.document for row in flag(one, calibration).rows if row.flagged}
+        beside.append(len(by_passage) / len(found.rows))
+    error = float(np.std(rates) / math.sqrt(REPEATS))
+    assert abs(np.mean(rates) - 0.05) <= 4 * error
+    assert np.mean(beside) > 0.05 + 4 * error
+
+
+def test_document_flags_by_hand() -> None:
+    one = books(np.random.default_rng(1), shifts=[9.0, 9.0, 0.0])
+    found = flag_documents(one, calibrate(one, "loss", fpr=0.05))
+    assert (found.unit, found.rule, found.n) == ("documents", "FPR ≤ 5 %", 60)
+    assert [(row.id, row.flagged) for row in found.rows] == [("d60", True), ("d61", True), ("d62", False)]
+    assert found.rows[0].p_value == pytest.approx(1 / 61)
+    assert found.rows[0].score == pytest.approx(one.column("loss")[240:244].mean())
+    assert found.rows[0].reason == "p-value at most 0.05, by document"
+    assert found.members is not None
+    assert (found.members.candidates, found.members.level) == (3, 0.05)
+    strict = flag_documents(one, calibrate(one, "loss", fpr=0.05, confidence=0.9))
+    assert [row.flagged for row in strict.rows] == [True, True, False]
+    assert strict.rows[0].reason.endswith("at 90 % confidence")
+    both = flag_documents(one, calibrate(one, "loss", fpr=0.05), fdr=0.1)
+    assert (both.rule, both.q_values, both.flagged) == ("FDR ≤ 10 %", "Benjamini–Hochberg", 2)
+
+
+@pytest.mark.parametrize("confidence", [None, 0.8, 0.95])
+def test_documents_of_one_size_are_flagged_where_their_means_exceed_the_threshold_on_means(
+    confidence: float | None,
+) -> None:
+    one = books(np.random.default_rng(11), known=120, shifts=[1.0] * 60)
+    found = flag_documents(one, calibrate(one, "loss", fpr=0.05, confidence=confidence))
+    means = one.column("loss").reshape(-1, 4).mean(axis=1)
+    known = means[:120]
+    threshold = fpr_threshold(known, 0.05) if confidence is None else confident_threshold(known, 0.05, confidence)
+    assert [row.flagged for row in found.rows] == (means[120:] > threshold).tolist()
+    assert 0 < found.flagged < 60
+
+
+def test_documents_of_several_sizes_take_the_rule_for_any_dependence_and_say_of_whom_they_speak() -> None:
+    one = books(np.random.default_rng(2), shifts=[9.0] * 8 + [0.0] * 4)
+    short = one.only(~np.isin(np.arange(len(one)), [240, 241, 242]))  # d60 keeps one passage
+    found = flag_documents(short, calibrate(short, "loss", fpr=0.05), fdr=0.2)
+    assert found.q_values == "Benjamini–Yekutieli"
+    assert found.members is not None
+    assert found.members.candidates == 11
+    assert any("the 11 documents judged on 4 passages alone" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "fpr", "message"),
+    [
+        ({"known": 15}, 0.05, "15 documents of known non-members cannot certify FPR ≤ 0.05 for a document.*19"),
+        ({"known": 60}, 0.01, "60 documents of known non-members cannot certify FPR ≤ 0.01 .* at least 99"),
+    ],
+)
+def test_too_few_documents_are_refused_with_the_number_that_would_do(
+    change: dict[str, Any], fpr: float, message: str
+) -> None:
+    one = books(np.random.default_rng(3), **change)
+    with pytest.raises(CalibrationError, match=message):
+        flag_documents(one, calibrate(one, "loss", fpr=fpr))
+
+
+def test_documents_that_do_not_go_together_are_refused() -> None:
+    one = books(np.random.default_rng(4))
+    calibration = calibrate(one, "loss", fpr=0.05)
+    mixed = replace(one, documents=["d0" if name == "d70" else name for name in one.documents])
+    with pytest.raises(ScoresError, match=r"a document is both among the candidates and in the calibration set.*'d0'"):
+        flag_documents(mixed, calibrate(mixed, "loss", fpr=0.05))
+    fewer = one.only(np.arange(len(one)) > 7)
+    with pytest.raises(CalibrationError, match="its known non-members are not those calibrated on"):
+        flag_documents(fewer, calibration)
+    infinite = replace(one, columns={"loss": np.where(np.arange(len(one)) == 240, np.inf, one.column("loss"))})
+    with pytest.raises(ScoresError, match=r"infinite scores \('p240'\)"):
+        flag_documents(infinite, calibration)
+    with pytest.raises(ScoresError, match="every row has a label"):
+        flag_documents(one.only(one.labels == 0), calibration)
+
+
+# -- how many members at least ----------------------------------------------------------------------------------------
+
+
+def test_the_count_bound_holds_where_it_is_given_and_is_withheld_where_it_would_not() -> None:
+    rng, above, grouped, given = np.random.default_rng(5), 0, 0, []
+    for _ in range(REPEATS):
+        truth = 10
+        scores = np.concatenate([rng.normal(size=200), rng.normal(2.5, 1, truth), rng.normal(size=90)])
+        one = table([0] * 200 + [-1] * 100, loss=scores)
+        found = flag(one, calibrate(one, "loss", fpr=0.05))
+        assert found.members is not None
+        above += found.members.members > truth
+        given.append(found.members.members)
+        # The fault: nothing but non-members, the passages of ten documents taken for independent ones.
+        shared = books(rng, known=50, shifts=[0.0] * 10, passages=10)
+        kept = flag(shared, calibrate(shared, "loss", fpr=0.05))
+        assert kept.members is None
+        known, candidates = (shared.column("loss")[shared.rows(label)] for label in (0, None))
+        grouped += member_count_bound(candidates, known, level=0.05).members > 0
+    assert within(above / REPEATS, 0.05, REPEATS)
+    assert np.mean(given) > 1
+    assert not within(grouped / REPEATS, 0.05, REPEATS), "the same check on passages that share documents"
+    (note,) = [note for note in kept.notes if "not bounded" in note]
+    assert "passages share documents" in note
+
+
+def test_the_count_bound_beside_the_flags() -> None:
+    one = table([0] * 99 + [-1] * 4, loss=[*range(99), 200, 201, 202, math.nan])
+    found = flag(one, calibrate(one, "loss", fpr=0.05))
+    assert found.members is not None
+    assert found.share is not None
+    assert (found.members.candidates, found.members.level, found.members.confidence) == (3, 0.05, 0.95)
+    assert found.members.members == round(found.share.low * 3)
+    assert found.flagged == 3
+    labelled = flag(one, calibrate(one, "loss", fpr=0.05), labelled=True)
+    assert labelled.members is None
+    nobody = flag(table([0] * 99 + [-1], loss=[*range(99), math.nan]), calibrate(one, "loss", fpr=0.05))
+    assert nobody.members is None
+
+
+# -- a part kept apart ------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_holds_after_a_choice_on_the_fit_part_and_not_after_one_on_everything() -> None:
+    rng, honest, faulty = np.random.default_rng(6), [], []
+    for _ in range(REPEATS):
+        columns = {f"a{i}": rng.normal(size=58 + 20) for i in range(30)}
+        one = table([0] * 38 + [1] * 20 + [-1] * 20, **columns)
+        honest.append(flag(one, calibrate(one, "auto", fpr=0.05)).flagged / 20)
+        # The fault: the attack with the lowest threshold-setters is chosen, and they set the threshold.
+        best = min(columns, key=lambda name: np.sort(columns[name][:38])[-1])
+        faulty.append(flag(one, calibrate(one, best, fpr=0.05)).flagged / 20)
+    errors = [float(np.std(shares) / math.sqrt(REPEATS)) for shares in (honest, faulty)]
+    assert np.mean(honest) <= 0.05 + 4 * errors[0]
+    assert np.mean(faulty) > 0.05 + 4 * errors[1]
+
+
+def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
+    rng = np.random.default_rng(7)
+    labels = [0] * 60 + [1] * 40 + [-1] * 5
+    one = table(labels, good=rng.normal(size=105) + 3 * (np.array(labels) == 1), bad=rng.normal(size=105))
+    calibration = calibrate(one, "auto", fpr=0.05)
+    assert (calibration.attack, calibration.chosen["by"]) == ("good", "AUROC on the fit part")
+    assert calibration.split is not None
+    rest = held_out(one, calibration)
+    assert (len(rest.rows(0)), len(rest.rows(1)), len(rest.rows(None))) == (30, 20, 5)
+    assert np.array_equal(np.sort(rest.column("good")[rest.rows(0)]), calibration.scores)
+    renamed = replace(one, ids=[f"q{i}" for i in range(105)])
+    with pytest.raises(CalibrationError, match="not the one that was split"):
+        held_out(renamed, calibration)
+    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name one"):
+        calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
+    small = calibrate(replace(one, provenance={"target": {}}, columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
+    assert (small.attack, small.split, small.n) == ("min_k", None, 60)
+    assert small.chosen == {"by": "default", "why": "30 non-members would be left to calibrate on: 49 are needed"}
+    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name one"):
+        calibrate(one.only(one.labels < 1), "auto", fpr=0.05)
+
+
+# -- categories -------------------------------------------------------------------------------------------------------
+
+
+def test_categories_have_thresholds_of_their_own() -> None:
+    kinds = ["short"] * 19 + ["long"] * 19 + ["short", "long"]
+    one = replace(table([0] * 38 + [-1] * 2, loss=[*range(19), *range(100, 119), 50, 50]), by="kind", categories=kinds)
+    calibration = calibrate(one, "loss", fpr=0.05)
+    assert (calibration.by, calibration.thresholds) == ("kind", {"long": 118.0, "short": 18.0})
+    found = flag(one, calibration)
+    assert [row.flagged for row in found.rows] == [True, False]
+    assert found.rows[0].reason == "score above the threshold 18"
+    assert (found.q_values, found.members) == ("Benjamini–Yekutieli", None)
+    assert any("each category has a calibration set of its own" in note for note in found.notes)
+    with pytest.raises(CalibrationError, match=r"calibrated by 'kind', but t\.csv was read without"):
+        flag(replace(one, by="", categories=()), calibration)
+    with pytest.raises(CalibrationError, match="at least 99 non-members are needed of each, or pool"):
+        calibrate(one, "loss", fpr=0.01)
+    new = replace(one, categories=[*kinds[:-1], "huge"])
+    with pytest.raises(CalibrationError, match="category 'huge' has no known non-members"):
+        flag(new, calibration)
+    with pytest.raises(CalibrationError, match=r"cannot support a discovery at FDR ≤ 0.05 by Benjamini–Yekutieli: 29"):
+        flag(one, calibration, fdr=0.05)
+
+
+# -- evaluation -------------------------------------------------------------------------------------------------------
+
+
+def test_two_attacks_are_compared_on_the_same_passages() -> None:
+    rng = np.random.default_rng(8)
+    labels = np.repeat([1, 0], [60, 60])
+    one = table(labels, good=rng.normal(size=120) + 2 * labels, noise=rng.normal(size=120))
+    found = compare(one, "good", "noise")
+    assert found.paired.difference.low > 0
+    assert found.paired.p_value < 0.001
+    assert found.n == 120
+    assert compare(one, "noise", "good").paired.difference.value == pytest.approx(-found.paired.difference.value)
+    wider = [evaluate(replace(one, documents=names), ["good"])[0].auroc for names in (one.documents, ["a", "b"] * 60)]
+    assert wider[1].high - wider[1].low > wider[0].high - wider[0].low, "intervals go by document"
+
+
+def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> None:
+    rng = np.random.default_rng(9)
+    here, there = (
+        table([0] * 1000 + [1] * 100, loss=np.concatenate([rng.normal(size=1000), rng.normal(2, 1, 100)]))
+        for _ in range(2)
+    )
+    calibration = calibrate(here, "loss", fpr=0.05)
+    fresh = rates_at(there, calibration)
+    assert fresh.fpr is not None
+    assert fresh.fpr.low < 0.05 < fresh.fpr.high
+    assert 0.4 < fresh.tpr.value < 0.9
+    assert fresh.epsilon is not None
+    assert 1 < fresh.epsilon < math.log(fresh.tpr.value / fresh.fpr.value)
+    own = rates_at(here, calibration)
+    assert (own.fpr, own.epsilon) == (None, None)
+    assert any("set this threshold" in note for note in own.notes)
+    shared = rates_at(replace(there, documents=[f"d{i // 2}" for i in range(1100)]), calibration)
+    assert shared.epsilon is None
+    assert shared.fpr is not None
+
+
+# -- collections ------------------------------------------------------------------------------------------------------
+
+
+def test_a_collection_is_found_with_its_placebo_and_another_is_not() -> None:
+    found = judge_collection(books(np.random.default_rng(10), shifts=[1.5] * 20))
+    assert found.found
+    assert found.attacks == ("loss",)
+    assert found.test.n_documents == (20, 60)
+    assert found.power is None
+    none = judge_collection(books(np.random.default_rng(13), shifts=[0.25] * 8))
+    assert not none.found
+    assert none.power is not None or any("cannot be told" in note for note in none.notes)
+
+
+def test_collections_that_cannot_be_tested_are_refused() -> None:
+    one = books(np.random.default_rng(12))
+    with pytest.raises(ScoresError, match=r"no candidates \(rows without a label\)"):
+        judge_collection(one.only(one.labels == 0))
+    with pytest.raises(ScoresError, match=r"no known non-members \(0\)"):
+        judge_collection(one.only(one.labels < 0))
+    two = replace(one, columns={"a": one.column("loss"), "b": one.column("loss") ** 2})
+    with pytest.raises(ScoresError, match="name one of its attacks with -a: a, b"):
+        judge_collection(two)
+    joined = judge_collection(two, ["a", "b"])
+    assert joined.test.n_documents == (10, 30), "half of the documents learned the weights"
+    infinite = replace(one, columns={"loss": np.where(np.arange(len(one)) == 3, np.inf, one.column("loss"))})
+    with pytest.raises(ScoresError, match=r"infinite scores \('p3'\)"):
+        judge_collection(infinite)
+    assert judge_collection(replace(one, validity="void")).withheld
+    assert not judge_collection(replace(one, validity="void"), accept_void=True).withheld
