@@ -39,12 +39,16 @@ class Figure:
         return "NO" if high or low else "yes"
 
     @property
+    def goal(self) -> str:
+        """What was to be reached, to four digits; empty where nothing was."""
+        ends = [f"{sign} {end:.4g}" for sign, end in (("≥", self.at_least), ("≤", self.at_most)) if end is not None]
+        return ", ".join(ends)
+
+    @property
     def row(self) -> str:
         """A row of the table."""
         value = "–" if self.value is None else f"{self.value:.4g} {self.unit}".strip()
-        goal = f"≤ {self.at_most:g}" if self.at_most is not None else ""
-        goal = f"≥ {self.at_least:g}" if self.at_least is not None else goal
-        return f"| {self.name} | {value} | {goal} | {self.reached} | {self.note} |"
+        return f"| {self.name} | {value} | {self.goal} | {self.reached} | {self.note} |"
 
 
 def medians(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -93,10 +97,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(path: Path, found: Mapping[str, Sequence[Figure]]) -> str:
+def save(path: Path, found: Mapping[str, Sequence[Figure]], about_goals: str = "") -> str:
     """Put sections into the JSON file *path*, in place of what they were, and all of it in a table, which is returned.
 
-    Figures of another machine or of other versions are dropped.
+    Figures of another machine or of other versions are dropped. *about_goals* stands above the table.
     """
     about = machine()
     sections: dict[str, Any] = {}
@@ -108,6 +112,7 @@ def save(path: Path, found: Mapping[str, Sequence[Figure]]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": about, "sections": sections}, indent=2, ensure_ascii=False) + "\n", "utf-8")
     lines = [", ".join(f"{name} {value}" for name, value in about.items()), ""]
+    lines += [about_goals, ""] if about_goals else []
     lines += ["| figure | measured | to reach | reached | note |", "|---|--:|---|---|---|"]
     lines += [Figure(**f).row for section in sections.values() for f in section["figures"]]
     table = "\n".join(lines) + "\n"
