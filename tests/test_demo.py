@@ -34,6 +34,7 @@ def test_the_truth_and_the_flags_are_counted_right_and_the_seed_decides_all(tmp_
     again = demo(tmp_path / "b", seed=3)
     assert first.truth == again.truth
     assert first.audit.flags.rows == again.audit.flags.rows
+    assert first.audit.verdict in ("sound", "doubtful"), "a random draw from one corpus"
     flagged = {row.id for row in first.audit.flags.rows if row.flagged}
     trained = {name for name, was in first.truth.items() if was}
     assert len(trained) == CANDIDATE_MEMBERS

@@ -61,8 +61,14 @@ def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """A run that has begun to score."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """A run that has begun to score, and hears Ctrl-C even where whoever runs the tests does not."""
+    process = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() in ("scoring\n", "")
     return process
