@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """A run that scores, or had nothing left to; it hears Ctrl-C even where whoever runs the tests does not."""
+    """A run that has begun to score; it hears Ctrl-C even where whoever runs the tests does not."""
     process = subprocess.Popen(
         arguments,
         stdout=subprocess.PIPE,
@@ -70,8 +70,7 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line in ("scoring\n", "") or "passages scored by" in line, "it scores, was stopped at once, or all was done"
+    assert process.stdout.readline() in ("scoring\n", "")
     return process
 
 
@@ -120,7 +119,7 @@ def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: 
     out = tmp_path / "out"
     stopped = 0
     for turn in range(20):
-        process = start(command(passages, out, pause=0.01))
+        process = start(command(passages, out, pause=0.04))
         time.sleep(rng.uniform(0.0, 0.15))
         how = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[turn % 4]
         before = process.poll()
