@@ -12,6 +12,8 @@ __all__ = [
     "Interval",
     "ModelInfo",
     "Passage",
+    "Population",
+    "TokenFrequencies",
     "TokenSignals",
     "Window",
     "WindowRule",
@@ -91,6 +93,28 @@ class TokenSignals:
 
     def __len__(self) -> int:
         return len(self.logprob)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenFrequencies:
+    """How often each token stands in a corpus."""
+
+    counts: NDArray[np.int64]
+    """Shape (vocabulary,)."""
+    tokenizer: str
+    """Fingerprint of the tokenizer that made the tokens, see `TokenSignals.tokenizer`."""
+    corpus: str = ""
+    """What was counted, for messages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """What both models say of passages from the source of those scored; shapes (passages,)."""
+
+    target: NDArray[np.float64]
+    """Mean log-likelihood under the target model, nats per token."""
+    reference: NDArray[np.float64]
+    """Mean log-likelihood under the reference model, nats per token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,3 +158,15 @@ def fake() -> Backend:
     from llm_mia.backends.fake import FakeBackend
 
     return FakeBackend(0)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None = None) -> None:
+    """Every model that is named is the seeded bigram model, or what *make* makes, seeded by the length of its name."""
+    from types import SimpleNamespace
+
+    from llm_mia.backends.fake import FakeBackend
+
+    made = make or FakeBackend
+    tokenizer = SimpleNamespace(fingerprint=made(0).info.tokenizer)
+    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: made(len(name)))
+    monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

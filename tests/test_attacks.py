@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,15 +16,20 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from llm_mia import TokenSignals, read_passages, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Share, attack, parse_attack, passes_needed
+from llm_mia.attacks import ATTACKS, EVIDENCE, Evidence, Share, attack, parse_attack, passes_needed
 from llm_mia.attacks._tail import lowest
 from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
+from llm_mia.records import Population, TokenFrequencies
 
-ALL = sorted(ATTACKS)
+ALL = sorted(variant.name for one in ATTACKS.values() for variant in one.variants())
+# Scores that count something, or are cut off, need not move with a quarter of a nat.
+STEPS = {"camia:signal=below_1", "camia:signal=below_2", "camia:signal=below_3", "wbc", "hard_token", "rmia", "dc_pdd"}
+# Where a constant on every log-likelihood changes nothing, by the attack's own definition.
+LEVEL_FREE = {"camia:signal=below_mean", "camia:signal=below_previous", "camia:signal=lz", "camia:signal=repetition",
+              "camia:signal=slope", "pac"}  # fmt: skip
 steady = settings(derandomize=True, deadline=None)
-Evidence: TypeAlias = dict[str, TokenSignals | str]
 
 
 def signals(
@@ -40,9 +45,19 @@ def signals(
     return TokenSignals(ids, own, expected, spread, top=own, rank=ids, tokenizer=tokenizer)
 
 
-def score_of(spec: str, target: TokenSignals, **others: Any) -> float:
-    evidence: Evidence = {"target": target, "reference": target, "lowered": target, "text": "A text", **others}
-    return parse_attack(spec).score(evidence)
+def evidence_of(target: TokenSignals, **others: Evidence) -> dict[str, Evidence]:
+    """All that any attack may ask for: *target* wherever nothing else is said."""
+    same: dict[str, Evidence] = dict.fromkeys(EVIDENCE, target)
+    several = {"neighbours": (target, target), "swapped": (target, target)}
+    same |= several | {"text": "A text", "frequencies": TokenFrequencies(np.array([3, 1, 0]), target.tokenizer)}
+    same |= {"population": Population(np.array([-2.0, -3.0, -4.0]), np.array([-2.5, -2.5, -4.5]))}
+    if "reference" in others:
+        same["aligned_reference"] = others["reference"]
+    return same | others
+
+
+def score_of(spec: str, target: TokenSignals, **others: Evidence) -> float:
+    return parse_attack(spec).score(evidence_of(target, **others))
 
 
 TARGET = signals([-1, -4, -2, -8, -0.5], mean=[-2, -2, -1, -4, -1], std=[1, 2, 1, 2, 0.5])
@@ -104,7 +119,7 @@ AUTHORS = {
 
 
 def test_the_authors_formulas_on_the_same_logits() -> None:
-    evidence: Evidence = {"target": of_logits(0), "reference": of_logits(0.5), "lowered": of_logits(0.25), "text": TEXT}
+    evidence = evidence_of(of_logits(0), reference=of_logits(0.5), lowered=of_logits(0.25), text=TEXT)
     found = {spec: parse_attack(spec).score(evidence) for spec in AUTHORS}
     assert found == pytest.approx(AUTHORS, abs=1e-5)
     # zlib builds differ in a byte or two, so the authors' ratio is compared at the size that this build gives.
@@ -127,9 +142,21 @@ def test_how_many_are_lowest(n: int, thousandths: int) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_likelier_tokens_raise_the_score_whatever_the_attack(name: str) -> None:
-    likelier = replace(TARGET, logprob=TARGET.logprob + np.float32(0.25))
-    fixed = {"reference": signals([-2, -4, -4, -9, -1]), "lowered": signals([-3, -5, -2])}
-    assert score_of(name, likelier, **fixed) > score_of(name, TARGET, **fixed)
+    """The sign: higher means more member-like. Where the target's level counts for nothing it changes nothing."""
+    target = replace(TARGET, rank=np.array([1, 0, 2, 3, 1], dtype=np.int32))
+    likelier = replace(target, logprob=target.logprob + np.float32(0.25), top=target.top + np.float32(0.1))
+    other = signals([-2, -4, -4, -9, -1])
+    fixed: dict[str, Any] = {
+        **dict.fromkeys(("reference", "lowered", "prefixed"), other),
+        "member_prefixed": signals([-1, -3, -2, -8, -1]),
+        **dict.fromkeys(("neighbours", "swapped"), (other, signals([-3, -5, -2]))),
+    }
+    before, after = score_of(name, target, **fixed), score_of(name, likelier, **fixed)
+    if name in LEVEL_FREE:
+        assert after == pytest.approx(before, abs=1e-6)
+    else:
+        assert after >= before
+        assert after > before or name in STEPS, "the score moves"
 
 
 def test_a_harder_lower_case_and_a_worse_reference_raise_the_score() -> None:
@@ -159,9 +186,11 @@ def test_a_passage_known_by_heart_divides_by_no_zero() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_without_a_scored_token_in_any_pass_there_is_no_score(name: str) -> None:
-    evidence: Evidence = {"target": TARGET, "reference": TARGET, "lowered": TARGET, "text": "A text"}
-    for missing in parse_attack(name).passes:
-        assert math.isnan(parse_attack(name).score({**evidence, missing: signals([])}))
+    for missing in parse_attack(name).evidence:
+        nothing: dict[str, Evidence] = dict.fromkeys(EVIDENCE, signals([]))
+        nothing |= {"neighbours": (TARGET, signals([])), "swapped": (signals([]), TARGET)}
+        if missing not in ("text", "frequencies", "population"):
+            assert math.isnan(parse_attack(name).score({**evidence_of(TARGET), missing: nothing[missing]}))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -231,7 +260,11 @@ def test_hyper_parameters_hold_for_the_attack_they_were_given_to() -> None:
 
 def test_passes_are_shared() -> None:
     assert passes_needed([ATTACKS["loss"], ATTACKS["zlib"], ATTACKS["min_k"]]) == ("target",)
-    assert passes_needed(ATTACKS.values()) == ("target", "reference", "lowered")
+    needed = {name for kind in EVIDENCE.values() for name in kind.passes}
+    assert set(passes_needed(ATTACKS.values())) == needed
+    assert passes_needed([ATTACKS["rmia"], ATTACKS["lowercase"]]) == (
+        "target", "lowered", "population_target", "reference", "population_reference",
+    )  # fmt: skip
     assert passes_needed([]) == ()
 
 
@@ -279,8 +312,16 @@ def test_registering_refuses_what_it_cannot_serve() -> None:
 
 
 def test_every_attack_says_what_it_is() -> None:
-    assert set(ALL) == {"loss", "confidence", "zlib", "lowercase", "min_k", "min_k++", "reference"}
+    named = (
+        "loss perplexity confidence zlib lowercase camia win_k min_k min_k++ gap_k surp dc_pdd reference wbc ez "
+        "hard_token recall con_recall neighbour pac rmia info_rmia"
+    )
+    assert set(named.split()) <= set(ATTACKS)
     for one in ATTACKS.values():
         assert set(one.evidence) <= set(EVIDENCE)
         assert "arXiv:" in one.paper
         assert one.summary.endswith(".")
+        assert one.formula, "llm-mia attacks NAME shows it"
+        assert ">>> " in (one.function.__doc__ or "")
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert [name for name in ATTACKS if f"| `{name}" not in readme] == [], "a line in the table of README.md"

@@ -17,14 +17,16 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from llm_mia.attacks import ATTACKS
 from llm_mia.backends import load_model
 from llm_mia.cli import main
+from llm_mia.scoring import attacks_for
 
 from .conftest import sentences
 
 LLM_MIA = Path(sys.executable).with_name("llm-mia")
 ECHR = Path(__file__).parents[1].parent / "shared" / "data" / "llm-pbe-echr.csv"
-ATTACKS = ["min_k", "min_k++", "loss", "confidence", "zlib", "lowercase", "reference"]
+CARD = [one.name for one in attacks_for((), reference=True)]
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert run["wall_seconds"].keys() == {"target", "lowered", "reference"}
     scores = pq.read_table(out / "scores.parquet")
     figures = ["target_perplexity", "reference_perplexity"]
-    assert scores.column_names == ["id", "document", "label", "n_tokens", "n_bytes", *figures, *ATTACKS]
+    assert scores.column_names == ["id", "document", "label", "n_tokens", "n_bytes", *figures, *CARD]
     assert scores.column("label").to_pylist() == [1] * 30 + [0] * 70 + [None] * 40
     names = ["id", "text_sha256", "token_ids", "logprob", "mean", "std", "top", "rank"]
     assert pq.read_table(out / signals[0]).column_names == names
@@ -186,8 +188,8 @@ def test_stage_by_stage_is_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> 
     )
     ran = cli("score", scene.folder / "all.jsonl", "-m", scene.model, "-r", scene.reference, "-o", run, "-q")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"140 passages scored by {', '.join(ATTACKS)}: {run / 'scores.parquet'}\n"
-    ran = cli("calibrate", run, "-a", "reference", "--fpr", "0.05", "-o", calibration, "--json")
+    assert ran.out == f"140 passages scored by {', '.join(CARD)}: {run / 'scores.parquet'}\n"
+    ran = cli("calibrate", run, "-a", "default", "--fpr", "0.05", "-o", calibration, "--json")
     assert (ran.code, ran.json) == (0, whole.json["calibration"])
     ran = cli("flag", run, "-c", calibration, "-o", flags, "--json", "--fail-if-flagged")
     assert (ran.code, ran.err, ran.json) == (3, "", whole.json["flags"])

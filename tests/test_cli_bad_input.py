@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 
-from .conftest import sentences
+from .conftest import pretend, sentences
 
 TEXTS = sentences(40, seed=30)
 GOOD = '{"text": "a good line"}\n'
@@ -28,7 +27,7 @@ GOOD = '{"text": "a good line"}\n'
 @pytest.fixture
 def fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model is the fake one, seeded by the length of its name."""
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: FakeBackend(len(name)))
+    pretend(monkeypatch)
 
 
 Fails = Callable[..., str]

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.backends.fake import FakeBackend
 from llm_mia.demo import _corpus
 
-from .conftest import sentences
+from .conftest import pretend, sentences
 from .test_cli import Cli, cli
 from .test_cli_bad_input import Fails, fails, rows
 
@@ -96,7 +95,7 @@ def test_validate_wikimia(cli: Cli, tmp_path: Path) -> None:
 @pytest.fixture
 def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The arguments of an audit of members from another year."""
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: FakeBackend(len(name)))
+    pretend(monkeypatch)
     members = rows(tmp_path / "m.jsonl", [f"{text} In 2023." for text in TEXTS[:40]])
     nonmembers = rows(tmp_path / "n.jsonl", [f"{text} In 1999." for text in TEXTS[40:120]])
     candidates = rows(tmp_path / "c.jsonl", [f"{text} In 1999." for text in TEXTS[120:160]])
@@ -270,7 +269,8 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     assert "60 non-members cannot certify FPR ≤ 0.01 at 95 % confidence: at least 299 are needed" in fails(
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
-    assert "use it with --attack auto" in fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
+    said = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
+    assert "use it with --attack auto, stack or default" in said
     assert "use it with --by" in fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
         "calibrate", table, "-a", "gain", "--by", "length", *out
@@ -321,7 +321,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
 def test_artefacts_that_do_not_fit(
     fails: Fails, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: FakeBackend(len(name)))
+    pretend(monkeypatch)
     passages = tmp_path / "p.jsonl"
     labelled = [{"id": f"p{i}", "text": text, "label": 0 if i < 100 else None} for i, text in enumerate(TEXTS)]
     passages.write_text("".join(json.dumps(row) + "\n" for row in labelled))

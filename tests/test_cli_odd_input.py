@@ -14,6 +14,8 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.records import IntArray
 
+from .conftest import pretend
+
 
 class Fake(FakeBackend):
     """Has no token for the empty set."""
@@ -24,7 +26,7 @@ class Fake(FakeBackend):
 
 @pytest.fixture(autouse=True)
 def fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: Fake(len(name)))
+    pretend(monkeypatch, Fake)
 
 
 # Name, content, bytes of each passage and tokens of each that are scored: all bytes but the first.

@@ -22,7 +22,7 @@ FLOORS = {
     "errors": 0,
     "records": 1,
     **dict.fromkeys(("passages", "windows", "attacks", "cohort", "extraction", "calibration", "metrics"), 2),
-    **dict.fromkeys(("validity", "documents", "scores"), 2),
+    **dict.fromkeys(("validity", "documents", "scores", "rewriting"), 2),
     "backends": 3,
     "store": 4,
     **dict.fromkeys(("scoring", "decision", "auditing"), 5),
@@ -31,6 +31,7 @@ FLOORS = {
 }
 # Between two rooms of one floor, who may look into whom.
 NEIGHBOURS = {
+    ("attacks", "cohort"),
     ("auditing", "scoring"),
     ("auditing", "decision"),
     ("demo", "training"),

@@ -29,6 +29,7 @@ from llm_mia.report import (
     flags_table,
     write_report,
 )
+from llm_mia.scoring import attacks_for
 from tests.conftest import sentences
 
 HOSTILE = "[red]x[/]"
@@ -94,7 +95,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
     assert summary["finding"] == f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: " + (
         "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
     )
-    assert list(summary["evaluation"]["attacks"]) == list(ATTACKS)
+    assert list(summary["evaluation"]["attacks"]) == [one.name for one in attacks_for((), reference=True)]
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)
     assert set(loss["tpr_at_fpr"]) == {"0.1", "0.05", "0.01", "0.001"}

@@ -22,11 +22,11 @@ from llm_mia.cli import main
 from llm_mia.passages import read_passages
 from llm_mia.scoring import score
 
-from .conftest import sentences
+from .conftest import pretend, sentences
 
 # The command line itself, with the fake model behind it, slowed down, and a part written for every four passages.
 DRIVER = """
-import resource, sys, time
+import resource, sys, time, types
 import pyarrow.parquet
 import llm_mia.backends
 from llm_mia.backends.fake import FakeBackend
@@ -36,12 +36,13 @@ from llm_mia.scoring import _blocks, _passes
 pause, limit, *arguments = sys.argv[1:]
 
 class Slow(FakeBackend):
-    def score(self, windows, report=None):
+    def score(self, windows, report=None, *, prefix=None):
         print("scoring", flush=True)
         time.sleep(float(pause))
-        return super().score(windows, report)
+        return super().score(windows, report, prefix=prefix)
 
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
+llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 _blocks.BLOCK_PASSAGES, _passes.PART_SECONDS = 4, 0.0
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
@@ -244,6 +245,7 @@ def test_two_models_are_never_in_memory_together(
         alive.append(weakref.ref(backend))
         return backend
 
+    pretend(monkeypatch)
     monkeypatch.setattr("llm_mia.backends.load_model", load)
     score(read_passages(write_jsonl("p.jsonl", [{"text": "some text"}])), "m", "ref", out=tmp_path / "run")
     assert len(alive) == 2

@@ -19,7 +19,7 @@ from llm_mia.backends import Backend, ModelSpec, Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import read_passages
-from llm_mia.records import TokenSignals, Window
+from llm_mia.records import IntArray, TokenSignals, Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import ModelSource
 from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, packed, replacing, write_text
@@ -34,9 +34,11 @@ class Counting(FakeBackend):
 
     windows = 0
 
-    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
+    def score(
+        self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
+    ) -> list[TokenSignals]:
         self.windows += len(windows)
-        return super().score(windows, report)
+        return super().score(windows, report, prefix=prefix)
 
 
 Score = Callable[..., ScoreTable]

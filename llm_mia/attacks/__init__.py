@@ -3,18 +3,40 @@
 Importing this package registers all of them in `ATTACKS`.
 """
 
-from . import distribution, likelihood, reference
-from ._registry import ATTACKS, EVIDENCE, Attack, Share, attack, parse_attack, passes_needed
+from . import distribution, likelihood, population, prefix, reference, rewrites, sequence
+from ._registry import (
+    ATTACKS,
+    EVIDENCE,
+    AtLeast,
+    Attack,
+    Evidence,
+    Kind,
+    Positive,
+    Share,
+    all_attacks,
+    attack,
+    parse_attack,
+    passes_needed,
+)
 
 __all__ = [
     "ATTACKS",
     "EVIDENCE",
+    "AtLeast",
     "Attack",
+    "Evidence",
+    "Kind",
+    "Positive",
     "Share",
+    "all_attacks",
     "attack",
     "distribution",
     "likelihood",
     "parse_attack",
     "passes_needed",
+    "population",
+    "prefix",
     "reference",
+    "rewrites",
+    "sequence",
 ]

@@ -1,19 +1,25 @@
-"""Attacks on the least likely tokens, raw or standardised by the model's own next-token distribution."""
+"""Attacks on the least likely tokens, raw or measured by the model's own next-token distribution, or by a corpus."""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import numpy as np
 
-from ..records import TokenSignals
-from ._registry import Share, attack
+from ..errors import AttackError
+from ..records import TokenFrequencies, TokenSignals
+from ._registry import AtLeast, Positive, Share, attack
 from ._tail import lowest
 
-__all__ = ["min_k", "min_k_plus_plus"]
+__all__ = ["dc_pdd", "gap_k", "min_k", "min_k_plus_plus", "surp"]
 
 
 @attack("min_k", paper="Shi et al. 2024, arXiv:2310.16789")
 def min_k(target: TokenSignals, *, k: Share = 0.2) -> float:
     """Mean log-likelihood of the fraction *k* of tokens that are least likely.
+
+        1/|E| · Σ_{t ∈ E} log p(x_t | x_<t),   E: the ⌊k·n⌋ least likely of n tokens
 
     >>> from types import SimpleNamespace
     >>> min_k(SimpleNamespace(logprob=np.array([-1, -5, -2, -3, -4], dtype=np.float32)), k=0.4)
@@ -28,6 +34,9 @@ def min_k_plus_plus(target: TokenSignals, *, k: Share = 0.2) -> float:
 
     The mean and deviation are of log p(v) for v ∼ p, not over the vocabulary taken evenly (paper, eq. 2).
 
+        z_t = (log p(x_t | x_<t) − μ_t) / σ_t,   μ_t = E_{v∼p}[log p(v | x_<t)],   σ_t: deviation of the same
+        1/|E| · Σ_{t ∈ E} z_t,   E: the ⌊k·n⌋ lowest
+
     >>> from types import SimpleNamespace
     >>> min_k_plus_plus(SimpleNamespace(
     ...     logprob=np.array([-1, -6], dtype=np.float32),
@@ -36,3 +45,92 @@ def min_k_plus_plus(target: TokenSignals, *, k: Share = 0.2) -> float:
     -0.5
     """
     return float(lowest((target.logprob - target.mean) / target.std, k).mean(dtype=np.float64))
+
+
+@attack("gap_k", paper="Kwak and Kim 2026, arXiv:2601.19936")
+def gap_k(target: TokenSignals, *, k: Share = 0.2, window: AtLeast = 3) -> float:
+    """Mean of the fraction *k* worst stretches, by how far their tokens stay below the model's own choice.
+
+    A stretch is *window* tokens long and starts at every token that has room for it. The deviation σ is the one of
+    `min_k_plus_plus`. A passage that is shorter than the window is one stretch; the authors' code takes its tokens one
+    by one there. Their repository has *window* 3, or 6 for models of the LLaMA family.
+
+        g_t = (log p(x_t | x_<t) − max_v log p(v | x_<t)) / σ_t,   ḡ_t = 1/w · Σ_{0 ≤ i < w} g_{t+i}
+        1/|E| · Σ_{t ∈ E} ḡ_t,   E: the ⌊k·(n − w + 1)⌋ lowest
+
+    >>> from types import SimpleNamespace
+    >>> target = SimpleNamespace(
+    ...     logprob=np.array([-1, -5, -4, -2], dtype=np.float32),
+    ...     top=np.array([-1, -1, -2, -2], dtype=np.float32),
+    ...     std=np.array([1, 2, 1, 1], dtype=np.float32))
+    >>> gap_k(target, k=0.4, window=2)  # gaps 0, −2, −2, 0; stretches −1, −2, −1, of which one is taken
+    -2.0
+    """
+    gaps = (target.logprob - target.top) / target.std
+    width = min(window, len(gaps))
+    return float(lowest(np.convolve(gaps, np.full(width, 1 / width), "valid"), k).mean())
+
+
+@attack("surp", paper="Zhang and Wu 2024, arXiv:2407.21248")
+def surp(target: TokenSignals, *, k: Share = 0.4, entropy: Positive = 2.0) -> float:
+    """Mean log-likelihood of surprising tokens: among the fraction *k* least likely, where the model was certain.
+
+    Certain is an entropy below *entropy* nats. Where the model was nowhere certain among them, they are averaged all
+    the same, as `min_k` does; a public benchmark (mia_llms_benchmark) gives such a passage −100, less than any text.
+
+        1/|S| · Σ_{t ∈ S} log p(x_t | x_<t),   S = {t ∈ E : −Σ_v p(v | x_<t) log p(v | x_<t) < entropy}
+        E: the ⌊k·n⌋ least likely of n tokens, and all as likely as the last of them;   S = E where S is empty
+
+    >>> from types import SimpleNamespace
+    >>> target = SimpleNamespace(
+    ...     logprob=np.array([-1, -5, -2, -3, -6], dtype=np.float32),
+    ...     mean=np.array([-1, -1, -1, -1, -4], dtype=np.float32))
+    >>> surp(target, k=0.4)  # of −6 and −5 the model was certain at the latter
+    -5.0
+    >>> surp(target, k=0.2)
+    -6.0
+    """
+    if np.isnan(target.mean).any():
+        return math.nan
+    tail = lowest(target.logprob, k)
+    surprising = target.logprob[(target.logprob <= tail.max()) & (-target.mean < entropy)]
+    return float((surprising if len(surprising) else tail).mean(dtype=np.float64))
+
+
+@attack("dc_pdd", paper="Zhang et al. 2024, arXiv:2409.14781")
+def dc_pdd(target: TokenSignals, frequencies: TokenFrequencies, *, a: Positive = 0.01) -> float:
+    """Mean probability of the tokens, each weighed by how rare it is in a corpus and cut off at *a*.
+
+    A token counts where it first stands in the passage. Frequencies are smoothed by Laplace, so a token that the corpus
+    lacks has one. The authors' code smooths them too, and then goes on with the raw counts: it takes the logarithm of
+    1/count, which is negative or infinite. Frequencies of another tokenizer raise `AttackError`.
+
+        1/|F| · Σ_{t ∈ F} min(a, −p(x_t | x_<t) · log f(x_t)),   f(v) = (count(v) + 1) / (Σ_u count(u) + |V|)
+        F: the scored tokens that stand nowhere before in the passage
+
+    >>> from types import SimpleNamespace
+    >>> frequencies = TokenFrequencies(np.array([2, 0]), tokenizer="a")  # f = 3/4 and 1/4
+    >>> target = SimpleNamespace(
+    ...     token_ids=np.array([1, 1, 0]), tokenizer="a",
+    ...     logprob=np.log(np.array([0.5, 0.125, 0.25], dtype=np.float32)))
+    >>> score = dc_pdd(target, frequencies, a=9.0)
+    >>> math.isclose(score, (0.5 * math.log(4) + 0.25 * math.log(4 / 3)) / 2, rel_tol=1e-6)
+    True
+    >>> round(dc_pdd(target, frequencies), 6)
+    0.01
+    """
+    if frequencies.tokenizer != target.tokenizer:
+        raise AttackError(
+            f"attack 'dc_pdd': the token frequencies of {frequencies.corpus or 'the corpus'} were counted with another "
+            "tokenizer than the target's: count them again (llm-mia frequencies CORPUS -m MODEL -o freq.parquet)"
+        )
+    if np.isnan(target.logprob).any():
+        return math.nan
+    tokens, first = np.unique(target.token_ids, return_index=True)
+    rare = math.log(_smoothed_total(frequencies)) - np.log(frequencies.counts[tokens] + 1)
+    return float(np.minimum(np.exp(target.logprob[first], dtype=np.float64) * rare, a).mean())
+
+
+@lru_cache(maxsize=1)  # a sum over the vocabulary takes longer than a score, and is of the same corpus all along
+def _smoothed_total(frequencies: TokenFrequencies) -> int:
+    return int(frequencies.counts.sum()) + len(frequencies.counts)

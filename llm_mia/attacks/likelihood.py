@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib as _zlib
 
 import numpy as np
@@ -9,15 +10,19 @@ import numpy as np
 from ..records import TokenSignals
 from ._registry import attack
 
-__all__ = ["confidence", "loss", "lowercase", "zlib"]
+__all__ = ["confidence", "loss", "lowercase", "perplexity", "zlib"]
 
 # A passage that the model knows by heart has a loss that rounds to zero; it may not divide by it.
 TINIEST_LOSS = 1e-12
+# A double holds e^709: a model that is worse than that a token is as bad as can be.
+LARGEST_LOSS = 709.0
 
 
 @attack("loss", paper="Yeom et al. 2018, arXiv:1709.01604")
 def loss(target: TokenSignals) -> float:
     """Mean log-likelihood of the tokens, nats: the negated loss.
+
+        1/n · Σ_t log p(x_t | x_<t)
 
     >>> from types import SimpleNamespace
     >>> loss(SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32)))
@@ -26,9 +31,26 @@ def loss(target: TokenSignals) -> float:
     return float(target.logprob.mean(dtype=np.float64))
 
 
+@attack("perplexity", paper="Carlini et al. 2021, arXiv:2012.07805")
+def perplexity(target: TokenSignals) -> float:
+    """Negated perplexity of the passage: how many equally likely tokens the model hesitates between.
+
+    It ranks passages as the loss does, so ROC and thresholds agree; what is averaged or fitted over it differs.
+
+        −exp(−1/n · Σ_t log p(x_t | x_<t))
+
+    >>> from types import SimpleNamespace
+    >>> round(perplexity(SimpleNamespace(logprob=np.log(np.array([0.5, 0.125], dtype=np.float32)))), 6)
+    -4.0
+    """
+    return -math.exp(min(-loss(target), LARGEST_LOSS))
+
+
 @attack("confidence", paper="Salem et al. 2019, arXiv:1806.01246")
 def confidence(target: TokenSignals) -> float:
     """Mean probability that the model gave to the tokens, 0 to 1.
+
+        1/n · Σ_t p(x_t | x_<t)
 
     >>> from types import SimpleNamespace
     >>> round(confidence(SimpleNamespace(logprob=np.log(np.array([0.5, 0.25], dtype=np.float32)))), 6)
@@ -41,6 +63,8 @@ def confidence(target: TokenSignals) -> float:
 def zlib(target: TokenSignals, text: str) -> float:
     """Negated ratio of the loss to the bytes that the text takes when compressed by zlib.
 
+        1/n · Σ_t log p(x_t | x_<t) / |zlib(text)|
+
     >>> from types import SimpleNamespace
     >>> target = SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32))
     >>> zlib(target, "aaaaaaaaaa") == -2.0 / len(_zlib.compress(b"aaaaaaaaaa"))
@@ -52,6 +76,8 @@ def zlib(target: TokenSignals, text: str) -> float:
 @attack("lowercase", paper="Carlini et al. 2021, arXiv:2012.07805")
 def lowercase(target: TokenSignals, lowered: TokenSignals) -> float:
     """Ratio of the loss on the lower-cased text to the loss on the text: casing learnt by heart is missed.
+
+        (1/m · Σ_t log p(x'_t | x'_<t)) / (1/n · Σ_t log p(x_t | x_<t)), x' the m tokens in lower case
 
     >>> from types import SimpleNamespace
     >>> as_is, lowered = np.array([-1, -2], dtype=np.float32), np.array([-2, -4], dtype=np.float32)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..records import IntArray, ModelInfo, TokenSignals, Window
 
-__all__ = ["Backend", "ModelSpec", "Report", "load_model"]
+__all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
 Report = Callable[[int], None]
 """Is told how many tokens have been scored since it was last called."""
@@ -38,11 +41,56 @@ class Backend(Protocol):
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added."""
 
-    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
+    def score(
+        self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
+    ) -> list[TokenSignals]:
         """The signals of each window's scored tokens, in the order given; *report* is told of tokens as they are done.
 
         They do not depend on which windows are scored together, beyond the rounding of the arithmetic.
+
+        Args:
+            windows: what to score.
+            report: see above.
+            prefix: token ids, shape (n,), n ≥ 1, that stand right before the tokens of every window; BOS, if the model
+                has one, is the first of them and not in the windows. With a prefix `Window.first_scored` may be 0.
+
+        Raises:
+            ModelError: the prefix and the longest window together exceed the model's context.
         """
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What turns a text into tokens, without the model; it agrees with the `Backend` of the same model."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of tokenizer and BOS rule, as in `ModelInfo.tokenizer` and `TokenSignals.tokenizer`."""
+
+    @property
+    def bos(self) -> int | None:
+        """The token that opens every window, where the model was trained with one."""
+
+    @property
+    def vocabulary(self) -> int:
+        """One more than the largest token id."""
+
+    def encode(self, texts: Sequence[str]) -> list[IntArray]:
+        """Token ids of each text, shape (n,), without special tokens added."""
+
+    def spans(self, text: str) -> NDArray[np.int64]:
+        """Start and end of each token that `encode` makes of *text*, in characters (not bytes), shape (tokens, 2).
+
+        Tokens that share a character each have all of it. A blank that a token opens with may stand outside its span,
+        as the tokenizer has it.
+        """
+
+
+class Rewriter(Protocol):
+    """A model that writes other versions of a text."""
+
+    def rewrite(self, texts: Sequence[str], number: int) -> list[str]:
+        """The version *number* of each text; it depends on the text and the number, and on no other text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +114,21 @@ class ModelSpec:
             trust_remote_code=self.trust_remote_code,
             tokens_per_batch=self.tokens_per_batch,
             compiled=compiled,
+        )
+
+    def tokenizer(self) -> Tokenizer:
+        """Its tokenizer alone: no weights are fetched or read. Ids, BOS and fingerprint are those of `load`.
+
+        Raises:
+            ModelError: there is no such model, or its tokenizer is missing or damaged.
+            MissingExtraError: it needs a package that is not installed.
+        """
+        from . import embedded
+        from .local._tokenizer import load_tokenizer
+
+        path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
+        return load_tokenizer(
+            str(path), name=str(self.name), revision=self.revision, trust_remote_code=self.trust_remote_code
         )
 
     def sha256(self) -> str | None:
@@ -120,3 +183,14 @@ def load_model(
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )
+
+
+def load_rewriter(model: ModelSpec, *, seed: int = 0) -> Rewriter:
+    """Load a masked language model, such as BERT, that writes neighbours of texts; *seed* draws which words change.
+
+    Raises:
+        ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
+    """
+    from .local import MaskedRewriter
+
+    return MaskedRewriter(str(model.name), revision=model.revision, device=model.device, seed=seed)

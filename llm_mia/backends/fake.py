@@ -8,6 +8,7 @@ import numpy as np
 
 from ..records import IntArray, ModelInfo, TokenSignals, Window
 from . import Report
+from ._context import refuse_beyond_context
 
 __all__ = ["FakeBackend"]
 
@@ -41,16 +42,21 @@ class FakeBackend:
         """The bytes of each text."""
         return [np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) for text in texts]
 
-    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
-        """Look every pair of bytes up."""
-        signals = [self._window(window) for window in windows]
+    def score(
+        self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
+    ) -> list[TokenSignals]:
+        """Look every pair of bytes up; of *prefix* only the last byte matters, and to the first token only."""
+        if prefix is not None and windows:
+            refuse_beyond_context(self.info, prefix, windows)
+        signals = [self._window(window, prefix) for window in windows]
         if report:
             report(sum(map(len, signals)))
         return signals
 
-    def _window(self, window: Window) -> TokenSignals:
-        before = window.tokens[window.first_scored - 1 : -1]
+    def _window(self, window: Window, prefix: IntArray | None) -> TokenSignals:
+        fed = window.tokens if prefix is None else np.concatenate([prefix[-1:], window.tokens])
         here = window.tokens[window.first_scored :]
+        before = fed[len(fed) - len(here) - 1 : -1]
         return TokenSignals(
             token_ids=here,
             logprob=self._logprob[before, here].astype(np.float32),

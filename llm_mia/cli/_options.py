@@ -10,10 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from ..passages import Passages
+    from ..scoring import Aids
 
-__all__ = ["PassageOptions"]
+__all__ = ["PassageOptions", "aids"]
 
-MODELS, INPUT, OUTPUT, ERRORS = "Models", "Input", "Output", "Error rates"
+MODELS, INPUT, AIDS, OUTPUT, ERRORS = "Models", "Input", "What some attacks need", "Output", "Error rates"
 # rich_help_panel groups the options in --help.
 
 Model = Annotated[
@@ -47,7 +48,37 @@ WindowTokens = Annotated[
 Attacks = Annotated[
     list[str] | None,
     typer.Option(
-        "-a", "--attack", help="Attack with settings, as min_k:k=0.1; repeatable. Default: all that the models allow."
+        "-a",
+        "--attack",
+        help="Attack with settings, as min_k:k=0.1; repeatable. Default: all that one or two passes each allow.",
+    ),
+]
+Shots = Annotated[
+    str | None,
+    typer.Option(
+        help="Passages to put before others (recall, con_recall): label 0 or none known non-members, 1 known members.",
+        rich_help_panel=AIDS,
+    ),
+]
+Population = Annotated[
+    str | None,
+    typer.Option(help="Passages of the same source that are not scored (rmia, info_rmia).", rich_help_panel=AIDS),
+]
+Frequencies = Annotated[
+    Path | None,
+    typer.Option(help="Token frequencies, made by 'llm-mia frequencies' (dc_pdd).", rich_help_panel=AIDS),
+]
+Neighbours = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Rewritten texts beside each passage, a pass each (neighbour, pac).", rich_help_panel=AIDS
+    ),
+]
+NeighbourModel = Annotated[
+    str | None,
+    typer.Option(
+        help="Masked language model that writes them, such as BERT. Default: words are dropped and swapped.",
+        rich_help_panel=AIDS,
     ),
 ]
 Nonmembers = Annotated[
@@ -127,3 +158,24 @@ class PassageOptions:
             passage_tokens=self.passage_tokens,
             label=label,
         )
+
+
+def aids(
+    files: PassageOptions,
+    shots: str | None,
+    population: str | None,
+    frequencies: Path | None,
+    neighbours: int,
+    neighbour_model: str | None,
+) -> Aids:
+    """What some attacks need, read as the passages are; only shots have labels."""
+    from ..backends import ModelSpec
+    from ..scoring import Aids
+
+    return Aids(
+        shots=None if shots is None else files.read(shots),
+        population=None if population is None else files.read_unlabelled(population),
+        frequencies=frequencies,
+        neighbours=neighbours,
+        neighbour_model=None if neighbour_model is None else ModelSpec(neighbour_model),
+    )

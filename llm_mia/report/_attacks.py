@@ -24,9 +24,9 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
         table.add_column(column)
     table.add_column("score", ratio=1)
     for one in attacks:
-        settings = ",".join(f"{key}={value:g}" for key, value in one.hyper_parameters.items())
+        settings = ",".join(f"{key}={_value(value)}" for key, value in one.hyper_parameters.items())
         name = escape(_plain(one)) + (f"[dim]:{settings}[/]" if settings else "")
-        table.add_row(name, ", ".join(one.evidence), str(len(one.passes)), escape(one.paper), escape(one.summary))
+        table.add_row(name, ", ".join(one.evidence), _passes(one), escape(one.paper), escape(one.summary))
     return table
 
 
@@ -37,12 +37,28 @@ def attack_details(one: Attack) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_row("[dim]attack[/]", escape(one.name))
     table.add_row("[dim]score[/]", escape(one.summary))
+    table.add_row("[dim]formula[/]", escape(one.formula))
     for key, value in one.hyper_parameters.items():
-        table.add_row("[dim]setting[/]", f"{key}={value:g}  [dim]as in -a {escape(_plain(one))}:{key}={value:g}[/]")
+        setting = f"{key}={_value(value)}"
+        table.add_row("[dim]setting[/]", f"{setting}  [dim]as in -a {escape(_plain(one))}:{setting}[/]")
+    others = ", ".join(variant.name for variant in one.variants() if variant.name != one.name)
+    if others:
+        table.add_row("[dim]others[/]", escape(others))
     for name in one.evidence:
-        table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name]}[/]")
+        table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name].what}[/]")
     table.add_row("[dim]paper[/]", escape(one.paper))
     return table
+
+
+def _passes(one: Attack) -> str:
+    """How many; each rewritten text is one, and passes over a population are not counted."""
+    several = {"neighbours", "swapped"} & set(one.passes)
+    count = sum(not name.startswith("population") for name in one.passes) - len(several)
+    return f"{count} + n" if several else str(count)
+
+
+def _value(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _plain(one: Attack) -> str:

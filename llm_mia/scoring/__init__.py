@@ -7,7 +7,20 @@ Each model is loaded once, makes every pass that the attacks need of it, and lea
 signals already it is not loaded at all. A text that stands more than once is scored once, as far as `Held` reaches.
 """
 
+from ._aids import Aids, Material
+from ._frequencies import count_frequencies
 from ._progress import Progress, Step
 from ._score import ModelSource, Scored, attacks_for, score, score_to_disk
 
-__all__ = ["ModelSource", "Progress", "Scored", "Step", "attacks_for", "score", "score_to_disk"]
+__all__ = [
+    "Aids",
+    "Material",
+    "ModelSource",
+    "Progress",
+    "Scored",
+    "Step",
+    "attacks_for",
+    "count_frequencies",
+    "score",
+    "score_to_disk",
+]

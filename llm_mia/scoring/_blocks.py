@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
 from ..backends import Backend
-from ..records import Passage, TokenSignals, Window, WindowRule
+from ..records import IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
 from ..windows import cut, join
 from ._inputs import Inputs
+from ._plan import Rewrite
 from ._progress import Tally
 
 __all__ = ["Block", "BlockSize", "Held", "Pass", "block_size", "blocks", "score_block"]
@@ -41,10 +42,12 @@ class Pass:
     backend: Backend
     rule: WindowRule
     size: BlockSize
-    transform: Callable[[str], str]
-    """What it makes of each text."""
-    untransformed: SignalsFolder | None
-    """The same model's signals of the texts as they stand: they serve where *transform* changes nothing."""
+    rewrite: Rewrite | None = None
+    """What it makes of the texts; None: nothing."""
+    as_is: SignalsFolder | None = None
+    """The same model's signals of the texts as they stand: they serve where *rewrite* changes nothing."""
+    prefix: IntArray | None = None
+    """Shape (n,): tokens that stand before every window, BOS included where the model has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def block_size(tokens_per_batch: int) -> BlockSize:
 
 def blocks(one: Pass, inputs: Inputs, start: int) -> Iterator[Block]:
     """The blocks of one pass, from the passage at position *start* on."""
-    chunks = one.untransformed.chunks(start=start) if one.untransformed else None
+    chunks = one.as_is.chunks(start=start) if one.as_is else None
     on_disk = None if chunks is None else ((chunk, row) for chunk in chunks for row in range(len(chunk)))
     for passages in _cut(islice(inputs, start, None), one.size):
         first, last = np.searchsorted(inputs.check.repeated, [start, start + len(passages)])
@@ -135,8 +138,10 @@ def _block(
 ) -> Block:
     known: dict[int, TokenSignals] = {}
     positions, texts = [], []
-    for position, passage in enumerate(passages):
-        text = one.transform(passage.text)
+    rewritten: Sequence[str] = [passage.text for passage in passages]
+    if one.rewrite is not None:
+        rewritten = one.rewrite(rewritten)
+    for position, (passage, text) in enumerate(zip(passages, rewritten, strict=True)):
         if on_disk is not None:
             chunk, row = next(on_disk)
             if text == passage.text:
@@ -145,7 +150,6 @@ def _block(
         positions.append(position)
         texts.append(text)
     encoded = one.backend.encode(texts) if texts else []
-    bos = one.backend.bos
     return Block(
         ids=[passage.id for passage in passages],
         digests=[text_sha256(passage) for passage in passages],
@@ -153,11 +157,20 @@ def _block(
         windows=[
             window
             for position, tokens in zip(positions, encoded, strict=True)
-            for window in cut(tokens, one.rule, bos=bos, passage=position)
+            for window in _windows(one, tokens, position)
         ],
         known=known,
         repeated=repeated,
     )
+
+
+def _windows(one: Pass, tokens: IntArray, position: int) -> list[Window]:
+    """The windows of one passage. After a prefix they score the same tokens as without, though BOS opens the prefix."""
+    bos = one.backend.bos
+    windows = cut(tokens, one.rule, bos=bos, passage=position)
+    if one.prefix is None or bos is None:
+        return windows
+    return [Window(window.tokens[1:], window.first_scored - 1, position) for window in windows]
 
 
 def score_block(one: Pass, block: Block, held: Held, report: Tally) -> list[TokenSignals]:
@@ -174,7 +187,8 @@ def score_block(one: Pass, block: Block, held: Held, report: Tally) -> list[Toke
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
     reported = _Shares(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), report)
     if windows:
-        for window, one_window in zip(windows, one.backend.score(windows, reported), strict=True):
+        scored = one.backend.score(windows, reported, prefix=one.prefix)
+        for window, one_window in zip(windows, scored, strict=True):
             parts[window.passage].append(one_window)
     for position, passage_parts in enumerate(parts):
         if position not in found and position not in copies:

@@ -5,34 +5,29 @@ from __future__ import annotations
 import platform
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from ..attacks import Attack, passes_needed
+import numpy as np
+
+from ..attacks import Attack
 from ..backends import Backend, ModelSpec
-from ..errors import ModelError
-from ..records import TokenSignals
+from ..errors import AttackError, ModelError, RunDirectoryError
+from ..records import IntArray, TokenSignals
 from ..store import RunDirectory, SignalsFolder, differences, packed
-from ..windows import window_rule
 from ._beside import Behind, ahead
 from ._blocks import BlockSize, Held, Pass, block_size, blocks, score_block
 from ._inputs import Inputs, in_step
+from ._plan import Planned
 from ._progress import Progress, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["run_passes"]
-
-PASSES: dict[str, tuple[str, Callable[[str], str]]] = {
-    "target": ("target", lambda text: text),
-    "lowered": ("target", str.lower),
-    "reference": ("reference", lambda text: text),
-}
-"""Each pass: the model that makes it, and what it makes of the text. Passes of one model stand together."""
+__all__ = ["refuse_other_tokenizer", "run_passes"]
 
 # A part is written when this much would otherwise be lost or held in memory.
 PART_SECONDS, PART_TOKENS = 20.0, 1_000_000
@@ -44,20 +39,21 @@ def run_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
+    planned: Sequence[Planned],
     attacks: Sequence[Attack],
     window_tokens: int | None,
     progress: Progress | None,
 ) -> None:
-    """Make every pass that *attacks* need and that *run* does not hold yet."""
-    needed = passes_needed(attacks)
-    if {"target", "reference"} <= set(needed):
+    """Make every pass that is *planned* and that *run* does not hold yet."""
+    if {"target", "reference"} <= {one.role for one in planned}:
         _refuse_the_same(models)
-    tallies = {name: Tally(name, inputs, progress) for name in needed}
-    stored = _stored(run, inputs, tallies)
+    _refuse_other_aids(run, planned)
+    tallies = {one.name: Tally(one.name, one.inputs, progress) for one in planned}
+    stored = _stored(run, planned, tallies)
     for role, source in models.items():
-        names = [name for name in PASSES if name in needed and PASSES[name][0] == role]
-        if names and source is not None and not _finished(run, inputs, source, names, window_tokens, stored):
-            _run_model(run, inputs, source, names, window_tokens, stored, tallies)
+        own = [one for one in planned if one.role == role]
+        if own and source is not None and not _finished(run, source, own, window_tokens, stored):
+            _run_model(run, source, own, window_tokens, stored, tallies, aligned=_aligned(attacks))
     run.record(
         versions=_versions(),
         inputs=[
@@ -68,72 +64,111 @@ def run_passes(
     )
 
 
-def _stored(run: RunDirectory, inputs: Inputs, tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """How many passages of each pass are on disk; they are those that the input begins with."""
-    made = [name for name in tallies if name in run.passes()]
+def _aligned(attacks: Sequence[Attack]) -> str:
+    """The first of *attacks* that sets token beside token; empty where none does."""
+    return next((one.name for one in attacks if {"aligned_reference", "population"} & set(one.evidence)), "")
+
+
+def _refuse_other_aids(run: RunDirectory, planned: Sequence[Planned]) -> None:
+    """Refuse, before a model is loaded, a run directory whose signals were made with other shots or rewrites."""
+    for one in planned:
+        made = run.passes().get(one.name)
+        if made is not None:
+            there = {name: made.get(name) for name in one.record}
+            what = "; ".join(differences(there, one.record))
+            if what:
+                raise RunDirectoryError(f"{run.path}: belongs to another run ({one.name}: {what}); name another folder")
+
+
+def _stored(run: RunDirectory, planned: Sequence[Planned], tallies: Mapping[str, Tally]) -> dict[str, int]:
+    """How many passages of each pass are on disk; they are those that its input begins with."""
     counts = dict.fromkeys(tallies, 0)
-    if not made:
-        return counts
-    for passages, chunks in in_step(run, inputs, made, keys_only=True):
-        if not chunks:
-            break
-        sizes = [passage.n_bytes for passage in passages]
-        for name, chunk in chunks.items():
-            counts[name] += len(chunk)
-            tallies[name](len(chunk), chunk.n_tokens.sum(), sum(sizes[: len(chunk)]))
+    made = [one for one in planned if one.name in run.passes()]
+    for inputs in {id(one.inputs): one.inputs for one in made}.values():
+        names = [one.name for one in made if one.inputs is inputs]
+        for passages, chunks in in_step(run, inputs, names, keys_only=True):
+            if not chunks:
+                break
+            sizes = [passage.n_bytes for passage in passages]
+            for name, chunk in chunks.items():
+                counts[name] += len(chunk)
+                tallies[name](len(chunk), chunk.n_tokens.sum(), sum(sizes[: len(chunk)]))
     return counts
 
 
 def _finished(
     run: RunDirectory,
-    inputs: Inputs,
     source: Backend | ModelSpec,
-    names: Sequence[str],
+    planned: Sequence[Planned],
     window_tokens: int | None,
     stored: Mapping[str, int],
 ) -> bool:
-    """Whether the passes *names* are there, made by the very files that *source* names: then it need not be loaded."""
-    if not isinstance(source, ModelSpec) or any(stored[name] < inputs.passages for name in names):
+    """Whether all that is *planned* is there, made by the very files that *source* names: it need not be loaded."""
+    if not isinstance(source, ModelSpec) or any(stored[one.name] < one.inputs.passages for one in planned):
         return False
-    made = [run.passes().get(name, {}) for name in names]
     digest = source.sha256()
     return digest is not None and all(
-        one.get("source", {}).get("sha256") == digest
-        and source.dtype in ("auto", one["model"]["dtype"])
-        and one["window"] == asdict(window_rule(one["model"]["context"], window_tokens))
-        for one in made
+        made.get("source", {}).get("sha256") == digest
+        and source.dtype in ("auto", made["model"]["dtype"])
+        and made["window"] == asdict(one.rule(made["model"]["context"], window_tokens, made.get("shots_tokens", 0)))
+        for one in planned
+        for made in [run.passes().get(one.name, {})]
     )
 
 
 def _run_model(
     run: RunDirectory,
-    inputs: Inputs,
     source: Backend | ModelSpec,
-    names: Sequence[str],
+    planned: Sequence[Planned],
     window_tokens: int | None,
     stored: Mapping[str, int],
     tallies: Mapping[str, Tally],
+    *,
+    aligned: str,
 ) -> None:
     """Load one model, make its passes, and let go of it: two models are never in memory together."""
-    backend, origin = _load(source, compiled=inputs.bytes >= COMPILED_FROM_BYTES)
+    most = max(one.inputs.bytes for one in planned)
+    backend, origin = _load(source, compiled=most >= COMPILED_FROM_BYTES)
     model = asdict(backend.info)
-    if "reference" in names and "target" in tallies:
+    if planned[0].role == "reference" and "target" in tallies:
         _refuse_itself(run.passes()["target"]["model"], model)
-    rule = window_rule(backend.info.context, window_tokens)
+        if aligned and run.passes()["target"]["model"]["tokenizer"] != model["tokenizer"]:
+            refuse_other_tokenizer(aligned)
     size = asdict(block_size(backend.tokens_per_batch))
-    for name in names:
+    for one in planned:
+        prefix, depends = _prefix(backend, one)
+        rule = one.rule(backend.info.context, window_tokens, depends.get("shots_tokens", 0))
         # One by one: where the first finds the signals of another input, the others are not claimed either.
-        size_then = run.passes().get(name, {}).get("block", size)
-        run.claim({name: {"model": model, "window": asdict(rule), "block": size_then, **origin}})
-        if stored[name] == inputs.passages:
+        size_then = run.passes().get(one.name, {}).get("block", size)
+        made_by = {"model": model, "window": asdict(rule), "block": size_then, **depends, **origin}
+        run.claim({one.name: made_by})
+        if stored[one.name] == one.inputs.passages:
             continue
         start = time.monotonic()
-        as_is = run.signals("target") if name == "lowered" and "target" in names else None
-        one = Pass(backend, rule, BlockSize(**size_then), PASSES[name][1], as_is)
-        _make_pass(run.signals(name), one, inputs, stored[name], tallies[name])
+        as_is = run.signals("target") if one.rewrite and "target" in tallies else None
+        how = Pass(backend, rule, BlockSize(**size_then), one.rewrite, as_is, prefix)
+        _make_pass(run.signals(one.name), how, one.inputs, stored[one.name], tallies[one.name])
         seconds = run.manifest().get("wall_seconds", {})
-        spent = round(seconds.get(name, 0.0) + time.monotonic() - start, 3)
-        run.record(wall_seconds={**seconds, name: spent})
+        spent = round(seconds.get(one.name, 0.0) + time.monotonic() - start, 3)
+        run.record(wall_seconds={**seconds, one.name: spent})
+
+
+def _prefix(backend: Backend, one: Planned) -> tuple[IntArray | None, dict[str, Any]]:
+    """What stands before each window, and what of it the signals depend on."""
+    if not one.shots:
+        return None, dict(one.record)
+    tokens = backend.encode([one.shots])[0]
+    bos = [] if backend.bos is None else [backend.bos]
+    prefix = np.array([*bos, *tokens], dtype=np.int32)
+    return prefix, {**one.record, "shots_tokens": len(tokens)}
+
+
+def refuse_other_tokenizer(attack: str) -> None:
+    """Raises `AttackError`: *attack* compares token with token, and the two models cut texts differently."""
+    raise AttackError(
+        f"attack {attack!r} compares token with token, and target and reference have different tokenizers: leave it "
+        "out, or name a reference with the target's tokenizer (attack 'reference' compares by byte)"
+    )
 
 
 def _load(source: Backend | ModelSpec, *, compiled: bool) -> tuple[Backend, dict[str, Any]]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..attacks import ATTACKS, Attack, parse_attack
+from ..attacks import Attack, all_attacks, parse_attack
 from ..backends import Backend, ModelSpec
 from ..errors import AttackError
 from ..passages import InputCheck, Passages, check_inputs
 from ..scores import ScoreTable, read_scores
 from ..store import RunDirectory
+from ._aids import Aids, Material
 from ._inputs import Inputs
-from ._passes import run_passes
+from ._passes import refuse_other_tokenizer, run_passes
+from ._plan import plan
 from ._progress import Progress
 from ._table import write_table
 
@@ -37,20 +39,25 @@ class Scored:
     """The columns of scores."""
     unscored: int
     """Passages that lack a score of some attack."""
+    notes: tuple[str, ...] = ()
+    """What a reader ought to know, one sentence each."""
 
 
-def attacks_for(specs: Sequence[str], *, reference: bool) -> list[Attack]:
-    """The attacks that *specs* name, or every attack that the models at hand can serve.
+def attacks_for(specs: Sequence[str], *, reference: bool, material: Material | None = None) -> list[Attack]:
+    """The attacks that *specs* name, or every attack that models and *material* can serve.
+
+    Attacks that cost a pass for each of many rewritten texts are made only where they are named.
 
     Raises:
-        AttackError: an unknown attack, the same one twice, or one that needs a reference model without one.
+        AttackError: an unknown attack, the same one twice, or one that needs what is not there.
     """
+    material = material or Material()
     if not specs:
-        return [one for one in ATTACKS.values() if reference or "reference" not in one.evidence]
+        served = [one for one in all_attacks().values() if material.serves(one, reference=reference)]
+        return [variant for one in served for variant in one.variants()]
     attacks = [parse_attack(spec) for spec in specs]
     for one in attacks:
-        if "reference" in one.evidence and not reference:
-            raise AttackError(f"attack {one.name!r} needs a reference model: name one with -r")
+        material.refuse_wanting(one, reference=reference)
         if [other.name for other in attacks].count(one.name) > 1:
             raise AttackError(f"attack {one.name!r} is named twice")
     return attacks
@@ -62,6 +69,7 @@ def score(
     reference: ModelSource | None = None,
     *,
     attacks: Sequence[str] = (),
+    aids: Aids | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
@@ -76,7 +84,8 @@ def score(
         sources: what `read_passages` gives, one or several.
         target: the model under suspicion.
         reference: a model that was not trained on the passages, for the attacks that need one.
-        attacks: as typed, ``min_k:k=0.1``; none: all that the models allow.
+        attacks: as typed, ``min_k:k=0.1``; none: all that models and aids allow at a pass or two each.
+        aids: shots, a population, token frequencies, for the attacks that need them.
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.windows`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
@@ -90,6 +99,7 @@ def score(
         target,
         reference,
         attacks=attacks,
+        aids=aids,
         out=out,
         window_tokens=window_tokens,
         check=check,
@@ -104,6 +114,7 @@ def score_to_disk(
     reference: ModelSource | None = None,
     *,
     attacks: Sequence[str] = (),
+    aids: Aids | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
@@ -114,12 +125,18 @@ def score_to_disk(
     But for some 50 bytes a passage, with which ids and texts are told apart.
     """
     sources = [sources] if isinstance(sources, Passages) else list(sources)
-    chosen = attacks_for(attacks, reference=reference is not None)
+    material = Material.read(aids)
+    chosen = attacks_for(attacks, reference=reference is not None, material=material)
     models = {"target": _spec(target), "reference": None if reference is None else _spec(reference)}
+    notes: tuple[str, ...] = ()
     with RunDirectory(out) as run:
+        if any("aligned_reference" in one.evidence for one in chosen) and not _one_tokenizer(run, models):
+            chosen, notes = _unaligned(chosen, named=bool(attacks))
         inputs = Inputs(sources, check or check_inputs(sources))
-        run_passes(run, inputs, models, chosen, window_tokens, progress)
-        unscored = write_table(run, inputs, chosen, progress)
+        material.refuse_scored(inputs, aids)
+        planned = plan(chosen, material, inputs)
+        run_passes(run, inputs, models, planned, chosen, window_tokens, progress)
+        unscored = write_table(run, inputs, planned, chosen, material, progress)
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
     return Scored(
@@ -130,7 +147,30 @@ def score_to_disk(
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(one.name for one in chosen),
         unscored=unscored,
+        notes=notes,
     )
+
+
+def _one_tokenizer(run: RunDirectory, models: Mapping[str, Backend | ModelSpec | None]) -> bool:
+    """Whether both models cut texts into the same tokens; of a model whose signals are here, the record says."""
+    made, fingerprints = run.passes(), set()
+    for role, source in models.items():
+        if isinstance(source, Backend):
+            fingerprints.add(source.info.tokenizer)
+        elif role in made:
+            fingerprints.add(made[role]["model"]["tokenizer"])
+        elif source is not None:
+            fingerprints.add(source.tokenizer().fingerprint)
+    return len(fingerprints) == 1
+
+
+def _unaligned(attacks: Sequence[Attack], *, named: bool) -> tuple[list[Attack], tuple[str, ...]]:
+    """*attacks* without those that set token beside token, and a note that says so; where *named* they are refused."""
+    out = [one.name for one in attacks if "aligned_reference" in one.evidence]
+    if named:
+        refuse_other_tokenizer(out[0])
+    left = [one for one in attacks if one.name not in out]
+    return left, (f"target and reference have different tokenizers, so there is no {', '.join(out)}",)
 
 
 def _spec(source: ModelSource) -> Backend | ModelSpec:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import Attack, passes_needed
-from ..errors import RunDirectoryError
-from ..records import Passage, TokenSignals
+from ..attacks import EVIDENCE, Attack, Evidence
+from ..errors import PassageError, RunDirectoryError
+from ..records import Passage, Population, TokenSignals
 from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
+from ._aids import Material
 from ._inputs import Inputs, in_step
+from ._plan import Planned
 from ._progress import Progress, Tally
 
 if TYPE_CHECKING:
@@ -22,17 +24,26 @@ __all__ = ["write_table"]
 
 COLUMNS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
 ROW_GROUP = 8192
+WITH_PERPLEXITY = ("target", "reference")
 
 
-def write_table(run: RunDirectory, inputs: Inputs, attacks: Sequence[Attack], progress: Progress | None) -> int:
+def write_table(
+    run: RunDirectory,
+    inputs: Inputs,
+    planned: Sequence[Planned],
+    attacks: Sequence[Attack],
+    material: Material,
+    progress: Progress | None,
+) -> int:
     """Write ``scores.parquet``; the number of passages that lack a score of some attack."""
     import pyarrow as pa
     import pyarrow.parquet
 
     report = Tally("scores", inputs, progress)
     report(0, 0, 0)
-    passes = passes_needed(attacks)
-    names = [*(f"{name}_perplexity" for name in passes if name != "lowered"), *(one.name for one in attacks)]
+    passes = [one.name for one in planned if one.inputs is inputs]
+    names = [*(f"{name}_perplexity" for name in WITH_PERPLEXITY if name in passes), *(one.name for one in attacks)]
+    shared = _shared(run, planned, material)
     schema = pa.schema([*COLUMNS.items(), *((name, "float64") for name in names)])
     unscored = 0
     with replacing(run.path / "scores.parquet") as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
@@ -40,7 +51,8 @@ def write_table(run: RunDirectory, inputs: Inputs, attacks: Sequence[Attack], pr
         for passages, chunks in in_step(run, inputs, passes):
             if any(len(chunk) < len(passages) for chunk in chunks.values()) or len(chunks) < len(passes):
                 raise RunDirectoryError(f"{run.path}: the input grew while it was scored; run the same command again")
-            facts, (perplexities, scores) = _facts(passages, chunks), _scores(passages, chunks, attacks)
+            facts = _facts(passages, chunks)
+            perplexities, scores = _scores(passages, chunks, planned, attacks, shared)
             figures = [numbers(column) for column in (*perplexities.values(), *scores.values())]
             waiting.append(pa.table([*facts.values(), *figures], schema=schema))
             if sum(map(len, waiting)) >= ROW_GROUP:
@@ -69,16 +81,51 @@ def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> di
     }
 
 
+def _shared(run: RunDirectory, planned: Sequence[Planned], material: Material) -> dict[str, Evidence]:
+    """The evidence that is the same for every passage.
+
+    Raises `PassageError` where a passage of the population has no token that can be scored.
+    """
+    shared: dict[str, Evidence] = {}
+    if material.frequencies is not None:
+        shared["frequencies"] = material.frequencies
+    theirs = [
+        one for one in planned if one.evidence in EVIDENCE["population"].passes and one.inputs is material.population
+    ]
+    if not theirs or material.population is None:
+        return shared
+    means: dict[str, list[float]] = {one.name: [] for one in theirs}
+    for passages, chunks in in_step(run, material.population, list(means)):
+        for name, chunk in chunks.items():
+            for row, passage in zip(range(len(chunk)), passages, strict=True):
+                signals = chunk.signals(row)
+                if not len(signals):
+                    raise PassageError(passage.where, "has no token that can be scored: remove it from the population")
+                means[name].append(float(signals.logprob.mean(dtype=np.float64)))
+    shared["population"] = Population(np.array(means["population_target"]), np.array(means["population_reference"]))
+    return shared
+
+
 def _scores(
-    passages: Sequence[Passage], chunks: Mapping[str, StoredChunk], attacks: Sequence[Attack]
+    passages: Sequence[Passage],
+    chunks: Mapping[str, StoredChunk],
+    planned: Sequence[Planned],
+    attacks: Sequence[Attack],
+    shared: Mapping[str, Evidence],
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Perplexities by pass and scores by attack, each of shape (passages,)."""
     signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
-    evidence: list[dict[str, TokenSignals | str]] = [
-        {"text": passage.text, **dict(zip(signals, of_one, strict=True))}
-        for passage, *of_one in zip(passages, *signals.values(), strict=True)
+    columns: dict[str, Sequence[Evidence]] = {**signals, "text": [passage.text for passage in passages]}
+    if "reference" in signals:
+        columns["aligned_reference"] = signals["reference"]
+    for kind in ("neighbours", "swapped"):
+        several = [signals[one.name] for one in planned if one.evidence == kind]
+        if several:
+            columns[kind] = list(zip(*several, strict=True))
+    evidence: list[dict[str, Evidence]] = [
+        {**shared, **dict(zip(columns, of_one, strict=True))} for of_one in zip(*columns.values(), strict=True)
     ]
-    perplexities = {f"{name}_perplexity": _perplexity(rows) for name, rows in signals.items() if name != "lowered"}
+    perplexities = {f"{name}_perplexity": _perplexity(signals[name]) for name in WITH_PERPLEXITY if name in signals}
     return perplexities, {one.name: np.array([one.score(row) for row in evidence]) for one in attacks}
 
 

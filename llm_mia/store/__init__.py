@@ -8,6 +8,7 @@ where the last part ends.
 from ._arrow import numbers, strings
 from ._directory import RunDirectory, differences
 from ._files import replacing, write_text
+from ._frequencies import read_frequencies, write_frequencies
 from ._signals import SignalsFolder, StoredChunk, StoredSignals, packed, text_sha256
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "differences",
     "numbers",
     "packed",
+    "read_frequencies",
     "replacing",
     "strings",
     "text_sha256",
+    "write_frequencies",
     "write_text",
 ]

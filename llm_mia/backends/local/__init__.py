@@ -2,5 +2,6 @@
 
 from ._backend import LocalBackend
 from ._loading import load, quiet
+from ._masked import MaskedRewriter
 
-__all__ = ["LocalBackend", "load", "quiet"]
+__all__ = ["LocalBackend", "MaskedRewriter", "load", "quiet"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray, ModelInfo, TokenSignals, Window
 from .. import Report
+from .._context import refuse_beyond_context, sizes
 from ..moments import Head, Moments, Reducer
 from ._batching import batches
 from ._identity import config_sha256, tensors_sha256, tokenizer_fingerprint
+from ._memory import out_of_memory
+from ._prefix import PrefixCache, ReadPrefix, read_prefix
 
 __all__ = ["LocalBackend"]
 
@@ -61,7 +65,9 @@ class LocalBackend:
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
-        self._head = self._probe(PROBE_TOLERANCE.get(dtype, 5e-2))
+        self._tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
+        self._head = self._probe(self._tolerance)
+        self._kept: ReadPrefix | None = None
         like = torch.empty(0, dtype=model.dtype, device=self.device if self._head is None else self._head.weight.device)
         self._reduce = Reducer(self._head, self._config.vocab_size, like, compiled=compiled)
         self.info = ModelInfo(
@@ -80,18 +86,32 @@ class LocalBackend:
         ids = self.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False).input_ids
         return [np.array(one, dtype=np.int32) for one in ids]
 
-    def score(self, windows: Sequence[Window], report: Report | None = None) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given; *report* is told of tokens a batch."""
+    def score(
+        self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
+    ) -> list[TokenSignals]:
+        """The signals of each window's scored tokens, in the order given; *report* is told of tokens a batch.
+
+        A *prefix* runs once, for as long as it stays the same; the backend keeps the keys and values of the last one.
+        """
+        read = None if prefix is None or not windows else self._read(prefix, windows)
+        if read is not None and read.cache is None:
+            shift = len(read.tokens)
+            windows = [
+                replace(w, tokens=np.concatenate([read.tokens, w.tokens]), first_scored=w.first_scored + shift)
+                for w in windows
+            ]
+            read = None
         results: list[TokenSignals | None] = [None] * len(windows)
-        waiting = deque(batches([len(w.tokens) for w in windows], self.tokens_per_batch))
+        costs = [len(w.tokens) + (read.cost if read else 0) for w in windows]
+        waiting = deque(batches(costs, self.tokens_per_batch))
         while waiting:
             batch = waiting.popleft()
             try:
-                scored = self._score_batch([windows[i] for i in batch])
+                scored = self._score_batch([windows[i] for i in batch], read)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
-                waiting.extendleft(reversed(self._halved(batch, windows)))
+                waiting.extendleft(reversed(self._halved(batch, costs, len(windows[batch[0]].tokens))))
                 continue
             for position, signals in zip(batch, scored, strict=True):
                 results[position] = signals
@@ -99,37 +119,66 @@ class LocalBackend:
                 report(sum(map(len, scored)))
         return [one for one in results if one is not None]
 
-    def _halved(self, batch: Sequence[int], windows: Sequence[Window]) -> list[list[int]]:
+    def _halved(self, batch: Sequence[int], costs: Sequence[int], longest: int) -> list[list[int]]:
         """The same windows in two batches, after one was too much for the memory; so are all later ones."""
-        longest = len(windows[batch[0]].tokens)
         if len(batch) == 1:
             raise ModelError(
                 f"model {self.info.id!r}: out of memory with one window of {longest} tokens: "
                 "ask for shorter ones with --window-tokens, or for another --device"
             )
-        self.tokens_per_batch = max(1, min(self.tokens_per_batch, longest * len(batch)) // 2)
+        self.tokens_per_batch = max(1, min(self.tokens_per_batch, costs[batch[0]] * len(batch)) // 2)
         torch.cuda.empty_cache()
         middle = len(batch) // 2
         return [list(batch[:middle]), list(batch[middle:])]
 
+    def _read(self, prefix: IntArray, windows: Sequence[Window]) -> ReadPrefix:
+        """What is kept of *prefix*, read now if need be.
+
+        Raises:
+            ModelError: it does not fit the model's context, or the memory, with the longest of *windows*.
+        """
+        refuse_beyond_context(self.info, prefix, windows)
+        longest = max((w.tokens for w in windows), key=len)
+        if self._kept is None or not self._kept.serves(prefix, len(longest)):
+            self._kept = None  # its memory may be wanted
+            try:
+                self._kept = read_prefix(self._states_after, prefix, longest, self._tolerance)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                raise ModelError(
+                    f"model {self.info.id!r}: out of memory with {sizes(prefix, windows)}: give fewer or shorter "
+                    "shots, or ask for another --device"
+                ) from None
+        return self._kept
+
+    def _states_after(self, ids: Tensor, cache: PrefixCache) -> Tensor:
+        return self._states(ids.to(self.device), self._head, cache)
+
     @torch.inference_mode()
-    def _score_batch(self, windows: Sequence[Window]) -> list[TokenSignals]:
+    def _score_batch(self, windows: Sequence[Window], read: ReadPrefix | None) -> list[TokenSignals]:
         # Padding stands on the right of a causal model, which never looks there: no mask, no effect on any score.
         longest = max(len(w.tokens) for w in windows)
         padded = np.stack([np.pad(w.tokens, (0, longest - len(w.tokens)), mode="edge") for w in windows])
         ids = torch.from_numpy(padded).long().to(self.device)
-        rows = [(i, slice(w.first_scored - 1, len(w.tokens) - 1)) for i, w in enumerate(windows)]
-        targets = torch.cat([ids[i, s.start + 1 : s.stop + 1] for i, s in rows])
-        states = self._states(ids, self._head)
-        states = torch.cat([states[i, s] for i, s in rows])
+        targets = torch.cat([ids[i, w.first_scored : len(w.tokens)] for i, w in enumerate(windows)])
+        rows = []
+        for w, own in zip(windows, self._states(ids, self._head, read.cache if read else None), strict=True):
+            if w.first_scored == 0:
+                assert read is not None, "without a prefix nothing predicts the first token"
+                rows.append(read.last)
+            rows.append(own[max(0, w.first_scored - 1) : len(w.tokens) - 1])
+        states = torch.cat(rows)
         return self._split(self._reduce(states, targets.to(states.device)), windows)
 
-    def _states(self, ids: Tensor, head: Head | None) -> Tensor:
+    def _states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
         """What *head* takes, shape (batch, tokens, width), or the model's own logits where there is none."""
+        # Models go on from a cache that is given, whatever use_cache says: it only asks for a new one.
+        given = {} if cache is None else {"past_key_values": cache}
         if head is None:
-            logits: Tensor = self.model(input_ids=ids, use_cache=False).logits
+            logits: Tensor = self.model(input_ids=ids, use_cache=False, **given).logits
             return logits
-        states: Tensor = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        states: Tensor = self.model.base_model(input_ids=ids, use_cache=False, **given).last_hidden_state
         return states.to(head.weight.device)
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
@@ -171,11 +220,6 @@ class LocalBackend:
         logits = head.logits(self._states(ids, head)[0])[None].float().to(own.device)
         same = logits.shape == own.shape and float((logits - own).abs().max()) <= tolerance * spread
         return head if same else None
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether the memory did not suffice; only CUDA has a class of its own for that."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> int:

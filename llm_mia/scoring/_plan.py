@@ -1,0 +1,128 @@
+"""Which passes a run makes, and what each depends on besides the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..attacks import Attack, passes_needed
+from ..backends import ModelSpec, load_rewriter
+from ..errors import ModelError
+from ..records import WindowRule
+from ..rewriting import neighbour, swapped
+from ..windows import window_rule
+from ._aids import MEMBER, NONMEMBER, Material
+from ._inputs import Inputs
+
+if TYPE_CHECKING:
+    from ..backends import Rewriter
+
+__all__ = ["Planned", "Rewrite", "plan"]
+
+Rewrite: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+LEAST_ROOM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One pass."""
+
+    name: str
+    """Its folder under ``signals/``."""
+    evidence: str
+    """The pass as `llm_mia.attacks` calls it; several passes make ``neighbours``."""
+    role: str
+    """Whose it is: ``target`` or ``reference``."""
+    inputs: Inputs
+    rewrite: Rewrite | None = None
+    """What it makes of the texts; None: nothing."""
+    shots: str = ""
+    """What stands before every passage."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What its signals depend on besides the model and the window rule, for ``run.json``."""
+
+    def rule(self, context: int, window_tokens: int | None, shots_tokens: int) -> WindowRule:
+        """The window rule of a model that takes *context* tokens, when *shots_tokens* of them are taken.
+
+        Raises `ModelError` where no room is left for passages.
+        """
+        rule = window_rule(context, window_tokens)
+        room = context - shots_tokens
+        if room < LEAST_ROOM:
+            raise ModelError(
+                f"the shots are {shots_tokens} tokens and the model takes {context}: give fewer or shorter ones"
+            )
+        return rule if rule.tokens <= room else window_rule(context, room)
+
+
+def plan(attacks: Iterable[Attack], material: Material, inputs: Inputs) -> list[Planned]:
+    """The passes that serve *attacks*; those of one model stand together."""
+    return [one for name in passes_needed(attacks) for one in _planned(name, material, inputs)]
+
+
+def _planned(name: str, material: Material, inputs: Inputs) -> list[Planned]:
+    role = "reference" if name.endswith("reference") else "target"
+    if name == "lowered":
+        return [Planned(name, name, role, inputs, _lower)]
+    if name in ("prefixed", "member_prefixed"):
+        shots = material.shots[MEMBER if name == "member_prefixed" else NONMEMBER]
+        digest = hashlib.sha256(shots.encode()).hexdigest()
+        return [Planned(name, name, role, inputs, shots=shots, record={"shots_sha256": digest})]
+    if name == "neighbours":
+        return _neighbours(material, inputs)
+    if name == "swapped":
+        return [
+            Planned(
+                f"swapped-{number:02d}", name, role, inputs,
+                partial(_each, partial(swapped, number=number, seed=material.seed)),
+                record={"rewrite": {"by": "swaps of words", "seed": material.seed}},
+            )
+            for number in range(material.neighbours)
+        ]  # fmt: skip
+    if name.startswith("population_"):
+        assert material.population is not None, "an attack without its evidence was refused before"
+        digests = [source.sha256() for source in material.population.sources]
+        return [Planned(name, name, role, material.population, record={"inputs_sha256": digests})]
+    return [Planned(name, name, role, inputs)]
+
+
+def _neighbours(material: Material, inputs: Inputs) -> list[Planned]:
+    if material.neighbour_model is None:
+        by: dict[str, Any] = {"by": "dropout and swaps of words"}
+        rewrites = [
+            partial(_each, partial(neighbour, number=number, seed=material.seed))
+            for number in range(material.neighbours)
+        ]
+    else:
+        by = {"by": "masked language model", "model": material.neighbour_model.sha256()}
+        written = _Written(material.neighbour_model, material.seed)
+        rewrites = [partial(written, number) for number in range(material.neighbours)]
+    record = {"rewrite": {**by, "seed": material.seed}}
+    return [
+        Planned(f"neighbour-{number:02d}", "neighbours", "target", inputs, rewrite, record=record)
+        for number, rewrite in enumerate(rewrites)
+    ]
+
+
+def _lower(texts: Sequence[str]) -> Sequence[str]:
+    return [text.lower() for text in texts]
+
+
+def _each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequence[str]:
+    return [rewrite(text) for text in texts]
+
+
+class _Written:
+    """Texts by a masked language model, which is loaded when the first is asked for."""
+
+    def __init__(self, model: ModelSpec, seed: int) -> None:
+        self._model, self._seed = model, seed
+        self._rewriter: Rewriter | None = None
+
+    def __call__(self, number: int, texts: Sequence[str]) -> Sequence[str]:
+        if self._rewriter is None:
+            self._rewriter = load_rewriter(self._model, seed=self._seed)
+        return self._rewriter.rewrite(texts, number)

@@ -1,0 +1,82 @@
+"""Token frequencies on disk: counted once for a corpus and a tokenizer, read by every run that needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AttackError
+from ..records import SCHEMA_VERSION, TokenFrequencies
+from ._arrow import as_numpy, numbers
+from ._files import replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["read_frequencies", "write_frequencies"]
+
+COLUMN = "count"
+
+
+def write_frequencies(path: str | Path, frequencies: TokenFrequencies) -> None:
+    """Write a Parquet file of one column ``count`` (int64), whose row is the token's id; whole, or not at all.
+
+    Its metadata name the tokenizer, the corpus and the schema version.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    about = {
+        "schema_version": str(SCHEMA_VERSION),
+        "tokenizer": frequencies.tokenizer,
+        "corpus": frequencies.corpus,
+    }
+    schema = pa.schema([(COLUMN, "int64")], metadata=about)
+    table = pa.Table.from_arrays([numbers(frequencies.counts.astype(np.int64, copy=False))], schema=schema)
+    with replacing(Path(path)) as beside:
+        pyarrow.parquet.write_table(table, beside, write_page_checksum=True)
+
+
+def read_frequencies(path: str | Path) -> TokenFrequencies:
+    """What `write_frequencies` has written.
+
+    Raises:
+        AttackError: there is no such file, it is damaged, or it is none of token frequencies.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            about = file.schema_arrow.metadata or {}
+            missing = {b"schema_version", b"tokenizer", b"corpus"} - set(about)
+            if missing or not file.schema_arrow.equals(pa.schema([(COLUMN, "int64")])):
+                raise _refusal(path, "holds no token frequencies")
+            version = about[b"schema_version"].decode()
+            if version != str(SCHEMA_VERSION):
+                raise _refusal(path, f"is of schema version {version}, and this release reads {SCHEMA_VERSION}")
+            counts = file.read().column(COLUMN)
+    except FileNotFoundError:
+        raise _refusal(path, "no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise _refusal(path, f"cannot be read, or is no Parquet file ({str(error).splitlines()[0]})") from None
+    return TokenFrequencies(_checked(path, counts), about[b"tokenizer"].decode(), about[b"corpus"].decode())
+
+
+def _checked(path: str | Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
+    if column.null_count or not len(column):
+        raise _refusal(path, "holds no token frequencies")
+    counts = np.concatenate([as_numpy(chunk) for chunk in column.chunks])
+    if counts.min() < 0:
+        raise _refusal(path, "holds a negative count")
+    return counts
+
+
+def _refusal(path: str | Path, problem: str) -> AttackError:
+    return AttackError(f"{path}: {problem}; make it with: llm-mia frequencies CORPUS -m MODEL -o {path}")

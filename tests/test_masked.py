@@ -1,0 +1,391 @@
+"""Neighbours by a masked language model: tiny real BERTs and RoBERTas, made here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llm_mia.backends import ModelSpec
+from llm_mia.backends.local._fillers import Fillers
+from llm_mia.backends.local._masked import MaskedRewriter, _drawn
+from llm_mia.backends.local._spans import in_the_case_of
+from llm_mia.errors import ModelError
+
+from .conftest import WORDS, save, sentences
+
+TEXT = "The river  bends under a stone bridge,\n\nwhile Anna counts seven geese AND\twrites their names in her book. "
+LONG = "\n".join(sentences(40, seed=4))
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def word_pieces(lowercase: bool) -> Any:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator([*sentences(300, seed=1), "river geese 中 河 见"], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def byte_pairs() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences(300, seed=1), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def build(kind: str, tokenizer: Any, context: int = 48) -> Any:
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=context,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.3,
+    )
+    return getattr(transformers, f"{kind}ForMaskedLM")(config).eval()
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Uncased, with a context of 48 tokens."""
+    tokenizer = word_pieces(lowercase=True)
+    return save(tmp_path_factory.mktemp("bert"), build("Bert", tokenizer), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Cased, byte-level; of its 50 positions two are the padding's."""
+    tokenizer = byte_pairs()
+    return save(tmp_path_factory.mktemp("roberta"), build("Roberta", tokenizer, context=50), tokenizer)
+
+
+@pytest.fixture(params=["bert", "roberta"])
+def rewriter(request: pytest.FixtureRequest) -> MaskedRewriter:
+    return MaskedRewriter(request.getfixturevalue(request.param), device="cpu")
+
+
+def replaced(text: str, version: str) -> list[tuple[str, str]]:
+    """Pairs of unlike words; all that stands between words must be alike."""
+    parts, others = (re.split(r"(\w+)", one) for one in (text, version))
+    assert parts[::2] == others[::2]
+    return [(a, b) for a, b in zip(parts[1::2], others[1::2], strict=True) if a != b]
+
+
+def test_a_share_of_the_words_is_replaced_and_nothing_else(rewriter: MaskedRewriter) -> None:
+    texts = [TEXT, *sentences(10, seed=3)]
+    for text, version in zip(texts, rewriter.rewrite(texts, 0), strict=True):
+        pairs = replaced(text, version)
+        assert 1 <= len(pairs) <= 0.1 * len(text.split()) + 1
+        for word, other in pairs:
+            assert word.casefold() != other.casefold()
+            assert word[0].isupper() == other[0].isupper() or not other[0].isalpha()
+
+
+def test_a_whole_share(rewriter: MaskedRewriter) -> None:
+    whole = MaskedRewriter(rewriter.name, device="cpu", share=1.0)
+    version = whole.rewrite([TEXT], 0)[0]
+    assert len(replaced(TEXT, version)) >= 15, "of 19 words a few may be no single tokens"
+    assert re.search(r"\s([A-Z]{2,}|\d+)\t", version), "AND is replaced in capitals"
+
+
+def test_versions_depend_on_text_number_and_seed_only(rewriter: MaskedRewriter) -> None:
+    texts = [*sentences(12, seed=5), TEXT, LONG]
+    alone = [rewriter.rewrite([text], 1)[0] for text in texts]
+    assert rewriter.rewrite(texts, 1) == alone
+    assert rewriter.rewrite(texts[::-1], 1) == alone[::-1]
+    rewriter.tokens_per_batch = 1
+    assert rewriter.rewrite([*texts, *texts], 1) == [*alone, *alone]
+    again = MaskedRewriter(rewriter.name, device="cpu")
+    assert again.rewrite(texts, 1) == alone
+    other = MaskedRewriter(rewriter.name, device="cpu", seed=1)
+    assert other.rewrite([LONG], 1) != [alone[-1]]
+    assert len({rewriter.rewrite([LONG], number)[0] for number in range(8)}) == 8
+
+
+def test_a_text_that_is_longer_than_the_context_is_never_cut(rewriter: MaskedRewriter) -> None:
+    assert len(rewriter.tokenizer(LONG, verbose=False).input_ids) > 8 * 48
+    whole = MaskedRewriter(rewriter.name, device="cpu", share=0.3)
+    pairs = replaced(LONG, whole.rewrite([LONG], 0)[0])
+    words = LONG.split()
+    assert 0.2 * len(words) < len(pairs) < 0.35 * len(words)
+    places = [m.start() / len(LONG) for m in re.finditer(r"\w+", LONG)]
+    version = re.findall(r"\w+", whole.rewrite([LONG], 0)[0])
+    changed = [p for p, a, b in zip(places, re.findall(r"\w+", LONG), version, strict=True) if a != b]
+    assert np.histogram(changed, 8, (0, 1))[0].min() > 0.1 * len(words) / 8
+
+
+def test_no_window_is_longer_than_what_the_model_takes(rewriter: MaskedRewriter) -> None:
+    fed: list[Any] = []
+    forward = rewriter.model.forward
+
+    def spy(**inputs: Any) -> Any:
+        fed.append(inputs["input_ids"])
+        return forward(**inputs)
+
+    rewriter.model.forward = spy
+    rewriter.rewrite([LONG], 0)
+    assert max(ids.shape[1] for ids in fed) <= 48
+    assert rewriter.room == 46
+    opening = rewriter.tokenizer("a word").input_ids[0]
+    assert all((ids[:, 0] == opening).all() for ids in fed)
+    masks = sum(int((ids == rewriter.tokenizer.mask_token_id).sum()) for ids in fed)
+    assert masks == len(replaced(LONG, rewriter.rewrite([LONG], 0)[0]))
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t\n"])
+def test_blanks_stay_as_they_are(rewriter: MaskedRewriter, text: str) -> None:
+    assert rewriter.rewrite([text, TEXT], 0)[0] == text
+    assert rewriter.rewrite([text], 0) == [text]
+    assert rewriter.rewrite([], 0) == []
+
+
+@pytest.mark.parametrize("text", ["我们在河边看见七只鹅。" * 5, "Straßenbahnhaltestellen Übergangsregelungen " * 9])
+def test_where_whole_words_are_few_pieces_change(rewriter: MaskedRewriter, text: str) -> None:
+    spans = rewriter._plan(text, 0).spans
+    assert len(spans) > 3
+    assert 0 < sum(end - start for start, end in spans) < 0.2 * len(text)
+    edges = [0, *(place for span in spans for place in span), len(text)]
+    outside = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    assert re.fullmatch(r"(\w+?)".join(map(re.escape, outside)), _one(rewriter, text, 0))
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "river", ".", "?!…", "xqz", "中河见", "🙂 🙂", "[MASK] <mask> [SEP]", "ﬁne e\u0301mile\u200b", "ß"]
+)
+def test_odd_texts(rewriter: MaskedRewriter, text: str) -> None:
+    for number in range(3):
+        version = rewriter.rewrite([text], number)[0]
+        assert version.strip()
+        assert version != text
+
+
+def test_the_words_are_the_likeliest_but_the_one_that_stood_there(bert: str) -> None:
+    """Against the model's own logits, one text fed alone."""
+    rewriter = MaskedRewriter(bert, device="cpu")
+    tokenizer = rewriter.tokenizer
+    for number in range(20):
+        (original, chosen), *others = replaced(
+            "anna counts seven geese", _one(rewriter, "anna counts seven geese", number)
+        )
+        assert not others
+        masked = "anna counts seven geese".replace(original, "[MASK]")
+        encoded = tokenizer(masked, return_tensors="pt")
+        with torch.inference_mode():
+            logits = rewriter.model(**encoded).logits[0]
+        order = logits[encoded.input_ids[0] == tokenizer.mask_token_id][0].argsort(descending=True).tolist()
+        fit = [t for t in tokenizer.convert_ids_to_tokens(order) if t.isalnum() and t != original]
+        assert chosen in fit[:5]
+
+
+def _one(rewriter: MaskedRewriter, text: str, number: int) -> str:
+    return rewriter.rewrite([text], number)[0]
+
+
+def test_draws_follow_the_softmax() -> None:
+    values = np.log(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]) + np.array([[0.0], [1e-300]]))
+    for number, expected in ((0.0, 0), (0.49, 0), (0.5, 1), (0.74, 1), (0.75, 2), (1 - 2**-53, 2)):
+        assert _drawn(values, [number, number]).tolist() == [expected, 0]
+    barred = np.array([[1.0, -np.inf, -np.inf]])
+    assert _drawn(barred, [1 - 2**-53]).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("original", "word", "expected"),
+    [
+        ("The", "river", "River"),
+        ("A", "river", "River"),
+        ("AND", "river", "RIVER"),
+        ("and", "Anna", "Anna"),
+        ("1", "a", "a"),
+    ],
+)
+def test_case(original: str, word: str, expected: str) -> None:
+    assert in_the_case_of(original, word) == expected
+
+
+def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: str) -> None:
+    for name in (bert, roberta):
+        tokenizer = MaskedRewriter(name, device="cpu").tokenizer
+        fillers = Fillers(tokenizer, len(tokenizer))
+        assert {"river", "geese", "bridge"} <= set(fillers.words.values())
+        for word in fillers.words.values():
+            assert word == word.strip() != ""
+            assert not word.startswith("##")
+            assert "\ufffd" not in word
+        known = {word.casefold() for word in WORDS}
+        assert len([word for word in fillers.words.values() if word in known]) > 20
+        river = next(i for i, word in fillers.words.items() if word == "river")
+        logits = torch.zeros(2, len(tokenizer))
+        logits[:, river] = 9
+        found, values = fillers.likeliest(logits, [0, 0], ["River", "bridge"], len(tokenizer))
+        kept = [
+            {fillers.words[i].casefold() for i in row[np.isfinite(v)]} for row, v in zip(found, values, strict=True)
+        ]
+        assert "river" not in kept[0]
+        assert "river" in kept[1]
+        assert "bridge" not in kept[1]
+
+
+def test_known_again_by_its_files(bert: str, tmp_path: Path) -> None:
+    rewriter = MaskedRewriter(bert, device="cpu")
+    assert rewriter.sha256() == ModelSpec(bert).sha256() is not None
+    assert (rewriter.name, rewriter.revision, rewriter.seed, rewriter.share) == (bert, None, 0, 0.1)
+    copy = shutil.copytree(bert, tmp_path / "copy")
+    assert MaskedRewriter(str(copy), device="cpu").sha256() == rewriter.sha256()
+    spoil_config(copy)
+    assert ModelSpec(str(copy)).sha256() != rewriter.sha256()
+
+
+def spoil_config(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "layer_norm_eps": 0.5}))
+
+
+def refusal(name: str | Path, **options: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        MaskedRewriter(str(name), **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"model '{name}': ")
+    return message.removeprefix(f"model '{name}': ")
+
+
+def test_a_causal_model_is_refused(tiny: str) -> None:
+    assert refusal(tiny) == "not a masked language model: its tokenizer has no mask token; name one such as BERT"
+
+
+def test_a_causal_model_with_a_mask_token_is_refused(tiny: str, bert: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(bert, tmp_path / "model")
+    shutil.copy(Path(tiny) / "config.json", folder)
+    assert refusal(folder) == "not a masked language model (LlamaConfig); name one such as BERT"
+
+
+def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) -> None:
+    tokenizer = word_pieces(lowercase=True)
+    folder = save(tmp_path / "encoder", build("Bert", tokenizer).bert, tokenizer)
+    assert re.fullmatch(r"its weights lack \d+ tensors of a masked language model, such as cls\..*", refusal(folder))
+
+
+def test_a_slow_tokenizer_is_refused(bert: str, tmp_path: Path) -> None:
+    import transformers
+
+    folder = shutil.copytree(bert, tmp_path / "slow")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", "<mask>", "a", "w", "o", "r", "d"]))
+    transformers.EsmTokenizer(str(vocabulary)).save_pretrained(folder)
+    assert refusal(folder) == (
+        "its tokenizer (EsmTokenizer) does not say where in a text a token stands; a fast one (tokenizer.json) does"
+    )
+
+
+def lose(pattern: str) -> Callable[[Path], None]:
+    def delete(folder: Path) -> None:
+        for file in folder.glob(pattern):
+            file.unlink()
+
+    return delete
+
+
+def shorten(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lose("config.json"), "holds no config.json, or no"),
+        (lose("*.safetensors"), "holds no config.json, or no"),
+        (lose("tokenizer*"), "token"),
+        (shorten, "its weights file is damaged or cut short"),
+    ],
+)
+def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
+    folder = shutil.copytree(bert, tmp_path / "model")
+    damage(folder)
+    assert said in refusal(folder)
+
+
+def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
+    assert refusal("/no/such/model") == "no such folder or file"
+    assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub gives none")
+    assert "no revision 'main' of it to choose" in refusal(bert, revision="main")
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"GGUF")
+    assert refusal(gguf).startswith("a GGUF file")
+    refusal(bert, device="no-such-device")
+    with pytest.raises(ValueError, match="it must be above 0 and at most 1"):
+        MaskedRewriter(bert, share=0.0)
+
+
+def test_weights_that_are_no_numbers_are_refused(bert: str) -> None:
+    rewriter = MaskedRewriter(bert, device="cpu")
+    with torch.no_grad():
+        rewriter.model.get_input_embeddings().weight.fill_(torch.nan)
+    with pytest.raises(ModelError, match="gives NaN"):
+        rewriter.rewrite([TEXT], 0)
+
+
+def test_nothing_to_choose_from_is_refused(bert: str) -> None:
+    tokenizer = MaskedRewriter(bert, device="cpu").tokenizer
+    with pytest.raises(ModelError, match="no whole words"):
+        Fillers(tokenizer, 5)
+
+
+def test_texts_go_in_batches(bert: str) -> None:
+    rewriter = MaskedRewriter(bert, device="cpu")
+    rewriter.tokens_per_batch = 400
+    rows = []
+    forward = rewriter.model.forward
+
+    def spy(**inputs: Any) -> Any:
+        rows.append(len(inputs["input_ids"]))
+        return forward(**inputs)
+
+    rewriter.model.forward = spy
+    rewriter.rewrite(["a stone bridge"] * 64, 0)
+    assert sum(rows) == 64
+    assert len(rows) <= 3
