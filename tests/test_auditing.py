@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm_mia import Audit, PassageError, Validity, audit, read_scores
+from llm_mia import AttackError, Audit, CalibrationError, PassageError, Validity, audit, read_scores
 from llm_mia.auditing import validate_files
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
@@ -136,8 +136,45 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert (found.decider, found.calibration.split) == ("reference", None)
     assert found.calibration.n == 80, "nothing was kept apart"
     why = "6 members and 40 non-members to choose an attack on: 10 of each are needed"
-    assert found.calibration.chosen == {"by": "default", "why": why}
+    assert found.calibration.chosen == {"by": "default", "wanted": "auto", "why": why}
     assert f"no attack could be chosen, so reference decides: {why}" in found.notes
+
+
+def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(tmp_path: Path, run: Run) -> None:
+    texts = sentences(640, seed=41)
+    files = [
+        write(tmp_path / f"{name}.jsonl", texts[start:end])
+        for name, start, end in (("big_m", 0, 200), ("big_n", 200, 440), ("big_c", 440, 480))
+    ]
+    found = audit(
+        files[2], members=files[0], nonmembers=files[1], target=FakeBackend(0), reference=FakeBackend(1),
+        out=tmp_path / "large",
+    )  # fmt: skip
+    assert (found.decider, found.calibration.n) == ("stack", 120)
+    assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(100, 120)}, "never the fit part"
+    assert [one.attack for one in found.evaluations] == [*read_scores(found.path).columns, "stack"]
+    assert found.notes[0].startswith("stack was fitted on 220 known passages of 220 documents, which nothing else here")
+    assert found.power is not None
+    assert {row["attack"] for row in csv_rows(found.path / "flags.csv")} == {"stack"}
+    again = flag(read_scores(found.path), read_calibration(found.path / "calibration.json"))
+    assert again.rows == found.flags.rows, "scored again by the record alone"
+    assert "stack ◂ decides" in rendered(audit_table(found))
+    small = run()
+    assert (small.decider, small.calibration.split, small.calibration.n) == ("reference", None, 80)
+    (why,) = [note for note in small.notes if note.startswith("no stack could be fitted, so reference decides: ")]
+    assert "has 20 documents of members and 40 of non-members, and 100 of each are needed: 160 more of members" in why
+    assert not [note for note in run(attacks=["loss"]).notes if "stack" in note], "who names an attack wants no stack"
+
+
+def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_is_asked(run: Run) -> None:
+    found = run(attacks=["zlib", "loss", "stack"])
+    assert (found.decider, found.calibration.chosen["columns"]) == ("stack", ["loss", "zlib"])
+    with pytest.raises(AttackError, match="auto and stack would both decide: name one of them"):
+        run(attacks=["stack", "auto"])
+    heard: list[Any] = []
+    with pytest.raises(CalibrationError, match=r"the known set: no stack can be fitted: the fit part has 6 documents"):
+        run(attacks=["stack"], members=12, progress=heard.append)
+    assert not heard
 
 
 def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> None:

@@ -211,7 +211,8 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
         calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
     small = calibrate(replace(one, provenance={"target": {}}, columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
     assert (small.attack, small.split, small.n) == ("min_k", None, 60)
-    assert small.chosen == {"by": "default", "why": "30 non-members would be left to calibrate on: 49 are needed"}
+    why = "30 non-members would be left to calibrate on: 49 are needed"
+    assert small.chosen == {"by": "default", "wanted": "auto", "why": why}
     with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name one"):
         calibrate(one.only(one.labels < 1), "auto", fpr=0.05)
 

@@ -11,13 +11,28 @@ from typing import TypeAlias
 import numpy as np
 
 from ..calibration import Calibration, fdr_floor, nonmembers_needed
-from ..decision import ACCEPTED, AUTO, VOID, Evaluation, Flags, calibrate, evaluate, exposure, flag, held_out
-from ..errors import CalibrationError, PassageError
+from ..decision import (
+    ACCEPTED,
+    AUTO,
+    BY_DEFAULT,
+    STACK,
+    VOID,
+    Evaluation,
+    Flags,
+    calibrate,
+    evaluate,
+    exposure,
+    flag,
+    held_out,
+    refuse_small,
+    with_decider,
+)
+from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
 from ..passages import InputCheck, Passages, check_inputs, read_passages
 from ..records import Interval
-from ..scores import ScoreTable
-from ..scoring import ModelSource, Progress, attacks_for, score
+from ..scores import UNKNOWN, ScoreTable, read_scores
+from ..scoring import Aids, Material, ModelSource, Progress, attacks_for, score_to_disk
 from ..store import RunDirectory
 from ..validity import Asked, Validity
 from ._texts import KnownTexts
@@ -39,8 +54,10 @@ class Audit:
     path: Path
     """The run directory."""
     decider: str
-    """The attack whose score decides, named before scoring or chosen on a part that nothing else here is told of."""
+    """The attack whose score decides, named before scoring or chosen on a part that nothing else here is told of;
+    ``stack`` where that is a score of all attacks, learned there."""
     scores: ScoreTable
+    """With the stack's scores, where it decides; of the part that it learned from they say nothing."""
     calibration: Calibration
     flags: Flags
     evaluations: Sequence[Evaluation]
@@ -75,6 +92,7 @@ def audit(
     target: ModelSource,
     reference: ModelSource | None = None,
     attacks: Sequence[str] = (),
+    aids: Aids | None = None,
     fpr: float | None = None,
     fdr: float | None = None,
     confidence: float | None = None,
@@ -95,9 +113,11 @@ def audit(
         members: passages known to be; they show how well the attacks separate, and touch no threshold.
         target: the model under suspicion: a name, a `ModelSpec`, or a backend.
         reference: a model not trained on the passages.
-        attacks: as typed; the first decides. None: all that the models allow, decided by ``reference`` where there is
-            a reference model, else by ``min_k``. ``auto`` among them: the one that separates one half of the known set
-            best decides, calibrated on the other.
+        attacks: as typed; the first decides. ``auto`` among them: the one that separates one half of the known set
+            best decides, calibrated on the other. ``stack`` among them: one score of them all, learned on one half,
+            decides, calibrated on the other. None: all that the models allow, decided by the stack from 200 documents
+            of members and 200 of non-members on, else by ``reference``, without a reference model by ``min_k``.
+        aids: shots, a population, token frequencies, for the attacks that need them.
         fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
         fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
         confidence: hold *fpr* with this confidence in this known set, and not on average over known sets.
@@ -111,58 +131,77 @@ def audit(
         PassageError, AttackError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
     fpr = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
-    named = [attack for attack in attacks if attack != AUTO]
-    decider = AUTO if AUTO in attacks else (named or ["reference" if reference is not None else "min_k"])[0]
-    attacks_for(named, reference=reference is not None)
+    asked = Asked(fpr, confidence)
+    named, decider = _decider(attacks)
+    attacks_for(named, reference=reference is not None, material=Material.read(aids))
     known = [] if members is None else [_read(members, 1)]
     sources = [*known, _read(nonmembers, 0), _read(candidates, None)]
     check = check_inputs(sources)
-    _check_known(check, [1] * len(known) + [0, None], Asked(fpr, confidence), fdr)
+    _check_known(check, [1] * len(known) + [0, None], asked, fdr)
     texts = KnownTexts.read(sources, check)
-    before = texts.validate(Asked(fpr, confidence))  # refuses what can't be asked at all, before a model is loaded
+    if decider == STACK:
+        refuse_small(_unscored(texts), fpr=fpr, confidence=confidence)
+    before = texts.validate(asked)  # refuses what can't be asked at all, before a model is loaded
     if told is not None:
         told(before)
-    table = score(
+    scored = score_to_disk(
         sources,
         target,
         reference,
         attacks=named,
+        aids=aids,
         out=out,
         window_tokens=window_tokens,
         check=check,
         progress=progress,
     )
-    validity = texts.validate(Asked(fpr, confidence), table)
+    table = read_scores(scored.path)
     finished = _decide(
-        replace(table, validity=ACCEPTED if accept_void and validity.verdict == VOID else validity.verdict),
+        table,
         decider,
-        fpr=fpr,
-        fdr=fdr,
-        confidence=confidence,
+        asked,
+        fdr,
         inputs=check,
-        validity=validity,
+        validity=texts.validate(asked, table),
         accepted=accept_void,
         path=Path(out),
     )
-    finished = replace(finished, notes=[*texts.notes, *finished.notes])
+    finished = replace(finished, notes=[*texts.notes, *scored.notes, *finished.notes])
     _write(finished)
     return finished
+
+
+def _decider(attacks: Sequence[str]) -> tuple[list[str], str]:
+    """The attacks to score by, and what decides: a choice or a stack wherever it stands among them, else the first."""
+    chosen = sorted({attack for attack in attacks if attack in (AUTO, STACK)})
+    if len(chosen) > 1:
+        raise AttackError(f"{' and '.join(chosen)} would both decide: name one of them")
+    named = [attack for attack in attacks if attack not in chosen]
+    return named, [*chosen, *named, BY_DEFAULT][0]
+
+
+def _unscored(texts: KnownTexts) -> ScoreTable:
+    """The passages as they will stand in the table of scores."""
+    passages = texts.passages
+    labels = np.array([UNKNOWN if one.label is None else one.label for one in passages], dtype=np.int8)
+    return ScoreTable("the known set", [one.id for one in passages], [one.document for one in passages], labels, {})
 
 
 def _decide(
     table: ScoreTable,
     decider: str,
-    *,
-    fpr: float,
+    asked: Asked,
     fdr: float | None,
-    confidence: float | None,
+    *,
     inputs: InputCheck,
     validity: Validity,
     accepted: bool,
     path: Path,
 ) -> Audit:
     """Everything that follows from the scores."""
-    calibration = calibrate(table, decider, fpr=fpr, confidence=confidence)
+    table = replace(table, validity=ACCEPTED if accepted and validity.verdict == VOID else validity.verdict)
+    calibration = calibrate(table, decider, fpr=asked.fpr, confidence=asked.confidence)
+    table = with_decider(table, calibration)
     flags = flag(table, calibration, fdr=fdr)
     members, rest = len(table.rows(1)) > 0, held_out(table, calibration)
     return Audit(
@@ -224,13 +263,15 @@ def _power(table: ScoreTable, calibration: Calibration) -> Interval:
 def _notes(table: ScoreTable, calibration: Calibration) -> list[str]:
     notes = []
     if calibration.split is not None:
-        split = calibration.split
+        split, how = calibration.split, "fitted" if calibration.stack else "chosen"
         notes.append(
-            f"{calibration.attack} was chosen on {split.fit_passages} known passages of {split.fit_documents} "
+            f"{calibration.attack} was {how} on {split.fit_passages} known passages of {split.fit_documents} "
             "documents, which nothing else here counts"
         )
     elif calibration.chosen:
-        notes.append(f"no attack could be chosen, so {calibration.attack} decides: {calibration.chosen['why']}")
+        why = calibration.chosen["why"]
+        what = "no stack could be fitted" if calibration.chosen["wanted"] == STACK else "no attack could be chosen"
+        notes.append(f"{what}, so {calibration.attack} decides: {why}")
     unscored = int(np.isnan(table.column(calibration.attack)[table.rows(0)]).sum())
     if unscored:
         notes.append(f"{unscored} non-members have no score (too short to have a scored token); none was calibrated on")

@@ -28,6 +28,7 @@ def calibrate(
     pool: bool | Collection[str] = False,
     split: Split | None = None,
     chosen: Mapping[str, Any] | None = None,
+    stack: Mapping[str, Any] | None = None,
     by: str = "",
     validity: str = "",
 ) -> Calibration:
@@ -45,8 +46,8 @@ def calibrate(
     alone has fewer passages here than among new ones (5.3 % were realised for 5 % where that one scored far above
     the rest).
 
-    *split* and *chosen* (JSON values) record how the attack was chosen, and on what; *by* what the categories are,
-    *validity* what was said of the known set.
+    *split* and *chosen* (JSON values) record how the attack was chosen, and on what; *stack* (JSON values) the model
+    that made the scores, where one did; *by* what the categories are, *validity* what was said of the known set.
 
     Raises `CalibrationError` where there are no scores, NaN or infinite ones, all (of a category) are equal, or n can't
     certify *fpr*. Categories: Vovk, Gammerman and Shafer 2005, section 4.5.
@@ -79,6 +80,7 @@ def calibrate(
         calibrated_on=calibrated_on or {},
         split=split,
         chosen=chosen or {},
+        stack=stack or {},
         by=by,
         validity=validity,
     )

@@ -67,6 +67,8 @@ class Calibration:
     """What was kept apart to choose the attack on; None where nothing was."""
     chosen: Mapping[str, Any] = field(default_factory=dict)
     """JSON values: how the attack was chosen; empty where it was given."""
+    stack: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: the model that makes the score out of several columns; empty where the attack is a column."""
     by: str = ""
     """What the categories are: ``length``, or a column of the table; empty where there are none."""
     validity: str = ""
@@ -110,7 +112,7 @@ class Calibration:
         Its last key, ``sha256``, is the digest of the others. It shows an edit, not a forgery: whoever edits can
         compute another one.
 
-        Raises `CalibrationError` where *calibrated_on* or *chosen* holds what JSON can't.
+        Raises `CalibrationError` where *calibrated_on*, *chosen* or *stack* holds what JSON can't.
         """
         try:
             document = asdict(self)
@@ -176,6 +178,7 @@ def assemble(
     calibrated_on: Mapping[str, Any],
     split: Split | None,
     chosen: Mapping[str, Any],
+    stack: Mapping[str, Any],
     by: str,
     validity: str,
 ) -> Calibration:
@@ -208,6 +211,7 @@ def assemble(
         categories=categories,
         split=split,
         chosen=dict(chosen),
+        stack=dict(stack),
         by=by,
         validity=validity,
     )
@@ -243,6 +247,7 @@ def _rebuilt(document: Mapping[str, Any]) -> Calibration:
         calibrated_on=dict(document["calibrated_on"]),
         split=None if document["split"] is None else Split(**document["split"]),
         chosen=dict(document["chosen"]),
+        stack=dict(document["stack"]),
         by=str(document["by"]),
         validity=str(document["validity"]),
     )

@@ -3,21 +3,26 @@
 wanted                                      function
 a threshold with a guarantee                `calibrate`, and `read_calibration` for one on disk
 decisions on candidates                     `flag` by passage, `flag_documents` by document
+the column that a calibration decides by    `with_decider`; `unseen` leaves out what it was chosen or fitted on
 one decision on all candidates together     `judge_collection`
 how well attacks separate the known set     `evaluate`, `compare`, `rates_at`, `exposure`
 """
 
-from ._calibrating import AUTO, calibrate, held_out, read_calibration
+from ._calibrating import calibrate, held_out, read_calibration, with_decider
+from ._choosing import AUTO, BY_DEFAULT, refuse_small
 from ._collections import CollectionResult, judge_collection
 from ._documents import flag_documents
-from ._evaluating import AtThreshold, Comparison, Evaluation, compare, evaluate, exposure, rates_at
+from ._evaluating import AtThreshold, Comparison, Evaluation, compare, evaluate, exposure, rates_at, unseen
 from ._flags import ACCEPTED, VOID, Flag, Flags
 from ._origin import first_ids
 from ._passages import flag
+from ._stack import STACK, Stack
 
 __all__ = [
     "ACCEPTED",
     "AUTO",
+    "BY_DEFAULT",
+    "STACK",
     "VOID",
     "AtThreshold",
     "CollectionResult",
@@ -25,6 +30,7 @@ __all__ = [
     "Evaluation",
     "Flag",
     "Flags",
+    "Stack",
     "calibrate",
     "compare",
     "evaluate",
@@ -36,4 +42,7 @@ __all__ = [
     "judge_collection",
     "rates_at",
     "read_calibration",
+    "refuse_small",
+    "unseen",
+    "with_decider",
 ]

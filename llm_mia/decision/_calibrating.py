@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,11 @@ from .. import calibration as _calibration
 from ..calibration import Calibration
 from ..errors import CalibrationError, ScoresError
 from ..scores import ScoreTable
-from ._choosing import choose, fit_part
+from ._choosing import AUTO, BY_DEFAULT, choose, fit_part
 from ._origin import first_ids, made_by
+from ._stack import STACK, Stack
 
-__all__ = ["AUTO", "calibrate", "calibrating_rows", "held_out", "read_calibration"]
-
-AUTO = "auto"
-"""In the place of an attack: the one that separates the fit part of the known set best."""
+__all__ = ["calibrate", "calibrating_rows", "held_out", "read_calibration", "with_decider"]
 
 
 def calibrate(
@@ -35,18 +35,23 @@ def calibrate(
 
     On average over known sets like this one, or with *confidence* in this one; in each category of the table by itself
     where it was read by some, those of *pool* together. Non-members without a score cannot be flagged and are not
-    calibrated on. With the attack ``auto`` a *fraction* of the documents is kept apart to choose it on.
+    calibrated on. In the place of an attack stand ``auto``, the one that separates best, ``stack``, one score learned
+    from all columns, and ``default``, the stack of a large known set: for these a *fraction* of the documents is kept
+    apart to choose or to learn on, and the rest of the non-members is calibrated on.
 
     Raises:
         ScoresError: the table has no such column or no non-members.
-        CalibrationError: the non-members are too few for *fpr*, or their scores are infinite or all equal.
+        CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are
+            infinite or all equal.
     """
     known = table.rows(0)
     if not len(known):
         raise ScoresError(f"{table.name}: no row is labelled as a non-member (0), so there is nothing to calibrate on")
-    choice = choose(table, fraction=fraction, seed=seed, fpr=fpr, confidence=confidence) if attack == AUTO else None
-    if choice is not None:
+    choice = None
+    if attack in (AUTO, STACK, BY_DEFAULT):
+        choice = choose(table, attack, fraction=fraction, seed=seed, fpr=fpr, confidence=confidence)
         attack, known = choice.attack, known[~choice.fit[known]]
+        table = _with_stack(table, choice.stack)
     rows = _scored(table, attack, known)
     groups = table.groups()
     return _calibration.calibrate(
@@ -55,18 +60,43 @@ def calibrate(
         fpr=fpr,
         confidence=confidence,
         n_documents=len({groups[row] for row in rows}),
-        calibrated_on=made_by(table, attack),
+        calibrated_on=made_by(table, attack, choice.record["columns"] if choice and choice.stack else ()),
         categories=[table.categories[row] for row in rows] if table.by else None,
         pool=pool,
         split=choice.split if choice else None,
         chosen=choice.record if choice else None,
+        stack=choice.stack if choice else None,
         by=table.by,
         validity=table.validity,
     )
 
 
+def with_decider(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The table with the column that *calibration* decides by: that of its stack is made here, others are there.
+
+    Raises `CalibrationError` where the table lacks columns of the stack, or holds the known set that was calibrated on
+    and its scores come out otherwise.
+    """
+    if not calibration.stack:
+        return table
+    found = _with_stack(table, calibration.stack)
+    scores, present = found.column(STACK), table.columns.get(STACK)
+    if present is not None and not np.array_equal(present, scores, equal_nan=True):
+        raise CalibrationError(f"{table.name}: its column {STACK!r} is not the calibration's stack: rename it")
+    try:
+        known = (table.labels == 0) & ~fit_part(table, calibration)
+    except CalibrationError:  # other passages than were calibrated on, which is what stacks are for
+        return found
+    if not np.array_equal(np.sort(scores[known & ~np.isnan(scores)]), calibration.scores):
+        raise CalibrationError(
+            f"{table.name}: the stack gives its known non-members other scores than were calibrated on: the table or "
+            "the calibration was changed since; calibrate again"
+        )
+    return found
+
+
 def held_out(table: ScoreTable, calibration: Calibration) -> ScoreTable:
-    """The table without the passages that the attack of *calibration* was chosen on.
+    """The table without the passages that the attack of *calibration* was chosen on, or its stack fitted.
 
     Raises `CalibrationError` where its known set isn't the one that was split.
     """
@@ -103,6 +133,12 @@ def read_calibration(path: str | Path) -> Calibration:
         return Calibration.from_json(text)
     except CalibrationError as error:
         raise CalibrationError(f"{path}: {error}") from None
+
+
+def _with_stack(table: ScoreTable, record: Mapping[str, Any]) -> ScoreTable:
+    if not record:
+        return table
+    return replace(table, columns={**table.columns, STACK: Stack.read(record).scores(table)})
 
 
 def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
 from ..records import Interval
 from ..scores import ScoreTable
-from ._calibrating import calibrating_rows
+from ._calibrating import calibrating_rows, with_decider
 from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
 from ._origin import check_origin, first_ids
 from ._passages import CONFIDENCE
@@ -47,6 +47,7 @@ def flag_documents(
     if not len(rows):
         raise ScoresError(f"{table.name}: every row has a label, so there are no candidates")
     notes = check_origin(table, calibration)
+    table = with_decider(table, calibration)
     if calibration.categories:
         raise CalibrationError(
             f"calibrated by {calibration.by!r}: documents have no categories; calibrate without --by"

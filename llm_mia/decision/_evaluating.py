@@ -14,10 +14,10 @@ from ..errors import ScoresError
 from ..metrics import ConfidenceGap, PairedComparison
 from ..records import Interval
 from ..scores import ScoreTable
-from ._calibrating import held_out
+from ._calibrating import held_out, with_decider
 from ._origin import categories_of, check_origin
 
-__all__ = ["AtThreshold", "Comparison", "Evaluation", "compare", "evaluate", "exposure", "rates_at"]
+__all__ = ["AtThreshold", "Comparison", "Evaluation", "compare", "evaluate", "exposure", "rates_at", "unseen"]
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 
@@ -104,6 +104,7 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
         CalibrationError: the calibration is another model's.
     """
     notes = check_origin(table, calibration)
+    table = with_decider(table, calibration)
     same = _set_by(table, calibration)
     table = held_out(table, calibration) if same else table
     rows, groups = _known(table), table.groups()
@@ -124,6 +125,17 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
         epsilon = metrics.epsilon_lower_bound(*counts, confidence)
     fpr = None if same else found.fpr
     return AtThreshold(calibration.attack, found.tpr, fpr, epsilon, confidence, tuple(notes))
+
+
+def unseen(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The table with the column that *calibration* decides by, less the passages that it was chosen or fitted on.
+
+    These are left out where the table's own known set was split; a stack looks too good on what it learned from.
+
+    Raises `CalibrationError` where the table isn't what was calibrated on, though the non-members' scores say so.
+    """
+    table = with_decider(table, calibration)
+    return held_out(table, calibration) if _set_by(table, calibration) else table
 
 
 def exposure(table: ScoreTable) -> ConfidenceGap | None:

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import parse_attack
+from ..attacks import parse_attack, passes_needed
 from ..calibration import Calibration
 from ..errors import AttackError, CalibrationError
 from ..scores import ScoreTable
 from ..store import differences
+from ._stack import Stack
 
 __all__ = ["categories_of", "check_origin", "first_ids", "made_by"]
 
 NAMED = 5
 
 
-def made_by(table: ScoreTable, attack: str) -> dict[str, Any]:
-    """The passes behind one column, of those that the table's run directory records."""
+def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """The passes behind one column, or behind the *columns* of a stack, that the table's run directory records."""
     if table.provenance is None:
         return {}
     try:
-        parsed = parse_attack(attack)
+        parsed = {name: parse_attack(name) for name in columns or (attack,)}
     except AttackError:  # somebody else's column beside ours
         return {}
-    passes = {name: table.provenance[name] for name in parsed.passes if name in table.provenance}
-    return {"hyper_parameters": dict(parsed.hyper_parameters), **passes}
+    needed = passes_needed(parsed.values())
+    passes = {name: table.provenance[name] for name in needed if name in table.provenance}
+    set_to = {name: dict(one.hyper_parameters) for name, one in parsed.items()}
+    return {"hyper_parameters": set_to if columns else set_to[attack], **passes}
 
 
 def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:
     """Refuse scores of another making than those calibrated on; a note where nobody can tell."""
-    here = made_by(table, calibration.attack)
+    columns = [column.name for column in Stack.read(calibration.stack).columns] if calibration.stack else []
+    here = made_by(table, calibration.attack, columns)
     if not here or not calibration.calibrated_on:
         return ["one of scores and calibration does not say which model made it, so that they match is taken on trust"]
     what = "; ".join(differences(calibration.calibrated_on, here))

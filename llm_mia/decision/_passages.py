@@ -11,8 +11,10 @@ from ..calibration import Calibration, CountBound, member_count_bound, member_sh
 from ..errors import ScoresError
 from ..records import Interval
 from ..scores import ScoreTable
+from ._calibrating import with_decider
 from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
 from ._origin import categories_of, check_origin, first_ids
+from ._stack import Stack
 
 __all__ = ["flag"]
 
@@ -49,6 +51,7 @@ def flag(
     if not len(rows):
         raise ScoresError(f"{table.name}: every row has a label, so there are no candidates; --labelled flags them all")
     notes = check_origin(table, calibration)
+    table = with_decider(table, calibration)
     given = table.column(calibration.attack)[rows]
     scores = np.where(np.isinf(given), np.nan, given)
     categories = categories_of(table, calibration, rows)
@@ -62,6 +65,7 @@ def flag(
         chosen, rule = q_values <= fdr, f"FDR ≤ {100 * fdr:g} %"
     if labelled and len(table.rows(0)) and not len(table.rows(None)):
         notes.append("labelled rows are flagged too; for those that set the threshold this says nothing")
+    notes += _filled(table, calibration, rows)
     notes += _not_finite(given, [table.ids[row] for row in rows])
     why_not = "passages with a label stand among them" if labelled else _why_no_bound(table, calibration, rows)
     members, share = (None, None) if why_not else _bounds(scores, p_values, calibration)
@@ -78,6 +82,18 @@ def flag(
         share=share,
         validity=validity,
     )
+
+
+def _filled(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> list[str]:
+    """A note where the stack had to do without some of its columns."""
+    if not calibration.stack:
+        return []
+    filled = rows[Stack.read(calibration.stack).filled(table)[rows]].tolist()
+    named = first_ids(table.ids[row] for row in filled)
+    said = (
+        f"{len(filled)} candidates lack a score that the stack takes in ({named}); known non-members' median stands in"
+    )
+    return [said] if filled else []
 
 
 def _not_finite(scores: Floats, ids: Sequence[str]) -> list[str]:

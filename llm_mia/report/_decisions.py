@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..calibration import Calibration, fpr_bound
-from ..decision import CollectionResult, Flags
+from ..decision import STACK, CollectionResult, Flags
 from ._cells import escape, share
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
         lines.append(f"  {escape(name)}: threshold {own.threshold:.6g} ({own.n:,} non-members){pooled}")
     if calibration.split is not None:
         split = calibration.split
+        how = f"{len(calibration.chosen['columns'])} columns joined" if calibration.stack else "attack chosen"
         lines.append(
-            f"[dim]attack chosen on {split.fit_passages:,} known passages of {split.fit_documents:,} documents, "
+            f"[dim]{how} on {split.fit_passages:,} known passages of {split.fit_documents:,} documents, "
             "calibrated on others[/]"
         )
     elif calibration.chosen:
-        lines.append(f"[yellow]no attack could be chosen: {escape(str(calibration.chosen['why']))}[/]")
+        what = "no stack could be fitted" if calibration.chosen["wanted"] == STACK else "no attack could be chosen"
+        lines.append(f"[yellow]{what}: {escape(str(calibration.chosen['why']))}[/]")
     return Group(*lines)
 
 

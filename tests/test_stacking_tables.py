@@ -1,0 +1,242 @@
+"""Stacks in tables, in artefacts and at the command line: what must not move them, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, flag
+from llm_mia.calibration import Calibration
+from llm_mia.decision import (
+    _stacking,
+    flag_documents,
+    held_out,
+    rates_at,
+    read_calibration,
+    with_decider,
+)
+from llm_mia.decision._stack import Tree
+from llm_mia.decision._stacking import fit_stack
+
+from .test_cli import Cli, cli
+from .test_cli_bad_input import Fails, fails
+from .test_stacking import known, table
+
+__all__ = ["cli", "fails"]
+
+PASS: dict[str, Any] = {"model": {"id": "m", "weights_sha256": "w1"}, "window": {"tokens": 64}}
+
+# -- what must not move it --------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bytes_whatever_the_order_and_whatever_the_rest_scores() -> None:
+    rng = np.random.default_rng(9)
+    one = known(rng, 120, [0.5, 0.2, 0.0], candidates=10)
+    calibration = calibrate(one, "stack", fpr=0.05)
+    assert calibrate(one, "stack", fpr=0.05).to_json() == calibration.to_json()
+    order = rng.permutation(len(one)).tolist()
+    turned = ScoreTable(
+        one.name,
+        [one.ids[row] for row in order],
+        [one.documents[row] for row in order],
+        one.labels[order],
+        {name: one.columns[name][order] for name in sorted(one.columns, reverse=True)},
+    )
+    assert calibrate(turned, "stack", fpr=0.05).to_json() == calibration.to_json()
+    fit = np.isin(one.ids, held_out(one, calibration).ids, invert=True)
+    other = replace(
+        one, columns={name: np.where(fit, own, rng.normal(size=len(one))) for name, own in one.columns.items()}
+    )
+    moved = calibrate(other, "stack", fpr=0.05)
+    assert moved.stack == calibration.stack, "learned from the fit part alone"
+    assert moved.scores != calibration.scores
+    assert calibrate(one, "stack", fpr=0.05, seed=1).stack != calibration.stack
+    assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+def test_a_passage_has_the_same_score_in_every_table() -> None:
+    one = known(np.random.default_rng(10), 320, [0.5] * 9)
+    stack = fit_stack(one, np.ones(len(one), dtype=bool), 0)
+    together = replace(stack, trees=(Tree((0, 1, 2), (0.0, 0.1, 0.2), (0.1, 0.2, 0.3, 0.7)),), share=0.5).scores(one)
+    for rows in ([5], [5, 6, 7], list(range(5, 300))):
+        kept = np.isin(np.arange(len(one)), rows)
+        alone = replace(stack, trees=(Tree((0, 1, 2), (0.0, 0.1, 0.2), (0.1, 0.2, 0.3, 0.7)),), share=0.5)
+        assert np.array_equal(alone.scores(one.only(kept)), together[kept]), "to the last bit"
+
+
+def test_a_document_is_never_learned_from_and_calibrated_on() -> None:
+    rng = np.random.default_rng(11)
+    labels = np.repeat(np.repeat([1, 0, -1], [60, 60, 20]), 3)
+    documents = [f"d{i // 3}" for i in range(len(labels))]
+    own = np.repeat(rng.normal(size=(140, 2)), 3, axis=0)
+    one = table(labels, own + 0.3 * rng.normal(size=own.shape) + np.outer(labels == 1, [1, 1]), documents)
+    calibration = calibrate(one, "stack", fpr=0.05)
+    assert (calibration.chosen["documents"], calibration.n, calibration.n_documents) == (60, 90, 30)
+    inside = {*one.documents} - {*held_out(one, calibration).documents}
+    assert len(inside) == 60
+    found = flag_documents(one, calibration)
+    assert (found.n, len(found.rows)) == (30, 20)
+    assert found.rows[0].score == pytest.approx(with_decider(one, calibration).column("stack")[-60:-57].mean())
+
+
+def test_of_many_passages_whole_documents_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_stacking, "MOST", 60)
+    monkeypatch.setattr(_stacking, "COSTS", (0.1,))
+    stack = fit_stack(one := known(np.random.default_rng(12), 100, [1.0]), np.ones(len(one), dtype=bool), 0)
+    assert (stack.learned["members"], stack.learned["nonmembers"]) == (30, 30)
+
+
+# -- artefacts --------------------------------------------------------------------------------------------------------
+
+
+def test_other_passages_are_scored_by_the_record_and_an_edited_one_is_refused() -> None:
+    rng = np.random.default_rng(13)
+    one, other = known(rng, 120, [0.8, 0.4], candidates=20), known(rng, 400, [0.8, 0.4], candidates=20)
+    calibration = calibrate(one, "stack", fpr=0.05)
+    assert len(flag(other.only(other.labels < 0), calibration).rows) == 20, "no known set is needed"
+    fresh = rates_at(other, calibration)
+    assert fresh.fpr is not None
+    assert fresh.fpr.low < fresh.fpr.value < 0.15, "60 calibrate: 5 % ± 3 %"
+    assert fresh.tpr.value > 0.1
+    own = rates_at(one, calibration)
+    assert own.fpr is None, "its non-members set the threshold"
+    columns = [dict(each) for each in calibration.stack["columns"]]
+    columns[0]["weight"] *= 1.5
+    edited = Calibration.from_json(replace(calibration, stack={**calibration.stack, "columns": columns}).to_json())
+    changed = replace(one, columns={**one.columns, "a1": one.column("a1") * 1.01})
+    for scored, by in ((one, edited), (changed, calibration)):
+        with pytest.raises(CalibrationError, match=r"t\.csv: the stack gives its known non-members other scores than"):
+            flag(scored, by)
+    with pytest.raises(CalibrationError, match=r"holds no readable stack \('columns'\): calibrate again"):
+        flag(one, replace(calibration, stack={"trees": [], "intercept": 0, "share": 0}))
+    with pytest.raises(
+        CalibrationError, match=r"lacks 1 of the 2 columns that the stack was fitted on \(a1\): score by"
+    ):
+        flag(replace(one, columns={"a0": one.column("a0")}), calibration)
+    with pytest.raises(ScoresError, match="has a column 'stack', which is what the stack of all is called: rename it"):
+        calibrate(replace(one, columns={**one.columns, "stack": one.column("a0")}), "stack", fpr=0.05)
+    with pytest.raises(CalibrationError, match="its column 'stack' is not the calibration's stack: rename it"):
+        flag(replace(one, columns={**one.columns, "stack": one.column("a0")}), calibration)
+    assert with_decider(with_decider(one, calibration), calibration).columns.keys() == {"a0", "a1", "stack"}
+
+
+def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() -> None:
+    rng = np.random.default_rng(14)
+    labels = np.repeat([1, 0, -1], [60, 60, 5])
+    made = {"target": PASS, "lowered": PASS}
+    values = rng.normal(size=(len(labels), 3)) + (labels == 1)[:, None]
+    one = replace(table(labels, values, provenance=made), columns={})
+    one = replace(one, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
+    calibration = calibrate(one, "stack", fpr=0.05)
+    assert calibration.calibrated_on["hyper_parameters"] == {"loss": {}, "lowercase": {}, "min_k:k=0.1": {"k": 0.1}}
+    assert not [note for note in flag(one, calibration).notes if "trust" in note]
+    other = {**PASS, "model": {"id": "m", "weights_sha256": "w2"}}
+    with pytest.raises(CalibrationError, match="lowered model weights_sha256 w1 there, w2 here"):
+        flag(replace(one, provenance={**made, "lowered": other}), calibration)
+
+
+# -- how much it takes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "nonmembers", "fpr", "says"),
+    [
+        (
+            12,
+            100,
+            0.05,
+            "has 6 documents of members and 50 of non-members, and 20 of each are needed: 28 more of members",
+        ),
+        (38, 30, 0.05, "20 of each are needed: 2 more of members .known set. and 10 more of non-members"),
+        (60, 60, 0.02, "30 non-members would be left to calibrate on, and 49 are needed: 38 more"),
+        (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
+        (0, 60, 0.05, "no stack can be fitted: the members come from 0 documents"),
+    ],
+)
+def test_too_few_are_refused_with_the_number_that_is_missing(
+    members: int, nonmembers: int, fpr: float, says: str
+) -> None:
+    rng = np.random.default_rng(15)
+    one = table(np.repeat([1, 0], [members, nonmembers]), rng.normal(size=(members + nonmembers, 2)))
+    with pytest.raises(CalibrationError, match=rf"t\.csv: no stack can be fitted: .*{says}|{says}"):
+        calibrate(one, "stack", fpr=fpr)
+
+
+@pytest.mark.parametrize(
+    ("n", "passages", "fpr", "why"),
+    [
+        (200, 1, 0.05, ""),
+        (198, 1, 0.05, "the fit part has 99 documents of members and 99 of non-members, and 100 of each are needed"),
+        (100, 3, 0.05, "the fit part has 50 documents of members and 50 of non-members"),
+        (200, 1, 0.009, "100 non-members would be left to calibrate on, and 111 are needed: 22 more"),
+    ],
+)
+def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
+    n: int, passages: int, fpr: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_stacking, "COSTS", (0.1,))
+    rng = np.random.default_rng(16)
+    labels = np.repeat([1, 0], n * passages)
+    one = table(labels, rng.normal(size=(len(labels), 2)), [f"d{i // passages}" for i in range(len(labels))])
+    one = replace(one, provenance={"target": PASS}, columns={"loss": one.column("a0"), "min_k": one.column("a1")})
+    found = calibrate(one, "default", fpr=fpr)
+    assert found.attack == ("min_k" if why else "stack")
+    assert (found.split is None, bool(found.stack)) == (bool(why), not why)
+    if why:
+        assert (found.chosen["wanted"], found.n) == ("stack", n * passages), "nothing is kept apart"
+        assert found.chosen["why"].startswith(why)
+    alone = calibrate(one.only(one.labels == 0), "default", fpr=fpr)
+    assert (alone.attack, alone.chosen) == ("min_k", {}), "without members nobody expects one"
+
+
+# -- typed by a user --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    """Somebody's table, with documents of three passages."""
+    rng = np.random.default_rng(17)
+    labels = np.repeat([1, 0, -1], [180, 240, 60])
+    values = rng.normal(size=(480, 3)) + np.outer((labels == 1) | ((labels < 0) & (np.arange(480) % 6 < 3)), [2, 2, 0])
+    path = tmp_path / "theirs.parquet"
+    columns = {f"their {name}": values[:, at] for at, name in enumerate(("loss", "ratio", "noise"))}
+    names = {"id": [f"p{i}" for i in range(480)], "document": [f"d{i // 3}" for i in range(480)]}
+    marks = [None if label < 0 else int(label) for label in labels]
+    pq.write_table(pa.table({**names, "label": marks, **columns}), path)
+    return path
+
+
+def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores: Path, tmp_path: Path) -> None:
+    rule, flags = tmp_path / "c.json", tmp_path / "f.csv"
+    ran = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule)
+    assert (ran.code, ran.err) == (0, "")
+    assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
+    assert "3 columns joined on 168 known passages of 56 documents, calibrated on others" in ran.out
+    written = read_calibration(rule)
+    assert (written.chosen["seed"], written.chosen["members"], written.chosen["nonmembers"]) == (2, 72, 96)
+    assert [column["name"] for column in written.stack["columns"]] == ["their loss", "their noise", "their ratio"]
+    summary = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule, "--json").json
+    assert summary["chosen"]["columns"] == ["their loss", "their noise", "their ratio"]
+    assert "stack" not in summary, "the model lies in the artefact, not in every summary"
+    ran = cli("flag", scores, "-c", rule, "-o", flags)
+    assert ran.code == 0
+    assert "of 60 candidates flagged by stack at FPR ≤ 5 %: consistent with training on them" in ran.out
+    assert flags.read_text().splitlines()[1].split(",")[2] == "stack"
+    ran = cli("flag", scores, "-c", rule, "-o", flags, "--documents")
+    assert "of 20 candidate documents flagged by stack" in ran.out
+    ran = cli("evaluate", scores, "-c", rule, "--compare", "stack", "their loss")
+    assert ran.code == 0
+    assert "Known set: 108 members, 144 non-members" in ran.out, "less what it was fitted on"
+    assert "AUROC of stack less that of their loss: +" in ran.out
+    assert "At the threshold of the calibration, stack: TPR" in ran.out
+    assert "no column 'stack'; it has their loss, their ratio, their noise" in fails("evaluate", scores, "-a", "stack")
+    few = pq.read_table(scores).slice(120)
+    pq.write_table(few, tmp_path / "few.parquet")
+    said = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule)
+    assert said.endswith("and 20 of each are needed: 20 more of members (known set)")
