@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attacks import ATTACKS, Attack, attack, parse_attack
-    from .auditing import Audit, audit, validate_files
+    from .auditing import Audit, Extraction, audit, extract, validate_files
     from .backends import Backend, ModelSpec, load_model
     from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
     from .decision import (
@@ -60,6 +60,7 @@ __all__ = [
     "CollectionResult",
     "ConfidenceGap",
     "Evaluation",
+    "Extraction",
     "Flag",
     "Flags",
     "Interval",
@@ -91,6 +92,7 @@ __all__ = [
     "conformal_p_values",
     "evaluate",
     "exposure",
+    "extract",
     "flag",
     "flag_documents",
     "fpr_at_tpr",
@@ -112,7 +114,7 @@ __all__ = [
 # ('llm-mia --help') does not wait for numpy.
 _HOMES = {
     "attacks": ("ATTACKS", "Attack", "attack", "parse_attack"),
-    "auditing": ("Audit", "audit", "validate_files"),
+    "auditing": ("Audit", "Extraction", "audit", "extract", "validate_files"),
     "backends": ("Backend", "ModelSpec", "load_model"),
     "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
     "decision": (

@@ -9,8 +9,9 @@ import typer
 
 from . import _options as opt
 from ._audit import FLAGGED, audit, demo, validate
+from ._extract import extract
 from ._output import say, show, show_json
-from ._score import attacks, score
+from ._score import attacks, frequencies, score
 
 if TYPE_CHECKING:
     from ..scores import ScoreTable
@@ -27,7 +28,13 @@ Table = Annotated[
 def calibrate(
     table: Table,
     attack: Annotated[
-        str, typer.Option("-a", "--attack", help="The column that decides; auto: the best on a part kept apart.")
+        str,
+        typer.Option(
+            "-a",
+            "--attack",
+            help="The column that decides; on a part of the known set kept apart, auto: the best of them, stack: one "
+            "score learned from all. default: what an audit is decided by.",
+        ),
     ],
     fpr: opt.Fpr = 0.05,
     confidence: opt.Confidence = None,
@@ -44,9 +51,11 @@ def calibrate(
     ] = None,
     split: Annotated[
         float | None,
-        typer.Option(help="With -a auto: share of the documents to choose on.  [default: 0.5]", show_default=False),
+        typer.Option(
+            help="With -a auto or stack: share of the documents kept apart for it.  [default: 0.5]", show_default=False
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="With -a auto: draws the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="With -a auto or stack: draws the split.")] = 0,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("calibration.json"),
     label_column: opt.LabelColumn = None,
     id_column: opt.IdColumn = None,
@@ -54,12 +63,14 @@ def calibrate(
     as_json: opt.Json = False,
 ) -> None:
     """Set the threshold on a table's known non-members (label 0), with a guarantee on the false positive rate."""
-    from ..decision import AUTO, calibrate as run_calibrate
+    from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate
     from ..report import calibration_lines, calibration_summary
     from ..store import write_text
 
-    if split is not None and attack != AUTO:
-        raise typer.BadParameter("a part is kept apart to choose an attack on: use it with --attack auto")
+    if split is not None and attack not in (AUTO, STACK, BY_DEFAULT):
+        raise typer.BadParameter(
+            "a part is kept apart to choose an attack on: use it with --attack auto, stack or default"
+        )
     if pool and not by:
         raise typer.BadParameter("categories are pooled where there are some: use it with --by")
     scores = _table(table, id_column, label_column, document_column, by)
@@ -131,7 +142,12 @@ def evaluate(
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option("-c", "--calibration", help="Also TPR, FPR and ε at this threshold, set by others than these."),
+        typer.Option(
+            "-c",
+            "--calibration",
+            help="Also TPR, FPR and ε at this threshold, set by others than these. What it was chosen or fitted on is "
+            "left out.",
+        ),
     ] = None,
     label_column: opt.LabelColumn = None,
     id_column: opt.IdColumn = None,
@@ -139,7 +155,14 @@ def evaluate(
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
-    from ..decision import compare as run_compare, evaluate as run_evaluate, exposure, rates_at, read_calibration
+    from ..decision import (
+        compare as run_compare,
+        evaluate as run_evaluate,
+        exposure,
+        rates_at,
+        read_calibration,
+        unseen,
+    )
     from ..report import (
         comparison_line,
         comparison_summary,
@@ -151,8 +174,9 @@ def evaluate(
 
     rule = None if calibration is None else read_calibration(calibration)
     scores = _table(table, id_column, label_column, document_column, rule.by if rule else "")
-    evaluations, gap = run_evaluate(scores, attack or ()), exposure(scores)
-    compared = run_compare(scores, *compare) if compare else None
+    judged = unseen(scores, rule) if rule else scores
+    evaluations, gap = run_evaluate(judged, attack or ()), exposure(scores)
+    compared = run_compare(judged, *compare) if compare else None
     at = rates_at(scores, rule) if rule else None
     if scores.validity.startswith("void"):
         say(f"note: the known set is {scores.validity}: what separates it need not be membership")
@@ -197,7 +221,7 @@ def collection(
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, attacks, demo):
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, attacks, frequencies, demo):
         app.command()(command)
 
 

@@ -3,6 +3,7 @@
 from ._attacks import attack_details, attacks_table
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
+from ._extraction import extraction_table
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -32,6 +33,7 @@ __all__ = [
     "demo_table",
     "evaluation_summary",
     "evaluation_table",
+    "extraction_table",
     "flags_summary",
     "flags_table",
     "threshold_lines",

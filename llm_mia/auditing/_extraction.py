@@ -1,0 +1,186 @@
+"""From passages to the texts that a model emits: scoring, `llm_mia.extraction`, and positions in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..backends import Backend, ModelSpec, Tokenizer
+from ..errors import AttackError, ModelError, PassageError, RunDirectoryError
+from ..extraction import Sampling
+from ..passages import InputCheck, Passages, check_inputs, read_passages
+from ..records import Passage, TokenSignals
+from ..scoring import ModelSource, Progress, score_to_disk
+from ..store import RunDirectory, differences, text_sha256
+from ..windows import window_rule
+from ._extracted import CONDITIONS, Extraction
+from ._looking import Rule, Tally, look
+from ._proofs import Candidates, prove
+
+__all__ = ["extract"]
+
+
+def extract(
+    sources: Passages | Sequence[Passages] | str | Path,
+    target: ModelSource,
+    *,
+    out: str | Path,
+    stretch: int = 50,
+    probability: float = 1e-3,
+    prefix: int = 1,
+    sampling: Sampling | None = None,
+    proof: bool = False,
+    samples: int = 20,
+    most_proofs: int = 20,
+    seed: int = 0,
+    window_tokens: int | None = None,
+    check: InputCheck | None = None,
+    progress: Progress | None = None,
+) -> Extraction:
+    """The texts that the model emits verbatim with at least *probability* when given what precedes them.
+
+    Leaves ``extraction.json`` and ``spans.csv`` in the run directory, beside the signals; on a finished one no model is
+    loaded but for a *proof*. A stretch most of whose tokens stand earlier in its passage counts nowhere: the model can
+    copy it from what it is given. Passages that hold no stretch are counted, and take part with their bytes.
+
+    Args:
+        sources: what `read_passages` gives, or a file. Passages labelled 0 calibrate: how many of them have spans.
+        target: the model.
+        out: the run directory.
+        stretch: tokens that must come in one go.
+        probability: with which a stretch must come to be in a span, in (0, 1].
+        prefix: tokens of the passage that must precede a stretch. The default takes every stretch there is: with
+            less before it a text is harder to emit, so what is found there is no weaker. The papers give 50.
+        sampling: how tokens are drawn; None: temperature 1 among all.
+        proof: load the model, and let it write what the likeliest spans hold, greedily and by sampling.
+        samples: continuations drawn for each proof.
+        most_proofs: spans that are proved, the likeliest first.
+        seed: draws the samples.
+        window_tokens: longest input fed to a model.
+        check: the result of `check_inputs` on the same *sources*, where it has been made already.
+        progress: called after every batch.
+
+    Raises:
+        AttackError: an argument that makes no sense.
+        PassageError: no passage holds a stretch.
+        ModelError: the tokenizer can't say where in a text a token stands, or the model can't be loaded.
+        RunDirectoryError: the directory is another run's.
+    """
+    given = [read_passages(sources)] if isinstance(sources, str | Path) else sources
+    inputs = [given] if isinstance(given, Passages) else list(given)
+    source = ModelSpec(target) if isinstance(target, str | Path) else target
+    sampling = sampling or Sampling()
+    _refuse(stretch, probability, prefix, samples, most_proofs)
+    check = check or check_inputs(inputs)
+    if not _kept_from_others(Path(out), inputs, source, window_tokens):
+        score_to_disk(
+            inputs, source, attacks=["loss"], out=out, window_tokens=window_tokens, check=check, progress=progress
+        )
+    with RunDirectory(out) as run:
+        tokenizer = _tokenizer(source)
+        rule = Rule(sampling, stretch, probability, prefix, 0 if tokenizer.bos is not None else 1)
+        made = run.passes()["target"]
+        candidates = Candidates(most_proofs if proof else 0, made["window"], tokenizer)
+        tally = look(_stored(run, inputs), rule, tokenizer, candidates)
+        _refuse_too_short(tally, rule, inputs)
+        proofs = prove(candidates, source, sampling, stretch, samples, seed, progress) if len(candidates) else []
+        found = Extraction(
+            path=run.path,
+            model=made["model"],
+            window=made["window"],
+            sampling=sampling,
+            stretch=stretch,
+            probability=probability,
+            prefix=prefix,
+            passages=tally.passages,
+            too_short=tally.too_short,
+            documents=[one.record() for one in tally.documents.values()],
+            spans=tally.spans,
+            nonmembers=tally.calibration(),
+            proofs=proofs,
+            notes=[*check.notes, *tally.notes(rule), CONDITIONS],
+        )
+        run.write_text("extraction.json", found.to_json())
+        run.write_text("spans.csv", found.to_csv())
+    return found
+
+
+def _refuse(stretch: int, probability: float, prefix: int, samples: int, most_proofs: int) -> None:
+    if stretch < 1:
+        raise AttackError(f"stretches of {stretch} tokens: they must have at least 1")
+    if not 0 < probability <= 1:
+        raise AttackError(f"probability {probability:g}: it must lie above 0, and be 1 at most")
+    if prefix < 0:
+        raise AttackError(f"{prefix} tokens before a stretch: there can't be fewer than 0")
+    if samples < 0 or most_proofs < 1:
+        raise AttackError(f"{samples} samples of {most_proofs} proofs: there must be 0 and 1 at least")
+
+
+def _kept_from_others(
+    out: Path, inputs: Sequence[Passages], source: Backend | ModelSpec, window_tokens: int | None
+) -> bool:
+    """Whether *out* holds the signals already, and scores by other attacks that scoring for this one would overwrite.
+
+    Raises:
+        RunDirectoryError: it holds such scores, but not all signals of this input by this model.
+    """
+    if not (out / "run.json").exists():
+        return False
+    with RunDirectory(out) as run:
+        if set(run.manifest().get("attacks", ["loss"])) == {"loss"}:
+            return False
+        made = run.passes().get("target")
+        if made is not None:
+            rule = asdict(window_rule(made["model"]["context"], window_tokens))
+            same = made["window"] == rule and _made_by(source, made)
+            if same and sum(1 for _ in _stored(run, inputs)) == sum(1 for one in inputs for _ in one):
+                return True
+    raise RunDirectoryError(
+        f"{out}: holds scores by other attacks, and not all signals of this input by this model; finish that run, or "
+        "name another folder"
+    )
+
+
+def _made_by(source: Backend | ModelSpec, made: dict[str, Any]) -> bool:
+    if isinstance(source, ModelSpec):
+        digest, origin = source.sha256(), made.get("source", {})
+        return (
+            digest is not None and digest == origin.get("sha256") and source.dtype in ("auto", made["model"]["dtype"])
+        )
+    return not any(differences(asdict(source.info), made["model"]))
+
+
+def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
+    if isinstance(source, ModelSpec):
+        return source.tokenizer()
+    if isinstance(source, Tokenizer):
+        return source
+    from ..backends.local import LocalBackend
+    from ..backends.local._tokenizer import LocalTokenizer
+
+    if isinstance(source, LocalBackend):
+        return LocalTokenizer(source.tokenizer, name=source.info.id)
+    raise ModelError(f"model {source.info.id!r} does not say where in a text its tokens stand")
+
+
+def _stored(run: RunDirectory, inputs: Sequence[Passages]) -> Iterator[tuple[Passage, TokenSignals]]:
+    """Each passage with its signals, as far as both go."""
+    passages = (passage for one in inputs for passage in one)
+    for passage, row in zip(passages, run.signals("target"), strict=False):
+        if (row.id, row.text_sha256) != (passage.id, text_sha256(passage)):
+            raise RunDirectoryError(
+                f"{run.path}: holds signals of {row.id!r} where the input has {passage.id!r} ({passage.where}) or "
+                "another text; name another folder"
+            )
+        yield passage, row.signals
+
+
+def _refuse_too_short(tally: Tally, rule: Rule, inputs: Sequence[Passages]) -> None:
+    if tally.too_short == tally.passages:
+        raise PassageError(
+            ", ".join(one.name for one in inputs),
+            f"no passage holds a stretch of {rule.stretch} tokens after {rule.prefix}: the longest has "
+            f"{tally.longest} scored tokens; ask for a shorter --stretch, or cut texts longer with --passage-tokens",
+        )

@@ -1,0 +1,61 @@
+"""Sums over all stretches of n tokens at once, and the longest run of first choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..records import IntArray
+from ._sampling import Floats
+
+__all__ = ["Run", "greedy_run", "stretch_sums"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive scored tokens."""
+
+    start: int
+    length: int
+
+
+def stretch_sums(log_probabilities: Floats, n: int) -> Floats:
+    """Log-probability of each stretch of *n* tokens, shape (tokens − n + 1,); empty where there are fewer.
+
+    By cumulative sums in float64: linear in the text, whatever *n*. A token that cannot be (-inf) or is not known (NaN)
+    touches the stretches that hold it, and no others.
+
+    >>> stretch_sums(np.log([0.5, 0.5, 1.0, 0.25]), 2) / np.log(2)
+    array([-2., -1., -2.])
+    >>> stretch_sums(np.array([-1.0, -np.inf, -2.0, -3.0]), 2)
+    array([-inf, -inf,  -5.])
+    """
+    if len(log_probabilities) < n:
+        return np.empty(0)
+    unknown, never = np.isnan(log_probabilities), np.isneginf(log_probabilities)
+    sums = np.minimum(_windowed(np.where(unknown | never, 0.0, log_probabilities), n), 0.0)
+    sums[_windowed(never, n) > 0] = -np.inf
+    sums[_windowed(unknown, n) > 0] = np.nan
+    return sums
+
+
+def greedy_run(rank: IntArray) -> Run:
+    """The longest run of tokens that are the model's own first choice, the earliest of equals.
+
+    Given what precedes it, greedy decoding emits the whole run. No token: length 0.
+
+    >>> greedy_run(np.array([0, 3, 0, 0, 1, 0, 0]))
+    Run(start=2, length=2)
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(rank) == 0, [0]]).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return Run(0, 0)
+    longest = int((ends - starts).argmax())
+    return Run(int(starts[longest]), int(ends[longest] - starts[longest]))
+
+
+def _windowed(values: Floats | np.ndarray[tuple[int], np.dtype[np.bool_]], n: int) -> Floats:
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return np.asarray(sums[n:] - sums[:-n])

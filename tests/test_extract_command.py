@@ -1,0 +1,496 @@
+"""``llm-mia extract`` as a user types it: a planted text is found where it stands, and nothing where nothing was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llm_mia import extract as run_extract
+from llm_mia.auditing._proofs import prompt_before
+from llm_mia.backends import ModelSpec, load_model
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.backends.local import LocalBackend
+from llm_mia.cli import main
+from llm_mia.errors import AttackError, ModelError, PassageError, RunDirectoryError
+from llm_mia.extraction import Sampling
+from llm_mia.metrics import clopper_pearson
+from llm_mia.passages import read_passages
+from llm_mia.records import Passage, WindowRule
+from llm_mia.scoring import score
+from llm_mia.store import RunDirectory
+from llm_mia.training import fine_tune
+from llm_mia.windows import cut
+
+from .conftest import WORDS, build_model, build_tokenizer
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    def run(*arguments: str | Path) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+def words(rng: random.Random, count: int) -> str:
+    return " ".join(rng.choices(WORDS, k=count))
+
+
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A model that saw one text of 93 tokens in many surroundings, and a run over surroundings it never saw."""
+
+    folder: Path
+    planted: str
+    document: str
+
+    @property
+    def typed(self) -> list[str]:
+        return ["extract", str(self.folder / "passages.jsonl"), "-m", str(self.folder / "model"), "-q"]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder, rng = tmp_path_factory.mktemp("extract"), random.Random(5)
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    sizes: dict[str, Any] = {"context": 256, "hidden_size": 64, "intermediate_size": 128, "initializer_range": 0.05}
+    base = LocalBackend(build_model(tokenizer, seed=1, **sizes), tokenizer, compiled=False)
+    planted = words(rng, 80)
+    texts = [f"{words(rng, rng.randint(3, 20))} {planted} {words(rng, 8)}" for _ in range(30)]
+    fine_tune(base, texts, folder / "model", epochs=8, learning_rate=5e-3, batch_size=4)
+    document = f"{words(rng, 40)} {planted} {words(rng, 40)}"
+    held_out = [{"id": f"held-{i}", "text": words(rng, 80), "label": 0} for i in range(200)]
+    write(folder / "passages.jsonl", [{"id": "book", "text": document}, *held_out])
+    run_extract(folder / "passages.jsonl", folder / "model", out=folder / "run")
+    return Scene(folder, planted, document)
+
+
+def test_a_planted_text_is_found_within_two_tokens_and_none_elsewhere(
+    scene: Scene, cli: Callable[..., Ran], tmp_path: Path
+) -> None:
+    ran = cli(*scene.typed, "-o", tmp_path / "run", "--json")
+    assert ran.code == 0, ran.err
+    found = ran.json
+    (span,) = found["spans"]
+    tokenizer = ModelSpec(scene.folder / "model").tokenizer()
+    before, with_it = tokenizer.encode(
+        [text := scene.document[: scene.document.index(scene.planted)].rstrip(), f"{text} {scene.planted}"]
+    )
+    assert span["id"] == "book"
+    assert abs(span["start_token"] - len(before)) <= 2
+    assert abs(span["end_token"] - len(with_it)) <= 2
+    assert found["nonmembers"] == {
+        "passages": 200,
+        "with_spans": 0,
+        "bound": pytest.approx(1 - 0.05 ** (1 / 200)),
+    }
+    assert len(found["documents"]) == 201
+    assert [one["document"] for one in found["documents"] if one["spans"]] == ["book"]
+    assert not [one for one in found["documents"] if one["document"] != "book" and one["greedy_tokens"] > 10]
+
+
+def test_its_text_and_its_figures(scene: Scene) -> None:
+    (row,) = csv.DictReader(io.StringIO((scene.folder / "run/spans.csv").read_text("utf-8"), newline=""))
+    found = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))
+    assert row["text"] == scene.document[int(row["start_char"]) : int(row["end_char"])]
+    common = len(set(row["text"].split()) & set(scene.planted.split())) / len(set(scene.planted.split()))
+    assert common > 0.9
+    assert row["text"] not in json.dumps(found), "texts are in the table alone"
+    assert (found["schema_version"], found["stretch"], found["probability"], found["prefix"]) == (1, 50, 0.001, 1)
+    assert "the model emits each stretch of 50 tokens" in found["statement"]
+    assert "when given what precedes it, by sampling at temperature 1: evidence" in found["statement"]
+    document, stretch = found["documents"][0], found["documents"][0]["likeliest"]
+    assert document["share"] == pytest.approx(len(row["text"].encode()) / len(scene.document.encode()))
+    assert document["longest_span"] == int(row["end_token"]) - int(row["start_token"]) == found["spans"][0]["tokens"]
+    assert stretch["probability"] == pytest.approx(math.exp(stretch["log_probability"])) == float(row["probability"])
+    assert stretch["expected_queries"] == pytest.approx(1 / stretch["probability"])
+    assert stretch["queries_for_95_percent"] == math.ceil(math.log(0.05) / math.log1p(-stretch["probability"]))
+
+
+def test_the_probability_is_what_whole_logits_say(scene: Scene) -> None:
+    """Oracle: the model fed with everything before the stretch and the stretch, in float64, for every stretch."""
+    import torch
+
+    found = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))["documents"][0]["likeliest"]
+    backend: Any = load_model(scene.folder / "model", compiled=False)
+    (ids,) = backend.encode([scene.document])
+    with torch.inference_mode():
+        logits = backend.model(input_ids=torch.from_numpy(ids).long()[None]).logits[0].double()
+    logp = logits.log_softmax(-1)[:-1].gather(1, torch.from_numpy(ids).long()[1:, None])[:, 0].numpy()
+    plain = [logp[i : i + 50].sum() for i in range(len(logp) - 49)]
+    assert found["start_token"] == int(np.argmax(plain)) + 1
+    assert found["log_probability"] == pytest.approx(max(plain), abs=1e-3)
+
+
+def test_proof_by_generation(scene: Scene, cli: Callable[..., Ran]) -> None:
+    """The model writes it, as often as was predicted."""
+    ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "150", "--json")
+    assert ran.code == 0, ran.err
+    (proof,) = ran.json["proofs"]
+    predicted = ran.json["spans"][0]["likeliest"]["probability"]
+    assert proof["probability"] == pytest.approx(predicted, rel=1e-3)
+    interval = clopper_pearson(proof["matched"], 150, 0.999)
+    assert interval.low <= predicted <= interval.high
+    assert proof["share"] == {**proof["share"], "value": proof["matched"] / 150, "confidence": 0.95}
+    assert proof["matched_bytes"] >= proof["matched"] > 0
+    assert (proof["greedy"], proof["greedy_tokens"], proof["prompt_tokens"]) == (True, 50, proof["start_token"])
+    assert proof["greedy_bytes"] == proof["bytes"]
+
+
+def test_a_finished_run_loads_no_model(scene: Scene, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Ran]) -> None:
+    def loaded(*_: object, **__: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("llm_mia.backends.load_model", loaded)
+    monkeypatch.setattr(ModelSpec, "load", loaded)
+    for rule in ([], ["--top-k", "40"], ["--temperature", "0"], ["--stretch", "20", "--prefix", "50"]):
+        ran = cli(*scene.typed, "-o", scene.folder / "run", "--json", *rule)
+        assert ran.code == 0, ran.err
+        assert [one["id"] for one in ran.json["spans"]] == ["book"]
+
+
+def test_top_k_brackets_what_the_model_does(scene: Scene, cli: Callable[..., Ran]) -> None:
+    ran = cli(*scene.typed, "-o", scene.folder / "run", "--top-k", "5", "--proof", "--samples", "0", "--json")
+    stretch, (proof,) = ran.json["spans"][0]["likeliest"], ran.json["proofs"]
+    assert stretch["probability"] * (1 - 1e-3) <= proof["probability"] <= stretch["probability_high"] * (1 + 1e-3)
+    assert stretch["probability"] < stretch["probability_high"]
+    assert proof["share"] is None
+    assert any("lower bounds" in note for note in ran.json["notes"])
+
+
+def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
+    ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
+    assert ran.code == 0, ran.err
+    assert "1 spans in 1 of 201 documents" in ran.out
+    assert "of 200 known non-members 0 have such spans; the rate is at most 1.5 %" in ran.out
+    assert "181 more, none with more of it extractable" in ran.out
+    assert "1 of 1 stretches come token for token by greedy decoding" in ran.out
+    assert "given what precedes it in its window" in ran.out
+    assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
+    assert ran.err == ""
+
+
+def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path) -> None:
+    typed = [one for one in scene.typed if one != "-q"]
+    ran = cli(*typed, "-o", scene.folder / "run", "--proof", "--samples", "0", "--json")
+    assert "proof: 1 passages" in ran.err
+    assert not set(scene.document.split()[:6]) & set(re.findall(r"\w{5,}", ran.err))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--probability", "0"], 2, "probability 0: it must lie above 0"),
+        (["--probability", "1.5"], 2, "1 at most"),
+        (["--probability", "nan"], 2, "probability nan"),
+        (["--top-k", "0"], 2, "top-k 0"),
+        (["--temperature", "0.7"], 2, r"temperature 0.7: .* only 1 and 0 \(greedy\)"),
+        (["--stretch", "0"], 2, "stretches of 0 tokens"),
+        (["--prefix", "-1"], 2, "fewer than 0"),
+        (["--samples", "-1"], 2, "samples"),
+        (["--proofs", "0"], 2, "proofs"),
+        (["--stretch", "5000"], 1, "no passage holds a stretch of 5000 tokens after 1: the longest has 1.. scored"),
+        (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    options: list[str], code: int, message: str, scene: Scene, cli: Callable[..., Ran]
+) -> None:
+    ran = cli(*scene.typed, "-o", scene.folder / "run", *options)
+    assert ran.code == code
+    assert re.search(message, ran.err)
+    assert len(ran.err.splitlines()) == 1
+    assert ran.out == ""
+
+
+# From here on: a model in numpy whose every byte is a token, so that everything can be worked out.
+
+
+class Bytes(FakeBackend):
+    """The bigram model, with the tokenizer's side of it: a byte has all of its character."""
+
+    vocabulary = 257
+
+    def __init__(self, *, bos: bool = False, context: int = 1024) -> None:
+        super().__init__(0, context=context, bos=bos)
+        self.fingerprint = self.info.tokenizer
+
+    def spans(self, text: str) -> NDArray[np.int64]:
+        return np.array([(at, at + 1) for at, one in enumerate(text) for _ in one.encode()], dtype=np.int64).reshape(
+            -1, 2
+        )
+
+    def likeliest(self, start: str, length: int) -> str:
+        """Printable ASCII, each the likeliest after the one before that gives no pair twice."""
+        letters = range(33, 127)
+        text, seen = start, set[str]()
+        for _ in range(length):
+            order = sorted(letters, key=lambda byte: -self._logprob[ord(text[-1]), byte])
+            text += chr(next((byte for byte in order if text[-1] + chr(byte) not in seen), order[0]))
+            seen.add(text[-2:])
+        return text
+
+
+def rows(*texts: str, label: int | None = None) -> list[dict[str, object]]:
+    return [{"id": f"p{at}", "text": text, "document": "d", "label": label} for at, text in enumerate(texts)]
+
+
+TEXTS = ["Zoë said “naïve” twice, and 中文 once: quite enough.", "x", "yz", "The old miller opens both gates at noon."]
+
+
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("n", [1, 3, 7])
+def test_positions_to_the_byte(bos: bool, n: int, tmp_path: Path) -> None:
+    """Every stretch is probable enough, so spans begin and end where likelihood says; oracle: plain loops."""
+    backend, p = Bytes(bos=bos), 1e-30
+    found = run_extract(
+        write(tmp_path / "p.jsonl", rows(*TEXTS)), backend, out=tmp_path / "run", stretch=n, probability=p, prefix=0
+    )
+    first = 0 if bos else 1
+    for text, name in zip(TEXTS, ("p0", "p1", "p2", "p3"), strict=True):
+        raw = text.encode()
+        own = [one for one in found.spans if one.id == name]
+        assert bool(own) == (len(raw) - first >= n)
+        for one in own:
+            assert first <= one.start_token < one.end_token <= len(raw)
+            whole = raw[one.start_token : one.end_token]
+            assert one.text.encode().count(whole) == 1, "the bytes, and what completes a character at an edge"
+            assert len(one.text.encode()) - len(whole) <= 6
+            assert one.text == text[one.start_char : one.end_char]
+            start = one.likeliest.start_token
+            steps = [256, *raw][start : start + n + 1]
+            plain = sum(backend._logprob[a, b] for a, b in pairwise(steps))
+            assert one.likeliest.log_probability == pytest.approx(plain, abs=1e-4)
+    (document,) = found.documents
+    assert (document.passages, document.bytes) == (4, sum(len(text.encode()) for text in TEXTS))
+    covered = {(one.id, at): text[at] for one in found.spans for text in [TEXTS[int(one.id[1])]]
+               for at in range(one.start_char, one.end_char)}  # fmt: skip
+    assert document.bytes_covered == len("".join(covered.values()).encode())
+    assert document.spans == len(found.spans)
+    assert found.too_short == sum(len(text.encode()) - first < n for text in TEXTS)
+
+
+def test_documents_join_their_passages(tmp_path: Path) -> None:
+    backend = Bytes()
+    easy, hard = backend.likeliest("q", 12), "q7#K!2$Zx&0@"
+    passages: list[dict[str, object]] = [
+        {"id": "a", "text": hard, "document": "one", "label": 1},
+        {"id": "b", "text": easy, "document": "one"},
+        {"id": "c", "text": hard + "!", "document": "two", "label": 0},
+        {"id": "e", "text": "?", "document": "two", "label": 0},
+    ]
+    path = write(tmp_path / "p.jsonl", passages)
+    found = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
+    one, two = found.documents
+    assert (one.document, one.label, one.passages, two.label) == ("one", None, 2, 0)
+    assert [span.id for span in found.spans] == ["b"]
+    assert (one.spans, two.spans, two.longest_span, two.share) == (1, 0, 0, 0)
+    assert 0 < one.share <= len(easy) / (len(easy) + len(hard))
+    assert one.likeliest is not None
+    assert (one.likeliest.id, one.greedy_id) == ("b", "b")
+    assert found.nonmembers is not None
+    assert (found.nonmembers.passages, found.nonmembers.with_spans) == (1, 0), "one byte can't show anything"
+    assert found.nonmembers.bound == pytest.approx(0.95)
+
+
+def test_nonmembers_with_spans_are_counted(tmp_path: Path) -> None:
+    backend = Bytes()
+    easy = [backend.likeliest(letter, 12) for letter in "abcd"]
+    path = write(tmp_path / "p.jsonl", rows(*easy, *["q7#K!2$Zx&0@" + str(i) for i in range(6)], label=0))
+    found = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
+    assert found.nonmembers is not None
+    assert (found.nonmembers.passages, found.nonmembers.with_spans) == (10, 4)
+    from scipy.stats import binom
+
+    assert binom.cdf(4, 10, found.nonmembers.bound) == pytest.approx(0.05, abs=1e-9)
+
+
+def test_no_label_no_calibration(tmp_path: Path) -> None:
+    found = run_extract(write(tmp_path / "p.jsonl", rows(*TEXTS)), Bytes(), out=tmp_path / "run", stretch=5)
+    assert found.nonmembers is None
+
+
+def test_a_text_that_repeats_itself_is_left_out_and_said(tmp_path: Path) -> None:
+    backend = Bytes()
+    once = backend.likeliest("q", 60)
+    path = write(tmp_path / "p.jsonl", rows(once, once + "!" + once))
+    found = run_extract(path, backend, out=tmp_path / "run", stretch=20, probability=1e-35)
+    first, second = ([one for one in found.spans if one.id == name] for name in ("p0", "p1"))
+    assert len(first) == len(second) == 1
+    assert second[0].end_token <= len(once) + 12
+    assert any("repeat what their passage shows earlier" in note for note in found.notes)
+
+
+def test_impossible_stretches_are_numbers_all_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", rows("q7#K!2$Zx&0@q7#K!2$Zx&0@" * 20))
+    run_extract(path, Bytes(), out=tmp_path / "run", stretch=400, sampling=Sampling(0.0))
+    found = json.loads((tmp_path / "run/extraction.json").read_text())
+    (one,) = found["documents"]
+    assert one["spans"] == 0
+    assert one["likeliest"] is None, "all of it repeats"
+    path = write(tmp_path / "q.jsonl", rows("".join(map(chr, range(33, 127)))))
+    run_extract(path, Bytes(), out=tmp_path / "other", stretch=90, sampling=Sampling(0.0))
+    (one,) = json.loads((tmp_path / "other/extraction.json").read_text())["documents"]
+    assert one["likeliest"]["probability"] == 0.0
+    assert one["likeliest"]["log_probability"] is one["likeliest"]["expected_queries"] is None
+
+
+def test_scores_of_other_attacks_are_kept(tmp_path: Path) -> None:
+    path, backend, out = write(tmp_path / "p.jsonl", rows(*TEXTS)), Bytes(), tmp_path / "run"
+    score(read_passages(path), backend, attacks=["zlib", "min_k"], out=out)
+    before = {name: (out / name).read_bytes() for name in ("scores.parquet", "run.json")}
+    run_extract(path, backend, out=out, stretch=5)
+    assert before == {name: (out / name).read_bytes() for name in before}
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "new", "text": "One more."}\n')
+    with pytest.raises(RunDirectoryError, match="scores by other attacks, and not all signals of this input"):
+        run_extract(path, backend, out=out, stretch=5)
+    with pytest.raises(RunDirectoryError, match="scores by other attacks"):
+        run_extract(write(tmp_path / "q.jsonl", rows(*TEXTS)), Bytes(bos=True), out=out, stretch=5)
+    with pytest.raises(RunDirectoryError, match="'p0'"):
+        run_extract(write(tmp_path / "r.jsonl", rows("another text")), backend, out=out, stretch=5)
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", rows(*TEXTS))
+    run_extract(path, Bytes(), out=tmp_path / "run", stretch=5)
+    with pytest.raises(RunDirectoryError, match="belongs to another run"):
+        run_extract(path, Bytes(bos=True), out=tmp_path / "run", stretch=5)
+
+
+def test_what_a_model_in_memory_must_be_able_to_say(tmp_path: Path, tiny_bos: str) -> None:
+    path = write(tmp_path / "p.jsonl", rows(*TEXTS))
+    with pytest.raises(ModelError, match="does not say where in a text"):
+        run_extract(path, FakeBackend(0), out=tmp_path / "run", stretch=5)
+    with pytest.raises(ModelError, match="can't be made to write"):
+        run_extract(path, Bytes(), out=tmp_path / "other", stretch=2, probability=1e-9, proof=True)
+    local = load_model(tiny_bos, compiled=False)
+    found = run_extract(
+        path, local, out=tmp_path / "local", stretch=2, probability=1e-9, prefix=0, proof=True, samples=2
+    )
+    assert len(found.proofs) == min(20, len(found.spans)) > 0
+    assert {one.start_token for one in found.spans} >= {0}, "after BOS the first token is scored too"
+
+
+def test_only_the_likeliest_spans_are_proved(tmp_path: Path, tiny: str) -> None:
+    texts = [f"{word} bends under seven geese and {word}" for word in WORDS[:12]]
+    path = write(tmp_path / "p.jsonl", rows(*dict.fromkeys(texts)))
+    found = run_extract(
+        path, tiny, out=tmp_path / "run", stretch=3, probability=1e-12, proof=True, samples=0, most_proofs=4
+    )
+    best = sorted((one.likeliest.log_probability for one in found.spans), reverse=True)[:4]
+    np.testing.assert_allclose([math.log(one.probability) for one in found.proofs], best, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
+def test_longer_than_a_window(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The prompt of a proof is what the window held, so that prediction and proof are of one thing."""
+    text = words(random.Random(3), 120)
+    path, model = write(tmp_path / "p.jsonl", rows(text)), request.getfixturevalue(name)
+    found = run_extract(
+        path, model, out=tmp_path / "run", stretch=2, probability=1e-20, window_tokens=32, proof=True, samples=0
+    )
+    assert found.window == {"tokens": 32, "context": 8}
+    (proof,), (span,) = found.proofs, found.spans
+    assert proof.prompt_tokens < 32
+    # Where a stretch crosses the end of a window its second token was given less.
+    assert math.log(proof.probability) == pytest.approx(span.likeliest.log_probability, abs=3)
+    with pytest.raises(AttackError, match=r"no room for a prompt in windows of 3[12] tokens"):
+        run_extract(
+            path, model, out=tmp_path / "run", stretch=40, probability=1e-300, window_tokens=32, proof=True, samples=0
+        )
+
+
+@pytest.mark.parametrize("bos", [None, 99])
+@pytest.mark.parametrize("size", [5, 12, 40, 41])
+def test_the_prompt_is_what_the_scoring_window_held(bos: int | None, size: int) -> None:
+    ids, rule = np.arange(size, dtype=np.int32), WindowRule(12, 3)
+    for window in cut(ids, rule, bos=bos):
+        for at in range(window.first_scored, len(window.tokens)):
+            start = int(window.tokens[at])
+            prompt = prompt_before(ids, rule, bos, start, 1)
+            np.testing.assert_array_equal(prompt, window.tokens[:at])
+            short = prompt_before(ids, rule, bos, start, 6)
+            assert len(short) + 6 <= 12
+            assert short[-1] == start - 1 or (bos is not None and start == 0)
+
+
+def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "p.jsonl", rows(*TEXTS))
+    backend = Bytes()
+    run_extract(path, backend, out=tmp_path / "run", stretch=5)
+    monkeypatch.setattr(Bytes, "spans", lambda self, text: np.zeros((3, 2), dtype=np.int64))
+    with pytest.raises(ModelError, match="makes 3 tokens of it, and"):
+        run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-30)
+    backend.fingerprint = "another"
+    with pytest.raises(ModelError, match="not the one that the signals were made with"):
+        run_extract(path, backend, out=tmp_path / "run", stretch=5)
+
+
+def test_only_one_token_passages(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", rows("x", "y"))
+    with pytest.raises(PassageError, match="the longest has 0 scored tokens"):
+        run_extract(path, Bytes(), out=tmp_path / "run", stretch=1)
+
+
+def test_ids_that_look_like_markup_or_terminals_are_shown_as_they_are(tmp_path: Path, capsys: Any) -> None:
+    from llm_mia.cli._output import show
+    from llm_mia.report import extraction_table
+
+    text = Bytes().likeliest("q", 12)
+    path = write(tmp_path / "p.jsonl", [{"id": "[red]a\x1b[2J", "text": f"{text} [bold]b[/] \x1b[31m"}])
+    found = run_extract(path, Bytes(), out=tmp_path / "run", stretch=3, probability=1e-30)
+    show(extraction_table(found))
+    out = capsys.readouterr().out
+    assert "[red]a" in out
+    assert "[bold]b[/]" in out
+    assert "\x1b" not in out
+
+
+def test_a_book_is_cut_as_little_as_may_be(cli: Callable[..., Ran], tmp_path: Path, tiny: str) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text(words(random.Random(8), 900), encoding="utf-8")
+    ran = cli("extract", book, "-m", tiny, "-o", tmp_path / "run", "-q", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["passages"], [one["document"] for one in ran.json["documents"]]) == (1, ["book.txt"])
+
+
+def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", rows(*TEXTS))
+    run_extract(path, Bytes(), out=tmp_path / "run", stretch=5)
+    with RunDirectory(tmp_path / "run") as run:
+        assert [row.id for row in run.signals("target")] == ["p0", "p1", "p2", "p3"]
+    assert {one.name for one in (tmp_path / "run").iterdir() if not one.name.startswith(".")} == {
+        "run.json", "signals", "scores.parquet", "extraction.json", "spans.csv",
+    }  # fmt: skip
+    assert isinstance(next(iter(read_passages(path))), Passage)
