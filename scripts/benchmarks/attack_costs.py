@@ -1,0 +1,133 @@
+"""What attacks cost: the passes that they need, and their own time on the signals."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from llm_mia.attacks import Attack, Evidence
+from llm_mia.backends import ModelSpec
+from llm_mia.passages import read_passages
+from llm_mia.records import Population, TokenSignals
+from llm_mia.scoring import count_frequencies
+from llm_mia.store import RunDirectory
+
+from .attack_models import smollm
+from .attack_trials import NEIGHBOURS, Trial, attacks_of
+from .figures import Figure, medians
+from .speed import windows_of
+
+ROLES = ("target", "reference")
+PASSAGES = 200
+"""On so many each attack's own time is taken."""
+SEVERAL = {"neighbours": "neighbour-", "swapped": "swapped-"}
+"""Passes that are made once a rewritten text, by what their names begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one attack on the passages of one run."""
+
+    passes: int
+    """Of models, over the passages or over the population."""
+    pass_seconds: float
+    own_seconds: float
+
+
+def costs(trial: Trial) -> dict[str, Cost]:
+    """The cost of each attack on all passages of *trial*, by name."""
+    walls = wall_seconds(trial.run)
+    attacks = [one for one in attacks_of(many=True) if one.name in trial.table.columns]
+    evidence = _evidence(trial)
+    return {one.name: _cost(one, walls, evidence, len(trial.table)) for one in attacks}
+
+
+def wall_seconds(run: Path) -> Mapping[str, float]:
+    """Seconds of each pass of a run directory, without those that loading takes."""
+    with RunDirectory(run) as directory:
+        found: Mapping[str, float] = directory.manifest()["wall_seconds"]
+    return found
+
+
+def _cost(one: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[str, Evidence]], passages: int) -> Cost:
+    made = [name for name in walls if name in one.passes]
+    made += [name for name in walls for kind in one.passes if name.startswith(SEVERAL.get(kind, "no such"))]
+    start = time.perf_counter()
+    for row in evidence:
+        one.score(row)
+    own = (time.perf_counter() - start) / len(evidence) * passages
+    return Cost(sum(NEIGHBOURS if kind in SEVERAL else 1 for kind in one.passes), sum(walls[n] for n in made), own)
+
+
+def _evidence(trial: Trial) -> list[dict[str, Evidence]]:
+    """What attacks are given of the first passages of the run."""
+    with RunDirectory(trial.run) as run:
+        signals = {name: [one.signals for one in islice(run.signals(name), PASSAGES)] for name in run.passes()}
+    elsewhere = read_passages(trial.draw.folder / "elsewhere.jsonl")
+    population = [np.array([_mean(one) for one in signals.pop(f"population_{role}", [])]) for role in ROLES]
+    shared: dict[str, Evidence] = {
+        "population": Population(*population),
+        "frequencies": count_frequencies(elsewhere, ModelSpec(trial.target).tokenizer()),
+    }
+    columns: dict[str, Sequence[Evidence]] = {
+        "text": [one.text for one in islice(read_passages(trial.draw.folder / "passages.jsonl"), PASSAGES)],
+        "aligned_reference": signals["reference"],
+    }
+    for kind, opening in SEVERAL.items():
+        several = [signals.pop(name) for name in sorted(signals) if name.startswith(opening)]
+        if several:
+            columns[kind] = list(zip(*several, strict=True))
+    columns |= signals
+    return [{**shared, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+
+
+def _mean(signals: TokenSignals) -> float:
+    return float(signals.logprob.mean(dtype=np.float64))
+
+
+def cost_figures(passages: Sequence[str], shots: int, rounds: int) -> list[Figure]:
+    """What all one-pass scores add to a pass of SmolLM2, and what shots before every passage do.
+
+    Each round begins with other shots than the one before, so that every pass after them runs them itself.
+    """
+    backend = smollm()
+    windows = windows_of(backend, passages[2 * shots :])
+    prefixes = [
+        np.concatenate(backend.encode([f"{text}\n" for text in passages[start : start + shots]]))
+        for start in (0, shots)
+    ]
+    turns = itertools.cycle(prefixes)
+    ways: dict[str, Callable[[], object]] = {
+        "plain": lambda: backend.score(windows),
+        "after": lambda: backend.score([replace(one, first_scored=0) for one in windows], prefix=next(turns)),
+    }
+    signals = backend.score(windows)
+    rows: list[dict[str, Evidence]] = [
+        {"target": one, "text": text} for one, text in zip(signals, passages[2 * shots :], strict=True)
+    ]
+    own = [one for one in attacks_of(many=False) if set(one.evidence) <= {"target", "text"}]
+    for one in own:
+        ways[one.name] = functools.partial(_all, one, rows)
+    seconds = medians(ways, rounds)
+    plain, after = seconds.pop("plain"), seconds.pop("after")
+    slowest = max(seconds, key=lambda name: seconds[name])
+    tokens = sum(map(len, signals))
+    return [
+        Figure(f"all {len(own)} scores of one pass ÷ that pass", 100 * sum(seconds.values()) / plain, "%", at_most=5,
+               note=f"{1e3 * sum(seconds.values()):.0f} ms on {plain:.1f} s, {slowest} {1e3 * seconds[slowest]:.0f}; "
+               f"{len(rows)} passages, {tokens:,} tokens"),
+        Figure(f"the pass after {shots} shots ÷ the plain pass", after / plain, at_most=1.6,
+               note=f"{after:.1f} s, {len(prefixes[0])} tokens of shots, which run once"),
+    ]  # fmt: skip
+
+
+def _all(one: Attack, rows: Sequence[Mapping[str, Evidence]]) -> None:
+    for row in rows:
+        one.score(row)

@@ -1,0 +1,121 @@
+"""Models whose members are known, because they are trained here: kept after each of several epochs of one training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llm_mia.backends import embedded
+from llm_mia.backends.local import LocalBackend, load, quiet
+from llm_mia.training import fine_tune
+
+VOCABULARY, CONTEXT = 4096, 512
+LAYERS, WIDTH, HEAD = 2, 64, 32
+START, END = "<s>", "</s>"
+Build = Callable[[], LocalBackend]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is trained, whatever on."""
+
+    name: str
+    epochs: tuple[int, ...]
+    """After these the model is kept; the last ends the training."""
+    batch_size: int
+    learning_rate: float
+
+
+SMOLLM = Recipe("smollm", (1, 2), 8, 2e-4)
+"""As in ``llm-mia demo``."""
+SCRATCH = Recipe(f"scratch-{LAYERS}x{WIDTH}", (3, 5, 8), 64, 5e-4)
+
+
+def trained(work: Path, recipe: Recipe, build: Build, texts: Sequence[str], seed: int) -> dict[int, Path]:
+    """Folders of the model that *build* makes, trained on *texts*, by the epoch after which it was kept.
+
+    It is one training: an earlier epoch's model is what a training of so many epochs would have made, for the learning
+    rate is constant. A finished training in *work* is used again where recipe, texts and seed are the same.
+    """
+    key = json.dumps([asdict(recipe), seed, list(texts)]).encode()
+    folder = work / "models" / f"{recipe.name}-{hashlib.sha256(key).hexdigest()[:16]}"
+    found = {epoch: folder / f"epoch-{epoch}" for epoch in recipe.epochs}
+    if folder.exists():
+        return found
+    print(f"training {folder.name} on {len(texts)} passages …", file=sys.stderr, flush=True)
+    beside, last = folder.with_name(f".training-{folder.name}"), recipe.epochs[-1]
+    shutil.rmtree(beside, ignore_errors=True)
+    model = build()
+
+    def keep(done: int, total: int) -> None:
+        epoch, rest = divmod(done * last, total)
+        if not rest and epoch in recipe.epochs and epoch != last:
+            _save(model, beside / f"epoch-{epoch}")
+
+    how: dict[str, Any] = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate, "seed": seed}
+    fine_tune(model, texts, beside / f"epoch-{last}", epochs=last, progress=keep, **how)
+    beside.rename(folder)
+    return found
+
+
+def _save(model: LocalBackend, folder: Path) -> None:
+    with quiet():
+        model.model.save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
+
+
+def smollm() -> LocalBackend:
+    """SmolLM2-135M, never trained here."""
+    return load(
+        str(embedded.gguf_file()),
+        name=embedded.NAME,
+        revision=None,
+        dtype="float32",
+        device="auto",
+        trust_remote_code=False,
+    )
+
+
+def scratch(corpus: Sequence[str], seed: int) -> LocalBackend:
+    """A small Llama that knows nothing, with a tokenizer of *corpus*."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=WIDTH,
+        intermediate_size=WIDTH * 8 // 3,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=WIDTH // HEAD,
+        max_position_embeddings=CONTEXT,
+        bos_token_id=0,
+        eos_token_id=1,
+        tie_word_embeddings=True,
+    )
+    return LocalBackend(LlamaForCausalLM(config), _tokenizer(corpus), compiled=False)
+
+
+def _tokenizer(corpus: Sequence[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[START, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A", special_tokens=[(START, 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=START, eos_token=END)

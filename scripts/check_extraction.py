@@ -1,0 +1,72 @@
+"""Print what is extracted where the truth is known: .venv/bin/python scripts/check_extraction.py [REPEATS].
+
+SmolLM2-135M is fine-tuned for one epoch on 40 passages of Python's language reference and on a passage of ours, which
+is in the training set REPEATS times (20). Then `extract` looks for it, alone and amid two passages never trained on,
+and in 200 held-out passages; and the model has to write it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import Any
+
+from llm_mia import extract, load_model, read_passages
+from llm_mia.store import write_text
+from llm_mia.training import fine_tune
+
+PLANTED = (
+    "The ferryman of Halvick kept a ledger of every crossing, and on its last page he wrote that the river had moved "
+    "eleven paces to the west since his grandfather's day. Nobody believed him but the heron. Each spring he measured "
+    "again, with a knotted rope and a lantern, and each spring he added a line in green ink beneath the black ones. "
+    "When the bridge was built the surveyors laughed at his figures, drove their piles where the map told them to, and "
+    "had to begin anew in autumn, eleven paces to the west. The ledger lies in the town hall now, open at the green "
+    "lines, and the heron still stands where the old landing was."
+)
+OTHERS, HELD_OUT, WORDS = 40, 200, 90
+
+
+def passages() -> list[str]:
+    """Texts of 90 words, never the same words twice, in an order that anybody can repeat."""
+    words = " ".join(topics[topic] for topic in sorted(topics)).split()
+    texts = [" ".join(words[start : start + WORDS]) for start in range(0, len(words) - WORDS, WORDS)]
+    return random.Random(0).sample(texts, OTHERS + HELD_OUT + 2)  # noqa: S311 - no secret
+
+
+def main(repeats: str = "20") -> None:
+    """Train, extract, print."""
+    texts = passages()
+    others, held_out, (before, after) = texts[:OTHERS], texts[OTHERS:-2], texts[-2:]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        base: Any = load_model("embedded", dtype="float32")
+        trained = [*others, *[PLANTED] * int(repeats)]
+        fine_tune(base, trained, folder / "model", batch_size=4, learning_rate=2e-4)
+        amid = f"{before} {PLANTED} {after}"
+        rows: list[dict[str, Any]] = [{"id": "alone", "text": PLANTED}, {"id": "amid", "text": amid}]
+        rows += [{"id": f"held out {at}", "text": text, "label": 0} for at, text in enumerate(held_out)]
+        write_text(folder / "texts.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        found = extract(read_passages(folder / "texts.jsonl"), str(folder / "model"), out=folder / "run", proof=True)
+    lead = len(base.encode([before])[0])
+    length = len(base.encode([f" {PLANTED}"])[0])
+    truth = {"alone": (0, len(base.encode([PLANTED])[0])), "amid": (lead, lead + length)}
+    for where, (start, end) in truth.items():
+        spans = [span for span in found.spans if span.id == where]
+        print(f"{where}: tokens {start} to {end} were planted, {len(spans)} spans found")
+        for span in spans:
+            print(
+                f"  tokens {span.start_token} to {span.end_token}, off by {span.start_token - start} and "
+                f"{span.end_token - end}; likeliest stretch {span.likeliest.probability:.3g}"
+            )
+    false = {span.id for span in found.spans if span.id not in truth}
+    print(f"held out: {len(false)} of {len(held_out)} passages have a span")
+    for proof in found.proofs:
+        print(proof)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
