@@ -21,7 +21,8 @@ ABOUT = (
     "Figures are means over trials; a trial is a corpus, a seed, and passages that no other trial has. Intervals are "
     "95 %, by a bootstrap of trials and of the passages in each, which is wide rather than narrow. Of an AUROC over "
     "labels that say nothing the standard error is exact. The stack and what stands beside it are measured on the "
-    "half of each known set that it was not fitted on."
+    "half of each known set that it was not fitted on. Seconds of passes are the wall clock, beside whatever else the "
+    "machine did; the two rows of the cost section come from passes that take turns."
 )
 
 
