@@ -153,9 +153,10 @@ def read_scores(
 
 
 def _provenance(folder: Path) -> dict[str, Any] | None:
-    """The passes that a run directory records."""
+    """The passes that a run directory records, and what all of its scores share."""
     try:
-        passes: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["passes"]
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        passes: dict[str, Any] = {**run["passes"], **run.get("shared", {})}
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{folder}: holds no readable run.json, so it is not a run directory") from None
     return passes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,19 @@ import pytest
 
 from llm_mia import (
     AttackError,
+    CalibrationError,
     ModelError,
     ModelSpec,
     PassageError,
     RunDirectoryError,
+    calibrate,
+    flag,
     load_model,
     read_passages,
     score,
 )
 from llm_mia.attacks import parse_attack
-from llm_mia.backends import Backend
+from llm_mia.backends import Backend, load_rewriter
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages
 from llm_mia.records import Population, TokenSignals, Window
@@ -277,3 +280,53 @@ def test_the_record_says_what_the_passes_depend_on(
     assert made["prefixed"]["shots_tokens"] > 10
     assert len(made["prefixed"]["shots_sha256"]) == 64
     assert made["neighbour-00"]["rewrite"] == {"by": "dropout and swaps of words", "seed": 0}
+
+
+def test_a_calibration_on_other_aids_does_not_fit(
+    tiny: str, passages: Passages, write_jsonl: Write, tmp_path: Path
+) -> None:
+    """What scores share is no pass of its own, or is one of several: other scores must not pass for the same."""
+    corpora = [read_passages(write_jsonl(f"c{i}.jsonl", [{"text": text} for text in TEXTS[i:]])) for i in (0, 5)]
+    tokenizer = ModelSpec(tiny).tokenizer()
+    labelled = read_passages(write_jsonl("known.jsonl", [{"text": text} for text in sentences(30, seed=60)]), label=0)
+    first, other = (
+        Aids(frequencies=count_frequencies(corpus, tokenizer), neighbours=number)
+        for corpus, number in zip(corpora, (2, 1), strict=True)
+    )
+    attacks = ["dc_pdd", "neighbour"]
+    known = score(labelled, tiny, attacks=attacks, aids=first, out=tmp_path / "known")
+    same = score(passages, tiny, attacks=attacks, aids=first, out=tmp_path / "same")
+    others = score(passages, tiny, attacks=attacks, aids=other, out=tmp_path / "others")
+    for attack, what in (("dc_pdd", "frequencies counts_sha256"), ("neighbour", "neighbours passes 2 there, 1 here")):
+        rule = calibrate(known, attack, fpr=0.1)
+        assert len(flag(same, rule).rows) == len(TEXTS)
+        with pytest.raises(CalibrationError, match=f"calibrated on other scores .*{what}"):
+            flag(others, rule)
+
+
+def test_a_neighbour_model_is_known_by_its_files_from_the_first_run_on(
+    fake: Backend, passages: Passages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of the hub is not on the machine before it is first asked for; the run goes on with it all the same."""
+    digest: list[str | None] = [None]
+
+    class Shouting:
+        def rewrite(self, texts: Sequence[str], number: int) -> list[str]:
+            return [f"{text.upper()} {number}" for text in texts]
+
+    def fetch(*_: object, **__: object) -> Shouting:
+        digest[0] = "of its files"
+        return Shouting()
+
+    monkeypatch.setattr("llm_mia.scoring._plan.load_rewriter", fetch)
+    monkeypatch.setattr("llm_mia.backends.ModelSpec.sha256", lambda _: digest[0])
+    aids = Aids(neighbours=2, neighbour_model=ModelSpec("some/bert"))
+    first = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
+    monkeypatch.setattr("llm_mia.scoring._plan.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
+    again = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
+    np.testing.assert_array_equal(first.column("neighbour"), again.column("neighbour"))
+
+
+def test_a_model_that_predicts_next_words_writes_no_neighbours() -> None:
+    with pytest.raises(ModelError, match="masked language model, such as BERT"):
+        load_rewriter(ModelSpec("embedded"))

@@ -135,7 +135,7 @@ def write_table(path: Path, table: pa.Table, **metadata: str) -> None:
 def refusal(path: Path) -> str:
     with pytest.raises(AttackError) as caught:
         read_frequencies(path)
-    opening, ending = f"{path}: ", f"; make it with: llm-mia frequencies CORPUS -m MODEL -o {path}"
+    opening, ending = f"{path}: ", "; make one with 'llm-mia frequencies CORPUS -m MODEL'"
     message = str(caught.value)
     assert message.startswith(opening)
     assert message.endswith(ending)

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
 from ..records import IntArray, ModelInfo, TokenSignals, Window
 
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
@@ -191,6 +192,11 @@ def load_rewriter(model: ModelSpec, *, seed: int = 0) -> Rewriter:
     Raises:
         ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
     """
+    from . import embedded
     from .local import MaskedRewriter
 
+    if str(model.name) == embedded.NAME:
+        raise ModelError(
+            f"model {embedded.NAME!r}: predicts next words; it takes a masked language model, such as BERT"
+        )
     return MaskedRewriter(str(model.name), revision=model.revision, device=model.device, seed=seed)

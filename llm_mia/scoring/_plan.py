@@ -20,7 +20,7 @@ from ._inputs import Inputs
 if TYPE_CHECKING:
     from ..backends import Rewriter
 
-__all__ = ["Planned", "Rewrite", "plan"]
+__all__ = ["Planned", "Rewrite", "plan", "shared_by_all"]
 
 Rewrite: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 LEAST_ROOM = 8
@@ -63,6 +63,21 @@ def plan(attacks: Iterable[Attack], material: Material, inputs: Inputs) -> list[
     return [one for name in passes_needed(attacks) for one in _planned(name, material, inputs)]
 
 
+def shared_by_all(attacks: Iterable[Attack], planned: Sequence[Planned], material: Material) -> dict[str, Any]:
+    """By kind of evidence: what scores depend on besides the passes of single names, for ``run.json``."""
+    used = {evidence for one in attacks for evidence in one.evidence}
+    found: dict[str, Any] = {}
+    for kind in ("neighbours", "swapped"):
+        own = [one for one in planned if one.evidence == kind]
+        if own:
+            found[kind] = {"passes": len(own), **own[0].record}
+    if "frequencies" in used and material.frequencies is not None:
+        counts = material.frequencies.counts
+        digest = hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()
+        found["frequencies"] = {"id": material.frequencies.corpus, "counts_sha256": digest}
+    return found
+
+
 def _planned(name: str, material: Material, inputs: Inputs) -> list[Planned]:
     role = "reference" if name.endswith("reference") else "target"
     if name == "lowered":
@@ -97,8 +112,8 @@ def _neighbours(material: Material, inputs: Inputs) -> list[Planned]:
             for number in range(material.neighbours)
         ]
     else:
-        by = {"by": "masked language model", "model": material.neighbour_model.sha256()}
         written = _Written(material.neighbour_model, material.seed)
+        by = {"by": "masked language model", "model": written.sha256()}
         rewrites = [partial(written, number) for number in range(material.neighbours)]
     record = {"rewrite": {**by, "seed": material.seed}}
     return [
@@ -120,9 +135,20 @@ class _Written:
 
     def __init__(self, model: ModelSpec, seed: int) -> None:
         self._model, self._seed = model, seed
-        self._rewriter: Rewriter | None = None
+        self._loaded: Rewriter | None = None
 
     def __call__(self, number: int, texts: Sequence[str]) -> Sequence[str]:
-        if self._rewriter is None:
-            self._rewriter = load_rewriter(self._model, seed=self._seed)
-        return self._rewriter.rewrite(texts, number)
+        return self._rewriter().rewrite(texts, number)
+
+    def sha256(self) -> str | None:
+        """Of the model's files. One that isn't on this machine is fetched for it: a later run would find it here."""
+        digest = self._model.sha256()
+        if digest is None:
+            self._rewriter()
+            digest = self._model.sha256()
+        return digest
+
+    def _rewriter(self) -> Rewriter:
+        if self._loaded is None:
+            self._loaded = load_rewriter(self._model, seed=self._seed)
+        return self._loaded

@@ -15,7 +15,7 @@ from ..store import RunDirectory
 from ._aids import Aids, Material
 from ._inputs import Inputs
 from ._passes import refuse_other_tokenizer, run_passes
-from ._plan import plan
+from ._plan import plan, shared_by_all
 from ._progress import Progress
 from ._table import write_table
 
@@ -136,6 +136,7 @@ def score_to_disk(
         material.refuse_scored(inputs, aids)
         planned = plan(chosen, material, inputs)
         run_passes(run, inputs, models, planned, chosen, window_tokens, progress)
+        run.record(shared=shared_by_all(chosen, planned, material))
         unscored = write_table(run, inputs, planned, chosen, material, progress)
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)

@@ -79,4 +79,4 @@ def _checked(path: str | Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _refusal(path: str | Path, problem: str) -> AttackError:
-    return AttackError(f"{path}: {problem}; make it with: llm-mia frequencies CORPUS -m MODEL -o {path}")
+    return AttackError(f"{path}: {problem}; make one with 'llm-mia frequencies CORPUS -m MODEL'")
