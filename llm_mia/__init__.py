@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attacks import ATTACKS, Attack, attack, parse_attack
+    from .attacks import ATTACKS, Attack, all_attacks, attack, parse_attack
     from .auditing import Audit, Extraction, audit, extract, validate_files
     from .backends import Backend, ModelSpec, load_model
     from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
@@ -40,17 +40,19 @@ if TYPE_CHECKING:
         RunDirectoryError,
         ScoresError,
     )
+    from .extraction import Sampling
     from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
     from .passages import Passages, check_inputs, read_passages
     from .records import Interval, ModelInfo, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
-    from .scoring import Step, score
+    from .scoring import Aids, Step, score
     from .validity import Validity, validate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ATTACKS",
+    "Aids",
     "Attack",
     "AttackError",
     "Audit",
@@ -73,6 +75,7 @@ __all__ = [
     "PassageError",
     "Passages",
     "RunDirectoryError",
+    "Sampling",
     "ScoreTable",
     "ScoresError",
     "Step",
@@ -81,6 +84,7 @@ __all__ = [
     "Window",
     "WindowRule",
     "__version__",
+    "all_attacks",
     "attack",
     "audit",
     "auroc",
@@ -113,7 +117,7 @@ __all__ = [
 # Where each name lives. Names are fetched when they are first used, so that a command which needs no arrays
 # ('llm-mia --help') does not wait for numpy.
 _HOMES = {
-    "attacks": ("ATTACKS", "Attack", "attack", "parse_attack"),
+    "attacks": ("ATTACKS", "Attack", "all_attacks", "attack", "parse_attack"),
     "auditing": ("Audit", "Extraction", "audit", "extract", "validate_files"),
     "backends": ("Backend", "ModelSpec", "load_model"),
     "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
@@ -131,6 +135,7 @@ _HOMES = {
         "judge_collection",
         "read_calibration",
     ),
+    "extraction": ("Sampling",),
     "errors": (
         "AttackError",
         "CalibrationError",
@@ -145,7 +150,7 @@ _HOMES = {
     "passages": ("Passages", "check_inputs", "read_passages"),
     "records": ("Interval", "ModelInfo", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
-    "scoring": ("Step", "score"),
+    "scoring": ("Aids", "Step", "score"),
     "validity": ("Validity", "validate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

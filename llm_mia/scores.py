@@ -45,7 +45,7 @@ class ScoreTable:
     columns: Mapping[str, NDArray[np.float64]]
     """Scores by attack; NaN where a passage has none."""
     provenance: Mapping[str, Any] | None = None
-    """Models and window rule that made the scores; None for a table of somebody else's."""
+    """Models, window rules and files that made the scores, by pass or kind of evidence; None for somebody else's."""
     reference: NDArray[np.float64] | None = None
     """The reference model's own mean log-likelihood of each passage, nats per token; None where there is none."""
     by: str = ""

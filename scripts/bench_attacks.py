@@ -77,7 +77,8 @@ def write(folder: Path, name: str, figures: list[Figure], settings: Mapping[str,
     text = save(page.with_suffix(".json"), {name: figures}, ABOUT)
     tables = json.loads(numbers.read_text("utf-8")) if numbers.exists() else {}
     tables |= {one.name: one.as_json() for one in settings.values()}
-    write_text(numbers, json.dumps(tables, indent=1, ensure_ascii=False) + "\n")
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows, ensure_ascii=False)}" for name, rows in tables.items())
+    write_text(numbers, f"{{\n{lines}\n}}\n")
     text = "\n".join([text, *(table(one, rows) for one, rows in tables.items())])
     write_text(page, text)
     return text

@@ -269,6 +269,7 @@ def test_frequencies_of_another_tokenizer_are_refused(
     aids = Aids(frequencies=everything(write_jsonl, tiny_bos).frequencies)
     with pytest.raises(AttackError, match="attack 'dc_pdd': the token frequencies"):
         score(passages, tiny, attacks=["dc_pdd"], aids=aids, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "refused before a model is loaded"
 
 
 def test_the_record_says_what_the_passes_depend_on(

@@ -218,7 +218,7 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (["--stretch", "0"], 2, "stretches of 0 tokens"),
         (["--prefix", "-1"], 2, "fewer than 0"),
         (["--samples", "-1"], 2, "samples"),
-        (["--proofs", "0"], 2, "proofs"),
+        (["--most-proofs", "0"], 2, "proofs"),
         (["--stretch", "5000"], 1, "no passage holds a stretch of 5000 tokens after 1: the longest has 1.. scored"),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
     ],

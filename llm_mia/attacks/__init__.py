@@ -7,6 +7,7 @@ from . import distribution, likelihood, population, prefix, reference, rewrites,
 from ._registry import (
     ATTACKS,
     EVIDENCE,
+    MANY_PASSES,
     AtLeast,
     Attack,
     Evidence,
@@ -18,10 +19,12 @@ from ._registry import (
     parse_attack,
     passes_needed,
 )
+from .distribution import refuse_other_frequencies
 
 __all__ = [
     "ATTACKS",
     "EVIDENCE",
+    "MANY_PASSES",
     "AtLeast",
     "Attack",
     "Evidence",
@@ -37,6 +40,7 @@ __all__ = [
     "population",
     "prefix",
     "reference",
+    "refuse_other_frequencies",
     "rewrites",
     "sequence",
 ]

@@ -17,6 +17,7 @@ from ..records import Population, TokenFrequencies, TokenSignals
 __all__ = [
     "ATTACKS",
     "EVIDENCE",
+    "MANY_PASSES",
     "AtLeast",
     "Attack",
     "Evidence",
@@ -68,6 +69,8 @@ PASSES = (
     "reference", "population_reference",
 )  # fmt: skip
 """Every pass, in the order in which they are made: those of one model stand together."""
+MANY_PASSES = ("neighbours", "swapped")
+"""Those that are made once for each of several rewritten texts."""
 
 Evidence: TypeAlias = TokenSignals | tuple[TokenSignals, ...] | TokenFrequencies | Population | str
 Setting: TypeAlias = float | str

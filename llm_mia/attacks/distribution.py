@@ -12,7 +12,7 @@ from ..records import TokenFrequencies, TokenSignals
 from ._registry import AtLeast, Positive, Share, attack
 from ._tail import lowest
 
-__all__ = ["dc_pdd", "gap_k", "min_k", "min_k_plus_plus", "surp"]
+__all__ = ["dc_pdd", "gap_k", "min_k", "min_k_plus_plus", "refuse_other_frequencies", "surp"]
 
 
 @attack("min_k", paper="Shi et al. 2024, arXiv:2310.16789")
@@ -119,16 +119,21 @@ def dc_pdd(target: TokenSignals, frequencies: TokenFrequencies, *, a: Positive =
     >>> round(dc_pdd(target, frequencies), 6)
     0.01
     """
-    if frequencies.tokenizer != target.tokenizer:
-        raise AttackError(
-            f"attack 'dc_pdd': the token frequencies of {frequencies.corpus or 'the corpus'} were counted with another "
-            "tokenizer than the target's: count them again (llm-mia frequencies CORPUS -m MODEL -o freq.parquet)"
-        )
+    refuse_other_frequencies(frequencies, target.tokenizer)
     if np.isnan(target.logprob).any():
         return math.nan
     tokens, first = np.unique(target.token_ids, return_index=True)
     rare = math.log(_smoothed_total(frequencies)) - np.log(frequencies.counts[tokens] + 1)
     return float(np.minimum(np.exp(target.logprob[first], dtype=np.float64) * rare, a).mean())
+
+
+def refuse_other_frequencies(frequencies: TokenFrequencies, tokenizer: str) -> None:
+    """Raises `AttackError` where *frequencies* were counted with another tokenizer than the one of this fingerprint."""
+    if frequencies.tokenizer != tokenizer:
+        raise AttackError(
+            f"attack 'dc_pdd': the token frequencies of {frequencies.corpus or 'the corpus'} were counted with another "
+            "tokenizer than the target's: count them again (llm-mia frequencies CORPUS -m MODEL -o freq.parquet)"
+        )
 
 
 @lru_cache(maxsize=1)  # a sum over the vocabulary takes longer than a score, and is of the same corpus all along

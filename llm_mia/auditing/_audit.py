@@ -29,13 +29,13 @@ from ..decision import (
 )
 from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
-from ..passages import InputCheck, Passages, check_inputs, read_passages
+from ..passages import InputCheck, Passages, check_inputs
 from ..records import Interval
 from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import Aids, Material, ModelSource, Progress, attacks_for, score_to_disk
 from ..store import RunDirectory
 from ..validity import Asked, Validity
-from ._texts import KnownTexts
+from ._texts import KnownTexts, read
 
 __all__ = ["Audit", "audit"]
 
@@ -117,14 +117,14 @@ def audit(
             best decides, calibrated on the other. ``stack`` among them: one score of them all, learned on one half,
             decides, calibrated on the other. None: all that the models allow, decided by the stack from 200 documents
             of members and 200 of non-members on, else by ``reference``, without a reference model by ``min_k``.
-        aids: shots, a population, token frequencies, for the attacks that need them.
+        aids: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
         fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
         confidence: hold *fpr* with this confidence in this known set, and not on average over known sets.
         accept_void: word findings even where the known set is void; every artefact says so.
         out: the run directory.
         window_tokens: longest input fed to a model.
-        progress: called after every block of passages.
+        progress: called after every batch.
         told: called with what the texts say of the known set, before any model is loaded.
 
     Raises:
@@ -134,8 +134,8 @@ def audit(
     asked = Asked(fpr, confidence)
     named, decider = _decider(attacks)
     attacks_for(named, reference=reference is not None, material=Material.read(aids))
-    known = [] if members is None else [_read(members, 1)]
-    sources = [*known, _read(nonmembers, 0), _read(candidates, None)]
+    known = [] if members is None else [read(members, 1)]
+    sources = [*known, read(nonmembers, 0), read(candidates, None)]
     check = check_inputs(sources)
     _check_known(check, [1] * len(known) + [0, None], asked, fdr)
     texts = KnownTexts.read(sources, check)
@@ -226,12 +226,6 @@ def _write(finished: Audit) -> None:
         run.write_json("validity.json", validity)
         run.write_text("calibration.json", finished.calibration.to_json())
         run.write_text("flags.csv", finished.flags.to_csv())
-
-
-def _read(source: Passages | str | Path, label: int | None) -> Passages:
-    if isinstance(source, Passages):
-        return source
-    return read_passages(source, label=label, label_column="" if label is None else None)
 
 
 def _check_known(check: InputCheck, roles: Sequence[int | None], asked: Asked, fdr: float | None) -> None:

@@ -74,7 +74,7 @@ def extract(
     sampling = sampling or Sampling()
     _refuse(stretch, probability, prefix, samples, most_proofs)
     check = check or check_inputs(inputs)
-    if not _kept_from_others(Path(out), inputs, source, window_tokens):
+    if not _kept_from_others(Path(out), inputs, check, source, window_tokens):
         score_to_disk(
             inputs, source, attacks=["loss"], out=out, window_tokens=window_tokens, check=check, progress=progress
         )
@@ -119,7 +119,7 @@ def _refuse(stretch: int, probability: float, prefix: int, samples: int, most_pr
 
 
 def _kept_from_others(
-    out: Path, inputs: Sequence[Passages], source: Backend | ModelSpec, window_tokens: int | None
+    out: Path, inputs: Sequence[Passages], check: InputCheck, source: Backend | ModelSpec, window_tokens: int | None
 ) -> bool:
     """Whether *out* holds the signals already, and scores by other attacks that scoring for this one would overwrite.
 
@@ -135,7 +135,7 @@ def _kept_from_others(
         if made is not None:
             rule = asdict(window_rule(made["model"]["context"], window_tokens))
             same = made["window"] == rule and _made_by(source, made)
-            if same and sum(1 for _ in _stored(run, inputs)) == sum(1 for one in inputs for _ in one):
+            if same and sum(1 for _ in _stored(run, inputs)) == sum(one.passages for one in check.sources):
                 return True
     raise RunDirectoryError(
         f"{out}: holds scores by other attacks, and not all signals of this input by this model; finish that run, or "

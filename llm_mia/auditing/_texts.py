@@ -14,7 +14,7 @@ from ..records import Passage
 from ..scores import ScoreTable
 from ..validity import Asked, KnownScores, Validity, validate
 
-__all__ = ["KnownTexts", "validate_files"]
+__all__ = ["KnownTexts", "read", "validate_files"]
 
 MOST = 50_000
 """Passages of one set that are held and looked at."""
@@ -68,11 +68,15 @@ def validate_files(
 
     Raises `PassageError` where a file can't be read, or a class has one document only.
     """
-    sets = [
-        [] if source is None else list(source if isinstance(source, Passages) else read_passages(source, label=label))
-        for source, label in ((members, 1), (nonmembers, 0), (candidates, None))
-    ]
-    return validate(*sets, asked=asked)
+    given = ((members, 1), (nonmembers, 0), (candidates, None))
+    return validate(*([] if source is None else list(read(source, label)) for source, label in given), asked=asked)
+
+
+def read(source: Passages | str | Path, label: int | None) -> Passages:
+    """The passages of a set, all of one label; those of candidates are not read."""
+    if isinstance(source, Passages):
+        return source
+    return read_passages(source, label=label, label_column="" if label is None else None)
 
 
 def _spaced(n: int) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from ._output import progress_bars, say, show, show_json
 if TYPE_CHECKING:
     from ..validity import Validity
 
-__all__ = ["FLAGGED", "audit", "demo", "validate"]
+__all__ = ["FLAGGED", "VOID", "audit", "demo", "validate"]
 
 FLAGGED, VOID = 3, 1
 
@@ -82,7 +82,7 @@ def audit(
             target=ModelSpec(model, revision, *how),
             reference=ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
-            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model),
+            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model, device),
             fpr=fpr,
             fdr=fdr,
             confidence=confidence,

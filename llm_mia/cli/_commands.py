@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._audit import FLAGGED, audit, demo, validate
+from ._audit import FLAGGED, VOID, audit, demo, validate
 from ._extract import extract
 from ._output import say, show, show_json
 from ._score import attacks, frequencies, score
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..scores import ScoreTable
 
 __all__ = ["register"]
-
-WITHHELD = 1
 
 Table = Annotated[
     Path, typer.Argument(help="A run directory, or any csv, jsonl or parquet table of scores.", show_default=False)
@@ -227,7 +225,7 @@ def register(app: typer.Typer) -> None:
 
 def _withheld() -> int:
     say("llm-mia: the known set is void, so no finding may rest on it: mend it, or --accept-void")
-    return WITHHELD
+    return VOID
 
 
 def _table(

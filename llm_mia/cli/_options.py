@@ -167,6 +167,7 @@ def aids(
     frequencies: Path | None,
     neighbours: int,
     neighbour_model: str | None,
+    device: str,
 ) -> Aids:
     """What some attacks need, read as the passages are; only shots have labels."""
     from ..backends import ModelSpec
@@ -177,5 +178,5 @@ def aids(
         population=None if population is None else files.read_unlabelled(population),
         frequencies=frequencies,
         neighbours=neighbours,
-        neighbour_model=None if neighbour_model is None else ModelSpec(neighbour_model),
+        neighbour_model=None if neighbour_model is None else ModelSpec(neighbour_model, device=device),
     )

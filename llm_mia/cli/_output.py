@@ -21,7 +21,11 @@ LABELS = {
     "training": "fine-tuning",
     "target": "target model",
     "lowered": "target model, lower case",
+    "prefixed": "target, after shots",
+    "member_prefixed": "target, after members",
+    "population_target": "target, population",
     "reference": "reference model",
+    "population_reference": "reference, population",
     "scores": "scores",
 }
 

@@ -57,7 +57,7 @@ def score(
             ModelSpec(model, revision, *how),
             ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
-            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model),
+            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model, device),
             out=out,
             window_tokens=window_tokens,
             check=check,

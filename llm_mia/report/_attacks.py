@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..attacks import EVIDENCE, Attack
+from ..attacks import EVIDENCE, MANY_PASSES, Attack
 from ._cells import escape
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def attack_details(one: Attack) -> RenderableType:
 
 def _passes(one: Attack) -> str:
     """How many; each rewritten text is one, and passes over a population are not counted."""
-    several = {"neighbours", "swapped"} & set(one.passes)
+    several = set(MANY_PASSES) & set(one.passes)
     count = sum(not name.startswith("population") for name in one.passes) - len(several)
     return f"{count} + n" if several else str(count)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..attacks import Attack
+from ..attacks import MANY_PASSES, Attack
 from ..backends import ModelSpec
 from ..errors import AttackError, PassageError
 from ..passages import Passages, check_inputs, read_passages
@@ -47,6 +47,15 @@ class Aids:
     """A masked language model that writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
     """Draws the rewritten texts."""
+
+    def refuse_scored(self, inputs: Inputs) -> None:
+        """Raises `PassageError` where a passage that is scored helps to score: its score would know of its label."""
+        sources = [_passages(one) for one in (self.shots, self.population) if one is not None]
+        helping = {hashlib.sha256(passage.text.encode()).digest(): passage for one in sources for passage in one}
+        for passage in inputs if helping else ():
+            twin = helping.get(hashlib.sha256(passage.text.encode()).digest())
+            if twin is not None:
+                raise PassageError(twin.where, f"is scored too ({passage.where}): remove one of the two")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ class Material:
 
     def serves(self, one: Attack, *, reference: bool) -> bool:
         """Whether all that *one* needs is here, at the cost of a few passes."""
-        many = {"neighbours", "swapped"} & set(one.evidence)
+        many = set(MANY_PASSES) & set(one.evidence)
         return not many and not self._wanting(reference) & set(one.evidence)
 
     def _wanting(self, reference: bool) -> set[str]:
@@ -101,19 +110,6 @@ class Material:
             "frequencies": self.frequencies is not None,
         }
         return {evidence for evidence, there in has.items() if not there}
-
-    def refuse_scored(self, inputs: Inputs, aids: Aids | None) -> None:
-        """Raises `PassageError` where a passage that is scored helps to score: its score would know of its label."""
-        sources = [] if aids is None else [one for one in (aids.shots, aids.population) if one is not None]
-        helping = {
-            hashlib.sha256(passage.text.encode()).digest(): passage for one in sources for passage in _passages(one)
-        }
-        if not helping:
-            return
-        for passage in inputs:
-            twin = helping.get(hashlib.sha256(passage.text.encode()).digest())
-            if twin is not None:
-                raise PassageError(twin.where, f"is scored too ({passage.where}): remove one of the two")
 
 
 def _passages(source: Passages | str | Path) -> Passages:

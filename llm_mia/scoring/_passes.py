@@ -21,7 +21,7 @@ from ..store import RunDirectory, SignalsFolder, differences, packed
 from ._beside import Behind, ahead
 from ._blocks import BlockSize, Held, Pass, block_size, blocks, score_block
 from ._inputs import Inputs, in_step
-from ._plan import Planned
+from ._plan import ALIGNED, Planned
 from ._progress import Progress, Tally
 
 if TYPE_CHECKING:
@@ -60,13 +60,12 @@ def run_passes(
             {"name": source.name, "sha256": source.sha256(), "passages": counts.passages}
             for source, counts in zip(inputs.sources, inputs.check.sources, strict=True)
         ],
-        attacks=[one.name for one in attacks],
     )
 
 
 def _aligned(attacks: Sequence[Attack]) -> str:
     """The first of *attacks* that sets token beside token; empty where none does."""
-    return next((one.name for one in attacks if {"aligned_reference", "population"} & set(one.evidence)), "")
+    return next((one.name for one in attacks if ALIGNED & set(one.evidence)), "")
 
 
 def _refuse_other_aids(run: RunDirectory, planned: Sequence[Planned]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..attacks import Attack, passes_needed
+from ..attacks import MANY_PASSES, Attack, passes_needed
 from ..backends import ModelSpec, load_rewriter
 from ..errors import ModelError
 from ..records import WindowRule
@@ -20,10 +20,12 @@ from ._inputs import Inputs
 if TYPE_CHECKING:
     from ..backends import Rewriter
 
-__all__ = ["Planned", "Rewrite", "plan", "shared_by_all"]
+__all__ = ["ALIGNED", "Planned", "Rewrite", "plan", "shared_by_all"]
 
 Rewrite: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 LEAST_ROOM = 8
+ALIGNED = frozenset({"aligned_reference", "population"})
+"""Evidence that sets token beside token, so that both models must have one tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,14 @@ def shared_by_all(attacks: Iterable[Attack], planned: Sequence[Planned], materia
     """By kind of evidence: what scores depend on besides the passes of single names, for ``run.json``."""
     used = {evidence for one in attacks for evidence in one.evidence}
     found: dict[str, Any] = {}
-    for kind in ("neighbours", "swapped"):
+    for kind in MANY_PASSES:
         own = [one for one in planned if one.evidence == kind]
         if own:
             found[kind] = {"passes": len(own), **own[0].record}
     if "frequencies" in used and material.frequencies is not None:
         counts = material.frequencies.counts
         digest = hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()
+        # What a corpus is called may differ: `llm_mia.store.differences` doesn't compare an "id".
         found["frequencies"] = {"id": material.frequencies.corpus, "counts_sha256": digest}
     return found
 
@@ -89,14 +92,10 @@ def _planned(name: str, material: Material, inputs: Inputs) -> list[Planned]:
     if name == "neighbours":
         return _neighbours(material, inputs)
     if name == "swapped":
-        return [
-            Planned(
-                f"swapped-{number:02d}", name, role, inputs,
-                partial(_each, partial(swapped, number=number, seed=material.seed)),
-                record={"rewrite": {"by": "swaps of words", "seed": material.seed}},
-            )
-            for number in range(material.neighbours)
-        ]  # fmt: skip
+        rewrites: list[Rewrite] = [
+            partial(_each, partial(swapped, number=number, seed=material.seed)) for number in range(material.neighbours)
+        ]
+        return _several(name, "swapped", rewrites, {"by": "swaps of words"}, material, inputs)
     if name.startswith("population_"):
         assert material.population is not None, "an attack without its evidence was refused before"
         digests = [source.sha256() for source in material.population.sources]
@@ -107,7 +106,7 @@ def _planned(name: str, material: Material, inputs: Inputs) -> list[Planned]:
 def _neighbours(material: Material, inputs: Inputs) -> list[Planned]:
     if material.neighbour_model is None:
         by: dict[str, Any] = {"by": "dropout and swaps of words"}
-        rewrites = [
+        rewrites: list[Rewrite] = [
             partial(_each, partial(neighbour, number=number, seed=material.seed))
             for number in range(material.neighbours)
         ]
@@ -115,9 +114,16 @@ def _neighbours(material: Material, inputs: Inputs) -> list[Planned]:
         written = _Written(material.neighbour_model, material.seed)
         by = {"by": "masked language model", "model": written.sha256()}
         rewrites = [partial(written, number) for number in range(material.neighbours)]
+    return _several("neighbours", "neighbour", rewrites, by, material, inputs)
+
+
+def _several(
+    kind: str, stem: str, rewrites: Sequence[Rewrite], by: Mapping[str, Any], material: Material, inputs: Inputs
+) -> list[Planned]:
+    """A pass for each rewritten text, called by *stem* and number."""
     record = {"rewrite": {**by, "seed": material.seed}}
     return [
-        Planned(f"neighbour-{number:02d}", "neighbours", "target", inputs, rewrite, record=record)
+        Planned(f"{stem}-{number:02d}", kind, "target", inputs, rewrite, record=record)
         for number, rewrite in enumerate(rewrites)
     ]
 

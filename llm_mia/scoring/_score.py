@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..attacks import Attack, all_attacks, parse_attack
+from ..attacks import Attack, all_attacks, parse_attack, refuse_other_frequencies
 from ..backends import Backend, ModelSpec
 from ..errors import AttackError
 from ..passages import InputCheck, Passages, check_inputs
@@ -15,7 +15,7 @@ from ..store import RunDirectory
 from ._aids import Aids, Material
 from ._inputs import Inputs
 from ._passes import refuse_other_tokenizer, run_passes
-from ._plan import plan, shared_by_all
+from ._plan import ALIGNED, plan, shared_by_all
 from ._progress import Progress
 from ._table import write_table
 
@@ -85,7 +85,7 @@ def score(
         target: the model under suspicion.
         reference: a model that was not trained on the passages, for the attacks that need one.
         attacks: as typed, ``min_k:k=0.1``; none: all that models and aids allow at a pass or two each.
-        aids: shots, a population, token frequencies, for the attacks that need them.
+        aids: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.windows`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
@@ -130,14 +130,17 @@ def score_to_disk(
     models = {"target": _spec(target), "reference": None if reference is None else _spec(reference)}
     notes: tuple[str, ...] = ()
     with RunDirectory(out) as run:
-        if any("aligned_reference" in one.evidence for one in chosen) and not _one_tokenizer(run, models):
+        if any(ALIGNED & set(one.evidence) for one in chosen) and len({*_tokenizers(run, models).values()}) > 1:
             chosen, notes = _unaligned(chosen, named=bool(attacks))
+        if material.frequencies is not None and any("frequencies" in one.evidence for one in chosen):
+            refuse_other_frequencies(material.frequencies, _tokenizers(run, {"target": models["target"]})["target"])
         inputs = Inputs(sources, check or check_inputs(sources))
-        material.refuse_scored(inputs, aids)
+        if aids is not None:
+            aids.refuse_scored(inputs)
         planned = plan(chosen, material, inputs)
         run_passes(run, inputs, models, planned, chosen, window_tokens, progress)
-        run.record(shared=shared_by_all(chosen, planned, material))
         unscored = write_table(run, inputs, planned, chosen, material, progress)
+        run.record(attacks=[one.name for one in chosen], shared=shared_by_all(chosen, planned, material))
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
     return Scored(
@@ -152,22 +155,22 @@ def score_to_disk(
     )
 
 
-def _one_tokenizer(run: RunDirectory, models: Mapping[str, Backend | ModelSpec | None]) -> bool:
-    """Whether both models cut texts into the same tokens; of a model whose signals are here, the record says."""
-    made, fingerprints = run.passes(), set()
+def _tokenizers(run: RunDirectory, models: Mapping[str, Backend | ModelSpec | None]) -> dict[str, str]:
+    """Fingerprint of each model's tokenizer; of a model whose signals are here, the record says."""
+    made, found = run.passes(), dict[str, str]()
     for role, source in models.items():
         if isinstance(source, Backend):
-            fingerprints.add(source.info.tokenizer)
+            found[role] = source.info.tokenizer
         elif role in made:
-            fingerprints.add(made[role]["model"]["tokenizer"])
+            found[role] = made[role]["model"]["tokenizer"]
         elif source is not None:
-            fingerprints.add(source.tokenizer().fingerprint)
-    return len(fingerprints) == 1
+            found[role] = source.tokenizer().fingerprint
+    return found
 
 
 def _unaligned(attacks: Sequence[Attack], *, named: bool) -> tuple[list[Attack], tuple[str, ...]]:
     """*attacks* without those that set token beside token, and a note that says so; where *named* they are refused."""
-    out = [one.name for one in attacks if "aligned_reference" in one.evidence]
+    out = [one.name for one in attacks if ALIGNED & set(one.evidence)]
     if named:
         refuse_other_tokenizer(out[0])
     left = [one for one in attacks if one.name not in out]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import EVIDENCE, Attack, Evidence
+from ..attacks import EVIDENCE, MANY_PASSES, Attack, Evidence
 from ..errors import PassageError, RunDirectoryError
 from ..records import Passage, Population, TokenSignals
 from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
@@ -118,7 +118,7 @@ def _scores(
     columns: dict[str, Sequence[Evidence]] = {**signals, "text": [passage.text for passage in passages]}
     if "reference" in signals:
         columns["aligned_reference"] = signals["reference"]
-    for kind in ("neighbours", "swapped"):
+    for kind in MANY_PASSES:
         several = [signals[one.name] for one in planned if one.evidence == kind]
         if several:
             columns[kind] = list(zip(*several, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,9 +106,3 @@ def placebo_error(found: Sequence[ScoreTable]) -> float:
     """
     sizes = [(len(table.rows(1)), len(table.rows(0))) for table in found]
     return float(np.sqrt(sum((m + n + 1) / (12 * m * n) for m, n in sizes))) / len(sizes)
-
-
-def best(by_attack: Mapping[str, Sequence[Resampled]], figure: str, among: Callable[[str], bool]) -> str:
-    """The attack with the largest mean: it was chosen on the very passages it is reported on, which favours it."""
-    names = [name for name in by_attack if among(name)]
-    return max(names, key=lambda name: over_trials(by_attack[name], figure).value)

@@ -57,7 +57,7 @@ def smollm_figures(settings: Mapping[str, Setting]) -> list[Figure]:
             )
         )
         found += stack_figures(one)
-    return found  # fmt: skip
+    return found
 
 
 def scratch_figures(settings: Mapping[str, Setting]) -> list[Figure]:
@@ -77,7 +77,7 @@ def scratch_figures(settings: Mapping[str, Setting]) -> list[Figure]:
         )
         found += stack_figures(one, hard=one.name.endswith("3 epochs"))
         found += low_rate_figures(one)
-    return found  # fmt: skip
+    return found
 
 
 def stack_figures(one: Setting, *, hard: bool = False) -> list[Figure]:
@@ -118,7 +118,7 @@ def low_rate_figures(one: Setting) -> list[Figure]:
             note=f"{_ends(more)}; {best}, with hindsight; the difference has {_shown(plain)}",
         )
     )
-    return rows  # fmt: skip
+    return rows
 
 
 def blind_figures(section: str, found: Sequence[Mapping[str, Interval]]) -> list[Figure]:

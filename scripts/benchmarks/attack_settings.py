@@ -90,7 +90,6 @@ class Setting:
                     **{figure: asdict(over_trials(found, figure)) for figure in FIGURES},
                     **({} if name == STACK else {
                         "stack_less_this": {figure: asdict(self.stack_less(name, figure)) for figure in FIGURES},
-                        "stack_less_this_by_trial": [asdict(interval) for interval in self.pairs[name]],
                     }),
                 }
                 for name, found in self.held_out.items()
