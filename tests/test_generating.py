@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from llm_mia.backends import load_model
-from llm_mia.backends.local import LocalBackend
-from llm_mia.backends.local._generating import continuations
+from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.errors import ModelError
 from llm_mia.metrics import clopper_pearson
 

@@ -269,12 +269,11 @@ def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: 
 
 def test_known_again_by_its_files(bert: str, tmp_path: Path) -> None:
     rewriter = MaskedRewriter(bert, device="cpu")
-    assert rewriter.sha256() == ModelSpec(bert).sha256() is not None
     assert (rewriter.name, rewriter.revision, rewriter.seed, rewriter.share) == (bert, None, 0, 0.1)
     copy = shutil.copytree(bert, tmp_path / "copy")
-    assert MaskedRewriter(str(copy), device="cpu").sha256() == rewriter.sha256()
+    assert ModelSpec(str(copy)).sha256() == ModelSpec(bert).sha256() is not None
     spoil_config(copy)
-    assert ModelSpec(str(copy)).sha256() != rewriter.sha256()
+    assert ModelSpec(str(copy)).sha256() != ModelSpec(bert).sha256()
 
 
 def spoil_config(folder: Path) -> None:

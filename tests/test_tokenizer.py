@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from llm_mia.backends import ModelSpec, Tokenizer, load_model
-from llm_mia.backends.local import LocalBackend, quiet
-from llm_mia.backends.local._tokenizer import LocalTokenizer
+from llm_mia.backends.local import LocalBackend, LocalTokenizer, quiet
 from llm_mia.errors import MissingExtraError, ModelError
 
 from .conftest import build_model, build_tokenizer, sentences
@@ -55,6 +54,8 @@ def test_of_a_model_in_memory() -> None:
     own = build_tokenizer(400, bos=True, seed=3)
     tokenizer, model = LocalTokenizer(own), LocalBackend(build_model(own, seed=0), own, compiled=False)
     assert (tokenizer.fingerprint, tokenizer.bos) == (model.info.tokenizer, 0)
+    assert (model.tokens.fingerprint, model.tokens.bos, model.bos) == (model.info.tokenizer, 0, 0)
+    assert model.tokens.tokenizer is model.tokenizer is own
 
 
 def test_ids_left_out_of_a_vocabulary_count(tmp_path: Path, tiny: str) -> None:

@@ -57,8 +57,7 @@ def prove(
         AttackError: windows are too short for a stretch and a token before it.
         ModelError: the model is not one that is loaded here.
     """
-    from ..backends.local import LocalBackend
-    from ..backends.local._generating import continuations
+    from ..backends.local import LocalBackend, continuations
 
     room = candidates.rule.tokens - (candidates.tokenizer.bos is not None)
     if stretch >= room:

@@ -125,7 +125,7 @@ class ModelSpec:
             MissingExtraError: it needs a package that is not installed.
         """
         from . import embedded
-        from .local._tokenizer import load_tokenizer
+        from .local import load_tokenizer
 
         path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
         return load_tokenizer(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ScoresError
-from ..metrics._intervals import welch
+from ..metrics import welch
 from ..records import Interval
 from ._permutation import documents_needed
 from ._scores import Grouped, disjoint, evidence, grouped, one_attack

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError
-from ..metrics._samples import positions
+from ..metrics import positions
 
 __all__ = ["DocumentScores", "document_scores"]
 

@@ -9,8 +9,9 @@ exception, being the formula for independent passages that others report; `auroc
 
 from ._delong import PairedComparison, compare_attacks, delong
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
-from ._intervals import clopper_pearson
+from ._intervals import clopper_pearson, welch
 from ._rates import Rates, epsilon_lower_bound, rates_at_threshold
+from ._samples import positions
 
 __all__ = [
     "ConfidenceGap",
@@ -24,7 +25,9 @@ __all__ = [
     "delong",
     "epsilon_lower_bound",
     "fpr_at_tpr",
+    "positions",
     "rates_at_threshold",
     "roc",
     "tpr_at_fpr",
+    "welch",
 ]

@@ -1,7 +1,10 @@
 """Any causal language model that transformers loads: hub, folder, GGUF file, PEFT adapter, or one in memory."""
 
 from ._backend import LocalBackend
+from ._generating import continuations
 from ._loading import load, quiet
+from ._loading_tokenizer import load_tokenizer
 from ._masked import MaskedRewriter
+from ._tokenizer import LocalTokenizer
 
-__all__ = ["LocalBackend", "MaskedRewriter", "load", "quiet"]
+__all__ = ["LocalBackend", "LocalTokenizer", "MaskedRewriter", "continuations", "load", "load_tokenizer", "quiet"]

@@ -18,9 +18,10 @@ from .. import Report
 from .._context import refuse_beyond_context, sizes
 from ..moments import Head, Moments, Reducer
 from ._batching import batches
-from ._identity import config_sha256, tensors_sha256, tokenizer_fingerprint
+from ._identity import config_sha256, tensors_sha256
 from ._memory import out_of_memory
 from ._prefix import PrefixCache, ReadPrefix, read_prefix
+from ._tokenizer import LocalTokenizer
 
 __all__ = ["LocalBackend"]
 
@@ -60,31 +61,33 @@ class LocalBackend:
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.bos = _bos(tokenizer)
+        self.tokens = LocalTokenizer(tokenizer, name=name)
+        """The same tokenizer, as `llm_mia.backends.Tokenizer` has it."""
+        self.bos = self.tokens.bos
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
         self._tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
-        self._head = self._probe(self._tolerance)
+        self.head = self._probe(self._tolerance)
+        """What makes logits of `states`, by blocks of the vocabulary; None where only the model itself does."""
         self._kept: ReadPrefix | None = None
-        like = torch.empty(0, dtype=model.dtype, device=self.device if self._head is None else self._head.weight.device)
-        self._reduce = Reducer(self._head, self._config.vocab_size, like, compiled=compiled)
+        like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
+        self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled)
         self.info = ModelInfo(
             id=name,
             revision=revision,
             weights_sha256=weights_sha256 or tensors_sha256(model),
             config_sha256=config_sha256(model.config),
             dtype=dtype,
-            tokenizer=tokenizer_fingerprint(tokenizer, self.bos),
+            tokenizer=self.tokens.fingerprint,
             context=_context(self._config, tokenizer),
-            head="whole" if self._head is None else "blocked",
+            head="whole" if self.head is None else "blocked",
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added and without a limit on length."""
-        ids = self.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False).input_ids
-        return [np.array(one, dtype=np.int32) for one in ids]
+        return self.tokens.encode(texts)
 
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
@@ -153,7 +156,7 @@ class LocalBackend:
         return self._kept
 
     def _states_after(self, ids: Tensor, cache: PrefixCache) -> Tensor:
-        return self._states(ids.to(self.device), self._head, cache)
+        return self.states(ids.to(self.device), self.head, cache)
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window], read: ReadPrefix | None) -> list[TokenSignals]:
@@ -163,7 +166,7 @@ class LocalBackend:
         ids = torch.from_numpy(padded).long().to(self.device)
         targets = torch.cat([ids[i, w.first_scored : len(w.tokens)] for i, w in enumerate(windows)])
         rows = []
-        for w, own in zip(windows, self._states(ids, self._head, read.cache if read else None), strict=True):
+        for w, own in zip(windows, self.states(ids, self.head, read.cache if read else None), strict=True):
             if w.first_scored == 0:
                 assert read is not None, "without a prefix nothing predicts the first token"
                 rows.append(read.last)
@@ -171,7 +174,7 @@ class LocalBackend:
         states = torch.cat(rows)
         return self._split(self._reduce(states, targets.to(states.device)), windows)
 
-    def _states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
+    def states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
         """What *head* takes, shape (batch, tokens, width), or the model's own logits where there is none."""
         # Models go on from a cache that is given, whatever use_cache says: it only asks for a new one.
         given = {} if cache is None else {"past_key_values": cache}
@@ -217,7 +220,7 @@ class LocalBackend:
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None
-        logits = head.logits(self._states(ids, head)[0])[None].float().to(own.device)
+        logits = head.logits(self.states(ids, head)[0])[None].float().to(own.device)
         same = logits.shape == own.shape and float((logits - own).abs().max()) <= tolerance * spread
         return head if same else None
 
@@ -232,13 +235,6 @@ def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> 
     bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
     least, most = CUDA_TOKENS
     return int(min(most, max(least, free // 2 // bytes_per_token)))
-
-
-def _bos(tokenizer: Any) -> int | None:
-    """The BOS token where the tokenizer puts one before a text, which is how the model was trained."""
-    bos: int | None = tokenizer.bos_token_id
-    ids = tokenizer("a", verbose=False).input_ids
-    return bos if bos is not None and ids and ids[0] == bos else None
 
 
 def _context(config: Any, tokenizer: Any) -> int:

@@ -129,15 +129,15 @@ def _read(backend: LocalBackend, prompt: IntArray, rows: int) -> tuple[Tensor, T
 def _next(backend: LocalBackend, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
     """The logits after *ids*, shape (rows, vocabulary), and what the model keeps: None where it can't go on from it."""
     # Of a whole prompt only the last row is wanted, so the head is not applied to the others.
-    model = backend.model if backend._head is None else backend.model.base_model
+    model = backend.model if backend.head is None else backend.model.base_model
     output = model(input_ids=ids, use_cache=True, **({} if cache is None else {"past_key_values": cache}))
     # Some architectures keep a state of their own, each in its own way: to them all is fed again for every token.
     cache = getattr(output, "past_key_values", None)
     cache = cache if hasattr(cache, "batch_repeat_interleave") else None
-    if backend._head is None:
+    if backend.head is None:
         return output.logits[:, -1].float(), cache
-    states = output.last_hidden_state[:, -1].to(backend._head.weight.device)
-    return backend._head.logits(states).float(), cache
+    states = output.last_hidden_state[:, -1].to(backend.head.weight.device)
+    return backend.head.logits(states).float(), cache
 
 
 def _drawn(logits: Tensor, top_k: int | None, generator: torch.Generator) -> Tensor:
@@ -155,8 +155,8 @@ def _kept(logits: Tensor, top_k: int | None) -> Tensor:
 
 def _log_probability(backend: LocalBackend, prompt: IntArray, wanted: IntArray, top_k: int | None) -> float:
     ids = torch.from_numpy(np.concatenate([prompt, wanted])).long().to(backend.device)[None]
-    states = backend._states(ids, backend._head)[0, len(prompt) - 1 : -1]
-    logits = states if backend._head is None else backend._head.logits(states)
+    states = backend.states(ids, backend.head)[0, len(prompt) - 1 : -1]
+    logits = states if backend.head is None else backend.head.logits(states)
     logp = _kept(logits.double(), top_k).log_softmax(-1)
     return float(logp.gather(1, ids[0, len(prompt) :, None].to(logp.device)).sum())
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def load(
         )
 
 
-def _folder(path: str, revision: str | None) -> tuple[Path, str | None]:
+def _folder(path: str, revision: str | None, files: Sequence[str] = HUB_FILES) -> tuple[Path, str | None]:
     """The local folder or GGUF file of a model, fetched from the hub where it is named by a hub id."""
     local = Path(path).expanduser()
     if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
@@ -106,10 +106,10 @@ def _folder(path: str, revision: str | None) -> tuple[Path, str | None]:
     from huggingface_hub import snapshot_download
 
     try:
-        snapshot = Path(snapshot_download(path, revision=revision, allow_patterns=HUB_FILES, ignore_patterns=HUB_LEAVE))
+        found = snapshot_download(path, revision=revision, allow_patterns=list(files), ignore_patterns=HUB_LEAVE)
     except (OSError, ValueError) as error:
         raise ModelError(f"no such folder here, and the hub gives none: {_first_line(error)}") from None
-    return snapshot, snapshot.name
+    return Path(found), Path(found).name
 
 
 def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
@@ -132,13 +132,15 @@ def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
         output_loading_info=True,
         **placed,
     )
+    _refuse_absent(found, "that config.json asks for, or in that shape")
+    return model, _tokenizer(folder, options)
+
+
+def _refuse_absent(found: Any, asked: str) -> None:
     # transformers fills what is missing or of another shape with random numbers and goes on.
     absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
     if absent:
-        raise ModelError(
-            f"its weights lack {len(absent)} tensors that config.json asks for, or in that shape, such as {absent[0]}"
-        )
-    return model, _tokenizer(folder, options)
+        raise ModelError(f"its weights lack {len(absent)} tensors {asked}, such as {absent[0]}")
 
 
 def _tokenizer(folder: Path, options: Options) -> Any:
@@ -180,7 +182,7 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
     )
 
 
-def _base_of(folder: Path) -> Path:
+def _base_of(folder: Path, files: Sequence[str] = HUB_FILES) -> Path:
     """The folder of the model that an adapter was made for."""
     try:
         base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
@@ -189,7 +191,7 @@ def _base_of(folder: Path) -> Path:
     if not isinstance(base, str):
         raise ModelError("its adapter_config.json is damaged, or has no base_model_name_or_path")
     try:
-        return _folder(base, None)[0]
+        return _folder(base, None, files)[0]
     except ModelError as error:
         raise ModelError(f"its base model {base!r}: {error}") from None
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ...errors import ModelError
 from ...rewriting import draws, some
-from .._files import model_sha256
 from ._batching import batches
 from ._fillers import Fillers
-from ._loading import Options, _folder, _readable, _tokenizer, quiet
+from ._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
 from ._spans import eligible, in_the_case_of, spliced, units
+from ._tokenizer import without_spans
 
 __all__ = ["MaskedRewriter"]
 
@@ -106,13 +106,8 @@ class MaskedRewriter:
             self._before, self._after = _special(self.tokenizer)
             vocabulary = model.get_input_embeddings().num_embeddings
             self._fillers = Fillers(self.tokenizer, vocabulary)
-        self._folder = folder
         self.room = _context(model, self.tokenizer) - len(self._before) - len(self._after)
         self.tokens_per_batch = LOGITS_BYTES.get(self.model.device.type, LOGITS_BYTES["cuda"]) // (4 * vocabulary)
-
-    def sha256(self) -> str | None:
-        """One digest over the files that make the model, as `llm_mia.backends.ModelSpec.sha256` gives it."""
-        return model_sha256(self._folder)
 
     def rewrite(self, texts: Sequence[str], number: int) -> list[str]:
         """The version *number* of each text; a text without anything but blanks stays as it is.
@@ -192,10 +187,7 @@ def _fast_tokenizer(folder: Path, options: Options) -> Any:
         raise ModelError("a GGUF file, which holds no masked language model; name a folder or a hub id")
     tokenizer = _tokenizer(folder, options)
     if not tokenizer.is_fast:
-        raise ModelError(
-            f"its tokenizer ({type(tokenizer).__name__}) does not say where in a text a token stands; "
-            "a fast one (tokenizer.json) does"
-        )
+        raise ModelError(without_spans(tokenizer))
     if tokenizer.mask_token_id is None:
         raise ModelError("not a masked language model: its tokenizer has no mask token; name one such as BERT")
     return tokenizer
@@ -215,9 +207,7 @@ def _masked_model(folder: Path) -> Any:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
-    if absent:
-        raise ModelError(f"its weights lack {len(absent)} tensors of a masked language model, such as {absent[0]}")
+    _refuse_absent(found, "of a masked language model")
     return model
 
 
