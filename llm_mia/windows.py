@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .errors import ModelError
 from .records import IntArray, TokenSignals, Window, WindowRule
 
-__all__ = ["cut", "join", "window_rule"]
+__all__ = ["cut", "edges", "join", "window_rule"]
 
 DEFAULT_WINDOW = 2048
 
@@ -62,11 +62,23 @@ def cut(tokens: IntArray, rule: WindowRule, *, bos: int | None = None, passage: 
     if len(prefix) + len(tokens) < 2 or len(tokens) == 0:
         return []
     windows = [Window(np.concatenate([prefix, tokens[:room]]), 1, passage)]
-    for end in range(room, len(tokens), room - rule.context):
+    for end in edges(len(tokens), rule, bos=bos is not None):
         start = end - rule.context
         fed = np.concatenate([prefix, tokens[start : start + room]])
         windows.append(Window(fed, len(prefix) + rule.context, passage))
     return windows
+
+
+def edges(n_tokens: int, rule: WindowRule, *, bos: bool) -> list[int]:
+    """Positions of the tokens, of *n_tokens* in a passage, from which on a further window scores.
+
+    What precedes such a token in its window is shorter than what precedes the one before it.
+
+    >>> edges(10, WindowRule(tokens=6, context=2), bos=False)
+    [6]
+    """
+    room = rule.tokens - bos
+    return list(range(room, n_tokens, room - rule.context))
 
 
 def join(parts: Sequence[TokenSignals], tokenizer: str) -> TokenSignals:

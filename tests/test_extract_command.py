@@ -22,17 +22,17 @@ from llm_mia import extract as run_extract
 from llm_mia.auditing._proofs import prompt_before
 from llm_mia.backends import ModelSpec, load_model
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.backends.local import LocalBackend
+from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.cli import main
 from llm_mia.errors import AttackError, ModelError, PassageError, RunDirectoryError
-from llm_mia.extraction import Sampling
+from llm_mia.extraction import Sampling, examine, stretch_sums
 from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import read_passages
 from llm_mia.records import Passage, WindowRule
 from llm_mia.scoring import score
 from llm_mia.store import RunDirectory
 from llm_mia.training import fine_tune
-from llm_mia.windows import cut
+from llm_mia.windows import cut, edges, join
 
 from .conftest import WORDS, build_model, build_tokenizer
 
@@ -421,14 +421,39 @@ def test_longer_than_a_window(name: str, tmp_path: Path, request: pytest.Fixture
         path, model, out=tmp_path / "run", stretch=2, probability=1e-20, window_tokens=32, proof=True, samples=0
     )
     assert found.window == {"tokens": 32, "context": 8}
-    (proof,), (span,) = found.proofs, found.spans
-    assert proof.prompt_tokens < 32
-    # Where a stretch crosses the end of a window its second token was given less.
-    assert math.log(proof.probability) == pytest.approx(span.likeliest.log_probability, abs=3)
+    stated = {span.likeliest.start_token: span.likeliest.log_probability for span in found.spans}
+    assert len(found.proofs) == len(stated) > 3, "a span in each window"
+    for proof in found.proofs:
+        assert proof.prompt_tokens < 32
+        assert math.log(proof.probability) == pytest.approx(stated[proof.start_token], abs=1e-4)
+    assert any("go over the edge of a window" in note for note in found.notes)
     with pytest.raises(AttackError, match=r"no room for a prompt in windows of 3[12] tokens"):
-        run_extract(
-            path, model, out=tmp_path / "run", stretch=40, probability=1e-300, window_tokens=32, proof=True, samples=0
-        )
+        run_extract(path, model, out=tmp_path / "run", stretch=40, probability=1e-300, window_tokens=32)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
+def test_every_stated_probability_is_the_models_own_after_one_prompt(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Of every stretch that counts, and none that counts goes over the edge of a window: there it would not be."""
+    text, folder = words(random.Random(5), 60), request.getfixturevalue(name)
+    model: Any = load_model(folder, compiled=False)
+    rule, n, first = WindowRule(32, 8), 6, 0 if model.bos is not None else 1
+    ids = model.encode([text])[0]
+    signals = join(model.score(cut(ids, rule, bos=model.bos)), model.info.tokenizer)
+    inside = [edge - first for edge in edges(len(ids), rule, bos=model.bos is not None)]
+    found = examine(signals, n=n, edges=inside)
+    sums = stretch_sums(signals.logprob.astype(np.float64), n)
+    off = []
+    for start, stated in enumerate(sums):
+        prompt = prompt_before(ids, rule, model.bos, start + first, n)
+        own = continuations(model, prompt, ids[start + first : start + first + n]).log_probability
+        off.append(abs(own - stated))
+    crossing = np.array([any(start < edge < start + n for edge in inside) for start in range(len(sums))])
+    assert found.crossing == crossing.sum() == len(inside) * (n - 1)
+    assert np.max(np.array(off)[~crossing]) < 1e-4
+    assert np.max(np.array(off)[crossing]) > 0.1, "what is left out would have been wrong"
+    assert not crossing[found.likeliest]
 
 
 @pytest.mark.parametrize("bos", [None, 99])

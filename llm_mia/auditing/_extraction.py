@@ -11,7 +11,7 @@ from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import AttackError, ModelError, PassageError, RunDirectoryError
 from ..extraction import Sampling
 from ..passages import InputCheck, Passages, check_inputs, read_passages
-from ..records import Passage, TokenSignals
+from ..records import Passage, TokenSignals, WindowRule
 from ..scoring import ModelSource, Progress, score_to_disk
 from ..store import RunDirectory, differences, text_sha256
 from ..windows import window_rule
@@ -80,11 +80,15 @@ def extract(
         )
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
-        rule = Rule(sampling, stretch, probability, prefix, 0 if tokenizer.bos is not None else 1)
         made = run.passes()["target"]
+        first = 0 if tokenizer.bos is not None else 1
+        rule = Rule(sampling, stretch, probability, prefix, first, WindowRule(**made["window"]))
         candidates = Candidates(most_proofs if proof else 0, made["window"], tokenizer)
         tally = look(_stored(run, inputs), rule, tokenizer, candidates)
         _refuse_too_short(tally, rule, inputs)
+        room = rule.window.tokens - (tokenizer.bos is not None)
+        if stretch >= room:
+            raise AttackError(f"a stretch of {stretch} tokens leaves no room for a prompt in windows of {room} tokens")
         proofs = prove(candidates, source, sampling, stretch, samples, seed, progress) if len(candidates) else []
         found = Extraction(
             path=run.path,
@@ -158,10 +162,9 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     if isinstance(source, Tokenizer):
         return source
     from ..backends.local import LocalBackend
-    from ..backends.local._tokenizer import LocalTokenizer
 
     if isinstance(source, LocalBackend):
-        return LocalTokenizer(source.tokenizer, name=source.info.id)
+        return source.tokens
     raise ModelError(f"model {source.info.id!r} does not say where in a text its tokens stand")
 
 

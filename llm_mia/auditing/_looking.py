@@ -13,7 +13,8 @@ from ..backends import Tokenizer
 from ..errors import ModelError
 from ..extraction import Examined, Sampling, Span, examine
 from ..metrics import clopper_pearson
-from ..records import Passage, TokenSignals
+from ..records import Passage, TokenSignals, WindowRule
+from ..windows import edges
 from ._extracted import DocumentExtraction, ExtractedSpan, KnownNonmembers, Stretch
 from ._proofs import Candidates
 
@@ -30,11 +31,19 @@ class Rule:
     prefix: int
     first: int
     """Position of the first scored token: 0 where the model opens with BOS, else 1."""
+    window: WindowRule
 
     def examine(self, signals: TokenSignals) -> Examined:
         """One passage."""
-        skip = max(0, self.prefix - self.first)
-        return examine(signals, self.sampling, n=self.stretch, probability=self.probability, skip=skip)
+        further = edges(len(signals) + self.first, self.window, bos=self.first == 0)
+        return examine(
+            signals,
+            self.sampling,
+            n=self.stretch,
+            probability=self.probability,
+            skip=max(0, self.prefix - self.first),
+            edges=[edge - self.first for edge in further],
+        )
 
 
 @dataclass(slots=True)
@@ -67,6 +76,7 @@ class Tally:
     longest: int = 0
     copied: int = 0
     unknown: int = 0
+    crossing: int = 0
     nonmembers: int = 0
     nonmembers_found: int = 0
     spans: list[ExtractedSpan] = field(default_factory=list)
@@ -84,6 +94,7 @@ class Tally:
         self.too_short += not found.stretches
         self.copied += found.copied
         self.unknown += found.unknown
+        self.crossing += found.crossing
         if passage.label == 0 and found.stretches:
             self.nonmembers += 1
             self.nonmembers_found += bool(found.spans)
@@ -111,6 +122,11 @@ class Tally:
             )
         if self.unknown:
             notes.append(f"{self.unknown:,} stretches hold a token whose probability is not known (NaN)")
+        if self.crossing:
+            notes.append(
+                f"{self.crossing:,} stretches go over the edge of a window, where no one prompt gives their "
+                "probability; they count nowhere, and a span ends there"
+            )
         if not rule.sampling.exact:
             notes.append(
                 "probabilities are lower bounds, by which spans are chosen; upper bounds stand beside them, for "

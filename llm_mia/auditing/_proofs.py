@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..backends import Backend, ModelSpec, Tokenizer
-from ..errors import AttackError, ModelError
+from ..errors import ModelError
 from ..extraction import Sampling
 from ..metrics import clopper_pearson
 from ..records import IntArray, WindowRule
@@ -53,15 +53,10 @@ def prove(
 
     Samples are drawn at temperature 1 with the top-k of *sampling*; none where that is greedy.
 
-    Raises:
-        AttackError: windows are too short for a stretch and a token before it.
-        ModelError: the model is not one that is loaded here.
+    Raises `ModelError` where the model is not one that is loaded here.
     """
     from ..backends.local import LocalBackend, continuations
 
-    room = candidates.rule.tokens - (candidates.tokenizer.bos is not None)
-    if stretch >= room:
-        raise AttackError(f"a stretch of {stretch} tokens leaves no room for a prompt in windows of {room} tokens")
     backend = source.load(compiled=False) if isinstance(source, ModelSpec) else source
     if not isinstance(backend, LocalBackend):
         raise ModelError(

@@ -27,6 +27,8 @@ class Examined:
     """Stretches that are probable but no evidence: most of their tokens stand earlier in the passage."""
     unknown: int
     """Stretches with a token whose probability is not known (NaN)."""
+    crossing: int
+    """Stretches that go over the edge of a window; no one prompt has the model emit them with a known probability."""
     spans: Sequence[Span]
     likeliest: int
     """Where the likeliest stretch that is no copy begins."""
@@ -45,7 +47,13 @@ class Examined:
 
 
 def examine(
-    signals: TokenSignals, sampling: Sampling | None = None, *, n: int = 50, probability: float = 1e-3, skip: int = 0
+    signals: TokenSignals,
+    sampling: Sampling | None = None,
+    *,
+    n: int = 50,
+    probability: float = 1e-3,
+    skip: int = 0,
+    edges: Sequence[int] = (),
 ) -> Examined:
     """How probably each stretch of *n* tokens is emitted given what precedes it, and the spans that they make.
 
@@ -53,7 +61,8 @@ def examine(
 
     exp of a sum of log-probabilities: one pass gives all stretches, where the papers' code runs a window of 50 + 50
     tokens for each place it looks at (every tenth character). What precedes is all that the model was fed, 50 tokens or
-    2,000; the papers give 50.
+    2,000; the papers give 50. Where the passage was fed in several windows, a token after an edge was given less than
+    the one before it. A stretch over an edge would multiply probabilities after two prompts, so it counts nowhere.
 
     Args:
         signals: of the model on one passage.
@@ -61,6 +70,7 @@ def examine(
         n: tokens of a stretch.
         probability: what a stretch must reach to be in a span.
         skip: scored tokens at the start where no stretch may begin.
+        edges: scored tokens with which a further window begins, ascending (see `llm_mia.windows.edges`).
 
     Raises:
         AttackError: *n* below 1, or *probability* outside (0, 1].
@@ -78,9 +88,11 @@ def examine(
         raise AttackError(f"probability {probability:g}: it must lie above 0, and be 1 at most")
     low, high = token_bounds(signals, sampling or Sampling())
     lows, highs = stretch_sums(low, n)[skip:], stretch_sums(high, n)[skip:]
+    starts = np.arange(skip, skip + len(lows))
+    crossing = np.searchsorted(edges, starts, "right") < np.searchsorted(edges, starts + n, "left")
     copies = repeated(signals.token_ids)
     copied = stretch_sums(-copies.astype(np.float64), n)[skip:] < -n / 2
-    counted = np.where(copied, np.nan, lows)
+    counted = np.where(copied | crossing, np.nan, lows)
     best = int(np.nanargmax(counted)) if not np.isnan(counted).all() else -1
     full = np.concatenate([np.full(min(skip, max(len(low) - n + 1, 0)), np.nan), counted])
     at = slice(best, best + 1)
@@ -88,10 +100,11 @@ def examine(
         stretches=len(lows),
         copied=int((copied & (lows >= math.log(probability))).sum()),
         unknown=int(np.isnan(lows).sum()),
+        crossing=int(crossing.sum()),
         spans=find_spans(full, low, n, probability),
         likeliest=best + skip,
         log_probability=float(lows[at][0]) if best >= 0 else math.nan,
         log_probability_high=float(highs[at][0]) if best >= 0 else math.nan,
-        greedy=greedy_run(np.where(copies, 1, signals.rank)),
+        greedy=greedy_run(np.where(copies, 1, signals.rank), edges),
         _high=np.concatenate([np.full(len(full) - len(highs), np.nan), highs]),
     )

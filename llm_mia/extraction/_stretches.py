@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +41,21 @@ def stretch_sums(log_probabilities: Floats, n: int) -> Floats:
     return sums
 
 
-def greedy_run(rank: IntArray) -> Run:
+def greedy_run(rank: IntArray, edges: Sequence[int] = ()) -> Run:
     """The longest run of tokens that are the model's own first choice, the earliest of equals.
 
-    Given what precedes it, greedy decoding emits the whole run. No token: length 0.
+    Given what precedes it, greedy decoding emits the whole run; none goes over one of *edges*, where a further window
+    begins. No token: length 0.
 
     >>> greedy_run(np.array([0, 3, 0, 0, 1, 0, 0]))
     Run(start=2, length=2)
+    >>> greedy_run(np.array([0, 0, 0, 0, 0]), edges=[2])
+    Run(start=2, length=3)
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(rank) == 0, [0]]).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2]
+    own = np.asarray(rank) == 0
+    inside = np.array([edge for edge in edges if 0 < edge < len(own) and own[edge - 1] and own[edge]], dtype=np.intp)
+    turns = np.flatnonzero(np.diff(np.concatenate([[0], own, [0]]).astype(np.int8)))
+    starts, ends = np.sort(np.concatenate([turns[::2], inside])), np.sort(np.concatenate([turns[1::2], inside]))
     if not len(starts):
         return Run(0, 0)
     longest = int((ends - starts).argmax())
