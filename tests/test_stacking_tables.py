@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, flag
+from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, evaluate, flag
 from llm_mia.calibration import Calibration
 from llm_mia.decision import (
     _stacking,
@@ -19,6 +19,7 @@ from llm_mia.decision import (
     held_out,
     rates_at,
     read_calibration,
+    unseen,
     with_decider,
 )
 from llm_mia.decision._stack import Tree
@@ -196,6 +197,44 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 
 
 # -- typed by a user --------------------------------------------------------------------------------------------------
+
+
+def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
+    """Scores of noise, the same members beside fresh non-members: nothing may look as though it were found."""
+    values = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        members = rng.normal(size=(200, 40))
+
+        def beside(count: int, name: str, members: Any = members, rng: Any = rng) -> ScoreTable:
+            ids = [*(f"m{i}" for i in range(200)), *(f"{name}{i}" for i in range(count))]
+            labels = np.array([1] * 200 + [0] * count, dtype=np.int8)
+            given = np.vstack([members, rng.normal(size=(count, 40))])
+            return ScoreTable(name, ids, ids, labels, {f"a{at}": given[:, at] for at in range(40)})
+
+        calibration = calibrate(beside(200, "n"), "stack", fpr=0.05)
+        fresh = beside(400, "x")
+        judged = unseen(fresh, calibration)
+        assert (len(judged.rows(1)), len(judged.rows(0))) == (100, 400)
+        rates = rates_at(fresh, calibration)
+        assert "100 known passages that the decider was fitted or chosen on are left out" in rates.notes
+        assert rates.fpr is not None
+        leaky = evaluate(with_decider(fresh, calibration), ["stack"])[0].auroc.value
+        values.append((evaluate(judged, ["stack"])[0].auroc.value, leaky))
+    honest, with_fit_part = np.mean(values, axis=0)
+    assert honest == pytest.approx(0.5, abs=3 * 0.033 / np.sqrt(12))
+    assert with_fit_part > 0.53, "with what it was fitted on the same figure would show something"
+
+
+def test_a_part_of_what_set_the_threshold_gives_no_rate() -> None:
+    rng = np.random.default_rng(3)
+    whole = known(rng, 200, [0.5], candidates=0)
+    calibration = calibrate(whole, next(iter(whole.columns)), fpr=0.05)
+    kept = np.ones(len(whole), dtype=bool)
+    kept[whole.rows(0)[20:]] = False
+    rates = rates_at(whole.only(kept), calibration)
+    assert (rates.fpr, rates.epsilon) == (None, None)
+    assert any("set this threshold" in note for note in rates.notes)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,8 @@ def choose(
     if STACK in table.columns:
         raise ScoresError(f"{table.name}: has a column {STACK!r}, which is what the stack of all is called: rename it")
     stack = fit_stack(table, drawn, seed)
+    scores = stack.scores(table)[drawn]
+    stack = replace(stack, fitted=tuple(np.sort(scores[~np.isnan(scores)]).tolist()))
     columns = [column.name for column in stack.columns]
     record = {"by": "fitted on the fit part", "columns": columns, "trees": stack.share, **stack.learned}
     return Choice(STACK, drawn, split, record, stack.record())

@@ -16,10 +16,13 @@ from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import held_out, with_decider
 from ._origin import categories_of, check_origin
+from ._stack import Stack
 
 __all__ = ["AtThreshold", "Comparison", "Evaluation", "compare", "evaluate", "exposure", "rates_at", "unseen"]
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
+COINCIDENCE = 0.01
+"""Share of the scores that set a threshold which may stand among others' by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,9 @@ def compare(table: ScoreTable, first: str, second: str) -> Comparison:
 def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float = 0.95) -> AtThreshold:
     """Each interval holds its rate with at least *confidence*, exact where passages are independent.
 
-    The threshold must not have been set by the table's own non-members; where it was, no rate of false positives is
-    given. Passages that the attack was chosen on are left out; one without a finite score counts as not flagged.
+    The threshold must not have been set by the table's own non-members; where it was by any of them, no rate of false
+    positives is given. Passages that a stack was fitted on are left out, and in the table calibrated on those that an
+    attack was chosen on; one without a finite score counts as not flagged.
 
     Raises:
         ScoresError: the table lacks the attack, or members, or non-members.
@@ -105,8 +109,9 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
     """
     notes = check_origin(table, calibration)
     table = with_decider(table, calibration)
-    same = _set_by(table, calibration)
-    table = held_out(table, calibration) if same else table
+    same = _share_of_threshold(table, calibration) > COINCIDENCE
+    table, left_out = _unseen(table, calibration)
+    notes += [f"{left_out} known passages that the decider was fitted or chosen on are left out"] if left_out else []
     rows, groups = _known(table), table.groups()
     scores = table.column(calibration.attack)[rows]
     categories = categories_of(table, calibration, rows)
@@ -117,7 +122,9 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
     )
     epsilon = None
     if same:
-        notes.append("the table's non-members set this threshold: their rate above it shows nothing; give others")
+        notes.append(
+            "some or all of the table's non-members set this threshold: their rate above it shows nothing; give others"
+        )
     elif len(set(documents)) < len(documents):
         notes.append("passages share documents and are no independent trials: no ε is bounded")
     else:
@@ -130,12 +137,12 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
 def unseen(table: ScoreTable, calibration: Calibration) -> ScoreTable:
     """The table with the column that *calibration* decides by, less the passages that it was chosen or fitted on.
 
-    These are left out where the table's own known set was split; a stack looks too good on what it learned from.
+    A stack knows what it was fitted on in any table: there it looks too good. What one column was chosen on is known in
+    the table calibrated on.
 
     Raises `CalibrationError` where the table isn't what was calibrated on, though the non-members' scores say so.
     """
-    table = with_decider(table, calibration)
-    return held_out(table, calibration) if _set_by(table, calibration) else table
+    return _unseen(with_decider(table, calibration), calibration)[0]
 
 
 def exposure(table: ScoreTable) -> ConfidenceGap | None:
@@ -186,7 +193,18 @@ def _scored(table: ScoreTable, attack: str, rows: NDArray[np.intp]) -> NDArray[n
     return rows[~np.isnan(table.column(attack)[rows])]
 
 
-def _set_by(table: ScoreTable, calibration: Calibration) -> bool:
-    """Whether the table's non-members hold those calibrated on: more than half of their scores stand among theirs."""
+def _unseen(table: ScoreTable, calibration: Calibration) -> tuple[ScoreTable, int]:
+    """The table less what the decider was chosen or fitted on, and how many passages that are."""
+    if _share_of_threshold(table, calibration) > 0.5:
+        left = held_out(table, calibration)
+    elif calibration.stack:
+        left = table.only(~Stack.read(calibration.stack).saw(table))
+    else:
+        left = table
+    return left, len(table) - len(left)
+
+
+def _share_of_threshold(table: ScoreTable, calibration: Calibration) -> float:
+    """How much of what set the threshold stands among the table's non-members, told by equal scores."""
     own = table.column(calibration.attack)[table.rows(0)]
-    return bool(np.isin(calibration.scores, own).mean() > 0.5)
+    return float(np.isin(calibration.scores, own).mean())

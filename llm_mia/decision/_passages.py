@@ -63,8 +63,9 @@ def flag(
         n = max((own.n for own in calibration.categories.values()), default=calibration.n)
         notes += discoveries(n, p_values, fdr, how)
         chosen, rule = q_values <= fdr, f"FDR ≤ {100 * fdr:g} %"
-    if labelled and len(table.rows(0)) and not len(table.rows(None)):
-        notes.append("labelled rows are flagged too; for those that set the threshold this says nothing")
+    if labelled and len(table.rows(0)):
+        seen = " and for those that the decider was fitted or chosen on it looks too good" if calibration.split else ""
+        notes.append(f"labelled rows are flagged too; for those that set the threshold this says nothing{seen}")
     notes += _filled(table, calibration, rows)
     notes += _not_finite(given, [table.ids[row] for row in rows])
     why_not = "passages with a label stand among them" if labelled else _why_no_bound(table, calibration, rows)

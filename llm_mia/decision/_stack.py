@@ -73,6 +73,9 @@ class Stack:
     """Of the trees in the score: 0 or 1/2."""
     learned: Mapping[str, Any]
     """JSON values: on how many passages, with which settings, and what the choice between them rests on."""
+    fitted: tuple[float, ...] = ()
+    """Its scores of the passages that it was fitted on, ascending: there it looks too good, and by these they are known
+    again."""
 
     def scores(self, table: ScoreTable) -> Floats:
         """The score of each passage; NaN where it has none in any of the columns.
@@ -97,6 +100,10 @@ class Stack:
         missing = np.stack([np.isnan(table.column(column.name)) for column in self.columns])
         return np.asarray(missing.any(axis=0) & ~missing.all(axis=0))
 
+    def saw(self, table: ScoreTable) -> NDArray[np.bool_]:
+        """Which labelled passages it was fitted on, whatever table they stand in; shape (passages,)."""
+        return np.asarray((table.labels >= 0) & np.isin(self.scores(table), self.fitted))
+
     def record(self) -> dict[str, Any]:
         """JSON values that `read` reads back exactly."""
         read_back: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -108,7 +115,10 @@ class Stack:
         try:
             trees = tuple(Tree(**{name: tuple(values) for name, values in one.items()}) for one in record["trees"])
             columns = tuple(Column(**one) for one in record["columns"])
-            return cls(columns, float(record["intercept"]), trees, float(record["share"]), dict(record["learned"]))
+            fitted = tuple(map(float, record["fitted"]))
+            return cls(
+                columns, float(record["intercept"]), trees, float(record["share"]), dict(record["learned"]), fitted
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CalibrationError(f"the calibration holds no readable stack ({error}): calibrate again") from None
 

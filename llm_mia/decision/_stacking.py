@@ -83,9 +83,15 @@ def fit_stack(table: ScoreTable, fit: Bools, seed: int) -> Stack:
     from threadpoolctl import threadpool_limits
 
     groups = table.groups()
-    rows = np.array(sorted(_most(table, fit, groups, seed), key=lambda row: (groups[row], table.ids[row])))
+    names = sorted(table.columns)
+
+    def place(row: int) -> tuple[str, str, int, tuple[str, ...]]:
+        """Among all rows, whatever their order: two passages of one id are told apart by label and scores."""
+        return groups[row], table.ids[row], int(table.labels[row]), tuple(repr(table.columns[n][row]) for n in names)
+
+    rows = np.array(sorted(_most(table, fit, groups, seed), key=place))
     members = table.labels[rows] == 1
-    scaled = [_column(name, table.column(name)[rows], members) for name in sorted(table.columns)]
+    scaled = [_column(name, table.column(name)[rows], members) for name in names]
     columns = [column for column in scaled if column is not None]
     if not columns:
         raise CalibrationError(
