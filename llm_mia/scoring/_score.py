@@ -139,6 +139,7 @@ def score_to_disk(
             aids.refuse_scored(inputs)
         planned = plan(chosen, material, inputs)
         run_passes(run, inputs, models, planned, chosen, window_tokens, progress)
+        run.record(attacks=[], shared={})  # a stop between the two lines below must leave no table under another's name
         unscored = write_table(run, inputs, planned, chosen, material, progress)
         run.record(attacks=[one.name for one in chosen], shared=shared_by_all(chosen, planned, material))
     counts = inputs.check.sources
