@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -37,23 +37,27 @@ class Cost:
 
     passes: int
     """Of models, over the passages or over the population."""
-    pass_seconds: float
+    pass_seconds: float | None
+    """None where a pass took none, because signals of another run served."""
     own_seconds: float
 
 
 def costs(trial: Trial) -> dict[str, Cost]:
     """The cost of each attack on all passages of *trial*, by name."""
-    walls = wall_seconds(trial.run)
+    walls = _wall_seconds(trial)
     attacks = [one for one in attacks_of(many=True) if one.name in trial.table.columns]
     evidence = _evidence(trial)
     return {one.name: _cost(one, walls, evidence, len(trial.table)) for one in attacks}
 
 
-def wall_seconds(run: Path) -> Mapping[str, float]:
-    """Seconds of each pass of a run directory, without those that loading takes."""
-    with RunDirectory(run) as directory:
+def _wall_seconds(trial: Trial) -> Mapping[str, float]:
+    """Seconds of each pass of the trial's run, without those that loading takes; NaN where it made none itself."""
+    with RunDirectory(trial.run) as directory:
         found: Mapping[str, float] = directory.manifest()["wall_seconds"]
-    return found
+    return {
+        name: math.nan if trial.reference_served and name.endswith("reference") else spent
+        for name, spent in found.items()
+    }
 
 
 def _cost(one: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[str, Evidence]], passages: int) -> Cost:
@@ -63,7 +67,9 @@ def _cost(one: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[st
     for row in evidence:
         one.score(row)
     own = (time.perf_counter() - start) / len(evidence) * passages
-    return Cost(sum(NEIGHBOURS if kind in SEVERAL else 1 for kind in one.passes), sum(walls[n] for n in made), own)
+    spent = sum(walls[name] for name in made)
+    passes = sum(NEIGHBOURS if kind in SEVERAL else 1 for kind in one.passes)
+    return Cost(passes, None if math.isnan(spent) else spent, own)
 
 
 def _evidence(trial: Trial) -> list[dict[str, Evidence]]:

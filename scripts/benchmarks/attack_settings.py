@@ -140,9 +140,10 @@ def _paired(table: ScoreTable, attack: str) -> Interval:
 def _mean_cost(found: Sequence[Cost]) -> dict[str, Any]:
     if not found:
         return {"passes": None, "pass_seconds": None, "own_seconds": None}
+    seconds = [one.pass_seconds for one in found if one.pass_seconds is not None]
     return {
         "passes": found[0].passes,
-        "pass_seconds": float(np.mean([one.pass_seconds for one in found])),
+        "pass_seconds": float(np.mean(seconds)) if len(seconds) == len(found) else None,
         "own_seconds": float(np.mean([one.own_seconds for one in found])),
     }
 

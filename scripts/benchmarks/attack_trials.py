@@ -94,6 +94,8 @@ class Trial:
     target: Path
     """The target's folder."""
     draw: Draw
+    reference_served: bool = False
+    """Whether the reference's signals are those that another run has made of the same passages."""
 
 
 def draws(corpus: str, passages: Sequence[str], sizes: Sizes, seeds: int, work: Path) -> tuple[list[Draw], list[str]]:
@@ -225,11 +227,20 @@ def smollm_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path
             for epoch, target in made.items():
                 many = draw.many and epoch == 1 and corpus == first
                 table, run = scored(draw, f"epochs-{epoch}", target, base(), many=many, shots=epoch == 1)
-                yield Trial(f"SmolLM2, {epoch} epoch{'s' if epoch > 1 else ''}", corpus, seed, table, run, target, draw)
+                yield Trial(
+                    f"SmolLM2, {epoch} epoch{'s' if epoch > 1 else ''}",
+                    corpus,
+                    seed,
+                    table,
+                    run,
+                    target,
+                    draw,
+                    epoch > 1,
+                )
             if other is not draw and corpus == first:
                 never = models.trained(work, models.SMOLLM, models.smollm, other.trained_on, (seed + 1) % seeds)[1]
                 table, run = scored(draw, "placebo", never, base(), many=False)
-                yield Trial("SmolLM2, placebo", corpus, seed, table, run, never, draw)
+                yield Trial("SmolLM2, placebo", corpus, seed, table, run, never, draw, True)
 
 
 def scratch_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path) -> Iterator[Trial]:
