@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attacks import ATTACKS, Attack, all_attacks, attack, parse_attack
-    from .auditing import Audit, Extraction, audit, extract, validate_files
+    from .auditing import Audit, audit, validate_files
     from .backends import Backend, ModelSpec, load_model
-    from .calibration import Calibration, benjamini_hochberg, conformal_p_values, fpr_threshold
+    from .calibration import benjamini_hochberg, conformal_p_values, fpr_threshold
     from .decision import (
+        Calibration,
         CollectionResult,
         Evaluation,
         Flag,
@@ -40,12 +41,13 @@ if TYPE_CHECKING:
         RunDirectoryError,
         ScoresError,
     )
-    from .extraction import Sampling
+    from .extraction import Extraction, Sampling, extract
     from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
     from .passages import Passages, check_inputs, read_passages
     from .records import Interval, ModelInfo, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
-    from .scoring import Aids, Step, score
+    from .scoring import score
+    from .signals import Aids, Step
     from .validity import Validity, validate
 
 __version__ = "0.1.0"
@@ -118,10 +120,11 @@ __all__ = [
 # ('llm-mia --help') does not wait for numpy.
 _HOMES = {
     "attacks": ("ATTACKS", "Attack", "all_attacks", "attack", "parse_attack"),
-    "auditing": ("Audit", "Extraction", "audit", "extract", "validate_files"),
+    "auditing": ("Audit", "audit", "validate_files"),
     "backends": ("Backend", "ModelSpec", "load_model"),
-    "calibration": ("Calibration", "benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
+    "calibration": ("benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
     "decision": (
+        "Calibration",
         "CollectionResult",
         "Evaluation",
         "Flag",
@@ -135,7 +138,7 @@ _HOMES = {
         "judge_collection",
         "read_calibration",
     ),
-    "extraction": ("Sampling",),
+    "extraction": ("Extraction", "Sampling", "extract"),
     "errors": (
         "AttackError",
         "CalibrationError",
@@ -150,7 +153,8 @@ _HOMES = {
     "passages": ("Passages", "check_inputs", "read_passages"),
     "records": ("Interval", "ModelInfo", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
-    "scoring": ("Aids", "Step", "score"),
+    "scoring": ("score",),
+    "signals": ("Aids", "Step"),
     "validity": ("Validity", "validate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

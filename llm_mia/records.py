@@ -49,7 +49,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class WindowRule:
-    """How a passage that is longer than the model's context is cut (drawn in `llm_mia.windows`)."""
+    """How a passage that is longer than the model's context is cut (drawn in `llm_mia.signals`)."""
 
     tokens: int
     """Most tokens fed to the model at once, BOS included."""

@@ -30,8 +30,8 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages
 from llm_mia.records import Population, TokenSignals, Window
 from llm_mia.rewriting import neighbour
-from llm_mia.scoring import Aids, attacks_for, count_frequencies, score_to_disk
-from llm_mia.windows import cut, window_rule
+from llm_mia.scoring import attacks_for, score_to_disk
+from llm_mia.signals import Aids, count_frequencies, cut, window_rule
 
 from .conftest import sentences
 
@@ -223,7 +223,7 @@ def test_con_recall_needs_members_among_the_shots(
 
 
 def attacks_of(aids: Aids) -> list[Any]:
-    from llm_mia.scoring import Material
+    from llm_mia.signals import Material
 
     return attacks_for((), reference=False, material=Material.read(aids))
 
@@ -319,11 +319,11 @@ def test_a_neighbour_model_is_known_by_its_files_from_the_first_run_on(
         digest[0] = "of its files"
         return Shouting()
 
-    monkeypatch.setattr("llm_mia.scoring._plan.load_rewriter", fetch)
+    monkeypatch.setattr("llm_mia.signals._plan.load_rewriter", fetch)
     monkeypatch.setattr("llm_mia.backends.ModelSpec.sha256", lambda _: digest[0])
     aids = Aids(neighbours=2, neighbour_model=ModelSpec("some/bert"))
     first = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
-    monkeypatch.setattr("llm_mia.scoring._plan.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
+    monkeypatch.setattr("llm_mia.signals._plan.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
     again = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
     np.testing.assert_array_equal(first.column("neighbour"), again.column("neighbour"))
 

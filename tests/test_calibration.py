@@ -13,16 +13,14 @@ from hypothesis import example, given, settings, strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from llm_mia.calibration import (
-    MARGINAL,
-    Calibration,
     benjamini_hochberg,
-    calibrate,
     conformal_p_values,
     fdr_floor,
     fpr_bound,
     fpr_threshold,
     nonmembers_needed,
 )
+from llm_mia.decision import MARGINAL, Calibration, calibrate_scores
 from llm_mia.errors import CalibrationError
 
 Floats = NDArray[np.float64]
@@ -272,7 +270,7 @@ def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None
 
 
 def made(scores: ArrayLike, n_documents: int = 1, **calibrated_on: Any) -> Calibration:
-    return calibrate(scores, attack="min_k:k=0.1", fpr=0.1, n_documents=n_documents, calibrated_on=calibrated_on)
+    return calibrate_scores(scores, attack="min_k:k=0.1", fpr=0.1, n_documents=n_documents, calibrated_on=calibrated_on)
 
 
 def test_what_a_calibration_holds() -> None:

@@ -12,15 +12,14 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from llm_mia.calibration import (
-    Calibration,
     Split,
-    calibrate,
     confident_threshold,
     conformal_p_values,
     fpr_bound,
     fpr_threshold,
     nonmembers_needed,
 )
+from llm_mia.decision import Calibration, calibrate_scores
 from llm_mia.errors import CalibrationError
 
 Floats = NDArray[np.float64]
@@ -136,7 +135,7 @@ def test_p_values_and_thresholds_of_other_packages() -> None:
 
 def test_p_values_by_category_of_another_package() -> None:
     kinds, asked = [str(i % 2) for i in range(57)], [str(i % 2) for i in range(8)]
-    made = calibrate(KNOWN, attack="a", fpr=0.1, n_documents=57, categories=kinds)
+    made = calibrate_scores(KNOWN, attack="a", fpr=0.1, n_documents=57, categories=kinds)
     # crepes 0.9.1: crepes.base.p_values_batch(KNOWN, ASKED, np.arange(57) % 2, np.arange(8) % 2, smoothing=False)
     theirs = [1.0, 19 / 29, 0.6, 9 / 29, 4 / 30, 1 / 29, 2 / 30, 1 / 29]
     assert made.p_values(ASKED, asked).tolist() == pytest.approx(theirs)
@@ -165,7 +164,7 @@ def by_category(
 
 def test_each_category_keeps_the_rate_by_itself() -> None:
     def own(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
-        return calibrate(known, attack="a", fpr=0.05, n_documents=240, categories=kinds).flagged(new, asked)
+        return calibrate_scores(known, attack="a", fpr=0.05, n_documents=240, categories=kinds).flagged(new, asked)
 
     shares = by_category(own)
     assert all(excess(found, 0.05) < 4 for found in shares.values())
@@ -174,7 +173,7 @@ def test_each_category_keeps_the_rate_by_itself() -> None:
 
 def test_that_check_finds_one_threshold_for_all_categories() -> None:
     def common(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
-        return calibrate(known, attack="a", fpr=0.05, n_documents=240).flagged(new)
+        return calibrate_scores(known, attack="a", fpr=0.05, n_documents=240).flagged(new)
 
     shares = by_category(common)
     assert excess(shares["de"], 0.05) > 4
@@ -190,7 +189,7 @@ def pool_excess(pool: bool | list[str]) -> float:
         large = rng.binomial(219, 19 / 219)
         known = np.append(rng.normal(size=219 - large), rng.normal(4, 1, large))
         kinds = [f"single {i}" for i in range(219 - large)] + ["large"] * large
-        made = calibrate(known, attack="a", fpr=0.05, n_documents=219, categories=kinds, pool=pool)
+        made = calibrate_scores(known, attack="a", fpr=0.05, n_documents=219, categories=kinds, pool=pool)
         above = ndtr(np.array([0.0, 4.0]) - made.categories["other"].threshold)
         share = np.array([200, 0 if "large" in made.categories else 19])
         over.append(share @ (above - 0.05))
@@ -212,7 +211,9 @@ SCORES = np.random.default_rng(0).normal(size=len(KINDS)).round(3)
 
 
 def made(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
-    return calibrate(scores, **{"attack": "loss", "fpr": 0.05, "n_documents": 9, "categories": categories, **more})
+    return calibrate_scores(
+        scores, **{"attack": "loss", "fpr": 0.05, "n_documents": 9, "categories": categories, **more}
+    )
 
 
 FULL: dict[str, Any] = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.demo import _corpus
+from llm_mia.demo._demo import _corpus
 
 from .conftest import pretend, sentences
 from .test_cli import Cli, cli

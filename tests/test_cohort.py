@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia import cohort
+from llm_mia.attacks import cohort
 from llm_mia.errors import AttackError
 
 Floats = NDArray[np.float64]

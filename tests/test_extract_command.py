@@ -19,20 +19,20 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_mia import extract as run_extract
-from llm_mia.auditing._proofs import prompt_before
 from llm_mia.backends import ModelSpec, load_model
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.cli import main
 from llm_mia.errors import AttackError, ModelError, PassageError, RunDirectoryError
 from llm_mia.extraction import Sampling, examine, stretch_sums
+from llm_mia.extraction._proofs import prompt_before
 from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import read_passages
 from llm_mia.records import Passage, WindowRule
 from llm_mia.scoring import score
+from llm_mia.signals import cut, edges, join
 from llm_mia.store import RunDirectory
 from llm_mia.training import fine_tune
-from llm_mia.windows import cut, edges, join
 
 from .conftest import WORDS, build_model, build_tokenizer
 

@@ -19,8 +19,8 @@ from llm_mia.attacks import parse_attack
 from llm_mia.backends import ModelSpec, Tokenizer
 from llm_mia.errors import AttackError, PassageError, RunDirectoryError
 from llm_mia.records import IntArray, TokenFrequencies, TokenSignals
-from llm_mia.scoring import _frequencies
-from llm_mia.scoring._frequencies import count_frequencies
+from llm_mia.signals import _frequencies
+from llm_mia.signals._frequencies import count_frequencies
 from llm_mia.store import read_frequencies, write_frequencies
 
 from .conftest import sentences

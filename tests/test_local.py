@@ -17,7 +17,7 @@ from llm_mia.errors import ModelError
 from llm_mia.passages import read_passages
 from llm_mia.records import TokenSignals, WindowRule
 from llm_mia.scoring import score
-from llm_mia.windows import cut
+from llm_mia.signals import cut
 from tests.conftest import build_model, build_tokenizer, sentences
 
 SIGNALS = ("logprob", "mean", "std", "top", "rank")

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from llm_mia.backends import ModelSpec
-from llm_mia.backends.local._fillers import Fillers
-from llm_mia.backends.local._masked import MaskedRewriter, _drawn
-from llm_mia.backends.local._spans import in_the_case_of
+from llm_mia.backends.masked._fillers import Fillers
+from llm_mia.backends.masked._rewriter import MaskedRewriter, _drawn
+from llm_mia.backends.masked._spans import in_the_case_of
 from llm_mia.errors import ModelError
 
 from .conftest import WORDS, save, sentences

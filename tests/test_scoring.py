@@ -19,8 +19,9 @@ from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages
 from llm_mia.records import IntArray
-from llm_mia.scoring import _blocks, _passes, attacks_for, score_to_disk
-from llm_mia.scoring._blocks import BlockSize, Held, block_size
+from llm_mia.scoring import attacks_for, score_to_disk
+from llm_mia.signals import _blocks, _passes
+from llm_mia.signals._blocks import BlockSize, Held, block_size
 
 from .conftest import sentences
 

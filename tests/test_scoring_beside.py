@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from llm_mia.scoring._beside import Behind, ahead
+from llm_mia.signals._threads import Behind, ahead
 
 
 def ours() -> list[str]:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, evaluate, flag
-from llm_mia.calibration import Calibration
 from llm_mia.decision import (
+    Calibration,
     _stacking,
     flag_documents,
     held_out,

@@ -10,8 +10,8 @@ import pytest
 
 from llm_mia.backends import load_model
 from llm_mia.records import WindowRule
+from llm_mia.signals import cut
 from llm_mia.training import fine_tune
-from llm_mia.windows import cut
 from tests.conftest import sentences
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import ModelError
 from llm_mia.records import TokenSignals, WindowRule
-from llm_mia.windows import cut, join, window_rule
+from llm_mia.signals import cut, join, window_rule
 
 BOS = 100_000
 steady = settings(derandomize=True, deadline=None)

@@ -1,11 +1,11 @@
-"""Attacks that ask how a passage stands among passages of the same source (the maths is in `llm_mia.cohort`)."""
+"""Attacks that compare a passage with a population from the same source (formulas: `llm_mia.attacks.cohort`)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .. import cohort
 from ..records import Population, TokenSignals
+from . import cohort
 from ._registry import Positive, Share, attack
 
 __all__ = ["info_rmia", "rmia"]

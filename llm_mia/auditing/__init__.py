@@ -1,20 +1,6 @@
 """Passages in, decisions with a stated error rate out: the stages, composed, and the known set put to the test."""
 
 from ._audit import ASSUMPTION, Audit, audit
-from ._extracted import DocumentExtraction, ExtractedSpan, Extraction, KnownNonmembers, Proof, Stretch
-from ._extraction import extract
 from ._texts import validate_files
 
-__all__ = [
-    "ASSUMPTION",
-    "Audit",
-    "DocumentExtraction",
-    "ExtractedSpan",
-    "Extraction",
-    "KnownNonmembers",
-    "Proof",
-    "Stretch",
-    "audit",
-    "extract",
-    "validate_files",
-]
+__all__ = ["ASSUMPTION", "Audit", "audit", "validate_files"]

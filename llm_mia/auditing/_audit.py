@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..calibration import Calibration, fdr_floor, nonmembers_needed
+from ..calibration import fdr_floor, nonmembers_needed
 from ..decision import (
     ACCEPTED,
     AUTO,
     BY_DEFAULT,
     STACK,
     VOID,
+    Calibration,
     Evaluation,
     Flags,
     calibrate,
@@ -32,7 +33,8 @@ from ..metrics import ConfidenceGap, clopper_pearson
 from ..passages import InputCheck, Passages, check_inputs
 from ..records import Interval
 from ..scores import UNKNOWN, ScoreTable, read_scores
-from ..scoring import Aids, Material, ModelSource, Progress, attacks_for, score_to_disk
+from ..scoring import ModelSource, attacks_for, score_to_disk
+from ..signals import Aids, Material, Progress
 from ..store import RunDirectory
 from ..validity import Asked, Validity
 from ._texts import KnownTexts, read

@@ -193,7 +193,7 @@ def load_rewriter(model: ModelSpec, *, seed: int = 0) -> Rewriter:
         ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
     """
     from . import embedded
-    from .local import MaskedRewriter
+    from .masked import MaskedRewriter
 
     if str(model.name) == embedded.NAME:
         raise ModelError(

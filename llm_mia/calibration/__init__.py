@@ -12,38 +12,35 @@ Higher scores mean more member-like, and a score is flagged when it is strictly 
                                                          `confident_threshold`: of this one, with confidence
     E(non-members among the flagged) ≤ fdr               `benjamini_hochberg`, `benjamini_yekutieli`
     how many members at least, in any choice             `member_count_bound`, `member_share`
-    all of it on disk, by category where they differ     `calibrate`, `Calibration`
 """
 
-from ._calibrating import calibrate
+from ._checks import Floats, finite, sorted_finite
 from ._counts import CountBound, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._p_values import conformal_p_values, weighted_p_values
-from ._record import Calibration, Category
 from ._split import Split, split_by_document
-from ._thresholds import confident_threshold, fpr_bound, fpr_threshold, nonmembers_needed
+from ._thresholds import cannot, confident_threshold, fpr_bound, fpr_threshold, nonmembers_needed
 from ._weights import Weights, likelihood_ratio_weights
-from ._wording import MARGINAL
 
 __all__ = [
-    "MARGINAL",
-    "Calibration",
-    "Category",
     "CountBound",
+    "Floats",
     "Split",
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
-    "calibrate",
+    "cannot",
     "confident_threshold",
     "conformal_p_values",
     "fdr_floor",
+    "finite",
     "fpr_bound",
     "fpr_threshold",
     "likelihood_ratio_weights",
     "member_count_bound",
     "member_share",
     "nonmembers_needed",
+    "sorted_finite",
     "split_by_document",
     "weighted_p_values",
 ]

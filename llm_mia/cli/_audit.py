@@ -147,8 +147,8 @@ def demo(
     quiet: opt.Quiet = False,
 ) -> None:
     """Train a small real model here, audit it, and hold the decisions against the truth."""
-    from ..demo import demo as run_demo
-    from ..report import audit_table, demo_summary, demo_table, write_report
+    from ..demo import demo as run_demo, demo_summary, demo_table
+    from ..report import audit_table, write_report
 
     with progress_bars(quiet) as progress:
         found = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)

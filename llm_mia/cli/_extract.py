@@ -60,9 +60,8 @@ def extract(
     quiet: opt.Quiet = False,
 ) -> None:
     """Find what the model emits verbatim, and how probably, given what precedes it; label 0 rows calibrate."""
-    from ..auditing import extract as run_extract
     from ..backends import ModelSpec
-    from ..extraction import Sampling
+    from ..extraction import Sampling, extract as run_extract
     from ..passages import check_inputs
     from ..report import extraction_table
 

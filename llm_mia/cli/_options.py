@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..passages import Passages
-    from ..scoring import Aids
+    from ..signals import Aids
 
 __all__ = ["PassageOptions", "aids"]
 
@@ -171,7 +171,7 @@ def aids(
 ) -> Aids:
     """What some attacks need, read as the passages are; only shots have labels."""
     from ..backends import ModelSpec
-    from ..scoring import Aids
+    from ..signals import Aids
 
     return Aids(
         shots=None if shots is None else files.read(shots),

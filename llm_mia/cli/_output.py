@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..scoring import Progress, Step
+    from ..signals import Progress, Step
 
 __all__ = ["progress_bars", "say", "show", "show_json"]
 

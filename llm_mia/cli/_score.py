@@ -86,7 +86,7 @@ def frequencies(
 ) -> None:
     """Count how often each token of a model's tokenizer stands in a corpus, for the attacks that weigh tokens by it."""
     from ..backends import ModelSpec
-    from ..scoring import count_frequencies
+    from ..signals import count_frequencies
     from ..store import write_frequencies
 
     texts = PassageOptions(text_column, None, "", None, 1024).read_unlabelled(corpus)

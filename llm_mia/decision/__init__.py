@@ -9,11 +9,14 @@ how well attacks separate the known set     `evaluate`, `compare`, `rates_at`, `
 """
 
 from ._calibrating import calibrate, held_out, read_calibration, with_decider
+from ._calibration import Calibration, Category
+from ._categories import calibrate_scores
 from ._choosing import AUTO, BY_DEFAULT, refuse_small
 from ._collections import CollectionResult, judge_collection
 from ._documents import flag_documents
 from ._evaluating import AtThreshold, Comparison, Evaluation, compare, evaluate, exposure, rates_at, unseen
 from ._flags import ACCEPTED, VOID, Flag, Flags
+from ._guarantee import MARGINAL
 from ._origin import first_ids
 from ._passages import flag
 from ._stack import STACK, Stack
@@ -22,9 +25,12 @@ __all__ = [
     "ACCEPTED",
     "AUTO",
     "BY_DEFAULT",
+    "MARGINAL",
     "STACK",
     "VOID",
     "AtThreshold",
+    "Calibration",
+    "Category",
     "CollectionResult",
     "Comparison",
     "Evaluation",
@@ -32,6 +38,7 @@ __all__ = [
     "Flags",
     "Stack",
     "calibrate",
+    "calibrate_scores",
     "compare",
     "evaluate",
     "exposure",

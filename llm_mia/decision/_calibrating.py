@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import calibration as _calibration
-from ..calibration import Calibration
 from ..errors import CalibrationError, ScoresError
 from ..scores import ScoreTable
+from ._calibration import Calibration
+from ._categories import calibrate_scores
 from ._choosing import AUTO, BY_DEFAULT, choose, fit_part
 from ._origin import first_ids, made_by
 from ._stack import STACK, Stack
@@ -54,7 +54,7 @@ def calibrate(
         table = _with_stack(table, choice.stack)
     rows = _scored(table, attack, known)
     groups = table.groups()
-    return _calibration.calibrate(
+    return calibrate_scores(
         table.column(attack)[rows],
         attack=attack,
         fpr=fpr,

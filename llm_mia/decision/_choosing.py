@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import Calibration, Split, nonmembers_needed, split_by_document
+from ..calibration import Split, nonmembers_needed, split_by_document
 from ..errors import CalibrationError, ScoresError
 from ..metrics import auroc
 from ..scores import ScoreTable
+from ._calibration import Calibration
 from ._stack import STACK
 from ._stacking import fit_stack
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import (
-    Calibration,
-    CountBound,
-    confident_threshold,
-    member_count_bound,
-    member_share,
-    nonmembers_needed,
-)
+from ..calibration import CountBound, confident_threshold, member_count_bound, member_share, nonmembers_needed
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
 from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import calibrating_rows, with_decider
+from ._calibration import Calibration
 from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
 from ._origin import check_origin, first_ids
 from ._passages import CONFIDENCE

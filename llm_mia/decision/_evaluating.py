@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..calibration import Calibration
 from ..errors import ScoresError
 from ..metrics import ConfidenceGap, PairedComparison
 from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import held_out, with_decider
+from ._calibration import Calibration
 from ._origin import categories_of, check_origin
 from ._stack import Stack
 

@@ -12,9 +12,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import Calibration, CountBound, benjamini_hochberg, benjamini_yekutieli, fdr_floor
+from ..calibration import CountBound, benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ..errors import CalibrationError
 from ..records import Interval
+from ._calibration import Calibration
 
 __all__ = ["ACCEPTED", "VOID", "Flag", "Flags", "Unit", "discoveries", "false_discovery_rule", "verdict"]
 

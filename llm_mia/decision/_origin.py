@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import parse_attack, passes_needed
-from ..calibration import Calibration
 from ..errors import AttackError, CalibrationError
 from ..scores import ScoreTable
 from ..store import differences
+from ._calibration import Calibration
 from ._stack import Stack
 
 __all__ = ["categories_of", "check_origin", "first_ids", "made_by"]

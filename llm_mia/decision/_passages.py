@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import Calibration, CountBound, member_count_bound, member_share
+from ..calibration import CountBound, member_count_bound, member_share
 from ..errors import ScoresError
 from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import with_decider
+from ._calibration import Calibration
 from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
 from ._origin import categories_of, check_origin, first_ids
 from ._stack import Stack

@@ -12,21 +12,34 @@ Cooper et al. 2025, arXiv:2505.12546, ask it of 50 tokens given the 50 before th
 arXiv:2410.19482, define (n, p)-discoverable extraction.
 """
 
+from ._extract import extract
 from ._passage import Examined, examine
+from ._proofs import Candidates, prompt_before, prove
 from ._queries import expected_queries, queries_for
+from ._records import DocumentExtraction, ExtractedSpan, Extraction, KnownNonmembers, Proof, Stretch
 from ._sampling import Sampling, token_bounds
 from ._spans import Span, find_spans, repeated
 from ._stretches import Run, greedy_run, stretch_sums
 
 __all__ = [
+    "Candidates",
+    "DocumentExtraction",
     "Examined",
+    "ExtractedSpan",
+    "Extraction",
+    "KnownNonmembers",
+    "Proof",
     "Run",
     "Sampling",
     "Span",
+    "Stretch",
     "examine",
     "expected_queries",
+    "extract",
     "find_spans",
     "greedy_run",
+    "prompt_before",
+    "prove",
     "queries_for",
     "repeated",
     "stretch_sums",

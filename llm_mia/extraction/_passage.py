@@ -70,7 +70,7 @@ def examine(
         n: tokens of a stretch.
         probability: what a stretch must reach to be in a span.
         skip: scored tokens at the start where no stretch may begin.
-        edges: scored tokens with which a further window begins, ascending (see `llm_mia.windows.edges`).
+        edges: scored tokens with which a further window begins, ascending (see `llm_mia.signals.edges`).
 
     Raises:
         AttackError: *n* below 1, or *probability* outside (0, 1].

@@ -1,6 +1,7 @@
 """An audit → what people and machines read."""
 
 from ._attacks import attack_details, attacks_table
+from ._cells import percent
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._extraction import extraction_table
@@ -9,13 +10,12 @@ from ._summary import (
     calibration_summary,
     collection_summary,
     comparison_summary,
-    demo_summary,
     evaluation_summary,
     flags_summary,
     threshold_summary,
     write_report,
 )
-from ._terminal import audit_table, demo_table
+from ._terminal import audit_table
 from ._validity import validity_lines, validity_table, why_withheld
 
 __all__ = [
@@ -29,13 +29,12 @@ __all__ = [
     "collection_table",
     "comparison_line",
     "comparison_summary",
-    "demo_summary",
-    "demo_table",
     "evaluation_summary",
     "evaluation_table",
     "extraction_table",
     "flags_summary",
     "flags_table",
+    "percent",
     "threshold_lines",
     "threshold_summary",
     "validity_lines",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..calibration import Calibration, fpr_bound
-from ..decision import STACK, CollectionResult, Flags
+from ..calibration import fpr_bound
+from ..decision import STACK, Calibration, CollectionResult, Flags
 from ._cells import escape, share
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..auditing import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch
-from ..extraction import expected_queries, queries_for
+from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch, expected_queries, queries_for
 from ._cells import escape, share
 
 if TYPE_CHECKING:

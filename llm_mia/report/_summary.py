@@ -9,9 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ..auditing import Audit
-from ..calibration import Calibration, fpr_bound
-from ..decision import AtThreshold, CollectionResult, Comparison, Evaluation, Flags
-from ..demo import Demo
+from ..calibration import fpr_bound
+from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..store import write_text
@@ -23,7 +22,6 @@ __all__ = [
     "calibration_summary",
     "collection_summary",
     "comparison_summary",
-    "demo_summary",
     "evaluation_summary",
     "flags_summary",
     "threshold_summary",
@@ -155,20 +153,6 @@ def collection_summary(found: CollectionResult) -> dict[str, Any]:
 def _check(check: Check) -> dict[str, Any]:
     figure = asdict(check.figure) if isinstance(check.figure, Interval) else check.figure
     return {"name": check.name, "figure": figure, "verdict": check.verdict, "found": check.found, "mend": check.mend}
-
-
-def demo_summary(demo: Demo) -> dict[str, Any]:
-    """The audit's summary, and the truth that the audit did not know."""
-    return {
-        **audit_summary(demo.audit),
-        "truth": {
-            "candidates_trained_on": sum(demo.truth.values()),
-            "false_positive_rate": asdict(demo.false_positive_rate),
-            "power": asdict(demo.power),
-        },
-        "seconds": round(demo.seconds, 1),
-        "peak_bytes": demo.peak_bytes,
-    }
 
 
 def write_report(audit: Audit) -> None:

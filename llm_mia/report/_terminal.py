@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
-from ..demo import Demo
 from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
@@ -14,7 +13,7 @@ from ._validity import validity_lines
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["audit_table", "demo_table"]
+__all__ = ["audit_table"]
 
 
 def audit_table(audit: Audit) -> RenderableType:
@@ -55,27 +54,3 @@ def _models(audit: Audit) -> RenderableType:
             f"{source.passages:,} passages, {source.documents:,} documents  [dim]{escape(source.name)}[/]",
         )
     return table
-
-
-def demo_table(demo: Demo) -> RenderableType:
-    """What was flagged beside what was true."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-
-    flagged = {row.id for row in demo.audit.flags.rows if row.flagged}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="The truth, which the audit did not know")
-    table.title_justify, table.title_style = "left", "bold"
-    for column in ("candidates", "flagged", "not flagged", "share flagged"):
-        table.add_column(column, justify="left" if column == "candidates" else "right")
-    for trained, name, share in (
-        (True, "trained on (power)", demo.power),
-        (False, "not trained on (false positives)", demo.false_positive_rate),
-    ):
-        ids = [passage for passage, was in demo.truth.items() if was is trained]
-        hits = len(flagged.intersection(ids))
-        table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{percent(share)} %")
-    asked = demo.audit.calibration.fpr
-    cost = f"{demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.1f} GB of memory at most"
-    line = f"False positive rate asked for: {100 * asked:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
-    return Group("", table, line, f"[dim]{cost}[/]")

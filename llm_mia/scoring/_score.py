@@ -11,12 +11,8 @@ from ..backends import Backend, ModelSpec
 from ..errors import AttackError
 from ..passages import InputCheck, Passages, check_inputs
 from ..scores import ScoreTable, read_scores
+from ..signals import ALIGNED, Aids, Inputs, Material, Progress, plan, refuse_other_tokenizer, run_passes, shared_by_all
 from ..store import RunDirectory
-from ._aids import Aids, Material
-from ._inputs import Inputs
-from ._passes import refuse_other_tokenizer, run_passes
-from ._plan import ALIGNED, plan, shared_by_all
-from ._progress import Progress
 from ._table import write_table
 
 __all__ = ["ModelSource", "Scored", "attacks_for", "score", "score_to_disk"]
@@ -87,7 +83,7 @@ def score(
         attacks: as typed, ``min_k:k=0.1``; none: all that models and aids allow at a pass or two each.
         aids: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         out: the run directory.
-        window_tokens: longest input fed to a model, see `llm_mia.windows`.
+        window_tokens: longest input fed to a model, see `llm_mia.signals`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
         progress: called after every batch.
 

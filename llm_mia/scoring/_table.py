@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 from ..attacks import EVIDENCE, MANY_PASSES, Attack, Evidence
 from ..errors import PassageError, RunDirectoryError
 from ..records import Passage, Population, TokenSignals
+from ..signals import Inputs, Material, Planned, Progress, Tally, in_step
 from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
-from ._aids import Material
-from ._inputs import Inputs, in_step
-from ._plan import Planned
-from ._progress import Progress, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from llm_mia.attacks import Attack, Evidence
 from llm_mia.backends import ModelSpec
 from llm_mia.passages import read_passages
 from llm_mia.records import Population, TokenSignals
-from llm_mia.scoring import count_frequencies
+from llm_mia.signals import count_frequencies
 from llm_mia.store import RunDirectory
 
 from .attack_models import smollm

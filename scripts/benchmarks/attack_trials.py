@@ -16,7 +16,8 @@ from llm_mia.backends import Backend, ModelSpec, Report
 from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, ModelInfo, TokenSignals, Window
 from llm_mia.scores import ScoreTable
-from llm_mia.scoring import Aids, count_frequencies, score
+from llm_mia.scoring import score
+from llm_mia.signals import Aids, count_frequencies
 from llm_mia.store import write_text
 
 from . import attack_models as models

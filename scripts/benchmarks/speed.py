@@ -22,7 +22,7 @@ from llm_mia.passages import read_passages
 from llm_mia.records import Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import score
-from llm_mia.windows import cut, window_rule
+from llm_mia.signals import cut, window_rule
 
 from .figures import Figure, medians
 from .texts import passages

@@ -4,7 +4,6 @@ from ._backend import LocalBackend
 from ._generating import continuations
 from ._loading import load, quiet
 from ._loading_tokenizer import load_tokenizer
-from ._masked import MaskedRewriter
 from ._tokenizer import LocalTokenizer
 
-__all__ = ["LocalBackend", "LocalTokenizer", "MaskedRewriter", "continuations", "load", "load_tokenizer", "quiet"]
+__all__ = ["LocalBackend", "LocalTokenizer", "continuations", "load", "load_tokenizer", "quiet"]

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
-from .records import IntArray, TokenSignals, Window, WindowRule
+from ..errors import ModelError
+from ..records import IntArray, TokenSignals, Window, WindowRule
 
 __all__ = ["cut", "edges", "join", "window_rule"]
 

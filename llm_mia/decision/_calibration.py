@@ -12,13 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..calibration import Floats, Split, confident_threshold, conformal_p_values, fpr_threshold, sorted_finite
 from ..errors import CalibrationError
 from ..records import SCHEMA_VERSION
-from ._checks import Floats, sorted_finite
-from ._p_values import conformal_p_values
-from ._split import Split
-from ._thresholds import confident_threshold, fpr_threshold
-from ._wording import guarantee
+from ._guarantee import guarantee
 
 SEAL = "sha256"
 

@@ -11,10 +11,10 @@ import numpy as np
 from ..backends import Backend
 from ..records import IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
-from ..windows import cut, join
 from ._inputs import Inputs
 from ._plan import Rewrite
 from ._progress import Tally
+from ._windows import cut, join
 
 __all__ = ["Block", "BlockSize", "Held", "Pass", "block_size", "blocks", "score_block"]
 

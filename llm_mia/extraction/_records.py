@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..extraction import Sampling, expected_queries, queries_for
 from ..records import SCHEMA_VERSION, Interval
+from ._queries import expected_queries, queries_for
+from ._sampling import Sampling
 
 __all__ = ["DocumentExtraction", "ExtractedSpan", "Extraction", "KnownNonmembers", "Proof", "Stretch"]
 

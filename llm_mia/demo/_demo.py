@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .auditing import Audit, audit
-from .backends import embedded
-from .metrics import clopper_pearson
-from .passages import read_passages
-from .records import Interval, Passage
-from .scoring import Progress, Step
-from .store import write_text
+from ..auditing import Audit, audit
+from ..backends import embedded
+from ..metrics import clopper_pearson
+from ..passages import read_passages
+from ..records import Interval, Passage
+from ..signals import Progress, Step
+from ..store import write_text
 
 __all__ = ["Demo", "demo"]
 
@@ -104,8 +104,8 @@ def _draw(corpus: Sequence[Passage], seed: int) -> list[list[Passage]]:
 def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress: Progress | None) -> Path:
     if (folder / "config.json").exists():
         return folder
-    from .backends.local import load
-    from .training import fine_tune
+    from ..backends.local import load
+    from ..training import fine_tune
 
     base = load(
         str(embedded.gguf_file()),

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import AttackError
+from ..errors import AttackError
 
 __all__ = ["info_rmia", "log_likelihood_ratio", "rmia", "token_info_rmia"]
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import AttackError, ModelError, PassageError, RunDirectoryError
-from ..extraction import Sampling
 from ..passages import InputCheck, Passages, check_inputs, read_passages
 from ..records import Passage, TokenSignals, WindowRule
-from ..scoring import ModelSource, Progress, score_to_disk
+from ..scoring import ModelSource, score_to_disk
+from ..signals import Progress, window_rule
 from ..store import RunDirectory, differences, text_sha256
-from ..windows import window_rule
-from ._extracted import CONDITIONS, Extraction
-from ._looking import Rule, Tally, look
 from ._proofs import Candidates, prove
+from ._records import CONDITIONS, Extraction
+from ._sampling import Sampling
+from ._tally import Rule, Tally, look
 
 __all__ = ["extract"]
 

@@ -18,11 +18,11 @@ from ..backends import Backend, ModelSpec
 from ..errors import AttackError, ModelError, RunDirectoryError
 from ..records import IntArray, TokenSignals
 from ..store import RunDirectory, SignalsFolder, differences, packed
-from ._beside import Behind, ahead
 from ._blocks import BlockSize, Held, Pass, block_size, blocks, score_block
 from ._inputs import Inputs, in_step
 from ._plan import ALIGNED, Planned
 from ._progress import Progress, Tally
+from ._threads import Behind, ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ...errors import ModelError
 from ...rewriting import draws, some
-from ._batching import batches
+from ..local._batching import batches
+from ..local._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
+from ..local._tokenizer import without_spans
 from ._fillers import Fillers
-from ._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
 from ._spans import eligible, in_the_case_of, spliced, units
-from ._tokenizer import without_spans
 
 __all__ = ["MaskedRewriter"]
 

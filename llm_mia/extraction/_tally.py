@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from ..backends import Tokenizer
 from ..errors import ModelError
-from ..extraction import Examined, Sampling, Span, examine
 from ..metrics import clopper_pearson
 from ..records import Passage, TokenSignals, WindowRule
-from ..windows import edges
-from ._extracted import DocumentExtraction, ExtractedSpan, KnownNonmembers, Stretch
+from ..signals import edges
+from ._passage import Examined, examine
 from ._proofs import Candidates
+from ._records import DocumentExtraction, ExtractedSpan, KnownNonmembers, Stretch
+from ._sampling import Sampling
+from ._spans import Span
 
 __all__ = ["Rule", "Tally", "look"]
 

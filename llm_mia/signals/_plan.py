@@ -13,9 +13,9 @@ from ..backends import ModelSpec, load_rewriter
 from ..errors import ModelError
 from ..records import WindowRule
 from ..rewriting import neighbour, swapped
-from ..windows import window_rule
 from ._aids import MEMBER, NONMEMBER, Material
 from ._inputs import Inputs
+from ._windows import window_rule
 
 if TYPE_CHECKING:
     from ..backends import Rewriter

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..calibration import Floats, Split, cannot, finite, nonmembers_needed
 from ..errors import CalibrationError
-from ._checks import Floats, finite
-from ._record import Calibration, assemble
-from ._split import Split
-from ._thresholds import cannot, nonmembers_needed
-from ._wording import OTHER
+from ._calibration import Calibration, assemble
+from ._guarantee import OTHER
 
 
-def calibrate(
+def calibrate_scores(
     scores: ArrayLike,
     *,
     attack: str,
@@ -52,10 +50,11 @@ def calibrate(
     Raises `CalibrationError` where there are no scores, NaN or infinite ones, all (of a category) are equal, or n can't
     certify *fpr*. Categories: Vovk, Gammerman and Shafer 2005, section 4.5.
 
-    >>> calibration = calibrate([3.0, 1.0, 2.0], attack="loss", fpr=0.25, n_documents=3)
+    >>> calibration = calibrate_scores([3.0, 1.0, 2.0], attack="loss", fpr=0.25, n_documents=3)
     >>> calibration.threshold, Calibration.from_json(calibration.to_json()) == calibration
     (3.0, True)
-    >>> both = calibrate([1, 2, 3, 7, 8, 9], attack="loss", fpr=0.25, n_documents=6, categories=["en"] * 3 + ["de"] * 3)
+    >>> kinds = ["en"] * 3 + ["de"] * 3
+    >>> both = calibrate_scores([1, 2, 3, 7, 8, 9], attack="loss", fpr=0.25, n_documents=6, categories=kinds)
     >>> both.thresholds, both.flagged([5, 5], ["en", "de"]).tolist()
     ({'de': 9.0, 'en': 3.0}, [True, False])
     """

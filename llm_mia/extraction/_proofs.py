@@ -9,12 +9,11 @@ import numpy as np
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import ModelError
-from ..extraction import Sampling
 from ..metrics import clopper_pearson
 from ..records import IntArray, WindowRule
-from ..scoring import Progress, Step
-from ..windows import cut
-from ._extracted import ExtractedSpan, Proof
+from ..signals import Progress, Step, cut
+from ._records import ExtractedSpan, Proof
+from ._sampling import Sampling
 
 __all__ = ["Candidates", "prompt_before", "prove"]
 
@@ -103,7 +102,7 @@ def prompt_before(
 ) -> IntArray:
     """What precedes token *start* in the window that scores it, cut on the left where *length* more would not fit.
 
-    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 2)  # see `llm_mia.windows`
+    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 2)  # see `llm_mia.signals`
     array([4, 5, 6], dtype=int32)
     >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 4)
     array([5, 6], dtype=int32)

@@ -1,0 +1,52 @@
+"""The demonstration's decisions compared with the truth, for people and for machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..report import audit_summary, percent
+from ._demo import Demo
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["demo_summary", "demo_table"]
+
+
+def demo_table(demo: Demo) -> RenderableType:
+    """What was flagged beside what was true."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+
+    flagged = {row.id for row in demo.audit.flags.rows if row.flagged}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="The truth, which the audit did not know")
+    table.title_justify, table.title_style = "left", "bold"
+    for column in ("candidates", "flagged", "not flagged", "share flagged"):
+        table.add_column(column, justify="left" if column == "candidates" else "right")
+    for trained, name, share in (
+        (True, "trained on (power)", demo.power),
+        (False, "not trained on (false positives)", demo.false_positive_rate),
+    ):
+        ids = [passage for passage, was in demo.truth.items() if was is trained]
+        hits = len(flagged.intersection(ids))
+        table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{percent(share)} %")
+    asked = demo.audit.calibration.fpr
+    cost = f"{demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.1f} GB of memory at most"
+    line = f"False positive rate asked for: {100 * asked:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
+    return Group("", table, line, f"[dim]{cost}[/]")
+
+
+def demo_summary(demo: Demo) -> dict[str, Any]:
+    """The audit's summary, and the truth that the audit did not know."""
+    return {
+        **audit_summary(demo.audit),
+        "truth": {
+            "candidates_trained_on": sum(demo.truth.values()),
+            "false_positive_rate": asdict(demo.false_positive_rate),
+            "power": asdict(demo.power),
+        },
+        "seconds": round(demo.seconds, 1),
+        "peak_bytes": demo.peak_bytes,
+    }
