@@ -34,17 +34,19 @@ if TYPE_CHECKING:
     from .errors import (
         AttackError,
         CalibrationError,
+        InputError,
         LlmMiaError,
         MissingExtraError,
         ModelError,
         PassageError,
         RunDirectoryError,
         ScoresError,
+        UsageError,
     )
     from .extraction import Extraction, Sampling, extract
     from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
     from .passages import Passages, check_inputs, read_passages
-    from .records import Interval, ModelInfo, Passage, TokenSignals, Window, WindowRule
+    from .records import Interval, ModelRecord, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
     from .scoring import score
     from .signals import Aids, Step
@@ -67,11 +69,12 @@ __all__ = [
     "Extraction",
     "Flag",
     "Flags",
+    "InputError",
     "Interval",
     "LlmMiaError",
     "MissingExtraError",
     "ModelError",
-    "ModelInfo",
+    "ModelRecord",
     "ModelSpec",
     "Passage",
     "PassageError",
@@ -82,6 +85,7 @@ __all__ = [
     "ScoresError",
     "Step",
     "TokenSignals",
+    "UsageError",
     "Validity",
     "Window",
     "WindowRule",
@@ -129,6 +133,7 @@ _HOMES = {
         "Evaluation",
         "Flag",
         "Flags",
+    "InputError",
         "calibrate",
         "compare",
         "evaluate",
@@ -142,16 +147,18 @@ _HOMES = {
     "errors": (
         "AttackError",
         "CalibrationError",
+        "InputError",
         "LlmMiaError",
         "MissingExtraError",
         "ModelError",
         "PassageError",
         "RunDirectoryError",
         "ScoresError",
+        "UsageError",
     ),
     "metrics": ("ConfidenceGap", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"),
     "passages": ("Passages", "check_inputs", "read_passages"),
-    "records": ("Interval", "ModelInfo", "Passage", "TokenSignals", "Window", "WindowRule"),
+    "records": ("Interval", "ModelRecord", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("score",),
     "signals": ("Aids", "Step"),

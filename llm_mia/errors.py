@@ -1,26 +1,31 @@
-"""Every error a caller may want to catch.
+"""Every error that llm_mia raises on purpose, named by what the caller can do about it.
 
 * LlmMiaError
-  x PassageError        the input files: what was found, where, what to do
-  x AttackError         an attack that does not exist, lacks evidence, or got a bad hyper-parameter
-  x ModelError          a model that cannot be loaded or cannot be scored with
-  x MissingExtraError   an optional dependency is not installed; the message holds the pip line
-  x ScoresError         a table of scores that cannot be read, or lacks what was asked of it
-  x CalibrationError    what the calibration set cannot certify, or an artefact that does not fit
-  x RunDirectoryError   the run directory: another run's, locked, unwritable, or a full disk
+  * UsageError            change the arguments: a value, a combination, or a name that does not exist
+    x AttackError         an attack that does not exist, lacks its evidence, or has a bad setting
+  * InputError            change the input file
+    x PassageError        a file of passages
+    x ScoresError         a table of scores
+  x CalibrationError      bring more known non-members, or calibrate again: the data cannot certify what is asked
+  x ModelError            name another model, or repair this one
+  x MissingExtraError     install a package; the message holds the pip line
+  x RunDirectoryError     name another folder, wait for another run, or free disk space
 
-The message of each is one line that a user can act on; the command line prints it and nothing else.
+Each message is one line: what was found, where, and what to do. Messages name parameters of functions between
+backticks, as in `window_tokens`; the command line replaces them by its options.
 """
 
 __all__ = [
     "AttackError",
     "CalibrationError",
+    "InputError",
     "LlmMiaError",
     "MissingExtraError",
     "ModelError",
     "PassageError",
     "RunDirectoryError",
     "ScoresError",
+    "UsageError",
 ]
 
 
@@ -28,7 +33,19 @@ class LlmMiaError(Exception):
     """Base class of every error that llm_mia raises on purpose."""
 
 
-class PassageError(LlmMiaError):
+class UsageError(LlmMiaError):
+    """An argument that makes no sense, or arguments that contradict each other."""
+
+
+class AttackError(UsageError):
+    """An attack that does not exist, lacks its evidence, or was given a bad setting."""
+
+
+class InputError(LlmMiaError):
+    """An input file that cannot be read, or that holds something that it must not hold."""
+
+
+class PassageError(InputError):
     """The input holds something that cannot be a passage.
 
     *where* names the place (``known.jsonl line 3``), *problem* says what was found and what to do.
@@ -39,8 +56,12 @@ class PassageError(LlmMiaError):
         self.where = where
 
 
-class AttackError(LlmMiaError):
-    """An attack that does not exist, lacks its evidence, or was given a bad hyper-parameter."""
+class ScoresError(InputError):
+    """A table of scores that cannot be read, or that lacks what was asked of it."""
+
+
+class CalibrationError(LlmMiaError):
+    """What the calibration set cannot certify, or a calibration that does not fit these scores."""
 
 
 class ModelError(LlmMiaError):
@@ -54,13 +75,5 @@ class MissingExtraError(LlmMiaError):
         super().__init__(f"{what} is not installed: {pip_line}")
 
 
-class ScoresError(LlmMiaError):
-    """A table of scores that cannot be read, or that lacks what was asked of it."""
-
-
-class CalibrationError(LlmMiaError):
-    """What the calibration set cannot certify, or a calibration that does not fit these scores."""
-
-
 class RunDirectoryError(LlmMiaError):
-    """The run directory is another run's, locked, unwritable, or on a full disk."""
+    """The run directory belongs to another run, is locked, cannot be written, or is on a full disk."""

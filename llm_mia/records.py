@@ -1,25 +1,35 @@
-"""The nouns: what flows between the rooms, as frozen dataclasses without behaviour worth the name."""
+"""The nouns: what the stages hand to each other, as frozen dataclasses. `llm_mia.store` writes and reads them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AttackRecord",
+    "BlockSize",
+    "FilesRecord",
+    "InputRecord",
     "Interval",
-    "ModelInfo",
+    "ModelRecord",
+    "PassRecord",
     "Passage",
     "Population",
+    "RunRecord",
+    "Standing",
     "TokenFrequencies",
     "TokenSignals",
     "Window",
     "WindowRule",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the run directory and of every JSON artefact in it."""
 
 FloatArray = NDArray[np.float32]
@@ -94,6 +104,38 @@ class TokenSignals:
     def __len__(self) -> int:
         return len(self.logprob)
 
+    def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
+        """The signals of some of the tokens, by a slice, a mask or positions; a slice gives views."""
+        return replace(self, **{name: getattr(self, name)[tokens] for name in TOKEN_ARRAYS})
+
+    def copy(self) -> TokenSignals:
+        """The same values in arrays of their own, where these are views of a whole batch."""
+        return replace(self, **{name: getattr(self, name).copy() for name in TOKEN_ARRAYS})
+
+    @classmethod
+    def concat(cls, parts: Sequence[TokenSignals], tokenizer: str) -> TokenSignals:
+        """The signals of *parts*, end to end; empty arrays where there are none."""
+        if len(parts) == 1:
+            return parts[0]
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in parts] or [np.empty(0, dtype)]).astype(
+                dtype, copy=False
+            )
+            for name, dtype in TOKEN_ARRAYS.items()
+        }
+        return cls(**joined, tokenizer=tokenizer)
+
+
+TOKEN_ARRAYS: Mapping[str, type[np.generic]] = {
+    "token_ids": np.int32,
+    "logprob": np.float32,
+    "mean": np.float32,
+    "std": np.float32,
+    "top": np.float32,
+    "rank": np.int32,
+}
+"""The arrays of `TokenSignals` and what they hold."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenFrequencies:
@@ -118,7 +160,7 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo:
+class ModelRecord:
     """What a pass depends on: two models with equal records give equal signals."""
 
     id: str
@@ -128,7 +170,7 @@ class ModelInfo:
     weights_sha256: str
     """Digest of the weights."""
     config_sha256: str
-    """Digest of the configuration: the same weights compute something else under another one."""
+    """Digest of the configuration: the same weights compute something else under another configuration."""
     dtype: str
     """Precision of the forward pass."""
     tokenizer: str
@@ -137,6 +179,91 @@ class ModelInfo:
     """Longest input in tokens."""
     head: str = "blocked"
     """``blocked``: head applied to blocks of rows; ``whole``: the model's own logits, a window at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRecord:
+    """By what a model is recognised without loading it."""
+
+    sha256: str | None
+    """Digest over its files; None where they are not on this machine."""
+    dtype: str
+    """The precision that the user asked for; ``auto`` where the choice was left to llm_mia."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSize:
+    """Where a block ends. It depends on the input alone, so a run that continues has the same batches."""
+
+    passages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassRecord:
+    """What the signals of one pass depend on."""
+
+    model: ModelRecord
+    window: WindowRule
+    block: BlockSize
+    files: FilesRecord | None = None
+    """None for a backend in memory."""
+    depends: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: what the signals depend on besides model and windows (digests of shots, how texts are rewritten)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttackRecord:
+    """Which formula, with which settings, gives a column of scores."""
+
+    name: str
+    """As the user named it, settings included: ``min_k:k=0.1``. Also the name of the column."""
+    revision: int
+    """Of the formula."""
+    settings: Mapping[str, float | str] = field(default_factory=dict)
+    """The values in force."""
+    evidence: tuple[str, ...] = ()
+    """The kinds of evidence that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One source of passages."""
+
+    name: str
+    sha256: str
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run directory holds: the contents of ``run.json``."""
+
+    passes: Mapping[str, PassRecord] = field(default_factory=dict)
+    """By the name of the pass, which is its folder under ``signals/``; begun or finished."""
+    attacks: tuple[AttackRecord, ...] = ()
+    """The columns of ``scores.parquet``, in order."""
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values, by kind of evidence: what scores depend on besides the passes."""
+    inputs: tuple[InputRecord, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of Python and of the packages that compute."""
+    wall_seconds: Mapping[str, float] = field(default_factory=dict)
+    """By pass."""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Standing(StrEnum):
+    """Whether a known set may carry a verdict, from best to worst."""
+
+    SOUND = "sound"
+    """Checks were made, and no fault was found."""
+    DOUBTFUL = "doubtful"
+    """A finding may be worded; it has to be read together with the faults that were found."""
+    VOID = "void"
+    """No finding may be worded."""
+    ACCEPTED = "accepted"
+    """Void, and the user asked for findings all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
         "validity.json",
     ]
     run = json.loads((out / "run.json").read_text())
-    assert run["schema_version"] == 1
+    assert run["schema_version"] == 2
     assert {"python", "llm-mia", "torch", "transformers", "numpy"} <= run["versions"].keys()
     assert run["passes"]["target"]["model"]["id"] == scene.model
     assert run["passes"]["target"]["model"]["weights_sha256"] != run["passes"]["reference"]["model"]["weights_sha256"]

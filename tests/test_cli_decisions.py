@@ -343,7 +343,7 @@ def test_artefacts_that_do_not_fit(
     for change, expected in (
         ({"threshold": -1e9}, "c.json: the calibration was edited (threshold should be "),
         ({"validity": "sound"}, "c.json: the calibration was edited after it was written: calibrate again"),
-        ({"schema_version": 7}, "c.json: calibration of schema version 7, this is 1: calibrate again"),
+        ({"schema_version": 7}, "c.json: calibration of schema version 7, this is 2: calibrate again"),
         ({"extra": 1}, "c.json: the calibration has unknown 'extra': calibrate again"),
     ):
         rule.write_text(json.dumps({**written, **change}))

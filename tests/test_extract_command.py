@@ -126,7 +126,7 @@ def test_its_text_and_its_figures(scene: Scene) -> None:
     common = len(set(row["text"].split()) & set(scene.planted.split())) / len(set(scene.planted.split()))
     assert common > 0.9
     assert row["text"] not in json.dumps(found), "texts are in the table alone"
-    assert (found["schema_version"], found["stretch"], found["probability"], found["prefix"]) == (1, 50, 0.001, 1)
+    assert (found["schema_version"], found["stretch"], found["probability"], found["prefix"]) == (2, 50, 0.001, 1)
     assert "the model emits each stretch of 50 tokens" in found["statement"]
     assert "when given what precedes it, by sampling at temperature 1: evidence" in found["statement"]
     document, stretch = found["documents"][0], found["documents"][0]["likeliest"]

@@ -128,7 +128,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 
 def write_table(path: Path, table: pa.Table, **metadata: str) -> None:
-    about = {"schema_version": "1", "tokenizer": "a", "corpus": "c", **metadata}
+    about = {"schema_version": "2", "tokenizer": "a", "corpus": "c", **metadata}
     pa.parquet.write_table(table.replace_schema_metadata(about), path)
 
 
@@ -163,7 +163,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     write_table(path, pa.table({"count": [1, -2]}))
     assert refusal(path) == "holds a negative count"
     write_table(path, pa.table({"count": [1, 2]}), schema_version="99")
-    assert refusal(path) == "is of schema version 99, and this release reads 1"
+    assert refusal(path) == "is of schema version 99, and this release reads 2"
 
 
 def test_damage_is_noticed(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_scores(tmp_path / "t.csv")
     with pytest.raises(ScoresError, match=r"holds no readable run\.json, so it is not a run directory"):
         read_scores(tmp_path)
-    (tmp_path / "run.json").write_text('{"schema_version": 1, "passes": {}}')
+    (tmp_path / "run.json").write_text('{"schema_version": 2, "passes": {}}')
     with pytest.raises(ScoresError, match="the run is not finished"):
         read_scores(tmp_path)
 

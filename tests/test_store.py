@@ -121,7 +121,7 @@ def test_signals_come_back_as_they_went(tmp_path: Path) -> None:
 
 def test_a_second_run_is_turned_away(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run") as first:
-        first.write_json("run.json", {"schema_version": 1})
+        first.write_json("run.json", {"schema_version": 2})
         message = refusal(lambda: RunDirectory(tmp_path / "run"))
     assert message == f"{tmp_path / 'run'}: another run is writing here; wait for it or name another folder"
     RunDirectory(tmp_path / "run").__exit__()
@@ -270,14 +270,14 @@ def test_damage_is_seen(run: Score, tmp_path: Path) -> None:
 
 RECORDS = {
     "empty": b"",
-    "cut short": b'{"schema_version": 1, "pas',
+    "cut short": b'{"schema_version": 2, "pas',
     "not json": b"hello",
     "not utf-8": b'{"schema_version": "\xff"}',
     "a list": b"[]",
     "null": b"null",
     "of nothing": b"{}",
-    "passes a list": b'{"schema_version": 1, "passes": [1]}',
-    "a pass a number": b'{"schema_version": 1, "passes": {"target": 3}}',
+    "passes a list": b'{"schema_version": 2, "passes": [1]}',
+    "a pass a number": b'{"schema_version": 2, "passes": {"target": 3}}',
 }
 
 
@@ -293,8 +293,8 @@ def test_a_damaged_record(content: bytes, run: Score, tmp_path: Path) -> None:
 def test_a_record_of_another_time(run: Score, tmp_path: Path) -> None:
     run()
     record = tmp_path / "run/run.json"
-    record.write_text(record.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    assert refusal(run) == f"{record}: schema 99, this is schema 1; name another folder"
+    record.write_text(record.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    assert refusal(run) == f"{record}: schema 99, this is schema 2; name another folder"
     record.unlink()
     assert "holds signals but no run.json, so nobody can say whose" in refusal(run)
     assert not record.exists()

@@ -135,7 +135,7 @@ def test_small_sets_say_how_little_they_see() -> None:
 def test_json_keeps_numbers(pool: list[Passage]) -> None:
     found = validate(*halves(pool, 0))
     document = json.loads(found.to_json())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["verdict"] == found.verdict
     assert [check["name"] for check in document["checks"]] == [check.name for check in found.checks]
     assert len({check.name for check in found.checks}) == len(found.checks)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from ..records import IntArray, ModelInfo, TokenSignals, Window
+from ..records import IntArray, ModelRecord, TokenSignals, Window
 
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
@@ -28,7 +28,7 @@ class Backend(Protocol):
     """A model that can be asked for the signals of windows."""
 
     @property
-    def info(self) -> ModelInfo:
+    def info(self) -> ModelRecord:
         """What its signals depend on."""
 
     @property
@@ -66,7 +66,7 @@ class Tokenizer(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Of tokenizer and BOS rule, as in `ModelInfo.tokenizer` and `TokenSignals.tokenizer`."""
+        """Of tokenizer and BOS rule, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
 
     @property
     def bos(self) -> int | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ModelError
-from ..records import IntArray, ModelInfo, Window
+from ..records import IntArray, ModelRecord, Window
 
 __all__ = ["refuse_beyond_context", "sizes"]
 
 
-def refuse_beyond_context(info: ModelInfo, prefix: IntArray, windows: Sequence[Window]) -> None:
+def refuse_beyond_context(info: ModelRecord, prefix: IntArray, windows: Sequence[Window]) -> None:
     """Raise a `ModelError` where *prefix* and the longest of *windows* exceed the model's context together."""
     if len(prefix) + max(len(w.tokens) for w in windows) > info.context:
         raise ModelError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..records import IntArray, ModelInfo, TokenSignals, Window
+from ..records import IntArray, ModelRecord, TokenSignals, Window
 from . import Report
 from ._context import refuse_beyond_context
 
@@ -28,7 +28,7 @@ class FakeBackend:
         self._rank = (-self._logprob).argsort(1).argsort(1)
         self.bos = BYTES if bos else None
         self.tokens_per_batch = 1024
-        self.info = ModelInfo(
+        self.info = ModelRecord(
             id=f"fake-{seed}",
             revision=None,
             weights_sha256=f"seed {seed}",

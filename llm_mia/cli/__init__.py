@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from ..errors import AttackError, LlmMiaError
+from ..errors import LlmMiaError, UsageError
 from . import _commands
 
 __all__ = ["app", "main"]
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except LlmMiaError as error:
-        return _failed(str(error), 2 if isinstance(error, AttackError) else 1)
+        return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -158,7 +158,7 @@ class Extraction:
     path: Path
     """The run directory."""
     model: Mapping[str, Any]
-    """What the signals depend on, see `ModelInfo`."""
+    """What the signals depend on, see `ModelRecord`."""
     window: Mapping[str, int]
     sampling: Sampling
     stretch: int

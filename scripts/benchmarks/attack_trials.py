@@ -14,7 +14,7 @@ from pathlib import Path
 from llm_mia.attacks import Attack, all_attacks
 from llm_mia.backends import Backend, ModelSpec, Report
 from llm_mia.passages import read_passages
-from llm_mia.records import IntArray, ModelInfo, TokenSignals, Window
+from llm_mia.records import IntArray, ModelRecord, TokenSignals, Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import score
 from llm_mia.signals import Aids, count_frequencies
@@ -179,7 +179,7 @@ class Remembered:
         self._known: dict[tuple[bytes, int], TokenSignals] = {}
 
     @property
-    def info(self) -> ModelInfo:
+    def info(self) -> ModelRecord:
         """That of the backend; so are all others here."""
         return self._backend.info
 
