@@ -194,7 +194,7 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
     calibration = calibrate(one, "loss", fpr=0.05)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
-    assert calibration.calibrated_on == {"hyper_parameters": {}, "target": PASS}, "the passes of this attack alone"
+    assert calibration.calibrated_on == {"settings": {}, "target": PASS}, "the passes of this attack alone"
     (tmp_path / "c.json").write_text(calibration.to_json())
     assert read_calibration(tmp_path / "c.json") == calibration
 

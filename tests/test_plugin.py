@@ -45,7 +45,7 @@ def test_an_installed_package_adds_its_attack(tmp_path: Path) -> None:
     assert about["median"]["formula"] == "median_t max(log p(x_t | x_<t), floor)"
     assert "loss" in about
     one = llm_mia(tmp_path, "attacks", "median:floor=-10", "--json")
-    assert json.loads(one.stdout)["median:floor=-10"]["hyper_parameters"] == {"floor": -10.0}
+    assert json.loads(one.stdout)["median:floor=-10"]["settings"] == {"floor": -10.0}
     assert "median" not in json.loads(llm_mia(tmp_path / "elsewhere", "attacks", "--json").stdout)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from ..records import IntArray, ModelRecord, TokenSignals, Window
+from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
@@ -30,6 +30,10 @@ class Backend(Protocol):
     @property
     def info(self) -> ModelRecord:
         """What its signals depend on."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Which `FIELDS` of the signals it gives, as in `ModelRecord.offers`; the others are NaN, and rank is −1."""
 
     @property
     def bos(self) -> int | None:
@@ -104,6 +108,11 @@ class ModelSpec:
     device: str = "auto"
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The fields of the signals that the loaded model will give: all of them."""
+        return frozenset(FIELDS)
 
     def load(self, *, compiled: bool = True) -> Backend:
         """Load it; takes and raises what `load_model` does."""

@@ -82,7 +82,7 @@ def audit(
             target=ModelSpec(model, revision, *how),
             reference=ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
-            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model, device),
+            supplies=opt.supplies(files, shots, population, frequencies, neighbours, neighbour_model, device),
             fpr=fpr,
             fdr=fdr,
             confidence=confidence,

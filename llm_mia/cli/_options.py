@@ -10,9 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from ..passages import Passages
-    from ..signals import Aids
+    from ..signals import Supplies
 
-__all__ = ["PassageOptions", "aids"]
+__all__ = ["PassageOptions", "supplies"]
 
 MODELS, INPUT, AIDS, OUTPUT, ERRORS = "Models", "Input", "What some attacks need", "Output", "Error rates"
 # rich_help_panel groups the options in --help.
@@ -160,7 +160,7 @@ class PassageOptions:
         )
 
 
-def aids(
+def supplies(
     files: PassageOptions,
     shots: str | None,
     population: str | None,
@@ -168,12 +168,12 @@ def aids(
     neighbours: int,
     neighbour_model: str | None,
     device: str,
-) -> Aids:
+) -> Supplies:
     """What some attacks need, read as the passages are; only shots have labels."""
     from ..backends import ModelSpec
-    from ..signals import Aids
+    from ..signals import Supplies
 
-    return Aids(
+    return Supplies(
         shots=None if shots is None else files.read(shots),
         population=None if population is None else files.read_unlabelled(population),
         frequencies=frequencies,

@@ -57,7 +57,7 @@ def score(
             ModelSpec(model, revision, *how),
             ModelSpec(reference, reference_revision, *how) if reference else None,
             attacks=attack or (),
-            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model, device),
+            supplies=opt.supplies(files, shots, population, frequencies, neighbours, neighbour_model, device),
             out=out,
             window_tokens=window_tokens,
             check=check,
@@ -114,7 +114,7 @@ def attacks(
                 one.name: {
                     "evidence": list(one.evidence),
                     "passes": list(one.passes),
-                    "hyper_parameters": dict(one.hyper_parameters),
+                    "settings": dict(one.settings),
                     "formula": one.formula,
                     "paper": one.paper,
                     "summary": one.summary,

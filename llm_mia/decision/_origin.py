@@ -31,8 +31,8 @@ def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict
     evidence = dict.fromkeys(name for one in parsed.values() for name in one.evidence)
     needed = dict.fromkeys([*passes_needed(parsed.values()), *evidence])
     passes = {name: table.provenance[name] for name in needed if name in table.provenance}
-    set_to = {name: dict(one.hyper_parameters) for name, one in parsed.items()}
-    return {"hyper_parameters": set_to if columns else set_to[attack], **passes}
+    set_to = {name: dict(one.settings) for name, one in parsed.items()}
+    return {"settings": set_to if columns else set_to[attack], **passes}
 
 
 def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:

@@ -7,31 +7,29 @@ Each model is loaded once, makes every pass that is planned for it, and is relea
 signals already it is not loaded. A text that occurs more than once is scored once, as far as `Held` reaches.
 """
 
-from ._aids import Aids, Material
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, in_step
 from ._passes import refuse_other_tokenizer, run_passes
-from ._plan import ALIGNED, Planned, plan, shared_by_all
+from ._plan import Planned, evidence_depends, plan
 from ._progress import Progress, Step, Tally
+from ._supplies import Supplies
 from ._windows import cut, edges, join, window_rule
 
 __all__ = [
-    "ALIGNED",
-    "Aids",
     "Inputs",
-    "Material",
     "Planned",
     "Progress",
     "Step",
+    "Supplies",
     "Tally",
     "count_frequencies",
     "cut",
     "edges",
+    "evidence_depends",
     "in_step",
     "join",
     "plan",
     "refuse_other_tokenizer",
     "run_passes",
-    "shared_by_all",
     "window_rule",
 ]

@@ -20,7 +20,7 @@ from ..records import IntArray, TokenSignals
 from ..store import RunDirectory, SignalsFolder, differences, packed
 from ._blocks import BlockSize, Held, Pass, block_size, blocks, score_block
 from ._inputs import Inputs, in_step
-from ._plan import ALIGNED, Planned
+from ._plan import Planned
 from ._progress import Progress, Tally
 from ._threads import Behind, ahead
 
@@ -47,7 +47,7 @@ def run_passes(
     """Make every pass that is *planned* and that *run* does not hold yet."""
     if {"target", "reference"} <= {one.role for one in planned}:
         _refuse_the_same(models)
-    _refuse_other_aids(run, planned)
+    _refuse_other_supplies(run, planned)
     tallies = {one.name: Tally(one.name, one.inputs, progress) for one in planned}
     stored = _stored(run, planned, tallies)
     for role, source in models.items():
@@ -64,11 +64,11 @@ def run_passes(
 
 
 def _aligned(attacks: Sequence[Attack]) -> str:
-    """The first of *attacks* that sets token beside token; empty where none does."""
-    return next((one.name for one in attacks if ALIGNED & set(one.evidence)), "")
+    """The first of *attacks* that compares tokens of two models one by one; empty where none does."""
+    return next((one.name for one in attacks if one.by_token), "")
 
 
-def _refuse_other_aids(run: RunDirectory, planned: Sequence[Planned]) -> None:
+def _refuse_other_supplies(run: RunDirectory, planned: Sequence[Planned]) -> None:
     """Refuse, before a model is loaded, a run directory whose signals were made with other shots or rewrites."""
     for one in planned:
         made = run.passes().get(one.name)
@@ -128,7 +128,7 @@ def _run_model(
     """Load one model, make its passes, and let go of it: two models are never in memory together."""
     most = max(one.inputs.bytes for one in planned)
     backend, origin = _load(source, compiled=most >= COMPILED_FROM_BYTES)
-    model = asdict(backend.info)
+    model = {**asdict(backend.info), "offers": list(backend.info.offers)}  # as it is read back from JSON
     if planned[0].role == "reference" and "target" in tallies:
         _refuse_itself(run.passes()["target"]["model"], model)
         if aligned and run.passes()["target"]["model"]["tokenizer"] != model["tokenizer"]:
@@ -165,8 +165,8 @@ def _prefix(backend: Backend, one: Planned) -> tuple[IntArray | None, dict[str, 
 def refuse_other_tokenizer(attack: str) -> None:
     """Raises `AttackError`: *attack* compares token with token, and the two models cut texts differently."""
     raise AttackError(
-        f"attack {attack!r} compares token with token, and target and reference have different tokenizers: leave it "
-        "out, or name a reference with the target's tokenizer (attack 'reference' compares by byte)"
+        f"attack {attack!r} compares token with token, and its models have different tokenizers: leave it out, or give "
+        "models with the target's tokenizer (attack 'reference' compares by byte)"
     )
 
 
@@ -181,7 +181,7 @@ def _load(source: Backend | ModelSpec, *, compiled: bool) -> tuple[Backend, dict
 
 def _refuse_the_same(models: Mapping[str, Backend | ModelSpec | None]) -> None:
     """Refuse, before anything is scored, a reference that is the target."""
-    target, reference = models["target"], models["reference"]
+    target, reference = models.get("target"), models.get("reference")
     if isinstance(target, ModelSpec) and isinstance(reference, ModelSpec):
         digest = target.sha256()
         if digest is not None and digest == reference.sha256() and target.dtype == reference.dtype:

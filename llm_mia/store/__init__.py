@@ -5,7 +5,7 @@ files. Signals lie in parts; a part holds whole blocks of passages in input orde
 where the last part ends.
 """
 
-from ._arrow import numbers, strings
+from ._arrow import as_numpy, numbers, strings
 from ._directory import RunDirectory, differences
 from ._files import replacing, write_text
 from ._frequencies import read_frequencies, write_frequencies
@@ -16,6 +16,7 @@ __all__ = [
     "SignalsFolder",
     "StoredChunk",
     "StoredSignals",
+    "as_numpy",
     "differences",
     "numbers",
     "packed",

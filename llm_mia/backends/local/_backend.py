@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
-from ...records import IntArray, ModelRecord, TokenSignals, Window
+from ...records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import refuse_beyond_context, sizes
 from ..moments import Head, Moments, Reducer
@@ -74,6 +74,7 @@ class LocalBackend:
         self._kept: ReadPrefix | None = None
         like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
         self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled)
+        self.offers = frozenset(FIELDS)
         self.info = ModelRecord(
             id=name,
             revision=revision,
