@@ -186,7 +186,7 @@ class LocalBackend:
             logits: Tensor = self.model(input_ids=ids, use_cache=False, **given).logits
             return logits
         states: Tensor = self.model.base_model(input_ids=ids, use_cache=False, **given).last_hidden_state
-        return states.to(head.weight.device)
+        return states.to(head.weight)  # the device and the precision: some models keep their last state in float32
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)

@@ -39,7 +39,7 @@ def _share_of_last(model: Any, ids: Tensor) -> float:
     """What the last token contributes to the logits of the others, as a share of the largest contribution of a token.
 
     0 where the model has no gradient: inference-only kernels, or weights that are not in memory (with gradients all of
-    them would be held there at once).
+    them would be held there at once). NaN where the gradient is out of float16's range.
     """
     if any(parameter.is_meta for parameter in model.parameters()):
         return 0.0
