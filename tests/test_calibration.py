@@ -213,7 +213,7 @@ def test_nan_stays_and_does_not_count() -> None:
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.inf])
 def test_p_values_outside_the_unit_interval(p: float) -> None:
-    with pytest.raises(CalibrationError, match=r"1 p-values lie outside"):
+    with pytest.raises(CalibrationError, match=r"1 of \d p-values lie outside"):
         benjamini_hochberg([p, 0.5])
 
 

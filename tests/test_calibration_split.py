@@ -101,13 +101,13 @@ def test_thresholds_chosen_on_what_they_are_reported_on_realise_more_than_asked_
     [
         (
             lambda: split_by_document(["a", "a"]),
-            "there is only one document: fit part and calibration part need one each",
+            "there is only 1 document: fit part and calibration part need at least 1 each",
         ),
         (lambda: split_by_document([]), "there are no documents"),
         (lambda: split_by_document(["a", "b"], 0.0), "fraction must lie between 0 and 1"),
         (lambda: split_by_document(["a", "b"], 0.5, 0, [1]), "2 documents but 1 labels"),
         (lambda: Split.of("ab", "xy", [True], fraction=0.5, seed=0), "2 ids, 2 documents and 1 marks"),
-        (lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0), "document 'x' lies in both parts"),
+        (lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0), "document 'x' is in both parts"),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
