@@ -313,7 +313,7 @@ def edited(**changes: object) -> str:
         (edited(scores=[*range(19)]), "should be"),
         (edited(scores=[*range(19), float("nan")]), "1 of 20 calibration scores are NaN"),
         (edited(scores=["a"]), "not a calibration"),
-        (edited(scores=None), "one list"),
+        (edited(scores=None), "a flat list"),
         (edited(fpr=None), "not a calibration"),
         (edited(fpr="0.1"), "fpr should be 0.1, not '0.1'"),
         (edited(attack=5), "attack should be '5', not 5"),
