@@ -223,7 +223,7 @@ def test_calibrating_on_a_column_that_is_not_there_names_the_nearest() -> None:
 
 def test_too_few_non_members_for_any_discovery_are_refused_with_the_number_that_would_do() -> None:
     one = known_and_candidates(range(19), range(100))
-    with pytest.raises(CalibrationError, match="99 are needed if all 100 candidates were members, 9999 for a lone one"):
+    with pytest.raises(CalibrationError, match="99 are needed if all 100 candidates are members, 9999 if only 1 is"):
         flag(one, calibrate(one, "loss", fpr=0.05), fdr=0.01)
 
 
