@@ -255,8 +255,10 @@ def test_progress(source: Source, tmp_path: Path) -> None:
     n_bytes, n_tokens = (sum(len(text.encode()) - less for text in texts) for less in (0, 1))
     for turn in range(2):
         steps: list[Step] = []
-        run = {"attacks": ["all"], "supplies": Supplies(neighbours=1), "out": tmp_path / "run"}
-        done = score_to_disk(source(texts), Noting(0), Noting(1), progress=steps.append, **run)
+        done = score_to_disk(
+            source(texts), Noting(0), Noting(1), attacks=["all"], supplies=Supplies(neighbours=1),
+            out=tmp_path / "run", progress=steps.append,
+        )  # fmt: skip
         for name in ("target", "lowered", "reference", "scores"):
             mine = [step for step in steps if step.name == name]
             last = mine[-1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,8 @@ NAMED = 5
 
 
 def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict[str, Any]:
-    """The passes behind one column, or behind the *columns* of a stack, that the table's run directory records."""
-    if table.provenance is None:
+    """The formulas and passes behind one column, or behind the *columns* of a stack, from the record of the table."""
+    if table.record is None:
         return {}
     try:
         parsed = {name: parse_attack(name) for name in columns or (attack,)}
@@ -30,9 +32,14 @@ def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict
         return {}
     evidence = dict.fromkeys(name for one in parsed.values() for name in one.evidence)
     needed = dict.fromkeys([*passes_needed(parsed.values()), *evidence])
-    passes = {name: table.provenance[name] for name in needed if name in table.provenance}
-    set_to = {name: dict(one.settings) for name, one in parsed.items()}
-    return {"settings": set_to if columns else set_to[attack], **passes}
+    # As JSON has them: they are compared with what was read from calibration.json.
+    made = {name: json.loads(json.dumps(asdict(one))) for name, one in table.record.passes.items()}
+    made = {name: {key: value for key, value in one.items() if key != "files"} for name, one in made.items()}
+    made |= table.record.shared
+    passes = {name: made[name] for name in needed if name in made}
+    records = {name: one.record for name, one in parsed.items()} | {one.name: one for one in table.record.attacks}
+    formulas = {name: {"revision": records[name].revision, "settings": dict(records[name].settings)} for name in parsed}
+    return {"attacks": formulas, **passes}
 
 
 def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:
