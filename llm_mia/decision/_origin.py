@@ -38,7 +38,7 @@ def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict
     made |= table.record.shared
     passes = {name: made[name] for name in needed if name in made}
     records = {name: one.record for name, one in parsed.items()} | {one.name: one for one in table.record.attacks}
-    formulas = {name: {"revision": records[name].revision, "settings": dict(records[name].settings)} for name in parsed}
+    formulas = {name: {"formula": records[name].revision, "settings": dict(records[name].settings)} for name in parsed}
     return {"attacks": formulas, **passes}
 
 

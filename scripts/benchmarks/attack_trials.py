@@ -184,6 +184,11 @@ class Remembered:
         return self._backend.info
 
     @property
+    def offers(self) -> frozenset[str]:
+        """See `Backend`."""
+        return self._backend.offers
+
+    @property
     def bos(self) -> int | None:
         """See `Backend`."""
         return self._backend.bos
