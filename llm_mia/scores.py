@@ -6,7 +6,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ScoresError
+from .store import read_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,14 +153,13 @@ def read_scores(
     )
 
 
-def _provenance(folder: Path) -> dict[str, Any] | None:
+def _provenance(folder: Path) -> dict[str, Any]:
     """The passes that a run directory records, and what all of its scores share."""
-    try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        passes: dict[str, Any] = {**run["passes"], **run.get("shared", {})}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ScoresError(f"{folder}: holds no readable run.json, so it is not a run directory") from None
-    return passes
+    run = read_run(folder)
+    passes = {name: {**asdict(made), **made.depends} for name, made in run.passes.items()}
+    for made in passes.values():
+        del made["depends"]
+    return {**passes, **run.shared}
 
 
 def _validity(folder: Path) -> str:
