@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..records import IntArray, TokenSignals
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import TokenSignals
 from ..store import SignalsFolder
 
 __all__ = ["SignalsCache"]
@@ -35,7 +38,7 @@ class SignalsCache:
             oldest = next(iter(self._signals))
             self._room += _size(self._signals.pop(oldest))
 
-    def add_stored(self, folder: SignalsFolder, repeated: IntArray, stop: int) -> None:
+    def add_stored(self, folder: SignalsFolder, repeated: NDArray[np.intp], stop: int) -> None:
         """Keep what a pass would have kept, had it just computed the passages before the position *stop*.
 
         Args:

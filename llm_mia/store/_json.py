@@ -200,10 +200,10 @@ def _exactly(value: Any, kind: type[T]) -> T:
 
 
 def _float_out(value: Any) -> float | str:
-    value = float(value)
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _float_in(value: Any, _: Any = float) -> float:
