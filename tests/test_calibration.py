@@ -213,7 +213,7 @@ def test_nan_stays_and_does_not_count() -> None:
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.inf])
 def test_p_values_outside_the_unit_interval(p: float) -> None:
-    with pytest.raises(CalibrationError, match=r"1 p-values lie outside"):
+    with pytest.raises(CalibrationError, match=r"1 of \d p-values lie outside"):
         benjamini_hochberg([p, 0.5])
 
 
@@ -313,7 +313,7 @@ def edited(**changes: object) -> str:
         (edited(scores=[*range(19)]), "should be"),
         (edited(scores=[*range(19), float("nan")]), "1 of 20 calibration scores are NaN"),
         (edited(scores=["a"]), "not a calibration"),
-        (edited(scores=None), "one list"),
+        (edited(scores=None), "a flat list"),
         (edited(fpr=None), "not a calibration"),
         (edited(fpr="0.1"), "fpr should be 0.1, not '0.1'"),
         (edited(attack=5), "attack should be '5', not 5"),

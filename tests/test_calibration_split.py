@@ -22,7 +22,7 @@ rows = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from([0, 1, 
 def test_whole_documents_whatever_the_order(rows: Any, seed: int, fraction: float, data: st.DataObject) -> None:
     documents = [document for document, _ in rows]
     if len(set(documents)) < 2:
-        with pytest.raises(CalibrationError, match="there is only one document"):
+        with pytest.raises(CalibrationError, match="there is only 1 document"):
             split_by_document(documents, fraction, seed)
         return
     fit = split_by_document(documents, fraction, seed)
@@ -41,7 +41,7 @@ def test_both_parts_have_members_and_non_members_wherever_that_can_be(rows: Any,
     documents, labels = zip(*rows, strict=True)
     of = {label: {document for document, mark in rows if mark == label} for label in (0, 1)}
     if min(map(len, of.values())) < 2:
-        with pytest.raises(CalibrationError, match=r"members come from [01] doc|there is only one doc"):
+        with pytest.raises(CalibrationError, match=r"members come from [01] doc|there is only 1 doc"):
             split_by_document(documents, fraction, seed, labels)
         return
     fit = split_by_document(documents, fraction, seed, labels)
@@ -101,13 +101,13 @@ def test_thresholds_chosen_on_what_they_are_reported_on_realise_more_than_asked_
     [
         (
             lambda: split_by_document(["a", "a"]),
-            "there is only one document: fit part and calibration part need one each",
+            "there is only 1 document: fit part and calibration part need at least 1 each",
         ),
         (lambda: split_by_document([]), "there are no documents"),
-        (lambda: split_by_document(["a", "b"], 0.0), "fraction must lie between 0 and 1"),
+        (lambda: split_by_document(["a", "b"], 0.0), "`fraction` must lie between 0 and 1"),
         (lambda: split_by_document(["a", "b"], 0.5, 0, [1]), "2 documents but 1 labels"),
-        (lambda: Split.of("ab", "xy", [True], fraction=0.5, seed=0), "2 ids, 2 documents and 1 marks"),
-        (lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0), "document 'x' lies in both parts"),
+        (lambda: Split.of("ab", "xy", [True], fraction=0.5, seed=0), "`ids` has length 2, `documents` 2 and `fit` 1"),
+        (lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0), "document 'x' is in both parts"),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:

@@ -262,7 +262,7 @@ ONE, NAMES = np.ones((6, 1)), [str(i) for i in range(12)]
             lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=7),
             "6 documents of the calibration set cannot fill 7",
         ),
-        (lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=1), "1 folds leave nothing to fit on"),
+        (lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=1), "1 folds leave no data to fit on"),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:

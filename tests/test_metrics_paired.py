@@ -14,8 +14,7 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from llm_mia.errors import ScoresError
-from llm_mia.metrics import PairedComparison, auroc, compare_attacks, delong
-from llm_mia.metrics._delong import _aurocs
+from llm_mia.metrics import PairedComparison, auroc, compare_attacks, delong, delong_estimate
 from llm_mia.records import Interval
 
 Floats = NDArray[np.float64]
@@ -63,7 +62,7 @@ def test_delong_by_hand() -> None:
 @steady
 @given(members=few_scores, nonmembers=few_scores)
 def test_covariance_by_counting_pairs(members: list[tuple[int, int]], nonmembers: list[tuple[int, int]]) -> None:
-    found = _aurocs(np.array(members, dtype=np.float64), np.array(nonmembers, dtype=np.float64))
+    found = delong_estimate(np.array(members, dtype=np.float64), np.array(nonmembers, dtype=np.float64))
     wins = np.array(
         [[[(x > y) + (x == y) / 2 for x, y in zip(a, b, strict=True)] for b in nonmembers] for a in members]
     )
@@ -83,7 +82,7 @@ def test_ten_thousand_a_class_agree_with_the_plain_formula() -> None:
     began = time.process_time()
     found = compare_attacks(first, second, marks(10_000, 10_000))
     assert time.process_time() - began < 3
-    own = _aurocs(*np.split(np.column_stack([first, second]), 2))
+    own = delong_estimate(*np.split(np.column_stack([first, second]), 2))
     assert own.covariance is not None
     error = math.sqrt(float(np.array([1, -1]) @ own.covariance @ np.array([1, -1])))
     z = found.difference.value / error
@@ -106,7 +105,7 @@ def test_delong_interval_covers(m: int, n: int, truth: float) -> None:
 
 def test_the_check_finds_plain_standard_errors_near_one() -> None:
     def plain(scores: Floats) -> Interval:
-        own = _aurocs(scores[:20, None], scores[20:, None])
+        own = delong_estimate(scores[:20, None], scores[20:, None])
         assert own.covariance is not None
         half = 1.96 * math.sqrt(own.covariance[0, 0])
         return Interval(own.values[0], own.values[0] - half, own.values[0] + half)

@@ -31,7 +31,7 @@ from ..decision import (
 from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import Interval
+from ..records import Interval, Standing
 from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import ModelSource, attacks_for, score_to_disk
 from ..signals import Aids, Material, Progress
@@ -201,7 +201,8 @@ def _decide(
     path: Path,
 ) -> Audit:
     """Everything that follows from the scores."""
-    table = replace(table, validity=ACCEPTED if accepted and validity.verdict == VOID else validity.verdict)
+    standing = Standing.ACCEPTED if accepted and validity.verdict == VOID else Standing(validity.verdict)
+    table = replace(table, standing=standing)
     calibration = calibrate(table, decider, fpr=asked.fpr, confidence=asked.confidence)
     table = with_decider(table, calibration)
     flags = flag(table, calibration, fdr=fdr)

@@ -90,7 +90,8 @@ def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> K
 
     def own(label: int | None) -> NDArray[np.float64] | None:
         """The reference model's mean log-likelihood; its perplexity is in the table whatever the attacks."""
-        return None if table.reference is None else table.reference[rows[label]]
+        log_likelihood = table.reference_log_likelihood
+        return None if log_likelihood is None else log_likelihood[rows[label]]
 
     return KnownScores(
         members=by_attack(1),

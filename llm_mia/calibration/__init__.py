@@ -1,25 +1,25 @@
-"""From scores to decisions: p-values, thresholds and false discovery rates that known non-members pay for.
+"""From scores to decisions: p-values, thresholds and false discovery rates, calibrated on known non-members.
 
-Everything here is pure numpy on arrays of scores, needs no model, and rests on one assumption: a candidate that is
-*not* a member is exchangeable with the calibration set (same source, same time, same length, other luck). Where that
-fails no function below holds but `weighted_p_values`, which takes what differs as weights; `llm_mia.validity` is the
-room that asks.
+All functions take numpy arrays of scores and need no model. All make the same assumption: a candidate that is *not* a
+member is exchangeable with the calibration set, that is, it could have been drawn in place of any passage of it (same
+source, time and length). Where this assumption fails, only `weighted_p_values` holds, which corrects a known
+difference by weights. `llm_mia.validity` checks the assumption.
 
-Higher scores mean more member-like, and a score is flagged when it is strictly above the threshold.
+Higher scores mean more member-like. A score is flagged when it is strictly above the threshold.
 
-    wanted                                               function
+    goal                                                 function
     P(a non-member is flagged) ≤ fpr                     `fpr_threshold`: on average over calibration sets
-                                                         `confident_threshold`: of this one, with confidence
-    E(non-members among the flagged) ≤ fdr               `benjamini_hochberg`, `benjamini_yekutieli`
-    how many members at least, in any choice             `member_count_bound`, `member_share`
+                                                         `confident_threshold`: for this set, with confidence
+    E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
+    least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
 from ._checks import Floats, finite, sorted_finite
-from ._counts import CountBound, member_count_bound, member_share
+from ._counts import CountBound, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._p_values import conformal_p_values, weighted_p_values
 from ._split import Split, split_by_document
-from ._thresholds import cannot, confident_threshold, fpr_bound, fpr_threshold, nonmembers_needed
+from ._thresholds import confident_threshold, describe_uncertified, fpr_bound, fpr_threshold, nonmembers_needed
 from ._weights import Weights, likelihood_ratio_weights
 
 __all__ = [
@@ -29,9 +29,10 @@ __all__ = [
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
-    "cannot",
     "confident_threshold",
     "conformal_p_values",
+    "describe_uncertified",
+    "exceedance_probability",
     "fdr_floor",
     "finite",
     "fpr_bound",

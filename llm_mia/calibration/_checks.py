@@ -1,4 +1,4 @@
-"""What every function of this room asks of what it is given, and how it compares ratios that were decimals."""
+"""Checks that the functions of this package share, and rounding that makes equal ratios compare equal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from ..errors import CalibrationError
 
 Floats: TypeAlias = NDArray[np.float64]
 
-NAMED = 5
+POSITIONS_SHOWN = 5
 
 
 def sorted_finite(calibration: ArrayLike) -> Floats:
-    """Calibration scores ascending, shape (n,), n ≥ 1; `CalibrationError` otherwise."""
+    """The calibration scores in ascending order, shape (n,).
+
+    Raises `CalibrationError` where there are none, or where a score is NaN or infinite.
+    """
     known = finite(calibration, "calibration scores")
     if len(known) == 0:
         raise CalibrationError("there are no calibration scores: known non-members are needed")
@@ -23,10 +26,13 @@ def sorted_finite(calibration: ArrayLike) -> Floats:
 
 
 def finite(values: ArrayLike, what: str) -> Floats:
-    """*values* as one list of finite numbers; `CalibrationError` names *what* they are and where it fails."""
+    """*values* as an array of finite numbers, shape (n,).
+
+    Raises `CalibrationError` otherwise; the message calls the values *what* and gives the positions.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise CalibrationError(f"{what} must be one list, not an array of shape {array.shape}")
+        raise CalibrationError(f"{what} must be a flat list, not an array of shape {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array))
     if len(bad):
         raise CalibrationError(f"{len(bad)} of {len(array)} {what} are NaN or infinite (index {listed(bad)})")
@@ -34,26 +40,27 @@ def finite(values: ArrayLike, what: str) -> Floats:
 
 
 def listed(positions: NDArray[np.intp]) -> str:
-    """The first few positions, for a message of one line.
+    """The first five positions as text, for a message.
 
     >>> listed(np.arange(9))
     '0, 1, 2, 3, 4 …'
     """
-    return ", ".join(map(str, positions[:NAMED].tolist())) + (" …" if len(positions) > NAMED else "")
+    shown = ", ".join(map(str, positions[:POSITIONS_SHOWN].tolist()))
+    return shown + (" …" if len(positions) > POSITIONS_SHOWN else "")
 
 
 def check_rate(name: str, rate: float) -> None:
-    """`CalibrationError` unless *rate* lies strictly between 0 and 1."""
+    """Raise `CalibrationError` unless *rate* lies strictly between 0 and 1."""
     if not 0 < rate < 1:
         raise CalibrationError(f"{name} must lie between 0 and 1, both excluded: got {rate:g}")
 
 
 def twelve_digits(x: float) -> float:
-    """*x* to twelve significant digits, so that equal ratios compare equal."""
+    """*x* rounded to twelve significant digits, so that equal ratios compare equal."""
     return float(f"{x:.12g}")
 
 
-def risk(confidence: float) -> float:
-    """What *confidence* leaves: 0.05 for 0.95, where plain subtraction gives 0.050000000000000044."""
+def error_probability(confidence: float) -> float:
+    """1 − *confidence*, rounded: 0.05 for 0.95, where plain subtraction gives 0.050000000000000044."""
     check_rate("confidence", confidence)
     return twelve_digits(1 - confidence)

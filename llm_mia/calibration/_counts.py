@@ -1,8 +1,8 @@
-"""How many of the candidates are members at least: bounds that hold for every choice among them at once.
+"""Lower bounds on the number of members among the candidates, which hold for every choice of candidates at once.
 
-Closed testing (Marcus, Peritz and Gabriel 1976; as bounds Goeman and Solari 2011): a local test asks of a set of
-candidates whether all of it can be non-members. The true set of non-members passes its test with the confidence asked
-for, and then no choice S holds more of them than the largest overlap of S with a set that passes.
+The method is closed testing (Marcus, Peritz and Gabriel 1976; as bounds Goeman and Solari 2011). A local test decides
+whether all candidates of a set can be non-members. The true set of non-members passes this test with the wanted
+confidence. Then a choice S contains at most as many non-members as the largest overlap of S with a set that passes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import CalibrationError
 from ..records import Interval
-from ._checks import Floats, check_rate, finite, risk, sorted_finite, twelve_digits
+from ._checks import Floats, check_rate, error_probability, finite, sorted_finite, twelve_digits
 from ._p_values import ranks
 from ._thresholds import check_enough, rank_at
 
@@ -26,29 +26,33 @@ Method: TypeAlias = Literal["count", "simes"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountBound:
-    """At least so many members among all candidates, or among any choice of them; made by `member_count_bound`."""
+    """A lower bound on the number of members, for all candidates and for every choice; see `member_count_bound`."""
 
     members: int
     """At least this many of all candidates are members."""
     candidates: int
-    """How many candidates there are."""
+    """Number of candidates."""
     confidence: float
-    """Holds with this probability or more, for every choice of candidates at once."""
+    """The bound holds with this probability or more, for every choice of candidates at once."""
     method: Method
     """The local test."""
     level: float | None
-    """Of the count test, fixed beforehand; None for Simes."""
+    """Level of the count test, fixed before the scores are seen; None for Simes."""
     n: int
-    """Known non-members calibrated on."""
+    """Number of known non-members in the calibration set."""
     steps: Ranks
     """Shape (candidates,): for every u, at most u − 1 of the candidates with step ≤ u are non-members."""
 
     def within(self, choice: ArrayLike) -> int:
-        """At least this many of the chosen are members; the choice may follow from looking at anything.
+        """The least number of members among the chosen candidates.
 
-        *choice* is a mask of shape (candidates,), or positions, each once.
+        It holds with the same confidence however the choice was made, also after the scores were seen.
 
-        Raises `CalibrationError` where it is neither.
+        Args:
+            choice: a mask of shape (candidates,), or positions, each at most once.
+
+        Raises:
+            CalibrationError: *choice* is neither.
         """
         chosen = np.asarray(choice)
         if chosen.size == 0:
@@ -70,39 +74,50 @@ def member_count_bound(
     method: Method = "count",
     level: float = 0.05,
 ) -> CountBound:
-    """With probability *confidence* or more, at least this many of the candidates are members, and of any choice.
+    """A lower bound on the number of members among all candidates, and among every choice of them.
 
-    Assumes that non-members among the candidates are exchangeable with the calibration set *and with each other*: one
-    passage a document, or passages that are as good as independent. Nothing is assumed of members. The probability
-    is over candidates and calibration set together; ties count against membership. Method and level must be fixed
-    before the scores are seen: the better of two bounds is no bound at this confidence.
+    The bound holds with probability *confidence* or more, over candidates and calibration set together. It assumes
+    that non-members among the candidates are exchangeable with the calibration set *and with each other*: a single
+    passage per document, or passages that are as good as independent. It assumes nothing about members. Ties count
+    against membership. Method and level must be fixed before the scores are seen: the better of two bounds does not
+    hold with this confidence.
 
-    ``method="count"``: how many of i non-members score above the k-th largest of n calibration scores,
-    k = ⌊level·(n + 1)⌋, is known exactly (negative hypergeometric: they share the calibration set). Of all sets of a
-    size that with the lowest scores passes most easily, so the bound is (number above) − (most non-members that can
-    be above). ``method="simes"``: Simes' inequality, which conformal p-values obey (PRDS, Bates et al. 2023), closed
-    by Hommel's shortcut; *level* plays no part, and fewer than about m / ((1 − confidence)(n + 1)) are never found.
+    ``method="count"``: let k = ⌊level·(n + 1)⌋. The number of i non-members that score above the k-th largest of n
+    calibration scores has a known distribution (negative hypergeometric, since they share the calibration set). Among
+    all sets of a given size, the set with the lowest scores passes most easily. So the bound is the number of
+    candidates above, less the largest number of non-members that can be above.
+    ``method="simes"``: Simes' inequality, which holds for conformal p-values (PRDS, Bates et al. 2023), closed by
+    Hommel's shortcut. *level* is not used, and no bound above 0 is possible with fewer than about
+    m / ((1 − confidence)(n + 1)) members.
 
-    Counting is the default, at the FPR that audits default to, since it finds more unless members are few and far
-    above all else. Mean bound in simulations (normal scores, n = 1,000 known, m = 500 candidates), by count, by Simes:
-    50 members shifted by 2 or 3 σ: 20, 0.7 and 35, 12; 250 members shifted by 1, 2, 3 σ: 44, 0.4 and 145, 36 and
-    219, 139. Simes was ahead with n = 20,000, m = 1,000 and 10 members at 6 σ: 2.5, 9.8; there *level* 0.01 gave 4.3.
+    Counting, at the default FPR of an audit, is the default method: its bound is larger unless members are few and
+    score far above everything else. Mean bounds in simulations (normal scores, n = 1,000 known, m = 500 candidates),
+    by count, by Simes: 50 members shifted by 2 or 3 σ: 20, 0.7 and 35, 12; 250 members shifted by 1, 2, 3 σ: 44, 0.4
+    and 145, 36 and 219, 139. Simes gave more with n = 20,000, m = 1,000 and 10 members at 6 σ: 2.5, 9.8; there *level*
+    0.01 gave 4.3.
 
-    *scores* has shape (m,), *calibration* shape (n,). Takes O(m log m) time.
+    Args:
+        scores: of the candidates, shape (m,).
+        calibration: scores of known non-members, shape (n,).
+        confidence: with which the bound holds.
+        method: the local test, ``count`` or ``simes``.
+        level: of the count.
 
-    Raises `CalibrationError` where there are no candidates, a score is NaN or infinite, or n too small for *level*.
-    Goeman and Solari 2011, Statistical Science 26:584; Goeman et al. 2019, Biometrika 106:841; for conformal p-values
-    Magnani, Sesia and Solari 2023, arXiv:2308.05534.
+    Raises:
+        CalibrationError: there are no candidates, a score is NaN or infinite, or n is too small for *level*.
+
+    The time is O(m log m). Goeman and Solari 2011, Statistical Science 26:584; Goeman et al. 2019, Biometrika 106:841;
+    for conformal p-values Magnani, Sesia and Solari 2023, arXiv:2308.05534.
 
     >>> bound = member_count_bound([21, 22, 23, 24, 5, 6], range(20), level=0.05)
-    >>> bound.members, bound.within([0, 1, 2]), bound.within([4, 5])  # of the four above 20 known, one may be by chance
+    >>> bound.members, bound.within([0, 1, 2]), bound.within([4, 5])  # four are above all known, 1 may be by chance
     (3, 2, 0)
     """
-    allowed = risk(confidence)
+    allowed = error_probability(confidence)
     known, candidates = sorted_finite(calibration), finite(scores, "candidate scores")
     n, m = len(known), len(candidates)
     if m == 0:
-        raise CalibrationError("there are no candidates to bound the number of members among")
+        raise CalibrationError("there are no candidates: give at least 1 to bound the number of members")
     numerators = ranks(candidates, known)
     if method == "count":
         check_rate("level", level)
@@ -111,7 +126,7 @@ def member_count_bound(
     elif method == "simes":
         steps = _simes_steps(numerators, n, allowed)
     else:
-        raise CalibrationError(f"no method {method!r} to bound a count with: it is 'count' or 'simes'")
+        raise CalibrationError(f"`method` must be 'count' or 'simes': got {method!r}")
     return CountBound(
         members=_members_within(steps),
         candidates=m,
@@ -126,17 +141,25 @@ def member_count_bound(
 def member_share(
     p_values: ArrayLike, n: int, *, confidence: float = 0.95, level: float = 0.05, cut: float = 0.5
 ) -> Interval:
-    """With probability *confidence* or more the share of members among the candidates is at least the lower end.
+    """An estimate of the share of members among the candidates, with a lower bound; the upper end is always 1.
 
-    Only the lower end carries a guarantee, and only it can: members need not score higher than non-members, so no
-    p-values rule out that all candidates are members; the upper end is 1. The lower end is that of
-    `member_count_bound` by count at *level*, which allows for all p-values sharing *n* calibration scores, and assumes
-    what it assumes. The value is Storey's estimate, 1 − #{p > cut} / (m·P(p > cut)) with a non-member's exact
-    probability: on average at most the true share, before it is kept from falling below the lower end.
+    The share is at least the lower end with probability *confidence* or more. The upper end cannot be bounded:
+    members need not score higher than non-members, so no p-values rule out that all candidates are members. The lower
+    end is that of `member_count_bound` by count at *level*, under the same assumptions; it allows for the fact that
+    all p-values share *n* calibration scores. The value is Storey's estimate, 1 − #{p > cut} / (m·P(p > cut)), with
+    the exact probability of a non-member: on average it is at most the true share, before it is raised to the lower
+    end where it lies below.
 
-    *p_values* has shape (m,): conformal, of *n* calibration scores. *level* and *cut* are fixed beforehand.
+    Args:
+        p_values: conformal, from *n* calibration scores, shape (m,).
+        n: number of calibration scores.
+        confidence: with which the lower end holds.
+        level: of the count; fixed before the scores are seen.
+        cut: of Storey's estimate; fixed before the scores are seen.
 
-    Raises `CalibrationError` where there are none, one is no multiple of 1/(n + 1), or n is too small for *level*.
+    Raises:
+        CalibrationError: there are no p-values, a p-value is no multiple of 1/(n + 1), or n is too small for *level*.
+
     Storey 2002, J. R. Statist. Soc. B 64:479; Goeman and Solari 2011.
 
     >>> share = member_share([0.05] * 8 + [0.5, 0.95], 19)  # 1 of 10 beyond 0.5, where half of the non-members are
@@ -148,20 +171,20 @@ def member_share(
     check_enough(n, level)
     numerators = _numerators(p_values, n)
     m, k = len(numerators), rank_at(cut, n)
-    low = _members_within(_count_steps(numerators, n, rank_at(level, n), risk(confidence))) / m
+    low = _members_within(_count_steps(numerators, n, rank_at(level, n), error_probability(confidence))) / m
     value = 1 - int((numerators > k).sum()) / (m * (1 - k / (n + 1)))
     return Interval(max(value, low), low, 1.0, confidence)
 
 
 def _numerators(p_values: ArrayLike, n: int) -> Ranks:
-    """The j of p-values j/(n + 1)."""
+    """The integers j of the p-values j/(n + 1)."""
     given = finite(p_values, "p-values")
     if not len(given):
-        raise CalibrationError("there are no p-values to estimate a share from")
+        raise CalibrationError("there are no p-values: give at least 1 to estimate a share")
     whole = np.rint(given * (n + 1))
     if (np.abs(given * (n + 1) - whole) > 1e-6).any() or whole.min() < 1 or whole.max() > n + 1:
         raise CalibrationError(
-            f"these are not the conformal p-values of {n} calibration scores: 1/{n + 1}, 2/{n + 1}, …, 1"
+            f"these are not conformal p-values from {n} calibration scores, which are 1/{n + 1}, 2/{n + 1}, …, 1"
         )
     return whole.astype(np.int64)
 
@@ -174,9 +197,9 @@ def _members_within(steps: Ranks) -> int:
 
 
 def _simes_steps(numerators: Ranks, n: int, allowed: float) -> Ranks:
-    """The least u with h·p ≤ u·(1 − confidence), where h is the size of the largest set that passes Simes' test.
+    """For each candidate the least u with h·p ≤ u·(1 − confidence); h is the size of the largest set that passes.
 
-    Sets of the i largest p-values pass up to i = h and fail beyond it, so that h is found by bisection.
+    Sets of the i largest p-values pass Simes' test up to i = h and fail beyond it, so bisection gives h.
     """
     ascending = np.sort(numerators)
     m = len(ascending)
@@ -190,24 +213,25 @@ def _simes_steps(numerators: Ranks, n: int, allowed: float) -> Ranks:
 
 
 def _count_steps(numerators: Ranks, n: int, k: int, allowed: float) -> Ranks:
-    """Candidates above the k-th largest calibration score: 1 + the most non-members that can be; never for the rest.
+    """For a candidate above the k-th largest calibration score: 1 + the most non-members that can be above it.
 
-    A set with all the candidates below is the easiest to pass, and each non-member more above makes it harder.
+    For the other candidates it is m + 1, which no u reaches. A set with all the candidates below passes most easily,
+    and each further non-member above makes it harder.
     """
     above = numerators <= k
     below = int((~above).sum())
     possible = bisect.bisect_left(
-        range(1, int(above.sum()) + 1), True, key=lambda x: exceedance(x, x + below, k, n) <= allowed
+        range(1, int(above.sum()) + 1), True, key=lambda x: exceedance_probability(x, x + below, k, n) <= allowed
     )
     return np.where(above, possible + 1, len(numerators) + 1)
 
 
-def exceedance(x: int, i: int, k: int, n: int) -> float:
-    """P(x or more of *i* non-members score above the k-th largest of n others), all in random order, 1 ≤ x ≤ i.
+def exceedance_probability(x: int, i: int, k: int, n: int) -> float:
+    """P(x or more of *i* non-members score above the k-th largest of n others), 1 ≤ x ≤ i, all exchangeable.
 
-    They do where among the first x + k − 1 of all n + i, from the top, fewer than k are of the n: hypergeometric.
+    This happens where fewer than k of the n are among the x + k − 1 largest of all n + i: hypergeometric.
 
-    >>> exceedance(1, 1, 1, 19), exceedance(2, 2, 1, 3)  # 1/20; 2/5 · 1/4
+    >>> exceedance_probability(1, 1, 1, 19), exceedance_probability(2, 2, 1, 3)  # 1/20; 2/5 · 1/4
     (0.05, 0.1)
     """
     from scipy.special import gammaln
@@ -215,7 +239,7 @@ def exceedance(x: int, i: int, k: int, n: int) -> float:
     def log_choose(a: int, b: int | Ranks) -> Floats:
         return np.asarray(gammaln(a + 1.0) - gammaln(np.add(b, 1.0)) - gammaln(a - np.asarray(b) + 1.0))
 
-    first = x + k - 1
-    of_them = np.arange(max(0, first - i), min(k - 1, n) + 1, dtype=np.int64)
-    logs = log_choose(n, of_them) + log_choose(i, first - of_them) - log_choose(n + i, first)
+    top = x + k - 1
+    calibration = np.arange(max(0, top - i), min(k - 1, n) + 1, dtype=np.int64)
+    logs = log_choose(n, calibration) + log_choose(i, top - calibration) - log_choose(n + i, top)
     return twelve_digits(float(np.exp(logs).sum()))

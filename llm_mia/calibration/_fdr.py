@@ -1,4 +1,4 @@
-"""False discovery rates over many candidates: the expected share of non-members among those taken."""
+"""False discovery rates over many candidates: the expected share of non-members among the discoveries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from ._thresholds import nonmembers_needed
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
-    """Taking every q-value ≤ q keeps the expected share of non-members among those taken at q·(their share) or less.
+    """The q-values (adjusted p-values), shape (m,), in the order of *p_values*.
 
-    Holds for p-values that are independent or positively dependent (PRDS); conformal p-values that share one
-    calibration set are PRDS (Bates et al. 2023, arXiv:2104.08279, Theorem 2). Over dependent candidates, such as
-    passages of one document, it isn't proven.
+    If every candidate with a q-value ≤ fdr is a discovery, the expected share of non-members among the discoveries is
+    at most fdr·(share of non-members among all candidates). This holds for p-values that are independent or positively
+    dependent (PRDS). Conformal p-values that share a calibration set are PRDS (Bates et al. 2023, arXiv:2104.08279,
+    Theorem 2). For dependent candidates, such as passages of the same document, it is not proven.
 
-    *p_values* has shape (m,); returns the adjusted ones in the same order: q ≤ fdr exactly where the step-up
-    procedure at level fdr rejects. NaN stays NaN and doesn't count towards m.
+    q ≤ fdr holds exactly where the step-up procedure at level fdr rejects. NaN stays NaN and does not count towards m.
 
-    Raises `CalibrationError` where a p-value lies outside [0, 1]. Benjamini and Hochberg 1995.
+    Raises:
+        CalibrationError: a p-value lies outside [0, 1].
+
+    Benjamini and Hochberg 1995.
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03, 0.5]).round(4).tolist()
     [0.04, 0.0533, 0.0533, 0.5]
@@ -31,15 +34,17 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
 
 
 def benjamini_yekutieli(p_values: ArrayLike) -> Floats:
-    """Taking every q-value ≤ q keeps the expected share of non-members among those taken at q or less, always.
+    """The q-values (adjusted p-values) under any dependence, shape (m,), in the order of *p_values*.
 
-    However the p-values depend on each other: weighted ones, passages of one document. Only each by itself must be
-    super-uniform for a non-member. The price is the factor 1 + 1/2 + … + 1/m on `benjamini_hochberg`, about ln m + 0.6.
+    If every candidate with a q-value ≤ fdr is a discovery, the expected share of non-members among the discoveries is
+    at most fdr, however the p-values depend on each other: weighted p-values, passages of the same document. Each
+    p-value alone must be super-uniform for a non-member. The q-values are larger than those of `benjamini_hochberg`
+    by the factor 1 + 1/2 + … + 1/m, about ln m + 0.6. NaN stays NaN and does not count towards m.
 
-    *p_values* has shape (m,); returns the adjusted ones in the same order, at most 1. NaN stays NaN and doesn't count
-    towards m.
+    Raises:
+        CalibrationError: a p-value lies outside [0, 1].
 
-    Raises `CalibrationError` where a p-value lies outside [0, 1]. Benjamini and Yekutieli 2001, theorem 1.3.
+    Benjamini and Yekutieli 2001, theorem 1.3.
 
     >>> benjamini_yekutieli([0.01, 0.04, 0.03, 0.5]).round(4).tolist()  # 25/12 times those of Benjamini–Hochberg
     [0.0833, 0.1111, 0.1111, 1.0]
@@ -54,7 +59,7 @@ def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
     known = np.flatnonzero(~np.isnan(given))
     outside = int(np.sum((given[known] < 0) | (given[known] > 1)))
     if outside:
-        raise CalibrationError(f"{outside} p-values lie outside 0..1")
+        raise CalibrationError(f"{outside} of {len(known)} p-values lie outside 0..1")
     order = known[np.argsort(given[known], kind="stable")]
     m = len(order)
     stepped = given[order] * m * factor / np.arange(1, m + 1)
@@ -65,19 +70,20 @@ def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
 
 
 def fdr_floor(n: int, m: int, fdr: float) -> int:
-    """Fewer than this many of *m* candidates are never discovered by `benjamini_hochberg` with *n* non-members.
+    """The least number of discoveries that `benjamini_hochberg` can make, if it makes any.
 
-    The least p-value is 1/(n + 1), so k candidates are discovered together only where k·fdr/m ≥ 1/(n + 1).
-    1 means that a lone member can be found, which takes n ≥ m/fdr − 1.
+    The least p-value from *n* non-members is 1/(n + 1), so k of *m* candidates are discovered together only where
+    k·fdr/m ≥ 1/(n + 1). A result of 1 means that a single member can be discovered, which needs n ≥ m/fdr − 1.
 
-    Raises `CalibrationError` where even all *m* together could not, naming the n that would do.
+    Raises:
+        CalibrationError: no discovery is possible even if all *m* are members; the message gives the necessary n.
 
     >>> fdr_floor(n=1999, m=100, fdr=0.05), fdr_floor(n=199, m=100, fdr=0.05)
     (1, 10)
     >>> fdr_floor(n=10, m=100, fdr=0.05)
     Traceback (most recent call last):
     llm_mia.errors.CalibrationError: 10 non-members cannot support a discovery at FDR ≤ 0.05: 19 are needed if all \
-100 candidates were members, 1999 for a lone one
+100 candidates are members, 1999 if only 1 is
     """
     check_rate("FDR", fdr)
     if n < 1 or m < 1:
@@ -87,6 +93,6 @@ def fdr_floor(n: int, m: int, fdr: float) -> int:
         lone = math.ceil(twelve_digits(m / fdr)) - 1
         raise CalibrationError(
             f"{n} non-members cannot support a discovery at FDR ≤ {fdr:g}: {nonmembers_needed(fdr)} are needed "
-            f"if all {m} candidates were members, {lone} for a lone one"
+            f"if all {m} candidates are members, {lone} if only 1 is"
         )
     return together

@@ -1,4 +1,4 @@
-"""Fit part and calibration part: an attack is chosen on the one, its threshold on the other, no document in both."""
+"""Fit part and calibration part: the first chooses an attack, the second sets its threshold; no document is in both."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from ._checks import check_rate
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which passages an attack was chosen on, and which its threshold: enough to check it against the passages."""
+    """The record of a split of a known set: with the passages at hand, it shows which part each belongs to."""
 
     fraction: float
-    """Share of the documents asked for as fit part."""
+    """Share of the documents that the fit part was to have."""
     seed: int
-    """What the draw by `split_by_document` depended on."""
+    """Seed of the draw by `split_by_document`."""
     fit_passages: int
-    """Passages of the fit part."""
+    """Number of passages in the fit part."""
     fit_documents: int
-    """Documents of the fit part."""
+    """Number of documents in the fit part."""
     fit_sha256: str
-    """Digest of document and id of each passage of the fit part, whatever their order."""
+    """Digest of document and id of each passage of the fit part; the order of the passages does not matter."""
     calibration_passages: int
-    """Passages of the calibration part."""
+    """Number of passages in the calibration part."""
     calibration_documents: int
-    """Documents of the calibration part."""
+    """Number of documents in the calibration part."""
     calibration_sha256: str
-    """The same of the calibration part."""
+    """Digest of the calibration part, computed in the same way."""
 
     @classmethod
     def of(cls, ids: Sequence[str], documents: Sequence[str], fit: ArrayLike, *, fraction: float, seed: int) -> Split:
-        """The record of a split whose fit part is where *fit*, shape (n,), is true.
+        """The record of a split whose fit part is the passages where *fit*, shape (n,), is true.
 
-        Raises `CalibrationError` where a document lies in both parts.
+        Raises:
+            CalibrationError: a document lies in both parts, or the lengths differ.
 
         >>> split = Split.of("abcd", "xxyy", [True, True, False, False], fraction=0.5, seed=0)
         >>> split.fit_passages, split.calibration_documents
@@ -48,19 +49,23 @@ class Split:
         """
         chosen = np.asarray(fit, dtype=bool)
         if not len(ids) == len(documents) == len(chosen):
-            raise CalibrationError(f"{len(ids)} ids, {len(documents)} documents and {len(chosen)} marks don't match")
+            raise CalibrationError(
+                f"`ids` has length {len(ids)}, `documents` {len(documents)} and `fit` {len(chosen)}: they must be equal"
+            )
         parts = [[(documents[i], ids[i]) for i in np.flatnonzero(mask).tolist()] for mask in (chosen, ~chosen)]
-        inside, outside = ({document for document, _ in part} for part in parts)
-        if inside & outside:
-            raise CalibrationError(f"document {min(inside & outside)!r} lies in both parts: split by document")
+        fit_names, calibration_names = ({document for document, _ in part} for part in parts)
+        if fit_names & calibration_names:
+            raise CalibrationError(
+                f"document {min(fit_names & calibration_names)!r} is in both parts: split by document"
+            )
         return cls(
             fraction=fraction,
             seed=seed,
             fit_passages=len(parts[0]),
-            fit_documents=len(inside),
+            fit_documents=len(fit_names),
             fit_sha256=_digest(parts[0]),
             calibration_passages=len(parts[1]),
-            calibration_documents=len(outside),
+            calibration_documents=len(calibration_names),
             calibration_sha256=_digest(parts[1]),
         )
 
@@ -68,25 +73,31 @@ class Split:
 def split_by_document(
     documents: Sequence[str], fraction: float = 0.5, seed: int = 0, labels: Iterable[int | None] | None = None
 ) -> NDArray[np.bool_]:
-    """True for passages of the fit part, *fraction* of the documents; no document lies in both parts.
+    """A mask of shape (n,), true for the passages of the fit part, which has *fraction* of the documents.
 
-    Which documents depends on their names and *seed* alone: not on the order of the rows, nor on how many passages
-    each has. With *labels* (1 member, 0 non-member, anything else unknown) documents with members, with non-members,
-    with both and with neither are drawn from separately, and each part gets members and non-members.
+    No document is in both parts. The draw depends only on the names of the documents and on *seed*, not on the order
+    of the rows or on the number of passages per document. With *labels* (1 member, 0 non-member, anything else
+    unknown), documents with members, with non-members, with both and with neither are drawn separately, and each part
+    gets members and non-members.
 
-    *documents* has shape (n,); returns shape (n,).
+    Args:
+        documents: the document of each passage, shape (n,).
+        fraction: of the documents, for the fit part.
+        seed: of the draw.
+        labels: of the passages, shape (n,).
 
-    Raises `CalibrationError` where *fraction* lies outside (0, 1), there are fewer than two documents, or all members
-    (or non-members) come from one.
+    Raises:
+        CalibrationError: *fraction* lies outside (0, 1), or there are fewer than two documents in all, with members
+            or with non-members.
 
     >>> split_by_document(["a", "a", "b", "c", "c", "d"], seed=1).tolist()
     [False, False, True, False, False, True]
     """
-    check_rate("the fraction", fraction)
+    check_rate("`fraction`", fraction)
     names = set(documents)
     if len(names) < 2:
-        found = "there is only one document" if names else "there are no documents"
-        raise CalibrationError(f"{found}: fit part and calibration part need one each at least")
+        count = "there is only 1 document" if names else "there are no documents"
+        raise CalibrationError(f"{count}: fit part and calibration part need at least 1 each")
     strata = {"": names} if labels is None else _strata(documents, labels)
     chosen: set[str] = set()
     for stratum in strata.values():
@@ -97,40 +108,42 @@ def split_by_document(
 
 
 def by_hash(names: Iterable[str], seed: int) -> list[str]:
-    """*names* in an order that only they and *seed* decide, as good as random.
+    """*names* in a pseudo-random order that depends on nothing but the names and *seed*.
 
     >>> by_hash("abc", 0) == by_hash("cab", 0)
     True
     """
-    return sorted(names, key=lambda name: (_place(name, seed), name))
+    return sorted(names, key=lambda name: (_hash_fraction(name, seed), name))
 
 
-def _place(name: str, seed: int) -> float:
-    """Where *name* falls in [0, 1]."""
+def _hash_fraction(name: str, seed: int) -> float:
+    """A number in [0, 1] from the hash of *name* and *seed*."""
     digest = hashlib.sha256(f"{seed}\n{name}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
 
 def _draw(stratum: set[str], fraction: float, seed: int) -> list[str]:
-    """*fraction* of the *stratum*, and of two or more at least one in and one out."""
+    """*fraction* of the documents of *stratum*; of two or more, at least one is drawn and at least one is left."""
     if len(stratum) < 2:
-        return [name for name in stratum if _place(name, seed) < fraction]
-    wanted = math.floor(fraction * len(stratum) + 0.5)
-    return by_hash(stratum, seed)[: min(max(1, wanted), len(stratum) - 1)]
+        return [name for name in stratum if _hash_fraction(name, seed) < fraction]
+    rounded = math.floor(fraction * len(stratum) + 0.5)
+    return by_hash(stratum, seed)[: min(max(1, rounded), len(stratum) - 1)]
 
 
 def _strata(documents: Sequence[str], labels: Iterable[int | None]) -> dict[str, set[str]]:
-    marks = list(labels)
-    if len(marks) != len(documents):
-        raise CalibrationError(f"{len(documents)} documents but {len(marks)} labels")
+    """The documents by the labels of their passages."""
+    passage_labels = list(labels)
+    if len(passage_labels) != len(documents):
+        raise CalibrationError(f"{len(documents)} documents but {len(passage_labels)} labels")
     with_members, with_nonmembers = (
-        {document for document, mark in zip(documents, marks, strict=True) if mark == label} for label in (1, 0)
+        {document for document, label in zip(documents, passage_labels, strict=True) if label == wanted}
+        for wanted in (1, 0)
     )
-    for name, found in (("members", with_members), ("non-members", with_nonmembers)):
-        if len(found) < 2:
+    for name, with_label in (("members", with_members), ("non-members", with_nonmembers)):
+        if len(with_label) < 2:
             raise CalibrationError(
-                f"the {name} come from {len(found)} document{'' if len(found) == 1 else 's'}: "
-                "each of two parts needs one at least"
+                f"the {name} come from {len(with_label)} document{'' if len(with_label) == 1 else 's'}: "
+                "each of two parts needs at least 1"
             )
     return {
         "members": with_members - with_nonmembers,
@@ -141,7 +154,10 @@ def _strata(documents: Sequence[str], labels: Iterable[int | None]) -> dict[str,
 
 
 def _with_both_labels(chosen: set[str], strata: Mapping[str, set[str]]) -> set[str]:
-    """*chosen*, where one document alone has both labels, with what is single beside it in the other part."""
+    """*chosen*, changed where a single document has both labels: a stratum of a single document goes to the other part.
+
+    Otherwise the part without the document of both labels could lack a label.
+    """
     both = strata["both"]
     if len(both) != 1:
         return chosen

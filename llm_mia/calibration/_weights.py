@@ -1,4 +1,4 @@
-"""Weights for a calibration set that differs from the candidates in what is known of a passage without its score."""
+"""Weights for a calibration set that differs from the candidates in known features such as length or date."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ..errors import CalibrationError
 from ._checks import Floats, listed
 from ._split import by_hash
 
-LARGEST = 20.0
-"""Ratios beyond this, or below its inverse, are taken for it: a single passage must not be the calibration set."""
+LARGEST_RATIO = 20.0
+"""Ratios are clipped to this and its inverse, so that a single passage does not outweigh the calibration set."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """Density ratios, candidates over calibration set, for `weighted_p_values`."""
+    """Estimated density ratios, candidates over calibration set, for `weighted_p_values`."""
 
     calibration: Floats
     """Shape (n,)."""
     candidates: Floats
     """Shape (m,)."""
     effective_n: float
-    """(Σ w)² / Σ w² of the calibration weights: as many unweighted non-members would be worth as much (Kish)."""
+    """(Σ w)² / Σ w² of the calibration weights: the equivalent number of unweighted non-members (Kish)."""
     clipped: int
-    """How many of the n + m ratios were cut back."""
+    """Number of the n + m ratios that were clipped."""
 
 
 def likelihood_ratio_weights(
@@ -38,18 +38,25 @@ def likelihood_ratio_weights(
     folds: int = 5,
     seed: int = 0,
 ) -> Weights:
-    """Estimated density ratios: `weighted_p_values` with them are super-uniform approximately, not provably.
+    """Estimated density ratios of both sets; `weighted_p_values` with them are approximately super-uniform, no more.
 
-    Three things are taken for granted: the ratio is log-linear in the features, features tell nothing of membership
-    among the candidates (length, language, date, source; no score of the target), and given its features a
-    non-member's score follows the same law in both sets. The ratio at a passage comes from a logistic regression of
-    candidate against calibration set that saw no passage of its document, and is cut back to 1/20 … 20.
+    Three assumptions are made: the ratio is log-linear in the features; among the candidates, features are independent
+    of membership (length, language, date or source are possible features, a score of the target is not); given its
+    features, a non-member's score has the same distribution in both sets. The ratio at a passage comes from a logistic
+    regression of candidates against calibration set, fitted without any passage of its document, and is clipped to
+    1/20 … 20.
 
-    *features_calibration* has shape (n, d), *features_candidates* (m, d); *documents* has shape (n + m,), those of the
-    calibration set first. Which fold a document is in depends on its name and *seed* alone.
+    Args:
+        features_calibration: shape (n, d).
+        features_candidates: shape (m, d).
+        documents: shape (n + m,), those of the calibration set first.
+        folds: number of parts in cross-fitting.
+        seed: of the folds. The fold of a document depends on its name and *seed* alone.
 
-    Raises `CalibrationError` where shapes differ, a feature is NaN or infinite, or there are fewer documents than
-    *folds* on a side. Sugiyama, Suzuki and Kanamori 2012, "Density Ratio Estimation", chapter 4.
+    Raises:
+        CalibrationError: shapes differ, a feature is NaN or infinite, or a set has fewer documents than *folds*.
+
+    Sugiyama, Suzuki and Kanamori 2012, "Density Ratio Estimation", chapter 4.
 
     >>> rng = np.random.default_rng(0)
     >>> lengths = rng.normal(0, 1, (400, 1)), rng.normal(1, 1, (400, 1))  # the true ratio is exp(length − 1/2)
@@ -57,48 +64,50 @@ def likelihood_ratio_weights(
     >>> float(np.corrcoef(np.log(weights.calibration), lengths[0][:, 0])[0, 1]) > 0.99, weights.effective_n < 400
     (True, True)
     """
-    here, there = _features(features_calibration, "calibration"), _features(features_candidates, "candidate")
-    if here.shape[1] != there.shape[1]:
+    of_calibration = _features(features_calibration, "calibration")
+    of_candidates = _features(features_candidates, "candidate")
+    if of_calibration.shape[1] != of_candidates.shape[1]:
         raise CalibrationError(
-            f"{here.shape[1]} features of the calibration set but {there.shape[1]} of the candidates"
+            f"{of_calibration.shape[1]} features of the calibration set but {of_candidates.shape[1]} of the candidates"
         )
-    features, n = np.concatenate([here, there]), len(here)
+    features, n = np.concatenate([of_calibration, of_candidates]), len(of_calibration)
     candidate = np.arange(len(features)) >= n
     ratios = np.full(len(features), np.nan)
     fold = _folds(documents, candidate, folds, seed)
-    for each in range(folds):
-        own = fold == each
-        ratios[own] = _odds(features[~own], candidate[~own], features[own])
-    cut = np.clip(ratios, 1 / LARGEST, LARGEST)
-    mine = cut[:n]
-    return Weights(mine, cut[n:], float(mine.sum() ** 2 / (mine**2).sum()), int((cut != ratios).sum()))
+    for held_out in range(folds):
+        inside = fold == held_out
+        ratios[inside] = _density_ratios(features[~inside], candidate[~inside], features[inside])
+    clipped = np.clip(ratios, 1 / LARGEST_RATIO, LARGEST_RATIO)
+    weights = clipped[:n]
+    effective_n = float(weights.sum() ** 2 / (weights**2).sum())
+    return Weights(weights, clipped[n:], effective_n, int((clipped != ratios).sum()))
 
 
-def _odds(features: Floats, candidate: NDArray[np.bool_], asked: Floats) -> Floats:
-    """Density ratios at *asked*: odds of being a candidate, over the odds in the sets fitted to."""
+def _density_ratios(features: Floats, candidate: NDArray[np.bool_], points: Floats) -> Floats:
+    """Density ratios at *points*: the odds of being a candidate, over the odds in the data of the regression."""
     from sklearn.linear_model import LogisticRegression
 
     # Standardised, since the regression is regularised: a length in bytes must not count as 1,000 lengths in kilobytes.
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread[spread == 0] = 1.0
     fitted: Any = LogisticRegression(max_iter=1000).fit((features - centre) / spread, candidate)
-    log_odds = fitted.decision_function((asked - centre) / spread)
+    log_odds = fitted.decision_function((points - centre) / spread)
     return np.asarray(np.exp(log_odds - np.log(candidate.sum() / (~candidate).sum())), dtype=np.float64)
 
 
 def _folds(documents: Sequence[str], candidate: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.intp]:
-    """The fold of each passage: whole documents, those of either side and of both dealt out evenly."""
+    """The fold of each passage: whole documents, dealt out evenly in each set."""
     if len(documents) != len(candidate):
-        raise CalibrationError(f"{len(candidate)} passages but {len(documents)} documents: give those of both sides")
+        raise CalibrationError(f"{len(candidate)} passages but {len(documents)} documents: give those of both sets")
     if folds < 2:
-        raise CalibrationError(f"{folds} folds leave nothing to fit on: at least 2 are needed")
+        raise CalibrationError(f"{folds} folds leave no data to fit on: at least 2 are needed")
     sides = [{documents[i] for i in np.flatnonzero(side).tolist()} for side in (~candidate, candidate)]
     for side, name in zip(sides, ("the calibration set", "the candidates"), strict=True):
         if len(side) < folds:
             raise CalibrationError(f"{len(side)} documents of {name} cannot fill {folds} folds: use fewer folds")
     shared, fold = sides[0] & sides[1], dict[str, int]()
     for stratum, first in ((shared, 0), (sides[0] - shared, len(shared)), (sides[1] - shared, len(shared))):
-        # Each side's own go on where the shared ones ended, so that no fold lacks a side.
+        # Documents of a single set are dealt from where the shared documents ended, so that no fold lacks a set.
         fold |= {name: (first + i) % folds for i, name in enumerate(by_hash(stratum, seed))}
     return np.array([fold[name] for name in documents], dtype=np.intp)
 

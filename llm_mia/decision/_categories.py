@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..calibration import Floats, Split, cannot, finite, nonmembers_needed
+from ..calibration import Floats, Split, describe_uncertified, finite, nonmembers_needed
 from ..errors import CalibrationError
 from ._calibration import Calibration, assemble
 from ._guarantee import OTHER
@@ -67,7 +67,7 @@ def calibrate_scores(
         groups, pooled = _pooled(groups, pooled)
     short = {name: len(own) for name, own in groups.items() if len(own) < needed}
     if short:
-        raise CalibrationError(_too_few(short, needed, cannot(fpr, confidence)))
+        raise CalibrationError(_too_few(short, needed, describe_uncertified(fpr, confidence)))
     return assemble(
         {name: (own, pooled if name == OTHER else ()) for name, own in groups.items()},
         by_size=pool is True,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError
-from ..metrics import positions
+from ..metrics import describe_positions
 
 __all__ = ["DocumentScores", "document_scores"]
 
@@ -113,7 +113,7 @@ def grouped(scores: ArrayLike, documents: Sequence[str], whose: str = "") -> Gro
     infinite = np.asarray(np.isinf(values).reshape(len(values), -1).any(axis=1))
     if infinite.any():
         raise ScoresError(
-            f"{infinite.sum()} {label}scores are infinite, at {positions(infinite)}: a mean needs finite ones"
+            f"{infinite.sum()} {label}scores are infinite, at {describe_positions(infinite)}: a mean needs finite ones"
         )
     known: dict[str, int] = {}
     numbers = np.array([known.setdefault(name, len(known)) for name in documents], dtype=np.intp)

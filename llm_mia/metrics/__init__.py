@@ -1,31 +1,34 @@
-"""How well scores tell members from non-members: every figure with an interval, every rate from the step ROC.
+"""How well scores separate members from non-members: every figure with an interval, every rate from the step ROC.
 
-Labels are 1 for members and 0 for non-members; higher scores mean more member-like; a threshold t flags score > t.
+Labels are 1 for members and 0 for non-members. Higher scores mean more member-like. A threshold t flags score > t.
 
-Passages of one document are not independent. Each figure therefore takes *documents*, the document of each passage,
-and where one has several passages the interval comes from a bootstrap over documents instead. `delong` is the
-exception, being the formula for independent passages that others report; `auroc` is the one to use with documents.
+Passages of the same document are not independent. Each figure therefore takes *documents*, the document of each
+passage; where a document has several passages, the interval comes from a bootstrap over documents. The exception is
+`delong`, the formula for independent passages that papers often report; with documents, use `auroc`.
 """
 
-from ._delong import PairedComparison, compare_attacks, delong
+from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
 from ._rates import Rates, epsilon_lower_bound, rates_at_threshold
-from ._samples import positions
+from ._samples import bootstrap_weights, describe_positions
 
 __all__ = [
     "ConfidenceGap",
+    "DelongEstimate",
     "PairedComparison",
     "Rates",
     "Roc",
     "auroc",
+    "bootstrap_weights",
     "clopper_pearson",
     "compare_attacks",
     "confidence_gap",
     "delong",
+    "delong_estimate",
+    "describe_positions",
     "epsilon_lower_bound",
     "fpr_at_tpr",
-    "positions",
     "rates_at_threshold",
     "roc",
     "tpr_at_fpr",

@@ -1,4 +1,4 @@
-"""The figures, each as the value on the step ROC or the difference of means, with its interval."""
+"""The figures: values on the step ROC and the difference of means, each with its interval."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import ScoresError
 from ..records import Interval
 from ._intervals import Ends, Floats, newcombe_low, share_ends, welch
-from ._samples import FEW_DOCUMENTS, Seed, by_class, check_rate, checked, weighted_auroc, weighted_share
+from ._samples import FEW_DOCUMENTS, Seed, check_rate, checked_scores, split_by_class, weighted_auroc, weighted_share
 
 __all__ = ["ConfidenceGap", "Roc", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"]
 
@@ -32,35 +32,38 @@ class Roc:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceGap:
-    """How much surer the model is of members than of non-members."""
+    """How much more confident the model is on members than on non-members."""
 
     member_mean: float
     """Mean confidence of members."""
     nonmember_mean: float
     """Mean confidence of non-members."""
     gap: Interval
-    """The first less the second."""
+    """`member_mean` less `nonmember_mean`."""
     midpoint: float
-    """Halfway between them: the threshold of the plainest attack."""
+    """The mean of the two means: the threshold of the simplest attack."""
     exposed: bool
-    """The gap is above 0.1."""
+    """Whether the gap is above 0.1."""
 
 
 def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
-    """Exact shares of this sample: one point per distinct score, tied scores moved together, nothing interpolated.
+    """The step ROC of this sample: a point for each distinct score, with exact shares and no interpolation.
 
-    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`).
+    *scores* and *labels* have shape (n,).
+
+    Raises:
+        ScoresError: as for `auroc`.
 
     >>> curve = roc([3.0, 2.0, 2.0, 1.0], [1, 1, 0, 0])
     >>> curve.fpr.tolist(), curve.tpr.tolist()
     ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
     """
-    values, member = checked(scores, labels, "a ROC")
+    values, member = checked_scores(scores, labels, "a ROC")
     thresholds = np.append(np.unique(values)[::-1], -np.inf)
     rates = []
-    for own in (values[~member], values[member]):
-        above = len(own) - np.searchsorted(np.sort(own), thresholds[:-1], side="right")
-        rates.append(np.append(above, len(own)) / len(own))
+    for of_class in (values[~member], values[member]):
+        above = len(of_class) - np.searchsorted(np.sort(of_class), thresholds[:-1], side="right")
+        rates.append(np.append(above, len(of_class)) / len(of_class))
     return Roc(thresholds, fpr=rates[0], tpr=rates[1])
 
 
@@ -72,26 +75,30 @@ def auroc(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> Interval:
-    """The interval holds the population's AUROC with about *confidence*, also at 0 and 1 and with few passages.
+    """The AUROC with its interval: the chance that a member scores above a non-member; a tie counts half.
 
-    AUROC is the chance that a member scores above a non-member, ties counting half (Mann–Whitney). The interval is
-    Newcombe's "method 5" for independent passages, a bootstrap over *documents* where these hold several.
+    The interval contains the population's AUROC with about *confidence*, also at 0 and 1 and with few passages. It is
+    Newcombe's "method 5" for independent passages, and a bootstrap over *documents* where these have several passages.
 
-    *scores* and *labels* have shape (n,), *documents* n names. Raises `ScoresError`: empty, unequal lengths, NaN
-    scores, labels other than 0 and 1, one class only. Newcombe 2006, Statistics in Medicine 25:559.
+    *scores* and *labels* have shape (n,); *documents* has n names.
+
+    Raises:
+        ScoresError: no scores, unequal lengths, NaN scores, labels other than 0 and 1, or a single class.
+
+    Mann–Whitney; the interval: Newcombe 2006, Statistics in Medicine 25:559.
 
     >>> interval = auroc([4.0, 3.0, 2.0, 1.0], [1, 1, 0, 0])
     >>> interval.value, round(interval.low, 3), interval.high
     (1.0, 0.386, 1.0)
     """
-    sample = by_class(scores, labels, documents, "AUROC")
+    sample = split_by_class(scores, labels, documents, "AUROC")
     statistic = weighted_auroc(sample.members, sample.nonmembers)
     value = sample.figure(statistic)
 
     def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
-        own = float(weighted_auroc(members, nonmembers)(np.ones((1, len(members))), np.ones((1, len(nonmembers))))[0])
         shape = len(members), len(nonmembers)
-        return newcombe_low(own, *shape, confidence), 1 - newcombe_low(1 - own, *shape, confidence)
+        area = float(weighted_auroc(members, nonmembers)(np.ones((1, shape[0])), np.ones((1, shape[1])))[0])
+        return newcombe_low(area, *shape, confidence), 1 - newcombe_low(1 - area, *shape, confidence)
 
     return sample.interval(value, statistic, independent, (0.0, 1.0), confidence, rng, few=3 * FEW_DOCUMENTS)
 
@@ -105,21 +112,25 @@ def tpr_at_fpr(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> Interval:
-    """Holds the population's TPR at *fpr* with at least *confidence*, for independent passages of any distributions.
+    """The largest TPR on the step ROC whose FPR is at most *fpr*, with its interval.
 
-    The value is the largest TPR on the step ROC whose FPR is at most *fpr*. The interval allows for the threshold
-    too: its population counterpart lies between two order statistics of the non-members (exact binomial), and the
-    members above each have Clopper–Pearson ends. Too few non-members to bound the threshold from above: low is 0.
-    With *documents* that hold several passages it is a bootstrap, and approximate.
+    For independent passages, the interval contains the population's TPR at *fpr* with at least *confidence*, for
+    scores of any distribution. It allows for the uncertainty of the threshold: the population's threshold lies between
+    two order statistics of the non-members (exact binomial), and the share of members above each has Clopper–Pearson
+    ends. Where the non-members are too few to bound the threshold from above, the lower end is 0. With *documents* that
+    have several passages it is a bootstrap, and approximate.
 
-    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`), or where *fpr* lies outside (0, 1).
+    *scores* and *labels* have shape (n,).
+
+    Raises:
+        ScoresError: as for `auroc`, or *fpr* lies outside (0, 1).
 
     >>> interval = tpr_at_fpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.1)
     >>> round(interval.value, 3), interval.low, interval.high
     (0.667, 0.0, 1.0)
     """
     check_rate("FPR", fpr)
-    sample = by_class(scores, labels, documents, "TPR at FPR")
+    sample = split_by_class(scores, labels, documents, "TPR at FPR")
     statistic = weighted_share(sample.nonmembers, sample.members, fpr)
 
     def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
@@ -140,20 +151,24 @@ def fpr_at_tpr(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> Interval:
-    """Holds the population's FPR at *tpr* with at least *confidence*, for independent passages of any distributions.
+    """The smallest FPR on the step ROC whose TPR is at least *tpr*, with its interval.
 
-    The value is the smallest FPR on the step ROC whose TPR is at least *tpr*; the rest is `tpr_at_fpr` with the
-    classes and the direction of the scores exchanged.
+    For independent passages, the interval contains the population's FPR at *tpr* with at least *confidence*, for
+    scores of any distribution. It is computed like `tpr_at_fpr`, with the classes and the direction of the scores
+    exchanged.
 
-    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`), or where *tpr* lies outside (0, 1).
+    *scores* and *labels* have shape (n,).
+
+    Raises:
+        ScoresError: as for `auroc`, or *tpr* lies outside (0, 1).
 
     >>> fpr_at_tpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.6).value
     0.0
     """
     check_rate("TPR", tpr)
     missed = 1 - tpr
-    sample = by_class(scores, labels, documents, "FPR at TPR")
-    # With all signs turned, "missed" is "above": the share of non-members that can be cleared at that many misses.
+    sample = split_by_class(scores, labels, documents, "FPR at TPR")
+    # With all signs reversed, a missed member is above: the share of non-members not flagged at that rate of misses.
     cleared = weighted_share(-sample.members, -sample.nonmembers, missed, complement=True)
 
     def independent(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
@@ -171,13 +186,18 @@ def confidence_gap(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> ConfidenceGap:
-    """The interval holds the gap between the population's means with about *confidence* (Welch's t).
+    """The difference between the mean confidences of members and non-members, with its interval.
 
-    *members* and *nonmembers* are mean token probabilities in 0..1, shapes (M,) and (N,); *documents* names those of
-    the members, then those of the non-members. Where the confidences of a class can't show their spread (one
-    passage, one document, no spread in either class) the interval is all of -1..1.
+    The interval contains the difference of the population's means with about *confidence* (Welch's t). Where the spread
+    of a class cannot be measured (a single passage or document, or no spread in either class), it is -1..1.
 
-    Raises `ScoresError`: a class is empty, NaN or outside 0..1. Welch 1947, Biometrika 34:28.
+    *members* and *nonmembers* are mean token probabilities in 0..1, shapes (M,) and (N,); *documents* names the
+    documents of the members, then those of the non-members.
+
+    Raises:
+        ScoresError: a class is empty, or holds NaN or values outside 0..1.
+
+    Welch 1947, Biometrika 34:28.
 
     >>> gap = confidence_gap([0.97, 0.95, 0.99, 0.93, 0.96, 0.98, 0.94, 0.91],
     ...                      [0.72, 0.68, 0.81, 0.65, 0.74, 0.69, 0.77, 0.63])
@@ -188,7 +208,7 @@ def confidence_gap(
     """
     first, second = (np.asarray(side, dtype=np.float64).ravel() for side in (members, nonmembers))
     labels = np.repeat([1, 0], [len(first), len(second)])
-    sample = by_class(np.concatenate([first, second]), labels, documents, "a confidence gap")
+    sample = split_by_class(np.concatenate([first, second]), labels, documents, "a confidence gap")
     outside = int(np.sum((first < 0) | (first > 1))) + int(np.sum((second < 0) | (second > 1)))
     if outside:
         raise ScoresError(f"{outside} confidences lie outside 0..1: a confidence gap needs mean token probabilities")

@@ -1,4 +1,4 @@
-"""Intervals of independent passages: exact binomial ends, and ends for an AUROC and a difference of means."""
+"""Intervals for independent passages: exact binomial ends, and ends for an AUROC and a difference of means."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ Ends: TypeAlias = tuple[float, float]
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
-    """The interval holds the rate behind *k* of *n* independent trials with at least *confidence*, for every rate.
+    """The share *k* / *n* with its exact binomial interval.
 
-    Raises `ScoresError` where n < 1 or k lies outside 0..n. Clopper and Pearson 1934, Biometrika 26:404.
+    The interval contains the true rate of *n* independent trials with at least *confidence*, whatever that rate is.
+
+    Raises:
+        ScoresError: n < 1, or k lies outside 0..n.
+
+    Clopper and Pearson 1934, Biometrika 26:404.
 
     >>> interval = clopper_pearson(0, 10)
     >>> interval.low, round(interval.high, 4)
@@ -30,7 +35,7 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
     from scipy.special import betaincinv
 
     if not 0 <= k <= n or n < 1:
-        raise ScoresError(f"{k} of {n} is no share")
+        raise ScoresError(f"{k} of {n} is not a share: give 0 ≤ k ≤ n and n ≥ 1")
     tail = tail_of(confidence)
     low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
     high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
@@ -38,10 +43,11 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def share_ends(pivot: Floats, counted: Floats, rate: float, confidence: float) -> Ends:
-    """Ends for P(counted > t) where t is the least threshold with P(pivot > t) ≤ rate, both only sampled.
+    """Ends for P(counted > t), where t is the least threshold with P(pivot > t) ≤ rate; both come from samples.
 
-    Each end may err by the tail of *confidence*. About half of that goes to where t lies (exact binomial), the rest to
-    the share above it (Clopper–Pearson): with a spent on the one, 1 - (1 - a)(1 - b) = tail leaves b for the other.
+    The error of each end is at most the tail of *confidence*. About half of it is used for the position of t (exact
+    binomial), the rest for the share above t (Clopper–Pearson): if the first uses a, the second has b with
+    1 - (1 - a)(1 - b) = tail.
     """
     from scipy.special import bdtr, bdtrc
 
@@ -50,7 +56,7 @@ def share_ends(pivot: Floats, counted: Floats, rate: float, confidence: float) -
 
     def share_above(at: int, spent: float) -> Interval:
         rest = (tail - spent) / (1 - spent)
-        if rest < 1e-6:  # no order statistic lies far enough out: this end stays open
+        if rest < 1e-6:  # no order statistic is extreme enough: this end is not bounded
             return Interval(0.0, 0.0, 1.0)
         return clopper_pearson(int(np.sum(counted > descending[at])), len(counted), 1 - 2 * rest)
 
@@ -60,7 +66,7 @@ def share_ends(pivot: Floats, counted: Floats, rate: float, confidence: float) -
 
 
 def newcombe_low(value: float, m: int, n: int, confidence: float) -> float:
-    """Least θ whose distance to *value* is z standard errors at θ (Hanley–McNeil, both sizes (m + n)/2)."""
+    """The lower end for an AUROC: the θ at a distance of z standard errors at θ (Hanley–McNeil, sizes (m + n)/2)."""
     from scipy.special import ndtri
 
     z, size = float(ndtri(1 - tail_of(confidence))), (m + n) / 2 - 1
@@ -73,7 +79,7 @@ def newcombe_low(value: float, m: int, n: int, confidence: float) -> float:
 
 
 def welch(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
-    """Ends for the difference of the means; infinite where no spread is to be seen."""
+    """Ends for the difference of the means (Welch's t); infinite where the samples show no spread."""
     from scipy.special import stdtrit
 
     if min(len(members), len(nonmembers)) < 2:
@@ -88,7 +94,7 @@ def welch(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
 
 
 def tail_of(confidence: float) -> float:
-    """Error on each side of a two-sided interval."""
+    """The error probability on each side of a two-sided interval."""
     if not 0 < confidence < 1:
         raise ScoresError(f"confidence must lie between 0 and 1, both excluded: got {confidence:g}")
     return (1 - confidence) / 2

@@ -1,4 +1,4 @@
-"""What a threshold fixed beforehand does: exact rates, and the privacy loss that they rule out."""
+"""The rates of a threshold that was fixed beforehand, and the lower bound on ε that they imply."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ScoresError
 from ..records import Interval
 from ._intervals import Ends, Floats, clopper_pearson, tail_of
-from ._samples import Sample, Seed, by_class
+from ._samples import Sample, Seed, split_by_class
 
 __all__ = ["Rates", "epsilon_lower_bound", "rates_at_threshold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How many a threshold flags of either class; the counts are what `epsilon_lower_bound` takes."""
+    """How many members and non-members a threshold flags; `epsilon_lower_bound` takes the counts."""
 
     threshold: float
     """Scores strictly above it are flagged."""
@@ -44,12 +44,16 @@ def rates_at_threshold(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> Rates:
-    """Each interval holds its rate with at least *confidence*, for independent passages of any distributions.
+    """TPR and FPR at *threshold*, with counts and intervals.
 
-    It is Clopper–Pearson, and takes for granted that *threshold* wasn't chosen on these scores. With *documents* that
-    hold several passages it is a bootstrap over the documents of the class, and approximate.
+    For independent passages, each interval contains the population's rate with at least *confidence*, for scores of
+    any distribution (Clopper–Pearson), provided that *threshold* was not chosen on these scores. With *documents* that
+    have several passages it is a bootstrap over the documents of the class, and approximate.
 
-    *scores* and *labels* have shape (n,). Raises `ScoresError` (see `auroc`), or where *threshold* is NaN.
+    *scores* and *labels* have shape (n,).
+
+    Raises:
+        ScoresError: as for `auroc`, or *threshold* is NaN.
 
     >>> rates = rates_at_threshold([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 3.0)
     >>> rates.true_positives, rates.fpr.value, round(rates.tpr.low, 3), round(rates.fpr.high, 3)
@@ -57,26 +61,26 @@ def rates_at_threshold(
     """
     if math.isnan(threshold):
         raise ScoresError("the threshold is NaN")
-    sample = by_class(scores, labels, documents, "a rate at a threshold")
+    sample = split_by_class(scores, labels, documents, "a rate at a threshold")
     classes = (sample.members, sample.member_documents), (sample.nonmembers, sample.nonmember_documents)
-    (flagged, tpr), (alarms, fpr) = (_share(own > threshold, group, confidence, rng) for own, group in classes)
-    return Rates(threshold, flagged, len(sample.members), alarms, len(sample.nonmembers), tpr, fpr)
+    (flagged, tpr), (false, fpr) = (_share(of_class > threshold, group, confidence, rng) for of_class, group in classes)
+    return Rates(threshold, flagged, len(sample.members), false, len(sample.nonmembers), tpr, fpr)
 
 
 def _share(
     flagged: NDArray[np.bool_], documents: NDArray[np.intp], confidence: float, rng: Seed
 ) -> tuple[int, Interval]:
-    """How many are flagged, and the interval of their share, by document where these hold several."""
+    """The number of flagged passages, and their share with its interval, by document where these have several."""
     numbers = np.unique(documents, return_inverse=True)[1]
-    # The other class says nothing about this one's rate: one silent passage stands in for each of as many documents.
-    silent = numbers.max() + 1 + np.arange(numbers.max() + 1)
-    sample = Sample(flagged.astype(np.float64), np.zeros(len(silent)), numbers, silent)
+    # `Sample` needs two classes, but only this class determines its rate: the other gets as many dummy documents.
+    dummies = numbers.max() + 1 + np.arange(numbers.max() + 1)
+    sample = Sample(flagged.astype(np.float64), np.zeros(len(dummies)), numbers, dummies)
 
     def share(weights: Floats, _: Floats) -> Floats:
         return np.asarray(weights @ sample.members / weights.sum(axis=1))
 
-    def independent(own: Floats, _: Floats, confidence: float) -> Ends:
-        exact = clopper_pearson(int(own.sum()), len(own), confidence)
+    def independent(flags: Floats, _: Floats, confidence: float) -> Ends:
+        exact = clopper_pearson(int(flags.sum()), len(flags), confidence)
         return exact.low, exact.high
 
     return int(flagged.sum()), sample.interval(float(flagged.mean()), share, independent, (0.0, 1.0), confidence, rng)
@@ -90,17 +94,20 @@ def epsilon_lower_bound(
     confidence: float = 0.95,
     delta: float = 0.0,
 ) -> float:
-    """With at least *confidence*, no (ε, *delta*)-differentially private training has an ε below the one returned.
+    """A lower bound on ε: with at least *confidence*, the training is not (ε, *delta*)-private for any smaller ε.
 
-    Private training holds every attack to TPR ≤ e^ε·FPR + δ and, for what isn't flagged, TNR ≤ e^ε·FNR + δ. Both are
-    taken at the low end of TPR and the high end of FPR (Clopper–Pearson, half of the error to each), so both hold at
-    once and the larger ε counts; 0 where the attack shows nothing.
+    Under differentially private training, every attack satisfies TPR ≤ e^ε·FPR + δ, and for passages that are not
+    flagged TNR ≤ e^ε·FNR + δ. Both are evaluated at the lower end of TPR and the upper end of FPR (Clopper–Pearson,
+    half of the error for each). So both hold at once, and the larger ε counts. The bound is 0 where the attack is no
+    better than chance.
 
-    That is for independent trials, with a threshold fixed beforehand: each a training run of its own with or without
-    the passage. Passages of one training run share its luck; there the figure describes the attack, and no longer
-    certifies what the training procedure leaks.
+    The guarantee is for independent trials and a threshold that was fixed beforehand: each trial is a separate
+    training run with or without the passage. Passages of the same training run are not independent trials; for them
+    the figure describes the attack, and does not certify what the training procedure leaks.
 
-    Raises `ScoresError` where a count is no share, *confidence* lies outside (0, 1) or *delta* outside [0, 1).
+    Raises:
+        ScoresError: a count is below 0 or above its total, *confidence* lies outside (0, 1), or *delta* outside [0, 1).
+
     Kairouz, Oh and Viswanath 2015, Theorem 2.1; Nasr et al. 2021, arXiv:2101.04535, section 3.
 
     >>> round(epsilon_lower_bound(100, 100, 0, 100), 2), epsilon_lower_bound(50, 100, 50, 100)

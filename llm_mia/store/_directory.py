@@ -20,9 +20,9 @@ from ._signals import SignalsFolder
 __all__ = ["RunDirectory", "differences", "read_run", "read_signals"]
 
 RUN_JSON, LOCK = "run.json", ".lock"
-# These may change between two runs: what a model is called, the files that it came from, and how much is batched.
-# Its weights, configuration and tokenizer decide whether it is the same model.
-NOT_COMPARED = {"id", "revision", "files", "block"}
+# These may change between two runs: what a model is called, the files that it came from, how its precision was chosen,
+# and how much is batched. Its weights, configuration, precision and tokenizer decide whether it is the same model.
+NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice", "offers"}
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
 
@@ -177,7 +177,9 @@ def _is_nested(value: object) -> bool:
 def _entries(record: object) -> dict[str, object]:
     if dataclasses.is_dataclass(record):
         entries = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-        entries.update(entries.pop(FLATTENED, {}))
-        return entries
-    assert isinstance(record, Mapping)
-    return dict(record)
+    else:
+        assert isinstance(record, Mapping)
+        entries = dict(record)
+    flattened = entries.pop(FLATTENED, {})
+    assert isinstance(flattened, Mapping)
+    return {**entries, **flattened}
