@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "FIELDS",
     "SCHEMA_VERSION",
+    "TOKEN_ARRAYS",
     "AttackRecord",
     "BlockSize",
     "DTypeChoice",
@@ -20,6 +21,7 @@ __all__ = [
     "InputRecord",
     "Interval",
     "ModelRecord",
+    "Note",
     "PassRecord",
     "Passage",
     "Population",
@@ -296,6 +298,16 @@ class RunRecord:
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
     """By pass."""
     schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader ought to know about a result, as data; `llm_mia.report` phrases it."""
+
+    kind: str
+    """Which sentence: a value of the enum of the package that makes the note."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: what the sentence mentions, by name."""
 
 
 class Standing(StrEnum):

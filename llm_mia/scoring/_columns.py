@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Columns:
         """Write to ``run.json`` that the table holds the columns of *attacks*."""
         used = {name for one in attacks for name in one.evidence}
         shared = {name: values for name, values in self.shared.items() if name in used}
-        run.record(attacks=[asdict(one) for one in attacks], shared=shared)
+        run.update(attacks=tuple(attacks), shared=shared)
 
 
 def forget_columns_of_other_inputs(run: RunDirectory, inputs: Inputs) -> list[str]:
@@ -54,11 +54,11 @@ def forget_columns_of_other_inputs(run: RunDirectory, inputs: Inputs) -> list[st
 
     The columns would lack the passages that have been added. Call it before the record takes the new inputs.
     """
-    recorded = _recorded(run)
-    before = [one["sha256"] for one in run.manifest().get("inputs", [])]
+    recorded = run.record.attacks
+    before = [one.sha256 for one in run.record.inputs]
     if not recorded or before == [source.sha256() for source in inputs.sources]:
         return []
-    run.record(attacks=[], shared={})
+    run.update(attacks=(), shared={})
     return [one.name for one in recorded]
 
 
@@ -72,10 +72,10 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
         RunDirectoryError: a column that was not chosen has evidence of the same kind that depends on something else.
     """
     wanted = {one.name: one.record for one in chosen}
-    shared: Mapping[str, Any] = run.manifest().get("shared", {})
+    shared = run.record.shared
     there = set(column_names(run.path / SCORES))
     stay = []
-    for record in _recorded(run):
+    for record in run.record.attacks:
         others = {name: depends[name] for name in record.evidence if name in depends}
         what = [what for name, values in others.items() for what in differences(shared.get(name, {}), values)]
         if record.name not in there or wanted.get(record.name, record) != record or (what and record.name in wanted):
@@ -88,14 +88,6 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
         stay.append(record)
     names = {one.name for one in stay}
     return Columns(tuple(stay), tuple(one for one in chosen if one.name not in names), {**shared, **depends})
-
-
-def _recorded(run: RunDirectory) -> list[AttackRecord]:
-    """The attacks that the record holds."""
-    return [
-        AttackRecord(one["name"], one["revision"], one["settings"], tuple(one["evidence"]))
-        for one in run.manifest().get("attacks", [])
-    ]
 
 
 class EarlierRows:

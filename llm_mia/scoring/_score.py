@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
@@ -14,13 +13,15 @@ from ..passages import InputCheck, Passages, check_inputs
 from ..scores import ScoreTable, read_scores
 from ..signals import (
     Inputs,
-    Planned,
+    Limits,
+    ModelSource,
     Progress,
     Supplies,
     evidence_depends,
+    make_passes,
+    model_or_spec,
     plan,
     refuse_other_tokenizer,
-    run_passes,
 )
 from ..store import RunDirectory
 from ._columns import columns_of, forget_columns_of_other_inputs
@@ -29,8 +30,6 @@ from ._table import write_table
 
 __all__ = ["ModelSource", "Scored", "score", "score_to_disk", "select"]
 
-ModelSource = Backend | str | Path | ModelSpec
-"""A backend in memory, a name for `load_model`, or a name and how to load it."""
 ROLE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -63,6 +62,7 @@ def score(
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> ScoreTable:
     """Score every passage by every attack, and leave the run directory *out* behind.
@@ -82,6 +82,7 @@ def score(
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.signals`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
+        limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
     Raises:
@@ -97,6 +98,7 @@ def score(
         out=out,
         window_tokens=window_tokens,
         check=check,
+        limits=limits,
         progress=progress,
     )
     return read_scores(done.path)
@@ -113,6 +115,7 @@ def score_to_disk(
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
@@ -134,8 +137,9 @@ def score_to_disk(
             supplies.refuse_scored(inputs)
         planned = plan(chosen, provided, inputs)
         forgotten = forget_columns_of_other_inputs(run, inputs)
-        run_passes(run, inputs, by_role, planned, chosen, window_tokens, progress)
-        columns = columns_of(run, chosen, evidence_depends(chosen, planned, provided, _models(run, planned)))
+        make_passes(run, inputs, by_role, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+        models_of = {name: made.model for name, made in run.record.passes.items()}
+        columns = columns_of(run, chosen, evidence_depends(chosen, planned, provided, models_of))
         # A stop between two of these lines leaves in the record only columns that the table holds as it says.
         columns.write_record(run, columns.stay)
         unscored = write_table(run, inputs, planned, columns, provided, progress)
@@ -185,7 +189,7 @@ def _by_role(
                 "'shadow-00', and target and reference have parameters of their own"
             )
         given[role] = source
-    return {role: ModelSpec(one) if isinstance(one, str | Path) else one for role, one in given.items()}
+    return {role: model_or_spec(source) for role, source in given.items()}
 
 
 def _offers(by_role: Mapping[str, Backend | ModelSpec]) -> dict[str, frozenset[str]]:
@@ -218,11 +222,5 @@ def _tokenizer(run: RunDirectory, role: str, source: Backend | ModelSpec) -> str
     """Fingerprint of the model's tokenizer; of a model whose signals are here, from the record."""
     if isinstance(source, Backend):
         return source.info.tokenizer
-    made = run.passes()
-    return str(made[role]["model"]["tokenizer"]) if role in made else source.tokenizer().fingerprint
-
-
-def _models(run: RunDirectory, planned: Sequence[Planned]) -> dict[str, dict[str, Any]]:
-    """By name of the pass: the record of its model."""
-    made = run.passes()
-    return {one.name: made[one.name]["model"] for one in planned}
+    made = run.record.passes
+    return made[role].model.tokenizer if role in made else source.tokenizer().fingerprint

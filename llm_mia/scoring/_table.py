@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import EVIDENCE, Attack, Evidence, Kind, Provided, Row
-from ..errors import RunDirectoryError
 from ..records import Passage, TokenSignals
-from ..signals import Inputs, Planned, Progress, Tally, in_step
+from ..signals import Inputs, PassProgress, Planned, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
 from ._columns import SCORES, Columns, EarlierRows, column_names
 
@@ -45,8 +44,8 @@ def write_table(
     import pyarrow as pa
     import pyarrow.parquet
 
-    report = Tally("scores", inputs, progress)
-    report(0, 0, 0)
+    report = PassProgress("scores", inputs.passages, inputs.bytes, progress)
+    report.add(0, 0, 0)
     made = _Computed.of(run, inputs, planned, columns.new, provided)
     copied = [name for name in column_names(run.path / SCORES) if columns.stay and _is_copied(name, columns, made)]
     perplexities = [f"{role}_perplexity" for role in WITH_PERPLEXITY if f"{role}_perplexity" in {*copied, *made.names}]
@@ -55,7 +54,7 @@ def write_table(
     unscored = 0
     with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
-        for passages, chunks in made.blocks(run, inputs):
+        for passages, chunks in passages_with_signals(run, inputs, list(made.passes)):
             block = {**_facts(passages, chunks), **(earlier.take(passages) if earlier else {})}
             block |= {name: numbers(values) for name, values in made.scores(passages, chunks).items()}
             waiting.append(pa.table([block[name] for name in schema.names], schema=schema))
@@ -64,7 +63,7 @@ def write_table(
                 waiting = []
             unscored += int(np.isnan([as_numpy(block[name]) for name in columns.names]).any(axis=0).sum())
             n_tokens = sum(filter(None, block["n_tokens"].to_pylist()))
-            report(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
+            report.add(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
     return unscored
@@ -132,15 +131,6 @@ class _Computed:
         """The columns besides those of attacks."""
         return [f"{role}_perplexity" for role in WITH_PERPLEXITY if role in self.passes]
 
-    def blocks(
-        self, run: RunDirectory, inputs: Inputs
-    ) -> Iterator[tuple[Sequence[Passage], Mapping[str, StoredChunk]]]:
-        """All passages, a few hundred at a time, with their signals by pass."""
-        for passages, chunks in in_step(run, inputs, list(self.passes)):
-            if any(len(chunk) < len(passages) for chunk in chunks.values()) or len(chunks) < len(self.passes):
-                raise RunDirectoryError(f"{run.path}: the input grew while it was scored; run the same command again")
-            yield passages, chunks
-
     def scores(self, passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, NDArray[np.float64]]:
         """Perplexities and scores by name of the column, each of shape (passages,)."""
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
@@ -157,7 +147,7 @@ def _rows(run: RunDirectory, planned: Sequence[Planned]) -> Iterator[Row]:
     if not planned:
         return
     passes = {one.name: one.declared for one in planned}
-    for passages, chunks in in_step(run, planned[0].inputs, list(passes)):
+    for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         yield from _assembled(passages, signals, passes)
 

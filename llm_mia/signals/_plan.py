@@ -9,7 +9,7 @@ from typing import Any
 from ..attacks import EVIDENCE, Attack, Kind, ModelPass, Provided, Rewrite
 from ..errors import ModelError, PassageError
 from ..passages import check_inputs
-from ..records import WindowRule
+from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
 
@@ -85,7 +85,7 @@ def _population(provided: Provided) -> Inputs:
 
 
 def evidence_depends(
-    attacks: Iterable[Attack], planned: Sequence[Planned], provided: Provided, models: Mapping[str, Mapping[str, Any]]
+    attacks: Iterable[Attack], planned: Sequence[Planned], provided: Provided, models: Mapping[str, ModelRecord]
 ) -> dict[str, Any]:
     """By kind of evidence: JSON values that scores depend on besides the passes that have a name of their own.
 
@@ -101,11 +101,17 @@ def _given(kind: Kind, provided: Provided) -> Mapping[str, Any]:
     return kind.depends(provided) if kind.depends else {}
 
 
-def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, ModelRecord]) -> dict[str, Any]:
     passes = [one for one in planned if one.declared in {declared.name for declared in kind.passes}]
     if not kind.many or not passes:
         return {}
     record: dict[str, Any] = {"passes": len(passes), **passes[0].record}
     if any(one.role not in ("target", "reference") for one in passes):
-        record["models"] = {one.name: dict(models[one.name]) for one in passes}
+        record["models"] = {one.name: _identity(models[one.name]) for one in passes}
     return record
+
+
+def _identity(model: ModelRecord) -> dict[str, str]:
+    """By what a model is recognised."""
+    names = ("weights_sha256", "config_sha256", "dtype", "tokenizer", "head")
+    return {name: getattr(model, name) for name in names}
