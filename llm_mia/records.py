@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "SCHEMA_VERSION",
+    "TOKEN_ARRAYS",
     "AttackRecord",
     "BlockSize",
     "DTypeChoice",
@@ -19,6 +20,7 @@ __all__ = [
     "InputRecord",
     "Interval",
     "ModelRecord",
+    "Note",
     "PassRecord",
     "Passage",
     "Population",
@@ -268,6 +270,16 @@ class RunRecord:
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
     """By pass."""
     schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader ought to know about a result, as data; `llm_mia.report` phrases it."""
+
+    kind: str
+    """Which sentence: a value of the enum of the package that makes the note."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: what the sentence mentions, by name."""
 
 
 class Standing(StrEnum):

@@ -156,7 +156,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
     said = fails("score", good, "--window-tokens", "2000", *more)
-    assert said == "a window of 2000 tokens does not fit: it must be 8 to 1024, the model's context"
+    assert said == "`window_tokens` is 2000: it must be 8 to 1024, the model's context"
 
 
 # Passages that do not go together
@@ -275,7 +275,7 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "holds signals of 'g0' where the input has 'other0'" in fails(
         "score", other, "-m", "m", "-q", "-o", tmp_path / "run"
     )
-    assert "holds no readable run.json, so it is not a run directory" in fails("evaluate", tmp_path)
+    assert "holds no run.json, so it is not a run directory" in fails("evaluate", tmp_path)
 
 
 def scored(folder: Path) -> Path:

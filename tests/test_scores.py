@@ -26,7 +26,8 @@ from llm_mia import (
     score,
 )
 from llm_mia.backends import Backend
-from llm_mia.records import SCHEMA_VERSION
+from llm_mia.records import SCHEMA_VERSION, RunRecord
+from llm_mia.store import to_json
 
 Write = Callable[[str, "str | bytes"], Path]
 
@@ -165,9 +166,9 @@ def test_columns_that_are_not_there_are_named_with_the_nearest(write: Write) -> 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match=r"t.csv: no such file$"):
         read_scores(tmp_path / "t.csv")
-    with pytest.raises(RunDirectoryError, match=r"run\.json"):
+    with pytest.raises(RunDirectoryError, match=r"holds no run\.json, so it is not a run directory"):
         read_scores(tmp_path)
-    (tmp_path / "run.json").write_text('{"schema_version": 2, "passes": {}}')
+    (tmp_path / "run.json").write_text(to_json(RunRecord()))
     with pytest.raises(ScoresError, match="the run is not finished"):
         read_scores(tmp_path)
 

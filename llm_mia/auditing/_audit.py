@@ -226,7 +226,7 @@ def _decide(
 def _write(finished: Audit) -> None:
     validity = {"accepted": ACCEPTED if finished.verdict == ACCEPTED else "", **json.loads(finished.validity.to_json())}
     with RunDirectory(finished.path) as run:
-        run.write_json("validity.json", validity)
+        run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", finished.calibration.to_json())
         run.write_text("flags.csv", finished.flags.to_csv())
 
