@@ -152,7 +152,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     good = rows(tmp_path / "g.jsonl", TEXTS)
     said = fails("score", good, "--text-column", "txt", *more)
     assert said == "g.jsonl line 1: no column 'txt'; columns found: 'id', 'text'; did you mean --text-column 'text'?"
-    assert "--passage-tokens must be at least 1" in fails("score", good, "--passage-tokens", "0", *more)
+    assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
     said = fails("score", good, "--window-tokens", "2000", *more)

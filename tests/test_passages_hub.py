@@ -9,11 +9,13 @@ import re
 import tempfile
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_mia.errors import PassageError
 from llm_mia.passages import check_inputs, read_passages
+from llm_mia.passages._spool import SpooledReader
 
 SECRET = "the secret words of a passage, which no message may repeat"
 GOOD = json.dumps({"text": SECRET}) + "\n"
@@ -38,8 +40,14 @@ def test_a_dataset_comes_over_the_network_once_and_leaves_nothing(
     data = tmp_path / "data" / "train.jsonl"
     data.write_text("".join(json.dumps({"text": f"text {i}", "id": i, "label": i % 2}) + "\n" for i in range(2000)))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spool"))
-    load, opened = datasets.load_dataset, []
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: opened.append(a) or load(*a, **k))
+    load = datasets.load_dataset
+    opened: list[object] = []
+
+    def counted(name: str, *arguments: Any, **options: Any) -> Any:
+        opened.append(name)
+        return load(name, *arguments, **options)
+
+    monkeypatch.setattr(datasets, "load_dataset", counted)
     passages = read_passages(f"hf://{tmp_path / 'data'}?split=train")
     assert not opened, "not before it is wanted"
     first = list(islice(passages, 3))
@@ -50,9 +58,12 @@ def test_a_dataset_comes_over_the_network_once_and_leaves_nothing(
     digest = passages.sha256()
     assert len(opened) == 1
     assert not list((tmp_path / "spool").iterdir()), "a file without a name, which nobody else can open"
-    descriptor = passages._reader._file.fileno()
+    reader = passages.reader
+    assert isinstance(reader, SpooledReader)
+    assert reader.file is not None
+    descriptor = reader.file.fileno()
     assert os.fstat(descriptor).st_mode & 0o077 == 0, "and of the owner alone"
-    del passages
+    del passages, reader
     gc.collect()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -68,7 +79,7 @@ def test_a_full_disk_is_reported_and_the_next_reading_begins_anew(
     (tmp_path / "train.jsonl").write_text(GOOD)
     passages = read_passages(f"hf://{tmp_path}?split=train")
     with monkeypatch.context() as patch:
-        patch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("wb"))
+        patch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("wb"))  # noqa: SIM115
         with pytest.raises(
             PassageError, match=r"cannot be kept in .* \(No space left on device\): free space, or name"
         ):

@@ -9,13 +9,15 @@ without the text itself.
 
 from ._check import InputCheck, check_inputs
 from ._contents import Contents, SourceCounts
-from ._passages import Passages, read_passages
+from ._passages import Passages, PassageSource, read_passages, to_passages
 
 __all__ = [
     "Contents",
     "InputCheck",
+    "PassageSource",
     "Passages",
     "SourceCounts",
     "check_inputs",
     "read_passages",
+    "to_passages",
 ]

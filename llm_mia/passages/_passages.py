@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
@@ -21,7 +21,7 @@ from ._tables import Tally
 if TYPE_CHECKING:
     from ._check import InputCheck
 
-__all__ = ["Passages", "read_passages"]
+__all__ = ["PassageSource", "Passages", "read_passages", "to_passages"]
 
 IN_MEMORY = "passages in memory"
 
@@ -84,7 +84,8 @@ class Passages:
         """The source as the user gave it, or ``stdin``."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
-        self._reader = reader
+        self.reader = reader
+        """What gives the rows."""
         self._label = label
         self._contents: Contents | None = None
         self._version: object = None
@@ -133,8 +134,8 @@ class Passages:
 
     def __iter__(self) -> Iterator[Passage]:
         tally, ids = Tally(), Ids()
-        version, reading = self._reader.version(), Reading() if self._known() is None else None
-        for position, (text, name, document, label, where) in enumerate(self._reader.drafts(tally)):
+        version, reading = self.reader.version(), Reading() if self._known() is None else None
+        for position, (text, name, document, label, where) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
             elif not ids.add(name):
@@ -163,11 +164,11 @@ class Passages:
 
     def sha256(self) -> str:
         """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold."""
-        return self._reader.sha256()
+        return self.reader.sha256()
 
     def _known(self) -> Contents | None:
         """What is noted of the source, unless it has changed since."""
-        return self._contents if self._contents is not None and self._version == self._reader.version() else None
+        return self._contents if self._contents is not None and self._version == self.reader.version() else None
 
     def _counted(self) -> str:
         if self._contents is None:
@@ -197,6 +198,35 @@ class Passages:
             if earlier.id == name:
                 shown = quoted(name, LONGEST_ID)
                 raise PassageError(where, f"the id {shown} stands twice, first at {earlier.where}: ids must differ")
+
+
+class ArrowColumns(Protocol):
+    """What libraries of tables offer: pandas, polars, pyarrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule with an Arrow stream."""
+
+
+PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColumns
+"""A source that is read already, a path or uri for `read_passages`, or data for `Passages.of`."""
+
+
+def to_passages(
+    source: PassageSource, *, label: int | None = None, label_column: str | None = None, name: str = ""
+) -> Passages:
+    """The passages of *source*, whatever it is; `Passages` are returned as they are, with their labels.
+
+    Args:
+        source: `Passages`, a path or uri, or data.
+        label: given to every passage of a path or of data.
+        label_column: the column of the label; an empty string: there is none.
+        name: how messages call data.
+    """
+    if isinstance(source, Passages):
+        return source
+    if isinstance(source, str | Path):
+        return read_passages(source, label=label, label_column=label_column)
+    return Passages.of(source, label=label, label_column=label_column, name=name)
 
 
 def _check_label(label: int | None) -> None:

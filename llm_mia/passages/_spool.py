@@ -34,13 +34,15 @@ class SpooledReader:
 
     def __init__(self, drafts: Callable[[], Iterable[Draft]], shown: str, place: str) -> None:
         self._drafts, self._shown, self._place = drafts, shown, place
-        self._file: IO[bytes] | None = None
+        self.file: IO[bytes] | None = None
+        """All rows, one JSON list a line; None before the first reading."""
         self._sha256 = ""
 
     def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
         """All rows, as `SpooledReader` was given them."""
         for number, line in enumerate(_lines(self._spool()), start=1):
-            yield Draft(*json.loads(line), f"{self._place} {number}")
+            text, name, document, label = json.loads(line)
+            yield Draft(text, name, document, label, f"{self._place} {number}")
 
     def sha256(self) -> str:
         """Hex digest of the texts, ids, documents and labels."""
@@ -52,7 +54,7 @@ class SpooledReader:
         return None
 
     def _spool(self) -> IO[bytes]:
-        if self._file is None:
+        if self.file is None:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
             try:
                 self._sha256 = self._fill(file)
@@ -60,9 +62,9 @@ class SpooledReader:
                 with contextlib.suppress(OSError):  # of a full disk, once more
                     file.close()
                 raise
-            self._file = file
+            self.file = file
             weakref.finalize(self, file.close)
-        return self._file
+        return self.file
 
     def _fill(self, file: IO[bytes]) -> str:
         digest = hashlib.sha256()
