@@ -49,7 +49,7 @@ if int(limit):
 sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
-INTERRUPTED = "llm-mia: interrupted; what is finished is kept, and the same command continues\n"
+INTERRUPTED = "llm-mia: interrupted; all finished work is kept, and the same command continues it\n"
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
