@@ -272,7 +272,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     said = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
     assert "--attack gain names the attack: leave out --split, or name auto, stack or default" in said
     said = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
-    assert said == "--pool joins categories, and there are none: name their column with --by"
+    assert said == "--pool joins categories, and there are none: name their column with --by, or leave --pool out"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
         "calibrate", table, "-a", "gain", "--by", "length", *out
     )

@@ -17,7 +17,7 @@ FUNCTIONS = {
     "score_to_disk": "'llm-mia score'",
 }
 """The command that does what a function of the library does."""
-_NAME = re.compile(r"`([A-Za-z_][A-Za-z0-9_]*)`")
+_NAME = re.compile(r"`([A-Za-z_][A-Za-z0-9_]*)(\[[^`]*\])?`")
 _options: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
 
 
@@ -47,4 +47,8 @@ def spelled(message: str) -> str:
     'ask for shorter windows by --window-tokens, or for a smaller block'
     """
     options = _options.get() or {}
-    return _NAME.sub(lambda found: options.get(found[1]) or FUNCTIONS.get(found[1], found[1]), message)
+
+    def spelling(match: re.Match[str]) -> str:
+        return (options.get(match[1]) or FUNCTIONS.get(match[1], match[1])) + (match[2] or "")
+
+    return _NAME.sub(spelling, message)
