@@ -18,6 +18,7 @@ __all__ = [
     "InputRecord",
     "Interval",
     "ModelRecord",
+    "Note",
     "PassRecord",
     "Passage",
     "Population",
@@ -264,6 +265,14 @@ class Standing(StrEnum):
     """No finding may be worded."""
     ACCEPTED = "accepted"
     """Void, and the user asked for findings all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader has to know about a result. The package that makes a note has the sentence for it."""
+
+    kind: str
+    figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
