@@ -49,8 +49,8 @@ def permutation_test(first: Floats, second: Floats, permutations: int, rng: np.r
 def welch_statistic(values: Floats, picked: Flags) -> Floats:
     """The mean of the picked values less that of the others, in standard errors, for each row of *picked*.
 
-    *values* has shape (n,), *picked* (rows, n). A side with a single document gets the variance of the other side. Where there is no variance at all, the standard
-    error is taken as 10⁻⁶.
+    *values* has shape (n,), *picked* (rows, n). A side with a single document gets the variance of the other side.
+    Where there is no variance at all, the standard error is taken as 10⁻⁶.
 
     >>> welch_statistic(np.array([1.0, 3.0, 0.0, 0.0]), np.array([[True, True, False, False]])).tolist()  # 2 / √(2/2)
     [2.0]
