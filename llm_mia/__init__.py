@@ -133,7 +133,7 @@ _HOMES = {
         "Evaluation",
         "Flag",
         "Flags",
-    "InputError",
+        "InputError",
         "calibrate",
         "compare",
         "evaluate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "AttackRecord",
     "BlockSize",
+    "DTypeChoice",
     "FilesRecord",
     "InputRecord",
     "Interval",
@@ -161,6 +162,20 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
+class DTypeChoice:
+    """What ``dtype="auto"`` chose when a model was loaded, and from what."""
+
+    dtype: str
+    """The precision that was chosen."""
+    reason: Literal["measured", "environment", "device"]
+    """Two times were compared, the environment variable ``LLM_MIA_DTYPE`` said so, or the kind of device decided."""
+    float32_gflops: float | None = None
+    """Speed of a matrix product of the model's sizes in float32, 10⁹ operations a second; None if not measured."""
+    bfloat16_gflops: float | None = None
+    """The same in bfloat16."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """What a pass depends on: two models with equal records give equal signals."""
 
@@ -180,6 +195,8 @@ class ModelRecord:
     """Longest input in tokens."""
     head: str = "blocked"
     """``blocked``: head applied to blocks of rows; ``whole``: the model's own logits, a window at a time."""
+    dtype_choice: DTypeChoice | None = None
+    """How ``auto`` came to the precision; None where the user named it. Not compared between runs."""
 
 
 @dataclass(frozen=True, slots=True)

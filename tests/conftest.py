@@ -109,6 +109,16 @@ def build_model(tokenizer: Any, *, seed: int, context: int = 64, **changes: Any)
     return LlamaForCausalLM(LlamaConfig(**settings)).eval()
 
 
+def with_doubled_logits(model: Any) -> Any:
+    """The *model*, which from now on does something to its logits that no known head does."""
+
+    def double(_: Any, __: Any, output: Any) -> None:
+        output.logits = output.logits * 2
+
+    model.register_forward_hook(double)
+    return model
+
+
 def save(folder: Path, model: Any, tokenizer: Any) -> str:
     from llm_mia.backends.local import quiet
 

@@ -20,7 +20,6 @@ from llm_mia import (
     RunDirectoryError,
     calibrate,
     flag,
-    load_model,
     read_passages,
     score,
 )
@@ -71,8 +70,9 @@ def test_shots_stand_before_every_passage_and_its_tokens_alone_are_scored(
     shots = write_jsonl("shots.jsonl", SHOTS)
     for name in (tiny, tiny_bos):
         out = tmp_path / Path(name).name
-        table = score(passages, name, attacks=["recall", "con_recall"], aids=Aids(shots=shots), out=out)
-        model = load_model(name, compiled=False)
+        spec = ModelSpec(name, dtype="float32")
+        table = score(passages, spec, attacks=["recall", "con_recall"], aids=Aids(shots=shots), out=out)
+        model = spec.load(compiled=False)
         bos = [] if model.bos is None else [model.bos]
         whole_ones = 0
         for row, text in enumerate(TEXTS):

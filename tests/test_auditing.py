@@ -69,7 +69,7 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     stored = json.loads((found.path / "validity.json").read_text())
     assert (stored["verdict"], stored["accepted"]) == (found.verdict, "")
     assert [check["name"] for check in stored["checks"]] == [check.name for check in found.validity.checks]
-    assert read_scores(found.path).validity == found.verdict == found.calibration.validity
+    assert read_scores(found.path).standing == found.verdict == found.calibration.validity
     text = rendered(audit_table(found))
     assert "words, without the model" in text
     assert "Known set: " in text

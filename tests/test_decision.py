@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from llm_mia import CalibrationError, ScoresError, ScoreTable, read_scores
 from llm_mia.decision import calibrate, evaluate, exposure, flag, read_calibration
+from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
-PASS: dict[str, Any] = {"model": {"id": "m", "weights_sha256": "w1"}, "window": {"tokens": 64, "context": 16}}
-OURS: dict[str, Any] = {"target": PASS, "reference": PASS}
+MODEL = ModelRecord("m", None, "w1", "c1", "float32", "t1", 64)
+PASS = PassRecord(MODEL, WindowRule(64, 16), BlockSize(8, 1024))
+OURS = RunRecord({"target": PASS, "reference": PASS})
 
 
-def table(
-    scores: Any, labels: Any, *, name: str = "loss", made: Mapping[str, Any] | None = OURS, **more: Any
-) -> ScoreTable:
+def table(scores: Any, labels: Any, *, name: str = "loss", made: RunRecord | None = OURS, **more: Any) -> ScoreTable:
     values = np.asarray(scores, dtype=np.float64)
     ids = [f"p{i}" for i in range(len(values))]
     return ScoreTable("t.csv", ids, ids, np.asarray(labels, dtype=np.int8), {name: values, **more}, made)
@@ -162,7 +162,7 @@ def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
     assert [(row.score, row.p_value) for row in found.rows[2:]] == [(math.inf, None), (-math.inf, None)]
     assert found.notes[0].startswith("2 candidates have an infinite score and cannot be flagged ('p21', 'p22')")
     assert found.notes[1].startswith("1 candidates have no score and cannot be flagged ('p19')")
-    foreign = replace(one, provenance=None)
+    foreign = replace(one, record=None)
     assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason == "no score in the table"
 
 
@@ -194,7 +194,8 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
     calibration = calibrate(one, "loss", fpr=0.05)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
-    assert calibration.calibrated_on == {"hyper_parameters": {}, "target": PASS}, "the passes of this attack alone"
+    assert calibration.calibrated_on.keys() == {"hyper_parameters", "target"}, "the passes of this attack alone"
+    assert calibration.calibrated_on["target"]["model"] == asdict(MODEL)
     (tmp_path / "c.json").write_text(calibration.to_json())
     assert read_calibration(tmp_path / "c.json") == calibration
 
@@ -232,23 +233,23 @@ def test_too_few_non_members_for_any_discovery_are_refused_with_the_number_that_
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"model": {"id": "m", "weights_sha256": "w2"}}, "target model weights_sha256 w1 there, w2 here"),
-        ({"window": {"tokens": 32, "context": 16}}, "target window tokens 64 there, 32 here"),
+        ({"model": replace(MODEL, weights_sha256="w2")}, "target model weights_sha256 w1 there, w2 here"),
+        ({"window": WindowRule(32, 16)}, "target window tokens 64 there, 32 here"),
     ],
 )
 def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(change: dict[str, Any], says: str) -> None:
     one = known_and_candidates(range(19), [5.0])
     calibration = calibrate(one, "loss", fpr=0.05)
-    other = replace(one, provenance={"target": {**PASS, **change}, "reference": PASS})
+    other = replace(one, record=RunRecord({"target": replace(PASS, **change), "reference": PASS}))
     with pytest.raises(CalibrationError, match=rf"calibrated on other scores than t.csv \({says}\)"):
         flag(other, calibration)
-    renamed = replace(one, provenance={"target": {**PASS, "model": {"id": "elsewhere", "weights_sha256": "w1"}}})
+    renamed = replace(one, record=RunRecord({"target": replace(PASS, model=replace(MODEL, id="elsewhere"))}))
     assert not flag(renamed, calibration).notes, "the same weights by another name are the same model"
 
 
 def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_said() -> None:
     one = known_and_candidates(range(19), [5.0])
-    foreign = replace(one, provenance=None)
+    foreign = replace(one, record=None)
     for scored, calibrated in ((foreign, one), (one, foreign), (foreign, foreign)):
         (note,) = flag(scored, calibrate(calibrated, "loss", fpr=0.05)).notes
         assert "taken on trust" in note
@@ -294,5 +295,5 @@ def test_the_confidence_gap_is_of_our_confidence_alone() -> None:
     assert gap is not None
     assert gap.gap.value == pytest.approx(0.2)
     assert gap.exposed
-    assert exposure(replace(ours, provenance=None)) is None
+    assert exposure(replace(ours, record=None)) is None
     assert exposure(table([1.0, 2.0], [1, 0])) is None

@@ -22,6 +22,7 @@ from llm_mia.decision import (
     judge_collection,
     rates_at,
 )
+from llm_mia.records import RunRecord, Standing
 
 Floats = NDArray[np.float64]
 REPEATS = 200
@@ -209,7 +210,7 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
         held_out(renamed, calibration)
     with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name one"):
         calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
-    small = calibrate(replace(one, provenance={"target": {}}, columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
+    small = calibrate(replace(one, record=RunRecord(), columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
     assert (small.attack, small.split, small.n) == ("min_k", None, 60)
     why = "30 non-members would be left to calibrate on: 49 are needed"
     assert small.chosen == {"by": "default", "wanted": "auto", "why": why}
@@ -306,5 +307,5 @@ def test_collections_that_cannot_be_tested_are_refused() -> None:
     infinite = replace(one, columns={"loss": np.where(np.arange(len(one)) == 3, np.inf, one.column("loss"))})
     with pytest.raises(ScoresError, match=r"infinite scores \('p3'\)"):
         judge_collection(infinite)
-    assert judge_collection(replace(one, validity="void")).withheld
-    assert not judge_collection(replace(one, validity="void"), accept_void=True).withheld
+    assert judge_collection(replace(one, standing=Standing.VOID)).withheld
+    assert not judge_collection(replace(one, standing=Standing.VOID), accept_void=True).withheld

@@ -390,6 +390,7 @@ def test_repeated_tokens() -> None:
     assert constant.tolist() == [False] + [True] * 29, "all but the first run of ten"
 
 
+@pytest.mark.timed
 def test_linear_in_the_text() -> None:
     import time
 

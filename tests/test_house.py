@@ -156,6 +156,7 @@ def test_imports_nothing_heavy(module: str) -> None:
     assert done.stdout.split() == []
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("what", "limit"), [(["-c", "import llm_mia"], 0.3), (["-c", HELP], 0.4)], ids=["import", "help"]
 )

@@ -24,7 +24,9 @@ from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError
 from llm_mia.records import Window
 
 from .conftest import sentences
+from .rounding import PRECISIONS, assert_close, rounding_of
 
+pytestmark = pytest.mark.precision
 TEXTS = sentences(5, seed=9)
 
 
@@ -134,8 +136,9 @@ def test_a_file_instead_of_its_folder(model: Path) -> None:
     assert said == "is a file, but no .gguf; name the folder that holds config.json and *.safetensors"
 
 
+@pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["t5", "bert", "bert without a head"])
-def test_not_causal(kind: str, model: Path) -> None:
+def test_not_causal(kind: str, dtype: str, model: Path) -> None:
     import transformers
 
     size = {"vocab_size": 500, "num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16}
@@ -150,14 +153,15 @@ def test_not_causal(kind: str, model: Path) -> None:
         expected = "its weights lack 6 tensors"
     with quiet():
         other.save_pretrained(model)
-    assert refusal(model).startswith(expected)
+    assert refusal(model, dtype=dtype).startswith(expected)
 
 
 def test_dtypes_and_devices(tiny: str) -> None:
     exact = logprobs(load_model(tiny, dtype="float32"))
     half = load_model(tiny, dtype="bfloat16")
     assert half.info.dtype == "bfloat16"
-    assert 0 < np.abs(logprobs(half) - exact).max() < 0.2
+    assert np.abs(logprobs(half) - exact).max() > 0
+    assert_close(logprobs(half), exact, rounding_of(half))
     assert refusal(tiny, dtype="int3") == "dtype 'int3': it must be auto, float32, bfloat16, float16"
     assert "device" in refusal(tiny, device="abacus")
 
@@ -180,8 +184,9 @@ def adapter(tiny: str, tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def test_an_adapter_is_scored_with_its_base(adapter: Path, model: Path) -> None:
-    adapted, base = load_model(adapter), load_model(model)
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_an_adapter_is_scored_with_its_base(adapter: Path, model: Path, dtype: str) -> None:
+    adapted, base = (load_model(folder, dtype=dtype) for folder in (adapter, model))
     weights = load_file(adapter / "adapter_model.safetensors")
     merged = load_file(model / WEIGHTS)
     for name, low in weights.items():
@@ -189,8 +194,9 @@ def test_an_adapter_is_scored_with_its_base(adapter: Path, model: Path) -> None:
             high = weights[name.replace("lora_A", "lora_B")]
             merged[name.removeprefix("base_model.model.").replace(".lora_A", "")] += 8 / 4 * high @ low
     save_file(merged, model / WEIGHTS, {"format": "pt"})
-    assert np.abs(logprobs(adapted) - logprobs(base)).max() > 0.01
-    np.testing.assert_allclose(logprobs(adapted), logprobs(load_model(model)), atol=1e-5)
+    rounding = rounding_of(adapted)
+    assert np.abs(logprobs(adapted) - logprobs(base)).max() > rounding.token
+    assert_close(logprobs(adapted), logprobs(load_model(model, dtype=dtype)), rounding)
     assert adapted.info.weights_sha256 != base.info.weights_sha256
     assert adapted.info.tokenizer == base.info.tokenizer
 

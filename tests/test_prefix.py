@@ -16,8 +16,11 @@ from llm_mia.backends.local import LocalBackend, quiet
 from llm_mia.backends.local._prefix import PrefixCache
 from llm_mia.errors import ModelError
 from llm_mia.records import IntArray, TokenSignals, Window
-from tests.conftest import build_model, build_tokenizer
-from tests.test_local import SIGNALS, plain
+from tests.conftest import build_model, build_tokenizer, with_doubled_logits
+from tests.rounding import FIELDS, PRECISIONS, assert_same_signals, rounding_of
+from tests.test_local import assert_plain, plain
+
+pytestmark = pytest.mark.precision
 
 N_PREFIX = 30
 
@@ -38,13 +41,9 @@ def whole(windows: Sequence[Window], prefix: IntArray = PREFIX) -> list[Window]:
     return [Window(np.concatenate([prefix, w.tokens]), w.first_scored + len(prefix)) for w in windows]
 
 
-def assert_same(found: Sequence[TokenSignals], expected: Sequence[TokenSignals], atol: float = 1e-5) -> None:
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.token_ids.tolist() == other.token_ids.tolist()
-        for field in SIGNALS[:4]:
-            np.testing.assert_allclose(getattr(one, field), getattr(other, field), atol=atol)
-        assert (one.rank == other.rank).all()
+def assert_same(backend: LocalBackend, found: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
+    """But for the rounding of *backend*."""
+    assert_same_signals(found, expected, rounding_of(backend))
 
 
 @contextmanager
@@ -66,27 +65,28 @@ def llama(budget: int | None = None, **changes: Any) -> LocalBackend:
     return local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1, **changes), budget)
 
 
+@pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
-def test_the_scores_are_those_of_feeding_everything(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_scores_are_those_of_feeding_everything(name: str, dtype: str, request: pytest.FixtureRequest) -> None:
     """In any order and any batches, and those that a plain computation in float64 gives."""
-    loaded: Any = load_model(request.getfixturevalue(name), compiled=False)
+    loaded: Any = load_model(request.getfixturevalue(name), dtype=dtype, compiled=False)
+    rounding = rounding_of(loaded)
     prefix = PREFIX if loaded.bos is None else np.concatenate([[loaded.bos], PREFIX[1:]]).astype(np.int32)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
     expected = [plain(loaded, w.tokens, w.first_scored) for w in whole(WINDOWS, prefix)]
     for budget in (1, 64, 1000):
         backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget, compiled=False)
-        assert_same(backend.score(WINDOWS, prefix=prefix), backend.score(whole(WINDOWS, prefix)))
-        for position, signals in zip(order, backend.score([WINDOWS[i] for i in order], prefix=prefix), strict=True):
-            for field in SIGNALS[:4]:
-                np.testing.assert_allclose(getattr(signals, field), expected[position][field], atol=2e-5)
-            assert (signals.rank == expected[position]["rank"]).all()
-            assert signals.tokenizer == backend.info.tokenizer
+        assert_same_signals(backend.score(WINDOWS, prefix=prefix), backend.score(whole(WINDOWS, prefix)), rounding)
+        found = backend.score([WINDOWS[i] for i in order], prefix=prefix)
+        assert_plain(found, [expected[i] for i in order], rounding)
+        assert {signals.tokenizer for signals in found} == {backend.info.tokenizer}
 
 
-def test_company_changes_nothing() -> None:
-    backend = llama(1000)
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_company_changes_nothing(dtype: str) -> None:
+    backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1).to(getattr(torch, dtype)), 1000)
     alone = [backend.score([window], prefix=PREFIX)[0] for window in WINDOWS]
-    assert_same(backend.score(WINDOWS, prefix=PREFIX), alone)
+    assert_same(backend, backend.score(WINDOWS, prefix=PREFIX), alone)
 
 
 SMALL = {"intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": 128}
@@ -105,25 +105,26 @@ FAMILIES: dict[str, dict[str, Any]] = {
 ALWAYS_CACHED = {"GPTNeoX", "Bloom", "Cohere", "Mistral"}
 
 
-def of_family(family: str, **more: Any) -> LocalBackend:
+def of_family(family: str, dtype: str) -> LocalBackend:
     import transformers
 
     heads = {} if family == "Mamba" else {"num_attention_heads": 4}
     sizes = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "initializer_range": 0.3, **heads}
     with quiet():
         torch.manual_seed(0)
-        config = getattr(transformers, f"{family}Config")(**sizes | FAMILIES[family] | more)
-        return local(transformers.AutoModelForCausalLM.from_config(config))
+        config = getattr(transformers, f"{family}Config")(**sizes | FAMILIES[family])
+        return local(transformers.AutoModelForCausalLM.from_config(config).to(getattr(torch, dtype)))
 
 
+@pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family(family: str) -> None:
+def test_every_family(family: str, dtype: str) -> None:
     """Positions by table, by rotation and by slope, sliding windows, and a state-space model, which keeps no keys."""
-    backend = of_family(family)
+    backend = of_family(family, dtype)
     with quiet(), fed(backend) as shapes:
         found = backend.score(WINDOWS, prefix=PREFIX)
     with quiet():
-        assert_same(found, backend.score(whole(WINDOWS)), atol=2e-5)
+        assert_same(backend, found, backend.score(whole(WINDOWS)))
     long = [shape for shape in shapes if shape[1] > N_PREFIX + 5]
     if family in ALWAYS_CACHED:
         assert long == [(1, N_PREFIX + 34)], "the prefix ran once, with the longest window behind it"
@@ -132,21 +133,12 @@ def test_every_family(family: str) -> None:
 
 
 def test_a_head_that_is_not_known_has_whole_logits_after_a_prefix_too() -> None:
-    model = build_model(build_tokenizer(300, bos=False, seed=1), seed=0)
-    forward = model.forward
-
-    def doubled(*args: Any, **kwargs: Any) -> Any:
-        output = forward(*args, **kwargs)
-        output.logits = output.logits * 2
-        return output
-
-    model.forward = doubled
-    backend = local(model)
+    backend = local(with_doubled_logits(build_model(build_tokenizer(300, bos=False, seed=1), seed=0)))
     assert backend.info.head == "whole"
     with fed(backend) as shapes:
         found = backend.score(WINDOWS, prefix=PREFIX)
     assert max(length for _, length in shapes[1:]) <= 34
-    assert_same(found, backend.score(whole(WINDOWS)))
+    assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 def test_the_prefix_runs_once_as_long_as_it_is_the_same() -> None:
@@ -156,8 +148,8 @@ def test_the_prefix_runs_once_as_long_as_it_is_the_same() -> None:
         backend.score(CONTEXT_ONLY)
         again = backend.score(WINDOWS[::-1], prefix=PREFIX.copy())
     assert [shape for shape in shapes if shape[1] > 34] == [(1, N_PREFIX + 34)]
-    assert_same(again[::-1], first)
-    assert_same(backend.score(CONTEXT_ONLY), llama().score(CONTEXT_ONLY))
+    assert_same(backend, again[::-1], first)
+    assert_same(backend, backend.score(CONTEXT_ONLY), llama().score(CONTEXT_ONLY))
 
 
 def test_another_prefix_and_a_longer_window_are_read_anew() -> None:
@@ -168,7 +160,7 @@ def test_another_prefix_and_a_longer_window_are_read_anew() -> None:
         backend.score(WINDOWS[3:4], prefix=PREFIX)
         found = backend.score(WINDOWS[:4], prefix=other)
     assert [shape for shape in shapes if shape[1] > 34] == [(1, 35), (1, 47), (1, 54)]
-    assert_same(found, backend.score(whole(WINDOWS[:4], other)))
+    assert_same(backend, found, backend.score(whole(WINDOWS[:4], other)))
 
 
 def test_no_windows_no_prefix() -> None:
@@ -204,7 +196,7 @@ def test_a_cache_that_is_wrong_is_found_out_and_not_used(method: str, monkeypatc
     found = backend.score(WINDOWS, prefix=PREFIX)
     assert backend._kept is not None
     assert backend._kept.cache is None
-    assert_same(found, backend.score(whole(WINDOWS)))
+    assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_found_out(
@@ -223,16 +215,15 @@ def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_fou
     backend = llama()
     short, long = WINDOWS[3:4], WINDOWS[1:2]
     for windows, cached in ((short, True), (long, False)):
-        assert_same(backend.score(windows, prefix=PREFIX), backend.score(whole(windows)))
+        assert_same(backend, backend.score(windows, prefix=PREFIX), backend.score(whole(windows)))
         assert (backend._kept is not None and backend._kept.cache is not None) == cached
 
 
 def test_half_precision_goes_on_from_its_cache(tiny: str) -> None:
     backend: Any = load_model(tiny, dtype="bfloat16", compiled=False)
-    found = np.concatenate([one.logprob for one in backend.score(WINDOWS, prefix=PREFIX)])
+    found = backend.score(WINDOWS, prefix=PREFIX)
     assert backend._kept.cache is not None
-    expected = np.concatenate([one.logprob for one in backend.score(whole(WINDOWS))])
-    np.testing.assert_allclose(found, expected, atol=0.2)
+    assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 @pytest.mark.parametrize("make", [llama, lambda: FakeBackend(context=64)])
@@ -265,10 +256,10 @@ def limit_rows(backend: Any, most: int) -> None:
 
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     backend = llama(budget=1000)
-    expected = backend.score(WINDOWS, prefix=PREFIX)
+    expected, rounding = backend.score(WINDOWS, prefix=PREFIX), rounding_of(backend)
     limit_rows(backend, 3)
     told: list[int] = []
-    assert_same(backend.score(WINDOWS, told.append, prefix=PREFIX), expected)
+    assert_same_signals(backend.score(WINDOWS, told.append, prefix=PREFIX), expected, rounding)
     assert sum(told) == sum(n - first for n, first in SHAPES)
     assert backend.tokens_per_batch < 200
 
@@ -289,6 +280,11 @@ def test_ten_shots_cost_less_than_two_thirds_of_a_pass_more() -> None:
     assert sum(rows * length for rows, length in shapes) <= 1.25 * 64 * 48
 
 
+def assert_equal(found: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
+    for field in ("token_ids", *FIELDS, "rank"):
+        assert [getattr(one, field).tolist() for one in found] == [getattr(one, field).tolist() for one in expected]
+
+
 @pytest.mark.parametrize("bos", [False, True])
 def test_the_fake_model_sees_the_last_token_of_the_prefix(bos: bool) -> None:
     fake = FakeBackend(3, bos=bos)
@@ -296,9 +292,9 @@ def test_the_fake_model_sees_the_last_token_of_the_prefix(bos: bool) -> None:
     windows = [Window(w.tokens % 256, w.first_scored) for w in WINDOWS]
     prefix = np.where(prefix == fake.bos, prefix, prefix % 256).astype(np.int32)
     found = fake.score(windows, prefix=prefix)
-    assert_same(found, fake.score(whole(windows, prefix)), atol=0)
-    assert_same(found, fake.score(windows, prefix=prefix[-1:]), atol=0)
+    assert_equal(found, fake.score(whole(windows, prefix)))
+    assert_equal(found, fake.score(windows, prefix=prefix[-1:]))
     other = fake.score(windows, prefix=np.array([7], dtype=np.int32))
     assert found[1].logprob[0] != other[1].logprob[0]
     assert found[1].logprob[1:].tolist() == other[1].logprob[1:].tolist()
-    assert_same(fake.score(windows[3:4], prefix=prefix), fake.score(windows[3:4]), atol=0)
+    assert_equal(fake.score(windows[3:4], prefix=prefix), fake.score(windows[3:4]))

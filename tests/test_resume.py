@@ -57,19 +57,29 @@ def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> lis
     return [sys.executable, "-c", DRIVER, str(pause), str(limit), "score", passages, *models, "-q", "-o", str(out)]
 
 
+def hear_interrupts() -> None:
+    """In a child process: Ctrl-C interrupts it, even where a shell started the tests in the background.
+
+    Such a shell makes its children ignore the signal, and Python then installs no handler of its own.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        arguments, capture_output=True, text=True, timeout=60, check=False, preexec_fn=hear_interrupts
+    )
+
+
+def launch(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+    )
 
 
 def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """A run that has begun to score; it hears Ctrl-C even where whoever runs the tests does not."""
-    process = subprocess.Popen(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    """A run that has begun to score."""
+    process = launch(arguments)
     assert process.stdout is not None
     assert process.stdout.readline() in ("scoring\n", "")
     return process
@@ -154,12 +164,7 @@ def test_an_interrupt_is_one_line_at_the_real_command(
     texts = write_jsonl("in.jsonl", [{"text": f"{i} {text}"} for i, text in enumerate(sentences(20_000, seed=3))])
     llm_mia = Path(sys.executable).with_name("llm-mia")
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [llm_mia, "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", out],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = launch([str(llm_mia), "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", str(out)])
     while not (out / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.02)

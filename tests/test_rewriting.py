@@ -202,6 +202,7 @@ def test_a_share_that_is_none_is_refused(rewrite: Rewrite, share: float) -> None
         rewrite("two words", 0, share=share)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("rewrite", BOTH)
 def test_takes_no_time(rewrite: Rewrite) -> None:
     text = " ".join(sentences(1, seed=1)[0].split() * 128).split(" ", 128)[:128]

@@ -8,12 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from llm_mia import ScoresError, ScoreTable, read_passages, read_scores, score
+from llm_mia import (
+    RunDirectoryError,
+    ScoresError,
+    ScoreTable,
+    UsageError,
+    WindowRule,
+    calibrate,
+    flag,
+    read_passages,
+    read_scores,
+    score,
+)
 from llm_mia.backends import Backend
+from llm_mia.records import SCHEMA_VERSION
 
 Write = Callable[[str, "str | bytes"], Path]
 
@@ -54,7 +67,7 @@ def test_the_same_table_in_every_format(kind: str, tmp_path: Path) -> None:
     assert list(table.columns) == ["loss", "min_k:k=0.1"]
     np.testing.assert_array_equal(table.column("loss"), [-1.5, np.nan, -2.5])
     assert table.unscored == 1
-    assert table.provenance is None
+    assert table.record is None
     assert [table.rows(label).tolist() for label in (1, 0, None)] == [[0], [1], [2]]
 
 
@@ -152,7 +165,7 @@ def test_columns_that_are_not_there_are_named_with_the_nearest(write: Write) -> 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match=r"t.csv: no such file$"):
         read_scores(tmp_path / "t.csv")
-    with pytest.raises(ScoresError, match=r"holds no readable run\.json, so it is not a run directory"):
+    with pytest.raises(RunDirectoryError, match=r"run\.json"):
         read_scores(tmp_path)
     (tmp_path / "run.json").write_text('{"schema_version": 2, "passes": {}}')
     with pytest.raises(ScoresError, match="the run is not finished"):
@@ -169,10 +182,10 @@ def test_a_run_directory_says_what_made_it_and_counts_no_facts_as_attacks(
         assert list(one.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
         assert one.labels.tolist() == [1, -1]
         assert one.unscored == 1, "one byte without BOS has no scored token"
-        assert one.provenance is not None
-        assert one.provenance["target"]["model"]["weights_sha256"] == "seed 0"
-        assert one.provenance["target"]["window"] == {"tokens": 1024, "context": 256}
-    assert read_scores(tmp_path / "r" / "scores.parquet").provenance is None
+        assert one.record is not None
+        assert one.record.passes["target"].model.weights_sha256 == "seed 0"
+        assert one.record.passes["target"].window == WindowRule(1024, 256)
+    assert read_scores(tmp_path / "r" / "scores.parquet").record is None
 
 
 def test_categories_are_read_by_a_column_or_by_bands_of_length(write: Write) -> None:
@@ -204,3 +217,95 @@ def test_passages_that_name_no_document_share_none_across_labels() -> None:
 def test_a_table_without_scores_of_one_attack_counts_them() -> None:
     columns = {"x": np.array([1.0, np.nan]), "y": np.array([np.nan, np.nan])}
     assert ScoreTable("t", ["a", "b"], ["a", "b"], np.zeros(2, np.int8), columns).unscored == 2
+
+
+def test_a_run_directory_of_another_schema_is_refused(
+    fake: Backend, write_jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    score(read_passages(write_jsonl("p.jsonl", [{"text": "a river"}])), fake, attacks=["loss"], out=tmp_path / "r")
+    record = tmp_path / "r" / "run.json"
+    record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
+    with pytest.raises(RunDirectoryError, match="schema 99") as refused:
+        read_scores(tmp_path / "r")
+    assert "\n" not in str(refused.value)
+
+
+# -- tables from arrays -----------------------------------------------------------------------------------------------
+
+
+def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
+    scores = {"mine": np.arange(42.0), "theirs": [0.5] * 42}
+    table = ScoreTable.of(scores, [0] * 40 + [None, np.nan], documents=[f"d{i // 2}" for i in range(42)])
+    assert list(table.columns) == ["mine", "theirs"]
+    assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])
+    assert (table.record, table.reference_log_likelihood, table.standing) == (None, None, None)
+    found = flag(table, calibrate(table, "mine", fpr=0.05))
+    assert [row.flagged for row in found.rows] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[1, 0, None], np.array([1, 0, -1]), np.array([1.0, 0.0, np.nan]), ["true", "0", ""], pd.Series([1, 0, None])],
+)
+def test_labels_in_memory(labels: Any) -> None:
+    assert ScoreTable.of([1.0, 2.0, 3.0], labels).labels.tolist() == [1, 0, -1]
+
+
+def test_by_default_all_are_candidates_named_by_their_row() -> None:
+    table = ScoreTable.of(pd.Series([1, 2], index=["x", "y"]))
+    assert (list(table.ids), list(table.documents), table.labels.tolist()) == (["1", "2"], ["1", "2"], [-1, -1])
+    assert table.column("score").tolist() == [1.0, 2.0]
+
+
+def test_categories_in_memory() -> None:
+    table = ScoreTable.of([1.0, 2.0], [0, 0], categories=["en", "de"], by="language")
+    assert (table.by, list(table.categories)) == ("language", ["en", "de"])
+    assert table.to_arrow().column("language").to_pylist() == ["en", "de"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"scores": []}, UsageError, "`scores` is empty"),
+        ({"scores": {}}, UsageError, "`scores` is empty"),
+        ({"scores": ["a"]}, UsageError, r"`scores\['score'\]` holds something that is not a number"),
+        ({"scores": [[1.0, 2.0]]}, UsageError, "has 2 dimensions, not one"),
+        ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, UsageError, r"1 scores, but `scores\['b'\]` has 2"),
+        ({"scores": [1.0], "labels": [1, 0]}, UsageError, "1 scores, but `labels` has 2"),
+        ({"scores": [1.0], "ids": []}, UsageError, "1 scores, but `ids` has 0"),
+        ({"scores": [1.0], "documents": ["a", "b"]}, UsageError, "1 scores, but `documents` has 2"),
+        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0/1 nor true/false"),
+    ],
+)
+def test_arrays_that_make_no_table_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as refused:
+        ScoreTable.of(**arguments, name="mine")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_goes_to_other_libraries_with_its_scores_exact(tmp_path: Path) -> None:
+    table = ScoreTable.of({"loss": [0.1 + 0.2, np.nan, -1e300]}, [1, 0, None], ids=["é", "b", "c"])
+    frame = table.to_pandas()
+    assert list(frame.columns) == ["id", "document", "label", "loss"]
+    assert frame["label"].isna().tolist() == [False, False, True]
+    assert (str(frame["label"].dtype), frame["label"].tolist()[:2]) == ("Int8", [1, 0])
+    np.testing.assert_array_equal(frame["loss"], table.column("loss"))
+    streamed = pa.table(table)
+    assert streamed.schema == table.to_arrow().schema
+    assert repr(streamed.to_pydict()) == repr(table.to_arrow().to_pydict()), "repr, for NaN is not equal to itself"
+    pa.parquet.write_table(table.to_arrow(), tmp_path / "t.parquet")
+    again = read_scores(tmp_path / "t.parquet")
+    assert (list(again.ids), again.labels.tolist()) == (list(table.ids), table.labels.tolist())
+    np.testing.assert_array_equal(again.column("loss"), table.column("loss"))
+
+
+def test_a_table_shows_itself_in_a_line_and_in_a_notebook_without_running_what_it_holds() -> None:
+    many = {f"<script>{i}</script>": np.arange(100.0) for i in range(10)}
+    table = ScoreTable.of(many, [1] * 30 + [0] * 69 + [None], ids=["<b>x</b>"] * 100, name="<i>t</i>")
+    assert repr(table).startswith("<ScoreTable '<i>t</i>': 100 passages (30 members, 69 non-members, 1 candidate); ")
+    html = table._repr_html_()
+    assert "100 passages (30 members, 69 non-members, 1 candidate)" in html
+    assert "95 more rows and 2 more attacks" in html
+    for tag in ("<script>", "<b>x", "<i>"):
+        assert tag not in html
+    assert "&lt;script&gt;" in html

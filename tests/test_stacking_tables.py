@@ -24,6 +24,7 @@ from llm_mia.decision import (
 )
 from llm_mia.decision._stack import Tree
 from llm_mia.decision._stacking import fit_stack
+from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 from .test_cli import Cli, cli
 from .test_cli_bad_input import Fails, fails
@@ -31,7 +32,8 @@ from .test_stacking import known, table
 
 __all__ = ["cli", "fails"]
 
-PASS: dict[str, Any] = {"model": {"id": "m", "weights_sha256": "w1"}, "window": {"tokens": 64}}
+MODEL = ModelRecord("m", None, "w1", "c1", "float32", "t1", 64)
+PASS = PassRecord(MODEL, WindowRule(64, 16), BlockSize(8, 1024))
 
 # -- what must not move it --------------------------------------------------------------------------------------------
 
@@ -132,14 +134,14 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
     labels = np.repeat([1, 0, -1], [60, 60, 5])
     made = {"target": PASS, "lowered": PASS}
     values = rng.normal(size=(len(labels), 3)) + (labels == 1)[:, None]
-    one = replace(table(labels, values, provenance=made), columns={})
+    one = replace(table(labels, values, record=RunRecord(made)), columns={})
     one = replace(one, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
     calibration = calibrate(one, "stack", fpr=0.05)
     assert calibration.calibrated_on["hyper_parameters"] == {"loss": {}, "lowercase": {}, "min_k:k=0.1": {"k": 0.1}}
     assert not [note for note in flag(one, calibration).notes if "trust" in note]
-    other = {**PASS, "model": {"id": "m", "weights_sha256": "w2"}}
+    other = replace(PASS, model=replace(MODEL, weights_sha256="w2"))
     with pytest.raises(CalibrationError, match="lowered model weights_sha256 w1 there, w2 here"):
-        flag(replace(one, provenance={**made, "lowered": other}), calibration)
+        flag(replace(one, record=RunRecord({**made, "lowered": other})), calibration)
 
 
 # -- how much it takes ------------------------------------------------------------------------------------------------
@@ -185,7 +187,9 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
     rng = np.random.default_rng(16)
     labels = np.repeat([1, 0], n * passages)
     one = table(labels, rng.normal(size=(len(labels), 2)), [f"d{i // passages}" for i in range(len(labels))])
-    one = replace(one, provenance={"target": PASS}, columns={"loss": one.column("a0"), "min_k": one.column("a1")})
+    one = replace(
+        one, record=RunRecord({"target": PASS}), columns={"loss": one.column("a0"), "min_k": one.column("a1")}
+    )
     found = calibrate(one, "default", fpr=fpr)
     assert found.attack == ("min_k" if why else "stack")
     assert (found.split is None, bool(found.stack)) == (bool(why), not why)

@@ -31,7 +31,7 @@ from ..decision import (
 from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import Interval
+from ..records import Interval, Standing
 from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import ModelSource, attacks_for, score_to_disk
 from ..signals import Aids, Material, Progress
@@ -143,7 +143,8 @@ def audit(
     texts = KnownTexts.read(sources, check)
     if decider == STACK:
         refuse_small(_unscored(texts), fpr=fpr, confidence=confidence)
-    before = texts.validate(asked)  # refuses what can't be asked at all, before a model is loaded
+    known_set = texts.known_set(asked)
+    before = known_set.validity()  # refuses what can't be asked at all, before a model is loaded
     if told is not None:
         told(before)
     scored = score_to_disk(
@@ -164,7 +165,7 @@ def audit(
         asked,
         fdr,
         inputs=check,
-        validity=texts.validate(asked, table),
+        validity=known_set.validity(texts.scores(table)),
         accepted=accept_void,
         path=Path(out),
     )
@@ -201,7 +202,8 @@ def _decide(
     path: Path,
 ) -> Audit:
     """Everything that follows from the scores."""
-    table = replace(table, validity=ACCEPTED if accepted and validity.verdict == VOID else validity.verdict)
+    standing = Standing.ACCEPTED if accepted and validity.verdict == VOID else Standing(validity.verdict)
+    table = replace(table, standing=standing)
     calibration = calibrate(table, decider, fpr=asked.fpr, confidence=asked.confidence)
     table = with_decider(table, calibration)
     flags = flag(table, calibration, fdr=fdr)

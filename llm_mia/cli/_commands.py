@@ -161,6 +161,7 @@ def evaluate(
         read_calibration,
         unseen,
     )
+    from ..records import Standing
     from ..report import (
         comparison_line,
         comparison_summary,
@@ -176,8 +177,9 @@ def evaluate(
     evaluations, gap = run_evaluate(judged, attack or ()), exposure(scores)
     compared = run_compare(judged, *compare) if compare else None
     at = rates_at(scores, rule) if rule else None
-    if scores.validity.startswith("void"):
-        say(f"note: the known set is {scores.validity}: what separates it need not be membership")
+    if scores.standing in (Standing.VOID, Standing.ACCEPTED):
+        accepted = ", accepted by the user" if scores.standing is Standing.ACCEPTED else ""
+        say(f"note: the known set is void{accepted}: what separates it need not be membership")
     if as_json:
         found = evaluation_summary(evaluations, gap)
         found |= {"comparison": comparison_summary(compared)} if compared else {}

@@ -15,6 +15,7 @@ from ..scores import ScoreTable
 from ._calibration import Calibration
 from ._categories import calibrate_scores
 from ._choosing import AUTO, BY_DEFAULT, choose, fit_part
+from ._flags import standing_words
 from ._origin import first_ids, made_by
 from ._stack import STACK, Stack
 
@@ -67,7 +68,7 @@ def calibrate(
         chosen=choice.record if choice else None,
         stack=choice.stack if choice else None,
         by=table.by,
-        validity=table.validity,
+        validity=standing_words(table.standing),
     )
 
 

@@ -171,7 +171,7 @@ def _best(table: ScoreTable, fit: Bools) -> tuple[str, dict[str, float]]:
 
 def _default(table: ScoreTable, problem: str) -> str:
     names = [name for name in DEFAULTS if name in table.columns]
-    if table.provenance is None or not names:
+    if table.record is None or not names:
         raise CalibrationError(f"{table.name}: no attack can be chosen ({problem}): name one")
     return names[0]
 

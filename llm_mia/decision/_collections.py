@@ -11,7 +11,7 @@ from ..documents import CollectionTest, PowerTable, collection_test, describe_no
 from ..errors import ScoresError
 from ..scores import ScoreTable
 from ._choosing import DEFAULTS
-from ._flags import VOID, verdict
+from ._flags import VOID, standing_words, verdict
 from ._origin import first_ids
 
 __all__ = ["CollectionResult", "judge_collection"]
@@ -87,13 +87,12 @@ def judge_collection(
                 power = power_table(suspect, control, level=level)
             except ScoresError as error:
                 notes.append(f"how many documents would do cannot be told: {error}")
-
-    validity = verdict(table.validity, accept_void=accept_void)
+    validity = verdict(standing_words(table.standing), accept_void=accept_void)
     return CollectionResult(names, test, level, power, tuple(notes), validity)
 
 
 def _only_attack(table: ScoreTable) -> str:
-    named = [name for name in DEFAULTS if table.provenance is not None and name in table.columns]
+    named = [name for name in DEFAULTS if table.record is not None and name in table.columns]
     if not named and len(table.columns) > 1:
         raise ScoresError(f"{table.name}: name one of its attacks with -a: {', '.join(table.columns)}")
     return [*named, *table.columns][0]

@@ -12,7 +12,7 @@ from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import calibrating_rows, with_decider
 from ._calibration import Calibration
-from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
+from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, standing_words, verdict
 from ._origin import check_origin, first_ids
 from ._passages import CONFIDENCE
 
@@ -60,7 +60,7 @@ def flag_documents(
     chosen, rule, reason = _chosen(found, q_values, calibration, fdr)
     if fdr is not None:
         notes += discoveries(n, found.p_values, fdr, how, "documents of non-members")
-    validity = verdict(calibration.validity, table.validity, accept_void=accept_void)
+    validity = verdict(calibration.validity, standing_words(table.standing), accept_void=accept_void)
     members, share, of = _bounds(found, calibration)
     return Flags(
         rows=_rows(found, (q_values, chosen), calibration.attack, reason, validity),

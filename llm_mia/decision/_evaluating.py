@@ -150,7 +150,7 @@ def exposure(table: ScoreTable) -> ConfidenceGap | None:
 
     None where ``confidence`` wasn't scored, or where somebody else's table may mean another thing by it.
     """
-    if table.provenance is None or "confidence" not in table.columns:
+    if table.record is None or "confidence" not in table.columns:
         return None
     members, nonmembers = (_scored(table, "confidence", table.rows(label)) for label in (1, 0))
     scores, groups = table.column("confidence"), table.groups()

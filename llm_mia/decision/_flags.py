@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 
 from ..calibration import CountBound, benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ..errors import CalibrationError
-from ..records import Interval
+from ..records import Interval, Standing
 from ._calibration import Calibration
 
-__all__ = ["ACCEPTED", "VOID", "Flag", "Flags", "Unit", "discoveries", "false_discovery_rule", "verdict"]
+__all__ = [
+    "ACCEPTED",
+    "VOID",
+    "Flag",
+    "Flags",
+    "Unit",
+    "discoveries",
+    "false_discovery_rule",
+    "standing_words",
+    "verdict",
+]
 
 Unit: TypeAlias = Literal["passages", "documents"]
 
@@ -86,6 +96,11 @@ class Flags:
         for row in self.rows:
             writer.writerow(_cell(getattr(row, name)) for name in Flag.__slots__)
         return text.getvalue()
+
+
+def standing_words(standing: Standing | None) -> str:
+    """A standing as artefacts have it; empty where nothing was checked."""
+    return "" if standing is None else ACCEPTED if standing is Standing.ACCEPTED else standing.value
 
 
 def verdict(*said: str, accept_void: bool) -> str:

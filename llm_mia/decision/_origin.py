@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ NAMED = 5
 
 def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict[str, Any]:
     """The passes behind one column, or behind the *columns* of a stack, that the table's run directory records."""
-    if table.provenance is None:
+    if table.record is None:
         return {}
     try:
         parsed = {name: parse_attack(name) for name in columns or (attack,)}
@@ -30,7 +32,11 @@ def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict
         return {}
     evidence = dict.fromkeys(name for one in parsed.values() for name in one.evidence)
     needed = dict.fromkeys([*passes_needed(parsed.values()), *evidence])
-    passes = {name: table.provenance[name] for name in needed if name in table.provenance}
+    # As JSON has them: they are compared with what was read from calibration.json.
+    made = {name: json.loads(json.dumps(asdict(one))) for name, one in table.record.passes.items()}
+    made = {name: {key: value for key, value in one.items() if key != "files"} for name, one in made.items()}
+    made |= table.record.shared
+    passes = {name: made[name] for name in needed if name in made}
     set_to = {name: dict(one.hyper_parameters) for name, one in parsed.items()}
     return {"hyper_parameters": set_to if columns else set_to[attack], **passes}
 

@@ -13,7 +13,7 @@ from ..records import Interval
 from ..scores import ScoreTable
 from ._calibrating import with_decider
 from ._calibration import Calibration
-from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, verdict
+from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, standing_words, verdict
 from ._origin import categories_of, check_origin, first_ids
 from ._stack import Stack
 
@@ -72,7 +72,7 @@ def flag(
     why_not = "passages with a label stand among them" if labelled else _why_no_bound(table, calibration, rows)
     members, share = (None, None) if why_not else _bounds(scores, p_values, calibration)
     notes += [f"how many of the candidates are members at least is not bounded: {why_not}"] if why_not else []
-    validity = verdict(calibration.validity, table.validity, accept_void=accept_void)
+    validity = verdict(calibration.validity, standing_words(table.standing), accept_void=accept_void)
     return Flags(
         rows=_rows(table, calibration, rows, (given, p_values, q_values), chosen, (fdr, validity)),
         calibration=calibration,
@@ -164,7 +164,7 @@ def _why_not(score: float, table: ScoreTable) -> str:
         return "infinite score"
     if not np.isnan(score):
         return ""
-    return "no score: too short to have a scored token" if table.provenance is not None else "no score in the table"
+    return "no score: too short to have a scored token" if table.record is not None else "no score in the table"
 
 
 def _or_none(value: float) -> float | None:

@@ -81,6 +81,8 @@ def extract(
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
         made = run.passes()["target"]
+        if isinstance(source, ModelSpec):
+            source = source.in_precision(made["model"]["dtype"])
         first = 0 if tokenizer.bos is not None else 1
         rule = Rule(sampling, stretch, probability, prefix, first, WindowRule(**made["window"]))
         candidates = Candidates(most_proofs if proof else 0, made["window"], tokenizer)

@@ -33,7 +33,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
     """Everything of an audit but the rows: those lie in ``flags.csv`` and ``scores.parquet``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "passes": audit.scores.provenance,
+        "passes": {} if audit.scores.record is None else asdict(audit.scores.record)["passes"],
         "inputs": [asdict(source) for source in audit.inputs.sources],
         "validity": audit.verdict,
         "not_sound": [_check(check) for check in audit.validity.checks if check.verdict in ("doubtful", "void")],

@@ -41,12 +41,11 @@ def _models(audit: Audit) -> RenderableType:
 
     table = Table.grid(padding=(0, 2))
     for name in ("target", "reference"):
-        made = (audit.scores.provenance or {}).get(name)
+        made = audit.scores.record.passes.get(name) if audit.scores.record else None
         if made:
-            model, window = made["model"], made["window"]
             table.add_row(
                 f"[dim]{name}[/]",
-                f"{escape(model['id'])}  [dim]{model['dtype']}, windows of {window['tokens']} tokens[/]",
+                f"{escape(made.model.id)}  [dim]{made.model.dtype}, windows of {made.window.tokens} tokens[/]",
             )
     for source, role in zip(reversed(audit.inputs.sources), ("candidates", "non-members", "members"), strict=False):
         table.add_row(

@@ -127,8 +127,11 @@ def _run_model(
 ) -> None:
     """Load one model, make its passes, and let go of it: two models are never in memory together."""
     most = max(one.inputs.bytes for one in planned)
-    backend, origin = _load(source, compiled=most >= COMPILED_FROM_BYTES)
+    begun = next((run.passes()[one.name]["model"] for one in planned if one.name in run.passes()), None)
+    backend, origin = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
     model = asdict(backend.info)
+    if begun is not None:  # nothing was chosen anew: the record keeps what was measured when the run began
+        model["dtype_choice"] = begun.get("dtype_choice")
     if planned[0].role == "reference" and "target" in tallies:
         _refuse_itself(run.passes()["target"]["model"], model)
         if aligned and run.passes()["target"]["model"]["tokenizer"] != model["tokenizer"]:
@@ -170,11 +173,13 @@ def refuse_other_tokenizer(attack: str) -> None:
     )
 
 
-def _load(source: Backend | ModelSpec, *, compiled: bool) -> tuple[Backend, dict[str, Any]]:
-    """The model, and by what it can be known again without loading it."""
+def _load(
+    source: Backend | ModelSpec, begun: Mapping[str, Any] | None, *, compiled: bool
+) -> tuple[Backend, dict[str, Any]]:
+    """The model, in the precision that the run began with, and by what it can be known again without loading it."""
     if not isinstance(source, ModelSpec):
         return source, {}
-    backend = source.load(compiled=compiled)
+    backend = (source if begun is None else source.in_precision(begun["dtype"])).load(compiled=compiled)
     # Only now: a model of the hub may not have been on this machine before.
     return backend, {"source": {"sha256": source.sha256(), "dtype": source.dtype}}
 

@@ -9,6 +9,7 @@ from ._arrow import numbers, strings
 from ._directory import RunDirectory, differences
 from ._files import replacing, write_text
 from ._frequencies import read_frequencies, write_frequencies
+from ._run import read_run
 from ._signals import SignalsFolder, StoredChunk, StoredSignals, packed, text_sha256
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "numbers",
     "packed",
     "read_frequencies",
+    "read_run",
     "replacing",
     "strings",
     "text_sha256",

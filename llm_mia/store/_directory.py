@@ -16,9 +16,9 @@ from ._signals import SignalsFolder
 
 __all__ = ["RunDirectory", "differences"]
 
-# What a model is called, the files that it came from and how much was batched may change between two runs; its
-# weights, configuration and tokenizer tell whether it is the same.
-NOT_COMPARED = {"id", "revision", "source", "block"}
+# What a model is called, the files that it came from, how its precision was chosen and how much was batched may change
+# between two runs; its weights, configuration, precision and tokenizer tell whether it is the same.
+NOT_COMPARED = {"id", "revision", "source", "block", "dtype_choice"}
 
 
 class RunDirectory:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
-from ...records import IntArray, ModelRecord, TokenSignals, Window
+from ...records import DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import refuse_beyond_context, sizes
 from ..moments import Head, Moments, Reducer
 from ._batching import batches
+from ._causality import refuse_looking_ahead
 from ._identity import config_sha256, tensors_sha256
-from ._memory import out_of_memory
+from ._memory import MEMORY_ERRORS, out_of_memory
 from ._prefix import PrefixCache, ReadPrefix, read_prefix
 from ._tokenizer import LocalTokenizer
 
@@ -41,6 +42,7 @@ class LocalBackend:
         name: what it is called in records and messages.
         revision: commit of a hub model.
         weights_sha256: digest of the weights, where it is known already.
+        dtype_choice: how the precision was chosen, for the record, where ``auto`` chose it.
         tokens_per_batch: most tokens fed at once; None finds out, on CUDA from the memory that is free.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -56,6 +58,7 @@ class LocalBackend:
         name: str = "in memory",
         revision: str | None = None,
         weights_sha256: str | None = None,
+        dtype_choice: DTypeChoice | None = None,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -83,6 +86,7 @@ class LocalBackend:
             tokenizer=self.tokens.fingerprint,
             context=_context(self._config, tokenizer),
             head="whole" if self.head is None else "blocked",
+            dtype_choice=dtype_choice,
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
@@ -111,7 +115,7 @@ class LocalBackend:
             batch = waiting.popleft()
             try:
                 scored = self._score_batch([windows[i] for i in batch], read)
-            except RuntimeError as error:
+            except MEMORY_ERRORS as error:
                 if not out_of_memory(error):
                     raise
                 waiting.extendleft(reversed(self._halved(batch, costs, len(windows[batch[0]].tokens))))
@@ -146,7 +150,7 @@ class LocalBackend:
             self._kept = None  # its memory may be wanted
             try:
                 self._kept = read_prefix(self._states_after, prefix, longest, self._tolerance)
-            except RuntimeError as error:
+            except MEMORY_ERRORS as error:
                 if not out_of_memory(error):
                     raise
                 raise ModelError(
@@ -182,7 +186,7 @@ class LocalBackend:
             logits: Tensor = self.model(input_ids=ids, use_cache=False, **given).logits
             return logits
         states: Tensor = self.model.base_model(input_ids=ids, use_cache=False, **given).last_hidden_state
-        return states.to(head.weight.device)
+        return states.to(head.weight)  # the device and the precision: some models keep their last state in float32
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
@@ -212,11 +216,7 @@ class LocalBackend:
         spread = float(own.std()) or 1.0
         if not math.isfinite(spread) and not bool(own.isneginf().any()):
             raise ModelError("its logits are not numbers: weights damaged, or out of the range of this dtype")
-        changed = ids.clone()
-        changed[0, -1] = (changed[0, -1] + 1) % self._config.vocab_size
-        seen = self.model(input_ids=changed, use_cache=False).logits.float()
-        if float((seen - own)[0, :-1].abs().max()) > tolerance * spread:
-            raise ModelError("not a causal language model: its prediction depends on tokens that come later")
+        refuse_looking_ahead(self.model, ids, tolerance)
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None

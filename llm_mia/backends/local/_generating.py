@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray
 from ._backend import LocalBackend
-from ._memory import out_of_memory
+from ._memory import MEMORY_ERRORS, out_of_memory
 
 __all__ = ["Continuations", "continuations"]
 
@@ -75,7 +75,7 @@ def continuations(
         rows = max(1, HELD_TOKENS // (len(prompt) + len(wanted)))
         drawn = list(_written(backend, prompt, len(wanted), samples, top_k, generator, rows=rows))
         log_probability = _log_probability(backend, prompt, wanted, top_k)
-    except RuntimeError as error:
+    except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
         raise ModelError(

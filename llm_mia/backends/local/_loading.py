@@ -22,14 +22,15 @@ import transformers
 from safetensors import SafetensorError
 
 from ...errors import LlmMiaError, MissingExtraError, ModelError
+from ...records import DTypeChoice
 from ._backend import LocalBackend
 from ._identity import files_sha256
+from ._precision import DTYPES, automatic
 
 __all__ = ["load", "quiet"]
 
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 HUB_LEAVE = ["original/*", "consolidated*", "onnx/*", "*.onnx.json"]
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,15 @@ class Options:
     device: str
     trust_remote_code: bool
 
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """The precision of the forward pass."""
+    def precision(self, folder: Path) -> tuple[torch.dtype, DTypeChoice | None]:
+        """The precision of the forward pass for the model in *folder*, and how it was chosen where that is ``auto``."""
         if self.dtype == "auto":
-            return torch.bfloat16 if _multiplies_bfloat16(self.torch_device) else torch.float32
+            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=self.trust_remote_code)
+            choice = automatic(config.get_text_config(), self.torch_device)
+            return DTYPES[choice.dtype], choice
         if self.dtype not in DTYPES:
             raise ModelError(f"dtype {self.dtype!r}: it must be auto, {', '.join(DTYPES)}")
-        return DTYPES[self.dtype]
+        return DTYPES[self.dtype], None
 
     @property
     def torch_device(self) -> str:
@@ -75,11 +77,11 @@ def load(
         if folder.suffix == ".gguf":
             digest = files_sha256([folder])
             folder = _converted_gguf(folder, digest)
-            model, tokenizer = _from_folder(folder, options)
+            model, tokenizer, choice = _from_folder(folder, options)
         elif (folder / "adapter_config.json").is_file():
-            model, tokenizer, digest = _from_adapter(folder, options)
+            model, tokenizer, choice, digest = _from_adapter(folder, options)
         else:
-            model, tokenizer = _from_folder(folder, options)
+            model, tokenizer, choice = _from_folder(folder, options)
             digest = files_sha256(folder.glob("*.safetensors"))
         return LocalBackend(
             model,
@@ -87,6 +89,7 @@ def load(
             name=name,
             revision=commit,
             weights_sha256=digest,
+            dtype_choice=choice,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )
@@ -112,7 +115,7 @@ def _folder(path: str, revision: str | None, files: Sequence[str] = HUB_FILES) -
     return Path(found), Path(found).name
 
 
-def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
+def _from_folder(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice | None]:
     if not (folder / "config.json").is_file():
         raise ModelError("holds no config.json, so it is not a model that transformers can load")
     if not any(folder.glob("*.safetensors")):
@@ -122,10 +125,11 @@ def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
                 f"its weights are pickled ({pickled}), which can run code when loaded; save as safetensors"
             )
         raise ModelError("holds no *.safetensors weights")
+    dtype, choice = options.precision(folder)
     placed: dict[str, Any] = {} if options.torch_device == "cpu" else {"device_map": options.torch_device}
     model, found = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=options.torch_dtype,
+        dtype=dtype,
         use_safetensors=True,
         trust_remote_code=options.trust_remote_code,
         ignore_mismatched_sizes=True,  # or it raises, and points to a report that it doesn't show
@@ -133,7 +137,7 @@ def _from_folder(folder: Path, options: Options) -> tuple[Any, Any]:
         **placed,
     )
     _refuse_absent(found, "that config.json asks for, or in that shape")
-    return model, _tokenizer(folder, options)
+    return model, _tokenizer(folder, options), choice
 
 
 def _refuse_absent(found: Any, asked: str) -> None:
@@ -151,7 +155,7 @@ def _tokenizer(folder: Path, options: Options) -> Any:
     return tokenizer
 
 
-def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
+def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice | None, str]:
     """A PEFT adapter merged into its base model."""
     try:
         from peft import PeftModel
@@ -160,7 +164,7 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
     if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError("holds no adapter_model.safetensors; pickled weights can run code and are not loaded")
     base_folder = _base_of(folder)
-    model, tokenizer = _from_folder(base_folder, options)
+    model, tokenizer, choice = _from_folder(base_folder, options)
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = _tokenizer(folder, options)
     with warnings.catch_warnings():
@@ -176,6 +180,7 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, str]:
     return (
         model,
         tokenizer,
+        choice,
         files_sha256(
             [*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors"), folder / "adapter_config.json"]
         ),
@@ -232,17 +237,6 @@ def _cache() -> Path:
     """Where converted models are kept: ``$LLM_MIA_CACHE``, else ``llm_mia`` in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("LLM_MIA_CACHE") or Path(home) / "llm_mia")
-
-
-def _multiplies_bfloat16(device: str) -> bool:
-    """Whether bfloat16 is faster than float32 there: on a CPU without the instructions it is eight times slower."""
-    if device != "cpu":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _first_line(error: BaseException) -> str:

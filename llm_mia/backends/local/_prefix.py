@@ -112,7 +112,7 @@ def read_prefix(states: States, prefix: IntArray, window: IntArray, tolerance: f
         # Twice, for some models would go on from a cache of one row with one row only.
         again = states(ids[:, len(prefix) :].expand(2, -1), cache)
     except Exception as error:  # a model without such a cache fails in a way of its own; the prefix is fed whole then
-        if isinstance(error, RuntimeError) and out_of_memory(error):
+        if out_of_memory(error):
             raise
         return ReadPrefix(prefix, torch.empty(0), None, len(window))
     expected = whole[len(prefix) :].float()

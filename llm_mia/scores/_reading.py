@@ -1,105 +1,33 @@
-"""Tables of scores: ours, or anybody's csv, jsonl or parquet with one row a passage and one column an attack."""
+"""Reading a table of scores: of a run directory, or anybody's csv, jsonl or parquet file."""
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ScoresError
+from ..errors import ScoresError
+from ..records import RunRecord, Standing
+from ..store import read_run
+from ._columns import UNKNOWN, label_codes, missing_column
+from ._table import ScoreTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ScoreTable", "read_scores"]
+__all__ = ["length_band", "read_scores"]
 
-UNKNOWN = -1
 LENGTH = "length"
 ID_COLUMNS = ("id", "passage_id", "doc_id")
 LABEL_COLUMNS = ("label", "member", "is_member")
 DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
-# Of our own tables: what is known about a passage, not what an attack says of it.
+# In our own tables these describe a passage; they are not scores of an attack.
 REFERENCE = "reference_perplexity"
 NOT_SCORES = {"n_tokens", "n_bytes", "target_perplexity", REFERENCE}
-ROLES = {UNKNOWN: "candidate", 0: "non-member", 1: "member"}
-LABELS: dict[object, int] = {0: 0, 1: 1, "0": 0, "1": 1, "false": 0, "true": 1, None: UNKNOWN, "": UNKNOWN}
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreTable:
-    """Scores of passages; every array has shape (passages,)."""
-
-    name: str
-    """Where it was read, for messages."""
-    ids: Sequence[str]
-    documents: Sequence[str]
-    labels: NDArray[np.int8]
-    """1 member, 0 non-member, −1 unknown."""
-    columns: Mapping[str, NDArray[np.float64]]
-    """Scores by attack; NaN where a passage has none."""
-    provenance: Mapping[str, Any] | None = None
-    """Models, window rules and files that made the scores, by pass or kind of evidence; None for somebody else's."""
-    reference: NDArray[np.float64] | None = None
-    """The reference model's own mean log-likelihood of each passage, nats per token; None where there is none."""
-    by: str = ""
-    """What the categories are: ``length``, or the name of a column; empty where there are none."""
-    categories: Sequence[str] = ()
-    """Of each passage; empty where there are none."""
-    validity: str = ""
-    """What ``validity.json`` of the run directory says of the known set: ``sound``, ``doubtful``, ``void`` or ``void,
-    accepted by the user``; empty where nobody asked."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def column(self, attack: str) -> NDArray[np.float64]:
-        """The scores of *attack*.
-
-        Raises:
-            ScoresError: there is no such column; names those there are.
-        """
-        if attack not in self.columns:
-            raise ScoresError(f"{self.name}: {_no_column(attack, self.columns)}")
-        return self.columns[attack]
-
-    @property
-    def unscored(self) -> int:
-        """How many passages lack a score of some attack."""
-        return int(np.isnan(np.column_stack(list(self.columns.values()))).any(axis=1).sum())
-
-    def rows(self, label: int | None) -> NDArray[np.intp]:
-        """Positions of the members (1), the non-members (0) or the candidates (None)."""
-        return np.flatnonzero(self.labels == (UNKNOWN if label is None else label))
-
-    def only(self, kept: NDArray[np.bool_]) -> ScoreTable:
-        """The passages where *kept*, shape (passages,), is true."""
-        rows = np.flatnonzero(kept).tolist()
-        return replace(
-            self,
-            ids=[self.ids[row] for row in rows],
-            documents=[self.documents[row] for row in rows],
-            labels=self.labels[kept],
-            columns={name: scores[kept] for name, scores in self.columns.items()},
-            reference=None if self.reference is None else self.reference[kept],
-            categories=[self.categories[row] for row in rows] if self.by else (),
-        )
-
-    def groups(self) -> list[str]:
-        """The document of each passage; passages that name none are told apart: row 1 of two files is no shared one."""
-        sizes = Counter(zip(self.documents, self.labels.tolist(), strict=True))
-        found = []
-        for name, own, label in zip(self.ids, self.documents, self.labels.tolist(), strict=True):
-            alone = name == own and sizes[own, label] == 1
-            shared = alone and any(sizes[own, other] for other in (UNKNOWN, 0, 1) if other != label)
-            found.append(f"{own} ({ROLES[label]})" if shared else own)
-        return found
 
 
 def read_scores(
@@ -122,9 +50,10 @@ def read_scores(
             true/false, or no column of numbers.
     """
     path = Path(path)
-    provenance, validity = None, ""
+    record: RunRecord | None = None
+    standing: Standing | None = None
     if path.is_dir():
-        provenance, validity = _provenance(path), _validity(path)
+        record, standing = read_run(path), _standing(path)
         path = path / "scores.parquet"
     as_text = (id_column or "", document_column or "", "" if by == LENGTH else by)
     names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, *as_text} - {label_column}
@@ -144,37 +73,27 @@ def read_scores(
         documents=_strings(path, table, document_column, ids),
         labels=_labels(path, table, label_column),
         columns=columns,
-        provenance=provenance,
-        reference=_reference(table),
+        record=record,
+        reference_log_likelihood=_reference_log_likelihood(table),
         by=by,
         categories=_categories(path, table, by),
-        validity=validity,
+        standing=standing,
     )
 
 
-def _provenance(folder: Path) -> dict[str, Any] | None:
-    """The passes that a run directory records, and what all of its scores share."""
-    try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        passes: dict[str, Any] = {**run["passes"], **run.get("shared", {})}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ScoresError(f"{folder}: holds no readable run.json, so it is not a run directory") from None
-    return passes
-
-
-def _validity(folder: Path) -> str:
-    """The verdict that an audit left behind."""
+def _standing(folder: Path) -> Standing | None:
+    """What an audit left in ``validity.json`` about the known set; None where there is no such file."""
     path = folder / "validity.json"
     if not path.exists():
-        return ""
+        return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return str(found["accepted"] or found["verdict"])
+        validity = json.loads(path.read_text(encoding="utf-8"))
+        return Standing.ACCEPTED if validity["accepted"] else Standing(validity["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
 
 
-def _reference(table: pa.Table) -> NDArray[np.float64] | None:
+def _reference_log_likelihood(table: pa.Table) -> NDArray[np.float64] | None:
     if REFERENCE not in table.column_names or not _is_number(table, REFERENCE):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -251,14 +170,8 @@ def _find(path: Path, names: Sequence[str], given: str | None, usual: Sequence[s
     if given == "":
         return None
     if given not in names:
-        raise ScoresError(f"{path}: {_no_column(given, names)}")
+        raise ScoresError(f"{path}: {missing_column(given, names)}")
     return given
-
-
-def _no_column(name: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no column {name!r}; it has {', '.join(names)}{hint}"
 
 
 def _strings(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:
@@ -287,10 +200,4 @@ def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
 def _labels(path: Path, table: pa.Table, name: str | None) -> NDArray[np.int8]:
     if name is None:
         return np.full(table.num_rows, UNKNOWN, dtype=np.int8)
-    labels = np.empty(table.num_rows, dtype=np.int8)
-    for row, value in enumerate(table.column(name).to_pylist()):
-        key = value.strip().lower() if isinstance(value, str) else value
-        if not isinstance(key, Hashable) or key not in LABELS:
-            raise ScoresError(f"{path} row {row + 1}: label {value!r} is neither 0/1 nor true/false")
-        labels[row] = LABELS[key]
-    return labels
+    return label_codes(table.column(name).to_pylist(), str(path))

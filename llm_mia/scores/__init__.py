@@ -1,0 +1,9 @@
+"""Tables of scores: from a run directory, from anybody's csv, jsonl or parquet file, or from arrays in memory.
+
+A table has a row for each passage and a column for each attack. A higher score is always more member-like.
+"""
+
+from ._reading import length_band, read_scores
+from ._table import UNKNOWN, ScoreTable
+
+__all__ = ["UNKNOWN", "ScoreTable", "length_band", "read_scores"]
