@@ -144,7 +144,8 @@ def audit(
     _check_known(check, [1] * len(known) + [0, None], asked, fdr)
     if decider == STACK:
         refuse_small(_unscored(texts), fpr=fpr, confidence=confidence)
-    before = texts.validate(asked)  # refuses what can't be asked at all, before a model is loaded
+    known_set = texts.known_set(asked)
+    before = known_set.validity()  # refuses what can't be asked at all, before a model is loaded
     if told is not None:
         told(before)
     scored = score_to_disk(
@@ -165,7 +166,7 @@ def audit(
         asked,
         fdr,
         inputs=check,
-        validity=texts.validate(asked, table),
+        validity=known_set.validity(texts.scores(table)),
         accepted=accept_void,
         path=Path(out),
     )

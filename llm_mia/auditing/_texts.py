@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..passages import Passages, PassageSource, to_passages
 from ..records import Passage
 from ..scores import ScoreTable
-from ..validity import Asked, KnownScores, Validity, validate
+from ..validity import Asked, KnownScores, KnownSet, Validity, validate
 
 __all__ = ["KnownTexts", "read", "validate_files"]
 
@@ -49,17 +49,21 @@ class KnownTexts:
             first += total
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
 
-    def validate(self, asked: Asked, table: ScoreTable | None = None) -> Validity:
-        """What the texts say of the known set, and with a *table* what their scores say too.
+    def known_set(self, asked: Asked) -> KnownSet:
+        """The passages, to be checked without and with their scores.
 
-        Raises `PassageError` where a class has one document only.
+        Raises:
+            PassageError: a class has only one document.
         """
-        sets = {
-            label: [at for at, passage in enumerate(self.passages) if passage.label == label] for label in (1, 0, None)
-        }
-        members, nonmembers, candidates = ([self.passages[at] for at in sets[label]] for label in (1, 0, None))
-        scores = None if table is None else _scores(table, {label: self.rows[at] for label, at in sets.items()})
-        return validate(members, nonmembers, candidates, scores=scores, asked=asked)
+        members, nonmembers, candidates = ([self.passages[at] for at in self._of(label)] for label in (1, 0, None))
+        return KnownSet(members, nonmembers, candidates, asked=asked)
+
+    def scores(self, table: ScoreTable) -> KnownScores:
+        """Their scores in the order in which `known_set` holds them."""
+        return _scores(table, {label: self.rows[self._of(label)] for label in (1, 0, None)})
+
+    def _of(self, label: int | None) -> list[int]:
+        return [at for at, passage in enumerate(self.passages) if passage.label == label]
 
 
 def validate_files(
