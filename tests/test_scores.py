@@ -235,7 +235,7 @@ def test_a_run_directory_of_another_schema_is_refused(
 
 
 def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
-    scores = {"mine": np.arange(42.0), "theirs": [0.5] * 42}
+    scores: dict[str, Any] = {"mine": np.arange(42.0), "theirs": [0.5] * 42}
     table = ScoreTable.of(scores, [0] * 40 + [None, np.nan], documents=[f"d{i // 2}" for i in range(42)])
     assert list(table.columns) == ["mine", "theirs"]
     assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])

@@ -48,11 +48,6 @@ class Sampling:
         """Whether signals give probabilities, and not only bounds on them."""
         return self.greedy or self.top_k is None
 
-    def __str__(self) -> str:
-        if self.greedy:
-            return "greedy decoding"
-        return "sampling at temperature 1" + (f" among the {self.top_k} likeliest tokens" if self.top_k else "")
-
 
 def token_bounds(signals: TokenSignals, sampling: Sampling) -> tuple[Floats, Floats]:
     """Least and largest log-probability of each token under *sampling*, shapes (tokens,), nats; equal where exact.
