@@ -24,7 +24,7 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.cli import main
 from llm_mia.errors import InputError, ModelError, PassageError, RunDirectoryError, UsageError
-from llm_mia.extraction import ExtractionNote, Sampling, examine, prompt_before, stretch_sums
+from llm_mia.extraction import ExtractionNote, Sampling, examine, prompt_before, read_extraction, stretch_sums
 from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import read_passages
 from llm_mia.records import Passage, WindowRule
@@ -383,8 +383,9 @@ def test_what_is_read_back_is_equal(tmp_path: Path) -> None:
     backend = Bytes()
     texts = [*TEXTS, backend.likeliest("q", 12) + '\r\n"quoted", and\rreturned\n']
     path = write(tmp_path / "p.jsonl", rows(*texts, label=0))
-    for options in ({"probability": 1e-30}, {"probability": 1.0}, {"sampling": Sampling(0.0)}):
-        extraction = run_extract(path, backend, out=tmp_path / "run", stretch=3, **options)  # type: ignore[arg-type]
+    rules: list[dict[str, Any]] = [{"probability": 1e-30}, {"probability": 1.0}, {"sampling": Sampling(0.0)}]
+    for options in rules:
+        extraction = run_extract(path, backend, out=tmp_path / "run", stretch=3, **options)
         assert read_extraction(tmp_path / "run") == extraction
     extraction = run_extract(path, backend, out=tmp_path / "run", stretch=3, probability=1e-30)
     moved = (tmp_path / "run").rename(tmp_path / "moved")

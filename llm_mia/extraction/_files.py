@@ -58,7 +58,8 @@ def _place(span: ExtractedSpan) -> list[str]:
 
 def _texts(path: Path, spans: Sequence[ExtractedSpan]) -> list[str]:
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))[1:]
+        with path.open(encoding="utf-8", newline="") as file:  # a text keeps its line ends
+            rows = list(csv.reader(file))[1:]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}); extract again") from None
     if [row[: len(PLACES)] for row in rows] != [_place(span) for span in spans]:
