@@ -296,14 +296,6 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """What a reader has to know about a result. The package that makes a note has the sentence for it."""
-
-    kind: str
-    figures: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Interval:
     """A figure with its confidence interval."""
 
