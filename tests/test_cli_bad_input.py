@@ -156,7 +156,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
     said = fails("score", good, "--window-tokens", "2000", *more)
-    assert said == "`window_tokens` is 2000: it must be 8 to 1024, the model's context"
+    assert said == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
 
 
 # Passages that do not go together

@@ -226,7 +226,7 @@ def test_a_run_directory_of_another_schema_is_refused(
     score(read_passages(write_jsonl("p.jsonl", [{"text": "a river"}])), fake, attacks=["loss"], out=tmp_path / "r")
     record = tmp_path / "r" / "run.json"
     record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
-    with pytest.raises(RunDirectoryError, match="has schema version 99") as refused:
+    with pytest.raises(RunDirectoryError, match="schema version 99") as refused:
         read_scores(tmp_path / "r")
     assert "\n" not in str(refused.value)
 
