@@ -302,7 +302,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader ought to know about a result, as data; `llm_mia.report` phrases it."""
+    """What a reader has to know about a result, as data; the sentence for it is elsewhere."""
 
     kind: str
     """Which sentence: a value of the enum of the package that makes the note."""

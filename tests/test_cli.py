@@ -265,7 +265,10 @@ def test_help_and_usage(cli: Cli) -> None:
     assert ran.err.startswith("llm-mia: No such command 'scoer'.")
     assert ran.err.count("\n") == 1
     ran = cli("score", "x")
-    assert (ran.code, ran.err) == (2, "llm-mia: Missing option '-m' / '--model'. (see 'llm-mia score --help')\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "llm-mia: Missing option '-m' / '--target' / '--model'. (see 'llm-mia score --help')\n",
+    )
 
 
 def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_void_audit_is_stored_words_nothing_and_exits_with_1(cli: Cli, void_ru
     assert lines[0].startswith("note: the known set is void (blind_words_auroc, ")
     assert lines[0].endswith("so no finding may rest on it; scoring goes on all the same")
     assert lines[-1].startswith("llm-mia: the known set is void (")
-    assert lines[-1].endswith("mend it, or --accept-void")
+    assert lines[-1].endswith(": repair it, or state findings all the same: --accept-void")
     assert "no finding: the known set is void" in ran.out
     assert "consistent with" not in ran.out
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -270,8 +270,9 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
     said = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "use it with --attack auto, stack or default" in said
-    assert "use it with --by" in fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
+    assert "--attack gain names the attack: leave out --split, or name auto, stack or default" in said
+    said = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
+    assert said == "--pool joins categories, and there are none: name their column with --by, or leave --pool out"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
         "calibrate", table, "-a", "gain", "--by", "length", *out
     )

@@ -11,10 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_mia.calibration import conformal_p_values
-from llm_mia.documents import DocumentPValues, document_p_values, document_scores
-from llm_mia.documents._p_values import Sizes
-from llm_mia.documents._scores import How
+from llm_mia.documents import (
+    Average,
+    DocumentPValues,
+    Sizes,
+    describe_note,
+    document_p_values,
+    document_scores,
+)
 from llm_mia.errors import ScoresError
+from llm_mia.records import Note
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -98,7 +104,7 @@ def by_document(rng: np.random.Generator, candidates: Side, known: Side, **more:
 @pytest.mark.parametrize("how", ["mean", "trimmed"])
 @pytest.mark.parametrize("alike", [0.0, 0.5, 0.95])
 def test_super_uniform_however_alike_passages_are(how: str, alike: float) -> None:
-    assert excess(partial(by_document, how=how), lambda: [8] * 24, [8] * 12, alike) < 4
+    assert excess(partial(by_document, average=how), lambda: [8] * 24, [8] * 12, alike) < 4
 
 
 def test_the_check_finds_documents_calibrated_on_passages() -> None:
@@ -119,7 +125,7 @@ def test_the_check_finds_documents_calibrated_on_passages() -> None:
 def test_matched_sizes_hold_for_short_documents_among_long_ones() -> None:
     long_ones, short = (lambda: [30] * 24), [2] * 12
     assert excess(by_document, long_ones, short, 0.1) < 4
-    assert excess(partial(by_document, sizes="as_drawn"), long_ones, short, 0.1) > 4
+    assert excess(partial(by_document, sizes="unmatched"), long_ones, short, 0.1) > 4
 
 
 def test_matching_gives_nothing_away() -> None:
@@ -135,12 +141,12 @@ def test_matched_sizes_hold_for_mixed_sizes() -> None:
     assert excess(by_document, lambda: rng.integers(1, 30, 24).tolist(), [1, 1, 3, 3, 10, 10, 40, 40], 0.2) < 4
 
 
-def test_sizes_as_drawn_hold_over_all_sizes_together() -> None:
+def test_unmatched_sizes_hold_over_all_sizes_together() -> None:
     rng = np.random.default_rng(5)
-    as_drawn = partial(by_document, sizes="as_drawn")
+    unmatched = partial(by_document, sizes="unmatched")
 
     def one(rng_: np.random.Generator, candidates: Side, known: Side) -> Floats:
-        return as_drawn(rng_, side(rng_, rng.integers(1, 30, 12), 0.2, "c"), known)
+        return unmatched(rng_, side(rng_, rng.integers(1, 30, 12), 0.2, "c"), known)
 
     assert excess(one, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
 
@@ -159,7 +165,7 @@ def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
     found = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
     assert (found.n_passages.tolist(), found.n_used.tolist()) == ([3, 50], [3, 6])
     assert found.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
-    assert "documents of up to 50 passages are judged on 6, drawn at random" in found.notes
+    assert "documents of up to 50 passages are judged on 6, drawn at random" in map(describe_note, found.notes)
     whole = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known, keep=1)
     assert (whole.n_used.tolist(), whole.n_calibration.tolist()) == ([1, 1], [10, 10])
 
@@ -187,22 +193,23 @@ def test_missing_scores_are_counted() -> None:
     np.testing.assert_equal(found.p_values, [NAN, 2 / 3])
     np.testing.assert_equal(found.values, [NAN, 1.0])
     assert found.n_calibration.tolist() == [2, 2]
-    assert found.notes == (
-        "1 candidate documents have no passage with a score: no p-value",
-        "2 calibration documents have no passage with a score: not calibrated on",
-        "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 takes 19",
-    )
+    assert [*map(describe_note, found.notes)] == [
+        "1 candidate documents have no passage with a score: they get no p-value",
+        "2 calibration documents have no passage with a score: they are not used for calibration",
+        "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 needs 19",
+    ]
 
 
-def test_one_calibration_document_says_next_to_nothing() -> None:
+def test_a_single_calibration_document_gives_no_small_p_value() -> None:
     found = document_p_values([5.0, 0.0], ["a", "b"], [1.0, 1.0, 1.0], ["k"] * 3)
     assert found.p_values.tolist() == [0.5, 1.0]
-    assert "1 calibration documents: no p-value is under 0.5, and FPR ≤ 0.05 takes 19" in found.notes
+    few = Note("few_calibration_documents", {"documents": 1, "smallest_p": 0.5, "fpr": 0.05, "needed": 19})
+    assert few in found.notes
 
 
-def test_sizes_as_drawn_are_noted() -> None:
-    found = document_p_values([5.0], ["a"], [1.0, 1.0, 2.0], ["k", "k", "l"], sizes="as_drawn")
-    assert any("differ in size" in note for note in found.notes)
+def test_unmatched_sizes_are_noted() -> None:
+    found = document_p_values([5.0], ["a"], [1.0, 1.0, 2.0], ["k", "k", "l"], sizes="unmatched")
+    assert any("differ in size" in describe_note(note) for note in found.notes)
     assert isinstance(found, DocumentPValues)
 
 
@@ -212,9 +219,9 @@ def test_sizes_as_drawn_are_noted() -> None:
         (lambda: document_scores([], []), "there are no passages"),
         (lambda: document_scores([1.0, 2.0], ["a"]), "2 scores but 1 documents"),
         (lambda: document_scores([1.0, np.inf, -np.inf], list("aab")), "2 scores are infinite, at positions 1, 2"),
-        (lambda: document_scores([1.0], ["a"], cast(How, "median")), "how must be one of mean, trimmed: got 'median'"),
-        (lambda: document_scores([[1.0, 2.0]], ["a"]), "one score per passage is needed, not 2"),
-        (lambda: document_scores([[[1.0]]], ["a"]), "not an array of shape"),
+        (lambda: document_scores([1.0], ["a"], cast(Average, "median")), "must be 'mean' or 'trimmed': got 'median'"),
+        (lambda: document_scores([[1.0, 2.0]], ["a"]), "each passage must have 1 score, not 2"),
+        (lambda: document_scores([[[1.0]]], ["a"]), "not the shape"),
         (lambda: document_p_values([], [], [1.0], ["k"]), "there are no candidate passages"),
         (lambda: document_p_values([1.0], ["a"], [], []), "there are no calibration passages"),
         (lambda: document_p_values([1.0], ["a"], [NAN], ["k"]), "no calibration passage has a score"),
@@ -225,9 +232,9 @@ def test_sizes_as_drawn_are_noted() -> None:
         ),
         (
             lambda: document_p_values([1.0], ["a"], [1.0], ["k"], sizes=cast(Sizes, "bands")),
-            "sizes must be one of matched, as_drawn",
+            "must be 'matched' or 'unmatched': got 'bands'",
         ),
-        (lambda: document_p_values([1.0], ["a"], [1.0], ["k"], keep=0), "keep must lie between 0 and 1"),
+        (lambda: document_p_values([1.0], ["a"], [1.0], ["k"], keep=0), "`keep` must lie between 0 and 1"),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:

@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia.documents import CollectionTest, collection_test
-from llm_mia.documents._collections import direction
-from llm_mia.documents._permutation import documents_needed, permuted, smallest_p_value, welch_statistic
-from llm_mia.documents._scores import evidence, grouped
+from llm_mia.documents import (
+    CollectionTest,
+    collection_test,
+    describe_note,
+    discriminant_weights,
+    document_scores,
+    documents_needed,
+    group_scores,
+    permutation_test,
+    smallest_p_value,
+    welch_statistic,
+)
 from llm_mia.errors import ScoresError
 
 Floats = NDArray[np.float64]
@@ -56,7 +64,7 @@ def test_the_check_finds_a_test_on_passages() -> None:
         return float(stats.ttest_ind(posts(rng, 6, 5, "s")[0], posts(rng, 6, 5, "c")[0], alternative="greater").pvalue)
 
     def passages_permuted(rng: np.random.Generator) -> float:
-        return permuted(posts(rng, 6, 5, "s")[0], posts(rng, 6, 5, "c")[0], 99, rng)[1]
+        return permutation_test(posts(rng, 6, 5, "s")[0], posts(rng, 6, 5, "c")[0], 99, rng)[1]
 
     assert excess(t_test, 400) > 4
     assert excess(passages_permuted, 400) > 4
@@ -71,11 +79,10 @@ def test_weights_learned_on_the_fit_part_cost_no_error_rate() -> None:
 
 def test_the_check_finds_weights_learned_on_what_is_tested() -> None:
     def overfitted(rng: np.random.Generator) -> float:
-        sides = grouped(*posts(rng, 8, 3, "s", 4)), grouped(*posts(rng, 8, 3, "c", 4))
-        weights, scale = direction(*sides)
-        joined = [grouped(each.values @ (weights / scale), [each.names[i] for i in each.numbers]) for each in sides]
-        first, second = (evidence(each, each.scored, "mean") for each in joined)
-        return permuted(first, second, 99, rng)[1]
+        sides = posts(rng, 8, 3, "s", 4), posts(rng, 8, 3, "c", 4)
+        weights, scale = discriminant_weights(*(group_scores(*each) for each in sides))
+        first, second = (document_scores(scores @ (weights / scale), names).values for scores, names in sides)
+        return permutation_test(first, second, 99, rng)[1]
 
     assert excess(overfitted, 150) > 4
 
@@ -86,7 +93,7 @@ def test_the_check_finds_weights_learned_on_what_is_tested() -> None:
 def test_permutation_is_exact_whatever_the_numbers(sizes: tuple[int, int], passages: tuple[int, int]) -> None:
     def means(rng: np.random.Generator) -> float:
         first, second = (rng.normal(size=(n, k)).mean(axis=1) for n, k in zip(sizes, passages, strict=True))
-        return permuted(first, second, 199, rng)[1]
+        return permutation_test(first, second, 199, rng)[1]
 
     assert excess(means, 1500) < 4
 
@@ -97,7 +104,7 @@ def test_studentising_carries_documents_of_unequal_size(sizes: tuple[int, int], 
         return np.asarray(np.sqrt(0.2) * rng.normal(size=n) + np.sqrt(0.8 / k) * rng.normal(size=n))
 
     def means(rng: np.random.Generator) -> float:
-        return permuted(side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1]), 199, rng)[1]
+        return permutation_test(side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1]), 199, rng)[1]
 
     def unstudentised(rng: np.random.Generator) -> float:
         first, second = side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1])
@@ -184,7 +191,7 @@ def test_controls_that_drift_along_their_order_are_noted(slope: float) -> None:
     drifting = scores + slope * np.repeat(np.linspace(0, 1, 30), 5)
     found = collection_test(posts(rng, 30, 5, "s"), (drifting, names), permutations=999)
     assert found.placebo.in_order_p_value < 0.01
-    assert any("change along their order" in note for note in found.notes)
+    assert any("change along their order" in describe_note(note) for note in found.notes)
 
 
 def test_a_placebo_significant_by_chance_is_noted() -> None:
@@ -193,7 +200,7 @@ def test_a_placebo_significant_by_chance_is_noted() -> None:
     found = [collection_test(suspect, control, permutations=99, seed=seed) for seed in range(60)]
     unlucky = [each for each in found if each.placebo.p_value <= 0.05]
     assert 0 < len(unlucky) < 12
-    assert any("two random halves of the control documents differ" in note for note in unlucky[0].notes)
+    assert any("two random halves of the control documents differ" in describe_note(note) for note in unlucky[0].notes)
 
 
 # --- few documents ----------------------------------------------------------------------------------------------------
@@ -207,10 +214,10 @@ def test_p_value_of_few_documents_counts_every_way_to_divide_them() -> None:
     for picked in combinations(range(7), 3):
         ours, theirs = values[list(picked)], np.delete(values, picked)
         statistics.append((ours.mean() - theirs.mean()) / np.sqrt(ours.var(ddof=1) / 3 + theirs.var(ddof=1) / 4))
-    statistic, p_value = permuted(first, second, 9999, rng)
+    statistic, p_value = permutation_test(first, second, 9999, rng)
     assert statistic == pytest.approx(statistics[0])
     assert p_value == pytest.approx(np.mean(np.array(statistics) >= statistics[0] - 1e-9))
-    drawn = permuted(first, second, 33, np.random.default_rng(0))[1]  # one too few to take all 35
+    drawn = permutation_test(first, second, 33, np.random.default_rng(0))[1]  # one too few to take all 35
     assert drawn * 34 == pytest.approx(round(drawn * 34))
 
 
@@ -218,13 +225,13 @@ def test_few_documents_are_told_how_many_are_needed() -> None:
     rng = np.random.default_rng(0)
     found = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
     assert found.smallest_p == found.p_value == 1 / 6
-    assert found.notes == (
+    assert [*map(describe_note, found.notes)] == [
         "2 suspect and 2 control documents tested: no p-value is under 0.167, "
-        "and p ≤ 0.05 takes 3 documents on each side",
-    )
+        "and p ≤ 0.05 needs 3 documents on each side",
+    ]
     several = collection_test(posts(rng, 4, 9, "s", 2), posts(rng, 4, 9, "c", 2), level=0.01)
     assert several.n_documents == (2, 2)
-    assert "p ≤ 0.01 takes 10 documents on each side" in several.notes[0]  # five held out
+    assert several.notes[0].figures["needed"] == 10  # five of them are held out
     assert [smallest_p_value((n, n), 10**6) <= level for n, level in ((3, 0.05), (2, 0.05), (5, 0.01), (4, 0.01))] == [
         True,
         False,
@@ -276,14 +283,17 @@ def test_missing_scores_are_counted() -> None:
     scores[[0, 1, 4]] = NAN
     found = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
     assert found.n_documents == (5, 6)
-    assert found.notes[0] == "3 of 12 suspect passages lack a score and are left out, and 1 documents with them"
+    unscored = "3 of 12 suspect passages have no score and are left out, and 1 documents with them"
+    assert describe_note(found.notes[0]) == unscored
     assert isinstance(found, CollectionTest)
 
 
 def test_documents_of_unequal_length_are_noted() -> None:
     rng = np.random.default_rng(0)
     found = collection_test(posts(rng, 6, 10, "s"), posts(rng, 6, 3, "c"), permutations=99)
-    assert found.notes[0].startswith("suspect documents have 10 passages and control ones 3 (medians), so they are not")
+    assert describe_note(found.notes[0]).startswith(
+        "suspect documents have 10 passages and control documents 3 (medians), so they are not exchangeable"
+    )
     assert not collection_test(posts(rng, 6, 6, "s"), posts(rng, 6, 3, "c"), permutations=99, seed=1).notes
 
 
@@ -311,16 +321,16 @@ FOUR = [1.0, 2.0, 3.0, 4.0]
         ),
         (
             lambda: collection_test((np.ones((4, 2)), ["a"] * 4), (np.ones((4, 2)), list("efgh"))),
-            "one suspect document cannot be split to learn weights",
+            "1 suspect document cannot be split to learn weights",
         ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_fraction=1.0),
-            "fit_fraction must lie",
+            "`fit_fraction` must lie",
         ),
-        (lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0), "level must lie between"),
+        (lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0), "`level` must lie between"),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), permutations=18),
-            "18 permutations cannot give p ≤ 0.05: at least 19 are needed",
+            "18 `permutations` cannot give p ≤ 0.05: at least 19 are needed",
         ),
     ],
 )

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia.documents import power_table
-from llm_mia.documents._permutation import permuted
+from llm_mia.documents import describe_note, permutation_test, power_table
 from llm_mia.errors import ScoresError
 
 Floats = NDArray[np.float64]
@@ -31,7 +30,7 @@ def realised(documents: int, passages: int, between: float, within: float, shift
     rng = np.random.default_rng(0)
     spread = math.sqrt(between**2 + within**2 / passages)
     found = [
-        permuted(shift + spread * rng.normal(size=documents), spread * rng.normal(size=documents), 499, rng)[1]
+        permutation_test(shift + spread * rng.normal(size=documents), spread * rng.normal(size=documents), 499, rng)[1]
         for _ in range(400)
     ]
     return float(np.mean(np.array(found) <= level))
@@ -94,14 +93,14 @@ def test_doubts_are_noted() -> None:
     one_each = power_table((SIX, list("abcdef")), ([0.0, 1.0, 2.0], list("xyz")))
     assert math.isnan(one_each.within)
     assert [row.passages for row in one_each.rows] == [1]
-    assert one_each.notes[0] == "each document of the pilot has one passage: what more passages would do cannot be told"
+    assert "the effect of more passages cannot be estimated" in describe_note(one_each.notes[0])
     sides = pilot(rng, [4] * 4, 1.0, 1.0, "s", 0.5), pilot(rng, [4] * 4, 1.0, 1.0, "c")
     sides[0][0][0] = np.nan
     weak = power_table(*sides)
     assert weak.effect.low < 0
     assert all(row.documents_cautious is None for row in weak.rows)
-    assert "no number of documents is safe" in weak.notes[0]
-    assert weak.notes[1] == "1 passages have no score and are left out"
+    assert "no number of documents is certain to be enough" in describe_note(weak.notes[0])
+    assert describe_note(weak.notes[1]) == "1 passages of the pilot have no score and are left out"
 
 
 @pytest.mark.parametrize(
@@ -109,23 +108,26 @@ def test_doubts_are_noted() -> None:
     [
         (
             lambda: power_table((SIX, ["a"] * 6), (SIX, list("uvwxyz"))),
-            "two documents with scores on each side: 1 of them",
+            "at least 2 documents with scores on each side: there are 1 suspect documents",
         ),
         (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxya"))), "a document is both suspect and control"),
-        (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz"))), "score no higher than control ones"),
+        (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz"))), "score no higher than control documents"),
         (lambda: power_table(([1.0] * 4, list("aabb")), ([0.0] * 4, list("ccdd"))), "shows no spread to plan with"),
         (lambda: power_table(([], []), (SIX, list("uvwxyz"))), "there are no suspect passages"),
         (lambda: power_table(([1.0, -np.inf], ["a", "b"]), (SIX, list("uvwxyz"))), "infinite, at position 1"),
-        (lambda: power_table((np.ones((2, 2)), ["a", "b"]), (SIX, list("uvwxyz"))), "one score per passage is needed"),
+        (lambda: power_table((np.ones((2, 2)), ["a", "b"]), (SIX, list("uvwxyz"))), "each passage must have 1 score"),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), level=1.0),
-            "level must lie between 0 and 1",
+            "`level` must lie between 0 and 1",
         ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), power=0.01),
-            "power must be above the level",
+            "`power` must be above `level`, 0.05: got 0.01",
         ),
-        (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), passages=[0]), "passages must name numbers"),
+        (
+            lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), passages=[0]),
+            "`passages` must hold numbers",
+        ),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:

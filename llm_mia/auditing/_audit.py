@@ -30,7 +30,7 @@ from ..decision import (
 )
 from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs
 from ..records import Interval, Standing
 from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, score_to_disk, select
@@ -87,10 +87,10 @@ class Audit:
 
 
 def audit(
-    candidates: Passages | str | Path,
+    candidates: PassageSource,
     *,
-    nonmembers: Passages | str | Path,
-    members: Passages | str | Path | None = None,
+    nonmembers: PassageSource,
+    members: PassageSource | None = None,
     target: ModelSource,
     reference: ModelSource | None = None,
     attacks: Sequence[str] = (),
@@ -110,7 +110,8 @@ def audit(
     a verdict is asked of its texts before that, too. The same call continues an audit that was stopped.
 
     Args:
-        candidates: the unlabelled passages; a file's labels, if any, are not read.
+        candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
+            data are not read.
         nonmembers: passages known not to be in the training data; they set the threshold.
         members: passages known to be; they show how well the attacks separate, and touch no threshold.
         target: the model under suspicion: a name, a `ModelSpec`, or a backend.
@@ -138,12 +139,13 @@ def audit(
     select(named, target, reference, supplies=supplies)
     known = [] if members is None else [read(members, 1)]
     sources = [*known, read(nonmembers, 0), read(candidates, None)]
+    texts = KnownTexts.read(sources)  # the first reading, after which the check needs none
     check = check_inputs(sources)
     _check_known(check, [1] * len(known) + [0, None], asked, fdr)
-    texts = KnownTexts.read(sources, check)
     if decider == STACK:
         refuse_small(_unscored(texts), fpr=fpr, confidence=confidence)
-    before = texts.validate(asked)  # refuses what can't be asked at all, before a model is loaded
+    known_set = texts.known_set(asked)
+    before = known_set.validity()  # refuses what can't be asked at all, before a model is loaded
     if told is not None:
         told(before)
     scored = score_to_disk(
@@ -164,7 +166,7 @@ def audit(
         asked,
         fdr,
         inputs=check,
-        validity=texts.validate(asked, table),
+        validity=known_set.validity(texts.scores(table)),
         accepted=accept_void,
         path=Path(out),
     )

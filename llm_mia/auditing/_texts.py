@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..passages import InputCheck, Passages, read_passages
+from ..passages import Passages, PassageSource, to_passages
 from ..records import Passage
 from ..scores import ScoreTable
-from ..validity import Asked, KnownScores, Validity, validate
+from ..validity import Asked, KnownScores, KnownSet, Validity, validate
 
 __all__ = ["KnownTexts", "read", "validate_files"]
 
 MOST = 50_000
 """Passages of one set that are held and looked at."""
+NAMES = {1: "members", 0: "non-members", None: "candidates"}
+"""What messages call a set that is given as data in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,36 +33,43 @@ class KnownTexts:
     notes: tuple[str, ...]
 
     @classmethod
-    def read(cls, sources: Sequence[Passages], check: InputCheck) -> KnownTexts:
-        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced."""
+    def read(cls, sources: Sequence[Passages]) -> KnownTexts:
+        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced.
+
+        A source is read once here, and one of more than `MOST` passages twice: which of them are evenly spaced is known
+        only at its end. `check_inputs` on the same sources then needs no reading.
+        """
         kept, rows, notes, first = list[Passage](), list[int](), [], 0
-        for source, counted in zip(sources, check.sources, strict=True):
-            chosen = _spaced(counted.passages)
-            if len(chosen) < counted.passages:
-                notes.append(f"{source.name}: {len(chosen):,} of {counted.passages:,} passages were put to the checks")
-            wanted = set(chosen.tolist())
-            kept += [passage for at, passage in enumerate(source) if at in wanted]
+        for source in sources:
+            passages, chosen, total = _evenly_spaced(source)
+            if len(chosen) < total:
+                notes.append(f"{source.name}: {len(chosen):,} of {total:,} passages were put to the checks")
+            kept += passages
             rows += (first + chosen).tolist()
-            first += counted.passages
+            first += total
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
 
-    def validate(self, asked: Asked, table: ScoreTable | None = None) -> Validity:
-        """What the texts say of the known set, and with a *table* what their scores say too.
+    def known_set(self, asked: Asked) -> KnownSet:
+        """The passages, to be checked without and with their scores.
 
-        Raises `PassageError` where a class has one document only.
+        Raises:
+            PassageError: a class has only one document.
         """
-        sets = {
-            label: [at for at, passage in enumerate(self.passages) if passage.label == label] for label in (1, 0, None)
-        }
-        members, nonmembers, candidates = ([self.passages[at] for at in sets[label]] for label in (1, 0, None))
-        scores = None if table is None else _scores(table, {label: self.rows[at] for label, at in sets.items()})
-        return validate(members, nonmembers, candidates, scores=scores, asked=asked)
+        members, nonmembers, candidates = ([self.passages[at] for at in self._of(label)] for label in (1, 0, None))
+        return KnownSet(members, nonmembers, candidates, asked=asked)
+
+    def scores(self, table: ScoreTable) -> KnownScores:
+        """Their scores in the order in which `known_set` holds them."""
+        return _scores(table, {label: self.rows[self._of(label)] for label in (1, 0, None)})
+
+    def _of(self, label: int | None) -> list[int]:
+        return [at for at, passage in enumerate(self.passages) if passage.label == label]
 
 
 def validate_files(
-    members: Passages | str | Path | None,
-    nonmembers: Passages | str | Path,
-    candidates: Passages | str | Path | None = None,
+    members: PassageSource | None,
+    nonmembers: PassageSource,
+    candidates: PassageSource | None = None,
     *,
     asked: Asked | None = None,
 ) -> Validity:
@@ -72,16 +81,21 @@ def validate_files(
     return validate(*([] if source is None else list(read(source, label)) for source, label in given), asked=asked)
 
 
-def read(source: Passages | str | Path, label: int | None) -> Passages:
-    """The passages of a set, all of one label; those of candidates are not read."""
-    if isinstance(source, Passages):
-        return source
-    return read_passages(source, label=label, label_column="" if label is None else None)
+def read(source: PassageSource, label: int | None) -> Passages:
+    """The passages of a set, all with the same label; labels of candidates are not read."""
+    return to_passages(source, label=label, label_column="" if label is None else None, name=NAMES[label])
 
 
-def _spaced(n: int) -> NDArray[np.intp]:
-    """Up to `MOST` of n positions, ascending."""
-    return np.arange(n) if n <= MOST else np.arange(MOST) * n // MOST
+def _evenly_spaced(source: Passages) -> tuple[list[Passage], NDArray[np.intp], int]:
+    """Up to `MOST` passages, their positions, and how many there are in all."""
+    passages = iter(source)
+    held = list(islice(passages, MOST))
+    total = len(held) + sum(1 for _ in passages)  # to the end, so that the source has noted its contents
+    if total == len(held):
+        return held, np.arange(total), total
+    chosen = np.arange(MOST) * total // MOST
+    wanted = set(chosen.tolist())
+    return [passage for at, passage in enumerate(source) if at in wanted], chosen, total
 
 
 def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> KnownScores:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..documents import CollectionTest, PowerTable, collection_test, power_table
+from ..documents import CollectionTest, PowerTable, collection_test, describe_note, power_table
 from ..errors import ScoresError
 from ..scores import ScoreTable
 from ._choosing import DEFAULTS
@@ -78,7 +78,7 @@ def judge_collection(
         for rows in (table.rows(None), table.rows(0))
     )
     test = collection_test(suspect, control, level=level, seed=seed)
-    power, notes = None, list(test.notes)
+    power, notes = None, [describe_note(note) for note in test.notes]
     if test.p_value > level:
         if len(names) > 1:
             notes.append("how many documents would do is told for a single attack: name one")
@@ -87,7 +87,6 @@ def judge_collection(
                 power = power_table(suspect, control, level=level)
             except ScoresError as error:
                 notes.append(f"how many documents would do cannot be told: {error}")
-    notes += test.placebo.doubts(level) if not set(test.placebo.doubts(level)) & set(notes) else []
     validity = verdict(standing_words(table.standing), accept_void=accept_void)
     return CollectionResult(names, test, level, power, tuple(notes), validity)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import CountBound, confident_threshold, member_count_bound, member_share, nonmembers_needed
-from ..documents import DocumentPValues, document_p_values
+from ..documents import DocumentPValues, describe_note, document_p_values
 from ..errors import CalibrationError, ScoresError
 from ..records import Interval
 from ..scores import ScoreTable
@@ -66,7 +66,7 @@ def flag_documents(
         rows=_rows(found, (q_values, chosen), calibration.attack, reason, validity),
         calibration=calibration,
         rule=rule,
-        notes=[*notes, *found.notes, *of],
+        notes=[*notes, *map(describe_note, found.notes), *of],
         unit="documents",
         q_values=how,
         n=n,

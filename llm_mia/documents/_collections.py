@@ -1,4 +1,4 @@
-"""Was a collection trained on? Dataset inference by permutation of whole documents, on documents held out."""
+"""Whether a collection was trained on: dataset inference by permutation of whole documents."""
 
 from __future__ import annotations
 
@@ -12,67 +12,62 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError
 from ..metrics import auroc
-from ..records import Interval
-from ._permutation import documents_needed, permuted, smallest_p_value
-from ._scores import Floats, Grouped, disjoint, evidence, grouped
+from ..records import Interval, Note
+from ._permutation import documents_needed, permutation_test, smallest_p_value
+from ._scores import Floats, GroupedScores, check_disjoint, evidence, group_scores
 
-__all__ = ["CollectionTest", "Placebo", "collection_test"]
+__all__ = ["CollectionTest", "Placebo", "collection_test", "discriminant_weights"]
 
 Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
 """Scores of passages, (n,) or (n, attacks), and the document of each."""
 
 SHRINKAGE = 0.1
-UNEQUAL = 2.0
-"""Passages per document of one side, in those of the other, above which the p-value is called approximate."""
+UNEQUAL_FROM = 2.0
+"""Ratio of the median document sizes of the two sides above which the p-value is called approximate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placebo:
-    """The same test where there is nothing to find: held-out control documents against each other."""
+    """The same test without an effect: control documents that were held out, against each other."""
 
     p_value: float
-    """Of one random half against the other: 0.05 or less in one of 20 cases. NaN with fewer than two documents."""
+    """Of two random halves: 0.05 or less in 1 of 20 cases. NaN with fewer than two documents."""
     in_order_p_value: float
-    """Of the first half against the second as they were given, two-sided: small where the controls drift along their
-    order (date, source), so that a suspect collection from elsewhere would differ too. Under eight documents it
-    can't reach 0.05. NaN as above."""
+    """Of the first half against the second, in the order of the input, two-sided. It is small where the control
+    documents change along their order (date, source), so that a suspect collection from another source would differ
+    too. With fewer than eight documents it cannot reach 0.05. NaN with fewer than two documents."""
 
-    def doubts(self, level: float) -> list[str]:
-        """A sentence for each that is significant at *level*."""
-        found = []
+    def doubts(self, level: float) -> list[Note]:
+        """A note for each of the two p-values that is significant at *level*."""
+        doubts = []
         if self.p_value <= level:
-            found.append(
-                f"two random halves of the control documents differ (p = {self.p_value:.3g}), as {level:.0%} of halves "
-                "do by chance: where other seeds show it too, mistrust the test"
-            )
+            doubts.append(Note("random_halves_differ", {"p_value": self.p_value, "level": level}))
         if self.in_order_p_value <= level:
-            found.append(
-                f"the first half of the control documents differs from the second (p = {self.in_order_p_value:.3g}): "
-                "they change along their order, so suspect documents from elsewhere would differ untrained too"
-            )
-        return found
+            doubts.append(Note("ordered_halves_differ", {"p_value": self.in_order_p_value}))
+        return doubts
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionTest:
-    """What the held-out documents say about a suspect collection."""
+    """The test of a suspect collection against control documents, on documents that were held out."""
 
     statistic: float
     """Mean document evidence, suspect less control, in standard errors (Welch's t over documents)."""
     p_value: float
-    """(1 + #{permutations with a statistic at least as large}) / (1 + permutations); one-sided. All ways to divide the
-    documents are taken where there are no more."""
+    """(1 + #{permutations with a statistic at least as large}) / (1 + permutations); one-sided. All divisions of the
+    documents are used where there are no more of them."""
     effect: Interval
-    """Chance that a held-out suspect passage scores above a control one (AUROC), by document."""
+    """Chance that a suspect passage scores above a control passage (AUROC), by document."""
     placebo: Placebo
     n_documents: tuple[int, int]
-    """Suspect and control documents tested on."""
+    """Number of suspect and control documents in the test."""
     smallest_p: float
-    """No p-value under this is possible with so many documents and permutations."""
+    """The least p-value that is possible with so many documents and permutations."""
     weights: tuple[float, ...]
-    """Of each attack, per standard deviation of its scores in the fit part, unit length; (1.0,) for a single attack."""
-    notes: tuple[str, ...]
-    """What was set aside, is out of reach or casts doubt, a sentence each."""
+    """Weight of each attack, per standard deviation of its scores in the fit part; of unit length; (1.0,) for a single
+    attack."""
+    notes: tuple[Note, ...]
+    """What was left out, what cannot be reached and what casts doubt on the test; see `describe_note`."""
 
 
 def collection_test(
@@ -85,77 +80,89 @@ def collection_test(
     level: float = 0.05,
     confidence: float = 0.95,
 ) -> CollectionTest:
-    """The p-value is super-uniform if the suspect collection was not trained on, provided that its documents are then
-    exchangeable with the control documents; however alike the passages of a document are.
+    """A permutation test of whether the documents of *suspect* score higher than those of *control*.
 
-    Scores of several attacks are joined by weights learned on the *fit_fraction* of documents, and only the others are
-    tested; with one attack nothing is learned, and all documents are tested. Each document counts once, by the mean of
-    its passages; documents, not passages, are permuted. A t-test on passages has no such guarantee: two random halves
-    of one author's texts come out significant. Documents that are longer on one side are not exchangeable as they
-    stand: the statistic is studentised for that, which is approximate and noted. With ten times the passages on one
-    side it was significant at 5 % in 4–6 % of simulations, and in 3–7 % with ten times the documents on one, too.
+    The p-value is super-uniform if the suspect collection was not trained on, provided that its documents are then
+    exchangeable with the control documents, whatever the correlation of passages within a document.
 
-    The effect's interval holds the AUROC between the collections with about *confidence* (bootstrap over documents,
-    see `llm_mia.metrics.auroc`). The random placebo checks the calculation on these very documents; neither it nor
-    the p-value can tell training from any other difference between suspect and control documents, such as their date
-    or subject. `llm_mia.validity` asks about that.
+    Scores of several attacks are joined by weights that are learned on *fit_fraction* of the documents, and only the
+    other documents are tested. With a single attack nothing is learned, and all documents are tested. The evidence of a
+    document is the mean of its passages; documents, not passages, are permuted. A t-test on passages has no such
+    guarantee: it finds two random halves of the texts of a single author significantly different. Where the documents
+    of one side are longer, they are not exchangeable: the statistic is studentised to allow for it, and a note says
+    that the p-value is approximate. With ten times the passages on one side, the test was significant at 5 % in 4–6 %
+    of simulations; with ten times the documents on one side as well, in 3–7 %.
 
-    *suspect* and *control* are (scores of shape (n,) or (n, attacks), n documents); *level* is what notes refer to.
+    The effect's interval contains the AUROC between the collections with about *confidence* (bootstrap over documents,
+    see `llm_mia.metrics.auroc`). The placebo checks the calculation on the same documents. Neither the placebo nor the
+    p-value distinguishes training from other differences between suspect and control documents, such as their date or
+    subject. `llm_mia.validity` checks for such differences.
 
-    Raises `ScoresError`: no passages, unequal lengths or attacks, infinite scores, a document on both sides, a side
-    without scores, several attacks with under two documents on a side, *fit_fraction* or *level* outside (0, 1),
-    permutations too few for *level*. After Maini et al. 2024, arXiv:2406.06443; permutation p-values: Phipson and
-    Smyth 2010; studentised: Chung and Romano 2013.
+    Args:
+        suspect: scores of shape (n,) or (n, attacks), and n documents.
+        control: likewise.
+        fit_fraction: of the documents, to learn the weights of several attacks on.
+        seed: of split, permutations, placebo and bootstrap.
+        permutations: number of random permutations.
+        level: the significance level that notes refer to.
+        confidence: of the effect's interval.
+
+    Raises:
+        ScoresError: no passages, unequal lengths or numbers of attacks, infinite scores, a document on both sides, a
+            side without scores, several attacks with fewer than two documents on a side, *fit_fraction* or *level*
+            outside (0, 1), or too few permutations for *level*.
+
+    After Maini et al. 2024, arXiv:2406.06443; permutation p-values: Phipson and Smyth 2010; studentised: Chung and
+    Romano 2013.
 
     >>> suspect = [3.0, 4.0, 5.0, 5.0, 4.0, 6.0], ["a", "a", "b", "b", "c", "c"]
     >>> control = [1.0, 2.0, 2.0, 2.0, 1.0, 3.0, 0.0, 1.0], ["d", "d", "e", "e", "f", "f", "g", "g"]
-    >>> found = collection_test(suspect, control, permutations=999)
-    >>> round(found.statistic, 2), found.n_documents, round(found.p_value * math.comb(7, 3), 6)
+    >>> test = collection_test(suspect, control, permutations=999)
+    >>> round(test.statistic, 2), test.n_documents, round(test.p_value * math.comb(7, 3), 6)
     (4.9, (3, 4), 1.0)
     """
     _check(fit_fraction, level, permutations)
-    notes: list[str] = []
+    notes: list[Note] = []
     sides = _sides(suspect, control, notes)
     rng = np.random.default_rng(seed)
     weights = np.ones(1)
     if sides[0].values.shape[1] > 1:
         fitted, sides = _split(sides, fit_fraction, rng)
-        weights, scale = direction(*fitted)
-        sides = _joined(sides[0], weights / scale), _joined(sides[1], weights / scale)
+        weights, scale = discriminant_weights(*fitted)
+        sides = _weighted_sum(sides[0], weights / scale), _weighted_sum(sides[1], weights / scale)
     else:
-        sides = _joined(sides[0], weights), _joined(sides[1], weights)
+        sides = _weighted_sum(sides[0], weights), _weighted_sum(sides[1], weights)
     values = evidence(sides[0], sides[0].scored, "mean"), evidence(sides[1], sides[1].scored, "mean")
     n_documents = len(values[0]), len(values[1])
-    statistic, p_value = permuted(*values, permutations, rng)
+    statistic, p_value = permutation_test(*values, permutations, rng)
     placebo = _placebo(values[1], permutations, rng)
     smallest = smallest_p_value(n_documents, permutations)
     if smallest > level:
         needed = math.ceil(documents_needed(level) / (1 - fit_fraction if len(weights) > 1 else 1))
-        notes.append(
-            f"{n_documents[0]} suspect and {n_documents[1]} control documents tested: no p-value is under "
-            f"{smallest:.3g}, and p ≤ {level:g} takes {needed} documents on each side"
-        )
-    notes.extend(_unequal(*sides) + placebo.doubts(level))
+        figures = {"suspect": n_documents[0], "control": n_documents[1], "smallest_p": smallest, "level": level}
+        notes.append(Note("few_documents", {**figures, "needed": needed}))
+    notes.extend(_unequal_sizes(*sides) + placebo.doubts(level))
     effect = _effect(*sides, confidence, seed)
     return CollectionTest(
         statistic, p_value, effect, placebo, n_documents, smallest, tuple(weights.tolist()), tuple(notes)
     )
 
 
-def direction(suspect: Grouped, control: Grouped) -> tuple[Floats, Floats]:
-    """Weights of the attacks, unit length, per standard deviation of each; and these standard deviations.
+def discriminant_weights(suspect: GroupedScores, control: GroupedScores) -> tuple[Floats, Floats]:
+    """Weights of the attacks, of unit length, per standard deviation of each attack; and these standard deviations.
 
-    Fisher's discriminant: the difference of the sides' means over documents, through the inverse of the correlation of
-    passages within a side. That is shrunk by a tenth towards none: attacks agree so much that it hardly has an inverse.
+    Fisher's discriminant: the inverse of the correlation of passages within a side, times the difference of the sides'
+    means over documents. The correlation is shrunk by a tenth towards the identity: attacks agree so closely that it
+    is nearly singular.
 
-    >>> one = grouped([[1.0, 0.0], [3.0, 0.1], [1.0, 0.1], [3.0, 0.0]], ["a", "a", "b", "b"])
-    >>> other = grouped([[0.0, 0.0], [2.0, 0.1], [0.0, 0.1], [2.0, 0.0]], ["c", "c", "d", "d"])
-    >>> direction(one, other)[0].round(3).tolist()
+    >>> suspect = group_scores([[1.0, 0.0], [3.0, 0.1], [1.0, 0.1], [3.0, 0.0]], ["a", "a", "b", "b"])
+    >>> control = group_scores([[0.0, 0.0], [2.0, 0.1], [0.0, 0.1], [2.0, 0.0]], ["c", "c", "d", "d"])
+    >>> discriminant_weights(suspect, control)[0].round(3).tolist()
     [1.0, 0.0]
     """
     means = [
         np.column_stack(
-            [evidence(Grouped(column, side.names, side.numbers), side.scored, "mean") for column in side.values.T]
+            [evidence(GroupedScores(column, side.names, side.numbers), side.scored, "mean") for column in side.values.T]
         ).mean(axis=0)
         for side in (suspect, control)
     ]
@@ -173,70 +180,70 @@ def direction(suspect: Grouped, control: Grouped) -> tuple[Floats, Floats]:
 def _check(fit_fraction: float, level: float, permutations: int) -> None:
     for name, share in (("fit_fraction", fit_fraction), ("level", level)):
         if not 0 < share < 1:
-            raise ScoresError(f"{name} must lie between 0 and 1, both excluded: got {share:g}")
+            raise ScoresError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
     needed = math.ceil(1 / level - 1e-9) - 1
     if permutations < needed:
-        raise ScoresError(f"{permutations} permutations cannot give p ≤ {level:g}: at least {needed} are needed")
+        raise ScoresError(f"{permutations} `permutations` cannot give p ≤ {level:g}: at least {needed} are needed")
 
 
-def _sides(suspect: Side, control: Side, notes: list[str]) -> tuple[Grouped, Grouped]:
-    """Both sides checked, scores of shape (n, attacks), without the passages that lack one, which *notes* counts."""
-    first, second = grouped(*suspect, "suspect"), grouped(*control, "control")
-    disjoint(first, second, "suspect and control")
+def _sides(suspect: Side, control: Side, notes: list[Note]) -> tuple[GroupedScores, GroupedScores]:
+    """Both sides, checked, with scores of shape (n, attacks). Passages without a score are left out, with a note."""
+    first, second = group_scores(*suspect, "suspect"), group_scores(*control, "control")
+    check_disjoint(first, second, "suspect and control")
     attacks = [side.values.reshape(len(side.values), -1).shape[1] for side in (first, second)]
     if attacks[0] != attacks[1]:
         raise ScoresError(f"suspect passages have {attacks[0]} scores each but control passages {attacks[1]}")
-    return _scored(first, "suspect", notes), _scored(second, "control", notes)
+    return _keep_scored(first, "suspect", notes), _keep_scored(second, "control", notes)
 
 
-def _scored(side: Grouped, whose: str, notes: list[str]) -> Grouped:
+def _keep_scored(side: GroupedScores, whose: str, notes: list[Note]) -> GroupedScores:
     kept = side.scored
     if not kept.any():
         raise ScoresError(f"no {whose} passage has a score")
-    lost = int(np.sum(side.sizes(kept) == 0))
     if not kept.all():
-        documents = f", and {lost} documents with them" if lost else ""
-        notes.append(f"{np.sum(~kept)} of {len(kept)} {whose} passages lack a score and are left out{documents}")
-    return _only(side, kept)
+        figures = {"side": whose, "unscored": int(np.sum(~kept)), "passages": len(kept)}
+        if lost := int(np.sum(side.sizes(kept) == 0)):
+            notes.append(Note("documents_unscored", {**figures, "documents": lost}))
+        else:
+            notes.append(Note("passages_unscored", figures))
+    return _select(side, kept)
 
 
-def _only(side: Grouped, kept: NDArray[np.bool_]) -> Grouped:
+def _select(side: GroupedScores, kept: NDArray[np.bool_]) -> GroupedScores:
     names = [side.names[number] for number in side.numbers[kept].tolist()]
-    return grouped(side.values[kept].reshape(len(names), -1), names)
+    return group_scores(side.values[kept].reshape(len(names), -1), names)
 
 
-def _unequal(suspect: Grouped, control: Grouped) -> list[str]:
-    """A sentence where the documents of one side are much longer."""
-    ours, theirs = (float(np.median(side.sizes(side.scored))) for side in (suspect, control))
-    if max(ours, theirs) <= UNEQUAL * min(ours, theirs):
+def _unequal_sizes(suspect: GroupedScores, control: GroupedScores) -> list[Note]:
+    """A note where the documents of one side are much longer."""
+    medians = {"suspect": suspect, "control": control}
+    sizes = {name: float(np.median(side.sizes(side.scored))) for name, side in medians.items()}
+    if max(sizes.values()) <= UNEQUAL_FROM * min(sizes.values()):
         return []
-    return [
-        f"suspect documents have {ours:g} passages and control ones {theirs:g} (medians), so they are not exchangeable "
-        "as they stand: the p-value is approximate"
-    ]
+    return [Note("sizes_unequal", sizes)]
 
 
 def _split(
-    sides: tuple[Grouped, Grouped], fit_fraction: float, rng: np.random.Generator
-) -> tuple[tuple[Grouped, Grouped], tuple[Grouped, Grouped]]:
+    sides: tuple[GroupedScores, GroupedScores], fit_fraction: float, rng: np.random.Generator
+) -> tuple[tuple[GroupedScores, GroupedScores], tuple[GroupedScores, GroupedScores]]:
     """The fit parts, and the parts held out, by document."""
     parts = []
     for side, whose in zip(sides, ("suspect", "control"), strict=True):
         d = len(side.names)
         if d < 2:
             raise ScoresError(
-                f"one {whose} document cannot be split to learn weights: give one attack, or more documents"
+                f"1 {whose} document cannot be split to learn weights: give a single attack, or more documents"
             )
-        # Drawn over the names in order, so that the order of rows doesn't matter.
+        # Drawn over the sorted names, so that the order of rows does not matter.
         drawn = rng.permutation(d) < min(max(round(fit_fraction * d), 1), d - 1)
         fit = np.empty(d, dtype=bool)
         fit[np.argsort(side.names)] = drawn
-        parts.append((_only(side, fit[side.numbers]), _only(side, ~fit[side.numbers])))
+        parts.append((_select(side, fit[side.numbers]), _select(side, ~fit[side.numbers])))
     return (parts[0][0], parts[1][0]), (parts[0][1], parts[1][1])
 
 
-def _joined(side: Grouped, weights: Floats) -> Grouped:
-    return Grouped(side.values @ weights, side.names, side.numbers)
+def _weighted_sum(side: GroupedScores, weights: Floats) -> GroupedScores:
+    return GroupedScores(side.values @ weights, side.names, side.numbers)
 
 
 def _placebo(control: Floats, permutations: int, rng: np.random.Generator) -> Placebo:
@@ -244,16 +251,13 @@ def _placebo(control: Floats, permutations: int, rng: np.random.Generator) -> Pl
         return Placebo(math.nan, math.nan)
     half = len(control) // 2
     shuffled = rng.permutation(control)
-    p_value = permuted(shuffled[:half], shuffled[half:], permutations, rng)[1]
-    either = [permuted(*pair, permutations, rng)[1] for pair in _both_ways(control[:half], control[half:])]
-    return Placebo(p_value, min(1.0, 2 * min(either)))
+    p_value = permutation_test(shuffled[:half], shuffled[half:], permutations, rng)[1]
+    first, second = control[:half], control[half:]
+    one_sided = [permutation_test(*pair, permutations, rng)[1] for pair in ((first, second), (second, first))]
+    return Placebo(p_value, min(1.0, 2 * min(one_sided)))
 
 
-def _both_ways(first: Floats, second: Floats) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    return (first, second), (second, first)
-
-
-def _effect(suspect: Grouped, control: Grouped, confidence: float, seed: int) -> Interval:
+def _effect(suspect: GroupedScores, control: GroupedScores, confidence: float, seed: int) -> Interval:
     names = [side.names[number] for side in (suspect, control) for number in side.numbers.tolist()]
     labels = np.repeat([1, 0], [len(suspect.values), len(control.values)])
     scores = np.concatenate([suspect.values, control.values])

@@ -13,23 +13,26 @@ from ._scores import Floats
 Flags = NDArray[np.bool_]
 
 
-def permuted(first: Floats, second: Floats, permutations: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Super-uniform where the documents of both sides are exchangeable: the statistic, and its one-sided p-value.
+def permutation_test(first: Floats, second: Floats, permutations: int, rng: np.random.Generator) -> tuple[float, float]:
+    """The statistic (`welch_statistic`) and its one-sided p-value.
 
-    p = (1 + #{permutations with a statistic at least as large}) / (1 + permutations), rounding errors counted as ties;
-    where there are no more ways to name the first side than that, each is taken once instead of some at random.
-    *first* and *second* hold the evidence of documents, one or more each.
+    The p-value is super-uniform where the documents of both sides are exchangeable. p = (1 + #{permutations with a
+    statistic at least as large}) / (1 + permutations), where differences from rounding count as ties. If the number of
+    possible divisions is not larger than that, each division is used once instead of random permutations.
 
-    >>> permuted(np.array([5.0, 6.0]), np.array([1.0, 2.0, 3.0]), 999, np.random.default_rng(0))[1]  # best of C(5, 2)
+    *first* and *second* hold the evidence of documents, at least 1 each.
+
+    >>> first, second = np.array([5.0, 6.0]), np.array([1.0, 2.0, 3.0])
+    >>> permutation_test(first, second, 999, np.random.default_rng(0))[1]  # the largest of C(5, 2)
     0.1
     """
     values, size = np.concatenate([first, second]), len(first)
     # Centred and scaled first: sums of squares would lose the digits of scores far from 0. Means of equal scores may
-    # differ in the last digit, by the size of their document; that is no difference.
+    # differ in the last digit when documents differ in size; that is rounding and counts as equal.
     spread = float(np.ptp(values))
     values = (values - values.mean()) / spread if spread > 1e-12 * np.abs(values).max() else np.zeros(len(values))
-    own = np.arange(len(values)) < size
-    statistic = float(welch_statistic(values, own[None])[0])
+    in_first = np.arange(len(values)) < size
+    statistic = float(welch_statistic(values, in_first[None])[0])
     least = statistic - 1e-9 * (1 + abs(statistic))
     ways = math.comb(len(values), size)
     if ways <= permutations + 1:
@@ -38,15 +41,16 @@ def permuted(first: Floats, second: Floats, permutations: int, rng: np.random.Ge
         return statistic, float(np.mean(welch_statistic(values, every) >= least))
     as_large, rows = 0, max(1, 1_000_000 // len(values))
     for start in range(0, permutations, rows):
-        drawn = rng.permuted(np.tile(own, (min(rows, permutations - start), 1)), axis=1)
+        drawn = rng.permuted(np.tile(in_first, (min(rows, permutations - start), 1)), axis=1)
         as_large += int(np.sum(welch_statistic(values, drawn) >= least))
     return statistic, (1 + as_large) / (1 + permutations)
 
 
 def welch_statistic(values: Floats, picked: Flags) -> Floats:
-    """Mean of the *picked* less that of the others, in standard errors, of each row: *picked* has shape (r, n).
+    """The mean of the picked values less that of the others, in standard errors, for each row of *picked*.
 
-    A side of one document is given the variance of the other. Without any variance the size of the difference stays.
+    *values* has shape (n,), *picked* (rows, n). A side with a single document gets the variance of the other side.
+    Where there is no variance at all, the standard error is taken as 10⁻⁶.
 
     >>> welch_statistic(np.array([1.0, 3.0, 0.0, 0.0]), np.array([[True, True, False, False]])).tolist()  # 2 / √(2/2)
     [2.0]
@@ -59,13 +63,15 @@ def welch_statistic(values: Floats, picked: Flags) -> Floats:
         means.append(mean)
         squares = weights @ values**2 - count * mean**2
         variances.append(np.where(count > 1, np.maximum(squares, 0) / np.maximum(count - 1, 1), np.nan))
-    ours, theirs = (np.where(np.isnan(own), np.nan_to_num(other), own) for own, other in (variances, variances[::-1]))
-    error = np.sqrt(ours / counts[0] + theirs / counts[1])
+    first, second = (
+        np.where(np.isnan(side), np.nan_to_num(other), side) for side, other in (variances, variances[::-1])
+    )
+    error = np.sqrt(first / counts[0] + second / counts[1])
     return np.asarray((means[0] - means[1]) / np.maximum(error, 1e-6))
 
 
 def smallest_p_value(sizes: tuple[int, int], permutations: int) -> float:
-    """Least p-value that so many documents on two sides, and so many permutations, can give.
+    """The least p-value that is possible with *sizes* documents on the two sides and so many permutations.
 
     >>> smallest_p_value((3, 3), 9999), smallest_p_value((30, 30), 9999)
     (0.05, 0.0001)
@@ -74,7 +80,7 @@ def smallest_p_value(sizes: tuple[int, int], permutations: int) -> float:
 
 
 def documents_needed(level: float) -> int:
-    """Fewest documents on each of two sides whose permutation can give a p-value of *level*: C(2n, n) ≥ 1/level.
+    """The least number n of documents on each side for a p-value of *level*: C(2n, n) ≥ 1/level.
 
     >>> [documents_needed(level) for level in (0.05, 0.01, 0.001)]
     [3, 5, 7]

@@ -1,4 +1,4 @@
-"""How many documents and passages a collection test needs, from a pilot."""
+"""How many documents and passages a collection test needs, estimated from a pilot."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from ..errors import ScoresError
 from ..metrics import welch
-from ..records import Interval
+from ..records import Interval, Note
 from ._permutation import documents_needed
-from ._scores import Grouped, disjoint, evidence, grouped, one_attack
+from ._scores import GroupedScores, check_disjoint, evidence, group_scores, require_single_attack
 
 __all__ = ["PowerRow", "PowerTable", "power_table"]
 
@@ -22,32 +22,35 @@ PASSAGES = (1, 2, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True, slots=True)
 class PowerRow:
-    """Documents needed on each side when each brings so many passages."""
+    """The number of documents needed on each side if each has a given number of passages."""
 
     passages: int
-    """Scored passages of each document."""
+    """Scored passages per document."""
     documents: int
-    """On each side, if the pilot's effect is the true one."""
+    """Documents on each side, if the pilot's effect is the true effect."""
     documents_cautious: int | None
-    """On each side, if the true effect is the low end of its interval; None where that isn't above 0."""
+    """Documents on each side, if the true effect is the lower end of its interval; None where that is not above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class PowerTable:
-    """What a pilot says about the size of the study."""
+    """The size of study that a pilot suggests."""
 
     rows: tuple[PowerRow, ...]
     effect: Interval
     """Mean document evidence, suspect less control, on the scale of the scores."""
     between: float
-    """Standard deviation of documents' own levels within a side; of passages too where *within* is NaN."""
+    """Standard deviation between the documents of a side; it includes that of passages where *within* is NaN."""
     within: float
-    """Standard deviation of passages within a document; NaN where each document of the pilot has one passage."""
+    """Standard deviation of passages within a document; NaN where each document of the pilot has a single passage."""
     documents_at_least: int
-    """On each side, however many passages each document brings."""
+    """Documents needed on each side, however many passages each has."""
     level: float
+    """Level of the collection test."""
     power: float
-    notes: tuple[str, ...]
+    """Probability that the collection test reaches *level*."""
+    notes: tuple[Note, ...]
+    """What limits the table; see `describe_note`."""
 
 
 def power_table(
@@ -59,19 +62,30 @@ def power_table(
     passages: Sequence[int] = PASSAGES,
     confidence: float = 0.95,
 ) -> PowerTable:
-    """With so many documents a side `collection_test` finds the pilot's effect at *level* with about *power*, if the
-    pilot's effect and spread are the true ones.
+    """The number of documents that `collection_test` needs on each side, for each number of *passages* per document.
 
-    The evidence of a document with k passages varies by between² + within²/k, both estimated from the pilot by one-way
-    analysis of variance; the number is the normal approximation for two samples with Guenther's term for the t
-    distribution, and no fewer than a permutation needs to reach *level* at all. A pilot flatters what it was chosen
-    for, so each row also has the number for the low end of the effect's interval (about *confidence*, Welch's t).
+    With so many documents, the test is significant at *level* with a probability of about *power*, if the pilot's
+    effect and spread are the true values. The variance of a document with k passages is between² + within²/k; both are
+    estimated from the pilot by one-way analysis of variance. The number is the normal approximation for two samples
+    with Guenther's term for the t distribution, and not less than a permutation test needs to reach *level*. The effect
+    of a pilot that was chosen for its effect is too large on average, so each row also has the number for the lower end
+    of the effect's interval (about *confidence*, Welch's t).
 
-    *suspect* and *control* are (scores of shape (n,), n documents). With several attacks joined by weights the
-    documents are those held out.
+    Args:
+        suspect: scores of shape (n,), and n documents.
+        control: likewise.
+        level: of the collection test.
+        power: probability of a significant result.
+        passages: numbers of passages per document, a row each.
+        confidence: of the effect's interval.
 
-    Raises `ScoresError`: no passages, unequal lengths, infinite scores, a document on both sides, under two documents
-    with scores on a side, no spread, suspect documents not above the control ones, a share outside (0, 1).
+    With several attacks joined by weights, the documents are those held out.
+
+    Raises:
+        ScoresError: no passages, unequal lengths, infinite scores, a document on both sides, fewer than two documents
+            with scores on a side, no spread, suspect documents not above the control documents, *level* or *power*
+            outside (0, 1).
+
     Searle, Casella and McCulloch 1992, chapter 3; Guenther 1981, The American Statistician 35:243.
 
     >>> suspect = [5.0, 7.0, 2.0, 4.0, 4.0, 6.0], ["a", "a", "b", "b", "c", "c"]
@@ -83,13 +97,15 @@ def power_table(
     6
     """
     _check(level, power, passages)
-    sides = one_attack(grouped(*suspect, "suspect")), one_attack(grouped(*control, "control"))
-    disjoint(*sides, "suspect and control")
+    sides = (
+        require_single_attack(group_scores(*suspect, "suspect")),
+        require_single_attack(group_scores(*control, "control")),
+    )
+    check_disjoint(*sides, "suspect and control")
     between, within = _components(sides)
     effect = _effect(sides, confidence)
-    known = passages if not math.isnan(within) else [k for k in passages if k == 1]
     rows = []
-    for k in known:
+    for k in passages if not math.isnan(within) else [k for k in passages if k == 1]:
         variance = between**2 + (0.0 if math.isnan(within) else within**2 / k)
         cautious = _documents(variance, effect.low, level, power) if effect.low > 0 else None
         rows.append(PowerRow(k, _documents(variance, effect.value, level, power), cautious))
@@ -97,33 +113,33 @@ def power_table(
     return PowerTable(tuple(rows), effect, between, within, at_least, level, power, _notes(sides, effect, within))
 
 
-def _effect(sides: tuple[Grouped, Grouped], confidence: float) -> Interval:
-    """Difference of the sides' means over documents."""
-    ours, theirs = (own[~np.isnan(own)] for own in (evidence(side, side.scored, "mean") for side in sides))
-    value = float(ours.mean() - theirs.mean())
+def _effect(sides: tuple[GroupedScores, GroupedScores], confidence: float) -> Interval:
+    """The difference of the sides' means over documents."""
+    suspect, control = (values[~np.isnan(values)] for values in (evidence(side, side.scored, "mean") for side in sides))
+    value = float(suspect.mean() - control.mean())
     if value <= 0:
-        raise ScoresError(f"suspect documents score no higher than control ones ({value:.3g}): no effect to plan for")
-    return Interval(value, *welch(ours, theirs, confidence), confidence)
+        raise ScoresError(
+            f"suspect documents score no higher than control documents (difference {value:.3g}): no effect to plan for"
+        )
+    return Interval(value, *welch(suspect, control, confidence), confidence)
 
 
-def _notes(sides: tuple[Grouped, Grouped], effect: Interval, within: float) -> tuple[str, ...]:
+def _notes(sides: tuple[GroupedScores, GroupedScores], effect: Interval, within: float) -> tuple[Note, ...]:
     notes = []
     if math.isnan(within):
-        notes.append("each document of the pilot has one passage: what more passages would do cannot be told")
+        notes.append(Note("single_passages", {}))
     if effect.low <= 0:
-        notes.append(
-            f"the pilot's effect may be none ({effect.low:.3g} to {effect.high:.3g}): no number of documents is safe"
-        )
+        notes.append(Note("effect_may_be_zero", {"low": effect.low, "high": effect.high}))
     unscored = sum(int(np.sum(~side.scored)) for side in sides)
     if unscored:
-        notes.append(f"{unscored} passages have no score and are left out")
+        notes.append(Note("pilot_unscored", {"unscored": unscored}))
     return tuple(notes)
 
 
 def _documents(variance: float, effect: float, level: float, power: float) -> int:
-    """Documents a side for a one-sided test of means that differ by *effect*.
+    """Documents needed on each side for a one-sided test of means that differ by *effect*.
 
-    >>> _documents(1.0, 0.5, 0.05, 0.8), _documents(1.0, 10.0, 0.05, 0.8)  # 49.5 + 0.7; the permutations' own least
+    >>> _documents(1.0, 0.5, 0.05, 0.8), _documents(1.0, 10.0, 0.05, 0.8)  # 49.5 + 0.7; the least for permutations
     (51, 3)
     """
     from scipy.special import ndtri
@@ -133,22 +149,24 @@ def _documents(variance: float, effect: float, level: float, power: float) -> in
     return max(math.ceil(needed), documents_needed(level))
 
 
-def _components(sides: tuple[Grouped, Grouped]) -> tuple[float, float]:
-    """Standard deviations between documents and within them, each side about its own mean; unequal sizes allowed."""
+def _components(sides: tuple[GroupedScores, GroupedScores]) -> tuple[float, float]:
+    """Standard deviations between documents and within them, each side about its mean; sizes may differ."""
     squares_between = squares_within = weight = 0.0
     degrees_between = degrees_within = 0
     for side, whose in zip(sides, ("suspect", "control"), strict=True):
         numbers, values = side.numbers[side.scored], side.values[side.scored]
-        found = len(np.unique(numbers))
-        if found < 2:
-            raise ScoresError(f"a pilot needs two documents with scores on each side: {found} of them are {whose}")
+        documents = len(np.unique(numbers))
+        if documents < 2:
+            raise ScoresError(
+                f"a pilot needs at least 2 documents with scores on each side: there are {documents} {whose} documents"
+            )
         sizes = np.bincount(numbers, minlength=len(side.names))
         means = np.bincount(numbers, weights=values, minlength=len(sizes)) / np.maximum(sizes, 1)
         squares_within += float(((values - means[numbers]) ** 2).sum())
         squares_between += float((sizes * (means - values.mean()) ** 2).sum())
         weight += len(values) - float((sizes**2).sum()) / len(values)
-        degrees_between += found - 1
-        degrees_within += len(values) - found
+        degrees_between += documents - 1
+        degrees_within += len(values) - documents
     if squares_between + squares_within == 0:
         raise ScoresError("the scores of each side are all equal: the pilot shows no spread to plan with")
     if not degrees_within:
@@ -161,8 +179,8 @@ def _components(sides: tuple[Grouped, Grouped]) -> tuple[float, float]:
 def _check(level: float, power: float, passages: Sequence[int]) -> None:
     for name, share in (("level", level), ("power", power)):
         if not 0 < share < 1:
-            raise ScoresError(f"{name} must lie between 0 and 1, both excluded: got {share:g}")
+            raise ScoresError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
     if power <= level:
-        raise ScoresError(f"power must be above the level {level:g}: got {power:g}")
+        raise ScoresError(f"`power` must be above `level`, {level:g}: got {power:g}")
     if not passages or min(passages) < 1:
-        raise ScoresError("passages must name numbers of 1 or more")
+        raise ScoresError(f"`passages` must hold numbers of 1 or more: got {list(passages)}")

@@ -1,4 +1,4 @@
-"""The evidence of a document, from the scores of its passages."""
+"""The evidence of a document: an average of the scores of its passages."""
 
 from __future__ import annotations
 
@@ -12,100 +12,109 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ScoresError
 from ..metrics import describe_positions
 
-__all__ = ["DocumentScores", "document_scores"]
+__all__ = ["Average", "DocumentScores", "GroupedScores", "document_scores", "group_scores"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
-How: TypeAlias = Literal["mean", "trimmed"]
+Average: TypeAlias = Literal["mean", "trimmed"]
 
-TRIMMED = 0.2
+TRIMMED_SHARE = 0.2
 """Share of passages that a trimmed mean leaves out at either end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentScores:
-    """One row per document, in order of first appearance."""
+    """The evidence of documents, in order of first appearance."""
 
     names: tuple[str, ...]
-    """Shape (d,)."""
+    """Names of the documents, shape (d,)."""
     values: Floats
     """Shape (d,): the evidence, on the scale of the scores; NaN where no passage has a score."""
     n_passages: Ints
-    """Shape (d,): passages that have a score."""
+    """Shape (d,): number of passages with a score."""
     n_unscored: Ints
-    """Shape (d,): passages that have none, which no value counts."""
+    """Shape (d,): number of passages without a score, which are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grouped:
-    """Scores with the number of the document of each."""
+class GroupedScores:
+    """Scores of passages, with the number of the document of each."""
 
     values: Floats
     """Shape (n,), or (n, attacks)."""
     names: tuple[str, ...]
+    """Names of the documents."""
     numbers: Ints
     """Shape (n,): positions in *names*."""
 
     @property
     def scored(self) -> NDArray[np.bool_]:
-        """Shape (n,): passages that have all their scores."""
+        """Shape (n,): whether a passage has all its scores."""
         return np.asarray(~np.isnan(self.values).reshape(len(self.values), -1).any(axis=1))
 
     def sizes(self, chosen: NDArray[np.bool_]) -> Ints:
-        """Passages *chosen* of each document."""
+        """The number of *chosen* passages of each document."""
         return np.bincount(self.numbers[chosen], minlength=len(self.names))
 
 
-def document_scores(scores: ArrayLike, documents: Sequence[str], how: How = "mean") -> DocumentScores:
-    """Gives no guarantee, but evidence that is exchangeable where documents are: it looks at no other document.
+def document_scores(scores: ArrayLike, documents: Sequence[str], average: Average = "mean") -> DocumentScores:
+    """The evidence of each document: the mean or trimmed mean of the scores of its passages.
 
-    ``mean`` is the mean of the passages' scores, the best where they are about normal. ``trimmed`` first leaves out the
-    lowest and the highest fifth (none under five passages), so that a few odd passages don't decide; where a document
-    was trained on only in part, these may be the ones that tell, and ``mean`` is better.
+    The evidence depends on no other document, so it is exchangeable where documents are. The mean is best where scores
+    are about normal. The trimmed mean leaves out the lowest and the highest fifth (nothing under five passages), so
+    that a few unusual passages do not decide. Where only a part of a document was trained on, these may be the passages
+    that show it, and the mean is better.
 
-    *scores* has shape (n,), *documents* n names in any order. Raises `ScoresError`: no passages, unequal lengths,
-    infinite scores (by position), an unknown *how*.
+    Args:
+        scores: of passages, shape (n,).
+        documents: the document of each passage, shape (n,), in any order.
+        average: ``mean`` or ``trimmed``.
 
-    >>> found = document_scores([1.0, 2.0, 6.0, float("nan")], ["book", "book", "essay", "essay"])
-    >>> found.names, found.values.tolist(), found.n_passages.tolist(), found.n_unscored.tolist()
+    Raises:
+        ScoresError: no passages, unequal lengths, infinite scores (with their positions), or an unknown *average*.
+
+    >>> books = document_scores([1.0, 2.0, 6.0, float("nan")], ["book", "book", "essay", "essay"])
+    >>> books.names, books.values.tolist(), books.n_passages.tolist(), books.n_unscored.tolist()
     (('book', 'essay'), [1.5, 6.0], [2, 1], [0, 1])
     """
-    passages = one_attack(grouped(scores, documents))
+    passages = require_single_attack(group_scores(scores, documents))
     scored = passages.scored
     return DocumentScores(
-        passages.names, evidence(passages, scored, how), passages.sizes(scored), passages.sizes(~scored)
+        passages.names, evidence(passages, scored, average), passages.sizes(scored), passages.sizes(~scored)
     )
 
 
-def evidence(passages: Grouped, chosen: NDArray[np.bool_], how: How) -> Floats:
-    """Mean or trimmed mean of each document's *chosen* passages, NaN where it has none; the order of rows is no matter.
+def evidence(passages: GroupedScores, chosen: NDArray[np.bool_], average: Average) -> Floats:
+    """Mean or trimmed mean of each document's *chosen* passages, NaN where there are none.
 
-    >>> four = grouped([1.0, 2.0, 3.0, 4.0, 90.0], ["a"] * 5)
-    >>> evidence(four, np.ones(5, dtype=bool), "trimmed").tolist()
+    The result does not depend on the order of the rows.
+
+    >>> five = group_scores([1.0, 2.0, 3.0, 4.0, 90.0], ["a"] * 5)
+    >>> evidence(five, np.ones(5, dtype=bool), "trimmed").tolist()
     [3.0]
     """
-    if how not in get_args(How):
-        raise ScoresError(f"how must be one of {', '.join(get_args(How))}: got {how!r}")
+    if average not in get_args(Average):
+        raise ScoresError(f"`average` must be 'mean' or 'trimmed': got {average!r}")
     rows = np.flatnonzero(chosen)
-    # Added up in the order of the scores, so that two documents with equal passages tie exactly.
+    # Summed in the order of the scores, so that two documents with equal passages tie exactly.
     rows = rows[np.lexsort((passages.values[rows], passages.numbers[rows]))]
-    if how == "trimmed":
+    if average == "trimmed":
         sizes = passages.sizes(chosen)
         size = sizes[passages.numbers[rows]]
-        place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        cut = np.floor(TRIMMED * size + 1e-9)
-        rows = rows[(place >= cut) & (place < size - cut)]
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        cut = np.floor(TRIMMED_SHARE * size + 1e-9)
+        rows = rows[(rank >= cut) & (rank < size - cut)]
     numbers, d = passages.numbers[rows], len(passages.names)
     with np.errstate(invalid="ignore"):
         return np.bincount(numbers, weights=passages.values[rows], minlength=d) / np.bincount(numbers, minlength=d)
 
 
-def grouped(scores: ArrayLike, documents: Sequence[str], whose: str = "") -> Grouped:
-    """Checked scores of shape (n,) or (n, attacks) by document; *whose* says in messages which ones they are."""
+def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -> GroupedScores:
+    """Checked scores of shape (n,) or (n, attacks), by document; *whose* names them in messages."""
     values = np.asarray(scores, dtype=np.float64)
     label = f"{whose} " if whose else ""
     if values.ndim not in (1, 2):
-        raise ScoresError(f"{label}scores must be one row per passage, not an array of shape {values.shape}")
+        raise ScoresError(f"{label}scores must have a row for each passage, not the shape {values.shape}")
     if len(values) != len(documents):
         raise ScoresError(f"{len(values)} {label}scores but {len(documents)} documents")
     if not values.size:
@@ -115,21 +124,21 @@ def grouped(scores: ArrayLike, documents: Sequence[str], whose: str = "") -> Gro
         raise ScoresError(
             f"{infinite.sum()} {label}scores are infinite, at {describe_positions(infinite)}: a mean needs finite ones"
         )
-    known: dict[str, int] = {}
-    numbers = np.array([known.setdefault(name, len(known)) for name in documents], dtype=np.intp)
-    return Grouped(values, tuple(known), numbers)
+    number_of: dict[str, int] = {}
+    numbers = np.array([number_of.setdefault(name, len(number_of)) for name in documents], dtype=np.intp)
+    return GroupedScores(values, tuple(number_of), numbers)
 
 
-def one_attack(passages: Grouped) -> Grouped:
-    """The same, refused where there are several scores per passage."""
+def require_single_attack(passages: GroupedScores) -> GroupedScores:
+    """*passages*; `ScoresError` where each has several scores."""
     if passages.values.ndim != 1:
-        raise ScoresError(f"one score per passage is needed, not {passages.values.shape[1]}: choose an attack")
+        raise ScoresError(f"each passage must have 1 score, not {passages.values.shape[1]}: choose an attack")
     return passages
 
 
-def disjoint(first: Grouped, second: Grouped, where: str) -> None:
-    """Refuse a document that stands on both sides; *where* names them: ``among candidates and calibration set``."""
+def check_disjoint(first: GroupedScores, second: GroupedScores, where: str) -> None:
+    """Raise `ScoresError` where a document is on both sides; *where* names these: ``suspect and control``."""
     shared = sorted(set(first.names) & set(second.names))
     if shared:
-        many = f"{len(shared)} documents are" if len(shared) > 1 else "a document is"
-        raise ScoresError(f"{many} both {where}, the first {shared[0]!r}: take it out of one of them")
+        count = f"{len(shared)} documents are" if len(shared) > 1 else "a document is"
+        raise ScoresError(f"{count} both {where}, the first {shared[0]!r}: remove it from either")

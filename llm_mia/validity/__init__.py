@@ -28,7 +28,7 @@ one half, where labels mean little. Candidates that repeat the known set are dou
 """
 
 from ._material import Asked, KnownScores
-from ._validate import validate
+from ._validate import KnownSet, validate
 from ._verdicts import Check, Validity, Verdict
 
-__all__ = ["Asked", "Check", "KnownScores", "Validity", "Verdict", "validate"]
+__all__ = ["Asked", "Check", "KnownScores", "KnownSet", "Validity", "Verdict", "validate"]

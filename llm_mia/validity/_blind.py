@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from ._ngrams import tf_idf
 from ._permutation import Exchange, exchange, fitted_test, placements, rate_test
 from ._verdicts import Check, Verdict
 
-__all__ = ["CLASSIFIERS", "Tables", "Told", "blind_checks", "rate_checks", "tables", "told"]
+__all__ = ["CLASSIFIERS", "Fit", "Tables", "Told", "blind_checks", "rate_checks", "tables", "told"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -74,6 +75,10 @@ def told(contrast: Contrast, features: Tables, rng: np.random.Generator) -> Told
     folds = by_document(contrast.labels, contrast.documents, most_folds(contrast.labels, contrast.documents), rng)
     labels = exchange(contrast.labels, contrast.documents, folds)
     return Told(contrast, _out_of_fold(features, contrast, folds), labels)
+
+
+Fit: TypeAlias = Callable[[Contrast, Tables, np.random.Generator], Told]
+"""`told`, or what gives the same and remembers it."""
 
 
 def blind_checks(family: str, found: Told, rule: Rule, rng: np.random.Generator, *, sight: bool = False) -> list[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blind import Tables, blind_checks, told
+from ._blind import Fit, Tables, blind_checks, told
 from ._counts import COUNTS
 from ._folds import most_folds
 from ._judging import SHIFT, Rule, times
@@ -28,7 +28,12 @@ _FAR = 0.3
 
 
 def shift_checks(
-    contrast: Contrast, features: Tables, given: dict[str, Column], material: Material, rng: np.random.Generator
+    contrast: Contrast,
+    features: Tables,
+    given: dict[str, Column],
+    material: Material,
+    rng: np.random.Generator,
+    fit: Fit = told,
 ) -> list[Check]:
     """Candidates from the non-members' source: all ``sound`` with probability at least 0.99, about.
 
@@ -41,7 +46,7 @@ def shift_checks(
         seen = "all candidates come from one document: its topic can't be told from a shift"
         found = [Check("shift_words_auroc", None, "doubtful", _WHY, _MEND, None, seen)]
     else:
-        found = blind_checks("shift", told(contrast, features, rng), rule, rng)
+        found = blind_checks("shift", fit(contrast, features, rng), rule, rng)
     lengths = features.counts[features.place[contrast.rows], COUNTS.index("bytes")]
     found.append(_lengths(lengths, contrast, rule, rng))
     if with_reference:
