@@ -13,6 +13,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray
 from ._backend import LocalBackend
+from ._evaluating import evaluating
 from ._memory import MEMORY_ERRORS, out_of_memory
 
 __all__ = ["Continuations", "continuations"]
@@ -71,10 +72,11 @@ def continuations(
         )
     generator = torch.Generator(backend.device).manual_seed(seed)
     try:
-        greedy = next(_written(backend, prompt, len(wanted), 1, None, None))
-        rows = max(1, HELD_TOKENS // (len(prompt) + len(wanted)))
-        drawn = list(_written(backend, prompt, len(wanted), samples, top_k, generator, rows=rows))
-        log_probability = _log_probability(backend, prompt, wanted, top_k)
+        with evaluating(backend.model):
+            greedy = next(_written(backend, prompt, len(wanted), 1, None, None))
+            rows = max(1, HELD_TOKENS // (len(prompt) + len(wanted)))
+            drawn = list(_written(backend, prompt, len(wanted), samples, top_k, generator, rows=rows))
+            log_probability = _log_probability(backend, prompt, wanted, top_k)
     except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
