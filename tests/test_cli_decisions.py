@@ -73,7 +73,7 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     assert found.code == 1, "a threshold at 1 % and 95 % takes 299 non-members"
     checks = {check["name"]: check for check in found.json["checks"]}
     assert checks["size_fpr_0.01_confidence_0.95"]["verdict"] == "void"
-    assert checks["size_fpr_0.01_confidence_0.95"]["mend"].startswith("Add non-members, 299 in all")
+    assert checks["size_fpr_0.01_confidence_0.95"]["remedy"].startswith("Add non-members until there are 299")
     assert {"figure", "p_value", "why", "found"} <= checks["blind_words_auroc"].keys()
     assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
 
@@ -89,7 +89,7 @@ def test_validate_wikimia(cli: Cli, tmp_path: Path) -> None:
     ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
     assert ran.code == 1
     assert "The known set is void: no verdict may rest on it." in ran.out
-    assert "Mend: Take members and non-members of the same period" in ran.out
+    assert "Remedy: Take members and non-members of the same period" in ran.out
 
 
 @pytest.fixture

@@ -120,14 +120,14 @@ def validate(
     """Ask whether a known set may carry a verdict, without any model; exits with 1 where it is void."""
     from ..auditing import validate_files
     from ..report import validity_table
-    from ..validity import Asked
+    from ..validity import RequestedRates
 
     files = PassageOptions(text_column, id_column, None, document_column, passage_tokens)
     found = validate_files(
         None if members is None else files.read(members, 1),
         files.read(nonmembers, 0),
         None if candidates is None else files.read_unlabelled(candidates),
-        asked=Asked(fpr, confidence),
+        rates=RequestedRates(fpr, confidence),
     )
     if as_json:
         show_json(json.loads(found.to_json()))
