@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "SCHEMA_VERSION",
+    "TOKEN_ARRAYS",
     "AttackRecord",
     "BlockSize",
     "DTypeChoice",
@@ -271,6 +272,16 @@ class RunRecord:
     schema_version: int = SCHEMA_VERSION
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader ought to know about a result, as data; `llm_mia.report` phrases it."""
+
+    kind: str
+    """Which sentence: a value of the enum of the package that makes the note."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: what the sentence mentions, by name."""
+
+
 class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
@@ -282,14 +293,6 @@ class Standing(StrEnum):
     """No finding may be worded."""
     ACCEPTED = "accepted"
     """Void, and the user asked for findings all the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a reader has to know about a result. The package that makes a note has the sentence for it."""
-
-    kind: str
-    figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

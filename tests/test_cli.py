@@ -124,7 +124,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert report["evaluation"]["attacks"]["reference"]["auroc"]["value"] > 0.9
     assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
-    signals = [f"signals/{name}/part-00000.parquet" for name in ("lowered", "reference", "target")]
+    signals = [f"signals/{name}/part-000000000-000000139.parquet" for name in ("lowered", "reference", "target")]
     assert files == [
         "calibration.json",
         "flags.csv",
@@ -151,7 +151,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     calibration = json.loads((out / "calibration.json").read_text())
     assert (calibration["attack"], calibration["n"], len(calibration["scores"])) == ("reference", 70, 70)
     assert calibration["scores"] == sorted(calibration["scores"])
-    assert calibration["calibrated_on"]["target"] == run["passes"]["target"]
+    assert calibration["calibrated_on"]["target"].items() <= run["passes"]["target"].items()
     columns = ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason"]
     assert list(read_csv(out / "flags.csv")[0]) == columns
 
@@ -265,7 +265,10 @@ def test_help_and_usage(cli: Cli) -> None:
     assert ran.err.startswith("llm-mia: No such command 'scoer'.")
     assert ran.err.count("\n") == 1
     ran = cli("score", "x")
-    assert (ran.code, ran.err) == (2, "llm-mia: Missing option '-m' / '--model'. (see 'llm-mia score --help')\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "llm-mia: Missing option '-m' / '--target' / '--model'. (see 'llm-mia score --help')\n",
+    )
 
 
 def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:

@@ -152,11 +152,11 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     good = rows(tmp_path / "g.jsonl", TEXTS)
     said = fails("score", good, "--text-column", "txt", *more)
     assert said == "g.jsonl line 1: no column 'txt'; columns found: 'id', 'text'; did you mean --text-column 'text'?"
-    assert "--passage-tokens must be at least 1" in fails("score", good, "--passage-tokens", "0", *more)
+    assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
     said = fails("score", good, "--window-tokens", "2000", *more)
-    assert said == "a window of 2000 tokens does not fit: it must be 8 to 1024, the model's context"
+    assert said == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
 
 
 # Passages that do not go together
@@ -166,13 +166,13 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
 def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = rows(tmp_path / "both.jsonl", [TEXTS[20], *TEXTS[10:14]])
     said = fails(*audit(members=both))
-    assert "both.jsonl line 1 and n.jsonl line 6: 1 text stands both among members and among non-members" in said
+    assert "both.jsonl line 1 and n.jsonl line 6: 1 text occurs both among members and among non-members" in said
     assert "(ids 'both0' = 'n5'): remove one of the two" in said
     twice = rows(tmp_path / "twice.jsonl", [TEXTS[0], TEXTS[0], TEXTS[10], *TEXTS[1:9]])
     assert main([*audit(candidates=twice), "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert notes[0].startswith("1 text stands more than once among the candidates (ids 'twice0' = 'twice1'): kept")
-    assert notes[1].startswith("1 text stands both among the candidates and in the known set (ids 'twice2' = 'm0')")
+    assert notes[0].startswith("1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): kept")
+    assert notes[1].startswith("1 text occurs both among the candidates and in the known set (ids 'twice2' = 'm0')")
 
 
 @pytest.mark.usefixtures("fake_models")
@@ -275,7 +275,7 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "holds signals of 'g0' where the input has 'other0'" in fails(
         "score", other, "-m", "m", "-q", "-o", tmp_path / "run"
     )
-    assert "holds no readable run.json, so it is not a run directory" in fails("evaluate", tmp_path)
+    assert "holds no run.json, so it is not a run directory" in fails("evaluate", tmp_path)
 
 
 def scored(folder: Path) -> Path:

@@ -110,7 +110,7 @@ def test_a_void_audit_is_stored_words_nothing_and_exits_with_1(cli: Cli, void_ru
     assert lines[0].startswith("note: the known set is void (blind_words_auroc, ")
     assert lines[0].endswith("so no finding may rest on it; scoring goes on all the same")
     assert lines[-1].startswith("llm-mia: the known set is void (")
-    assert lines[-1].endswith("mend it, or --accept-void")
+    assert lines[-1].endswith(": repair it, or state findings all the same: --accept-void")
     assert "no finding: the known set is void" in ran.out
     assert "consistent with" not in ran.out
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -251,12 +251,12 @@ def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores
 def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> None:
     members, one = rows(tmp_path / "m.jsonl", TEXTS[:20]), rows(tmp_path / "n.jsonl", TEXTS[20:60], document="book")
     said = fails("validate", "--members", members, "--nonmembers", one)
-    assert said.startswith("non-members: all 40 come from one document, 'book', which cannot be distinguished from membership:")
+    assert said.startswith("non-members: all 40 come from one document, 'book', which cannot be distinguished from")
     good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
     said = fails("validate", "--nonmembers", good)
-    assert said == "members: there are none, and no candidates: there is nothing to compare non-members with"
+    assert said == "members: there are none, and no candidates: give passages to compare non-members with"
     assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2").startswith(
-        "FPR must lie between"
+        "--fpr must lie between"
     )
     assert "'--nonmembers'" in fails("validate", "--members", members, code=2)
 
@@ -270,8 +270,9 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
     said = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "use it with --attack auto, stack or default" in said
-    assert "use it with --by" in fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
+    assert "--attack gain names the attack: leave out --split, or name auto, stack or default" in said
+    said = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
+    assert said == "--pool joins categories, and there are none: name their column with --by, or leave --pool out"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
         "calibrate", table, "-a", "gain", "--by", "length", *out
     )

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from llm_mia import ModelSpec, RunDirectoryError, load_model, read_passages, score
 from llm_mia.backends import Backend
 from llm_mia.cli import main
+from llm_mia.records import FilesRecord
+from llm_mia.store import RunDirectory, read_run
 
 from .conftest import sentences
 
@@ -23,6 +26,8 @@ TEXTS = sentences(30, seed=8)
 DRIVER = """
 import sys
 from llm_mia.cli import main
+from llm_mia.records import FilesRecord
+from llm_mia.store import RunDirectory, read_run
 code = main(sys.argv[1:])
 print("imported", *sorted({"torch", "transformers", "pandas"} & set(sys.modules)), file=sys.stderr)
 sys.exit(code)
@@ -93,8 +98,7 @@ def test_what_is_asked_must_be_what_is_there(loads: Loads, texts: str, model: Pa
         return loads.count - before
 
     assert again(ModelSpec(model, dtype="float32")) == 1
-    source = json.loads((out / "run.json").read_text())["passes"]["target"]["source"]
-    assert source == {"sha256": ModelSpec(model).sha256(), "dtype": "float32"}
+    assert read_run(out).passes["target"].files == FilesRecord(ModelSpec(model).sha256(), "float32")
     assert again(str(model)) == 0, "auto is content with what is there"
     assert again(ModelSpec(model, dtype="float32", device="cpu", tokens_per_batch=7)) == 0
     assert again(str(model), window_tokens=64) == 0, "which is what the model's context makes by itself"
@@ -124,24 +128,22 @@ def test_other_files_are_loaded_and_looked_at(loads: Loads, texts: str, model: P
         score(passages, float32, attacks=["loss"], out=out)
 
 
-@pytest.mark.parametrize(
-    "lack", ["a passage", "a part", "a pass", "the record of the source", "the record of the block"]
-)
+@pytest.mark.parametrize("lack", ["a passage", "a part", "a pass", "the record of the files"])
 def test_what_lacks_is_made(lack: str, loads: Loads, texts: str, tiny: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     score(read_passages(texts), tiny, attacks=["loss"], out=out)
-    record = json.loads((out / "run.json").read_text())
     if lack == "a passage":
         with Path(texts).open("a") as file:
             file.write('{"id": "new", "text": "One more."}\n')
     elif lack == "a part":
-        (out / "signals/target/part-00000.parquet").unlink()
-    elif lack.startswith("the record"):
-        del record["passes"]["target"][lack.split()[-1]]
-        (out / "run.json").write_text(json.dumps(record))
+        (part,) = (out / "signals/target").iterdir()
+        part.unlink()
+    elif lack == "the record of the files":
+        with RunDirectory(out) as run:
+            run.update(passes={"target": replace(run.record.passes["target"], files=None)})
     attacks = ["lowercase"] if lack == "a pass" else ["loss"]
     table = score(read_passages(texts), tiny, attacks=attacks, out=out)
-    assert loads.count == (1 if lack == "the record of the block" else 2)
+    assert loads.count == 2
     fresh = score(read_passages(texts), tiny, attacks=attacks, out=tmp_path / "fresh")
     assert table.column(attacks[0]) == pytest.approx(fresh.column(attacks[0]), rel=1e-3)
 

@@ -19,8 +19,7 @@ from llm_mia.attacks import parse_attack
 from llm_mia.backends import ModelSpec, Tokenizer
 from llm_mia.errors import AttackError, PassageError, RunDirectoryError
 from llm_mia.records import IntArray, TokenFrequencies, TokenSignals
-from llm_mia.signals import _frequencies
-from llm_mia.signals._frequencies import count_frequencies
+from llm_mia.signals import count_frequencies
 from llm_mia.store import read_frequencies, write_frequencies
 
 from .conftest import sentences
@@ -55,13 +54,11 @@ def test_by_hand(write_jsonl: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("characters", [1, 40, 1 << 20])
-def test_it_counts_the_same_in_chunks_of_any_size(
-    characters: int, write_jsonl: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_frequencies, "CHUNK_CHARACTERS", characters)
+def test_it_counts_the_same_in_chunks_of_any_size(characters: int, write_jsonl: Callable[..., str]) -> None:
     texts = [text.encode("ascii", "replace").decode() for text in sentences(30, seed=2)]
     tokenizer = Letters()
-    found = count_frequencies(read_passages(write_jsonl("c.jsonl", [{"text": text} for text in texts])), tokenizer)
+    corpus = read_passages(write_jsonl("c.jsonl", [{"text": text} for text in texts]))
+    found = count_frequencies(corpus, tokenizer, chunk_characters=characters)
     expected = Counter("".join(texts))
     assert {chr(token): int(count) for token, count in enumerate(found.counts) if count} == expected
     assert sum(tokenizer.calls) == 30

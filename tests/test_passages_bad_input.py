@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.errors import PassageError
+from llm_mia.errors import PassageError, UsageError
 from llm_mia.passages import check_inputs, read_passages
 
 SECRET = "the secret words of a passage, which no message may repeat"
@@ -287,9 +287,10 @@ def test_a_file_name_that_is_not_unicode_still_gives_an_id(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("tokens", [0, -1])
 def test_passages_of_no_tokens(tmp_path: Path, tokens: int) -> None:
-    assert refusal(tmp_path, passage_tokens=tokens).endswith("--passage-tokens must be at least 1")
+    with pytest.raises(UsageError, match="`passage_tokens` must be at least 1"):
+        read_passages(tmp_path, passage_tokens=tokens)
 
 
 def test_a_label_is_one_or_zero(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="label is 1, 0 or None, not 2"):
+    with pytest.raises(UsageError, match="`label` is 1, 0 or None, not 2"):
         read_passages(tmp_path, label=2)

@@ -45,9 +45,9 @@ def test_check_notes_what_repeats(tmp_path: Path) -> None:
     assert check_inputs([known]).notes == ()
     twice, both = check_inputs([known, candidates]).notes
     assert twice.startswith(
-        "4 texts stand more than once among the candidates (ids 'c0' = 'c5', 'c1' = 'c6', 'c2' = 'c7', …)"
+        "4 texts occur more than once among the candidates (ids 'c0' = 'c5', 'c1' = 'c6', 'c2' = 'c7', …)"
     )
-    assert both.startswith("1 text stands both among the candidates and in the known set (ids 'c4' = 'm1')")
+    assert both.startswith("1 text occurs both among the candidates and in the known set (ids 'c4' = 'm1')")
 
 
 def test_check_refuses_a_text_with_both_labels(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_check_refuses_a_text_with_both_labels(tmp_path: Path) -> None:
         check_inputs([members, others])
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}/m.jsonl line 9 and {tmp_path}/n.jsonl line 9: ")
-    assert "5 texts stand both among members and among non-members" in message
+    assert "5 texts occur both among members and among non-members" in message
     assert "(ids 'm4' = 'n4', 'm5' = 'n5', 'm6' = 'n6', …)" in message
 
 

@@ -26,12 +26,12 @@ from .conftest import pretend, sentences
 
 # The command line itself, with the fake model behind it, slowed down, and a part written for every four passages.
 DRIVER = """
-import resource, sys, time, types
+import functools, resource, sys, time, types
 import pyarrow.parquet
-import llm_mia.backends
+import llm_mia.backends, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
-from llm_mia.scoring import _blocks, _passes
+from llm_mia.signals import Limits
 
 pause, limit, *arguments = sys.argv[1:]
 
@@ -43,13 +43,15 @@ class Slow(FakeBackend):
 
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
-_blocks.BLOCK_PASSAGES, _passes.PART_SECONDS = 4, 0.0
+limits = Limits(block_passages=4, part_seconds=0.0)
+llm_mia.scoring.score_to_disk = functools.partial(llm_mia.scoring.score_to_disk, limits=limits)
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
-INTERRUPTED = "llm-mia: interrupted; what is finished is kept, and the same command continues\n"
+FIRST_PART = "signals/target/part-000000000-000000003.parquet"
+INTERRUPTED = "llm-mia: interrupted; all finished work is kept, and the same command continues it\n"
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
@@ -200,12 +202,16 @@ def test_one_run_at_a_time(passages: str, tmp_path: Path, capsys: pytest.Capture
 def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) -> None:
     sizes = {
         "run.json": 100,
-        "part": (undisturbed / "signals/target/part-00000.parquet").stat().st_size - 1,
+        "part": (undisturbed / FIRST_PART).stat().st_size - 1,
         "scores": (undisturbed / "scores.parquet").stat().st_size - 1,
     }
     out = tmp_path / "out"
     full = run(command(passages, out, limit=sizes[what]))
-    file = {"run.json": "run.json", "part": "signals/target/part-00000.parquet", "scores": "scores.parquet"}[what]
+    file = {
+        "run.json": "run.json",
+        "part": "signals/target/part-000000000-000000003.parquet",
+        "scores": "scores.parquet",
+    }[what]
     assert full.returncode == 1
     assert full.stderr == (
         f"llm-mia: {out / file}: cannot be written (File too large); what is finished is kept; "

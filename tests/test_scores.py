@@ -26,7 +26,8 @@ from llm_mia import (
     score,
 )
 from llm_mia.backends import Backend
-from llm_mia.records import SCHEMA_VERSION
+from llm_mia.records import SCHEMA_VERSION, RunRecord
+from llm_mia.store import to_json
 
 Write = Callable[[str, "str | bytes"], Path]
 
@@ -165,9 +166,9 @@ def test_columns_that_are_not_there_are_named_with_the_nearest(write: Write) -> 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match=r"t.csv: no such file$"):
         read_scores(tmp_path / "t.csv")
-    with pytest.raises(RunDirectoryError, match=r"run\.json"):
+    with pytest.raises(RunDirectoryError, match=r"holds no run\.json, so it is not a run directory"):
         read_scores(tmp_path)
-    (tmp_path / "run.json").write_text('{"schema_version": 2, "passes": {}}')
+    (tmp_path / "run.json").write_text(to_json(RunRecord()))
     with pytest.raises(ScoresError, match="the run is not finished"):
         read_scores(tmp_path)
 
@@ -225,7 +226,7 @@ def test_a_run_directory_of_another_schema_is_refused(
     score(read_passages(write_jsonl("p.jsonl", [{"text": "a river"}])), fake, attacks=["loss"], out=tmp_path / "r")
     record = tmp_path / "r" / "run.json"
     record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
-    with pytest.raises(RunDirectoryError, match="schema 99") as refused:
+    with pytest.raises(RunDirectoryError, match="schema version 99") as refused:
         read_scores(tmp_path / "r")
     assert "\n" not in str(refused.value)
 
@@ -234,7 +235,7 @@ def test_a_run_directory_of_another_schema_is_refused(
 
 
 def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
-    scores = {"mine": np.arange(42.0), "theirs": [0.5] * 42}
+    scores: dict[str, Any] = {"mine": np.arange(42.0), "theirs": [0.5] * 42}
     table = ScoreTable.of(scores, [0] * 40 + [None, np.nan], documents=[f"d{i // 2}" for i in range(42)])
     assert list(table.columns) == ["mine", "theirs"]
     assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,9 @@ from llm_mia.attacks import ATTACKS, Attack
 from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages
-from llm_mia.records import IntArray
+from llm_mia.records import BlockSize, IntArray
 from llm_mia.scoring import attacks_for, score_to_disk
-from llm_mia.signals import _blocks, _passes
-from llm_mia.signals._blocks import BlockSize, Held, block_size
+from llm_mia.signals import Limits, SignalsCache
 
 from .conftest import sentences
 
@@ -59,11 +59,8 @@ def source(write_jsonl: Callable[..., str]) -> Callable[[Sequence[str]], Passage
 Source = Callable[[Sequence[str]], Passages]
 
 
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four passages to a block, a block to a part."""
-    monkeypatch.setattr(_blocks, "BLOCK_PASSAGES", 4)
-    monkeypatch.setattr(_passes, "PART_SECONDS", 0.0)
+# Four passages in a block, a block in a part.
+SMALL = Limits(block_passages=4, part_seconds=0.0)
 
 
 def stored(run: Path, name: str) -> list[dict[str, Any]]:
@@ -74,12 +71,11 @@ def stored(run: Path, name: str) -> list[dict[str, Any]]:
 # Nothing twice
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_a_text_that_stands_more_than_once_is_scored_once(source: Source, tmp_path: Path) -> None:
     rng = random.Random(3)
     texts = [*TEXTS[:10], *rng.choices(TEXTS[:20], k=40)]
     model = Noting()
-    table = score(source(texts), model, attacks=["loss"], out=tmp_path / "run")
+    table = score(source(texts), model, attacks=["loss"], out=tmp_path / "run", limits=SMALL)
     assert sorted(model.texts) == sorted(set(texts))
     by_text = {text: FakeBackend().score([Window(FakeBackend().encode([text])[0], 1)])[0] for text in texts}
     for row, text, loss in zip(stored(tmp_path / "run", "target"), texts, table.column("loss"), strict=True):
@@ -88,15 +84,14 @@ def test_a_text_that_stands_more_than_once_is_scored_once(source: Source, tmp_pa
         assert loss == ATTACKS["loss"].score({"target": by_text[text]})
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_what_cannot_be_held_is_scored_again_and_a_run_that_continues_does_the_same(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Source, tmp_path: Path
 ) -> None:
-    """Room for about three texts: how often each is scored goes by the input alone."""
-    monkeypatch.setattr(_blocks, "HELD_BYTES", 5 * 1024)
+    """Room for about three texts: how often each is scored depends on the input alone."""
+    limits = replace(SMALL, cached_bytes=5 * 1024)
     texts = random.Random(4).choices(TEXTS[:12], k=80)
     undisturbed = Noting()
-    score(source(texts), undisturbed, attacks=["loss"], out=tmp_path / "undisturbed")
+    score(source(texts), undisturbed, attacks=["loss"], out=tmp_path / "undisturbed", limits=limits)
     assert len(set(texts)) < len(undisturbed.texts) < 80
     for stop in range(8, 80, 12):
         out = tmp_path / f"stopped-{stop}"
@@ -107,22 +102,21 @@ def test_what_cannot_be_held_is_scored_again_and_a_run_that_continues_does_the_s
 
         first, second = Noting(), Noting()
         with pytest.raises(KeyboardInterrupt):
-            score(source(texts), first, attacks=["loss"], out=out, progress=interrupt)
+            score(source(texts), first, attacks=["loss"], out=out, limits=limits, progress=interrupt)
         kept = len(stored(out, "target"))
         assert 0 < kept < 80
-        score(source(texts), second, attacks=["loss"], out=out)
+        score(source(texts), second, attacks=["loss"], out=out, limits=limits)
         assert second.calls == undisturbed.calls[-len(second.calls) :], "the same batches, where it goes on"
         assert stored(out, "target") == stored(tmp_path / "undisturbed", "target")
         assert (out / "scores.parquet").read_bytes() == (tmp_path / "undisturbed/scores.parquet").read_bytes()
 
 
-def test_the_oldest_leaves_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_leaves_first() -> None:
     def signals(n: int) -> TokenSignals:
         floats, ints = np.zeros(2 * n, np.float32)[:n], np.zeros(2 * n, np.int32)[:n]
         return TokenSignals(ints, floats, floats, floats, floats, ints)
 
-    monkeypatch.setattr(_blocks, "HELD_BYTES", 10 * (24 * 100 + 1024))
-    held = Held()
+    held = SignalsCache(10 * (24 * 100 + 1024))
     for i in range(10):
         held.add(f"d{i}", signals(100))
         held.add("d0", signals(5))
@@ -136,11 +130,10 @@ def test_the_oldest_leaves_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [held.get(name) for name in ("d1", "one more", "too large for all")] == [None] * 3
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_a_text_without_capitals_is_not_scored_again_in_lower_case(source: Source, tmp_path: Path) -> None:
     texts = [text.lower() if i % 3 else text for i, text in enumerate(TEXTS)]
     model = Noting()
-    score(source(texts), model, attacks=["lowercase"], out=tmp_path / "run")
+    score(source(texts), model, attacks=["lowercase"], out=tmp_path / "run", limits=SMALL)
     assert model.texts == texts + [text.lower() for text in texts if text != text.lower()]
     target, lowered = stored(tmp_path / "run", "target"), stored(tmp_path / "run", "lowered")
     for i, text in enumerate(texts):
@@ -148,7 +141,6 @@ def test_a_text_without_capitals_is_not_scored_again_in_lower_case(source: Sourc
         assert lowered[i]["token_ids"] == list(text.lower().encode())[1:]
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_in_lower_case_alone_every_text_is_scored(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,9 +151,9 @@ def test_in_lower_case_alone_every_text_is_scored(
 
     monkeypatch.setitem(ATTACKS, "low", Attack("low", lower_loss, "", ("lowered",)))
     texts = [text.lower() for text in TEXTS]
-    score(source(texts), FakeBackend(1), attacks=["loss"], out=tmp_path / "run")
+    score(source(texts), FakeBackend(1), attacks=["loss"], out=tmp_path / "run", limits=SMALL)
     model = Noting()
-    table = score(source(texts), model, attacks=["low"], out=tmp_path / "run")
+    table = score(source(texts), model, attacks=["low"], out=tmp_path / "run", limits=SMALL)
     assert model.texts == texts
     assert list(table.columns) == ["low"]
     assert pq.read_table(tmp_path / "run/scores.parquet").column("n_tokens").null_count == len(texts)
@@ -226,7 +218,7 @@ def test_two_names_of_one_model(tiny: str, source: Source, tmp_path: Path, monke
     ("tokens", "expected"), [(1, 65_536), (512, 65_536), (1024, 131_072), (16_384, 2_097_152), (10**9, 2_097_152)]
 )
 def test_a_block_goes_by_what_the_model_likes(tokens: int, expected: int) -> None:
-    assert block_size(tokens) == BlockSize(4096, expected)
+    assert Limits().block_size(tokens) == BlockSize(4096, expected)
 
 
 def test_a_run_that_continues_keeps_its_blocks(source: Source, tmp_path: Path) -> None:
@@ -247,13 +239,14 @@ def test_a_run_that_continues_keeps_its_blocks(source: Source, tmp_path: Path) -
 # What is told
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_progress(source: Source, tmp_path: Path) -> None:
     texts = [*TEXTS, *[text.lower() for text in TEXTS], *TEXTS[:5]]
     n_bytes, n_tokens = (sum(len(text.encode()) - less for text in texts) for less in (0, 1))
     for turn in range(2):
         steps: list[Step] = []
-        done = score_to_disk(source(texts), Noting(0), Noting(1), out=tmp_path / "run", progress=steps.append)
+        done = score_to_disk(
+            source(texts), Noting(0), Noting(1), out=tmp_path / "run", limits=SMALL, progress=steps.append
+        )
         for name in ("target", "lowered", "reference", "scores"):
             mine = [step for step in steps if step.name == name]
             last = mine[-1]

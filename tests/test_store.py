@@ -22,7 +22,7 @@ from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, TokenSignals, Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import ModelSource
-from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, packed, replacing, write_text
+from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, replacing, signals_table, write_text
 
 from .conftest import sentences
 
@@ -104,10 +104,11 @@ def test_signals_come_back_as_they_went(tmp_path: Path) -> None:
 
     rows = [StoredSignals(f"p{i}", f"sha{i}", signals(n)) for i, n in enumerate([3, 0, 1, 0, 2000, 0])]
     folder = SignalsFolder(tmp_path, "t")
-    for some in (rows[:2], rows[2:]):
+    for first, some in ((2, rows[2:]), (0, rows[:2])):
         ids, digests, signals_of = zip(*((row.id, row.text_sha256, row.signals) for row in some), strict=True)
-        folder.append([packed(ids, digests, signals_of)])
-    assert [path.name for path in folder.parts()] == ["part-00000.parquet", "part-00001.parquet"]
+        folder.append(first, [signals_table(ids, digests, signals_of)])
+    names = ["part-000000000-000000001.parquet", "part-000000002-000000005.parquet"]
+    assert [part.path.name for part in folder.parts()] == names
     for before, after in zip(rows, folder, strict=True):
         assert (before.id, before.text_sha256, "t") == (after.id, after.text_sha256, after.signals.tokenizer)
         for name in ("token_ids", "logprob", "mean", "std", "top", "rank"):
@@ -121,14 +122,17 @@ def test_signals_come_back_as_they_went(tmp_path: Path) -> None:
 
 def test_a_second_run_is_turned_away(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run") as first:
-        first.write_json("run.json", {"schema_version": 2})
+        first.update()
         message = refusal(lambda: RunDirectory(tmp_path / "run"))
     assert message == f"{tmp_path / 'run'}: another run is writing here; wait for it or name another folder"
     RunDirectory(tmp_path / "run").__exit__()
 
 
 def test_leftovers_go_and_nothing_else(run: Score, tmp_path: Path) -> None:
-    ours = [tmp_path / "run" / name for name in (".writing-run.json", "signals/target/.writing-part-00000.parquet")]
+    ours = [
+        tmp_path / "run" / name
+        for name in (".writing-run.json", "signals/target/.writing-part-000000000-000000039.parquet")
+    ]
     theirs = [tmp_path / "run" / name for name in ("notes.txt", "deep/down/there/.writing-novel")]
     for path in (*ours, *theirs):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +250,7 @@ def damaged(whole: bytes) -> Iterator[bytes]:
 def test_damage_is_seen(run: Score, tmp_path: Path) -> None:
     """Never a traceback, never another score: a part is refused, or the damage touched nothing that is read."""
     run()
-    part, scores = tmp_path / "run/signals/target/part-00000.parquet", tmp_path / "run/scores.parquet"
+    part, scores = tmp_path / "run/signals/target/part-000000000-000000039.parquet", tmp_path / "run/scores.parquet"
     whole, before = part.read_bytes(), scores.read_bytes()
     seen = 0
     for content in damaged(whole):
@@ -256,7 +260,7 @@ def test_damage_is_seen(run: Score, tmp_path: Path) -> None:
         except RunDirectoryError as error:
             message = str(error)
             assert message.startswith(f"{part}: damaged (")
-            assert message.endswith("); remove this and all later parts")
+            assert message.endswith("); remove it, and run the same command again")
             assert "\n" not in message
             seen += 1
         assert scores.read_bytes() == before
@@ -269,24 +273,27 @@ def test_damage_is_seen(run: Score, tmp_path: Path) -> None:
 
 
 RECORDS = {
-    "empty": b"",
-    "cut short": b'{"schema_version": 2, "pas',
-    "not json": b"hello",
-    "not utf-8": b'{"schema_version": "\xff"}',
-    "a list": b"[]",
-    "null": b"null",
-    "of nothing": b"{}",
-    "passes a list": b'{"schema_version": 2, "passes": [1]}',
-    "a pass a number": b'{"schema_version": 2, "passes": {"target": 3}}',
+    "empty": (b"", "is not JSON"),
+    "cut short": (b'{"schema_version": 2, "pas', "is not JSON"),
+    "not json": (b"hello", "is not JSON"),
+    "not utf-8": (b'{"schema_version": "\xff"}', "is not JSON"),
+    "a list": (b"[]", "names no schema version"),
+    "null": (b"null", "names no schema version"),
+    "of nothing": (b"{}", "names no schema version"),
+    "short of entries": (b'{"schema_version": 2}', "is damaged ('passes' is missing from RunRecord"),
+    "passes a list": (b'{"schema_version": 2, "passes": [1]}', "is damaged ("),
+    "a pass a number": (b'{"schema_version": 2, "passes": {"target": 3}}', "is damaged ("),
 }
 
 
-@pytest.mark.parametrize("content", RECORDS.values(), ids=RECORDS)
-def test_a_damaged_record(content: bytes, run: Score, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "problem"), RECORDS.values(), ids=RECORDS)
+def test_a_damaged_record(content: bytes, problem: str, run: Score, tmp_path: Path) -> None:
     run()
     record = tmp_path / "run/run.json"
     record.write_bytes(content)
-    assert refusal(run) == f"{record}: is not the record of a run; name another folder"
+    message = refusal(run)
+    assert message.startswith(f"{record}: {problem}")
+    assert message.endswith("; name another folder, and let the run be made again there")
     assert record.read_bytes() == content
 
 
@@ -294,9 +301,9 @@ def test_a_record_of_another_time(run: Score, tmp_path: Path) -> None:
     run()
     record = tmp_path / "run/run.json"
     record.write_text(record.read_text().replace('"schema_version": 2', '"schema_version": 99'))
-    assert refusal(run) == f"{record}: schema 99, this is schema 2; name another folder"
+    assert refusal(run).startswith(f"{record}: has schema version 99, and this release reads 2; name another folder")
     record.unlink()
-    assert "holds signals but no run.json, so nobody can say whose" in refusal(run)
+    assert "holds signals but no run.json, so their model is unknown" in refusal(run)
     assert not record.exists()
     record.mkdir()
-    assert "is not the record of a run" in refusal(run)
+    assert "cannot be read (Is a directory)" in refusal(run)

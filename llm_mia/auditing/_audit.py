@@ -30,7 +30,7 @@ from ..decision import (
 )
 from ..errors import AttackError, CalibrationError, PassageError
 from ..metrics import ConfidenceGap, clopper_pearson
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs
 from ..records import Interval, Standing
 from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import ModelSource, attacks_for, score_to_disk
@@ -87,10 +87,10 @@ class Audit:
 
 
 def audit(
-    candidates: Passages | str | Path,
+    candidates: PassageSource,
     *,
-    nonmembers: Passages | str | Path,
-    members: Passages | str | Path | None = None,
+    nonmembers: PassageSource,
+    members: PassageSource | None = None,
     target: ModelSource,
     reference: ModelSource | None = None,
     attacks: Sequence[str] = (),
@@ -110,7 +110,8 @@ def audit(
     a verdict is asked of its texts before that, too. The same call continues an audit that was stopped.
 
     Args:
-        candidates: the unlabelled passages; a file's labels, if any, are not read.
+        candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
+            data are not read.
         nonmembers: passages known not to be in the training data; they set the threshold.
         members: passages known to be; they show how well the attacks separate, and touch no threshold.
         target: the model under suspicion: a name, a `ModelSpec`, or a backend.
@@ -138,9 +139,9 @@ def audit(
     attacks_for(named, reference=reference is not None, material=Material.read(aids))
     known = [] if members is None else [read(members, 1)]
     sources = [*known, read(nonmembers, 0), read(candidates, None)]
+    texts = KnownTexts.read(sources)  # the first reading, after which the check needs none
     check = check_inputs(sources)
     _check_known(check, [1] * len(known) + [0, None], asked, fdr)
-    texts = KnownTexts.read(sources, check)
     if decider == STACK:
         refuse_small(_unscored(texts), fpr=fpr, confidence=confidence)
     known_set = texts.known_set(asked)
@@ -227,7 +228,7 @@ def _decide(
 def _write(finished: Audit) -> None:
     validity = {"accepted": ACCEPTED if finished.verdict == ACCEPTED else "", **json.loads(finished.validity.to_json())}
     with RunDirectory(finished.path) as run:
-        run.write_json("validity.json", validity)
+        run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", finished.calibration.to_json())
         run.write_text("flags.csv", finished.flags.to_csv())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..passages import InputCheck, Passages, read_passages
+from ..passages import Passages, PassageSource, to_passages
 from ..records import Passage
 from ..scores import ScoreTable
 from ..validity import KnownScores, KnownSet, RequestedRates, Validity, validate
@@ -18,6 +18,8 @@ __all__ = ["KnownTexts", "read", "validate_files"]
 
 MOST = 50_000
 """Passages of one set that are held and looked at."""
+NAMES = {1: "members", 0: "non-members", None: "candidates"}
+"""What messages call a set that is given as data in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,17 +33,20 @@ class KnownTexts:
     notes: tuple[str, ...]
 
     @classmethod
-    def read(cls, sources: Sequence[Passages], check: InputCheck) -> KnownTexts:
-        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced."""
+    def read(cls, sources: Sequence[Passages]) -> KnownTexts:
+        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced.
+
+        A source is read once here, and one of more than `MOST` passages twice: which of them are evenly spaced is known
+        only at its end. `check_inputs` on the same sources then needs no reading.
+        """
         kept, rows, notes, first = list[Passage](), list[int](), [], 0
-        for source, counted in zip(sources, check.sources, strict=True):
-            chosen = _spaced(counted.passages)
-            if len(chosen) < counted.passages:
-                notes.append(f"{source.name}: {len(chosen):,} of {counted.passages:,} passages were put to the checks")
-            wanted = set(chosen.tolist())
-            kept += [passage for at, passage in enumerate(source) if at in wanted]
+        for source in sources:
+            passages, chosen, total = _evenly_spaced(source)
+            if len(chosen) < total:
+                notes.append(f"{source.name}: {len(chosen):,} of {total:,} passages were put to the checks")
+            kept += passages
             rows += (first + chosen).tolist()
-            first += counted.passages
+            first += total
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
 
     def known_set(self, rates: RequestedRates) -> KnownSet:
@@ -62,9 +67,9 @@ class KnownTexts:
 
 
 def validate_files(
-    members: Passages | str | Path | None,
-    nonmembers: Passages | str | Path,
-    candidates: Passages | str | Path | None = None,
+    members: PassageSource | None,
+    nonmembers: PassageSource,
+    candidates: PassageSource | None = None,
     *,
     rates: RequestedRates | None = None,
 ) -> Validity:
@@ -76,16 +81,21 @@ def validate_files(
     return validate(*([] if source is None else list(read(source, label)) for source, label in given), rates=rates)
 
 
-def read(source: Passages | str | Path, label: int | None) -> Passages:
-    """The passages of a set, all of one label; those of candidates are not read."""
-    if isinstance(source, Passages):
-        return source
-    return read_passages(source, label=label, label_column="" if label is None else None)
+def read(source: PassageSource, label: int | None) -> Passages:
+    """The passages of a set, all with the same label; labels of candidates are not read."""
+    return to_passages(source, label=label, label_column="" if label is None else None, name=NAMES[label])
 
 
-def _spaced(n: int) -> NDArray[np.intp]:
-    """Up to `MOST` of n positions, ascending."""
-    return np.arange(n) if n <= MOST else np.arange(MOST) * n // MOST
+def _evenly_spaced(source: Passages) -> tuple[list[Passage], NDArray[np.intp], int]:
+    """Up to `MOST` passages, their positions, and how many there are in all."""
+    passages = iter(source)
+    held = list(islice(passages, MOST))
+    total = len(held) + sum(1 for _ in passages)  # to the end, so that the source has noted its contents
+    if total == len(held):
+        return held, np.arange(total), total
+    chosen = np.arange(MOST) * total // MOST
+    wanted = set(chosen.tolist())
+    return [passage for at, passage in enumerate(source) if at in wanted], chosen, total
 
 
 def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> KnownScores:

@@ -15,6 +15,7 @@ import typer
 
 from ..errors import LlmMiaError, UsageError
 from . import _commands
+from ._parameters import options_of, running, spelled
 
 __all__ = ["app", "main"]
 
@@ -34,10 +35,17 @@ _commands.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what a user can mend becomes one line, never a traceback."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a command and return its exit code; an expected failure is one line on stderr, never a traceback."""
+    typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    commands: Any = typer.main.get_command(app)
+    command = commands.commands.get(typed[0])
+    with running({} if command is None else options_of(command)):
+        return _exit_code(commands, typed)
+
+
+def _exit_code(commands: Any, typed: list[str]) -> int:
     try:
-        code: int | None = typer.main.get_command(app).main(typed or ["--help"], "llm-mia", standalone_mode=False)
+        code: int | None = commands.main(typed, "llm-mia", standalone_mode=False)
         sys.stdout.flush()  # here, where it may still fail
     except _UsageError as error:
         path = error.ctx.command_path if error.ctx else "llm-mia"
@@ -45,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except LlmMiaError as error:
-        return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
+        return _failed(spelled(str(error)), 2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if code == INTERRUPTED:  # raised, or by some releases of typer returned
-        return _failed("interrupted; what is finished is kept, and the same command continues", INTERRUPTED)
+        return _failed("interrupted; all finished work is kept, and the same command continues it", INTERRUPTED)
     return code or 0
 
 

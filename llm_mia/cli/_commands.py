@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from . import _options as opt
 from ._audit import FLAGGED, VOID, audit, demo, validate
 from ._extract import extract
+from ._grouping import with_groups
+from ._groups import TableOptions
 from ._output import say, show, show_json
 from ._score import attacks, frequencies, score
 
-if TYPE_CHECKING:
-    from ..scores import ScoreTable
-
 __all__ = ["register"]
-
-Table = Annotated[
-    Path, typer.Argument(help="A run directory, or any csv, jsonl or parquet table of scores.", show_default=False)
-]
 
 
 def calibrate(
-    table: Table,
+    table: TableOptions,
     attack: Annotated[
         str,
         typer.Option(
             "-a",
             "--attack",
-            help="The column that decides; on a part of the known set kept apart, auto: the best of them, stack: one "
-            "score learned from all. default: what an audit is decided by.",
+            metavar="COLUMN",
+            help="The column of scores that decides. Or 'auto', 'stack', 'default': llm_mia chooses on a part of the "
+            "known set; see 'llm-mia attacks auto' and so on.",
         ),
     ],
     fpr: opt.Fpr = 0.05,
@@ -39,46 +36,58 @@ def calibrate(
     by: Annotated[
         str,
         typer.Option(
-            help="Hold the rate in each category by itself: 'length', or a column of the table.",
-            rich_help_panel=opt.ERRORS,
+            metavar="COLUMN",
+            help="Hold the rate within each category of this column, or of 'length' (four classes of length).",
+            show_default="no categories",
+            rich_help_panel=opt.RATES,
         ),
     ] = "",
     pool: Annotated[
         list[str] | None,
-        typer.Option(help="A category to put together with others; repeatable.", rich_help_panel=opt.ERRORS),
-    ] = None,
-    split: Annotated[
-        float | None,
         typer.Option(
-            help="With -a auto or stack: share of the documents kept apart for it.  [default: 0.5]", show_default=False
+            metavar="NAME",
+            help="With --by: a category that is too small and is joined with the others named so; may be repeated.",
+            rich_help_panel=opt.RATES,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="With -a auto or stack: draws the split.")] = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("calibration.json"),
-    label_column: opt.LabelColumn = None,
-    id_column: opt.IdColumn = None,
-    document_column: opt.DocumentColumn = None,
+    fraction: Annotated[
+        float | None,
+        typer.Option(
+            "--split",
+            metavar="SHARE",
+            help="With -a auto, stack or default: share of the known documents that the choice is made on; the rest "
+            "set the threshold.",
+            show_default="0.5",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="With -a auto, stack or default: which documents are drawn for it.")
+    ] = 0,
+    out: opt.Out = Path("calibration.json"),
     as_json: opt.Json = False,
 ) -> None:
-    """Set the threshold on a table's known non-members (label 0), with a guarantee on the false positive rate."""
+    """Set the threshold on the known non-members of a table (label 0), so that a false positive rate is guaranteed."""
     from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate
     from ..report import calibration_lines, calibration_summary
     from ..store import write_text
 
-    if split is not None and attack not in (AUTO, STACK, BY_DEFAULT):
-        raise typer.BadParameter(
-            "a part is kept apart to choose an attack on: use it with --attack auto, stack or default"
+    if fraction is not None and attack not in (AUTO, STACK, BY_DEFAULT):
+        raise UsageError(
+            f"`fraction` is the share of the known set that the attack is chosen on, and `attack` {attack} names the "
+            "attack: leave out `fraction`, or name auto, stack or default"
         )
     if pool and not by:
-        raise typer.BadParameter("categories are pooled where there are some: use it with --by")
-    scores = _table(table, id_column, label_column, document_column, by)
+        raise UsageError(
+            "`pool` joins categories, and there are none: name their column with `by`, or leave `pool` out"
+        )
+    scores = table.read(by)
     calibration = run_calibrate(
         scores,
         attack,
         fpr=fpr,
         confidence=confidence,
         pool=pool or (),
-        fraction=0.5 if split is None else split,
+        fraction=0.5 if fraction is None else fraction,
         seed=seed,
     )
     write_text(out, calibration.to_json())
@@ -89,30 +98,38 @@ def calibrate(
 
 
 def flag(
-    table: Table,
-    calibration: opt.CalibrationFile,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("flags.csv"),
-    fdr: opt.Fdr = None,
+    table: TableOptions,
+    calibration: Annotated[
+        Path,
+        typer.Option(
+            "-c", "--calibration", metavar="FILE", help="The threshold: a file that 'llm-mia calibrate' wrote."
+        ),
+    ],
+    out: opt.Out = Path("flags.csv"),
+    fdr: opt.FdrOfFlags = None,
     documents: Annotated[
-        bool, typer.Option("--documents", help="Decide on documents, calibrated on documents.")
+        bool,
+        typer.Option(
+            "--documents",
+            help="Decide on whole documents instead of passages; the rate then holds for a document.",
+        ),
     ] = False,
-    labelled: Annotated[bool, typer.Option("--labelled", help="Flag rows that have a label too.")] = False,
+    labelled: Annotated[
+        bool, typer.Option("--labelled", help="Flag also rows that have a label; usual are only those without.")
+    ] = False,
     accept_void: opt.AcceptVoid = False,
-    label_column: opt.LabelColumn = None,
-    id_column: opt.IdColumn = None,
-    document_column: opt.DocumentColumn = None,
     as_json: opt.Json = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
-    """Flag a table's candidates (rows without a label) by a calibration."""
+    """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import flag as run_flag, flag_documents, read_calibration
     from ..report import flags_summary, flags_table
     from ..store import write_text
 
     if documents and labelled:
-        raise typer.BadParameter("documents with a label are not flagged: leave out --labelled or --documents")
+        raise UsageError("documents with a label cannot be flagged: leave out `labelled` or `documents`")
     rule = read_calibration(calibration)
-    scores = _table(table, id_column, label_column, document_column, rule.by)
+    scores = table.read(rule.by)
     if documents:
         flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void)
     else:
@@ -131,25 +148,35 @@ def flag(
 
 
 def evaluate(
-    table: Table,
-    attack: Annotated[
-        list[str] | None, typer.Option("-a", "--attack", help="Columns to evaluate; repeatable. Default: all.")
+    table: TableOptions,
+    attacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-a",
+            "--attack",
+            metavar="COLUMN",
+            help="A column of scores to evaluate; may be repeated.",
+            show_default="all",
+        ),
     ] = None,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(help="Two columns: which separates better?", show_default=False)
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="COLUMN COLUMN",
+            help="Test which of two columns separates members from non-members better.",
+            show_default="no test",
+        ),
     ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
             "-c",
             "--calibration",
-            help="Also TPR, FPR and ε at this threshold, set by others than these. What it was chosen or fitted on is "
-            "left out.",
+            metavar="FILE",
+            help="Show also the rates at the threshold in this file, which 'llm-mia calibrate' wrote. Rows that the "
+            "threshold was set with are left out.",
         ),
     ] = None,
-    label_column: opt.LabelColumn = None,
-    id_column: opt.IdColumn = None,
-    document_column: opt.DocumentColumn = None,
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
@@ -172,9 +199,9 @@ def evaluate(
     )
 
     rule = None if calibration is None else read_calibration(calibration)
-    scores = _table(table, id_column, label_column, document_column, rule.by if rule else "")
+    scores = table.read(rule.by if rule else "")
     judged = unseen(scores, rule) if rule else scores
-    evaluations, gap = run_evaluate(judged, attack or ()), exposure(scores)
+    evaluations, gap = run_evaluate(judged, attacks or ()), exposure(scores)
     compared = run_compare(judged, *compare) if compare else None
     at = rates_at(scores, rule) if rule else None
     if scores.standing in (Standing.VOID, Standing.ACCEPTED):
@@ -193,25 +220,35 @@ def evaluate(
 
 
 def collection(
-    table: Table,
-    attack: Annotated[
+    table: TableOptions,
+    attacks: Annotated[
         list[str] | None,
-        typer.Option("-a", "--attack", help="Columns; several are joined by weights learned on half of the documents."),
+        typer.Option(
+            "-a",
+            "--attack",
+            metavar="COLUMN",
+            help="A column of scores; may be repeated: half of the documents then teach the weights of several.",
+            show_default="the only column",
+        ),
     ] = None,
-    level: Annotated[float, typer.Option(help="What the p-value is held against.", rich_help_panel=opt.ERRORS)] = 0.05,
-    seed: Annotated[int, typer.Option(help="Draws permutations and splits.")] = 0,
+    level: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="The collection counts as trained on if the p-value is at most this.",
+            rich_help_panel=opt.RATES,
+        ),
+    ] = 0.05,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which permutations and halves are drawn.")] = 0,
     accept_void: opt.AcceptVoid = False,
-    label_column: opt.LabelColumn = None,
-    id_column: opt.IdColumn = None,
-    document_column: opt.DocumentColumn = None,
     as_json: opt.Json = False,
 ) -> int:
-    """Test all candidates together, document by document, against the known non-members."""
+    """Test the candidates as a whole against the known non-members, both document by document."""
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table
 
-    scores = _table(table, id_column, label_column, document_column, "")
-    found = judge_collection(scores, attack or (), level=level, seed=seed, accept_void=accept_void)
+    scores = table.read()
+    found = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
     if as_json:
         show_json(collection_summary(found))
     else:
@@ -222,17 +259,12 @@ def collection(
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, attacks, frequencies, demo):
-        app.command()(command)
+        app.command()(with_groups(command))
 
 
 def _withheld() -> int:
-    say("llm-mia: the known set is void, so no finding may rest on it: mend it, or --accept-void")
+    say(
+        "llm-mia: the known set is void, so no finding may rest on it: repair it, or state findings all the same: "
+        "--accept-void"
+    )
     return VOID
-
-
-def _table(
-    path: Path, id_column: str | None, label_column: str | None, document_column: str | None, by: str
-) -> ScoreTable:
-    from ..scores import read_scores
-
-    return read_scores(path, id_column=id_column, label_column=label_column, document_column=document_column, by=by)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._parameters import spelled
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -48,8 +50,8 @@ def show_json(result: Mapping[str, Any]) -> None:
 
 
 def say(message: str) -> None:
-    """One line of progress."""
-    print(message, file=sys.stderr)
+    """One line for people on stderr: a note or progress."""
+    print(spelled(message), file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -8,65 +8,53 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._options import PassageOptions
+from ._groups import EvidenceOptions, LabelledReadingOptions, ModelOptions, ReadingOptions, RunOptions
 from ._output import progress_bars, say, show, show_json
 
 __all__ = ["attacks", "frequencies", "score"]
 
 
 def score(
-    passages: Annotated[str, typer.Argument(help="File, folder, hf://…, or - for standard input.", show_default=False)],
-    model: opt.Model,
-    out: opt.RunOut,
-    reference: opt.Reference = None,
-    attack: opt.Attacks = None,
-    shots: opt.Shots = None,
-    population: opt.Population = None,
-    frequencies: opt.Frequencies = None,
-    neighbours: opt.Neighbours = 10,
-    neighbour_model: opt.NeighbourModel = None,
-    text_column: opt.TextColumn = None,
-    id_column: opt.IdColumn = None,
-    label_column: opt.LabelColumn = None,
-    document_column: opt.DocumentColumn = None,
-    passage_tokens: opt.PassageTokens = 128,
-    revision: opt.Revision = None,
-    reference_revision: opt.ReferenceRevision = None,
-    dtype: opt.DType = "auto",
-    device: opt.Device = "auto",
-    trust_remote_code: opt.TrustRemoteCode = False,
-    tokens_per_batch: opt.TokensPerBatch = None,
-    window_tokens: opt.WindowTokens = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    passages: opt.Input,
+    models: ModelOptions,
+    evidence: EvidenceOptions,
+    reading: LabelledReadingOptions,
+    run: RunOptions,
+    attacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-a",
+            "--attack",
+            metavar="ATTACK",
+            help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated.",
+            show_default="all that the models and the other inputs allow, less those that rewrite passages",
+        ),
+    ] = None,
 ) -> None:
-    """Score passages by every attack; the scores lie in OUT/scores.parquet."""
-    from ..backends import ModelSpec
+    """Give every passage a score by each attack, in OUT/scores.parquet; higher means more likely a member."""
     from ..passages import check_inputs
     from ..scoring import score_to_disk
 
-    files = PassageOptions(text_column, id_column, label_column, document_column, passage_tokens)
-    source = files.read(passages)
-    how = (dtype, device, trust_remote_code, tokens_per_batch)
+    source = reading.read(passages)
     check = check_inputs([source])
     for note in check.notes:
         say(f"note: {note}")
-    with progress_bars(quiet) as progress:
+    with progress_bars(run.quiet) as progress:
         done = score_to_disk(
             source,
-            ModelSpec(model, revision, *how),
-            ModelSpec(reference, reference_revision, *how) if reference else None,
-            attacks=attack or (),
-            aids=opt.aids(files, shots, population, frequencies, neighbours, neighbour_model, device),
-            out=out,
-            window_tokens=window_tokens,
+            models.target_model(),
+            models.reference_model(),
+            attacks=attacks or (),
+            aids=evidence.aids(reading, models.device),
+            out=run.out,
+            window_tokens=models.window_tokens,
             check=check,
             progress=progress,
         )
     for note in done.notes:
         say(f"note: {note}")
-    table = out / "scores.parquet"
-    if as_json:
+    table = run.out / "scores.parquet"
+    if run.as_json:
         counts = ("passages", "members", "nonmembers", "candidates", "attacks", "unscored")
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
@@ -76,21 +64,22 @@ def score(
 
 
 def frequencies(
-    corpus: Annotated[str, typer.Argument(help="File, folder, hf://…, or - for standard input.", show_default=False)],
-    model: opt.Model,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("frequencies.parquet"),
+    corpus: opt.Input,
+    target: opt.TargetName,
+    out: opt.Out = Path("frequencies.parquet"),
     text_column: opt.TextColumn = None,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Count how often each token of a model's tokenizer stands in a corpus, for the attacks that weigh tokens by it."""
+    """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
     from ..backends import ModelSpec
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = PassageOptions(text_column, None, "", None, 1024).read_unlabelled(corpus)
-    counted = count_frequencies(texts, ModelSpec(model, revision, trust_remote_code=trust_remote_code).tokenizer())
+    texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
+    tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
+    counted = count_frequencies(texts, tokenizer)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())
     if as_json:
@@ -100,7 +89,10 @@ def frequencies(
 
 
 def attacks(
-    name: Annotated[str | None, typer.Argument(help="One attack, for all there is to say of it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Explain this attack, or this word in its place: auto, stack, default, all."),
+    ] = None,
     as_json: opt.Json = False,
 ) -> None:
     """List the attacks: what each needs, the passes it costs, its paper."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import AttackError, ModelError, PassageError, RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs, read_passages
-from ..records import Passage, TokenSignals, WindowRule
-from ..scoring import ModelSource, score_to_disk
-from ..signals import Progress, window_rule
-from ..store import RunDirectory, differences, text_sha256
+from ..records import Passage, TokenSignals
+from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
+from ..store import RunDirectory, read_run
 from ._proofs import Candidates, prove
 from ._records import CONDITIONS, Extraction
 from ._sampling import Sampling
@@ -37,6 +35,7 @@ def extract(
     seed: int = 0,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
     """The texts that the model emits verbatim with at least *probability* when given what precedes them.
@@ -60,6 +59,7 @@ def extract(
         seed: draws the samples.
         window_tokens: longest input fed to a model.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
+        limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
     Raises:
@@ -70,23 +70,21 @@ def extract(
     """
     given = [read_passages(sources)] if isinstance(sources, str | Path) else sources
     inputs = [given] if isinstance(given, Passages) else list(given)
-    source = ModelSpec(target) if isinstance(target, str | Path) else target
+    source = model_or_spec(target)
     sampling = sampling or Sampling()
     _refuse(stretch, probability, prefix, samples, most_proofs)
     check = check or check_inputs(inputs)
-    if not _kept_from_others(Path(out), inputs, check, source, window_tokens):
-        score_to_disk(
-            inputs, source, attacks=["loss"], out=out, window_tokens=window_tokens, check=check, progress=progress
-        )
+    _refuse_outdated_scores(Path(out), inputs, check)
+    write_signals(inputs, source, out=out, window_tokens=window_tokens, check=check, limits=limits, progress=progress)
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
-        made = run.passes()["target"]
+        made = run.record.passes["target"]
         if isinstance(source, ModelSpec):
-            source = source.in_precision(made["model"]["dtype"])
+            source = source.in_precision(made.model.dtype)
         first = 0 if tokenizer.bos is not None else 1
-        rule = Rule(sampling, stretch, probability, prefix, first, WindowRule(**made["window"]))
-        candidates = Candidates(most_proofs if proof else 0, made["window"], tokenizer)
-        tally = look(_stored(run, inputs), rule, tokenizer, candidates)
+        rule = Rule(sampling, stretch, probability, prefix, first, made.window)
+        candidates = Candidates(most_proofs if proof else 0, made.window, tokenizer)
+        tally = look(_signals(run, Inputs(inputs, check)), rule, tokenizer, candidates)
         _refuse_too_short(tally, rule, inputs)
         room = rule.window.tokens - (tokenizer.bos is not None)
         if stretch >= room:
@@ -94,8 +92,8 @@ def extract(
         proofs = prove(candidates, source, sampling, stretch, samples, seed, progress) if len(candidates) else []
         found = Extraction(
             path=run.path,
-            model=made["model"],
-            window=made["window"],
+            model=asdict(made.model),
+            window=asdict(made.window),
             sampling=sampling,
             stretch=stretch,
             probability=probability,
@@ -124,38 +122,17 @@ def _refuse(stretch: int, probability: float, prefix: int, samples: int, most_pr
         raise AttackError(f"{samples} samples of {most_proofs} proofs: there must be 0 and 1 at least")
 
 
-def _kept_from_others(
-    out: Path, inputs: Sequence[Passages], check: InputCheck, source: Backend | ModelSpec, window_tokens: int | None
-) -> bool:
-    """Whether *out* holds the signals already, and scores by other attacks that scoring for this one would overwrite.
-
-    Raises:
-        RunDirectoryError: it holds such scores, but not all signals of this input by this model.
-    """
+def _refuse_outdated_scores(out: Path, inputs: Sequence[Passages], check: InputCheck) -> None:
+    """Refuse to add passages to a directory whose scores do not have them."""
     if not (out / "run.json").exists():
-        return False
-    with RunDirectory(out) as run:
-        if set(run.manifest().get("attacks", ["loss"])) == {"loss"}:
-            return False
-        made = run.passes().get("target")
-        if made is not None:
-            rule = asdict(window_rule(made["model"]["context"], window_tokens))
-            same = made["window"] == rule and _made_by(source, made)
-            if same and sum(1 for _ in _stored(run, inputs)) == sum(one.passages for one in check.sources):
-                return True
-    raise RunDirectoryError(
-        f"{out}: holds scores by other attacks, and not all signals of this input by this model; finish that run, or "
-        "name another folder"
-    )
-
-
-def _made_by(source: Backend | ModelSpec, made: dict[str, Any]) -> bool:
-    if isinstance(source, ModelSpec):
-        digest, origin = source.sha256(), made.get("source", {})
-        return (
-            digest is not None and digest == origin.get("sha256") and source.dtype in ("auto", made["model"]["dtype"])
+        return
+    record = read_run(out)
+    there = [(one.sha256, one.passages) for one in record.inputs]
+    here = [(one.sha256(), counts.passages) for one, counts in zip(inputs, check.sources, strict=True)]
+    if record.attacks and there != here:
+        raise RunDirectoryError(
+            f"{out}: holds scores of another input; score this input there first, or name another folder"
         )
-    return not any(differences(asdict(source.info), made["model"]))
 
 
 def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
@@ -170,16 +147,11 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     raise ModelError(f"model {source.info.id!r} does not say where in a text its tokens stand")
 
 
-def _stored(run: RunDirectory, inputs: Sequence[Passages]) -> Iterator[tuple[Passage, TokenSignals]]:
-    """Each passage with its signals, as far as both go."""
-    passages = (passage for one in inputs for passage in one)
-    for passage, row in zip(passages, run.signals("target"), strict=False):
-        if (row.id, row.text_sha256) != (passage.id, text_sha256(passage)):
-            raise RunDirectoryError(
-                f"{run.path}: holds signals of {row.id!r} where the input has {passage.id!r} ({passage.where}) or "
-                "another text; name another folder"
-            )
-        yield passage, row.signals
+def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, TokenSignals]]:
+    """Each passage with its signals under the target."""
+    for passages, chunks in passages_with_signals(run, inputs, ["target"]):
+        for row, passage in enumerate(passages):
+            yield passage, chunks["target"].signals(row)
 
 
 def _refuse_too_short(tally: Tally, rule: Rule, inputs: Sequence[Passages]) -> None:

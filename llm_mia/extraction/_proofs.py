@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,8 +21,8 @@ __all__ = ["Candidates", "prompt_before", "prove"]
 class Candidates:
     """The likeliest *most* spans that were offered, the earlier of equals, with the texts of their passages."""
 
-    def __init__(self, most: int, window: Mapping[str, int], tokenizer: Tokenizer) -> None:
-        self.rule = WindowRule(**window)
+    def __init__(self, most: int, window: WindowRule, tokenizer: Tokenizer) -> None:
+        self.rule = window
         self.tokenizer = tokenizer
         self.spans: list[tuple[ExtractedSpan, str]] = []
         self._most = most

@@ -1,4 +1,4 @@
-"""Rows of a Hugging Face dataset, streamed: ``hf://name?config=…&split=…&revision=…``."""
+"""Rows of a Hugging Face dataset: ``hf://name?config=…&split=…&revision=…``, or a dataset in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 from ..errors import PassageError
 from ._columns import Columns
 from ._tables import Row, one_line
+
+__all__ = ["SCHEME", "dataset_rows", "parse_uri", "read_hub"]
 
 SCHEME = "hf://"
 _OPTIONS = ("config", "split", "revision")
@@ -27,15 +29,22 @@ def parse_uri(uri: str) -> tuple[str, dict[str, str]]:
 
 def read_hub(uri: str, columns: Columns) -> Iterator[Row]:
     """Rows of one split, only the columns in use. Reads over the network unless the name is a folder."""
-    stream = _stream(uri)
-    names = stream.column_names
-    if names is not None:  # None where the dataset does not say before its first row
-        stream = stream.select_columns(columns.find(names, uri).names())
-    rows = iter(stream)
+    return dataset_rows(_stream(uri), columns, uri, f"{uri} row")
+
+
+def dataset_rows(dataset: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
+    """Rows of a ``datasets.Dataset`` or ``IterableDataset``, only the columns in use.
+
+    *place* and a number are the place of a row.
+    """
+    names = dataset.column_names
+    if names is not None:  # None where the dataset does not know its columns before its first row
+        dataset = dataset.select_columns(columns.find(names, name).names())
+    rows = iter(dataset.with_format(None))
     number = 0
     while True:
         number += 1
-        where = f"{uri} row {number}"
+        where = f"{place} {number}"
         try:
             row = next(rows, None)
         except Exception as error:  # a loader and the network: anything can come out
@@ -52,7 +61,7 @@ def _stream(uri: str) -> Any:
     import datasets
 
     try:
-        found = datasets.load_dataset(
+        dataset = datasets.load_dataset(
             name,
             options.get("config"),
             split=options.get("split"),
@@ -63,9 +72,9 @@ def _stream(uri: str) -> Any:
         raise PassageError(
             uri, f"the dataset cannot be opened ({one_line(error)}): check name, config, split and network"
         ) from error
-    if not isinstance(found, dict):
-        return found
-    if len(found) != 1:
+    if not isinstance(dataset, dict):
+        return dataset
+    if len(dataset) != 1:
         mark = "&" if "?" in uri else "?"
-        raise PassageError(uri, f"splits {', '.join(found)}: name one, as in {uri}{mark}split={next(iter(found))}")
-    return next(iter(found.values()))
+        raise PassageError(uri, f"splits {', '.join(dataset)}: name one, as in {uri}{mark}split={next(iter(dataset))}")
+    return next(iter(dataset.values()))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ..errors import PassageError
+from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, Columns, Draft, Found, draft, quoted
-from ._cutting import cut_document
-from ._files import InputFile, decoded_lines, digest, find_files, first_character, is_empty, readable, spool_stdin
-from ._hub import SCHEME, parse_uri, read_hub
+from ._columns import LONGEST_ID, Columns, quoted
+from ._contents import Contents, Reading
+from ._files import find_files, readable, spool_stdin
+from ._hub import SCHEME
 from ._ids import Ids
-from ._tables import Row, Tally, read_csv, read_json, read_jsonl, read_parquet
+from ._readers import FileReader, Reader, hub_reader, reader_of
+from ._tables import Tally
+
+if TYPE_CHECKING:
+    from ._check import InputCheck
+
+__all__ = ["PassageSource", "Passages", "read_passages", "to_passages"]
+
+IN_MEMORY = "passages in memory"
 
 
 def read_passages(
@@ -32,81 +40,155 @@ def read_passages(
 
     Files are jsonl, ndjson, json, csv, tsv, parquet, txt and md; the text formats also gzipped. A txt or md file is one
     document, cut into passages of about *passage_tokens* tokens (4 UTF-8 bytes a token, whatever the model). Standard
-    input is jsonl where it opens with ``{``, else one document.
+    input is jsonl where it opens with ``{``, else one document. `Passages.of` takes data in memory.
 
-    Columns are found by themselves where their names are usual; an empty string says that there is none, as for a
-    ``label`` column that does not mean membership. *label* is given to every passage (1 member, 0 non-member); a row
-    that says the opposite is refused.
+    Args:
+        source: a path, a uri of a dataset, or ``-``.
+        text_column: the column of the text; None: found by its usual names.
+        id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
+        label_column: the column of the label; an empty string: there is none.
+        document_column: the column of the document; an empty string: each passage is its own document.
+        passage_tokens: see above.
+        label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
 
-    Raises `PassageError` here for what does not exist or is not supported, and while iterating for what is inside.
+    Raises:
+        PassageError: here for what does not exist or is not supported, and while iterating for what is inside.
     """
-    if label not in (None, 0, 1):
-        raise ValueError(f"label is 1, 0 or None, not {label!r}")
+    _check_label(label)
     if passage_tokens < 1:
-        raise PassageError(
-            readable(source), f"passages of {passage_tokens} tokens: --passage-tokens must be at least 1"
-        )
+        raise UsageError(f"passages of {passage_tokens} tokens: `passage_tokens` must be at least 1")
     columns = Columns(text_column, id_column, label_column, document_column)
     name = readable(source)
     if name.startswith(SCHEME):
-        parse_uri(name)
-        return Passages(name, [], columns, passage_tokens, label)
+        return Passages(name, hub_reader(name, columns), label)
     if name != "-":
-        return Passages(name, find_files(source), columns, passage_tokens, label)
+        files = find_files(source)
+        reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
+        return Passages(name, reader, label)
     file, spool = spool_stdin()
-    passages = Passages("stdin", [file], columns, passage_tokens, label)
+    passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
     weakref.finalize(passages, spool.close)
     return passages
 
 
 class Passages:
-    """Passages in input order. Every iteration reads the input afresh; see `read_passages`, which makes it.
+    """Passages in input order, made by `read_passages` or `Passages.of`. Every iteration gives them afresh.
 
-    Memory does not grow with the input, but for 16 to 32 bytes an id; a txt document, a json list and a Parquet batch
-    are held whole while they are read.
+    The first whole iteration also notes what `check_inputs` has to know, so a source is never read only to be checked.
+    Memory does not grow with the input, but for 33 to 49 bytes a passage; a txt document, a json list and a Parquet
+    batch are held whole while they are read.
     """
 
-    def __init__(
-        self, name: str, files: list[InputFile], columns: Columns, passage_tokens: int, label: int | None
-    ) -> None:
+    def __init__(self, name: str, reader: Reader, label: int | None) -> None:
         self.name = name
         """The source as the user gave it, or ``stdin``."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
-        self._files = files
-        self._columns = columns
-        self._passage_tokens = passage_tokens
+        self.reader = reader
+        """What gives the rows."""
         self._label = label
+        self._contents: Contents | None = None
+        self._version: object = None
+        """Of the source when its contents were noted."""
+
+    @classmethod
+    def of(
+        cls,
+        data: object,
+        *,
+        text_column: str | None = None,
+        id_column: str | None = None,
+        label_column: str | None = None,
+        document_column: str | None = None,
+        label: int | None = None,
+        name: str = "",
+    ) -> Passages:
+        """The passages of *data* in memory, checked like those of a file.
+
+        Args:
+            data: strings, dictionaries or `Passage` records in a list or another iterable; a DataFrame of pandas or
+                polars; a ``datasets.Dataset``; an Arrow table, or anything else with ``__arrow_c_stream__``. What can
+                be iterated once only is held in memory.
+            text_column: the column of the text; None: found by its usual names.
+            id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
+            label_column: the column of the label; an empty string: there is none.
+            document_column: the column of the document; an empty string: each passage is its own document.
+            label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
+            name: how messages and records call the source.
+
+        Raises:
+            UsageError: *data* is nothing that holds passages.
+            PassageError: a passage is refused, while iterating; the place is ``row 17``, counted from 1.
+
+        >>> passages = Passages.of([{"text": "A river.", "member": True}, {"text": "A bridge."}])
+        >>> [(passage.text, passage.label) for passage in passages]
+        [('A river.', 1), ('A bridge.', None)]
+        """
+        _check_label(label)
+        columns = Columns(text_column, id_column, label_column, document_column)
+        place = f"{name} row" if name else "row"
+        return cls(name or IN_MEMORY, reader_of(data, columns, name or IN_MEMORY, place), label)
 
     def __repr__(self) -> str:
-        return f"<Passages {self.name!r}>"
+        return f"<Passages {self.name!r}{self._counted()}>"
 
     def __iter__(self) -> Iterator[Passage]:
         tally, ids = Tally(), Ids()
-        for position, (text, name, document, label, where) in enumerate(self._drafts(tally)):
+        version, reading = self.reader.version(), Reading() if self._known() is None else None
+        for position, (text, name, document, label, where) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
             elif not ids.add(name):
                 self._refuse_duplicate(name, where, position)
-            yield Passage(name, text, name if document is None else document, self._agree(label, where), where)
+            passage = Passage(name, text, name if document is None else document, self._agree(label, where), where)
+            if reading is not None:
+                reading.add(passage)
+            yield passage
         self.blank_lines = tally.blank_lines
+        if reading is not None:
+            self._contents, self._version = reading.contents(self.name, tally.blank_lines), version
+
+    def contents(self) -> Contents:
+        """Counts, digests and roles of all passages; the source is read where no whole iteration has come before."""
+        if self._known() is None:
+            for _ in self:
+                pass
+        assert self._contents is not None
+        return self._contents
+
+    def check(self) -> InputCheck:
+        """What `check_inputs` gives for this source alone."""
+        from ._check import check_inputs
+
+        return check_inputs([self])
 
     def sha256(self) -> str:
-        """Hex digest: of a file its bytes, of a folder the digests and names of its files, of hf:// the uri itself."""
-        if not self._files:
-            return hashlib.sha256(self.name.encode()).hexdigest()
-        return digest(self._files, folder=self._files[0].shown != self.name)
+        """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold."""
+        return self.reader.sha256()
 
-    def _agree(self, found: int | None, where: str) -> int | None:
-        """The label of the whole input, or else the row's own; a row that says the opposite is refused."""
+    def _known(self) -> Contents | None:
+        """What is noted of the source, unless it has changed since."""
+        return self._contents if self._contents is not None and self._version == self.reader.version() else None
+
+    def _counted(self) -> str:
+        if self._contents is None:
+            return ""
+        counts = self._contents.counts
+        candidates = counts.passages - counts.members - counts.nonmembers
+        kinds = ((counts.members, "member"), (counts.nonmembers, "non-member"), (candidates, "candidate"))
+        shown = ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for n, kind in kinds if n)
+        return f": {counts.passages:,} passages ({shown})"
+
+    def _agree(self, given: int | None, where: str) -> int | None:
+        """The label of the whole input, or else that of the row; a row with the opposite label is refused."""
         if self._label is None:
-            return found
-        if found is not None and found != self._label:
+            return given
+        if given is not None and given != self._label:
             kinds = ("non-members", "members")
             raise PassageError(
                 where,
-                f"its label is {found} but the whole input was given as {kinds[self._label]}: move the row, "
-                "or name another --label-column",
+                f"its label is {given} but the whole input was given as {kinds[self._label]}: move the row, "
+                "or name another `label_column`",
             )
         return self._label
 
@@ -117,47 +199,36 @@ class Passages:
                 shown = quoted(name, LONGEST_ID)
                 raise PassageError(where, f"the id {shown} stands twice, first at {earlier.where}: ids must differ")
 
-    def _drafts(self, tally: Tally) -> Iterator[Draft]:
-        if not self._files:
-            yield from self._of_rows(read_hub(self.name, self._columns), self.name)
-        for file in self._files:
-            if is_empty(file):
-                raise PassageError(file.shown, "the file is empty")
-            if (kind := file.format) == "stdin":
-                kind = "jsonl" if first_character(file) == "{" else "text"
-            if kind == "text":
-                yield from self._of_document(file)
-            else:
-                yield from self._of_rows(self._rows(file, kind, tally), file.shown)
 
-    def _rows(self, file: InputFile, kind: str, tally: Tally) -> Iterator[Row]:
-        match kind:
-            case "jsonl":
-                return read_jsonl(file, tally)
-            case "json":
-                return read_json(file, tally)
-            case "parquet":
-                return read_parquet(file, self._columns)
-            case _:
-                return read_csv(file, tally, self._columns, "\t" if kind == "tsv" else ",")
+class ArrowColumns(Protocol):
+    """What libraries of tables offer: pandas, polars, pyarrow, DuckDB."""
 
-    def _of_rows(self, rows: Iterator[Row], shown: str) -> Iterator[Draft]:
-        found: Found | None = None
-        names: tuple[str, ...] = ()
-        for where, values in rows:
-            # Objects of one jsonl may differ in their keys, but seldom do.
-            if found is None or tuple(values) != names:
-                names = tuple(values)
-                found = self._columns.find(names, where)
-            yield draft(found, values, where)
-        if found is None:
-            raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule with an Arrow stream."""
 
-    def _of_document(self, file: InputFile) -> Iterator[Draft]:
-        text = "".join(line for _, line in decoded_lines(file))
-        if not text or text.isspace():
-            raise PassageError(file.shown, "no text in it, or only white space")
-        line = 1
-        for number, passage in enumerate(cut_document(text, self._passage_tokens), start=1):
-            yield Draft(passage, f"{file.name}#{number}", file.name, None, f"{file.shown} line {line}")
-            line += passage.count("\n")
+
+PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColumns
+"""A source that is read already, a path or uri for `read_passages`, or data for `Passages.of`."""
+
+
+def to_passages(
+    source: PassageSource, *, label: int | None = None, label_column: str | None = None, name: str = ""
+) -> Passages:
+    """The passages of *source*, whatever it is; `Passages` are returned as they are, with their labels.
+
+    Args:
+        source: `Passages`, a path or uri, or data.
+        label: given to every passage of a path or of data.
+        label_column: the column of the label; an empty string: there is none.
+        name: how messages call data.
+    """
+    if isinstance(source, Passages):
+        return source
+    if isinstance(source, str | Path):
+        return read_passages(source, label=label, label_column=label_column)
+    return Passages.of(source, label=label, label_column=label_column, name=name)
+
+
+def _check_label(label: int | None) -> None:
+    if label not in (None, 0, 1):
+        raise UsageError(f"`label` is 1, 0 or None, not {label!r}")

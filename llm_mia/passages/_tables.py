@@ -153,7 +153,7 @@ def read_parquet(file: InputFile, columns: Columns) -> Iterator[Row]:
         with pq.ParquetFile(file.path) as table:
             found = columns.find(table.schema_arrow.names, file.shown)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=found.names()):
-                for values in _values(batch, file.shown, row):
+                for values in _values(batch, f"{file.shown} row", row):
                     row += 1
                     yield f"{file.shown} row {row}", values
     except (pa.ArrowException, OSError) as error:
@@ -161,7 +161,7 @@ def read_parquet(file: InputFile, columns: Columns) -> Iterator[Row]:
         raise PassageError(file.shown, f"not a readable Parquet file ({reason}): write or copy it again") from error
 
 
-def _values(batch: Any, shown: str, before: int) -> list[dict[str, Any]]:
+def _values(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
     """The rows of a ``pyarrow.RecordBatch`` as dictionaries; strings that are not UTF-8 are refused with their row."""
     try:
         return list(batch.to_pylist())
@@ -171,7 +171,7 @@ def _values(batch: Any, shown: str, before: int) -> list[dict[str, Any]]:
                 batch.slice(i, 1).to_pylist()
             except UnicodeDecodeError as error:
                 raise PassageError(
-                    f"{shown} row {before + i + 1}", f"not UTF-8: byte {error.start + 1} of a string; write it again"
+                    f"{place} {before + i + 1}", f"not UTF-8: byte {error.start + 1} of a string; write it again"
                 ) from None
         raise
 

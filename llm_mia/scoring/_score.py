@@ -10,15 +10,26 @@ from ..attacks import Attack, all_attacks, parse_attack, refuse_other_frequencie
 from ..backends import Backend, ModelSpec
 from ..errors import AttackError
 from ..passages import InputCheck, Passages, check_inputs
+from ..records import AttackRecord
 from ..scores import ScoreTable, read_scores
-from ..signals import ALIGNED, Aids, Inputs, Material, Progress, plan, refuse_other_tokenizer, run_passes, shared_by_all
+from ..signals import (
+    ALIGNED,
+    Aids,
+    Inputs,
+    Limits,
+    Material,
+    ModelSource,
+    Progress,
+    make_passes,
+    model_or_spec,
+    plan,
+    refuse_other_tokenizer,
+    shared_by_all,
+)
 from ..store import RunDirectory
 from ._table import write_table
 
 __all__ = ["ModelSource", "Scored", "attacks_for", "score", "score_to_disk"]
-
-ModelSource = Backend | str | Path | ModelSpec
-"""A backend in memory, a name for `load_model`, or a name and how to load it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ def score(
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> ScoreTable:
     """Score every passage by every attack, and leave the run directory *out* behind.
@@ -85,6 +97,7 @@ def score(
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.signals`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
+        limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
     Raises:
@@ -99,6 +112,7 @@ def score(
         out=out,
         window_tokens=window_tokens,
         check=check,
+        limits=limits,
         progress=progress,
     )
     return read_scores(done.path)
@@ -114,6 +128,7 @@ def score_to_disk(
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Do what `score` does, and do not read the table back: memory does not grow with the number of passages.
@@ -123,7 +138,7 @@ def score_to_disk(
     sources = [sources] if isinstance(sources, Passages) else list(sources)
     material = Material.read(aids)
     chosen = attacks_for(attacks, reference=reference is not None, material=material)
-    models = {"target": _spec(target), "reference": None if reference is None else _spec(reference)}
+    models = {"target": model_or_spec(target), "reference": None if reference is None else model_or_spec(reference)}
     notes: tuple[str, ...] = ()
     with RunDirectory(out) as run:
         if any(ALIGNED & set(one.evidence) for one in chosen) and len({*_tokenizers(run, models).values()}) > 1:
@@ -134,10 +149,10 @@ def score_to_disk(
         if aids is not None:
             aids.refuse_scored(inputs)
         planned = plan(chosen, material, inputs)
-        run_passes(run, inputs, models, planned, chosen, window_tokens, progress)
-        run.record(attacks=[], shared={})  # a stop between the two lines below must leave no table under another's name
+        make_passes(run, inputs, models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+        run.update(attacks=(), shared={})  # a stop between the two lines below must leave no table under another's name
         unscored = write_table(run, inputs, planned, chosen, material, progress)
-        run.record(attacks=[one.name for one in chosen], shared=shared_by_all(chosen, planned, material))
+        run.update(attacks=tuple(map(_record, chosen)), shared=shared_by_all(chosen, planned, material))
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
     return Scored(
@@ -152,14 +167,18 @@ def score_to_disk(
     )
 
 
+def _record(one: Attack) -> AttackRecord:
+    return AttackRecord(one.name, 1, dict(one.hyper_parameters), one.evidence)
+
+
 def _tokenizers(run: RunDirectory, models: Mapping[str, Backend | ModelSpec | None]) -> dict[str, str]:
     """Fingerprint of each model's tokenizer; of a model whose signals are here, the record says."""
-    made, found = run.passes(), dict[str, str]()
+    made, found = run.record.passes, dict[str, str]()
     for role, source in models.items():
         if isinstance(source, Backend):
             found[role] = source.info.tokenizer
         elif role in made:
-            found[role] = made[role]["model"]["tokenizer"]
+            found[role] = made[role].model.tokenizer
         elif source is not None:
             found[role] = source.tokenizer().fingerprint
     return found
@@ -172,7 +191,3 @@ def _unaligned(attacks: Sequence[Attack], *, named: bool) -> tuple[list[Attack],
         refuse_other_tokenizer(out[0])
     left = [one for one in attacks if one.name not in out]
     return left, (f"target and reference have different tokenizers, so there is no {', '.join(out)}",)
-
-
-def _spec(source: ModelSource) -> Backend | ModelSpec:
-    return ModelSpec(source) if isinstance(source, str | Path) else source

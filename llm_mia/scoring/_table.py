@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import EVIDENCE, MANY_PASSES, Attack, Evidence
-from ..errors import PassageError, RunDirectoryError
+from ..errors import PassageError
 from ..records import Passage, Population, TokenSignals
-from ..signals import Inputs, Material, Planned, Progress, Tally, in_step
+from ..signals import Inputs, Material, PassProgress, Planned, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def write_table(
     import pyarrow as pa
     import pyarrow.parquet
 
-    report = Tally("scores", inputs, progress)
-    report(0, 0, 0)
+    report = PassProgress("scores", inputs.passages, inputs.bytes, progress)
+    report.add(0, 0, 0)
     passes = [one.name for one in planned if one.inputs is inputs]
     names = [*(f"{name}_perplexity" for name in WITH_PERPLEXITY if name in passes), *(one.name for one in attacks)]
     shared = _shared(run, planned, material)
@@ -45,9 +45,7 @@ def write_table(
     unscored = 0
     with replacing(run.path / "scores.parquet") as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
         waiting: list[pa.Table] = []
-        for passages, chunks in in_step(run, inputs, passes):
-            if any(len(chunk) < len(passages) for chunk in chunks.values()) or len(chunks) < len(passes):
-                raise RunDirectoryError(f"{run.path}: the input grew while it was scored; run the same command again")
+        for passages, chunks in passages_with_signals(run, inputs, passes):
             facts = _facts(passages, chunks)
             perplexities, scores = _scores(passages, chunks, planned, attacks, shared)
             figures = [numbers(column) for column in (*perplexities.values(), *scores.values())]
@@ -57,7 +55,7 @@ def write_table(
                 waiting = []
             unscored += int(np.isnan(list(scores.values())).any(axis=0).sum())
             n_tokens = chunks["target"].n_tokens.sum() if "target" in chunks else 0
-            report(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
+            report.add(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
     return unscored
@@ -92,7 +90,7 @@ def _shared(run: RunDirectory, planned: Sequence[Planned], material: Material) -
     if not theirs or material.population is None:
         return shared
     means: dict[str, list[float]] = {one.name: [] for one in theirs}
-    for passages, chunks in in_step(run, material.population, list(means)):
+    for passages, chunks in passages_with_signals(run, material.population, list(means)):
         for name, chunk in chunks.items():
             for row, passage in zip(range(len(chunk)), passages, strict=True):
                 signals = chunk.signals(row)

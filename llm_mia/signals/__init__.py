@@ -1,37 +1,52 @@
-"""Passages × models → signals on disk: the only stage that runs a model.
+"""Passages × models → signals, on disk or in memory: the only stage that runs a model.
 
-    read · encode · cut ─► a block ahead ─► the model ─► a part written behind ─► … ─► signals/PASS/part-*.parquet
-         one thread                        this thread          one thread
+    read, encode, cut ─► blocks that wait ─► the model ─► tables that wait ─► signals/PASS/part-FIRST-LAST.parquet
+       a thread                              this thread     a thread
 
-Each model is loaded once, makes every pass that is planned for it, and is released; where the run directory holds its
-signals already it is not loaded. A text that occurs more than once is scored once, as far as `Held` reaches.
+On disk, each model is loaded once, makes every pass that is planned for it, and is released; where the run directory
+has its signals already it is not loaded. A text that occurs more than once is computed once, as far as memory allows.
 """
 
 from ._aids import Aids, Material
+from ._blocks import Pass
+from ._cache import SignalsCache
 from ._frequencies import count_frequencies
-from ._inputs import Inputs, in_step
-from ._passes import refuse_other_tokenizer, run_passes
+from ._inputs import Inputs, passages_with_signals
+from ._limits import Limits
+from ._passes import make_passes, refuse_other_tokenizer, score_positions
 from ._plan import ALIGNED, Planned, plan, shared_by_all
-from ._progress import Progress, Step, Tally
+from ._progress import PassProgress, Progress, Step
+from ._stage import ModelSource, model_or_spec, signals_of, write_signals
+from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
 
 __all__ = [
     "ALIGNED",
     "Aids",
+    "BackgroundWriter",
     "Inputs",
+    "Limits",
     "Material",
+    "ModelSource",
+    "Pass",
+    "PassProgress",
     "Planned",
     "Progress",
+    "SignalsCache",
     "Step",
-    "Tally",
     "count_frequencies",
     "cut",
     "edges",
-    "in_step",
     "join",
+    "make_passes",
+    "model_or_spec",
+    "passages_with_signals",
     "plan",
+    "prefetch",
     "refuse_other_tokenizer",
-    "run_passes",
+    "score_positions",
     "shared_by_all",
+    "signals_of",
     "window_rule",
+    "write_signals",
 ]

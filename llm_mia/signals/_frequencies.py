@@ -1,4 +1,4 @@
-"""How often each token stands in a corpus: what a token is worth as evidence depends on how common it is."""
+"""How often each token occurs in a corpus: what a token is worth as evidence depends on how common it is."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ from ..records import Passage, TokenFrequencies
 
 __all__ = ["count_frequencies"]
 
-# Characters that are encoded at once: enough to keep a tokenizer's threads busy, and some 50 MB of Python integers.
-CHUNK_CHARACTERS = 1 << 20
 
+def count_frequencies(passages: Passages, tokenizer: Tokenizer, *, chunk_characters: int = 1 << 20) -> TokenFrequencies:
+    """How often each token of *tokenizer* occurs in *passages*: counts of shape (vocabulary,), not smoothed.
 
-def count_frequencies(passages: Passages, tokenizer: Tokenizer) -> TokenFrequencies:
-    """How often each token of *tokenizer* stands in *passages*: counts of shape (vocabulary,), not smoothed.
+    Every token of every passage is counted; BOS, which no passage holds, is not. Memory does not grow with the corpus.
 
-    Every token of every passage counts; BOS, which no passage holds, does not. Memory does not grow with the corpus.
+    Args:
+        passages: the corpus.
+        tokenizer: of the target model.
+        chunk_characters: characters that are encoded at once. The default keeps a tokenizer's threads busy, and takes
+            some 50 MB of Python integers.
 
     Raises:
         PassageError: the corpus cannot be read, see `read_passages`.
     """
     counts = np.zeros(tokenizer.vocabulary, dtype=np.int64)
-    for texts in _chunks(passages):
+    for texts in _chunks(passages, chunk_characters):
         counts += np.bincount(np.concatenate(tokenizer.encode(texts)), minlength=len(counts))
     return TokenFrequencies(counts, tokenizer.fingerprint, passages.name)
 
 
-def _chunks(passages: Iterable[Passage]) -> Iterator[list[str]]:
+def _chunks(passages: Iterable[Passage], characters: int) -> Iterator[list[str]]:
     chunk: list[str] = []
-    room = CHUNK_CHARACTERS
+    room = characters
     for passage in passages:
         chunk.append(passage.text)
         room -= len(passage.text)
         if room <= 0:
             yield chunk
-            chunk, room = [], CHUNK_CHARACTERS
+            chunk, room = [], characters
     if chunk:
         yield chunk

@@ -1,24 +1,26 @@
-"""The input beside what a run directory holds of it: the two must be of one mind."""
+"""The passages of a run, and what its run directory holds of them: both must be the same passages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NoReturn
 
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages
 from ..records import Passage
 from ..store import RunDirectory, StoredChunk, text_sha256
 
-__all__ = ["Inputs", "in_step"]
+__all__ = ["Inputs", "passages_with_signals", "stored_chunks"]
 
 CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All passages, source after source, and what one reading of them has found."""
+    """All passages, source after source, and what `check_inputs` saw when it read them."""
 
     sources: Sequence[Passages]
     check: InputCheck
@@ -30,49 +32,81 @@ class Inputs:
     @property
     def passages(self) -> int:
         """How many there are."""
-        return sum(one.passages for one in self.check.sources)
+        return sum(counts.passages for counts in self.check.sources)
 
     @property
     def bytes(self) -> int:
         """UTF-8 bytes of all of them."""
-        return sum(one.bytes for one in self.check.sources)
+        return sum(counts.bytes for counts in self.check.sources)
 
 
-def in_step(
-    run: RunDirectory, inputs: Inputs, names: Sequence[str], *, keys_only: bool = False
+def passages_with_signals(
+    run: RunDirectory, inputs: Inputs, names: Sequence[str]
 ) -> Iterator[tuple[list[Passage], dict[str, StoredChunk]]]:
-    """Passages, a few hundred at a time, with what each of the passes *names* holds of them: all, some, or nothing.
+    """All passages, a few hundred at a time, each time with their signals by the name of the pass.
 
     Raises:
-        RunDirectoryError: a pass holds other passages than the input has.
+        RunDirectoryError: a pass lacks a passage, or holds one that the input does not have.
+    """
+    for passages, chunks in stored_chunks(run, inputs, names):
+        whole = {name: of_pass[0] for name, of_pass in chunks.items() if len(of_pass) == 1}
+        if any(name not in whole or len(whole[name]) < len(passages) for name in names):
+            raise RunDirectoryError(
+                f"{run.path}: lacks the signals of some passages, because the input grew while it was scored; run the "
+                "same command again"
+            )
+        yield passages, whole
+
+
+def stored_chunks(
+    run: RunDirectory, inputs: Inputs, names: Sequence[str], *, keys_only: bool = False
+) -> Iterator[tuple[list[Passage], dict[str, list[StoredChunk]]]]:
+    """All passages, a few hundred at a time, each time with what the passes *names* hold of them, which may be nothing.
+
+    Raises:
+        RunDirectoryError: a pass holds a passage that the input does not have at this place.
     """
     stored = {name: run.signals(name).chunks(CHUNK, keys_only=keys_only) for name in names}
-    passages = iter(inputs)
+    following = {name: next(chunks, None) for name, chunks in stored.items()}
+    passages, first = iter(inputs), 0
     while True:
         block = list(islice(passages, CHUNK))
-        chunks = {name: chunk for name, left in stored.items() if (chunk := next(left, None)) is not None}
-        _refuse_others(run, block, chunks)
+        end = first + CHUNK if len(block) == CHUNK else math.inf
+        here: dict[str, list[StoredChunk]] = {name: [] for name in names}
+        for name, chunks in stored.items():
+            while (chunk := following[name]) is not None and chunk.first < end:
+                here[name].append(chunk)
+                following[name] = next(chunks, None)
+        _check_same(run, first, block, [chunk for chunks in here.values() for chunk in chunks])
         if not block:
             return
-        yield block, chunks
+        yield block, here
+        first += len(block)
 
 
-def _refuse_others(run: RunDirectory, block: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> None:
+def _check_same(run: RunDirectory, first: int, block: Sequence[Passage], chunks: Sequence[StoredChunk]) -> None:
+    """Raises `RunDirectoryError` where *chunks* hold other passages than *block*, which begins at position *first*."""
     ids = [passage.id for passage in block] if chunks else []
     digests = [text_sha256(passage) for passage in block] if chunks else []
-    for chunk in chunks.values():
-        n = len(chunk)
-        # Lists of strings are compared at once; only where they differ is it looked where.
-        if chunk.ids == ids[:n] and chunk.text_sha256 == digests[:n]:
-            continue
-        there = zip(chunk.ids, chunk.text_sha256, strict=True)
-        for (name, stored), passage, digest in zip(there, block, digests, strict=False):
-            if (name, stored) != (passage.id, digest):
-                raise RunDirectoryError(
-                    f"{run.path}: holds signals of {name!r} where the input has {passage.id!r} ({passage.where}) "
-                    "or another text; name another folder"
-                )
-        raise RunDirectoryError(
-            f"{run.path}: holds signals of {chunk.ids[len(block)]!r} and later passages that the input lacks; "
-            "name another folder"
-        )
+    for chunk in chunks:
+        start = chunk.first - first
+        end = start + len(chunk)
+        # Whole lists compare fast; the place where they differ matters only when they do.
+        if chunk.ids != ids[start:end] or chunk.text_sha256 != digests[start:end]:
+            _refuse_other_passages(run, block[start:end], digests[start:end], chunk)
+
+
+def _refuse_other_passages(
+    run: RunDirectory, passages: Sequence[Passage], digests: Sequence[str], chunk: StoredChunk
+) -> NoReturn:
+    there = zip(chunk.ids, chunk.text_sha256, strict=True)
+    for (name, stored), passage, digest in zip(there, passages, digests, strict=False):
+        if (name, stored) != (passage.id, digest):
+            raise RunDirectoryError(
+                f"{run.path}: holds signals of {name!r} where the input has {passage.id!r} ({passage.where}) or "
+                "another text; name another folder"
+            )
+    raise RunDirectoryError(
+        f"{run.path}: holds signals of {chunk.ids[len(passages)]!r} and later passages that the input lacks; "
+        "name another folder"
+    )

@@ -1,168 +1,273 @@
-"""The passes that a run needs: which are there, and making those that are not."""
+"""The passes of a run: those that are on disk already, and making the others."""
 
 from __future__ import annotations
 
 import platform
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..attacks import Attack
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError, ModelError, RunDirectoryError
-from ..records import IntArray, TokenSignals
-from ..store import RunDirectory, SignalsFolder, differences, packed
-from ._blocks import BlockSize, Held, Pass, block_size, blocks, score_block
-from ._inputs import Inputs, in_step
-from ._plan import ALIGNED, Planned
-from ._progress import Progress, Tally
-from ._threads import Behind, ahead
+from ..errors import AttackError, ModelError
+from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord, TokenSignals
+from ..store import RunDirectory, SignalsFolder, differences, signals_table
+from ._blocks import Block, Pass, blocks, score_block
+from ._cache import SignalsCache
+from ._inputs import Inputs, stored_chunks
+from ._limits import Limits
+from ._plan import Planned
+from ._progress import PassProgress, Progress
+from ._threads import BackgroundWriter, prefetch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["refuse_other_tokenizer", "run_passes"]
+__all__ = ["make_passes", "refuse_other_tokenizer", "score_positions"]
 
-# A part is written when this much would otherwise be lost or held in memory.
-PART_SECONDS, PART_TOKENS = 20.0, 1_000_000
-# Compiling the reductions takes as long as what it saves on so much text. It goes by the input alone, as blocks do.
+# Compiling the reductions takes as long as it saves on so much text. The size of the input decides, as for blocks.
 COMPILED_FROM_BYTES = 1 << 15
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def run_passes(
+def make_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
     planned: Sequence[Planned],
-    attacks: Sequence[Attack],
-    window_tokens: int | None,
-    progress: Progress | None,
+    *,
+    window_tokens: int | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Make every pass that is *planned* and that *run* does not hold yet."""
-    if {"target", "reference"} <= {one.role for one in planned}:
-        _refuse_the_same(models)
-    _refuse_other_aids(run, planned)
-    tallies = {one.name: Tally(one.name, one.inputs, progress) for one in planned}
-    stored = _stored(run, planned, tallies)
-    for role, source in models.items():
-        own = [one for one in planned if one.role == role]
-        if own and source is not None and not _finished(run, source, own, window_tokens, stored):
-            _run_model(run, source, own, window_tokens, stored, tallies, aligned=_aligned(attacks))
-    run.record(
+    """Make every pass that is *planned* and that *run* does not hold yet, or holds in part.
+
+    A model is loaded for its passes and released before the next; where all of them are there it is not loaded.
+
+    Args:
+        run: the run directory.
+        inputs: the passages that are scored; a pass may be over others (`Planned.inputs`).
+        models: by role; passes whose role has no model are not made.
+        planned: the passes.
+        window_tokens: longest input fed to a model; None: see `window_rule`.
+        limits: how much is computed, kept and written at once.
+        progress: called after every batch.
+
+    Raises:
+        ModelError: a model cannot be loaded, or another role's model is the target itself.
+        RunDirectoryError: the directory belongs to another run, or cannot be written.
+    """
+    roles = [role for role in models if any(one.role == role for one in planned)]
+    for role in roles:
+        if role != "target" and "target" in roles:
+            _refuse_target_as(role, models["target"], models[role])
+    for one in planned:
+        _refuse_other_dependencies(run, one)
+    reports = {one.name: PassProgress(one.name, one.inputs.passages, one.inputs.bytes, progress) for one in planned}
+    _report_stored(run, planned, reports)
+    stage = _Stage(run, window_tokens, limits or Limits(), reports)
+    for role in roles:
+        source, of_role = models[role], [one for one in planned if one.role == role]
+        if source is not None and not _is_finished(stage, source, of_role):
+            _run_model(stage, role, source, of_role)
+    sources = zip(inputs.sources, inputs.check.sources, strict=True)
+    run.update(
         versions=_versions(),
-        inputs=[
-            {"name": source.name, "sha256": source.sha256(), "passages": counts.passages}
-            for source, counts in zip(inputs.sources, inputs.check.sources, strict=True)
-        ],
+        inputs=tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources),
     )
 
 
-def _aligned(attacks: Sequence[Attack]) -> str:
-    """The first of *attacks* that sets token beside token; empty where none does."""
-    return next((one.name for one in attacks if ALIGNED & set(one.evidence)), "")
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What all passes of one call share."""
+
+    run: RunDirectory
+    window_tokens: int | None
+    limits: Limits
+    reports: Mapping[str, PassProgress]
+    """By the name of the pass."""
+
+    def missing(self, one: Planned) -> list[range]:
+        """The positions that are still to be scored."""
+        if one.name not in self.run.record.passes:
+            return [range(one.inputs.passages)]
+        return self.run.signals(one.name).missing(one.inputs.passages)
 
 
-def _refuse_other_aids(run: RunDirectory, planned: Sequence[Planned]) -> None:
-    """Refuse, before a model is loaded, a run directory whose signals were made with other shots or rewrites."""
-    for one in planned:
-        made = run.passes().get(one.name)
-        if made is not None:
-            there = {name: made.get(name) for name in one.record}
-            what = "; ".join(differences(there, one.record))
-            if what:
-                raise RunDirectoryError(f"{run.path}: belongs to another run ({one.name}: {what}); name another folder")
+def _refuse_other_dependencies(run: RunDirectory, one: Planned) -> None:
+    """Refuse, before a model is loaded, signals that were made with other shots, rewrites or passages."""
+    before = run.record.passes.get(one.name)
+    if before is not None:
+        there = {name: before.depends.get(name) for name in one.record}
+        run.refuse_differences(one.name, there, one.record)
 
 
-def _stored(run: RunDirectory, planned: Sequence[Planned], tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """How many passages of each pass are on disk; they are those that its input begins with."""
-    counts = dict.fromkeys(tallies, 0)
-    made = [one for one in planned if one.name in run.passes()]
-    for inputs in {id(one.inputs): one.inputs for one in made}.values():
-        names = [one.name for one in made if one.inputs is inputs]
-        for passages, chunks in in_step(run, inputs, names, keys_only=True):
-            if not chunks:
-                break
+def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mapping[str, PassProgress]) -> None:
+    """Report what is on disk of each pass, having checked that it is of the same passages."""
+    begun = [one for one in planned if one.name in run.record.passes]
+    for inputs in {id(one.inputs): one.inputs for one in begun}.values():
+        names = [one.name for one in begun if one.inputs is inputs]
+        left = {name: sum(map(len, run.signals(name).parts())) for name in names}
+        if not any(left.values()):
+            continue
+        position = 0
+        for passages, chunks in stored_chunks(run, inputs, names, keys_only=True):
             sizes = [passage.n_bytes for passage in passages]
-            for name, chunk in chunks.items():
-                counts[name] += len(chunk)
-                tallies[name](len(chunk), chunk.n_tokens.sum(), sum(sizes[: len(chunk)]))
-    return counts
+            for name, of_pass in chunks.items():
+                for chunk in of_pass:
+                    start = chunk.first - position
+                    reports[name].add(len(chunk), chunk.n_tokens.sum(), sum(sizes[start : start + len(chunk)]))
+                    left[name] -= len(chunk)
+            position += len(passages)
+            if not any(left.values()):
+                break
 
 
-def _finished(
-    run: RunDirectory,
-    source: Backend | ModelSpec,
-    planned: Sequence[Planned],
-    window_tokens: int | None,
-    stored: Mapping[str, int],
-) -> bool:
-    """Whether all that is *planned* is there, made by the very files that *source* names: it need not be loaded."""
-    if not isinstance(source, ModelSpec) or any(stored[one.name] < one.inputs.passages for one in planned):
+def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[Planned]) -> bool:
+    """Whether all that is *planned* is there, made by the very files that *source* names: no need to load it."""
+    if not isinstance(source, ModelSpec) or any(stage.missing(one) for one in planned):
         return False
     digest = source.sha256()
+    passes = stage.run.record.passes
     return digest is not None and all(
-        made.get("source", {}).get("sha256") == digest
-        and source.dtype in ("auto", made["model"]["dtype"])
-        and made["window"] == asdict(one.rule(made["model"]["context"], window_tokens, made.get("shots_tokens", 0)))
+        made is not None
+        and made.files is not None
+        and made.files.sha256 == digest
+        and source.dtype in ("auto", made.model.dtype)
+        and made.window == one.rule(made.model.context, stage.window_tokens, made.depends.get("shots_tokens", 0))
         for one in planned
-        for made in [run.passes().get(one.name, {})]
+        for made in [passes.get(one.name)]
     )
 
 
-def _run_model(
-    run: RunDirectory,
-    source: Backend | ModelSpec,
-    planned: Sequence[Planned],
-    window_tokens: int | None,
-    stored: Mapping[str, int],
-    tallies: Mapping[str, Tally],
-    *,
-    aligned: str,
-) -> None:
-    """Load one model, make its passes, and let go of it: two models are never in memory together."""
+def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[Planned]) -> None:
+    """Load one model, make its passes, and release it: two models are never in memory together."""
+    run = stage.run
+    before = [run.record.passes[name] for name in (role, *(one.name for one in planned)) if name in run.record.passes]
     most = max(one.inputs.bytes for one in planned)
-    begun = next((run.passes()[one.name]["model"] for one in planned if one.name in run.passes()), None)
-    backend, origin = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
-    model = asdict(backend.info)
-    if begun is not None:  # nothing was chosen anew: the record keeps what was measured when the run began
-        model["dtype_choice"] = begun.get("dtype_choice")
-    if planned[0].role == "reference" and "target" in tallies:
-        _refuse_itself(run.passes()["target"]["model"], model)
-        if aligned and run.passes()["target"]["model"]["tokenizer"] != model["tokenizer"]:
-            refuse_other_tokenizer(aligned)
-    size = asdict(block_size(backend.tokens_per_batch))
+    backend, files = _load(source, before, compiled=most >= COMPILED_FROM_BYTES)
+    if role != "target" and "target" in stage.reports:
+        _refuse_same(role, run.record.passes["target"].model, backend.info)
+    # A run that continues keeps the record of how its precision was chosen: nothing was measured anew.
+    model = replace(backend.info, dtype_choice=before[0].model.dtype_choice) if before else backend.info
     for one in planned:
         prefix, depends = _prefix(backend, one)
-        rule = one.rule(backend.info.context, window_tokens, depends.get("shots_tokens", 0))
-        # One by one: where the first finds the signals of another input, the others are not claimed either.
-        size_then = run.passes().get(one.name, {}).get("block", size)
-        made_by = {"model": model, "window": asdict(rule), "block": size_then, **depends, **origin}
-        run.claim({one.name: made_by})
-        if stored[one.name] == one.inputs.passages:
-            continue
-        start = time.monotonic()
-        as_is = run.signals("target") if one.rewrite and "target" in tallies else None
-        how = Pass(backend, rule, BlockSize(**size_then), one.rewrite, as_is, prefix)
-        _make_pass(run.signals(one.name), how, one.inputs, stored[one.name], tallies[one.name])
-        seconds = run.manifest().get("wall_seconds", {})
-        spent = round(seconds.get(one.name, 0.0) + time.monotonic() - start, 3)
-        run.record(wall_seconds={**seconds, one.name: spent})
+        made_by = PassRecord(
+            model=model,
+            window=one.rule(backend.info.context, stage.window_tokens, depends.get("shots_tokens", 0)),
+            block=stage.limits.block_size(backend.tokens_per_batch),
+            files=files,
+            depends=depends,
+        )
+        if one.name in run.record.passes:  # or another machine, with room for larger batches, would make other batches
+            made_by = replace(made_by, block=run.record.passes[one.name].block)
+        # A pass is claimed when its turn comes: where the first is refused, the others are not recorded either.
+        run.claim(one.name, made_by)
+        unchanged = run.signals(role) if one.rewrite and role in stage.reports else None
+        how = Pass(backend, made_by.window, made_by.block, one.rewrite, unchanged, prefix)
+        _complete_pass(stage, one, how)
+
+
+def _load(
+    source: Backend | ModelSpec, before: Sequence[PassRecord], *, compiled: bool
+) -> tuple[Backend, FilesRecord | None]:
+    """The model, and by what it is recognised without loading it; a run keeps the precision with which it began."""
+    if not isinstance(source, ModelSpec):
+        return source, None
+    asked = source.dtype
+    if before and before[0].model.dtype in PRECISIONS:
+        source = source.in_precision(before[0].model.dtype)
+    backend = source.load(compiled=compiled)
+    # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
+    return backend, FilesRecord(source.sha256(), asked)
 
 
 def _prefix(backend: Backend, one: Planned) -> tuple[IntArray | None, dict[str, Any]]:
-    """What stands before each window, and what of it the signals depend on."""
+    """What precedes each window, and what the signals depend on besides the model."""
     if not one.shots:
         return None, dict(one.record)
     tokens = backend.encode([one.shots])[0]
     bos = [] if backend.bos is None else [backend.bos]
     prefix = np.array([*bos, *tokens], dtype=np.int32)
     return prefix, {**one.record, "shots_tokens": len(tokens)}
+
+
+def _complete_pass(stage: _Stage, one: Planned, how: Pass) -> None:
+    """Score what is missing of a pass, and add to the time that it took."""
+    run, missing = stage.run, stage.missing(one)
+    if not missing:
+        return
+    start = time.monotonic()
+    stage.reports[one.name].add(0, 0, 0)
+    for positions in missing:
+        score_positions(run.signals(one.name), how, one.inputs, positions, stage.reports[one.name], stage.limits)
+    seconds = run.record.wall_seconds
+    spent = round(seconds.get(one.name, 0.0) + time.monotonic() - start, 3)
+    run.update(wall_seconds={**seconds, one.name: spent})
+
+
+def score_positions(
+    folder: SignalsFolder, how: Pass, inputs: Inputs, positions: range, report: PassProgress, limits: Limits
+) -> None:
+    """Score the passages at *positions*, and write part after part to *folder*.
+
+    Several threads or processes may do so for one folder, each with positions that no other has.
+    """
+    repeated = inputs.check.repeated
+    cache = SignalsCache(limits.cached_bytes)
+    cache.add_stored(folder, repeated, positions.start)
+    passages = islice(inputs, positions.start, positions.stop)
+    prepared = prefetch(blocks(how, passages, positions.start, repeated))
+    with BackgroundWriter(_PartWriter(folder, limits)) as write, closing(prepared):
+        for block in prepared:
+            write((block, score_block(how, block, cache, report)))
+        write(None)
+
+
+class _PartWriter:
+    """Takes the blocks of a pass, and writes a part when there is enough for it; None ends the last part."""
+
+    def __init__(self, folder: SignalsFolder, limits: Limits) -> None:
+        self._folder, self._limits = folder, limits
+        self._first = 0
+        self._tables: list[pa.Table] = []
+        self._tokens, self._since = 0, time.monotonic()
+
+    def __call__(self, scored: tuple[Block, Sequence[TokenSignals]] | None) -> None:
+        if scored is not None:
+            block, signals = scored
+            self._first = self._first if self._tables else block.first
+            self._tables.append(signals_table(block.ids, block.digests, signals))
+            self._tokens += sum(map(len, signals))
+        late = time.monotonic() - self._since >= self._limits.part_seconds
+        enough = late or self._tokens >= self._limits.part_tokens
+        if self._tables and (enough or scored is None):
+            self._folder.append(self._first, self._tables)
+            self._tables, self._tokens, self._since = [], 0, time.monotonic()
+
+
+def _refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
+    """Refuse, before anything is scored, a model of another role that is the target."""
+    if isinstance(target, ModelSpec) and isinstance(other, ModelSpec):
+        digest = target.sha256()
+        if digest is not None and digest == other.sha256() and target.dtype == other.dtype:
+            _refuse_same(role, None, None)
+    elif isinstance(target, Backend) and isinstance(other, Backend):
+        _refuse_same(role, target.info, other.info)
+
+
+def _refuse_same(role: str, target: ModelRecord | None, other: ModelRecord | None) -> None:
+    if target is None or other is None or not any(differences(target, other)):
+        raise ModelError(
+            f"the {role} model is the target itself, and what a model gains over itself is nothing: name a {role} "
+            "model that was not trained on the passages, or attacks that need none"
+        )
 
 
 def refuse_other_tokenizer(attack: str) -> None:
@@ -173,81 +278,8 @@ def refuse_other_tokenizer(attack: str) -> None:
     )
 
 
-def _load(
-    source: Backend | ModelSpec, begun: Mapping[str, Any] | None, *, compiled: bool
-) -> tuple[Backend, dict[str, Any]]:
-    """The model, in the precision that the run began with, and by what it can be known again without loading it."""
-    if not isinstance(source, ModelSpec):
-        return source, {}
-    backend = (source if begun is None else source.in_precision(begun["dtype"])).load(compiled=compiled)
-    # Only now: a model of the hub may not have been on this machine before.
-    return backend, {"source": {"sha256": source.sha256(), "dtype": source.dtype}}
-
-
-def _refuse_the_same(models: Mapping[str, Backend | ModelSpec | None]) -> None:
-    """Refuse, before anything is scored, a reference that is the target."""
-    target, reference = models["target"], models["reference"]
-    if isinstance(target, ModelSpec) and isinstance(reference, ModelSpec):
-        digest = target.sha256()
-        if digest is not None and digest == reference.sha256() and target.dtype == reference.dtype:
-            _refuse_itself({}, {})
-    elif isinstance(target, Backend) and isinstance(reference, Backend):
-        _refuse_itself(asdict(target.info), asdict(reference.info))
-
-
-def _refuse_itself(target: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
-    if not any(differences(target, reference)):
-        raise ModelError(
-            "the reference model is the target itself, and what a model gains over itself is nothing: name a reference "
-            "that was not trained on the passages, or attacks that need none"
-        )
-
-
-def _make_pass(folder: SignalsFolder, one: Pass, inputs: Inputs, start: int, report: Tally) -> None:
-    """Score the passages from the position *start* on, and write part after part."""
-    report(0, 0, 0)
-    held = _held_before(folder, inputs, start)
-    with Behind(_Parts(folder)) as write, closing(ahead(blocks(one, inputs, start))) as ready:
-        for block in ready:
-            write((block.ids, block.digests, score_block(one, block, held, report)))
-        write(None)
-
-
-class _Parts:
-    """Takes block after block, and writes a part when there is enough for one; None is the end."""
-
-    def __init__(self, folder: SignalsFolder) -> None:
-        self._folder = folder
-        self._tables: list[pa.Table] = []
-        self._tokens, self._since = 0, time.monotonic()
-
-    def __call__(self, block: tuple[Sequence[str], Sequence[str], Sequence[TokenSignals]] | None) -> None:
-        if block is not None:
-            self._tables.append(packed(*block))
-            self._tokens += sum(map(len, block[2]))
-        enough = self._tokens >= PART_TOKENS or time.monotonic() - self._since >= PART_SECONDS
-        if self._tables and (enough or block is None):
-            self._folder.append(self._tables)
-            self._tables, self._tokens, self._since = [], 0, time.monotonic()
-
-
-def _held_before(folder: SignalsFolder, inputs: Inputs, start: int) -> Held:
-    """What a pass would hold of repeated texts, had it just made what is on disk."""
-    held = Held()
-    repeated = inputs.check.repeated
-    if not start or not len(repeated):
-        return held
-    at = 0
-    for chunk in folder.chunks():
-        first, last = repeated.searchsorted([at, at + len(chunk)])
-        for row in (repeated[first:last] - at).tolist():
-            held.add(chunk.text_sha256[row], chunk.signals(row))
-        at += len(chunk)
-    return held
-
-
 def _versions() -> dict[str, str]:
-    packages = ("llm-mia", "torch", "transformers", "numpy")
+    packages: Iterable[str] = ("llm-mia", "torch", "transformers", "numpy")
     return {
         "python": platform.python_version(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ._inputs import Inputs
-
-__all__ = ["Progress", "Step", "Tally"]
+__all__ = ["BlockProgress", "PassProgress", "Progress", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +13,7 @@ class Step:
     """How far a pass has come."""
 
     name: str
-    """The name of a pass, or ``scores``."""
+    """The name of the pass, or ``scores``."""
     passages: int
     tokens: int
     bytes: int
@@ -24,19 +22,44 @@ class Step:
 
 
 Progress = Callable[[Step], None]
+"""Takes each `Step` of a run."""
 
 
-class Tally:
-    """Is told of passages, tokens and bytes done, and tells *progress* the sums."""
+class PassProgress:
+    """Adds up what is done of a pass, and reports the sums to *progress*."""
 
-    def __init__(self, name: str, inputs: Inputs, progress: Progress | None) -> None:
-        self._name, self._inputs, self._progress = name, inputs, progress
+    def __init__(self, name: str, total_passages: int, total_bytes: int, progress: Progress | None) -> None:
+        self._name, self._total_passages, self._total_bytes = name, total_passages, total_bytes
+        self._progress = progress
         self._passages = self._tokens = self._bytes = 0
 
-    def __call__(self, passages: int, tokens: int, n_bytes: int) -> None:
+    def add(self, passages: int, tokens: int, n_bytes: int) -> None:
+        """Report that so many more passages, tokens and bytes are done."""
         self._passages += int(passages)
         self._tokens += int(tokens)
         self._bytes += int(n_bytes)
         if self._progress:
             done = (self._passages, self._tokens, self._bytes)
-            self._progress(Step(self._name, *done, self._inputs.passages, self._inputs.bytes))
+            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes))
+
+
+class BlockProgress:
+    """Reports the tokens of each batch of a block.
+
+    A batch mixes tokens of all passages, so its bytes are taken to be the block's in proportion to its tokens.
+    """
+
+    def __init__(self, n_bytes: int, n_tokens: int, progress: PassProgress) -> None:
+        self._n_bytes, self._n_tokens, self._progress = n_bytes, n_tokens, progress
+        self._tokens = self._bytes = 0
+
+    def add_tokens(self, tokens: int) -> None:
+        """Report that so many more tokens are computed."""
+        self._tokens += tokens
+        n_bytes = self._n_bytes * self._tokens // self._n_tokens - self._bytes
+        self._bytes += n_bytes
+        self._progress.add(0, tokens, n_bytes)
+
+    def finish(self, passages: int, tokens: int) -> None:
+        """Report the whole block, with *tokens* that include those of texts that were known already."""
+        self._progress.add(passages, tokens - self._tokens, self._n_bytes - self._bytes)

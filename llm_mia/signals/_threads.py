@@ -1,4 +1,4 @@
-"""What runs beside the model: the next blocks are read ahead, and parts are written behind."""
+"""What runs while the model computes: the next blocks are prepared, and finished ones are written."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, TypeVar
 
-__all__ = ["Behind", "ahead"]
+__all__ = ["BackgroundWriter", "prefetch"]
 
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
-    """*items*, made in one thread up to *depth* before they are asked for; an error comes where its item would.
+def prefetch(items: Iterator[T], depth: int = 2) -> Generator[T]:
+    """*items*, up to *depth* of which are made in another thread before they are needed.
 
-    Close it (`contextlib.closing`), or the thread goes on to the end of what it has begun.
+    An error of *items* is raised in its place. Close the generator (`contextlib.closing`), or the thread goes on to the
+    end of the item that it has begun.
     """
-    worker = ThreadPoolExecutor(1, "llm-mia-ahead")
+    worker = ThreadPoolExecutor(1, "llm-mia-prefetch")
     end = object()
 
     def make() -> T | object:
@@ -28,23 +29,23 @@ def ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
         waiting = deque(worker.submit(make) for _ in range(depth))
         while (item := waiting.popleft().result()) is not end:
             waiting.append(worker.submit(make))
-            yield item  # type: ignore[misc]  # mypy cannot tell that it is not the end
+            yield item  # type: ignore[misc]  # mypy cannot know that it is not the end
     finally:
         worker.shutdown(cancel_futures=True)
 
 
-class Behind(Generic[T]):
-    """Calls *write* in one thread, in order, one call at a time; leaving waits for the last.
+class BackgroundWriter(Generic[T]):
+    """Calls *write* in another thread, one call at a time and in order; leaving the context waits for the last.
 
-    An error of a call is raised by the next one, or on leaving; never swallowed but for another error.
+    An error of a call is raised by the next call, or on leaving. It is dropped only where another error is on its way.
     """
 
     def __init__(self, write: Callable[[T], None]) -> None:
         self._write = write
-        self._worker = ThreadPoolExecutor(1, "llm-mia-behind")
+        self._worker = ThreadPoolExecutor(1, "llm-mia-writer")
         self._begun: Future[None] | None = None
 
-    def __enter__(self) -> Behind[T]:
+    def __enter__(self) -> BackgroundWriter[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, place: TracebackType | None) -> None:
@@ -54,9 +55,10 @@ class Behind(Generic[T]):
         finally:
             self._worker.shutdown()
 
-    def __call__(self, what: T) -> None:
+    def __call__(self, item: T) -> None:
+        """Hand *item* to the other thread, after the one before it is written."""
         self._wait()
-        self._begun = self._worker.submit(self._write, what)
+        self._begun = self._worker.submit(self._write, item)
 
     def _wait(self) -> None:
         begun, self._begun = self._begun, None

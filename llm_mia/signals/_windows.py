@@ -14,10 +14,8 @@ too. Without BOS nothing comes before token 0, so it has no likelihood and isn't
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..records import IntArray, TokenSignals, Window, WindowRule
@@ -30,11 +28,11 @@ DEFAULT_WINDOW = 2048
 def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
     """The rule for a model that takes *model_context* tokens: a quarter of each further window is context.
 
-    *tokens* asks for another window than the default (the model's context, 2,048 at most: attention grows with
-    the square of the window, and text that far back says little of the next token).
+    *tokens* sets the window. The default is the model's context, and at most 2,048 tokens: attention grows with the
+    square of the window, and text that far back adds little to the prediction of the next token.
 
     Raises:
-        ModelError: the window asked for is longer than the model's context, or too short to hold any.
+        ModelError: the window is longer than the model's context, or shorter than 8 tokens.
 
     >>> window_rule(1024)
     WindowRule(tokens=1024, context=256)
@@ -42,9 +40,7 @@ def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
     if tokens is None:
         tokens = min(model_context, DEFAULT_WINDOW)
     if not 8 <= tokens <= model_context:
-        raise ModelError(
-            f"a window of {tokens} tokens does not fit: it must be 8 to {model_context}, the model's context"
-        )
+        raise ModelError(f"`window_tokens` is {tokens}: it must be 8 to {model_context}, the model's context")
     return WindowRule(tokens, tokens // 4)
 
 
@@ -83,18 +79,4 @@ def edges(n_tokens: int, rule: WindowRule, *, bos: bool) -> list[int]:
 
 def join(parts: Sequence[TokenSignals], tokenizer: str) -> TokenSignals:
     """The signals of one passage from those of its windows, in order; empty where it has none."""
-    if len(parts) == 1:
-        return parts[0]
-    return TokenSignals(
-        token_ids=_end_to_end([p.token_ids for p in parts], np.int32),
-        logprob=_end_to_end([p.logprob for p in parts], np.float32),
-        mean=_end_to_end([p.mean for p in parts], np.float32),
-        std=_end_to_end([p.std for p in parts], np.float32),
-        top=_end_to_end([p.top for p in parts], np.float32),
-        rank=_end_to_end([p.rank for p in parts], np.int32),
-        tokenizer=tokenizer,
-    )
-
-
-def _end_to_end(arrays: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
-    return np.concatenate([np.empty(0, dtype), *arrays])
+    return TokenSignals.concat(parts, tokenizer)

@@ -1,30 +1,36 @@
 """The run directory: what is on disk is whole, and what is whole is never computed again.
 
-Every file is written beside its place and renamed into it, so a run that is stopped at any instant leaves only whole
-files. Signals lie in parts; a part holds whole blocks of passages in input order, so what remains to be done begins
-where the last part ends.
+Every file is written under another name and renamed when all of it is on the disk, so a run that is stopped at any
+instant leaves only whole files. Signals lie in parts. A part holds consecutive passages, and its name is their range,
+so what is missing is known from the names of the files.
 """
 
 from ._arrow import numbers, strings
-from ._directory import RunDirectory, differences
+from ._directory import RunDirectory, differences, read_run, read_signals
 from ._files import replacing, write_text
 from ._frequencies import read_frequencies, write_frequencies
-from ._run import read_run
-from ._signals import SignalsFolder, StoredChunk, StoredSignals, packed, text_sha256
+from ._json import RecordError, from_json, read_record, to_json
+from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, signals_table, text_sha256
 
 __all__ = [
+    "Part",
+    "RecordError",
     "RunDirectory",
     "SignalsFolder",
     "StoredChunk",
     "StoredSignals",
     "differences",
+    "from_json",
     "numbers",
-    "packed",
     "read_frequencies",
+    "read_record",
     "read_run",
+    "read_signals",
     "replacing",
+    "signals_table",
     "strings",
     "text_sha256",
+    "to_json",
     "write_frequencies",
     "write_text",
 ]

@@ -1,43 +1,82 @@
-"""The run directory: whose it is, what it holds, and that one run at a time writes to it."""
+"""The run directory: its record, its signals, and the lock by which one run at a time writes to it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
+import dataclasses
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import RunDirectoryError
-from ..records import SCHEMA_VERSION
+from ..records import PassRecord, RunRecord
 from ._files import write_text, writing
+from ._json import read_record, to_json
 from ._signals import SignalsFolder
 
-__all__ = ["RunDirectory", "differences"]
+__all__ = ["RunDirectory", "differences", "read_run", "read_signals"]
 
-# What a model is called, the files that it came from, how its precision was chosen and how much was batched may change
-# between two runs; its weights, configuration, precision and tokenizer tell whether it is the same.
-NOT_COMPARED = {"id", "revision", "source", "block", "dtype_choice"}
+RUN_JSON, LOCK = "run.json", ".lock"
+# These may change between two runs: what a model is called, the files that it came from, how its precision was chosen,
+# and how much is batched. Its weights, configuration, precision and tokenizer decide whether it is the same model.
+NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice"}
+# Its entries are compared as if they were fields of the pass.
+FLATTENED = "depends"
+
+
+def read_run(path: str | Path) -> RunRecord:
+    """The record of the run directory *path*, without locking it.
+
+    Raises:
+        RunDirectoryError: there is no record, it is damaged, or another release of llm_mia wrote it.
+    """
+    path = Path(path)
+    if not (path / RUN_JSON).exists():
+        raise RunDirectoryError(f"{path}: holds no {RUN_JSON}, so it is not a run directory; name another folder")
+    return read_record(
+        RunRecord, path / RUN_JSON, RunDirectoryError, "name another folder, and let the run be made again there"
+    )
+
+
+def read_signals(path: str | Path, name: str) -> SignalsFolder:
+    """The signals of the pass *name* in the run directory *path*, without locking it.
+
+    Several processes may read them, and may append different ranges to them.
+
+    Raises:
+        RunDirectoryError: see `read_run`; or the run has no such pass.
+    """
+    return _folder(Path(path), read_run(path), name)
+
+
+def _folder(path: Path, record: RunRecord, name: str) -> SignalsFolder:
+    if name not in record.passes:
+        there = ", ".join(record.passes) or "none"
+        raise RunDirectoryError(f"{path}: has no pass {name!r}; it has {there}")
+    return SignalsFolder(path / "signals" / name, record.passes[name].model.tokenizer)
 
 
 class RunDirectory:
-    """A folder that one run at a time writes to.
+    """A folder that one run at a time writes to; the lock is released when it is closed, or when the process ends.
 
     Raises:
-        RunDirectoryError: it cannot be written to, another run holds it, or it is something else's folder.
+        RunDirectoryError: it cannot be written to, or another run holds it.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._record: RunRecord | None = None
+        # The lock waits for nobody and belongs to this object, so a second one in this process is refused too.
+        self._lock = FileLock(self.path / LOCK, timeout=0, thread_local=False)
         with writing(self.path):
-            self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            self._created = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] = (self.path / ".lock").open("w")
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._lock.close()
+                self._lock.acquire()
+            except Timeout:
                 raise RunDirectoryError(
                     f"{self.path}: another run is writing here; wait for it or name another folder"
                 ) from None
@@ -49,85 +88,96 @@ class RunDirectory:
 
     def __exit__(self, *_: object) -> None:
         # A run that failed before it had anything to keep leaves nothing behind.
-        if not (self.path / "run.json").exists():
+        if not (self.path / RUN_JSON).exists():
             with contextlib.suppress(OSError):
-                (self.path / ".lock").unlink()
-                for folder in self._made:
+                (self.path / LOCK).unlink()
+                for folder in self._created:
                     folder.rmdir()
-        self._lock.close()
+        self._lock.release()
 
-    def claim(self, key: Mapping[str, Any]) -> None:
-        """Make this the directory of a run with *key*: what its signals depend on, pass by pass.
-
-        Passes may be added later; one that is there already must have been made by the same model and rule.
-
-        Raises:
-            RunDirectoryError: it belongs to another model, tokenizer, dtype or window rule.
-        """
-        before, made_by = self.manifest(), self.passes()
-        for name, wanted in key.items():
-            what = "; ".join(differences(made_by.get(name, wanted), wanted))
-            if what:
-                raise RunDirectoryError(f"{self.path}: belongs to another run ({name}: {what}); name another folder")
-        self.write_json("run.json", {**before, "schema_version": SCHEMA_VERSION, "passes": {**made_by, **key}})
-
-    def passes(self) -> dict[str, Any]:
-        """What made each pass that is here, or has begun: model, window rule and how it was asked for.
+    @property
+    def record(self) -> RunRecord:
+        """The contents of ``run.json``; an empty record where there is none yet.
 
         Raises:
-            RunDirectoryError: there are signals and no record of them.
+            RunDirectoryError: it is damaged or of another schema, or there are signals without a record.
         """
-        manifest = self.manifest()
-        if not manifest and any(self.path.glob("signals/*/part-*")):
-            raise RunDirectoryError(
-                f"{self.path}: holds signals but no run.json, so nobody can say whose; name another folder"
-            )
-        passes: dict[str, Any] = manifest.get("passes", {})
-        return passes
+        if self._record is None:
+            if (self.path / RUN_JSON).exists():
+                self._record = read_run(self.path)
+            elif any(self.path.glob("signals/*/part-*")):
+                raise RunDirectoryError(
+                    f"{self.path}: holds signals but no {RUN_JSON}, so their model is unknown; name another folder"
+                )
+            else:
+                self._record = RunRecord()
+        return self._record
 
-    def manifest(self) -> dict[str, Any]:
-        """The contents of ``run.json``; empty where there is none yet."""
-        path = self.path / "run.json"
-        if not path.exists():
-            return {}
-        try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            version = manifest["schema_version"]
-            whole = all(isinstance(made, dict) for made in manifest.get("passes", {}).values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            whole = False
-        if not whole:
-            raise RunDirectoryError(f"{path}: is not the record of a run; name another folder")
-        if version != SCHEMA_VERSION:
-            raise RunDirectoryError(f"{path}: schema {version}, this is schema {SCHEMA_VERSION}; name another folder")
-        return manifest
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the record, and write it."""
+        changed = replace(self.record, **changes)
+        self.write_record(RUN_JSON, changed)
+        self._record = changed
 
-    def record(self, **entries: object) -> None:
-        """Add *entries* to ``run.json``."""
-        self.write_json("run.json", {"schema_version": SCHEMA_VERSION, "passes": {}, **self.manifest(), **entries})
+    def claim(self, name: str, wanted: PassRecord) -> None:
+        """Record that the pass *name* is made as *wanted* says, before the first of its signals is written.
+
+        A pass that is there already must have been made in the same way.
+
+        Raises:
+            RunDirectoryError: it was made by another model, tokenizer, precision or window rule.
+        """
+        before = self.record.passes.get(name, wanted)
+        self.refuse_differences(name, before, wanted)
+        self.update(passes={**self.record.passes, name: wanted})
+
+    def refuse_differences(self, name: str, before: object, wanted: object) -> None:
+        """Raises `RunDirectoryError` where the pass *name* was made as *before* says, which is not as *wanted* says."""
+        what = "; ".join(differences(before, wanted))
+        if what:
+            raise RunDirectoryError(f"{self.path}: belongs to another run ({name}: {what}); name another folder")
 
     def signals(self, name: str) -> SignalsFolder:
-        """The parts of the pass *name*."""
-        tokenizer = self.manifest()["passes"][name]["model"]["tokenizer"]
-        return SignalsFolder(self.path / "signals" / name, tokenizer)
+        """The signals of the pass *name*.
 
-    def write_json(self, name: str, value: object) -> None:
-        """Write ``name`` whole; keys stay in the order given."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        self.write_text(name, text)
+        Raises:
+            RunDirectoryError: the run has no such pass.
+        """
+        return _folder(self.path, self.record, name)
+
+    def write_record(self, name: str, record: object) -> None:
+        """Write a dataclass to the file *name*, as JSON, whole or not at all."""
+        self.write_text(name, to_json(record))
 
     def write_text(self, name: str, text: str) -> None:
-        """Write ``name`` whole."""
+        """Write the file *name*, whole or not at all."""
         write_text(self.path / name, text)
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """What differs between two records of how signals were made, one phrase each."""
-    for name in sorted({*before, *after}):
-        old, new = before.get(name), after.get(name)
-        if name in NOT_COMPARED:
+def differences(before: object, after: object, prefix: str = "") -> Iterator[str]:
+    """What differs between two records of how signals were made, one phrase each.
+
+    Takes dataclasses and mappings. Names of models and files, and sizes of blocks, are not compared.
+    """
+    old_entries, new_entries = _entries(before), _entries(after)
+    for name in sorted({*old_entries, *new_entries} - NOT_COMPARED):
+        old, new = old_entries.get(name), new_entries.get(name)
+        if old == new:
             continue
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if _is_nested(old) and _is_nested(new):
             yield from differences(old, new, f"{prefix}{name} ")
-        elif old != new:
+        else:
             yield f"{prefix}{name} {old} there, {new} here"
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, Mapping) or dataclasses.is_dataclass(value)
+
+
+def _entries(record: object) -> dict[str, object]:
+    if dataclasses.is_dataclass(record):
+        entries = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+        entries.update(entries.pop(FLATTENED, {}))
+        return entries
+    assert isinstance(record, Mapping)
+    return dict(record)

@@ -1,10 +1,12 @@
-"""Signals on disk: the parts of one pass, read back in chunks of columns."""
+"""Signals on disk: the parts of a pass, each named by the range of passages that it holds."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,53 +14,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
-from ..records import Passage, TokenSignals
+from ..records import TOKEN_ARRAYS, Passage, TokenSignals
 from ._arrow import as_numpy, numbers, strings
 from ._files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LISTS", "SignalsFolder", "StoredChunk", "StoredSignals", "packed", "text_sha256"]
+__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "signals_table", "text_sha256"]
 
-LISTS = {
-    "token_ids": "int32",
-    "logprob": "float32",
-    "mean": "float32",
-    "std": "float32",
-    "top": "float32",
-    "rank": "int32",
-}
-# Enough to say which passages are there, and how long each is.
+# Columns that show which passages are there, and how long each is.
 KEYS = ("id", "text_sha256", "rank")
 CHUNK = 512
+PART_NAME = re.compile(r"part-(\d{9,})-(\d{9,})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSignals:
-    """One row of a part."""
+    """The signals of one passage, as they were stored."""
 
     id: str
     text_sha256: str
     signals: TokenSignals
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """A file with the signals of consecutive passages."""
+
+    first: int
+    """Position of its first passage in the input, from 0."""
+    last: int
+    """Position of its last passage."""
+    path: Path
+
+    def __len__(self) -> int:
+        return self.last + 1 - self.first
+
+
 def text_sha256(passage: Passage) -> str:
-    """Digest of the passage as given; lets a run notice that its input has changed."""
+    """Digest of the passage's text, by which a run notices that its input has changed."""
     return hashlib.sha256(passage.text.encode()).hexdigest()
 
 
 class StoredChunk:
-    """Consecutive passages of one pass; shapes (passages,)."""
+    """Consecutive passages of one pass, in memory; arrays have shape (passages,)."""
 
-    def __init__(self, table: pa.Table, tokenizer: str) -> None:
+    def __init__(self, table: pa.Table, tokenizer: str, first: int) -> None:
+        self.first = first
+        """Position of its first passage in the input."""
         self.ids: list[str] = table.column("id").to_pylist()
         self.text_sha256: list[str] = table.column("text_sha256").to_pylist()
-        lists = {name: _whole(table, name) for name in LISTS if name in table.column_names}
+        lists = {name: _in_one_piece(table, name) for name in TOKEN_ARRAYS if name in table.column_names}
         offsets = as_numpy(lists["rank"].offsets)
         self.n_tokens: NDArray[np.int32] = np.diff(offsets)
         """Scored tokens of each passage."""
-        # Python's own integers: a million slices by numpy's take three times as long.
+        # Python's integers: slicing by numpy's takes three times as long.
         self._ends: list[int] = (offsets - offsets[0]).tolist()
         self._values = {name: as_numpy(column.flatten()) for name, column in lists.items()}
         self._tokenizer = tokenizer
@@ -81,104 +92,171 @@ class StoredChunk:
 
 
 class SignalsFolder:
-    """The parts of one pass: ``part-00000.parquet``, ``part-00001.parquet``, … in input order."""
+    """The parts of one pass: ``part-000000000-000004095.parquet`` holds the passages 0 to 4095.
+
+    The name says what a part holds, so several processes can write one pass, and each sees what is missing.
+    """
 
     def __init__(self, path: Path, tokenizer: str) -> None:
         self.path = path
         self.tokenizer = tokenizer
-
-    def parts(self) -> list[Path]:
-        """The finished parts, in order."""
-        return sorted(self.path.glob("part-*.parquet"))
 
     def __iter__(self) -> Iterator[StoredSignals]:
         for chunk in self.chunks():
             for row, (passage, digest) in enumerate(zip(chunk.ids, chunk.text_sha256, strict=True)):
                 yield StoredSignals(passage, digest, chunk.signals(row))
 
-    def chunks(self, rows: int = CHUNK, *, start: int = 0, keys_only: bool = False) -> Iterator[StoredChunk]:
-        """All passages from the position *start* on, *rows* at a time wherever the parts end; the last may be fewer.
-
-        Where *keys_only*, a chunk has no `StoredChunk.signals`, and is read in a quarter of the time.
+    def parts(self) -> list[Part]:
+        """The parts that are there, in the order of the input.
 
         Raises:
-            RunDirectoryError: a part is damaged.
+            RunDirectoryError: a part has another name than parts have, or two parts hold the same passage.
+        """
+        parts = []
+        for path in self.path.glob("part-*"):
+            match = PART_NAME.fullmatch(path.name)
+            if match is None or int(match[1]) > int(match[2]):
+                raise RunDirectoryError(
+                    f"{path}: its name is not that of a part, as part-000000000-000004095.parquet; remove it, and run "
+                    "the same command again"
+                )
+            parts.append(Part(int(match[1]), int(match[2]), path))
+        parts.sort()
+        for before, after in pairwise(parts):
+            if after.first <= before.last:
+                raise RunDirectoryError(
+                    f"{after.path}: holds passage {after.first}, which {before.path.name} holds too; remove one of the "
+                    "two, and run the same command again"
+                )
+        return parts
+
+    def missing(self, total: int) -> list[range]:
+        """The ranges of passages, of *total*, that no part holds; none where the pass is finished.
+
+        Raises:
+            RunDirectoryError: see `parts`.
+        """
+        gaps, position = [], 0
+        for part in self.parts():
+            if part.first > position:
+                gaps.append(range(position, min(part.first, total)))
+            position = part.last + 1
+        gaps.append(range(position, total))
+        return [gap for gap in gaps if gap]
+
+    def chunks(
+        self, rows: int = CHUNK, *, start: int = 0, stop: int | None = None, keys_only: bool = False
+    ) -> Iterator[StoredChunk]:
+        """The passages that are there at the positions from *start* to *stop* (excluded), in order.
+
+        A chunk ends at each multiple of *rows*, where passages are missing, and nowhere else: the chunks of two passes
+        that are finished hold the same passages. With *keys_only* a chunk has no `StoredChunk.signals`, and is read in
+        a quarter of the time.
+
+        Raises:
+            RunDirectoryError: a part is damaged, or does not hold the passages that its name says; see also `parts`.
         """
         import pyarrow as pa
 
         waiting: list[pa.RecordBatch] = []
-        for batch in self._batches(rows, start, list(KEYS) if keys_only else None):
-            waiting.append(batch)
-            if sum(map(len, waiting)) >= rows:
-                table = pa.Table.from_batches(waiting)
-                yield StoredChunk(table.slice(0, rows), self.tokenizer)
-                waiting = table.slice(rows).to_batches()
+        first = position = 0
+        for at, batch in self._batches(rows, start, stop, list(KEYS) if keys_only else None):
+            if waiting and at != position:
+                yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
+                waiting = []
+            position, left = at, batch
+            while len(left):
+                if not waiting:
+                    first = position
+                piece = left.slice(0, rows - position % rows)
+                waiting.append(piece)
+                position, left = position + len(piece), left.slice(len(piece))
+                if position % rows == 0:
+                    yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
+                    waiting = []
         if waiting:
-            yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer)
+            yield StoredChunk(pa.Table.from_batches(waiting), self.tokenizer, first)
 
-    def _batches(self, rows: int, start: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        """At most *rows* passages each."""
+    def _batches(
+        self, rows: int, start: int, stop: int | None, columns: list[str] | None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Batches of at most *rows* passages, each with the position of its first."""
         import pyarrow as pa
         import pyarrow.parquet
 
         for part in self.parts():
+            if part.last < start or (stop is not None and part.first >= stop):
+                continue
             try:
-                with pyarrow.parquet.ParquetFile(part, pre_buffer=False, page_checksum_verification=True) as file:
+                with pyarrow.parquet.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
                     if not file.schema_arrow.equals(_part_schema()):
                         raise pa.ArrowInvalid("its columns are not those of signals")
-                    if start >= file.metadata.num_rows:
-                        start -= file.metadata.num_rows
-                        continue
+                    if file.metadata.num_rows != len(part):
+                        raise pa.ArrowInvalid(f"it holds {file.metadata.num_rows} passages, its name says {len(part)}")
+                    at = part.first
                     for batch in file.iter_batches(rows, columns=columns):
-                        if start < len(batch):
-                            yield batch.slice(start)
-                        start = max(0, start - len(batch))
+                        n = len(batch)
+                        skipped = min(max(start - at, 0), n)
+                        kept = n if stop is None else min(stop - at, n)
+                        if kept > skipped:
+                            yield at + skipped, batch.slice(skipped, kept - skipped)
+                        at += n
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise RunDirectoryError(
-                    f"{part}: damaged ({str(error).splitlines()[0]}); remove this and all later parts"
+                    f"{part.path}: damaged ({str(error).splitlines()[0]}); remove it, and run the same command again"
                 ) from None
 
-    def append(self, tables: Sequence[pa.Table]) -> None:
-        """Write the next part, of what `packed` has made: as many row groups, for whoever reads holds one at a time."""
+    def append(self, first: int, tables: Sequence[pa.Table]) -> None:
+        """Write a part with the passages from the position *first* on, whole or not at all.
+
+        Args:
+            first: position of the first passage.
+            tables: what `signals_table` gives; each becomes a row group, and a reader holds one in memory at a time.
+        """
         import pyarrow.parquet
 
-        how: dict[str, Any] = {
-            # Checksums, or a bit that a disk loses would change a score and nobody would know.
+        options: dict[str, Any] = {
+            # Without checksums a bit that the disk loses would change a score, and nobody would know.
             "write_page_checksum": True,
-            # Figures hardly repeat: to look for those that do takes longer than all the rest, and finds nothing.
+            # Signals hardly ever repeat: looking for repeated values takes longer than all the rest.
             "use_dictionary": False,
-            "use_byte_stream_split": [f"{name}.list.element" for name, kind in LISTS.items() if kind == "float32"],
+            "use_byte_stream_split": [f"{name}.list.element" for name in TOKEN_ARRAYS if _is_float(name)],
             "compression": "lz4",
         }
+        last = first + sum(map(len, tables)) - 1
         with (
-            replacing(self.path / f"part-{len(self.parts()):05d}.parquet") as beside,
-            pyarrow.parquet.ParquetWriter(beside, _part_schema(), **how) as writer,
+            replacing(self.path / f"part-{first:09d}-{last:09d}.parquet") as temporary,
+            pyarrow.parquet.ParquetWriter(temporary, _part_schema(), **options) as writer,
         ):
             for table in tables:
                 writer.write_table(table)
 
 
-def packed(ids: Sequence[str], digests: Sequence[str], signals: Sequence[TokenSignals]) -> pa.Table:
-    """Passages as rows of a part: 24 bytes a token, where arrays of their own take several times that."""
+def signals_table(ids: Sequence[str], digests: Sequence[str], signals: Sequence[TokenSignals]) -> pa.Table:
+    """Passages as rows of a part: 24 bytes a token, a fraction of what one array for each passage would take."""
     import pyarrow as pa
 
     columns: list[pa.Array] = [strings(ids), strings(digests)]
     offsets = numbers(np.cumsum([0, *map(len, signals)], dtype=np.int32))
-    for name, dtype in LISTS.items():
-        values = np.concatenate([getattr(one, name) for one in signals]).astype(dtype, copy=False)
+    for name, dtype in TOKEN_ARRAYS.items():
+        values = np.concatenate([getattr(of_passage, name) for of_passage in signals]).astype(dtype, copy=False)
         columns.append(pa.ListArray.from_arrays(offsets, numbers(values)))
     return pa.table(columns, schema=_part_schema())
+
+
+def _is_float(name: str) -> bool:
+    return np.issubdtype(TOKEN_ARRAYS[name], np.floating)
 
 
 def _part_schema() -> pa.Schema:
     import pyarrow as pa
 
-    lists = ((name, pa.list_(pa.field("element", dtype))) for name, dtype in LISTS.items())
+    types = {name: pa.from_numpy_dtype(np.dtype(dtype)) for name, dtype in TOKEN_ARRAYS.items()}
+    lists = [(name, pa.list_(pa.field("element", kind))) for name, kind in types.items()]
     return pa.schema([("id", "string"), ("text_sha256", "string"), *lists])
 
 
-def _whole(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece."""
+def _in_one_piece(table: pa.Table, name: str) -> pa.Array:
     import pyarrow as pa
 
     column = table.column(name).combine_chunks()

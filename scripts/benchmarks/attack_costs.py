@@ -17,7 +17,7 @@ from llm_mia.backends import ModelSpec
 from llm_mia.passages import read_passages
 from llm_mia.records import Population, TokenSignals
 from llm_mia.signals import count_frequencies
-from llm_mia.store import RunDirectory
+from llm_mia.store import read_run, read_signals
 
 from .attack_models import smollm
 from .attack_trials import NEIGHBOURS, Trial, attacks_of
@@ -52,11 +52,9 @@ def costs(trial: Trial) -> dict[str, Cost]:
 
 def _wall_seconds(trial: Trial) -> Mapping[str, float]:
     """Seconds of each pass of the trial's run, without those that loading takes; NaN where it made none itself."""
-    with RunDirectory(trial.run) as directory:
-        found: Mapping[str, float] = directory.manifest()["wall_seconds"]
     return {
         name: math.nan if trial.reference_served and name.endswith("reference") else spent
-        for name, spent in found.items()
+        for name, spent in read_run(trial.run).wall_seconds.items()
     }
 
 
@@ -74,8 +72,8 @@ def _cost(one: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[st
 
 def _evidence(trial: Trial) -> list[dict[str, Evidence]]:
     """What attacks are given of the first passages of the run."""
-    with RunDirectory(trial.run) as run:
-        signals = {name: [one.signals for one in islice(run.signals(name), PASSAGES)] for name in run.passes()}
+    stored = {name: read_signals(trial.run, name) for name in read_run(trial.run).passes}
+    signals = {name: [row.signals for row in islice(rows, PASSAGES)] for name, rows in stored.items()}
     elsewhere = read_passages(trial.draw.folder / "elsewhere.jsonl")
     population = [np.array([_mean(one) for one in signals.pop(f"population_{role}", [])]) for role in ROLES]
     shared: dict[str, Evidence] = {

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from llm_mia.signals._threads import Behind, ahead
+from llm_mia.signals import BackgroundWriter, prefetch
 
 
 def ours() -> list[str]:
@@ -18,8 +18,8 @@ def ours() -> list[str]:
 
 def test_ahead_is_the_same_in_order() -> None:
     for n in (0, 1, 2, 3, 100):
-        assert list(ahead(iter(range(n)))) == list(range(n))
-    assert list(ahead(iter([None, None]))) == [None, None]
+        assert list(prefetch(iter(range(n)))) == list(range(n))
+    assert list(prefetch(iter([None, None]))) == [None, None]
     assert ours() == []
 
 
@@ -32,7 +32,7 @@ def test_ahead_stays_in_bounds_and_stops_when_closed() -> None:
             made.append(i)
             yield i
 
-    with closing(ahead(items(), depth=2)) as ready:
+    with closing(prefetch(items(), depth=2)) as ready:
         for item in ready:
             time.sleep(0.01)
             assert item < len(made) <= item + 3
@@ -47,7 +47,7 @@ def test_an_error_comes_where_its_item_would() -> None:
         yield from range(3)
         raise ValueError("the fourth")
 
-    with closing(ahead(items(), depth=5)) as ready:
+    with closing(prefetch(items(), depth=5)) as ready:
         assert [next(ready) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(ValueError, match="the fourth"):
             next(ready)
@@ -62,7 +62,7 @@ def test_behind_keeps_the_order_and_waits() -> None:
         time.sleep(0.002)
         seen.append(item)
 
-    with Behind(write) as behind:
+    with BackgroundWriter(write) as behind:
         for item in range(20):
             behind(item)
             assert item - 1 <= len(seen) <= item + 1, "one call at a time, and one that may have begun"
@@ -80,7 +80,7 @@ def test_an_error_of_writing_is_raised(last: int) -> None:
         seen.append(item)
 
     def run() -> None:
-        with Behind(write) as behind:
+        with BackgroundWriter(write) as behind:
             for item in range(last + 1):
                 behind(item)
 
@@ -98,7 +98,7 @@ def test_an_interrupt_lets_the_last_write_end() -> None:
         seen.append(item)
 
     def run() -> None:
-        with Behind(write) as behind:
+        with BackgroundWriter(write) as behind:
             behind(7)
             raise KeyboardInterrupt
 

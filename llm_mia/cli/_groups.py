@@ -1,0 +1,308 @@
+"""The groups of options that commands share; each hands over what its options describe, ready to use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import _options as opt
+from ._grouping import OptionGroup
+
+if TYPE_CHECKING:
+    from ..backends import ModelSpec
+    from ..passages import Passages
+    from ..scores import ScoreTable
+    from ..signals import Aids
+
+__all__ = [
+    "EvidenceOptions",
+    "KnownSetOptions",
+    "LabelledReadingOptions",
+    "ModelOptions",
+    "ReadingOptions",
+    "RunOptions",
+    "TableOptions",
+    "TargetOptions",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target(OptionGroup):
+    target: opt.TargetName
+    revision: opt.Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reference(OptionGroup):
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "-r",
+            "--reference",
+            metavar="MODEL",
+            help="A model that was not trained on the passages; the target is compared with it.",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+    reference_revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Branch, tag or commit of the reference on the hub.",
+            show_default="main",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Running(OptionGroup):
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Precision: auto, float32, bfloat16 or float16.", rich_help_panel=opt.MODELS),
+    ] = "auto"
+    device: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Where models run: auto, cpu, cuda, cuda:1 …", rich_help_panel=opt.MODELS),
+    ] = "auto"
+    trust_remote_code: opt.TrustRemoteCode = False
+    tokens_per_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="TOKENS",
+            help="Most tokens that a model computes at once; fewer need less memory.",
+            show_default="chosen by the memory at hand",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="TOKENS",
+            help="Longest input that a model is given; longer passages are cut into windows that overlap.",
+            show_default="the model's context, at most 2,048",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+
+    def model_spec(self, name: str, revision: str | None) -> ModelSpec:
+        """A model that is run so, not yet loaded."""
+        from ..backends import ModelSpec
+
+        return ModelSpec(
+            name,
+            revision=revision,
+            dtype=self.dtype,
+            device=self.device,
+            trust_remote_code=self.trust_remote_code,
+            tokens_per_batch=self.tokens_per_batch,
+        )
+
+
+# The order of the options in '--help' is that of the base classes, from the last to the first.
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions(_Running, _Target):
+    """The target model, and how models are run."""
+
+    def target_model(self) -> ModelSpec:
+        """The target, not yet loaded."""
+        return self.model_spec(self.target, self.revision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(_Running, _Reference, _Target):
+    """The target and the reference model, and how models are run."""
+
+    def target_model(self) -> ModelSpec:
+        """The target, not yet loaded."""
+        return self.model_spec(self.target, self.revision)
+
+    def reference_model(self) -> ModelSpec | None:
+        """The reference, not yet loaded; None where the user named none."""
+        return None if self.reference is None else self.model_spec(self.reference, self.reference_revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOptions(OptionGroup):
+    """How files of passages are read, where labels come from the role of a file."""
+
+    text_column: opt.TextColumn = None
+    id_column: opt.IdColumn = None
+    document_column: opt.DocumentColumn = None
+    passage_tokens: opt.PassageTokens = 128
+
+    def read(self, source: str, label: int | None = None) -> Passages:
+        """The passages of *source*, with the labels that it gives or with *label*."""
+        return self._read(source, self._label_column(), label)
+
+    def read_unlabelled(self, source: str) -> Passages:
+        """The passages of *source*; a label column, if any, is not read."""
+        return self._read(source, "", None)
+
+    def _label_column(self) -> str | None:
+        return None
+
+    def _read(self, source: str, label_column: str | None, label: int | None) -> Passages:
+        from ..passages import read_passages
+
+        return read_passages(
+            source,
+            text_column=self.text_column,
+            id_column=self.id_column,
+            label_column=label_column,
+            document_column=self.document_column,
+            passage_tokens=self.passage_tokens,
+            label=label,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledReadingOptions(ReadingOptions):
+    """How files of passages are read, where each row may have a label."""
+
+    label_column: opt.LabelColumn = None
+
+    def _label_column(self) -> str | None:
+        return self.label_column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSetOptions(OptionGroup):
+    """The labelled passages that a verdict rests on."""
+
+    nonmembers: Annotated[
+        str,
+        typer.Option(
+            metavar="INPUT",
+            help="Passages known not to be in the training data; they set the threshold.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ]
+    members: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Passages known to be in the training data; they show how well the attacks work.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None
+
+    def read_members(self, reading: ReadingOptions) -> Passages | None:
+        """The known members, with label 1; None where the user named none."""
+        return None if self.members is None else reading.read(self.members, 1)
+
+    def read_nonmembers(self, reading: ReadingOptions) -> Passages:
+        """The known non-members, with label 0."""
+        return reading.read(self.nonmembers, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceOptions(OptionGroup):
+    """What some attacks need besides the models."""
+
+    shots: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="For recall, con_recall: passages that the model reads before each passage. Label 1: known members; "
+            "0, or no labels at all: known non-members.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
+    population: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="For rmia, info_rmia: other passages from the same source, which are not scored.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
+    frequencies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For dc_pdd: how often each token occurs in a corpus, as 'llm-mia frequencies' writes it.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
+    neighbours: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="For neighbour, pac: rewritten versions of each passage; each costs as much as scoring it once more.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = 10
+    neighbour_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="For neighbour: masked language model, such as BERT, that writes the versions.",
+            show_default="none: words are dropped and swapped",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
+
+    def aids(self, reading: ReadingOptions, device: str) -> Aids:
+        """What attacks may use besides models, read as the passages are; only shots have labels."""
+        from ..backends import ModelSpec
+        from ..signals import Aids
+
+        return Aids(
+            shots=None if self.shots is None else reading.read(self.shots),
+            population=None if self.population is None else reading.read_unlabelled(self.population),
+            frequencies=self.frequencies,
+            neighbours=self.neighbours,
+            neighbour_model=None if self.neighbour_model is None else ModelSpec(self.neighbour_model, device=device),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions(OptionGroup):
+    """A table of scores, and how it is read."""
+
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="A run directory, or a csv, jsonl or parquet file with a row a passage and a column an attack.",
+            show_default=False,
+        ),
+    ]
+    label_column: opt.LabelColumn = None
+    id_column: opt.IdColumn = None
+    document_column: opt.DocumentColumn = None
+
+    def read(self, by: str = "") -> ScoreTable:
+        """The table; *by* names the column of categories."""
+        from ..scores import read_scores
+
+        return read_scores(
+            self.table,
+            id_column=self.id_column,
+            label_column=self.label_column,
+            document_column=self.document_column,
+            by=by,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(OptionGroup):
+    """The run directory, and what is printed."""
+
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="Run directory: new, or that of a stopped run, which then continues.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ]
+    as_json: opt.Json = False
+    quiet: opt.Quiet = False

@@ -1,0 +1,79 @@
+"""What one whole reading of a source notes about it, so that no later stage reads it again to know."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Passage
+
+__all__ = ["CANDIDATE", "MEMBER", "NON_MEMBER", "Contents", "Reading", "SourceCounts"]
+
+NON_MEMBER, MEMBER, CANDIDATE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """What one source holds."""
+
+    name: str
+    """As the user gave it."""
+    passages: int
+    documents: int
+    """Documents with different names."""
+    bytes: int
+    """UTF-8 bytes of all texts."""
+    blank_lines: int
+    """Skipped."""
+    members: int
+    """Passages with label 1."""
+    nonmembers: int
+    """Passages with label 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """Counts of a source, and what it takes to compare its texts with those of another."""
+
+    counts: SourceCounts
+    digests: NDArray[np.uint64]
+    """Shape (passages, 2): 128 bits of each text; no two texts on earth share them."""
+    roles: NDArray[np.uint8]
+    """Shape (passages,): `NON_MEMBER`, `MEMBER` or `CANDIDATE`."""
+
+
+class Reading:
+    """Takes the passages of a source one after another; 17 bytes of memory a passage, and 8 a document."""
+
+    def __init__(self) -> None:
+        self._digests, self._roles, self._documents = bytearray(), bytearray(), array("q")
+        self._bytes = 0
+        self._document: str | None = None
+
+    def add(self, passage: Passage) -> None:
+        """Note the next passage."""
+        raw = passage.text.encode()
+        self._bytes += len(raw)
+        self._digests += hashlib.blake2b(raw, digest_size=16).digest()
+        self._roles.append(CANDIDATE if passage.label is None else passage.label)
+        if passage.document != self._document:
+            self._document = passage.document
+            self._documents.append(hash(passage.document))
+
+    def contents(self, name: str, blank_lines: int) -> Contents:
+        """What the reading has noted."""
+        counts = SourceCounts(
+            name=name,
+            passages=len(self._roles),
+            documents=len(np.unique(np.frombuffer(self._documents, np.int64))),
+            bytes=self._bytes,
+            blank_lines=blank_lines,
+            members=self._roles.count(MEMBER),
+            nonmembers=self._roles.count(NON_MEMBER),
+        )
+        digests = np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2)
+        return Contents(counts, digests, np.frombuffer(bytes(self._roles), np.uint8))

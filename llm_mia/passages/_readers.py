@@ -1,0 +1,144 @@
+"""From where rows come: each reader gives all rows of a source afresh, as drafts of passages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..errors import PassageError
+from ._columns import Columns, Draft, Found, draft
+from ._cutting import cut_document
+from ._files import InputFile, decoded_lines, digest, first_character, is_empty, reading
+from ._hub import dataset_rows, parse_uri, read_hub
+from ._memory import RowsOf, rows_in_memory
+from ._spool import SpooledReader, drafts_sha256
+from ._tables import Row, Tally, read_csv, read_json, read_jsonl, read_parquet
+
+__all__ = ["FileReader", "MemoryReader", "Reader", "hub_reader", "reader_of"]
+
+
+class Reader(Protocol):
+    """A source that can be read again and again."""
+
+    def drafts(self, tally: Tally) -> Iterator[Draft]:
+        """All rows afresh; *tally* counts what is skipped."""
+
+    def sha256(self) -> str:
+        """Hex digest of the contents."""
+
+    def version(self) -> object:
+        """Compares equal as long as the contents have not changed, as far as that can be known without reading."""
+
+
+class FileReader:
+    """A file, the files of a folder, or standard input in a temporary file."""
+
+    def __init__(self, files: Sequence[InputFile], columns: Columns, passage_tokens: int, *, folder: bool) -> None:
+        self.files = files
+        self._columns, self._passage_tokens, self._folder = columns, passage_tokens, folder
+
+    def drafts(self, tally: Tally) -> Iterator[Draft]:
+        """The rows of the tables and the pieces of the documents, file after file."""
+        for file in self.files:
+            if is_empty(file):
+                raise PassageError(file.shown, "the file is empty")
+            if (kind := file.format) == "stdin":
+                kind = "jsonl" if first_character(file) == "{" else "text"
+            if kind == "text":
+                yield from self._of_document(file)
+            else:
+                yield from _drafts(self._rows(file, kind, tally), self._columns, file.shown)
+
+    def sha256(self) -> str:
+        """Of a file its bytes, of a folder the digests and names of its files."""
+        return digest(list(self.files), folder=self._folder)
+
+    def version(self) -> object:
+        """Size and time of change of each file."""
+        states = []
+        for file in self.files:
+            with reading(file.shown):
+                state = file.path.stat()
+            states.append((state.st_size, state.st_mtime_ns))
+        return states
+
+    def _rows(self, file: InputFile, kind: str, tally: Tally) -> Iterator[Row]:
+        match kind:
+            case "jsonl":
+                return read_jsonl(file, tally)
+            case "json":
+                return read_json(file, tally)
+            case "parquet":
+                return read_parquet(file, self._columns)
+            case _:
+                return read_csv(file, tally, self._columns, "\t" if kind == "tsv" else ",")
+
+    def _of_document(self, file: InputFile) -> Iterator[Draft]:
+        text = "".join(line for _, line in decoded_lines(file))
+        if not text or text.isspace():
+            raise PassageError(file.shown, "no text in it, or only white space")
+        line = 1
+        for number, passage in enumerate(cut_document(text, self._passage_tokens), start=1):
+            yield Draft(passage, f"{file.name}#{number}", file.name, None, f"{file.shown} line {line}")
+            line += passage.count("\n")
+
+
+class MemoryReader:
+    """Rows in memory."""
+
+    def __init__(self, rows: RowsOf, columns: Columns, name: str) -> None:
+        self._rows, self._columns, self._name = rows, columns, name
+
+    def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - rows in memory have no blank lines
+        """All rows."""
+        return _drafts(self._rows(), self._columns, self._name)
+
+    def sha256(self) -> str:
+        """Of the texts, ids, documents and labels."""
+        return drafts_sha256(self.drafts(Tally()))
+
+    def version(self) -> object:
+        """Always the same: data that change while they are used are not expected."""
+        return None
+
+
+def hub_reader(uri: str, columns: Columns) -> Reader:
+    """What reads ``hf://…``; the rows come over the network once.
+
+    Raises:
+        PassageError: *uri* is not of that form.
+    """
+    parse_uri(uri)
+    return SpooledReader(lambda: _drafts(read_hub(uri, columns), columns, uri), uri, f"{uri} row")
+
+
+def reader_of(data: object, columns: Columns, name: str, place: str) -> Reader:
+    """What reads *data* in memory; *name* and *place* are for messages: ``{place} 17``.
+
+    Raises:
+        UsageError: *data* is nothing that holds passages.
+    """
+    dataset: Any = data
+    if type(data).__module__.partition(".")[0] == "datasets" and not isinstance(data, Mapping):
+
+        def rows() -> Iterator[Row]:
+            return dataset_rows(dataset, columns, name, place)
+
+        if not hasattr(data, "__len__"):  # it is streamed
+            return SpooledReader(lambda: _drafts(rows(), columns, name), name, place)
+        return MemoryReader(rows, columns, name)
+    return MemoryReader(rows_in_memory(data, columns, name, place), columns, name)
+
+
+def _drafts(rows: Iterator[Row], columns: Columns, shown: str) -> Iterator[Draft]:
+    """The *rows* as drafts; what cannot be a passage raises `PassageError` with its place."""
+    found: Found | None = None
+    names: tuple[str, ...] = ()
+    for where, values in rows:
+        # Objects of one jsonl may differ in their keys, but seldom do.
+        if found is None or tuple(values) != names:
+            names = tuple(values)
+            found = columns.find(names, where)
+        yield draft(found, values, where)
+    if found is None:
+        raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")

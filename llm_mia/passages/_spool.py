@@ -1,0 +1,102 @@
+"""Rows that come over the network, or that can be read once only, kept in a temporary file and read from there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
+
+from ..errors import PassageError
+from ._columns import Draft
+from ._tables import Tally
+
+__all__ = ["SpooledReader", "drafts_sha256"]
+
+CHUNK_BYTES = 1 << 20
+
+
+class SpooledReader:
+    """Reads *drafts* to the end the first time they are wanted, and a temporary file each time.
+
+    The file has no name, so nobody else can open it, and it goes when this object goes or the process ends. It takes as
+    much of the disk as the texts do.
+
+    Args:
+        drafts: gives all rows afresh.
+        shown: how messages call the source.
+        place: what stands before the number of a row in its place.
+    """
+
+    def __init__(self, drafts: Callable[[], Iterable[Draft]], shown: str, place: str) -> None:
+        self._drafts, self._shown, self._place = drafts, shown, place
+        self.file: IO[bytes] | None = None
+        """All rows, one JSON list a line; None before the first reading."""
+        self._sha256 = ""
+
+    def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
+        """All rows, as `SpooledReader` was given them."""
+        for number, line in enumerate(_lines(self._spool()), start=1):
+            text, name, document, label = json.loads(line)
+            yield Draft(text, name, document, label, f"{self._place} {number}")
+
+    def sha256(self) -> str:
+        """Hex digest of the texts, ids, documents and labels."""
+        self._spool()
+        return self._sha256
+
+    def version(self) -> object:
+        """Always the same: later changes of what was read are not seen."""
+        return None
+
+    def _spool(self) -> IO[bytes]:
+        if self.file is None:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+            try:
+                self._sha256 = self._fill(file)
+            except BaseException:
+                with contextlib.suppress(OSError):  # of a full disk, once more
+                    file.close()
+                raise
+            self.file = file
+            weakref.finalize(self, file.close)
+        return self.file
+
+    def _fill(self, file: IO[bytes]) -> str:
+        digest = hashlib.sha256()
+        try:
+            for draft in self._drafts():
+                line = _line(draft)
+                digest.update(line)
+                file.write(line)
+            file.flush()
+        except OSError as error:
+            folder, reason = tempfile.gettempdir(), error.strerror or error
+            problem = f"cannot be kept in {folder} ({reason}): free space, or name another folder in TMPDIR"
+            raise PassageError(self._shown, problem) from None
+        return digest.hexdigest()
+
+
+def drafts_sha256(drafts: Iterable[Draft]) -> str:
+    """Hex digest of the texts, ids, documents and labels of *drafts*."""
+    digest = hashlib.sha256()
+    for draft in drafts:
+        digest.update(_line(draft))
+    return digest.hexdigest()
+
+
+def _line(draft: Draft) -> bytes:
+    return json.dumps(draft[:4], ensure_ascii=False).encode() + b"\n"
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of *file*, whatever other readers do at the same time: the position is kept here, not in the file."""
+    at, rest = 0, b""
+    while chunk := os.pread(file.fileno(), CHUNK_BYTES, at):
+        at += len(chunk)
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines

@@ -1,0 +1,33 @@
+"""How much is computed, kept and written at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..records import BlockSize
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is computed, kept and written at once. No score depends on it, but for rounding."""
+
+    block_passages: int = 4096
+    """Most passages of a block, which is what is sorted by length and handed to the model together."""
+    block_bytes_per_token: int = 128
+    """Bytes of a block for each token that the model computes at once. At four bytes a token that is 32 batches: sorted
+    by length, they need little padding, and a slow CPU computes them in a minute."""
+    least_block_bytes: int = 1 << 16
+    most_block_bytes: int = 1 << 21
+    part_seconds: float = 20.0
+    """A part is written after this time: a run that is stopped loses no more."""
+    part_tokens: int = 1_000_000
+    """A part is written when it has so many tokens, which bounds the memory that it takes."""
+    cached_bytes: int = 100_000_000
+    """Memory for the signals of texts that occur more than once."""
+
+    def block_size(self, tokens_per_batch: int) -> BlockSize:
+        """The size of a block for a model that computes *tokens_per_batch* tokens at once."""
+        wanted = self.block_bytes_per_token * tokens_per_batch
+        return BlockSize(self.block_passages, min(max(self.least_block_bytes, wanted), self.most_block_bytes))

@@ -1,0 +1,133 @@
+"""Signals as a stage that is run alone: on disk, and in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..backends import Backend, ModelSpec
+from ..errors import UsageError
+from ..passages import InputCheck, Passages, check_inputs
+from ..records import Passage, RunRecord, TokenSignals
+from ..store import RunDirectory
+from ._blocks import Pass, blocks, score_block
+from ._cache import SignalsCache
+from ._inputs import Inputs
+from ._limits import Limits
+from ._passes import COMPILED_FROM_BYTES, make_passes
+from ._plan import Planned
+from ._progress import PassProgress, Progress
+from ._windows import window_rule
+
+__all__ = ["ModelSource", "model_or_spec", "signals_of", "write_signals"]
+
+ModelSource = Backend | str | Path | ModelSpec
+"""A model in memory, a name for `load_model`, or a name and how to load it."""
+
+
+def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
+    """*source* with a name made into a `ModelSpec`."""
+    return ModelSpec(source) if isinstance(source, str | Path) else source
+
+
+def write_signals(
+    sources: Passages | Sequence[Passages],
+    models: ModelSource | Mapping[str, ModelSource],
+    *,
+    out: str | Path,
+    window_tokens: int | None = None,
+    check: InputCheck | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> RunRecord:
+    """Write the signals of every passage under every model to the run directory *out*; `read_signals` reads them.
+
+    The same call continues a run that was stopped. Where all signals are there, a model that is given by its name is
+    not loaded. Whatever else the directory holds is kept.
+
+    Args:
+        sources: what `read_passages` gives, one or several.
+        models: the target, or models by role: ``target``, ``reference``, ``shadow-00``, … A role is the name of its
+            pass, and of its folder under ``signals/``.
+        out: the run directory.
+        window_tokens: longest input fed to a model; None: its context, and at most 2,048.
+        check: the result of `check_inputs` on the same *sources*, where there is one already.
+        limits: how much is computed, kept and written at once.
+        progress: called after every batch.
+
+    Returns:
+        What made the signals.
+
+    Raises:
+        PassageError: the input cannot be read.
+        ModelError: a model cannot be loaded, or another role's model is the target itself.
+        RunDirectoryError: the directory belongs to another run, or cannot be written.
+    """
+    sources = [sources] if isinstance(sources, Passages) else list(sources)
+    by_role = models if isinstance(models, Mapping) else {"target": models}
+    inputs = Inputs(sources, check or check_inputs(sources))
+    with RunDirectory(out) as run:
+        make_passes(
+            run,
+            inputs,
+            {role: model_or_spec(source) for role, source in by_role.items()},
+            [Planned(role, role, role, inputs) for role in by_role],
+            window_tokens=window_tokens,
+            limits=limits,
+            progress=progress,
+        )
+        return run.record
+
+
+def signals_of(
+    model: ModelSource,
+    texts: Iterable[str],
+    *,
+    window_tokens: int | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> list[TokenSignals]:
+    """The signals of each text under *model*, in order; nothing is written.
+
+    They are what `write_signals` writes, but for rounding. A text that is longer than the window is cut into several.
+
+    Args:
+        model: a model in memory, or the name of one.
+        texts: any number of texts.
+        window_tokens: longest input fed to the model; None: its context, and at most 2,048.
+        limits: how much is computed at once.
+        progress: called after every batch.
+
+    Raises:
+        ModelError: the model cannot be loaded, or *window_tokens* does not fit it.
+        UsageError: *texts* is a single string.
+
+    >>> from llm_mia.backends.fake import FakeBackend
+    >>> [len(signals) for signals in signals_of(FakeBackend(0), ["a text", "", "another text"])]
+    [5, 0, 11]
+    """
+    if isinstance(texts, str):
+        raise UsageError("`texts` is a single string: give a list of texts")
+    passages = [Passage(str(position), text, str(position)) for position, text in enumerate(texts)]
+    n_bytes = sum(passage.n_bytes for passage in passages)
+    limits, source = limits or Limits(), model_or_spec(model)
+    backend = source.load(compiled=n_bytes >= COMPILED_FROM_BYTES) if isinstance(source, ModelSpec) else source
+    rule = window_rule(backend.info.context, window_tokens)
+    how = Pass(backend, rule, limits.block_size(backend.tokens_per_batch))
+    report = PassProgress("target", len(passages), n_bytes, progress)
+    cache = SignalsCache(limits.cached_bytes)
+    signals: list[TokenSignals] = []
+    for block in blocks(how, iter(passages), 0, _repeated(passages)):
+        signals.extend(score_block(how, block, cache, report))
+    return signals
+
+
+def _repeated(passages: Sequence[Passage]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Positions of the passages whose text occurs more than once."""
+    digests = [hashlib.sha256(passage.text.encode()).digest() for passage in passages]
+    counts = Counter(digests)
+    return np.flatnonzero([counts[digest] > 1 for digest in digests])
