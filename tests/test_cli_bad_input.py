@@ -186,7 +186,7 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
     said = fails(*audit(), "--fpr", "0.001")
     assert said == "n.jsonl: 25 non-members cannot certify FPR ≤ 0.001: at least 999 are needed"
     for rate in ("0", "1", "-1", "nan"):
-        assert fails(*audit(), "--fpr", rate).startswith("FPR must lie between 0 and 1, both excluded: got ")
+        assert fails(*audit(), "--fpr", rate, code=2).startswith("--fpr must lie between 0 and 1, both excluded: got ")
     assert "FDR ≤ 0.001" in fails(*audit(), "--fdr", "0.001", "--fpr", "0.05")
     assert "'--fpr'" in fails(*audit(), "--fpr", "five", code=2)
 

@@ -255,8 +255,8 @@ def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> No
     good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
     said = fails("validate", "--nonmembers", good)
     assert said == "members: there are none, and no candidates: there is nothing to compare non-members with"
-    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2").startswith(
-        "FPR must lie between"
+    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2", code=2).startswith(
+        "--fpr must lie between"
     )
     assert "'--nonmembers'" in fails("validate", "--members", members, code=2)
 

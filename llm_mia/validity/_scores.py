@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import UsageError
 from ._judging import Rule, auroc_check, times
 from ._material import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, Material, listed
 from ._permutation import exchange, given_test
@@ -36,13 +36,13 @@ class Column:
 
 
 def columns(scores: KnownScores, material: Material) -> dict[str, Column]:
-    """By name, one column for all sets; `ScoresError` where an array isn't as long as its set."""
+    """By name, one column for all sets; `UsageError` where an array is not as long as its set."""
     found: dict[str, Column] = {}
     for name, role, array in _arrays(scores):
         rows, values = material.rows(role), np.asarray(array, dtype=np.float64).ravel()
         if len(values) != len(rows):
             what = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
-            raise ScoresError(f"{name}: {what}: give one for each, in their order")
+            raise UsageError(f"{name}: {what}: give one for each, in their order")
         earlier = found.get(name, Column(np.full(len(material.passages), np.nan), ()))
         earlier.values[rows] = values
         found[name] = Column(earlier.values, (*earlier.roles, role))
