@@ -155,7 +155,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
-    said = fails("score", good, "--window-tokens", "2000", *more)
+    said = fails("score", good, "--window-tokens", "2000", *more, code=2)
     assert said == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
 
 

@@ -285,7 +285,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
 categories"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document: each of two parts needs one" in fails(
+    assert "no attack can be chosen (the members come from 1 document: each of two parts needs at least 1)" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
     for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): see what made them"),):
