@@ -11,6 +11,8 @@ import re
 import struct
 from collections.abc import Iterable
 
+from .errors import UsageError
+
 __all__ = ["UNSPACED", "draws", "neighbour", "some", "swapped"]
 
 # Thai to Tibetan, Burmese, Khmer, Japanese and Chinese put no space between words: there each character is a unit.
@@ -31,7 +33,7 @@ def neighbour(text: str, number: int, *, seed: int = 0, share: float = 0.1) -> s
     character (or of none) stays as it is. Any other comes back shorter, and never empty.
 
     Raises:
-        ValueError: *share* is not in (0, 1].
+        UsageError: *share* is not in (0, 1].
 
     >>> neighbour("one two  three", 0), neighbour("one two  three", 2)
     ('one  three', 'two  three')
@@ -66,7 +68,7 @@ def swapped(text: str, number: int, *, seed: int = 0, share: float = 0.3) -> str
     its characters instead; one without two unlike words or characters stays as it is.
 
     Raises:
-        ValueError: *share* is not in (0, 1].
+        UsageError: *share* is not in (0, 1].
 
     >>> swapped("one two  three", 0), swapped("one two  three", 1)
     ('two one  three', 'three two  one')
@@ -128,5 +130,5 @@ def _woven(words: list[str], gaps: list[str]) -> list[str]:
 
 def _checked(share: float) -> float:
     if not 0 < share <= 1:
-        raise ValueError(f"a share of {share} of the words: it must be above 0 and at most 1")
+        raise UsageError(f"`share` must lie between 0 and 1, 0 excluded: got {share}")
     return share

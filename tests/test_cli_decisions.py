@@ -255,7 +255,7 @@ def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> No
     good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
     said = fails("validate", "--nonmembers", good)
     assert said == "members: there are none, and no candidates: give passages to compare non-members with"
-    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2").startswith(
+    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2", code=2).startswith(
         "--fpr must lie between"
     )
     assert "'--nonmembers'" in fails("validate", "--members", members, code=2)
@@ -285,7 +285,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
 categories"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document: each of two parts needs at least 1" in fails(
+    assert "no attack can be chosen (the members come from 1 document: each of two parts needs at least 1)" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
     for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): see what made them"),):

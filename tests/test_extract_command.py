@@ -23,7 +23,7 @@ from llm_mia.backends import ModelSpec, load_model
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.cli import main
-from llm_mia.errors import AttackError, ModelError, PassageError, RunDirectoryError
+from llm_mia.errors import ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.extraction import Sampling, examine, stretch_sums
 from llm_mia.extraction._proofs import prompt_before
 from llm_mia.metrics import clopper_pearson
@@ -210,16 +210,20 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--probability", "0"], 2, "probability 0: it must lie above 0"),
-        (["--probability", "1.5"], 2, "1 at most"),
-        (["--probability", "nan"], 2, "probability nan"),
-        (["--top-k", "0"], 2, "top-k 0"),
-        (["--temperature", "0.7"], 2, r"temperature 0.7: .* only 1 and 0 \(greedy\)"),
-        (["--stretch", "0"], 2, "stretches of 0 tokens"),
-        (["--prefix", "-1"], 2, "fewer than 0"),
+        (["--probability", "0"], 2, "--probability must lie between 0 and 1, 0 excluded: got 0"),
+        (["--probability", "1.5"], 2, "--probability must lie between 0 and 1, 0 excluded: got 1.5"),
+        (["--probability", "nan"], 2, "--probability must .* got nan"),
+        (["--top-k", "0"], 2, "--top-k must be at least 1: got 0"),
+        (["--temperature", "0.7"], 2, r"--temperature must be 1 or 0 \(greedy\): got 0.7; "),
+        (["--stretch", "0"], 2, "--stretch must be at least 1 token: got 0"),
+        (["--prefix", "-1"], 2, "--prefix must be at least 0 tokens: got -1"),
         (["--samples", "-1"], 2, "samples"),
         (["--most-proofs", "0"], 2, "proofs"),
-        (["--stretch", "5000"], 1, "no passage holds a stretch of 5000 tokens after 1: the longest has 1.. scored"),
+        (
+            ["--stretch", "5000"],
+            1,
+            r"after 1: the longest has 1.. scored tokens; ask for a shorter --stretch, or for longer --passage-tokens",
+        ),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
     ],
 )
@@ -427,7 +431,7 @@ def test_longer_than_a_window(name: str, tmp_path: Path, request: pytest.Fixture
         assert proof.prompt_tokens < 32
         assert math.log(proof.probability) == pytest.approx(stated[proof.start_token], abs=1e-4)
     assert any("go over the edge of a window" in note for note in found.notes)
-    with pytest.raises(AttackError, match=r"no room for a prompt in windows of 3[12] tokens"):
+    with pytest.raises(UsageError, match=r"no room for a prompt in windows of 3[12] tokens"):
         run_extract(path, model, out=tmp_path / "run", stretch=40, probability=1e-300, window_tokens=32)
 
 

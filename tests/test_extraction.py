@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia.errors import AttackError
+from llm_mia.errors import UsageError
 from llm_mia.extraction import (
     Run,
     Sampling,
@@ -63,12 +63,12 @@ def known_by_heart(before: Floats, n: int, after: Floats) -> Floats:
 class TestSampling:
     @pytest.mark.parametrize("temperature", [0.7, 2.0, -1.0, math.nan])
     def test_other_temperatures_are_refused_and_the_reason_given(self, temperature: float) -> None:
-        with pytest.raises(AttackError, match=r"only 1 and 0 \(greedy\) can be had"):
+        with pytest.raises(UsageError, match=r"^`temperature` must be 1 or 0 \(greedy\): got .* all probabilities"):
             Sampling(temperature)
 
     @pytest.mark.parametrize("k", [0, -3])
     def test_top_k_of_nothing_is_refused(self, k: int) -> None:
-        with pytest.raises(AttackError, match="at least 1"):
+        with pytest.raises(UsageError, match=r"^`top_k` must be at least 1: got "):
             Sampling(top_k=k)
 
     def test_top_1_is_greedy(self) -> None:
@@ -365,10 +365,14 @@ class TestExamine:
 
     @pytest.mark.parametrize(
         ("settings", "message"),
-        [({"n": 0}, "at least 1"), ({"probability": 0.0}, "above 0"), ({"probability": 1.5}, "1 at")],
+        [
+            ({"n": 0}, "^`n` must be at least 1 token: got 0"),
+            ({"probability": 0.0}, "^`probability` must lie between 0 and 1, 0 excluded: got 0"),
+            ({"probability": 1.5}, "^`probability` must lie between 0 and 1, 0 excluded: got 1.5"),
+        ],
     )
     def test_senseless_settings(self, settings: dict[str, Any], message: str) -> None:
-        with pytest.raises(AttackError, match=message):
+        with pytest.raises(UsageError, match=message):
             examine(of_logprobs(np.zeros(60)), **settings)
 
     def test_names_of_tokens_matter_to_copies_only(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from llm_mia.errors import UsageError
 from llm_mia.rewriting import draws, neighbour, some, swapped
 
 from .conftest import sentences
@@ -198,7 +199,7 @@ def test_any_text(text: str, number: int, seed: int, share: float) -> None:
 @pytest.mark.parametrize("rewrite", BOTH)
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(rewrite: Rewrite, share: float) -> None:
-    with pytest.raises(ValueError, match="it must be above 0 and at most 1"):
+    with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
         rewrite("two words", 0, share=share)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm_mia.errors import LlmMiaError, PassageError, ScoresError
+from llm_mia.errors import LlmMiaError, PassageError, UsageError
 from llm_mia.records import Interval, Passage
 from llm_mia.validity import KnownScores, RequestedRates, validate
 
@@ -48,19 +48,19 @@ MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
         (lambda: validate(MEMBERS, [replace(p, label=1) for p in OTHERS]), PassageError, "^non-members: 24 have"),
         (
             lambda: validate(MEMBERS, OTHERS, scores=KnownScores(members={"loss": [0.0]})),
-            ScoresError,
+            UsageError,
             "^attack loss: 1 scores for 12 members: give a score for each, in their order",
         ),
         (
             lambda: validate(MEMBERS, OTHERS, scores=KnownScores(reference_candidates=[0.0])),
-            ScoresError,
+            UsageError,
             "^reference: 1 scores for 0 candidates",
         ),
-        (lambda: RequestedRates(fpr=0.0), ScoresError, "^`fpr` must lie between 0 and 1, both excluded: got 0"),
-        (lambda: RequestedRates(tpr_at=(0.1, 1.0)), ScoresError, "^`tpr_at` must lie between 0 and 1"),
+        (lambda: RequestedRates(fpr=0.0), UsageError, "^`fpr` must lie between 0 and 1, both excluded: got 0"),
+        (lambda: RequestedRates(tpr_at=(0.1, 1.0)), UsageError, "^`tpr_at` must lie between 0 and 1"),
         (
             lambda: RequestedRates(confidence=95.0),
-            ScoresError,
+            UsageError,
             "^`confidence` must lie between 0 and 1, both excluded: got 95",
         ),
     ],

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
-from ..errors import AttackError, ModelError, PassageError, RunDirectoryError
+from ..errors import ModelError, PassageError, RunDirectoryError, UsageError
 from ..passages import InputCheck, Passages, check_inputs, read_passages
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
@@ -63,7 +63,7 @@ def extract(
         progress: called after every batch.
 
     Raises:
-        AttackError: an argument that makes no sense.
+        UsageError: an argument out of range.
         PassageError: no passage holds a stretch.
         ModelError: the tokenizer can't say where in a text a token stands, or the model can't be loaded.
         RunDirectoryError: the directory is another run's.
@@ -88,7 +88,10 @@ def extract(
         _refuse_too_short(tally, rule, inputs)
         room = rule.window.tokens - (tokenizer.bos is not None)
         if stretch >= room:
-            raise AttackError(f"a stretch of {stretch} tokens leaves no room for a prompt in windows of {room} tokens")
+            raise UsageError(
+                f"`stretch` is {stretch} tokens, which leaves no room for a prompt in windows of {room} tokens: "
+                "choose a shorter `stretch`, or longer `window_tokens`"
+            )
         proofs = prove(candidates, source, sampling, stretch, samples, seed, progress) if len(candidates) else []
         found = Extraction(
             path=run.path,
@@ -113,13 +116,15 @@ def extract(
 
 def _refuse(stretch: int, probability: float, prefix: int, samples: int, most_proofs: int) -> None:
     if stretch < 1:
-        raise AttackError(f"stretches of {stretch} tokens: they must have at least 1")
+        raise UsageError(f"`stretch` must be at least 1 token: got {stretch}")
     if not 0 < probability <= 1:
-        raise AttackError(f"probability {probability:g}: it must lie above 0, and be 1 at most")
+        raise UsageError(f"`probability` must lie between 0 and 1, 0 excluded: got {probability:g}")
     if prefix < 0:
-        raise AttackError(f"{prefix} tokens before a stretch: there can't be fewer than 0")
-    if samples < 0 or most_proofs < 1:
-        raise AttackError(f"{samples} samples of {most_proofs} proofs: there must be 0 and 1 at least")
+        raise UsageError(f"`prefix` must be at least 0 tokens: got {prefix}")
+    if samples < 0:
+        raise UsageError(f"`samples` must be at least 0: got {samples}")
+    if most_proofs < 1:
+        raise UsageError(f"`most_proofs` must be at least 1: got {most_proofs}")
 
 
 def _refuse_outdated_scores(out: Path, inputs: Sequence[Passages], check: InputCheck) -> None:
@@ -159,5 +164,5 @@ def _refuse_too_short(tally: Tally, rule: Rule, inputs: Sequence[Passages]) -> N
         raise PassageError(
             ", ".join(one.name for one in inputs),
             f"no passage holds a stretch of {rule.stretch} tokens after {rule.prefix}: the longest has "
-            f"{tally.longest} scored tokens; ask for a shorter --stretch, or cut texts longer with --passage-tokens",
+            f"{tally.longest} scored tokens; ask for a shorter `stretch`, or for longer `passage_tokens`",
         )

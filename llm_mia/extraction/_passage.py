@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import AttackError
+from ..errors import UsageError
 from ..records import TokenSignals
 from ._sampling import Sampling, token_bounds
 from ._spans import Span, find_spans, repeated
@@ -73,7 +73,7 @@ def examine(
         edges: scored tokens with which a further window begins, ascending (see `llm_mia.signals.edges`).
 
     Raises:
-        AttackError: *n* below 1, or *probability* outside (0, 1].
+        UsageError: *n* below 1, or *probability* outside (0, 1].
 
     >>> from types import SimpleNamespace
     >>> logprob = np.log([0.5, 0.5, 1.0, 1.0, 0.01])
@@ -83,9 +83,9 @@ def examine(
     (3, 1, 0.5, Run(start=2, length=2))
     """
     if n < 1:
-        raise AttackError(f"stretches of {n} tokens: they must have at least 1")
+        raise UsageError(f"`n` must be at least 1 token: got {n}")
     if not 0 < probability <= 1:
-        raise AttackError(f"probability {probability:g}: it must lie above 0, and be 1 at most")
+        raise UsageError(f"`probability` must lie between 0 and 1, 0 excluded: got {probability:g}")
     low, high = token_bounds(signals, sampling or Sampling())
     lows, highs = stretch_sums(low, n)[skip:], stretch_sums(high, n)[skip:]
     starts = np.arange(skip, skip + len(lows))

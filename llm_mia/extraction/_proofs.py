@@ -59,7 +59,7 @@ def prove(
     backend = source.load(compiled=False) if isinstance(source, ModelSpec) else source
     if not isinstance(backend, LocalBackend):
         raise ModelError(
-            f"model {backend.info.id!r} is not loaded here, so it can't be made to write: leave out --proof"
+            f"model {backend.info.id!r} is not loaded here, so it cannot continue a text: leave out `proof`"
         )
     samples = 0 if sampling.greedy else samples
     proofs: list[Proof] = []

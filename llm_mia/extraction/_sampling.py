@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AttackError
+from ..errors import UsageError
 from ..records import TokenSignals
 
 __all__ = ["Floats", "Sampling", "token_bounds"]
@@ -21,7 +21,7 @@ class Sampling:
     """How the next token is drawn.
 
     Raises:
-        AttackError: top-k below 1, or a temperature at which signals do not tell the probabilities.
+        UsageError: top-k below 1, or a temperature at which signals do not tell the probabilities.
     """
 
     temperature: float = 1.0
@@ -31,12 +31,12 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature not in (0.0, 1.0):
-            raise AttackError(
-                f"temperature {self.temperature:g}: signals keep the model's own probabilities and its first choice, "
-                "so only 1 and 0 (greedy) can be had from them; another temperature takes every token's probability"
+            raise UsageError(
+                f"`temperature` must be 1 or 0 (greedy): got {self.temperature:g}; the signals hold the probability of "
+                "each token at temperature 1 and the likeliest token, and another temperature needs all probabilities"
             )
         if self.top_k is not None and self.top_k < 1:
-            raise AttackError(f"top-k {self.top_k}: a token is drawn among at least 1")
+            raise UsageError(f"`top_k` must be at least 1: got {self.top_k}")
 
     @property
     def greedy(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import UsageError
 from ..records import Note
 from ._judging import auroc_check, permutations_for
 from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets
@@ -35,13 +35,13 @@ class Column:
 
 
 def score_columns(scores: KnownScores, sets: PassageSets) -> dict[str, Column]:
-    """A column by name, over all sets; `ScoresError` where an array is not as long as its set."""
+    """A column by name, over all sets; `UsageError` where an array is not as long as its set."""
     columns: dict[str, Column] = {}
     for name, role, array in _arrays(scores):
         rows, values = sets.rows(role), np.asarray(array, dtype=np.float64).ravel()
         if len(values) != len(rows):
             sizes = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
-            raise ScoresError(f"{name}: {sizes}: give a score for each, in their order")
+            raise UsageError(f"{name}: {sizes}: give a score for each, in their order")
         column = columns.get(name, Column(np.full(len(sets.passages), np.nan), ()))
         column.values[rows] = values
         columns[name] = Column(column.values, (*column.roles, role))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import PassageError, ScoresError
+from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._wording import list_ids
 
@@ -35,10 +35,10 @@ class RequestedRates:
     """False positive rates at which a true positive rate is to be reported."""
 
     def __post_init__(self) -> None:
-        rates = [("`fpr`", self.fpr), *(("`tpr_at`", rate) for rate in self.tpr_at)]
-        for name, rate in [*rates, *([] if self.confidence is None else [("`confidence`", self.confidence)])]:
+        rates = [("fpr", self.fpr), *(("tpr_at", rate) for rate in self.tpr_at)]
+        for name, rate in [*rates, *([] if self.confidence is None else [("confidence", self.confidence)])]:
             if not 0 < rate < 1:
-                raise ScoresError(f"{name} must lie between 0 and 1, both excluded: got {rate:g}")
+                raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {rate:g}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

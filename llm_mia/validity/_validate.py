@@ -57,7 +57,7 @@ def validate(
     Raises:
         PassageError: no non-members, no passages to compare them with, a class with only one document, or a label that
             contradicts its set.
-        ScoresError: the number of scores differs from the number of passages, or a rate lies outside (0, 1).
+        UsageError: the number of scores differs from the number of passages, or a rate lies outside (0, 1).
     """
     return KnownSet(members, nonmembers, candidates, rates=rates, seed=seed).validity(scores)
 

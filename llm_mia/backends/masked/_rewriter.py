@@ -14,7 +14,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from ...errors import ModelError
+from ...errors import ModelError, UsageError
 from ...rewriting import draws, some
 from ..local._batching import batches
 from ..local._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
@@ -88,14 +88,14 @@ class MaskedRewriter:
 
     Raises:
         ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
-        ValueError: *share* is not in (0, 1].
+        UsageError: *share* is not in (0, 1].
     """
 
     def __init__(
         self, name: str, revision: str | None = None, device: str = "auto", seed: int = 0, share: float = 0.1
     ) -> None:
         if not 0 < share <= 1:
-            raise ValueError(f"a share of {share} of the words: it must be above 0 and at most 1")
+            raise UsageError(f"`share` must lie between 0 and 1, 0 excluded: got {share}")
         self.name, self.seed, self.share = name, seed, share
         options = Options("float32", device, trust_remote_code=False)
         with quiet(), _readable(name):
