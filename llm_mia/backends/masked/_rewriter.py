@@ -15,7 +15,7 @@ import transformers
 from numpy.typing import NDArray
 
 from ...errors import ModelError, UsageError
-from ...rewriting import draws, some
+from ...rewriting import choose, draws
 from ..local._batching import batches
 from ..local._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
 from ..local._tokenizer import without_spans
@@ -132,7 +132,7 @@ class MaskedRewriter:
         candidates = eligible(text, units(text, encoded))
         count = min(len(candidates), max(1, int(self.share * len(candidates) + 0.5)))
         numbers = draws(f"masked {self.seed} {number}", text, 2 * count)
-        masked = [candidates[i] for i in sorted(some(count, len(candidates), numbers[:count]))]
+        masked = [candidates[i] for i in sorted(choose(count, len(candidates), numbers[:count]))]
         mask, done = self.tokenizer.mask_token_id, 0
         ids: list[int] = []
         places = []
