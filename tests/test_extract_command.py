@@ -216,7 +216,11 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (["--prefix", "-1"], 2, "--prefix is -1"),
         (["--samples", "-1"], 2, "samples"),
         (["--most-proofs", "0"], 2, "proofs"),
-        (["--stretch", "5000"], 1, "no passage holds a stretch of 5000 tokens after 1: the longest has 1.. scored"),
+        (
+            ["--stretch", "5000"],
+            1,
+            r"after 1: the longest has 1.. scored tokens; ask for a shorter --stretch, or for longer --passage-tokens",
+        ),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
     ],
 )

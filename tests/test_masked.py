@@ -17,7 +17,7 @@ from llm_mia.backends import ModelSpec
 from llm_mia.backends.masked._fillers import Fillers
 from llm_mia.backends.masked._rewriter import MaskedRewriter, _drawn
 from llm_mia.backends.masked._spans import in_the_case_of
-from llm_mia.errors import ModelError
+from llm_mia.errors import ModelError, UsageError
 
 from .conftest import WORDS, save, sentences
 
@@ -356,7 +356,7 @@ def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("a GGUF file")
     refusal(bert, device="no-such-device")
-    with pytest.raises(ValueError, match="it must be above 0 and at most 1"):
+    with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
         MaskedRewriter(bert, share=0.0)
 
 
