@@ -396,7 +396,7 @@ def test_what_a_model_in_memory_must_be_able_to_say(tmp_path: Path, tiny_bos: st
     path = write(tmp_path / "p.jsonl", rows(*TEXTS))
     with pytest.raises(ModelError, match="does not say where in a text"):
         run_extract(path, FakeBackend(0), out=tmp_path / "run", stretch=5)
-    with pytest.raises(ModelError, match="can't be made to write"):
+    with pytest.raises(ModelError, match="cannot continue a text: leave out `proof`"):
         run_extract(path, Bytes(), out=tmp_path / "other", stretch=2, probability=1e-9, proof=True)
     local = load_model(tiny_bos, compiled=False)
     found = run_extract(
