@@ -93,7 +93,7 @@ def test_a_single_window_that_does_not_fit_says_what_to_do(tiny: str) -> None:
     backend: Any = load_model(tiny)
     window = Window(np.arange(40, dtype=np.int32), 1)
     backend.model.base_model.layers[0].register_forward_pre_hook(lambda *_: torch.empty(1 << 55))
-    with pytest.raises(ModelError, match=r"out of memory with one window of 40 tokens: .*--window-tokens"):
+    with pytest.raises(ModelError, match=r"out of memory with one window of 40 tokens: .*`window_tokens`"):
         backend.score([window])
 
 

@@ -253,8 +253,8 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
     for model, problem in expected.items():
         said = fails("score", good, "-m", model, "-a", "loss", "-q", "-o", tmp_path / "new" / "run")
         assert said.startswith(f"model '{model}': {problem}".replace(f"{tmp_path}/", ""))
-    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run")
-    assert said.endswith("dtype 'int3': it must be auto, float32, bfloat16, float16")
+    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run", code=2)
+    assert said.endswith("--dtype must be auto, float32, bfloat16, float16: got 'int3'")
 
 
 @pytest.mark.usefixtures("fake_models")

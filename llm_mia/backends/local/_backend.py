@@ -140,7 +140,7 @@ class LocalBackend:
         if len(batch) == 1:
             raise ModelError(
                 f"model {self.info.id!r}: out of memory with one window of {longest} tokens: "
-                "ask for shorter ones with --window-tokens, or for another --device"
+                "ask for shorter ones with `window_tokens`, or for another `device`"
             )
         self.tokens_per_batch = max(1, min(self.tokens_per_batch, costs[batch[0]] * len(batch)) // 2)
         torch.cuda.empty_cache()
@@ -164,7 +164,7 @@ class LocalBackend:
                     raise
                 raise ModelError(
                     f"model {self.info.id!r}: out of memory with {sizes(prefix, windows)}: give fewer or shorter "
-                    "shots, or ask for another --device"
+                    "`shots`, or ask for another `device`"
                 ) from None
         return self._kept
 
@@ -200,7 +200,7 @@ class LocalBackend:
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
         if np.isnan(logprob).any():
-            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try --dtype float32 or bfloat16")
+            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try `dtype` float32 or bfloat16")
         rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
         return [

@@ -68,7 +68,7 @@ def continuations(
     if len(prompt) + len(wanted) > backend.info.context:
         raise ModelError(
             f"model {backend.info.id!r} takes {backend.info.context} tokens, which a prompt of {len(prompt)} and "
-            f"{len(wanted)} more exceed: ask for a shorter --stretch"
+            f"{len(wanted)} more exceed: ask for a shorter `stretch`"
         )
     generator = torch.Generator(backend.device).manual_seed(seed)
     try:
@@ -82,7 +82,7 @@ def continuations(
             raise
         raise ModelError(
             f"model {backend.info.id!r}: out of memory with a prompt of {len(prompt)} tokens: ask for shorter windows "
-            "with --window-tokens, or for another --device"
+            "with `window_tokens`, or for another `device`"
         ) from None
     sampled = np.concatenate([np.empty((0, len(wanted)), np.int32), *drawn])
     text = _bytes(backend, wanted)
