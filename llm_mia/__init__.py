@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attacks import ATTACKS, Attack, all_attacks, attack, parse_attack
-    from .auditing import Audit, audit, validate_files
+    from .auditing import Audit, audit, read_audit, validate
     from .backends import Backend, ModelSpec, load_model
     from .calibration import benjamini_hochberg, conformal_p_values, fpr_threshold
     from .decision import (
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         Flags,
         calibrate,
         compare,
+        confidence_gap,
         evaluate,
-        exposure,
         flag,
         flag_documents,
         judge_collection,
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .extraction import Extraction, Sampling, extract
-    from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
+    from .metrics import ConfidenceGap, auroc, fpr_at_tpr, roc, tpr_at_fpr
     from .passages import Passages, check_inputs, read_passages
     from .records import Interval, ModelRecord, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
     from .scoring import score
     from .signals import Step, Supplies
-    from .validity import Validity, validate
+    from .validity import Validity
 
 __version__ = "0.1.0"
 
@@ -101,7 +101,6 @@ __all__ = [
     "confidence_gap",
     "conformal_p_values",
     "evaluate",
-    "exposure",
     "extract",
     "flag",
     "flag_documents",
@@ -110,6 +109,7 @@ __all__ = [
     "judge_collection",
     "load_model",
     "parse_attack",
+    "read_audit",
     "read_calibration",
     "read_passages",
     "read_scores",
@@ -117,14 +117,13 @@ __all__ = [
     "score",
     "tpr_at_fpr",
     "validate",
-    "validate_files",
 ]
 
 # Where each name lives. Names are fetched when they are first used, so that a command which needs no arrays
 # ('llm-mia --help') does not wait for numpy.
 _HOMES = {
     "attacks": ("ATTACKS", "Attack", "all_attacks", "attack", "parse_attack"),
-    "auditing": ("Audit", "audit", "validate_files"),
+    "auditing": ("Audit", "audit", "read_audit", "validate"),
     "backends": ("Backend", "ModelSpec", "load_model"),
     "calibration": ("benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
     "decision": (
@@ -136,8 +135,8 @@ _HOMES = {
         "InputError",
         "calibrate",
         "compare",
+        "confidence_gap",
         "evaluate",
-        "exposure",
         "flag",
         "flag_documents",
         "judge_collection",
@@ -156,13 +155,13 @@ _HOMES = {
         "ScoresError",
         "UsageError",
     ),
-    "metrics": ("ConfidenceGap", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"),
+    "metrics": ("ConfidenceGap", "auroc", "fpr_at_tpr", "roc", "tpr_at_fpr"),
     "passages": ("Passages", "check_inputs", "read_passages"),
     "records": ("Interval", "ModelRecord", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("score",),
     "signals": ("Step", "Supplies"),
-    "validity": ("Validity", "validate"),
+    "validity": ("Validity",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

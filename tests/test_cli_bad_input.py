@@ -203,7 +203,7 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert said.endswith("every row has a label, so there are no candidates; --labelled flags them all")
+    assert said.endswith("every row has a label, so there are no candidates: --labelled flags them all")
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
     assert said == "none.json: No such file or directory"
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")
