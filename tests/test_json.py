@@ -94,7 +94,7 @@ def test_everything_comes_back_equal_and_of_the_same_type() -> None:
 
 
 def test_numbers_of_numpy_become_numbers() -> None:
-    record = Interval(np.float64(0.25), np.float32(0.5), np.int64(1))
+    record = Interval(np.float64(0.25), np.float32(0.5), np.int64(1))  # type: ignore[arg-type]
     assert from_json(Interval, to_json(record)) == Interval(0.25, 0.5, 1.0)
     note = Note(Colour.RED, {"n": np.int64(3), "p": np.float64(0.5), "is": np.bool_(True), "nan": np.float64("inf")})
     assert from_json(Note, to_json(note)) == Note("red", {"n": 3, "p": 0.5, "is": True, "nan": math.inf})
