@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, read_scores
+from llm_mia import CalibrationError, LlmMiaError, ScoresError, ScoreTable, UsageError, read_scores
 from llm_mia.decision import calibrate, evaluate, exposure, flag, read_calibration
 from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
@@ -194,25 +195,34 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
     calibration = calibrate(one, "loss", fpr=0.05)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
-    assert calibration.calibrated_on.keys() == {"hyper_parameters", "target"}, "the passes of this attack alone"
-    assert calibration.calibrated_on["target"]["model"] == asdict(MODEL)
+    assert calibration.calibrated_on.keys() == {"attacks", "target"}, "the passes of this attack alone"
+    assert calibration.calibrated_on["attacks"] == {"loss": {"formula": 1, "settings": {}}}
+    assert calibration.calibrated_on["target"]["model"] == json.loads(json.dumps(asdict(MODEL)))
     (tmp_path / "c.json").write_text(calibration.to_json())
     assert read_calibration(tmp_path / "c.json") == calibration
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels", "fpr", "message"),
+    ("scores", "labels", "fpr", "error", "message"),
     [
-        ([1.0, 2.0], [1, -1], 0.5, "t.csv: no row is labelled as a non-member"),
-        (range(18), [0] * 18, 0.05, "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed"),
-        ([*range(18), math.nan], [0] * 19, 0.05, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, "1 of 19 calibration scores are NaN or infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, "all 19 calibration scores equal 7: loss says nothing"),
-        (range(19), [0] * 19, 1.5, "FPR must lie between 0 and 1"),
+        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row is labelled as a non-member"),
+        (
+            range(18),
+            [0] * 18,
+            0.05,
+            CalibrationError,
+            "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
+        ),
+        ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
+        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are NaN or infinite"),
+        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7: loss says nothing"),
+        (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )
-def test_what_cannot_be_certified_is_refused(scores: Any, labels: Any, fpr: float, message: str) -> None:
-    with pytest.raises((ScoresError, CalibrationError), match=message):
+def test_what_cannot_be_certified_is_refused(
+    scores: Any, labels: Any, fpr: float, error: type[LlmMiaError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         calibrate(table(scores, labels), "loss", fpr=fpr)
 
 

@@ -132,7 +132,7 @@ def write_table(path: Path, table: pa.Table, **metadata: str) -> None:
 def refusal(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         read_frequencies(path)
-    opening, ending = f"{path}: ", "; count the token frequencies of the corpus again"
+    opening, ending = f"{path}: ", "; count them with `count_frequencies`, and name that file"
     message = str(caught.value)
     assert message.startswith(opening)
     assert message.endswith(ending)

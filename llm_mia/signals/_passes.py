@@ -273,10 +273,10 @@ def _refuse_same(role: str, target: ModelRecord | None, other: ModelRecord | Non
 
 
 def refuse_other_tokenizer(attack: str) -> None:
-    """Raises `AttackError`: *attack* compares token with token, and the two models cut texts differently."""
+    """Raises `AttackError`: *attack* compares token with token, and its models cut texts differently."""
     raise AttackError(
-        f"attack {attack!r} compares token with token, and target and reference have different tokenizers: leave it "
-        "out, or name a reference with the target's tokenizer (attack 'reference' compares by byte)"
+        f"attack {attack!r} compares token with token, and its models have different tokenizers: leave it out, or give "
+        "models with the target's tokenizer (attack 'reference' compares by byte)"
     )
 
 

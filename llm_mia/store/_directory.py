@@ -22,7 +22,7 @@ __all__ = ["RunDirectory", "differences", "read_run", "read_signals"]
 RUN_JSON, LOCK = "run.json", ".lock"
 # These may change between two runs: what a model is called, the files that it came from, how its precision was chosen,
 # and how much is batched. Its weights, configuration, precision and tokenizer decide whether it is the same model.
-NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice", "offers"}
+NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice"}
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
 

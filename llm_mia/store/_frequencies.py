@@ -79,4 +79,4 @@ def _checked(path: str | Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _refusal(path: str | Path, problem: str) -> InputError:
-    return InputError(f"{path}: {problem}; count the token frequencies of the corpus again")
+    return InputError(f"{path}: {problem}; count them with `count_frequencies`, and name that file")
