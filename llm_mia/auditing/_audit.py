@@ -160,6 +160,8 @@ def audit(
         progress=progress,
     )
     table = read_scores(scored.path)
+    # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
+    table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     finished = _decide(
         table,
         decider,
