@@ -21,7 +21,7 @@ from llm_mia.calibration import (
     nonmembers_needed,
 )
 from llm_mia.decision import MARGINAL, Calibration, calibrate_scores
-from llm_mia.errors import CalibrationError
+from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
@@ -213,7 +213,7 @@ def test_nan_stays_and_does_not_count() -> None:
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.inf])
 def test_p_values_outside_the_unit_interval(p: float) -> None:
-    with pytest.raises(CalibrationError, match=r"1 of \d p-values lie outside"):
+    with pytest.raises(UsageError, match=r"1 of \d p-values lie outside"):
         benjamini_hochberg([p, 0.5])
 
 
@@ -240,28 +240,45 @@ def test_a_lone_discovery_takes_exactly_m_over_q_less_one(m: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: fpr_threshold([], 0.1), "there are no calibration scores"),
-        (lambda: conformal_p_values([1.0], []), "there are no calibration scores"),
-        (lambda: conformal_p_values([1.0], [np.nan, np.inf, 1.0]), "2 of 3 calibration scores are NaN or infinite"),
-        (lambda: fpr_threshold([[1.0]], 0.1), r"an array of shape \(1, 1\)"),
+        (lambda: fpr_threshold([], 0.1), CalibrationError, "there are no calibration scores"),
+        (lambda: conformal_p_values([1.0], []), CalibrationError, "there are no calibration scores"),
+        (
+            lambda: conformal_p_values([1.0], [np.nan, np.inf, 1.0]),
+            InputError,
+            "2 of 3 calibration scores are NaN or infinite",
+        ),
+        (lambda: fpr_threshold([[1.0]], 0.1), UsageError, r"an array of shape \(1, 1\)"),
         (
             lambda: fpr_threshold(range(298), 0.001),
+            CalibrationError,
             "298 non-members cannot certify FPR ≤ 0.001: at least 999 are needed",
         ),
-        (lambda: fpr_threshold([1.0], 0.0), "FPR must lie between 0 and 1"),
-        (lambda: fpr_threshold([1.0], 1.0), "FPR must lie between 0 and 1"),
-        (lambda: fpr_threshold([1.0], float("nan")), "FPR must lie between 0 and 1"),
-        (lambda: fdr_floor(10, 10, 2.0), "FDR must lie between 0 and 1"),
-        (lambda: fdr_floor(0, 10, 0.1), "an FDR needs non-members and candidates: there are 0 and 10"),
-        (lambda: made([2.0] * 30), "all 30 calibration scores equal 2: min_k:k=0.1 says nothing"),
-        (lambda: made(range(30), n_documents=31), "30 calibration scores cannot come from 31 documents"),
-        (lambda: made(range(30), n_documents=0), "30 calibration scores cannot come from 0 documents"),
+        (lambda: fpr_threshold([1.0], 0.0), UsageError, "`fpr` must lie between 0 and 1"),
+        (lambda: fpr_threshold([1.0], 1.0), UsageError, "`fpr` must lie between 0 and 1"),
+        (lambda: fpr_threshold([1.0], float("nan")), UsageError, "`fpr` must lie between 0 and 1"),
+        (lambda: fdr_floor(10, 10, 2.0), UsageError, "`fdr` must lie between 0 and 1"),
+        (
+            lambda: fdr_floor(0, 10, 0.1),
+            CalibrationError,
+            "an FDR needs non-members and candidates: there are 0 and 10",
+        ),
+        (lambda: made([2.0] * 30), CalibrationError, "all 30 calibration scores equal 2: min_k:k=0.1 says nothing"),
+        (
+            lambda: made(range(30), n_documents=31),
+            CalibrationError,
+            "30 calibration scores cannot come from 31 documents",
+        ),
+        (
+            lambda: made(range(30), n_documents=0),
+            CalibrationError,
+            "30 calibration scores cannot come from 0 documents",
+        ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 

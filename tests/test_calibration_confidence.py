@@ -20,7 +20,7 @@ from llm_mia.calibration import (
     nonmembers_needed,
 )
 from llm_mia.decision import Calibration, calibrate_scores
-from llm_mia.errors import CalibrationError
+from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
@@ -103,18 +103,22 @@ def test_scores_that_are_all_equal_flag_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: confident_threshold([1.0], 0.5, 1.0), "confidence must lie between 0 and 1"),
-        (lambda: confident_threshold([1.0], 0.0), "FPR must lie between 0 and 1"),
-        (lambda: confident_threshold([], 0.1), "there are no calibration scores"),
-        (lambda: nonmembers_needed(0.1, float("nan")), "confidence must lie between"),
-        (lambda: fpr_bound(99, 0.05, 1.5), "confidence must lie between"),
-        (lambda: fpr_threshold([0.0] * 3 + [np.nan] * 7, 0.1), r"7 of 10 .* infinite \(index 3, 4, 5, 6, 7 …\)"),
+        (lambda: confident_threshold([1.0], 0.5, 1.0), UsageError, "`confidence` must lie between 0 and 1"),
+        (lambda: confident_threshold([1.0], 0.0), UsageError, "`fpr` must lie between 0 and 1"),
+        (lambda: confident_threshold([], 0.1), CalibrationError, "there are no calibration scores"),
+        (lambda: nonmembers_needed(0.1, float("nan")), UsageError, "`confidence` must lie between"),
+        (lambda: fpr_bound(99, 0.05, 1.5), UsageError, "`confidence` must lie between"),
+        (
+            lambda: fpr_threshold([0.0] * 3 + [np.nan] * 7, 0.1),
+            InputError,
+            r"7 of 10 .* infinite \(index 3, 4, 5, 6, 7 …\)",
+        ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 
@@ -303,26 +307,45 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: made(), r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each"),
+        (
+            lambda: made(),
+            CalibrationError,
+            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
+        ),
         (
             lambda: made(confidence=0.95, pool=["fr"]),
+            CalibrationError,
             "30 of category 'other'|35 of category 'other', 40 of category 'it'",
         ),
-        (lambda: made(range(5), ["fr"] * 5, n_documents=5, pool=True), "5 of category 'other' cannot certify"),
-        (lambda: made(categories=KINDS[1:]), "205 calibration scores but 204 categories"),
-        (lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20), "all 20 .* of category 'a' equal 1: loss"),
-        (lambda: made([np.nan, *SCORES[1:]]), r"1 of 205 calibration scores are NaN or infinite \(index 0\)"),
-        (lambda: made(pool=True).flagged([1.0]), "has the categories 'de', 'en', 'fr', 'it'"),
-        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), "1 scores but 2 categories"),
-        (lambda: made(pool=True).p_values([1.0], ["nl"]), "category 'nl' has no known non-members"),
-        (lambda: made(categories=None).flagged([1.0], ["de"]), "the calibration has no categories"),
-        (lambda: made(pool=True, chosen={"by": float("nan")}).to_json(), "cannot be written"),
-        (lambda: made(pool=True, chosen={"by": {1, 2}}).to_json(), "cannot be written"),
+        (
+            lambda: made(range(5), ["fr"] * 5, n_documents=5, pool=True),
+            CalibrationError,
+            "5 of category 'other' cannot certify",
+        ),
+        (lambda: made(categories=KINDS[1:]), CalibrationError, "205 calibration scores but 204 categories"),
+        (
+            lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
+            CalibrationError,
+            "all 20 .* of category 'a' equal 1: loss",
+        ),
+        (
+            lambda: made([np.nan, *SCORES[1:]]),
+            InputError,
+            r"1 of 205 calibration scores are NaN or infinite \(index 0\)",
+        ),
+        (lambda: made(pool=True).flagged([1.0]), CalibrationError, "has the categories 'de', 'en', 'fr', 'it'"),
+        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), CalibrationError, "1 scores but 2 categories"),
+        (lambda: made(pool=True).p_values([1.0], ["nl"]), CalibrationError, "category 'nl' has no known non-members"),
+        (lambda: made(categories=None).flagged([1.0], ["de"]), CalibrationError, "the calibration has no categories"),
+        (lambda: made(pool=True, chosen={"by": float("nan")}).to_json(), CalibrationError, "cannot be written"),
+        (lambda: made(pool=True, chosen={"by": {1, 2}}).to_json(), CalibrationError, "cannot be written"),
     ],
 )
-def test_what_a_calibration_by_category_refuses(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_what_a_calibration_by_category_refuses(
+    call: Callable[[], object], error: type[LlmMiaError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -21,7 +21,7 @@ from llm_mia.calibration import (
     member_count_bound,
     member_share,
 )
-from llm_mia.errors import CalibrationError
+from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
 
 Floats = NDArray[np.float64]
 Method = Literal["count", "simes"]
@@ -297,30 +297,50 @@ def test_a_hundred_thousand_candidates_take_under_a_second(method: Method) -> No
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: member_count_bound([], [1.0]), "there are no candidates"),
-        (lambda: member_count_bound([1.0], []), "there are no calibration scores"),
-        (lambda: member_count_bound([1.0, np.nan], [1.0]), r"1 of 2 candidate scores are NaN or infinite \(index 1\)"),
-        (lambda: member_count_bound([np.inf], [1.0]), "1 of 1 candidate scores"),
-        (lambda: member_count_bound([1.0], range(18)), "18 non-members cannot certify FPR ≤ 0.05: at least 19"),
-        (lambda: member_count_bound([1.0], range(20), 1.0), "confidence must lie between"),
-        (lambda: member_count_bound([1.0], range(20), method="both"), "must be 'count' or 'simes': got 'both'"),  # type: ignore[arg-type]
-        (lambda: member_count_bound([1.0], range(20)).within([1]), "not a choice among 1 candidates"),
-        (lambda: member_count_bound([1.0], range(20)).within([True, False]), "not a choice among 1 candidates"),
-        (lambda: member_count_bound([1.0], range(20)).within([0.5]), "not a choice among 1 candidates"),
-        (lambda: member_count_bound([1.0, 2.0], range(20)).within([0, -2]), "a candidate was chosen twice"),
-        (lambda: member_share([], 20), "there are no p-values"),
-        (lambda: member_share([0.03], 20), "not conformal p-values from 20 calibration scores, .* 1/21, 2/21, …, 1"),
-        (lambda: member_share([0.0], 20), "not conformal p-values"),
-        (lambda: member_share([np.nan], 20), "1 of 1 p-values are NaN"),
-        (lambda: member_share([1.0], 18), "18 non-members cannot certify FPR ≤ 0.05"),
-        (lambda: member_share([1.0], 20, cut=1.0), "cut must lie between"),
-        (lambda: member_share([1.0], 20, level=0.0), "level must lie between"),
-        (lambda: member_count_bound([1.0], range(20), level=1.0), "level must lie between"),
+        (lambda: member_count_bound([], [1.0]), CalibrationError, "there are no candidates"),
+        (lambda: member_count_bound([1.0], []), CalibrationError, "there are no calibration scores"),
+        (
+            lambda: member_count_bound([1.0, np.nan], [1.0]),
+            InputError,
+            r"1 of 2 candidate scores are NaN or infinite \(index 1\)",
+        ),
+        (lambda: member_count_bound([np.inf], [1.0]), InputError, "1 of 1 candidate scores"),
+        (
+            lambda: member_count_bound([1.0], range(18)),
+            CalibrationError,
+            "18 non-members cannot certify FPR ≤ 0.05: at least 19",
+        ),
+        (lambda: member_count_bound([1.0], range(20), 1.0), UsageError, "`confidence` must lie between"),
+        (
+            lambda: member_count_bound([1.0], range(20), method="both"),
+            UsageError,
+            "must be 'count' or 'simes': got 'both'",
+        ),  # type: ignore[arg-type]
+        (lambda: member_count_bound([1.0], range(20)).within([1]), UsageError, "not a choice among 1 candidates"),
+        (
+            lambda: member_count_bound([1.0], range(20)).within([True, False]),
+            UsageError,
+            "not a choice among 1 candidates",
+        ),
+        (lambda: member_count_bound([1.0], range(20)).within([0.5]), UsageError, "not a choice among 1 candidates"),
+        (lambda: member_count_bound([1.0, 2.0], range(20)).within([0, -2]), UsageError, "a candidate was chosen twice"),
+        (lambda: member_share([], 20), CalibrationError, "there are no p-values"),
+        (
+            lambda: member_share([0.03], 20),
+            UsageError,
+            "not conformal p-values from 20 calibration scores, .* 1/21, 2/21, …, 1",
+        ),
+        (lambda: member_share([0.0], 20), UsageError, "not conformal p-values"),
+        (lambda: member_share([np.nan], 20), InputError, "1 of 1 p-values are NaN"),
+        (lambda: member_share([1.0], 18), CalibrationError, "18 non-members cannot certify FPR ≤ 0.05"),
+        (lambda: member_share([1.0], 20, cut=1.0), UsageError, "`cut` must lie between"),
+        (lambda: member_share([1.0], 20, level=0.0), UsageError, "`level` must lie between"),
+        (lambda: member_count_bound([1.0], range(20), level=1.0), UsageError, "`level` must lie between"),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

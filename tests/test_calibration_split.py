@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from llm_mia.calibration import Split, split_by_document
 from llm_mia.decision import calibrate_scores
-from llm_mia.errors import CalibrationError
+from llm_mia.errors import CalibrationError, LlmMiaError, UsageError
 
 steady = settings(derandomize=True, deadline=None)
 rows = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from([0, 1, None])), min_size=1, max_size=40)
@@ -97,20 +97,29 @@ def test_thresholds_chosen_on_what_they_are_reported_on_realise_more_than_asked_
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
         (
             lambda: split_by_document(["a", "a"]),
+            CalibrationError,
             "there is only 1 document: fit part and calibration part need at least 1 each",
         ),
-        (lambda: split_by_document([]), "there are no documents"),
-        (lambda: split_by_document(["a", "b"], 0.0), "`fraction` must lie between 0 and 1"),
-        (lambda: split_by_document(["a", "b"], 0.5, 0, [1]), "2 documents but 1 labels"),
-        (lambda: Split.of("ab", "xy", [True], fraction=0.5, seed=0), "`ids` has length 2, `documents` 2 and `fit` 1"),
-        (lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0), "document 'x' is in both parts"),
+        (lambda: split_by_document([]), CalibrationError, "there are no documents"),
+        (lambda: split_by_document(["a", "b"], 0.0), UsageError, "`fraction` must lie between 0 and 1"),
+        (lambda: split_by_document(["a", "b"], 0.5, 0, [1]), UsageError, "2 documents but 1 labels"),
+        (
+            lambda: Split.of("ab", "xy", [True], fraction=0.5, seed=0),
+            UsageError,
+            "`ids` has length 2, `documents` 2 and `fit` 1",
+        ),
+        (
+            lambda: Split.of("ab", "xx", [True, False], fraction=0.5, seed=0),
+            UsageError,
+            "document 'x' is in both parts",
+        ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

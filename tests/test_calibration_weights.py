@@ -16,7 +16,7 @@ from llm_mia.calibration import (
     likelihood_ratio_weights,
     weighted_p_values,
 )
-from llm_mia.errors import CalibrationError
+from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
 
 Floats = NDArray[np.float64]
 PValues = Callable[[Floats, Floats, Floats, Floats], Floats]
@@ -240,32 +240,62 @@ ONE, NAMES = np.ones((6, 1)), [str(i) for i in range(12)]
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: weighted_p_values([1.0], [1.0], [], []), "there are no calibration scores"),
-        (lambda: weighted_p_values([1.0], [1.0, 2.0], [1.0], [1.0]), "1 candidate scores but 2 weights"),
-        (lambda: weighted_p_values([1.0], [1.0], [1.0], []), "1 calibration scores but 0 weights"),
-        (lambda: weighted_p_values([np.nan], [1.0], [1.0], [1.0]), r"candidate scores are NaN or infinite \(index 0\)"),
-        (lambda: weighted_p_values([1.0], [np.inf], [1.0], [1.0]), "1 of 1 candidate weights are NaN or infinite"),
-        (lambda: weighted_p_values([1.0], [1.0], [1.0, 2.0], [1.0, -1.0]), r"weights are negative \(index 1\)"),
-        (lambda: weighted_p_values([1.0, 2.0], [1.0, 0.0], [1.0], [1.0]), r"candidate weight is 0 \(index 1\)"),
-        (lambda: benjamini_yekutieli([1.5]), "1 p-values lie outside"),
-        (lambda: likelihood_ratio_weights(ONE, ONE, NAMES[:6]), "12 passages but 6 documents"),
-        (lambda: likelihood_ratio_weights(ONE, np.ones((6, 2)), NAMES), "1 features of the calibration set but 2"),
-        (lambda: likelihood_ratio_weights(ONE[:, 0], ONE, NAMES), r"not of shape \(6,\)"),
-        (lambda: likelihood_ratio_weights(ONE, ONE * np.nan, NAMES), "6 of 6 candidate passages have a NaN"),
+        (lambda: weighted_p_values([1.0], [1.0], [], []), CalibrationError, "there are no calibration scores"),
+        (lambda: weighted_p_values([1.0], [1.0, 2.0], [1.0], [1.0]), UsageError, "1 candidate scores but 2 weights"),
+        (lambda: weighted_p_values([1.0], [1.0], [1.0], []), UsageError, "1 calibration scores but 0 weights"),
+        (
+            lambda: weighted_p_values([np.nan], [1.0], [1.0], [1.0]),
+            InputError,
+            r"candidate scores are NaN or infinite \(index 0\)",
+        ),
+        (
+            lambda: weighted_p_values([1.0], [np.inf], [1.0], [1.0]),
+            InputError,
+            "1 of 1 candidate weights are NaN or infinite",
+        ),
+        (
+            lambda: weighted_p_values([1.0], [1.0], [1.0, 2.0], [1.0, -1.0]),
+            UsageError,
+            r"weights are negative \(index 1\)",
+        ),
+        (
+            lambda: weighted_p_values([1.0, 2.0], [1.0, 0.0], [1.0], [1.0]),
+            UsageError,
+            r"candidate weight is 0 \(index 1\)",
+        ),
+        (lambda: benjamini_yekutieli([1.5]), UsageError, "1 p-values lie outside"),
+        (lambda: likelihood_ratio_weights(ONE, ONE, NAMES[:6]), UsageError, "12 passages but 6 documents"),
+        (
+            lambda: likelihood_ratio_weights(ONE, np.ones((6, 2)), NAMES),
+            UsageError,
+            "1 features of the calibration set but 2",
+        ),
+        (lambda: likelihood_ratio_weights(ONE[:, 0], ONE, NAMES), UsageError, r"not of shape \(6,\)"),
+        (
+            lambda: likelihood_ratio_weights(ONE, ONE * np.nan, NAMES),
+            InputError,
+            "6 of 6 candidate passages have a NaN",
+        ),
         (
             lambda: likelihood_ratio_weights(ONE, ONE, ["a"] * 6 + NAMES[6:]),
+            CalibrationError,
             "1 documents of the calibration set cannot",
         ),
         (
             lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=7),
-            "6 documents of the calibration set cannot fill 7",
+            CalibrationError,
+            "6 documents of the calibration set cannot fill 7 folds: use fewer `folds`",
         ),
-        (lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=1), "1 folds leave no data to fit on"),
+        (
+            lambda: likelihood_ratio_weights(ONE, ONE, NAMES, folds=1),
+            UsageError,
+            "`folds` is 1, which leaves no data to fit on",
+        ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -155,7 +155,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
-    said = fails("score", good, "--window-tokens", "2000", *more)
+    said = fails("score", good, "--window-tokens", "2000", *more, code=2)
     assert said == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
 
 
@@ -186,7 +186,7 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
     said = fails(*audit(), "--fpr", "0.001")
     assert said == "n.jsonl: 25 non-members cannot certify FPR ≤ 0.001: at least 999 are needed"
     for rate in ("0", "1", "-1", "nan"):
-        assert fails(*audit(), "--fpr", rate).startswith("FPR must lie between 0 and 1, both excluded: got ")
+        assert fails(*audit(), "--fpr", rate, code=2).startswith("--fpr must lie between 0 and 1, both excluded: got ")
     assert "FDR ≤ 0.001" in fails(*audit(), "--fdr", "0.001", "--fpr", "0.05")
     assert "'--fpr'" in fails(*audit(), "--fpr", "five", code=2)
 
@@ -253,8 +253,8 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
     for model, problem in expected.items():
         said = fails("score", good, "-m", model, "-a", "loss", "-q", "-o", tmp_path / "new" / "run")
         assert said.startswith(f"model '{model}': {problem}".replace(f"{tmp_path}/", ""))
-    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run")
-    assert said.endswith("dtype 'int3': it must be auto, float32, bfloat16, float16")
+    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run", code=2)
+    assert said.endswith("--dtype must be auto, float32, bfloat16, float16: got 'int3'")
 
 
 @pytest.mark.usefixtures("fake_models")

@@ -67,14 +67,14 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     typed = ["validate", "--members", files[0], "--nonmembers", files[1], "--candidates", files[2]]
     ran = cli(*typed)
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"blind_words_auroc +0\.\d{3} 0\.\d\d–0\.\d\d +sound +What a classifier that never saw", ran.out)
+    assert re.search(r"blind_words_auroc +0\.\d{3} 0\.\d\d–0\.\d\d +sound +What a classifier that never sees", ran.out)
     assert "The known set is" in ran.out
     found = cli(*typed, "--json", "--fpr", "0.01", "--confidence", "0.95")
     assert found.code == 1, "a threshold at 1 % and 95 % takes 299 non-members"
     checks = {check["name"]: check for check in found.json["checks"]}
     assert checks["size_fpr_0.01_confidence_0.95"]["verdict"] == "void"
-    assert checks["size_fpr_0.01_confidence_0.95"]["mend"].startswith("Add non-members, 299 in all")
-    assert {"figure", "p_value", "why", "found"} <= checks["blind_words_auroc"].keys()
+    assert checks["size_fpr_0.01_confidence_0.95"]["remedy"].startswith("Add non-members until there are 299")
+    assert {"figure", "p_value", "why", "details"} <= checks["blind_words_auroc"].keys()
     assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
 
 
@@ -89,7 +89,7 @@ def test_validate_wikimia(cli: Cli, tmp_path: Path) -> None:
     ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
     assert ran.code == 1
     assert "The known set is void: no verdict may rest on it." in ran.out
-    assert "Mend: Take members and non-members of the same period" in ran.out
+    assert "Remedy: Take members and non-members of the same period" in ran.out
 
 
 @pytest.fixture
@@ -251,12 +251,12 @@ def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores
 def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> None:
     members, one = rows(tmp_path / "m.jsonl", TEXTS[:20]), rows(tmp_path / "n.jsonl", TEXTS[20:60], document="book")
     said = fails("validate", "--members", members, "--nonmembers", one)
-    assert said.startswith("non-members: all 40 come from one document, 'book', which can't be told from membership:")
+    assert said.startswith("non-members: all 40 come from one document, 'book', which cannot be distinguished from")
     good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
     said = fails("validate", "--nonmembers", good)
-    assert said == "members: there are none, and no candidates: there is nothing to compare non-members with"
-    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2").startswith(
-        "FPR must lie between"
+    assert said == "members: there are none, and no candidates: give passages to compare non-members with"
+    assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2", code=2).startswith(
+        "--fpr must lie between"
     )
     assert "'--nonmembers'" in fails("validate", "--members", members, code=2)
 
@@ -285,7 +285,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
 categories"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document: each of two parts needs one" in fails(
+    assert "no attack can be chosen (the members come from 1 document: each of two parts needs at least 1)" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
     for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): see what made them"),):

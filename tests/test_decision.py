@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, read_scores
+from llm_mia import CalibrationError, LlmMiaError, ScoresError, ScoreTable, UsageError, read_scores
 from llm_mia.decision import calibrate, evaluate, exposure, flag, read_calibration
 from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
@@ -203,18 +203,26 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels", "fpr", "message"),
+    ("scores", "labels", "fpr", "error", "message"),
     [
-        ([1.0, 2.0], [1, -1], 0.5, "t.csv: no row is labelled as a non-member"),
-        (range(18), [0] * 18, 0.05, "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed"),
-        ([*range(18), math.nan], [0] * 19, 0.05, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, "1 of 19 calibration scores are NaN or infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, "all 19 calibration scores equal 7: loss says nothing"),
-        (range(19), [0] * 19, 1.5, "FPR must lie between 0 and 1"),
+        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row is labelled as a non-member"),
+        (
+            range(18),
+            [0] * 18,
+            0.05,
+            CalibrationError,
+            "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
+        ),
+        ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
+        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are NaN or infinite"),
+        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7: loss says nothing"),
+        (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )
-def test_what_cannot_be_certified_is_refused(scores: Any, labels: Any, fpr: float, message: str) -> None:
-    with pytest.raises((ScoresError, CalibrationError), match=message):
+def test_what_cannot_be_certified_is_refused(
+    scores: Any, labels: Any, fpr: float, error: type[LlmMiaError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         calibrate(table(scores, labels), "loss", fpr=fpr)
 
 

@@ -19,7 +19,7 @@ from llm_mia.documents import (
     document_p_values,
     document_scores,
 )
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 from llm_mia.records import Note
 
 Floats = NDArray[np.float64]
@@ -214,30 +214,44 @@ def test_unmatched_sizes_are_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: document_scores([], []), "there are no passages"),
-        (lambda: document_scores([1.0, 2.0], ["a"]), "2 scores but 1 documents"),
-        (lambda: document_scores([1.0, np.inf, -np.inf], list("aab")), "2 scores are infinite, at positions 1, 2"),
-        (lambda: document_scores([1.0], ["a"], cast(Average, "median")), "must be 'mean' or 'trimmed': got 'median'"),
-        (lambda: document_scores([[1.0, 2.0]], ["a"]), "each passage must have 1 score, not 2"),
-        (lambda: document_scores([[[1.0]]], ["a"]), "not the shape"),
-        (lambda: document_p_values([], [], [1.0], ["k"]), "there are no candidate passages"),
-        (lambda: document_p_values([1.0], ["a"], [], []), "there are no calibration passages"),
-        (lambda: document_p_values([1.0], ["a"], [NAN], ["k"]), "no calibration passage has a score"),
-        (lambda: document_p_values([1.0], ["a"], [np.inf], ["k"]), "1 calibration scores are infinite, at position 0"),
+        (lambda: document_scores([], []), ScoresError, "there are no passages"),
+        (lambda: document_scores([1.0, 2.0], ["a"]), UsageError, "2 scores but 1 documents"),
+        (
+            lambda: document_scores([1.0, np.inf, -np.inf], list("aab")),
+            ScoresError,
+            "2 scores are infinite, at positions 1, 2",
+        ),
+        (
+            lambda: document_scores([1.0], ["a"], cast(Average, "median")),
+            UsageError,
+            "must be 'mean' or 'trimmed': got 'median'",
+        ),
+        (lambda: document_scores([[1.0, 2.0]], ["a"]), UsageError, "each passage must have 1 score, not 2"),
+        (lambda: document_scores([[[1.0]]], ["a"]), UsageError, "not the shape"),
+        (lambda: document_p_values([], [], [1.0], ["k"]), ScoresError, "there are no candidate passages"),
+        (lambda: document_p_values([1.0], ["a"], [], []), ScoresError, "there are no calibration passages"),
+        (lambda: document_p_values([1.0], ["a"], [NAN], ["k"]), ScoresError, "no calibration passage has a score"),
+        (
+            lambda: document_p_values([1.0], ["a"], [np.inf], ["k"]),
+            ScoresError,
+            "1 calibration scores are infinite, at position 0",
+        ),
         (
             lambda: document_p_values([1.0], ["a"], [1.0, 2.0], ["k", "a"]),
+            ScoresError,
             "a document is both among the candidates and",
         ),
         (
             lambda: document_p_values([1.0], ["a"], [1.0], ["k"], sizes=cast(Sizes, "bands")),
+            UsageError,
             "must be 'matched' or 'unmatched': got 'bands'",
         ),
-        (lambda: document_p_values([1.0], ["a"], [1.0], ["k"], keep=0), "`keep` must lie between 0 and 1"),
+        (lambda: document_p_values([1.0], ["a"], [1.0], ["k"], keep=0), UsageError, "`keep` must lie between 0 and 1"),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -21,7 +21,7 @@ from llm_mia.documents import (
     smallest_p_value,
     welch_statistic,
 )
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 
 Floats = NDArray[np.float64]
 Side = tuple[Floats, list[str]]
@@ -301,40 +301,54 @@ FOUR = [1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: collection_test(([], []), (FOUR, list("abcd"))), "there are no suspect passages"),
-        (lambda: collection_test((FOUR, list("abcd")), ([], [])), "there are no control passages"),
-        (lambda: collection_test((FOUR, list("abc")), (FOUR, list("efgh"))), "4 suspect scores but 3 documents"),
+        (lambda: collection_test(([], []), (FOUR, list("abcd"))), ScoresError, "there are no suspect passages"),
+        (lambda: collection_test((FOUR, list("abcd")), ([], [])), ScoresError, "there are no control passages"),
+        (
+            lambda: collection_test((FOUR, list("abc")), (FOUR, list("efgh"))),
+            UsageError,
+            "4 suspect scores but 3 documents",
+        ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("dcef"))),
+            ScoresError,
             "2 documents are both suspect and control",
         ),
         (
             lambda: collection_test(([1.0, np.inf], ["a", "b"]), (FOUR, list("efgh"))),
+            ScoresError,
             "1 suspect scores are infinite, at",
         ),
-        (lambda: collection_test((FOUR, list("abcd")), ([NAN], ["e"])), "no control passage has a score"),
+        (lambda: collection_test((FOUR, list("abcd")), ([NAN], ["e"])), ScoresError, "no control passage has a score"),
         (
             lambda: collection_test((np.ones((4, 2)), list("abcd")), (np.ones((4, 3)), list("efgh"))),
+            UsageError,
             "suspect passages have 2 scores each but control passages 3",
         ),
         (
             lambda: collection_test((np.ones((4, 2)), ["a"] * 4), (np.ones((4, 2)), list("efgh"))),
+            UsageError,
             "1 suspect document cannot be split to learn weights",
         ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_fraction=1.0),
+            UsageError,
             "`fit_fraction` must lie",
         ),
-        (lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0), "`level` must lie between"),
+        (
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0),
+            UsageError,
+            "`level` must lie between",
+        ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), permutations=18),
+            UsageError,
             "18 `permutations` cannot give p ≤ 0.05: at least 19 are needed",
         ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_mia.documents import describe_note, permutation_test, power_table
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 
 Floats = NDArray[np.float64]
 Side = tuple[Floats, list[str]]
@@ -104,33 +104,57 @@ def test_doubts_are_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
         (
             lambda: power_table((SIX, ["a"] * 6), (SIX, list("uvwxyz"))),
+            ScoresError,
             "at least 2 documents with scores on each side: there are 1 suspect documents",
         ),
-        (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxya"))), "a document is both suspect and control"),
-        (lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz"))), "score no higher than control documents"),
-        (lambda: power_table(([1.0] * 4, list("aabb")), ([0.0] * 4, list("ccdd"))), "shows no spread to plan with"),
-        (lambda: power_table(([], []), (SIX, list("uvwxyz"))), "there are no suspect passages"),
-        (lambda: power_table(([1.0, -np.inf], ["a", "b"]), (SIX, list("uvwxyz"))), "infinite, at position 1"),
-        (lambda: power_table((np.ones((2, 2)), ["a", "b"]), (SIX, list("uvwxyz"))), "each passage must have 1 score"),
+        (
+            lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxya"))),
+            ScoresError,
+            "a document is both suspect and control",
+        ),
+        (
+            lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz"))),
+            ScoresError,
+            "score no higher than control documents",
+        ),
+        (
+            lambda: power_table(([1.0] * 4, list("aabb")), ([0.0] * 4, list("ccdd"))),
+            ScoresError,
+            "shows no spread to plan with",
+        ),
+        (lambda: power_table(([], []), (SIX, list("uvwxyz"))), ScoresError, "there are no suspect passages"),
+        (
+            lambda: power_table(([1.0, -np.inf], ["a", "b"]), (SIX, list("uvwxyz"))),
+            ScoresError,
+            "infinite, at position 1",
+        ),
+        (
+            lambda: power_table((np.ones((2, 2)), ["a", "b"]), (SIX, list("uvwxyz"))),
+            UsageError,
+            "each passage must have 1 score",
+        ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), level=1.0),
+            UsageError,
             "`level` must lie between 0 and 1",
         ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), power=0.01),
+            UsageError,
             "`power` must be above `level`, 0.05: got 0.01",
         ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz")), passages=[0]),
+            UsageError,
             "`passages` must hold numbers",
         ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

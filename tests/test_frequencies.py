@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llm_mia import read_passages
 from llm_mia.attacks import parse_attack
 from llm_mia.backends import ModelSpec, Tokenizer
-from llm_mia.errors import AttackError, PassageError, RunDirectoryError
+from llm_mia.errors import InputError, PassageError, RunDirectoryError
 from llm_mia.records import IntArray, TokenFrequencies, TokenSignals
 from llm_mia.signals import count_frequencies
 from llm_mia.store import read_frequencies, write_frequencies
@@ -130,9 +130,9 @@ def write_table(path: Path, table: pa.Table, **metadata: str) -> None:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(AttackError) as caught:
+    with pytest.raises(InputError) as caught:
         read_frequencies(path)
-    opening, ending = f"{path}: ", "; make one with 'llm-mia frequencies CORPUS -m MODEL'"
+    opening, ending = f"{path}: ", "; count them with `count_frequencies`, and name that file"
     message = str(caught.value)
     assert message.startswith(opening)
     assert message.endswith(ending)

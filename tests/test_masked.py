@@ -17,7 +17,7 @@ from llm_mia.backends import ModelSpec
 from llm_mia.backends.masked._fillers import Fillers
 from llm_mia.backends.masked._rewriter import MaskedRewriter, _drawn
 from llm_mia.backends.masked._spans import in_the_case_of
-from llm_mia.errors import ModelError
+from llm_mia.errors import ModelError, UsageError
 
 from .conftest import WORDS, save, sentences
 
@@ -351,12 +351,13 @@ def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable
 def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     assert refusal("/no/such/model") == "no such folder or file"
     assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub gives none")
-    assert "no revision 'main' of it to choose" in refusal(bert, revision="main")
+    with pytest.raises(UsageError, match=r"it has no `revision` 'main': leave that out"):
+        MaskedRewriter(bert, revision="main")
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("a GGUF file")
     refusal(bert, device="no-such-device")
-    with pytest.raises(ValueError, match="it must be above 0 and at most 1"):
+    with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
         MaskedRewriter(bert, share=0.0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 from llm_mia.metrics import (
     auroc,
     bootstrap_weights,
@@ -324,27 +324,31 @@ def test_twenty_thousand_passages_in_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: auroc([], []), "there are no scores: AUROC needs members and non-members"),
-        (lambda: auroc([1.0, 2.0], [0, 0]), "only non-members: AUROC needs both"),
-        (lambda: roc([1.0, 2.0], [1, 1]), "only members: a ROC needs both"),
-        (lambda: auroc([1.0, 2.0], [0, 1, 1]), "2 scores but 3 labels"),
-        (lambda: auroc([np.nan, 2.0, np.nan, np.nan], [0, 1, 1, 0]), "3 scores are NaN, at positions 0, 2, 3"),
-        (lambda: auroc([1.0, 2.0], [0, 2]), "1 labels are neither 0 nor 1, the first 2"),
-        (lambda: auroc([1.0, 2.0], ["yes", "no"]), "2 labels are neither 0 nor 1, the first 'yes'"),
-        (lambda: auroc([1.0, 2.0], np.array([None, 1])), "1 labels are neither 0 nor 1, the first None"),
-        (lambda: auroc([1.0, 2.0], [0, 1], documents=["a"]), "2 scores but 1 documents"),
-        (lambda: auroc([1.0, 2.0], [0, 1], confidence=1.0), "confidence must lie between 0 and 1"),
-        (lambda: tpr_at_fpr([1.0, 2.0], [0, 1], 0.0), "FPR must lie between 0 and 1"),
-        (lambda: fpr_at_tpr([1.0, 2.0], [0, 1], 1.0), "TPR must lie between 0 and 1"),
-        (lambda: clopper_pearson(3, 2), "3 of 2 is not a share"),
-        (lambda: clopper_pearson(0, 0), "0 of 0 is not a share"),
-        (lambda: confidence_gap([], [0.5]), "only non-members: a confidence gap needs both"),
-        (lambda: confidence_gap([0.5, 1.5], [-0.5]), r"2 confidences lie outside 0\.\.1"),
+        (lambda: auroc([], []), ScoresError, "there are no scores: AUROC needs members and non-members"),
+        (lambda: auroc([1.0, 2.0], [0, 0]), ScoresError, "only non-members: AUROC needs both"),
+        (lambda: roc([1.0, 2.0], [1, 1]), ScoresError, "only members: a ROC needs both"),
+        (lambda: auroc([1.0, 2.0], [0, 1, 1]), UsageError, "2 scores but 3 labels"),
+        (
+            lambda: auroc([np.nan, 2.0, np.nan, np.nan], [0, 1, 1, 0]),
+            ScoresError,
+            "3 scores are NaN, at positions 0, 2, 3",
+        ),
+        (lambda: auroc([1.0, 2.0], [0, 2]), ScoresError, "1 labels are neither 0 nor 1, the first 2"),
+        (lambda: auroc([1.0, 2.0], ["yes", "no"]), ScoresError, "2 labels are neither 0 nor 1, the first 'yes'"),
+        (lambda: auroc([1.0, 2.0], np.array([None, 1])), ScoresError, "1 labels are neither 0 nor 1, the first None"),
+        (lambda: auroc([1.0, 2.0], [0, 1], documents=["a"]), UsageError, "2 scores but 1 documents"),
+        (lambda: auroc([1.0, 2.0], [0, 1], confidence=1.0), UsageError, "`confidence` must lie between 0 and 1"),
+        (lambda: tpr_at_fpr([1.0, 2.0], [0, 1], 0.0), UsageError, "`fpr` must lie between 0 and 1"),
+        (lambda: fpr_at_tpr([1.0, 2.0], [0, 1], 1.0), UsageError, "`tpr` must lie between 0 and 1"),
+        (lambda: clopper_pearson(3, 2), UsageError, "3 of 2 is not a share"),
+        (lambda: clopper_pearson(0, 0), UsageError, "0 of 0 is not a share"),
+        (lambda: confidence_gap([], [0.5]), ScoresError, "only non-members: a confidence gap needs both"),
+        (lambda: confidence_gap([0.5, 1.5], [-0.5]), ScoresError, r"2 confidences lie outside 0\.\.1"),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 from llm_mia.metrics import PairedComparison, auroc, compare_attacks, delong, delong_estimate
 from llm_mia.records import Interval
 
@@ -239,21 +239,33 @@ def test_documents_in_both_classes_and_order_of_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: delong([], []), "there are no scores: AUROC needs members and non-members"),
-        (lambda: delong([1.0, 2.0], [1, 1]), "only members: AUROC needs both"),
-        (lambda: delong([1.0, np.nan], [1, 0]), "1 scores are NaN, at position 1"),
-        (lambda: delong([1.0, 2.0], [1, 0], 1.0), "confidence must lie between 0 and 1"),
-        (lambda: compare_attacks([1.0, 2.0], [1.0], [1, 0]), "1 scores but 2 labels"),
-        (lambda: compare_attacks([1.0, 2.0], [np.nan, np.nan], [1, 0]), "2 scores are NaN, at positions 0, 1"),
-        (lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [1, 0], ["a"]), "2 scores but 1 documents"),
-        (lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [0, 0]), "only non-members: a comparison needs both"),
-        (lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [0, 1], confidence=0), "confidence must lie between 0 and 1"),
+        (lambda: delong([], []), ScoresError, "there are no scores: AUROC needs members and non-members"),
+        (lambda: delong([1.0, 2.0], [1, 1]), ScoresError, "only members: AUROC needs both"),
+        (lambda: delong([1.0, np.nan], [1, 0]), ScoresError, "1 scores are NaN, at position 1"),
+        (lambda: delong([1.0, 2.0], [1, 0], 1.0), UsageError, "`confidence` must lie between 0 and 1"),
+        (lambda: compare_attacks([1.0, 2.0], [1.0], [1, 0]), UsageError, "1 scores but 2 labels"),
+        (
+            lambda: compare_attacks([1.0, 2.0], [np.nan, np.nan], [1, 0]),
+            ScoresError,
+            "2 scores are NaN, at positions 0, 1",
+        ),
+        (lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [1, 0], ["a"]), UsageError, "2 scores but 1 documents"),
+        (
+            lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [0, 0]),
+            ScoresError,
+            "only non-members: a comparison needs both",
+        ),
+        (
+            lambda: compare_attacks([1.0, 2.0], [1.0, 2.0], [0, 1], confidence=0),
+            UsageError,
+            "`confidence` must lie between 0 and 1",
+        ),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from llm_mia.errors import ScoresError
+from llm_mia.errors import LlmMiaError, ScoresError, UsageError
 from llm_mia.metrics import clopper_pearson, epsilon_lower_bound, rates_at_threshold
 
 
@@ -120,20 +120,24 @@ def test_more_trials_show_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: rates_at_threshold([1.0, 2.0], [0, 1], math.nan), "the threshold is NaN"),
-        (lambda: rates_at_threshold([1.0, math.nan], [0, 1], 1.0), "1 scores are NaN, at position 1"),
-        (lambda: rates_at_threshold([1.0, 2.0], [1, 1], 1.0), "only members: a rate at a threshold needs both"),
-        (lambda: rates_at_threshold([1.0, 2.0], [0, 1], 1.0, documents=["a"]), "2 scores but 1 documents"),
-        (lambda: epsilon_lower_bound(3, 2, 0, 2), "3 of 2 is not a share"),
-        (lambda: epsilon_lower_bound(1, 2, 0, 0), "0 of 0 is not a share"),
-        (lambda: epsilon_lower_bound(1, 2, 0, 2, confidence=1.0), "confidence must lie between 0 and 1"),
-        (lambda: epsilon_lower_bound(1, 2, 0, 2, delta=1.0), r"delta must lie in 0\.\.1"),
-        (lambda: epsilon_lower_bound(1, 2, 0, 2, delta=math.nan), r"delta must lie in 0\.\.1"),
+        (lambda: rates_at_threshold([1.0, 2.0], [0, 1], math.nan), UsageError, "`threshold` is NaN"),
+        (lambda: rates_at_threshold([1.0, math.nan], [0, 1], 1.0), ScoresError, "1 scores are NaN, at position 1"),
+        (
+            lambda: rates_at_threshold([1.0, 2.0], [1, 1], 1.0),
+            ScoresError,
+            "only members: a rate at a threshold needs both",
+        ),
+        (lambda: rates_at_threshold([1.0, 2.0], [0, 1], 1.0, documents=["a"]), UsageError, "2 scores but 1 documents"),
+        (lambda: epsilon_lower_bound(3, 2, 0, 2), UsageError, "3 of 2 is not a share"),
+        (lambda: epsilon_lower_bound(1, 2, 0, 0), UsageError, "0 of 0 is not a share"),
+        (lambda: epsilon_lower_bound(1, 2, 0, 2, confidence=1.0), UsageError, "`confidence` must lie between 0 and 1"),
+        (lambda: epsilon_lower_bound(1, 2, 0, 2, delta=1.0), UsageError, r"`delta` must lie in 0\.\.1"),
+        (lambda: epsilon_lower_bound(1, 2, 0, 2, delta=math.nan), UsageError, r"`delta` must lie in 0\.\.1"),
     ],
 )
-def test_refusals_are_one_line(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ScoresError, match=message) as caught:
+def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -50,8 +50,8 @@ JSONL = {
     "a number": ("1", r"line 1: not a json object but a number"),
     "null": ("null", r"line 1: not a json object but a null"),
     "an empty object": ("{}", r"line 1: no text column .*; no columns at all"),
-    "no text column": (row(txet=SECRET, n=1), r"found: 'txet', 'n'; did you mean --text-column 'txet'\?$"),
-    "nothing near": (row(q=SECRET), r"found: 'q'; name the right one with --text-column$"),
+    "no text column": (row(txet=SECRET, n=1), r"found: 'txet', 'n'; did you mean `text_column` 'txet'\?$"),
+    "nothing near": (row(q=SECRET), r"found: 'q'; name the right one with `text_column`$"),
     "only later": (GOOD + row(body=SECRET), r"line 2: no text column \(text, input, passage, content, snippet\)"),
     "many columns": (row(**{f"q{n}": 1 for n in range(20)}), r"'q11' and 8 more"),
     "text as a key": (row(**{SECRET: 1}), r"columns found: <58 characters>"),
@@ -71,7 +71,7 @@ JSONL = {
         r"^a\.jsonl line 4: the id '5' stands twice, first at \S*a\.jsonl line 2: ids must differ$",
     ),
     "label 2": (row(text=SECRET, label=2), r"line 1: column 'label' holds 2; a label is 1 or true"),
-    "label a word": (row(text=SECRET, member="yes"), r"line 1: column 'member' holds 'yes'; .*--label-column"),
+    "label a word": (row(text=SECRET, member="yes"), r"line 1: column 'member' holds 'yes'; .*rename the column"),
     "label a list": (row(text=SECRET, label=[1]), r"line 1: column 'label' holds a list"),
     "label the text": (row(text=SECRET, label=SECRET), r"line 1: column 'label' holds <58 characters>"),
 }
@@ -111,8 +111,8 @@ CSV = {
     "too many fields": ("text,n\na,b,c", r"line 2: 3 fields where the header has 2"),
     "an unclosed quote": (f'text\na\n"{SECRET}\nb\n', r"line 3: a quote that opens in this row is never closed"),
     "a quote inside quotes": (f'text\n"a"{SECRET}"\n', r"line 2: malformed csv .*: double the quotes"),
-    "a column twice": ("text,id,text\na,b,c", r"line 1: the column 'text' stands twice"),
-    "no text column": ("\nid,txt\n1,a", r"line 2: no text column .*: 'id', 'txt'; did you mean --text-column 'txt'\?"),
+    "a column twice": ("text,id,text\na,b,c", r"line 1: two columns are named 'text'"),
+    "no text column": ("\nid,txt\n1,a", r"line 2: no text column .*: 'id', 'txt'; did you mean `text_column` 'txt'\?"),
     "no header": (f'"{SECRET}"\n"a"\n', r"line 1: no text column .* columns found: <58 characters>"),
     "an empty text": ('id,text\n1,""\n', r"line 2: the text in column 'text' is empty"),
     "an empty text in an only column": ('text\na\n""\n', r"line 3: the text in column 'text' is empty"),
@@ -204,7 +204,7 @@ def test_parquet(tmp_path: Path, columns: dict[str, Any], expected: str) -> None
 def test_parquet_columns_twice_or_truncated(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"]), path)
-    assert "the column 'text' stands twice" in refusal(path)
+    assert "two columns are named 'text'" in refusal(path)
     path.write_bytes(path.read_bytes()[:-20])
     assert "not a readable Parquet file" in refusal(path)
 
@@ -216,7 +216,7 @@ def test_a_misnamed_column(tmp_path: Path, role: str) -> None:
     message = refusal(path, **{f"{role}_column": "MyColumn"})
     assert message == (
         f"a.jsonl line 1: no column 'MyColumn'; columns found: 'text', 'my_column'; "
-        f"did you mean --{role}-column 'my_column'?"
+        f"did you mean `{role}_column` 'my_column'?"
     )
 
 

@@ -116,7 +116,7 @@ def test_datasets(tmp_path: Path, options: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (json.dumps({"txt": SECRET}), r"split=train: no text column .*'txt'; did you mean --text-column 'txt'\?$"),
+        (json.dumps({"txt": SECRET}), r"split=train: no text column .*'txt'; did you mean `text_column` 'txt'\?$"),
         (GOOD + '{"text": ', r"split=train row 1: the dataset cannot be read from here on \(\w+\)$"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Versions of a text: the same wherever they are made, close to the text, and never empty."""
+"""Versions of a text: the same on every machine, close to the text, and never empty."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from llm_mia.rewriting import draws, neighbour, some, swapped
+from llm_mia.errors import UsageError
+from llm_mia.rewriting import choose, draws, neighbour, swapped
 
 from .conftest import sentences
 
@@ -29,14 +30,14 @@ def gaps(text: str) -> list[str]:
 
 
 def test_by_hand() -> None:
-    """One word of three is dropped; of the gaps beside it the longer stays, and what opens and closes the text."""
-    found = {neighbour(" one two\n\nthree\n", number) for number in range(60)}
-    assert found == {" two\n\nthree\n", " one\n\nthree\n", " one two\n"}
-    found = {swapped(" one two\n\nthree\n", number) for number in range(60)}
-    assert found == {" two one\n\nthree\n", " three two\n\none\n", " one three\n\ntwo\n"}
+    """One word of three is dropped; of the gaps around it the longer is kept, and so are the first and the last gap."""
+    versions = {neighbour(" one two\n\nthree\n", number) for number in range(60)}
+    assert versions == {" two\n\nthree\n", " one\n\nthree\n", " one two\n"}
+    versions = {swapped(" one two\n\nthree\n", number) for number in range(60)}
+    assert versions == {" two one\n\nthree\n", " three two\n\none\n", " one three\n\ntwo\n"}
 
 
-# Once written, never changed: run directories are resumed, and audits are repeated, with other releases.
+# Versions never change: run directories are resumed, and audits are repeated, with other releases.
 KEPT = [
     (
         neighbour,
@@ -62,7 +63,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("rewrite", "number", "version"), KEPT)
-def test_versions_stay_what_they_are(rewrite: Rewrite, number: int, version: str) -> None:
+def test_versionsstay_what_they_are(rewrite: Rewrite, number: int, version: str) -> None:
     assert rewrite(TEXT, number, seed=7) == version
 
 
@@ -79,14 +80,14 @@ def test_the_same_in_another_process_with_another_hash_seed() -> None:
 
 
 @pytest.mark.parametrize("rewrite", BOTH)
-def test_depends_on_text_number_and_seed_and_not_on_what_was_asked_before(rewrite: Rewrite) -> None:
+def test_depends_on_text_number_and_seed_and_not_on_earlier_calls(rewrite: Rewrite) -> None:
     first = rewrite(TEXT, 0)
     random.seed(1)
     versions = {rewrite(TEXT, number, seed=seed) for number in range(10) for seed in range(3)}
     assert len(versions) > 25
     assert rewrite(TEXT, 0) == first
-    one, other = (" ".join(words) for words in (["a", *map(str, range(40))], ["b", *map(str, range(40))]))
-    assert rewrite(one, 0)[1:] != rewrite(other, 0)[1:], "another text draws other words"
+    first_text, second_text = (" ".join(words) for words in (["a", *map(str, range(40))], ["b", *map(str, range(40))]))
+    assert rewrite(first_text, 0)[1:] != rewrite(second_text, 0)[1:], "another text changes other words"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 0.99, 1.0])
@@ -106,7 +107,7 @@ def test_words_of_a_neighbour_move_by_one_place() -> None:
     left = neighbour(" ".join(words), 0, share=0.2).split()
     moved = sum(b < a for a, b in zip(map(words.index, left), map(words.index, left[1:]), strict=False))
     assert 5 <= moved <= 10
-    assert max(abs(words.index(word) - i) for i, word in enumerate(left)) <= 14, "dropped ones before it, and a few"
+    assert max(abs(words.index(word) - i) for i, word in enumerate(left)) <= 14, "dropped words before it, and a few"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
@@ -141,7 +142,7 @@ def test_every_place_is_as_likely_as_any_other(rewrite: Rewrite) -> None:
 
 
 def test_some_are_different_and_even() -> None:
-    counts = Counter(tuple(some(2, 4, draws(str(i), "x", 2))) for i in range(6000))
+    counts = Counter(tuple(choose(2, 4, draws(str(i), "x", 2))) for i in range(6000))
     assert len(counts) == 12
     assert all(i != j for i, j in counts)
     assert sum((count - 500) ** 2 / 500 for count in counts.values()) < 31.3
@@ -198,7 +199,7 @@ def test_any_text(text: str, number: int, seed: int, share: float) -> None:
 @pytest.mark.parametrize("rewrite", BOTH)
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(rewrite: Rewrite, share: float) -> None:
-    with pytest.raises(ValueError, match="it must be above 0 and at most 1"):
+    with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
         rewrite("two words", 0, share=share)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from llm_mia.records import Interval, Passage
-from llm_mia.validity import Asked, Check, Validity, validate
+from llm_mia.validity import Check, RequestedRates, Validity, Verdict, validate
 
 WORDS = np.array([f"{a}{b}{c}" for a in "bdfgklmnprst" for b in ("a", "e", "io", "u") for c in ("n", "r", "st", "lk")])
 COMMON = 1 / np.arange(1, len(WORDS) + 1)  # as Zipf has it
@@ -19,14 +19,14 @@ COMMON = 1 / np.arange(1, len(WORDS) + 1)  # as Zipf has it
 def corpus(documents: int, passages: int = 1, *, seed: int, topic: float = 0.0, name: str = "doc") -> list[Passage]:
     """Passages of 30 words or so; a share *topic* of the words of each comes from ten that only its document has."""
     rng = np.random.default_rng(seed)
-    found = []
+    result = []
     for document in range(documents):
         own = [f"{word}{document}" for word in rng.choice(WORDS, 10)]
         for passage in range(passages):
             drawn = rng.choice(WORDS, rng.integers(20, 40), p=COMMON / COMMON.sum())
             text = " ".join(rng.choice(own) if rng.random() < topic else word for word in drawn)
-            found.append(Passage(f"{name}{document}-{passage}", f"{text.capitalize()}.", f"{name}{document}"))
-    return found
+            result.append(Passage(f"{name}{document}-{passage}", f"{text.capitalize()}.", f"{name}{document}"))
+    return result
 
 
 def halves(passages: Sequence[Passage], seed: int, *, by_document: bool = True) -> tuple[list[Passage], list[Passage]]:
@@ -38,7 +38,7 @@ def halves(passages: Sequence[Passage], seed: int, *, by_document: bool = True) 
     return first, [passage for passage, key in zip(passages, keys, strict=True) if key not in chosen]
 
 
-def said(passages: Sequence[Passage], words: str, share: float = 1.0) -> list[Passage]:
+def append_words(passages: Sequence[Passage], words: str, share: float = 1.0) -> list[Passage]:
     """The same passages, *words* at the end of the first *share* of them."""
     count = round(share * len(passages))
     return [replace(p, text=f"{p.text} {words}") if i < count else p for i, p in enumerate(passages)]
@@ -49,8 +49,8 @@ def value(check: Check) -> float:
     return check.figure.value if isinstance(check.figure, Interval) else check.figure
 
 
-def faults(found: Validity) -> set[str]:
-    return {check.name for check in found.checks if check.verdict in ("doubtful", "void")}
+def faults(result: Validity) -> set[str]:
+    return {check.name for check in result.checks if check.verdict in ("doubtful", "void")}
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +63,16 @@ def pool() -> list[Passage]:
 
 
 def test_random_splits_are_sound(pool: list[Passage]) -> None:
-    found = [validate(*halves(pool, seed), seed=seed) for seed in range(8)]
-    assert sum(each.verdict == "sound" for each in found) >= 7, [faults(each) for each in found]
+    result = [validate(*halves(pool, seed), seed=seed) for seed in range(8)]
+    assert sum(each.verdict == "sound" for each in result) >= 7, [faults(each) for each in result]
 
 
 @pytest.mark.slow
 def test_random_splits_are_sound_in_95_of_100(pool: list[Passage]) -> None:
-    found = [validate(*halves(pool, seed), seed=seed) for seed in range(200)]
-    assert np.mean([each.verdict == "sound" for each in found]) >= 0.95
+    result = [validate(*halves(pool, seed), seed=seed) for seed in range(200)]
+    assert np.mean([each.verdict == "sound" for each in result]) >= 0.95
     for name in ("blind_words_auroc", "blind_counts_auroc"):
-        values = [value(each[name]) for each in found]
+        values = [value(each[name]) for each in result]
         assert abs(np.mean(values) - 0.5) < 4 * np.std(values) / np.sqrt(len(values))
 
 
@@ -88,11 +88,11 @@ def test_documents_with_topics_are_sound_by_document_and_void_without() -> None:
 
 def test_passages_of_shared_documents_are_sound_and_noted() -> None:
     members, others = halves(corpus(40, 6, seed=3, topic=0.3), 0, by_document=False)
-    found = validate(members, others)
-    assert found.verdict == "sound", faults(found)
-    both = found["documents_in_both_classes"]
+    result = validate(members, others)
+    assert result.verdict == "sound", faults(result)
+    both = result["documents_in_both_classes"]
     assert value(both) > 0.9
-    assert "'doc0'" in both.found
+    assert "'doc0'" in both.details
 
 
 def test_row_numbers_of_two_files_are_no_shared_documents(pool: list[Passage]) -> None:
@@ -108,13 +108,13 @@ def test_same_arguments_same_answer(pool: list[Passage]) -> None:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def test_sizes_say_what_would_do(pool: list[Passage]) -> None:
+def test_size_checks_give_the_necessary_number(pool: list[Passage]) -> None:
     members, others = halves(pool, 0)
-    asked = Asked(fpr=0.01, confidence=0.95, tpr_at=(0.001, 0.1))
-    found = {
-        check.name: check for check in validate(members, others, asked=asked).checks if check.name.startswith("size")
+    rates = RequestedRates(fpr=0.01, confidence=0.95, tpr_at=(0.001, 0.1))
+    result = {
+        check.name: check for check in validate(members, others, rates=rates).checks if check.name.startswith("size")
     }
-    assert {name: check.verdict for name, check in found.items()} == {
+    assert {name: check.verdict for name, check in result.items()} == {
         "size_fpr_0.01": "void",
         "size_fpr_0.01_documents": "doubtful",
         "size_fpr_0.01_confidence_0.95": "void",
@@ -122,31 +122,34 @@ def test_sizes_say_what_would_do(pool: list[Passage]) -> None:
         "size_tpr_at_fpr_0.001": "doubtful",
         "size_tpr_at_fpr_0.1": "sound",
     }
-    assert "299" in found["size_fpr_0.01_confidence_0.95"].mend
-    assert {value(check) for check in found.values()} == {80.0}
+    assert "299" in result["size_fpr_0.01_confidence_0.95"].remedy
+    assert {value(check) for check in result.values()} == {80.0}
 
 
-def test_small_sets_say_how_little_they_see() -> None:
-    found = validate(corpus(12, seed=1), corpus(25, seed=2, name="other"))
-    assert found["blind_detectable_auroc"].verdict == "doubtful"
-    assert value(found["blind_detectable_auroc"]) > 0.8
+def test_small_sets_show_how_little_they_detect() -> None:
+    result = validate(corpus(12, seed=1), corpus(25, seed=2, name="other"))
+    assert result["blind_detectable_auroc"].verdict == "doubtful"
+    assert value(result["blind_detectable_auroc"]) > 0.8
 
 
 def test_json_keeps_numbers(pool: list[Passage]) -> None:
-    found = validate(*halves(pool, 0))
-    document = json.loads(found.to_json())
+    result = validate(*halves(pool, 0))
+    document = json.loads(result.to_json())
     assert document["schema_version"] == 2
-    assert document["verdict"] == found.verdict
-    assert [check["name"] for check in document["checks"]] == [check.name for check in found.checks]
-    assert len({check.name for check in found.checks}) == len(found.checks)
-    for check, written in zip(found.checks, document["checks"], strict=True):
-        assert list(written) == ["name", "figure", "verdict", "why", "mend", "p_value", "found"]
+    assert document["verdict"] == result.verdict
+    assert [check["name"] for check in document["checks"]] == [check.name for check in result.checks]
+    assert len({check.name for check in result.checks}) == len(result.checks)
+    for check, written in zip(result.checks, document["checks"], strict=True):
+        assert list(written) == ["name", "figure", "verdict", "why", "remedy", "p_value", "details"]
         if isinstance(check.figure, Interval):
             assert written["figure"]["low"] == check.figure.low
         else:
             assert written["figure"] == check.figure
         assert check.why.endswith(".")
-        assert check.mend.endswith(".")
-    assert Validity.of([]).verdict == "skipped"
+        assert check.remedy.endswith(".")
+    assert Validity.of([]).verdict is Verdict.SKIPPED
+    assert Validity.of([]).standing is None
+    assert result.standing is not None
+    assert result.standing.value == result.verdict.value
     with pytest.raises(KeyError, match="blind_wrods"):
-        _ = found["blind_wrods"]
+        _ = result["blind_wrods"]

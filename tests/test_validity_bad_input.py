@@ -1,4 +1,4 @@
-"""What can't be validated: refused in one line that says what would do, or reported and never dropped."""
+"""Input that cannot be validated is refused in a line with a remedy; missing scores are reported and never dropped."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm_mia.errors import LlmMiaError, PassageError, ScoresError
+from llm_mia.errors import LlmMiaError, PassageError, UsageError
 from llm_mia.records import Interval, Passage
-from llm_mia.validity import Asked, KnownScores, validate
+from llm_mia.validity import KnownScores, RequestedRates, validate
 
 
 def passages(name: str, count: int, *, document: str | None = None, words: int = 12) -> list[Passage]:
@@ -28,7 +28,11 @@ MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: validate(MEMBERS, []), PassageError, "^non-members: there are none: nothing can be calibrated on"),
+        (
+            lambda: validate(MEMBERS, []),
+            PassageError,
+            "^non-members: there are none: calibration and comparison need at least 2 documents",
+        ),
         (lambda: validate([], OTHERS), PassageError, "^members: there are none, and no candidates"),
         (
             lambda: validate(passages("m", 5, document="book"), OTHERS),
@@ -44,17 +48,21 @@ MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
         (lambda: validate(MEMBERS, [replace(p, label=1) for p in OTHERS]), PassageError, "^non-members: 24 have"),
         (
             lambda: validate(MEMBERS, OTHERS, scores=KnownScores(members={"loss": [0.0]})),
-            ScoresError,
-            "^attack loss: 1 scores for 12 members: give one for each, in their order",
+            UsageError,
+            "^attack loss: 1 scores for 12 members: give a score for each, in their order",
         ),
         (
             lambda: validate(MEMBERS, OTHERS, scores=KnownScores(reference_candidates=[0.0])),
-            ScoresError,
+            UsageError,
             "^reference: 1 scores for 0 candidates",
         ),
-        (lambda: Asked(fpr=0.0), ScoresError, "^FPR must lie between 0 and 1, both excluded: got 0"),
-        (lambda: Asked(tpr_at=(0.1, 1.0)), ScoresError, "^FPR must lie between 0 and 1"),
-        (lambda: Asked(confidence=95.0), ScoresError, "^confidence must lie between 0 and 1, both excluded: got 95"),
+        (lambda: RequestedRates(fpr=0.0), UsageError, "^`fpr` must lie between 0 and 1, both excluded: got 0"),
+        (lambda: RequestedRates(tpr_at=(0.1, 1.0)), UsageError, "^`tpr_at` must lie between 0 and 1"),
+        (
+            lambda: RequestedRates(confidence=95.0),
+            UsageError,
+            "^`confidence` must lie between 0 and 1, both excluded: got 95",
+        ),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
@@ -66,64 +74,64 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
 def test_missing_scores_are_reported_by_id_and_never_dropped() -> None:
     bad = [float("nan"), float("inf"), *range(10)]
     given = KnownScores({"loss": bad}, {"loss": range(24)}, reference_members=range(12), reference_nonmembers=range(24))
-    found = validate(MEMBERS, OTHERS, scores=given)
-    assert found["scores_attack_loss"].verdict == "doubtful"
-    assert found["scores_attack_loss"].figure == pytest.approx(2 / 36)
-    assert found["scores_attack_loss"].found == "2 NaN or infinite: 'm0', 'm1'"
-    assert found["scores_reference"].verdict == "sound"
-    found = validate(MEMBERS, OTHERS, scores=replace(given, nonmembers={"loss": [*range(23), float("nan")]}))
-    assert found["placebo_attack_loss_auroc"].found == "1 NaN (taken as lowest) or infinite: 'n23'"
-    assert json.loads(found.to_json())["verdict"] == found.verdict
+    result = validate(MEMBERS, OTHERS, scores=given)
+    assert result["scores_attack_loss"].verdict == "doubtful"
+    assert result["scores_attack_loss"].figure == pytest.approx(2 / 36)
+    assert result["scores_attack_loss"].details == "2 NaN or infinite: 'm0', 'm1'"
+    assert result["scores_reference"].verdict == "sound"
+    result = validate(MEMBERS, OTHERS, scores=replace(given, nonmembers={"loss": [*range(23), float("nan")]}))
+    assert result["placebo_attack_loss_auroc"].details == "1 NaN (taken as lowest) or infinite: 'n23'"
+    assert json.loads(result.to_json())["verdict"] == result.verdict
 
 
-def test_a_passage_without_a_score_stands_below_all_others() -> None:
+def test_a_passage_without_a_score_ranks_below_all_others() -> None:
     lowest = [float("nan")] * 12
     given = KnownScores({"loss": range(12)}, {"loss": range(24)}, {}, lowest, range(24))
     check = validate(MEMBERS, OTHERS, scores=given)["reference_as_target"]
     assert isinstance(check.figure, Interval)
     assert check.figure.value == 1
-    assert "'m0', 'm1', 'm2', 'm3', 'm4' and 7 more" in check.found
+    assert "'m0', 'm1', 'm2', 'm3', 'm4' and 7 more" in check.details
 
 
 def test_scores_of_one_set_only_skip_what_needs_both() -> None:
-    found = validate(MEMBERS, OTHERS, scores=KnownScores({"loss": range(12)}, reference_nonmembers=range(24)))
-    assert found["reference_as_target"].verdict == "skipped"
-    assert found["reference_as_target"].found == "no scores of members were given"
-    assert found["placebo_attack_loss_auroc"].found == "no scores of non-members were given"
-    assert found["reference_as_target"].figure is None
+    result = validate(MEMBERS, OTHERS, scores=KnownScores({"loss": range(12)}, reference_nonmembers=range(24)))
+    assert result["reference_as_target"].verdict == "skipped"
+    assert result["reference_as_target"].details == "no scores of members were given"
+    assert result["placebo_attack_loss_auroc"].details == "no scores of non-members were given"
+    assert result["reference_as_target"].figure is None
 
 
-def test_equal_scores_say_nothing() -> None:
+def test_equal_scores_carry_no_information() -> None:
     equal = KnownScores({"loss": [1.5] * 12}, {"loss": [1.5] * 24}, {}, [0.0] * 12, [0.0] * 24)
-    found = validate(MEMBERS, OTHERS, scores=equal)
-    assert found["scores_attack_loss"].verdict == "doubtful"
-    assert "all 36 scores equal 1.5" in found["scores_attack_loss"].found
-    assert found["reference_as_target"].p_value == 1
-    assert found["reference_known_text"].figure == 0
+    result = validate(MEMBERS, OTHERS, scores=equal)
+    assert result["scores_attack_loss"].verdict == "doubtful"
+    assert "all 36 scores equal 1.5" in result["scores_attack_loss"].details
+    assert result["reference_as_target"].p_value == 1
+    assert result["reference_known_text"].figure == 0
 
 
 def test_too_few_documents_for_any_difference_to_show() -> None:
     few = [replace(p, document=f"book {i % 2}") for i, p in enumerate(MEMBERS)]
     others = [replace(p, document=f"novel {i % 2}") for i, p in enumerate(OTHERS)]
-    found = validate(few, others)
-    assert found["blind_words_auroc"].verdict == "doubtful"
-    assert found["blind_words_auroc"].found == "2 and 2 documents: too few for any difference to be told from chance"
-    assert found["placebo_words_auroc"].verdict == "skipped"
-    assert "4 are needed" in found["placebo_words_auroc"].found
+    result = validate(few, others)
+    assert result["blind_words_auroc"].verdict == "doubtful"
+    assert result["blind_words_auroc"].details == "2 and 2 documents: too few to distinguish any difference from chance"
+    assert result["placebo_words_auroc"].verdict == "skipped"
+    assert "4 are needed" in result["placebo_words_auroc"].details
 
 
 @pytest.mark.parametrize("text", ["…", "日本語のテキスト", "a" * 5000, "\x00", "🙂 🙃"])
 def test_one_text_in_both_classes_is_void_whatever_it_is(text: str) -> None:
-    found = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
-    assert found["near_duplicates"].verdict == found["overlap_13_words"].verdict == "void"
-    assert found["blind_words_auroc"].verdict == "sound"
+    result = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    assert result["near_duplicates"].verdict == result["overlap_13_words"].verdict == "void"
+    assert result["blind_words_auroc"].verdict == "sound"
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_texts_without_words_share_nothing(text: str) -> None:
-    found = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
-    assert found["near_duplicates"].figure == found["overlap_13_words"].figure == 0
-    assert json.loads(found.to_json())["checks"]
+    result = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    assert result["near_duplicates"].figure == result["overlap_13_words"].figure == 0
+    assert json.loads(result.to_json())["checks"]
 
 
 def test_imports_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""Shared runs of words and near duplicates, against sets of words compared one by one."""
+"""Shared runs of words and near duplicates, against a comparison of every pair."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 import numpy as np
 import pytest
 
-from llm_mia.validity._counts import COUNTS, counts, latest_year
-from llm_mia.validity._ngrams import tf_idf, words
-from llm_mia.validity._overlap import near_duplicates, shared, word_hashes
+from llm_mia.validity.counts import COUNTS, counts, latest_year
+from llm_mia.validity.ngrams import tf_idf, words
+from llm_mia.validity.overlap import hash_words, near_duplicates, shared_share
 
 
 def runs(text: str, n: int) -> list[tuple[str, ...]]:
-    found = words(text) or text.split()
-    return [tuple(found)] if 0 < len(found) < n else [tuple(found[i : i + n]) for i in range(len(found) - n + 1)]
+    parts = words(text) or text.split()
+    return [tuple(parts)] if 0 < len(parts) < n else [tuple(parts[i : i + n]) for i in range(len(parts) - n + 1)]
 
 
 def changed(text: str, rng: np.random.Generator, times: int) -> str:
@@ -28,9 +28,9 @@ def changed(text: str, rng: np.random.Generator, times: int) -> str:
 def texts() -> list[str]:
     """Texts of 0 to 60 words over a small vocabulary, and copies of them with up to 4 words changed."""
     rng = np.random.default_rng(0)
-    own = [" ".join(f"w{k}" for k in rng.integers(0, 400, size)) for size in rng.integers(1, 60, 90)]
-    copies = [changed(text, rng, int(times)) for text in own for times in rng.integers(0, 5, 2)]
-    return [*own, *copies, "", "…", own[0].upper(), " " + own[1] + "\n"]
+    originals = [" ".join(f"w{k}" for k in rng.integers(0, 400, size)) for size in rng.integers(1, 60, 90)]
+    copies = [changed(text, rng, int(times)) for text in originals for times in rng.integers(0, 5, 2)]
+    return [*originals, *copies, "", "…", originals[0].upper(), " " + originals[1] + "\n"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 13])
@@ -38,14 +38,14 @@ def test_shared_runs_by_counting(texts: list[str], n: int) -> None:
     rng = np.random.default_rng(n)
     side = rng.random(len(texts)) < 0.5
     first, second = np.flatnonzero(side), np.flatnonzero(~side)
-    there = {run for row in second for run in runs(texts[row], n)}
-    own = [runs(texts[row], n) for row in first]
-    expected = [sum(run in there for run in each) / max(1, len(each)) for each in own]
-    assert shared(word_hashes(texts), first, second, n) == pytest.approx(expected)
+    in_second = {run for row in second for run in runs(texts[row], n)}
+    in_first = [runs(texts[row], n) for row in first]
+    expected = [sum(run in in_second for run in each) / max(1, len(each)) for each in in_first]
+    assert shared_share(hash_words(texts), first, second, n) == pytest.approx(expected)
 
 
-def jaccard(one: str, other: str) -> float:
-    a, b = set(runs(one, 3)), set(runs(other, 3))
+def jaccard(first: str, second: str) -> float:
+    a, b = set(runs(first, 3)), set(runs(second, 3))
     return len(a & b) / len(a | b) if a and b else 0.0
 
 
@@ -53,28 +53,28 @@ def test_near_duplicates_by_comparing_all(texts: list[str]) -> None:
     rng = np.random.default_rng(0)
     side = rng.random(len(texts)) < 0.5
     first, second = np.flatnonzero(side), np.flatnonzero(~side)
-    found = near_duplicates(word_hashes(texts), first, second)
-    for row, partner in zip(first, found, strict=True):
-        likeness = max(jaccard(texts[row], texts[other]) for other in second)
-        assert (partner >= 0) == (likeness >= 0.8), texts[row]
+    partners = near_duplicates(hash_words(texts), first, second)
+    for row, partner in zip(first, partners, strict=True):
+        similarity = max(jaccard(texts[row], texts[other]) for other in second)
+        assert (partner >= 0) == (similarity >= 0.8), texts[row]
         if partner >= 0:
             assert partner in second
             assert jaccard(texts[row], texts[partner]) >= 0.8
-    assert 10 < (found >= 0).sum() < len(found) - 10
+    assert 10 < (partners >= 0).sum() < len(partners) - 10
 
 
-def test_passages_without_words_are_nobodys_copy() -> None:
-    hashes = word_hashes(["", " ", ""])
+def test_passages_without_words_have_no_duplicates() -> None:
+    hashes = hash_words(["", " ", ""])
     assert near_duplicates(hashes, np.array([0, 1]), np.array([2])).tolist() == [-1, -1]
-    assert shared(hashes, np.array([0, 1]), np.array([2]), 7).tolist() == [0, 0]
+    assert shared_share(hashes, np.array([0, 1]), np.array([2]), 7).tolist() == [0, 0]
 
 
-def test_a_text_in_a_thousand_versions_takes_no_thousand_squared_comparisons() -> None:
+def test_a_text_in_a_thousand_versions_is_not_compared_with_all_of_them() -> None:
     base = [f"w{k}" for k in range(100)]
     versions = [" ".join([*base[: k % 100], f"x{k}", *base[k % 100 :]]) for k in range(2000)]
     began = time.process_time()
-    found = near_duplicates(word_hashes(versions), np.arange(1000), np.arange(1000, 2000))
-    assert (found >= 1000).all()
+    partners = near_duplicates(hash_words(versions), np.arange(1000), np.arange(1000, 2000))
+    assert (partners >= 1000).all()
     assert time.process_time() - began < 5
 
 
@@ -92,7 +92,7 @@ def test_tf_idf_is_scikit_learns() -> None:
     pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), lowercase=False, **common).fit_transform(given)
     table = tf_idf(given)
     assert table.shape == (len(given), by_word.shape[1] + pieces.shape[1])
-    # The order of columns differs: rows are compared by their products with one another.
+    # The order of columns differs: rows are compared by their products with each other.
     expected = (by_word @ by_word.T + pieces @ pieces.T).toarray()
     assert (table @ table.T).toarray() == pytest.approx(expected, abs=1e-5)
 

@@ -11,11 +11,17 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from llm_mia.metrics import auroc
-from llm_mia.validity import _permutation as permutation
-from llm_mia.validity._folds import _filled, by_document, most_folds
-from llm_mia.validity._leaks import _best_auroc
-from llm_mia.validity._permutation import exchange, fitted_test, given_test, placements, rate_test
-from llm_mia.validity._shift import kolmogorov_smirnov
+from llm_mia.validity.folds import assign_folds, folds_by_document, most_folds
+from llm_mia.validity.permutation import (
+    WIDENING,
+    category_auroc,
+    exchange_labels,
+    fitted_test,
+    given_test,
+    kolmogorov_smirnov,
+    placements,
+    rate_test,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -46,38 +52,46 @@ def learned(features: Floats, labels: Bools, folds: Ints) -> Floats:
 # --- scores that were fitted ------------------------------------------------------------------------------------------
 
 
-def fitted_p_values(times: int) -> tuple[Floats, Floats]:
+def fitted_p_values(times: int, widening: float = WIDENING) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(0)
     features, documents = rng.normal(size=(60, 15)), np.arange(60)
-    found = []
+    results = []
     for _ in range(times):
         labels = random_labels(60, rng)
-        folds = by_document(labels, documents, 2, rng)
+        folds = folds_by_document(labels, documents, 2, rng)
         scores = learned(features, labels, folds)
-        found.append(
-            fitted_test(scores[:, None], exchange(labels, documents, folds), level=0.05, times=199, rng=rng)[0]
+        results.append(
+            fitted_test(
+                scores[:, None],
+                exchange_labels(labels, documents, folds),
+                level=0.05,
+                permutations=199,
+                rng=rng,
+                widening=widening,
+            )[0]
         )
-    return np.array([each.p_value for each in found]), np.array([each.value for each in found])
+    return np.array([each.p_value for each in results]), np.array([each.value for each in results])
 
 
-def test_fitted_scores_of_nothing_are_seldom_significant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fitted_scores_of_nothing_are_seldom_significant() -> None:
     p_values, values = fitted_p_values(400)
     assert (p_values <= 0.05).mean() <= most(0.05, 400)
     assert (p_values <= 0.01).mean() <= most(0.01, 400)
     assert abs(values.mean() - 0.5) < 4 * values.std() / math.sqrt(400)
-    # Folds that learn from one another taken as independent ones: the same check finds it.
-    monkeypatch.setattr(permutation, "_WIDENING", 1.0)
-    assert (fitted_p_values(400)[0] <= 0.05).mean() > most(0.05, 400)
+    # Without the widening, folds that learn from each other count as independent: the same check detects it.
+    assert (fitted_p_values(400, widening=1.0)[0] <= 0.05).mean() > most(0.05, 400)
 
 
 def test_fitted_scores_of_something_are_significant() -> None:
     rng = np.random.default_rng(0)
     labels, documents = random_labels(100, rng), np.arange(100)
-    folds = by_document(labels, documents, 5, rng)
+    folds = folds_by_document(labels, documents, 5, rng)
     scores = learned(rng.normal(size=(100, 5)) + labels[:, None], labels, folds)
-    found = fitted_test(scores[:, None], exchange(labels, documents, folds), level=0.005, times=999, rng=rng)[0]
-    assert found.p_value == 0.001
-    assert 0.5 < found.critical < 0.75 < found.value
+    results = fitted_test(
+        scores[:, None], exchange_labels(labels, documents, folds), level=0.005, permutations=999, rng=rng
+    )[0]
+    assert results.p_value == 0.001
+    assert 0.5 < results.critical < 0.75 < results.value
 
 
 def test_pooled_folds_are_biased_and_places_are_not() -> None:
@@ -96,7 +110,9 @@ def test_places_average_the_folds() -> None:
     scores = rng.normal(size=200) + labels + 5 * folds
     own = [auroc(scores[folds == fold], labels[folds == fold]).value for fold in range(4)]
     mean = np.average(own, weights=[labels[folds == fold].sum() for fold in range(4)])
-    tested = fitted_test(scores[:, None], exchange(labels, np.arange(200), folds), level=0.1, times=9, rng=rng)[0]
+    tested = fitted_test(
+        scores[:, None], exchange_labels(labels, np.arange(200), folds), level=0.1, permutations=9, rng=rng
+    )[0]
     assert tested.value == pytest.approx(mean, abs=1e-6)
     # The non-members' places are a grid of their number: rounding only.
     assert auroc(placements(scores, labels, folds), labels).value == pytest.approx(mean, abs=0.02)
@@ -108,42 +124,44 @@ def test_places_average_the_folds() -> None:
 def given_p_values(documents: Ints, taken: Ints, times: int) -> Floats:
     """p-values of scores alike within each of *documents*, the labels exchanged over *taken*."""
     rng = np.random.default_rng(0)
-    found = []
+    results = []
     for _ in range(times):
         scores = rng.normal(size=documents.max() + 1)[documents] + 0.3 * rng.normal(size=len(documents))
         labels = random_labels(documents.max() + 1, rng)[documents]
-        found.append(given_test(scores[:, None], exchange(labels, taken), level=0.05, times=99, rng=rng)[0].p_value)
-    return np.array(found)
+        results.append(
+            given_test(scores[:, None], exchange_labels(labels, taken), level=0.05, permutations=99, rng=rng)[0].p_value
+        )
+    return np.array(results)
 
 
 def test_given_scores_are_tested_exactly_over_documents() -> None:
     documents = np.repeat(np.arange(14), [1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 8, 12])
     assert (given_p_values(documents, documents, 800) <= 0.05).mean() <= most(0.05, 800)
-    # Passages of one document taken as independent: the same check finds it.
+    # Passages of one document treated as independent: the same check detects it.
     assert (given_p_values(documents, np.arange(60), 800) <= 0.05).mean() > most(0.05, 800)
 
 
 def test_given_scores_by_counting_all_arrangements() -> None:
-    labels = exchange(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
+    labels = exchange_labels(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
     scores = np.array([4.0, 3.0, 2.0, 1.0])[:, None]
-    found = given_test(scores, labels, level=0.05, times=5999, rng=np.random.default_rng(0))[0]
-    assert found.value == 1
-    assert found.p_value == pytest.approx(2 / 6, abs=0.03)  # this arrangement and its reverse, of six
+    results = given_test(scores, labels, level=0.05, permutations=5999, rng=np.random.default_rng(0))[0]
+    assert results.value == 1
+    assert results.p_value == pytest.approx(2 / 6, abs=0.03)  # this arrangement and its reverse, of six
 
 
 def test_labels_change_places_as_they_may() -> None:
     # Documents 0 and 1 are members, 2 and 3 are not, 4 is both.
     documents = np.array([0, 0, 1, 2, 3, 3, 3, 4, 4, 4])
     labels = np.array([1, 1, 1, 0, 0, 0, 0, 1, 0, 0], dtype=bool)
-    held = exchange(labels, documents)
+    held = exchange_labels(labels, documents)
     assert held.log_arrangements == pytest.approx(math.log(6 * 3))
-    drawn = np.concatenate([*held.draws(2000, np.random.default_rng(0))])
+    drawn = np.concatenate([*held.draw(2000, np.random.default_rng(0))])
     assert len(np.unique(drawn, axis=0)) == 18
     assert (drawn[:, 7:].sum(axis=1) == 1).all()
     assert (drawn[:, 0] == drawn[:, 1]).all()
     assert (drawn[:, 4] == drawn[:, 6]).all()
     assert (drawn[:, [0, 2, 3, 4]].sum(axis=1) == 2).all()
-    in_folds = exchange(labels, documents, np.array([0, 0, 1, 0, 1, 1, 1, 1, 1, 1]))
+    in_folds = exchange_labels(labels, documents, np.array([0, 0, 1, 0, 1, 1, 1, 1, 1, 1]))
     assert in_folds.log_arrangements == pytest.approx(math.log(2 * 2 * 3))
 
 
@@ -154,7 +172,7 @@ def test_kolmogorov_smirnov_is_scipys_and_exact() -> None:
     p_values = []
     for _ in range(300):
         values, labels = rng.integers(0, 12, 40).astype(float), random_labels(40, rng)
-        distance, p_value = kolmogorov_smirnov(values, exchange(labels, np.arange(40)), 99, rng)
+        distance, p_value = kolmogorov_smirnov(values, exchange_labels(labels, np.arange(40)), 99, rng)
         assert distance == pytest.approx(ks_2samp(values[labels], values[~labels]).statistic)
         p_values.append(p_value)
     assert np.mean(np.array(p_values) <= 0.05) <= most(0.05, 300)
@@ -165,22 +183,22 @@ def test_rates_by_counting_and_exact() -> None:
     p_values = []
     for _ in range(300):
         scores, labels = rng.integers(0, 30, 60).astype(float), random_labels(60, rng)
-        p_values.append(rate_test(scores, exchange(labels, np.arange(60)), 0.1, times=99, rng=rng))
+        p_values.append(rate_test(scores, exchange_labels(labels, np.arange(60)), 0.1, permutations=99, rng=rng))
     assert np.mean(np.array(p_values) <= 0.05) <= most(0.05, 300)
     # Both members above both non-members: of the six arrangements of labels one is as good.
-    four = exchange(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
-    p_value = rate_test(np.array([4.0, 3.0, 2.0, 1.0]), four, 0.1, times=5999, rng=rng)
+    four = exchange_labels(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
+    p_value = rate_test(np.array([4.0, 3.0, 2.0, 1.0]), four, 0.1, permutations=5999, rng=rng)
     assert p_value == pytest.approx(1 / 6, abs=0.03)
 
 
-def test_best_order_of_kinds() -> None:
-    of = np.array([0, 0, 0, 1, 1, 2])
+def test_categories_ordered_by_their_share_of_members() -> None:
+    categories = np.array([0, 0, 0, 1, 1, 2])
     members = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 1, 1, 1]], dtype=np.float32)
     expected = []
     for row in members:
-        share = np.array([row[of == kind].mean() for kind in of])
+        share = np.array([row[categories == kind].mean() for kind in categories])
         expected.append(auroc(share, row).value)
-    assert _best_auroc(members, of) == pytest.approx(expected)
+    assert category_auroc(members, categories) == pytest.approx(expected)
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------
@@ -196,17 +214,17 @@ def test_folds_keep_documents_whole_and_hold_both_classes(rows: list[tuple[int, 
     folds = most_folds(labels, documents)
     if not folds:
         return
-    found = by_document(labels, documents, folds, np.random.default_rng(seed))
-    assert all(len(np.unique(found[documents == each])) == 1 for each in documents)
-    assert set(found[labels]) == set(found[~labels]) == set(range(folds))
-    assert (found == by_document(labels, documents, folds, np.random.default_rng(seed))).all()
+    results = folds_by_document(labels, documents, folds, np.random.default_rng(seed))
+    assert all(len(np.unique(results[documents == each])) == 1 for each in documents)
+    assert set(results[labels]) == set(results[~labels]) == set(range(folds))
+    assert (results == folds_by_document(labels, documents, folds, np.random.default_rng(seed))).all()
 
 
-def evened_by_label(labels: Bools, documents: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """What `by_document` doesn't do where it needn't: one class after the other, wherever it is short."""
+def balanced_folds(labels: Bools, documents: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """Folds with balanced classes, which `folds_by_document` avoids where it can."""
     counts: Floats = np.stack([np.bincount(documents, weights=kind) for kind in (~labels, labels)], axis=1)
     shuffled = rng.permutation(len(counts))
-    return _filled(counts, shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")], folds)[documents]
+    return assign_folds(counts, shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")], folds)[documents]
 
 
 def mean_by_folds(folds_of: Folds, times: int) -> tuple[float, float]:
@@ -223,7 +241,7 @@ def mean_by_folds(folds_of: Folds, times: int) -> tuple[float, float]:
 
 
 def test_folds_by_size_leave_no_bias() -> None:
-    mean, error = mean_by_folds(by_document, 500)
+    mean, error = mean_by_folds(folds_by_document, 500)
     assert abs(mean - 0.5) < 4 * error
-    mean, error = mean_by_folds(evened_by_label, 500)
+    mean, error = mean_by_folds(balanced_folds, 500)
     assert mean < 0.5 - 4 * error

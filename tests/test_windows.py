@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import ModelError
+from llm_mia.errors import UsageError
 from llm_mia.records import TokenSignals, WindowRule
 from llm_mia.signals import cut, join, window_rule
 
@@ -87,7 +87,7 @@ def test_rules(context: int, asked: int | None, expected: WindowRule) -> None:
 
 @pytest.mark.parametrize(("context", "asked"), [(64, 65), (64, 7), (64, 0), (64, -1), (4, None)])
 def test_a_window_that_cannot_be_is_refused(context: int, asked: int | None) -> None:
-    with pytest.raises(ModelError, match=f"must be 8 to {context}, the model's context"):
+    with pytest.raises(UsageError, match=f"must be 8 to {context}, the model's context"):
         window_rule(context, asked)
 
 

@@ -36,7 +36,7 @@ from ..scores import UNKNOWN, ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, score_to_disk, select
 from ..signals import Progress, Supplies
 from ..store import RunDirectory
-from ..validity import Asked, Validity
+from ..validity import RequestedRates, Validity
 from ._texts import KnownTexts, read
 
 __all__ = ["Audit", "audit"]
@@ -134,7 +134,7 @@ def audit(
         PassageError, AttackError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
     fpr = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
-    asked = Asked(fpr, confidence)
+    asked = RequestedRates(fpr, confidence)
     named, decider = _decider(attacks)
     select(named, target, reference, supplies=supplies)
     known = [] if members is None else [read(members, 1)]
@@ -196,7 +196,7 @@ def _unscored(texts: KnownTexts) -> ScoreTable:
 def _decide(
     table: ScoreTable,
     decider: str,
-    asked: Asked,
+    asked: RequestedRates,
     fdr: float | None,
     *,
     inputs: InputCheck,
@@ -235,7 +235,7 @@ def _write(finished: Audit) -> None:
         run.write_text("flags.csv", finished.flags.to_csv())
 
 
-def _check_known(check: InputCheck, roles: Sequence[int | None], asked: Asked, fdr: float | None) -> None:
+def _check_known(check: InputCheck, roles: Sequence[int | None], asked: RequestedRates, fdr: float | None) -> None:
     """Refuse labels that belie a source's role, and non-members too few for what is asked."""
     for source, role in zip(check.sources, roles, strict=True):
         found = (source.passages - source.members - source.nonmembers, source.nonmembers, source.members)

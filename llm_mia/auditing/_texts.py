@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..passages import Passages, PassageSource, to_passages
 from ..records import Passage
 from ..scores import ScoreTable
-from ..validity import Asked, KnownScores, KnownSet, Validity, validate
+from ..validity import KnownScores, KnownSet, RequestedRates, Validity, validate
 
 __all__ = ["KnownTexts", "read", "validate_files"]
 
@@ -49,14 +49,14 @@ class KnownTexts:
             first += total
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
 
-    def known_set(self, asked: Asked) -> KnownSet:
+    def known_set(self, rates: RequestedRates) -> KnownSet:
         """The passages, to be checked without and with their scores.
 
         Raises:
             PassageError: a class has only one document.
         """
         members, nonmembers, candidates = ([self.passages[at] for at in self._of(label)] for label in (1, 0, None))
-        return KnownSet(members, nonmembers, candidates, asked=asked)
+        return KnownSet(members, nonmembers, candidates, rates=rates)
 
     def scores(self, table: ScoreTable) -> KnownScores:
         """Their scores in the order in which `known_set` holds them."""
@@ -71,14 +71,14 @@ def validate_files(
     nonmembers: PassageSource,
     candidates: PassageSource | None = None,
     *,
-    asked: Asked | None = None,
+    rates: RequestedRates | None = None,
 ) -> Validity:
     """`llm_mia.validity.validate` on files, as `read_passages` reads them; no model is needed.
 
     Raises `PassageError` where a file can't be read, or a class has one document only.
     """
     given = ((members, 1), (nonmembers, 0), (candidates, None))
-    return validate(*([] if source is None else list(read(source, label)) for source, label in given), asked=asked)
+    return validate(*([] if source is None else list(read(source, label)) for source, label in given), rates=rates)
 
 
 def read(source: PassageSource, label: int | None) -> Passages:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, InputError, UsageError
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ POSITIONS_SHOWN = 5
 def sorted_finite(calibration: ArrayLike) -> Floats:
     """The calibration scores in ascending order, shape (n,).
 
-    Raises `CalibrationError` where there are none, or where a score is NaN or infinite.
+    Raises `CalibrationError` where there are none, and `InputError` where a score is NaN or infinite.
     """
     known = finite(calibration, "calibration scores")
     if len(known) == 0:
@@ -28,14 +28,15 @@ def sorted_finite(calibration: ArrayLike) -> Floats:
 def finite(values: ArrayLike, what: str) -> Floats:
     """*values* as an array of finite numbers, shape (n,).
 
-    Raises `CalibrationError` otherwise; the message calls the values *what* and gives the positions.
+    Raises `UsageError` for another shape, and `InputError` for a value that is NaN or infinite; the message calls the
+    values *what* and gives the positions.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise CalibrationError(f"{what} must be a flat list, not an array of shape {array.shape}")
+        raise UsageError(f"{what} must be a flat list, not an array of shape {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array))
     if len(bad):
-        raise CalibrationError(f"{len(bad)} of {len(array)} {what} are NaN or infinite (index {listed(bad)})")
+        raise InputError(f"{len(bad)} of {len(array)} {what} are NaN or infinite (index {listed(bad)})")
     return array
 
 
@@ -50,9 +51,9 @@ def listed(positions: NDArray[np.intp]) -> str:
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Raise `CalibrationError` unless *rate* lies strictly between 0 and 1."""
+    """Raise `UsageError` unless *rate*, the parameter *name*, lies strictly between 0 and 1."""
     if not 0 < rate < 1:
-        raise CalibrationError(f"{name} must lie between 0 and 1, both excluded: got {rate:g}")
+        raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {rate:g}")
 
 
 def twelve_digits(x: float) -> float:

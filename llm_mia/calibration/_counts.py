@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ..records import Interval
 from ._checks import Floats, check_rate, error_probability, finite, sorted_finite, twelve_digits
 from ._p_values import ranks
@@ -52,7 +52,7 @@ class CountBound:
             choice: a mask of shape (candidates,), or positions, each at most once.
 
         Raises:
-            CalibrationError: *choice* is neither.
+            UsageError: *choice* is neither.
         """
         chosen = np.asarray(choice)
         if chosen.size == 0:
@@ -60,9 +60,9 @@ class CountBound:
         try:
             steps = self.steps[chosen]
         except IndexError as error:
-            raise CalibrationError(f"not a choice among {self.candidates} candidates: {error}") from None
+            raise UsageError(f"not a choice among {self.candidates} candidates: {error}") from None
         if chosen.dtype != bool and len(np.unique(chosen % max(1, self.candidates))) < chosen.size:
-            raise CalibrationError("a candidate was chosen twice: give each position once")
+            raise UsageError("a candidate was chosen twice: give each position once")
         return _members_within(steps)
 
 
@@ -104,7 +104,9 @@ def member_count_bound(
         level: of the count.
 
     Raises:
-        CalibrationError: there are no candidates, a score is NaN or infinite, or n is too small for *level*.
+        CalibrationError: there are no candidates, or n is too small for *level*.
+        InputError: a score is NaN or infinite.
+        UsageError: *level* or *method* is out of range.
 
     The time is O(m log m). Goeman and Solari 2011, Statistical Science 26:584; Goeman et al. 2019, Biometrika 106:841;
     for conformal p-values Magnani, Sesia and Solari 2023, arXiv:2308.05534.
@@ -126,7 +128,7 @@ def member_count_bound(
     elif method == "simes":
         steps = _simes_steps(numerators, n, allowed)
     else:
-        raise CalibrationError(f"`method` must be 'count' or 'simes': got {method!r}")
+        raise UsageError(f"`method` must be 'count' or 'simes': got {method!r}")
     return CountBound(
         members=_members_within(steps),
         candidates=m,
@@ -158,7 +160,8 @@ def member_share(
         cut: of Storey's estimate; fixed before the scores are seen.
 
     Raises:
-        CalibrationError: there are no p-values, a p-value is no multiple of 1/(n + 1), or n is too small for *level*.
+        CalibrationError: there are no p-values, or n is too small for *level*.
+        UsageError: a p-value is no multiple of 1/(n + 1), or *level* or *cut* is out of range.
 
     Storey 2002, J. R. Statist. Soc. B 64:479; Goeman and Solari 2011.
 
@@ -183,7 +186,7 @@ def _numerators(p_values: ArrayLike, n: int) -> Ranks:
         raise CalibrationError("there are no p-values: give at least 1 to estimate a share")
     whole = np.rint(given * (n + 1))
     if (np.abs(given * (n + 1) - whole) > 1e-6).any() or whole.min() < 1 or whole.max() > n + 1:
-        raise CalibrationError(
+        raise UsageError(
             f"these are not conformal p-values from {n} calibration scores, which are 1/{n + 1}, 2/{n + 1}, …, 1"
         )
     return whole.astype(np.int64)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ._checks import Floats, check_rate, twelve_digits
 from ._thresholds import nonmembers_needed
 
@@ -23,7 +23,7 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     q ≤ fdr holds exactly where the step-up procedure at level fdr rejects. NaN stays NaN and does not count towards m.
 
     Raises:
-        CalibrationError: a p-value lies outside [0, 1].
+        UsageError: a p-value lies outside [0, 1].
 
     Benjamini and Hochberg 1995.
 
@@ -42,7 +42,7 @@ def benjamini_yekutieli(p_values: ArrayLike) -> Floats:
     by the factor 1 + 1/2 + … + 1/m, about ln m + 0.6. NaN stays NaN and does not count towards m.
 
     Raises:
-        CalibrationError: a p-value lies outside [0, 1].
+        UsageError: a p-value lies outside [0, 1].
 
     Benjamini and Yekutieli 2001, theorem 1.3.
 
@@ -59,7 +59,7 @@ def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
     known = np.flatnonzero(~np.isnan(given))
     outside = int(np.sum((given[known] < 0) | (given[known] > 1)))
     if outside:
-        raise CalibrationError(f"{outside} of {len(known)} p-values lie outside 0..1")
+        raise UsageError(f"{outside} of {len(known)} p-values lie outside 0..1")
     order = known[np.argsort(given[known], kind="stable")]
     m = len(order)
     stepped = given[order] * m * factor / np.arange(1, m + 1)
@@ -85,7 +85,7 @@ def fdr_floor(n: int, m: int, fdr: float) -> int:
     llm_mia.errors.CalibrationError: 10 non-members cannot support a discovery at FDR ≤ 0.05: 19 are needed if all \
 100 candidates are members, 1999 if only 1 is
     """
-    check_rate("FDR", fdr)
+    check_rate("fdr", fdr)
     if n < 1 or m < 1:
         raise CalibrationError(f"an FDR needs non-members and candidates: there are {n} and {m}")
     together = max(1, math.ceil(twelve_digits(m / (fdr * (n + 1)))))

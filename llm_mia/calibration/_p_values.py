@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ._checks import Floats, finite, listed, sorted_finite
 
 
@@ -22,7 +22,8 @@ def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
         calibration: scores of known non-members, shape (n,), in any order.
 
     Raises:
-        CalibrationError: *calibration* is empty or holds NaN or infinite scores.
+        CalibrationError: *calibration* is empty.
+        InputError: a score is NaN or infinite.
 
     Vovk, Gammerman and Shafer 2005; Bates et al. 2023, arXiv:2104.08279.
 
@@ -61,7 +62,9 @@ def weighted_p_values(
         calibration_weights: of the same, shape (n,). A weight of 0 leaves a passage out.
 
     Raises:
-        CalibrationError: a score or weight is NaN or infinite, a weight is negative, or lengths differ.
+        CalibrationError: *calibration* is empty.
+        InputError: a score or weight is NaN or infinite.
+        UsageError: a weight is negative, or lengths differ.
 
     Tibshirani et al. 2019, arXiv:1904.06019; as p-values Jin and Candès 2023, arXiv:2307.09291.
 
@@ -74,7 +77,7 @@ def weighted_p_values(
         raise CalibrationError("there are no calibration scores: known non-members are needed")
     if not (candidate_weights > 0).all():
         zero = listed(np.flatnonzero(candidate_weights <= 0))
-        raise CalibrationError(f"a candidate weight is 0 (index {zero}): give weights above 0, or leave it out")
+        raise UsageError(f"a candidate weight is 0 (index {zero}): give weights above 0, or leave it out")
     order = np.argsort(known, kind="stable")
     # Summed from the largest score down: p-values of the largest scores decide, and these sums have no rounding error.
     from_the_top = np.append(0.0, np.cumsum(known_weights[order][::-1]))
@@ -87,8 +90,8 @@ def _weighted(scores: ArrayLike, weights: ArrayLike, whose: str) -> tuple[Floats
     """Scores and weights as checked arrays of equal length."""
     score_array, weight_array = finite(scores, f"{whose} scores"), finite(weights, f"{whose} weights")
     if len(score_array) != len(weight_array):
-        raise CalibrationError(f"{len(score_array)} {whose} scores but {len(weight_array)} weights")
+        raise UsageError(f"{len(score_array)} {whose} scores but {len(weight_array)} weights")
     negative = np.flatnonzero(weight_array < 0)
     if len(negative):
-        raise CalibrationError(f"{len(negative)} {whose} weights are negative (index {listed(negative)})")
+        raise UsageError(f"{len(negative)} {whose} weights are negative (index {listed(negative)})")
     return score_array, weight_array

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ._checks import check_rate
 
 
@@ -41,7 +41,7 @@ class Split:
         """The record of a split whose fit part is the passages where *fit*, shape (n,), is true.
 
         Raises:
-            CalibrationError: a document lies in both parts, or the lengths differ.
+            UsageError: a document lies in both parts, or the lengths differ.
 
         >>> split = Split.of("abcd", "xxyy", [True, True, False, False], fraction=0.5, seed=0)
         >>> split.fit_passages, split.calibration_documents
@@ -49,15 +49,13 @@ class Split:
         """
         chosen = np.asarray(fit, dtype=bool)
         if not len(ids) == len(documents) == len(chosen):
-            raise CalibrationError(
+            raise UsageError(
                 f"`ids` has length {len(ids)}, `documents` {len(documents)} and `fit` {len(chosen)}: they must be equal"
             )
         parts = [[(documents[i], ids[i]) for i in np.flatnonzero(mask).tolist()] for mask in (chosen, ~chosen)]
         fit_names, calibration_names = ({document for document, _ in part} for part in parts)
         if fit_names & calibration_names:
-            raise CalibrationError(
-                f"document {min(fit_names & calibration_names)!r} is in both parts: split by document"
-            )
+            raise UsageError(f"document {min(fit_names & calibration_names)!r} is in both parts: split by document")
         return cls(
             fraction=fraction,
             seed=seed,
@@ -87,13 +85,13 @@ def split_by_document(
         labels: of the passages, shape (n,).
 
     Raises:
-        CalibrationError: *fraction* lies outside (0, 1), or there are fewer than two documents in all, with members
-            or with non-members.
+        UsageError: *fraction* lies outside (0, 1), or the lengths differ.
+        CalibrationError: there are fewer than two documents in all, with members or with non-members.
 
     >>> split_by_document(["a", "a", "b", "c", "c", "d"], seed=1).tolist()
     [False, False, True, False, False, True]
     """
-    check_rate("`fraction`", fraction)
+    check_rate("fraction", fraction)
     names = set(documents)
     if len(names) < 2:
         count = "there is only 1 document" if names else "there are no documents"
@@ -134,7 +132,7 @@ def _strata(documents: Sequence[str], labels: Iterable[int | None]) -> dict[str,
     """The documents by the labels of their passages."""
     passage_labels = list(labels)
     if len(passage_labels) != len(documents):
-        raise CalibrationError(f"{len(documents)} documents but {len(passage_labels)} labels")
+        raise UsageError(f"{len(documents)} documents but {len(passage_labels)} labels")
     with_members, with_nonmembers = (
         {document for document, label in zip(documents, passage_labels, strict=True) if label == wanted}
         for wanted in (1, 0)

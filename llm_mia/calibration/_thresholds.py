@@ -77,7 +77,7 @@ def nonmembers_needed(fpr: float, confidence: float | None = None) -> int:
     >>> [nonmembers_needed(fpr, 0.95) for fpr in (0.05, 0.01, 0.001)]
     [59, 299, 2995]
     """
-    check_rate("FPR", fpr)
+    check_rate("fpr", fpr)
     if confidence is None:
         n = math.ceil(1 / Fraction(fpr)) - 1
         return n - 1 if 1 / n <= fpr else n  # 1/3 as a double lies below a third, yet the p-value 1/3 equals it

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, InputError, UsageError
 from ._checks import Floats, listed
 from ._split import by_hash
 
@@ -54,7 +54,9 @@ def likelihood_ratio_weights(
         seed: of the folds. The fold of a document depends on its name and *seed* alone.
 
     Raises:
-        CalibrationError: shapes differ, a feature is NaN or infinite, or a set has fewer documents than *folds*.
+        UsageError: shapes differ, or *folds* is below 2.
+        InputError: a feature is NaN or infinite.
+        CalibrationError: a set has fewer documents than *folds*.
 
     Sugiyama, Suzuki and Kanamori 2012, "Density Ratio Estimation", chapter 4.
 
@@ -67,7 +69,7 @@ def likelihood_ratio_weights(
     of_calibration = _features(features_calibration, "calibration")
     of_candidates = _features(features_candidates, "candidate")
     if of_calibration.shape[1] != of_candidates.shape[1]:
-        raise CalibrationError(
+        raise UsageError(
             f"{of_calibration.shape[1]} features of the calibration set but {of_candidates.shape[1]} of the candidates"
         )
     features, n = np.concatenate([of_calibration, of_candidates]), len(of_calibration)
@@ -98,13 +100,13 @@ def _density_ratios(features: Floats, candidate: NDArray[np.bool_], points: Floa
 def _folds(documents: Sequence[str], candidate: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.intp]:
     """The fold of each passage: whole documents, dealt out evenly in each set."""
     if len(documents) != len(candidate):
-        raise CalibrationError(f"{len(candidate)} passages but {len(documents)} documents: give those of both sets")
+        raise UsageError(f"{len(candidate)} passages but {len(documents)} documents: give those of both sets")
     if folds < 2:
-        raise CalibrationError(f"{folds} folds leave no data to fit on: at least 2 are needed")
+        raise UsageError(f"`folds` is {folds}, which leaves no data to fit on: at least 2 are needed")
     sides = [{documents[i] for i in np.flatnonzero(side).tolist()} for side in (~candidate, candidate)]
     for side, name in zip(sides, ("the calibration set", "the candidates"), strict=True):
         if len(side) < folds:
-            raise CalibrationError(f"{len(side)} documents of {name} cannot fill {folds} folds: use fewer folds")
+            raise CalibrationError(f"{len(side)} documents of {name} cannot fill {folds} folds: use fewer `folds`")
     shared, fold = sides[0] & sides[1], dict[str, int]()
     for stratum, first in ((shared, 0), (sides[0] - shared, len(shared)), (sides[1] - shared, len(shared))):
         # Documents of a single set are dealt from where the shared documents ended, so that no fold lacks a set.
@@ -115,10 +117,8 @@ def _folds(documents: Sequence[str], candidate: NDArray[np.bool_], folds: int, s
 def _features(given: ArrayLike, whose: str) -> Floats:
     values = np.asarray(given, dtype=np.float64)
     if values.ndim != 2 or not values.size:
-        raise CalibrationError(f"{whose} features must be passages × features, not of shape {values.shape}")
+        raise UsageError(f"{whose} features must be passages × features, not of shape {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
-        raise CalibrationError(
-            f"{len(bad)} of {len(values)} {whose} passages have a NaN or infinite feature ({listed(bad)})"
-        )
+        raise InputError(f"{len(bad)} of {len(values)} {whose} passages have a NaN or infinite feature ({listed(bad)})")
     return values

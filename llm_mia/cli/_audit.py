@@ -107,13 +107,13 @@ def validate(
     """Check, without a model, whether a known set can carry a verdict; exit code 1 if it can not."""
     from ..auditing import validate_files
     from ..report import validity_table
-    from ..validity import Asked
+    from ..validity import RequestedRates
 
     found = validate_files(
         known.read_members(reading),
         known.read_nonmembers(reading),
         None if candidates is None else reading.read_unlabelled(candidates),
-        asked=Asked(fpr, confidence),
+        rates=RequestedRates(fpr, confidence),
     )
     if as_json:
         show_json(json.loads(found.to_json()))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..calibration import Floats, Split, confident_threshold, conformal_p_values, fpr_threshold, sorted_finite
-from ..errors import CalibrationError
+from ..errors import CalibrationError, InputError, UsageError
 from ..records import SCHEMA_VERSION
 from ._guarantee import guarantee
 
@@ -127,7 +127,7 @@ class Calibration:
         document = _parsed(text, {each.name for each in fields(cls)} | {SEAL})
         try:
             rebuilt = _rebuilt(document)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, UsageError, InputError) as error:
             raise CalibrationError(f"not a calibration: {error}") from error
         for name, value in json.loads(rebuilt.to_json()).items():
             if name == SEAL and document[name] != value:

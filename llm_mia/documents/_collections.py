@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..metrics import auroc
 from ..records import Interval, Note
 from ._permutation import documents_needed, permutation_test, smallest_p_value
@@ -108,9 +108,9 @@ def collection_test(
         confidence: of the effect's interval.
 
     Raises:
-        ScoresError: no passages, unequal lengths or numbers of attacks, infinite scores, a document on both sides, a
-            side without scores, several attacks with fewer than two documents on a side, *fit_fraction* or *level*
-            outside (0, 1), or too few permutations for *level*.
+        ScoresError: no passages, infinite scores, a document on both sides, or a side without scores.
+        UsageError: unequal lengths or numbers of attacks, several attacks with fewer than two documents on a side,
+            *fit_fraction* or *level* outside (0, 1), or too few permutations for *level*.
 
     After Maini et al. 2024, arXiv:2406.06443; permutation p-values: Phipson and Smyth 2010; studentised: Chung and
     Romano 2013.
@@ -180,10 +180,10 @@ def discriminant_weights(suspect: GroupedScores, control: GroupedScores) -> tupl
 def _check(fit_fraction: float, level: float, permutations: int) -> None:
     for name, share in (("fit_fraction", fit_fraction), ("level", level)):
         if not 0 < share < 1:
-            raise ScoresError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
+            raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
     needed = math.ceil(1 / level - 1e-9) - 1
     if permutations < needed:
-        raise ScoresError(f"{permutations} `permutations` cannot give p ≤ {level:g}: at least {needed} are needed")
+        raise UsageError(f"{permutations} `permutations` cannot give p ≤ {level:g}: at least {needed} are needed")
 
 
 def _sides(suspect: Side, control: Side, notes: list[Note]) -> tuple[GroupedScores, GroupedScores]:
@@ -192,7 +192,7 @@ def _sides(suspect: Side, control: Side, notes: list[Note]) -> tuple[GroupedScor
     check_disjoint(first, second, "suspect and control")
     attacks = [side.values.reshape(len(side.values), -1).shape[1] for side in (first, second)]
     if attacks[0] != attacks[1]:
-        raise ScoresError(f"suspect passages have {attacks[0]} scores each but control passages {attacks[1]}")
+        raise UsageError(f"suspect passages have {attacks[0]} scores each but control passages {attacks[1]}")
     return _keep_scored(first, "suspect", notes), _keep_scored(second, "control", notes)
 
 
@@ -231,7 +231,7 @@ def _split(
     for side, whose in zip(sides, ("suspect", "control"), strict=True):
         d = len(side.names)
         if d < 2:
-            raise ScoresError(
+            raise UsageError(
                 f"1 {whose} document cannot be split to learn weights: give a single attack, or more documents"
             )
         # Drawn over the sorted names, so that the order of rows does not matter.

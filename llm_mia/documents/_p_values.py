@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..calibration import conformal_p_values, nonmembers_needed
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..records import Note
 from ._scores import (
     Average,
@@ -89,8 +89,8 @@ def document_p_values(
             other document.
 
     Raises:
-        ScoresError: no passages, unequal lengths, infinite scores, a document on both sides, no calibration document
-            with a score, unknown *average* or *sizes*, or *keep* outside (0, 1].
+        ScoresError: no passages, infinite scores, a document on both sides, or no calibration document with a score.
+        UsageError: unequal lengths, unknown *average* or *sizes*, or *keep* outside (0, 1].
 
     Vovk, Gammerman and Shafer 2005.
 
@@ -100,9 +100,9 @@ def document_p_values(
     (('new', 'old'), [0.25, 1.0])
     """
     if sizes not in get_args(Sizes):
-        raise ScoresError(f"`sizes` must be 'matched' or 'unmatched': got {sizes!r}")
+        raise UsageError(f"`sizes` must be 'matched' or 'unmatched': got {sizes!r}")
     if not 0 < keep <= 1:
-        raise ScoresError(f"`keep` must lie between 0 and 1, 0 excluded: got {keep:g}")
+        raise UsageError(f"`keep` must lie between 0 and 1, 0 excluded: got {keep:g}")
     candidates = require_single_attack(group_scores(candidate_scores, candidate_documents, "candidate"))
     known = require_single_attack(group_scores(calibration_scores, calibration_documents, "calibration"))
     check_disjoint(candidates, known, "among the candidates and in the calibration set")

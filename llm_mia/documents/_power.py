@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..metrics import welch
 from ..records import Interval, Note
 from ._permutation import documents_needed
@@ -82,9 +82,9 @@ def power_table(
     With several attacks joined by weights, the documents are those held out.
 
     Raises:
-        ScoresError: no passages, unequal lengths, infinite scores, a document on both sides, fewer than two documents
-            with scores on a side, no spread, suspect documents not above the control documents, *level* or *power*
-            outside (0, 1).
+        ScoresError: no passages, infinite scores, a document on both sides, fewer than two documents with scores on a
+            side, no spread, or suspect documents not above the control documents.
+        UsageError: unequal lengths, or *level* or *power* outside (0, 1).
 
     Searle, Casella and McCulloch 1992, chapter 3; Guenther 1981, The American Statistician 35:243.
 
@@ -179,8 +179,8 @@ def _components(sides: tuple[GroupedScores, GroupedScores]) -> tuple[float, floa
 def _check(level: float, power: float, passages: Sequence[int]) -> None:
     for name, share in (("level", level), ("power", power)):
         if not 0 < share < 1:
-            raise ScoresError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
+            raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
     if power <= level:
-        raise ScoresError(f"`power` must be above `level`, {level:g}: got {power:g}")
+        raise UsageError(f"`power` must be above `level`, {level:g}: got {power:g}")
     if not passages or min(passages) < 1:
-        raise ScoresError(f"`passages` must hold numbers of 1 or more: got {list(passages)}")
+        raise UsageError(f"`passages` must hold numbers of 1 or more: got {list(passages)}")

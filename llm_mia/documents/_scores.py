@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..metrics import describe_positions
 
 __all__ = ["Average", "DocumentScores", "GroupedScores", "document_scores", "group_scores"]
@@ -71,7 +71,8 @@ def document_scores(scores: ArrayLike, documents: Sequence[str], average: Averag
         average: ``mean`` or ``trimmed``.
 
     Raises:
-        ScoresError: no passages, unequal lengths, infinite scores (with their positions), or an unknown *average*.
+        ScoresError: no passages, or infinite scores (with their positions).
+        UsageError: unequal lengths, or an unknown *average*.
 
     >>> books = document_scores([1.0, 2.0, 6.0, float("nan")], ["book", "book", "essay", "essay"])
     >>> books.names, books.values.tolist(), books.n_passages.tolist(), books.n_unscored.tolist()
@@ -94,7 +95,7 @@ def evidence(passages: GroupedScores, chosen: NDArray[np.bool_], average: Averag
     [3.0]
     """
     if average not in get_args(Average):
-        raise ScoresError(f"`average` must be 'mean' or 'trimmed': got {average!r}")
+        raise UsageError(f"`average` must be 'mean' or 'trimmed': got {average!r}")
     rows = np.flatnonzero(chosen)
     # Summed in the order of the scores, so that two documents with equal passages tie exactly.
     rows = rows[np.lexsort((passages.values[rows], passages.numbers[rows]))]
@@ -114,9 +115,9 @@ def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -
     values = np.asarray(scores, dtype=np.float64)
     label = f"{whose} " if whose else ""
     if values.ndim not in (1, 2):
-        raise ScoresError(f"{label}scores must have a row for each passage, not the shape {values.shape}")
+        raise UsageError(f"{label}scores must have a row for each passage, not the shape {values.shape}")
     if len(values) != len(documents):
-        raise ScoresError(f"{len(values)} {label}scores but {len(documents)} documents")
+        raise UsageError(f"{len(values)} {label}scores but {len(documents)} documents")
     if not values.size:
         raise ScoresError(f"there are no {label}passages")
     infinite = np.asarray(np.isinf(values).reshape(len(values), -1).any(axis=1))
@@ -130,9 +131,9 @@ def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -
 
 
 def require_single_attack(passages: GroupedScores) -> GroupedScores:
-    """*passages*; `ScoresError` where each has several scores."""
+    """*passages*; `UsageError` where each has several scores."""
     if passages.values.ndim != 1:
-        raise ScoresError(f"each passage must have 1 score, not {passages.values.shape[1]}: choose an attack")
+        raise UsageError(f"each passage must have 1 score, not {passages.values.shape[1]}: choose an attack")
     return passages
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ScoresError
+from ..errors import UsageError
 from ..records import Interval
 from ._intervals import Ends, Floats, newcombe_low, tail_of
 from ._samples import (
@@ -99,7 +99,7 @@ def compare_attacks(
     """
     first, second = (checked_scores(scores, labels, "a comparison")[0] for scores in (scores_a, scores_b))
     if len(first) != len(second):
-        raise ScoresError(f"{len(first)} scores of the first attack but {len(second)} of the second")
+        raise UsageError(f"{len(first)} scores of the first attack but {len(second)} of the second")
     by_class = split_by_class(first, labels, documents, "a comparison")
     member = np.asarray(labels).ravel().astype(bool)
     pairs = np.column_stack([first, second])

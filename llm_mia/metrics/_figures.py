@@ -83,7 +83,8 @@ def auroc(
     *scores* and *labels* have shape (n,); *documents* has n names.
 
     Raises:
-        ScoresError: no scores, unequal lengths, NaN scores, labels other than 0 and 1, or a single class.
+        ScoresError: no scores, NaN scores, labels other than 0 and 1, or a single class.
+        UsageError: unequal lengths.
 
     Mann–Whitney; the interval: Newcombe 2006, Statistics in Medicine 25:559.
 
@@ -123,13 +124,14 @@ def tpr_at_fpr(
     *scores* and *labels* have shape (n,).
 
     Raises:
-        ScoresError: as for `auroc`, or *fpr* lies outside (0, 1).
+        ScoresError: as for `auroc`.
+        UsageError: as for `auroc`, or *fpr* lies outside (0, 1).
 
     >>> interval = tpr_at_fpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.1)
     >>> round(interval.value, 3), interval.low, interval.high
     (0.667, 0.0, 1.0)
     """
-    check_rate("FPR", fpr)
+    check_rate("fpr", fpr)
     sample = split_by_class(scores, labels, documents, "TPR at FPR")
     statistic = weighted_share(sample.nonmembers, sample.members, fpr)
 
@@ -160,12 +162,13 @@ def fpr_at_tpr(
     *scores* and *labels* have shape (n,).
 
     Raises:
-        ScoresError: as for `auroc`, or *tpr* lies outside (0, 1).
+        ScoresError: as for `auroc`.
+        UsageError: as for `auroc`, or *tpr* lies outside (0, 1).
 
     >>> fpr_at_tpr([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 0.6).value
     0.0
     """
-    check_rate("TPR", tpr)
+    check_rate("tpr", tpr)
     missed = 1 - tpr
     sample = split_by_class(scores, labels, documents, "FPR at TPR")
     # With all signs reversed, a missed member is above: the share of non-members not flagged at that rate of misses.

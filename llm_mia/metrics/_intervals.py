@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ScoresError
+from ..errors import UsageError
 from ..records import Interval
 
 __all__ = ["clopper_pearson"]
@@ -24,7 +24,7 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
     The interval contains the true rate of *n* independent trials with at least *confidence*, whatever that rate is.
 
     Raises:
-        ScoresError: n < 1, or k lies outside 0..n.
+        UsageError: n < 1, or k lies outside 0..n.
 
     Clopper and Pearson 1934, Biometrika 26:404.
 
@@ -35,7 +35,7 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
     from scipy.special import betaincinv
 
     if not 0 <= k <= n or n < 1:
-        raise ScoresError(f"{k} of {n} is not a share: give 0 ≤ k ≤ n and n ≥ 1")
+        raise UsageError(f"{k} of {n} is not a share: give 0 ≤ k ≤ n and n ≥ 1")
     tail = tail_of(confidence)
     low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
     high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
@@ -96,5 +96,5 @@ def welch(members: Floats, nonmembers: Floats, confidence: float) -> Ends:
 def tail_of(confidence: float) -> float:
     """The error probability on each side of a two-sided interval."""
     if not 0 < confidence < 1:
-        raise ScoresError(f"confidence must lie between 0 and 1, both excluded: got {confidence:g}")
+        raise UsageError(f"`confidence` must lie between 0 and 1, both excluded: got {confidence:g}")
     return (1 - confidence) / 2

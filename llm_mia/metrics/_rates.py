@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import UsageError
 from ..records import Interval
 from ._intervals import Ends, Floats, clopper_pearson, tail_of
 from ._samples import Sample, Seed, split_by_class
@@ -53,14 +53,15 @@ def rates_at_threshold(
     *scores* and *labels* have shape (n,).
 
     Raises:
-        ScoresError: as for `auroc`, or *threshold* is NaN.
+        ScoresError: as for `auroc`.
+        UsageError: as for `auroc`, or *threshold* is NaN.
 
     >>> rates = rates_at_threshold([5.0, 4.0, 2.0, 3.0, 1.0, 0.0], [1, 1, 1, 0, 0, 0], 3.0)
     >>> rates.true_positives, rates.fpr.value, round(rates.tpr.low, 3), round(rates.fpr.high, 3)
     (2, 0.0, 0.094, 0.708)
     """
     if math.isnan(threshold):
-        raise ScoresError("the threshold is NaN")
+        raise UsageError("`threshold` is NaN")
     sample = split_by_class(scores, labels, documents, "a rate at a threshold")
     classes = (sample.members, sample.member_documents), (sample.nonmembers, sample.nonmember_documents)
     (flagged, tpr), (false, fpr) = (_share(of_class > threshold, group, confidence, rng) for of_class, group in classes)
@@ -106,7 +107,7 @@ def epsilon_lower_bound(
     the figure describes the attack, and does not certify what the training procedure leaks.
 
     Raises:
-        ScoresError: a count is below 0 or above its total, *confidence* lies outside (0, 1), or *delta* outside [0, 1).
+        UsageError: a count is below 0 or above its total, *confidence* lies outside (0, 1), or *delta* outside [0, 1).
 
     Kairouz, Oh and Viswanath 2015, Theorem 2.1; Nasr et al. 2021, arXiv:2101.04535, section 3.
 
@@ -115,7 +116,7 @@ def epsilon_lower_bound(
     """
     tail_of(confidence)
     if not 0 <= delta < 1:
-        raise ScoresError(f"delta must lie in 0..1, 1 excluded: got {delta:g}")
+        raise UsageError(f"`delta` must lie in 0..1, 1 excluded: got {delta:g}")
     tpr = clopper_pearson(true_positives, members, confidence).low
     fpr = clopper_pearson(false_positives, nonmembers, confidence).high
     return max(0.0, _log_ratio(tpr - delta, fpr), _log_ratio(1 - fpr - delta, 1 - tpr))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..records import Interval
 from ._intervals import Ends, Floats, tail_of
 
@@ -218,7 +218,7 @@ def split_by_class(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str
     numbers = np.arange(len(values))
     if documents is not None:
         if len(documents) != len(values):
-            raise ScoresError(f"{len(values)} scores but {len(documents)} documents")
+            raise UsageError(f"{len(values)} scores but {len(documents)} documents")
         known = {name: number for number, name in enumerate(sorted(set(documents)))}
         numbers = np.array([known[name] for name in documents])
     return Sample(values[member], values[~member], numbers[member], numbers[~member])
@@ -228,7 +228,7 @@ def checked_scores(scores: ArrayLike, labels: ArrayLike, figure: str) -> tuple[F
     """The scores, shape (n,), and whether each is a member's; `ScoresError` where *figure* cannot be computed."""
     values, given_labels = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(labels).ravel()
     if len(values) != len(given_labels):
-        raise ScoresError(f"{len(values)} scores but {len(given_labels)} labels")
+        raise UsageError(f"{len(values)} scores but {len(given_labels)} labels")
     if not len(values):
         raise ScoresError(f"there are no scores: {figure} needs members and non-members")
     missing = int(np.isnan(values).sum())
@@ -255,6 +255,6 @@ def describe_positions(mask: NDArray[np.bool_]) -> str:
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Raise `ScoresError` unless *rate* lies strictly between 0 and 1."""
+    """Raise `UsageError` unless *rate*, the parameter *name*, lies strictly between 0 and 1."""
     if not 0 < rate < 1:
-        raise ScoresError(f"{name} must lie between 0 and 1, both excluded: got {rate:g}")
+        raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {rate:g}")

@@ -63,7 +63,7 @@ class Columns:
         """The columns among *names*; one that is missing or stands twice raises `PassageError`."""
         twice = [name for name, times in Counter(names).items() if name and times > 1]
         if twice:
-            raise PassageError(where, f"the column {quoted(twice[0])} stands twice: rename one of the two")
+            raise PassageError(where, f"two columns are named {quoted(twice[0])}: rename one of them")
         text = _find("text", self.text or None, names, where)
         if text is None:
             usual = USUAL["text"]
@@ -100,8 +100,8 @@ def _found_instead(role: str, wanted: Sequence[str], names: Sequence[str]) -> st
     folded = {name.lower(): name for name in reversed(names)}
     near = [match for name in wanted for match in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)]
     if near:
-        return f"{found}; did you mean --{role}-column {quoted(folded[near[0]])}?"
-    return f"{found}; name the right one with --{role}-column"
+        return f"{found}; did you mean `{role}_column` {quoted(folded[near[0]])}?"
+    return f"{found}; name the right one with `{role}_column`"
 
 
 def draft(found: Found, values: Mapping[str, object], where: str) -> Draft:
@@ -125,7 +125,7 @@ def _text(value: object, column: str, where: str) -> str:
     return value
 
 
-_REMOVE = ": remove it, or name another --text-column"
+_REMOVE = ": remove it, or name another column with `text_column`"
 
 
 def _check_unicode(value: str, column: str, where: str) -> None:
@@ -165,7 +165,7 @@ def _label(value: object, column: str, where: str) -> int | None:
     raise PassageError(
         where,
         f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-        "or empty (unknown); another column is named with --label-column",
+        "or empty (unknown): correct it, or rename the column if it does not mean membership",
     )
 
 

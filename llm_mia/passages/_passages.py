@@ -188,7 +188,7 @@ class Passages:
             raise PassageError(
                 where,
                 f"its label is {given} but the whole input was given as {kinds[self._label]}: move the row, "
-                "or name another `label_column`",
+                "or rename its label column if that does not mean membership",
             )
         return self._label
 

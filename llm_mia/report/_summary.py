@@ -152,7 +152,13 @@ def collection_summary(found: CollectionResult) -> dict[str, Any]:
 
 def _check(check: Check) -> dict[str, Any]:
     figure = asdict(check.figure) if isinstance(check.figure, Interval) else check.figure
-    return {"name": check.name, "figure": figure, "verdict": check.verdict, "found": check.found, "mend": check.mend}
+    return {
+        "name": check.name,
+        "figure": figure,
+        "verdict": check.verdict,
+        "details": check.details,
+        "remedy": check.remedy,
+    }
 
 
 def write_report(audit: Audit) -> None:

@@ -34,9 +34,9 @@ def validity_table(validity: Validity) -> RenderableType:
     for check in validity.checks:
         said = escape(check.why)
         if check.verdict != "sound":
-            said += f" [dim]{escape(check.found)}[/]" if check.found else ""
+            said += f" [dim]{escape(check.details)}[/]" if check.details else ""
         if check.verdict in ("doubtful", VOID):
-            said += f"\nMend: {escape(check.mend)}"
+            said += f"\nRemedy: {escape(check.remedy)}"
         table.add_row(check.name, _figure(check), _coloured(check.verdict), said)
     return Group(table, f"[bold]The known set is {_coloured(validity.verdict)}[/]{_meaning(validity.verdict)}")
 
@@ -51,9 +51,9 @@ def validity_lines(validity: Validity, verdict: str) -> RenderableType:
     lines: list[RenderableType] = [f"Known set: [bold]{_coloured(verdict)}[/] [dim]({tally})[/]"]
     for check in validity.checks:
         if check.verdict in ("doubtful", VOID):
-            seen = f" [dim]{escape(check.found)}[/]" if check.found else ""
+            seen = f" [dim]{escape(check.details)}[/]" if check.details else ""
             line = f"• {check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
-            lines.append(Padding(f"{line} Mend: {escape(check.mend)}", (0, 0, 0, 2)))
+            lines.append(Padding(f"{line} Remedy: {escape(check.remedy)}", (0, 0, 0, 2)))
     return Group(*lines)
 
 

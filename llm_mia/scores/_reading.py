@@ -153,7 +153,7 @@ def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
     if path.suffix not in readers:
         raise ScoresError(f"{path}: a table of scores is a run directory or a {', '.join(readers)} file")
     if not path.is_file():
-        hint = "; the run is not finished, run the same 'llm-mia score' again" if path.name == "scores.parquet" else ""
+        hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
         raise ScoresError(f"{path}: no such file{hint}")
     try:
         table = readers[path.suffix]()

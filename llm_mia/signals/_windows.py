@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import UsageError
 from ..records import IntArray, TokenSignals, Window, WindowRule
 
 __all__ = ["cut", "edges", "join", "window_rule"]
@@ -32,7 +32,7 @@ def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
     square of the window, and text that far back adds little to the prediction of the next token.
 
     Raises:
-        ModelError: the window is longer than the model's context, or shorter than 8 tokens.
+        UsageError: the window is longer than the model's context, or shorter than 8 tokens.
 
     >>> window_rule(1024)
     WindowRule(tokens=1024, context=256)
@@ -40,7 +40,7 @@ def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
     if tokens is None:
         tokens = min(model_context, DEFAULT_WINDOW)
     if not 8 <= tokens <= model_context:
-        raise ModelError(f"`window_tokens` is {tokens}: it must be 8 to {model_context}, the model's context")
+        raise UsageError(f"`window_tokens` is {tokens}: it must be 8 to {model_context}, the model's context")
     return WindowRule(tokens, tokens // 4)
 
 

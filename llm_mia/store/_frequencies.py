@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AttackError
+from ..errors import InputError
 from ..records import SCHEMA_VERSION, TokenFrequencies
 from ._arrow import as_numpy, numbers
 from ._files import replacing
@@ -47,7 +47,7 @@ def read_frequencies(path: str | Path) -> TokenFrequencies:
     """What `write_frequencies` has written.
 
     Raises:
-        AttackError: there is no such file, it is damaged, or it is none of token frequencies.
+        InputError: there is no such file, it is damaged, or it is none of token frequencies.
     """
     import pyarrow as pa
     import pyarrow.parquet
@@ -78,5 +78,5 @@ def _checked(path: str | Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
     return counts
 
 
-def _refusal(path: str | Path, problem: str) -> AttackError:
-    return AttackError(f"{path}: {problem}; make one with 'llm-mia frequencies CORPUS -m MODEL'")
+def _refusal(path: str | Path, problem: str) -> InputError:
+    return InputError(f"{path}: {problem}; count them with `count_frequencies`, and name that file")

@@ -1,4 +1,4 @@
-"""Blind baselines: classifiers that never see the model, and what they make of two sets of passages."""
+"""Blind baselines: classifiers that never see the model, and how well they separate two sets of passages."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._counts import counts
-from ._folds import by_document, most_folds
-from ._judging import Rule, auroc_check, rate_check, times
-from ._material import Contrast
-from ._ngrams import tf_idf
-from ._permutation import Exchange, exchange, fitted_test, placements, rate_test
+from ..records import Note
+from ._judging import auroc_check, permutations_for, rate_check
+from ._sets import Contrast
 from ._verdicts import Check, Verdict
+from .counts import counts
+from .folds import folds_by_document, most_folds
+from .ngrams import tf_idf
+from .permutation import LabelExchange, exchange_labels, fitted_test, placements, rate_test
 
-__all__ = ["CLASSIFIERS", "Fit", "Tables", "Told", "blind_checks", "rate_checks", "tables", "told"]
+__all__ = [
+    "CLASSIFIERS",
+    "BlindScores",
+    "FitClassifiers",
+    "TextFeatures",
+    "blind_checks",
+    "fit_classifiers",
+    "rate_checks",
+    "text_features",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -25,112 +35,112 @@ Bools = NDArray[np.bool_]
 
 CLASSIFIERS = ("words", "counts")
 _TPR_AT = (0.01, 0.05)
-_BARELY_SEES = 0.8
-_WHY_SIGHT = (
-    "A difference of the texts below this AUROC is not to be told from chance in so few, so it may well be there."
-)
-_MEND_SIGHT = "Add documents to both classes, first to the one that has fewer."
-_WHAT = {
-    "words": "words and characters (logistic regression)",
-    "counts": "counts such as lengths and years (boosted shallow trees)",
-}
+_HARDLY_DETECTABLE = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """Features of the passages, made without labels."""
+class TextFeatures:
+    """Features of passages, computed without labels."""
 
     words: Any
-    """Sparse, (rows, terms)."""
+    """Sparse, shape (rows, terms)."""
     counts: Floats
-    """(rows, columns of `counts`)."""
-    place: Ints
-    """The row of each passage, −1 for those left out."""
+    """Shape (rows, `COUNTS`)."""
+    row_of: Ints
+    """The row of each passage, −1 for passages that are left out."""
 
 
-def tables(texts: list[str], rows: Ints) -> Tables:
+def text_features(texts: list[str], rows: Ints) -> TextFeatures:
     """Features of the passages *rows*."""
-    place = np.full(len(texts), -1, dtype=np.intp)
-    place[rows] = np.arange(len(rows))
+    row_of = np.full(len(texts), -1, dtype=np.intp)
+    row_of[rows] = np.arange(len(rows))
     chosen = [texts[row] for row in rows]
-    return Tables(tf_idf(chosen), counts(chosen), place)
+    return TextFeatures(tf_idf(chosen), counts(chosen), row_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """What the blind classifiers say of two sets of passages, out of fold."""
+class BlindScores:
+    """Scores of the blind classifiers on two sets of passages, out of fold."""
 
     contrast: Contrast
     scores: Floats
     """Shape (n, `CLASSIFIERS`)."""
-    labels: Exchange
+    labels: LabelExchange
 
-    def placed(self, at: int) -> Floats:
-        """The scores of one classifier, made comparable between folds."""
-        return placements(self.scores[:, at], self.labels.labels, self.labels.folds)
-
-
-def told(contrast: Contrast, features: Tables, rng: np.random.Generator) -> Told:
-    """Both classifiers, fitted without each fold of documents in turn; as many folds as the documents allow."""
-    folds = by_document(contrast.labels, contrast.documents, most_folds(contrast.labels, contrast.documents), rng)
-    labels = exchange(contrast.labels, contrast.documents, folds)
-    return Told(contrast, _out_of_fold(features, contrast, folds), labels)
+    def placements(self, classifier: int) -> Floats:
+        """The scores of a classifier, made comparable between folds."""
+        return placements(self.scores[:, classifier], self.labels.labels, self.labels.folds)
 
 
-Fit: TypeAlias = Callable[[Contrast, Tables, np.random.Generator], Told]
-"""`told`, or what gives the same and remembers it."""
+def fit_classifiers(contrast: Contrast, features: TextFeatures, rng: np.random.Generator) -> BlindScores:
+    """The scores of both classifiers, fitted without each fold of documents in turn; folds as many as possible."""
+    n_folds = most_folds(contrast.labels, contrast.documents)
+    folds = folds_by_document(contrast.labels, contrast.documents, n_folds, rng)
+    labels = exchange_labels(contrast.labels, contrast.documents, folds)
+    return BlindScores(contrast, _out_of_fold_scores(features, contrast, folds), labels)
 
 
-def blind_checks(family: str, found: Told, rule: Rule, rng: np.random.Generator, *, sight: bool = False) -> list[Check]:
-    """AUROC of both classifiers; with *sight* also the least AUROC that would have been significant for both.
+FitClassifiers: TypeAlias = Callable[[Contrast, TextFeatures, np.random.Generator], BlindScores]
+"""`fit_classifiers`, or a function that returns the same and remembers it."""
 
-    Where labels say nothing of the text all are ``sound`` with probability 1 − 2 · level, about (`fitted_test`).
+
+def blind_checks(
+    family: str, blind: BlindScores, level: float, rng: np.random.Generator, *, detectable: bool = False
+) -> list[Check]:
+    """The AUROC of both classifiers; with *detectable* also the least AUROC that is significant for both.
+
+    Where labels are independent of the texts, all are ``sound`` with a probability of about 1 − 2 · level
+    (`fitted_test`).
     """
-    tests = fitted_test(found.scores, found.labels, level=rule.level, times=times(rule.level), rng=rng)
+    results = fitted_test(blind.scores, blind.labels, level=level, permutations=permutations_for(level), rng=rng)
     checks = []
-    for at, name in enumerate(CLASSIFIERS):
-        seen = f"by {_WHAT[name]}; significant from {tests[at].critical:.3f}"
-        named, placed = f"{family}_{name}_auroc", found.placed(at)
-        checks.append(auroc_check(named, placed, found.contrast, found.labels, tests[at], rule, found=seen))
-    if sight:
-        least = max(tested.critical for tested in tests)
-        verdict: Verdict = "doubtful" if least >= _BARELY_SEES else "sound"
-        checks.append(Check(f"{family}_detectable_auroc", least, verdict, _WHY_SIGHT, _MEND_SIGHT))
+    for classifier, (name, result) in enumerate(zip(CLASSIFIERS, results, strict=True)):
+        notes = (Note(f"{name}_classifier", {"critical": result.critical}),)
+        scores = blind.placements(classifier)
+        checks.append(
+            auroc_check(f"{family}_{name}_auroc", scores, blind.contrast, blind.labels, result, level, notes=notes)
+        )
+    if detectable:
+        least = max(result.critical for result in results)
+        verdict = Verdict.DOUBTFUL if least >= _HARDLY_DETECTABLE else Verdict.SOUND
+        checks.append(Check(f"{family}_detectable_auroc", least, verdict))
     return checks
 
 
-def rate_checks(family: str, found: Told, rule: Rule, rng: np.random.Generator) -> list[Check]:
-    """TPR of both classifiers at 1 and 5 % FPR.
+def rate_checks(family: str, blind: BlindScores, level: float, rng: np.random.Generator) -> list[Check]:
+    """The TPR of both classifiers at 1 and 5 % FPR.
 
-    Where labels say nothing of the text all are ``sound`` with probability above 1 − 4 · level: what is significant
-    must also be large.
+    Where labels are independent of the texts, all are ``sound`` with a probability above 1 − 4 · level: a significant
+    rate must also be large.
     """
     checks = []
-    for at, name in enumerate(CLASSIFIERS):
+    for classifier, name in enumerate(CLASSIFIERS):
         for fpr in _TPR_AT:
-            p_value = rate_test(found.scores[:, at], found.labels, fpr, times=times(rule.level), rng=rng)
-            named = f"{family}_{name}_tpr_at_fpr_{fpr:g}"
-            checks.append(rate_check(named, found.placed(at), found.contrast, fpr, p_value, rule))
+            scores, permutations = blind.scores[:, classifier], permutations_for(level)
+            p_value = rate_test(scores, blind.labels, fpr, permutations=permutations, rng=rng)
+            check_name = f"{family}_{name}_tpr_at_fpr_{fpr:g}"
+            checks.append(rate_check(check_name, blind.placements(classifier), blind.contrast, fpr, p_value, level))
     return checks
 
 
-def _out_of_fold(features: Tables, contrast: Contrast, folds: Ints) -> Floats:
-    """What classifiers that saw neither a passage nor its document say of it; shape (n, `CLASSIFIERS`)."""
+def _out_of_fold_scores(features: TextFeatures, contrast: Contrast, folds: Ints) -> Floats:
+    """Scores by classifiers that were fitted without the passage and its document; shape (n, `CLASSIFIERS`)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    place = features.place[contrast.rows]
-    scores = np.empty((len(place), len(CLASSIFIERS)))
-    # Threads of trees this small mostly wait for one another: beside other work on two cores 80 s instead of 4.
+    rows = features.row_of[contrast.rows]
+    scores = np.empty((len(rows), len(CLASSIFIERS)))
+    # Threads of trees this small mostly wait for each other: 80 s instead of 4 where other work shares the two cores.
     with threadpool_limits(limits=1):
         for fold in np.unique(folds):
             out = folds == fold
-            learned, asked, taught = place[~out], place[out], contrast.labels[~out]
-            linear = LogisticRegression(C=10.0, max_iter=1000).fit(features.words[learned], taught)
-            scores[out, 0] = linear.decision_function(features.words[asked])
+            fit_rows, test_rows, fit_labels = rows[~out], rows[out], contrast.labels[~out]
+            linear = LogisticRegression(C=10.0, max_iter=1000).fit(features.words[fit_rows], fit_labels)
+            scores[out, 0] = linear.decision_function(features.words[test_rows])
             trees = HistGradientBoostingClassifier(
                 max_iter=50, max_depth=3, min_samples_leaf=5, early_stopping=False, random_state=0
             )
-            scores[out, 1] = trees.fit(features.counts[learned], taught).decision_function(features.counts[asked])
+            trees.fit(features.counts[fit_rows], fit_labels)
+            scores[out, 1] = trees.decision_function(features.counts[test_rows])
     return scores

@@ -1,4 +1,4 @@
-"""Scores put beside the texts: whether all are there, and whether they separate sets that are alike."""
+"""Checks of the scores: whether all passages have a score, and whether scores separate sets that should not differ."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ScoresError
-from ._judging import Rule, auroc_check, times
-from ._material import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, Material, listed
-from ._permutation import exchange, given_test
+from ..errors import UsageError
+from ..records import Note
+from ._judging import auroc_check, permutations_for
+from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets
 from ._verdicts import Check, Verdict
+from .permutation import exchange_labels, given_test
 
-__all__ = ["REFERENCE", "Column", "columns", "given_check", "ordered", "scores_checks"]
+__all__ = ["REFERENCE", "Column", "missing_as_lowest", "score_columns", "scores_checks", "separation_check"]
 
 Floats = NDArray[np.float64]
 
 REFERENCE = "reference"
-"""Name of the column of the reference model's own scores; those of the target are ``attack …``."""
+"""Name of the column of the reference model's scores; those of the target are ``attack …``."""
 _MOST_MISSING = 0.01
-_WHY = "A passage without a finite score can't be calibrated on, and to leave it out would choose the sample."
-_MEND = "Find what made the scores (a passage without a scored token, an overflow), and score again."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """Scores of one kind."""
+    """Scores of an attack, or of the reference model."""
 
     values: Floats
     """Shape (passages,): NaN where a passage has none."""
     roles: tuple[int, ...]
-    """The sets that it was given for."""
+    """The sets for which scores were given."""
 
 
-def columns(scores: KnownScores, material: Material) -> dict[str, Column]:
-    """By name, one column for all sets; `ScoresError` where an array isn't as long as its set."""
-    found: dict[str, Column] = {}
+def score_columns(scores: KnownScores, sets: PassageSets) -> dict[str, Column]:
+    """A column by name, over all sets; `UsageError` where an array is not as long as its set."""
+    columns: dict[str, Column] = {}
     for name, role, array in _arrays(scores):
-        rows, values = material.rows(role), np.asarray(array, dtype=np.float64).ravel()
+        rows, values = sets.rows(role), np.asarray(array, dtype=np.float64).ravel()
         if len(values) != len(rows):
-            what = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
-            raise ScoresError(f"{name}: {what}: give one for each, in their order")
-        earlier = found.get(name, Column(np.full(len(material.passages), np.nan), ()))
-        earlier.values[rows] = values
-        found[name] = Column(earlier.values, (*earlier.roles, role))
-    return found
+            sizes = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
+            raise UsageError(f"{name}: {sizes}: give a score for each, in their order")
+        column = columns.get(name, Column(np.full(len(sets.passages), np.nan), ()))
+        column.values[rows] = values
+        columns[name] = Column(column.values, (*column.roles, role))
+    return columns
 
 
 def _arrays(scores: KnownScores) -> Iterator[tuple[str, int, ArrayLike]]:
@@ -60,42 +59,46 @@ def _arrays(scores: KnownScores) -> Iterator[tuple[str, int, ArrayLike]]:
             yield REFERENCE, role, reference
 
 
-def scores_checks(table: dict[str, Column], material: Material) -> list[Check]:
+def scores_checks(columns: dict[str, Column], sets: PassageSets) -> list[Check]:
     """For each column the share of scores that are NaN or infinite, with their ids, and whether all are equal."""
-    found = []
-    for name, column in table.items():
-        rows = material.rows(*column.roles)
+    checks = []
+    for name, column in columns.items():
+        rows = sets.rows(*column.roles)
         values = column.values[rows]
         bad = rows[~np.isfinite(values)]
         share = len(bad) / max(1, len(rows))
         equal = not len(bad) and len(values) > 1 and values.min() == values.max()
-        seen = f"{len(bad)} NaN or infinite: {listed(material.ids(bad))}" if len(bad) else ""
+        notes = _missing_notes("not_finite", sets.ids(bad))
         if equal:
-            seen = f"all {len(values)} scores equal {values[0]:g}: they say nothing"
-        verdict: Verdict = "doubtful" if equal or share > _MOST_MISSING else "sound"
-        found.append(Check(f"scores_{name.replace(' ', '_')}", share, verdict, _WHY, _MEND, None, seen))
-    return found
+            notes = (Note("all_equal", {"count": len(values), "value": float(values[0])}),)
+        verdict = Verdict.DOUBTFUL if equal or share > _MOST_MISSING else Verdict.SOUND
+        checks.append(Check(f"scores_{name.replace(' ', '_')}", share, verdict, None, notes))
+    return checks
 
 
-def ordered(values: Floats) -> Floats:
-    """A passage without a score can never be flagged, so it stands below all others: NaN becomes −∞."""
+def missing_as_lowest(values: Floats) -> Floats:
+    """*values* with −∞ in place of NaN: a passage without a score is never flagged, so it ranks below all others."""
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def given_check(
-    name: str, column: Column, contrast: Contrast, material: Material, rule: Rule, rng: np.random.Generator
+def separation_check(
+    name: str, column: Column, contrast: Contrast, sets: PassageSets, level: float, rng: np.random.Generator
 ) -> Check:
-    """AUROC of given scores between the two sets of *contrast*; skipped where they weren't given for both.
+    """The AUROC of a column between the two sets of *contrast*; skipped where a set has no scores.
 
-    Where the sets are alike: ``sound`` with probability at least 1 − level, exactly (`given_test`).
+    If the sets do not differ, the check is ``sound`` with probability at least 1 − level, exactly (`given_test`).
     """
-    missing = [role for role in np.unique(material.roles[contrast.rows]).tolist() if role not in column.roles]
+    missing = [role for role in np.unique(sets.roles[contrast.rows]).tolist() if role not in column.roles]
     if missing:
-        seen = f"no scores of {' and '.join(ROLES[role] for role in missing)} were given"
-        return Check(name, None, "skipped", rule.why, rule.mend, None, seen)
-    values = ordered(column.values[contrast.rows])
+        not_given = Note("not_given", {"sets": [ROLES[role] for role in missing]})
+        return Check(name, None, Verdict.SKIPPED, None, (not_given,))
+    values = missing_as_lowest(column.values[contrast.rows])
     bad = contrast.rows[~np.isfinite(values)]
-    seen = f"{len(bad)} NaN (taken as lowest) or infinite: {listed(material.ids(bad))}" if len(bad) else ""
-    labels = exchange(contrast.labels, contrast.documents)
-    tested = given_test(values[:, None], labels, level=rule.level, times=times(rule.level), rng=rng)[0]
-    return auroc_check(name, values, contrast, labels, tested, rule, found=seen, two_sided=True)
+    notes = _missing_notes("not_finite_lowest", sets.ids(bad))
+    labels = exchange_labels(contrast.labels, contrast.documents)
+    result = given_test(values[:, None], labels, level=level, permutations=permutations_for(level), rng=rng)[0]
+    return auroc_check(name, values, contrast, labels, result, level, notes=notes, two_sided=True)
+
+
+def _missing_notes(kind: str, ids: list[str]) -> tuple[Note, ...]:
+    return (Note(kind, {"count": len(ids), "ids": ids}),) if ids else ()

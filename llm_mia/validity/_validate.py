@@ -9,31 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Passage
-from ._blind import Fit, Tables, Told, blind_checks, rate_checks, tables, told
-from ._judging import BLIND, PLACEBO, Rule
+from ..records import Note, Passage
+from ._blind import (
+    BlindScores,
+    FitClassifiers,
+    TextFeatures,
+    blind_checks,
+    fit_classifiers,
+    rate_checks,
+    text_features,
+)
+from ._judging import BLIND, PLACEBO
 from ._leaks import leak_checks
-from ._material import CANDIDATE, MEMBER, NON_MEMBER, Asked, Contrast, KnownScores, Material
 from ._reference import reference_checks
-from ._scores import REFERENCE, Column, columns, given_check, scores_checks
+from ._scores import REFERENCE, Column, score_columns, scores_checks, separation_check
+from ._sets import CANDIDATE, MEMBER, NON_MEMBER, Contrast, KnownScores, PassageSets, RequestedRates
 from ._sharing import sharing_checks
 from ._shift import shift_checks
 from ._sizes import size_checks
-from ._verdicts import Check, Validity
+from ._verdicts import Check, Validity, Verdict
 
 __all__ = ["KnownSet", "validate"]
 
-_MOST = 10_000  # passages of one set that the classifiers and features look at; more only cost time
-
-_WHY_BLIND = (
-    "What a classifier that never saw the model can tell apart, a score can tell apart without any training on it."
-)
-_WHY_RATES = "The passages that give their class away most clearly decide what is seen at a low false positive rate."
-_MEND_BLIND = "Draw members and non-members at random from one pool: the same source, period, style and length."
-_WHY_PLACEBO = (
-    "Halves of the non-members differ by chance alone: where something separates them, no figure here is safe."
-)
-_MEND_PLACEBO = "See whether the document column is right: passages of one text under several names look independent."
+_MOST = 10_000  # passages of a set that classifiers and features use; more take time and add little
+_PLACEBO_DOCUMENTS = 4
 
 
 def validate(
@@ -42,25 +41,25 @@ def validate(
     candidates: Sequence[Passage] | None = None,
     *,
     scores: KnownScores | None = None,
-    asked: Asked | None = None,
+    rates: RequestedRates | None = None,
     seed: int = 0,
 ) -> Validity:
     """Whether a known set may carry a verdict, by all checks: `KnownSet` in a single call.
 
     Args:
         members: passages known to be in the training data; may be empty where there are candidates.
-        nonmembers: passages known not to be; what a threshold is calibrated on.
-        candidates: the passages to be decided on, if they are known already.
-        scores: of the target by attack, and the reference model's own.
-        asked: the figures that are wanted (default: FPR ≤ 0.05).
+        nonmembers: passages known not to be in the training data; they set the threshold.
+        candidates: the passages to decide on, if they are known already.
+        scores: of the target by attack, and of the reference model.
+        rates: the rates that the audit wants to state (default: FPR ≤ 0.05).
         seed: of folds, splits and permutations.
 
     Raises:
-        PassageError: no non-members, nothing to compare them with, a class with only one document, a label that
+        PassageError: no non-members, no passages to compare them with, a class with only one document, or a label that
             contradicts its set.
-        ScoresError: scores that are not one for each passage, a rate outside (0, 1).
+        UsageError: the number of scores differs from the number of passages, or a rate lies outside (0, 1).
     """
-    return KnownSet(members, nonmembers, candidates, asked=asked, seed=seed).validity(scores)
+    return KnownSet(members, nonmembers, candidates, rates=rates, seed=seed).validity(scores)
 
 
 class KnownSet:
@@ -76,106 +75,110 @@ class KnownSet:
         nonmembers: Sequence[Passage],
         candidates: Sequence[Passage] | None = None,
         *,
-        asked: Asked | None = None,
+        rates: RequestedRates | None = None,
         seed: int = 0,
     ) -> None:
-        self._material = Material(members, nonmembers, candidates or ())
-        self._asked, self._seed = asked or Asked(), seed
+        self._sets = PassageSets(members, nonmembers, candidates or ())
+        self._rates, self._seed = rates or RequestedRates(), seed
         self._contrasts = {
-            role: self._material.contrast(role, NON_MEMBER, most=_MOST, rng=_rng(seed, role))
+            role: self._sets.contrast(role, NON_MEMBER, most=_MOST, rng=_rng(seed, role))
             for role in (MEMBER, CANDIDATE)
         }
-        self._fits: dict[bytes, tuple[Told, Any]] = {}
+        self._fits: dict[bytes, tuple[BlindScores, Any]] = {}
 
     def validity(self, scores: KnownScores | None = None) -> Validity:
-        """What the texts show, and with *scores* what their scores show too.
+        """The checks of the texts, and with *scores* also those of the scores.
 
         A known set whose labels are a random split of its documents is ``sound`` with probability 0.95 or more,
         approximately; the rules are in the docstring of `llm_mia.validity`. No model is needed. A known set that is
         ``void`` carries no verdict; the verdict of a ``doubtful`` known set must be read with the checks. The same
         arguments give the same answer.
         """
-        given = columns(scores or KnownScores(), self._material)
-        material, contrasts, seed = self._material, self._contrasts, self._seed
-        known, others = contrasts[MEMBER], contrasts[CANDIDATE]
-        checks = scores_checks(given, material)
+        columns = score_columns(scores or KnownScores(), self._sets)
+        sets, seed = self._sets, self._seed
+        with_members, with_candidates = self._contrasts[MEMBER], self._contrasts[CANDIDATE]
+        checks = scores_checks(columns, sets)
         checks += [*self._checks_of_members, *self._checks_of_sharing]
-        checks += _placebo(known, self._features, given, material, seed, self._fitted)
-        if len(material.rows(MEMBER)):
-            checks += reference_checks(given, known, material, _rng(seed, 5))
-        if len(material.rows(CANDIDATE)):
-            checks += shift_checks(others, self._features, given, material, _rng(seed, 6), self._fitted)
-        return Validity.of([*checks, *size_checks(material, self._asked)])
+        checks += _placebo_checks(with_members, self._features, columns, sets, seed, self._fit_once)
+        if len(sets.rows(MEMBER)):
+            checks += reference_checks(columns, with_members, sets, _rng(seed, 5))
+        if len(sets.rows(CANDIDATE)):
+            checks += shift_checks(with_candidates, self._features, columns, sets, _rng(seed, 6), self._fit_once)
+        return Validity.of([*checks, *size_checks(sets, self._rates)])
 
     @cached_property
-    def _features(self) -> Tables:
+    def _features(self) -> TextFeatures:
         used = np.unique(np.concatenate([contrast.rows for contrast in self._contrasts.values()]))
-        return tables(self._material.texts, used)
+        return text_features(self._sets.texts, used)
 
     @cached_property
     def _checks_of_members(self) -> list[Check]:
-        if not len(self._material.rows(MEMBER)):
+        if not len(self._sets.rows(MEMBER)):
             return []
-        return _known(self._contrasts[MEMBER], self._features, self._material, self._seed)
+        return _checks_of_members(self._contrasts[MEMBER], self._features, self._sets, self._seed)
 
     @cached_property
     def _checks_of_sharing(self) -> list[Check]:
-        return sharing_checks(self._material, self._asked.fpr)
+        return sharing_checks(self._sets, self._rates.fpr)
 
-    def _fitted(self, contrast: Contrast, features: Tables, rng: np.random.Generator) -> Told:
-        """The blind classifiers on *contrast*, fitted once; *rng* is left in the state that the fit leaves it in."""
+    def _fit_once(self, contrast: Contrast, features: TextFeatures, rng: np.random.Generator) -> BlindScores:
+        """The blind classifiers on *contrast*, fitted once; *rng* is left in the state in which the fit leaves it."""
         key = contrast.rows.tobytes() + contrast.labels.tobytes()
         if key not in self._fits:
-            self._fits[key] = told(contrast, features, rng), rng.bit_generator.state
-        fitted, state = self._fits[key]
+            self._fits[key] = fit_classifiers(contrast, features, rng), rng.bit_generator.state
+        blind, state = self._fits[key]
         rng.bit_generator.state = state
-        return fitted
+        return blind
 
 
 def _rng(seed: int, part: int) -> np.random.Generator:
-    """Of its own for each part, so that what is left out changes nothing elsewhere."""
+    """A separate generator for each part, so that a part that is left out does not change the others."""
     return np.random.default_rng([seed, part])
 
 
-def _known(contrast: Contrast, features: Tables, material: Material, seed: int) -> list[Check]:
-    """Members against non-members: the blind baselines, what they could have seen, and single leaks."""
+def _checks_of_members(contrast: Contrast, features: TextFeatures, sets: PassageSets, seed: int) -> list[Check]:
+    """Members against non-members: the blind baselines, the least AUROC that they detect, and single leaks."""
     rng = _rng(seed, 3)
-    found = told(contrast, features, rng)
-    # Two AUROCs, which say most, and four rates, which must be large as well.
-    figures, rates = Rule(0.4 * BLIND, _WHY_BLIND, _MEND_BLIND), Rule(0.05 * BLIND, _WHY_RATES, _MEND_BLIND)
-    passages = [material.passages[row] for row in contrast.rows]
+    blind = fit_classifiers(contrast, features, rng)
+    passages = [sets.passages[row] for row in contrast.rows]
     unnamed = all(passage.document == passage.id for passage in passages)
     names = None if unnamed else [passage.document for passage in passages]
     return [
-        *blind_checks("blind", found, figures, rng, sight=True),
-        *rate_checks("blind", found, rates, rng),
-        *leak_checks(contrast, features.counts[features.place[contrast.rows]], names, _rng(seed, 4)),
+        # Most of the level goes to the two AUROCs, the strongest tests; the four rates must be large as well.
+        *blind_checks("blind", blind, 0.4 * BLIND, rng, detectable=True),
+        *rate_checks("blind", blind, 0.05 * BLIND, rng),
+        *leak_checks(contrast, features.counts[features.row_of[contrast.rows]], names, _rng(seed, 4)),
     ]
 
 
-def _placebo(
-    contrast: Contrast, features: Tables, given: dict[str, Column], material: Material, seed: int, fit: Fit = told
+def _placebo_checks(
+    contrast: Contrast,
+    features: TextFeatures,
+    columns: dict[str, Column],
+    sets: PassageSets,
+    seed: int,
+    fit: FitClassifiers,
 ) -> list[Check]:
-    """Non-members in two halves by document: text classifiers and attacks must not tell one from the other."""
+    """Two random halves of the non-members, by document: text classifiers and attacks must not separate them."""
     rng = _rng(seed, 7)
-    others = contrast.rows[material.roles[contrast.rows] == NON_MEMBER]
-    attacks = [name for name in given if name != REFERENCE]
-    rule = Rule(PLACEBO / (2 + len(attacks)), _WHY_PLACEBO, _MEND_PLACEBO)
-    names, number = np.unique(material.documents[others], return_inverse=True)
-    if len(names) < 4:
-        seen = f"{len(names)} documents of non-members: 4 are needed"
-        return [Check("placebo_words_auroc", None, "skipped", rule.why, rule.mend, None, seen)]
-    half = np.zeros(len(names), dtype=bool)
-    half[rng.permutation(len(names))[: len(names) // 2]] = True
-    halves = Contrast(others, half[number], material.documents[others])
-    found = fit(halves, features, rng)
-    if found.labels.log_arrangements < -math.log(rule.level):
-        seen = f"{len(names)} documents of non-members: too few for any difference to be told from chance"
-        return [Check("placebo_words_auroc", None, "skipped", rule.why, rule.mend, None, seen)]
+    nonmembers = contrast.rows[sets.roles[contrast.rows] == NON_MEMBER]
+    attacks = [name for name in columns if name != REFERENCE]
+    level = PLACEBO / (2 + len(attacks))
+    names, number = np.unique(sets.documents[nonmembers], return_inverse=True)
+    if len(names) < _PLACEBO_DOCUMENTS:
+        few = Note("few_placebo_documents", {"documents": len(names), "needed": _PLACEBO_DOCUMENTS})
+        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, None, (few,))]
+    in_first = np.zeros(len(names), dtype=bool)
+    in_first[rng.permutation(len(names))[: len(names) // 2]] = True
+    halves = Contrast(nonmembers, in_first[number], sets.documents[nonmembers])
+    blind = fit(halves, features, rng)
+    if blind.labels.log_arrangements < -math.log(level):
+        few = Note("few_placebo_arrangements", {"documents": len(names)})
+        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, None, (few,))]
     return [
-        *blind_checks("placebo", found, rule, rng),
+        *blind_checks("placebo", blind, level, rng),
         *(
-            given_check(f"placebo_{name.replace(' ', '_')}_auroc", given[name], halves, material, rule, rng)
+            separation_check(f"placebo_{name.replace(' ', '_')}_auroc", columns[name], halves, sets, level, rng)
             for name in attacks
         ),
     ]

@@ -1,4 +1,4 @@
-"""What a check says, and what all of them say together."""
+"""A check of a known set, and the verdict of all checks together."""
 
 from __future__ import annotations
 
@@ -6,55 +6,85 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from enum import StrEnum
+from typing import Any
 
-from ..records import SCHEMA_VERSION, Interval
+from ..records import SCHEMA_VERSION, Interval, Note, Standing
+from ._wording import details, remedy, why
 
 __all__ = ["Check", "Validity", "Verdict"]
 
-Verdict: TypeAlias = Literal["sound", "doubtful", "void", "skipped"]
-_FROM_BEST: tuple[Verdict, ...] = ("skipped", "sound", "doubtful", "void")
+
+class Verdict(StrEnum):
+    """The result of a check."""
+
+    SKIPPED = "skipped"
+    """The check could not be made; it counts neither for nor against the known set."""
+    SOUND = "sound"
+    """No fault was detected."""
+    DOUBTFUL = "doubtful"
+    """A finding may be worded; it has to be read together with this check."""
+    VOID = "void"
+    """No finding may be worded."""
+
+
+_FROM_BEST = tuple(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question put to the known set, and its answer."""
+    """A check of the known set, and its result."""
 
     name: str
     """Stable: ``blind_words_auroc``, ``leak_latest_year`` …"""
     figure: Interval | float | None
-    """What was measured; None where nothing could be."""
+    """The measured value; None where it could not be measured."""
     verdict: Verdict
-    """``skipped`` says nothing, for or against."""
-    why: str
-    """Why it matters, one sentence."""
-    mend: str
-    """What would mend it, one sentence."""
     p_value: float | None = None
-    """Of the permutation test over documents that the verdict rests on; None where there is none."""
-    found: str = ""
-    """What was seen, in words: the passages' ids, the limits of the figure, why it was skipped."""
+    """Of the permutation test over documents that the verdict is based on; None where there is none."""
+    notes: tuple[Note, ...] = ()
+    """Details: ids of passages, the limits of the figure, the reason why the check was skipped."""
+
+    @property
+    def why(self) -> str:
+        """Why the check matters, in a sentence."""
+        return why(self.name)
+
+    @property
+    def remedy(self) -> str:
+        """What removes the fault, in a sentence."""
+        return remedy(self.name, self.notes)
+
+    @property
+    def details(self) -> str:
+        """The notes in words; empty where there are none."""
+        return details(self.notes)
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """May this known set carry a verdict? ``sound``: nothing was found against it. ``void``: none may be given."""
+    """Whether a known set may carry a verdict: the checks, and the worst of their verdicts."""
 
     verdict: Verdict
-    """The worst of the checks; ``skipped`` ones count only where there are no others."""
+    """The worst of the checks; ``skipped`` only where all are."""
     checks: tuple[Check, ...]
-    """In a fixed order, each name once."""
+    """In a fixed order; no name occurs twice."""
 
     @classmethod
     def of(cls, checks: Iterable[Check]) -> Validity:
-        """The checks under the worst of their verdicts.
+        """The checks with the worst of their verdicts.
 
-        >>> def check(verdict): return Check("one", 0.5, verdict, "", "")
-        >>> Validity.of([check("sound"), check("void"), check("skipped")]).verdict
-        'void'
+        >>> checks = [Check("near_duplicates", 0.5, verdict) for verdict in (Verdict.SOUND, Verdict.VOID)]
+        >>> Validity.of(checks).verdict
+        <Verdict.VOID: 'void'>
         """
         kept = tuple(checks)
-        return cls(max((check.verdict for check in kept), key=_FROM_BEST.index, default="skipped"), kept)
+        return cls(max((check.verdict for check in kept), key=_FROM_BEST.index, default=Verdict.SKIPPED), kept)
+
+    @property
+    def standing(self) -> Standing | None:
+        """The verdict as the standing of the known set; None where every check was skipped."""
+        return None if self.verdict is Verdict.SKIPPED else Standing(self.verdict.value)
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name; `KeyError` where there is none."""
@@ -64,13 +94,25 @@ class Validity:
         raise KeyError(name)
 
     def to_json(self) -> str:
-        """The text of ``validity.json``: numbers stay numbers, a figure that could not be had is null."""
+        """The text of ``validity.json``: numbers stay numbers, a figure that could not be measured is null."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "verdict": self.verdict,
-            "checks": [{**asdict(check), "figure": _plain(check.figure)} for check in self.checks],
+            "checks": [_check_document(check) for check in self.checks],
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _check_document(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "figure": _plain(check.figure),
+        "verdict": check.verdict,
+        "why": check.why,
+        "remedy": check.remedy,
+        "p_value": check.p_value,
+        "details": check.details,
+    }
 
 
 def _plain(figure: Interval | float | None) -> Any:

@@ -14,8 +14,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from ...errors import ModelError
-from ...rewriting import draws, some
+from ...errors import ModelError, UsageError
+from ...rewriting import choose, draws
 from ..local._batching import batches
 from ..local._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
 from ..local._tokenizer import without_spans
@@ -88,14 +88,14 @@ class MaskedRewriter:
 
     Raises:
         ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
-        ValueError: *share* is not in (0, 1].
+        UsageError: *share* is not in (0, 1].
     """
 
     def __init__(
         self, name: str, revision: str | None = None, device: str = "auto", seed: int = 0, share: float = 0.1
     ) -> None:
         if not 0 < share <= 1:
-            raise ValueError(f"a share of {share} of the words: it must be above 0 and at most 1")
+            raise UsageError(f"`share` must lie between 0 and 1, 0 excluded: got {share}")
         self.name, self.seed, self.share = name, seed, share
         options = Options("float32", device, trust_remote_code=False)
         with quiet(), _readable(name):
@@ -132,7 +132,7 @@ class MaskedRewriter:
         candidates = eligible(text, units(text, encoded))
         count = min(len(candidates), max(1, int(self.share * len(candidates) + 0.5)))
         numbers = draws(f"masked {self.seed} {number}", text, 2 * count)
-        masked = [candidates[i] for i in sorted(some(count, len(candidates), numbers[:count]))]
+        masked = [candidates[i] for i in sorted(choose(count, len(candidates), numbers[:count]))]
         mask, done = self.tokenizer.mask_token_id, 0
         ids: list[int] = []
         places = []

@@ -1,4 +1,4 @@
-"""What can be counted in a text: the features of the blind trees, some of which are also asked one at a time."""
+"""Counts of a text: the features of the blind trees, some of which are also checked alone as leaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["COUNTS", "counts", "latest_year"]
 _YEAR = re.compile(r"(?<![0-9])(?:19[0-9]{2}|20[0-9]{2}|2100)(?![0-9])")
 _SENTENCE_END = re.compile(r"[.!?…。！？]+(?=\s|$)")
 _LAST_LATIN = 0x24F  # the end of Latin Extended-B
-_KINDS = ("upper", "punctuation", "digits", "space", "non_ascii", "other_scripts")
+_CHARACTER_KINDS = ("upper", "punctuation", "digits", "space", "non_ascii", "other_scripts")
 COUNTS = (
     "bytes",
     "words",
@@ -26,18 +26,19 @@ COUNTS = (
     "years",
     "latest_year",
     "earliest_year",
-    *_KINDS,
+    *_CHARACTER_KINDS,
 )
 """Names of the columns of `counts`; the last six are shares of the characters."""
 
 
 def counts(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Shape (texts, `COUNTS`)."""
-    return np.array([[*_words(text), *_years(text), *_shares(text)] for text in texts]).reshape(-1, len(COUNTS))
+    """The counts of each text, shape (texts, `COUNTS`)."""
+    rows = [[*_count_words(text), *_count_years(text), *_character_shares(text)] for text in texts]
+    return np.array(rows).reshape(-1, len(COUNTS))
 
 
 def latest_year(text: str) -> int:
-    """The latest year from 1900 to 2100 that the text names in four digits; 0 where it names none.
+    """The latest year from 1900 to 2100 in the text, written in four digits; 0 where there is none.
 
     >>> latest_year("from 1999 to 2005, item 20071"), latest_year("in '99")
     (2005, 0)
@@ -45,7 +46,7 @@ def latest_year(text: str) -> int:
     return max(map(int, _YEAR.findall(text)), default=0)
 
 
-def _words(text: str) -> tuple[float, ...]:
+def _count_words(text: str) -> tuple[float, ...]:
     parts = text.split()
     n, n_bytes = max(1, len(parts)), len(text.encode())
     sentences = max(1, len(_SENTENCE_END.findall(text)))
@@ -61,31 +62,32 @@ def _words(text: str) -> tuple[float, ...]:
     )
 
 
-def _years(text: str) -> tuple[float, ...]:
-    named = [int(year) for year in _YEAR.findall(text)]
-    return len(named), max(named, default=0), min(named, default=0)
+def _count_years(text: str) -> tuple[float, ...]:
+    years = [int(year) for year in _YEAR.findall(text)]
+    return len(years), max(years, default=0), min(years, default=0)
 
 
-def _shares(text: str) -> NDArray[np.float64]:
-    """Shares of the characters that are of each of `_KINDS`.
+def _character_shares(text: str) -> NDArray[np.float64]:
+    """The share of characters of each of `_CHARACTER_KINDS`.
 
-    >>> dict(zip(_KINDS, _shares("Ab1,é я").round(3).tolist()))["upper"]
+    >>> dict(zip(_CHARACTER_KINDS, _character_shares("Ab1,é я").round(3).tolist()))["upper"]
     0.143
     """
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     ascii_kinds = _ASCII[points[points < len(_ASCII)]].sum(axis=0)
-    beyond = points[points >= len(_ASCII)]
-    shares = np.zeros(len(_KINDS))
+    non_ascii = points[points >= len(_ASCII)]
+    shares = np.zeros(len(_CHARACTER_KINDS))
     shares[:4] = ascii_kinds
-    for character in map(chr, beyond.tolist()):
-        shares[:4] += _kinds(character)
-    shares[4], shares[5] = len(beyond), np.count_nonzero(beyond > _LAST_LATIN)
+    for character in map(chr, non_ascii.tolist()):
+        shares[:4] += _classify(character)
+    shares[4], shares[5] = len(non_ascii), np.count_nonzero(non_ascii > _LAST_LATIN)
     return shares / max(1, len(points))
 
 
-def _kinds(character: str) -> tuple[bool, bool, bool, bool]:
+def _classify(character: str) -> tuple[bool, bool, bool, bool]:
+    """Whether a character is a capital letter, punctuation, a digit, white space."""
     plain = character.isalnum() or character.isspace()
     return character.isupper(), not plain, character.isdigit(), character.isspace()
 
 
-_ASCII = np.array([_kinds(chr(point)) for point in range(128)], dtype=np.float64)
+_ASCII = np.array([_classify(chr(point)) for point in range(128)], dtype=np.float64)

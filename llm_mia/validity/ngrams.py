@@ -1,4 +1,4 @@
-"""Words and characters as weighted counts: the features of the blind text classifier. No label has a part in them."""
+"""Words and characters as weighted counts: the features of the blind text classifier, computed without labels."""
 
 from __future__ import annotations
 
@@ -27,34 +27,36 @@ def words(text: str) -> list[str]:
 
 
 def tf_idf(texts: Sequence[str]) -> Any:
-    """A sparse matrix (texts, terms), each half of a row of unit length: words and pairs of words; characters.
+    """A sparse matrix (texts, terms) of words and pairs of words, then of runs of characters.
 
-    Characters are taken 2 to 4 together inside what white space separates, one blank put on either side. Terms of one
-    text only are left out (nothing learned of them carries over), and of the rest all but the 50,000 of most texts.
+    Each of the two parts of a row has unit length. Runs of 2 to 4 characters are taken within words separated by white
+    space, with a blank on either side. Terms that occur in a single text are left out (they cannot help with other
+    texts); of the others, the 50,000 that occur in most texts are kept.
     """
     from scipy.sparse import csr_matrix, hstack
 
-    by_word = _counts(chain(found, pairwise(found)) for found in map(words, texts))
-    # What a word is made of is found once for each distinct word, not once for each time that it stands somewhere.
+    by_word = _count_terms(chain(in_text, pairwise(in_text)) for in_text in map(words, texts))
+    # The runs of characters of a word are computed once, not each time that the word occurs.
     distinct: dict[str, int] = {}
-    pieces = _counts([[distinct.setdefault(each, len(distinct)) for each in text.split()] for text in texts], distinct)
-    made_of = _counts(_characters(each) for each in distinct)
-    table = hstack([_weighted(by_word), _weighted(pieces @ made_of)], format="csr")
+    word_numbers = [[distinct.setdefault(word, len(distinct)) for word in text.split()] for text in texts]
+    runs_of_word = _count_terms(_character_runs(word) for word in distinct)
+    by_run = _count_terms(word_numbers, distinct) @ runs_of_word
+    table = hstack([_weigh(by_word), _weigh(by_run)], format="csr")
     return table if table.shape[1] else csr_matrix((len(texts), 1), dtype=np.float32)
 
 
-def _characters(word: str) -> list[str]:
-    """2 to 4 characters together, with a blank on either side.
+def _character_runs(word: str) -> list[str]:
+    """Runs of 2 to 4 characters, with a blank on either side of the word.
 
-    >>> _characters("ab")
+    >>> _character_runs("ab")
     [' a', 'ab', 'b ', ' ab', 'ab ', ' ab ']
     """
     padded = f" {word} "
     return [padded[i : i + n] for n in (2, 3, 4) for i in range(len(padded) - n + 1)]
 
 
-def _counts(rows: Iterable[Iterable[Hashable]], columns: dict[str, int] | None = None) -> Any:
-    """How often each term stands in each row, sparse. With *columns* the terms are their numbers already."""
+def _count_terms(rows: Iterable[Iterable[Hashable]], columns: dict[str, int] | None = None) -> Any:
+    """How often each term occurs in each row, sparse. With *columns*, the terms are column numbers already."""
     from scipy.sparse import csr_matrix
 
     numbers: defaultdict[Hashable, int] = defaultdict()
@@ -70,8 +72,8 @@ def _counts(rows: Iterable[Iterable[Hashable]], columns: dict[str, int] | None =
     return table
 
 
-def _weighted(counts: Any) -> Any:
-    """(1 + log count) · (log((1 + n)/(1 + texts that have it)) + 1), rows of unit length."""
+def _weigh(counts: Any) -> Any:
+    """(1 + log count) · (log((1 + n)/(1 + texts with the term)) + 1), scaled to rows of unit length."""
     from scipy.sparse import diags
 
     texts: NDArray[np.intp] = np.bincount(counts.indices, minlength=counts.shape[1])

@@ -1,0 +1,204 @@
+"""Every sentence of this package, in one place: why a check matters, what removes the fault, and its details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from ..records import Note
+
+__all__ = ["details", "list_ids", "remedy", "why"]
+
+_IDS_SHOWN = 5
+
+_SAME_POOL = "Draw members and non-members at random from the same pool: same source, period, style and length."
+_SAME_RULES = "Take both classes from the same source, and clean and cut them by the same rule."
+_SAME_DIFFICULTY = "Take members and non-members of equal difficulty, or a reference model that was trained on neither."
+_REPEATS_MEMBER = (
+    "A non-member that contains the text of a member was trained on after all: it raises the threshold, which hides "
+    "members."
+)
+_REMOVE_REPEATS = "Remove the named passages from either class, and split by document, not by passage."
+_TRUTH_IS_KNOWN = (
+    "If the text of a candidate is in the known set, its label is known, and its score depends on the calibration."
+)
+_REMOVE_CANDIDATES = "Remove the named candidates, or the known passages that they repeat."
+_MORE_NONMEMBERS = "Add {unit} until there are {needed}, or choose a larger rate."
+_DOCUMENTS_COUNT = (
+    "Passages of one document are not independent: a rate for new documents depends on the number of documents."
+)
+
+
+def _leak(feature: str) -> str:
+    return f"If {feature} alone separates the classes, so may a score that depends on it."
+
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "scores_*": (
+        "A passage without a finite score cannot be used for calibration, and leaving it out would bias the sample.",
+        "Find the cause (a passage without a scored token, an overflow), and score again.",
+    ),
+    "blind_detectable_auroc": (
+        "With so few documents, a difference of the texts below this AUROC looks like chance, so there may be such a "
+        "difference.",
+        "Add documents to both classes, first to the class that has fewer.",
+    ),
+    "blind_*_tpr_at_fpr_*": (
+        "At a low false positive rate, the passages whose texts show their class most clearly decide the result.",
+        _SAME_POOL,
+    ),
+    "blind_*": (
+        "What a classifier that never sees the model can separate, a score can separate without any training.",
+        _SAME_POOL,
+    ),
+    "leak_document_name": (
+        "Document names that begin differently in the two classes suggest different sources.",
+        _SAME_RULES,
+    ),
+    "leak_latest_year": (
+        _leak("the latest year in a passage"),
+        "Take members and non-members of the same period, not from before and after a cut-off.",
+    ),
+    "leak_bytes": (
+        _leak("the length in bytes"),
+        "Cut both classes to passages of the same length, by the same rule.",
+    ),
+    "leak_bytes_per_word": (_leak("the length of the words"), _SAME_RULES),
+    "leak_upper": (_leak("the share of capital letters"), _SAME_RULES),
+    "leak_punctuation": (_leak("the share of punctuation"), _SAME_RULES),
+    "leak_non_ascii": (
+        _leak("the share of non-ASCII characters"),
+        "Take both classes in the same languages and in the same encoding.",
+    ),
+    "leak_other_scripts": (
+        _leak("the share of characters of other scripts"),
+        "Take both classes in the same languages and scripts.",
+    ),
+    "overlap_7_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "overlap_13_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
+    "candidates_near_duplicates": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
+    "documents_in_both_classes": (
+        "Passages of one document are not independent: training on some teaches a model about the others.",
+        "Give each document to a single class, unless passages were drawn at random and candidates will be too.",
+    ),
+    "placebo_*": (
+        "Halves of the non-members differ by chance alone: if something separates them, no figure here is reliable.",
+        "Check the documents: passages of one text under several document names look independent.",
+    ),
+    "reference_as_target": (
+        "A reference model that was trained on neither class can separate them by difficulty only; if it separates "
+        "them, they differ in difficulty, or it was trained on one of them.",
+        _SAME_DIFFICULTY,
+    ),
+    "reference_known_text": (
+        "A passage that the reference model has memorised hides membership: the target can hardly know it better.",
+        "Take a reference model that was trained before, or without, the named passages, or leave these out.",
+    ),
+    "attack_*_above_reference": (
+        "What the reference model separates as well is no sign of training on the members.",
+        _SAME_DIFFICULTY,
+    ),
+    "shift_*": (
+        "An error rate holds for candidates that could have been drawn as non-members, not for candidates that differ "
+        "from them.",
+        "Take non-members of the same source, period, style and length as the candidates, or decide on fewer, similar "
+        "candidates.",
+    ),
+    "size_*_documents": (_DOCUMENTS_COUNT, _MORE_NONMEMBERS),
+    "size_fpr_*": (
+        "With fewer non-members, no threshold can hold the requested rate, whatever the scores.",
+        _MORE_NONMEMBERS,
+    ),
+    "size_tpr_at_fpr_*": (
+        "The ROC has no step at a false positive rate below 1 over the number of non-members.",
+        _MORE_NONMEMBERS,
+    ),
+}
+"""Why a check matters and what removes the fault, by the pattern of its name; the first that matches counts."""
+
+DETAILS: Mapping[str, str] = {
+    "few_documents": "{first} and {second} documents: too few to distinguish any difference from chance",
+    "few_nonmembers": "{nonmembers} non-members cannot bound it from below: {needed} are needed",
+    "few_placebo_documents": "{documents} documents of non-members: {needed} are needed",
+    "few_placebo_arrangements": (
+        "{documents} documents of non-members: too few to distinguish any difference from chance"
+    ),
+    "words_classifier": "by words and characters (logistic regression); significant from {critical:.3f}",
+    "counts_classifier": (
+        "by counts such as lengths and years (boosted shallow trees); significant from {critical:.3f}"
+    ),
+    "no_document_names": "documents have no names",
+    "distinct_beginnings": "no two ways to begin a name are shared by several documents",
+    "shared_beginnings": (
+        "{beginnings} beginnings, ordered by the members' share among them, which favours separation"
+    ),
+    "not_finite": "{count} NaN or infinite: {ids}",
+    "not_finite_lowest": "{count} NaN (taken as lowest) or infinite: {ids}",
+    "all_equal": "all {count} scores equal {value:g}: they carry no information",
+    "not_given": "no scores of {sets} were given",
+    "above_floor": "AUROC {auroc:.3f} less the reference's {floor:.3f}",
+    "few_scores": "{scores} finite scores: {needed} are needed",
+    "passages": "{ids}",
+    "mean_overlap": "mean share of a non-member's runs of 7 words that are in members",
+    "repeats": "{count} of {total} {set}: {ids}",
+    "shared_documents": "{ids}: each in a single fold, its labels exchanged within it",
+    "single_document": "all candidates come from one document: its topic cannot be distinguished from a shift",
+    "length_distance": "largest distance between the distributions of the lengths in bytes (Kolmogorov–Smirnov)",
+    "fpr_size": "FPR ≤ {fpr:g} needs {needed} {unit}",
+    "confident_fpr_size": "FPR ≤ {fpr:g} with {confidence:g} % confidence needs {needed} {unit}",
+    "tpr_size": "TPR at FPR {fpr:g} needs {needed} {unit}",
+}
+"""By kind of note; the fields are its figures."""
+
+
+def why(name: str) -> str:
+    """Why the check *name* matters.
+
+    >>> why("leak_bytes")
+    'If the length in bytes alone separates the classes, so may a score that depends on it.'
+    """
+    return _texts(name)[0]
+
+
+def remedy(name: str, notes: Sequence[Note] = ()) -> str:
+    """What removes the fault that the check *name* detects.
+
+    >>> remedy("size_fpr_0.05", [Note("fpr_size", {"fpr": 0.05, "needed": 19, "unit": "non-members"})])
+    'Add non-members until there are 19, or choose a larger rate.'
+    """
+    figures = {name: figure for note in notes for name, figure in note.figures.items()}
+    return _texts(name)[1].format(**figures)
+
+
+def details(notes: Sequence[Note]) -> str:
+    """The notes of a check in words, empty where there are none.
+
+    >>> details([Note("not_finite", {"count": 2, "ids": ["p1", "p2"]})])
+    "2 NaN or infinite: 'p1', 'p2'"
+    """
+    return "; ".join(_detail(note) for note in notes)
+
+
+def list_ids(ids: Sequence[str]) -> str:
+    """The first five of *ids*, and the number of the others.
+
+    >>> list_ids(["a", "b", "c", "d", "e", "f", "g"])
+    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    """
+    more = len(ids) - _IDS_SHOWN
+    return ", ".join(map(repr, ids[:_IDS_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _texts(name: str) -> tuple[str, str]:
+    return next(texts for pattern, texts in TEXTS.items() if fnmatchcase(name, pattern))
+
+
+def _detail(note: Note) -> str:
+    figures = dict(note.figures)
+    if "ids" in figures:
+        figures["ids"] = list_ids(figures["ids"])
+    if "sets" in figures:
+        figures["sets"] = " and ".join(figures["sets"])
+    return DETAILS[note.kind].format(**figures)
