@@ -125,7 +125,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert report["evaluation"]["attacks"]["reference"]["auroc"]["value"] > 0.9
     assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
-    signals = [f"signals/{name}/part-000000000-000000139.parquet" for name in ("lowered", "reference", "target")]
+    signals = [f"signals/{name}/part-000000000-000000139.parquet" for name in ("reference", "target")]
     assert files == [
         "audit.json",
         "calibration.json",
@@ -142,7 +142,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert run["passes"]["target"]["model"]["weights_sha256"] != run["passes"]["reference"]["model"]["weights_sha256"]
     assert run["passes"]["target"]["window"] == {"tokens": 64, "context": 16}
     assert [len(one["sha256"]) for one in run["inputs"]] == [64, 64, 64]
-    assert run["wall_seconds"].keys() == {"target", "lowered", "reference"}
+    assert run["wall_seconds"].keys() == {"target", "reference"}
     scores = pq.read_table(out / "scores.parquet")
     figures = ["target_perplexity", "reference_perplexity"]
     assert scores.column_names == ["id", "document", "label", "n_tokens", "n_bytes", *figures, *CARD]

@@ -85,7 +85,7 @@ def test_the_embedded_model_speaks_english() -> None:
 def test_the_demo_on_the_real_model(tmp_path: Path) -> None:
     found = demo(tmp_path)
     auroc = {one.attack: one.auroc.value for one in found.audit.evaluations}
-    assert auroc["reference"] > 0.9 > auroc["lowercase"]
+    assert auroc["reference"] > 0.9 > auroc["zlib"]
     assert found.power.value > 0.5
     assert found.false_positive_rate.low <= 0.05
     assert found.peak_bytes < 5e9

@@ -157,7 +157,7 @@ def test_columns_of_fewer_passages_leave_the_table_and_are_named(source: Source,
     score(source(TEXTS[:30]), FakeBackend(0), attacks=["loss", "zlib"], out=run)
     done = score_to_disk(source(TEXTS[:40]), FakeBackend(0), attacks=["zlib"], out=run)
     assert columns(run) == recorded(run) == ["zlib"]
-    assert done.notes == ("the input has changed since it was scored by loss: score by them again",)
+    assert done.notes == ("the table no longer holds the scores of loss, which were of other passages or are damaged",)
 
 
 def test_a_lost_or_damaged_table_is_made_again(source: Source, tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def audit(
         progress=progress,
     )  # fmt: skip
     table = read_scores(scored.path)
+    # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
+    table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
     done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=[*texts.notes, *scored.notes])
     write_audit(done)
