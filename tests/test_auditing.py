@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from llm_mia import AttackError, Audit, CalibrationError, PassageError, Validity, audit, read_scores
-from llm_mia.auditing import validate_files
+from llm_mia import Audit, Validity, audit, read_scores
+from llm_mia.auditing import validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import ACCEPTED, flag, read_calibration
+from llm_mia.errors import AttackError, CalibrationError, PassageError
 from llm_mia.report import audit_summary, audit_table
 from llm_mia.validity import RequestedRates
 
@@ -65,7 +66,7 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     assert {"blind_words_auroc", "shift_words_auroc", "size_fpr_0.05"} <= texts
     assert {"placebo_attack_reference_auroc", "reference_as_target", "shift_reference_auroc"} <= everything - texts
     files = [tmp_path / f"{name}.jsonl" for name in ("members", "nonmembers", "candidates")]
-    assert validate_files(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
+    assert validate(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
     stored = json.loads((found.path / "validity.json").read_text())
     assert (stored["verdict"], stored["accepted"]) == (found.verdict, "")
     assert [check["name"] for check in stored["checks"]] == [check.name for check in found.validity.checks]

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoreTable, calibrate, compare, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import (
     Stack,
     _stacking,
+    compare,
     unseen,
     with_decider,
 )
 from llm_mia.decision._stack import Column, Tree, squashed
 from llm_mia.decision._stacking import fit_stack
+from llm_mia.errors import CalibrationError
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.decision import (
     Calibration,
     _stacking,
@@ -24,6 +24,7 @@ from llm_mia.decision import (
 )
 from llm_mia.decision._stack import Tree
 from llm_mia.decision._stacking import fit_stack
+from llm_mia.errors import CalibrationError, ScoresError
 from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 from .test_cli import Cli, cli

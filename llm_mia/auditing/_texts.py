@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ..passages import Passages, PassageSource, to_passages
 from ..records import Passage
 from ..scores import ScoreTable
-from ..validity import KnownScores, KnownSet, RequestedRates, Validity, validate
+from ..validity import KnownScores, KnownSet, RequestedRates, Validity
 
-__all__ = ["KnownTexts", "read", "validate_files"]
+__all__ = ["KnownTexts", "read", "validate"]
 
 MOST = 50_000
 """Passages of one set that are held and looked at."""
@@ -66,19 +66,28 @@ class KnownTexts:
         return [at for at, passage in enumerate(self.passages) if passage.label == label]
 
 
-def validate_files(
+def validate(
     members: PassageSource | None,
     nonmembers: PassageSource,
     candidates: PassageSource | None = None,
     *,
     rates: RequestedRates | None = None,
 ) -> Validity:
-    """`llm_mia.validity.validate` on files, as `read_passages` reads them; no model is needed.
+    """Whether a known set may carry a verdict; its texts are checked, and no model is needed.
 
-    Raises `PassageError` where a file can't be read, or a class has one document only.
+    Args:
+        members: passages known to be in the training data: a path, `Passages`, or what `Passages.of` takes; may be
+            None where there are candidates.
+        nonmembers: passages known not to be in it.
+        candidates: the passages to be decided on, if they are known already.
+        rates: the rates that the audit wants to state (default: FPR ≤ 0.05).
+
+    Raises:
+        PassageError: a file cannot be read, or a class has only one document.
     """
-    given = ((members, 1), (nonmembers, 0), (candidates, None))
-    return validate(*([] if source is None else list(read(source, label)) for source, label in given), rates=rates)
+    sets = ((members, 1), (nonmembers, 0), (candidates, None))
+    passages = [[] if source is None else list(read(source, label)) for source, label in sets]
+    return KnownSet(*passages, rates=rates).validity()
 
 
 def read(source: PassageSource, label: int | None) -> Passages:

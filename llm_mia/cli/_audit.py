@@ -105,11 +105,11 @@ def validate(
     as_json: opt.Json = False,
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 1 if it can not."""
-    from ..auditing import validate_files
+    from ..auditing import validate as check_known_set
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    found = validate_files(
+    found = check_known_set(
         known.read_members(reading),
         known.read_nonmembers(reading),
         None if candidates is None else reading.read_unlabelled(candidates),
