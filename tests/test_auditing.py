@@ -11,21 +11,11 @@ from typing import Any
 
 import pytest
 
-from llm_mia import (
-    Audit,
-    CalibrationError,
-    PassageError,
-    RunDirectoryError,
-    UsageError,
-    Validity,
-    audit,
-    read_audit,
-    read_scores,
-    validate,
-)
+from llm_mia import Audit, Validity, audit, read_audit, read_scores, validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
+from llm_mia.errors import CalibrationError, PassageError, RunDirectoryError, UsageError
 from llm_mia.records import Standing
 from llm_mia.report import audit_summary, audit_table
 from llm_mia.validity import RequestedRates

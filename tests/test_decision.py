@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, LlmMiaError, ScoresError, ScoreTable, UsageError, read_scores
+from llm_mia import LlmMiaError, ScoreTable, read_scores
 from llm_mia.decision import (
     ErrorRate,
     NoteKind,
@@ -28,6 +28,7 @@ from llm_mia.decision import (
     flag,
     read_calibration,
 )
+from llm_mia.errors import CalibrationError, ScoresError, UsageError
 from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable
+from llm_mia import ScoreTable
 from llm_mia.calibration import confident_threshold, fpr_threshold, member_count_bound
 from llm_mia.decision import (
     ErrorRate,
@@ -32,6 +32,7 @@ from llm_mia.decision import (
     judge_collection,
     rates_at,
 )
+from llm_mia.errors import CalibrationError, ScoresError
 from llm_mia.records import RunRecord, Standing
 
 Floats = NDArray[np.float64]

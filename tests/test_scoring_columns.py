@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, RunDirectoryError, ScoresError, Supplies, calibrate, flag, read_scores, score
+from llm_mia import Supplies, calibrate, flag, read_scores, score
 from llm_mia.attacks import ATTACKS, attack
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
 from llm_mia.scoring import score_to_disk

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoreTable, calibrate, compare, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import (
     Calibration,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.decision import (
     NoteKind,
     ShortageKind,

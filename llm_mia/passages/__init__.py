@@ -9,7 +9,7 @@ without the text itself.
 
 from ._check import InputCheck, check_inputs
 from ._contents import Contents, SourceCounts
-from ._passages import Passages, PassageSource, read_passages, to_passages
+from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
 
 __all__ = [
     "Contents",
@@ -20,4 +20,5 @@ __all__ = [
     "check_inputs",
     "read_passages",
     "to_passages",
+    "to_sources",
 ]
