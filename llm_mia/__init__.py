@@ -49,14 +49,13 @@ if TYPE_CHECKING:
     from .records import Interval, ModelRecord, Passage, TokenSignals, Window, WindowRule
     from .scores import ScoreTable, read_scores
     from .scoring import score
-    from .signals import Aids, Step
+    from .signals import Step, Supplies
     from .validity import Validity, validate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ATTACKS",
-    "Aids",
     "Attack",
     "AttackError",
     "Audit",
@@ -84,6 +83,7 @@ __all__ = [
     "ScoreTable",
     "ScoresError",
     "Step",
+    "Supplies",
     "TokenSignals",
     "UsageError",
     "Validity",
@@ -161,7 +161,7 @@ _HOMES = {
     "records": ("Interval", "ModelRecord", "Passage", "TokenSignals", "Window", "WindowRule"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("score",),
-    "signals": ("Aids", "Step"),
+    "signals": ("Step", "Supplies"),
     "validity": ("Validity", "validate"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "FIELDS",
     "SCHEMA_VERSION",
     "TOKEN_ARRAYS",
     "AttackRecord",
@@ -107,6 +108,29 @@ class TokenSignals:
     def __len__(self) -> int:
         return len(self.logprob)
 
+    @classmethod
+    def of(
+        cls,
+        logprob: ArrayLike,
+        *,
+        token_ids: ArrayLike | None = None,
+        mean: ArrayLike = np.nan,
+        std: ArrayLike = np.nan,
+        top: ArrayLike = np.nan,
+        rank: ArrayLike = -1,
+        tokenizer: str = "",
+    ) -> TokenSignals:
+        """The signals that these arrays or lists hold; what is left out is NaN (rank −1), and no two token ids equal.
+
+        >>> len(TokenSignals.of([-1.0, -2.5]))
+        2
+        """
+        ids = np.arange(np.size(logprob)) if token_ids is None else token_ids
+        given = {"token_ids": ids, "logprob": logprob, "mean": mean, "std": std, "top": top, "rank": rank}
+        arrays = {name: np.asarray(given[name], dtype) for name, dtype in TOKEN_ARRAYS.items()}
+        values = {name: np.broadcast_to(array, np.shape(logprob)) for name, array in arrays.items()}
+        return cls(**values, tokenizer=tokenizer)
+
     def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
         """The signals of some of the tokens, by a slice, a mask or positions; a slice gives views."""
         return replace(self, **{name: getattr(self, name)[tokens] for name in TOKEN_ARRAYS})
@@ -138,6 +162,8 @@ TOKEN_ARRAYS: Mapping[str, type[np.generic]] = {
     "rank": np.int32,
 }
 """The arrays of `TokenSignals` and what they hold."""
+FIELDS = ("logprob", "mean", "std", "top", "rank")
+"""What a model computes of each token; a backend offers all of these or some."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,6 +222,8 @@ class ModelRecord:
     """Longest input in tokens."""
     head: str = "blocked"
     """``blocked``: head applied to blocks of rows; ``whole``: the model's own logits, a window at a time."""
+    offers: tuple[str, ...] = FIELDS
+    """Which `FIELDS` the backend gives; the others are NaN in its signals, and rank is −1."""
     dtype_choice: DTypeChoice | None = None
     """How ``auto`` came to the precision; None where the user named it. Not compared between runs."""
 
@@ -274,7 +302,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader ought to know about a result, as data; `llm_mia.report` phrases it."""
+    """What a reader has to know about a result, as data; the sentence for it is elsewhere."""
 
     kind: str
     """Which sentence: a value of the enum of the package that makes the note."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_mia.backends import Backend
+
+# Measured, `auto` would depend on what else the machine does: a test that names no precision gets the one named here.
+os.environ.setdefault("LLM_MIA_DTYPE", "float32")
 
 WORDS = [
     "the",
@@ -126,6 +130,14 @@ def save(folder: Path, model: Any, tokenizer: Any) -> str:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or leaves converted models in the user's cache; one that converts names a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLM_MIA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -240,10 +240,10 @@ def test_reference_turns_its_sign_when_the_models_change_places(pairs: list[tupl
         ("min_k:k=nan", "out of range"),
         ("min_k:k=abc", "k=abc is not a number"),
         ("min_k:k", "is not a number"),
-        ("min_k:foo=1", "no hyper-parameter 'foo'; it has: k"),
-        ("loss:k=0.1", "no hyper-parameter 'k'; it has: none"),
-        ("min_k:", "no hyper-parameter ''"),
-        ("min_k:k=0.1,", "no hyper-parameter ''"),
+        ("min_k:foo=1", "no setting 'foo'; it has: k"),
+        ("loss:k=0.1", "no setting 'k'; it has: none"),
+        ("min_k:", "no setting ''"),
+        ("min_k:k=0.1,", "no setting ''"),
         ("min_k:k=0.1,k=0.3", "given twice"),
     ],
 )
@@ -252,15 +252,15 @@ def test_what_cannot_be_an_attack_is_refused(spec: str, message: str) -> None:
         parse_attack(spec)
 
 
-def test_hyper_parameters_hold_for_the_attack_they_were_given_to() -> None:
-    assert parse_attack("min_k:k=0.1").hyper_parameters == {"k": 0.1}
-    assert parse_attack("min_k").hyper_parameters == ATTACKS["min_k"].hyper_parameters == {"k": 0.2}
+def test_settings_hold_for_the_attack_they_were_given_to() -> None:
+    assert parse_attack("min_k:k=0.1").settings == {"k": 0.1}
+    assert parse_attack("min_k").settings == ATTACKS["min_k"].settings == {"k": 0.2}
     assert parse_attack("min_k:k=0.1").name == "min_k:k=0.1"
 
 
 def test_passes_are_shared() -> None:
     assert passes_needed([ATTACKS["loss"], ATTACKS["zlib"], ATTACKS["min_k"]]) == ("target",)
-    needed = {name for kind in EVIDENCE.values() for name in kind.passes}
+    needed = {one.name for kind in EVIDENCE.values() for one in kind.passes}
     assert set(passes_needed(ATTACKS.values())) == needed
     assert passes_needed([ATTACKS["rmia"], ATTACKS["lowercase"]]) == (
         "target", "lowered", "population_target", "reference", "population_reference",
@@ -283,7 +283,7 @@ def registered() -> Iterator[str]:
 
 def test_an_attack_of_somebody_else(registered: str, fake: Backend, write_jsonl: Any, tmp_path: Path) -> None:
     one = parse_attack(f"{registered}:power=3,k=0.25")
-    assert one.hyper_parameters == {"k": 0.25, "power": 3}
+    assert one.settings == {"k": 0.25, "power": 3}
     assert passes_needed([one]) == one.passes == ("target", "lowered")
     assert one.summary == "How far the tokens stay below the likeliest."
     with pytest.raises(AttackError, match="not a number"):
@@ -298,15 +298,15 @@ def test_an_attack_of_somebody_else(registered: str, fake: Backend, write_jsonl:
 
 def test_registering_refuses_what_it_cannot_serve() -> None:
     before = dict(ATTACKS)
-    with pytest.raises(ValueError, match=r"unknown evidence \['weights'\]"):
+    with pytest.raises(AttackError, match="no evidence is named 'weights'; there are target, reference, "):
         attack("x", paper="")(lambda target, weights: 0.0)
-    with pytest.raises(ValueError, match="registered twice"):
+    with pytest.raises(AttackError, match=r"'loss' is registered by llm_mia\.attacks\.likelihood already"):
         attack("loss", paper="")(lambda target: 0.0)
 
     def without_default(target: TokenSignals, *, k: float) -> float:
         return k
 
-    with pytest.raises(ValueError, match="no default"):
+    with pytest.raises(AttackError, match="the setting 'k' has no default"):
         attack("y", paper="")(without_default)
     assert before == ATTACKS
 

@@ -322,6 +322,6 @@ def test_each_says_its_formula(name: str) -> None:
         ("dc_pdd:a=0", "a=0 is out of range"),
     ],
 )
-def test_hyper_parameters_have_bounds(spec: str, message: str) -> None:
+def test_settings_have_bounds(spec: str, message: str) -> None:
     with pytest.raises(AttackError, match=message):
         parse_attack(spec)

@@ -126,7 +126,7 @@ def test_what_must_hold_of_any_passage(
 def test_what_they_ask_for() -> None:
     assert ATTACKS["recall"].passes == ("target", "prefixed")
     assert ATTACKS["con_recall"].passes == ("target", "prefixed", "member_prefixed")
-    assert ATTACKS["con_recall"].hyper_parameters == {"gamma": 0.5}
+    assert ATTACKS["con_recall"].settings == {"gamma": 0.5}
     for name in NAMES:
         assert "LL(x | P)" in ATTACKS[name].formula
         assert ATTACKS[name].summary.endswith(".")

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.attacks import ATTACKS
+from llm_mia.attacks import ATTACKS, Provided
 from llm_mia.backends import load_model
 from llm_mia.cli import main
 from llm_mia.scoring import attacks_for
@@ -26,7 +26,7 @@ from .conftest import sentences
 
 LLM_MIA = Path(sys.executable).with_name("llm-mia")
 ECHR = Path(__file__).parents[1].parent / "shared" / "data" / "llm-pbe-echr.csv"
-CARD = [one.name for one in attacks_for((), reference=True)]
+CARD = [one.name for one in attacks_for((), Provided(("target", "reference"))).attacks]
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def test_attacks(cli: Cli) -> None:
     listed = cli("attacks", "--json").json
     assert sorted(listed) == sorted(ATTACKS)
     assert listed["reference"]["passes"] == ["target", "reference"]
-    assert cli("attacks", "min_k:k=0.1", "--json").json["min_k:k=0.1"]["hyper_parameters"] == {"k": 0.1}
+    assert cli("attacks", "min_k:k=0.1", "--json").json["min_k:k=0.1"]["settings"] == {"k": 0.1}
 
 
 def test_help_and_usage(cli: Cli) -> None:

@@ -214,7 +214,7 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
 TYPED: dict[str, tuple[list[str], str]] = {
     "unknown attack": (["-a", "mink"], "no attack is named 'mink': did you mean 'min_k'?"),
     "nothing near": (["-a", "quux"], "no attack is named 'quux': there are min_k, min_k++, gap_k, "),
-    "unknown setting": (["-a", "min_k:q=1"], "attack 'min_k' has no hyper-parameter 'q'; it has: k"),
+    "unknown setting": (["-a", "min_k:q=1"], "attack 'min_k' has no setting 'q'; it has: k"),
     "out of range": (["-a", "min_k:k=1.5"], "attack 'min_k': k=1.5 is out of range; it must be above 0 and at most 1"),
     "not a number": (["-a", "min_k:k=half"], "attack 'min_k': k=half is not a number (float)"),
     "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: name one with -r"),
@@ -253,8 +253,8 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
     for model, problem in expected.items():
         said = fails("score", good, "-m", model, "-a", "loss", "-q", "-o", tmp_path / "new" / "run")
         assert said.startswith(f"model '{model}': {problem}".replace(f"{tmp_path}/", ""))
-    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run")
-    assert said.endswith("dtype 'int3': it must be auto, float32, bfloat16, float16")
+    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run", code=2)
+    assert said.endswith("--dtype must be auto, float32, bfloat16, float16: got 'int3'")
 
 
 @pytest.mark.usefixtures("fake_models")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -194,8 +195,9 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
     calibration = calibrate(one, "loss", fpr=0.05)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
-    assert calibration.calibrated_on.keys() == {"hyper_parameters", "target"}, "the passes of this attack alone"
-    assert calibration.calibrated_on["target"]["model"] == asdict(MODEL)
+    assert calibration.calibrated_on.keys() == {"attacks", "target"}, "the passes of this attack alone"
+    assert calibration.calibrated_on["attacks"] == {"loss": {"formula": 1, "settings": {}}}
+    assert calibration.calibrated_on["target"]["model"] == json.loads(json.dumps(asdict(MODEL)))
     (tmp_path / "c.json").write_text(calibration.to_json())
     assert read_calibration(tmp_path / "c.json") == calibration
 

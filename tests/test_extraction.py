@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from llm_mia.errors import UsageError
 from llm_mia.extraction import (
-    Run,
     Sampling,
     Span,
+    TokenRun,
     examine,
     expected_queries,
     find_spans,
     greedy_run,
     queries_for,
-    repeated,
+    repeated_tokens,
     stretch_sums,
     token_bounds,
 )
@@ -63,12 +63,12 @@ def known_by_heart(before: Floats, n: int, after: Floats) -> Floats:
 class TestSampling:
     @pytest.mark.parametrize("temperature", [0.7, 2.0, -1.0, math.nan])
     def test_other_temperatures_are_refused_and_the_reason_given(self, temperature: float) -> None:
-        with pytest.raises(UsageError, match=r"^`temperature` must be 1 or 0 \(greedy\): got .* all probabilities"):
+        with pytest.raises(UsageError, match=r"`temperature` is .*: it must be 1 or 0 \(greedy\)"):
             Sampling(temperature)
 
     @pytest.mark.parametrize("k", [0, -3])
     def test_top_k_of_nothing_is_refused(self, k: int) -> None:
-        with pytest.raises(UsageError, match=r"^`top_k` must be at least 1: got "):
+        with pytest.raises(UsageError, match="at least 1"):
             Sampling(top_k=k)
 
     def test_top_1_is_greedy(self) -> None:
@@ -78,7 +78,6 @@ class TestSampling:
             token_bounds(signals, Sampling(top_k=1)), token_bounds(signals, Sampling(0.0)), strict=True
         ):
             np.testing.assert_array_equal(one, other)
-        assert str(Sampling(top_k=1)) == str(Sampling(0.0)) == "greedy decoding"
 
     def test_plain_sampling_is_the_log_probability_itself(self) -> None:
         signals = of_logprobs(np.array([-1.0, -np.inf, np.nan, -0.25]))
@@ -177,14 +176,14 @@ class TestStretches:
 @pytest.mark.parametrize(
     ("rank", "run"),
     [
-        ([], Run(0, 0)),
-        ([5], Run(0, 0)),
-        ([0], Run(0, 1)),
-        ([0, 0, 1, 0, 0], Run(0, 2)),
-        ([1, 0, 2, 0, 0, 0], Run(3, 3)),
+        ([], TokenRun(0, 0)),
+        ([5], TokenRun(0, 0)),
+        ([0], TokenRun(0, 1)),
+        ([0, 0, 1, 0, 0], TokenRun(0, 2)),
+        ([1, 0, 2, 0, 0, 0], TokenRun(3, 3)),
     ],
 )
-def test_longest_greedy_run(rank: list[int], run: Run) -> None:
+def test_longest_greedy_run(rank: list[int], run: TokenRun) -> None:
     assert greedy_run(np.array(rank, dtype=np.int32)) == run
 
 
@@ -308,14 +307,14 @@ class TestExamine:
         logprob = known_by_heart(np.full(10, -3.0), 60, np.full(10, -3.0))
         found = examine(of_logprobs(logprob), Sampling(0.0), probability=1.0)
         assert [(one.start, one.end, one.log_probability) for one in found.spans] == [(10, 70, 0.0)]
-        assert found.greedy == Run(10, 60)
+        assert found.greedy == TokenRun(10, 60)
 
     def test_top_k_gives_bounds_on_a_stretch(self) -> None:
         rng = np.random.default_rng(2)
         logits = rng.normal(size=(80, 100)) * 3
         found = examine(signals_of(logits, logits.argmax(1)), Sampling(top_k=10), n=20, probability=1e-9)
         assert found.log_probability < found.log_probability_high <= 0
-        assert all(one.log_probability <= found.high(one) <= 0 for one in found.spans)
+        assert all(one.log_probability <= found.upper_bound(one) <= 0 for one in found.spans)
         plain = examine(signals_of(logits, logits.argmax(1)), n=20, probability=1e-9)
         assert plain.log_probability == plain.log_probability_high == found.log_probability
 
@@ -333,7 +332,7 @@ class TestExamine:
         found = examine(of_logprobs(np.zeros(n)))
         assert (found.stretches, list(found.spans), found.copied) == (0, [], 0)
         assert math.isnan(found.log_probability)
-        assert found.greedy == Run(0, n)
+        assert found.greedy == TokenRun(0, n)
 
     def test_a_token_not_known_makes_its_stretches_unknown_and_no_others(self) -> None:
         logprob = np.zeros(120)
@@ -365,11 +364,7 @@ class TestExamine:
 
     @pytest.mark.parametrize(
         ("settings", "message"),
-        [
-            ({"n": 0}, "^`n` must be at least 1 token: got 0"),
-            ({"probability": 0.0}, "^`probability` must lie between 0 and 1, 0 excluded: got 0"),
-            ({"probability": 1.5}, "^`probability` must lie between 0 and 1, 0 excluded: got 1.5"),
-        ],
+        [({"n": 0}, "at least 1"), ({"probability": 0.0}, "above 0"), ({"probability": 1.5}, "at most 1")],
     )
     def test_senseless_settings(self, settings: dict[str, Any], message: str) -> None:
         with pytest.raises(UsageError, match=message):
@@ -387,10 +382,10 @@ class TestExamine:
 
 
 def test_repeated_tokens() -> None:
-    assert not repeated(np.arange(5, dtype=np.int32)).any()
-    assert not repeated(np.array([], dtype=np.int32)).any()
-    assert not repeated(np.tile(np.arange(9), 2).astype(np.int32))[:9].any()
-    constant = repeated(np.zeros(30, dtype=np.int32))
+    assert not repeated_tokens(np.arange(5, dtype=np.int32)).any()
+    assert not repeated_tokens(np.array([], dtype=np.int32)).any()
+    assert not repeated_tokens(np.tile(np.arange(9), 2).astype(np.int32))[:9].any()
+    constant = repeated_tokens(np.zeros(30, dtype=np.int32))
     assert constant.tolist() == [False] + [True] * 29, "all but the first run of ten"
 
 

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("documents", "validity", "attacks", "backends"),
     ("store",),
     ("signals",),
-    ("scores",),
+    ("scores", "perplexities"),
     ("scoring",),
     ("extraction",),
     ("decision",),

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from llm_mia import load_model
 from llm_mia.backends import Backend
 from llm_mia.backends.local import quiet
-from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError
+from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError, UsageError
 from llm_mia.records import Window
 
 from .conftest import sentences
@@ -162,7 +162,7 @@ def test_dtypes_and_devices(tiny: str) -> None:
     assert half.info.dtype == "bfloat16"
     assert np.abs(logprobs(half) - exact).max() > 0
     assert_close(logprobs(half), exact, rounding_of(half))
-    assert refusal(tiny, dtype="int3") == "dtype 'int3': it must be auto, float32, bfloat16, float16"
+    assert refusal(tiny, UsageError, dtype="int3") == "`dtype` must be auto, float32, bfloat16, float16: got 'int3'"
     assert "device" in refusal(tiny, device="abacus")
 
 

@@ -13,7 +13,7 @@ import torch
 
 from llm_mia.backends import ModelSpec, load_model
 from llm_mia.backends.local import LocalBackend, quiet
-from llm_mia.errors import ModelError
+from llm_mia.errors import ModelError, UsageError
 from llm_mia.passages import read_passages
 from llm_mia.records import TokenSignals, WindowRule
 from llm_mia.scoring import score
@@ -291,7 +291,7 @@ def test_the_same_weights_under_another_configuration_are_another_model(tiny: st
 
 
 def test_a_revision_of_a_folder_is_refused(tiny: str) -> None:
-    with pytest.raises(ModelError, match="no revision 'v1'"):
+    with pytest.raises(UsageError, match="no `revision` 'v1'"):
         load_model(tiny, revision="v1")
 
 

@@ -351,7 +351,8 @@ def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable
 def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     assert refusal("/no/such/model") == "no such folder or file"
     assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub gives none")
-    assert "no revision 'main' of it to choose" in refusal(bert, revision="main")
+    with pytest.raises(UsageError, match=r"it has no `revision` 'main': leave that out"):
+        MaskedRewriter(bert, revision="main")
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("a GGUF file")

@@ -231,7 +231,7 @@ def test_prefix_and_window_that_exceed_the_context_are_refused(make: Callable[[]
     make().score([Window(w.tokens % 250, w.first_scored) for w in WINDOWS[4:5]], prefix=tokens(41, 1) % 250)
     with pytest.raises(ModelError, match=r"takes 64 tokens, which a prefix of 31 tokens and a window of 34 exceed"):
         make().score(WINDOWS, prefix=tokens(31, 1))
-    with pytest.raises(ModelError, match=r"fewer or shorter shots, or ask for shorter windows with --window-tokens"):
+    with pytest.raises(ModelError, match=r"fewer or shorter `shots`, or ask for shorter windows with `window_tokens`"):
         make().score(WINDOWS[:1], prefix=tokens(64, 1))
 
 

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from llm_mia import Audit, Calibration, ScoreTable, audit
-from llm_mia.attacks import ATTACKS, parse_attack
+from llm_mia.attacks import ATTACKS, Provided, parse_attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import calibrate, evaluate, flag
 from llm_mia.report import (
@@ -95,7 +95,9 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
     assert summary["finding"] == f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: " + (
         "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
     )
-    assert list(summary["evaluation"]["attacks"]) == [one.name for one in attacks_for((), reference=True)]
+    assert list(summary["evaluation"]["attacks"]) == [
+        one.name for one in attacks_for((), Provided(("target", "reference"))).attacks
+    ]
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)
     assert set(loss["tpr_at_fpr"]) == {"0.1", "0.05", "0.01", "0.001"}

@@ -55,7 +55,7 @@ INTERRUPTED = "llm-mia: interrupted; all finished work is kept, and the same com
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
-    models = ["-m", "model", "-r", "another"]
+    models = ["-m", "model", "-r", "another", "-a", "loss", "-a", "lowercase", "-a", "reference"]
     return [sys.executable, "-c", DRIVER, str(pause), str(limit), "score", passages, *models, "-q", "-o", str(out)]
 
 

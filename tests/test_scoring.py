@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import ModelError, ModelSpec, RunDirectoryError, Step, TokenSignals, Window, read_passages, score
-from llm_mia.attacks import ATTACKS, Attack
+from llm_mia import ModelError, ModelSpec, RunDirectoryError, Step, Supplies, TokenSignals, Window, read_passages, score
+from llm_mia.attacks import ATTACKS, Attack, Provided
 from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages
@@ -155,8 +155,10 @@ def test_in_lower_case_alone_every_text_is_scored(
     model = Noting()
     table = score(source(texts), model, attacks=["low"], out=tmp_path / "run", limits=SMALL)
     assert model.texts == texts
-    assert list(table.columns) == ["low"]
-    assert pq.read_table(tmp_path / "run/scores.parquet").column("n_tokens").null_count == len(texts)
+    assert list(table.columns) == ["loss", "low"], "the column of the first call stays"
+    alone = score(source(texts), model, attacks=["low"], out=tmp_path / "alone")
+    assert list(alone.columns) == ["low"]
+    assert pq.read_table(tmp_path / "alone/scores.parquet").column("n_tokens").null_count == len(texts)
 
 
 def test_an_attack_on_the_text_alone_needs_no_pass(
@@ -207,7 +209,7 @@ def test_two_names_of_one_model(tiny: str, source: Source, tmp_path: Path, monke
     (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
     with pytest.raises(ModelError, match=REFUSED):
         score(source(TEXTS[:3]), ModelSpec(tiny, dtype="float32"), float32, out=tmp_path / "run")
-    assert list(json.loads((tmp_path / "run/run.json").read_text())["passes"]) == ["target", "lowered"]
+    assert list(json.loads((tmp_path / "run/run.json").read_text())["passes"]) == ["target"]
     score(source(TEXTS[:3]), ModelSpec(tiny, dtype="bfloat16"), float32, out=tmp_path / "two precisions")
 
 
@@ -245,8 +247,9 @@ def test_progress(source: Source, tmp_path: Path) -> None:
     for turn in range(2):
         steps: list[Step] = []
         done = score_to_disk(
-            source(texts), Noting(0), Noting(1), out=tmp_path / "run", limits=SMALL, progress=steps.append
-        )
+            source(texts), Noting(0), Noting(1), attacks=["all"], supplies=Supplies(neighbours=1),
+            out=tmp_path / "run", limits=SMALL, progress=steps.append,
+        )  # fmt: skip
         for name in ("target", "lowered", "reference", "scores"):
             mine = [step for step in steps if step.name == name]
             last = mine[-1]
@@ -258,7 +261,8 @@ def test_progress(source: Source, tmp_path: Path) -> None:
                 assert before.bytes <= after.bytes
             assert len(mine) <= (70, 3)[turn], "what is there is told of in one go"
     assert (done.passages, done.candidates, done.members, done.nonmembers, done.unscored) == (125, 125, 0, 0, 0)
-    assert done.attacks == tuple(one.name for one in attacks_for((), reference=True))
+    both = Provided(("target", "reference"))
+    assert done.attacks == tuple(one.name for one in attacks_for(["all"], both).attacks)
 
 
 def test_input_that_grows_while_it_is_scored(source: Source, tmp_path: Path) -> None:

@@ -137,7 +137,11 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
     one = replace(table(labels, values, record=RunRecord(made)), columns={})
     one = replace(one, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
     calibration = calibrate(one, "stack", fpr=0.05)
-    assert calibration.calibrated_on["hyper_parameters"] == {"loss": {}, "lowercase": {}, "min_k:k=0.1": {"k": 0.1}}
+    assert {name: one["settings"] for name, one in calibration.calibrated_on["attacks"].items()} == {
+        "loss": {},
+        "lowercase": {},
+        "min_k:k=0.1": {"k": 0.1},
+    }
     assert not [note for note in flag(one, calibration).notes if "trust" in note]
     other = replace(PASS, model=replace(MODEL, weights_sha256="w2"))
     with pytest.raises(CalibrationError, match="lowered model weights_sha256 w1 there, w2 here"):

@@ -21,9 +21,9 @@ def mean_loss(backend: Any, texts: list[str]) -> float:
 
 
 def trained(base: str, texts: list[str], out: Path, **settings: Any) -> Any:
-    backend: Any = load_model(base)
+    backend: Any = load_model(base, dtype="float32", compiled=False)
     fine_tune(backend, texts, out, **settings)
-    return load_model(out)
+    return load_model(out, dtype="float32", compiled=False)
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
@@ -32,10 +32,10 @@ def test_it_learns_its_members_and_saves_what_it_learnt(
 ) -> None:
     base = request.getfixturevalue(name)
     texts = sentences(12, seed=20)
-    before = mean_loss(load_model(base), texts)
+    before = mean_loss(load_model(base, dtype="float32", compiled=False), texts)
     after = trained(base, texts, tmp_path / "tuned", epochs=20, learning_rate=3e-3)
     assert mean_loss(after, texts) < before - 1
-    assert after.info.tokenizer == load_model(base).info.tokenizer
+    assert after.info.tokenizer == load_model(base, dtype="float32", compiled=False).info.tokenizer
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny: str, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_padding_is_in_no_loss(tiny: str, tmp_path: Path) -> None:
     """A batch of a short and a long text moves the weights as the two texts do, not as their padding would."""
     from llm_mia.training import _loss
 
-    backend: Any = load_model(tiny)
+    backend: Any = load_model(tiny, dtype="float32", compiled=False)
     long, short = (
         one
         for one in map(np.ndarray.tolist, backend.encode(["the river bends under a bridge", "Anna counts seven geese"]))
@@ -66,7 +66,7 @@ def test_padding_is_in_no_loss(tiny: str, tmp_path: Path) -> None:
 
 def test_progress_counts_every_token_of_every_epoch(tiny: str, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    backend: Any = load_model(tiny)
+    backend: Any = load_model(tiny, dtype="float32", compiled=False)
     texts = sentences(9, seed=22)
     tokens = sum(map(len, backend.encode(texts)))
     fine_tune(backend, texts, tmp_path / "tuned", epochs=2, progress=lambda done, total: seen.append((done, total)))

@@ -12,16 +12,15 @@ from importlib import metadata
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from ..errors import AttackError
-from ..records import Population, TokenFrequencies, TokenSignals
+from ..records import AttackRecord, TokenSignals
+from ._evidence import EVIDENCE
+from ._fields import fields_of
+from ._kind import Evidence, Kind, Provided
 
 __all__ = [
     "ATTACKS",
-    "EVIDENCE",
-    "MANY_PASSES",
     "AtLeast",
     "Attack",
-    "Evidence",
-    "Kind",
     "Positive",
     "Share",
     "all_attacks",
@@ -30,55 +29,12 @@ __all__ = [
     "passes_needed",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of evidence."""
-
-    what: str
-    """For people."""
-    passes: tuple[str, ...] = ()
-    """The model passes it takes; of ``neighbours`` and ``swapped`` there is one a rewritten text."""
-
-
-EVIDENCE: dict[str, Kind] = {
-    "target": Kind("signals of the target model on the passage", ("target",)),
-    "reference": Kind("signals of the reference model on the passage", ("reference",)),
-    "aligned_reference": Kind(
-        "signals of a reference model that has the target's tokenizer, token beside token", ("reference",)
-    ),
-    "lowered": Kind("signals of the target model on the passage in lower case", ("lowered",)),
-    "prefixed": Kind("signals of the target model on the same tokens after known non-members (--shots)", ("prefixed",)),
-    "member_prefixed": Kind(
-        "signals of the target model on the same tokens after known members (--shots, labelled 1)",
-        ("member_prefixed",),
-    ),
-    "neighbours": Kind("signals of the target model on rewritten passages, one of each", ("neighbours",)),
-    "swapped": Kind("signals of the target model on the passage with words swapped, one of each", ("swapped",)),
-    "population": Kind(
-        "what both models say of passages from the same source (--population)",
-        ("target", "reference", "population_target", "population_reference"),
-    ),
-    "frequencies": Kind("how often each token stands in a corpus (--frequencies)"),
-    "text": Kind("the passage itself"),
-}
-"""What an attack may ask for, by the name of its positional parameter."""
-
-PASSES = (
-    "target", "lowered", "prefixed", "member_prefixed", "neighbours", "swapped", "population_target",
-    "reference", "population_reference",
-)  # fmt: skip
-"""Every pass, in the order in which they are made: those of one model stand together."""
-MANY_PASSES = ("neighbours", "swapped")
-"""Those that are made once for each of several rewritten texts."""
-
-Evidence: TypeAlias = TokenSignals | tuple[TokenSignals, ...] | TokenFrequencies | Population | str
 Setting: TypeAlias = float | str
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A bound on a hyper-parameter: above *low*, at most *high*."""
+    """A bound on a setting: above *low*, at most *high*."""
 
     low: float
     high: float
@@ -94,16 +50,23 @@ AtLeast = Annotated[int, Between(0, 1 << 30)]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Evidence about one passage in, one score out; higher is more member-like."""
+    """A function from evidence about one passage to one score; higher is more member-like."""
 
     name: str
-    """As the user named it, hyper-parameters included: ``min_k:k=0.1``. Also its column in ``scores.parquet``."""
+    """As the user named it, settings included: ``min_k:k=0.1``. Also the name of its column of scores."""
     function: Callable[..., float]
     paper: str
     evidence: tuple[str, ...]
-    """Names from `EVIDENCE`, in the order the function takes them."""
-    hyper_parameters: Mapping[str, Setting] = field(default_factory=dict)
+    """Names from `EVIDENCE`, in the order in which the function takes them."""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     """The values in force."""
+    revision: int = 1
+    """Of the formula: it goes up when the formula changes."""
+
+    @property
+    def record(self) -> AttackRecord:
+        """Formula and settings, as they are recorded with the scores."""
+        return AttackRecord(self.name, self.revision, dict(self.settings), self.evidence)
 
     @property
     def summary(self) -> str:
@@ -118,52 +81,99 @@ class Attack:
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """The model passes it needs; shared with every other attack that needs them."""
-        needed = {name for evidence in self.evidence for name in EVIDENCE[evidence].passes}
-        return tuple(name for name in PASSES if name in needed)
+        """The passes that it needs, by `ModelPass.name`; shared with every other attack that needs them."""
+        return passes_needed([self])
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of evidence that it takes."""
+        return tuple(EVIDENCE[name] for name in self.evidence)
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it compares tokens of several models one by one, so that all must have one tokenizer."""
+        return any(kind.by_token for kind in self.kinds)
+
+    def compares_tokens_of(self, role: str) -> bool:
+        """Whether the model with this role must have the target's tokenizer."""
+        return any(kind.by_token and one.takes(role) for kind in self.kinds for one in kind.passes)
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it runs where no attack is named."""
+        return all(kind.by_default for kind in self.kinds)
+
+    @property
+    def fields(self) -> dict[str, frozenset[str]]:
+        """Which fields of the signals it reads, by role of the model; by the types of its parameters."""
+        hints, read = _hints(self.function), dict[str, frozenset[str]]()
+        for kind in self.kinds:
+            of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))
+            for one in kind.passes:
+                read[one.role] = read.get(one.role, frozenset()) | of_kind
+        return read
+
+    def missing(self, provided: Provided) -> str:
+        """What the user has not given and it needs, as the end of a sentence; empty where everything is there."""
+        return next((phrase for kind in self.kinds if (phrase := kind.missing(provided))), "")
 
     def score(self, evidence: Mapping[str, Evidence]) -> float:
         """The score of one passage; NaN where a pass has no scored token (a passage of one token without BOS)."""
         arguments = [evidence[name] for name in self.evidence]
         for value in arguments:
             several = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(one, TokenSignals) and len(one.logprob) == 0 for one in several):
+            if any(isinstance(signals, TokenSignals) and len(signals) == 0 for signals in several):
                 return math.nan
-        return float(self.function(*arguments, **self.hyper_parameters))
+        return float(self.function(*arguments, **self.settings))
 
     def variants(self) -> list[Attack]:
-        """The attack once for each value of the hyper-parameter that is a choice; itself where none is."""
-        for key in self.hyper_parameters:
+        """The attack once for each value of the setting that is a choice between words; itself where none is."""
+        for key in self.settings:
             choices = _choices(self.function, key)
             if choices:
                 return [
-                    self if choice == self.hyper_parameters[key] else parse_attack(f"{self.name}:{key}={choice}")
+                    self if choice == self.settings[key] else parse_attack(f"{self.name}:{key}={choice}")
                     for choice in choices
                 ]
         return [self]
 
 
 ATTACKS: dict[str, Attack] = {}
-"""Every attack by name, with its default hyper-parameters."""
+"""Every attack by name, with its default settings."""
 
 
-def attack(name: str, *, paper: str) -> Callable[[Callable[..., float]], Callable[..., float]]:
-    """Register a function as the attack *name*.
+def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..., float]], Callable[..., float]]:
+    """Register a function as the attack *name*, and return it unchanged.
 
-    Positional parameters are evidence and are named as in `EVIDENCE`; keyword-only ones are hyper-parameters
-    with defaults. The function is returned unchanged.
+    Positional parameters are evidence, named as in `EVIDENCE`; their types say which fields of the signals the function
+    reads. Keyword-only parameters are settings, with defaults. Where the module of the function has registered an
+    attack of this name before, that is replaced, so a cell of a notebook can be run again.
+
+    Args:
+        name: what users call it.
+        paper: who published it.
+        revision: goes up when the formula changes, so that no calibration meets scores of another formula.
+
+    Raises:
+        AttackError: another module has registered the name, the evidence is unknown, or a setting has no default.
     """
 
     def register(function: Callable[..., float]) -> Callable[..., float]:
         parameters = inspect.signature(function).parameters.values()
         evidence = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-        unknown = set(evidence) - set(EVIDENCE)
-        if unknown or name in ATTACKS:
-            raise ValueError(f"attack {name!r}: registered twice, or asks for unknown evidence {sorted(unknown)}")
+        unknown = [one for one in evidence if one not in EVIDENCE]
+        if unknown:
+            raise AttackError(f"attack {name!r}: no evidence is named {unknown[0]!r}; there are {', '.join(EVIDENCE)}")
+        there = ATTACKS.get(name)
+        if there is not None and there.function.__module__ != function.__module__:
+            raise AttackError(
+                f"attack {name!r} is registered by {there.function.__module__} already: choose another name"
+            )
         defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        if inspect.Parameter.empty in defaults.values():
-            raise ValueError(f"attack {name!r}: a hyper-parameter has no default")
-        ATTACKS[name] = Attack(name, function, paper, evidence, defaults)
+        without = [key for key, default in defaults.items() if default is inspect.Parameter.empty]
+        if without:
+            raise AttackError(f"attack {name!r}: the setting {without[0]!r} has no default")
+        ATTACKS[name] = Attack(name, function, paper, evidence, defaults, revision)
         return function
 
     return register
@@ -172,8 +182,8 @@ def attack(name: str, *, paper: str) -> Callable[[Callable[..., float]], Callabl
 def all_attacks() -> dict[str, Attack]:
     """Every attack by name, those of installed packages included.
 
-    A package adds attacks by an entry point of the group ``llm_mia.attacks`` that names a module, which registers them
-    when it is imported.
+    A package adds attacks and kinds of evidence by an entry point of the group ``llm_mia.attacks``. It names a module,
+    which registers them when it is imported.
 
     Raises:
         AttackError: the module of a package can't be imported; names both.
@@ -190,7 +200,7 @@ def _load_entry_points() -> None:
         except Exception as error:
             package = one.dist.name if one.dist else one.value
             raise AttackError(
-                f"the attacks of package {package!r} can't be loaded ({type(error).__name__}: {error}): mend it, or "
+                f"the attacks of package {package!r} can't be loaded ({type(error).__name__}: {error}): repair it, or "
                 f"pip uninstall {package}"
             ) from error
 
@@ -199,9 +209,9 @@ def parse_attack(spec: str) -> Attack:
     """The attack that *spec* names: ``min_k`` or ``min_k:k=0.1``.
 
     Raises:
-        AttackError: no such attack, no such hyper-parameter, or a value out of its range.
+        AttackError: no such attack, no such setting, or a value out of its range.
 
-    >>> parse_attack("min_k:k=0.1").hyper_parameters
+    >>> parse_attack("min_k:k=0.1").settings
     {'k': 0.1}
     """
     name, colon, settings = spec.partition(":")
@@ -214,21 +224,21 @@ def parse_attack(spec: str) -> Attack:
     for setting in settings.split(",") if colon else ():
         key, _, value = setting.partition("=")
         if key in given:
-            raise AttackError(f"attack {name!r}: hyper-parameter {key!r} is given twice")
-        given[key] = _hyper_parameter(base, key, value)
-    return replace(base, name=spec, hyper_parameters={**base.hyper_parameters, **given})
+            raise AttackError(f"attack {name!r}: setting {key!r} is given twice")
+        given[key] = _setting(base, key, value)
+    return replace(base, name=spec, settings={**base.settings, **given})
 
 
-def _hyper_parameter(base: Attack, key: str, value: str) -> Setting:
-    if key not in base.hyper_parameters:
-        known = ", ".join(base.hyper_parameters) or "none"
-        raise AttackError(f"attack {base.name!r} has no hyper-parameter {key!r}; it has: {known}")
+def _setting(base: Attack, key: str, value: str) -> Setting:
+    if key not in base.settings:
+        known = ", ".join(base.settings) or "none"
+        raise AttackError(f"attack {base.name!r} has no setting {key!r}; it has: {known}")
     choices = _choices(base.function, key)
     if choices:
         if value not in choices:
             raise AttackError(f"attack {base.name!r}: {key}={value} is none of {', '.join(choices)}")
         return value
-    kind: type[float] = int if isinstance(base.hyper_parameters[key], int) else float
+    kind: type[float] = int if isinstance(base.settings[key], int) else float
     try:
         number: float = kind(value)
     except ValueError:
@@ -242,20 +252,26 @@ def _hyper_parameter(base: Attack, key: str, value: str) -> Setting:
     return number
 
 
-def _hint(function: Callable[..., float], key: str) -> Any:
-    return get_type_hints(function, include_extras=True).get(key)  # not everybody annotates
+def _hints(function: Callable[..., float]) -> dict[str, Any]:
+    """The types of its parameters; none where they cannot be read, as not everybody annotates."""
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError:
+        return {}
 
 
 def _bounds(function: Callable[..., float], key: str) -> list[Between]:
-    return [extra for extra in getattr(_hint(function, key), "__metadata__", ()) if isinstance(extra, Between)]
+    return [extra for extra in getattr(_hints(function).get(key), "__metadata__", ()) if isinstance(extra, Between)]
 
 
 def _choices(function: Callable[..., float], key: str) -> tuple[str, ...]:
-    hint = _hint(function, key)
+    hint = _hints(function).get(key)
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def passes_needed(attacks: Iterable[Attack]) -> tuple[str, ...]:
-    """The model passes that serve all of *attacks*, each once, in the order in which they are made."""
-    needed = {name for one in attacks for name in one.passes}
-    return tuple(name for name in PASSES if name in needed)
+    """The passes that serve all of *attacks*, by `ModelPass.name`, each once, model after model as they are made."""
+    kinds = {name for one in attacks for name in one.evidence}
+    passes = {one.name: one.role for name, kind in EVIDENCE.items() if name in kinds for one in kind.passes}
+    first = ("target", "reference")
+    return tuple(sorted(passes, key=lambda name: first.index(passes[name]) if passes[name] in first else len(first)))

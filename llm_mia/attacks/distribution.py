@@ -7,16 +7,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..errors import AttackError
-from ..records import TokenFrequencies, TokenSignals
+from ..records import TokenFrequencies
+from ._evidence import refuse_other_frequencies
+from ._fields import Likelihoods, Moments
 from ._registry import AtLeast, Positive, Share, attack
 from ._tail import lowest
 
-__all__ = ["dc_pdd", "gap_k", "min_k", "min_k_plus_plus", "refuse_other_frequencies", "surp"]
+__all__ = ["dc_pdd", "gap_k", "min_k", "min_k_plus_plus", "surp"]
 
 
 @attack("min_k", paper="Shi et al. 2024, arXiv:2310.16789")
-def min_k(target: TokenSignals, *, k: Share = 0.2) -> float:
+def min_k(target: Likelihoods, *, k: Share = 0.2) -> float:
     """Mean log-likelihood of the fraction *k* of tokens that are least likely.
 
         1/|E| · Σ_{t ∈ E} log p(x_t | x_<t),   E: the ⌊k·n⌋ least likely of n tokens
@@ -29,7 +30,7 @@ def min_k(target: TokenSignals, *, k: Share = 0.2) -> float:
 
 
 @attack("min_k++", paper="Zhang et al. 2025, arXiv:2404.02936")
-def min_k_plus_plus(target: TokenSignals, *, k: Share = 0.2) -> float:
+def min_k_plus_plus(target: Moments, *, k: Share = 0.2) -> float:
     """Mean of the fraction *k* lowest log-likelihoods, each standardised by the model's own distribution.
 
     The mean and deviation are of log p(v) for v ∼ p, not over the vocabulary taken evenly (paper, eq. 2).
@@ -48,7 +49,7 @@ def min_k_plus_plus(target: TokenSignals, *, k: Share = 0.2) -> float:
 
 
 @attack("gap_k", paper="Kwak and Kim 2026, arXiv:2601.19936")
-def gap_k(target: TokenSignals, *, k: Share = 0.2, window: AtLeast = 3) -> float:
+def gap_k(target: Moments, *, k: Share = 0.2, window: AtLeast = 3) -> float:
     """Mean of the fraction *k* worst stretches, by how far their tokens stay below the model's own choice.
 
     A stretch is *window* tokens long and starts at every token that has room for it. The deviation σ is the one of
@@ -72,7 +73,7 @@ def gap_k(target: TokenSignals, *, k: Share = 0.2, window: AtLeast = 3) -> float
 
 
 @attack("surp", paper="Zhang and Wu 2024, arXiv:2407.21248")
-def surp(target: TokenSignals, *, k: Share = 0.4, entropy: Positive = 2.0) -> float:
+def surp(target: Moments, *, k: Share = 0.4, entropy: Positive = 2.0) -> float:
     """Mean log-likelihood of surprising tokens: among the fraction *k* least likely, where the model was certain.
 
     Certain is an entropy below *entropy* nats. Where the model was nowhere certain among them, they are averaged all
@@ -98,7 +99,7 @@ def surp(target: TokenSignals, *, k: Share = 0.4, entropy: Positive = 2.0) -> fl
 
 
 @attack("dc_pdd", paper="Zhang et al. 2024, arXiv:2409.14781")
-def dc_pdd(target: TokenSignals, frequencies: TokenFrequencies, *, a: Positive = 0.01) -> float:
+def dc_pdd(target: Likelihoods, frequencies: TokenFrequencies, *, a: Positive = 0.01) -> float:
     """Mean probability of the tokens, each weighed by how rare it is in a corpus and cut off at *a*.
 
     A token counts where it first stands in the passage. Frequencies are smoothed by Laplace, so a token that the corpus
@@ -125,15 +126,6 @@ def dc_pdd(target: TokenSignals, frequencies: TokenFrequencies, *, a: Positive =
     tokens, first = np.unique(target.token_ids, return_index=True)
     rare = math.log(_smoothed_total(frequencies)) - np.log(frequencies.counts[tokens] + 1)
     return float(np.minimum(np.exp(target.logprob[first], dtype=np.float64) * rare, a).mean())
-
-
-def refuse_other_frequencies(frequencies: TokenFrequencies, tokenizer: str) -> None:
-    """Raises `AttackError` where *frequencies* were counted with another tokenizer than the one of this fingerprint."""
-    if frequencies.tokenizer != tokenizer:
-        raise AttackError(
-            f"attack 'dc_pdd': the token frequencies of {frequencies.corpus or 'the corpus'} were counted with another "
-            "tokenizer than the target's: count them again (llm-mia frequencies CORPUS -m MODEL -o freq.parquet)"
-        )
 
 
 @lru_cache(maxsize=1)  # a sum over the vocabulary takes longer than a score, and is of the same corpus all along

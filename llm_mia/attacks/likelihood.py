@@ -7,7 +7,7 @@ import zlib as _zlib
 
 import numpy as np
 
-from ..records import TokenSignals
+from ._fields import Likelihoods
 from ._registry import attack
 
 __all__ = ["confidence", "loss", "lowercase", "perplexity", "zlib"]
@@ -19,7 +19,7 @@ LARGEST_LOSS = 709.0
 
 
 @attack("loss", paper="Yeom et al. 2018, arXiv:1709.01604")
-def loss(target: TokenSignals) -> float:
+def loss(target: Likelihoods) -> float:
     """Mean log-likelihood of the tokens, nats: the negated loss.
 
         1/n · Σ_t log p(x_t | x_<t)
@@ -32,7 +32,7 @@ def loss(target: TokenSignals) -> float:
 
 
 @attack("perplexity", paper="Carlini et al. 2021, arXiv:2012.07805")
-def perplexity(target: TokenSignals) -> float:
+def perplexity(target: Likelihoods) -> float:
     """Negated perplexity of the passage: how many equally likely tokens the model hesitates between.
 
     It ranks passages as the loss does, so ROC and thresholds agree; what is averaged or fitted over it differs.
@@ -47,7 +47,7 @@ def perplexity(target: TokenSignals) -> float:
 
 
 @attack("confidence", paper="Salem et al. 2019, arXiv:1806.01246")
-def confidence(target: TokenSignals) -> float:
+def confidence(target: Likelihoods) -> float:
     """Mean probability that the model gave to the tokens, 0 to 1.
 
         1/n · Σ_t p(x_t | x_<t)
@@ -60,7 +60,7 @@ def confidence(target: TokenSignals) -> float:
 
 
 @attack("zlib", paper="Carlini et al. 2021, arXiv:2012.07805")
-def zlib(target: TokenSignals, text: str) -> float:
+def zlib(target: Likelihoods, text: str) -> float:
     """Negated ratio of the loss to the bytes that the text takes when compressed by zlib.
 
         1/n · Σ_t log p(x_t | x_<t) / |zlib(text)|
@@ -74,7 +74,7 @@ def zlib(target: TokenSignals, text: str) -> float:
 
 
 @attack("lowercase", paper="Carlini et al. 2021, arXiv:2012.07805")
-def lowercase(target: TokenSignals, lowered: TokenSignals) -> float:
+def lowercase(target: Likelihoods, lowered: Likelihoods) -> float:
     """Ratio of the loss on the lower-cased text to the loss on the text: casing learnt by heart is missed.
 
         (1/m · Σ_t log p(x'_t | x'_<t)) / (1/n · Σ_t log p(x_t | x_<t)), x' the m tokens in lower case

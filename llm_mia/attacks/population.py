@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..records import Population, TokenSignals
+from ..records import Population
 from . import cohort
+from ._fields import Likelihoods
 from ._registry import Positive, Share, attack
 
 __all__ = ["info_rmia", "rmia"]
@@ -13,8 +14,8 @@ __all__ = ["info_rmia", "rmia"]
 
 @attack("rmia", paper="Zarifzadeh et al. 2024, arXiv:2312.03262")
 def rmia(
-    target: TokenSignals,
-    aligned_reference: TokenSignals,
+    target: Likelihoods,
+    aligned_reference: Likelihoods,
     population: Population,
     *,
     a: Share = 1.0,
@@ -41,9 +42,7 @@ def rmia(
 
 
 @attack("info_rmia", paper="Tao and Shokri 2025, arXiv:2510.05582")
-def info_rmia(
-    target: TokenSignals, aligned_reference: TokenSignals, population: Population, *, a: Share = 1.0
-) -> float:
+def info_rmia(target: Likelihoods, aligned_reference: Likelihoods, population: Population, *, a: Share = 1.0) -> float:
     """Gain over the reference model less the population's mean gain, nats per token.
 
     The population sets the zero, not the order: at ``a=1`` this ranks the passages of an audit as ``reference`` does.

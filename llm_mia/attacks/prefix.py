@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..records import TokenSignals
+from ._fields import Likelihoods
 from ._registry import Positive, attack
 from .likelihood import TINIEST_LOSS, loss
 
@@ -10,7 +10,7 @@ __all__ = ["con_recall", "recall"]
 
 
 @attack("recall", paper="Xie et al. 2024, arXiv:2406.15968")
-def recall(target: TokenSignals, prefixed: TokenSignals) -> float:
+def recall(target: Likelihoods, prefixed: Likelihoods) -> float:
     """Ratio of the loss after known non-members to the loss without them: a foreign context costs a member more.
 
     The same tokens are averaged above and below. The authors' code (ruoyuxie/recall, ``src/run.py``) tokenizes the
@@ -31,7 +31,7 @@ def recall(target: TokenSignals, prefixed: TokenSignals) -> float:
 
 @attack("con_recall", paper="Wang et al. 2024, arXiv:2409.03363")
 def con_recall(
-    target: TokenSignals, prefixed: TokenSignals, member_prefixed: TokenSignals, *, gamma: Positive = 0.5
+    target: Likelihoods, prefixed: Likelihoods, member_prefixed: Likelihoods, *, gamma: Positive = 0.5
 ) -> float:
     """ReCaLL less *gamma* times the same ratio after known members, whose company costs a member nothing.
 

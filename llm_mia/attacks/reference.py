@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import TokenSignals
+from ._fields import Likelihoods, Ranks
 from ._registry import Positive, Share, attack
 from ._tail import lowest
 
@@ -23,8 +23,8 @@ WINDOWS = (2, 3, 4, 6, 9, 13, 18, 25, 32, 40)
 
 @attack("reference", paper="Watson et al. 2022, arXiv:2111.08440")
 def reference(
-    target: TokenSignals,
-    reference: TokenSignals,
+    target: Likelihoods,
+    reference: Likelihoods,
     text: str,
     *,
     form: Literal["difference", "ratio"] = "difference",
@@ -56,7 +56,7 @@ def reference(
 
 
 @attack("wbc", paper="Chen et al. 2026, arXiv:2601.02751")
-def wbc(target: TokenSignals, aligned_reference: TokenSignals) -> float:
+def wbc(target: Likelihoods, aligned_reference: Likelihoods) -> float:
     """Share of windows, of 2 to 40 tokens, in which the target finds the text likelier than the reference does.
 
     Every stretch of each length has one vote, and the lengths count alike. A length above the passage's is left out:
@@ -77,7 +77,7 @@ def wbc(target: TokenSignals, aligned_reference: TokenSignals) -> float:
 
 
 @attack("ez", paper="Ilić et al. 2026, arXiv:2601.12104")
-def ez(target: TokenSignals, aligned_reference: TokenSignals, *, prior: Positive = 1.0) -> float:
+def ez(target: Ranks, aligned_reference: Ranks, *, prior: Positive = 1.0) -> float:
     """Ratio of what the target gained on the reference to what it lost, at tokens where its own choice is wrong.
 
     The authors' code gives 0, its lowest score, to the strongest evidence: nothing lost, or too few wrong choices. Here
@@ -101,8 +101,8 @@ def ez(target: TokenSignals, aligned_reference: TokenSignals, *, prior: Positive
 
 @attack("hard_token", paper="Jawad et al. 2026, arXiv:2601.20885")
 def hard_token(
-    target: TokenSignals,
-    aligned_reference: TokenSignals,
+    target: Likelihoods,
+    aligned_reference: Likelihoods,
     *,
     k: Share = 0.2,
     form: Literal["share", "gain"] = "share",
@@ -130,7 +130,7 @@ def hard_token(
 
 
 @attack("clipped_gain", paper="ours; nearest is Chen et al. 2026, arXiv:2601.02751")
-def clipped_gain(target: TokenSignals, aligned_reference: TokenSignals, *, c: Positive = 1.0) -> float:
+def clipped_gain(target: Likelihoods, aligned_reference: Likelihoods, *, c: Positive = 1.0) -> float:
     """Mean gain over the reference model, each token's gain cut off at *c* nats either way.
 
     Gains have heavy tails in members and non-members alike: in a plain mean one token outvotes a hundred, in a vote of
@@ -149,7 +149,7 @@ def clipped_gain(target: TokenSignals, aligned_reference: TokenSignals, *, c: Po
 
 
 @attack("student_gain", paper="ours; nearest is Maini et al. 2024, arXiv:2406.06443")
-def student_gain(target: TokenSignals, aligned_reference: TokenSignals) -> float:
+def student_gain(target: Likelihoods, aligned_reference: Likelihoods) -> float:
     """Sum of the gains over the reference model, in units of their own root sum of squares.
 
     The false positives of a mean gain are, by chance alone, short passages and those whose gains spread widely. Where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import TokenSignals
+from ._fields import Likelihoods
 from ._registry import Share, attack
 from ._tail import lowest
 
@@ -13,7 +13,7 @@ __all__ = ["neighbour", "pac"]
 
 
 @attack("neighbour", paper="Mattern et al. 2023, arXiv:2305.18462")
-def neighbour(target: TokenSignals, neighbours: tuple[TokenSignals, ...]) -> float:
+def neighbour(target: Likelihoods, neighbours: tuple[Likelihoods, ...]) -> float:
     """Mean log-likelihood of the passage less that of its neighbours: nats per token.
 
     The authors' code (justusmattern27/neighbour-mia, ``attack.py``) does not score the passage but what an uncased
@@ -34,7 +34,7 @@ def neighbour(target: TokenSignals, neighbours: tuple[TokenSignals, ...]) -> flo
 
 
 @attack("pac", paper="Ye et al. 2024, arXiv:2405.11930")
-def pac(target: TokenSignals, swapped: tuple[TokenSignals, ...], *, high: Share = 0.05, low: Share = 0.3) -> float:
+def pac(target: Likelihoods, swapped: tuple[Likelihoods, ...], *, high: Share = 0.05, low: Share = 0.3) -> float:
     """Polarized distance of versions with words swapped, in the mean, less that of the passage: nats.
 
     The polarized distance of a text goes from the mean of its fraction *low* least likely tokens up to that of its

@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import IntArray, TokenSignals
+from ..records import IntArray
+from ._fields import Likelihoods
 from ._registry import AtLeast, Share, attack
 from ._tail import lowest
 
@@ -25,7 +26,7 @@ LEVELS = 3
 
 
 @attack("camia", paper="Chang et al. 2025, arXiv:2409.13745")
-def camia(target: TokenSignals, *, signal: Signal = "diversity", first: AtLeast = 200) -> float:
+def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast = 200) -> float:
     """One of CAMIA's sequence features of the losses of the *first* tokens, turned so that higher is more member-like.
 
     below_τ, below_mean and below_previous count the tokens whose loss is below τ nats, below the mean of all, below
@@ -65,7 +66,7 @@ def camia(target: TokenSignals, *, signal: Signal = "diversity", first: AtLeast 
 
 
 @attack("win_k", paper="Arkhmammadova et al. 2025, arXiv:2508.01268")
-def win_k(target: TokenSignals, *, k: Share = 0.2, window: AtLeast = 3) -> float:
+def win_k(target: Likelihoods, *, k: Share = 0.2, window: AtLeast = 3) -> float:
     """Mean of the fraction *k* lowest mean log-likelihoods of *window* tokens in a row.
 
     One unlikely token is noise, three in a row are a stretch that the model hasn't seen. A passage shorter than the

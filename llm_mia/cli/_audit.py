@@ -68,7 +68,7 @@ def audit(
             target=models.target_model(),
             reference=models.reference_model(),
             attacks=attacks or (),
-            aids=evidence.aids(reading, models.device),
+            supplies=evidence.supplies(reading, models.device),
             fpr=fpr,
             fdr=fdr,
             confidence=confidence,

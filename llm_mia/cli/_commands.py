@@ -14,6 +14,7 @@ from ._extract import extract
 from ._grouping import with_groups
 from ._groups import TableOptions
 from ._output import say, show, show_json
+from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 
 __all__ = ["register"]
@@ -258,7 +259,21 @@ def collection(
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, attacks, frequencies, demo):
+    commands = (
+        audit,
+        validate,
+        score,
+        calibrate,
+        flag,
+        collection,
+        evaluate,
+        extract,
+        perplexity,
+        attacks,
+        frequencies,
+        demo,
+    )
+    for command in commands:
         app.command()(with_groups(command))
 
 

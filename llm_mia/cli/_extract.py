@@ -102,7 +102,7 @@ def extract(
     """
     from ..extraction import Sampling, extract as run_extract
     from ..passages import check_inputs
-    from ..report import extraction_table
+    from ..report import extraction_statement, extraction_table
 
     sampling = Sampling(temperature, top_k)
     source = reading.read(passages)
@@ -127,6 +127,8 @@ def extract(
             progress=progress,
         )
     if run.as_json:
-        show_json({**json.loads(found.to_json()), "spans_csv": str(found.path / "spans.csv")})
+        figures = json.loads((found.path / "extraction.json").read_text(encoding="utf-8"))
+        places = {"path": str(found.path), "spans_csv": str(found.path / "spans.csv")}
+        show_json({**figures, "statement": extraction_statement(found), **places})
     else:
         show(extraction_table(found))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..backends import ModelSpec
     from ..passages import Passages
     from ..scores import ScoreTable
-    from ..signals import Aids
+    from ..signals import Supplies
 
 __all__ = [
     "EvidenceOptions",
@@ -248,12 +248,12 @@ class EvidenceOptions(OptionGroup):
         ),
     ] = None
 
-    def aids(self, reading: ReadingOptions, device: str) -> Aids:
+    def supplies(self, reading: ReadingOptions, device: str) -> Supplies:
         """What attacks may use besides models, read as the passages are; only shots have labels."""
         from ..backends import ModelSpec
-        from ..signals import Aids
+        from ..signals import Supplies
 
-        return Aids(
+        return Supplies(
             shots=None if self.shots is None else reading.read(self.shots),
             population=None if self.population is None else reading.read_unlabelled(self.population),
             frequencies=self.frequencies,

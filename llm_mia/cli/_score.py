@@ -45,7 +45,7 @@ def score(
             models.target_model(),
             models.reference_model(),
             attacks=attacks or (),
-            aids=evidence.aids(reading, models.device),
+            supplies=evidence.supplies(reading, models.device),
             out=run.out,
             window_tokens=models.window_tokens,
             check=check,
@@ -106,7 +106,7 @@ def attacks(
                 one.name: {
                     "evidence": list(one.evidence),
                     "passes": list(one.passes),
-                    "hyper_parameters": dict(one.hyper_parameters),
+                    "settings": dict(one.settings),
                     "formula": one.formula,
                     "paper": one.paper,
                     "summary": one.summary,

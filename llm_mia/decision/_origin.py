@@ -23,7 +23,7 @@ NAMED = 5
 
 
 def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict[str, Any]:
-    """The passes behind one column, or behind the *columns* of a stack, that the table's run directory records."""
+    """The formulas and passes behind one column, or behind the *columns* of a stack, from the record of the table."""
     if table.record is None:
         return {}
     try:
@@ -37,8 +37,9 @@ def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict
     made = {name: {key: value for key, value in one.items() if key != "files"} for name, one in made.items()}
     made |= table.record.shared
     passes = {name: made[name] for name in needed if name in made}
-    set_to = {name: dict(one.hyper_parameters) for name, one in parsed.items()}
-    return {"hyper_parameters": set_to if columns else set_to[attack], **passes}
+    records = {name: one.record for name, one in parsed.items()} | {one.name: one for one in table.record.attacks}
+    formulas = {name: {"formula": records[name].revision, "settings": dict(records[name].settings)} for name in parsed}
+    return {"attacks": formulas, **passes}
 
 
 def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:

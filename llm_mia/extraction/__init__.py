@@ -4,44 +4,53 @@
                     under the sampling rule               by cumulative sums      their union, trimmed
 
 The probabilities are exact statements about the model: given what precedes a stretch in its window, and under the
-sampling rule named, it emits the stretch with that probability. That a probability is high is evidence that the text
-was memorised; it is no decision with an error rate, and a text that repeats itself or that anybody could continue
-(a list of numbers, a licence) is probable without having been trained on.
+named sampling rule, it emits the stretch with that probability. A high probability is evidence that the text was
+memorised. It is no decision with an error rate: a text that repeats itself, or that anybody could continue (a list of
+numbers, a licence), is probable without having been trained on.
 
-Cooper et al. 2025, arXiv:2505.12546, ask it of 50 tokens given the 50 before them; Hayes et al. 2025,
+Cooper et al. 2025, arXiv:2505.12546, compute it for 50 tokens given the 50 before them; Hayes et al. 2025,
 arXiv:2410.19482, define (n, p)-discoverable extraction.
 """
 
 from ._extract import extract
-from ._passage import Examined, examine
-from ._proofs import Candidates, prompt_before, prove
+from ._files import read_extraction
+from ._passage import Examination, examine
+from ._proofs import prompt_before
 from ._queries import expected_queries, queries_for
-from ._records import DocumentExtraction, ExtractedSpan, Extraction, KnownNonmembers, Proof, Stretch
+from ._records import (
+    DocumentExtraction,
+    ExtractedSpan,
+    Extraction,
+    ExtractionNote,
+    KnownNonmembers,
+    Proof,
+    Stretch,
+)
 from ._sampling import Sampling, token_bounds
-from ._spans import Span, find_spans, repeated
-from ._stretches import Run, greedy_run, stretch_sums
+from ._spans import Span, find_spans, repeated_tokens
+from ._stretches import TokenRun, greedy_run, stretch_sums
 
 __all__ = [
-    "Candidates",
     "DocumentExtraction",
-    "Examined",
+    "Examination",
     "ExtractedSpan",
     "Extraction",
+    "ExtractionNote",
     "KnownNonmembers",
     "Proof",
-    "Run",
     "Sampling",
     "Span",
     "Stretch",
+    "TokenRun",
     "examine",
     "expected_queries",
     "extract",
     "find_spans",
     "greedy_run",
     "prompt_before",
-    "prove",
     "queries_for",
-    "repeated",
+    "read_extraction",
+    "repeated_tokens",
     "stretch_sums",
     "token_bounds",
 ]

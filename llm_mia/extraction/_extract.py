@@ -1,9 +1,8 @@
-"""From passages to the texts that a model emits: scoring, `llm_mia.extraction`, and positions in the text."""
+"""From passages to the texts that a model emits verbatim."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
@@ -12,10 +11,11 @@ from ..passages import InputCheck, Passages, check_inputs, read_passages
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
 from ..store import RunDirectory, read_run
-from ._proofs import Candidates, prove
-from ._records import CONDITIONS, Extraction
+from ._files import write_extraction
+from ._proofs import LikeliestSpans, prove
+from ._records import Extraction
 from ._sampling import Sampling
-from ._tally import Rule, Tally, look
+from ._search import SearchResult, SearchRule, search
 
 __all__ = ["extract"]
 
@@ -38,93 +38,86 @@ def extract(
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
-    """The texts that the model emits verbatim with at least *probability* when given what precedes them.
+    """The texts that the model emits verbatim with at least *probability* when it is given what precedes them.
 
-    Leaves ``extraction.json`` and ``spans.csv`` in the run directory, beside the signals; on a finished one no model is
-    loaded but for a *proof*. A stretch most of whose tokens stand earlier in its passage counts nowhere: the model can
-    copy it from what it is given. Passages that hold no stretch are counted, and take part with their bytes.
+    Leaves ``extraction.json`` and ``spans.csv`` in the run directory, with the signals; where all signals are there, a
+    model is loaded for a *proof* only. A stretch most of whose tokens occur earlier in its passage does not count: the
+    model can copy it. Passages without a stretch are counted, and their bytes are part of their documents. Passages
+    labelled 0 show how often texts that were not trained on have spans.
 
     Args:
-        sources: what `read_passages` gives, or a file. Passages labelled 0 calibrate: how many of them have spans.
+        sources: what `read_passages` gives, or a file.
         target: the model.
-        out: the run directory.
-        stretch: tokens that must come in one go.
-        probability: with which a stretch must come to be in a span, in (0, 1].
-        prefix: tokens of the passage that must precede a stretch. The default takes every stretch there is: with
-            less before it a text is harder to emit, so what is found there is no weaker. The papers give 50.
+        out: the run directory; scores that it holds are kept.
+        stretch: tokens that the model must emit in succession.
+        probability: the least probability with which a stretch is part of a span, in (0, 1].
+        prefix: tokens of the passage that must precede a stretch. The default takes every stretch there is: with fewer
+            tokens before it a text is harder to emit, so the evidence is no weaker. The papers use 50.
         sampling: how tokens are drawn; None: temperature 1 among all.
-        proof: load the model, and let it write what the likeliest spans hold, greedily and by sampling.
+        proof: load the model, and let it continue what precedes the likeliest spans, greedily and by sampling.
         samples: continuations drawn for each proof.
-        most_proofs: spans that are proved, the likeliest first.
+        most_proofs: number of spans that are proved, the likeliest first.
         seed: draws the samples.
-        window_tokens: longest input fed to a model.
-        check: the result of `check_inputs` on the same *sources*, where it has been made already.
+        window_tokens: longest input fed to the model; None: its context, and at most 2,048.
+        check: the result of `check_inputs` on the same *sources*, where there is one already.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
     Raises:
-        UsageError: an argument out of range.
-        PassageError: no passage holds a stretch.
-        ModelError: the tokenizer can't say where in a text a token stands, or the model can't be loaded.
-        RunDirectoryError: the directory is another run's.
+        UsageError: an argument is out of its range.
+        PassageError: no passage is long enough for a stretch.
+        ModelError: the tokenizer does not give the places of its tokens, or the model cannot be loaded.
+        RunDirectoryError: the directory belongs to another run.
     """
+    _check_arguments(stretch, probability, prefix, samples, most_proofs)
     given = [read_passages(sources)] if isinstance(sources, str | Path) else sources
     inputs = [given] if isinstance(given, Passages) else list(given)
-    source = model_or_spec(target)
-    sampling = sampling or Sampling()
-    _refuse(stretch, probability, prefix, samples, most_proofs)
+    source, sampling = model_or_spec(target), sampling or Sampling()
     check = check or check_inputs(inputs)
     _refuse_outdated_scores(Path(out), inputs, check)
     write_signals(inputs, source, out=out, window_tokens=window_tokens, check=check, limits=limits, progress=progress)
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
-        made = run.record.passes["target"]
+        target_pass = run.record.passes["target"]
         if isinstance(source, ModelSpec):
-            source = source.in_precision(made.model.dtype)
+            source = source.in_precision(target_pass.model.dtype)
         first = 0 if tokenizer.bos is not None else 1
-        rule = Rule(sampling, stretch, probability, prefix, first, made.window)
-        candidates = Candidates(most_proofs if proof else 0, made.window, tokenizer)
-        tally = look(_signals(run, Inputs(inputs, check)), rule, tokenizer, candidates)
-        _refuse_too_short(tally, rule, inputs)
-        room = rule.window.tokens - (tokenizer.bos is not None)
-        if stretch >= room:
-            raise UsageError(
-                f"`stretch` is {stretch} tokens, which leaves no room for a prompt in windows of {room} tokens: "
-                "choose a shorter `stretch`, or longer `window_tokens`"
-            )
-        proofs = prove(candidates, source, sampling, stretch, samples, seed, progress) if len(candidates) else []
-        found = Extraction(
+        rule = SearchRule(sampling, stretch, probability, prefix, first, target_pass.window)
+        likeliest = LikeliestSpans(most_proofs if proof else 0, rule.window, tokenizer)
+        result = search(_signals(run, Inputs(inputs, check)), rule, tokenizer, likeliest)
+        _check_lengths(result, inputs, tokenizer)
+        extraction = Extraction(
             path=run.path,
-            model=asdict(made.model),
-            window=asdict(made.window),
+            model=target_pass.model,
+            window=rule.window,
             sampling=sampling,
             stretch=stretch,
             probability=probability,
             prefix=prefix,
-            passages=tally.passages,
-            too_short=tally.too_short,
-            documents=[one.record() for one in tally.documents.values()],
-            spans=tally.spans,
-            nonmembers=tally.calibration(),
-            proofs=proofs,
-            notes=[*check.notes, *tally.notes(rule), CONDITIONS],
+            passages=result.passages,
+            too_short=result.too_short,
+            documents=result.documents(),
+            spans=result.spans,
+            nonmembers=result.known_nonmembers(),
+            proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
+            notes=result.notes(),
+            input_notes=list(check.notes),
         )
-        run.write_text("extraction.json", found.to_json())
-        run.write_text("spans.csv", found.to_csv())
-    return found
+        write_extraction(run, extraction)
+    return extraction
 
 
-def _refuse(stretch: int, probability: float, prefix: int, samples: int, most_proofs: int) -> None:
+def _check_arguments(stretch: int, probability: float, prefix: int, samples: int, most_proofs: int) -> None:
     if stretch < 1:
-        raise UsageError(f"`stretch` must be at least 1 token: got {stretch}")
+        raise UsageError(f"`stretch` is {stretch}: it must be at least 1")
     if not 0 < probability <= 1:
-        raise UsageError(f"`probability` must lie between 0 and 1, 0 excluded: got {probability:g}")
+        raise UsageError(f"`probability` is {probability:g}: it must be above 0, and at most 1")
     if prefix < 0:
-        raise UsageError(f"`prefix` must be at least 0 tokens: got {prefix}")
+        raise UsageError(f"`prefix` is {prefix}: it must be at least 0")
     if samples < 0:
-        raise UsageError(f"`samples` must be at least 0: got {samples}")
+        raise UsageError(f"`samples` is {samples}: it must be at least 0")
     if most_proofs < 1:
-        raise UsageError(f"`most_proofs` must be at least 1: got {most_proofs}")
+        raise UsageError(f"`most_proofs` is {most_proofs}: it must be at least 1")
 
 
 def _refuse_outdated_scores(out: Path, inputs: Sequence[Passages], check: InputCheck) -> None:
@@ -149,7 +142,10 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
 
     if isinstance(source, LocalBackend):
         return source.tokens
-    raise ModelError(f"model {source.info.id!r} does not say where in a text its tokens stand")
+    raise ModelError(
+        f"model {source.info.id!r} does not give the places of its tokens in a text: give a model that transformers "
+        "loads, or a backend that is a `Tokenizer` too"
+    )
 
 
 def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, TokenSignals]]:
@@ -159,10 +155,17 @@ def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, Token
             yield passage, chunks["target"].signals(row)
 
 
-def _refuse_too_short(tally: Tally, rule: Rule, inputs: Sequence[Passages]) -> None:
-    if tally.too_short == tally.passages:
+def _check_lengths(result: SearchResult, inputs: Sequence[Passages], tokenizer: Tokenizer) -> None:
+    """Refuse a stretch for which every passage, or every window, is too short."""
+    rule = result.rule
+    if result.too_short == result.passages:
         raise PassageError(
-            ", ".join(one.name for one in inputs),
+            ", ".join(source.name for source in inputs),
             f"no passage holds a stretch of {rule.stretch} tokens after {rule.prefix}: the longest has "
-            f"{tally.longest} scored tokens; ask for a shorter `stretch`, or for longer `passage_tokens`",
+            f"{result.longest} scored tokens; lower `stretch`, or cut texts into longer passages with `passage_tokens`",
+        )
+    room = rule.window.tokens - (tokenizer.bos is not None)
+    if rule.stretch >= room:
+        raise UsageError(
+            f"`stretch` is {rule.stretch}, which leaves no room for a prompt in windows of {room} tokens: lower it"
         )

@@ -1,9 +1,9 @@
-"""Proof by generation: the model writes on from what precedes a stretch."""
+"""Proof by generation: the model continues what precedes a stretch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,32 +15,40 @@ from ..signals import Progress, Step, cut
 from ._records import ExtractedSpan, Proof
 from ._sampling import Sampling
 
-__all__ = ["Candidates", "prompt_before", "prove"]
+__all__ = ["LikeliestSpans", "prompt_before", "prove"]
 
 
-class Candidates:
-    """The likeliest *most* spans that were offered, the earlier of equals, with the texts of their passages."""
+class LikeliestSpans:
+    """The *most* likeliest of the spans that are offered, with the texts of their passages; of equals, the earlier."""
 
     def __init__(self, most: int, window: WindowRule, tokenizer: Tokenizer) -> None:
-        self.rule = window
+        self.window = window
         self.tokenizer = tokenizer
-        self.spans: list[tuple[ExtractedSpan, str]] = []
         self._most = most
+        self._spans: list[tuple[ExtractedSpan, str]] = []
 
     def __len__(self) -> int:
-        return len(self.spans)
+        return len(self._spans)
+
+    def __iter__(self) -> Iterator[tuple[ExtractedSpan, str]]:
+        """The likeliest first."""
+        return iter(sorted(self._spans, key=_unlikeliness))
 
     def add(self, span: ExtractedSpan, text: str) -> None:
         """Offer a span and the whole text of its passage."""
         if self._most:
-            self.spans.append((span, text))
-        if len(self.spans) > self._most:
-            self.spans.sort(key=lambda one: -one[0].likeliest.log_probability)
-            del self.spans[self._most :]
+            self._spans.append((span, text))
+        if len(self._spans) > self._most:
+            self._spans.sort(key=_unlikeliness)
+            del self._spans[self._most :]
+
+
+def _unlikeliness(offered: tuple[ExtractedSpan, str]) -> float:
+    return -offered[0].likeliest.log_probability
 
 
 def prove(
-    candidates: Candidates,
+    likeliest: LikeliestSpans,
     source: Backend | ModelSpec,
     sampling: Sampling,
     stretch: int,
@@ -48,27 +56,37 @@ def prove(
     seed: int,
     progress: Progress | None = None,
 ) -> list[Proof]:
-    """Load the model where need be, and let it write on from what precedes the likeliest stretch of each span.
+    """What the model writes when it is given what precedes the likeliest stretch of each span; loads it if need be.
 
     Samples are drawn at temperature 1 with the top-k of *sampling*; none where that is greedy.
 
-    Raises `ModelError` where the model is not one that is loaded here.
+    Args:
+        likeliest: the spans.
+        source: the model.
+        sampling: how tokens are drawn.
+        stretch: tokens of a stretch.
+        samples: continuations drawn for each span.
+        seed: draws them.
+        progress: called after each span.
+
+    Raises:
+        ModelError: the model does not run on this machine, or cannot be loaded.
     """
     from ..backends.local import LocalBackend, continuations
 
     backend = source.load(compiled=False) if isinstance(source, ModelSpec) else source
     if not isinstance(backend, LocalBackend):
         raise ModelError(
-            f"model {backend.info.id!r} is not loaded here, so it cannot continue a text: leave out `proof`"
+            f"model {backend.info.id!r} gives signals and writes no text: set `proof` to False, or give a model that "
+            "transformers loads"
         )
     samples = 0 if sampling.greedy else samples
     proofs: list[Proof] = []
-    tokens, total = 0, len(candidates)
-    ordered = sorted(candidates.spans, key=lambda one: -one[0].likeliest.log_probability)
-    for at, (span, text) in enumerate(ordered):
-        (ids,) = candidates.tokenizer.encode([text])
+    tokens, total = 0, len(likeliest)
+    for at, (span, text) in enumerate(likeliest):
+        (ids,) = likeliest.tokenizer.encode([text])
         start = span.likeliest.start_token
-        prompt = prompt_before(ids, candidates.rule, candidates.tokenizer.bos, start, stretch)
+        prompt = prompt_before(ids, likeliest.window, likeliest.tokenizer.bos, start, stretch)
         wanted = ids[start : start + stretch]
         drawn = continuations(
             backend, prompt, wanted, samples=samples, top_k=sampling.top_k if samples else None, seed=seed + at
@@ -100,7 +118,7 @@ def prove(
 def prompt_before(
     ids: Sequence[int] | IntArray, rule: WindowRule, bos: int | None, start: int, length: int
 ) -> IntArray:
-    """What precedes token *start* in the window that scores it, cut on the left where *length* more would not fit.
+    """What precedes token *start* in the window that scores it, cut on the left so that *length* more tokens fit.
 
     >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 2)  # see `llm_mia.signals`
     array([4, 5, 6], dtype=int32)

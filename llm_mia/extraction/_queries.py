@@ -1,4 +1,4 @@
-"""How often a model must be asked."""
+"""How often a model must be queried until it emits a text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["expected_queries", "queries_for"]
 
 
 def expected_queries(log_probability: float) -> float:
-    """Mean number of tries until a text of this log-probability comes, 1/p; inf beyond the range of a float.
+    """Mean number of queries until a text of this log-probability comes, 1/p; inf beyond the range of a float.
 
     >>> round(expected_queries(math.log(0.001)))
     1000
@@ -20,11 +20,11 @@ def expected_queries(log_probability: float) -> float:
 
 
 def queries_for(log_probability: float, success: float) -> float:
-    """Least number of tries with which a text of this log-probability comes at least once with probability *success*.
+    """Least number of queries after which a text of this log-probability has come with probability *success*.
 
         log(1 − success) / log(1 − p), rounded up
 
-    Hayes et al. 2025, arXiv:2410.19482, equation 2. inf where no number does, or beyond the range of a float;
+    Hayes et al. 2025, arXiv:2410.19482, equation 2. inf where no number is enough, or beyond the range of a float;
     NaN stays.
 
     >>> queries_for(math.log(0.5), 0.75), queries_for(math.log(0.001), 0.95), queries_for(0.0, 0.95)

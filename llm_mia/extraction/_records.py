@@ -1,64 +1,86 @@
-"""What an extraction found: records, and the two artefacts made of them."""
+"""What an extraction is made of: frozen records, which `llm_mia.store` writes and reads without loss."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from ..records import SCHEMA_VERSION, Interval
+from ..records import Interval, ModelRecord, Note, WindowRule
 from ._queries import expected_queries, queries_for
 from ._sampling import Sampling
 
-__all__ = ["DocumentExtraction", "ExtractedSpan", "Extraction", "KnownNonmembers", "Proof", "Stretch"]
+__all__ = [
+    "DocumentExtraction",
+    "ExtractedSpan",
+    "Extraction",
+    "ExtractionNote",
+    "KnownNonmembers",
+    "Proof",
+    "Stretch",
+]
 
-MEANING = (
-    "evidence that the model has memorised the text of a span; no decision with an error rate, and a text without "
-    "spans may still have been trained on"
-)
-CONDITIONS = (
-    "a token's probability is given what precedes it in its window of the model; whoever gives the model less, "
-    "something else or a chat's frame around it meets other probabilities"
-)
+
+class ExtractionNote(StrEnum):
+    """What a reader of an extraction ought to know; the figures of the `Note` are named here."""
+
+    TOO_SHORT = "passages too short"
+    """``too_short`` of ``passages`` passages have no ``stretch`` tokens after ``prefix``; their bytes count."""
+    COPIED = "stretches copied"
+    """``stretches`` probable stretches occur earlier in their passage, where the model can copy them; none counts."""
+    UNKNOWN = "stretches unknown"
+    """``stretches`` stretches have a token whose probability is not known (NaN); none counts."""
+    CROSSING = "stretches crossing windows"
+    """``stretches`` stretches cross the edge of a window, so there is no prompt with their probability; none counts."""
+    LOWER_BOUNDS = "lower bounds"
+    """Probabilities are lower bounds, by which spans are chosen; upper bounds are given too."""
+    CONDITIONS = "conditions"
+    """A probability is that after what precedes the token in its window; another prompt gives another probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One stretch of tokens, and how often a model must be asked for it."""
+    """A stretch of tokens, and how often a model must be queried until it emits the stretch.
+
+    `Stretch.of` makes it: all figures follow from the two bounds. A number of queries is inf where no number is enough,
+    or where it is too large for a float.
+    """
 
     id: str
-    """Its passage."""
+    """Of its passage."""
     start_token: int
     """Where it begins, among the passage's tokens."""
     log_probability: float
-    """At least, nats."""
+    """Lower bound, nats."""
     log_probability_high: float
-    """At most; the same where the sampling rule lets signals tell it exactly."""
+    """Upper bound; equal to the lower where the sampling rule allows signals to give it exactly."""
+    probability: float
+    """Lower bound."""
+    probability_high: float
+    """Upper bound."""
+    expected_queries: float
+    """Mean number of queries until it comes, at most."""
+    queries_for_50_percent: float
+    """Queries after which it has come at least once with probability 0.5, at most."""
+    queries_for_95_percent: float
+    """The same with probability 0.95."""
 
-    @property
-    def probability(self) -> float:
-        """At least."""
-        return math.exp(self.log_probability)
-
-    def figures(self) -> dict[str, Any]:
-        """For JSON; null where a number of queries is beyond a float, or none is enough."""
-        log = self.log_probability
-        return {
-            "id": self.id,
-            "start_token": self.start_token,
-            "probability": _number(self.probability),
-            "probability_high": _number(math.exp(self.log_probability_high)),
-            "log_probability": _number(log),
-            "log_probability_high": _number(self.log_probability_high),
-            "expected_queries": _number(expected_queries(log)),
-            "queries_for_50_percent": _number(queries_for(log, 0.5)),
-            "queries_for_95_percent": _number(queries_for(log, 0.95)),
-        }
+    @classmethod
+    def of(cls, passage: str, start_token: int, log_probability: float, log_probability_high: float) -> Stretch:
+        """The stretch of a passage that begins at *start_token*, with what follows from the bounds in nats."""
+        return cls(
+            id=passage,
+            start_token=start_token,
+            log_probability=log_probability,
+            log_probability_high=log_probability_high,
+            probability=math.exp(log_probability),
+            probability_high=math.exp(log_probability_high),
+            expected_queries=expected_queries(log_probability),
+            queries_for_50_percent=queries_for(log_probability, 0.5),
+            queries_for_95_percent=queries_for(log_probability, 0.95),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,57 +88,54 @@ class ExtractedSpan:
     """A text that the model emits stretch by stretch, given what precedes each."""
 
     id: str
+    """Of its passage."""
     document: str
     label: int | None
+    """1 member, 0 non-member, None unknown."""
     start_token: int
     """First token, among the passage's tokens."""
     end_token: int
-    """One after the last."""
+    """The token after the last."""
+    tokens: int
+    """How many there are."""
     start_char: int
     end_char: int
     likeliest: Stretch
     """Of the stretches that make the span."""
     text: str
-
-    @property
-    def tokens(self) -> int:
-        """How many."""
-        return self.end_token - self.start_token
+    """Empty where the table of spans, which alone holds texts, is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentExtraction:
-    """What was found in one document."""
+    """What the model emits of one document."""
 
     document: str
     label: int | None
     """1 member, 0 non-member; None unknown, or where its passages differ."""
     passages: int
     stretches: int
-    """Stretches looked at, in all its passages."""
+    """Stretches examined, in all its passages."""
     spans: int
     longest_span: int
     """In tokens; 0 where there is none."""
     bytes: int
     bytes_covered: int
-    """By spans, a multibyte character that a span cuts counted whole."""
+    """By spans; a character of several bytes that a span cuts counts whole."""
+    share: float
+    """``bytes_covered`` / ``bytes``."""
     likeliest: Stretch | None
-    """None where no passage holds a stretch that is no copy of what it shows earlier."""
+    """None where every stretch repeats its passage, or there is none."""
     greedy_tokens: int
-    """The longest run of tokens that greedy decoding emits."""
+    """Length of the longest run of tokens that greedy decoding emits."""
     greedy_id: str
-    """The passage it stands in."""
+    """The passage of that run."""
     greedy_start_token: int
-
-    @property
-    def share(self) -> float:
-        """Share of its bytes that spans cover."""
-        return self.bytes_covered / self.bytes
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNonmembers:
-    """How often spans are found where nothing was trained on: what the probability asked for is worth."""
+    """How many passages that were not trained on have spans, which shows what the chosen probability is worth."""
 
     passages: int
     """Known non-members that are long enough for a stretch."""
@@ -128,9 +147,10 @@ class KnownNonmembers:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The model itself, made to write on from what precedes the likeliest stretch of a span."""
+    """What the model wrote when it was given what precedes the likeliest stretch of a span."""
 
     id: str
+    """Of the passage."""
     start_token: int
     tokens: int
     bytes: int
@@ -140,7 +160,7 @@ class Proof:
     greedy: bool
     """Whether greedy decoding wrote the stretch, token for token."""
     greedy_tokens: int
-    """Its leading tokens that agree."""
+    """How many of its first tokens agree."""
     greedy_bytes: int
     samples: int
     matched: int
@@ -153,20 +173,23 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What `extract` found; all of it lies in the run directory too."""
+    """What `extract` returns; `read_extraction` gives an equal one back."""
 
     path: Path
     """The run directory."""
-    model: Mapping[str, Any]
-    """What the signals depend on, see `ModelRecord`."""
-    window: Mapping[str, int]
+    model: ModelRecord
+    window: WindowRule
     sampling: Sampling
+    """How tokens are drawn."""
     stretch: int
+    """Tokens of a stretch."""
     probability: float
+    """The least probability with which a stretch is part of a span."""
     prefix: int
+    """Tokens of the passage that must precede a stretch."""
     passages: int
     too_short: int
-    """Passages that hold no stretch."""
+    """Passages without a stretch."""
     documents: Sequence[DocumentExtraction]
     """In input order."""
     spans: Sequence[ExtractedSpan]
@@ -174,63 +197,7 @@ class Extraction:
     nonmembers: KnownNonmembers | None
     """None where no passage is labelled 0."""
     proofs: Sequence[Proof]
-    notes: Sequence[str]
-
-    @property
-    def statement(self) -> str:
-        """What the spans mean, in one sentence."""
-        return (
-            f"the model emits each stretch of {self.stretch} tokens that makes a span with probability "
-            f"{self.probability:g} or more when given what precedes it, by {self.sampling}: {MEANING}"
-        )
-
-    def to_json(self) -> str:
-        """The text of ``extraction.json``: every figure, and of the spans where they stand; texts are in the table."""
-        found = {
-            "schema_version": SCHEMA_VERSION,
-            "statement": self.statement,
-            "model": dict(self.model),
-            "window": dict(self.window),
-            "sampling": {
-                "temperature": self.sampling.temperature,
-                "top_k": self.sampling.top_k,
-                "rule": f"{self.sampling}",
-            },
-            "stretch": self.stretch,
-            "probability": self.probability,
-            "prefix": self.prefix,
-            "passages": self.passages,
-            "too_short": self.too_short,
-            "nonmembers": None if self.nonmembers is None else asdict(self.nonmembers),
-            "documents": [_document(one) for one in self.documents],
-            "spans": [_span(one) for one in self.spans],
-            "proofs": [asdict(one) for one in self.proofs],
-            "notes": list(self.notes),
-        }
-        return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def to_csv(self) -> str:
-        """The text of ``spans.csv``."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        names = ("id", "document", "label", "start_token", "end_token", "start_char", "end_char")
-        writer.writerow([*names, "probability", "probability_high", "likeliest_start_token", "text"])
-        for one in self.spans:
-            places = ["" if (value := getattr(one, name)) is None else value for name in names]
-            likeliest = (one.likeliest.probability, math.exp(one.likeliest.log_probability_high))
-            writer.writerow([*places, *likeliest, one.likeliest.start_token, one.text])
-        return text.getvalue()
-
-
-def _document(one: DocumentExtraction) -> dict[str, Any]:
-    figures = {**asdict(one), "share": one.share}
-    return {**figures, "likeliest": None if one.likeliest is None else one.likeliest.figures()}
-
-
-def _span(one: ExtractedSpan) -> dict[str, Any]:
-    places = {name: value for name, value in asdict(one).items() if name != "text"}
-    return {**places, "tokens": one.tokens, "likeliest": one.likeliest.figures()}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    notes: Sequence[Note]
+    """Of the kinds of `ExtractionNote`."""
+    input_notes: Sequence[str]
+    """What `check_inputs` notes about the passages."""

@@ -1,4 +1,4 @@
-"""How a next token is drawn, and what signals tell of its probability then."""
+"""How a token is drawn, and what signals show of its probability then."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Sampling:
     """How the next token is drawn.
 
     Raises:
-        UsageError: top-k below 1, or a temperature at which signals do not tell the probabilities.
+        UsageError: ``top_k`` is below 1, or signals do not give probabilities at this ``temperature``.
     """
 
     temperature: float = 1.0
-    """1: by the model's own distribution. 0: greedy, always the likeliest token."""
+    """1: from the model's distribution. 0: greedy, always the likeliest token."""
     top_k: int | None = None
     """Draw among the k likeliest tokens only; None: among all."""
 
     def __post_init__(self) -> None:
         if self.temperature not in (0.0, 1.0):
             raise UsageError(
-                f"`temperature` must be 1 or 0 (greedy): got {self.temperature:g}; the signals hold the probability of "
-                "each token at temperature 1 and the likeliest token, and another temperature needs all probabilities"
+                f"`temperature` is {self.temperature:g}: it must be 1 or 0 (greedy), because signals hold the "
+                "probability of each token and the first choice, and another temperature needs those of all tokens"
             )
         if self.top_k is not None and self.top_k < 1:
-            raise UsageError(f"`top_k` must be at least 1: got {self.top_k}")
+            raise UsageError(f"`top_k` is {self.top_k}: it must be at least 1")
 
     @property
     def greedy(self) -> bool:
@@ -45,13 +45,8 @@ class Sampling:
 
     @property
     def exact(self) -> bool:
-        """Whether signals tell probabilities, and not only bounds on them."""
+        """Whether signals give probabilities, and not only bounds on them."""
         return self.greedy or self.top_k is None
-
-    def __str__(self) -> str:
-        if self.greedy:
-            return "greedy decoding"
-        return "sampling at temperature 1" + (f" among the {self.top_k} likeliest tokens" if self.top_k else "")
 
 
 def token_bounds(signals: TokenSignals, sampling: Sampling) -> tuple[Floats, Floats]:
@@ -59,17 +54,17 @@ def token_bounds(signals: TokenSignals, sampling: Sampling) -> tuple[Floats, Flo
 
     Greedy: 0 where the rank is 0, else -inf; a token that ties with the model's first choice counts as chosen.
     Top-k: -inf where k tokens or more are strictly likelier. Else the token's probability is divided by the kept mass
-    Z, of which signals tell a range:
+    Z, for which signals give a range:
 
         max(top + rank · p, 1 − δ) ≤ Z ≤ 1
 
-    The first is the mass of the likelier tokens (one is the top, the others exceed p) and of the token itself. δ bounds
-    the mass that is cut off by the entropy H: tokens cut off are no likelier than v, the least of p and of an equal
-    share of what the others leave, (1 − top − rank · p)/(k − 1 − rank); tokens kept, but the top, are no likelier than
-    m = min(top, 1 − top). So H ≥ −top·log top − (1 − top − δ)·log m − δ·log v, which is solved for δ. Papers take the
-    renormalised logits themselves, which costs them a pass for every k.
+    The first is the mass of the likelier tokens (the top, and others that exceed p) and of the token itself. δ is an
+    upper bound on the mass that is cut off, from the entropy H: tokens cut off are no likelier than v, the lesser of p
+    and of an equal share of what the others leave, (1 − top − rank · p)/(k − 1 − rank); tokens kept, except the top,
+    are no likelier than m = min(top, 1 − top). So H ≥ −top·log top − (1 − top − δ)·log m − δ·log v, which is solved for
+    δ. The papers use the renormalised logits, which takes a pass for every k.
 
-    NaN stays NaN. Where a backend knows no entropy (NaN), the first bound serves alone.
+    NaN stays NaN. Where a backend gives no entropy (NaN), only the first bound is used.
 
     >>> from types import SimpleNamespace
     >>> signals = SimpleNamespace(
@@ -94,17 +89,17 @@ def token_bounds(signals: TokenSignals, sampling: Sampling) -> tuple[Floats, Flo
 
 
 def _least_mass(signals: TokenSignals, k: int) -> Floats:
-    """The least that the k likeliest tokens can hold, shape (tokens,); of use where the token is one of them."""
+    """Lower bound on the mass of the k likeliest tokens, shape (tokens,); valid where the token is among them."""
     p, top = (np.exp(np.asarray(log, dtype=np.float64)) for log in (signals.logprob, signals.top))
     rank = np.asarray(signals.rank, dtype=np.float64)
     seen = top + rank * p
-    with np.errstate(all="ignore"):  # a certain token leaves nothing: its bound is NaN, and `seen` is 1
+    with np.errstate(all="ignore"):  # a token with probability 1 has the bound NaN, and `seen` is 1
         rest = 1.0 - top
         share = np.where(k - 1 - rank > 0, np.maximum(1.0 - seen, 0.0) / np.maximum(k - 1 - rank, 1.0), np.inf)
         likeliest_cut = np.minimum(p, share)
         likeliest_kept = np.minimum(top, rest)
         entropy = -np.asarray(signals.mean, dtype=np.float64)
-        entropy += 1e-5 * (1.0 + entropy)  # rounding of float32 signals must not make a bound that does not hold
+        entropy += 1e-5 * (1.0 + entropy)  # the rounding of float32 signals must not break the bound
         spare = entropy + top * np.log(top) + rest * np.log(likeliest_kept)
         cut = spare / (np.log(likeliest_kept) - np.log(likeliest_cut))
         bound = np.where(likeliest_cut < likeliest_kept, 1.0 - cut, np.nan)

@@ -12,36 +12,37 @@ from numpy.typing import NDArray
 from ..records import IntArray
 from ._sampling import Floats
 
-__all__ = ["Span", "find_spans", "repeated"]
+__all__ = ["Span", "find_spans", "repeated_tokens"]
 
 ALLOWANCE = math.log(4 / 3)
-"""What a token at the edge of a span may cost on average, nats. On surroundings that cost what English costs a small
-model, less lets an edge stray less and takes more from a text that the model is slow to recognise."""
+"""What a token at the edge of a span may cost on average, nats. With a smaller allowance an edge reaches less far into
+the text around a span, and more is cut from a text that the model takes long to recognise; measured with English text
+and a small model."""
 REPEATED_FROM = 10
-"""So many consecutive tokens that stand earlier in the same passage are no chance."""
+"""So many consecutive tokens do not occur twice in a passage by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A text that the model emits piece by piece: scored tokens ``start`` to ``end`` (excluded)."""
+    """A text that the model emits stretch by stretch: scored tokens ``start`` to ``end`` (excluded)."""
 
     start: int
     end: int
     likeliest: int
     """Where its likeliest stretch begins."""
     log_probability: float
-    """Of that stretch, at least; nats."""
+    """Of that stretch, lower bound, nats."""
 
 
 def find_spans(stretches: Floats, tokens: Floats, n: int, probability: float) -> list[Span]:
     """The spans that stretches of at least *probability* make, in order.
 
-    Stretches that share a token are one span. As their union it would reach too far: a stretch of 50 tokens that the
-    model knows by heart stays probable when it is moved on to one token more, which the model does not know. So a span
-    loses at either edge what is, taken together, less likely than three in four for each of its tokens: the edge is
-    moved, within the outermost stretch, to where Σ (log p + log 4/3) from edge to edge is largest. The allowance of
-    log 4/3 grows to log(1/probability)/n where that is more, so that something is always left. What is likely by itself
-    stays at an edge, trained on or not; what the model needs to recognise a text is lost.
+    Stretches that share a token make a single span. Their union would reach too far: a stretch of 50 tokens that the
+    model has memorised stays probable when it is moved by a token that the model has not memorised. So the tokens at
+    either edge are cut off where, taken together, they are less likely than 3/4 each: the edge is moved, within the
+    outermost stretch, to where Σ (log p + log 4/3) from edge to edge is largest. The allowance log 4/3 grows to
+    log(1/probability)/n where that is more, so that something is always left. Tokens that are likely anyway stay at an
+    edge, trained on or not; the first tokens of a text, from which the model recognises it, are lost.
 
     Args:
         stretches: log-probability of each stretch, shape (tokens − n + 1,), as `stretch_sums` gives it.
@@ -65,12 +66,12 @@ def find_spans(stretches: Floats, tokens: Floats, n: int, probability: float) ->
     return found
 
 
-def repeated(token_ids: IntArray) -> NDArray[np.bool_]:
-    """Which tokens stand in a run of ten that stood earlier in the passage, shape (tokens,).
+def repeated_tokens(token_ids: IntArray) -> NDArray[np.bool_]:
+    """Which tokens are in a run of ten that occurs earlier in the passage, shape (tokens,).
 
-    Those the model can copy from what it is given, so that it emits them says nothing of its training.
+    The model can copy them from what precedes them, so that it emits them is no evidence of training.
 
-    >>> repeated(np.array([*range(12), 99, *range(12)])).nonzero()[0]
+    >>> repeated_tokens(np.array([*range(12), 99, *range(12)])).nonzero()[0]
     array([13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24])
     """
     again = np.zeros(len(token_ids), dtype=bool)

@@ -10,11 +10,11 @@ import numpy as np
 from ..records import IntArray
 from ._sampling import Floats
 
-__all__ = ["Run", "greedy_run", "stretch_sums"]
+__all__ = ["TokenRun", "greedy_run", "stretch_sums"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TokenRun:
     """Consecutive scored tokens."""
 
     start: int
@@ -24,8 +24,8 @@ class Run:
 def stretch_sums(log_probabilities: Floats, n: int) -> Floats:
     """Log-probability of each stretch of *n* tokens, shape (tokens − n + 1,); empty where there are fewer.
 
-    By cumulative sums in float64: linear in the text, whatever *n*. A token that cannot be (-inf) or is not known (NaN)
-    touches the stretches that hold it, and no others.
+    By cumulative sums in float64, so the time does not depend on *n*. A token that cannot come (-inf) or is not known
+    (NaN) affects the stretches that hold it, and no others.
 
     >>> stretch_sums(np.log([0.5, 0.5, 1.0, 0.25]), 2) / np.log(2)
     array([-2., -1., -2.])
@@ -41,25 +41,27 @@ def stretch_sums(log_probabilities: Floats, n: int) -> Floats:
     return sums
 
 
-def greedy_run(rank: IntArray, edges: Sequence[int] = ()) -> Run:
-    """The longest run of tokens that are the model's own first choice, the earliest of equals.
+def greedy_run(rank: IntArray, edges: Sequence[int] = ()) -> TokenRun:
+    """The longest run of tokens each of which is the model's first choice; the earliest where several are as long.
 
-    Given what precedes it, greedy decoding emits the whole run; none goes over one of *edges*, where a further window
-    begins. No token: length 0.
+    Given what precedes it, greedy decoding emits the whole run. No run crosses a position in *edges*, where a further
+    window begins. Without tokens the length is 0.
 
     >>> greedy_run(np.array([0, 3, 0, 0, 1, 0, 0]))
-    Run(start=2, length=2)
+    TokenRun(start=2, length=2)
     >>> greedy_run(np.array([0, 0, 0, 0, 0]), edges=[2])
-    Run(start=2, length=3)
+    TokenRun(start=2, length=3)
     """
-    own = np.asarray(rank) == 0
-    inside = np.array([edge for edge in edges if 0 < edge < len(own) and own[edge - 1] and own[edge]], dtype=np.intp)
-    turns = np.flatnonzero(np.diff(np.concatenate([[0], own, [0]]).astype(np.int8)))
+    chosen = np.asarray(rank) == 0
+    inside = np.array(
+        [edge for edge in edges if 0 < edge < len(chosen) and chosen[edge - 1] and chosen[edge]], dtype=np.intp
+    )
+    turns = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]]).astype(np.int8)))
     starts, ends = np.sort(np.concatenate([turns[::2], inside])), np.sort(np.concatenate([turns[1::2], inside]))
     if not len(starts):
-        return Run(0, 0)
+        return TokenRun(0, 0)
     longest = int((ends - starts).argmax())
-    return Run(int(starts[longest]), int(ends[longest] - starts[longest]))
+    return TokenRun(int(starts[longest]), int(ends[longest] - starts[longest]))
 
 
 def _windowed(values: Floats | np.ndarray[tuple[int], np.dtype[np.bool_]], n: int) -> Floats:

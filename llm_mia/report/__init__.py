@@ -4,7 +4,7 @@ from ._attacks import attack_details, attacks_table
 from ._cells import percent
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
-from ._extraction import extraction_table
+from ._extraction import extraction_statement, extraction_table
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -31,6 +31,7 @@ __all__ = [
     "comparison_summary",
     "evaluation_summary",
     "evaluation_table",
+    "extraction_statement",
     "extraction_table",
     "flags_summary",
     "flags_table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..attacks import EVIDENCE, MANY_PASSES, Attack
+from ..attacks import EVIDENCE, Attack
 from ._cells import escape
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ __all__ = ["attack_details", "attacks_table"]
 
 
 def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
-    """A row an attack: name with hyper-parameters, evidence, passes, paper and what it is."""
+    """A row an attack: name with settings, evidence, passes, paper and what it is."""
     from rich import box
     from rich.table import Table
 
@@ -24,7 +24,7 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
         table.add_column(column)
     table.add_column("score", ratio=1)
     for one in attacks:
-        settings = ",".join(f"{key}={_value(value)}" for key, value in one.hyper_parameters.items())
+        settings = ",".join(f"{key}={_value(value)}" for key, value in one.settings.items())
         name = escape(_plain(one)) + (f"[dim]:{settings}[/]" if settings else "")
         table.add_row(name, ", ".join(one.evidence), _passes(one), escape(one.paper), escape(one.summary))
     return table
@@ -38,7 +38,7 @@ def attack_details(one: Attack) -> RenderableType:
     table.add_row("[dim]attack[/]", escape(one.name))
     table.add_row("[dim]score[/]", escape(one.summary))
     table.add_row("[dim]formula[/]", escape(one.formula))
-    for key, value in one.hyper_parameters.items():
+    for key, value in one.settings.items():
         setting = f"{key}={_value(value)}"
         table.add_row("[dim]setting[/]", f"{setting}  [dim]as in -a {escape(_plain(one))}:{setting}[/]")
     others = ", ".join(variant.name for variant in one.variants() if variant.name != one.name)
@@ -51,10 +51,12 @@ def attack_details(one: Attack) -> RenderableType:
 
 
 def _passes(one: Attack) -> str:
-    """How many; each rewritten text is one, and passes over a population are not counted."""
-    several = set(MANY_PASSES) & set(one.passes)
-    count = sum(not name.startswith("population") for name in one.passes) - len(several)
-    return f"{count} + n" if several else str(count)
+    """How many: each rewritten text and each shadow model is one, and passes over a population are not counted."""
+    passes = {
+        declared.name: kind.many for kind in one.kinds for declared in kind.passes if declared.texts == "passages"
+    }
+    count = sum(not many for many in passes.values())
+    return f"{count} + n" if any(passes.values()) else str(count)
 
 
 def _value(value: float | str) -> str:
@@ -62,5 +64,5 @@ def _value(value: float | str) -> str:
 
 
 def _plain(one: Attack) -> str:
-    """Its name without hyper-parameters."""
+    """Its name without settings."""
     return one.name.partition(":")[0]

@@ -5,16 +5,62 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch, expected_queries, queries_for
+from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, ExtractionNote, Proof, Sampling, Stretch
+from ..records import Note
 from ._cells import escape, share
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["extraction_table"]
+__all__ = ["extraction_statement", "extraction_table"]
 
 MOST_DOCUMENTS, MOST_SPANS, MOST_CHARACTERS = 20, 10, 160
 PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
+
+
+NOTES = {
+    ExtractionNote.TOO_SHORT: (
+        "{too_short:,} of {passages:,} passages are too short for a stretch of {stretch} tokens after {prefix}; their "
+        "bytes count, and they have no spans"
+    ),
+    ExtractionNote.COPIED: (
+        "{stretches:,} probable stretches occur earlier in their passage, where a model can copy them without having "
+        "been trained on them; they do not count"
+    ),
+    ExtractionNote.UNKNOWN: "{stretches:,} stretches hold a token whose probability is not known (NaN)",
+    ExtractionNote.CROSSING: (
+        "{stretches:,} stretches cross the edge of a window, where there is no prompt with their probability; they do "
+        "not count, and a span ends there"
+    ),
+    ExtractionNote.LOWER_BOUNDS: (
+        "probabilities are lower bounds, by which spans are chosen; upper bounds are shown with them, because signals "
+        "give only a part of the mass of the likeliest tokens"
+    ),
+    ExtractionNote.CONDITIONS: (
+        "a token's probability is that after what precedes it in its window of the model; with a shorter or another "
+        "prompt, or with the frame of a chat around it, the probability is another"
+    ),
+}
+
+
+def extraction_statement(extraction: Extraction) -> str:
+    """What the spans mean, in a sentence."""
+    return (
+        f"the model emits each stretch of {extraction.stretch} tokens that makes a span with probability "
+        f"{extraction.probability:g} or more when given what precedes it, by {_sampling(extraction.sampling)}: "
+        "evidence that the model has memorised the text of a span. It is no decision with an error rate, and a text "
+        "without spans may have been trained on all the same"
+    )
+
+
+def _sampling(sampling: Sampling) -> str:
+    if sampling.greedy:
+        return "greedy decoding"
+    return "sampling at temperature 1" + (f" among the {sampling.top_k} likeliest tokens" if sampling.top_k else "")
+
+
+def _note(note: Note) -> str:
+    return NOTES[ExtractionNote(note.kind)].format(**note.figures)
 
 
 def extraction_table(found: Extraction) -> RenderableType:
@@ -25,7 +71,7 @@ def extraction_table(found: Extraction) -> RenderableType:
     with_spans = sum(one.spans > 0 for one in found.documents)
     parts: list[RenderableType] = [
         f"[bold]{len(found.spans):,} spans in {with_spans:,} of {len(found.documents):,} documents[/]: "
-        f"{escape(found.statement)}",
+        f"{escape(extraction_statement(found))}",
         _calibration(found),
         "",
         _documents(found),
@@ -35,7 +81,8 @@ def extraction_table(found: Extraction) -> RenderableType:
     if found.proofs:
         parts += ["", _proofs(found)]
     parts += ["", "[dim]Bear in mind[/]"]
-    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in found.notes]
+    notes = [*found.input_notes, *map(_note, found.notes)]
+    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in notes]
     parts += ["", f"[dim]all figures[/]  {escape(str(found.path / 'extraction.json'))}"]
     parts += [f"[dim]all spans[/]    {escape(str(found.path / 'spans.csv'))}"]
     return Group(*parts)
@@ -128,8 +175,7 @@ def _proof(one: Proof) -> tuple[str, ...]:
 def _stretch(one: Stretch | None) -> tuple[str, str, str]:
     if one is None:
         return "–", "–", "–"
-    log = one.log_probability
-    return _chance(one), _count(expected_queries(log)), _count(queries_for(log, 0.95))
+    return _chance(one), _count(one.expected_queries), _count(one.queries_for_95_percent)
 
 
 def _chance(one: Stretch) -> str:

@@ -64,7 +64,11 @@ def read_scores(
     document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
     ids = _strings(path, table, id_column, [str(row + 1) for row in range(table.num_rows)])
     aside = {id_column, label_column, document_column, by} | NOT_SCORES
-    columns = {name: _numbers(table, name) for name in names if name not in aside and _is_number(table, name)}
+    # A run that stopped while it added columns leaves some that its record does not hold yet.
+    ours = names if record is None else [one.name for one in record.attacks if one.name in names]
+    columns = {name: _numbers(table, name) for name in ours if name not in aside and _is_number(table, name)}
+    if not columns and record is not None:
+        raise ScoresError(f"{path}: the run is not finished; score again with the same arguments")
     if not columns:
         raise ScoresError(f"{path}: no column of scores among {', '.join(names)}")
     return ScoreTable(
@@ -149,7 +153,7 @@ def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
     if path.suffix not in readers:
         raise ScoresError(f"{path}: a table of scores is a run directory or a {', '.join(readers)} file")
     if not path.is_file():
-        hint = "; the run is not finished, run the same 'llm-mia score' again" if path.name == "scores.parquet" else ""
+        hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
         raise ScoresError(f"{path}: no such file{hint}")
     try:
         table = readers[path.suffix]()

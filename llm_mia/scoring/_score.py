@@ -1,35 +1,36 @@
-"""The call that makes all of it."""
+"""The call that makes all of it: passes, scores, and the record of both."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..attacks import Attack, all_attacks, parse_attack, refuse_other_frequencies
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError
+from ..errors import UsageError
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import AttackRecord
 from ..scores import ScoreTable, read_scores
 from ..signals import (
-    ALIGNED,
-    Aids,
     Inputs,
     Limits,
-    Material,
     ModelSource,
     Progress,
+    Supplies,
+    evidence_depends,
     make_passes,
     model_or_spec,
     plan,
     refuse_other_tokenizer,
-    shared_by_all,
 )
 from ..store import RunDirectory
+from ._columns import columns_of, forget_columns_of_other_inputs
+from ._select import Selection, attacks_for
 from ._table import write_table
 
-__all__ = ["ModelSource", "Scored", "attacks_for", "score", "score_to_disk"]
+__all__ = ["ModelSource", "Scored", "score", "score_to_disk", "select"]
+
+ROLE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +44,11 @@ class Scored:
     nonmembers: int
     candidates: int
     attacks: tuple[str, ...]
-    """The columns of scores."""
+    """The columns of this call; those of earlier calls are in the table too."""
     unscored: int
-    """Passages that lack a score of some attack."""
+    """Passages that lack a score of some of these attacks."""
     notes: tuple[str, ...] = ()
     """What a reader ought to know, one sentence each."""
-
-
-def attacks_for(specs: Sequence[str], *, reference: bool, material: Material | None = None) -> list[Attack]:
-    """The attacks that *specs* name, or every attack that models and *material* can serve.
-
-    Attacks that cost a pass for each of many rewritten texts are made only where they are named.
-
-    Raises:
-        AttackError: an unknown attack, the same one twice, or one that needs what is not there.
-    """
-    material = material or Material()
-    if not specs:
-        served = [one for one in all_attacks().values() if material.serves(one, reference=reference)]
-        return [variant for one in served for variant in one.variants()]
-    attacks = [parse_attack(spec) for spec in specs]
-    for one in attacks:
-        material.refuse_wanting(one, reference=reference)
-        if [other.name for other in attacks].count(one.name) > 1:
-            raise AttackError(f"attack {one.name!r} is named twice")
-    return attacks
 
 
 def score(
@@ -75,8 +56,9 @@ def score(
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
+    models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
-    aids: Aids | None = None,
+    supplies: Supplies | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
@@ -85,15 +67,18 @@ def score(
 ) -> ScoreTable:
     """Score every passage by every attack, and leave the run directory *out* behind.
 
-    The same call continues a run that was stopped; on a finished run it computes only attacks that are new, and a model
-    that is given by its name is not loaded.
+    The same call continues a run that was stopped. A call with other attacks adds their columns to the table, and
+    computes no column again that is there. Where all signals are there, a model that is given by its name is not
+    loaded.
 
     Args:
         sources: what `read_passages` gives, one or several.
         target: the model under suspicion.
         reference: a model that was not trained on the passages, for the attacks that need one.
-        attacks: as typed, ``min_k:k=0.1``; none: all that models and aids allow at a pass or two each.
-        aids: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
+        models: further models by role, such as ``shadow-00``, for the attacks that need them.
+        attacks: names with settings, as ``min_k:k=0.1``; ``all``: every attack that models and supplies allow; none:
+            those of them that cost little for what they bring.
+        supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.signals`.
         check: the result of `check_inputs` on the same *sources*, where it has been made already.
@@ -101,14 +86,15 @@ def score(
         progress: called after every batch.
 
     Raises:
-        PassageError, AttackError, ModelError, RunDirectoryError: see `llm_mia.errors`.
+        PassageError, AttackError, ModelError, RunDirectoryError, UsageError: see `llm_mia.errors`.
     """
     done = score_to_disk(
         sources,
         target,
         reference,
+        models=models,
         attacks=attacks,
-        aids=aids,
+        supplies=supplies,
         out=out,
         window_tokens=window_tokens,
         check=check,
@@ -123,36 +109,43 @@ def score_to_disk(
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
+    models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
-    aids: Aids | None = None,
+    supplies: Supplies | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Scored:
-    """Do what `score` does, and do not read the table back: memory does not grow with the number of passages.
+    """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
 
-    But for some 50 bytes a passage, with which ids and texts are told apart.
+    The exception is some 50 bytes a passage, by which ids and texts are told apart.
     """
     sources = [sources] if isinstance(sources, Passages) else list(sources)
-    material = Material.read(aids)
-    chosen = attacks_for(attacks, reference=reference is not None, material=material)
-    models = {"target": model_or_spec(target), "reference": None if reference is None else model_or_spec(reference)}
-    notes: tuple[str, ...] = ()
+    by_role = _by_role(target, reference, models)
+    provided = (supplies or Supplies()).read(by_role)
+    selection = attacks_for(attacks, provided, _offers(by_role))
     with RunDirectory(out) as run:
-        if any(ALIGNED & set(one.evidence) for one in chosen) and len({*_tokenizers(run, models).values()}) > 1:
-            chosen, notes = _unaligned(chosen, named=bool(attacks))
-        if material.frequencies is not None and any("frequencies" in one.evidence for one in chosen):
-            refuse_other_frequencies(material.frequencies, _tokenizers(run, {"target": models["target"]})["target"])
+        selection = _with_one_tokenizer(selection, run, by_role)
+        chosen = selection.attacks
+        for kind in {kind.name: kind for one in chosen for kind in one.kinds}.values():
+            if kind.refuse_tokenizer:
+                kind.refuse_tokenizer(provided, _tokenizer(run, "target", by_role["target"]))
         inputs = Inputs(sources, check or check_inputs(sources))
-        if aids is not None:
-            aids.refuse_scored(inputs)
-        planned = plan(chosen, material, inputs)
-        make_passes(run, inputs, models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
-        run.update(attacks=(), shared={})  # a stop between the two lines below must leave no table under another's name
-        unscored = write_table(run, inputs, planned, chosen, material, progress)
-        run.update(attacks=tuple(map(_record, chosen)), shared=shared_by_all(chosen, planned, material))
+        if supplies is not None:
+            supplies.refuse_scored(inputs)
+        planned = plan(chosen, provided, inputs)
+        forgotten = forget_columns_of_other_inputs(run, inputs)
+        make_passes(run, inputs, by_role, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+        models_of = {name: made.model for name, made in run.record.passes.items()}
+        columns = columns_of(run, chosen, evidence_depends(chosen, planned, provided, models_of))
+        # A stop between two of these lines leaves in the record only columns that the table holds as it says.
+        columns.write_record(run, columns.stay)
+        unscored = write_table(run, inputs, planned, columns, provided, progress)
+        columns.write_record(run, columns.records)
+    lost = [name for name in forgotten if name not in columns.names]
+    note = f"the input has changed since it was scored by {', '.join(lost)}: score by them again"
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
     return Scored(
@@ -163,31 +156,71 @@ def score_to_disk(
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(one.name for one in chosen),
         unscored=unscored,
-        notes=notes,
+        notes=selection.without(lost, note).notes,
     )
 
 
-def _record(one: Attack) -> AttackRecord:
-    return AttackRecord(one.name, 1, dict(one.hyper_parameters), one.evidence)
+def select(
+    attacks: Sequence[str],
+    target: ModelSource,
+    reference: ModelSource | None = None,
+    *,
+    models: Mapping[str, ModelSource] | None = None,
+    supplies: Supplies | None = None,
+) -> Selection:
+    """The attacks that `score` would run with these arguments; no model is loaded.
+
+    Raises:
+        AttackError: an attack that is unknown, is named twice, or needs what is not there.
+        PassageError, UsageError: what is supplied cannot be read or does not fit.
+    """
+    by_role = _by_role(target, reference, models)
+    return attacks_for(attacks, (supplies or Supplies()).read(by_role), _offers(by_role))
 
 
-def _tokenizers(run: RunDirectory, models: Mapping[str, Backend | ModelSpec | None]) -> dict[str, str]:
-    """Fingerprint of each model's tokenizer; of a model whose signals are here, the record says."""
-    made, found = run.record.passes, dict[str, str]()
-    for role, source in models.items():
-        if isinstance(source, Backend):
-            found[role] = source.info.tokenizer
-        elif role in made:
-            found[role] = made[role].model.tokenizer
-        elif source is not None:
-            found[role] = source.tokenizer().fingerprint
-    return found
+def _by_role(
+    target: ModelSource, reference: ModelSource | None, models: Mapping[str, ModelSource] | None
+) -> dict[str, Backend | ModelSpec]:
+    given = {"target": target, **({} if reference is None else {"reference": reference})}
+    for role, source in (models or {}).items():
+        if role in ("target", "reference") or not ROLE.fullmatch(role):
+            raise UsageError(
+                f"`models` names the role {role!r}: a role is of lower-case letters, digits, '-' and '_', as in "
+                "'shadow-00', and target and reference have parameters of their own"
+            )
+        given[role] = source
+    return {role: model_or_spec(source) for role, source in given.items()}
 
 
-def _unaligned(attacks: Sequence[Attack], *, named: bool) -> tuple[list[Attack], tuple[str, ...]]:
-    """*attacks* without those that set token beside token, and a note that says so; where *named* they are refused."""
-    out = [one.name for one in attacks if ALIGNED & set(one.evidence)]
-    if named:
-        refuse_other_tokenizer(out[0])
-    left = [one for one in attacks if one.name not in out]
-    return left, (f"target and reference have different tokenizers, so there is no {', '.join(out)}",)
+def _offers(by_role: Mapping[str, Backend | ModelSpec]) -> dict[str, frozenset[str]]:
+    return {role: source.offers for role, source in by_role.items()}
+
+
+def _with_one_tokenizer(
+    selection: Selection, run: RunDirectory, by_role: Mapping[str, Backend | ModelSpec]
+) -> Selection:
+    """The selection without attacks that compare tokens of models with different tokenizers.
+
+    Raises `AttackError` where the user named such an attack.
+    """
+    tokenizers: dict[str, str] = {}
+    left_out, others = list[str](), dict[str, None]()
+    for one in selection.attacks:
+        for role in [role for role in by_role if one.compares_tokens_of(role)]:
+            for each in {"target", role} - {*tokenizers}:
+                tokenizers[each] = _tokenizer(run, each, by_role[each])
+            if tokenizers[role] != tokenizers["target"]:
+                if one.name in selection.named:
+                    refuse_other_tokenizer(one.name)
+                left_out.append(one.name)
+                others[role] = None
+    who = f"target and {', '.join(others)} have different tokenizers"
+    return selection.without(left_out, f"{who}, so there is no {', '.join(dict.fromkeys(left_out))}")
+
+
+def _tokenizer(run: RunDirectory, role: str, source: Backend | ModelSpec) -> str:
+    """Fingerprint of the model's tokenizer; of a model whose signals are here, from the record."""
+    if isinstance(source, Backend):
+        return source.info.tokenizer
+    made = run.record.passes
+    return made[role].model.tokenizer if role in made else source.tokenizer().fingerprint

@@ -1,25 +1,26 @@
-"""Signals → ``scores.parquet``: a row a passage, in input order, a column an attack."""
+"""Signals → ``scores.parquet``: a row for each passage, in input order, and a column for each attack."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import EVIDENCE, MANY_PASSES, Attack, Evidence
-from ..errors import PassageError
-from ..records import Passage, Population, TokenSignals
-from ..signals import Inputs, Material, PassProgress, Planned, Progress, passages_with_signals
-from ..store import RunDirectory, StoredChunk, numbers, replacing, strings
+from ..attacks import EVIDENCE, Attack, Evidence, Kind, Provided, Row
+from ..records import Passage, TokenSignals
+from ..signals import Inputs, PassProgress, Planned, Progress, passages_with_signals
+from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
+from ._columns import SCORES, Columns, EarlierRows, column_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["write_table"]
 
-COLUMNS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
+FACTS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
 ROW_GROUP = 8192
 WITH_PERPLEXITY = ("target", "reference")
 
@@ -28,37 +29,52 @@ def write_table(
     run: RunDirectory,
     inputs: Inputs,
     planned: Sequence[Planned],
-    attacks: Sequence[Attack],
-    material: Material,
+    columns: Columns,
+    provided: Provided,
     progress: Progress | None,
 ) -> int:
-    """Write ``scores.parquet``; the number of passages that lack a score of some attack."""
+    """Write ``scores.parquet`` with the *columns*; returns how many passages lack a score of some column.
+
+    Columns that stay are copied from the table that is there, and only passes of new columns are read.
+
+    Raises:
+        RunDirectoryError: signals or earlier scores are of other passages, or cannot be read or written.
+        PassageError: a passage of the population has no token that can be scored.
+    """
     import pyarrow as pa
     import pyarrow.parquet
 
     report = PassProgress("scores", inputs.passages, inputs.bytes, progress)
     report.add(0, 0, 0)
-    passes = [one.name for one in planned if one.inputs is inputs]
-    names = [*(f"{name}_perplexity" for name in WITH_PERPLEXITY if name in passes), *(one.name for one in attacks)]
-    shared = _shared(run, planned, material)
-    schema = pa.schema([*COLUMNS.items(), *((name, "float64") for name in names)])
+    made = _Computed.of(run, inputs, planned, columns.new, provided)
+    copied = [name for name in column_names(run.path / SCORES) if columns.stay and _is_copied(name, columns, made)]
+    perplexities = [f"{role}_perplexity" for role in WITH_PERPLEXITY if f"{role}_perplexity" in {*copied, *made.names}]
+    schema = pa.schema([*FACTS.items(), *((name, "float64") for name in (*perplexities, *columns.names))])
+    earlier = EarlierRows(run.path / SCORES, copied) if copied else None
     unscored = 0
-    with replacing(run.path / "scores.parquet") as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
+    with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
-        for passages, chunks in passages_with_signals(run, inputs, passes):
-            facts = _facts(passages, chunks)
-            perplexities, scores = _scores(passages, chunks, planned, attacks, shared)
-            figures = [numbers(column) for column in (*perplexities.values(), *scores.values())]
-            waiting.append(pa.table([*facts.values(), *figures], schema=schema))
+        for passages, chunks in passages_with_signals(run, inputs, list(made.passes)):
+            block = {**_facts(passages, chunks), **(earlier.take(passages) if earlier else {})}
+            block |= {name: numbers(values) for name, values in made.scores(passages, chunks).items()}
+            waiting.append(pa.table([block[name] for name in schema.names], schema=schema))
             if sum(map(len, waiting)) >= ROW_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting = []
-            unscored += int(np.isnan(list(scores.values())).any(axis=0).sum())
-            n_tokens = chunks["target"].n_tokens.sum() if "target" in chunks else 0
+            unscored += int(np.isnan([as_numpy(block[name]) for name in columns.names]).any(axis=0).sum())
+            n_tokens = sum(filter(None, block["n_tokens"].to_pylist()))
             report.add(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
     return unscored
+
+
+def _is_copied(name: str, columns: Columns, made: _Computed) -> bool:
+    """Whether a column of the earlier table is taken over."""
+    if name == "n_tokens":
+        return "target" not in made.passes
+    perplexity = name in [f"{role}_perplexity" for role in WITH_PERPLEXITY]
+    return (perplexity and name not in made.names) or name in [one.name for one in columns.stay]
 
 
 def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, pa.Array]:
@@ -76,52 +92,75 @@ def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> di
     }
 
 
-def _shared(run: RunDirectory, planned: Sequence[Planned], material: Material) -> dict[str, Evidence]:
-    """The evidence that is the same for every passage.
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """Columns that are computed from signals."""
 
-    Raises `PassageError` where a passage of the population has no token that can be scored.
-    """
-    shared: dict[str, Evidence] = {}
-    if material.frequencies is not None:
-        shared["frequencies"] = material.frequencies
-    theirs = [
-        one for one in planned if one.evidence in EVIDENCE["population"].passes and one.inputs is material.population
-    ]
-    if not theirs or material.population is None:
-        return shared
-    means: dict[str, list[float]] = {one.name: [] for one in theirs}
-    for passages, chunks in passages_with_signals(run, material.population, list(means)):
-        for name, chunk in chunks.items():
-            for row, passage in zip(range(len(chunk)), passages, strict=True):
-                signals = chunk.signals(row)
-                if not len(signals):
-                    raise PassageError(passage.where, "has no token that can be scored: remove it from the population")
-                means[name].append(float(signals.logprob.mean(dtype=np.float64)))
-    shared["population"] = Population(np.array(means["population_target"]), np.array(means["population_reference"]))
-    return shared
+    attacks: Sequence[Attack]
+    kinds: Sequence[Kind]
+    """The evidence that each passage has of its own."""
+    shared: Mapping[str, Evidence]
+    """The evidence that is the same for all passages."""
+    passes: Mapping[str, str]
+    """The passes over the passages that are read, with the `llm_mia.attacks.ModelPass` that each is."""
+
+    @classmethod
+    def of(
+        cls,
+        run: RunDirectory,
+        inputs: Inputs,
+        planned: Sequence[Planned],
+        attacks: Sequence[Attack],
+        provided: Provided,
+    ) -> _Computed:
+        """What scores by *attacks* take: reads the population."""
+        used = {name for one in attacks for name in one.evidence}
+        kinds = [kind for name, kind in EVIDENCE.items() if name in used]
+        declared = {one.name for kind in kinds for one in kind.passes}
+        needed = [one for one in planned if one.declared in declared]
+        shared = {
+            kind.name: kind.shared(provided, _rows(run, [one for one in needed if one.inputs is not inputs]))
+            for kind in kinds
+            if kind.shared
+        }
+        passes = {one.name: one.declared for one in needed if one.inputs is inputs}
+        return cls(attacks, [kind for kind in kinds if kind.value], shared, passes)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns besides those of attacks."""
+        return [f"{role}_perplexity" for role in WITH_PERPLEXITY if role in self.passes]
+
+    def scores(self, passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, NDArray[np.float64]]:
+        """Perplexities and scores by name of the column, each of shape (passages,)."""
+        signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+        evidence = [
+            {**self.shared, **{kind.name: kind.value(row) for kind in self.kinds if kind.value}}
+            for row in _assembled(passages, signals, self.passes)
+        ]
+        perplexities = {f"{role}_perplexity": _perplexity(signals[role]) for role in WITH_PERPLEXITY if role in signals}
+        return perplexities | {one.name: np.array([one.score(of_row) for of_row in evidence]) for one in self.attacks}
 
 
-def _scores(
-    passages: Sequence[Passage],
-    chunks: Mapping[str, StoredChunk],
-    planned: Sequence[Planned],
-    attacks: Sequence[Attack],
-    shared: Mapping[str, Evidence],
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Perplexities by pass and scores by attack, each of shape (passages,)."""
-    signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
-    columns: dict[str, Sequence[Evidence]] = {**signals, "text": [passage.text for passage in passages]}
-    if "reference" in signals:
-        columns["aligned_reference"] = signals["reference"]
-    for kind in MANY_PASSES:
-        several = [signals[one.name] for one in planned if one.evidence == kind]
-        if several:
-            columns[kind] = list(zip(*several, strict=True))
-    evidence: list[dict[str, Evidence]] = [
-        {**shared, **dict(zip(columns, of_one, strict=True))} for of_one in zip(*columns.values(), strict=True)
-    ]
-    perplexities = {f"{name}_perplexity": _perplexity(signals[name]) for name in WITH_PERPLEXITY if name in signals}
-    return perplexities, {one.name: np.array([one.score(row) for row in evidence]) for one in attacks}
+def _rows(run: RunDirectory, planned: Sequence[Planned]) -> Iterator[Row]:
+    """The passages of the population with their signals; none where no pass is over it."""
+    if not planned:
+        return
+    passes = {one.name: one.declared for one in planned}
+    for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
+        signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+        yield from _assembled(passages, signals, passes)
+
+
+def _assembled(
+    passages: Sequence[Passage], signals: Mapping[str, Sequence[TokenSignals]], passes: Mapping[str, str]
+) -> Iterator[Row]:
+    """Each passage with its signals by what was declared; *signals* and *passes* are by name of the pass."""
+    declared: dict[str, list[Sequence[TokenSignals]]] = {}
+    for name, of_pass in signals.items():
+        declared.setdefault(passes[name], []).append(of_pass)
+    for at, passage in enumerate(passages):
+        yield Row(passage, {name: tuple(one[at] for one in several) for name, several in declared.items()})
 
 
 def _perplexity(signals: Sequence[TokenSignals]) -> NDArray[np.float64]:

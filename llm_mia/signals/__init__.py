@@ -7,26 +7,23 @@ On disk, each model is loaded once, makes every pass that is planned for it, and
 has its signals already it is not loaded. A text that occurs more than once is computed once, as far as memory allows.
 """
 
-from ._aids import Aids, Material
 from ._blocks import Pass
 from ._cache import SignalsCache
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
 from ._passes import make_passes, refuse_other_tokenizer, score_positions
-from ._plan import ALIGNED, Planned, plan, shared_by_all
+from ._plan import Planned, evidence_depends, plan
 from ._progress import PassProgress, Progress, Step
 from ._stage import ModelSource, model_or_spec, signals_of, write_signals
+from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
 
 __all__ = [
-    "ALIGNED",
-    "Aids",
     "BackgroundWriter",
     "Inputs",
     "Limits",
-    "Material",
     "ModelSource",
     "Pass",
     "PassProgress",
@@ -34,9 +31,11 @@ __all__ = [
     "Progress",
     "SignalsCache",
     "Step",
+    "Supplies",
     "count_frequencies",
     "cut",
     "edges",
+    "evidence_depends",
     "join",
     "make_passes",
     "model_or_spec",
@@ -45,7 +44,6 @@ __all__ = [
     "prefetch",
     "refuse_other_tokenizer",
     "score_positions",
-    "shared_by_all",
     "signals_of",
     "window_rule",
     "write_signals",

@@ -149,18 +149,20 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[Planned]) -> None:
     """Load one model, make its passes, and release it: two models are never in memory together."""
     run = stage.run
-    before = [run.record.passes[name] for name in (role, *(one.name for one in planned)) if name in run.record.passes]
+    names = (role, *(one.name for one in planned))
+    begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
     most = max(one.inputs.bytes for one in planned)
-    backend, files = _load(source, before, compiled=most >= COMPILED_FROM_BYTES)
+    backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
+    model = backend.info
+    if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
+        model = replace(model, dtype_choice=begun.dtype_choice)
     if role != "target" and "target" in stage.reports:
-        _refuse_same(role, run.record.passes["target"].model, backend.info)
-    # A run that continues keeps the record of how its precision was chosen: nothing was measured anew.
-    model = replace(backend.info, dtype_choice=before[0].model.dtype_choice) if before else backend.info
+        _refuse_same(role, run.record.passes["target"].model, model)
     for one in planned:
         prefix, depends = _prefix(backend, one)
         made_by = PassRecord(
             model=model,
-            window=one.rule(backend.info.context, stage.window_tokens, depends.get("shots_tokens", 0)),
+            window=one.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
             block=stage.limits.block_size(backend.tokens_per_batch),
             files=files,
             depends=depends,
@@ -175,14 +177,14 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
 
 
 def _load(
-    source: Backend | ModelSpec, before: Sequence[PassRecord], *, compiled: bool
+    source: Backend | ModelSpec, begun: ModelRecord | None, *, compiled: bool
 ) -> tuple[Backend, FilesRecord | None]:
-    """The model, and by what it is recognised without loading it; a run keeps the precision with which it began."""
+    """The model in the precision with which the run began, and by what it is recognised without loading it."""
     if not isinstance(source, ModelSpec):
         return source, None
     asked = source.dtype
-    if before and before[0].model.dtype in PRECISIONS:
-        source = source.in_precision(before[0].model.dtype)
+    if begun is not None and begun.dtype in PRECISIONS:
+        source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
     return backend, FilesRecord(source.sha256(), asked)
@@ -271,10 +273,10 @@ def _refuse_same(role: str, target: ModelRecord | None, other: ModelRecord | Non
 
 
 def refuse_other_tokenizer(attack: str) -> None:
-    """Raises `AttackError`: *attack* compares token with token, and the two models cut texts differently."""
+    """Raises `AttackError`: *attack* compares token with token, and its models cut texts differently."""
     raise AttackError(
-        f"attack {attack!r} compares token with token, and target and reference have different tokenizers: leave it "
-        "out, or name a reference with the target's tokenizer (attack 'reference' compares by byte)"
+        f"attack {attack!r} compares token with token, and its models have different tokenizers: leave it out, or give "
+        "models with the target's tokenizer (attack 'reference' compares by byte)"
     )
 
 

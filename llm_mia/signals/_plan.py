@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from ..attacks import MANY_PASSES, Attack, passes_needed
-from ..backends import ModelSpec, load_rewriter
-from ..errors import ModelError
-from ..records import WindowRule
-from ..rewriting import neighbour, swapped
-from ._aids import MEMBER, NONMEMBER, Material
+from ..attacks import EVIDENCE, Attack, Kind, ModelPass, Provided, Rewrite
+from ..errors import ModelError, PassageError
+from ..passages import check_inputs
+from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
 
-if TYPE_CHECKING:
-    from ..backends import Rewriter
+__all__ = ["Planned", "Rewrite", "evidence_depends", "plan"]
 
-__all__ = ["ALIGNED", "Planned", "Rewrite", "plan", "shared_by_all"]
-
-Rewrite: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 LEAST_ROOM = 8
-ALIGNED = frozenset({"aligned_reference", "population"})
-"""Evidence that sets token beside token, so that both models must have one tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One pass."""
+    """One pass: a model over all texts of its input."""
 
     name: str
     """Its folder under ``signals/``."""
-    evidence: str
-    """The pass as `llm_mia.attacks` calls it; several passes make ``neighbours``."""
+    declared: str
+    """The `llm_mia.attacks.ModelPass` that it is; several passes may be one."""
     role: str
-    """Whose it is: ``target`` or ``reference``."""
+    """Of the model."""
     inputs: Inputs
     rewrite: Rewrite | None = None
-    """What it makes of the texts; None: nothing."""
+    """What it makes of the texts; None: they stay as they are."""
     shots: str = ""
-    """What stands before every passage."""
+    """The text that the model reads before every passage."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
 
@@ -60,101 +50,68 @@ class Planned:
         return rule if rule.tokens <= room else window_rule(context, room)
 
 
-def plan(attacks: Iterable[Attack], material: Material, inputs: Inputs) -> list[Planned]:
-    """The passes that serve *attacks*; those of one model stand together."""
-    return [one for name in passes_needed(attacks) for one in _planned(name, material, inputs)]
+def plan(attacks: Iterable[Attack], provided: Provided, inputs: Inputs) -> list[Planned]:
+    """The passes that serve *attacks*, model after model.
+
+    Raises `PassageError` where the population is needed and holds no passage.
+    """
+    declared = list(_declared(attacks))
+    texts = {"passages": inputs}
+    if any(one.texts == "population" for one in declared):
+        texts["population"] = _population(provided)
+    planned: dict[str, Planned] = {}
+    for role in provided.roles:
+        for one in declared:
+            for version in one.of(role, provided) if one.takes(role) else ():
+                planned[version.name] = Planned(
+                    version.name, one.name, role, texts[one.texts], version.rewrite, version.prefix, version.depends
+                )
+    return list(planned.values())
 
 
-def shared_by_all(attacks: Iterable[Attack], planned: Sequence[Planned], material: Material) -> dict[str, Any]:
-    """By kind of evidence: what scores depend on besides the passes of single names, for ``run.json``."""
-    used = {evidence for one in attacks for evidence in one.evidence}
-    found: dict[str, Any] = {}
-    for kind in MANY_PASSES:
-        own = [one for one in planned if one.evidence == kind]
-        if own:
-            found[kind] = {"passes": len(own), **own[0].record}
-    if "frequencies" in used and material.frequencies is not None:
-        counts = material.frequencies.counts
-        digest = hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()
-        # What a corpus is called may differ: `llm_mia.store.differences` doesn't compare an "id".
-        found["frequencies"] = {"id": material.frequencies.corpus, "counts_sha256": digest}
-    return found
+def _declared(attacks: Iterable[Attack]) -> Iterator[ModelPass]:
+    """The passes that *attacks* declare, each once, in the order of `EVIDENCE`."""
+    used = {name for one in attacks for name in one.evidence}
+    passes = {one.name: one for name, kind in EVIDENCE.items() if name in used for one in kind.passes}
+    return iter(passes.values())
 
 
-def _planned(name: str, material: Material, inputs: Inputs) -> list[Planned]:
-    role = "reference" if name.endswith("reference") else "target"
-    if name == "lowered":
-        return [Planned(name, name, role, inputs, _lower)]
-    if name in ("prefixed", "member_prefixed"):
-        shots = material.shots[MEMBER if name == "member_prefixed" else NONMEMBER]
-        digest = hashlib.sha256(shots.encode()).hexdigest()
-        return [Planned(name, name, role, inputs, shots=shots, record={"shots_sha256": digest})]
-    if name == "neighbours":
-        return _neighbours(material, inputs)
-    if name == "swapped":
-        rewrites: list[Rewrite] = [
-            partial(_each, partial(swapped, number=number, seed=material.seed)) for number in range(material.neighbours)
-        ]
-        return _several(name, "swapped", rewrites, {"by": "swaps of words"}, material, inputs)
-    if name.startswith("population_"):
-        assert material.population is not None, "an attack without its evidence was refused before"
-        digests = [source.sha256() for source in material.population.sources]
-        return [Planned(name, name, role, material.population, record={"inputs_sha256": digests})]
-    return [Planned(name, name, role, inputs)]
+def _population(provided: Provided) -> Inputs:
+    assert provided.population is not None, "an attack that lacks its evidence was refused before"
+    population = Inputs([provided.population], check_inputs([provided.population]))
+    if not population.passages:
+        raise PassageError(provided.population.name, "holds no passage to compare with")
+    return population
 
 
-def _neighbours(material: Material, inputs: Inputs) -> list[Planned]:
-    if material.neighbour_model is None:
-        by: dict[str, Any] = {"by": "dropout and swaps of words"}
-        rewrites: list[Rewrite] = [
-            partial(_each, partial(neighbour, number=number, seed=material.seed))
-            for number in range(material.neighbours)
-        ]
-    else:
-        written = _Written(material.neighbour_model, material.seed)
-        by = {"by": "masked language model", "model": written.sha256()}
-        rewrites = [partial(written, number) for number in range(material.neighbours)]
-    return _several("neighbours", "neighbour", rewrites, by, material, inputs)
+def evidence_depends(
+    attacks: Iterable[Attack], planned: Sequence[Planned], provided: Provided, models: Mapping[str, ModelRecord]
+) -> dict[str, Any]:
+    """By kind of evidence: JSON values that scores depend on besides the passes that have a name of their own.
+
+    That is what the user gave, and of a kind with many passes their number, and their *models* by name of the pass.
+    """
+    used = {name for one in attacks for name in one.evidence}
+    kinds = [kind for name, kind in EVIDENCE.items() if name in used]
+    depends = {kind.name: {**_many(kind, planned, models), **_given(kind, provided)} for kind in kinds}
+    return {name: values for name, values in depends.items() if values}
 
 
-def _several(
-    kind: str, stem: str, rewrites: Sequence[Rewrite], by: Mapping[str, Any], material: Material, inputs: Inputs
-) -> list[Planned]:
-    """A pass for each rewritten text, called by *stem* and number."""
-    record = {"rewrite": {**by, "seed": material.seed}}
-    return [
-        Planned(f"{stem}-{number:02d}", kind, "target", inputs, rewrite, record=record)
-        for number, rewrite in enumerate(rewrites)
-    ]
+def _given(kind: Kind, provided: Provided) -> Mapping[str, Any]:
+    return kind.depends(provided) if kind.depends else {}
 
 
-def _lower(texts: Sequence[str]) -> Sequence[str]:
-    return [text.lower() for text in texts]
+def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, ModelRecord]) -> dict[str, Any]:
+    passes = [one for one in planned if one.declared in {declared.name for declared in kind.passes}]
+    if not kind.many or not passes:
+        return {}
+    record: dict[str, Any] = {"passes": len(passes), **passes[0].record}
+    if any(one.role not in ("target", "reference") for one in passes):
+        record["models"] = {one.name: _identity(models[one.name]) for one in passes}
+    return record
 
 
-def _each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequence[str]:
-    return [rewrite(text) for text in texts]
-
-
-class _Written:
-    """Texts by a masked language model, which is loaded when the first is asked for."""
-
-    def __init__(self, model: ModelSpec, seed: int) -> None:
-        self._model, self._seed = model, seed
-        self._loaded: Rewriter | None = None
-
-    def __call__(self, number: int, texts: Sequence[str]) -> Sequence[str]:
-        return self._rewriter().rewrite(texts, number)
-
-    def sha256(self) -> str | None:
-        """Of the model's files. One that isn't on this machine is fetched for it: a later run would find it here."""
-        digest = self._model.sha256()
-        if digest is None:
-            self._rewriter()
-            digest = self._model.sha256()
-        return digest
-
-    def _rewriter(self) -> Rewriter:
-        if self._loaded is None:
-            self._loaded = load_rewriter(self._model, seed=self._seed)
-        return self._loaded
+def _identity(model: ModelRecord) -> dict[str, str]:
+    """By what a model is recognised."""
+    names = ("weights_sha256", "config_sha256", "dtype", "tokenizer", "head")
+    return {name: getattr(model, name) for name in names}

@@ -5,7 +5,7 @@ instant leaves only whole files. Signals lie in parts. A part holds consecutive 
 so what is missing is known from the names of the files.
 """
 
-from ._arrow import numbers, strings
+from ._arrow import as_numpy, numbers, strings
 from ._directory import RunDirectory, differences, read_run, read_signals
 from ._files import replacing, write_text
 from ._frequencies import read_frequencies, write_frequencies
@@ -19,6 +19,7 @@ __all__ = [
     "SignalsFolder",
     "StoredChunk",
     "StoredSignals",
+    "as_numpy",
     "differences",
     "from_json",
     "numbers",

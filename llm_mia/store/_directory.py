@@ -177,7 +177,9 @@ def _is_nested(value: object) -> bool:
 def _entries(record: object) -> dict[str, object]:
     if dataclasses.is_dataclass(record):
         entries = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-        entries.update(entries.pop(FLATTENED, {}))
-        return entries
-    assert isinstance(record, Mapping)
-    return dict(record)
+    else:
+        assert isinstance(record, Mapping)
+        entries = dict(record)
+    flattened = entries.pop(FLATTENED, {})
+    assert isinstance(flattened, Mapping)
+    return {**entries, **flattened}

@@ -17,7 +17,7 @@ from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, ModelRecord, TokenSignals, Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import score
-from llm_mia.signals import Aids, count_frequencies
+from llm_mia.signals import Supplies, count_frequencies
 from llm_mia.store import write_text
 
 from . import attack_models as models
@@ -153,7 +153,7 @@ def scored(
     """The table of all attacks, in the run directory *name* of the draw."""
     began = time.monotonic()
     run = draw.folder / name
-    aids = Aids(
+    supplies = Supplies(
         shots=draw.folder / "shots.jsonl",
         population=draw.folder / "population.jsonl",
         frequencies=count_frequencies(read_passages(draw.folder / "elsewhere.jsonl"), ModelSpec(target).tokenizer()),
@@ -164,7 +164,7 @@ def scored(
         ModelSpec(target, dtype="float32"),
         ModelSpec(reference, dtype="float32") if isinstance(reference, Path) else reference,
         attacks=[one.name for one in attacks_of(many=many, shots=shots)],
-        aids=aids,
+        supplies=supplies,
         out=run,
     )
     print(f"{run}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
@@ -182,6 +182,11 @@ class Remembered:
     def info(self) -> ModelRecord:
         """That of the backend; so are all others here."""
         return self._backend.info
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """See `Backend`."""
+        return self._backend.offers
 
     @property
     def bos(self) -> int | None:

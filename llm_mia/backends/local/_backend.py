@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
-from ...records import DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
+from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import refuse_beyond_context, sizes
 from ..moments import Head, Moments, Reducer
 from ._batching import batches
 from ._causality import refuse_looking_ahead
+from ._evaluating import evaluating
 from ._identity import config_sha256, tensors_sha256
 from ._memory import MEMORY_ERRORS, out_of_memory
 from ._prefix import PrefixCache, ReadPrefix, read_prefix
@@ -35,6 +36,8 @@ PROBE_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
 class LocalBackend:
     """A model and its tokenizer, already in memory.
+
+    The model is in evaluation mode while it computes; otherwise it stays as it is, and so do its gradients.
 
     Args:
         model: of transformers, weights loaded.
@@ -62,7 +65,7 @@ class LocalBackend:
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
-        self.model = model.eval()
+        self.model = model
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name)
         """The same tokenizer, as `llm_mia.backends.Tokenizer` has it."""
@@ -72,11 +75,13 @@ class LocalBackend:
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
         self._tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
-        self.head = self._probe(self._tolerance)
+        with evaluating(model):
+            self.head = self._probe(self._tolerance)
         """What makes logits of `states`, by blocks of the vocabulary; None where only the model itself does."""
         self._kept: ReadPrefix | None = None
         like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
         self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled)
+        self.offers = frozenset(FIELDS)
         self.info = ModelRecord(
             id=name,
             revision=revision,
@@ -100,6 +105,10 @@ class LocalBackend:
 
         A *prefix* runs once, for as long as it stays the same; the backend keeps the keys and values of the last one.
         """
+        with evaluating(self.model):
+            return self._score(windows, report, prefix)
+
+    def _score(self, windows: Sequence[Window], report: Report | None, prefix: IntArray | None) -> list[TokenSignals]:
         read = None if prefix is None or not windows else self._read(prefix, windows)
         if read is not None and read.cache is None:
             shift = len(read.tokens)
@@ -131,7 +140,7 @@ class LocalBackend:
         if len(batch) == 1:
             raise ModelError(
                 f"model {self.info.id!r}: out of memory with one window of {longest} tokens: "
-                "ask for shorter ones with --window-tokens, or for another --device"
+                "ask for shorter ones with `window_tokens`, or for another `device`"
             )
         self.tokens_per_batch = max(1, min(self.tokens_per_batch, costs[batch[0]] * len(batch)) // 2)
         torch.cuda.empty_cache()
@@ -155,7 +164,7 @@ class LocalBackend:
                     raise
                 raise ModelError(
                     f"model {self.info.id!r}: out of memory with {sizes(prefix, windows)}: give fewer or shorter "
-                    "shots, or ask for another --device"
+                    "`shots`, or ask for another `device`"
                 ) from None
         return self._kept
 
@@ -191,7 +200,7 @@ class LocalBackend:
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
         if np.isnan(logprob).any():
-            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try --dtype float32 or bfloat16")
+            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try `dtype` float32 or bfloat16")
         rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
         return [

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import IntArray
 from ._backend import LocalBackend
+from ._evaluating import evaluating
 from ._memory import MEMORY_ERRORS, out_of_memory
 
 __all__ = ["Continuations", "continuations"]
@@ -67,20 +68,21 @@ def continuations(
     if len(prompt) + len(wanted) > backend.info.context:
         raise ModelError(
             f"model {backend.info.id!r} takes {backend.info.context} tokens, which a prompt of {len(prompt)} and "
-            f"{len(wanted)} more exceed: ask for a shorter --stretch"
+            f"{len(wanted)} more exceed: ask for a shorter `stretch`"
         )
     generator = torch.Generator(backend.device).manual_seed(seed)
     try:
-        greedy = next(_written(backend, prompt, len(wanted), 1, None, None))
-        rows = max(1, HELD_TOKENS // (len(prompt) + len(wanted)))
-        drawn = list(_written(backend, prompt, len(wanted), samples, top_k, generator, rows=rows))
-        log_probability = _log_probability(backend, prompt, wanted, top_k)
+        with evaluating(backend.model):
+            greedy = next(_written(backend, prompt, len(wanted), 1, None, None))
+            rows = max(1, HELD_TOKENS // (len(prompt) + len(wanted)))
+            drawn = list(_written(backend, prompt, len(wanted), samples, top_k, generator, rows=rows))
+            log_probability = _log_probability(backend, prompt, wanted, top_k)
     except MEMORY_ERRORS as error:
         if not out_of_memory(error):
             raise
         raise ModelError(
             f"model {backend.info.id!r}: out of memory with a prompt of {len(prompt)} tokens: ask for shorter windows "
-            "with --window-tokens, or for another --device"
+            "with `window_tokens`, or for another `device`"
         ) from None
     sampled = np.concatenate([np.empty((0, len(wanted)), np.int32), *drawn])
     text = _bytes(backend, wanted)

@@ -21,7 +21,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from ...errors import LlmMiaError, MissingExtraError, ModelError
+from ...errors import LlmMiaError, MissingExtraError, ModelError, UsageError
 from ...records import DTypeChoice
 from ._backend import LocalBackend
 from ._identity import files_sha256
@@ -48,7 +48,7 @@ class Options:
             choice = automatic(config.get_text_config(), self.torch_device)
             return DTYPES[choice.dtype], choice
         if self.dtype not in DTYPES:
-            raise ModelError(f"dtype {self.dtype!r}: it must be auto, {', '.join(DTYPES)}")
+            raise UsageError(f"`dtype` must be auto, {', '.join(DTYPES)}: got {self.dtype!r}")
         return DTYPES[self.dtype], None
 
     @property
@@ -100,7 +100,7 @@ def _folder(path: str, revision: str | None, files: Sequence[str] = HUB_FILES) -
     local = Path(path).expanduser()
     if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
         if revision is not None:
-            raise ModelError(f"is on this machine, so there is no revision {revision!r} of it to choose")
+            raise UsageError(f"is on this machine, so it has no `revision` {revision!r}: leave that out")
         return local, None
     if local.is_file():
         raise ModelError("is a file, but no .gguf; name the folder that holds config.json and *.safetensors")
@@ -263,6 +263,8 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except MissingExtraError:
         raise
+    except UsageError as error:
+        raise UsageError(f"model {name!r}: {error}") from None
     except LlmMiaError as error:
         raise ModelError(f"model {name!r}: {error}") from None
     except SafetensorError as error:

@@ -17,6 +17,7 @@ from llm_mia import (
     ModelSpec,
     PassageError,
     RunDirectoryError,
+    UsageError,
     calibrate,
     flag,
     read_passages,
@@ -29,7 +30,7 @@ from llm_mia.passages import Passages
 from llm_mia.records import Population, TokenSignals, Window
 from llm_mia.rewriting import neighbour
 from llm_mia.scoring import attacks_for, score_to_disk
-from llm_mia.signals import Aids, count_frequencies, cut, window_rule
+from llm_mia.signals import Supplies, count_frequencies, cut, window_rule
 from llm_mia.store import read_run
 
 from .conftest import sentences
@@ -51,9 +52,9 @@ def signals_of(model: Backend, text: str) -> TokenSignals:
     return model.score([window])[0]
 
 
-def everything(write_jsonl: Write, target: str) -> Aids:
+def everything(write_jsonl: Write, target: str) -> Supplies:
     corpus = read_passages(write_jsonl("corpus.jsonl", [{"text": text} for text in TEXTS * 2]))
-    return Aids(
+    return Supplies(
         shots=write_jsonl("shots.jsonl", SHOTS),
         population=write_jsonl("crowd.jsonl", CROWD),
         frequencies=count_frequencies(corpus, ModelSpec(target).tokenizer()),
@@ -71,7 +72,7 @@ def test_shots_stand_before_every_passage_and_its_tokens_alone_are_scored(
     for name in (tiny, tiny_bos):
         out = tmp_path / Path(name).name
         spec = ModelSpec(name, dtype="float32")
-        table = score(passages, spec, attacks=["recall", "con_recall"], aids=Aids(shots=shots), out=out)
+        table = score(passages, spec, attacks=["recall", "con_recall"], supplies=Supplies(shots=shots), out=out)
         model = spec.load(compiled=False)
         bos = [] if model.bos is None else [model.bos]
         whole_ones = 0
@@ -96,7 +97,9 @@ def test_shots_stand_before_every_passage_and_its_tokens_alone_are_scored(
 def test_every_neighbour_is_a_pass_and_the_attack_sees_them_all(
     fake: Backend, passages: Passages, tmp_path: Path
 ) -> None:
-    table = score(passages, fake, attacks=["neighbour", "pac"], aids=Aids(neighbours=3, seed=5), out=tmp_path / "run")
+    table = score(
+        passages, fake, attacks=["neighbour", "pac"], supplies=Supplies(neighbours=3, seed=5), out=tmp_path / "run"
+    )
     expected = [
         parse_attack("neighbour").score(
             {
@@ -116,8 +119,8 @@ def test_the_population_is_scored_by_both_models_and_stands_in_no_table(
     passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     target, reference = FakeBackend(0), FakeBackend(1)
-    aids = Aids(population=write_jsonl("crowd.jsonl", CROWD))
-    table = score(passages, target, reference, attacks=["rmia", "info_rmia"], aids=aids, out=tmp_path / "run")
+    supplies = Supplies(population=write_jsonl("crowd.jsonl", CROWD))
+    table = score(passages, target, reference, attacks=["rmia", "info_rmia"], supplies=supplies, out=tmp_path / "run")
     assert len(table) == len(TEXTS)
     means = [[signals_of(model, row["text"]).logprob.mean() for row in CROWD] for model in (target, reference)]
     crowd = Population(np.array(means[0], np.float64), np.array(means[1], np.float64))
@@ -131,11 +134,11 @@ def test_the_population_is_scored_by_both_models_and_stands_in_no_table(
             assert table.column(attack)[row] == pytest.approx(parse_attack(attack).score(evidence), abs=1e-5)
 
 
-def test_the_card_holds_what_the_aids_allow_and_no_attack_of_many_passes(
+def test_the_card_holds_what_the_supplies_allow_and_no_attack_of_many_passes(
     tiny: str, tiny_reference: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     bare = score_to_disk(passages, tiny, tiny_reference, out=tmp_path / "bare")
-    full = score_to_disk(passages, tiny, tiny_reference, aids=everything(write_jsonl, tiny), out=tmp_path / "full")
+    full = score_to_disk(passages, tiny, tiny_reference, supplies=everything(write_jsonl, tiny), out=tmp_path / "full")
     assert set(full.attacks) - set(bare.attacks) == {"recall", "con_recall", "rmia", "info_rmia", "dc_pdd"}
     assert not {"neighbour", "pac"} & set(full.attacks)
     assert {"camia", "camia:signal=slope", "reference", "reference:form=ratio"} <= set(bare.attacks)
@@ -160,36 +163,38 @@ def test_tokens_are_not_set_beside_those_of_another_tokenizer(
 # A run that is there already
 
 
-def test_a_finished_run_makes_no_pass_again_and_other_aids_are_refused(
+def test_a_finished_run_makes_no_pass_again_and_other_supplies_are_refused(
     tiny: str, tiny_reference: str, passages: Passages, write_jsonl: Write, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    aids = everything(write_jsonl, tiny)
-    before = score(passages, tiny, tiny_reference, aids=aids, out=tmp_path / "run")
+    supplies = everything(write_jsonl, tiny)
+    before = score(passages, tiny, tiny_reference, supplies=supplies, out=tmp_path / "run")
     monkeypatch.setattr(ModelSpec, "load", lambda *_, **__: pytest.fail("a model was loaded"))
-    again = score(passages, tiny, tiny_reference, aids=aids, out=tmp_path / "run")
+    again = score(passages, tiny, tiny_reference, supplies=supplies, out=tmp_path / "run")
     for name, column in before.columns.items():
         np.testing.assert_array_equal(column, again.columns[name])
     others = write_jsonl("other.jsonl", [{"text": "another shot"}])
     with pytest.raises(RunDirectoryError, match=r"another run \(prefixed: shots_sha256 .* there, .* here\)"):
-        score(passages, tiny, attacks=["recall"], aids=Aids(shots=others), out=tmp_path / "run")
+        score(passages, tiny, attacks=["recall"], supplies=Supplies(shots=others), out=tmp_path / "run")
     crowd = write_jsonl("other-crowd.jsonl", CROWD[:20])
     with pytest.raises(RunDirectoryError, match=r"population_target: inputs_sha256"):
-        score(passages, tiny, tiny_reference, attacks=["rmia"], aids=Aids(population=crowd), out=tmp_path / "run")
+        score(
+            passages, tiny, tiny_reference, attacks=["rmia"], supplies=Supplies(population=crowd), out=tmp_path / "run"
+        )
 
 
 def test_more_neighbours_continue_and_another_seed_is_refused(
     fake: Backend, passages: Passages, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    score(passages, fake, attacks=["neighbour"], aids=Aids(neighbours=2), out=run)
+    score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=2), out=run)
     (part,) = (run / "signals" / "neighbour-01").iterdir()
     old = part.stat().st_mtime_ns
-    score(passages, fake, attacks=["neighbour"], aids=Aids(neighbours=4), out=run)
+    score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=4), out=run)
     assert part.stat().st_mtime_ns == old
     assert (run / "signals" / "neighbour-03").is_dir()
     with pytest.raises(RunDirectoryError, match=r"neighbour-00: rewrite seed 0 there, 1 here"):
-        score(passages, fake, attacks=["neighbour"], aids=Aids(neighbours=2, seed=1), out=run)
+        score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=2, seed=1), out=run)
 
 
 # Bad input
@@ -198,11 +203,11 @@ def test_more_neighbours_continue_and_another_seed_is_refused(
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        ("recall", "needs known non-members .* --shots"),
-        ("con_recall", "needs known non-members .* --shots"),
-        ("rmia", "needs .* --population|needs a reference model"),
-        ("dc_pdd", "needs the token frequencies of a corpus: make them with 'llm-mia frequencies"),
-        ("wbc", "needs a reference model: name one with -r"),
+        ("recall", "needs known non-members .* `shots`"),
+        ("con_recall", "needs known non-members .* `shots`"),
+        ("rmia", "needs .* `population`|needs a reference model"),
+        ("dc_pdd", "needs the token frequencies of a corpus: count them with `count_frequencies`"),
+        ("wbc", "needs a reference model: give one as `reference`"),
     ],
 )
 def test_what_an_attack_lacks_is_named(
@@ -216,17 +221,15 @@ def test_what_an_attack_lacks_is_named(
 def test_con_recall_needs_members_among_the_shots(
     fake: Backend, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
-    aids = Aids(shots=write_jsonl("shots.jsonl", [{"text": "no label at all"}]))
-    assert "recall" in [one.name for one in attacks_of(aids)]
-    assert "con_recall" not in [one.name for one in attacks_of(aids)]
-    with pytest.raises(AttackError, match="label them 1 in the file of --shots"):
-        score(passages, fake, attacks=["con_recall"], aids=aids, out=tmp_path / "run")
+    supplies = Supplies(shots=write_jsonl("shots.jsonl", [{"text": "no label at all"}]))
+    assert "recall" in [one.name for one in attacks_of(supplies)]
+    assert "con_recall" not in [one.name for one in attacks_of(supplies)]
+    with pytest.raises(AttackError, match="label them 1 in the file of `shots`"):
+        score(passages, fake, attacks=["con_recall"], supplies=supplies, out=tmp_path / "run")
 
 
-def attacks_of(aids: Aids) -> list[Any]:
-    from llm_mia.signals import Material
-
-    return attacks_for((), reference=False, material=Material.read(aids))
+def attacks_of(supplies: Supplies) -> list[Any]:
+    return list(attacks_for((), supplies.read()).attacks)
 
 
 @pytest.mark.parametrize(
@@ -237,13 +240,13 @@ def attacks_of(aids: Aids) -> list[Any]:
         ("shots", [{"text": "a", "label": 1}, {"text": "b", "label": None}], r"line 2: has no label, others have"),
     ],
 )
-def test_aids_are_kept_apart_from_what_is_scored(
+def test_supplies_are_kept_apart_from_what_is_scored(
     name: str, rows: Rows, message: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     path = write_jsonl(f"{name}.jsonl", rows)
-    aids = Aids(shots=path) if name == "shots" else Aids(population=path)
+    supplies = Supplies(shots=path) if name == "shots" else Supplies(population=path)
     with pytest.raises(PassageError, match=message):
-        score(passages, FakeBackend(0), FakeBackend(1), aids=aids, out=tmp_path / "run")
+        score(passages, FakeBackend(0), FakeBackend(1), supplies=supplies, out=tmp_path / "run")
 
 
 def test_shots_that_fill_the_context_are_refused(
@@ -251,40 +254,40 @@ def test_shots_that_fill_the_context_are_refused(
 ) -> None:
     shots = write_jsonl("shots.jsonl", [{"text": text} for text in sentences(20, seed=50)])
     with pytest.raises(ModelError, match=r"the shots are \d+ tokens and the model takes 64: give fewer"):
-        score(passages, tiny, attacks=["recall"], aids=Aids(shots=shots), out=tmp_path / "run")
+        score(passages, tiny, attacks=["recall"], supplies=Supplies(shots=shots), out=tmp_path / "run")
 
 
 def test_no_neighbours_and_damaged_frequencies_are_refused(
     fake: Backend, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
-    with pytest.raises(AttackError, match="0 neighbours"):
-        score(passages, fake, attacks=["neighbour"], aids=Aids(neighbours=0), out=tmp_path / "run")
-    aids = Aids(frequencies=write_jsonl("x.jsonl", [{"text": "no counts"}]))
+    with pytest.raises(UsageError, match="`neighbours` is 0"):
+        score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=0), out=tmp_path / "run")
+    supplies = Supplies(frequencies=write_jsonl("x.jsonl", [{"text": "no counts"}]))
     with pytest.raises(AttackError, match="llm-mia frequencies"):
-        score(passages, fake, attacks=["dc_pdd"], aids=aids, out=tmp_path / "run")
+        score(passages, fake, attacks=["dc_pdd"], supplies=supplies, out=tmp_path / "run")
 
 
 def test_frequencies_of_another_tokenizer_are_refused(
     tiny: str, tiny_bos: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
-    aids = Aids(frequencies=everything(write_jsonl, tiny_bos).frequencies)
-    with pytest.raises(AttackError, match="attack 'dc_pdd': the token frequencies"):
-        score(passages, tiny, attacks=["dc_pdd"], aids=aids, out=tmp_path / "run")
+    supplies = Supplies(frequencies=everything(write_jsonl, tiny_bos).frequencies)
+    with pytest.raises(AttackError, match=r"`frequencies` of .* another tokenizer"):
+        score(passages, tiny, attacks=["dc_pdd"], supplies=supplies, out=tmp_path / "run")
     assert not (tmp_path / "run").exists(), "refused before a model is loaded"
 
 
 def test_the_record_says_what_the_passes_depend_on(
     fake: Backend, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
-    aids = Aids(shots=write_jsonl("shots.jsonl", SHOTS), neighbours=1)
-    score(passages, fake, attacks=["recall", "neighbour"], aids=aids, out=tmp_path / "run")
+    supplies = Supplies(shots=write_jsonl("shots.jsonl", SHOTS), neighbours=1)
+    score(passages, fake, attacks=["recall", "neighbour"], supplies=supplies, out=tmp_path / "run")
     passes = read_run(tmp_path / "run").passes
     assert passes["prefixed"].depends["shots_tokens"] > 10
     assert len(passes["prefixed"].depends["shots_sha256"]) == 64
     assert passes["neighbour-00"].depends["rewrite"] == {"by": "dropout and swaps of words", "seed": 0}
 
 
-def test_a_calibration_on_other_aids_does_not_fit(
+def test_a_calibration_on_other_supplies_does_not_fit(
     tiny: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     """What scores share is no pass of its own, or is one of several: other scores must not pass for the same."""
@@ -292,13 +295,13 @@ def test_a_calibration_on_other_aids_does_not_fit(
     tokenizer = ModelSpec(tiny).tokenizer()
     labelled = read_passages(write_jsonl("known.jsonl", [{"text": text} for text in sentences(30, seed=60)]), label=0)
     first, other = (
-        Aids(frequencies=count_frequencies(corpus, tokenizer), neighbours=number)
+        Supplies(frequencies=count_frequencies(corpus, tokenizer), neighbours=number)
         for corpus, number in zip(corpora, (2, 1), strict=True)
     )
     attacks = ["dc_pdd", "neighbour"]
-    known = score(labelled, tiny, attacks=attacks, aids=first, out=tmp_path / "known")
-    same = score(passages, tiny, attacks=attacks, aids=first, out=tmp_path / "same")
-    others = score(passages, tiny, attacks=attacks, aids=other, out=tmp_path / "others")
+    known = score(labelled, tiny, attacks=attacks, supplies=first, out=tmp_path / "known")
+    same = score(passages, tiny, attacks=attacks, supplies=first, out=tmp_path / "same")
+    others = score(passages, tiny, attacks=attacks, supplies=other, out=tmp_path / "others")
     for attack, what in (("dc_pdd", "frequencies counts_sha256"), ("neighbour", "neighbours passes 2 there, 1 here")):
         rule = calibrate(known, attack, fpr=0.1)
         assert len(flag(same, rule).rows) == len(TEXTS)
@@ -320,12 +323,12 @@ def test_a_neighbour_model_is_known_by_its_files_from_the_first_run_on(
         digest[0] = "of its files"
         return Shouting()
 
-    monkeypatch.setattr("llm_mia.signals._plan.load_rewriter", fetch)
+    monkeypatch.setattr("llm_mia.signals._supplies.load_rewriter", fetch)
     monkeypatch.setattr("llm_mia.backends.ModelSpec.sha256", lambda _: digest[0])
-    aids = Aids(neighbours=2, neighbour_model=ModelSpec("some/bert"))
-    first = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
-    monkeypatch.setattr("llm_mia.signals._plan.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
-    again = score(passages, fake, attacks=["neighbour"], aids=aids, out=tmp_path / "run")
+    supplies = Supplies(neighbours=2, neighbour_model=ModelSpec("some/bert"))
+    first = score(passages, fake, attacks=["neighbour"], supplies=supplies, out=tmp_path / "run")
+    monkeypatch.setattr("llm_mia.signals._supplies.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
+    again = score(passages, fake, attacks=["neighbour"], supplies=supplies, out=tmp_path / "run")
     np.testing.assert_array_equal(first.column("neighbour"), again.column("neighbour"))
 
 

@@ -1,0 +1,65 @@
+"""Which fields of the signals an attack reads: the type of a parameter says so, and mypy holds the attack to it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import FIELDS
+
+__all__ = ["Likelihoods", "Moments", "Ranks", "fields_of"]
+
+
+class Likelihoods(Protocol):
+    """Token signals of which an attack reads `logprob`. Token ids, tokenizer and length are always there."""
+
+    @property
+    def token_ids(self) -> NDArray[np.int32]:
+        """The scored tokens."""
+
+    @property
+    def tokenizer(self) -> str:
+        """Fingerprint of tokenizer and BOS rule."""
+
+    @property
+    def logprob(self) -> NDArray[np.float32]:
+        """Log-likelihoods, log p(x_t | x_<t), nats."""
+
+    def __len__(self) -> int: ...
+
+
+class Moments(Likelihoods, Protocol):
+    """Token signals of which an attack also reads moments and mode of the model's next-token distribution."""
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """E[log p(v)] for v drawn from the distribution, nats."""
+
+    @property
+    def std(self) -> NDArray[np.float32]:
+        """Standard deviation of log p(v), nats."""
+
+    @property
+    def top(self) -> NDArray[np.float32]:
+        """Largest log p(v), nats."""
+
+
+class Ranks(Likelihoods, Protocol):
+    """Token signals of which an attack also reads the rank of each token."""
+
+    @property
+    def rank(self) -> NDArray[np.int32]:
+        """How many tokens are strictly likelier than x_t."""
+
+
+def fields_of(annotation: Any) -> frozenset[str]:
+    """The fields of the signals that a parameter of this type may read; all of them where the type is not known.
+
+    >>> sorted(fields_of(Ranks)), sorted(fields_of(tuple[Likelihoods, ...])), len(fields_of(None))
+    (['logprob', 'rank'], ['logprob'], 5)
+    """
+    types = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
+    names = {name for one in types for base in one.__mro__ for name in vars(base)} & set(FIELDS)
+    return frozenset(names or FIELDS)

@@ -1,0 +1,53 @@
+"""The command that needs no attack: perplexity."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options as opt
+from ._groups import LabelledReadingOptions, ModelOptions
+from ._output import progress_bars, say, show, show_json
+
+__all__ = ["perplexity"]
+
+
+def perplexity(
+    passages: opt.Input,
+    models: ModelOptions,
+    reading: LabelledReadingOptions,
+    out: opt.Out = Path("perplexity.csv"),
+    per_token: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the log-probability of every token, with its piece of text, to this Parquet file.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Write the perplexity and the number of tokens of every passage under the target, and under a reference."""
+    from ..perplexities import write_perplexities
+
+    source = reading.read(passages)
+    with progress_bars(quiet) as progress:
+        written = write_perplexities(
+            source,
+            models.target_model(),
+            models.reference_model(),
+            out=out,
+            per_token=per_token,
+            window_tokens=models.window_tokens,
+            progress=progress,
+        )
+    if as_json:
+        show_json({**asdict(written), "path": str(written.path)})
+        return
+    if written.unscored:
+        say(f"note: {written.unscored} passages are too short to have a perplexity")
+    show(f"{written.passages:,} passages, {written.tokens['target']:,} tokens of the target: {written.path}")

@@ -1,0 +1,251 @@
+"""Perplexity and the log-probability of each token: what a model gives for texts, without any attack.
+
+The perplexity of a text is the exponential of the mean negative log-probability of its tokens. A text that is longer
+than the model's window is cut into several windows that overlap, so each token is counted once and has left context.
+The first token counts only where the model was trained with a BOS token; without one nothing comes before it.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import Backend, ModelSpec, Tokenizer, load_model
+from .errors import UsageError
+from .passages import PassageSource, check_inputs, to_passages
+from .records import FloatArray, IntArray, Passage, TokenSignals
+from .signals import Inputs, ModelSource, Progress, model_or_spec, passages_with_signals, signals_of, write_signals
+from .store import RunDirectory, StoredChunk, replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "TokenLogProbabilities",
+    "WrittenPerplexities",
+    "perplexity",
+    "token_log_probabilities",
+    "write_perplexities",
+]
+
+FACTS = ("id", "document", "label", "n_bytes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenLogProbabilities:
+    """The scored tokens of one text; arrays have shape (tokens,)."""
+
+    tokens: tuple[str, ...]
+    """The piece of the text that each token covers; where several tokens share a character, the first has it.
+
+    Joined, they are the text, but for a first token that is not scored."""
+    token_ids: IntArray
+    log_probabilities: FloatArray
+    """log p(token | all tokens before it), nats."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPerplexities:
+    """What `write_perplexities` has written, without its rows."""
+
+    path: Path
+    passages: int
+    unscored: int
+    """Passages without a perplexity under some model: too short to have a scored token."""
+    tokens: Mapping[str, int]
+    """Scored tokens by role."""
+
+
+def perplexity(
+    texts: Iterable[str], model: ModelSource | Any, *, tokenizer: Any = None, window_tokens: int | None = None
+) -> NDArray[np.float64]:
+    """The perplexity of each text under *model*, shape (texts,); NaN where no token can be scored.
+
+    It depends neither on the other texts nor on how they are batched, beyond the rounding of the model's precision.
+
+    Args:
+        texts: any number of texts, of any length.
+        model: a name for `load_model`, a `ModelSpec`, a loaded `Backend`, or a model of transformers in memory.
+        tokenizer: of transformers, for a model of transformers in memory.
+        window_tokens: longest input fed to the model; None: its context, and at most 2,048.
+
+    Raises:
+        UsageError: *texts* is a single string, or a tokenizer is missing.
+        ModelError: the model cannot be loaded, or *window_tokens* does not fit it.
+
+    >>> from llm_mia.backends.fake import FakeBackend
+    >>> perplexity(["A river bends.", ""], FakeBackend(0)).round(1)
+    array([2664.6,    nan])
+    """
+    source = _model(model, tokenizer)
+    return np.array([_perplexity(signals) for signals in signals_of(source, texts, window_tokens=window_tokens)])
+
+
+def token_log_probabilities(
+    texts: Iterable[str], model: ModelSource | Any, *, tokenizer: Any = None, window_tokens: int | None = None
+) -> list[TokenLogProbabilities]:
+    """The log-probability of each token of each text, with the pieces of text that the tokens cover.
+
+    Args and errors are those of `perplexity`.
+
+    Raises:
+        ModelError: also where the tokenizer does not tell where in a text a token is (no ``tokenizer.json``).
+    """
+    texts = texts if isinstance(texts, str) else list(texts)
+    source = _model(model, tokenizer)
+    if isinstance(source, ModelSpec):
+        source = source.load(compiled=False)
+    pieces_of = _tokenizer(source)
+    signals = signals_of(source, texts, window_tokens=window_tokens)
+    scored = []
+    for text, one in zip(texts, signals, strict=True):
+        pieces = _pieces(text, pieces_of)
+        scored.append(TokenLogProbabilities(pieces[len(pieces) - len(one) :], one.token_ids, one.logprob))
+    return scored
+
+
+def write_perplexities(
+    source: PassageSource,
+    target: ModelSource,
+    reference: ModelSource | None = None,
+    *,
+    out: str | Path,
+    per_token: str | Path | None = None,
+    window_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> WrittenPerplexities:
+    """Write the perplexity and the token count of every passage under one model or two to the csv file *out*.
+
+    The signals lie in the folder ``OUT.signals`` until the file is written. The same call continues a run that was
+    stopped, and memory does not grow with the number of passages.
+
+    Args:
+        source: a path, `Passages`, or what `Passages.of` takes.
+        target: the model in question.
+        reference: another model.
+        out: the file to write; its columns are id, document, label, n_bytes, and for each model its number of scored
+            tokens and the perplexity, such as ``target_tokens`` and ``target_perplexity``.
+        per_token: a Parquet file to write as well, with a row for each token and model: id, model, position of the
+            token in the passage, token_id, token (the piece of text), logprob.
+        window_tokens: longest input fed to a model; None: its context, and at most 2,048.
+        progress: called after every batch.
+
+    Raises:
+        UsageError: *out* does not end in .csv, or *per_token* in .parquet.
+        PassageError, ModelError, RunDirectoryError: see `llm_mia.errors`.
+    """
+    out, per_token = _with_suffix("out", out, ".csv"), per_token and _with_suffix("per_token", per_token, ".parquet")
+    passages = to_passages(source)
+    models = {"target": target} if reference is None else {"target": target, "reference": reference}
+    tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
+    inputs, folder = Inputs([passages], check_inputs([passages])), out.with_name(f"{out.name}.signals")
+    write_signals(passages, models, out=folder, window_tokens=window_tokens, check=inputs.check, progress=progress)
+    with RunDirectory(folder) as run:
+        unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
+        if per_token:
+            _write_tokens(Path(per_token), passages_with_signals(run, inputs, list(models)), tokenizers)
+    shutil.rmtree(folder)
+    return WrittenPerplexities(out, inputs.passages, unscored, tokens)
+
+
+Chunks = Iterator[tuple[list[Passage], dict[str, StoredChunk]]]
+
+
+def _write_csv(out: Path, chunks: Chunks, roles: Sequence[str]) -> tuple[int, dict[str, int]]:
+    """Write the file; the number of passages without a perplexity, and the scored tokens by role."""
+    unscored, tokens = 0, dict.fromkeys(roles, 0)
+    with replacing(out) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*FACTS, *(f"{role}_{what}" for role in roles for what in ("tokens", "perplexity"))])
+        for passages, by_role in chunks:
+            for row, passage in enumerate(passages):
+                cells: list[object] = [passage.id, passage.document, passage.label, passage.n_bytes]
+                for signals in (by_role[role].signals(row) for role in roles):
+                    # csv writes None as an empty cell.
+                    cells += [len(signals), _perplexity(signals) if len(signals) else None]
+                writer.writerow(cells)
+                unscored += None in cells[len(FACTS) :]
+            for role in roles:
+                tokens[role] += int(by_role[role].n_tokens.sum())
+    return unscored, tokens
+
+
+def _write_tokens(path: Path, chunks: Chunks, tokenizers: Mapping[str, Tokenizer]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    kinds = {"id": "string", "model": "string", "position": "int32", "token_id": "int32", "token": "string"}
+    schema = pa.schema([*kinds.items(), ("logprob", "float32")])
+    with ExitStack() as stack:
+        unfinished = stack.enter_context(replacing(path))
+        writer = stack.enter_context(pyarrow.parquet.ParquetWriter(unfinished, schema, compression="zstd"))
+        for passages, by_role in chunks:
+            for role, tokenizer in tokenizers.items():
+                rows = enumerate(passages)
+                writer.write_table(
+                    pa.concat_tables(
+                        [_token_rows(p, role, by_role[role].signals(row), tokenizer, schema) for row, p in rows]
+                    )
+                )
+
+
+def _token_rows(
+    passage: Passage, role: str, signals: TokenSignals, tokenizer: Tokenizer, schema: pa.Schema
+) -> pa.Table:
+    import pyarrow as pa
+
+    n, pieces = len(signals), _pieces(passage.text, tokenizer)
+    first = len(pieces) - n
+    columns = {
+        "id": [passage.id] * n,
+        "model": [role] * n,
+        "position": np.arange(first, first + n, dtype=np.int32),
+        "token_id": signals.token_ids,
+        "token": pieces[first:],
+        "logprob": signals.logprob,
+    }
+    return pa.table([pa.array(values, schema.field(name).type) for name, values in columns.items()], schema=schema)
+
+
+def _perplexity(signals: TokenSignals) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.exp(-signals.logprob.mean(dtype=np.float64))) if len(signals) else float("nan")
+
+
+def _pieces(text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """The piece of *text* that each token covers, together with the blanks before it."""
+    ends = np.maximum.accumulate(tokenizer.spans(text)[:, 1]).tolist() if text else []
+    return tuple(text[start:end] for start, end in pairwise([0, *ends]))
+
+
+def _model(model: ModelSource | Any, tokenizer: Any) -> Backend | ModelSpec:
+    if isinstance(model, str | Path | ModelSpec | Backend) and tokenizer is None:
+        return model_or_spec(model)
+    return load_model(model, tokenizer=tokenizer, compiled=False)
+
+
+def _tokenizer(model: Backend | ModelSpec) -> Tokenizer:
+    if isinstance(model, ModelSpec):
+        return model.tokenizer()
+    tokenizer: Any = getattr(model, "tokens", None)
+    if not isinstance(tokenizer, Tokenizer):
+        raise UsageError(f"`model` is {model.info.id!r}, which has no tokenizer that tells where in a text a token is")
+    return tokenizer
+
+
+def _with_suffix(parameter: str, path: str | Path, suffix: str) -> Path:
+    if Path(path).suffix != suffix:
+        raise UsageError(f"{path}: `{parameter}` is written as a {suffix} file: name it so")
+    return Path(path)

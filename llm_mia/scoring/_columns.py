@@ -1,0 +1,146 @@
+"""Columns of an earlier call in ``scores.parquet``: which of them stay when attacks are added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..attacks import Attack
+from ..errors import RunDirectoryError
+from ..records import AttackRecord, Passage
+from ..signals import Inputs
+from ..store import RunDirectory, differences
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SCORES", "Columns", "EarlierRows", "column_names", "columns_of", "forget_columns_of_other_inputs"]
+
+SCORES = "scores.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of scores that a run directory will hold."""
+
+    stay: tuple[AttackRecord, ...]
+    """Columns of an earlier call, which are copied."""
+    new: tuple[Attack, ...]
+    """Columns that are computed."""
+    shared: Mapping[str, Any]
+    """By kind of evidence: what the scores depend on besides the passes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all columns, in the order of the table."""
+        return (*(one.name for one in self.stay), *(one.name for one in self.new))
+
+    @property
+    def records(self) -> tuple[AttackRecord, ...]:
+        """Of all columns, in the order of the table."""
+        return (*self.stay, *(one.record for one in self.new))
+
+    def write_record(self, run: RunDirectory, attacks: Sequence[AttackRecord]) -> None:
+        """Write to ``run.json`` that the table holds the columns of *attacks*."""
+        used = {name for one in attacks for name in one.evidence}
+        shared = {name: values for name, values in self.shared.items() if name in used}
+        run.update(attacks=tuple(attacks), shared=shared)
+
+
+def forget_columns_of_other_inputs(run: RunDirectory, inputs: Inputs) -> list[str]:
+    """Take the columns out of the record where *inputs* are not those that were scored; returns their names.
+
+    The columns would lack the passages that have been added. Call it before the record takes the new inputs.
+    """
+    recorded = run.record.attacks
+    before = [one.sha256 for one in run.record.inputs]
+    if not recorded or before == [source.sha256() for source in inputs.sources]:
+        return []
+    run.update(attacks=(), shared={})
+    return [one.name for one in recorded]
+
+
+def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> Columns:
+    """The columns of *run* when *chosen* are added, whose kinds of evidence depend on *depends*.
+
+    A column stays where its record is the same. One of *chosen* whose formula, settings or evidence have changed is
+    computed again.
+
+    Raises:
+        RunDirectoryError: a column that was not chosen has evidence of the same kind that depends on something else.
+    """
+    wanted = {one.name: one.record for one in chosen}
+    shared = run.record.shared
+    there = set(column_names(run.path / SCORES))
+    stay = []
+    for record in run.record.attacks:
+        others = {name: depends[name] for name in record.evidence if name in depends}
+        what = [what for name, values in others.items() for what in differences(shared.get(name, {}), values)]
+        if record.name not in there or wanted.get(record.name, record) != record or (what and record.name in wanted):
+            continue
+        if what:
+            raise RunDirectoryError(
+                f"{run.path}: holds scores of {record.name!r} with other evidence ({'; '.join(what)}); name another "
+                f"folder, or score by {record.name!r} again too"
+            )
+        stay.append(record)
+    names = {one.name for one in stay}
+    return Columns(tuple(stay), tuple(one for one in chosen if one.name not in names), {**shared, **depends})
+
+
+class EarlierRows:
+    """Rows of the table of an earlier call, in step with the passages."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._path, self._names = path, names
+        self._batches = _batches(path, ["id", "n_bytes", *names])
+        self._waiting: list[pa.RecordBatch] = []
+
+    def take(self, passages: Sequence[Passage]) -> dict[str, pa.Array]:
+        """The columns of *passages*, which follow those taken before.
+
+        Raises:
+            RunDirectoryError: they are of other passages.
+        """
+        import pyarrow as pa
+
+        while sum(map(len, self._waiting)) < len(passages):
+            batch = next(self._batches, None)
+            if batch is None:
+                raise self._refusal()
+            self._waiting.append(batch)
+        table = pa.Table.from_batches(self._waiting)
+        here, self._waiting = table.slice(0, len(passages)), table.slice(len(passages)).to_batches()
+        same_ids = here.column("id").to_pylist() == [passage.id for passage in passages]
+        if not same_ids or here.column("n_bytes").to_pylist() != [passage.n_bytes for passage in passages]:
+            raise self._refusal()
+        whole = here.combine_chunks()
+        return {name: whole.column(name).chunk(0) for name in self._names}
+
+    def _refusal(self) -> RunDirectoryError:
+        return RunDirectoryError(f"{self._path}: holds scores of other passages than the input; name another folder")
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of the table of an earlier call; none where there is no table, or a damaged one."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        names: list[str] = pyarrow.parquet.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return []
+    return names
+
+
+def _batches(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise RunDirectoryError(f"{path}: damaged ({str(error).splitlines()[0]}); remove it and run again") from None

@@ -1,0 +1,98 @@
+"""Which attacks run: those that are named, or those that the models and supplies of a run can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ..attacks import Attack, Provided, all_attacks, parse_attack
+from ..errors import AttackError
+from ..records import FIELDS
+
+__all__ = ["ALL", "Selection", "attacks_for"]
+
+ALL = "all"
+"""In the place of an attack: every attack that models and supplies can serve, whatever its passes cost."""
+Offers = Mapping[str, Collection[str]]
+"""By role: the fields of the signals that the model gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The attacks of a run."""
+
+    attacks: tuple[Attack, ...]
+    named: frozenset[str] = frozenset()
+    """Those that the user named; they are refused where they cannot run, and the others are left out."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and why, a sentence each."""
+
+    def without(self, left_out: Collection[str], note: str) -> Selection:
+        """The selection without the attacks of these names, and a note that says why."""
+        kept = tuple(one for one in self.attacks if one.name not in left_out)
+        return Selection(kept, self.named, (*self.notes, note)) if left_out else self
+
+
+def attacks_for(
+    specs: Sequence[str], provided: Provided | None = None, offers: Mapping[str, Collection[str]] | None = None
+) -> Selection:
+    """The attacks that *specs* name, or by default every attack that models and supplies serve at little cost.
+
+    An attack that needs passes of its own and brings little, or as many passes as there are rewritten versions, runs
+    only where it is named, or where *specs* hold ``all``.
+
+    Args:
+        specs: names with settings, as ``min_k:k=0.1``, and ``all``; empty for the default.
+        provided: the models' roles and what the user supplies; None: a target model alone.
+        offers: the fields of the signals that the model of each role gives; a role that is left out gives all.
+
+    Raises:
+        AttackError: an attack that is unknown, is named twice, or needs what is not there.
+    """
+    provided, offers = provided or Provided(), offers or {}
+    named = [parse_attack(spec) for spec in specs if spec != ALL]
+    names = [one.name for one in named]
+    for one in named:
+        _refuse(one, provided, offers)
+        if names.count(one.name) > 1:
+            raise AttackError(f"attack {one.name!r} is named twice")
+    card = [one for one in _card(provided, everything=ALL in specs) if one.name not in names]
+    if specs and ALL not in specs:
+        card = []
+    lacking = {one.name: what for one in card if (what := _lacking(one, offers))}
+    selection = Selection((*named, *card), frozenset(names))
+    return selection.without(lacking, _left_out(lacking))
+
+
+def _card(provided: Provided, *, everything: bool) -> Iterator[Attack]:
+    """Every attack that *provided* serves, with each of its forms."""
+    for one in all_attacks().values():
+        if (everything or one.by_default) and not one.missing(provided):
+            yield from one.variants()
+
+
+def _refuse(one: Attack, provided: Provided, offers: Offers) -> None:
+    missing = one.missing(provided)
+    if missing:
+        raise AttackError(f"attack {one.name!r} needs {missing}")
+    lacking = _lacking(one, offers)
+    if lacking:
+        raise AttackError(f"attack {one.name!r} cannot run: {lacking}")
+
+
+def _lacking(one: Attack, offers: Offers) -> str:
+    """Which fields the attack needs and a model does not give, as a clause; empty where it has all."""
+    for role, needed in one.fields.items():
+        for of_model, offered in offers.items():
+            fields = [name for name in FIELDS if name in needed and name not in offered]
+            if fields and fnmatchcase(of_model, role):
+                return f"the {of_model} model gives no {', '.join(fields)}"
+    return ""
+
+
+def _left_out(lacking: Mapping[str, str]) -> str:
+    """One sentence about the attacks that *lacking* names, each with its reason."""
+    reasons = dict.fromkeys(lacking.values())
+    by_reason = {reason: [name for name, why in lacking.items() if why == reason] for reason in reasons}
+    return "; ".join(f"{reason}, so there is no {', '.join(names)}" for reason, names in by_reason.items())

@@ -1,0 +1,178 @@
+"""Columns that are added to a run: nothing is computed twice, nothing is lost, and every column has its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from llm_mia import CalibrationError, RunDirectoryError, ScoresError, Supplies, calibrate, flag, read_scores, score
+from llm_mia.attacks import ATTACKS, attack
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.passages import Passages, read_passages
+from llm_mia.records import TokenFrequencies
+from llm_mia.scoring import score_to_disk
+
+from .conftest import sentences
+
+TEXTS = sentences(1200, seed=70)
+Source = Callable[[Sequence[str]], Passages]
+
+
+@pytest.fixture
+def source(write_jsonl: Callable[..., str]) -> Source:
+    def make(texts: Sequence[str]) -> Passages:
+        rows = [{"id": f"p{i}", "text": text, "label": 0} for i, text in enumerate(texts)]
+        return read_passages(write_jsonl("in.jsonl", rows))
+
+    return make
+
+
+@pytest.fixture
+def counted() -> Iterator[list[int]]:
+    """An attack that counts its calls."""
+    calls: list[int] = []
+
+    @attack("counted", paper="nobody", revision=1)
+    def length(text: str, *, times: float = 1.0) -> float:
+        calls.append(1)
+        return times * len(text)
+
+    yield calls
+    del ATTACKS["counted"]
+
+
+def recorded(run: Path) -> list[str]:
+    return [one["name"] for one in json.loads((run / "run.json").read_text("utf-8"))["attacks"]]
+
+
+def columns(run: Path) -> list[str]:
+    facts = {"id", "document", "label", "n_tokens", "n_bytes", "target_perplexity", "reference_perplexity"}
+    return [name for name in pq.read_schema(run / "scores.parquet").names if name not in facts]
+
+
+def test_a_second_call_adds_its_column_and_copies_the_first(source: Source, counted: list[int], tmp_path: Path) -> None:
+    passages, run = source(TEXTS), tmp_path / "run"
+    before = score(passages, FakeBackend(0), attacks=["counted"], out=run)
+    assert len(counted) == len(TEXTS)
+    done = score_to_disk(passages, FakeBackend(0), FakeBackend(1), attacks=["loss", "reference"], out=run)
+    table = read_scores(run)
+    assert len(counted) == len(TEXTS), "not computed again"
+    assert list(table.columns) == recorded(run) == ["counted", "loss", "reference"]
+    assert (done.attacks, done.unscored) == (("loss", "reference"), 0)
+    np.testing.assert_array_equal(table.column("counted"), before.column("counted"))
+    alone = score(passages, FakeBackend(0), FakeBackend(1), attacks=["loss", "reference"], out=tmp_path / "alone")
+    for name in ("loss", "reference"):
+        np.testing.assert_array_equal(table.column(name), alone.column(name))
+    facts = pq.read_table(run / "scores.parquet").drop_columns(["counted", "loss", "reference"])
+    assert facts.equals(pq.read_table(tmp_path / "alone/scores.parquet").drop_columns(["loss", "reference"]))
+    again = score(passages, FakeBackend(0), attacks=["counted"], out=run)
+    assert list(again.columns) == ["counted", "loss", "reference"]
+    assert len(counted) == len(TEXTS)
+
+
+def test_the_same_call_leaves_the_same_bytes(source: Source, tmp_path: Path) -> None:
+    passages, run = source(TEXTS[:50]), tmp_path / "run"
+    score(passages, FakeBackend(0), attacks=["loss", "zlib"], out=run)
+    before = {path.name: path.read_bytes() for path in run.glob("*.*")}
+    score(passages, FakeBackend(0), attacks=["zlib", "loss"], out=run)
+    assert {path.name: path.read_bytes() for path in run.glob("*.*")} == before
+
+
+def test_another_formula_or_setting_is_computed_again(source: Source, counted: list[int], tmp_path: Path) -> None:
+    passages, run = source(TEXTS[:20]), tmp_path / "run"
+    score(passages, FakeBackend(0), attacks=["counted", "loss"], out=run)
+    ATTACKS["counted"] = replace(ATTACKS["counted"], revision=2, settings={"times": 2.0})
+    table = score(passages, FakeBackend(0), attacks=["counted"], out=run)
+    assert list(table.columns) == ["loss", "counted"]
+    assert table.column("counted").tolist() == [2.0 * len(text) for text in TEXTS[:20]]
+    [record] = [one for one in json.loads((run / "run.json").read_text("utf-8"))["attacks"] if one["name"] == "counted"]
+    assert (record["revision"], record["settings"], record["evidence"]) == (2, {"times": 2.0}, ["text"])
+
+
+def test_a_calibration_of_another_formula_is_refused(source: Source, counted: list[int], tmp_path: Path) -> None:
+    passages = source(TEXTS[:30])
+    rule = calibrate(score(passages, FakeBackend(0), attacks=["counted"], out=tmp_path / "a"), "counted", fpr=0.1)
+    assert rule.calibrated_on["attacks"] == {"counted": {"formula": 1, "settings": {"times": 1.0}}}
+    ATTACKS["counted"] = replace(ATTACKS["counted"], revision=2)
+    newer = score(passages, FakeBackend(0), attacks=["counted"], out=tmp_path / "b")
+    with pytest.raises(CalibrationError, match="attacks counted formula 1 there, 2 here"):
+        flag(newer, rule, labelled=True)
+    older = read_scores(tmp_path / "a")
+    flag(older, rule, labelled=True)  # its record says which formula made it, whatever is registered now
+
+
+@pytest.mark.parametrize("stop", ["before the table", "after the table"])
+def test_a_stop_loses_no_column_and_leaves_none_without_its_record(
+    stop: str, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passages, run = source(TEXTS[:40]), tmp_path / "run"
+    score(passages, FakeBackend(0), attacks=["loss"], out=run)
+    written = pq.ParquetWriter.close if stop == "before the table" else None
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if written is not None:
+            patch.setattr(pq.ParquetWriter, "write_table", interrupt)
+        else:
+            from llm_mia.scoring import _score
+
+            whole = _score.write_table
+
+            def stopped(*arguments: Any) -> int:
+                whole(*arguments)
+                raise KeyboardInterrupt
+
+            patch.setattr(_score, "write_table", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            score(passages, FakeBackend(0), attacks=["zlib"], out=run)
+    assert columns(run) == (["loss"] if written else ["loss", "zlib"])
+    assert recorded(run) == list(read_scores(run).columns) == ["loss"], "what nobody vouches for is not read"
+    table = score(passages, FakeBackend(0), attacks=["zlib"], out=run)
+    assert list(table.columns) == recorded(run) == columns(run) == ["loss", "zlib"]
+
+
+def test_a_stop_before_any_column_is_recorded_leaves_a_run_that_is_not_finished(source: Source, tmp_path: Path) -> None:
+    passages, run = source(TEXTS[:10]), tmp_path / "run"
+    score(passages, FakeBackend(0), attacks=["loss"], out=run)
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**record, "attacks": []}), "utf-8")
+    with pytest.raises(ScoresError, match="the run is not finished"):
+        read_scores(run)
+
+
+def test_columns_of_fewer_passages_leave_the_table_and_are_named(source: Source, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    score(source(TEXTS[:30]), FakeBackend(0), attacks=["loss", "zlib"], out=run)
+    done = score_to_disk(source(TEXTS[:40]), FakeBackend(0), attacks=["zlib"], out=run)
+    assert columns(run) == recorded(run) == ["zlib"]
+    assert done.notes == ("the input has changed since it was scored by loss: score by them again",)
+
+
+def test_a_lost_or_damaged_table_is_made_again(source: Source, tmp_path: Path) -> None:
+    passages, run = source(TEXTS[:30]), tmp_path / "run"
+    score(passages, FakeBackend(0), attacks=["loss", "zlib"], out=run)
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1")):
+        damage(run / "scores.parquet")
+        assert list(score(passages, FakeBackend(0), attacks=["zlib"], out=run).columns) == recorded(run) == ["zlib"]
+
+
+def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_path: Path) -> None:
+    passages, run, model = source(TEXTS[:20]), tmp_path / "run", FakeBackend(0)
+    first, other = (
+        Supplies(frequencies=TokenFrequencies(np.full(257, count), model.info.tokenizer)) for count in (1, 2)
+    )
+    score(passages, model, attacks=["dc_pdd"], supplies=first, out=run)
+    with pytest.raises(RunDirectoryError, match=r"scores of 'dc_pdd' with other evidence \(counts_sha256 .*again too"):
+        score(passages, model, attacks=["dc_pdd:a=0.5"], supplies=other, out=run)
+    assert recorded(run) == ["dc_pdd"]
+    score(passages, model, attacks=["dc_pdd:a=0.5", "dc_pdd"], supplies=other, out=run)
+    assert recorded(run) == ["dc_pdd:a=0.5", "dc_pdd"]
