@@ -93,9 +93,9 @@ def test_the_check_finds_a_threshold_one_order_statistic_low() -> None:
 def super_uniformity_excess(p_values: Callable[[Floats, Floats], Floats], ties: bool) -> float:
     """Largest excess of P(p ≤ u) over u in standard errors, for u = 0.01 … 0.5, over 2,000 calibrations of 99."""
     rng = np.random.default_rng(1)
-    found = np.array([p_values(draw(rng, 1, ties), draw(rng, 99, ties))[0] for _ in range(2000)])
+    results = np.array([p_values(draw(rng, 1, ties), draw(rng, 99, ties))[0] for _ in range(2000)])
     grid = np.arange(1, 51) / 100
-    share = (found[:, None] <= grid).mean(axis=0)
+    share = (results[:, None] <= grid).mean(axis=0)
     return float(np.max((share - grid) / np.sqrt(grid * (1 - grid) / 2000)))
 
 
@@ -221,9 +221,9 @@ def test_p_values_outside_the_unit_interval(p: float) -> None:
 @given(n=st.integers(1, 3000), m=st.integers(1, 60), fdr=st.sampled_from([0.01, 0.05, 0.1, 0.2, 1 / 3]))
 def test_the_floor_is_where_discoveries_begin(n: int, m: int, fdr: float) -> None:
     least = 1 / (n + 1)
-    found = [k for k in range(1, m + 1) if benjamini_hochberg([least] * k + [1.0] * (m - k))[0] <= fdr]
-    if found:
-        assert fdr_floor(n, m, fdr) == found[0]
+    results = [k for k in range(1, m + 1) if benjamini_hochberg([least] * k + [1.0] * (m - k))[0] <= fdr]
+    if results:
+        assert fdr_floor(n, m, fdr) == results[0]
     else:
         with pytest.raises(CalibrationError, match=f": {nonmembers_needed(fdr)} are needed"):
             fdr_floor(n, m, fdr)
@@ -264,14 +264,18 @@ def test_a_lone_discovery_takes_exactly_m_over_q_less_one(m: int) -> None:
             CalibrationError,
             "an FDR needs non-members and candidates: there are 0 and 10",
         ),
-        (lambda: made([2.0] * 30), CalibrationError, "all 30 calibration scores equal 2: min_k:k=0.1 says nothing"),
         (
-            lambda: made(range(30), n_documents=31),
+            lambda: calibrated([2.0] * 30),
+            CalibrationError,
+            "all 30 calibration scores equal 2: min_k:k=0.1 says nothing",
+        ),
+        (
+            lambda: calibrated(range(30), n_documents=31),
             CalibrationError,
             "30 calibration scores cannot come from 31 documents",
         ),
         (
-            lambda: made(range(30), n_documents=0),
+            lambda: calibrated(range(30), n_documents=0),
             CalibrationError,
             "30 calibration scores cannot come from 0 documents",
         ),
@@ -286,12 +290,12 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
 # --- the artefact -----------------------------------------------------------------------------------------------------
 
 
-def made(scores: ArrayLike, n_documents: int = 1, **calibrated_on: Any) -> Calibration:
+def calibrated(scores: ArrayLike, n_documents: int = 1, **calibrated_on: Any) -> Calibration:
     return calibrate_scores(scores, attack="min_k:k=0.1", fpr=0.1, n_documents=n_documents, calibrated_on=calibrated_on)
 
 
 def test_what_a_calibration_holds() -> None:
-    calibration = made([3.0, 1.0, 2.0, *range(10, 30)], n_documents=4, target="a", window={"tokens": 512})
+    calibration = calibrated([3.0, 1.0, 2.0, *range(10, 30)], n_documents=4, target="a", window={"tokens": 512})
     assert calibration.n == 23
     assert calibration.threshold == fpr_threshold(calibration.scores, 0.1) == 28
     assert calibration.scores[:3] == (1.0, 2.0, 3.0)
@@ -302,12 +306,12 @@ def test_what_a_calibration_holds() -> None:
 @steady
 @given(scores=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=9, max_size=30, unique=True))
 def test_round_trip_is_exact(scores: list[float]) -> None:
-    calibration = made(scores, tokenizer="Ünï")
+    calibration = calibrated(scores, tokenizer="Ünï")
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
 def edited(**changes: object) -> str:
-    document = {**json.loads(made(range(20)).to_json()), **changes}
+    document = {**json.loads(calibrated(range(20)).to_json()), **changes}
     return json.dumps({key: value for key, value in document.items() if value != "gone"})
 
 

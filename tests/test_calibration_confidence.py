@@ -138,11 +138,11 @@ def test_p_values_and_thresholds_of_other_packages() -> None:
 
 
 def test_p_values_by_category_of_another_package() -> None:
-    kinds, asked = [str(i % 2) for i in range(57)], [str(i % 2) for i in range(8)]
-    made = calibrate_scores(KNOWN, attack="a", fpr=0.1, n_documents=57, categories=kinds)
+    kinds, requested = [str(i % 2) for i in range(57)], [str(i % 2) for i in range(8)]
+    calibrated = calibrate_scores(KNOWN, attack="a", fpr=0.1, n_documents=57, categories=kinds)
     # crepes 0.9.1: crepes.base.p_values_batch(KNOWN, ASKED, np.arange(57) % 2, np.arange(8) % 2, smoothing=False)
     theirs = [1.0, 19 / 29, 0.6, 9 / 29, 4 / 30, 1 / 29, 2 / 30, 1 / 29]
-    assert made.p_values(ASKED, asked).tolist() == pytest.approx(theirs)
+    assert calibrated.p_values(ASKED, requested).tolist() == pytest.approx(theirs)
 
 
 # --- by category ------------------------------------------------------------------------------------------------------
@@ -160,23 +160,25 @@ def by_category(
         kinds = rng.choice(names, size=240, p=[0.2, 0.5, 0.3])
         known = rng.normal([MEANS[name] for name in kinds])
         new = np.repeat(names, 400)
-        found = flagged(known, kinds.tolist(), rng.normal([MEANS[name] for name in new]), new.tolist())
+        flags = flagged(known, kinds.tolist(), rng.normal([MEANS[name] for name in new]), new.tolist())
         for name in MEANS:
-            shares[name].append(found[new == name].mean())
-    return {name: np.array(found) for name, found in shares.items()}
+            shares[name].append(flags[new == name].mean())
+    return {name: np.array(flags) for name, flags in shares.items()}
 
 
 def test_each_category_keeps_the_rate_by_itself() -> None:
-    def own(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
-        return calibrate_scores(known, attack="a", fpr=0.05, n_documents=240, categories=kinds).flagged(new, asked)
+    def by_own_category(
+        known: Floats, kinds: Sequence[str], new: Floats, requested: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        return calibrate_scores(known, attack="a", fpr=0.05, n_documents=240, categories=kinds).flagged(new, requested)
 
-    shares = by_category(own)
-    assert all(excess(found, 0.05) < 4 for found in shares.values())
-    assert all(found.mean() > 0.02 for found in shares.values()), "conservative, not dead"
+    shares = by_category(by_own_category)
+    assert all(excess(flags, 0.05) < 4 for flags in shares.values())
+    assert all(flags.mean() > 0.02 for flags in shares.values()), "conservative, not dead"
 
 
 def test_that_check_finds_one_threshold_for_all_categories() -> None:
-    def common(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
+    def common(known: Floats, kinds: Sequence[str], new: Floats, requested: Sequence[str]) -> NDArray[np.bool_]:
         return calibrate_scores(known, attack="a", fpr=0.05, n_documents=240).flagged(new)
 
     shares = by_category(common)
@@ -193,9 +195,9 @@ def pool_excess(pool: bool | list[str]) -> float:
         large = rng.binomial(219, 19 / 219)
         known = np.append(rng.normal(size=219 - large), rng.normal(4, 1, large))
         kinds = [f"single {i}" for i in range(219 - large)] + ["large"] * large
-        made = calibrate_scores(known, attack="a", fpr=0.05, n_documents=219, categories=kinds, pool=pool)
-        above = ndtr(np.array([0.0, 4.0]) - made.categories["other"].threshold)
-        share = np.array([200, 0 if "large" in made.categories else 19])
+        calibrated = calibrate_scores(known, attack="a", fpr=0.05, n_documents=219, categories=kinds, pool=pool)
+        above = ndtr(np.array([0.0, 4.0]) - calibrated.categories["other"].threshold)
+        share = np.array([200, 0 if "large" in calibrated.categories else 19])
         over.append(share @ (above - 0.05))
     return excess(np.array(over), 0.0)
 
@@ -214,7 +216,7 @@ KINDS = ["en"] * 60 + ["de"] * 70 + ["fr"] * 5 + ["it"] * 40 + ["other"] * 30
 SCORES = np.random.default_rng(0).normal(size=len(KINDS)).round(3)
 
 
-def made(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
+def calibrated(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
     return calibrate_scores(
         scores, **{"attack": "loss", "fpr": 0.05, "n_documents": 9, "categories": categories, **more}
     )
@@ -230,7 +232,7 @@ FULL: dict[str, Any] = {
 
 
 def test_what_a_calibration_by_category_holds() -> None:
-    calibration = made(**FULL)
+    calibration = calibrated(**FULL)
     assert {name: each.n for name, each in calibration.categories.items()} == {"de": 70, "en": 60, "other": 75}
     assert calibration.categories["other"].pooled == ("es", "fr", "it", "other")
     assert calibration.thresholds["it"] == calibration.thresholds["es"] == calibration.categories["other"].threshold
@@ -239,24 +241,24 @@ def test_what_a_calibration_by_category_holds() -> None:
     assert (calibration.n, calibration.scores) == (205, tuple(sorted(SCORES.tolist())))
     assert calibration.guarantee.startswith("with confidence: with probability at least 0.95 ")
     assert calibration.guarantee.endswith("in each category by itself, of the pooled ones in 'other' as a whole")
-    assert "only roughly" in made(pool=True).guarantee
-    asked = [9.0, -9.0, np.nan, 9.0]
-    assert calibration.flagged(asked, ["de", "de", "fr", "es"]).tolist() == [True, False, False, True]
-    p_values = calibration.p_values(asked, ["de", "de", "fr", "es"])
+    assert "only roughly" in calibrated(pool=True).guarantee
+    requested = [9.0, -9.0, np.nan, 9.0]
+    assert calibration.flagged(requested, ["de", "de", "fr", "es"]).tolist() == [True, False, False, True]
+    p_values = calibration.p_values(requested, ["de", "de", "fr", "es"])
     assert p_values.tolist() == pytest.approx([1 / 71, 1.0, np.nan, 1 / 76], nan_ok=True)
 
 
 def test_what_is_pooled_goes_where_other_is() -> None:
     names, scores = ["en"] * 20 + ["other"] * 20, [*range(40)]
-    assert made(scores, names, pool=["es"]).thresholds == {"en": 19.0, "es": 39.0, "other": 39.0}
-    assert made(scores, names, pool=True).thresholds == {"en": 19.0, "other": 39.0}
-    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool="fr").thresholds == {"en": 19.0, "fr": 39.0}
-    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool=["es"]).thresholds == {"en": 19.0, "fr": 39.0}
+    assert calibrated(scores, names, pool=["es"]).thresholds == {"en": 19.0, "es": 39.0, "other": 39.0}
+    assert calibrated(scores, names, pool=True).thresholds == {"en": 19.0, "other": 39.0}
+    assert calibrated(scores, ["en"] * 20 + ["fr"] * 20, pool="fr").thresholds == {"en": 19.0, "fr": 39.0}
+    assert calibrated(scores, ["en"] * 20 + ["fr"] * 20, pool=["es"]).thresholds == {"en": 19.0, "fr": 39.0}
 
 
 @pytest.mark.parametrize("more", [{}, FULL, {"pool": True}, {"categories": None, "confidence": 0.9}])
 def test_round_trip_is_exact(more: dict[str, Any]) -> None:
-    calibration = made(**{"pool": True, **more})
+    calibration = calibrated(**{"pool": True, **more})
     text = calibration.to_json()
     assert Calibration.from_json(text) == calibration
     respaced = json.dumps(json.loads(text), sort_keys=True)
@@ -264,7 +266,7 @@ def test_round_trip_is_exact(more: dict[str, Any]) -> None:
 
 
 def changed(path: str, value: object) -> str:
-    document = json.loads(made(**FULL).to_json())
+    document = json.loads(calibrated(**FULL).to_json())
     *parents, last = path.split("/")
     inner = document
     for key in parents:
@@ -310,37 +312,45 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
     ("call", "error", "message"),
     [
         (
-            lambda: made(),
+            lambda: calibrated(),
             CalibrationError,
             r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
         ),
         (
-            lambda: made(confidence=0.95, pool=["fr"]),
+            lambda: calibrated(confidence=0.95, pool=["fr"]),
             CalibrationError,
             "30 of category 'other'|35 of category 'other', 40 of category 'it'",
         ),
         (
-            lambda: made(range(5), ["fr"] * 5, n_documents=5, pool=True),
+            lambda: calibrated(range(5), ["fr"] * 5, n_documents=5, pool=True),
             CalibrationError,
             "5 of category 'other' cannot certify",
         ),
-        (lambda: made(categories=KINDS[1:]), CalibrationError, "205 calibration scores but 204 categories"),
+        (lambda: calibrated(categories=KINDS[1:]), CalibrationError, "205 calibration scores but 204 categories"),
         (
-            lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
+            lambda: calibrated([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
             CalibrationError,
             "all 20 .* of category 'a' equal 1: loss",
         ),
         (
-            lambda: made([np.nan, *SCORES[1:]]),
+            lambda: calibrated([np.nan, *SCORES[1:]]),
             InputError,
             r"1 of 205 calibration scores are NaN or infinite \(index 0\)",
         ),
-        (lambda: made(pool=True).flagged([1.0]), CalibrationError, "has the categories 'de', 'en', 'fr', 'it'"),
-        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), CalibrationError, "1 scores but 2 categories"),
-        (lambda: made(pool=True).p_values([1.0], ["nl"]), CalibrationError, "category 'nl' has no known non-members"),
-        (lambda: made(categories=None).flagged([1.0], ["de"]), CalibrationError, "the calibration has no categories"),
-        (lambda: made(pool=True, chosen={"by": float("nan")}).to_json(), CalibrationError, "cannot be written"),
-        (lambda: made(pool=True, chosen={"by": {1, 2}}).to_json(), CalibrationError, "cannot be written"),
+        (lambda: calibrated(pool=True).flagged([1.0]), CalibrationError, "has the categories 'de', 'en', 'fr', 'it'"),
+        (lambda: calibrated(pool=True).flagged([1.0], ["de", "en"]), CalibrationError, "1 scores but 2 categories"),
+        (
+            lambda: calibrated(pool=True).p_values([1.0], ["nl"]),
+            CalibrationError,
+            "category 'nl' has no known non-members",
+        ),
+        (
+            lambda: calibrated(categories=None).flagged([1.0], ["de"]),
+            CalibrationError,
+            "the calibration has no categories",
+        ),
+        (lambda: calibrated(pool=True, chosen={"by": float("nan")}).to_json(), CalibrationError, "cannot be written"),
+        (lambda: calibrated(pool=True, chosen={"by": {1, 2}}).to_json(), CalibrationError, "cannot be written"),
     ],
 )
 def test_what_a_calibration_by_category_refuses(

@@ -1,4 +1,4 @@
-"""What is refused: in one line, with its place, and without a word of the text."""
+"""Input that is refused: in a line with its place, and without a word of the text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = f'{{"text": "{SECRET}"}}\n'
 
 
 def refusal(source: Path | str, **options: Any) -> str:
-    """The message with which a source is refused; one line, no passage in it."""
+    """The message for a refused source: on one line, without any passage."""
     with pytest.raises(PassageError) as caught:
         check_inputs([read_passages(source, **options)])
     message = str(caught.value)
@@ -111,7 +111,10 @@ CSV = {
     "an unclosed quote": (f'text\na\n"{SECRET}\nb\n', r"line 3: a quote that opens in this row is never closed"),
     "a quote inside quotes": (f'text\n"a"{SECRET}"\n', r"line 2: malformed CSV .*: double the quotes"),
     "a column twice": ("text,id,text\na,b,c", r"line 1: two columns are named 'text'"),
-    "no text column": ("\nid,txt\n1,a", r"line 2: no text column .* are 'id', 'txt'; did you mean `text_column` 'txt'\?"),
+    "no text column": (
+        "\nid,txt\n1,a",
+        r"line 2: no text column .* are 'id', 'txt'; did you mean `text_column` 'txt'\?",
+    ),
     "no header": (f'"{SECRET}"\n"a"\n', r"line 1: no text column .* the columns are <58 characters>"),
     "an empty text": ('id,text\n1,""\n', r"line 2: the text in column 'text' is empty"),
     "an empty text in an only column": ('text\na\n""\n', r"line 3: the text in column 'text' is empty"),
@@ -218,10 +221,10 @@ def test_a_misnamed_column(tmp_path: Path, role: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("given", "found", "kind"), [(1, False, "members"), (0, "1", "non-members")])
-def test_a_label_that_contradicts_the_input(tmp_path: Path, given: int, found: object, kind: str) -> None:
+@pytest.mark.parametrize(("given", "in_row", "kind"), [(1, False, "members"), (0, "1", "non-members")])
+def test_a_label_that_contradicts_the_input(tmp_path: Path, given: int, in_row: object, kind: str) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text(GOOD + row(text="b", label=found))
+    path.write_text(GOOD + row(text="b", label=in_row))
     expected = f"a.jsonl line 2: its label is {1 - given} but the whole input was given as {kind}: "
     assert refusal(path, label=given).startswith(expected)
 
