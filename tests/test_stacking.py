@@ -22,11 +22,13 @@ from llm_mia.decision import (
     Training,
     Tree,
     add_decider_column,
+    compare,
     evaluation_part,
     fit_stack,
 )
 from llm_mia.decision._stack import squashed
 from llm_mia.decision._stacking import Lesson, boosted_trees, complete_tree
+from llm_mia.errors import CalibrationError
 from llm_mia.store import from_json, to_json
 
 Floats = NDArray[np.float64]

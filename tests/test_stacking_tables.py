@@ -28,6 +28,7 @@ from llm_mia.decision import (
     rates_at,
     read_calibration,
 )
+from llm_mia.errors import CalibrationError, ScoresError
 from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 from .test_cli import Cli, cli

@@ -201,7 +201,7 @@ class Passages:
         for earlier in islice(self, position):
             if earlier.id == name:
                 shown = quoted(name, LONGEST_ID)
-                raise PassageError(where, f"the id {shown} stands twice, first at {earlier.where}: ids must differ")
+                raise PassageError(where, f"the id {shown} occurs twice, first at {earlier.where}: ids must differ")
 
 
 class ArrowColumns(Protocol):
