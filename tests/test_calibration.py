@@ -264,7 +264,7 @@ def test_a_lone_discovery_takes_exactly_m_over_q_less_one(m: int) -> None:
             CalibrationError,
             "an FDR needs non-members and candidates: there are 0 and 10",
         ),
-        (lambda: made([2.0] * 30), CalibrationError, "all 30 calibration scores equal 2: min_k:k=0.1 says nothing"),
+        (lambda: made([2.0] * 30), CalibrationError, "all 30 calibration scores equal 2: min_k:k=0.1 tells none"),
         (
             lambda: made(range(30), n_documents=31),
             CalibrationError,

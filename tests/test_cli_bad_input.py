@@ -203,7 +203,7 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert said.endswith("every row has a label, so there are no candidates; --labelled flags them all")
+    assert said.endswith("every row has a label, so there are no candidates; give --labelled to flag all")
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
     assert said == "none.json: No such file or directory"
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")
@@ -217,7 +217,7 @@ TYPED: dict[str, tuple[list[str], str]] = {
     "unknown setting": (["-a", "min_k:q=1"], "attack 'min_k' has no setting 'q'; it has: k"),
     "out of range": (["-a", "min_k:k=1.5"], "attack 'min_k': k=1.5 is out of range; it must be above 0 and at most 1"),
     "not a number": (["-a", "min_k:k=half"], "attack 'min_k': k=half is not a number (float)"),
-    "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: name one with -r"),
+    "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: give one as --reference"),
     "twice": (["-a", "loss", "-a", "loss"], "attack 'loss' is named twice"),
     "unknown option": (["--atack", "loss"], "No such option: --atack"),
 }

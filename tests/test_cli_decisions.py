@@ -281,14 +281,14 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     said = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert (
         said
-        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each, or pool small \
-categories"
+        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each; join small \
+categories with --pool"
     )
     lone = scores("lone.parquet", n=60, members=1)
     assert "no attack can be chosen (the members come from 1 document: each of two parts needs at least 1)" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
-    for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): see what made them"),):
+    for bad, expected in ((np.inf, "1 of 60 calibration scores are NaN or infinite ('p7'): find their cause"),):
         values = pq.read_table(table).column("gain").to_pylist()
         values[7] = bad
         odd = tmp_path / "odd.parquet"
@@ -296,7 +296,9 @@ categories"
         assert expected in fails("calibrate", odd, "-a", "gain", *out)
     equal = tmp_path / "equal.parquet"
     pq.write_table(pq.read_table(table).set_column(3, "gain", pa.array([7.0] * 160)), equal)
-    assert fails("calibrate", equal, "-a", "gain", *out).startswith("all 60 calibration scores equal 7: gain says")
+    assert fails("calibrate", equal, "-a", "gain", *out).startswith(
+        "all 60 calibration scores equal 7: gain tells none"
+    )
 
 
 def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path: Path, cli: Cli) -> None:

@@ -186,7 +186,7 @@ def test_labelled_rows_are_candidates_only_where_asked() -> None:
     assert [row.id for row in flag(one, calibration).rows] == ["p20"]
     assert [row.id for row in flag(one, calibration, labelled=True).rows if row.flagged] == ["p19", "p20"]
     all_known = table(range(20), [0] * 20)
-    with pytest.raises(ScoresError, match=r"t.csv: every row has a label, .*--labelled"):
+    with pytest.raises(ScoresError, match=r"t.csv: every row has a label, .* give `labelled` to flag all$"):
         flag(all_known, calibrate(all_known, "loss", fpr=0.05))
 
 
@@ -214,8 +214,8 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
             "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
         ),
         ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are NaN or infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7: loss says nothing"),
+        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 calibration scores are NaN or infinite"),
+        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7: loss tells none"),
         (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )

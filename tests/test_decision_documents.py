@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable
+from llm_mia import CalibrationError, ScoresError, ScoreTable, UsageError
 from llm_mia.calibration import confident_threshold, fpr_threshold, member_count_bound
 from llm_mia.decision import (
     calibrate,
@@ -208,13 +208,13 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
     renamed = replace(one, ids=[f"q{i}" for i in range(105)])
     with pytest.raises(CalibrationError, match="not the one that was split"):
         held_out(renamed, calibration)
-    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name one"):
+    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name the `attack`"):
         calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
     small = calibrate(replace(one, record=RunRecord(), columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
     assert (small.attack, small.split, small.n) == ("min_k", None, 60)
     why = "30 non-members would be left to calibrate on: 49 are needed"
     assert small.chosen == {"by": "default", "wanted": "auto", "why": why}
-    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name one"):
+    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name the `attack`"):
         calibrate(one.only(one.labels < 1), "auto", fpr=0.05)
 
 
@@ -233,7 +233,9 @@ def test_categories_have_thresholds_of_their_own() -> None:
     assert any("each category has a calibration set of its own" in note for note in found.notes)
     with pytest.raises(CalibrationError, match=r"calibrated by 'kind', but t\.csv was read without"):
         flag(replace(one, by="", categories=()), calibration)
-    with pytest.raises(CalibrationError, match="at least 99 non-members are needed of each, or pool"):
+    with pytest.raises(
+        CalibrationError, match="at least 99 non-members are needed of each; join small categories with `pool`"
+    ):
         calibrate(one, "loss", fpr=0.01)
     new = replace(one, categories=[*kinds[:-1], "huge"])
     with pytest.raises(CalibrationError, match="category 'huge' has no known non-members"):
@@ -300,7 +302,7 @@ def test_collections_that_cannot_be_tested_are_refused() -> None:
     with pytest.raises(ScoresError, match=r"no known non-members \(0\)"):
         judge_collection(one.only(one.labels < 0))
     two = replace(one, columns={"a": one.column("loss"), "b": one.column("loss") ** 2})
-    with pytest.raises(ScoresError, match="name one of its attacks with -a: a, b"):
+    with pytest.raises(UsageError, match="`attacks` must name one or more of its columns: a, b"):
         judge_collection(two)
     joined = judge_collection(two, ["a", "b"])
     assert joined.test.n_documents == (10, 30), "half of the documents learned the weights"

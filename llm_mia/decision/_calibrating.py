@@ -149,8 +149,8 @@ def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[
     infinite = known[np.isinf(scores)]
     if len(infinite):
         named = first_ids(table.ids[row] for row in infinite)
-        raise CalibrationError(
-            f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are NaN or infinite ({named}): see what "
-            "made them, and score again"
+        raise ScoresError(
+            f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are NaN or infinite ({named}): find "
+            "their cause, and score again"
         )
     return rows

@@ -151,7 +151,7 @@ class Calibration:
             yield Category(self.threshold, self.n, self.scores), slice(None)
             return
         if len(categories) != m:
-            raise CalibrationError(f"{m} scores but {len(categories)} categories")
+            raise UsageError(f"{m} scores but {len(categories)} categories")
         kinds, kind = np.unique(np.array([str(name) for name in categories], dtype=object), return_inverse=True)
         unknown = [name for name in kinds if name not in named]
         if unknown:
@@ -189,7 +189,7 @@ def assemble(
     }
     whole = None if categories else _category("", known, attack, fpr, confidence)
     if not 1 <= n_documents <= len(known):
-        raise CalibrationError(f"{len(known)} calibration scores cannot come from {n_documents} documents")
+        raise UsageError(f"{len(known)} calibration scores cannot come from {n_documents} documents")
     return Calibration(
         attack=attack,
         fpr=fpr,
@@ -222,7 +222,7 @@ def _category(name: str, scores: ArrayLike, attack: str, fpr: float, confidence:
         raise CalibrationError(f"category {name!r}: {error}" if name else str(error)) from None
     if len(known) > 1 and known[0] == known[-1]:
         raise CalibrationError(
-            f"all {len(known)} calibration scores{where} equal {known[0]:g}: {attack} says nothing about these passages"
+            f"all {len(known)} calibration scores{where} equal {known[0]:g}: {attack} tells none of them apart"
         )
     return Category(threshold, len(known), tuple(known.tolist()))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..calibration import Floats, Split, describe_uncertified, finite, nonmembers_needed
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ._calibration import Calibration, assemble
 from ._guarantee import OTHER
 
@@ -87,7 +87,7 @@ def calibrate_scores(
 
 def _grouped(scores: Floats, categories: Sequence[str]) -> dict[str, Floats]:
     if len(categories) != len(scores):
-        raise CalibrationError(f"{len(scores)} calibration scores but {len(categories)} categories")
+        raise UsageError(f"{len(scores)} calibration scores but {len(categories)} categories")
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(categories):
         rows.setdefault(str(name), []).append(row)
@@ -104,4 +104,4 @@ def _pooled(groups: Mapping[str, Floats], pooled: tuple[str, ...]) -> tuple[dict
 def _too_few(sizes: Mapping[str, int], needed: int, what: str) -> str:
     fewest = sorted(sizes, key=lambda name: (sizes[name], name))
     which = ", ".join(f"{sizes[name]} of category {name!r}" for name in fewest[:5]) + (" …" if fewest[5:] else "")
-    return f"{which} {what}: at least {needed} non-members are needed of each, or pool small categories"
+    return f"{which} {what}: at least {needed} non-members are needed of each; join small categories with `pool`"

@@ -172,7 +172,7 @@ def _best(table: ScoreTable, fit: Bools) -> tuple[str, dict[str, float]]:
 def _default(table: ScoreTable, problem: str) -> str:
     names = [name for name in DEFAULTS if name in table.columns]
     if table.record is None or not names:
-        raise CalibrationError(f"{table.name}: no attack can be chosen ({problem}): name one")
+        raise CalibrationError(f"{table.name}: no attack can be chosen ({problem}): name the `attack`")
     return names[0]
 
 

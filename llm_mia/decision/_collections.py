@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..documents import CollectionTest, PowerTable, collection_test, describe_note, power_table
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..scores import ScoreTable
 from ._choosing import DEFAULTS
 from ._flags import VOID, standing_words, verdict
@@ -94,5 +94,5 @@ def judge_collection(
 def _only_attack(table: ScoreTable) -> str:
     named = [name for name in DEFAULTS if table.record is not None and name in table.columns]
     if not named and len(table.columns) > 1:
-        raise ScoresError(f"{table.name}: name one of its attacks with -a: {', '.join(table.columns)}")
+        raise UsageError(f"{table.name}: `attacks` must name one or more of its columns: {', '.join(table.columns)}")
     return [*named, *table.columns][0]

@@ -44,7 +44,7 @@ def flag_documents(
     table = with_decider(table, calibration)
     if calibration.categories:
         raise CalibrationError(
-            f"calibrated by {calibration.by!r}: documents have no categories; calibrate without --by"
+            f"calibrated by {calibration.by!r}: documents have no categories; calibrate again without them"
         )
     known, groups, scores = calibrating_rows(table, calibration), table.groups(), table.column(calibration.attack)
     infinite = first_ids(table.ids[row] for row in rows if np.isinf(scores[row]))

@@ -50,7 +50,9 @@ def flag(
     """
     rows = np.arange(len(table)) if labelled else table.rows(None)
     if not len(rows):
-        raise ScoresError(f"{table.name}: every row has a label, so there are no candidates; --labelled flags them all")
+        raise ScoresError(
+            f"{table.name}: every row has a label, so there are no candidates; give `labelled` to flag all"
+        )
     notes = check_origin(table, calibration)
     table = with_decider(table, calibration)
     given = table.column(calibration.attack)[rows]
@@ -114,7 +116,7 @@ def _why_no_bound(table: ScoreTable, calibration: Calibration, rows: NDArray[np.
     if calibration.categories:
         return "each category has a calibration set of its own"
     if len({table.documents[row] for row in rows}) < len(rows) or calibration.n_documents < calibration.n:
-        return "passages share documents, and are not independent; by document, llm-mia flag --documents bounds it"
+        return "passages share documents, and are not independent; `flag_documents` bounds the rate by document"
     return ""
 
 
