@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError, ModelError
+from ..errors import AttackError, UsageError
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord, TokenSignals
 from ..store import RunDirectory, SignalsFolder, differences, signals_table
 from ._blocks import Block, Pass, blocks, score_block
@@ -60,7 +60,8 @@ def make_passes(
         progress: called after every batch.
 
     Raises:
-        ModelError: a model cannot be loaded, or another role's model is the target itself.
+        ModelError: a model cannot be loaded.
+        UsageError: another role's model is the target itself, or *window_tokens* does not fit.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
     roles = [role for role in models if any(one.role == role for one in planned)]
@@ -267,8 +268,8 @@ def _refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Back
 
 def _refuse_same(role: str, target: ModelRecord | None, other: ModelRecord | None) -> None:
     if target is None or other is None or not any(differences(target, other)):
-        raise ModelError(
-            f"the {role} model is the target itself, and what a model gains over itself is nothing: name a {role} "
+        raise UsageError(
+            f"the {role} model is the target model itself, so a comparison of the two shows nothing: name a {role} "
             "model that was not trained on the passages, or attacks that need none"
         )
 

@@ -64,7 +64,8 @@ def write_signals(
 
     Raises:
         PassageError: the input cannot be read.
-        ModelError: a model cannot be loaded, or another role's model is the target itself.
+        ModelError: a model cannot be loaded.
+        UsageError: another role's model is the target itself, or *window_tokens* does not fit.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
     sources = to_sources(sources)
@@ -103,7 +104,8 @@ def signals_of(
         progress: called after every batch.
 
     Raises:
-        ModelError: the model cannot be loaded, or *window_tokens* does not fit it.
+        ModelError: the model cannot be loaded.
+        UsageError: *window_tokens* does not fit it.
         UsageError: *texts* is a single string.
 
     >>> from llm_mia.backends.fake import FakeBackend
