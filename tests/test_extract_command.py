@@ -37,6 +37,8 @@ from llm_mia.windows import cut, edges, join
 from .conftest import WORDS, build_model, build_tokenizer
 from .rounding import PRECISIONS, rounding_of
 
+pytestmark = pytest.mark.precision
+
 
 @dataclass(frozen=True)
 class Ran:
