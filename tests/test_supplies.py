@@ -32,6 +32,7 @@ from llm_mia.store import read_run
 
 from .conftest import sentences
 
+pytestmark = pytest.mark.precision
 TEXTS = sentences(24, seed=21)
 SHOTS = [{"text": text, "label": label} for label in (0, 1) for text in sentences(2, seed=30 + label, longest=6)]
 CROWD = [{"text": text} for text in sentences(30, seed=40)]
