@@ -93,7 +93,7 @@ def test_no_texts_and_a_single_string() -> None:
     assert signals_of(FakeBackend(0), []) == []
     with pytest.raises(UsageError, match="`texts` is a single string"):
         signals_of(FakeBackend(0), "a text")
-    with pytest.raises(ModelError, match="`window_tokens` is 4096"):
+    with pytest.raises(UsageError, match="`window_tokens` is 4096"):
         signals_of(FakeBackend(0), ["a"], window_tokens=4096)
 
 

@@ -65,7 +65,16 @@ def write_signals(
     Raises:
         PassageError: the input cannot be read.
         ModelError: a model cannot be loaded, or another role's model is the target itself.
+        UsageError: *window_tokens* does not fit a model.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
+
+    >>> import tempfile
+    >>> from llm_mia.backends.fake import FakeBackend
+    >>> from llm_mia.store import read_signals
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     record = write_signals(Passages.of(["a text", "another text"]), FakeBackend(0), out=folder)
+    ...     [len(row.signals) for row in read_signals(folder, "target")]
+    [5, 11]
     """
     sources = [sources] if isinstance(sources, Passages) else list(sources)
     by_role = models if isinstance(models, Mapping) else {"target": models}
@@ -103,8 +112,8 @@ def signals_of(
         progress: called after every batch.
 
     Raises:
-        ModelError: the model cannot be loaded, or *window_tokens* does not fit it.
-        UsageError: *texts* is a single string.
+        ModelError: the model cannot be loaded.
+        UsageError: *texts* is a single string, or *window_tokens* does not fit the model.
 
     >>> from llm_mia.backends.fake import FakeBackend
     >>> [len(signals) for signals in signals_of(FakeBackend(0), ["a text", "", "another text"])]
