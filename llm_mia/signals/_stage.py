@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backends import Backend, ModelSpec
-from ..errors import UsageError
+from ..errors import RunDirectoryError, UsageError
 from ..passages import InputCheck, Passages, check_inputs
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
@@ -66,7 +66,7 @@ def write_signals(
         PassageError: the input cannot be read.
         ModelError: a model cannot be loaded, or another role's model is the target itself.
         UsageError: *window_tokens* does not fit a model.
-        RunDirectoryError: the directory belongs to another run, or cannot be written.
+        RunDirectoryError: the directory belongs to another run, holds scores of another input, or cannot be written.
 
     >>> import tempfile
     >>> from llm_mia.backends.fake import FakeBackend
@@ -80,6 +80,7 @@ def write_signals(
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs(sources, check or check_inputs(sources))
     with RunDirectory(out) as run:
+        _refuse_outdated_scores(run, inputs)
         make_passes(
             run,
             inputs,
@@ -90,6 +91,18 @@ def write_signals(
             progress=progress,
         )
         return run.record
+
+
+def _refuse_outdated_scores(run: RunDirectory, inputs: Inputs) -> None:
+    """Refuse to add passages to a directory whose scores do not have them."""
+    if not run.record.attacks:
+        return
+    scored = [(source.sha256, source.passages) for source in run.record.inputs]
+    sources = zip(inputs.sources, inputs.check.sources, strict=True)
+    if scored != [(source.sha256(), counts.passages) for source, counts in sources]:
+        raise RunDirectoryError(
+            f"{run.path}: holds scores of another input; score this input there first, or name another folder"
+        )
 
 
 def signals_of(
