@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import AttackError
+from ..errors import InputError, UsageError
 
 __all__ = ["info_rmia", "log_likelihood_ratio", "rmia", "token_info_rmia"]
 
@@ -128,14 +128,14 @@ def _population(target: ArrayLike, reference: ArrayLike, a: float) -> Floats:
     """Log-likelihood ratios of the population, shape (m,): refused where one of them would have to be dropped."""
     own, other = np.asarray(target, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if own.ndim != 1 or own.shape != other.shape or len(own) == 0:
-        raise AttackError(
-            f"a population needs one passage or more, scored by both models: the target has {own.size}, "
-            f"the reference {other.size}"
+        raise UsageError(
+            f"a population needs at least 1 passage, scored by both models: the target has scores of {own.size}, "
+            f"the reference of {other.size}"
         )
     bad = np.flatnonzero(~(np.isfinite(own) & np.isfinite(other)))
     if len(bad):
-        raise AttackError(
+        raise InputError(
             f"{len(bad)} of {len(own)} population passages have no finite likelihood, the first at position {bad[0]}: "
-            f"take them out of the population file (texts of one token can't be scored)"
+            "remove them from `population` (a text of 1 token cannot be scored)"
         )
     return log_likelihood_ratio(own, other, a=a)

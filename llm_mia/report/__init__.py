@@ -2,6 +2,7 @@
 
 from ._attacks import attack_details, attacks_table
 from ._cells import percent
+from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._extraction import extraction_statement, extraction_table
@@ -13,18 +14,22 @@ from ._summary import (
     evaluation_summary,
     flags_summary,
     threshold_summary,
-    write_report,
 )
-from ._terminal import audit_table
-from ._validity import validity_lines, validity_table, why_withheld
+from ._terminal import audit_html, audit_table
+from ._validity import validity_lines, validity_table
+from .words import note_words, void_note, why_withheld
 
 __all__ = [
+    "CHOICES",
+    "Choice",
     "attack_details",
     "attacks_table",
+    "audit_html",
     "audit_summary",
     "audit_table",
     "calibration_lines",
     "calibration_summary",
+    "choice_details",
     "collection_summary",
     "collection_table",
     "comparison_line",
@@ -35,11 +40,12 @@ __all__ = [
     "extraction_table",
     "flags_summary",
     "flags_table",
+    "note_words",
     "percent",
     "threshold_lines",
     "threshold_summary",
     "validity_lines",
     "validity_table",
+    "void_note",
     "why_withheld",
-    "write_report",
 ]

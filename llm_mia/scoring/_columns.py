@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..attacks import Attack
 from ..errors import RunDirectoryError
 from ..records import AttackRecord, Passage
-from ..signals import Inputs
 from ..store import RunDirectory, differences
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SCORES", "Columns", "EarlierRows", "column_names", "columns_of", "forget_columns_of_other_inputs"]
+__all__ = ["SCORES", "Columns", "EarlierRows", "column_names", "columns_of"]
 
 SCORES = "scores.parquet"
 
@@ -47,19 +46,6 @@ class Columns:
         used = {name for one in attacks for name in one.evidence}
         shared = {name: values for name, values in self.shared.items() if name in used}
         run.update(attacks=tuple(attacks), shared=shared)
-
-
-def forget_columns_of_other_inputs(run: RunDirectory, inputs: Inputs) -> list[str]:
-    """Take the columns out of the record where *inputs* are not those that were scored; returns their names.
-
-    The columns would lack the passages that have been added. Call it before the record takes the new inputs.
-    """
-    recorded = run.record.attacks
-    before = [one.sha256 for one in run.record.inputs]
-    if not recorded or before == [source.sha256() for source in inputs.sources]:
-        return []
-    run.update(attacks=(), shared={})
-    return [one.name for one in recorded]
 
 
 def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> Columns:

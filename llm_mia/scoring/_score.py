@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs, to_sources
 from ..scores import ScoreTable, read_scores
 from ..signals import (
     Inputs,
@@ -24,7 +24,7 @@ from ..signals import (
     refuse_other_tokenizer,
 )
 from ..store import RunDirectory
-from ._columns import columns_of, forget_columns_of_other_inputs
+from ._columns import columns_of
 from ._select import Selection, attacks_for
 from ._table import write_table
 
@@ -52,7 +52,7 @@ class Scored:
 
 
 def score(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
@@ -72,7 +72,7 @@ def score(
     loaded.
 
     Args:
-        sources: what `read_passages` gives, one or several.
+        sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         target: the model under suspicion.
         reference: a model that was not trained on the passages, for the attacks that need one.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
@@ -105,7 +105,7 @@ def score(
 
 
 def score_to_disk(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
@@ -122,7 +122,7 @@ def score_to_disk(
 
     The exception is some 50 bytes a passage, by which ids and texts are told apart.
     """
-    sources = [sources] if isinstance(sources, Passages) else list(sources)
+    sources = to_sources(sources)
     by_role = _by_role(target, reference, models)
     provided = (supplies or Supplies()).read(by_role)
     selection = attacks_for(attacks, provided, _offers(by_role))
@@ -136,7 +136,7 @@ def score_to_disk(
         if supplies is not None:
             supplies.refuse_scored(inputs)
         planned = plan(chosen, provided, inputs)
-        forgotten = forget_columns_of_other_inputs(run, inputs)
+        before = [one.name for one in run.record.attacks]
         make_passes(run, inputs, by_role, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: made.model for name, made in run.record.passes.items()}
         columns = columns_of(run, chosen, evidence_depends(chosen, planned, provided, models_of))
@@ -144,8 +144,8 @@ def score_to_disk(
         columns.write_record(run, columns.stay)
         unscored = write_table(run, inputs, planned, columns, provided, progress)
         columns.write_record(run, columns.records)
-    lost = [name for name in forgotten if name not in columns.names]
-    note = f"the input has changed since it was scored by {', '.join(lost)}: score by them again"
+    lost = [name for name in before if name not in columns.names]
+    note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
     counts = inputs.check.sources
     members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
     return Scored(

@@ -60,7 +60,8 @@ def make_passes(
         progress: called after every batch.
 
     Raises:
-        ModelError: a model cannot be loaded, or another role's model is the target itself.
+        ModelError: a model cannot be loaded.
+        UsageError: another role's model is the target itself, or *window_tokens* does not fit.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
     roles = [role for role in models if any(wanted.role == role for wanted in planned)]
@@ -80,10 +81,11 @@ def make_passes(
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
-    run.update(
-        versions=_versions(),
-        inputs=tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources),
-    )
+    recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
+    same = [one.sha256 for one in recorded] == [one.sha256 for one in run.record.inputs]
+    # Scores of other inputs lack passages, so their columns leave the record in the same instant.
+    columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
+    run.update(versions=_versions(), inputs=recorded, **columns)
 
 
 @dataclass(frozen=True, slots=True)

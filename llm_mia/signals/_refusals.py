@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError, ModelError
+from ..errors import AttackError, UsageError
 from ..records import ModelRecord
 from ..store import differences
 
@@ -13,7 +13,7 @@ __all__ = ["refuse_other_tokenizer", "refuse_target_as", "refuse_target_record_a
 
 
 def refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
-    """Raises `ModelError` where the model of *role* is the target, as far as that is known without loading a model."""
+    """Raises `UsageError` where the model of *role* is the target, as far as that is known without loading a model."""
     if isinstance(target, ModelSpec) and isinstance(other, ModelSpec):
         digest = target.sha256()
         if digest is not None and digest == other.sha256() and target.dtype == other.dtype:
@@ -23,14 +23,14 @@ def refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Backe
 
 
 def refuse_target_record_as(role: str, target: ModelRecord, other: ModelRecord) -> None:
-    """Raises `ModelError` where the model of *role* gives the signals that the target gives."""
+    """Raises `UsageError` where the model of *role* gives the signals that the target gives."""
     if not any(differences(target, other)):
         _refuse_target(role)
 
 
 def _refuse_target(role: str) -> NoReturn:
-    raise ModelError(
-        f"the {role} model is the target itself, and what a model gains over itself is nothing: name a {role} model "
+    raise UsageError(
+        f"the {role} model is the target model itself, so a comparison of the two shows nothing: name a {role} model "
         "that was not trained on the passages, or attacks that need none"
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import Backend, ModelSpec
 from ..errors import RunDirectoryError, UsageError
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
 from ._blocks import Pass, blocks, score_block
@@ -35,7 +35,7 @@ def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
 
 
 def write_signals(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     models: ModelSource | Mapping[str, ModelSource],
     *,
     out: str | Path,
@@ -50,7 +50,7 @@ def write_signals(
     not loaded. Whatever else the directory holds is kept.
 
     Args:
-        sources: what `read_passages` gives, one or several.
+        sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         models: the target, or models by role: ``target``, ``reference``, ``shadow-00``, … A role is the name of its
             pass, and of its folder under ``signals/``.
         out: the run directory.
@@ -64,19 +64,19 @@ def write_signals(
 
     Raises:
         PassageError: the input cannot be read.
-        ModelError: a model cannot be loaded, or another role's model is the target itself.
-        UsageError: *window_tokens* does not fit a model.
+        ModelError: a model cannot be loaded.
+        UsageError: another role's model is the target itself, or *window_tokens* does not fit a model.
         RunDirectoryError: the directory belongs to another run, holds scores of another input, or cannot be written.
 
     >>> import tempfile
     >>> from llm_mia.backends.fake import FakeBackend
     >>> from llm_mia.store import read_signals
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     record = write_signals(Passages.of(["a text", "another text"]), FakeBackend(0), out=folder)
+    ...     record = write_signals(["a text", "another text"], FakeBackend(0), out=folder)
     ...     [len(row.signals) for row in read_signals(folder, "target")]
     [5, 11]
     """
-    sources = [sources] if isinstance(sources, Passages) else list(sources)
+    sources = to_sources(sources)
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs(sources, check or check_inputs(sources))
     with RunDirectory(out) as run:
