@@ -82,7 +82,7 @@ def make_passes(
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
     recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
-    same = [one.sha256 for one in recorded] == [one.sha256 for one in run.record.inputs]
+    same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
     run.update(versions=_versions(), inputs=recorded, **columns)
