@@ -1,9 +1,13 @@
 """Membership inference for language models: decisions with a stated error rate.
 
     from llm_mia import audit
-    found = audit("candidates.jsonl", nonmembers="heldout.jsonl", members="known.jsonl",
-                  target="./model", reference="./base", fpr=0.05, out="run/")
-    found.flags.flagged, found.calibration.threshold
+    result = audit("candidates.jsonl", nonmembers="heldout.jsonl", members="known.jsonl",
+                   target="./model", reference="./base", fpr=0.05, out="run/")
+    result.flags.flagged, result.calibration.threshold
+
+The functions of the stages are here, with what they take and return. The rest is in the packages: thresholds and
+p-values in `llm_mia.calibration`, figures in `llm_mia.metrics`, decisions on documents and on whole collections in
+`llm_mia.decision`, attacks in `llm_mia.attacks`, errors in `llm_mia.errors`.
 
 Importing this package imports neither torch nor transformers; a model does, when it is loaded.
 """
@@ -12,165 +16,83 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attacks import ATTACKS, Attack, all_attacks, attack, parse_attack
-    from .auditing import Audit, audit, validate_files
+    from .attacks import Attack, attack
+    from .auditing import Audit, audit, read_audit, validate
     from .backends import Backend, ModelSpec, load_model
-    from .calibration import benjamini_hochberg, conformal_p_values, fpr_threshold
-    from .decision import (
-        Calibration,
-        CollectionResult,
-        Evaluation,
-        Flag,
-        Flags,
-        calibrate,
-        compare,
-        evaluate,
-        exposure,
-        flag,
-        flag_documents,
-        judge_collection,
-        read_calibration,
-    )
-    from .errors import (
-        AttackError,
-        CalibrationError,
-        InputError,
-        LlmMiaError,
-        MissingExtraError,
-        ModelError,
-        PassageError,
-        RunDirectoryError,
-        ScoresError,
-        UsageError,
-    )
-    from .extraction import Extraction, Sampling, extract
-    from .metrics import ConfidenceGap, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
-    from .passages import Passages, check_inputs, read_passages
-    from .records import Interval, ModelRecord, Passage, TokenSignals, Window, WindowRule
+    from .decision import Calibration, Evaluation, Flags, calibrate, evaluate, flag, read_calibration
+    from .errors import LlmMiaError
+    from .extraction import Extraction, extract
+    from .passages import Passages, read_passages
+    from .perplexities import TokenLogProbabilities, perplexity, token_log_probabilities
+    from .records import Passage, TokenSignals
     from .scores import ScoreTable, read_scores
     from .scoring import score
-    from .signals import Step, Supplies
-    from .validity import Validity, validate
+    from .signals import Supplies, signals_of, write_signals
+    from .validity import Validity
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ATTACKS",
     "Attack",
-    "AttackError",
     "Audit",
     "Backend",
     "Calibration",
-    "CalibrationError",
-    "CollectionResult",
-    "ConfidenceGap",
     "Evaluation",
     "Extraction",
-    "Flag",
     "Flags",
-    "InputError",
-    "Interval",
     "LlmMiaError",
-    "MissingExtraError",
-    "ModelError",
-    "ModelRecord",
     "ModelSpec",
     "Passage",
-    "PassageError",
     "Passages",
-    "RunDirectoryError",
-    "Sampling",
     "ScoreTable",
-    "ScoresError",
-    "Step",
     "Supplies",
+    "TokenLogProbabilities",
     "TokenSignals",
-    "UsageError",
     "Validity",
-    "Window",
-    "WindowRule",
     "__version__",
-    "all_attacks",
     "attack",
     "audit",
-    "auroc",
-    "benjamini_hochberg",
     "calibrate",
-    "check_inputs",
-    "compare",
-    "confidence_gap",
-    "conformal_p_values",
     "evaluate",
-    "exposure",
     "extract",
     "flag",
-    "flag_documents",
-    "fpr_at_tpr",
-    "fpr_threshold",
-    "judge_collection",
     "load_model",
-    "parse_attack",
+    "perplexity",
+    "read_audit",
     "read_calibration",
     "read_passages",
     "read_scores",
-    "roc",
     "score",
-    "tpr_at_fpr",
+    "signals_of",
+    "token_log_probabilities",
     "validate",
-    "validate_files",
+    "write_signals",
 ]
 
-# Where each name lives. Names are fetched when they are first used, so that a command which needs no arrays
+# The package of each name. A name is imported when it is first used, so that a command which needs no arrays
 # ('llm-mia --help') does not wait for numpy.
-_HOMES = {
-    "attacks": ("ATTACKS", "Attack", "all_attacks", "attack", "parse_attack"),
-    "auditing": ("Audit", "audit", "validate_files"),
+_PACKAGES = {
+    "attacks": ("Attack", "attack"),
+    "auditing": ("Audit", "audit", "read_audit", "validate"),
     "backends": ("Backend", "ModelSpec", "load_model"),
-    "calibration": ("benjamini_hochberg", "conformal_p_values", "fpr_threshold"),
-    "decision": (
-        "Calibration",
-        "CollectionResult",
-        "Evaluation",
-        "Flag",
-        "Flags",
-        "InputError",
-        "calibrate",
-        "compare",
-        "evaluate",
-        "exposure",
-        "flag",
-        "flag_documents",
-        "judge_collection",
-        "read_calibration",
-    ),
-    "extraction": ("Extraction", "Sampling", "extract"),
-    "errors": (
-        "AttackError",
-        "CalibrationError",
-        "InputError",
-        "LlmMiaError",
-        "MissingExtraError",
-        "ModelError",
-        "PassageError",
-        "RunDirectoryError",
-        "ScoresError",
-        "UsageError",
-    ),
-    "metrics": ("ConfidenceGap", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"),
-    "passages": ("Passages", "check_inputs", "read_passages"),
-    "records": ("Interval", "ModelRecord", "Passage", "TokenSignals", "Window", "WindowRule"),
+    "decision": ("Calibration", "Evaluation", "Flags", "calibrate", "evaluate", "flag", "read_calibration"),
+    "errors": ("LlmMiaError",),
+    "extraction": ("Extraction", "extract"),
+    "passages": ("Passages", "read_passages"),
+    "perplexities": ("TokenLogProbabilities", "perplexity", "token_log_probabilities"),
+    "records": ("Passage", "TokenSignals"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("score",),
-    "signals": ("Step", "Supplies"),
-    "validity": ("Validity", "validate"),
+    "signals": ("Supplies", "signals_of", "write_signals"),
+    "validity": ("Validity",),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_PACKAGE = {name: package for package, names in _PACKAGES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _PACKAGE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(import_module(f".{_PACKAGE[name]}", __name__), name)
     globals()[name] = value
     return value
 

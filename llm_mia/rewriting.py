@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from .errors import UsageError
 
-__all__ = ["UNSPACED", "choose", "draws", "neighbour", "swapped"]
+__all__ = ["UNSPACED", "choose", "draws", "neighbour", "swap_words"]
 
 # Scripts without spaces between words (Thai to Tibetan, Burmese, Khmer, Japanese, Chinese): each character is a unit.
 UNSPACED = (
@@ -60,7 +60,7 @@ def neighbour(text: str, number: int, *, seed: int = 0, share: float = 0.1) -> s
     return "".join(parts)
 
 
-def swapped(text: str, number: int, *, seed: int = 0, share: float = 0.3) -> str:
+def swap_words(text: str, number: int, *, seed: int = 0, share: float = 0.3) -> str:
     """Version *number* of *text*, with two words exchanged ⌊share · words⌋ times, at least once (arXiv:2405.11930).
 
     Gaps stay in place. The two words of an exchange are at different places, and if all exchanges together cancel out,
@@ -71,7 +71,7 @@ def swapped(text: str, number: int, *, seed: int = 0, share: float = 0.3) -> str
     Raises:
         UsageError: *share* is not in (0, 1].
 
-    >>> swapped("one two  three", 0), swapped("one two  three", 1)
+    >>> swap_words("one two  three", 0), swap_words("one two  three", 1)
     ('two one  three', 'three two  one')
     """
     words, gaps = _units(text)

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from llm_mia import AttackError, Audit, CalibrationError, PassageError, Validity, audit, read_scores
-from llm_mia.auditing import validate_files
+from llm_mia import Audit, Validity, audit, read_audit, read_scores, validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
-from llm_mia.decision import ACCEPTED, flag, read_calibration
+from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
+from llm_mia.errors import CalibrationError, PassageError, RunDirectoryError, UsageError
+from llm_mia.records import Standing
 from llm_mia.report import audit_summary, audit_table
 from llm_mia.validity import RequestedRates
 
@@ -57,19 +58,19 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: Run, tmp_path: Path) -> None:
     heard: list[Validity] = []
-    found = run(told=heard.append, accept_void=True)  # there is nothing to accept
-    assert found.verdict in ("sound", "doubtful")
+    found = run(report_validity=heard.append, accept_void=True)  # there is nothing to accept
+    assert found.standing in (Standing.SOUND, Standing.DOUBTFUL)
     assert not found.withheld
     texts, everything = ({check.name for check in one.checks} for one in (heard[0], found.validity))
     assert texts < everything
     assert {"blind_words_auroc", "shift_words_auroc", "size_fpr_0.05"} <= texts
     assert {"placebo_attack_reference_auroc", "reference_as_target", "shift_reference_auroc"} <= everything - texts
     files = [tmp_path / f"{name}.jsonl" for name in ("members", "nonmembers", "candidates")]
-    assert validate_files(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
+    assert validate(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
     stored = json.loads((found.path / "validity.json").read_text())
-    assert (stored["verdict"], stored["accepted"]) == (found.verdict, "")
+    assert (stored["verdict"], stored["accepted"]) == (found.standing, False)
     assert [check["name"] for check in stored["checks"]] == [check.name for check in found.validity.checks]
-    assert read_scores(found.path).standing == found.verdict == found.calibration.validity
+    assert read_scores(found.path).standing == found.standing == found.calibration.standing
     text = rendered(audit_table(found))
     assert "words, without the model" in text
     assert "Known set: " in text
@@ -84,13 +85,13 @@ def test_a_void_known_set_is_told_before_scoring_and_words_no_finding(run: Run) 
         steps.append("told")
 
     steps: list[str] = []
-    found = run(" 2023", told=told, progress=lambda step: steps.append(step.name))
-    assert heard[0].verdict == found.verdict == "void"
+    found = run(" 2023", report_validity=told, progress=lambda step: steps.append(step.name))
+    assert heard[0].standing is found.standing is Standing.VOID
     assert steps[0] == "told"
     assert found.withheld
     assert found.flags.withheld
     summary = audit_summary(found)
-    assert (summary["validity"], summary["flags"]["withheld"]) == ("void", True)
+    assert (summary["standing"], summary["flags"]["withheld"]) == ("void", True)
     assert summary["finding"].startswith("no finding: the known set is void")
     assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
     text = rendered(audit_table(found))
@@ -99,22 +100,22 @@ def test_a_void_known_set_is_told_before_scoring_and_words_no_finding(run: Run) 
     assert "no finding: the known set is void" in text
     rows = csv_rows(found.path / "flags.csv")
     assert len(rows) == 40
-    assert all(row["p_value"] and row["reason"].endswith("known set void") for row in rows), "stored all the same"
+    assert all(row["p_value"] and row["known_set"] == "void" for row in rows), "stored all the same"
     calibration = read_calibration(found.path / "calibration.json")
-    assert calibration.validity == "void"
+    assert calibration.standing is Standing.VOID
     assert flag(read_scores(found.path), calibration).withheld, "and no later stage words it either"
 
 
 def test_a_void_known_set_that_is_accepted_marks_everything(run: Run) -> None:
     found = run(" 2023", accept_void=True)
-    assert found.verdict == ACCEPTED == "void, accepted by the user"
+    assert found.standing is Standing.ACCEPTED
     assert not found.withheld
-    assert audit_summary(found)["validity"] == ACCEPTED
-    assert json.loads((found.path / "validity.json").read_text())["accepted"] == ACCEPTED
-    assert read_calibration(found.path / "calibration.json").validity == ACCEPTED
-    assert all(row["reason"].endswith(f"known set {ACCEPTED}") for row in csv_rows(found.path / "flags.csv"))
+    assert audit_summary(found)["standing"] == "accepted"
+    assert json.loads((found.path / "validity.json").read_text())["accepted"] is True
+    assert read_calibration(found.path / "calibration.json").standing is Standing.ACCEPTED
+    assert all(row["known_set"] == "accepted" for row in csv_rows(found.path / "flags.csv"))
     text = rendered(audit_table(found))
-    assert ACCEPTED in text
+    assert "void, accepted by the user" in text
     assert "candidates flagged by reference" in text
 
 
@@ -123,21 +124,27 @@ def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
     split = found.calibration.split
     assert split is not None
     assert found.decider == found.calibration.attack in ("loss", "min_k", "zlib")
-    aurocs = found.calibration.chosen["auroc"]
-    assert found.decider == max(aurocs, key=aurocs.get)
+    aurocs = found.calibration.selection.aurocs
+    assert found.decider == max(aurocs, key=aurocs.__getitem__)
     assert set(aurocs) == {"loss", "min_k", "zlib"} == set(found.scores.columns)
     assert (split.fit_passages, split.calibration_passages, found.calibration.n) == (60, 60, 40)
     assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(20, 40)}
-    assert found.notes[0].startswith(f"{found.decider} was chosen on 60 known passages of 60 documents")
+    figures = {"attack": found.decider, "stack": False, "passages": 60, "documents": 60}
+    assert (found.notes[0].kind, found.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
+    assert f"{found.decider} was chosen on 60 known passages of 60 documents" in rendered(audit_table(found))
 
 
 def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:
     found = run(attacks=["auto"], members=12)
     assert (found.decider, found.calibration.split) == ("reference", None)
     assert found.calibration.n == 80, "nothing was kept apart"
-    why = "6 members and 40 non-members to choose an attack on: 10 of each are needed"
-    assert found.calibration.chosen == {"by": "default", "wanted": "auto", "why": why}
-    assert f"no attack could be chosen, so reference decides: {why}" in found.notes
+    shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
+    assert (found.calibration.selection.wanted, found.calibration.selection.shortage) == (Wanted.AUTO, shortage)
+    why = (
+        "the fit part has 6 passages of members and 40 of non-members, 10 of each are needed: add 8 passages of members"
+    )
+    assert f"no attack could be chosen, so reference decides: {why} to the known set" in rendered(audit_table(found))
+    assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in found.notes]
 
 
 def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(tmp_path: Path, run: Run) -> None:
@@ -153,7 +160,9 @@ def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(
     assert (found.decider, found.calibration.n) == ("stack", 120)
     assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(100, 120)}, "never the fit part"
     assert [one.attack for one in found.evaluations] == [*read_scores(found.path).columns, "stack"]
-    assert found.notes[0].startswith("stack was fitted on 220 known passages of 220 documents, which nothing else here")
+    fitted = {"attack": "stack", "stack": True, "passages": 220, "documents": 220}
+    assert (found.notes[0].kind, found.notes[0].figures) == (NoteKind.DECIDER_FITTED, fitted)
+    assert read_audit(found.path) == found, "a stack and all"
     assert found.power is not None
     assert {row["attack"] for row in csv_rows(found.path / "flags.csv")} == {"stack"}
     again = flag(read_scores(found.path), read_calibration(found.path / "calibration.json"))
@@ -161,15 +170,21 @@ def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(
     assert "stack ◂ decides" in rendered(audit_table(found))
     small = run()
     assert (small.decider, small.calibration.split, small.calibration.n) == ("reference", None, 80)
-    (why,) = [note for note in small.notes if note.startswith("no stack could be fitted, so reference decides: ")]
-    assert "has 20 documents of members and 40 of non-members, and 100 of each are needed: 160 more of members" in why
-    assert not [note for note in run(attacks=["loss"]).notes if "stack" in note], "who names an attack wants no stack"
+    shortage = small.calibration.selection.shortage
+    assert shortage == Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 20, 40, 100, 160, 120)
+    assert "no stack could be fitted, so reference decides: the fit part has 20 documents" in rendered(
+        audit_table(small)
+    )
+    named = run(attacks=["loss"])
+    assert NoteKind.DECIDER_BY_DEFAULT not in [note.kind for note in named.notes], "a named attack wants no stack"
 
 
 def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_is_asked(run: Run) -> None:
     found = run(attacks=["zlib", "loss", "stack"])
-    assert (found.decider, found.calibration.chosen["columns"]) == ("stack", ["loss", "zlib"])
-    with pytest.raises(AttackError, match="auto and stack would both decide: name one of them"):
+    assert found.decider == "stack"
+    assert found.calibration.stack is not None
+    assert [column.name for column in found.calibration.stack.columns] == ["loss", "zlib"]
+    with pytest.raises(UsageError, match="auto and stack would both decide: name one of them"):
         run(attacks=["stack", "auto"])
     heard: list[Any] = []
     with pytest.raises(CalibrationError, match=r"the known set: no stack can be fitted: the fit part has 6 documents"):
@@ -197,3 +212,31 @@ def test_one_document_is_refused_before_a_model_is_asked(tmp_path: Path) -> None
     with pytest.raises(PassageError, match=r"non-members: all 80 come from one document, 'one book'.*at least 2 doc"):
         audit(candidates, members=members, nonmembers=nonmembers, target="no/model", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_audit_is_read_back_equal_and_shows_itself(run: Run) -> None:
+    audited = run()
+    again = read_audit(audited.path)
+    assert again == audited
+    assert again.flags.rows == audited.flags.rows
+    assert len(repr(again)) < 300
+    assert "\n" not in repr(again)
+    assert again.scores.columns.keys() == read_scores(audited.path).columns.keys(), "read when they are wanted"
+    assert rendered(again) == rendered(audit_table(audited)), "without a model"
+    assert "candidates flagged" in again._repr_html_()
+
+
+def test_what_is_no_audit_is_refused_in_a_line(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"audit\.json: no such file; run the audit again"):
+        read_audit(tmp_path)
+    path = run().path / "audit.json"
+    text = json.loads(path.read_text())
+    for change, problem in (
+        ({"schema_version": 1}, "has schema version 1, and this release reads 2"),
+        ({"flags": {}}, "is damaged"),
+        ({"power": "high"}, "'high'"),
+        ({"more": 1}, "more"),
+    ):
+        path.write_text(json.dumps({**text, **change}))
+        with pytest.raises(RunDirectoryError, match=problem):
+            read_audit(path.parent)

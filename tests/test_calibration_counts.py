@@ -137,14 +137,14 @@ Bound = Callable[[Floats, Floats], int]
 
 def exceeded(bound: Bound, *, members: int = 0, m: int = 60, n: int = 99, ties: bool = False) -> Floats:
     """Whether the bound exceeds the truth, in each of 1,500 audits."""
-    rng, found = np.random.default_rng(0), np.zeros(1500)
+    rng, violations = np.random.default_rng(0), np.zeros(1500)
     for i in range(1500):
         scores, known = rng.normal(size=m), rng.normal(size=n)
         scores[:members] += 9
         if ties:
             scores, known = np.round(scores), np.round(known)
-        found[i] = bound(scores, known) > members
-    return found
+        violations[i] = bound(scores, known) > members
+    return violations
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_the_bound_exceeds_the_truth_in_one_audit_of_twenty_at_most(
 
 def test_the_count_test_uses_its_risk_up_where_members_are_plain() -> None:
     """Bounded by count, the number of members is exceeded as often as the discrete distribution lets it be."""
-    found = exceeded(lambda scores, known: member_count_bound(scores, known, level=0.2).members, members=20)
-    assert found.mean() > 0.02
+    violations = exceeded(lambda scores, known: member_count_bound(scores, known, level=0.2).members, members=20)
+    assert violations.mean() > 0.02
 
 
 def test_that_check_finds_a_calibration_set_taken_for_the_truth() -> None:
@@ -199,16 +199,16 @@ def test_that_check_finds_the_better_of_many_levels() -> None:
 
 def test_it_holds_for_choices_made_by_looking() -> None:
     """The bound within the top j is at most the truth there, for all j at once, and only so is any of it usable."""
-    rng, found = np.random.default_rng(1), np.zeros(400)
+    rng, violations = np.random.default_rng(1), np.zeros(400)
     for i in range(400):
         scores, known = rng.normal(size=40), rng.normal(size=99)
         scores[:10] += 2
         order = np.argsort(-scores)
         for method in ("count", "simes"):
             bound = member_count_bound(scores, known, method=method, level=0.1)
-            found[i] += any(bound.within(order[:j]) > (order[:j] < 10).sum() for j in range(1, 41))
-    assert excess((found > 1).astype(np.float64), 0.05) < 4
-    assert excess((found > 0).astype(np.float64), 0.1) < 4
+            violations[i] += any(bound.within(order[:j]) > (order[:j] < 10).sum() for j in range(1, 41))
+    assert excess((violations > 1).astype(np.float64), 0.05) < 4
+    assert excess((violations > 0).astype(np.float64), 0.1) < 4
 
 
 def test_counting_finds_more_than_simes_unless_members_are_few_and_far_above() -> None:
@@ -228,13 +228,13 @@ def test_counting_finds_more_than_simes_unless_members_are_few_and_far_above() -
 
 def shares(members: int, m: int = 100, n: int = 199) -> tuple[Floats, Floats]:
     """Value and lower end in each of 1,000 audits with *members* of *m* at 2 σ."""
-    rng, found = np.random.default_rng(2), []
+    rng, violations = np.random.default_rng(2), []
     for _ in range(1000):
         scores = rng.normal(size=m) + 2 * (np.arange(m) < members)
         share = member_share(conformal_p_values(scores, rng.normal(size=n)), n)
         assert share.low <= share.value <= share.high == 1.0
-        found.append((share.value, share.low))
-    value, low = np.array(found).T
+        violations.append((share.value, share.low))
+    value, low = np.array(violations).T
     return value, low
 
 

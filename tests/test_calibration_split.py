@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from llm_mia.calibration import Split, split_by_document
-from llm_mia.decision import calibrate_scores
+from llm_mia.decision import calibrate
 from llm_mia.errors import CalibrationError, LlmMiaError, UsageError
+from llm_mia.scores import ScoreTable
 
 steady = settings(derandomize=True, deadline=None)
 rows = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from([0, 1, None])), min_size=1, max_size=40)
@@ -90,7 +91,8 @@ def test_thresholds_chosen_on_what_they_are_reported_on_realise_more_than_asked_
         for apart in (True, False):
             chosen_on, calibrated_on = (fit, ~fit) if apart else (~fit, ~fit)
             best = np.argmin(np.sort(scores[:, chosen_on], axis=1)[:, -3])
-            made = calibrate_scores(scores[best, calibrated_on], attack="a", fpr=0.05, n_documents=30)
+            known = scores[best, calibrated_on]
+            made = calibrate(ScoreTable.of(known, [0] * len(known)), "score", fpr=0.05)
             realised[apart].append(1 - made.threshold)
     assert np.mean(realised[True]) < 0.05 + 4 * np.std(realised[True]) / 20
     assert np.mean(realised[False]) > 0.05 + 4 * np.std(realised[False]) / 20

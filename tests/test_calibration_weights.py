@@ -39,14 +39,14 @@ def ratio(lengths: Floats) -> Floats:
 
 def shifted_excess(p_values: PValues, ties: bool, n: int = 50) -> float:
     """Largest excess of P(p ≤ u) over u, in standard errors, where candidates are longer and longer ones score more."""
-    rng, found = np.random.default_rng(0), []
+    rng, results = np.random.default_rng(0), []
     for _ in range(3000):
         known, new = rng.normal(0, 1, n), rng.normal(1, 1, 1)
         scores, candidates = (length + rng.normal(size=len(length)) for length in (known, new))
         if ties:
             scores, candidates = np.round(scores), np.round(candidates)
-        found.append(p_values(candidates, ratio(new), scores, ratio(known))[0] <= GRID)
-    shares = np.array(found, dtype=np.float64)
+        results.append(p_values(candidates, ratio(new), scores, ratio(known))[0] <= GRID)
+    shares = np.array(results, dtype=np.float64)
     return max(excess(shares[:, i], u) for i, u in enumerate(GRID))
 
 
@@ -56,13 +56,13 @@ def test_with_the_true_weights_p_values_are_super_uniform(ties: bool) -> None:
 
 
 def test_that_check_finds_equal_weights_the_own_one_left_out_and_ties_counted_for_the_candidate() -> None:
-    def own_left_out(scores: Floats, own: Floats, known: Floats, weights: Floats) -> Floats:
+    def own_left_out(scores: Floats, own_weights: Floats, known: Floats, weights: Floats) -> Floats:
         return np.array([weights[known >= score].sum() / weights.sum() for score in scores])
 
-    def strictly_above(scores: Floats, own: Floats, known: Floats, weights: Floats) -> Floats:
-        return np.array([(weights[known > scores[0]].sum() + own[0]) / (weights.sum() + own[0])])
+    def strictly_above(scores: Floats, own_weights: Floats, known: Floats, weights: Floats) -> Floats:
+        return np.array([(weights[known > scores[0]].sum() + own_weights[0]) / (weights.sum() + own_weights[0])])
 
-    def unweighted(scores: Floats, own: Floats, known: Floats, weights: Floats) -> Floats:
+    def unweighted(scores: Floats, own_weights: Floats, known: Floats, weights: Floats) -> Floats:
         return conformal_p_values(scores, known)
 
     assert shifted_excess(unweighted, ties=False) > 4
@@ -80,11 +80,11 @@ weighing = st.integers(1, 6).map(float)
     known=st.lists(st.tuples(numbers, weighing), min_size=1, max_size=12),
 )
 def test_by_counting(candidates: list[tuple[float, float]], known: list[tuple[float, float]]) -> None:
-    scores, own = [score for score, _ in candidates], [weight for _, weight in candidates]
+    scores, own_weights = [score for score, _ in candidates], [weight for _, weight in candidates]
     calibration, weights = zip(*known, strict=True)
-    found = weighted_p_values(scores, own, calibration, weights).tolist()
+    results = weighted_p_values(scores, own_weights, calibration, weights).tolist()
     total = sum(weights)
-    assert found == [(sum(w for c, w in known if c >= s) + own_w) / (total + own_w) for s, own_w in candidates]
+    assert results == [(sum(w for c, w in known if c >= s) + own_w) / (total + own_w) for s, own_w in candidates]
     same = weighted_p_values(scores, [0.3] * len(scores), calibration, [0.3] * len(known))
     assert same == pytest.approx(conformal_p_values(scores, calibration))
     repeated = [c for c, w in known for _ in range(int(w))]
@@ -101,17 +101,17 @@ def test_scores_that_are_all_equal_get_a_p_value_of_one() -> None:
 
 def fitted_share(weigh: bool) -> float:
     """P(p ≤ 0.1) of non-members whose lengths are another mixture than those of the calibration set."""
-    rng, found = np.random.default_rng(3), []
+    rng, results = np.random.default_rng(3), []
     for draw in range(25):
         known, new = rng.normal(0, 1, 400), rng.normal(0.8, 1, 300)
         scores, candidates = (length + rng.normal(size=len(length)) for length in (known, new))
         if weigh:
             documents = [f"{draw} {i // 2}" for i in range(700)]
             fitted = likelihood_ratio_weights(known[:, None], new[:, None], documents, seed=draw)
-            found.append(weighted_p_values(candidates, fitted.candidates, scores, fitted.calibration) <= 0.1)
+            results.append(weighted_p_values(candidates, fitted.candidates, scores, fitted.calibration) <= 0.1)
         else:
-            found.append(conformal_p_values(candidates, scores) <= 0.1)
-    return float(np.mean(found))
+            results.append(conformal_p_values(candidates, scores) <= 0.1)
+    return float(np.mean(results))
 
 
 def test_with_estimated_weights_p_values_are_nearly_super_uniform() -> None:
@@ -185,12 +185,12 @@ def false_discoveries(q_values: Callable[[Floats], Floats], at: float, fdr: floa
     """
     rng = np.random.default_rng(0)
     chance = np.append(1 - at * np.sum(1 / np.arange(1, m + 1)), at / np.arange(1, m + 1))
-    found = np.zeros(4000)
+    results = np.zeros(4000)
     for i, j in enumerate(rng.choice(m + 1, size=4000, p=chance)):
         p = rng.uniform(at, 1, m)
         p[rng.permutation(m)[:j]] = rng.uniform((j - 1) * at / m, j * at / m, j)
-        found[i] = (q_values(p) <= fdr).any()
-    return excess(found, fdr)
+        results[i] = (q_values(p) <= fdr).any()
+    return excess(results, fdr)
 
 
 def test_by_yekutieli_holds_under_the_worst_dependence_and_by_hochberg_does_not() -> None:

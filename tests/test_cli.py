@@ -111,24 +111,25 @@ def test_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
     assert len(flagged) <= 24, "and little else"
     for row in flags:
         assert (row["attack"], row["document"]) == ("reference", row["id"])
-        assert (row["flagged"] == "true") == (float(row["p_value"]) <= 0.05) == row["reason"].startswith("score above")
+        assert (row["flagged"] == "true") == (float(row["p_value"]) <= 0.05) == (row["reason"] == "score_above_limit")
 
 
 def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
     ran = cli(*scene.audit, "-o", out, "--json", "-q")
     assert (ran.code, ran.err) == (0, "")
-    report = json.loads((out / "report.json").read_text())
-    assert ran.json == report
+    report = ran.json
+    again = cli("show", out, "--json")
+    assert (again.code, again.json) == (0, report), "read again, without a model"
     assert report["flags"]["flagged"] == sum(row["flagged"] == "true" for row in read_csv(out / "flags.csv"))
     assert report["evaluation"]["attacks"]["reference"]["auroc"]["value"] > 0.9
     assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
     signals = [f"signals/{name}/part-000000000-000000139.parquet" for name in ("reference", "target")]
     assert files == [
+        "audit.json",
         "calibration.json",
         "flags.csv",
-        "report.json",
         "run.json",
         "scores.parquet",
         *signals,
@@ -151,9 +152,9 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     calibration = json.loads((out / "calibration.json").read_text())
     assert (calibration["attack"], calibration["n"], len(calibration["scores"])) == ("reference", 70, 70)
     assert calibration["scores"] == sorted(calibration["scores"])
-    assert calibration["calibrated_on"]["target"].items() <= run["passes"]["target"].items()
-    columns = ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason"]
-    assert list(read_csv(out / "flags.csv")[0]) == columns
+    assert calibration["origin"]["passes"]["target"] == run["passes"]["target"]
+    columns = ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason", "limit"]
+    assert list(read_csv(out / "flags.csv")[0]) == [*columns, "known_set"]
 
 
 def test_the_same_again_is_read_and_not_computed(scene: Scene, cli: Cli, tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_fail_if_flagged_and_false_discoveries(scene: Scene, cli: Cli, tmp_path:
     out = tmp_path / "run"
     assert cli(*scene.audit, "-o", out, "-q", "--fail-if-flagged").code == 3
     ran = cli(*scene.audit, "-o", out, "-q", "--fdr", "0.1", "--json")
-    assert (ran.code, ran.json["flags"]["rule"]) == (0, "FDR ≤ 10 %")
+    assert (ran.code, ran.json["flags"]["rule"]) == (0, {"rate": "fdr", "level": 0.1, "confidence": None})
     flags = read_csv(out / "flags.csv")
     assert all((row["flagged"] == "true") == (float(row["q_value"]) <= 0.1) for row in flags)
     assert ran.json["flags"]["flagged"] >= 20
@@ -194,7 +195,7 @@ def test_stage_by_stage_is_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> 
     ran = cli("flag", run, "-c", calibration, "-o", flags, "--json", "--fail-if-flagged")
     assert (ran.code, ran.err, ran.json) == (3, "", whole.json["flags"])
     here, there = read_csv(flags), read_csv(tmp_path / "audit" / "flags.csv")
-    unnamed = [[{**row, "id": "", "document": ""} for row in rows] for rows in (here, there)]
+    unnamed = [[{**row, "id": "", "document": "", "known_set": ""} for row in rows] for rows in (here, there)]
     assert unnamed[0] == unnamed[1]
     ran = cli("evaluate", run, "--json")
     assert ran.json == whole.json["evaluation"]
@@ -218,7 +219,7 @@ def test_somebody_elses_scores(kind: str, cli: Cli, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, f"threshold 54 on gain (30 non-members, FPR ≤ 10 %): {tmp_path / 'c.json'}\n")
     ran = cli("flag", table, "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv", "--json")
     assert (ran.code, ran.json["candidates"], ran.json["flagged"]) == (0, 10, 10)
-    assert ran.err.startswith("note: one of scores and calibration does not say which model made it")
+    assert ran.err.startswith("note: scores or calibration do not record which model made them")
     assert [row["id"] for row in read_csv(tmp_path / "f.csv")] == [f"0{i}" for i in range(60, 70)]
     ran = cli("evaluate", table, "--json")
     assert ran.json["attacks"]["gain"]["auroc"]["value"] == pytest.approx(465 / 900)

@@ -88,13 +88,13 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
     "malformed json": (
         "a.jsonl",
         GOOD + '{"text": "x",,}',
-        r"a\.jsonl line 2: malformed json at column 14 .*correct it",
+        r"a\.jsonl line 2: malformed JSON at column 14 .*correct it",
     ),
-    "no object": ("a.jsonl", GOOD + '["text"]', r"a\.jsonl line 2: not a json object but a list; each line"),
+    "no object": ("a.jsonl", GOOD + '["text"]', r"a\.jsonl line 2: not a JSON object but a list: write each line"),
     "no text column": (
         "a.jsonl",
         '{"txet": "x", "n": 1}',
-        r"line 1: no text column .* found: 'txet', 'n'; did you mean",
+        r"line 1: no text column .* are 'txet', 'n'; did you mean",
     ),
     "text null": ("a.jsonl", '{"text": null}', r"line 1: column 'text' holds null, not text: remove it"),
     "text a number": ("a.jsonl", '{"text": 5}', r"line 1: column 'text' holds a number, not text: remove it"),
@@ -105,20 +105,20 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
         GOOD.encode() + b'{"text": "\xe9"}',
         r"line 2: not UTF-8: 0xe9 at byte 11 .*convert the file",
     ),
-    "utf-16": ("a.jsonl", GOOD.encode("utf-16"), r"line 1: opens with a UTF-16 byte order mark; convert"),
+    "utf-16": ("a.jsonl", GOOD.encode("utf-16"), r"line 1: starts with a UTF-16 byte order mark; convert"),
     "nul bytes": ("a.jsonl", b'{"text": "a\0b"}', r"line 1: a NUL byte \(byte 12 of the line\): .*convert"),
     "lone surrogate": (
         "a.jsonl",
         '{"text": "ab\\udc80"}',
         r"line 1: .*lone surrogate \(\\udc80, character 3\).*write it",
     ),
-    "ragged csv": ("a.csv", "text,n\na,1\nb\n", r"a\.csv line 3: 1 fields where the header has 2: .*must be quoted"),
+    "ragged csv": ("a.csv", "text,n\na,1\nb\n", r"a\.csv line 3: 1 fields, but the header has 2: .*must be quoted"),
     "open quote in csv": ("a.csv", 'text\n"a\nb\n', r"a\.csv line 2: a quote that opens in this row is never closed"),
     "corrupt parquet": ("a.parquet", b"PAR1 and no more", r"a\.parquet: not a readable Parquet file .*copy it again"),
     "duplicate ids": (
         "a.jsonl",
         '{"text": "a", "id": "x"}\n{"text": "b", "id": "x"}',
-        r"a\.jsonl line 2: the id 'x' stands twice, first at a\.jsonl line 1: ids must differ",
+        r"a\.jsonl line 2: the id 'x' occurs twice, first at a\.jsonl line 1: ids must differ",
     ),
     "labels": (
         "a.jsonl",
@@ -151,7 +151,7 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
     )
     good = rows(tmp_path / "g.jsonl", TEXTS)
     said = fails("score", good, "--text-column", "txt", *more)
-    assert said == "g.jsonl line 1: no column 'txt'; columns found: 'id', 'text'; did you mean --text-column 'text'?"
+    assert said == "g.jsonl line 1: no column 'txt'; the columns are 'id', 'text'; did you mean --text-column 'text'?"
     assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
@@ -203,7 +203,7 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert said.endswith("every row has a label, so there are no candidates; --labelled flags them all")
+    assert said.endswith("every row has a label, so there are no candidates: --labelled flags them all")
     said = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
     assert said == "none.json: No such file or directory"
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,28 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, LlmMiaError, ScoresError, ScoreTable, UsageError, read_scores
-from llm_mia.decision import calibrate, evaluate, exposure, flag, read_calibration
-from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
+from llm_mia import LlmMiaError, ScoreTable, read_scores
+from llm_mia.decision import (
+    ErrorRate,
+    NoteKind,
+    Reason,
+    Rule,
+    calibrate,
+    calibration_to_json,
+    confidence_gap,
+    evaluate,
+    flag,
+    read_calibration,
+)
+from llm_mia.errors import CalibrationError, ScoresError, UsageError
+from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
 MODEL = ModelRecord("m", None, "w1", "c1", "float32", "t1", 64)
 PASS = PassRecord(MODEL, WindowRule(64, 16), BlockSize(8, 1024))
-OURS = RunRecord({"target": PASS, "reference": PASS})
+ATTACKS = tuple(AttackRecord(name, 1) for name in ("loss", "confidence"))
+OURS = RunRecord({"target": PASS, "reference": PASS}, ATTACKS)
 
 
 def table(scores: Any, labels: Any, *, name: str = "loss", made: RunRecord | None = OURS, **more: Any) -> ScoreTable:
@@ -141,15 +153,16 @@ def test_by_hand() -> None:
         ("p20", 0.1, True),
         ("p21", 0.85, False),
     ]
-    assert found.rows[0].reason == "score above the threshold 17"
-    assert (found.rule, found.flagged) == ("FPR ≤ 10 %", 2)
+    assert (found.rows[0].reason, found.rows[0].limit) == (Reason.SCORE, 17)
+    assert (found.rule, found.flagged) == (Rule(ErrorRate.FALSE_POSITIVES, 0.1), 2)
     assert found.by_chance == pytest.approx(0.3)
     assert not found.notes
     strict = flag(one, calibrate(one, "loss", fpr=0.1), fdr=0.1)
     assert [row.q_value for row in strict.rows] == pytest.approx([0.15, 0.15, 0.85])
-    assert (strict.rule, strict.flagged, strict.by_chance) == ("FDR ≤ 10 %", 0, None)
-    assert strict.notes == ["19 non-members can't support fewer than 2 discoveries at this FDR"]
-    assert flag(one, calibrate(one, "loss", fpr=0.1), fdr=0.15).rows[1].reason == "q-value at most 0.15"
+    assert (strict.rule, strict.flagged, strict.by_chance) == (Rule(ErrorRate.FALSE_DISCOVERIES, 0.1), 0, None)
+    figures = {"n": 19, "unit": "passages", "least": 2}
+    assert [(note.kind, note.figures) for note in strict.notes] == [(NoteKind.DISCOVERIES_LIMITED, figures)]
+    assert flag(one, calibrate(one, "loss", fpr=0.1), fdr=0.15).rows[1].reason is Reason.Q_VALUE
 
 
 def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
@@ -157,14 +170,14 @@ def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
     found = flag(one, calibrate(one, "loss", fpr=0.05))
     nan = found.rows[0]
     assert (nan.score, nan.p_value, nan.q_value, nan.flagged) == (None, None, None, False)
-    assert nan.reason == "no score: too short to have a scored token"
+    assert nan.reason is Reason.TOO_SHORT
     assert [row.flagged for row in found.rows] == [False, True, False, False]
-    assert [row.reason for row in found.rows[2:]] == ["infinite score"] * 2
+    assert [row.reason for row in found.rows[2:]] == [Reason.INFINITE_SCORE] * 2
     assert [(row.score, row.p_value) for row in found.rows[2:]] == [(math.inf, None), (-math.inf, None)]
-    assert found.notes[0].startswith("2 candidates have an infinite score and cannot be flagged ('p21', 'p22')")
-    assert found.notes[1].startswith("1 candidates have no score and cannot be flagged ('p19')")
+    assert (found.notes[0].kind, found.notes[0].figures["ids"]) == (NoteKind.SCORES_INFINITE, ["p21", "p22"])
+    assert (found.notes[1].kind, found.notes[1].figures) == (NoteKind.SCORES_MISSING, {"count": 1, "ids": ["p19"]})
     foreign = replace(one, record=None)
-    assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason == "no score in the table"
+    assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason is Reason.NO_SCORE
 
 
 def test_flags_csv_says_again_what_was_decided() -> None:
@@ -172,7 +185,8 @@ def test_flags_csv_says_again_what_was_decided() -> None:
     ids = [*one.ids[:19], 'comma, "quote"\nand line', "naïve", "=1+1"]
     found = flag(replace(one, ids=ids), calibrate(one, "loss", fpr=0.05))
     rows = list(csv.DictReader(io.StringIO(found.to_csv(), newline="")))
-    assert list(rows[0]) == ["id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason"]
+    assert list(rows[0])[:5] == ["id", "document", "attack", "score", "p_value"]
+    assert list(rows[0])[5:] == ["q_value", "flagged", "reason", "limit", "known_set"]
     assert [row["id"] for row in rows] == ids[19:]
     assert [row["flagged"] for row in rows] == ["false", "false", "true"]
     assert float(rows[0]["score"]) == 0.1 + 0.2
@@ -186,7 +200,7 @@ def test_labelled_rows_are_candidates_only_where_asked() -> None:
     assert [row.id for row in flag(one, calibration).rows] == ["p20"]
     assert [row.id for row in flag(one, calibration, labelled=True).rows if row.flagged] == ["p19", "p20"]
     all_known = table(range(20), [0] * 20)
-    with pytest.raises(ScoresError, match=r"t.csv: every row has a label, .*--labelled"):
+    with pytest.raises(ScoresError, match=r"t.csv: every row has a label, .*`labelled`"):
         flag(all_known, calibrate(all_known, "loss", fpr=0.05))
 
 
@@ -195,10 +209,10 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     one = replace(one, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
     calibration = calibrate(one, "loss", fpr=0.05)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
-    assert calibration.calibrated_on.keys() == {"attacks", "target"}, "the passes of this attack alone"
-    assert calibration.calibrated_on["attacks"] == {"loss": {"formula": 1, "settings": {}}}
-    assert calibration.calibrated_on["target"]["model"] == json.loads(json.dumps(asdict(MODEL)))
-    (tmp_path / "c.json").write_text(calibration.to_json())
+    assert calibration.origin is not None
+    assert calibration.origin.passes == {"target": PASS}, "the passes of this attack alone"
+    assert calibration.origin.attacks == (AttackRecord("loss", 1),)
+    (tmp_path / "c.json").write_text(calibration_to_json(calibration))
     assert read_calibration(tmp_path / "c.json") == calibration
 
 
@@ -214,8 +228,8 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
             "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
         ),
         ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are NaN or infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7: loss says nothing"),
+        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are infinite"),
+        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7, so loss cannot tell"),
         (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )
@@ -241,20 +255,39 @@ def test_too_few_non_members_for_any_discovery_are_refused_with_the_number_that_
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "difference"),
     [
         ({"model": replace(MODEL, weights_sha256="w2")}, "target model weights_sha256 w1 there, w2 here"),
         ({"window": WindowRule(32, 16)}, "target window tokens 64 there, 32 here"),
     ],
 )
-def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(change: dict[str, Any], says: str) -> None:
+def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(
+    change: dict[str, Any], difference: str
+) -> None:
     one = known_and_candidates(range(19), [5.0])
     calibration = calibrate(one, "loss", fpr=0.05)
-    other = replace(one, record=RunRecord({"target": replace(PASS, **change), "reference": PASS}))
-    with pytest.raises(CalibrationError, match=rf"calibrated on other scores than t.csv \({says}\)"):
+    other = replace(one, record=RunRecord({"target": replace(PASS, **change), "reference": PASS}, ATTACKS))
+    with pytest.raises(CalibrationError, match=rf"t.csv: its scores were not made as those .* \({difference}\)"):
         flag(other, calibration)
-    renamed = replace(one, record=RunRecord({"target": replace(PASS, model=replace(MODEL, id="elsewhere"))}))
+    renamed = replace(one, record=RunRecord({"target": replace(PASS, model=replace(MODEL, id="elsewhere"))}, ATTACKS))
     assert not flag(renamed, calibration).notes, "the same weights by another name are the same model"
+
+
+@pytest.mark.parametrize(
+    ("attack", "shared", "difference"),
+    [
+        (AttackRecord("loss", 2), {}, "attack loss formula 1 there, 2 here"),
+        (AttackRecord("loss", 1, {"k": 0.1}), {}, "attack loss settings k None there, 0.1 here"),
+    ],
+)
+def test_scores_by_another_formula_under_the_same_name_are_refused(
+    attack: AttackRecord, shared: dict[str, Any], difference: str
+) -> None:
+    one = known_and_candidates(range(19), [5.0])
+    calibration = calibrate(one, "loss", fpr=0.05)
+    other = replace(one, record=RunRecord({"target": PASS}, (attack,), shared))
+    with pytest.raises(CalibrationError, match=difference):
+        flag(other, calibration)
 
 
 def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_said() -> None:
@@ -262,9 +295,9 @@ def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_sai
     foreign = replace(one, record=None)
     for scored, calibrated in ((foreign, one), (one, foreign), (foreign, foreign)):
         (note,) = flag(scored, calibrate(calibrated, "loss", fpr=0.05)).notes
-        assert "taken on trust" in note
+        assert note.kind == NoteKind.ORIGIN_UNKNOWN
     theirs = table(range(20), [0] * 19 + [-1], name="my column")
-    assert "taken on trust" in flag(theirs, calibrate(theirs, "my column", fpr=0.05)).notes[0]
+    assert flag(theirs, calibrate(theirs, "my column", fpr=0.05)).notes[0].kind == NoteKind.ORIGIN_UNKNOWN
 
 
 # -- how well -------------------------------------------------------------------------------------------------------
@@ -301,9 +334,9 @@ def test_evaluation_needs_both_classes(scores: Any, labels: Any, message: str) -
 
 def test_the_confidence_gap_is_of_our_confidence_alone() -> None:
     ours = table([0.9, 0.7, math.nan, 0.5], [1, 0, 1, -1], name="confidence")
-    gap = exposure(ours)
+    gap = confidence_gap(ours)
     assert gap is not None
     assert gap.gap.value == pytest.approx(0.2)
     assert gap.exposed
-    assert exposure(replace(ours, record=None)) is None
-    assert exposure(table([1.0, 2.0], [1, 0])) is None
+    assert confidence_gap(replace(ours, record=None)) is None
+    assert confidence_gap(table([1.0, 2.0], [1, 0])) is None

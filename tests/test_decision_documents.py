@@ -10,18 +10,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable
+from llm_mia import ScoreTable
 from llm_mia.calibration import confident_threshold, fpr_threshold, member_count_bound
 from llm_mia.decision import (
+    ErrorRate,
+    NoteKind,
+    QValueMethod,
+    Reason,
+    Rule,
+    Selection,
+    Shortage,
+    ShortageKind,
+    Unit,
+    Wanted,
     calibrate,
+    calibration_part,
     compare,
     evaluate,
     flag,
     flag_documents,
-    held_out,
     judge_collection,
     rates_at,
 )
+from llm_mia.errors import CalibrationError, ScoresError
 from llm_mia.records import RunRecord, Standing
 
 Floats = NDArray[np.float64]
@@ -70,18 +81,22 @@ def test_documents_are_flagged_at_the_rate_and_passages_taken_for_documents_are_
 def test_document_flags_by_hand() -> None:
     one = books(np.random.default_rng(1), shifts=[9.0, 9.0, 0.0])
     found = flag_documents(one, calibrate(one, "loss", fpr=0.05))
-    assert (found.unit, found.rule, found.n) == ("documents", "FPR ≤ 5 %", 60)
+    assert (found.unit, found.rule, found.n) == (Unit.DOCUMENTS, Rule(ErrorRate.FALSE_POSITIVES, 0.05), 60)
     assert [(row.id, row.flagged) for row in found.rows] == [("d60", True), ("d61", True), ("d62", False)]
     assert found.rows[0].p_value == pytest.approx(1 / 61)
     assert found.rows[0].score == pytest.approx(one.column("loss")[240:244].mean())
-    assert found.rows[0].reason == "p-value at most 0.05, by document"
+    assert (found.rows[0].reason, found.rows[0].limit) == (Reason.P_VALUE, 0.05)
     assert found.members is not None
     assert (found.members.candidates, found.members.level) == (3, 0.05)
     strict = flag_documents(one, calibrate(one, "loss", fpr=0.05, confidence=0.9))
     assert [row.flagged for row in strict.rows] == [True, True, False]
-    assert strict.rows[0].reason.endswith("at 90 % confidence")
+    assert strict.rule == Rule(ErrorRate.FALSE_POSITIVES, 0.05, 0.9)
     both = flag_documents(one, calibrate(one, "loss", fpr=0.05), fdr=0.1)
-    assert (both.rule, both.q_values, both.flagged) == ("FDR ≤ 10 %", "Benjamini–Hochberg", 2)
+    assert (both.rule, both.q_values, both.flagged) == (
+        Rule(ErrorRate.FALSE_DISCOVERIES, 0.1),
+        QValueMethod.BENJAMINI_HOCHBERG,
+        2,
+    )
 
 
 @pytest.mark.parametrize("confidence", [None, 0.8, 0.95])
@@ -101,10 +116,10 @@ def test_documents_of_several_sizes_take_the_rule_for_any_dependence_and_say_of_
     one = books(np.random.default_rng(2), shifts=[9.0] * 8 + [0.0] * 4)
     short = one.only(~np.isin(np.arange(len(one)), [240, 241, 242]))  # d60 keeps one passage
     found = flag_documents(short, calibrate(short, "loss", fpr=0.05), fdr=0.2)
-    assert found.q_values == "Benjamini–Yekutieli"
+    assert found.q_values is QValueMethod.BENJAMINI_YEKUTIELI
     assert found.members is not None
     assert found.members.candidates == 11
-    assert any("the 11 documents judged on 4 passages alone" in note for note in found.notes)
+    assert {"documents": 11, "passages": 4} in [note.figures for note in found.notes]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +175,7 @@ def test_the_count_bound_holds_where_it_is_given_and_is_withheld_where_it_would_
     assert within(above / REPEATS, 0.05, REPEATS)
     assert np.mean(given) > 1
     assert not within(grouped / REPEATS, 0.05, REPEATS), "the same check on passages that share documents"
-    (note,) = [note for note in kept.notes if "not bounded" in note]
-    assert "passages share documents" in note
+    assert NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS in [note.kind for note in kept.notes]
 
 
 def test_the_count_bound_beside_the_flags() -> None:
@@ -200,21 +214,25 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
     labels = [0] * 60 + [1] * 40 + [-1] * 5
     one = table(labels, good=rng.normal(size=105) + 3 * (np.array(labels) == 1), bad=rng.normal(size=105))
     calibration = calibrate(one, "auto", fpr=0.05)
-    assert (calibration.attack, calibration.chosen["by"]) == ("good", "AUROC on the fit part")
+    assert (calibration.attack, calibration.selection.wanted) == ("good", Wanted.AUTO)
+    assert max(calibration.selection.aurocs, key=calibration.selection.aurocs.__getitem__) == "good"
     assert calibration.split is not None
-    rest = held_out(one, calibration)
+    rest = calibration_part(one, calibration)
     assert (len(rest.rows(0)), len(rest.rows(1)), len(rest.rows(None))) == (30, 20, 5)
     assert np.array_equal(np.sort(rest.column("good")[rest.rows(0)]), calibration.scores)
     renamed = replace(one, ids=[f"q{i}" for i in range(105)])
-    with pytest.raises(CalibrationError, match="not the one that was split"):
-        held_out(renamed, calibration)
-    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name one"):
+    with pytest.raises(CalibrationError, match="not the known set that was split"):
+        calibration_part(renamed, calibration)
+    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name an attack"):
         calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
     small = calibrate(replace(one, record=RunRecord(), columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
     assert (small.attack, small.split, small.n) == ("min_k", None, 60)
-    why = "30 non-members would be left to calibrate on: 49 are needed"
-    assert small.chosen == {"by": "default", "wanted": "auto", "why": why}
-    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name one"):
+    shortage = Shortage(ShortageKind.CALIBRATION_PART, Unit.PASSAGES, 0, 30, needed=49, more_nonmembers=38)
+    assert small.selection == Selection(Wanted.AUTO, shortage=shortage)
+    assert str(shortage) == (
+        "30 non-members would be left to calibrate on, 49 are needed: add 38 passages of non-members to the known set"
+    )
+    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name an attack"):
         calibrate(one.only(one.labels < 1), "auto", fpr=0.05)
 
 
@@ -228,9 +246,9 @@ def test_categories_have_thresholds_of_their_own() -> None:
     assert (calibration.by, calibration.thresholds) == ("kind", {"long": 118.0, "short": 18.0})
     found = flag(one, calibration)
     assert [row.flagged for row in found.rows] == [True, False]
-    assert found.rows[0].reason == "score above the threshold 18"
-    assert (found.q_values, found.members) == ("Benjamini–Yekutieli", None)
-    assert any("each category has a calibration set of its own" in note for note in found.notes)
+    assert (found.rows[0].reason, found.rows[0].limit) == (Reason.SCORE, 18)
+    assert (found.q_values, found.members) == (QValueMethod.BENJAMINI_YEKUTIELI, None)
+    assert NoteKind.MEMBERS_UNBOUNDED_CATEGORIES in [note.kind for note in found.notes]
     with pytest.raises(CalibrationError, match=r"calibrated by 'kind', but t\.csv was read without"):
         flag(replace(one, by="", categories=()), calibration)
     with pytest.raises(CalibrationError, match="at least 99 non-members are needed of each, or pool"):
@@ -273,7 +291,7 @@ def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> Non
     assert 1 < fresh.epsilon < math.log(fresh.tpr.value / fresh.fpr.value)
     own = rates_at(here, calibration)
     assert (own.fpr, own.epsilon) == (None, None)
-    assert any("set this threshold" in note for note in own.notes)
+    assert NoteKind.THRESHOLD_SET_HERE in [note.kind for note in own.notes]
     shared = rates_at(replace(there, documents=[f"d{i // 2}" for i in range(1100)]), calibration)
     assert shared.epsilon is None
     assert shared.fpr is not None
@@ -284,13 +302,13 @@ def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> Non
 
 def test_a_collection_is_found_with_its_placebo_and_another_is_not() -> None:
     found = judge_collection(books(np.random.default_rng(10), shifts=[1.5] * 20))
-    assert found.found
+    assert found.significant
     assert found.attacks == ("loss",)
     assert found.test.n_documents == (20, 60)
     assert found.power is None
     none = judge_collection(books(np.random.default_rng(13), shifts=[0.25] * 8))
-    assert not none.found
-    assert none.power is not None or any("cannot be told" in note for note in none.notes)
+    assert not none.significant
+    assert none.power is not None or NoteKind.POWER_UNKNOWN in [note.kind for note in none.notes]
 
 
 def test_collections_that_cannot_be_tested_are_refused() -> None:
@@ -300,7 +318,7 @@ def test_collections_that_cannot_be_tested_are_refused() -> None:
     with pytest.raises(ScoresError, match=r"no known non-members \(0\)"):
         judge_collection(one.only(one.labels < 0))
     two = replace(one, columns={"a": one.column("loss"), "b": one.column("loss") ** 2})
-    with pytest.raises(ScoresError, match="name one of its attacks with -a: a, b"):
+    with pytest.raises(ScoresError, match="name some of its `attacks`: a, b"):
         judge_collection(two)
     joined = judge_collection(two, ["a", "b"])
     assert joined.test.n_documents == (10, 30), "half of the documents learned the weights"

@@ -15,7 +15,7 @@ from llm_mia.cli import main
 from llm_mia.demo import demo
 from llm_mia.demo._demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS
 from llm_mia.errors import MissingExtraError
-from llm_mia.records import WindowRule
+from llm_mia.records import Standing, WindowRule
 from llm_mia.signals import cut
 
 needs_embedded = pytest.mark.skipif(
@@ -35,7 +35,7 @@ def test_the_truth_and_the_flags_are_counted_right_and_the_seed_decides_all(tmp_
     again = demo(tmp_path / "b", seed=3)
     assert first.truth == again.truth
     assert first.audit.flags.rows == again.audit.flags.rows
-    assert first.audit.verdict in ("sound", "doubtful"), "a random draw from one corpus"
+    assert first.audit.standing in (Standing.SOUND, Standing.DOUBTFUL), "a random draw from one corpus"
     flagged = {row.id for row in first.audit.flags.rows if row.flagged}
     trained = {name for name, was in first.truth.items() if was}
     assert len(trained) == CANDIDATE_MEMBERS

@@ -1,4 +1,4 @@
-"""Documents from passages: the evidence by hand, and p-values that hold by document where those by passage don't."""
+"""Documents from passages: the evidence by hand, and p-values that hold by document where those by passage do not."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def side(rng: np.random.Generator, sizes: Ints | list[int], alike: float, prefix
 
 
 def test_scores_by_hand() -> None:
-    found = document_scores([1.0, 10.0, NAN, 3.0, NAN, 20.0], ["b", "a", "b", "b", "c", "a"])
-    assert found.names == ("b", "a", "c")
-    np.testing.assert_equal(found.values, [2.0, 15.0, NAN])
-    assert (found.n_passages.tolist(), found.n_unscored.tolist()) == ([2, 2, 0], [1, 0, 1])
+    result = document_scores([1.0, 10.0, NAN, 3.0, NAN, 20.0], ["b", "a", "b", "b", "c", "a"])
+    assert result.names == ("b", "a", "c")
+    np.testing.assert_equal(result.values, [2.0, 15.0, NAN])
+    assert (result.n_passages.tolist(), result.n_unscored.tolist()) == ([2, 2, 0], [1, 0, 1])
 
 
 @pytest.mark.parametrize(("n", "cut"), [(1, 0), (4, 0), (5, 1), (9, 1), (10, 2), (15, 3)])
 def test_trimmed_mean_leaves_out_a_fifth_at_either_end(n: int, cut: int) -> None:
     scores = np.random.default_rng(n).normal(size=2 * n)
-    found = document_scores(scores, ["a"] * n + ["b"] * n, "trimmed")
-    for value, own in zip(found.values, (scores[:n], scores[n:]), strict=True):
-        assert value == pytest.approx(np.sort(own)[cut : n - cut].mean())
+    result = document_scores(scores, ["a"] * n + ["b"] * n, "trimmed")
+    for value, of_document in zip(result.values, (scores[:n], scores[n:]), strict=True):
+        assert value == pytest.approx(np.sort(of_document)[cut : n - cut].mean())
 
 
 def test_a_few_odd_passages_move_the_mean_only() -> None:
@@ -63,20 +63,20 @@ def test_order_of_passages_changes_no_digit() -> None:
     rng = np.random.default_rng(0)
     scores, names = rng.normal(size=500), np.array([f"d{i % 7}" for i in range(500)])
     turned = rng.permutation(500)
-    one, other = document_scores(scores, names.tolist()), document_scores(scores[turned], names[turned].tolist())
-    assert dict(zip(one.names, one.values, strict=True)) == dict(zip(other.names, other.values, strict=True))
+    first, second = document_scores(scores, names.tolist()), document_scores(scores[turned], names[turned].tolist())
+    assert dict(zip(first.names, first.values, strict=True)) == dict(zip(second.names, second.values, strict=True))
 
 
 # --- p-values ---------------------------------------------------------------------------------------------------------
 
 
 def test_p_values_by_hand() -> None:
-    # Means 2, 4, 6 and 8 of the calibration documents; 7 is above three of them, 4 above one and tied with one.
+    # Means 2, 4, 6 and 8 of the calibration documents; 7 is above three of them, 4 above the first and tied with one.
     known = [1.0, 3.0, 4.0, 4.0, 5.0, 7.0, 8.0, 8.0], list("aabbccdd")
-    found = document_p_values([7.0, 7.0, 5.0, 3.0, 9.0, 9.0], list("xxyyzz"), *known)
-    assert found.p_values.tolist() == [2 / 5, 4 / 5, 1 / 5]
-    assert found.values.tolist() == [7.0, 4.0, 9.0]
-    assert found.n_calibration.tolist() == [4, 4, 4]
+    result = document_p_values([7.0, 7.0, 5.0, 3.0, 9.0, 9.0], list("xxyyzz"), *known)
+    assert result.p_values.tolist() == [2 / 5, 4 / 5, 1 / 5]
+    assert result.values.tolist() == [7.0, 4.0, 9.0]
+    assert result.n_calibration.tolist() == [4, 4, 4]
 
 
 Check = Callable[[np.random.Generator, Side, Side], Floats]
@@ -90,8 +90,8 @@ def excess(
     shares = []
     for _ in range(times):
         calibration = side(rng, known(), alike, "k")
-        found = p_values(rng, side(rng, candidates, alike, "c"), calibration)
-        shares.append((found[:, None] <= grid).mean(axis=0))
+        result = p_values(rng, side(rng, candidates, alike, "c"), calibration)
+        shares.append((result[:, None] <= grid).mean(axis=0))
     # Candidates share a calibration set, so a calibration counts once.
     rows = np.array(shares)
     return float(np.max((rows.mean(axis=0) - grid) / np.maximum(rows.std(axis=0, ddof=1) / np.sqrt(times), 1e-9)))
@@ -145,27 +145,27 @@ def test_unmatched_sizes_hold_over_all_sizes_together() -> None:
     rng = np.random.default_rng(5)
     unmatched = partial(by_document, sizes="unmatched")
 
-    def one(rng_: np.random.Generator, candidates: Side, known: Side) -> Floats:
+    def single_candidate(rng_: np.random.Generator, candidates: Side, known: Side) -> Floats:
         return unmatched(rng_, side(rng_, rng.integers(1, 30, 12), 0.2, "c"), known)
 
-    assert excess(one, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
+    assert excess(single_candidate, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
 
 
 def test_members_are_found() -> None:
     rng = np.random.default_rng(0)
-    found = document_p_values(*side(rng, [20] * 50, 0.1, "c", shift=1.0), *side(rng, [20] * 200, 0.1, "k"))
+    result = document_p_values(*side(rng, [20] * 50, 0.1, "c", shift=1.0), *side(rng, [20] * 200, 0.1, "k"))
     by_passage = conformal_p_values(rng.normal(size=1000) + 1, rng.normal(size=1000))
-    assert np.mean(found.p_values <= 0.05) > 0.6
+    assert np.mean(result.p_values <= 0.05) > 0.6
     assert np.mean(by_passage <= 0.05) < 0.35
 
 
 def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
     sizes = [1, *[6] * 9]
     known = side(np.random.default_rng(0), sizes, 0.5, "k")
-    found = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
-    assert (found.n_passages.tolist(), found.n_used.tolist()) == ([3, 50], [3, 6])
-    assert found.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
-    assert "documents of up to 50 passages are judged on 6, drawn at random" in map(describe_note, found.notes)
+    result = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
+    assert (result.n_passages.tolist(), result.n_used.tolist()) == ([3, 50], [3, 6])
+    assert result.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
+    assert "documents of up to 50 passages are judged on 6, drawn at random" in map(describe_note, result.notes)
     whole = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known, keep=1)
     assert (whole.n_used.tolist(), whole.n_calibration.tolist()) == ([1, 1], [10, 10])
 
@@ -173,27 +173,27 @@ def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
 def test_draws_depend_on_no_other_document() -> None:
     rng = np.random.default_rng(0)
     candidates, known = side(rng, [9] * 6, 0.2, "c"), side(rng, [4] * 30, 0.2, "k")
-    found = document_p_values(*candidates, *known)
+    result = document_p_values(*candidates, *known)
     turned = np.arange(54).reshape(6, 9).T.ravel()  # the documents' passages by turns
     again = document_p_values(candidates[0][turned], [candidates[1][i] for i in turned], *known)
-    assert dict(zip(found.names, found.values, strict=True)) == dict(zip(again.names, again.values, strict=True))
+    assert dict(zip(result.names, result.values, strict=True)) == dict(zip(again.names, again.values, strict=True))
     alone = document_p_values(candidates[0][:9], candidates[1][:9], *known)
-    assert alone.values[0] == found.values[0]
-    assert document_p_values(*candidates, *known, seed=1).values[0] != found.values[0]
+    assert alone.values[0] == result.values[0]
+    assert document_p_values(*candidates, *known, seed=1).values[0] != result.values[0]
 
 
 def test_all_scores_equal_flag_nothing() -> None:
-    found = document_p_values([0.1] * 7, list("aaabbcc"), [0.1] * 60, [f"k{i % 23}" for i in range(60)])
-    assert found.p_values.tolist() == [1, 1, 1]
+    result = document_p_values([0.1] * 7, list("aaabbcc"), [0.1] * 60, [f"k{i % 23}" for i in range(60)])
+    assert result.p_values.tolist() == [1, 1, 1]
 
 
 def test_missing_scores_are_counted() -> None:
     scores = [NAN, NAN, 1.0, NAN]
-    found = document_p_values(scores, list("aabb"), [0.0, NAN, NAN, 2.0], ["k", "l", "m", "n"])
-    np.testing.assert_equal(found.p_values, [NAN, 2 / 3])
-    np.testing.assert_equal(found.values, [NAN, 1.0])
-    assert found.n_calibration.tolist() == [2, 2]
-    assert [*map(describe_note, found.notes)] == [
+    result = document_p_values(scores, list("aabb"), [0.0, NAN, NAN, 2.0], ["k", "l", "m", "n"])
+    np.testing.assert_equal(result.p_values, [NAN, 2 / 3])
+    np.testing.assert_equal(result.values, [NAN, 1.0])
+    assert result.n_calibration.tolist() == [2, 2]
+    assert [*map(describe_note, result.notes)] == [
         "1 candidate documents have no passage with a score: they get no p-value",
         "2 calibration documents have no passage with a score: they are not used for calibration",
         "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 needs 19",
@@ -201,16 +201,16 @@ def test_missing_scores_are_counted() -> None:
 
 
 def test_a_single_calibration_document_gives_no_small_p_value() -> None:
-    found = document_p_values([5.0, 0.0], ["a", "b"], [1.0, 1.0, 1.0], ["k"] * 3)
-    assert found.p_values.tolist() == [0.5, 1.0]
+    result = document_p_values([5.0, 0.0], ["a", "b"], [1.0, 1.0, 1.0], ["k"] * 3)
+    assert result.p_values.tolist() == [0.5, 1.0]
     few = Note("few_calibration_documents", {"documents": 1, "smallest_p": 0.5, "fpr": 0.05, "needed": 19})
-    assert few in found.notes
+    assert few in result.notes
 
 
 def test_unmatched_sizes_are_noted() -> None:
-    found = document_p_values([5.0], ["a"], [1.0, 1.0, 2.0], ["k", "k", "l"], sizes="unmatched")
-    assert any("differ in size" in describe_note(note) for note in found.notes)
-    assert isinstance(found, DocumentPValues)
+    result = document_p_values([5.0], ["a"], [1.0, 1.0, 2.0], ["k", "k", "l"], sizes="unmatched")
+    assert any("differ in size" in describe_note(note) for note in result.notes)
+    assert isinstance(result, DocumentPValues)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Collections: on one author's texts permutation by document keeps its error rate, and a t-test on passages doesn't."""
+"""Collections: on texts of one author, permutation by document keeps its error rate; a t-test on passages does not."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def posts(
 def excess(p_values: Callable[[np.random.Generator], float], times: int) -> float:
     """Largest excess of P(p ≤ u) over u in standard errors, u = 0.05, 0.1, 0.2 and 0.5."""
     rng, grid = np.random.default_rng(0), np.array([0.05, 0.1, 0.2, 0.5])
-    found = np.array([p_values(rng) for _ in range(times)])
-    return float(np.max(((found[:, None] <= grid).mean(axis=0) - grid) / np.sqrt(grid * (1 - grid) / times)))
+    result = np.array([p_values(rng) for _ in range(times)])
+    return float(np.max(((result[:, None] <= grid).mean(axis=0) - grid) / np.sqrt(grid * (1 - grid) / times)))
 
 
 # --- the error rate ---------------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def test_studentising_carries_documents_of_unequal_size(sizes: tuple[int, int], 
 
     def unstudentised(rng: np.random.Generator) -> float:
         first, second = side(rng, sizes[0], passages[0]), side(rng, sizes[1], passages[1])
-        values, own = np.concatenate([first, second]), np.arange(sum(sizes)) < sizes[0]
-        drawn = np.vstack([own, rng.permuted(np.tile(own, (199, 1)), axis=1)])
+        values, in_first = np.concatenate([first, second]), np.arange(sum(sizes)) < sizes[0]
+        drawn = np.vstack([in_first, rng.permuted(np.tile(in_first, (199, 1)), axis=1)])
         differences = drawn @ values / sizes[0] - ~drawn @ values / sizes[1]
         return float(np.mean(differences >= differences[0]))
 
@@ -123,12 +123,12 @@ def test_studentising_carries_documents_of_unequal_size(sizes: tuple[int, int], 
 
 def test_a_collection_trained_on_is_found() -> None:
     rng = np.random.default_rng(0)
-    found = collection_test(posts(rng, 30, 8, "s", shift=1.0), posts(rng, 30, 8, "c"))
-    assert found.p_value < 0.001
-    assert found.statistic > 4
-    assert 0.6 < found.effect.low < found.effect.value < found.effect.high < 0.95
-    assert (found.n_documents, found.weights, found.notes) == ((30, 30), (1.0,), ())
-    assert found.placebo.p_value > 0.05
+    result = collection_test(posts(rng, 30, 8, "s", shift=1.0), posts(rng, 30, 8, "c"))
+    assert result.p_value < 0.001
+    assert result.statistic > 4
+    assert 0.6 < result.effect.low < result.effect.value < result.effect.high < 0.95
+    assert (result.n_documents, result.weights, result.notes) == ((30, 30), (1.0,), ())
+    assert result.placebo.p_value > 0.05
     lower = collection_test(posts(rng, 30, 8, "s", shift=-1.0), posts(rng, 30, 8, "c"))
     assert lower.p_value > 0.99  # one-sided: scoring low is no sign of training
 
@@ -138,11 +138,11 @@ def test_several_attacks_are_weighted_by_what_they_tell() -> None:
     scores, names = posts(rng, 40, 6, "s", 3)
     scores = (scores + np.array([0.0, 1.5, 0.0])) * [1.0, 1000.0, 1e-3]
     other, others = posts(rng, 40, 6, "c", 3)
-    found = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others))
-    assert found.weights[1] > 0.85
-    assert np.linalg.norm(found.weights) == pytest.approx(1)
-    assert found.n_documents == (20, 20)
-    assert found.p_value < 0.01
+    result = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others))
+    assert result.weights[1] > 0.85
+    assert np.linalg.norm(result.weights) == pytest.approx(1)
+    assert result.n_documents == (20, 20)
+    assert result.p_value < 0.01
     less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_fraction=0.2)
     assert less.n_documents == (32, 32)
 
@@ -162,12 +162,12 @@ def test_same_answer_whatever_the_order_of_rows() -> None:
     rng = np.random.default_rng(0)
     suspect, control = posts(rng, 40, 3, "s", 3), posts(rng, 40, 3, "c", 3)
     turned = rng.permutation(120)
-    found = collection_test(suspect, control, permutations=199)
+    result = collection_test(suspect, control, permutations=199)
     again = collection_test((suspect[0][turned], [suspect[1][i] for i in turned]), control, permutations=199)
-    assert again.weights == pytest.approx(found.weights)
-    assert again.statistic == pytest.approx(found.statistic)
-    assert found == collection_test(suspect, control, permutations=199)
-    assert found.weights != collection_test(suspect, control, permutations=199, seed=1).weights
+    assert again.weights == pytest.approx(result.weights)
+    assert again.statistic == pytest.approx(result.statistic)
+    assert result == collection_test(suspect, control, permutations=199)
+    assert result.weights != collection_test(suspect, control, permutations=199, seed=1).weights
 
 
 # --- the placebo ------------------------------------------------------------------------------------------------------
@@ -189,16 +189,16 @@ def test_controls_that_drift_along_their_order_are_noted(slope: float) -> None:
     rng = np.random.default_rng(0)
     scores, names = posts(rng, 30, 5, "c")
     drifting = scores + slope * np.repeat(np.linspace(0, 1, 30), 5)
-    found = collection_test(posts(rng, 30, 5, "s"), (drifting, names), permutations=999)
-    assert found.placebo.in_order_p_value < 0.01
-    assert any("change along their order" in describe_note(note) for note in found.notes)
+    result = collection_test(posts(rng, 30, 5, "s"), (drifting, names), permutations=999)
+    assert result.placebo.in_order_p_value < 0.01
+    assert any("change along their order" in describe_note(note) for note in result.notes)
 
 
 def test_a_placebo_significant_by_chance_is_noted() -> None:
     rng = np.random.default_rng(0)
     suspect, control = posts(rng, 8, 3, "s"), posts(rng, 8, 3, "c")
-    found = [collection_test(suspect, control, permutations=99, seed=seed) for seed in range(60)]
-    unlucky = [each for each in found if each.placebo.p_value <= 0.05]
+    result = [collection_test(suspect, control, permutations=99, seed=seed) for seed in range(60)]
+    unlucky = [each for each in result if each.placebo.p_value <= 0.05]
     assert 0 < len(unlucky) < 12
     assert any("two random halves of the control documents differ" in describe_note(note) for note in unlucky[0].notes)
 
@@ -217,15 +217,15 @@ def test_p_value_of_few_documents_counts_every_way_to_divide_them() -> None:
     statistic, p_value = permutation_test(first, second, 9999, rng)
     assert statistic == pytest.approx(statistics[0])
     assert p_value == pytest.approx(np.mean(np.array(statistics) >= statistics[0] - 1e-9))
-    drawn = permutation_test(first, second, 33, np.random.default_rng(0))[1]  # one too few to take all 35
+    drawn = permutation_test(first, second, 33, np.random.default_rng(0))[1]  # too few, by 1, to use all 35
     assert drawn * 34 == pytest.approx(round(drawn * 34))
 
 
 def test_few_documents_are_told_how_many_are_needed() -> None:
     rng = np.random.default_rng(0)
-    found = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
-    assert found.smallest_p == found.p_value == 1 / 6
-    assert [*map(describe_note, found.notes)] == [
+    result = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
+    assert result.smallest_p == result.p_value == 1 / 6
+    assert [*map(describe_note, result.notes)] == [
         "2 suspect and 2 control documents tested: no p-value is under 0.167, "
         "and p ≤ 0.05 needs 3 documents on each side",
     ]
@@ -243,9 +243,9 @@ def test_few_documents_are_told_how_many_are_needed() -> None:
 
 def test_one_document_against_many() -> None:
     rng = np.random.default_rng(0)
-    found = collection_test(posts(rng, 1, 50, "s", shift=9.0), posts(rng, 24, 5, "c"))
-    assert found.p_value == pytest.approx(1 / 25)
-    assert (found.effect.low, found.effect.high) == (0, 1)  # nothing is known of other documents
+    result = collection_test(posts(rng, 1, 50, "s", shift=9.0), posts(rng, 24, 5, "c"))
+    assert result.p_value == pytest.approx(1 / 25)
+    assert (result.effect.low, result.effect.high) == (0, 1)  # no evidence about other documents
     alone = collection_test(posts(rng, 30, 5, "s", shift=9.0), posts(rng, 1, 5, "c"))
     assert np.isnan(alone.placebo.p_value)
     assert np.isnan(alone.placebo.in_order_p_value)
@@ -255,8 +255,8 @@ def test_all_scores_equal() -> None:
     # Sizes differ so that means of 0.1 differ in their last digit.
     suspect = [0.1] * 21, [f"s{i % 5}" for i in range(21)]
     control = [0.1] * 64, [f"c{i % 9}" for i in range(64)]
-    found = collection_test(suspect, control, permutations=99)
-    assert (found.statistic, found.p_value) == (0, 1)
+    result = collection_test(suspect, control, permutations=99)
+    assert (result.statistic, result.p_value) == (0, 1)
     several = collection_test((np.full((21, 2), 0.1), suspect[1]), (np.full((64, 2), 0.1), control[1]), permutations=99)
     assert (several.statistic, several.p_value, several.weights) == (0, 1, (0, 0))
 
@@ -270,8 +270,8 @@ def test_an_attack_that_never_varies_gets_no_weight() -> None:
 
 def test_complete_separation_without_spread_is_finite() -> None:
     assert np.isfinite(welch_statistic(np.array([1.0, 1.0, 0.0, 0.0]), np.array([[True, True, False, False]]))).all()
-    found = collection_test(([1.0] * 5, list("abcde")), ([0.0] * 5, list("fghij")))
-    assert found.p_value == 1 / 252
+    result = collection_test(([1.0] * 5, list("abcde")), ([0.0] * 5, list("fghij")))
+    assert result.p_value == 1 / 252
 
 
 # --- what is left out or refused --------------------------------------------------------------------------------------
@@ -281,17 +281,17 @@ def test_missing_scores_are_counted() -> None:
     rng = np.random.default_rng(0)
     scores, names = posts(rng, 6, 2, "s")
     scores[[0, 1, 4]] = NAN
-    found = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
-    assert found.n_documents == (5, 6)
+    result = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
+    assert result.n_documents == (5, 6)
     unscored = "3 of 12 suspect passages have no score and are left out, and 1 documents with them"
-    assert describe_note(found.notes[0]) == unscored
-    assert isinstance(found, CollectionTest)
+    assert describe_note(result.notes[0]) == unscored
+    assert isinstance(result, CollectionTest)
 
 
 def test_documents_of_unequal_length_are_noted() -> None:
     rng = np.random.default_rng(0)
-    found = collection_test(posts(rng, 6, 10, "s"), posts(rng, 6, 3, "c"), permutations=99)
-    assert describe_note(found.notes[0]).startswith(
+    result = collection_test(posts(rng, 6, 10, "s"), posts(rng, 6, 3, "c"), permutations=99)
+    assert describe_note(result.notes[0]).startswith(
         "suspect documents have 10 passages and control documents 3 (medians), so they are not exchangeable"
     )
     assert not collection_test(posts(rng, 6, 6, "s"), posts(rng, 6, 3, "c"), permutations=99, seed=1).notes

@@ -29,11 +29,11 @@ def realised(documents: int, passages: int, between: float, within: float, shift
     """Share of 400 tests with *documents* a side that come out significant."""
     rng = np.random.default_rng(0)
     spread = math.sqrt(between**2 + within**2 / passages)
-    found = [
+    p_values = [
         permutation_test(shift + spread * rng.normal(size=documents), spread * rng.normal(size=documents), 499, rng)[1]
         for _ in range(400)
     ]
-    return float(np.mean(np.array(found) <= level))
+    return float(np.mean(np.array(p_values) <= level))
 
 
 def test_by_hand() -> None:
@@ -61,11 +61,11 @@ def test_the_power_promised_is_reached(passages: int, level: float) -> None:
     sides = pilot(rng, [8] * 400, 0.6, 1.0, "s", 0.5), pilot(rng, [8] * 400, 0.6, 1.0, "c")
     table = power_table(*sides, level=level, passages=[passages])
     power = realised(table.rows[0].documents, passages, 0.6, 1.0, 0.5, level)
-    assert 0.8 - 0.09 < power < 0.8 + 0.09  # four standard errors, and the pilot's own error
+    assert 0.8 - 0.09 < power < 0.8 + 0.09  # four standard errors, and the error of the pilot
 
 
 def test_the_check_finds_passages_taken_for_independent() -> None:
-    # Without documents' own levels the variance of a mean would be 1.36/20, and 7 documents a side enough.
+    # Without a spread between documents the variance of a mean would be 1.36/20, and 7 documents a side enough.
     independent = math.ceil(2 * (1.645 + 0.842) ** 2 * (1.36 / 20) / 0.5**2 + 1.645**2 / 4)
     assert realised(independent, 20, 0.6, 1.0, 0.5, 0.05) < 0.8 - 0.09
 

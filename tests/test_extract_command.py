@@ -221,7 +221,7 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (
             ["--stretch", "5000"],
             1,
-            r"after 1: the longest has 1.. scored tokens; ask for a shorter --stretch, or for longer --passage-tokens",
+            r"the longest has 1.. scored tokens; lower --stretch, or cut texts into .* with --passage-tokens",
         ),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
     ],

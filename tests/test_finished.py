@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from llm_mia import ModelSpec, RunDirectoryError, load_model, read_passages, score
+from llm_mia import ModelSpec, load_model, read_passages, score
 from llm_mia.backends import Backend
 from llm_mia.cli import main
+from llm_mia.errors import RunDirectoryError
 from llm_mia.records import FilesRecord
 from llm_mia.store import RunDirectory, read_run
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 import transformers
 
-from llm_mia import ModelError, UsageError, load_model
+from llm_mia import load_model
 from llm_mia.backends import Backend
+from llm_mia.errors import ModelError, UsageError
 from llm_mia.signals import cut, window_rule
 
 from .conftest import build_model, build_tokenizer, save, sentences

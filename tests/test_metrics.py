@@ -63,13 +63,13 @@ def least(nominal: float, times: int) -> float:
 @given(rows=scored)
 def test_auroc_by_counting_pairs(rows: list[tuple[float, int]]) -> None:
     scores, labels = map(list, zip(*rows, strict=True))
-    pairs = [(a > b) + (a == b) / 2 for a, one in rows if one for b, zero in rows if not zero]
+    pairs = [(a > b) + (a == b) / 2 for a, member in rows if member for b, other in rows if not other]
     assert auroc(scores, labels).value == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
 def steps(rows: list[tuple[float, int]]) -> list[tuple[float, float]]:
     """(FPR, TPR) of every threshold, by counting."""
-    members, others = [s for s, one in rows if one], [s for s, one in rows if not one]
+    members, others = [s for s, label in rows if label], [s for s, label in rows if not label]
     thresholds = [*sorted({s for s, _ in rows}, reverse=True), -np.inf]
     return [(sum(s > t for s in others) / len(others), sum(s > t for s in members) / len(members)) for t in thresholds]
 
@@ -153,7 +153,7 @@ def test_fpr_interval_covers(m: int, n: int) -> None:
 def test_tpr_interval_allows_for_the_threshold() -> None:
     # The worst case that the exact bound is for: TPR jumps where the FPR passes 10 %. Members are at 1 or at 2 with
     # equal chance, the upper 10 % of non-members begin at 1; so a threshold that errs low by any amount takes in the
-    # other half of the members, which Clopper–Pearson at the sample's own threshold knows nothing of.
+    # other half of the members, which Clopper–Pearson at the threshold of the sample does not allow for.
     def draw(rng: np.random.Generator) -> Floats:
         members = np.where(rng.random(100) < 0.5, 1.0, 2.0)
         return np.concatenate([members, np.where(rng.random(100) < 0.1, 1 + rng.random(100), rng.random(100))])
@@ -271,7 +271,7 @@ def test_documents_in_both_classes(figure: Callable[..., Interval]) -> None:
 
 
 def test_documents_in_both_classes_are_drawn_whole() -> None:
-    # Each row of weights must be one draw of 6 documents, 2 of which have passages of both classes.
+    # Each row of weights must be a draw of 6 documents, 2 of which have passages of both classes.
     blocks = bootstrap_weights(np.array([0, 1, 2, 3]), np.array([2, 3, 4, 5]), np.random.default_rng(0))
     members, others = next(blocks)
     assert (members[:, 2:] == others[:, :2]).all()
@@ -280,7 +280,7 @@ def test_documents_in_both_classes_are_drawn_whole() -> None:
 
 
 def test_a_class_that_most_draws_lose_leaves_both_ends_open() -> None:
-    # Two documents hold all members, one of them non-members too: a joint draw of 30 misses both in one of eight.
+    # Two documents hold all members, and one also holds non-members: a joint draw of 30 misses both in 1 of 8.
     names = ["a", "a", "b", "b", *[str(i // 2) for i in range(56)]]
     labels = [1, 0, 1, 1, *[0] * 56]
     interval = auroc(np.random.default_rng(0).normal(size=60), labels, documents=names)

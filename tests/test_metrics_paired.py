@@ -42,7 +42,9 @@ def correlated(
     """Scores of two attacks with these AUROCs, whose noise correlates by *rho*."""
     noise = rng.normal(size=(2, m + n))
     noise[1] = rho * noise[0] + math.sqrt(1 - rho**2) * noise[1]
-    first, second = (own + normal.inv_cdf(f) * 2**0.5 * marks(m, n) for own, f in zip(noise, figures, strict=True))
+    first, second = (
+        scores + normal.inv_cdf(f) * 2**0.5 * marks(m, n) for scores, f in zip(noise, figures, strict=True)
+    )
     return np.asarray(first), np.asarray(second)
 
 
@@ -62,34 +64,34 @@ def test_delong_by_hand() -> None:
 @steady
 @given(members=few_scores, nonmembers=few_scores)
 def test_covariance_by_counting_pairs(members: list[tuple[int, int]], nonmembers: list[tuple[int, int]]) -> None:
-    found = delong_estimate(np.array(members, dtype=np.float64), np.array(nonmembers, dtype=np.float64))
+    result = delong_estimate(np.array(members, dtype=np.float64), np.array(nonmembers, dtype=np.float64))
     wins = np.array(
         [[[(x > y) + (x == y) / 2 for x, y in zip(a, b, strict=True)] for b in nonmembers] for a in members]
     )
-    assert found.values == pytest.approx(wins.mean(axis=(0, 1)).tolist())
-    assert found.covariance is not None
+    assert result.values == pytest.approx(wins.mean(axis=(0, 1)).tolist())
+    assert result.covariance is not None
     for i, j in product((0, 1), repeat=2):
         by_member, by_nonmember = (
             np.cov(wins[:, :, i].mean(axis=axis), wins[:, :, j].mean(axis=axis))[0, 1] / wins.shape[1 - axis]
             for axis in (1, 0)
         )
-        assert found.covariance[i, j] == pytest.approx(by_member + by_nonmember, abs=1e-12)
+        assert result.covariance[i, j] == pytest.approx(by_member + by_nonmember, abs=1e-12)
 
 
 def test_ten_thousand_a_class_agree_with_the_plain_formula() -> None:
     # With many passages all scales give the same: DeLong's z test and ± 1.96 standard errors.
     first, second = correlated(np.random.default_rng(0), 10_000, 10_000, (0.6, 0.594), 0.8)
     began = time.process_time()
-    found = compare_attacks(first, second, marks(10_000, 10_000))
+    result = compare_attacks(first, second, marks(10_000, 10_000))
     assert time.process_time() - began < 3
-    own = delong_estimate(*np.split(np.column_stack([first, second]), 2))
-    assert own.covariance is not None
-    error = math.sqrt(float(np.array([1, -1]) @ own.covariance @ np.array([1, -1])))
-    z = found.difference.value / error
-    assert found.p_value == pytest.approx(2 * normal.cdf(-abs(z)), rel=0.02)
-    assert found.difference.high - found.difference.low == pytest.approx(2 * 1.959964 * error, rel=0.01)
+    estimate = delong_estimate(*np.split(np.column_stack([first, second]), 2))
+    assert estimate.covariance is not None
+    error = math.sqrt(float(np.array([1, -1]) @ estimate.covariance @ np.array([1, -1])))
+    z = result.difference.value / error
+    assert result.p_value == pytest.approx(2 * normal.cdf(-abs(z)), rel=0.02)
+    assert result.difference.high - result.difference.low == pytest.approx(2 * 1.959964 * error, rel=0.01)
     single = delong(first, marks(10_000, 10_000))
-    assert single.high - single.low == pytest.approx(2 * 1.959964 * math.sqrt(own.covariance[0, 0]), rel=0.01)
+    assert single.high - single.low == pytest.approx(2 * 1.959964 * math.sqrt(estimate.covariance[0, 0]), rel=0.01)
 
 
 # --- coverage ---------------------------------------------------------------------------------------------------------
@@ -105,10 +107,10 @@ def test_delong_interval_covers(m: int, n: int, truth: float) -> None:
 
 def test_the_check_finds_plain_standard_errors_near_one() -> None:
     def plain(scores: Floats) -> Interval:
-        own = delong_estimate(scores[:20, None], scores[20:, None])
-        assert own.covariance is not None
-        half = 1.96 * math.sqrt(own.covariance[0, 0])
-        return Interval(own.values[0], own.values[0] - half, own.values[0] + half)
+        estimate = delong_estimate(scores[:20, None], scores[20:, None])
+        assert estimate.covariance is not None
+        half = 1.96 * math.sqrt(estimate.covariance[0, 0])
+        return Interval(estimate.values[0], estimate.values[0] - half, estimate.values[0] + half)
 
     rng = np.random.default_rng(0)
     draws = (rng.normal(size=40) + normal.inv_cdf(0.95) * 2**0.5 * marks(20, 20) for _ in range(800))
@@ -121,8 +123,8 @@ PAIRS = [(20, 20, (0.8, 0.7), 0.8), (20, 20, (0.99, 0.95), 0.5), (60, 30, (0.6, 
 def missed(compare: Callable[[Floats, Floats, NDArray[np.intp]], PairedComparison], case: int, times: int) -> Floats:
     m, n, figures, rho = PAIRS[case]
     rng = np.random.default_rng(case)
-    found = [compare(*correlated(rng, m, n, figures, rho), marks(m, n)) for _ in range(times)]
-    return np.array([not held(each.difference, figures[0] - figures[1]) for each in found], dtype=np.float64)
+    result = [compare(*correlated(rng, m, n, figures, rho), marks(m, n)) for _ in range(times)]
+    return np.array([not held(each.difference, figures[0] - figures[1]) for each in result], dtype=np.float64)
 
 
 @pytest.mark.parametrize("case", range(len(PAIRS)))
@@ -132,8 +134,10 @@ def test_difference_interval_covers(case: int) -> None:
 
 def test_the_check_finds_attacks_taken_for_independent_of_each_other_or_without_error() -> None:
     def without_error_of_the_other(first: Floats, second: Floats, labels: NDArray[np.intp]) -> PairedComparison:
-        one, other = delong(first, labels), delong(second, labels).value
-        return PairedComparison(Interval(one.value - other, one.low - other, one.high - other), 1.0)
+        first_auroc, second_value = delong(first, labels), delong(second, labels).value
+        return PairedComparison(
+            Interval(*(end - second_value for end in (first_auroc.value, first_auroc.low, first_auroc.high))), 1.0
+        )
 
     assert 1 - missed(without_error_of_the_other, 2, 250).mean() < least(0.95, 250)
 
@@ -141,9 +145,9 @@ def test_the_check_finds_attacks_taken_for_independent_of_each_other_or_without_
 def clustered(rng: np.random.Generator, documents: int, passages: int) -> tuple[Floats, Floats]:
     """Two equally good attacks, four fifths of whose variance lies between documents."""
     n = 2 * documents
-    own = [2 * np.repeat(rng.normal(size=n), passages) + rng.normal(size=n * passages) for _ in (0, 1)]
+    noise = [2 * np.repeat(rng.normal(size=n), passages) + rng.normal(size=n * passages) for _ in (0, 1)]
     labels = marks(documents * passages, documents * passages)
-    return np.asarray(own[0] + labels), np.asarray(own[1] + labels)
+    return np.asarray(noise[0] + labels), np.asarray(noise[1] + labels)
 
 
 def test_difference_covers_where_passages_share_documents() -> None:
@@ -159,12 +163,12 @@ def test_difference_covers_where_passages_share_documents() -> None:
 
 def test_p_values_are_small_as_often_as_they_say() -> None:
     rng = np.random.default_rng(3)
-    found = np.array(
+    result = np.array(
         [compare_attacks(*correlated(rng, 30, 30, (0.7, 0.7), 0.5), marks(30, 30)).p_value for _ in range(400)]
     )
     for u in (0.01, 0.05, 0.2, 0.5):
-        assert np.mean(found <= u) < u + 4 * math.sqrt(u * (1 - u) / 400)
-    assert np.mean(found <= 0.2) > 0.08
+        assert np.mean(result <= u) < u + 4 * math.sqrt(u * (1 - u) / 400)
+    assert np.mean(result <= 0.2) > 0.08
 
 
 @steady
@@ -173,12 +177,12 @@ def test_p_value_is_read_off_the_interval(
     members: list[tuple[int, int]], nonmembers: list[tuple[int, int]], confidence: float
 ) -> None:
     rows, labels = np.array(members + nonmembers), marks(len(members), len(nonmembers))
-    found = compare_attacks(rows[:, 0], rows[:, 1], labels, confidence=confidence)
+    result = compare_attacks(rows[:, 0], rows[:, 1], labels, confidence=confidence)
     turned = compare_attacks(rows[:, 1], rows[:, 0], labels, confidence=confidence)
-    assert found.p_value == pytest.approx(turned.p_value, abs=1e-6)
-    assert found.difference.low == pytest.approx(-turned.difference.high, abs=1e-9)
-    if abs(found.p_value - (1 - confidence)) > 1e-4:
-        assert (found.p_value < 1 - confidence) == (not held(found.difference, 0))
+    assert result.p_value == pytest.approx(turned.p_value, abs=1e-6)
+    assert result.difference.low == pytest.approx(-turned.difference.high, abs=1e-9)
+    if abs(result.p_value - (1 - confidence)) > 1e-4:
+        assert (result.p_value < 1 - confidence) == (not held(result.difference, 0))
 
 
 # --- where there is nothing to see ------------------------------------------------------------------------------------
@@ -194,9 +198,9 @@ def test_no_spread_is_not_certainty() -> None:
 
 def test_an_attack_against_itself() -> None:
     scores = np.random.default_rng(0).normal(size=40)
-    found = compare_attacks(scores, np.exp(scores), marks(20, 20))
-    assert (found.difference.value, found.p_value) == (0, 1)
-    assert -0.1 < found.difference.low <= 0 <= found.difference.high < 0.1
+    result = compare_attacks(scores, np.exp(scores), marks(20, 20))
+    assert (result.difference.value, result.p_value) == (0, 1)
+    assert -0.1 < result.difference.low <= 0 <= result.difference.high < 0.1
     perfect = compare_attacks([3.0, 2, 1, 0], [30.0, 20, 10, 0], [1, 1, 0, 0])
     assert perfect.p_value == 1
     assert perfect.difference.low < -0.3
@@ -204,9 +208,9 @@ def test_an_attack_against_itself() -> None:
 
 
 def test_all_scores_equal_against_complete_separation() -> None:
-    found = compare_attacks(marks(20, 20), np.zeros(40), marks(20, 20))
-    assert found.difference.value == 0.5
-    assert 0 < found.difference.low < found.difference.high < 1
+    result = compare_attacks(marks(20, 20), np.zeros(40), marks(20, 20))
+    assert result.difference.value == 0.5
+    assert 0 < result.difference.low < result.difference.high < 1
     assert compare_attacks([1.0, 1, 0, 0], [0.0] * 4, [1, 1, 0, 0]).p_value > 0.05
 
 
@@ -214,14 +218,14 @@ def test_one_passage_or_one_document_says_nothing() -> None:
     single = compare_attacks([1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [1, 0, 0])
     assert (single.difference.low, single.difference.high, single.p_value) == (-1, 1, 1)
     names = ["a"] * 10 + [str(i) for i in range(10)]
-    found = compare_attacks(range(20, 0, -1), range(20), marks(10, 10), names)
-    assert (found.difference.value, found.difference.low, found.difference.high, found.p_value) == (1, -1, 1, 1)
+    result = compare_attacks(range(20, 0, -1), range(20), marks(10, 10), names)
+    assert (result.difference.value, result.difference.low, result.difference.high, result.p_value) == (1, -1, 1, 1)
 
 
 def test_few_documents_show_no_small_p_value() -> None:
     names = [str(i // 50) for i in range(400)]  # four documents a class
-    found = compare_attacks(range(400, 0, -1), range(400), marks(200, 200), names)
-    assert 0.05 < found.p_value < 0.08
+    result = compare_attacks(range(400, 0, -1), range(400), marks(200, 200), names)
+    assert 0.05 < result.p_value < 0.08
     with_many = compare_attacks(range(400, 0, -1), range(400), marks(200, 200), [str(i // 5) for i in range(400)])
     assert with_many.p_value < 0.005
 
@@ -230,12 +234,12 @@ def test_documents_in_both_classes_and_order_of_rows() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 200))
     names, labels = np.array([str(i % 50) for i in range(200)]), marks(100, 100)
-    found = compare_attacks(first, second, labels, names.tolist())
-    assert -1 < found.difference.low < found.difference.high < 1
-    assert found == compare_attacks(first, second, labels, names.tolist(), rng=0)
+    result = compare_attacks(first, second, labels, names.tolist())
+    assert -1 < result.difference.low < result.difference.high < 1
+    assert result == compare_attacks(first, second, labels, names.tolist(), rng=0)
     turned = rng.permutation(200)
     again = compare_attacks(first[turned], second[turned], labels[turned], names[turned].tolist())
-    assert again.difference.low == pytest.approx(found.difference.low)
+    assert again.difference.low == pytest.approx(result.difference.low)
 
 
 @pytest.mark.parametrize(

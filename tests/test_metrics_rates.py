@@ -1,4 +1,4 @@
-"""Rates at a threshold and the privacy loss they rule out: coverage summed exactly, and planted faults found."""
+"""Rates at a threshold and the privacy loss they rule out: coverage computed exactly, and planted faults detected."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_rates_cover_where_passages_share_documents() -> None:
     held = []
     for _ in range(80):
         scores = np.sqrt(0.8) * np.repeat(rng.normal(size=40), 8) + np.sqrt(0.2) * rng.normal(size=320)
-        found = [rates_at_threshold(scores, marks(160, 160), 1.2816, documents=each).fpr for each in (names, None)]
-        held.append([each.low <= 0.1 <= each.high for each in found])
+        intervals = [rates_at_threshold(scores, marks(160, 160), 1.2816, documents=each).fpr for each in (names, None)]
+        held.append([each.low <= 0.1 <= each.high for each in intervals])
     by_document, independent = np.mean(held, axis=0)
     assert by_document > 0.93 - 4 * math.sqrt(0.93 * 0.07 / 80)
     assert independent < 0.93 - 4 * math.sqrt(0.93 * 0.07 / 80)
@@ -53,7 +53,7 @@ def test_rates_cover_where_passages_share_documents() -> None:
 def test_a_class_is_judged_by_its_own_documents() -> None:
     names = ["one book"] * 20 + [str(i // 2) for i in range(40)]
     rates = rates_at_threshold([1.0] * 20 + [0.0] * 40, marks(20, 40), 0.5, documents=names)
-    assert (rates.tpr.low, rates.tpr.high) == (0, 1)  # one document says nothing about others
+    assert (rates.tpr.low, rates.tpr.high) == (0, 1)  # one document is no evidence about others
     assert rates.fpr.low == 0
     assert rates.fpr.high == pytest.approx(clopper_pearson(0, 20).high)  # twenty documents, not forty passages
 
@@ -113,9 +113,9 @@ def test_misses_count_as_much_as_hits() -> None:
 
 
 def test_more_trials_show_more() -> None:
-    found = [epsilon_lower_bound(73 * k, 100 * k, 27 * k, 100 * k) for k in (1, 10, 100)]
-    assert found == sorted(found)
-    assert found[-1] < math.log(73 / 27)
+    intervals = [epsilon_lower_bound(73 * k, 100 * k, 27 * k, 100 * k) for k in (1, 10, 100)]
+    assert intervals == sorted(intervals)
+    assert intervals[-1] < math.log(73 / 27)
     assert epsilon_lower_bound(73, 100, 27, 100, confidence=0.5) > epsilon_lower_bound(73, 100, 27, 100)
 
 

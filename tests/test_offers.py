@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_mia import AttackError, ModelSpec, RunDirectoryError, TokenSignals, read_scores, score
+from llm_mia import ModelSpec, TokenSignals, read_scores, score
 from llm_mia.attacks import ATTACKS, Likelihoods, Provided, attack, parse_attack
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import AttackError, RunDirectoryError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import FIELDS, Population, TokenFrequencies, Window
 from llm_mia.scoring import attacks_for, score_to_disk

@@ -214,7 +214,7 @@ def test_derived_ids_are_content_and_never_twice(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in [{"text": "same"}] * 3 + [{"text": "other"}]))
     assert [p.id for p in read_passages(path)][:3] == [base, f"{base}-2", f"{base}-3"]
-    # A given id that looks derived pushes the derived one on.
+    # A given id that looks like a derived id makes the derived id take the next number.
     rows: list[dict[str, str | None]] = [
         {"text": "x", "id": f"{base}-2"},
         *({"text": "same", "id": None} for _ in "ab"),

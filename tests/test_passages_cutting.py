@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from llm_mia.passages._cutting import cut_document
+from llm_mia.passages import cut_document
 
 documents = st.one_of(
     st.text(st.characters(codec="utf-8")),

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from llm_mia import score
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import PassageError, UsageError
 from llm_mia.passages import Passages, check_inputs, read_passages
 from llm_mia.records import Passage
@@ -124,11 +126,11 @@ def test_what_libraries_mark_as_missing_is_missing(missing: object) -> None:
         (["a", None], r"^row 2: column 'text' holds null"),
         ([{"text": "a"}, {"txt": "b"}], r"^row 2: no text column .*did you mean"),
         ([{"text": "a", "label": "yes"}], r"^row 1: column 'label' holds 'yes'; a label is 1 or true"),
-        ([{"text": "a", "id": "x"}, {"text": "b", "id": "x"}], r"^row 2: the id 'x' stands twice, first at row 1"),
+        ([{"text": "a", "id": "x"}, {"text": "b", "id": "x"}], r"^row 2: the id 'x' occurs twice, first at row 1"),
         (["a", "\ud800"], r"^row 2: column 'text' holds a lone surrogate"),
         (pd.DataFrame({"text": ["a", 3]}, dtype=object), r"^row 2: column 'text' holds a number"),
-        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "the column 'text' stands twice"),
-        (pd.DataFrame([["a", "b"]]), r"no text column .*columns found: '0', '1'"),
+        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "two columns are named 'text': rename one of them"),
+        (pd.DataFrame([["a", "b"]]), r"no text column .*the columns are '0', '1'"),
         (pa.table({"text": ["a", None]}), r"^row 2: column 'text' holds null"),
         (pa.table({"text": pa.array([b"a", b"\xff"]).view(pa.string())}), r"^row 2: not UTF-8: byte 1"),
         (datasets.Dataset.from_list([{"text": "a"}, {"text": ""}]), r"^row 2: the text in column 'text' is empty"),
@@ -190,6 +192,7 @@ def test_the_first_whole_reading_is_also_the_check() -> None:
     assert (counts.passages, counts.documents, counts.nonmembers, counts.bytes) == (3, 3, 3, 3)
     assert passages.check().repeated.tolist() == [0, 2]
     assert repr(passages) == "<Passages 'passages in memory': 3 passages (3 non-members)>"
+    assert passages._repr_html_() == "<p><b>passages in memory</b>: 3 passages (3 non-members)</p>"
 
 
 def test_no_library_is_imported_that_is_not_used() -> None:
@@ -200,3 +203,12 @@ def test_no_library_is_imported_that_is_not_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_functions_take_data_as_they_are(tmp_path: Path) -> None:
+    texts = ["a stone bridge", "the river bends"]
+    (tmp_path / "p.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in texts))
+    given: list[Any] = [texts, pd.DataFrame({"text": texts}), tmp_path / "p.jsonl", [Passages.of([t]) for t in texts]]
+    tables = [score(data, FakeBackend(0), attacks=["loss"], out=tmp_path / f"run{at}") for at, data in enumerate(given)]
+    assert len({tuple(table.column("loss").tolist()) for table in tables}) == 1
+    assert len({tuple(table.ids) for table in tables}) == 1

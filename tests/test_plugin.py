@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm_mia import AttackError, CalibrationError, ModelSpec, UsageError, calibrate, flag, score
+from llm_mia import ModelSpec, calibrate, flag, score
 from llm_mia.attacks import ATTACKS, EVIDENCE, Kind, attack, evidence
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import AttackError, CalibrationError, UsageError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenSignals, Window
 from llm_mia.scoring import score_to_disk

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from llm_mia import ModelSpec, RunDirectoryError, extract, load_model, read_passages, score
+from llm_mia import ModelSpec, extract, load_model, read_passages, score
 from llm_mia.backends.local._precision import automatic, faster
-from llm_mia.errors import ModelError
+from llm_mia.errors import ModelError, RunDirectoryError
 from llm_mia.records import DTypeChoice
 
 from .conftest import sentences

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from llm_mia.errors import UsageError
-from llm_mia.rewriting import choose, draws, neighbour, swapped
+from llm_mia.rewriting import choose, draws, neighbour, swap_words
 
 from .conftest import sentences
 
 steady = settings(derandomize=True, deadline=None)
-BOTH = [neighbour, swapped]
+BOTH = [neighbour, swap_words]
 Rewrite = Callable[..., str]
 TEXT = "The river bends under a stone bridge,\n\nwhile Anna counts  seven geese and\twrites their names in her book. "
 
@@ -33,7 +33,7 @@ def test_by_hand() -> None:
     """One word of three is dropped; of the gaps around it the longer is kept, and so are the first and the last gap."""
     versions = {neighbour(" one two\n\nthree\n", number) for number in range(60)}
     assert versions == {" two\n\nthree\n", " one\n\nthree\n", " one two\n"}
-    versions = {swapped(" one two\n\nthree\n", number) for number in range(60)}
+    versions = {swap_words(" one two\n\nthree\n", number) for number in range(60)}
     assert versions == {" two one\n\nthree\n", " three two\n\none\n", " one three\n\ntwo\n"}
 
 
@@ -50,12 +50,12 @@ KEPT = [
         "The river under bends a stone bridge,\n\nwhile Anna counts  seven and\twrites their names in her book. ",
     ),
     (
-        swapped,
+        swap_words,
         0,
         "The while bends under a stone bridge,\n\nnames Anna counts  in her and\twrites their river book. geese seven ",
     ),
     (
-        swapped,
+        swap_words,
         1,
         "their geese river under a while bridge,\n\nstone and counts  seven bends Anna\twrites The names in her book. ",
     ),
@@ -72,11 +72,11 @@ def test_draws_stay_what_they_are() -> None:
 
 
 def test_the_same_in_another_process_with_another_hash_seed() -> None:
-    script = f"from llm_mia.rewriting import *; print([f({TEXT!r}, 3, seed=2) for f in (neighbour, swapped)])"
+    script = f"from llm_mia.rewriting import *; print([f({TEXT!r}, 3, seed=2) for f in (neighbour, swap_words)])"
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
-        assert done.stdout.decode().strip() == str([neighbour(TEXT, 3, seed=2), swapped(TEXT, 3, seed=2)])
+        assert done.stdout.decode().strip() == str([neighbour(TEXT, 3, seed=2), swap_words(TEXT, 3, seed=2)])
 
 
 @pytest.mark.parametrize("rewrite", BOTH)
@@ -114,7 +114,7 @@ def test_words_of_a_neighbour_move_by_one_place() -> None:
 @pytest.mark.parametrize("text", [TEXT, "a b", "a b c", *sentences(10, seed=3)])
 def test_swapped_keeps_words_and_gaps(text: str, share: float) -> None:
     for number in range(20):
-        version = swapped(text, number, share=share)
+        version = swap_words(text, number, share=share)
         assert version != text
         assert Counter(version.split()) == Counter(text.split())
         assert gaps(version) == gaps(text)
@@ -122,9 +122,9 @@ def test_swapped_keeps_words_and_gaps(text: str, share: float) -> None:
 
 def test_one_exchange_moves_two_words() -> None:
     words = [f"w{i}" for i in range(100)]
-    version = swapped(" ".join(words), 5, share=0.001).split()
+    version = swap_words(" ".join(words), 5, share=0.001).split()
     assert sum(a != b for a, b in zip(words, version, strict=True)) == 2
-    version = swapped(" ".join(words), 5).split()
+    version = swap_words(" ".join(words), 5).split()
     assert 40 <= sum(a != b for a, b in zip(words, version, strict=True)) <= 60  # 30 exchanges, some of them crossing
 
 
@@ -165,9 +165,9 @@ def test_what_cannot_change_stays(rewrite: Rewrite, text: str) -> None:
 
 
 def test_exchanges_that_change_nothing() -> None:
-    assert swapped("so so so", 0) == "so so so"
+    assert swap_words("so so so", 0) == "so so so"
     assert neighbour("so so so", 0) == "so so"
-    assert {swapped("so so it", number) for number in range(20)} == {"so it so", "it so so"}
+    assert {swap_words("so so it", number) for number in range(20)} == {"so it so", "it so so"}
 
 
 @pytest.mark.parametrize("rewrite", BOTH)
@@ -193,7 +193,7 @@ def test_any_text(text: str, number: int, seed: int, share: float) -> None:
         assert not Counter(version) - Counter(text)
     if len(text.split()) > 1 and len(text) < 200:
         assert len(neighbour(text, number, seed=seed, share=share)) < len(text)
-        assert len(swapped(text, number, seed=seed, share=share)) == len(text)
+        assert len(swap_words(text, number, seed=seed, share=share)) == len(text)
 
 
 @pytest.mark.parametrize("rewrite", BOTH)

@@ -13,20 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from llm_mia import (
-    RunDirectoryError,
-    ScoresError,
-    ScoreTable,
-    UsageError,
-    WindowRule,
-    calibrate,
-    flag,
-    read_passages,
-    read_scores,
-    score,
-)
+from llm_mia import ScoreTable, calibrate, flag, read_passages, read_scores, score
 from llm_mia.backends import Backend
-from llm_mia.records import SCHEMA_VERSION, RunRecord
+from llm_mia.errors import RunDirectoryError, ScoresError, UsageError
+from llm_mia.records import SCHEMA_VERSION, RunRecord, WindowRule
 from llm_mia.store import to_json
 
 Write = Callable[[str, "str | bytes"], Path]

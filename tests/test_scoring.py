@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import ModelError, ModelSpec, RunDirectoryError, Step, Supplies, TokenSignals, Window, read_passages, score
+from llm_mia import ModelSpec, Supplies, TokenSignals, read_passages, score
 from llm_mia.attacks import ATTACKS, Attack, Provided
 from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import ModelError, RunDirectoryError
 from llm_mia.passages import Passages
-from llm_mia.records import BlockSize, IntArray
+from llm_mia.records import BlockSize, IntArray, Window
 from llm_mia.scoring import attacks_for, score_to_disk
-from llm_mia.signals import Limits, SignalsCache
+from llm_mia.signals import Limits, SignalsCache, Step
 
 from .conftest import sentences
 

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, RunDirectoryError, ScoresError, Supplies, calibrate, flag, read_scores, score
+from llm_mia import Supplies, calibrate, flag, read_scores, score
 from llm_mia.attacks import ATTACKS, attack
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
 from llm_mia.scoring import score_to_disk
@@ -99,10 +100,13 @@ def test_another_formula_or_setting_is_computed_again(source: Source, counted: l
 def test_a_calibration_of_another_formula_is_refused(source: Source, counted: list[int], tmp_path: Path) -> None:
     passages = source(TEXTS[:30])
     rule = calibrate(score(passages, FakeBackend(0), attacks=["counted"], out=tmp_path / "a"), "counted", fpr=0.1)
-    assert rule.calibrated_on["attacks"] == {"counted": {"formula": 1, "settings": {"times": 1.0}}}
+    assert rule.origin is not None
+    assert [(attack.name, attack.revision, attack.settings) for attack in rule.origin.attacks] == [
+        ("counted", 1, {"times": 1.0})
+    ]
     ATTACKS["counted"] = replace(ATTACKS["counted"], revision=2)
     newer = score(passages, FakeBackend(0), attacks=["counted"], out=tmp_path / "b")
-    with pytest.raises(CalibrationError, match="attacks counted formula 1 there, 2 here"):
+    with pytest.raises(CalibrationError, match="attack counted formula 1 there, 2 here"):
         flag(newer, rule, labelled=True)
     older = read_scores(tmp_path / "a")
     flag(older, rule, labelled=True)  # its record says which formula made it, whatever is registered now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -11,16 +10,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia import CalibrationError, ScoreTable, calibrate, compare, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import (
+    Calibration,
+    Column,
+    NoteKind,
+    Reason,
     Stack,
-    _stacking,
-    unseen,
-    with_decider,
+    StackSettings,
+    Training,
+    Tree,
+    add_decider_column,
+    compare,
+    evaluation_part,
+    fit_stack,
 )
-from llm_mia.decision._stack import Column, Tree, squashed
-from llm_mia.decision._stacking import fit_stack
+from llm_mia.decision._stack import squashed
+from llm_mia.decision._stacking import Lesson, boosted_trees, complete_tree
+from llm_mia.errors import CalibrationError
+from llm_mia.store import from_json, to_json
 
 Floats = NDArray[np.float64]
 
@@ -39,20 +48,28 @@ def known(rng: np.random.Generator, n: int, effects: Any, candidates: int = 0) -
     return table(labels, rng.normal(size=(len(labels), len(effects))) + np.outer(labels == 1, effects))
 
 
+def stack_of(calibration: Calibration) -> Stack:
+    assert calibration.stack is not None
+    return calibration.stack
+
+
+def training_of(calibration: Calibration) -> Training:
+    training = stack_of(calibration).training
+    assert training is not None
+    return training
+
+
 # -- the promise ------------------------------------------------------------------------------------------------------
 
 
-def test_the_rate_holds_and_does_not_where_the_calibration_set_was_learned_from(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_stacking, "COSTS", (0.1,))
-    monkeypatch.setattr(_stacking, "STRENGTHS", {"alike": 0.0})
+def test_the_rate_holds_and_does_not_where_the_calibration_set_was_learned_from() -> None:
+    plain = StackSettings(columns_enter=("alike",), costs=(0.1,))
     rng, honest, faulty = np.random.default_rng(0), [], []
     for _ in range(40):
         one = known(rng, 118, [0.3] * 4 + [0.0] * 21, candidates=300)
-        honest.append(flag(one, calibrate(one, "stack", fpr=0.05)).flagged / 300)
+        honest.append(flag(one, calibrate(one, "stack", fpr=0.05, stack_settings=plain)).flagged / 300)
         # The fault: learned from all that is known, whose non-members then set the threshold.
-        scores = fit_stack(one, one.labels >= 0, 0).scores(one)
+        scores = fit_stack(one, one.labels >= 0, 0, plain).scores(one)
         faulty.append((scores[one.rows(None)] > fpr_threshold(scores[one.rows(0)], 0.05)).mean())
     errors = [float(np.std(shares) / math.sqrt(40)) for shares in (honest, faulty)]
     assert abs(np.mean(honest) - 3 / 60) <= 4 * errors[0], "59 calibrate: exactly 5 % without ties"
@@ -63,12 +80,13 @@ def test_evaluated_on_what_it_learned_from_noise_looks_like_evidence() -> None:
     one = known(np.random.default_rng(1), 100, [0.0] * 30)
     calibration = calibrate(one, "stack", fpr=0.05)
     honest, faulty = (
-        evaluate(each, ["stack"])[0].auroc for each in (unseen(one, calibration), with_decider(one, calibration))
+        evaluate(each, ["stack"])[0].auroc
+        for each in (evaluation_part(one, calibration), add_decider_column(one, calibration))
     )
     assert honest.low < 0.5 < honest.high
     assert faulty.low > 0.5
     assert honest.value + 0.1 < faulty.value
-    assert len(unseen(one, calibration).rows(0)) == calibration.n == 50
+    assert len(evaluation_part(one, calibration).rows(0)) == calibration.n == 50
 
 
 # -- what it learns ---------------------------------------------------------------------------------------------------
@@ -78,7 +96,7 @@ def test_it_beats_the_best_column_where_evidence_is_spread_over_several() -> Non
     rng = np.random.default_rng(2)
     effects = [0.5] * 6 + [0.0] * 14
     one, new = known(rng, 240, effects), known(rng, 1500, effects)
-    scored = with_decider(new, calibrate(one, "stack", fpr=0.05))
+    scored = add_decider_column(new, calibrate(one, "stack", fpr=0.05))
     found = [compare(scored, "stack", name).paired.difference for name in new.columns]
     assert min(difference.low for difference in found) > 0.08
 
@@ -89,9 +107,9 @@ def test_it_is_no_worse_than_a_column_that_has_it_all(columns: int) -> None:
     effects = [1.2] + [0.0] * (columns - 1)
     one, new = known(rng, 200, effects), known(rng, 1500, effects)
     calibration = calibrate(one, "stack", fpr=0.05)
-    assert calibration.chosen["columns_enter"] != "alike"
-    here = compare(unseen(one, calibration), "stack", "a0").paired.difference
-    there = compare(with_decider(new, calibration), "stack", "a0").paired.difference
+    assert training_of(calibration).columns_enter != "alike"
+    here = compare(evaluation_part(one, calibration), "stack", "a0").paired.difference
+    there = compare(add_decider_column(new, calibration), "stack", "a0").paired.difference
     assert here.high > 0
     assert there.value > -0.01
 
@@ -104,7 +122,7 @@ def test_it_takes_the_difference_of_two_columns_that_tell_little_alone() -> None
         hard, noise = 3 * rng.normal(size=(2 * n, 1)), rng.normal(size=(2 * n, 2))
         return table(labels, hard + 0.5 * noise + np.outer(labels == 1, [0.8, 0.0]))
 
-    stack = Stack.read(calibrate(draw(300), "stack", fpr=0.05).stack)
+    stack = stack_of(calibrate(draw(300), "stack", fpr=0.05))
     assert stack.columns[0].weight > 0 > stack.columns[1].weight, "as a reference model's likelihood counts against"
     new = draw(1000)
     scored = replace(new, columns={**new.columns, "stack": stack.scores(new)})
@@ -119,12 +137,12 @@ def test_trees_take_part_where_evidence_is_no_sum_and_documents_are_many() -> No
         return table(labels, rng.normal(size=(2 * n, 4)) * np.where(labels == 1, 2.0, 1.0)[:, None])  # both tails
 
     many, new = draw(640), draw(1000)
-    stack = Stack.read(calibrate(many, "stack", fpr=0.05).stack)
+    stack = stack_of(calibrate(many, "stack", fpr=0.05))
     assert stack.share > 0
     assert len(stack.trees) == 100
     scored = replace(new, columns={**new.columns, "stack": stack.scores(new)})
     assert compare(scored, "stack", "a0").paired.difference.low > 0.2
-    few = Stack.read(calibrate(draw(300), "stack", fpr=0.05).stack)
+    few = stack_of(calibrate(draw(300), "stack", fpr=0.05))
     assert (few.share, few.trees) == (0.0, ())
 
 
@@ -132,27 +150,26 @@ def test_trees_say_what_the_library_says_that_fitted_them() -> None:
     rng = np.random.default_rng(5)
     members = np.arange(400) < 150
     features = rng.normal(size=(400, 6)) + members[:, None]
-    lesson = _stacking.Lesson(features, members, np.arange(400), 0)
-    fitted = _stacking._boosted(lesson)
-    trees = [_stacking._tree(one) for one in fitted.estimators_[:, 0]]
+    fitted = boosted_trees(Lesson(features, members, np.arange(400), 0))
+    trees = [complete_tree(tree) for tree in fitted.estimators_[:, 0]]
     new = rng.normal(size=(500, 6))
-    ours = np.sum([tree.of(list(new.astype(np.float32).T)) for tree in trees], axis=0)
+    ours = np.sum([tree.values(list(new.astype(np.float32).T)) for tree in trees], axis=0)
     assert ours == pytest.approx(fitted.decision_function(new), abs=1e-12)
 
 
-def test_the_regression_is_that_of_the_textbook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_regression_is_that_of_the_textbook() -> None:
     """Stationary: the gradient of ½‖w‖² + C Σ balance · log-loss is zero at what is recorded."""
-    monkeypatch.setattr(_stacking, "STRENGTHS", {"by strength": 1.0})
     one = known(np.random.default_rng(6), 150, [0.5, 0.0, 0.2])
     fit = np.arange(300) % 2 == 0
-    stack = fit_stack(one, fit, 0)
+    stack = fit_stack(one, fit, 0, StackSettings(columns_enter=("by strength",)))
+    assert stack.training is not None
     z = np.column_stack([squashed((one.columns[c.name][fit] - c.centre) / c.scale) for c in stack.columns])
     y = (one.labels[fit] == 1).astype(float)
     weights = np.array([c.weight for c in stack.columns])
     apart = np.abs(z[y == 1].mean(0) - z[y == 0].mean(0)) / np.sqrt((z[y == 1].var(0) + z[y == 0].var(0)) / 2)
     units = apart / apart.max()
     wrong = 1 / (1 + np.exp(-(z @ weights + stack.intercept))) - y
-    gradient = weights / units + stack.learned["cost"] * units * (z.T @ wrong)
+    gradient = weights / units + stack.training.cost * units * (z.T @ wrong)
     assert gradient == pytest.approx(np.zeros(3), abs=1e-4)
     nonmembers = one.columns["a0"][fit & (one.labels == 0)]
     assert stack.columns[0].centre == np.median(nonmembers)
@@ -167,19 +184,19 @@ def test_a_score_by_hand() -> None:
         Column("a0", centre=1, scale=2, weight=3, absent=0.5),
         Column("a1", centre=0, scale=1, weight=-1, absent=2),
     )
-    linear = Stack(columns, intercept=0.25, trees=(), share=0, learned={})
+    linear = Stack(columns, intercept=0.25, trees=(), share=0)
     # (7 − 1) / 2 = 3 is squashed to 3 / √(1 + 9/16) = 2.4; an infinite score to 4; what is missing to 0.
     rows = [[7, 0], [1, 3], [1, math.inf], [math.nan, 3], [7, math.nan], [math.nan, math.nan]]
     one = table([-1] * 6, rows)
     expected = [0.25 + 7.2, 0.25 - 2.4, 0.25 - 4, 0.25 + 0.5 - 2.4, 0.25 + 7.2 + 2, math.nan]
     assert linear.scores(one) == pytest.approx(expected, nan_ok=True)
-    assert linear.filled(one).tolist() == [False, False, False, True, True, False]
+    assert linear.incomplete(one).tolist() == [False, False, False, True, True, False]
     # The root asks a0, the left one a1, the right one whether a1 is missing.
     tree = Tree((0, 1, 3), (1.0, 2.0, 0.5), (-4.0, -2.0, 2.0, 4.0))
     boosted = replace(linear, trees=(tree, tree), share=1).scores(one)
     assert boosted == pytest.approx([2 * 2, 2 * -2, 2 * -2, 2 * -2, 2 * 4, math.nan], nan_ok=True)
     assert replace(linear, trees=(tree,), share=0.5).scores(one)[0] == pytest.approx((7.45 + 2) / 2)
-    assert Stack.read(json.loads(json.dumps(linear.record()))) == linear
+    assert from_json(Stack, to_json(replace(linear, trees=(tree,)))) == replace(linear, trees=(tree,))
 
 
 def test_missing_and_infinite_scores_are_taken_in_and_passages_without_any_are_not_scored() -> None:
@@ -192,15 +209,14 @@ def test_missing_and_infinite_scores_are_taken_in_and_passages_without_any_are_n
         column[-1] = math.nan
     one.columns["a1"][-2], one.columns["a0"][-3:-1] = math.nan, 0.0
     calibration = calibrate(one, "stack", fpr=0.05)
-    stack = Stack.read(calibration.stack)
+    stack = stack_of(calibration)
     assert stack.columns[0].absent > 0
     assert stack.columns[2].absent == 0
     found = flag(one, calibration)
-    assert (found.rows[-1].score, found.rows[-1].reason) == (None, "no score in the table")
-    assert (
-        "1 candidates lack a score that the stack takes in ('p242'); known non-members' median stands in" in found.notes
-    )
-    assert np.isfinite(with_decider(one, calibration).column("stack")[:-1]).all()
+    assert (found.rows[-1].score, found.rows[-1].reason) == (None, Reason.NO_SCORE)
+    (incomplete,) = [note for note in found.notes if note.kind == NoteKind.STACK_COLUMNS_MISSING]
+    assert incomplete.figures == {"count": 1, "ids": ["p242"]}
+    assert np.isfinite(add_decider_column(one, calibration).column("stack")[:-1]).all()
 
 
 def test_columns_that_tell_nothing_take_no_part() -> None:
@@ -210,7 +226,7 @@ def test_columns_that_tell_nothing_take_no_part() -> None:
     one.columns["a2"][:] = math.nan
     one.columns["a3"][:] = np.where(one.labels == 1, rng.integers(0, 3, len(one)), 0)  # no spread of non-members
     one.columns["a4"][:] = np.where(one.labels == 1, 1e300, -1e300) * np.exp(rng.normal(size=len(one)))
-    stack = Stack.read(calibrate(one, "stack", fpr=0.05).stack)
+    stack = stack_of(calibrate(one, "stack", fpr=0.05))
     assert [column.name for column in stack.columns] == ["a0", "a3", "a4"]
     assert all(column.weight > 0 for column in stack.columns)
     flat = replace(one, columns={"a1": one.column("a1"), "a2": one.column("a2")})

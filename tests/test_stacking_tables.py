@@ -11,24 +11,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import CalibrationError, ScoresError, ScoreTable, calibrate, evaluate, flag
+from llm_mia import ScoreTable, calibrate, evaluate, flag
 from llm_mia.decision import (
-    Calibration,
-    _stacking,
+    NoteKind,
+    ShortageKind,
+    StackSettings,
+    Tree,
+    Wanted,
+    add_decider_column,
+    calibration_from_json,
+    calibration_part,
+    calibration_to_json,
+    evaluation_part,
+    fit_stack,
     flag_documents,
-    held_out,
     rates_at,
     read_calibration,
-    unseen,
-    with_decider,
 )
-from llm_mia.decision._stack import Tree
-from llm_mia.decision._stacking import fit_stack
-from llm_mia.records import BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
+from llm_mia.errors import CalibrationError, ScoresError
+from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
 
 from .test_cli import Cli, cli
 from .test_cli_bad_input import Fails, fails
-from .test_stacking import known, table
+from .test_stacking import known, stack_of, table, training_of
 
 __all__ = ["cli", "fails"]
 
@@ -42,7 +47,7 @@ def test_same_seed_same_bytes_whatever_the_order_and_whatever_the_rest_scores() 
     rng = np.random.default_rng(9)
     one = known(rng, 120, [0.5, 0.2, 0.0], candidates=10)
     calibration = calibrate(one, "stack", fpr=0.05)
-    assert calibrate(one, "stack", fpr=0.05).to_json() == calibration.to_json()
+    assert calibration_to_json(calibrate(one, "stack", fpr=0.05)) == calibration_to_json(calibration)
     order = rng.permutation(len(one)).tolist()
     turned = ScoreTable(
         one.name,
@@ -51,8 +56,8 @@ def test_same_seed_same_bytes_whatever_the_order_and_whatever_the_rest_scores() 
         one.labels[order],
         {name: one.columns[name][order] for name in sorted(one.columns, reverse=True)},
     )
-    assert calibrate(turned, "stack", fpr=0.05).to_json() == calibration.to_json()
-    fit = np.isin(one.ids, held_out(one, calibration).ids, invert=True)
+    assert calibration_to_json(calibrate(turned, "stack", fpr=0.05)) == calibration_to_json(calibration)
+    fit = np.isin(one.ids, calibration_part(one, calibration).ids, invert=True)
     other = replace(
         one, columns={name: np.where(fit, own, rng.normal(size=len(one))) for name, own in one.columns.items()}
     )
@@ -60,7 +65,7 @@ def test_same_seed_same_bytes_whatever_the_order_and_whatever_the_rest_scores() 
     assert moved.stack == calibration.stack, "learned from the fit part alone"
     assert moved.scores != calibration.scores
     assert calibrate(one, "stack", fpr=0.05, seed=1).stack != calibration.stack
-    assert Calibration.from_json(calibration.to_json()) == calibration
+    assert calibration_from_json(calibration_to_json(calibration)) == calibration
 
 
 def test_a_passage_has_the_same_score_in_every_table() -> None:
@@ -80,19 +85,19 @@ def test_a_document_is_never_learned_from_and_calibrated_on() -> None:
     own = np.repeat(rng.normal(size=(140, 2)), 3, axis=0)
     one = table(labels, own + 0.3 * rng.normal(size=own.shape) + np.outer(labels == 1, [1, 1]), documents)
     calibration = calibrate(one, "stack", fpr=0.05)
-    assert (calibration.chosen["documents"], calibration.n, calibration.n_documents) == (60, 90, 30)
-    inside = {*one.documents} - {*held_out(one, calibration).documents}
+    assert (training_of(calibration).documents, calibration.n, calibration.n_documents) == (60, 90, 30)
+    inside = {*one.documents} - {*calibration_part(one, calibration).documents}
     assert len(inside) == 60
     found = flag_documents(one, calibration)
     assert (found.n, len(found.rows)) == (30, 20)
-    assert found.rows[0].score == pytest.approx(with_decider(one, calibration).column("stack")[-60:-57].mean())
+    assert found.rows[0].score == pytest.approx(add_decider_column(one, calibration).column("stack")[-60:-57].mean())
 
 
-def test_of_many_passages_whole_documents_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_stacking, "MOST", 60)
-    monkeypatch.setattr(_stacking, "COSTS", (0.1,))
-    stack = fit_stack(one := known(np.random.default_rng(12), 100, [1.0]), np.ones(len(one), dtype=bool), 0)
-    assert (stack.learned["members"], stack.learned["nonmembers"]) == (30, 30)
+def test_of_many_passages_whole_documents_are_learned_from() -> None:
+    one = known(np.random.default_rng(12), 100, [1.0])
+    stack = fit_stack(one, np.ones(len(one), dtype=bool), 0, StackSettings(costs=(0.1,), most_passages=60))
+    assert stack.training is not None
+    assert (stack.training.members, stack.training.nonmembers) == (30, 30)
 
 
 # -- artefacts --------------------------------------------------------------------------------------------------------
@@ -109,43 +114,39 @@ def test_other_passages_are_scored_by_the_record_and_an_edited_one_is_refused() 
     assert fresh.tpr.value > 0.1
     own = rates_at(one, calibration)
     assert own.fpr is None, "its non-members set the threshold"
-    columns = [dict(each) for each in calibration.stack["columns"]]
-    columns[0]["weight"] *= 1.5
-    edited = Calibration.from_json(replace(calibration, stack={**calibration.stack, "columns": columns}).to_json())
+    first, second = stack_of(calibration).columns
+    stack = replace(stack_of(calibration), columns=(replace(first, weight=1.5 * first.weight), second))
+    edited = calibration_from_json(calibration_to_json(replace(calibration, stack=stack)))
     changed = replace(one, columns={**one.columns, "a1": one.column("a1") * 1.01})
     for scored, by in ((one, edited), (changed, calibration)):
         with pytest.raises(CalibrationError, match=r"t\.csv: the stack gives its known non-members other scores than"):
             flag(scored, by)
-    with pytest.raises(CalibrationError, match=r"holds no readable stack \('columns'\): calibrate again"):
-        flag(one, replace(calibration, stack={"trees": [], "intercept": 0, "share": 0}))
     with pytest.raises(
         CalibrationError, match=r"lacks 1 of the 2 columns that the stack was fitted on \(a1\): score by"
     ):
         flag(replace(one, columns={"a0": one.column("a0")}), calibration)
-    with pytest.raises(ScoresError, match="has a column 'stack', which is what the stack of all is called: rename it"):
+    with pytest.raises(ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename it"):
         calibrate(replace(one, columns={**one.columns, "stack": one.column("a0")}), "stack", fpr=0.05)
     with pytest.raises(CalibrationError, match="its column 'stack' is not the calibration's stack: rename it"):
         flag(replace(one, columns={**one.columns, "stack": one.column("a0")}), calibration)
-    assert with_decider(with_decider(one, calibration), calibration).columns.keys() == {"a0", "a1", "stack"}
+    assert add_decider_column(add_decider_column(one, calibration), calibration).columns.keys() == {"a0", "a1", "stack"}
 
 
 def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() -> None:
     rng = np.random.default_rng(14)
     labels = np.repeat([1, 0, -1], [60, 60, 5])
     made = {"target": PASS, "lowered": PASS}
+    attacks = tuple(AttackRecord(name, 1) for name in ("loss", "min_k:k=0.1", "lowercase"))
     values = rng.normal(size=(len(labels), 3)) + (labels == 1)[:, None]
-    one = replace(table(labels, values, record=RunRecord(made)), columns={})
+    one = replace(table(labels, values, record=RunRecord(made, attacks)), columns={})
     one = replace(one, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
     calibration = calibrate(one, "stack", fpr=0.05)
-    assert {name: one["settings"] for name, one in calibration.calibrated_on["attacks"].items()} == {
-        "loss": {},
-        "lowercase": {},
-        "min_k:k=0.1": {"k": 0.1},
-    }
-    assert not [note for note in flag(one, calibration).notes if "trust" in note]
+    assert calibration.origin is not None
+    assert [attack.name for attack in calibration.origin.attacks] == ["loss", "lowercase", "min_k:k=0.1"]
+    assert NoteKind.ORIGIN_UNKNOWN not in [note.kind for note in flag(one, calibration).notes]
     other = replace(PASS, model=replace(MODEL, weights_sha256="w2"))
     with pytest.raises(CalibrationError, match="lowered model weights_sha256 w1 there, w2 here"):
-        flag(replace(one, record=RunRecord({**made, "lowered": other})), calibration)
+        flag(replace(one, record=RunRecord({**made, "lowered": other}, attacks)), calibration)
 
 
 # -- how much it takes ------------------------------------------------------------------------------------------------
@@ -158,10 +159,10 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
             12,
             100,
             0.05,
-            "has 6 documents of members and 50 of non-members, and 20 of each are needed: 28 more of members",
+            "6 documents of members and 50 of non-members, 20 of each are needed: add 28 documents of members to",
         ),
-        (38, 30, 0.05, "20 of each are needed: 2 more of members .known set. and 10 more of non-members"),
-        (60, 60, 0.02, "30 non-members would be left to calibrate on, and 49 are needed: 38 more"),
+        (38, 30, 0.05, "add 2 documents of members and 10 documents of non-members to the known set"),
+        (60, 60, 0.02, "30 non-members would be left to calibrate on, 49 are needed: add 38 passages of non-members"),
         (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
         (0, 60, 0.05, "no stack can be fitted: the members come from 0 documents"),
     ],
@@ -178,30 +179,34 @@ def test_too_few_are_refused_with_the_number_that_is_missing(
 @pytest.mark.parametrize(
     ("n", "passages", "fpr", "why"),
     [
-        (200, 1, 0.05, ""),
-        (198, 1, 0.05, "the fit part has 99 documents of members and 99 of non-members, and 100 of each are needed"),
-        (100, 3, 0.05, "the fit part has 50 documents of members and 50 of non-members"),
-        (200, 1, 0.009, "100 non-members would be left to calibrate on, and 111 are needed: 22 more"),
+        (200, 1, 0.05, None),
+        (198, 1, 0.05, (ShortageKind.FIT_PART, 99, 99, 100)),
+        (100, 3, 0.05, (ShortageKind.FIT_PART, 50, 50, 100)),
+        (200, 1, 0.009, (ShortageKind.CALIBRATION_PART, 0, 100, 111)),
     ],
 )
 def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
-    n: int, passages: int, fpr: float, why: str, monkeypatch: pytest.MonkeyPatch
+    n: int, passages: int, fpr: float, why: tuple[ShortageKind, int, int, int] | None
 ) -> None:
-    monkeypatch.setattr(_stacking, "COSTS", (0.1,))
     rng = np.random.default_rng(16)
     labels = np.repeat([1, 0], n * passages)
     one = table(labels, rng.normal(size=(len(labels), 2)), [f"d{i // passages}" for i in range(len(labels))])
     one = replace(
         one, record=RunRecord({"target": PASS}), columns={"loss": one.column("a0"), "min_k": one.column("a1")}
     )
-    found = calibrate(one, "default", fpr=fpr)
+    quick = StackSettings(costs=(0.1,))
+    found = calibrate(one, "default", fpr=fpr, stack_settings=quick)
     assert found.attack == ("min_k" if why else "stack")
     assert (found.split is None, bool(found.stack)) == (bool(why), not why)
     if why:
-        assert (found.chosen["wanted"], found.n) == ("stack", n * passages), "nothing is kept apart"
-        assert found.chosen["why"].startswith(why)
+        assert (found.selection.wanted, found.n) == (Wanted.DEFAULT, n * passages), "nothing is kept apart"
+        shortage = found.selection.shortage
+        assert shortage is not None
+        assert (shortage.kind, shortage.members, shortage.nonmembers, shortage.needed) == why
+        assert f"{max(why[1:3])} of non-members" in str(shortage) or "22 documents of non-members" in str(shortage)
     alone = calibrate(one.only(one.labels == 0), "default", fpr=fpr)
-    assert (alone.attack, alone.chosen) == ("min_k", {}), "without members nobody expects one"
+    assert alone.selection.shortage is not None
+    assert (alone.attack, alone.selection.shortage.kind) == ("min_k", ShortageKind.NO_MEMBERS)
 
 
 # -- typed by a user --------------------------------------------------------------------------------------------------
@@ -222,12 +227,12 @@ def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
 
         calibration = calibrate(beside(200, "n"), "stack", fpr=0.05)
         fresh = beside(400, "x")
-        judged = unseen(fresh, calibration)
+        judged = evaluation_part(fresh, calibration)
         assert (len(judged.rows(1)), len(judged.rows(0))) == (100, 400)
         rates = rates_at(fresh, calibration)
-        assert "100 known passages that the decider was fitted or chosen on are left out" in rates.notes
+        assert [note.figures for note in rates.notes if note.kind == NoteKind.FITTED_LEFT_OUT] == [{"count": 100}]
         assert rates.fpr is not None
-        leaky = evaluate(with_decider(fresh, calibration), ["stack"])[0].auroc.value
+        leaky = evaluate(add_decider_column(fresh, calibration), ["stack"])[0].auroc.value
         values.append((evaluate(judged, ["stack"])[0].auroc.value, leaky))
     honest, with_fit_part = np.mean(values, axis=0)
     assert honest == pytest.approx(0.5, abs=3 * 0.033 / np.sqrt(12))
@@ -242,7 +247,7 @@ def test_a_part_of_what_set_the_threshold_gives_no_rate() -> None:
     kept[whole.rows(0)[20:]] = False
     rates = rates_at(whole.only(kept), calibration)
     assert (rates.fpr, rates.epsilon) == (None, None)
-    assert any("set this threshold" in note for note in rates.notes)
+    assert NoteKind.THRESHOLD_SET_HERE in [note.kind for note in rates.notes]
 
 
 @pytest.fixture
@@ -266,10 +271,11 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
     assert "3 columns joined on 168 known passages of 56 documents, calibrated on others" in ran.out
     written = read_calibration(rule)
-    assert (written.chosen["seed"], written.chosen["members"], written.chosen["nonmembers"]) == (2, 72, 96)
-    assert [column["name"] for column in written.stack["columns"]] == ["their loss", "their noise", "their ratio"]
+    training = training_of(written)
+    assert (training.seed, training.members, training.nonmembers) == (2, 72, 96)
+    assert [column.name for column in stack_of(written).columns] == ["their loss", "their noise", "their ratio"]
     summary = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule, "--json").json
-    assert summary["chosen"]["columns"] == ["their loss", "their noise", "their ratio"]
+    assert summary["stack_columns"] == ["their loss", "their noise", "their ratio"]
     assert "stack" not in summary, "the model lies in the artefact, not in every summary"
     ran = cli("flag", scores, "-c", rule, "-o", flags)
     assert ran.code == 0
@@ -286,4 +292,4 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     few = pq.read_table(scores).slice(120)
     pq.write_table(few, tmp_path / "few.parquet")
     said = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule)
-    assert said.endswith("and 20 of each are needed: 20 more of members (known set)")
+    assert said.endswith("20 of each are needed: add 20 documents of members to the known set")

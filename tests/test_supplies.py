@@ -10,22 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia import (
-    AttackError,
-    CalibrationError,
-    ModelError,
-    ModelSpec,
-    PassageError,
-    RunDirectoryError,
-    UsageError,
-    calibrate,
-    flag,
-    read_passages,
-    score,
-)
+from llm_mia import ModelSpec, calibrate, flag, read_passages, score
 from llm_mia.attacks import parse_attack
 from llm_mia.backends import Backend, load_rewriter
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.errors import AttackError, CalibrationError, ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.records import Population, TokenSignals, Window
 from llm_mia.rewriting import neighbour

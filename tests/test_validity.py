@@ -1,4 +1,4 @@
-"""Known sets that are sound by construction, and known sets with one fault planted in each."""
+"""Known sets that are sound by construction, and known sets with a planted fault each."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def corpus(documents: int, passages: int = 1, *, seed: int, topic: float = 0.0, 
     rng = np.random.default_rng(seed)
     result = []
     for document in range(documents):
-        own = [f"{word}{document}" for word in rng.choice(WORDS, 10)]
+        topic_words = [f"{word}{document}" for word in rng.choice(WORDS, 10)]
         for passage in range(passages):
             drawn = rng.choice(WORDS, rng.integers(20, 40), p=COMMON / COMMON.sum())
-            text = " ".join(rng.choice(own) if rng.random() < topic else word for word in drawn)
+            text = " ".join(rng.choice(topic_words) if rng.random() < topic else word for word in drawn)
             result.append(Passage(f"{name}{document}-{passage}", f"{text.capitalize()}.", f"{name}{document}"))
     return result
 
@@ -80,7 +80,7 @@ def test_documents_with_topics_are_sound_by_document_and_void_without() -> None:
     passages = corpus(60, 6, seed=2, topic=0.4)
     members, others = halves(passages, 0)
     assert validate(members, others).verdict == "sound"
-    # The same texts, each as a document of its own: what folds by passage would show.
+    # The same texts, each as a separate document: what folds by passage would show.
     apart = validate(*([replace(p, document=p.id) for p in each] for each in (members, others)))
     assert apart["blind_words_auroc"].verdict == "void"
     assert value(apart["blind_words_auroc"]) > 0.9

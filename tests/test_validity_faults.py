@@ -160,6 +160,6 @@ def test_text_that_the_reference_has_memorised(pool: list[Passage]) -> None:
 
 def test_reference_scores_of_candidates_that_differ(pool: list[Passage]) -> None:
     nonmembers, candidates = halves(pool, 0)
-    own, others = scores((80, 80), 1.5)
-    given = KnownScores(reference_nonmembers=others, reference_candidates=own)
+    shifted, others = scores((80, 80), 1.5)
+    given = KnownScores(reference_nonmembers=others, reference_candidates=shifted)
     assert validate([], nonmembers, candidates, scores=given)["shift_reference_auroc"].verdict == "void"

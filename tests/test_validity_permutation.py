@@ -108,8 +108,8 @@ def test_places_average_the_folds() -> None:
     labels = random_labels(200, rng)
     folds = np.repeat([0, 1, 2, 3], [80, 60, 40, 20])
     scores = rng.normal(size=200) + labels + 5 * folds
-    own = [auroc(scores[folds == fold], labels[folds == fold]).value for fold in range(4)]
-    mean = np.average(own, weights=[labels[folds == fold].sum() for fold in range(4)])
+    per_fold = [auroc(scores[folds == fold], labels[folds == fold]).value for fold in range(4)]
+    mean = np.average(per_fold, weights=[labels[folds == fold].sum() for fold in range(4)])
     tested = fitted_test(
         scores[:, None], exchange_labels(labels, np.arange(200), folds), level=0.1, permutations=9, rng=rng
     )[0]
@@ -185,7 +185,7 @@ def test_rates_by_counting_and_exact() -> None:
         scores, labels = rng.integers(0, 30, 60).astype(float), random_labels(60, rng)
         p_values.append(rate_test(scores, exchange_labels(labels, np.arange(60)), 0.1, permutations=99, rng=rng))
     assert np.mean(np.array(p_values) <= 0.05) <= most(0.05, 300)
-    # Both members above both non-members: of the six arrangements of labels one is as good.
+    # Both members above both non-members: 1 of the 6 arrangements of labels does as well.
     four = exchange_labels(np.array([1, 1, 0, 0], dtype=bool), np.arange(4))
     p_value = rate_test(np.array([4.0, 3.0, 2.0, 1.0]), four, 0.1, permutations=5999, rng=rng)
     assert p_value == pytest.approx(1 / 6, abs=0.03)
@@ -210,7 +210,7 @@ def test_categories_ordered_by_their_share_of_members() -> None:
     seed=st.integers(0, 5),
 )
 def test_folds_keep_documents_whole_and_hold_both_classes(rows: list[tuple[int, bool]], seed: int) -> None:
-    documents, labels = np.array([d for d, _ in rows]), np.array([one for _, one in rows])
+    documents, labels = np.array([d for d, _ in rows]), np.array([label for _, label in rows])
     folds = most_folds(labels, documents)
     if not folds:
         return

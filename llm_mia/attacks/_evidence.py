@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import AttackError, PassageError
 from ..records import Population, TokenFrequencies
-from ..rewriting import neighbour, swapped
+from ..rewriting import neighbour, swap_words
 from ._kind import EVIDENCE, Evidence, Kind, ModelPass, Provided, Rewrite, Row, Supply, Version, evidence
 
 __all__ = ["EVIDENCE", "MEMBER", "NONMEMBER", "refuse_other_frequencies"]
@@ -60,7 +60,7 @@ def _neighbours(provided: Provided) -> list[Version]:
 
 def _swapped(provided: Provided) -> list[Version]:
     rewrites = [
-        partial(_each, partial(swapped, number=number, seed=provided.seed)) for number in range(provided.neighbours)
+        partial(_each, partial(swap_words, number=number, seed=provided.seed)) for number in range(provided.neighbours)
     ]
     return _rewritten("swapped", rewrites, {"by": "swaps of words"}, provided)
 

@@ -1,6 +1,11 @@
-"""Passages in, decisions with a stated error rate out: the stages, composed, and the known set put to the test."""
+"""The whole: passages → validity, scores, threshold, flags, in one call; and the audit that it leaves, read again.
 
-from ._audit import ASSUMPTION, Audit, audit
-from ._texts import validate_files
+`audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, whoever
+calls it; `read_audit` gives the audit back without a model. `validate` checks a known set alone.
+"""
 
-__all__ = ["ASSUMPTION", "Audit", "audit", "validate_files"]
+from ._audit import audit
+from ._record import Audit, read_audit
+from ._texts import validate
+
+__all__ = ["Audit", "audit", "read_audit", "validate"]

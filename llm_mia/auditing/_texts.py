@@ -1,4 +1,4 @@
-"""Texts, and later their scores, put before `llm_mia.validity`."""
+"""The texts of an audit's inputs, and later their scores, for the checks of `llm_mia.validity`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decision import NoteKind
 from ..passages import Passages, PassageSource, to_passages
-from ..records import Passage
-from ..scores import ScoreTable
-from ..validity import KnownScores, KnownSet, RequestedRates, Validity, validate
+from ..records import Note, Passage
+from ..scores import UNKNOWN, ScoreTable
+from ..validity import KnownScores, KnownSet, RequestedRates, Validity
 
-__all__ = ["KnownTexts", "read", "validate_files"]
+__all__ = ["KnownTexts", "read", "validate"]
 
 MOST = 50_000
-"""Passages of one set that are held and looked at."""
+"""Passages of a set that are held in memory and checked."""
 NAMES = {1: "members", 0: "non-members", None: "candidates"}
 """What messages call a set that is given as data in memory."""
 
@@ -30,22 +31,23 @@ class KnownTexts:
     """Members, non-members and candidates, in the order of the inputs."""
     rows: NDArray[np.intp]
     """Shape (passages,): the row of each in the table of scores."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @classmethod
     def read(cls, sources: Sequence[Passages]) -> KnownTexts:
-        """The passages of all *sources*, of a set of more than `MOST` as many, evenly spaced.
+        """The passages of all *sources*; of a set of more than `MOST` as many, evenly spaced.
 
-        A source is read once here, and one of more than `MOST` passages twice: which of them are evenly spaced is known
-        only at its end. `check_inputs` on the same sources then needs no reading.
+        A source is read once here, and a source of more than `MOST` passages twice: which of them are evenly spaced is
+        known only at its end. `check_inputs` on the same sources then needs no reading.
         """
-        kept, rows, notes, first = list[Passage](), list[int](), [], 0
+        kept, rows, notes, first = list[Passage](), list[int](), list[Note](), 0
         for source in sources:
-            passages, chosen, total = _evenly_spaced(source)
-            if len(chosen) < total:
-                notes.append(f"{source.name}: {len(chosen):,} of {total:,} passages were put to the checks")
+            passages, spaced, total = _evenly_spaced(source)
+            if len(spaced) < total:
+                figures = {"source": source.name, "checked": len(spaced), "passages": total}
+                notes.append(Note(NoteKind.CHECKS_ON_SAMPLE, figures))
             kept += passages
-            rows += (first + chosen).tolist()
+            rows += (first + spaced).tolist()
             first += total
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
 
@@ -62,23 +64,39 @@ class KnownTexts:
         """Their scores in the order in which `known_set` holds them."""
         return _scores(table, {label: self.rows[self._of(label)] for label in (1, 0, None)})
 
+    def table(self) -> ScoreTable:
+        """The passages as a table without scores."""
+        labels = [UNKNOWN if passage.label is None else passage.label for passage in self.passages]
+        ids = [passage.id for passage in self.passages]
+        documents = [passage.document for passage in self.passages]
+        return ScoreTable("the known set", ids, documents, np.array(labels, dtype=np.int8), {})
+
     def _of(self, label: int | None) -> list[int]:
         return [at for at, passage in enumerate(self.passages) if passage.label == label]
 
 
-def validate_files(
+def validate(
     members: PassageSource | None,
     nonmembers: PassageSource,
     candidates: PassageSource | None = None,
     *,
     rates: RequestedRates | None = None,
 ) -> Validity:
-    """`llm_mia.validity.validate` on files, as `read_passages` reads them; no model is needed.
+    """Whether a known set may carry a verdict; its texts are checked, and no model is needed.
 
-    Raises `PassageError` where a file can't be read, or a class has one document only.
+    Args:
+        members: passages known to be in the training data: a path, `Passages`, or what `Passages.of` takes; may be
+            None where there are candidates.
+        nonmembers: passages known not to be in it.
+        candidates: the passages to be decided on, if they are known already.
+        rates: the error rates that are wanted (default: FPR ≤ 0.05).
+
+    Raises:
+        PassageError: a file cannot be read, or a class has only one document.
     """
-    given = ((members, 1), (nonmembers, 0), (candidates, None))
-    return validate(*([] if source is None else list(read(source, label)) for source, label in given), rates=rates)
+    sets = ((members, 1), (nonmembers, 0), (candidates, None))
+    passages = [[] if source is None else list(read(source, label)) for source, label in sets]
+    return KnownSet(*passages, rates=rates).validity()
 
 
 def read(source: PassageSource, label: int | None) -> Passages:
@@ -93,17 +111,17 @@ def _evenly_spaced(source: Passages) -> tuple[list[Passage], NDArray[np.intp], i
     total = len(held) + sum(1 for _ in passages)  # to the end, so that the source has noted its contents
     if total == len(held):
         return held, np.arange(total), total
-    chosen = np.arange(MOST) * total // MOST
-    wanted = set(chosen.tolist())
-    return [passage for at, passage in enumerate(source) if at in wanted], chosen, total
+    spaced = np.arange(MOST) * total // MOST
+    wanted = set(spaced.tolist())
+    return [passage for at, passage in enumerate(source) if at in wanted], spaced, total
 
 
 def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> KnownScores:
     def by_attack(label: int | None) -> dict[str, NDArray[np.float64]]:
         return {name: column[rows[label]] for name, column in table.columns.items()}
 
-    def own(label: int | None) -> NDArray[np.float64] | None:
-        """The reference model's mean log-likelihood; its perplexity is in the table whatever the attacks."""
+    def reference(label: int | None) -> NDArray[np.float64] | None:
+        """Mean log-likelihood under the reference model; its perplexity is in the table whatever the attacks."""
         log_likelihood = table.reference_log_likelihood
         return None if log_likelihood is None else log_likelihood[rows[label]]
 
@@ -111,7 +129,7 @@ def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> K
         members=by_attack(1),
         nonmembers=by_attack(0),
         candidates=by_attack(None),
-        reference_members=own(1),
-        reference_nonmembers=own(0),
-        reference_candidates=own(None),
+        reference_members=reference(1),
+        reference_nonmembers=reference(0),
+        reference_candidates=reference(None),
     )

@@ -43,6 +43,15 @@ class CountBound:
     steps: Ranks
     """Shape (candidates,): for every u, at most u − 1 of the candidates with step ≤ u are non-members."""
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CountBound):
+            return NotImplemented
+        figures = ("members", "candidates", "confidence", "method", "level", "n")
+        same = all(getattr(self, name) == getattr(other, name) for name in figures)
+        return same and np.array_equal(self.steps, other.steps)
+
+    __hash__ = None  # type: ignore[assignment]  # the array may be changed
+
     def within(self, choice: ArrayLike) -> int:
         """The least number of members among the chosen candidates.
 

@@ -54,9 +54,9 @@ def audit(
 ) -> int:
     """Audit a model: check the known set, score, set the threshold on known non-members, flag candidates, report."""
     from ..auditing import audit as run_audit
-    from ..report import audit_summary, audit_table, why_withheld, write_report
+    from ..report import audit_summary, audit_table, why_withheld
 
-    def told(validity: Validity) -> None:
+    def report_validity(validity: Validity) -> None:
         if validity.verdict == "void" and not run.quiet:
             say(f"note: {why_withheld(validity)}; scoring goes on all the same")
 
@@ -76,9 +76,8 @@ def audit(
             out=run.out,
             window_tokens=models.window_tokens,
             progress=progress,
-            told=told,
+            report_validity=report_validity,
         )
-    write_report(found)
     if run.as_json:
         show_json(audit_summary(found))
     else:
@@ -105,11 +104,11 @@ def validate(
     as_json: opt.Json = False,
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 1 if it can not."""
-    from ..auditing import validate_files
+    from ..auditing import validate as run_validate
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    found = validate_files(
+    found = run_validate(
         known.read_members(reading),
         known.read_nonmembers(reading),
         None if candidates is None else reading.read_unlabelled(candidates),
@@ -145,11 +144,10 @@ def demo(
 ) -> None:
     """Train a small model on known texts, audit it, and compare the decisions with the truth; needs no input."""
     from ..demo import demo as run_demo, demo_summary, demo_table
-    from ..report import audit_table, write_report
+    from ..report import audit_table
 
     with progress_bars(quiet) as progress:
         found = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)
-    write_report(found.audit)
     if as_json:
         show_json(demo_summary(found))
     else:

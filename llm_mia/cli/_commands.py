@@ -16,6 +16,7 @@ from ._groups import TableOptions
 from ._output import say, show, show_json
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
+from ._show import show as show_run
 
 __all__ = ["register"]
 
@@ -68,7 +69,7 @@ def calibrate(
     as_json: opt.Json = False,
 ) -> None:
     """Set the threshold on the known non-members of a table (label 0), so that a false positive rate is guaranteed."""
-    from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate
+    from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate, calibration_to_json
     from ..report import calibration_lines, calibration_summary
     from ..store import write_text
 
@@ -91,7 +92,7 @@ def calibrate(
         fraction=0.5 if fraction is None else fraction,
         seed=seed,
     )
-    write_text(out, calibration.to_json())
+    write_text(out, calibration_to_json(calibration))
     if as_json:
         show_json(calibration_summary(calibration))
     else:
@@ -124,7 +125,7 @@ def flag(
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import flag as run_flag, flag_documents, read_calibration
-    from ..report import flags_summary, flags_table
+    from ..report import flags_summary, flags_table, note_words
     from ..store import write_text
 
     if documents and labelled:
@@ -137,7 +138,7 @@ def flag(
         flags = run_flag(scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void)
     write_text(out, flags.to_csv())
     for note in flags.notes:
-        say(f"note: {note}")
+        say(f"note: {note_words(note)}")
     if as_json:
         show_json(flags_summary(flags))
     else:
@@ -183,13 +184,12 @@ def evaluate(
     """Show how well each attack separates known members from known non-members, with intervals."""
     from ..decision import (
         compare as run_compare,
+        confidence_gap,
         evaluate as run_evaluate,
-        exposure,
+        evaluation_part,
         rates_at,
         read_calibration,
-        unseen,
     )
-    from ..records import Standing
     from ..report import (
         comparison_line,
         comparison_summary,
@@ -197,17 +197,18 @@ def evaluate(
         evaluation_table,
         threshold_lines,
         threshold_summary,
+        void_note,
     )
 
     rule = None if calibration is None else read_calibration(calibration)
     scores = table.read(rule.by if rule else "")
-    judged = unseen(scores, rule) if rule else scores
-    evaluations, gap = run_evaluate(judged, attacks or ()), exposure(scores)
+    judged = evaluation_part(scores, rule) if rule else scores
+    evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
     compared = run_compare(judged, *compare) if compare else None
     at = rates_at(scores, rule) if rule else None
-    if scores.standing in (Standing.VOID, Standing.ACCEPTED):
-        accepted = ", accepted by the user" if scores.standing is Standing.ACCEPTED else ""
-        say(f"note: the known set is void{accepted}: what separates it need not be membership")
+    warning = void_note(scores.standing)
+    if warning:
+        say(f"note: {warning}")
     if as_json:
         found = evaluation_summary(evaluations, gap)
         found |= {"comparison": comparison_summary(compared)} if compared else {}
@@ -259,22 +260,11 @@ def collection(
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    commands = (
-        audit,
-        validate,
-        score,
-        calibrate,
-        flag,
-        collection,
-        evaluate,
-        extract,
-        perplexity,
-        attacks,
-        frequencies,
-        demo,
-    )
-    for command in commands:
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
         app.command()(with_groups(command))
+    app.command("show")(show_run)
+    for other in (perplexity, attacks, frequencies, demo):
+        app.command()(with_groups(other))
 
 
 def _withheld() -> int:

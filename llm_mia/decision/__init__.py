@@ -1,55 +1,88 @@
-"""Scores → threshold → flags, and how well each attack separates what is known. Reads tables, needs no model.
+"""Scores → threshold → flags, and how well each attack separates the known set. Reads tables, needs no model.
 
-wanted                                      function
-a threshold with a guarantee                `calibrate`, and `read_calibration` for one on disk
-decisions on candidates                     `flag` by passage, `flag_documents` by document
-the column that a calibration decides by    `with_decider`; `unseen` leaves out what it was chosen or fitted on
-one decision on all candidates together     `judge_collection`
-how well attacks separate the known set     `evaluate`, `compare`, `rates_at`, `exposure`
+wanted                                               function
+a threshold with a guarantee                         `calibrate`; `read_calibration` and `calibration_to_json`
+decisions on candidates                              `flag` by passage, `flag_documents` by document
+a single decision on all candidates together         `judge_collection`
+how well attacks separate the known set              `evaluate`, `compare`, `rates_at`, `confidence_gap`
+the column that a calibration decides by             `add_decider_column`
+the passages that did not select or fit it           `calibration_part`, `evaluation_part`
+
+Everything they give is data: `llm_mia.report` phrases it.
 """
 
-from ._calibrating import calibrate, held_out, read_calibration, with_decider
+from ._artefact import calibration_from_json, calibration_to_json, read_calibration
+from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
-from ._categories import calibrate_scores
-from ._choosing import AUTO, BY_DEFAULT, refuse_small
 from ._collections import CollectionResult, judge_collection
 from ._documents import flag_documents
-from ._evaluating import AtThreshold, Comparison, Evaluation, compare, evaluate, exposure, rates_at, unseen
-from ._flags import ACCEPTED, VOID, Flag, Flags
-from ._guarantee import MARGINAL
-from ._origin import first_ids
+from ._evaluating import (
+    AtThreshold,
+    Comparison,
+    Evaluation,
+    compare,
+    confidence_gap,
+    evaluate,
+    evaluation_part,
+    rates_at,
+)
+from ._flags import Flag, Flags, Reason
+from ._notes import NoteKind, first_ids, notes_of_sentences
+from ._origin import Origin
 from ._passages import flag
-from ._stack import STACK, Stack
+from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
+from ._selecting import AUTO, BY_DEFAULT, Draw, refuse_small
+from ._selection import Selection, Shortage, ShortageKind, Wanted
+from ._stack import STACK, Column, Stack, Training, Tree
+from ._stacking import StackSettings, fit_stack
 
 __all__ = [
-    "ACCEPTED",
     "AUTO",
     "BY_DEFAULT",
-    "MARGINAL",
     "STACK",
-    "VOID",
     "AtThreshold",
     "Calibration",
     "Category",
     "CollectionResult",
+    "Column",
     "Comparison",
+    "Draw",
+    "ErrorRate",
     "Evaluation",
     "Flag",
     "Flags",
+    "Guarantee",
+    "GuaranteeKind",
+    "NoteKind",
+    "Origin",
+    "QValueMethod",
+    "Reason",
+    "Rule",
+    "Selection",
+    "Shortage",
+    "ShortageKind",
     "Stack",
+    "StackSettings",
+    "Training",
+    "Tree",
+    "Unit",
+    "Wanted",
+    "add_decider_column",
     "calibrate",
-    "calibrate_scores",
+    "calibration_from_json",
+    "calibration_part",
+    "calibration_to_json",
     "compare",
+    "confidence_gap",
     "evaluate",
-    "exposure",
+    "evaluation_part",
     "first_ids",
+    "fit_stack",
     "flag",
     "flag_documents",
-    "held_out",
     "judge_collection",
+    "notes_of_sentences",
     "rates_at",
     "read_calibration",
     "refuse_small",
-    "unseen",
-    "with_decider",
 ]

@@ -1,11 +1,8 @@
-"""Known non-members of a table → a calibration."""
+"""Known non-members of a table → a calibration; and the calibration's score in another table."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +10,15 @@ from numpy.typing import NDArray
 from ..errors import CalibrationError, ScoresError
 from ..scores import ScoreTable
 from ._calibration import Calibration
-from ._categories import calibrate_scores
-from ._choosing import AUTO, BY_DEFAULT, choose, fit_part
-from ._flags import standing_words
-from ._origin import first_ids, made_by
-from ._stack import STACK, Stack
+from ._notes import first_ids
+from ._origin import origin_of
+from ._selecting import Draw, fit_part, select_decider
+from ._selection import Selection, Wanted
+from ._stack import STACK, add_stack_column
+from ._stacking import StackSettings
+from ._thresholds import Basis, set_thresholds
 
-__all__ = ["calibrate", "calibrating_rows", "held_out", "read_calibration", "with_decider"]
+__all__ = ["add_decider_column", "calibrate", "calibration_part", "calibration_rows"]
 
 
 def calibrate(
@@ -28,129 +27,130 @@ def calibrate(
     *,
     fpr: float,
     confidence: float | None = None,
-    pool: Collection[str] = (),
+    pool: bool | Collection[str] = (),
     fraction: float = 0.5,
     seed: int = 0,
+    stack_settings: StackSettings | None = None,
 ) -> Calibration:
-    """A non-member exchangeable with the table's non-members is flagged with probability at most *fpr*.
+    """The threshold above which a score is flagged, and all it takes to apply it to other scores.
 
-    On average over known sets like this one, or with *confidence* in this one; in each category of the table by itself
-    where it was read by some, those of *pool* together. Non-members without a score cannot be flagged and are not
-    calibrated on. In the place of an attack stand ``auto``, the one that separates best, ``stack``, one score learned
-    from all columns, and ``default``, the stack of a large known set: for these a *fraction* of the documents is kept
-    apart to choose or to learn on, and the rest of the non-members is calibrated on.
+    A non-member that is exchangeable with the table's non-members is flagged with probability at most *fpr*: on average
+    over known sets like this one, or with *confidence* in this one. Where the table was read with categories, it holds
+    in each category by itself (see `llm_mia.decision._thresholds.set_thresholds`). Non-members without a score cannot
+    be flagged and are not calibrated on.
+
+    Args:
+        table: of a run directory, of a file (`read_scores`), or of arrays (`ScoreTable.of`).
+        attack: the column that decides. Or ``auto``, the column that separates best; ``stack``, a score that is learned
+            from all columns; ``default``, the stack of a large known set, else ``reference`` or ``min_k``. For these
+            three a part of the known documents is kept apart to choose or to learn on, and the rest of the non-members
+            is calibrated on.
+        fpr: the false positive rate to hold.
+        confidence: hold it with this confidence, and not on average.
+        pool: names of categories to put together; True: those that are too small here.
+        fraction: share of the documents that is kept apart, where a part is kept apart.
+        seed: of the draw of that part.
+        stack_settings: the forms that a stack may take.
 
     Raises:
         ScoresError: the table has no such column or no non-members.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are
             infinite or all equal.
+
+    >>> table = ScoreTable.of([3.0, 1.0, 2.0, 5.0], [0, 0, 0, None])
+    >>> calibration = calibrate(table, "score", fpr=0.25)
+    >>> calibration.threshold, calibration.flagged([2.5, 3.5]).tolist()
+    (3.0, [False, True])
     """
     known = table.rows(0)
     if not len(known):
         raise ScoresError(f"{table.name}: no row is labelled as a non-member (0), so there is nothing to calibrate on")
-    choice = None
-    if attack in (AUTO, STACK, BY_DEFAULT):
-        choice = choose(table, attack, fraction=fraction, seed=seed, fpr=fpr, confidence=confidence)
-        attack, known = choice.attack, known[~choice.fit[known]]
-        table = _with_stack(table, choice.stack)
+    split, selection, stack = None, Selection(), None
+    if attack in (Wanted.AUTO, Wanted.STACK, Wanted.DEFAULT):
+        draw = Draw(fraction, seed)
+        decider = select_decider(
+            table, Wanted(attack), draw=draw, fpr=fpr, confidence=confidence, settings=stack_settings
+        )
+        attack, known = decider.attack, known[~decider.fit[known]]
+        split, selection, stack = decider.split, decider.selection, decider.stack
+        table = add_stack_column(table, stack)
     rows = _scored(table, attack, known)
     groups = table.groups()
-    return calibrate_scores(
-        table.column(attack)[rows],
+    basis = Basis(
         attack=attack,
         fpr=fpr,
         confidence=confidence,
         n_documents=len({groups[row] for row in rows}),
-        calibrated_on=made_by(table, attack, choice.record["columns"] if choice and choice.stack else ()),
-        categories=[table.categories[row] for row in rows] if table.by else None,
-        pool=pool,
-        split=choice.split if choice else None,
-        chosen=choice.record if choice else None,
-        stack=choice.stack if choice else None,
+        origin=origin_of(table, [column.name for column in stack.columns] if stack else [attack]),
         by=table.by,
-        validity=standing_words(table.standing),
+        split=split,
+        selection=selection,
+        stack=stack,
+        standing=table.standing,
     )
+    categories = [table.categories[row] for row in rows] if table.by else None
+    return set_thresholds(basis, table.column(attack)[rows], categories, pool)
 
 
-def with_decider(table: ScoreTable, calibration: Calibration) -> ScoreTable:
-    """The table with the column that *calibration* decides by: that of its stack is made here, others are there.
+def add_decider_column(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The table with the column that *calibration* decides by: the scores of a stack are computed here.
 
-    Raises `CalibrationError` where the table lacks columns of the stack, or holds the known set that was calibrated on
-    and its scores come out otherwise.
+    Raises:
+        CalibrationError: the table lacks columns of the stack; or it holds the known set that was calibrated on, and
+            the stack gives it other scores than then.
     """
-    if not calibration.stack:
+    if calibration.stack is None:
         return table
-    found = _with_stack(table, calibration.stack)
-    scores, present = found.column(STACK), table.columns.get(STACK)
+    extended = add_stack_column(table, calibration.stack)
+    scores, present = extended.column(STACK), table.columns.get(STACK)
     if present is not None and not np.array_equal(present, scores, equal_nan=True):
         raise CalibrationError(f"{table.name}: its column {STACK!r} is not the calibration's stack: rename it")
     try:
         known = (table.labels == 0) & ~fit_part(table, calibration)
-    except CalibrationError:  # other passages than were calibrated on, which is what stacks are for
-        return found
+    except CalibrationError:  # other passages than were calibrated on: a stack scores these too
+        return extended
     if not np.array_equal(np.sort(scores[known & ~np.isnan(scores)]), calibration.scores):
         raise CalibrationError(
-            f"{table.name}: the stack gives its known non-members other scores than were calibrated on: the table or "
-            "the calibration was changed since; calibrate again"
+            f"{table.name}: the stack gives its known non-members other scores than were calibrated on, so the table "
+            "or the calibration was changed since: calibrate again"
         )
-    return found
+    return extended
 
 
-def held_out(table: ScoreTable, calibration: Calibration) -> ScoreTable:
-    """The table without the passages that the attack of *calibration* was chosen on, or its stack fitted.
+def calibration_part(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The table without the passages that selected the attack of *calibration*, or that its stack was fitted on.
 
-    Raises `CalibrationError` where its known set isn't the one that was split.
+    Raises:
+        CalibrationError: its known set is not the known set that was split.
     """
     return table.only(~fit_part(table, calibration)) if calibration.split else table
 
 
-def calibrating_rows(table: ScoreTable, calibration: Calibration) -> NDArray[np.intp]:
-    """The non-members of *table* that *calibration* was made on.
+def calibration_rows(table: ScoreTable, calibration: Calibration) -> NDArray[np.intp]:
+    """The rows of the non-members that *calibration* was computed from.
 
-    Raises `CalibrationError` where they are others.
+    Raises:
+        CalibrationError: the table has other non-members.
     """
     known = table.rows(0)[~fit_part(table, calibration)[table.rows(0)]]
     scores = table.column(calibration.attack)[known]
     if not np.array_equal(np.sort(scores[~np.isnan(scores)]), calibration.scores):
         raise CalibrationError(
-            f"{table.name}: its known non-members are not those calibrated on: give the table that was, or calibrate "
-            "on this one"
+            f"{table.name}: its known non-members are not those calibrated on: give the table calibrated on, or "
+            "calibrate on this table"
         )
     return known
 
 
-def read_calibration(path: str | Path) -> Calibration:
-    """The calibration in the file *path*.
-
-    Raises:
-        CalibrationError: no such file, or not what `calibrate` wrote.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise CalibrationError(f"{path}: {reason}") from None
-    try:
-        return Calibration.from_json(text)
-    except CalibrationError as error:
-        raise CalibrationError(f"{path}: {error}") from None
-
-
-def _with_stack(table: ScoreTable, record: Mapping[str, Any]) -> ScoreTable:
-    if not record:
-        return table
-    return replace(table, columns={**table.columns, STACK: Stack.read(record).scores(table)})
-
-
 def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The *known* rows that have a score; infinite ones are refused by id."""
+    """The *known* rows that have a score; infinite scores are refused by id."""
     scores = table.column(attack)[known]
     rows = known[~np.isnan(scores)]
     infinite = known[np.isinf(scores)]
     if len(infinite):
         named = first_ids(table.ids[row] for row in infinite)
         raise CalibrationError(
-            f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are NaN or infinite ({named}): see what "
-            "made them, and score again"
+            f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are infinite ({named}): find out why, "
+            "and score again"
         )
     return rows

@@ -1,45 +1,51 @@
-"""One decision on all candidates together, as a collection."""
+"""A single decision on all candidates together, as a collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..documents import CollectionTest, PowerTable, collection_test, describe_note, power_table
+from ..documents import CollectionTest, PowerTable, collection_test, power_table
 from ..errors import ScoresError
+from ..records import Note, Standing
 from ..scores import ScoreTable
-from ._choosing import DEFAULTS
-from ._flags import VOID, standing_words, verdict
-from ._origin import first_ids
+from ._flags import joint_standing
+from ._notes import NoteKind, first_ids
+from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]
+
+Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
+"""Scores of passages, and the document of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionResult:
-    """What the candidates' documents show together, beside those of the known non-members."""
+    """What the candidates' documents show together, compared with those of the known non-members."""
 
     attacks: tuple[str, ...]
     test: CollectionTest
     level: float
-    """What p-values are held against."""
+    """What p-values are compared with."""
     power: PowerTable | None
-    """Documents that would be needed; None where the test found something or has nothing to plan with."""
-    notes: tuple[str, ...]
-    validity: str
-    """What was said of the known set; ``void`` withholds the finding."""
+    """Documents that would be needed; None where the test is significant or has nothing to plan with."""
+    notes: tuple[Note, ...]
+    standing: Standing | None
+    """Of the known set; a void known set withholds the finding."""
 
     @property
-    def found(self) -> bool:
+    def significant(self) -> bool:
         """Whether the p-value is at most the level."""
         return self.test.p_value <= self.level
 
     @property
     def withheld(self) -> bool:
-        """Whether the test is computed but means nothing: the known set is void."""
-        return self.validity == VOID
+        """Whether the test is computed but means nothing, because the known set is void."""
+        return self.standing is Standing.VOID
 
 
 def judge_collection(
@@ -50,49 +56,67 @@ def judge_collection(
     seed: int = 0,
     accept_void: bool = False,
 ) -> CollectionResult:
-    """Significant at *level* with probability at most *level* if the candidates were not trained on and could as well
-    have been the known non-members, document by document (`llm_mia.documents.collection_test`).
+    """Whether the candidates' documents together score above those of the known non-members.
 
-    Several attacks are joined by weights that are learned on half of the documents and tested on the others; none
-    named: ``reference`` or else ``min_k``, of somebody else's table its only column.
+    The result is significant at *level* with probability at most *level* if the candidates were not trained on and are
+    exchangeable with the known non-members, document by document (`llm_mia.documents.collection_test`).
+
+    Args:
+        table: candidates and known non-members.
+        attacks: columns; several are joined by weights that are learned on half of the documents and tested on the
+            others. None: ``reference`` or else ``min_k``; of a table that is not ours its only column.
+        level: what the p-value is compared with.
+        seed: of permutations and splits.
+        accept_void: word a finding although the known set is void.
 
     Raises:
         ScoresError: no candidates, no non-members, infinite scores, a document on both sides, or no attack named where
-            several might be meant.
+            several are possible.
     """
-    names = tuple(attacks) or (_only_attack(table),)
+    names = tuple(attacks) or (_default_attack(table),)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
             raise ScoresError(
                 f"{table.name}: no {what}: a collection is tested against documents known not to be in it"
             )
+    suspect, control = _sides(table, names)
+    test = collection_test(suspect, control, level=level, seed=seed)
+    power, notes = None, list(test.notes)
+    if test.p_value > level:
+        power, notes_of_power = _power(suspect, control, level, several=len(names) > 1)
+        notes += notes_of_power
+    standing = joint_standing(table.standing, accept_void=accept_void)
+    return CollectionResult(names, test, level, power, tuple(notes), standing)
+
+
+def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
+    """Scores and documents of the candidates, and of the known non-members."""
     scores = np.column_stack([table.column(name) for name in names])
     infinite = first_ids(
         table.ids[row] for row in np.flatnonzero(np.isinf(scores).any(axis=1) & (table.labels < 1)).tolist()
     )
     if infinite:
-        raise ScoresError(f"{table.name}: infinite scores ({infinite}): a mean needs finite ones; see what made them")
+        raise ScoresError(f"{table.name}: infinite scores ({infinite}): a mean needs finite scores; find out why")
     groups = table.groups()
     suspect, control = (
         (scores[rows] if len(names) > 1 else scores[rows, 0], [groups[row] for row in rows])
         for rows in (table.rows(None), table.rows(0))
     )
-    test = collection_test(suspect, control, level=level, seed=seed)
-    power, notes = None, [describe_note(note) for note in test.notes]
-    if test.p_value > level:
-        if len(names) > 1:
-            notes.append("how many documents would do is told for a single attack: name one")
-        else:
-            try:
-                power = power_table(suspect, control, level=level)
-            except ScoresError as error:
-                notes.append(f"how many documents would do cannot be told: {error}")
-    validity = verdict(standing_words(table.standing), accept_void=accept_void)
-    return CollectionResult(names, test, level, power, tuple(notes), validity)
+    return suspect, control
 
 
-def _only_attack(table: ScoreTable) -> str:
-    named = [name for name in DEFAULTS if table.record is not None and name in table.columns]
-    if not named and len(table.columns) > 1:
-        raise ScoresError(f"{table.name}: name one of its attacks with -a: {', '.join(table.columns)}")
-    return [*named, *table.columns][0]
+def _power(suspect: Side, control: Side, level: float, *, several: bool) -> tuple[PowerTable | None, list[Note]]:
+    """How many documents would be needed, or a note that says why that is not known."""
+    if several:
+        return None, [Note(NoteKind.POWER_OF_SEVERAL)]
+    try:
+        return power_table(suspect, control, level=level), []
+    except ScoresError as error:
+        return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
+
+
+def _default_attack(table: ScoreTable) -> str:
+    defaults = [name for name in DEFAULT_ATTACKS if table.record is not None and name in table.columns]
+    if not defaults and len(table.columns) > 1:
+        raise ScoresError(f"{table.name}: name some of its `attacks`: {', '.join(table.columns)}")
+    return [*defaults, *table.columns][0]

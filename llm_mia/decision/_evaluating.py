@@ -10,24 +10,33 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..errors import ScoresError
-from ..metrics import ConfidenceGap, PairedComparison
-from ..records import Interval
+from ..metrics import ConfidenceGap, PairedComparison, Rates
+from ..records import Interval, Note
 from ..scores import ScoreTable
-from ._calibrating import held_out, with_decider
+from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
+from ._notes import NoteKind
 from ._origin import categories_of, check_origin
-from ._stack import Stack
 
-__all__ = ["AtThreshold", "Comparison", "Evaluation", "compare", "evaluate", "exposure", "rates_at", "unseen"]
+__all__ = [
+    "AtThreshold",
+    "Comparison",
+    "Evaluation",
+    "compare",
+    "confidence_gap",
+    "evaluate",
+    "evaluation_part",
+    "rates_at",
+]
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 COINCIDENCE = 0.01
-"""Share of the scores that set a threshold which may stand among others' by chance."""
+"""Share of the scores that set a threshold which may equal scores of other passages by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well one attack separates known members from known non-members."""
+    """How well an attack separates known members from known non-members."""
 
     attack: str
     n_members: int
@@ -54,25 +63,25 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """What the threshold of a calibration does on a known set that didn't set it."""
+    """What the threshold of a calibration does on a known set that did not set it."""
 
     attack: str
     tpr: Interval
     """Share of the members above it."""
     fpr: Interval | None
-    """Share of the non-members above it; None where they are those that set it."""
+    """Share of the non-members above it; None where these set it."""
     epsilon: float | None
-    """No training with differential privacy below this ε leaks so much; None where passages aren't independent
-    trials, or the rate of false positives isn't known."""
+    """No training with differential privacy below this ε reveals so much; None where passages are not independent
+    trials, or the rate of false positives is not known."""
     confidence: float
     """Of the intervals, and of ε."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def evaluate(table: ScoreTable, attacks: Sequence[str] = ()) -> list[Evaluation]:
     """AUROC, TPR at 10, 5, 1 and 0.1 % FPR, and FPR at 95 % TPR of each attack, each with a 95 % interval.
 
-    Intervals go by document where documents hold several passages; else that of the AUROC is DeLong's.
+    Intervals go by document where documents hold several passages; else the interval of the AUROC is DeLong's.
 
     Raises:
         ScoresError: the table lacks a column, or members, or non-members.
@@ -82,73 +91,69 @@ def evaluate(table: ScoreTable, attacks: Sequence[str] = ()) -> list[Evaluation]
 
 
 def compare(table: ScoreTable, first: str, second: str) -> Comparison:
-    """The interval holds the difference of the two attacks' AUROCs with about 95 % confidence; both on the passages
-    that both have scored.
+    """The difference of two attacks' AUROCs on the passages that both have scored, with its interval and p-value.
 
-    Raises `ScoresError` as `evaluate` does.
+    The interval holds the difference with about 95 % confidence.
+
+    Raises:
+        ScoresError: as `evaluate` does.
     """
     known = _known(table)
     rows = _scored(table, second, _scored(table, first, known))
     groups, labels = table.groups(), table.labels[rows]
-    _check_both(table, f"{first} and {second} together have", labels)
+    _refuse_missing_class(table, f"{first} and {second} together have", labels)
     documents = [groups[row] for row in rows]
     paired = metrics.compare_attacks(table.column(first)[rows], table.column(second)[rows], labels, documents)
     return Comparison(first, second, paired, len(rows))
 
 
 def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float = 0.95) -> AtThreshold:
-    """Each interval holds its rate with at least *confidence*, exact where passages are independent.
+    """True and false positive rate at the threshold of *calibration*, on the known set of another table.
 
-    The threshold must not have been set by the table's own non-members; where it was by any of them, no rate of false
-    positives is given. Passages that a stack was fitted on are left out, and in the table calibrated on those that an
-    attack was chosen on; one without a finite score counts as not flagged.
+    Each interval holds its rate with at least *confidence*, exactly where passages are independent. The threshold must
+    not have been set by the table's non-members; where it was by any of them, no rate of false positives is given.
+    Passages that a stack was fitted on are left out, and in the table calibrated on those that selected the attack. A
+    passage without a finite score counts as not flagged.
 
     Raises:
         ScoresError: the table lacks the attack, or members, or non-members.
-        CalibrationError: the calibration is another model's.
+        CalibrationError: the calibration is of another model.
     """
     notes = check_origin(table, calibration)
-    table = with_decider(table, calibration)
-    same = _share_of_threshold(table, calibration) > COINCIDENCE
-    table, left_out = _unseen(table, calibration)
-    notes += [f"{left_out} known passages that the decider was fitted or chosen on are left out"] if left_out else []
-    rows, groups = _known(table), table.groups()
-    scores = table.column(calibration.attack)[rows]
-    categories = categories_of(table, calibration, rows)
-    flagged = calibration.flagged(np.where(np.isinf(scores), np.nan, scores), categories)
-    documents = [groups[row] for row in rows]
-    found = metrics.rates_at_threshold(
-        flagged.astype(np.float64), table.labels[rows], 0.5, documents=documents, confidence=confidence
-    )
+    table = add_decider_column(table, calibration)
+    set_here = _share_of_threshold(table, calibration) > COINCIDENCE
+    part = _evaluation_part(table, calibration)
+    if len(part) < len(table):
+        notes.append(Note(NoteKind.FITTED_LEFT_OUT, {"count": len(table) - len(part)}))
+    rates, independent = _rates(part, calibration, confidence)
     epsilon = None
-    if same:
-        notes.append(
-            "some or all of the table's non-members set this threshold: their rate above it shows nothing; give others"
-        )
-    elif len(set(documents)) < len(documents):
-        notes.append("passages share documents and are no independent trials: no ε is bounded")
+    if set_here:
+        notes.append(Note(NoteKind.THRESHOLD_SET_HERE))
+    elif not independent:
+        notes.append(Note(NoteKind.EPSILON_UNBOUNDED))
     else:
-        counts = found.true_positives, found.members, found.false_positives, found.nonmembers
+        counts = rates.true_positives, rates.members, rates.false_positives, rates.nonmembers
         epsilon = metrics.epsilon_lower_bound(*counts, confidence)
-    fpr = None if same else found.fpr
-    return AtThreshold(calibration.attack, found.tpr, fpr, epsilon, confidence, tuple(notes))
+    fpr = None if set_here else rates.fpr
+    return AtThreshold(calibration.attack, rates.tpr, fpr, epsilon, confidence, tuple(notes))
 
 
-def unseen(table: ScoreTable, calibration: Calibration) -> ScoreTable:
-    """The table with the column that *calibration* decides by, less the passages that it was chosen or fitted on.
+def evaluation_part(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The table with the column that *calibration* decides by, without the passages that selected it or fitted it.
 
-    A stack knows what it was fitted on in any table: there it looks too good. What one column was chosen on is known in
-    the table calibrated on.
+    A stack recognises the passages that it was fitted on in any table; its scores are too good there. Which passages
+    selected a column is known in the table calibrated on.
 
-    Raises `CalibrationError` where the table isn't what was calibrated on, though the non-members' scores say so.
+    Raises:
+        CalibrationError: the table is not the table calibrated on, though the non-members' scores are the same.
     """
-    return _unseen(with_decider(table, calibration), calibration)[0]
+    return _evaluation_part(add_decider_column(table, calibration), calibration)
 
 
-def exposure(table: ScoreTable) -> ConfidenceGap | None:
+def confidence_gap(table: ScoreTable) -> ConfidenceGap | None:
     """The gap in mean token probability between members and non-members.
 
-    None where ``confidence`` wasn't scored, or where somebody else's table may mean another thing by it.
+    None where ``confidence`` was not scored, or where the table is not ours and may mean another thing by it.
     """
     if table.record is None or "confidence" not in table.columns:
         return None
@@ -157,6 +162,19 @@ def exposure(table: ScoreTable) -> ConfidenceGap | None:
     return metrics.confidence_gap(
         scores[members], scores[nonmembers], documents=[groups[row] for row in (*members, *nonmembers)]
     )
+
+
+def _rates(table: ScoreTable, calibration: Calibration, confidence: float) -> tuple[Rates, bool]:
+    """Rates above the threshold, and whether each passage is a document by itself."""
+    rows, groups = _known(table), table.groups()
+    scores = table.column(calibration.attack)[rows]
+    categories = categories_of(table, calibration, rows)
+    flagged = calibration.flagged(np.where(np.isinf(scores), np.nan, scores), categories)
+    documents = [groups[row] for row in rows]
+    rates = metrics.rates_at_threshold(
+        flagged.astype(np.float64), table.labels[rows], 0.5, documents=documents, confidence=confidence
+    )
+    return rates, len(set(documents)) == len(documents)
 
 
 def _known(table: ScoreTable) -> NDArray[np.intp]:
@@ -170,7 +188,7 @@ def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evalua
     scored = _scored(table, attack, known)
     scores, labels, groups = table.column(attack)[scored], table.labels[scored], table.groups()
     documents = [groups[row] for row in scored]
-    _check_both(table, f"{attack} has", labels)
+    _refuse_missing_class(table, f"{attack} has", labels)
     grouped = len(set(documents)) < len(documents)
     return Evaluation(
         attack=attack,
@@ -184,27 +202,24 @@ def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evalua
     )
 
 
-def _check_both(table: ScoreTable, whose: str, labels: NDArray[np.int8]) -> None:
+def _refuse_missing_class(table: ScoreTable, subject: str, labels: NDArray[np.int8]) -> None:
     if len(np.unique(labels)) < 2:
-        raise ScoresError(f"{table.name}: {whose} no score for any known member, or for any known non-member")
+        raise ScoresError(f"{table.name}: {subject} no score for any known member, or for any known non-member")
 
 
 def _scored(table: ScoreTable, attack: str, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[~np.isnan(table.column(attack)[rows])]
 
 
-def _unseen(table: ScoreTable, calibration: Calibration) -> tuple[ScoreTable, int]:
-    """The table less what the decider was chosen or fitted on, and how many passages that are."""
+def _evaluation_part(table: ScoreTable, calibration: Calibration) -> ScoreTable:
     if _share_of_threshold(table, calibration) > 0.5:
-        left = held_out(table, calibration)
-    elif calibration.stack:
-        left = table.only(~Stack.read(calibration.stack).saw(table))
-    else:
-        left = table
-    return left, len(table) - len(left)
+        return calibration_part(table, calibration)
+    if calibration.stack is not None:
+        return table.only(~calibration.stack.was_fitted_on(table))
+    return table
 
 
 def _share_of_threshold(table: ScoreTable, calibration: Calibration) -> float:
-    """How much of what set the threshold stands among the table's non-members, told by equal scores."""
-    own = table.column(calibration.attack)[table.rows(0)]
-    return float(np.isin(calibration.scores, own).mean())
+    """How many of the scores that set the threshold are among those of the table's non-members, by value."""
+    scores = table.column(calibration.attack)[table.rows(0)]
+    return float(np.isin(calibration.scores, scores).mean())

@@ -7,33 +7,36 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import CountBound, benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ..errors import CalibrationError
-from ..records import Interval, Standing
+from ..records import Interval, Note, Standing
 from ._calibration import Calibration
+from ._notes import NoteKind
+from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
-__all__ = [
-    "ACCEPTED",
-    "VOID",
-    "Flag",
-    "Flags",
-    "Unit",
-    "discoveries",
-    "false_discovery_rule",
-    "standing_words",
-    "verdict",
-]
+__all__ = ["Flag", "Flags", "Reason", "joint_standing", "limit_discoveries", "q_values_of"]
 
-Unit: TypeAlias = Literal["passages", "documents"]
 
-VOID = "void"
-ACCEPTED = "void, accepted by the user"
-HOCHBERG, YEKUTIELI = "Benjamini–Hochberg", "Benjamini–Yekutieli"
+class Reason(StrEnum):
+    """Why a candidate is flagged, or has no figures; the code in ``flags.csv``."""
+
+    SCORE = "score_above_limit"
+    """Flagged: its score is above the threshold."""
+    P_VALUE = "p_value_within_limit"
+    """Flagged: the p-value of the document is at most the false positive rate."""
+    Q_VALUE = "q_value_within_limit"
+    """Flagged: its q-value is at most the false discovery rate."""
+    NO_SCORE = "no_score"
+    """Not flagged: the table has no score for it."""
+    TOO_SHORT = "too_short"
+    """Not flagged: it is too short to have a scored token."""
+    INFINITE_SCORE = "infinite_score"
+    """Not flagged: its score is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,10 @@ class Flag:
     p_value: float | None
     q_value: float | None
     flagged: bool
-    reason: str
+    reason: Reason | None
+    """None where it has a score and is not flagged."""
+    limit: float | None
+    """What its score, p-value or q-value was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +63,20 @@ class Flags:
 
     rows: Sequence[Flag]
     calibration: Calibration
-    rule: str
-    """What was controlled: ``FPR ≤ 5 %`` or ``FDR ≤ 10 %``."""
-    notes: Sequence[str]
-    unit: Unit = "passages"
+    rule: Rule
+    """Which error rate is held."""
+    notes: Sequence[Note]
+    unit: Unit = Unit.PASSAGES
     """What a row is."""
-    q_values: str = HOCHBERG
-    """How the q-values were made."""
+    q_values: QValueMethod = QValueMethod.BENJAMINI_HOCHBERG
     n: int = 0
     """Known non-members compared with: passages or documents."""
     members: CountBound | None = None
-    """At least so many candidates are members; None where that can't be told, and a note says why."""
+    """At least so many candidates are members; None where that has no bound, and a note says why."""
     share: Interval | None = None
-    """Their share among the candidates that `members` speaks of; only its lower end carries a guarantee."""
-    validity: str = ""
-    """What was said of the known set; ``void`` withholds every finding."""
+    """Their share among the candidates that `members` counts; only its lower end carries a guarantee."""
+    standing: Standing | None = None
+    """Of the known set; a void known set withholds every finding."""
 
     @property
     def flagged(self) -> int:
@@ -80,62 +85,68 @@ class Flags:
 
     @property
     def by_chance(self) -> float | None:
-        """At most this many flags are expected were no candidate a member; None where an FDR was controlled."""
-        return self.calibration.fpr * len(self.rows) if self.rule.startswith("FPR") else None
+        """At most so many flags are expected if no candidate is a member; None where an FDR is held."""
+        return self.rule.level * len(self.rows) if self.rule.rate is ErrorRate.FALSE_POSITIVES else None
 
     @property
     def withheld(self) -> bool:
-        """Whether the flags are kept but mean nothing: the known set is void."""
-        return self.validity == VOID
+        """Whether the flags are kept but mean nothing, because the known set is void."""
+        return self.standing is Standing.VOID
 
     def to_csv(self) -> str:
-        """The text of ``flags.csv``."""
+        """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Flag.__slots__)
+        names = Flag.__slots__
+        writer.writerow([*names, "known_set"])
         for row in self.rows:
-            writer.writerow(_cell(getattr(row, name)) for name in Flag.__slots__)
+            writer.writerow([*(_cell(getattr(row, name)) for name in names), _cell(self.standing)])
         return text.getvalue()
 
 
-def standing_words(standing: Standing | None) -> str:
-    """A standing as artefacts have it; empty where nothing was checked."""
-    return "" if standing is None else ACCEPTED if standing is Standing.ACCEPTED else standing.value
+def joint_standing(*standings: Standing | None, accept_void: bool) -> Standing | None:
+    """The standing that holds where several are known of a known set: void if any is, else the first that is known.
 
-
-def verdict(*said: str, accept_void: bool) -> str:
-    """What holds where several were said of one known set: the first that is void, or else the first.
-
-    >>> verdict("", "void", accept_void=True), verdict("doubtful", "", accept_void=False)
-    ('void, accepted by the user', 'doubtful')
+    >>> str(joint_standing(Standing.SOUND, Standing.VOID, accept_void=True))
+    'accepted'
     """
-    void = next((one for one in said if one.startswith(VOID)), "")
-    if void:
-        return ACCEPTED if accept_void else void
-    return next((one for one in said if one), "")
+    known = [standing for standing in standings if standing is not None]
+    void = next((standing for standing in known if standing in (Standing.VOID, Standing.ACCEPTED)), None)
+    if void is not None:
+        return Standing.ACCEPTED if accept_void else void
+    return known[0] if known else None
 
 
-def false_discovery_rule(p_values: NDArray[np.float64], *, any_dependence: bool) -> tuple[NDArray[np.float64], str]:
-    """q-values, and how they were made: by Benjamini and Yekutieli where p-values needn't be positively dependent."""
+def q_values_of(p_values: NDArray[np.float64], *, any_dependence: bool) -> tuple[NDArray[np.float64], QValueMethod]:
+    """q-values, and how they were computed: by Benjamini and Yekutieli where p-values may depend in any way."""
     if any_dependence:
-        return benjamini_yekutieli(p_values), YEKUTIELI
-    return benjamini_hochberg(p_values), HOCHBERG
+        return benjamini_yekutieli(p_values), QValueMethod.BENJAMINI_YEKUTIELI
+    return benjamini_hochberg(p_values), QValueMethod.BENJAMINI_HOCHBERG
 
 
-def discoveries(n: int, p_values: NDArray[np.float64], fdr: float, how: str, of: str = "non-members") -> list[str]:
-    """A note where few discoveries are out of reach; `CalibrationError` where all are."""
+def limit_discoveries(
+    n: int, p_values: NDArray[np.float64], fdr: float, method: QValueMethod, unit: Unit
+) -> list[Note]:
+    """A note where a small number of discoveries is impossible with *n* non-members compared with.
+
+    Raises:
+        CalibrationError: no discovery at all is possible.
+    """
     m = max(1, int(np.isfinite(p_values).sum()))
-    if how == HOCHBERG:
+    if method is QValueMethod.BENJAMINI_HOCHBERG:
         least = fdr_floor(n, m, fdr)
     else:
-        price = math.fsum(1 / j for j in range(1, m + 1))
-        least = max(1, math.ceil(m * price / (fdr * (n + 1)) - 1e-9))
+        factor = math.fsum(1 / j for j in range(1, m + 1))
+        least = max(1, math.ceil(m * factor / (fdr * (n + 1)) - 1e-9))
         if least > m:
+            needed = math.ceil(factor / fdr - 1e-9) - 1
+            kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
             raise CalibrationError(
-                f"{n} {of} cannot support a discovery at FDR ≤ {fdr:g} by {how}: {math.ceil(price / fdr - 1e-9) - 1} "
-                f"are needed if all {m} candidates were members"
+                f"{n} {kind} cannot support a discovery at FDR ≤ {fdr:g} by Benjamini–Yekutieli: {needed} are needed "
+                f"if all {m} candidates are members"
             )
-    return [f"{n} {of} can't support fewer than {least} discoveries at this FDR"] if least > 1 else []
+    figures = {"n": n, "unit": unit.value, "least": least}
+    return [Note(NoteKind.DISCOVERIES_LIMITED, figures)] if least > 1 else []
 
 
 def _cell(value: object) -> object:

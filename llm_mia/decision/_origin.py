@@ -1,76 +1,104 @@
-"""Which model, precision, tokenizer and window rule made a column of scores."""
+"""What made a column of scores: models, precision, tokenizer, window rule, formula."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import parse_attack, passes_needed
 from ..errors import AttackError, CalibrationError
+from ..records import AttackRecord, Note, PassRecord
 from ..scores import ScoreTable
 from ..store import differences
-from ._calibration import Calibration
-from ._stack import Stack
+from ._notes import NoteKind
 
-__all__ = ["categories_of", "check_origin", "first_ids", "made_by"]
+if TYPE_CHECKING:
+    from ._calibration import Calibration
 
-NAMED = 5
+__all__ = ["Origin", "categories_of", "check_origin", "origin_of"]
 
 
-def made_by(table: ScoreTable, attack: str, columns: Sequence[str] = ()) -> dict[str, Any]:
-    """The formulas and passes behind one column, or behind the *columns* of a stack, from the record of the table."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the scores of one attack, or of all attacks of a stack, depend on."""
+
+    passes: Mapping[str, PassRecord] = field(default_factory=dict)
+    """By name."""
+    attacks: tuple[AttackRecord, ...] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values, by kind of evidence: what the scores depend on besides the passes."""
+
+
+def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
+    """What made these *columns* of a table; None where the table does not record it."""
     if table.record is None:
-        return {}
+        return None
+    recorded = {attack.name: attack for attack in table.record.attacks}
+    names = sorted(columns)
+    if not set(names) <= recorded.keys():  # a column that somebody has added to ours
+        return None
     try:
-        parsed = {name: parse_attack(name) for name in columns or (attack,)}
-    except AttackError:  # somebody else's column beside ours
-        return {}
-    evidence = dict.fromkeys(name for one in parsed.values() for name in one.evidence)
-    needed = dict.fromkeys([*passes_needed(parsed.values()), *evidence])
-    # As JSON has them: they are compared with what was read from calibration.json.
-    made = {name: json.loads(json.dumps(asdict(one))) for name, one in table.record.passes.items()}
-    made = {name: {key: value for key, value in one.items() if key != "files"} for name, one in made.items()}
-    made |= table.record.shared
-    passes = {name: made[name] for name in needed if name in made}
-    records = {name: one.record for name, one in parsed.items()} | {one.name: one for one in table.record.attacks}
-    formulas = {name: {"formula": records[name].revision, "settings": dict(records[name].settings)} for name in parsed}
-    return {"attacks": formulas, **passes}
+        attacks = [parse_attack(name) for name in names]
+    except AttackError:  # an attack that is not registered in this process: which passes it takes is not known
+        return None
+    needed = {*passes_needed(attacks), *(kind for attack in attacks for kind in attack.evidence)}
+    return Origin(
+        passes={name: made for name, made in table.record.passes.items() if name in needed},
+        attacks=tuple(recorded[name] for name in names),
+        shared={kind: value for kind, value in table.record.shared.items() if kind in needed},
+    )
 
 
-def check_origin(table: ScoreTable, calibration: Calibration) -> list[str]:
-    """Refuse scores of another making than those calibrated on; a note where nobody can tell."""
-    columns = [column.name for column in Stack.read(calibration.stack).columns] if calibration.stack else []
-    here = made_by(table, calibration.attack, columns)
-    if not here or not calibration.calibrated_on:
-        return ["one of scores and calibration does not say which model made it, so that they match is taken on trust"]
-    what = "; ".join(differences(calibration.calibrated_on, here))
+def check_origin(table: ScoreTable, calibration: Calibration) -> list[Note]:
+    """Refuse scores that were not made as those calibrated on; a note where table or calibration do not record it.
+
+    Raises:
+        CalibrationError: another model, precision, tokenizer, window rule, formula, or other shared evidence.
+    """
+    columns = [column.name for column in calibration.stack.columns] if calibration.stack else [calibration.attack]
+    here = origin_of(table, columns)
+    if here is None or calibration.origin is None:
+        return [Note(NoteKind.ORIGIN_UNKNOWN, {})]
+    what = "; ".join(_differences(calibration.origin, here))
     if what:
         raise CalibrationError(
-            f"calibrated on other scores than {table.name} ({what}): calibrate on the same model and rule"
+            f"{table.name}: its scores were not made as those calibrated on ({what}): calibrate on scores of the same "
+            "models, window rule and attacks"
         )
     return []
 
 
-def categories_of(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> list[str] | None:
-    """The categories of *rows*, None without any; refused where the table was read by others than those calibrated."""
-    if table.by != calibration.by:
-        asked = f"by {calibration.by!r}" if calibration.by else "without categories"
-        here = f"by {table.by!r}" if table.by else "without"
-        raise CalibrationError(f"calibrated {asked}, but {table.name} was read {here}: read it as it was calibrated")
-    return [table.categories[row] for row in rows] if table.by else None
+def _differences(calibrated: Origin, here: Origin) -> Iterator[str]:
+    """What differs between two origins, a phrase each."""
+    yield from differences(_plain(calibrated), _plain(here))
 
 
-def first_ids(ids: Iterable[str]) -> str:
-    """The first few of *ids*, for a message of one line.
+def _plain(origin: Origin) -> dict[str, Any]:
+    """An origin as nested mappings; the files of a model are left out, because its weights are compared.
 
-    >>> first_ids("abcdefg")
-    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    The revision of a formula is called ``formula`` here, because `differences` does not compare a ``revision``, which
+    is the commit of a model.
     """
-    named = list(ids)
-    more = len(named) - NAMED
-    return ", ".join(map(repr, named[:NAMED])) + (f" and {more} more" if more > 0 else "")
+    passes = {name: asdict(replace(made, files=None)) for name, made in origin.passes.items()}
+    attacks = {
+        f"attack {attack.name}": {"formula": attack.revision, "settings": dict(attack.settings)}
+        for attack in origin.attacks
+    }
+    return {**passes, **attacks, **origin.shared}
+
+
+def categories_of(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> Sequence[str] | None:
+    """The categories of *rows*; None where the calibration has none.
+
+    Raises:
+        CalibrationError: the table was read with other categories than were calibrated on.
+    """
+    if table.by != calibration.by:
+        calibrated = f"by {calibration.by!r}" if calibration.by else "without categories"
+        here = f"by {table.by!r}" if table.by else "without"
+        raise CalibrationError(f"calibrated {calibrated}, but {table.name} was read {here}: give the same `by` to both")
+    return [table.categories[row] for row in rows] if table.by else None

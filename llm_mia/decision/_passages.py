@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import CountBound, member_count_bound, member_share
 from ..errors import ScoresError
-from ..records import Interval
+from ..records import Interval, Note
 from ..scores import ScoreTable
-from ._calibrating import with_decider
+from ._calibrating import add_decider_column
 from ._calibration import Calibration
-from ._flags import VOID, Flag, Flags, discoveries, false_discovery_rule, standing_words, verdict
-from ._origin import categories_of, check_origin, first_ids
-from ._stack import Stack
+from ._flags import Flag, Flags, Reason, joint_standing, limit_discoveries, q_values_of
+from ._notes import NoteKind, note_of_ids
+from ._origin import categories_of, check_origin
+from ._rules import ErrorRate, Rule, Unit
 
-__all__ = ["flag"]
+__all__ = ["CONFIDENCE", "flag"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 CONFIDENCE = 0.95
+"""Of the bound on the number of members, where the calibration names no other."""
 
 
 def flag(
@@ -31,95 +34,96 @@ def flag(
     labelled: bool = False,
     accept_void: bool = False,
 ) -> Flags:
-    """Flag the candidates of *table*, at the calibration's FPR, or at a false discovery rate over all of them.
+    """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over them all.
 
-    A candidate without a finite score is never flagged. Beside the flags stands how many of the candidates are members
-    at least, where passages can count as independent: one a document, among candidates and calibration set.
+    A candidate without a finite score is never flagged. The result also bounds from below how many candidates are
+    members, where passages count as independent: where no document, among candidates and calibration set, has several.
 
     Args:
         table: its unlabelled rows are the candidates.
-        calibration: what `calibrate` made, of the same models and window rule.
-        fdr: control the expected share of non-members among the flagged instead: by Benjamini and Hochberg, with
+        calibration: what `calibrate` gave, for scores of the same models and window rule.
+        fdr: hold the expected share of non-members among the flagged instead, by Benjamini and Hochberg, or with
             categories by Benjamini and Yekutieli.
-        labelled: take labelled rows for candidates too.
-        accept_void: word findings although the known set was found to be void.
+        labelled: decide on labelled rows too.
+        accept_void: word findings although the known set is void.
 
     Raises:
         ScoresError: no candidates, or no column of the calibration's attack.
-        CalibrationError: made by another model or window rule, by other categories, or too small for *fdr*.
+        CalibrationError: scores of another model or window rule, other categories, or too few non-members for *fdr*.
     """
     rows = np.arange(len(table)) if labelled else table.rows(None)
     if not len(rows):
-        raise ScoresError(f"{table.name}: every row has a label, so there are no candidates; --labelled flags them all")
+        raise ScoresError(f"{table.name}: every row has a label, so there are no candidates: `labelled` flags them all")
     notes = check_origin(table, calibration)
-    table = with_decider(table, calibration)
-    given = table.column(calibration.attack)[rows]
-    scores = np.where(np.isinf(given), np.nan, given)
+    table = add_decider_column(table, calibration)
+    scores = table.column(calibration.attack)[rows]
+    finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
-    p_values = calibration.p_values(scores, categories)
-    q_values, how = false_discovery_rule(p_values, any_dependence=categories is not None)
+    p_values = calibration.p_values(finite, categories)
+    q_values, method = q_values_of(p_values, any_dependence=categories is not None)
     if fdr is None:
-        chosen, rule = calibration.flagged(scores, categories), f"FPR ≤ {100 * calibration.fpr:g} %"
+        rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
+        chosen = calibration.flagged(finite, categories)
+        limits = _thresholds(calibration, categories, len(rows))
     else:
-        n = max((own.n for own in calibration.categories.values()), default=calibration.n)
-        notes += discoveries(n, p_values, fdr, how)
-        chosen, rule = q_values <= fdr, f"FDR ≤ {100 * fdr:g} %"
-    if labelled and len(table.rows(0)):
-        seen = " and for those that the decider was fitted or chosen on it looks too good" if calibration.split else ""
-        notes.append(f"labelled rows are flagged too; for those that set the threshold this says nothing{seen}")
-    notes += _filled(table, calibration, rows)
-    notes += _not_finite(given, [table.ids[row] for row in rows])
-    why_not = "passages with a label stand among them" if labelled else _why_no_bound(table, calibration, rows)
-    members, share = (None, None) if why_not else _bounds(scores, p_values, calibration)
-    notes += [f"how many of the candidates are members at least is not bounded: {why_not}"] if why_not else []
-    validity = verdict(calibration.validity, standing_words(table.standing), accept_void=accept_void)
+        rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
+        n = max((category.n for category in calibration.categories.values()), default=calibration.n)
+        notes += limit_discoveries(n, p_values, fdr, method, Unit.PASSAGES)
+        chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
+    notes += _notes(table, calibration, rows, labelled=labelled)
+    unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
+    members, share = (None, None) if unbounded else _bounds(finite, p_values, calibration)
     return Flags(
-        rows=_rows(table, calibration, rows, (given, p_values, q_values), chosen, (fdr, validity)),
+        rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
         rule=rule,
-        notes=notes,
-        q_values=how,
+        notes=[*notes, *([Note(unbounded)] if unbounded else [])],
+        q_values=method,
         n=calibration.n,
         members=members,
         share=share,
-        validity=validity,
+        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
     )
 
 
-def _filled(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> list[str]:
-    """A note where the stack had to do without some of its columns."""
-    if not calibration.stack:
-        return []
-    filled = rows[Stack.read(calibration.stack).filled(table)[rows]].tolist()
-    named = first_ids(table.ids[row] for row in filled)
-    said = (
-        f"{len(filled)} candidates lack a score that the stack takes in ({named}); known non-members' median stands in"
-    )
-    return [said] if filled else []
+def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:
+    """The threshold of each candidate."""
+    if categories is None:
+        return np.full(n, calibration.threshold)
+    thresholds = calibration.thresholds
+    return np.array([thresholds[category] for category in categories])
 
 
-def _not_finite(scores: Floats, ids: Sequence[str]) -> list[str]:
-    notes = []
-    for bad, what in (
-        (np.isinf(scores), "candidates have an infinite score and cannot be flagged ({}); see what made it"),
-        (np.isnan(scores), "candidates have no score and cannot be flagged ({}); flags.csv gives the reason"),
+def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool) -> Iterator[Note]:
+    """What is particular about these candidates."""
+    if labelled and len(table.rows(0)):
+        yield Note(NoteKind.LABELLED_FLAGGED, {"selected": calibration.split is not None})
+    scores = table.column(calibration.attack)
+    incomplete = rows[calibration.stack.incomplete(table)[rows]] if calibration.stack else rows[:0]
+    for kind, which in (
+        (NoteKind.STACK_COLUMNS_MISSING, incomplete),
+        (NoteKind.SCORES_INFINITE, rows[np.isinf(scores[rows])]),
+        (NoteKind.SCORES_MISSING, rows[np.isnan(scores[rows])]),
     ):
-        if bad.any():
-            notes.append(f"{int(bad.sum())} {what.format(first_ids(ids[i] for i in np.flatnonzero(bad).tolist()))}")
-    return notes
+        if len(which):
+            yield note_of_ids(kind, (table.ids[row] for row in which.tolist()))
 
 
-def _why_no_bound(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> str:
-    """Why candidates and calibration set can't count as independent passages of one kind; empty where they can."""
+def _why_unbounded(
+    table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool
+) -> NoteKind | None:
+    """Why candidates and calibration set do not count as independent passages of one kind; None where they do."""
+    if labelled:
+        return NoteKind.MEMBERS_UNBOUNDED_LABELLED
     if calibration.categories:
-        return "each category has a calibration set of its own"
+        return NoteKind.MEMBERS_UNBOUNDED_CATEGORIES
     if len({table.documents[row] for row in rows}) < len(rows) or calibration.n_documents < calibration.n:
-        return "passages share documents, and are not independent; by document, llm-mia flag --documents bounds it"
-    return ""
+        return NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS
+    return None
 
 
 def _bounds(scores: Floats, p_values: Floats, calibration: Calibration) -> tuple[CountBound | None, Interval | None]:
-    """Of those that have a score; who has none depends on no membership."""
+    """Members at least among the candidates that have a score; which have none does not depend on membership."""
     kept = np.isfinite(p_values)
     if not kept.any():
         return None, None
@@ -128,43 +132,36 @@ def _bounds(scores: Floats, p_values: Floats, calibration: Calibration) -> tuple
     return members, member_share(p_values[kept], calibration.n, confidence=confidence, level=level)
 
 
-def _rows(
+def _flags(
     table: ScoreTable,
-    calibration: Calibration,
+    attack: str,
     rows: NDArray[np.intp],
-    figures: tuple[Floats, Floats, Floats],
-    chosen: NDArray[np.bool_],
-    rule: tuple[float | None, str],
-) -> list[Flag]:
-    (fdr, validity), thresholds = rule, calibration.thresholds
-    mark = f"known set {validity}" if validity.startswith(VOID) else ""
-    found = []
+    figures: tuple[Floats, Floats, Floats, Floats],
+    chosen: Bools,
+    rule: Rule,
+) -> Iterator[Flag]:
+    why = Reason.SCORE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
     for i, row in enumerate(rows.tolist()):
-        threshold = thresholds[table.categories[row]] if thresholds else calibration.threshold
-        reason = f"score above the threshold {threshold:.6g}" if fdr is None else f"q-value at most {fdr:g}"
-        score, p_value, q_value = (float(column[i]) for column in figures)
-        said = reason if chosen[i] else _why_not(score, table)
-        found.append(
-            Flag(
-                id=table.ids[row],
-                document=table.documents[row],
-                attack=calibration.attack,
-                score=_or_none(score),
-                p_value=_or_none(p_value),
-                q_value=_or_none(q_value),
-                flagged=bool(chosen[i]),
-                reason="; ".join(part for part in (said, mark) if part),
-            )
+        score, p_value, q_value, limit = (float(column[i]) for column in figures)
+        yield Flag(
+            id=table.ids[row],
+            document=table.documents[row],
+            attack=attack,
+            score=_or_none(score),
+            p_value=_or_none(p_value),
+            q_value=_or_none(q_value),
+            flagged=bool(chosen[i]),
+            reason=why if chosen[i] else _why_no_figures(score, table),
+            limit=limit,
         )
-    return found
 
 
-def _why_not(score: float, table: ScoreTable) -> str:
+def _why_no_figures(score: float, table: ScoreTable) -> Reason | None:
     if np.isinf(score):
-        return "infinite score"
+        return Reason.INFINITE_SCORE
     if not np.isnan(score):
-        return ""
-    return "no score: too short to have a scored token" if table.record is not None else "no score in the table"
+        return None
+    return Reason.TOO_SHORT if table.record is not None else Reason.NO_SCORE
 
 
 def _or_none(value: float) -> float | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,74 +11,97 @@ from numpy.typing import NDArray
 from ..errors import CalibrationError
 from ..scores import ScoreTable
 
-__all__ = ["STACK", "Column", "Stack", "Tree", "features", "squashed"]
+__all__ = ["STACK", "Column", "Stack", "Training", "Tree", "add_stack_column", "features", "squashed"]
 
 Floats = NDArray[np.float64]
 
 STACK = "stack"
-"""In the place of an attack: one score made of all columns, fitted on a part of the known set."""
+"""The name of the column of a stack's scores; in the place of an attack it means: fit a stack, and decide by it."""
 
 LIMIT = 4.0
 FAR = 1e6
 BLOCK = 1 << 16
+"""Passages scored at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What the stack makes of one column."""
+    """How a stack uses a column of scores."""
 
     name: str
     centre: float
-    """Median of the fit part's non-members; it stands in where a passage has no score."""
+    """Median of the fit part's non-members; it replaces a score that is missing."""
     scale: float
-    """Half of the span in which their middle 68 % lie: their standard deviation, were they normal."""
+    """Half the width of the interval that holds their middle 68 %: the standard deviation of a normal distribution."""
     weight: float = 0.0
-    """What one such unit adds to the regression's log-odds, near the centre."""
+    """What a unit of that scale adds to the log-odds of the regression, near the centre."""
     absent: float = 0.0
-    """What it adds that there is no score."""
+    """What a missing score adds to the log-odds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree of two levels; feature i is column i squashed, or, beyond the columns, whether column i lacks a score."""
+    """A decision tree of two levels.
+
+    With n columns, feature i < n is column i squashed, and feature n + i is 1 where column i has no score.
+    """
 
     features: tuple[int, int, int]
-    """Asked at the root, below it on the left, on the right."""
+    """Of the root, of the node on its left, of the node on its right."""
     thresholds: tuple[float, float, float]
-    """Right where the feature, as a float32, is above."""
+    """A passage goes right where the feature, as a float32, exceeds the threshold."""
     leaves: tuple[float, float, float, float]
-    """From left to right."""
+    """Values, from left to right."""
 
-    def of(self, given: Sequence[NDArray[np.float32]]) -> Floats:
-        """The leaf that each passage ends in."""
-        root, left, right = (given[at] > cut for at, cut in zip(self.features, self.thresholds, strict=True))
+    def values(self, features: Sequence[NDArray[np.float32]]) -> Floats:
+        """The value of the leaf that each passage reaches."""
+        root, left, right = (features[at] > cut for at, cut in zip(self.features, self.thresholds, strict=True))
         first, second, third, fourth = self.leaves
         return np.asarray(np.where(root, np.where(right, fourth, third), np.where(left, second, first)))
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
-    """Log-odds of membership, were half of the passages members: those of a regression, or their mean with trees'.
+class Training:
+    """What a stack was fitted on, and what chose between its forms."""
 
-    Made of sums, products, quotients and square roots in a fixed order, it gives a passage the same score to the last
-    bit in every table and on every machine, and needs neither the known set nor the library it was fitted with.
+    members: int
+    nonmembers: int
+    documents: int
+    seed: int
+    columns_enter: str
+    """``alike``, ``by strength`` or ``the strongest alone``."""
+    cost: float
+    """Inverse weight of the penalty on squared coefficients."""
+    log_loss_by_share_of_trees: Mapping[str, float]
+    """Out of fold."""
+    scikit_learn: str
+    """Version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A fitted score: the log-odds of membership if half of the passages were members.
+
+    They come from a regression, or are the mean of the log-odds of a regression and of boosted trees. The score is
+    computed by sums, products, quotients and square roots in a fixed order. So a passage has the same score to the last
+    bit in every table and on every machine, and neither the known set nor the library that fitted the stack is needed.
     """
 
     columns: tuple[Column, ...]
     intercept: float
     trees: tuple[Tree, ...]
     share: float
-    """Of the trees in the score: 0 or 1/2."""
-    learned: Mapping[str, Any]
-    """JSON values: on how many passages, with which settings, and what the choice between them rests on."""
+    """Weight of the trees in the score: 0 or 1/2."""
+    training: Training | None = None
     fitted: tuple[float, ...] = ()
-    """Its scores of the passages that it was fitted on, ascending: there it looks too good, and by these they are known
-    again."""
+    """Its scores of the passages that it was fitted on, ascending. They are too good there, and these scores identify
+    the passages in another table."""
 
     def scores(self, table: ScoreTable) -> Floats:
-        """The score of each passage; NaN where it has none in any of the columns.
+        """The score of each passage; NaN where it has no score in any of the columns.
 
-        Raises `CalibrationError` where the table lacks columns; names them.
+        Raises:
+            CalibrationError: the table lacks columns; names them.
         """
         lacking = [column.name for column in self.columns if column.name not in table.columns]
         if lacking:
@@ -88,66 +109,54 @@ class Stack:
                 f"{table.name}: lacks {len(lacking)} of the {len(self.columns)} columns that the stack was fitted on "
                 f"({', '.join(lacking)}): score by these attacks too"
             )
-        given = [table.column(column.name) for column in self.columns]
-        found = np.empty(len(table))
+        columns = [table.column(column.name) for column in self.columns]
+        scores = np.empty(len(table))
         for first in range(0, len(table), BLOCK):
             rows = slice(first, first + BLOCK)
-            found[rows] = self._of([scores[rows] for scores in given])
-        return found
+            scores[rows] = self._block_scores([column[rows] for column in columns])
+        return scores
 
-    def filled(self, table: ScoreTable) -> NDArray[np.bool_]:
-        """Which passages have a score of some columns and not of others; shape (passages,)."""
+    def incomplete(self, table: ScoreTable) -> NDArray[np.bool_]:
+        """Which passages have a score in some of the columns but not in all; shape (passages,)."""
         missing = np.stack([np.isnan(table.column(column.name)) for column in self.columns])
         return np.asarray(missing.any(axis=0) & ~missing.all(axis=0))
 
-    def saw(self, table: ScoreTable) -> NDArray[np.bool_]:
-        """Which labelled passages it was fitted on, whatever table they stand in; shape (passages,)."""
+    def was_fitted_on(self, table: ScoreTable) -> NDArray[np.bool_]:
+        """Which labelled passages of any table it was fitted on; shape (passages,)."""
         return np.asarray((table.labels >= 0) & np.isin(self.scores(table), self.fitted))
 
-    def record(self) -> dict[str, Any]:
-        """JSON values that `read` reads back exactly."""
-        read_back: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return read_back
-
-    @classmethod
-    def read(cls, record: Mapping[str, Any]) -> Stack:
-        """Raises `CalibrationError` where *record* is not what `record` wrote."""
-        try:
-            trees = tuple(Tree(**{name: tuple(values) for name, values in one.items()}) for one in record["trees"])
-            columns = tuple(Column(**one) for one in record["columns"])
-            fitted = tuple(map(float, record["fitted"]))
-            return cls(
-                columns, float(record["intercept"]), trees, float(record["share"]), dict(record["learned"]), fitted
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CalibrationError(f"the calibration holds no readable stack ({error}): calibrate again") from None
-
-    def _of(self, given: Sequence[Floats]) -> Floats:
-        found = features(self.columns, given)
+    def _block_scores(self, columns: Sequence[Floats]) -> Floats:
+        inputs = features(self.columns, columns)
         weights = [column.weight for column in self.columns] + [column.absent for column in self.columns]
-        # Added one by one, not by a matrix product, whose last bits depend on how many passages stand together.
-        linear, boosted = np.full(len(given[0]), self.intercept), np.zeros(len(given[0]))
-        for weight, feature in zip(weights, found, strict=True):
+        # Added in turn, not by a matrix product, whose last bits depend on how many passages are scored together.
+        linear, boosted = np.full(len(columns[0]), self.intercept), np.zeros(len(columns[0]))
+        for weight, feature in zip(weights, inputs, strict=True):
             linear += weight * feature
-        singles = [feature.astype(np.float32) for feature in found] if self.trees else []
+        single_precision = [feature.astype(np.float32) for feature in inputs] if self.trees else []
         for tree in self.trees:
-            boosted += tree.of(singles)
+            boosted += tree.values(single_precision)
         scores = (1 - self.share) * linear + self.share * boosted
-        return np.where(np.all([np.isnan(scores) for scores in given], axis=0), np.nan, scores)
+        return np.where(np.all([np.isnan(column) for column in columns], axis=0), np.nan, scores)
 
 
-def features(columns: Sequence[Column], given: Sequence[Floats]) -> list[Floats]:
-    """Each column squashed, then, for each, 1 where a passage has no score of it."""
-    absent = [np.isnan(scores) for scores in given]
-    with np.errstate(over="ignore"):  # what overflows is squashed all the same
-        own = [squashed((scores - column.centre) / column.scale) for column, scores in zip(columns, given, strict=True)]
-    return [np.where(gone, 0.0, z) for gone, z in zip(absent, own, strict=True)] + [
-        gone.astype(float) for gone in absent
-    ]
+def add_stack_column(table: ScoreTable, stack: Stack | None) -> ScoreTable:
+    """The table with the scores of *stack* as a column; the same table without a stack."""
+    return table if stack is None else replace(table, columns={**table.columns, STACK: stack.scores(table)})
+
+
+def features(columns: Sequence[Column], scores: Sequence[Floats]) -> list[Floats]:
+    """Each column of *scores* squashed; then, for each column, 1 where a passage has no score in it."""
+    absent = [np.isnan(values) for values in scores]
+    with np.errstate(over="ignore"):  # a quotient that overflows is squashed like any other
+        scaled = [
+            squashed((values - column.centre) / column.scale) for column, values in zip(columns, scores, strict=True)
+        ]
+    present = [np.where(missing, 0.0, z) for missing, z in zip(absent, scaled, strict=True)]
+    return present + [missing.astype(float) for missing in absent]
 
 
 def squashed(z: Floats) -> Floats:
-    """Squash z to z / √(1 + z²/16): itself near 0, never beyond ±4, and growing throughout, so that no order is lost.
+    """Z / √(1 + z²/16): close to z near 0, between −4 and 4, and strictly increasing, so that the order is kept.
 
     >>> squashed(np.array([0.1, 3.0, -3.0, 100.0, np.inf])).round(3).tolist()
     [0.1, 2.4, -2.4, 3.997, 4.0]

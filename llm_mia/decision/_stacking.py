@@ -1,10 +1,10 @@
-"""Learns a stack: how much each column counts, from known members and known non-members of the fit part."""
+"""Fits a stack: how much each column counts, from known members and known non-members of the fit part."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -14,147 +14,173 @@ from numpy.typing import NDArray
 from ..calibration import split_by_document
 from ..errors import CalibrationError
 from ..scores import ScoreTable
-from ._stack import Column, Floats, Stack, Tree, features
+from ._stack import Column, Floats, Stack, Training, Tree, features
 
-__all__ = ["fit_stack"]
+__all__ = ["StackSettings", "fit_stack"]
 
 Bools = NDArray[np.bool_]
 Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-FOLDS = 5
-MOST = 10_000
-"""Passages learned from: more of them don't make a few dozen weights better, only later."""
+ALIKE, BY_STRENGTH, STRONGEST = "alike", "by strength", "the strongest alone"
+EXPONENTS: Mapping[str, float] = {ALIKE: 0.0, BY_STRENGTH: 1.0, STRONGEST: math.inf}
+"""Columns are multiplied by their strength to this power before the regression."""
 FEWEST_SCORED = 10
-"""Scored passages of each class that a column must have to take part."""
-TREES_FROM = 300
-"""Documents of each class from which boosted trees are tried."""
-STRENGTHS = {"alike": 0.0, "by strength": 1.0, "the strongest alone": math.inf}
-"""How columns enter: as they are, in proportion to what each tells by itself, or the one that tells most."""
-COSTS = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""Inverse weights of the penalty on squared coefficients."""
+"""Scored passages of each class that a column needs to take part."""
 SHARES = (0.0, 0.5)
-"""Of the trees; never theirs alone, as whole ranges of theirs tie, and low rates lie beyond their last step."""
+"""Weights of the trees; never 1, because trees give whole ranges of passages the same score, and low rates lie beyond
+their last step."""
 RATE = 0.1
-"""What each tree's leaves are multiplied by."""
+"""What the leaves of each tree are multiplied by."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    """The forms that a stack may take, among which the log-loss out of fold chooses."""
+
+    columns_enter: tuple[str, ...] = (ALIKE, BY_STRENGTH, STRONGEST)
+    """Unchanged, in proportion to what each separates by itself, or the column that separates best."""
+    costs: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
+    """Inverse weights of the penalty on squared coefficients."""
+    folds: int = 5
+    most_passages: int = 10_000
+    """Passages fitted on at most: more of them improve a few dozen weights no further."""
+    trees_from: int = 300
+    """Documents of each class from which boosted trees are tried."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What is learned from; every array has shape (passages, …)."""
+    """The passages that a stack is fitted on; every array has shape (passages, …)."""
 
     features: Floats
     members: Bools
     documents: NDArray[np.intp]
     seed: int
+    settings: StackSettings = field(default_factory=StackSettings)
 
     def part(self, rows: NDArray[np.intp]) -> Lesson:
         """Those *rows* of it."""
-        return Lesson(self.features[rows], self.members[rows], self.documents[rows], self.seed)
+        return replace(self, features=self.features[rows], members=self.members[rows], documents=self.documents[rows])
 
     def folds(self) -> Iterator[Fold]:
-        """Rows to learn from and rows to be asked about, `FOLDS` times: whole documents, each kind dealt out evenly."""
+        """Rows to fit on and rows to score, fold by fold: whole documents, those of each class in equal numbers."""
         share = np.bincount(self.documents, self.members) / np.bincount(self.documents)
         shuffled = np.random.default_rng(self.seed).permutation(len(share))
         kind = np.ceil(share) + np.floor(share)  # non-members' documents, of both, members'
         fold = np.empty(len(share), dtype=np.intp)
-        fold[shuffled[np.argsort(kind[shuffled], kind="stable")]] = np.arange(len(share)) % FOLDS
-        for each in range(FOLDS):
-            asked = fold[self.documents] == each
-            yield np.flatnonzero(~asked), np.flatnonzero(asked)
+        fold[shuffled[np.argsort(kind[shuffled], kind="stable")]] = np.arange(len(share)) % self.settings.folds
+        for each in range(self.settings.folds):
+            left_out = fold[self.documents] == each
+            yield np.flatnonzero(~left_out), np.flatnonzero(left_out)
 
     @property
     def balance(self) -> Floats:
-        """Weights with which members and non-members count the same in all, 1 on average."""
+        """Weights, 1 on average, with which all members together count as much as all non-members."""
         share = self.members.mean()
         return np.asarray(np.where(self.members, 0.5 / share, 0.5 / (1 - share)))
 
 
-def fit_stack(table: ScoreTable, fit: Bools, seed: int) -> Stack:
-    """Learns from the labelled passages where *fit*, shape (passages,), is true, and looks at no score of others.
+def fit_stack(table: ScoreTable, fit: Bools, seed: int, settings: StackSettings | None = None) -> Stack:
+    """A stack that is fitted on the labelled passages where *fit*, shape (passages,), is true, and on no others.
 
     Every column is put on the scale of the fit part's non-members and squashed (`llm_mia.decision._stack.squashed`).
-    A ridge-penalised logistic regression weighs them. Its penalty, whether columns enter in proportion to what they
-    tell by themselves (as in the adaptive lasso, Zou 2006) or one of them alone, and whether boosted trees of two
-    levels take part, where `TREES_FROM` documents of each class allow, all follow the least log-loss in five folds of
-    whole documents. Neither the order of rows or of columns has a part in it; the same *seed* gives the same stack.
+    A ridge-penalised logistic regression weighs the columns. The log-loss in five folds of whole documents chooses the
+    penalty, whether columns enter in proportion to what they separate by themselves (as in the adaptive lasso, Zou
+    2006) or only the best of them, and whether boosted trees of two levels take part, which are tried from 300
+    documents of each class on. The result depends on neither the order of rows nor that of columns; the same *seed*
+    gives the same stack.
 
-    Raises `CalibrationError` where no column tells anything.
+    Raises:
+        CalibrationError: no column has different scores for enough members and non-members.
     """
     from threadpoolctl import threadpool_limits
 
+    settings = settings or StackSettings()
     groups = table.groups()
     names = sorted(table.columns)
 
     def place(row: int) -> tuple[str, str, int, tuple[str, ...]]:
-        """Among all rows, whatever their order: two passages of one id are told apart by label and scores."""
+        """The place of a row, whatever order they come in: label and scores order two passages of the same id."""
         return groups[row], table.ids[row], int(table.labels[row]), tuple(repr(table.columns[n][row]) for n in names)
 
-    rows = np.array(sorted(_most(table, fit, groups, seed), key=place))
+    rows = np.array(sorted(_sampled(table, fit, groups, seed, settings.most_passages), key=place))
     members = table.labels[rows] == 1
-    scaled = [_column(name, table.column(name)[rows], members) for name in names]
+    scaled = [_scaled_column(name, table.column(name)[rows], members) for name in names]
     columns = [column for column in scaled if column is not None]
     if not columns:
         raise CalibrationError(
-            f"{table.name}: no column has different scores for {FEWEST_SCORED} members and {FEWEST_SCORED} non-members"
+            f"{table.name}: no column has different scores for {FEWEST_SCORED} members and {FEWEST_SCORED} "
+            "non-members: score by other attacks"
         )
-    given = [table.column(column.name)[rows] for column in columns]
+    scores = [table.column(column.name)[rows] for column in columns]
     _, documents = np.unique([groups[row] for row in rows], return_inverse=True)
-    lesson = Lesson(np.column_stack(features(columns, given)), members, documents, seed)
-    # One thread: matrices this small make threads wait for one another, and their sums come out in one order.
+    lesson = Lesson(np.column_stack(features(columns, scores)), members, documents, seed, settings)
+    # A single thread: matrices this small make threads wait for each other, and sums keep their order.
     with threadpool_limits(limits=1):
-        return _learned(lesson, columns)
+        return _fitted(lesson, columns)
 
 
-def _learned(lesson: Lesson, columns: Sequence[Column]) -> Stack:
-    import sklearn
-
+def _fitted(lesson: Lesson, columns: Sequence[Column]) -> Stack:
     folds = list(lesson.folds())
-    tried = {how: _out_of_fold(lesson, folds, how) for how in product(STRENGTHS, COSTS)}
-    losses = {how: _log_loss(scores, lesson) for how, scores in tried.items()}
-    best = min(losses, key=lambda how: losses[how])
-    shares, trees = {0.0: losses[best]}, tuple[Tree, ...]()
-    if _fewest(lesson) >= TREES_FROM:
-        boosted = np.empty(len(lesson.members))
-        for learned, asked in folds:
-            boosted[asked] = _boosted(lesson.part(learned)).decision_function(lesson.features[asked])
-        shares = {share: _log_loss((1 - share) * tried[best] + share * boosted, lesson) for share in SHARES}
-    share = min(shares, key=lambda share: shares[share])
-    if share > 0:
-        trees = tuple(_tree(one) for one in _boosted(lesson).estimators_[:, 0])
+    tried = {
+        form: _out_of_fold(lesson, folds, form)
+        for form in product(lesson.settings.columns_enter, lesson.settings.costs)
+    }
+    losses = {form: _log_loss(scores, lesson) for form, scores in tried.items()}
+    best = min(losses, key=lambda form: losses[form])
+    losses_by_share = {0.0: losses[best]}
+    if _documents_of_smaller_class(lesson) >= lesson.settings.trees_from:
+        losses_by_share = _losses_with_trees(lesson, folds, tried[best])
+    share = min(losses_by_share, key=lambda share: losses_by_share[share])
+    trees = tuple(complete_tree(tree) for tree in boosted_trees(lesson).estimators_[:, 0]) if share > 0 else ()
     weights, intercept = _regression(lesson, *best)
-    here = len(columns)
+    n = len(columns)
     return Stack(
         columns=tuple(
-            replace(column, weight=float(weights[at]), absent=float(weights[here + at]))
+            replace(column, weight=float(weights[at]), absent=float(weights[n + at]))
             for at, column in enumerate(columns)
         ),
         intercept=intercept,
         trees=trees,
         share=share,
-        learned={
-            "members": int(lesson.members.sum()),
-            "nonmembers": int((~lesson.members).sum()),
-            "documents": len(np.unique(lesson.documents)),
-            "seed": lesson.seed,
-            "columns_enter": best[0],
-            "cost": best[1],
-            "log_loss_by_share_of_trees": {str(share): loss for share, loss in shares.items()},
-            "scikit_learn": sklearn.__version__,
-        },
+        training=_training(lesson, best, losses_by_share),
     )
 
 
-def _most(table: ScoreTable, fit: Bools, groups: Sequence[str], seed: int) -> list[int]:
-    """The fit part, or of a large one as many whole documents as hold about `MOST` passages."""
+def _losses_with_trees(lesson: Lesson, folds: Sequence[Fold], linear: Floats) -> dict[float, float]:
+    """Log-loss out of fold by the weight of boosted trees."""
+    boosted = np.empty(len(lesson.members))
+    for kept, left_out in folds:
+        boosted[left_out] = boosted_trees(lesson.part(kept)).decision_function(lesson.features[left_out])
+    return {share: _log_loss((1 - share) * linear + share * boosted, lesson) for share in SHARES}
+
+
+def _training(lesson: Lesson, form: tuple[str, float], losses_by_share: Mapping[float, float]) -> Training:
+    import sklearn
+
+    return Training(
+        members=int(lesson.members.sum()),
+        nonmembers=int((~lesson.members).sum()),
+        documents=len(np.unique(lesson.documents)),
+        seed=lesson.seed,
+        columns_enter=form[0],
+        cost=form[1],
+        log_loss_by_share_of_trees={str(share): loss for share, loss in losses_by_share.items()},
+        scikit_learn=sklearn.__version__,
+    )
+
+
+def _sampled(table: ScoreTable, fit: Bools, groups: Sequence[str], seed: int, most: int) -> list[int]:
+    """The rows of the fit part; of a large fit part as many whole documents as hold about *most* passages."""
     rows: list[int] = np.flatnonzero(fit).tolist()
-    if len(rows) <= MOST:
+    if len(rows) <= most:
         return rows
-    kept = split_by_document([groups[row] for row in rows], MOST / len(rows), seed, table.labels[rows].tolist())
+    kept = split_by_document([groups[row] for row in rows], most / len(rows), seed, table.labels[rows].tolist())
     return [row for row, chosen in zip(rows, kept.tolist(), strict=True) if chosen]
 
 
-def _column(name: str, scores: Floats, members: Bools) -> Column | None:
-    """On the scale of the non-members; None where too few passages have a score, or all the same."""
+def _scaled_column(name: str, scores: Floats, members: Bools) -> Column | None:
+    """A column on the scale of the non-members; None where too few passages have a score, or all the same."""
     finite = np.isfinite(scores)
     if min((finite & members).sum(), (finite & ~members).sum()) < FEWEST_SCORED:
         return None
@@ -163,12 +189,12 @@ def _column(name: str, scores: Floats, members: Bools) -> Column | None:
     return Column(name, centre, scale) if 0 < scale < np.inf else None
 
 
-def _out_of_fold(lesson: Lesson, folds: Sequence[Fold], how: tuple[str, float]) -> Floats:
-    """What regressions that saw no passage of its document say of each passage."""
+def _out_of_fold(lesson: Lesson, folds: Sequence[Fold], form: tuple[str, float]) -> Floats:
+    """The score of each passage by a regression that was fitted on no passage of its document."""
     scores = np.empty(len(lesson.members))
-    for learned, asked in folds:
-        weights, intercept = _regression(lesson.part(learned), *how)
-        scores[asked] = lesson.features[asked] @ weights + intercept
+    for kept, left_out in folds:
+        weights, intercept = _regression(lesson.part(kept), *form)
+        scores[left_out] = lesson.features[left_out] @ weights + intercept
     return scores
 
 
@@ -176,21 +202,22 @@ def _regression(lesson: Lesson, enter: str, cost: float) -> tuple[Floats, float]
     """Coefficients, shape (features,), and intercept."""
     from sklearn.linear_model import LogisticRegression
 
-    units = _strengths(lesson) ** STRENGTHS[enter]
-    how: Any = LogisticRegression(C=cost, solver="newton-cholesky", max_iter=1000)
-    fitted = how.fit(lesson.features * units, lesson.members, sample_weight=lesson.balance)
+    units = _strengths(lesson) ** EXPONENTS[enter]
+    regression: Any = LogisticRegression(C=cost, solver="newton-cholesky", max_iter=1000)
+    fitted = regression.fit(lesson.features * units, lesson.members, sample_weight=lesson.balance)
     return np.asarray(fitted.coef_[0] * units), float(fitted.intercept_[0])
 
 
 def _strengths(lesson: Lesson) -> Floats:
-    """How far members' and non-members' means lie apart, in standard deviations, over the largest of these; 0..1."""
+    """Distance of the classes' means in standard deviations, relative to the largest distance; from 0 to 1."""
     ours, others = lesson.features[lesson.members], lesson.features[~lesson.members]
     spread = np.sqrt((ours.var(axis=0) + others.var(axis=0)) / 2)
     apart = np.abs(ours.mean(axis=0) - others.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
     return np.asarray(apart / apart.max()) if apart.max() > 0 else np.ones(len(apart))
 
 
-def _boosted(lesson: Lesson) -> Any:
+def boosted_trees(lesson: Lesson) -> Any:
+    """Boosted trees of two levels, fitted by scikit-learn on the lesson."""
     from sklearn.ensemble import GradientBoostingClassifier
 
     trees = GradientBoostingClassifier(
@@ -205,8 +232,8 @@ def _boosted(lesson: Lesson) -> Any:
     return trees.fit(lesson.features, lesson.members, sample_weight=lesson.balance)
 
 
-def _tree(fitted: Any) -> Tree:
-    """The complete tree of two levels that says the same: a missing split sends everything to the same value."""
+def complete_tree(fitted: Any) -> Tree:
+    """The complete tree of two levels with the values of *fitted*: a missing split leads to the same value twice."""
     tree = fitted.tree_
 
     def split(node: int) -> tuple[int, float, int, int]:
@@ -217,7 +244,7 @@ def _tree(fitted: Any) -> Tree:
 
     root = split(0)
     below = split(root[2]), split(root[3])
-    leaves = [RATE * float(tree.value[node, 0, 0]) for one in below for node in one[2:]]
+    leaves = [RATE * float(tree.value[node, 0, 0]) for split_below in below for node in split_below[2:]]
     return Tree(
         features=(root[0], below[0][0], below[1][0]),
         thresholds=(root[1], below[0][1], below[1][1]),
@@ -226,10 +253,10 @@ def _tree(fitted: Any) -> Tree:
 
 
 def _log_loss(scores: Floats, lesson: Lesson) -> float:
-    """Mean −log of the probability given to the truth, members and non-members counting the same; log 2 for nothing."""
+    """Mean −log of the probability given to the true label, both classes weighted the same; log 2 without evidence."""
     return float(np.average(np.logaddexp(0, np.where(lesson.members, -scores, scores)), weights=lesson.balance))
 
 
-def _fewest(lesson: Lesson) -> int:
-    """Documents of the class that has fewer."""
+def _documents_of_smaller_class(lesson: Lesson) -> int:
+    """The number of documents of the class that has fewer."""
     return min(len(np.unique(lesson.documents[kind])) for kind in (lesson.members, ~lesson.members))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import ModelError, PassageError, RunDirectoryError, UsageError
-from ..passages import InputCheck, Passages, check_inputs, read_passages
+from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_sources
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
 from ..store import RunDirectory, read_run
@@ -21,7 +21,7 @@ __all__ = ["extract"]
 
 
 def extract(
-    sources: Passages | Sequence[Passages] | str | Path,
+    sources: PassageSource,
     target: ModelSource,
     *,
     out: str | Path,
@@ -46,7 +46,7 @@ def extract(
     labelled 0 show how often texts that were not trained on have spans.
 
     Args:
-        sources: what `read_passages` gives, or a file.
+        sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         target: the model.
         out: the run directory; scores that it holds are kept.
         stretch: tokens that the model must emit in succession.
@@ -70,8 +70,7 @@ def extract(
         RunDirectoryError: the directory belongs to another run.
     """
     _check_arguments(stretch, probability, prefix, samples, most_proofs)
-    given = [read_passages(sources)] if isinstance(sources, str | Path) else sources
-    inputs = [given] if isinstance(given, Passages) else list(given)
+    inputs = to_sources(sources)
     source, sampling = model_or_spec(target), sampling or Sampling()
     check = check or check_inputs(inputs)
     _refuse_outdated_scores(Path(out), inputs, check)

@@ -1,15 +1,15 @@
 """Passages: files, folders, standard input, Hugging Face datasets and data in memory, read without any change.
 
-Nothing is ever changed in a text: a membership score is a statement about a string, and a stripped blank or a folded
-line end makes it a statement about another one. What cannot be a passage is refused with its place, in one line, and
-without the text itself.
+A text is never changed: a membership score is a statement about a string, and with a stripped blank or another line end
+it would be about another string. What cannot be a passage is refused in one line, which has its place but not its text.
 
-    file, DataFrame, list ─► rows or one document ─► columns found, text checked ─► id settled ─► Passage
+    file, DataFrame, list ─► rows, or a document ─► columns chosen, text checked ─► id assigned ─► Passage
 """
 
 from ._check import InputCheck, check_inputs
 from ._contents import Contents, SourceCounts
-from ._passages import Passages, PassageSource, read_passages, to_passages
+from ._cutting import cut_document
+from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
 
 __all__ = [
     "Contents",
@@ -18,6 +18,8 @@ __all__ = [
     "Passages",
     "SourceCounts",
     "check_inputs",
+    "cut_document",
     "read_passages",
     "to_passages",
+    "to_sources",
 ]

@@ -1,4 +1,4 @@
-"""Which column is what, and what may stand in it."""
+"""Which column holds what, and which values it may hold."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ USUAL = {
     "label": ("label", "member"),
     "document": ("document", "book", "doc_id", "title"),
 }
-"""Names that are found by themselves, the likeliest first."""
+"""Names of columns that are chosen without being named by the user, the likeliest first."""
 
 LONGEST_SHOWN = 40
-"""Characters of a name or value that a message repeats; what is longer may be a passage and is only counted."""
+"""Characters of a name or value that a message repeats; of a longer value, maybe a passage, it gives the length."""
 LONGEST_ID = 100
-"""The same for an id: urls and digests are shown whole."""
+"""The same for an id: URLs and digests are shown as a whole."""
 MOST_SHOWN = 12
-"""Columns that a message lists."""
+"""Number of columns that a message lists."""
 
 
 class Draft(NamedTuple):
-    """A passage before its id is settled."""
+    """A passage before its id is assigned."""
 
     text: str
     id: str | None
@@ -37,8 +37,8 @@ class Draft(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The columns of one table, or of one json object."""
+class ChosenColumns:
+    """The columns in use of a table, or of a JSON object."""
 
     text: str
     id: str | None
@@ -46,40 +46,40 @@ class Found:
     document: str | None
 
     def names(self) -> list[str]:
-        """Those in use, each once."""
+        """Their names, without repetition."""
         return list(dict.fromkeys(name for name in (self.text, self.id, self.label, self.document) if name is not None))
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that the user named: None finds one by itself, an empty string wants none."""
+    """The columns that the user named: None for a choice by usual names, an empty string for no column."""
 
     text: str | None = None
     id: str | None = None
     label: str | None = None
     document: str | None = None
 
-    def find(self, names: Sequence[str], where: str) -> Found:
-        """The columns among *names*; one that is missing or stands twice raises `PassageError`."""
+    def choose(self, names: Sequence[str], where: str) -> ChosenColumns:
+        """The columns to use among *names*; `PassageError` where a column is missing or two have the same name."""
         twice = [name for name, times in Counter(names).items() if name and times > 1]
         if twice:
             raise PassageError(where, f"two columns are named {quoted(twice[0])}: rename one of them")
-        text = _find("text", self.text or None, names, where)
+        text = _choose("text", self.text or None, names, where)
         if text is None:
             usual = USUAL["text"]
-            raise PassageError(where, f"no text column ({', '.join(usual)}); {_found_instead('text', usual, names)}")
-        return Found(
+            raise PassageError(where, f"no text column ({', '.join(usual)}); {_alternatives('text', usual, names)}")
+        return ChosenColumns(
             text,
-            _find("id", self.id, names, where),
-            _find("label", self.label, names, where),
-            _find("document", self.document, names, where),
+            _choose("id", self.id, names, where),
+            _choose("label", self.label, names, where),
+            _choose("document", self.document, names, where),
         )
 
 
-def _find(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
+def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
     if wanted:
         if wanted not in names:
-            raise PassageError(where, f"no column {quoted(wanted)}; {_found_instead(role, (wanted,), names)}")
+            raise PassageError(where, f"no column {quoted(wanted)}; {_alternatives(role, (wanted,), names)}")
         return wanted
     if wanted == "":
         return None
@@ -92,25 +92,25 @@ def _find(role: str, wanted: str | None, names: Sequence[str], where: str) -> st
     return None
 
 
-def _found_instead(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
-    """What there is, and which of it comes nearest to what was wanted."""
+def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
+    """The existing columns, and which of them is closest to a *wanted* name."""
     shown = ", ".join(quoted(name) for name in names[:MOST_SHOWN])
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-    found = f"columns found: {shown}{more}" if names else "no columns at all"
+    existing = f"the columns are {shown}{more}" if names else "there are no columns"
     folded = {name.lower(): name for name in reversed(names)}
     near = [match for name in wanted for match in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)]
     if near:
-        return f"{found}; did you mean `{role}_column` {quoted(folded[near[0]])}?"
-    return f"{found}; name the right one with `{role}_column`"
+        return f"{existing}; did you mean `{role}_column` {quoted(folded[near[0]])}?"
+    return f"{existing}; name a column with `{role}_column`"
 
 
-def draft(found: Found, values: Mapping[str, object], where: str) -> Draft:
-    """One row as a draft; a value that cannot be what its column says raises `PassageError`."""
+def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str) -> Draft:
+    """A row as a draft; `PassageError` where a value is not valid in its column."""
     return Draft(
-        _text(values[found.text], found.text, where),
-        None if found.id is None else _name(values[found.id], found.id, where),
-        None if found.document is None else _name(values[found.document], found.document, where),
-        None if found.label is None else _label(values[found.label], found.label, where),
+        _text(values[columns.text], columns.text, where),
+        None if columns.id is None else _name(values[columns.id], columns.id, where),
+        None if columns.document is None else _name(values[columns.document], columns.document, where),
+        None if columns.label is None else _label(values[columns.label], columns.label, where),
         where,
     )
 
@@ -119,8 +119,8 @@ def _text(value: object, column: str, where: str) -> str:
     if not isinstance(value, str):
         raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not text{_REMOVE}")
     if not value or value.isspace():
-        what = "only white space" if value else "empty"
-        raise PassageError(where, f"the text in column {quoted(column)} is {what}{_REMOVE}")
+        state = "only white space" if value else "empty"
+        raise PassageError(where, f"the text in column {quoted(column)} is {state}{_REMOVE}")
     _check_unicode(value, column, where)
     return value
 
@@ -133,7 +133,7 @@ def _check_unicode(value: str, column: str, where: str) -> None:
         value.encode()
     except UnicodeEncodeError as error:
         code = ord(value[error.start])
-        # From None: the error holds the passage.
+        # From None, because the message of the error contains the passage.
         raise PassageError(
             where,
             f"column {quoted(column)} holds a lone surrogate (\\u{code:04x}, character {error.start + 1}), "
@@ -170,7 +170,7 @@ def _label(value: object, column: str, where: str) -> int | None:
 
 
 def quoted(value: object, longest: int = LONGEST_SHOWN) -> str:
-    """A name, id or label for a message: one line, and counted rather than repeated where it is long."""
+    """A name, id or label for a message: on one line; of a long value only the number of characters."""
     if isinstance(value, (list, dict, bytes)):
         return _kind(value)
     shown = repr(value)

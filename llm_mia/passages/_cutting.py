@@ -1,11 +1,11 @@
-r"""One document into passages, at paragraph and sentence ends, without a model.
+r"""Division of a document into passages, at the ends of paragraphs and sentences, without a model.
 
     The rain had stopped. She went out.⏎⏎Nobody was there…
     └────────── sentence ┴─ sentence ──┴─ paragraph
 
-A passage is at most about so many tokens, by an estimate: one token is four UTF-8 bytes, close to what English takes
-in the usual tokenizers. No tokenizer is asked, because passages must not change with the model: two models, or a
-target and its reference, have to be scored on the same ones.
+The length of a passage in tokens is an estimate: four UTF-8 bytes a token, close to the average of English text in
+common tokenizers. No tokenizer is used, because passages must not depend on the model: two models, or a target and its
+reference, have to be scored on the same passages.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Iterator
 BYTES_PER_TOKEN = 4
 
 _CLOSERS = r"""["'”’»›)\]」』）】]"""
-# Possessive quantifiers, and no match may start inside a run of its own characters: linear in the text, whatever it is.
+# Possessive quantifiers, and no match that starts inside a run of end marks: the time is linear in any text.
 _UNIT_END = re.compile(
-    rf"(?<![.!?…])[.!?…]++{_CLOSERS}*+\s++"  # a sentence; a full stop inside 3.14 is followed by no white space
-    rf"|(?<![。！？])[。！？]++{_CLOSERS}*+\s*+"  # a sentence in a script that writes no blanks
+    rf"(?<![.!?…])[.!?…]++{_CLOSERS}*+\s++"  # a sentence; the full stop in 3.14 has no white space after it
+    rf"|(?<![。！？])[。！？]++{_CLOSERS}*+\s*+"  # a sentence in a script without blanks
     r"|\n[^\S\n]*+\n\s*+"  # a paragraph
 )
 _WORD = re.compile(r"\S++\s*+")
@@ -28,46 +28,47 @@ _WORD_END, _SENTENCE_END, _PARAGRAPH_END = 0, 1, 2
 
 
 def cut_document(text: str, passage_tokens: int) -> Iterator[str]:
-    r"""Passages of *text*, each of at most about *passage_tokens* tokens (4 UTF-8 bytes a token, see the module).
+    r"""The passages of *text*, each of at most about *passage_tokens* tokens (4 UTF-8 bytes a token, see the module).
 
-    Joined, they are *text* again, character for character. White space stays with the passage before it (that at the
-    very start goes with the first), is not counted against the limit there, and never stands alone. A sentence beyond
-    the limit is cut at white space, a word beyond it between characters. *text* must not be white space alone.
+    Joined, they are exactly *text*. White space belongs to the passage before it, where it does not count towards the
+    limit; white space at the start of *text* belongs to the first passage. No passage is white space alone. A sentence
+    longer than the limit is cut at white space, a longer word between characters. *text* must not be white space alone.
 
     >>> list(cut_document("One two. Three four.\n\nFive.", 4))
     ['One two. ', 'Three four.\n\n', 'Five.']
     """
     limit = passage_tokens * BYTES_PER_TOKEN
     start = 0
-    held: list[tuple[int, int, int]] = []  # atoms not yet in a passage: end in text, bytes since start, strength of end
-    size = 0  # bytes of them
+    pending: list[tuple[int, int, int]] = []  # atoms before a cut: end in text, bytes since start, strength of the end
+    size = 0  # their bytes
     for end, strength in _atoms(text, limit):
-        begin = held[-1][0] if held else start
+        begin = pending[-1][0] if pending else start
         atom = text[begin:end]
         content = len(atom.rstrip().encode())
-        while held and size + content > limit:
-            cut = _best_cut(held, limit)
-            stop, taken, _ = held[cut]
+        while pending and size + content > limit:
+            cut = _best_cut(pending, limit)
+            stop, taken, _ = pending[cut]
             yield text[start:stop]
             start, size = stop, size - taken
-            held = [(at, since - taken, kind) for at, since, kind in held[cut + 1 :]]
+            pending = [(at, since - taken, kind) for at, since, kind in pending[cut + 1 :]]
         size += len(atom.encode())
-        held.append((end, size, strength))
+        pending.append((end, size, strength))
     yield text[start:]
 
 
-def _best_cut(held: list[tuple[int, int, int]], limit: int) -> int:
-    """Index of the strongest end in the second half of a full passage, the later of equals; else the last end.
+def _best_cut(pending: list[tuple[int, int, int]], limit: int) -> int:
+    """The index of the strongest end in the second half of a full passage, the last of equal ones; else the last end.
 
-    The first half is left alone, or a heading would become a passage of three tokens.
+    The first half is not cut, or a heading would become a passage of three tokens.
     """
-    return max(range(len(held)), key=lambda i: (held[i][2] if 2 * held[i][1] >= limit else 0, i))
+    return max(range(len(pending)), key=lambda i: (pending[i][2] if 2 * pending[i][1] >= limit else 0, i))
 
 
 def _atoms(text: str, limit: int) -> Iterator[tuple[int, int]]:
-    """Ends of what is never cut, and how strong an end each is: sentences, or the pieces of one beyond *limit* bytes.
+    """Ends of the parts that are never cut, with the strength of each end.
 
-    Every atom but the first starts with a character that is not white space.
+    The parts are sentences, or pieces of a sentence longer than *limit* bytes. Each but the first starts with a
+    character that is not white space.
     """
     start = 0
     for end, strength in _units(text):
@@ -76,7 +77,7 @@ def _atoms(text: str, limit: int) -> Iterator[tuple[int, int]]:
 
 
 def _units(text: str) -> Iterator[tuple[int, int]]:
-    """Ends of sentences and paragraphs, and which of them it is."""
+    """Ends of sentences and paragraphs, with the strength of each."""
     lead = len(text) - len(text.lstrip())
     end = lead
     for match in _UNIT_END.finditer(text, lead):
@@ -87,7 +88,7 @@ def _units(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(text: str, start: int, end: int, strength: int, limit: int) -> Iterator[tuple[int, int]]:
-    """One unit as it is, or in words where it is beyond *limit* bytes, or between characters where a word is."""
+    """The end of a unit; before it the ends of words if it is longer than *limit* bytes, and cuts within long words."""
     if len(text[start:end].strip().encode()) > limit:
         for match in _WORD.finditer(text, start, end):
             yield from ((at, _WORD_END) for at in _character_cuts(match.group(), match.start(), limit))
@@ -97,12 +98,12 @@ def _pieces(text: str, start: int, end: int, strength: int, limit: int) -> Itera
 
 
 def _character_cuts(word: str, start: int, limit: int) -> Iterator[int]:
-    """Where a word beyond *limit* bytes (its trailing white space aside) is cut into pieces of at most that."""
+    """Where a word of more than *limit* bytes, without trailing white space, is cut into pieces of at most *limit*."""
     raw = word.rstrip().encode()
     at, position = 0, start
     while len(raw) - at > limit:
         stop = at + limit
-        while raw[stop] & 0xC0 == 0x80:  # a continuation byte: step back to the start of its character
+        while raw[stop] & 0xC0 == 0x80:  # a continuation byte: go back to the start of its character
             stop -= 1
         position += len(raw[at:stop].decode())
         at = stop

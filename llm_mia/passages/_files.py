@@ -1,4 +1,4 @@
-"""Where the bytes come from: files, folders and standard input, and how bytes become lines of text."""
+"""Files, folders and standard input as bytes, and bytes as lines of text."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file of an input."""
+    """A file of an input."""
 
     path: Path
     name: str
-    """File name; within a folder, the path relative to it, with ``/``. Documents and ids are named after it."""
+    """File name; within a folder, the relative path with ``/``. Names of documents and ids are derived from it."""
     shown: str
-    """How messages call it: the path as the user gave it, or ``stdin``."""
+    """Its name in messages: the path as the user gave it, or ``stdin``."""
     format: str
-    """A value of `FORMATS`; ``stdin`` is told apart by its first character when it is read."""
+    """A value of `FORMATS`, or ``stdin``, whose format depends on its first character when it is read."""
     gzipped: bool = False
 
 
 @contextmanager
 def reading(shown: str) -> Iterator[None]:
-    """Turn what the operating system and gzip raise into one line about *shown*."""
+    """Turn errors of the operating system and of gzip into a line about *shown*."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -60,27 +60,27 @@ def reading(shown: str) -> Iterator[None]:
 
 
 def find_files(source: str | Path) -> list[InputFile]:
-    """The files of a file or folder; a folder is walked in sorted order, hidden and unsupported files left out."""
+    """The file *source*, or the supported files of the folder *source* in sorted order, without hidden files."""
     path, shown = Path(source), readable(source)
     with reading(shown):
         if not path.exists():
             raise PassageError(shown, "no such file or folder")
         if path.is_dir():
             return _files_of_folder(path)
-        found = _format_of(path)
-    if found is None:
+        file_format = _format_of(path)
+    if file_format is None:
         suffix = f"the suffix {path.suffix!r}" if path.suffix else "a file without suffix"
         raise PassageError(shown, f"{suffix} is not supported; supported are {SUPPORTED}")
-    return [InputFile(path, readable(path.name), shown, *found)]
+    return [InputFile(path, readable(path.name), shown, *file_format)]
 
 
 def readable(path: str | Path) -> str:
-    """A path as valid Unicode on one line, even where the file system holds other bytes: ids are made of it."""
+    """*path* as valid Unicode on one line, whatever bytes the file system has: ids are derived from it."""
     return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\n", "\\n")
 
 
 def _files_of_folder(folder: Path) -> list[InputFile]:
-    """Every supported file below *folder*; symbolic links to folders are not followed, so a walk always ends."""
+    """Every supported file below *folder*; symbolic links to folders are not followed, so the walk always ends."""
 
     def refuse(error: OSError) -> None:
         raise PassageError(readable(error.filename or folder), f"cannot be read: {error.strerror or error}")
@@ -90,29 +90,29 @@ def _files_of_folder(folder: Path) -> list[InputFile]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(parent, name)
-            found = _format_of(path)
-            if found is not None and not name.startswith(".") and path.is_file():
+            file_format = _format_of(path)
+            if file_format is not None and not name.startswith(".") and path.is_file():
                 relative = path.relative_to(folder).as_posix()
-                files.append(InputFile(path, readable(relative), readable(path), *found))
+                files.append(InputFile(path, readable(relative), readable(path), *file_format))
     if not files:
         raise PassageError(readable(folder), f"a folder without passages: no file in it ends in {SUPPORTED}")
     return sorted(files, key=lambda file: file.name)
 
 
 def _format_of(path: Path) -> tuple[str, bool] | None:
-    """Format and whether it is gzipped, by suffix; None where the suffix is not supported."""
+    """The format by suffix, and whether the file is gzipped; None where the suffix is not supported."""
     gzipped = path.suffix.lower() == ".gz"
     suffix = Path(path.stem).suffix if gzipped else path.suffix
-    found = FORMATS.get(suffix.lower())
-    if found is None or (gzipped and found == "parquet"):
+    file_format = FORMATS.get(suffix.lower())
+    if file_format is None or (gzipped and file_format == "parquet"):
         return None
-    return found, gzipped
+    return file_format, gzipped
 
 
 def spool_stdin() -> tuple[InputFile, IO[bytes]]:
-    """Standard input in a file without a name, so that it can be read again and nothing of it stays behind.
+    """Standard input as a file without a name, so that it can be read again and leaves no trace; and its stream.
 
-    It lasts as long as the stream that is returned beside it stays open.
+    The file exists as long as the stream is open.
     """
     with reading("stdin"):
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - outlives this function
@@ -132,7 +132,7 @@ def is_empty(file: InputFile) -> bool:
 
 
 def digest(files: list[InputFile], *, folder: bool) -> str:
-    """Hex sha256: of one file its bytes, as ``sha256sum`` prints; of a folder one line ``digest  name`` per file."""
+    """Hex sha256 of the bytes of a file, as from ``sha256sum``; of a folder, of a line ``digest  name`` per file."""
     if not folder:
         return _digest_of_file(files[0])
     lines = "".join(f"{_digest_of_file(file)}  {file.name}\n" for file in files)
@@ -145,10 +145,10 @@ def _digest_of_file(file: InputFile) -> str:
 
 
 def decoded_lines(file: InputFile) -> Iterator[tuple[int, str]]:
-    r"""Line numbers (from 1) and lines, each with its line end as it stands; only ``\n`` ends a line.
+    r"""Line numbers (from 1) and lines, each with its line end unchanged; only ``\n`` ends a line.
 
-    A UTF-8 signature at the start is dropped: it belongs to the file, not to the text. Bytes that are not UTF-8 and
-    NUL bytes raise `PassageError` with the line and the byte's place in it (from 1).
+    A UTF-8 signature at the start is left out: it belongs to the file, not to the text. `PassageError` where bytes are
+    not UTF-8 or NUL, with the line and the position of the byte in it (from 1).
     """
     with reading(file.shown), _open(file) as stream:
         for number, raw in enumerate(stream, start=1):
@@ -165,7 +165,7 @@ def decoded_lines(file: InputFile) -> Iterator[tuple[int, str]]:
                 line = raw.decode()
             except UnicodeDecodeError as error:
                 byte, value = error.start + 1 + skipped, raw[error.start]
-                # From None: the error holds the bytes of the passage.
+                # From None, because the error contains the bytes of the passage.
                 raise PassageError(
                     f"{file.shown} line {number}", f"not UTF-8: 0x{value:02x} at byte {byte} of the line; {_CONVERT}"
                 ) from None
@@ -176,9 +176,9 @@ _CONVERT = "convert the file to UTF-8 (iconv -f ENCODING -t UTF-8)"
 
 
 def _signature(head: bytes, shown: str) -> int:
-    """How many bytes of signature the file opens with; UTF-16 is refused by name."""
+    """The number of bytes of the UTF-8 signature at the start; `PassageError` for a UTF-16 mark."""
     if head.startswith(UTF16_MARKS):
-        raise PassageError(f"{shown} line 1", f"opens with a UTF-16 byte order mark; {_CONVERT}")
+        raise PassageError(f"{shown} line 1", f"starts with a UTF-16 byte order mark; {_CONVERT}")
     return len(UTF8_SIGNATURE) if head.startswith(UTF8_SIGNATURE) else 0
 
 
@@ -189,7 +189,7 @@ def _open(file: InputFile) -> IO[bytes]:
 def _open_packed(file: InputFile) -> BufferedReader:
     stream = file.path.open("rb")
     if stream.seekable():
-        stream.seek(0)  # on some systems what is opened under /dev/fd goes on where the last reader stopped
+        stream.seek(0)  # on some systems, a file under /dev/fd opens at the position where the last reader stopped
     return stream
 
 

@@ -39,7 +39,7 @@ def dataset_rows(dataset: Any, columns: Columns, name: str, place: str) -> Itera
     """
     names = dataset.column_names
     if names is not None:  # None where the dataset does not know its columns before its first row
-        dataset = dataset.select_columns(columns.find(names, name).names())
+        dataset = dataset.select_columns(columns.choose(names, name).names())
     rows = iter(dataset.with_format(None))
     number = 0
     while True:

@@ -6,24 +6,25 @@ import hashlib
 from mmap import mmap
 
 
-def _empty(slots: int) -> memoryview:
-    """Zeros that go back to the system when they are let go, and not to a heap that may keep them."""
+def _zeros(slots: int) -> memoryview:
+    """Zeros in memory that returns to the system when it is released; a heap might keep it."""
     return memoryview(mmap(-1, 8 * slots)).cast("Q")
 
 
 class Ids:
-    """The ids used so far, as a hash table of 64-bit digests: a million ids take 16 MB, not 100.
+    """The ids used so far, as a hash table of 64-bit digests: a million ids take 16 MB instead of 100.
 
-    Two ids with one digest (one chance in 10⁷ among a million) look alike: the caller looks again before it refuses.
+    Two different ids may have the same digest (probability 10⁻⁷ among a million). So the caller compares the ids before
+    it refuses a repeated id.
     """
 
     def __init__(self) -> None:
-        self._slots = _empty(1024)  # 0 is an empty slot; a power of two of them, at most half filled
+        self._slots = _zeros(1024)  # 0 is an empty slot; the number is a power of two, at most half of them are filled
         self._used = 0
         self._repeats: dict[str, int] = {}
 
     def add(self, name: str) -> bool:
-        """Whether *name* is new; it is not afterwards."""
+        """Add *name*; whether it was new."""
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         if not self._insert(int.from_bytes(digest, "little") or 1):
             return False
@@ -33,7 +34,7 @@ class Ids:
         return True
 
     def derive(self, text: str) -> str:
-        """A new id from the content: 16 hex digits of its sha256; ``-2``, ``-3`` … for later occurrences."""
+        """A new id for *text*: 16 hex digits of its sha256, with ``-2``, ``-3`` … when the text occurs again."""
         base = hashlib.sha256(text.encode()).hexdigest()[:16]
         if self.add(base):
             return base
@@ -47,8 +48,8 @@ class Ids:
         slots = self._slots
         last = len(slots) - 1
         at = key & last
-        while held := slots[at]:
-            if held == key:
+        while existing := slots[at]:
+            if existing == key:
                 return False
             at = (at + 1) & last
         slots[at] = key
@@ -56,7 +57,7 @@ class Ids:
 
     def _grow(self) -> None:
         old = self._slots
-        self._slots = _empty(2 * len(old))
+        self._slots = _zeros(2 * len(old))
         for key in old:
             if key:
                 self._insert(key)

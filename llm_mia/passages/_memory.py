@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._columns import Columns
-from ._tables import BATCH_ROWS, Row, _values, one_line
+from ._tables import BATCH_ROWS, Row, one_line, rows_of_batch
 
 __all__ = ["RowsOf", "rows_in_memory"]
 
@@ -55,7 +55,7 @@ def rows_in_memory(data: object, columns: Columns, name: str, place: str) -> Row
 
 def _pandas_rows(frame: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
     names = [str(column) for column in frame.columns]
-    used = columns.find(names, name).names()
+    used = columns.choose(names, name).names()
     cells = frame.iloc[:, [names.index(column) for column in used]]
     for number, values in enumerate(cells.itertuples(index=False, name=None), start=1):
         yield f"{place} {number}", dict(zip(used, map(_plain, values), strict=True))
@@ -74,10 +74,10 @@ def _arrow_table(data: object, name: str) -> Any:
 
 
 def _arrow_rows(table: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
-    used = columns.find(table.column_names, name).names()
+    used = columns.choose(table.column_names, name).names()
     number = 0
     for batch in table.select(used).to_batches(max_chunksize=BATCH_ROWS):
-        for values in _values(batch, place, number):
+        for values in rows_of_batch(batch, place, number):
             number += 1
             yield f"{place} {number}", {column: _plain(value) for column, value in values.items()}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -21,7 +22,7 @@ from ._tables import Tally
 if TYPE_CHECKING:
     from ._check import InputCheck
 
-__all__ = ["PassageSource", "Passages", "read_passages", "to_passages"]
+__all__ = ["PassageSource", "Passages", "read_passages", "to_passages", "to_sources"]
 
 IN_MEMORY = "passages in memory"
 
@@ -132,6 +133,9 @@ class Passages:
     def __repr__(self) -> str:
         return f"<Passages {self.name!r}{self._counted()}>"
 
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.name)}</b>{escape(self._counted())}</p>"
+
     def __iter__(self) -> Iterator[Passage]:
         tally, ids = Tally(), Ids()
         version, reading = self.reader.version(), Reading() if self._known() is None else None
@@ -197,7 +201,7 @@ class Passages:
         for earlier in islice(self, position):
             if earlier.id == name:
                 shown = quoted(name, LONGEST_ID)
-                raise PassageError(where, f"the id {shown} stands twice, first at {earlier.where}: ids must differ")
+                raise PassageError(where, f"the id {shown} occurs twice, first at {earlier.where}: ids must differ")
 
 
 class ArrowColumns(Protocol):
@@ -208,7 +212,7 @@ class ArrowColumns(Protocol):
 
 
 PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColumns
-"""A source that is read already, a path or uri for `read_passages`, or data for `Passages.of`."""
+"""`Passages`, a path or uri for `read_passages`, or data for `Passages.of`."""
 
 
 def to_passages(
@@ -227,6 +231,13 @@ def to_passages(
     if isinstance(source, str | Path):
         return read_passages(source, label=label, label_column=label_column)
     return Passages.of(source, label=label, label_column=label_column, name=name)
+
+
+def to_sources(sources: PassageSource) -> list[Passages]:
+    """One or several sources as a list: of a sequence of `Passages` each, else what `to_passages` gives."""
+    if isinstance(sources, Sequence) and sources and all(isinstance(one, Passages) for one in sources):
+        return list(sources)
+    return [to_passages(sources)]
 
 
 def _check_label(label: int | None) -> None:

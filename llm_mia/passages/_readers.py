@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import PassageError
-from ._columns import Columns, Draft, Found, draft
+from ._columns import ChosenColumns, Columns, Draft, make_draft
 from ._cutting import cut_document
 from ._files import InputFile, decoded_lines, digest, first_character, is_empty, reading
 from ._hub import dataset_rows, parse_uri, read_hub
@@ -132,13 +132,13 @@ def reader_of(data: object, columns: Columns, name: str, place: str) -> Reader:
 
 def _drafts(rows: Iterator[Row], columns: Columns, shown: str) -> Iterator[Draft]:
     """The *rows* as drafts; what cannot be a passage raises `PassageError` with its place."""
-    found: Found | None = None
+    chosen: ChosenColumns | None = None
     names: tuple[str, ...] = ()
     for where, values in rows:
-        # Objects of one jsonl may differ in their keys, but seldom do.
-        if found is None or tuple(values) != names:
+        # The objects of a JSON Lines file may differ in their keys, but seldom do.
+        if chosen is None or tuple(values) != names:
             names = tuple(values)
-            found = columns.find(names, where)
-        yield draft(found, values, where)
-    if found is None:
+            chosen = columns.choose(names, where)
+        yield make_draft(chosen, values, where)
+    if chosen is None:
         raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")

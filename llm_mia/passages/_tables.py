@@ -1,4 +1,4 @@
-"""Rows of jsonl, json, csv and parquet, with their places."""
+"""Rows of JSON Lines, JSON, CSV and Parquet files, with their places."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Row = tuple[str, dict[str, Any]]
 """The place of a row, for messages, and its values by column."""
 
 LONGEST_FIELD = 2**26
-"""Characters of one csv field: more than any book, yet an unclosed quote does not read a whole disk into memory."""
+"""Characters of a CSV field: more than any book has, and an unclosed quote cannot read a whole disk into memory."""
 BATCH_ROWS = 512
-"""Rows of a Parquet file held at a time."""
+"""Rows of a Parquet file in memory at a time."""
 
-_BLANK = re.compile(r"[ \t\n\r]*")  # what json calls white space
+_BLANK = re.compile(r"[ \t\n\r]*")  # white space as JSON defines it
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one iteration counts on its way."""
+    """Counts that an iteration over rows makes."""
 
     blank_lines: int = 0
 
 
 def read_jsonl(file: InputFile, tally: Tally) -> Iterator[Row]:
-    """One json object a line; blank lines are counted."""
+    """The JSON object of each line; blank lines are counted."""
     for number, line in decoded_lines(file):
         where = f"{file.shown} line {number}"
         if not line or line.isspace():
@@ -46,9 +46,9 @@ def read_jsonl(file: InputFile, tally: Tally) -> Iterator[Row]:
 
 
 def read_json(file: InputFile, tally: Tally) -> Iterator[Row]:
-    """A list of json objects; a file that opens with anything else is read as jsonl.
+    """The objects of a JSON list; a file that starts with anything else is read as JSON Lines.
 
-    The text of the file is held in memory, its objects one at a time.
+    The whole text of the file is in memory, but only one object at a time.
     """
     if first_character(file) != "[":
         yield from read_jsonl(file, tally)
@@ -85,27 +85,27 @@ def _object(value: object, where: str) -> dict[str, Any]:
         return value
     kind = {list: "list", str: "string", bool: "true or false", type(None): "null"}.get(type(value), "number")
     raise PassageError(
-        where, f'not a json object but a {kind}; each line or list item is an object such as {{"text": "…"}}'
+        where, f'not a JSON object but a {kind}: write each line or list item as an object such as {{"text": "…"}}'
     )
 
 
 def _json_problem(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
         problem = error.msg.removesuffix(" at").removesuffix(" starting").rstrip(": ")
-        return f"malformed json at column {error.colno} ({problem}): correct it or remove it"
+        return f"malformed JSON at column {error.colno} ({problem}): correct it or remove it"
     if isinstance(error, RecursionError):
-        return "json nested too deeply: write each passage as a flat object"
-    return "json with a number of too many digits: write it as a string"
+        return "JSON nested too deeply: write each passage as a flat object"
+    return "JSON with a number of too many digits: write it as a string"
 
 
 def read_csv(file: InputFile, tally: Tally, columns: Columns, delimiter: str) -> Iterator[Row]:
-    """Rows under a header, quoted as Excel quotes (tsv too); line ends inside quotes stay; blank lines are counted.
+    """The rows under a header, with quotes as in Excel (TSV too); line ends inside quotes are kept.
 
-    A row's place is the line of the file on which it starts.
+    Blank lines are counted. The place of a row is the line of the file on which it starts.
     """
-    # Process-wide, hence only ever raised; the default, 131,072 characters, is less than a passage may have.
+    # The limit holds for the whole process, so it is only raised; a passage may exceed the default, 131,072 characters.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
-    # Strict, or an unclosed quote would pass silently and `"a"b` would lose its quotes.
+    # Strict: otherwise an unclosed quote would not be an error, and `"a"b` would lose its quotes.
     reader = csv.reader((line for _, line in decoded_lines(file)), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
@@ -116,17 +116,17 @@ def read_csv(file: InputFile, tally: Tally, columns: Columns, delimiter: str) ->
             raise PassageError(where, _csv_problem(error)) from None
         if fields is None:
             return
-        # A line of blanks is a blank line, except where the only column may have meant it.
+        # White space alone is a blank line, unless the table has a single column, whose value it may be.
         if not fields or (len(fields) == 1 and not fields[0].strip() and (header is None or len(header) > 1)):
             tally.blank_lines += 1
         elif header is None:
             header = fields
-            columns.find(header, where)  # refuses here, at the header, what the rows would lack
+            columns.choose(header, where)  # a missing column is an error at the header, before any row
         elif len(fields) != len(header):
             raise PassageError(
                 where,
-                f"{len(fields)} fields where the header has {len(header)}: "
-                "a field that holds a delimiter, a quote or a line end must be quoted",
+                f"{len(fields)} fields, but the header has {len(header)}: "
+                "a field with a delimiter, a quote or a line end must be quoted",
             )
         else:
             yield where, dict(zip(header, fields, strict=True))
@@ -135,25 +135,25 @@ def read_csv(file: InputFile, tally: Tally, columns: Columns, delimiter: str) ->
 def _csv_problem(error: csv.Error) -> str:
     message = str(error)
     if "unexpected end of data" in message:
-        return "a quote that opens in this row is never closed"
+        return "a quote that opens in this row is never closed: close it, or double a quote that belongs to the text"
     if "field larger than" in message:
-        return f"a field of more than {LONGEST_FIELD:,} characters: is a quote left open?"
+        return f"a field of more than {LONGEST_FIELD:,} characters: close the quote that opens it, or divide the text"
     if "new-line character" in message:
-        return "a bare carriage return outside quotes: write the file with line ends LF or CRLF"
-    return f"malformed csv ({message}): double the quotes inside a quoted field"
+        return "a carriage return alone, outside quotes: write the file with line ends LF or CRLF"
+    return f"malformed CSV ({message}): double the quotes inside a quoted field"
 
 
 def read_parquet(file: InputFile, columns: Columns) -> Iterator[Row]:
-    """Rows of a Parquet file, only the columns in use, a batch in memory at a time."""
+    """The rows of a Parquet file; only the columns in use, and a batch of rows in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     row = 0
     try:
         with pq.ParquetFile(file.path) as table:
-            found = columns.find(table.schema_arrow.names, file.shown)
-            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=found.names()):
-                for values in _values(batch, f"{file.shown} row", row):
+            chosen = columns.choose(table.schema_arrow.names, file.shown)
+            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=chosen.names()):
+                for values in rows_of_batch(batch, f"{file.shown} row", row):
                     row += 1
                     yield f"{file.shown} row {row}", values
     except (pa.ArrowException, OSError) as error:
@@ -161,8 +161,11 @@ def read_parquet(file: InputFile, columns: Columns) -> Iterator[Row]:
         raise PassageError(file.shown, f"not a readable Parquet file ({reason}): write or copy it again") from error
 
 
-def _values(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
-    """The rows of a ``pyarrow.RecordBatch`` as dictionaries; strings that are not UTF-8 are refused with their row."""
+def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
+    """The rows of a ``pyarrow.RecordBatch`` as dictionaries; `PassageError` for a string that is not UTF-8.
+
+    *before* is the number of rows in earlier batches, *place* the beginning of the place in a message.
+    """
     try:
         return list(batch.to_pylist())
     except UnicodeDecodeError:
@@ -177,5 +180,5 @@ def _values(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of another library's message, short enough to stand inside ours."""
+    """The first line of another library's message, cut to fit into a message of this package."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160].rstrip(". ")

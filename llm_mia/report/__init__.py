@@ -13,14 +13,15 @@ from ._summary import (
     evaluation_summary,
     flags_summary,
     threshold_summary,
-    write_report,
 )
-from ._terminal import audit_table
-from ._validity import validity_lines, validity_table, why_withheld
+from ._terminal import audit_html, audit_table
+from ._validity import validity_lines, validity_table
+from .words import note_words, void_note, why_withheld
 
 __all__ = [
     "attack_details",
     "attacks_table",
+    "audit_html",
     "audit_summary",
     "audit_table",
     "calibration_lines",
@@ -35,11 +36,12 @@ __all__ = [
     "extraction_table",
     "flags_summary",
     "flags_table",
+    "note_words",
     "percent",
     "threshold_lines",
     "threshold_summary",
     "validity_lines",
     "validity_table",
+    "void_note",
     "why_withheld",
-    "write_report",
 ]

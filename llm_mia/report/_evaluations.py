@@ -1,4 +1,4 @@
-"""How attacks separate the known set, for people."""
+"""How attacks separate the known set, for a terminal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..calibration import nonmembers_needed
-from ..decision import AtThreshold, Comparison, Evaluation, first_ids
+from ..decision import AtThreshold, Comparison, Evaluation
 from ..metrics import ConfidenceGap
 from ..validity import Validity
 from ._cells import escape, percent, share
 from ._validity import blind_aurocs
+from .words import at_threshold_words, comparison_words, gap_words, notes_words, too_few_words, unscored_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
 
@@ -25,12 +27,36 @@ def evaluation_table(
     decider: str | None = None,
     validity: Validity | None = None,
 ) -> RenderableType:
-    """A row an attack: AUROC, TPR at each FPR, FPR at 95 % TPR, with 95 % intervals; last what the texts alone tell."""
-    from rich import box
+    """A row for each attack: AUROC, TPR at each FPR, FPR at 95 % TPR, with 95 % intervals.
+
+    Below them the AUROC of classifiers that see only the texts.
+    """
     from rich.console import Group
+
+    nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
+    too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
+    table = _empty_table(evaluations)
+    for evaluation in sorted(evaluations, key=lambda evaluation: evaluation.attack != decider):
+        decides = evaluation.attack == decider
+        name = f"{escape(evaluation.attack)} ◂ decides" if decides else escape(evaluation.attack)
+        shares = ["–" if fpr in too_few else percent(figure) for fpr, figure in evaluation.tpr_at_fpr.items()]
+        cells = (name, share(evaluation.auroc), *shares, percent(evaluation.fpr_at_95_tpr))
+        table.add_row(*cells, style="bold" if decides else "")
+    for name, figure in blind_aurocs(validity):
+        table.add_row(f"[dim]{name}, without the model[/]", share(figure), *[""] * (len(table.columns) - 2))
+    below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
+    below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
+    if decider is None:
+        below.append("To choose an attack by this table, calibrate on non-members that it has not seen.")
+    return Group(table, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
+
+
+def _empty_table(evaluations: Sequence[Evaluation]) -> Table:
+    from rich import box
     from rich.table import Table
 
-    members, nonmembers = (max(getattr(one, n) for one in evaluations) for n in ("n_members", "n_nonmembers"))
+    members = max(evaluation.n_members for evaluation in evaluations)
+    nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
     table.title = f"Known set: {members:,} members, {nonmembers:,} non-members (95 % intervals)"
     table.add_column("attack", no_wrap=True)
@@ -38,58 +64,25 @@ def evaluation_table(
     for fpr in evaluations[0].tpr_at_fpr:
         table.add_column(f"TPR, %\nat FPR {100 * fpr:g} %", justify="right")
     table.add_column("FPR, %\nat TPR 95 %", justify="right")
-    too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
-    for one in sorted(evaluations, key=lambda one: one.attack != decider):
-        style = "bold" if one.attack == decider else ""
-        name = f"{escape(one.attack)} ◂ decides" if one.attack == decider else escape(one.attack)
-        shares = ["–" if fpr in too_few else percent(figure) for fpr, figure in one.tpr_at_fpr.items()]
-        table.add_row(name, share(one.auroc), *shares, percent(one.fpr_at_95_tpr), style=style)
-    for name, figure in blind_aurocs(validity):
-        table.add_row(f"[dim]{name}, without the model[/]", share(figure), *[""] * (len(table.columns) - 2))
-    below = [
-        f"[dim]–: FPR {100 * fpr:g} % can't be seen with fewer than {nonmembers_needed(fpr):,} non-members[/]"
-        for fpr in sorted(too_few, reverse=True)
-    ]
-    below += [
-        f"[dim]{escape(one.attack)}: {one.unscored:,} known passages have no score and count in no figure "
-        f"({escape(first_ids(one.unscored_ids))})[/]"
-        for one in evaluations
-        if one.unscored
-    ]
-    if decider is None:
-        below.append("[dim]To choose an attack by this table, calibrate on non-members that it has not seen.[/]")
-    return Group(table, *below, *([] if gap is None else [_gap(gap)]))
+    return table
 
 
 def _gap(gap: ConfidenceGap) -> str:
-    text = (
-        f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: members {gap.member_mean:.3f}, "
-        f"non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
-    )
-    warning = "\n[yellow]Above 0.1: the model is markedly surer of the members.[/]" if gap.exposed else ""
-    return escape(text) + warning
+    warning = "\n[yellow]Above 0.1: the model is markedly more certain of the members.[/]" if gap.exposed else ""
+    return escape(gap_words(gap)) + warning
 
 
-def comparison_line(found: Comparison) -> RenderableType:
-    """Which of two attacks separates better, and how sure that is."""
-    difference = found.paired.difference
-    p_value = "p < 0.001" if found.paired.p_value < 0.001 else f"p = {found.paired.p_value:.3f}"
-    return escape(
-        f"AUROC of {found.first} less that of {found.second}: {difference.value:+.3f} "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, both on {found.n:,} passages"
-    )
+def comparison_line(comparison: Comparison) -> RenderableType:
+    """Which of two attacks separates better, and how certain that is."""
+    return escape(comparison_words(comparison))
 
 
-def threshold_lines(found: AtThreshold) -> RenderableType:
-    """What the threshold of a calibration does here."""
+def threshold_lines(rates: AtThreshold) -> RenderableType:
+    """What the threshold of a calibration does on this known set."""
     from rich.console import Group
 
-    lines = [f"At the threshold of the calibration, {escape(found.attack)}: TPR {percent(found.tpr)} %"]
-    if found.fpr is not None:
-        lines[0] += f", FPR {percent(found.fpr)} %"
-    if found.epsilon is not None:
-        lines.append(
-            f"with {100 * found.confidence:g} % confidence no (ε, 0)-private training has an ε below "
-            f"{found.epsilon:.2f} [dim](each passage an independent trial)[/]"
-        )
-    return Group(*lines, *(f"[dim]{escape(note)}[/]" for note in found.notes))
+    fpr = "" if rates.fpr is None else f", FPR {percent(rates.fpr)} %"
+    lines = [f"At the threshold of the calibration, {escape(rates.attack)}: TPR {percent(rates.tpr)} %{fpr}"]
+    epsilon = at_threshold_words(rates)
+    lines += [escape(epsilon)] if epsilon else []
+    return Group(*lines, *(f"[dim]{escape(note)}[/]" for note in notes_words(rates.notes)))

@@ -1,8 +1,7 @@
-"""Numbers for machines: plain dictionaries that go to ``report.json`` and to ``--json``."""
+"""Results for machines: plain dictionaries that go to ``--json``."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,9 +12,8 @@ from ..calibration import fpr_bound
 from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
-from ..store import write_text
-from ..validity import Check
-from ._decisions import WITHHELD, finding
+from ..validity import Check, Verdict
+from .words import collection_finding, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
     "audit_summary",
@@ -25,53 +23,55 @@ __all__ = [
     "evaluation_summary",
     "flags_summary",
     "threshold_summary",
-    "write_report",
 ]
 
 
 def audit_summary(audit: Audit) -> dict[str, Any]:
-    """Everything of an audit but the rows: those lie in ``flags.csv`` and ``scores.parquet``."""
+    """Everything of an audit but the rows, which are in ``flags.csv``, ``audit.json`` and ``scores.parquet``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "passes": {} if audit.scores.record is None else asdict(audit.scores.record)["passes"],
-        "inputs": [asdict(source) for source in audit.inputs.sources],
-        "validity": audit.verdict,
-        "not_sound": [_check(check) for check in audit.validity.checks if check.verdict in ("doubtful", "void")],
+        "passes": {name: asdict(made) for name, made in audit.passes.items()},
+        "inputs": [asdict(source) for source in audit.inputs],
+        "standing": audit.standing,
+        "not_sound": [
+            _check(check) for check in audit.validity.checks if check.verdict in (Verdict.DOUBTFUL, Verdict.VOID)
+        ],
         "finding": finding(audit.flags),
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),
         "flags": flags_summary(audit.flags),
         "power": None if audit.power is None else asdict(audit.power),
         "evaluation": evaluation_summary(audit.evaluations, audit.confidence_gap),
-        "notes": list(audit.notes),
+        "notes": notes_words(audit.notes),
     }
 
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
-    """The calibration without its n scores and its provenance."""
+    """The calibration without its n scores, its stack and what made the scores."""
     plain = calibration.confidence is None and not calibration.categories
     return {
         "attack": calibration.attack,
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
-        "guarantee": calibration.guarantee,
+        "guarantee": {**asdict(calibration.guarantee), "sentence": guarantee_words(calibration.guarantee)},
         "confidence": calibration.confidence,
-        # Of the threshold that holds on average, and is one for all.
+        # Of a threshold that holds on average and for all passages alike.
         "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr) if plain else None,
         "n": calibration.n,
         "n_documents": calibration.n_documents,
         "categories": {
-            name: {"threshold": own.threshold, "n": own.n, "pooled": list(own.pooled)}
-            for name, own in calibration.categories.items()
+            name: {"threshold": category.threshold, "n": category.n, "pooled": list(category.pooled)}
+            for name, category in calibration.categories.items()
         },
-        "chosen": dict(calibration.chosen),
+        "selection": {**asdict(calibration.selection), "sentence": selection_words(calibration)},
+        "stack_columns": [column.name for column in calibration.stack.columns] if calibration.stack else None,
     }
 
 
 def flags_summary(flags: Flags) -> dict[str, Any]:
     """How many were flagged under which rule."""
     return {
-        "rule": flags.rule,
+        "rule": asdict(flags.rule),
         "candidates": len(flags.rows),
         "flagged": flags.flagged,
         "expected_by_chance": flags.by_chance,
@@ -97,47 +97,46 @@ def evaluation_summary(evaluations: Sequence[Evaluation], gap: ConfidenceGap | N
     """Each figure with its interval, by attack."""
     return {
         "attacks": {
-            one.attack: {
-                "n_members": one.n_members,
-                "n_nonmembers": one.n_nonmembers,
-                "unscored": one.unscored,
-                "auroc": asdict(one.auroc),
-                "tpr_at_fpr": {str(fpr): asdict(figure) for fpr, figure in one.tpr_at_fpr.items()},
-                "fpr_at_95_tpr": asdict(one.fpr_at_95_tpr),
+            evaluation.attack: {
+                "n_members": evaluation.n_members,
+                "n_nonmembers": evaluation.n_nonmembers,
+                "unscored": evaluation.unscored,
+                "auroc": asdict(evaluation.auroc),
+                "tpr_at_fpr": {str(fpr): asdict(figure) for fpr, figure in evaluation.tpr_at_fpr.items()},
+                "fpr_at_95_tpr": asdict(evaluation.fpr_at_95_tpr),
             }
-            for one in evaluations
+            for evaluation in evaluations
         },
         "confidence_gap": None if gap is None else asdict(gap),
     }
 
 
-def comparison_summary(found: Comparison) -> dict[str, Any]:
+def comparison_summary(comparison: Comparison) -> dict[str, Any]:
     """Two attacks on the same passages."""
-    paired = found.paired
+    paired = comparison.paired
     return {
-        "first": found.first,
-        "second": found.second,
+        "first": comparison.first,
+        "second": comparison.second,
         "auroc_difference": asdict(paired.difference),
         "p_value": paired.p_value,
-        "n": found.n,
+        "n": comparison.n,
     }
 
 
-def threshold_summary(found: AtThreshold) -> dict[str, Any]:
+def threshold_summary(rates: AtThreshold) -> dict[str, Any]:
     """What the threshold of a calibration does on another known set."""
-    return {**asdict(found), "notes": list(found.notes)}
+    return {**asdict(rates), "notes": notes_words(rates.notes)}
 
 
-def collection_summary(found: CollectionResult) -> dict[str, Any]:
-    """The test of the candidates as a whole; NaN, of a placebo that couldn't be run, is null."""
-    test, power = found.test, found.power
+def collection_summary(result: CollectionResult) -> dict[str, Any]:
+    """The test of the candidates as a whole; NaN, of a placebo that could not be computed, is null."""
+    test, power = result.test, result.power
     placebo = {name: None if math.isnan(p) else p for name, p in asdict(test.placebo).items()}
-    consistent = "consistent with training on the collection" if found.found else "nothing found"
     return {
-        "finding": WITHHELD if found.withheld else consistent,
-        "attacks": list(found.attacks),
+        "finding": collection_finding(result),
+        "attacks": list(result.attacks),
         "p_value": test.p_value,
-        "level": found.level,
+        "level": result.level,
         "smallest_p": test.smallest_p,
         "effect": asdict(test.effect),
         "statistic": test.statistic,
@@ -145,8 +144,8 @@ def collection_summary(found: CollectionResult) -> dict[str, Any]:
         "documents": {"candidates": test.n_documents[0], "nonmembers": test.n_documents[1]},
         "weights": list(test.weights),
         "documents_needed": None if power is None else [asdict(row) for row in power.rows],
-        "validity": found.validity,
-        "notes": list(found.notes),
+        "standing": result.standing,
+        "notes": notes_words(result.notes),
     }
 
 
@@ -159,9 +158,3 @@ def _check(check: Check) -> dict[str, Any]:
         "details": check.details,
         "remedy": check.remedy,
     }
-
-
-def write_report(audit: Audit) -> None:
-    """Write ``report.json`` into the audit's run directory."""
-    text = json.dumps(audit_summary(audit), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(audit.path / "report.json", text + "\n")

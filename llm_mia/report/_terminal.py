@@ -1,4 +1,4 @@
-"""Whole audits for people: renderables for a terminal, which the command line prints."""
+"""Whole audits for a terminal, which the command line prints and a notebook shows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._validity import validity_lines
+from .words import notes_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["audit_table"]
+__all__ = ["audit_html", "audit_table"]
 
 
 def audit_table(audit: Audit) -> RenderableType:
@@ -21,7 +22,7 @@ def audit_table(audit: Audit) -> RenderableType:
     from rich.console import Group
     from rich.padding import Padding
 
-    parts: list[RenderableType] = [_models(audit), "", validity_lines(audit.validity, audit.verdict)]
+    parts: list[RenderableType] = [_models(audit), "", validity_lines(audit.validity, audit.standing)]
     if audit.evaluations:
         gap = None if audit.withheld else audit.confidence_gap
         parts += ["", evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity)]
@@ -29,11 +30,22 @@ def audit_table(audit: Audit) -> RenderableType:
             parts.append("[red]What separates these classes need not be membership: the known set is void.[/]")
     parts += ["", flags_table(audit.flags)]
     if audit.power is not None and not audit.withheld:
-        parts.append(f"power: {percent(audit.power)} % of the known members stand above it (independent passages)")
+        parts.append(f"power: {percent(audit.power)} % of the known members are above it (independent passages)")
     parts += ["", "[dim]Bear in mind[/]"]
-    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in audit.notes]
+    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
     parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
     return Group(*parts)
+
+
+def audit_html(audit: Audit) -> str:
+    """What `audit_table` shows, as a piece of HTML for a notebook; names in it are escaped."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(record=True, width=120, file=StringIO())
+    console.print(audit_table(audit))
+    return console.export_html(inline_styles=True, code_format='<pre style="overflow-x:auto">{code}</pre>')
 
 
 def _models(audit: Audit) -> RenderableType:
@@ -41,13 +53,13 @@ def _models(audit: Audit) -> RenderableType:
 
     table = Table.grid(padding=(0, 2))
     for name in ("target", "reference"):
-        made = audit.scores.record.passes.get(name) if audit.scores.record else None
+        made = audit.passes.get(name)
         if made:
             table.add_row(
                 f"[dim]{name}[/]",
                 f"{escape(made.model.id)}  [dim]{made.model.dtype}, windows of {made.window.tokens} tokens[/]",
             )
-    for source, role in zip(reversed(audit.inputs.sources), ("candidates", "non-members", "members"), strict=False):
+    for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):
         table.add_row(
             f"[dim]{role}[/]",
             f"{source.passages:,} passages, {source.documents:,} documents  [dim]{escape(source.name)}[/]",

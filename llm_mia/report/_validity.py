@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..decision import VOID
-from ..records import Interval
-from ..validity import Check, Validity
+from ..records import Interval, Standing
+from ..validity import Check, Validity, Verdict
 from ._cells import escape, share
+from .words import standing_words, validity_meaning
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["blind_aurocs", "validity_lines", "validity_table", "why_withheld"]
+__all__ = ["blind_aurocs", "validity_lines", "validity_table"]
 
-COLOURS = {"sound": "green", "doubtful": "yellow", "void": "red", "skipped": "dim"}
+COLOURS = {Verdict.SOUND: "green", Verdict.DOUBTFUL: "yellow", Verdict.VOID: "red", Verdict.SKIPPED: "dim"}
+STANDING_COLOURS = {
+    Standing.SOUND: "green",
+    Standing.DOUBTFUL: "yellow",
+    Standing.VOID: "red",
+    Standing.ACCEPTED: "red",
+    None: "dim",
+}
+FAULTS = (Verdict.DOUBTFUL, Verdict.VOID)
 BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts"}
 
 
@@ -32,36 +40,30 @@ def validity_table(validity: Validity) -> RenderableType:
     table.add_column("verdict")
     table.add_column("why", ratio=1)
     for check in validity.checks:
-        said = escape(check.why)
-        if check.verdict != "sound":
-            said += f" [dim]{escape(check.details)}[/]" if check.details else ""
-        if check.verdict in ("doubtful", VOID):
-            said += f"\nRemedy: {escape(check.remedy)}"
-        table.add_row(check.name, _figure(check), _coloured(check.verdict), said)
-    return Group(table, f"[bold]The known set is {_coloured(validity.verdict)}[/]{_meaning(validity.verdict)}")
+        text = escape(check.why)
+        if check.verdict is not Verdict.SOUND:
+            text += f" [dim]{escape(check.details)}[/]" if check.details else ""
+        if check.verdict in FAULTS:
+            text += f"\nRemedy: {escape(check.remedy)}"
+        table.add_row(check.name, _figure(check), _coloured(check.verdict), text)
+    standing = validity.standing
+    return Group(table, f"[bold]The known set is {_coloured_standing(standing)}[/]: {validity_meaning(standing)}.")
 
 
-def validity_lines(validity: Validity, verdict: str) -> RenderableType:
-    """The *verdict*, and a line for each check that is behind it."""
+def validity_lines(validity: Validity, standing: Standing | None) -> RenderableType:
+    """The standing of the known set, and a line for each check that is behind it."""
     from rich.console import Group
     from rich.padding import Padding
 
     counts = Counter(check.verdict for check in validity.checks)
-    tally = ", ".join(f"{counts[each]} {each}" for each in ("void", "doubtful", "sound", "skipped") if counts[each])
-    lines: list[RenderableType] = [f"Known set: [bold]{_coloured(verdict)}[/] [dim]({tally})[/]"]
+    tally = ", ".join(f"{counts[each]} {each}" for each in reversed(Verdict) if counts[each])
+    lines: list[RenderableType] = [f"Known set: [bold]{_coloured_standing(standing)}[/] [dim]({tally})[/]"]
     for check in validity.checks:
-        if check.verdict in ("doubtful", VOID):
+        if check.verdict in FAULTS:
             seen = f" [dim]{escape(check.details)}[/]" if check.details else ""
             line = f"• {check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
             lines.append(Padding(f"{line} Remedy: {escape(check.remedy)}", (0, 0, 0, 2)))
     return Group(*lines)
-
-
-def why_withheld(validity: Validity) -> str:
-    """One line for an error or a warning: what makes the known set void."""
-    names = [check.name for check in validity.checks if check.verdict == VOID]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"the known set is void ({', '.join(names[:3])}{more}), so no finding may rest on it"
 
 
 def blind_aurocs(validity: Validity | None) -> Iterator[tuple[str, Interval]]:
@@ -77,13 +79,9 @@ def _figure(check: Check) -> str:
     return share(check.figure) if isinstance(check.figure, Interval) else f"{check.figure:.4g}"
 
 
-def _coloured(verdict: str) -> str:
-    return f"[{COLOURS[verdict.partition(',')[0]]}]{verdict}[/]"
+def _coloured(verdict: Verdict) -> str:
+    return f"[{COLOURS[verdict]}]{verdict}[/]"
 
 
-def _meaning(verdict: str) -> str:
-    return {
-        "void": ": no verdict may rest on it.",
-        "doubtful": ": a verdict may rest on it, read with what was found.",
-        "sound": ": nothing was found against it.",
-    }.get(verdict, ".")
+def _coloured_standing(standing: Standing | None) -> str:
+    return f"[{STANDING_COLOURS[standing]}]{standing_words(standing)}[/]"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs, to_sources
 from ..scores import ScoreTable, read_scores
 from ..signals import (
     Inputs,
@@ -52,7 +52,7 @@ class Scored:
 
 
 def score(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
@@ -72,7 +72,7 @@ def score(
     loaded.
 
     Args:
-        sources: what `read_passages` gives, one or several.
+        sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         target: the model under suspicion.
         reference: a model that was not trained on the passages, for the attacks that need one.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
@@ -105,7 +105,7 @@ def score(
 
 
 def score_to_disk(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     target: ModelSource,
     reference: ModelSource | None = None,
     *,
@@ -122,7 +122,7 @@ def score_to_disk(
 
     The exception is some 50 bytes a passage, by which ids and texts are told apart.
     """
-    sources = [sources] if isinstance(sources, Passages) else list(sources)
+    sources = to_sources(sources)
     by_role = _by_role(target, reference, models)
     provided = (supplies or Supplies()).read(by_role)
     selection = attacks_for(attacks, provided, _offers(by_role))

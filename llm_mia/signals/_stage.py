@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
-from ..passages import InputCheck, Passages, check_inputs
+from ..passages import InputCheck, PassageSource, check_inputs, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
 from ._blocks import Pass, blocks, score_block
@@ -35,7 +35,7 @@ def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
 
 
 def write_signals(
-    sources: Passages | Sequence[Passages],
+    sources: PassageSource,
     models: ModelSource | Mapping[str, ModelSource],
     *,
     out: str | Path,
@@ -50,7 +50,7 @@ def write_signals(
     not loaded. Whatever else the directory holds is kept.
 
     Args:
-        sources: what `read_passages` gives, one or several.
+        sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         models: the target, or models by role: ``target``, ``reference``, ``shadow-00``, … A role is the name of its
             pass, and of its folder under ``signals/``.
         out: the run directory.
@@ -67,7 +67,7 @@ def write_signals(
         ModelError: a model cannot be loaded, or another role's model is the target itself.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
-    sources = [sources] if isinstance(sources, Passages) else list(sources)
+    sources = to_sources(sources)
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs(sources, check or check_inputs(sources))
     with RunDirectory(out) as run:

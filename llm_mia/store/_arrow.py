@@ -1,7 +1,7 @@
-"""Between Arrow and numpy, by their buffers.
+"""Columns of Arrow from arrays of numpy and back, by their buffers.
 
-`pyarrow.array` and ``to_numpy`` import pandas where it is installed, and that takes longer than most else that a
-finished run has to do.
+`pyarrow.array` and ``to_numpy`` import pandas where it is installed, which takes longer than all else that a finished
+run does.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def numbers(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> p
     """A column of *values*, shape (n,), null where *missing*."""
     import pyarrow as pa
 
-    there = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
     kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(kind, len(values), [there, pa.py_buffer(np.ascontiguousarray(values))])
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def strings(values: Sequence[str]) -> pa.StringArray:
@@ -37,7 +37,7 @@ def strings(values: Sequence[str]) -> pa.StringArray:
 
 
 def as_numpy(column: pa.Array) -> NDArray[Any]:
-    """The values of a column of numbers without nulls, not copied."""
+    """The values of a column of numbers without nulls, as a view."""
     dtype = np.dtype(column.type.to_pandas_dtype())
     if not len(column):
         return np.empty(0, dtype)

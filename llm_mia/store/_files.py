@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Files that are written whole, or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["replacing", "write_text", "writing"]
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one line."""
+    """Raise a `RunDirectoryError` of a single line in place of an error of the file system."""
     try:
         yield
     except OSError as error:
-        # Arrow's errors carry the number, but a text of their own.
+        # Arrow's errors have the number, and a long text in place of the system's.
         problem = f"cannot be written ({os.strerror(error.errno) if error.errno else error})"
         advice = "what is finished is kept; free space or fix the folder and run the same command"
         raise RunDirectoryError(f"{path}: {problem}; {advice}") from None
@@ -26,21 +26,25 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside *path* that takes its place when all of it is on the disk, or vanishes."""
-    beside = path.with_name(f".writing-{path.name}")
+    """A temporary path in the folder of *path*; it replaces *path* when all of it is on the disk, or is removed."""
+    temporary = path.with_name(f".writing-{path.name}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield beside
-            with beside.open("rb") as file:
+            yield temporary
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            beside.replace(path)
+            temporary.replace(path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="")
+    """Write a file whole, or not at all; line ends stay as they are.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

@@ -1,4 +1,4 @@
-"""Token frequencies on disk: counted once for a corpus and a tokenizer, read by every run that needs them."""
+"""Token frequencies on disk: counted once for a corpus and a tokenizer, read by every run that uses them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMN = "count"
 
 
 def write_frequencies(path: str | Path, frequencies: TokenFrequencies) -> None:
-    """Write a Parquet file of one column ``count`` (int64), whose row is the token's id; whole, or not at all.
+    """Write a Parquet file with a column ``count`` (int64), whose rows are token ids; whole, or not at all.
 
     Its metadata name the tokenizer, the corpus and the schema version.
 
@@ -32,41 +32,41 @@ def write_frequencies(path: str | Path, frequencies: TokenFrequencies) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
-    about = {
+    metadata = {
         "schema_version": str(SCHEMA_VERSION),
         "tokenizer": frequencies.tokenizer,
         "corpus": frequencies.corpus,
     }
-    schema = pa.schema([(COLUMN, "int64")], metadata=about)
+    schema = pa.schema([(COLUMN, "int64")], metadata=metadata)
     table = pa.Table.from_arrays([numbers(frequencies.counts.astype(np.int64, copy=False))], schema=schema)
-    with replacing(Path(path)) as beside:
-        pyarrow.parquet.write_table(table, beside, write_page_checksum=True)
+    with replacing(Path(path)) as temporary:
+        pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
 
 
 def read_frequencies(path: str | Path) -> TokenFrequencies:
-    """What `write_frequencies` has written.
+    """The token frequencies that `write_frequencies` has written.
 
     Raises:
-        InputError: there is no such file, it is damaged, or it is none of token frequencies.
+        InputError: there is no such file, it is damaged, or it holds something else.
     """
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            about = file.schema_arrow.metadata or {}
-            missing = {b"schema_version", b"tokenizer", b"corpus"} - set(about)
+            metadata = file.schema_arrow.metadata or {}
+            missing = {b"schema_version", b"tokenizer", b"corpus"} - set(metadata)
             if missing or not file.schema_arrow.equals(pa.schema([(COLUMN, "int64")])):
                 raise _refusal(path, "holds no token frequencies")
-            version = about[b"schema_version"].decode()
+            version = metadata[b"schema_version"].decode()
             if version != str(SCHEMA_VERSION):
-                raise _refusal(path, f"is of schema version {version}, and this release reads {SCHEMA_VERSION}")
+                raise _refusal(path, f"has schema version {version}, and this release reads {SCHEMA_VERSION}")
             counts = file.read().column(COLUMN)
     except FileNotFoundError:
         raise _refusal(path, "no such file") from None
     except (pa.ArrowException, OSError) as error:
         raise _refusal(path, f"cannot be read, or is no Parquet file ({str(error).splitlines()[0]})") from None
-    return TokenFrequencies(_checked(path, counts), about[b"tokenizer"].decode(), about[b"corpus"].decode())
+    return TokenFrequencies(_checked(path, counts), metadata[b"tokenizer"].decode(), metadata[b"corpus"].decode())
 
 
 def _checked(path: str | Path, column: pa.ChunkedArray) -> NDArray[np.int64]:

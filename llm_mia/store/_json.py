@@ -133,6 +133,8 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(_is_scalars, _scalar_in)
     converter.register_unstructure_hook_func(_is_array, lambda array: _nested(array.tolist(), _float_out))
     converter.register_structure_hook_func(_is_array, _array_in)
+    hook = partial(_record_or_number_hook, converter=converter)
+    converter.register_structure_hook_factory(_is_record_or_number, hook)
     converter.register_structure_hook_factory(_is_list, lambda kind: _list_hook(kind, converter))
     converter.register_structure_hook_factory(_is_mapping, lambda kind: _mapping_hook(kind, converter))
     converter.register_structure_hook_factory(dataclasses.is_dataclass, lambda kind: _record_hook(kind, converter))
@@ -185,7 +187,7 @@ def _mapping_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], dict[
         if not isinstance(value, dict):
             raise RecordError(f"{value!r:.40} is not a mapping")
         # JSON knows no keys but strings.
-        keys = ((int(name) if key is int else name) for name in value)
+        keys = (key(name) if key in (int, float) else name for name in value)
         return {structure_key(name, key): structure(one, item) for name, one in zip(keys, value.values(), strict=True)}
 
     return hook
@@ -277,6 +279,24 @@ def _array_in(value: Any, kind: Any) -> Any:
     if array.dtype.kind != dtype.kind and not (dtype.kind == "f" and array.dtype.kind == "i"):
         raise RecordError(f"{value!r:.40} is not an array of {dtype}")
     return array.astype(dtype)
+
+
+def _is_record_or_number(kind: Any) -> bool:
+    """Whether *kind* is a union of a dataclass and float, with or without None."""
+    kinds = {*get_args(kind)} - {NoneType} if get_origin(kind) in (Union, UnionType) else set()
+    return len(kinds) == 2 and float in kinds and any(map(dataclasses.is_dataclass, kinds))
+
+
+def _record_or_number_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    record = next(each for each in get_args(kind) if dataclasses.is_dataclass(each))
+    structure = converter.get_structure_hook(record)
+
+    def hook(value: Any, _: Any) -> Any:
+        if isinstance(value, dict):
+            return structure(value, record)
+        return None if value is None and NoneType in get_args(kind) else _float_in(value)
+
+    return hook
 
 
 def _nested(values: Any, convert: Callable[[Any], Any]) -> Any:

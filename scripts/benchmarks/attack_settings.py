@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from llm_mia.attacks import parse_attack
-from llm_mia.decision import calibrate, held_out, with_decider
+from llm_mia.decision import add_decider_column, calibrate, calibration_part
 from llm_mia.errors import CalibrationError
 from llm_mia.metrics import compare_attacks
 from llm_mia.records import Interval, Passage
@@ -128,7 +128,7 @@ def _left(trial: Trial) -> ScoreTable:
     }
     table = replace(trial.table, columns=usual)
     calibration = calibrate(table, STACK, fpr=FPR, seed=trial.seed)
-    return held_out(with_decider(table, calibration), calibration)
+    return calibration_part(add_decider_column(table, calibration), calibration)
 
 
 def _paired(table: ScoreTable, attack: str) -> Interval:

@@ -32,10 +32,10 @@ class Timed(FakeBackend):
             return super().encode(texts)
         finally:
             Timed.spent += time.perf_counter() - start
-    def score(self, windows, report=None):
+    def score(self, windows, report=None, *, prefix=None):
         start = time.perf_counter()
         try:
-            return super().score(windows, report)
+            return super().score(windows, report, prefix=prefix)
         finally:
             Timed.spent += time.perf_counter() - start
 """

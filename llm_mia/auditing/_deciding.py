@@ -1,0 +1,111 @@
+"""Scores → an audit: threshold, flags, evaluation, and what a reader ought to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..calibration import nonmembers_needed
+from ..decision import (
+    Calibration,
+    NoteKind,
+    ShortageKind,
+    add_decider_column,
+    calibrate,
+    calibration_part,
+    confidence_gap,
+    evaluate,
+    flag,
+    notes_of_sentences,
+)
+from ..metrics import clopper_pearson
+from ..passages import InputCheck
+from ..records import Interval, Note
+from ..scores import ScoreTable
+from ..validity import RequestedRates, Validity
+from ._record import Audit, standing_of
+
+__all__ = ["Request", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be decided, and with which error rate."""
+
+    decider: str
+    """An attack, ``auto``, ``stack`` or ``default``."""
+    fpr: float
+    fdr: float | None = None
+    confidence: float | None = None
+    accept_void: bool = False
+
+    @property
+    def rates(self) -> RequestedRates:
+        """The figures that the known set has to carry."""
+        return RequestedRates(self.fpr, self.confidence)
+
+
+def decide(
+    table: ScoreTable,
+    request: Request,
+    *,
+    path: Path,
+    inputs: InputCheck,
+    validity: Validity,
+    notes: Sequence[Note | str],
+) -> Audit:
+    """Everything that follows from the scores; *notes* are those of the stages before."""
+    table = replace(table, standing=standing_of(validity, accept_void=request.accept_void))
+    calibration = calibrate(table, request.decider, fpr=request.fpr, confidence=request.confidence)
+    table = add_decider_column(table, calibration)
+    flags = flag(table, calibration, fdr=request.fdr)
+    members, part = len(table.rows(1)) > 0, calibration_part(table, calibration)
+    return Audit(
+        path=path,
+        passes=dict(table.record.passes) if table.record else {},
+        inputs=inputs.sources,
+        validity=validity,
+        accepted=request.accept_void,
+        flags=flags,
+        evaluations=evaluate(part) if members else [],
+        confidence_gap=confidence_gap(table) if members else None,
+        power=_power(part, calibration) if members and request.fdr is None else None,
+        notes=[
+            *notes_of_sentences([*notes, *inputs.notes]),
+            *_notes(table, calibration),
+            *flags.notes,
+            Note(NoteKind.ASSUMPTION),
+        ],
+    )
+
+
+def _power(table: ScoreTable, calibration: Calibration) -> Interval:
+    """The share of the members that are flagged, exact for independent passages; a member without a score is missed."""
+    scores = table.column(calibration.attack)[table.rows(1)]
+    return clopper_pearson(int(calibration.flagged(np.where(np.isinf(scores), np.nan, scores)).sum()), len(scores))
+
+
+def _notes(table: ScoreTable, calibration: Calibration) -> Iterator[Note]:
+    """What is particular about this calibration."""
+    attack, split, selection = calibration.attack, calibration.split, calibration.selection
+    if split is not None:
+        figures = {"attack": attack, "stack": calibration.stack is not None}
+        counts = {"passages": split.fit_passages, "documents": split.fit_documents}
+        yield Note(NoteKind.DECIDER_FITTED, {**figures, **counts})
+    elif selection.shortage is not None and selection.shortage.kind is not ShortageKind.NO_MEMBERS:
+        shortage = {**asdict(selection.shortage), "kind": selection.shortage.kind.value}
+        shortage["unit"] = selection.shortage.unit.value
+        figures = {"attack": attack, "wanted": selection.wanted.value, "shortage": shortage}
+        yield Note(NoteKind.DECIDER_BY_DEFAULT, figures)
+    unscored = int(np.isnan(table.column(attack)[table.rows(0)]).sum())
+    if unscored:
+        yield Note(NoteKind.NONMEMBERS_UNSCORED, {"count": unscored})
+    n, documents = calibration.n, calibration.n_documents
+    if documents < n:
+        yield Note(NoteKind.DOCUMENTS_SHARED, {"passages": n, "documents": documents})
+    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
+    if documents < needed:
+        yield Note(NoteKind.DOCUMENTS_FEW, {"documents": documents, "needed": needed, "fpr": calibration.fpr})

@@ -1,0 +1,125 @@
+"""What an audit gives, and ``audit.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..decision import Calibration, Evaluation, Flags, add_decider_column, calibration_to_json
+from ..errors import RunDirectoryError
+from ..metrics import ConfidenceGap
+from ..passages import SourceCounts
+from ..records import Interval, Note, PassRecord, Standing
+from ..scores import ScoreTable, read_scores
+from ..store import RunDirectory, read_record, to_json
+from ..validity import Validity
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["Audit", "read_audit", "write_audit"]
+
+FILE = "audit.json"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Audit:
+    """The result of an audit. It holds the decisions, and reads scores from the run directory when they are wanted."""
+
+    path: Path = field(compare=False)
+    """The run directory."""
+    passes: Mapping[str, PassRecord]
+    """Models and window rules, by the name of the pass."""
+    inputs: tuple[SourceCounts, ...]
+    """What was audited: members where they are known, non-members, candidates."""
+    validity: Validity
+    """Whether the known set may carry a verdict."""
+    accepted: bool
+    """Whether findings are worded even where it may not."""
+    flags: Flags
+    """The decisions, with the calibration that they rest on."""
+    evaluations: Sequence[Evaluation]
+    """Each attack on the known set, without the part that selected what decides; empty where no members are known."""
+    confidence_gap: ConfidenceGap | None
+    power: Interval | None
+    """Share of the known members above the threshold, which they did not set; None without members or by FDR."""
+    notes: Sequence[Note]
+    """What a reader ought to know; `llm_mia.report` phrases them."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What set the threshold."""
+        return self.flags.calibration
+
+    @property
+    def decider(self) -> str:
+        """The attack whose score decides; ``stack`` where that is a score learned from all attacks."""
+        return self.calibration.attack
+
+    @property
+    def standing(self) -> Standing | None:
+        """Of the known set, with what the user accepted; None where nothing could be checked."""
+        return standing_of(self.validity, accept_void=self.accepted)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether all is computed and stored but no finding is worded, because the known set is void."""
+        return self.standing is Standing.VOID
+
+    @property
+    def scores(self) -> ScoreTable:
+        """The scores, read from the run directory, with those of the stack where it decides.
+
+        A stack's scores of the passages that it was fitted on are too good: `llm_mia.decision.calibration_part`.
+        """
+        return add_decider_column(read_scores(self.path), self.calibration)
+
+    def __repr__(self) -> str:
+        rule = self.flags.rule
+        return (
+            f"<Audit {str(self.path)!r}: {self.flags.flagged:,} of {len(self.flags.rows):,} candidates flagged by "
+            f"{self.decider}, {rule.rate} {rule.level:g}; known set {self.standing}>"
+        )
+
+    # What people read is phrased and drawn by `llm_mia.report`, a package above this one, so it is fetched by name at
+    # the moment somebody wants to see an audit.
+
+    def __rich__(self) -> RenderableType:
+        renderable: RenderableType = import_module("llm_mia.report").audit_table(self)
+        return renderable
+
+    def _repr_html_(self) -> str:
+        html: str = import_module("llm_mia.report").audit_html(self)
+        return html
+
+
+def standing_of(validity: Validity, *, accept_void: bool) -> Standing | None:
+    """The standing of a known set; None where every check was skipped."""
+    void = validity.standing is Standing.VOID
+    return Standing.ACCEPTED if accept_void and void else validity.standing
+
+
+def write_audit(audit: Audit) -> None:
+    """Write the artefacts of an audit into its run directory; ``audit.json`` is the last."""
+    validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
+    with RunDirectory(audit.path) as run:
+        run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        run.write_text("calibration.json", calibration_to_json(audit.calibration))
+        run.write_text("flags.csv", audit.flags.to_csv())
+        # A run directory may be moved, so the artefact names no place but its own.
+        run.write_text(FILE, to_json(replace(audit, path=Path())))
+
+
+def read_audit(path: str | Path) -> Audit:
+    """The audit that lies in the run directory *path*, equal to what `audit` returned.
+
+    Raises:
+        RunDirectoryError: no ``audit.json`` there, or not what `audit` wrote.
+    """
+    folder = Path(path)
+    audit: Audit = read_record(Audit, folder / FILE, RunDirectoryError, "run the audit again")
+    return replace(audit, path=folder)

@@ -1,0 +1,112 @@
+"""``calibration.json``: written with a digest, and refused on reading where its scores do not give its figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CalibrationError, LlmMiaError
+from ..store import RecordError, from_json, to_json
+from ._calibration import Calibration
+from ._thresholds import assemble, basis_of
+
+__all__ = ["calibration_from_json", "calibration_to_json", "read_calibration"]
+
+SEAL = "sha256"
+
+
+def calibration_to_json(calibration: Calibration) -> str:
+    """The text of ``calibration.json``; `calibration_from_json` gives an equal calibration back.
+
+    Its last entry, ``sha256``, is the digest of the others. It reveals an edit, not a forgery: whoever edits the file
+    can compute another digest.
+
+    Raises:
+        CalibrationError: the shared evidence in its origin is not JSON.
+    """
+    try:
+        entries = json.loads(to_json(calibration))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CalibrationError(f"the calibration cannot be written: {error}") from error
+    entries[SEAL] = _digest(entries)
+    return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def calibration_from_json(text: str) -> Calibration:
+    """The calibration that `calibration_to_json` has written.
+
+    Raises:
+        CalibrationError: another text, another schema version, or a text that was edited.
+    """
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CalibrationError("is not a calibration but no JSON: calibrate again") from None
+    if not isinstance(entries, dict):
+        raise CalibrationError("is not a calibration: calibrate again")
+    seal = entries.pop(SEAL, None)
+    try:
+        written = from_json(Calibration, json.dumps(entries))
+    except RecordError as error:
+        raise CalibrationError(f"is not a calibration that can be read ({error}): calibrate again") from None
+    rebuilt = _rebuilt(written)
+    for each in fields(Calibration):
+        if getattr(written, each.name) != getattr(rebuilt, each.name):
+            raise CalibrationError(f"was edited ({_difference(each.name, written, rebuilt)}): calibrate again")
+    if seal != _digest(entries):
+        raise CalibrationError("was edited after it was written: calibrate again")
+    return written
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """The calibration in the file *path*.
+
+    Raises:
+        CalibrationError: no such file, or not what `calibrate` wrote.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise CalibrationError(f"{path}: {reason}") from None
+    try:
+        return calibration_from_json(text)
+    except CalibrationError as error:
+        raise CalibrationError(f"{path}: {error}") from None
+
+
+def _digest(entries: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def _rebuilt(written: Calibration) -> Calibration:
+    """The calibration that the scores of *written* give."""
+    groups = {
+        name: (np.asarray(category.scores, dtype=np.float64), category.pooled)
+        for name, category in written.categories.items()
+    }
+    by_size = any(category.pooled_by_size for category in written.categories.values())
+    try:
+        return assemble(basis_of(written), written.scores, groups, by_size=by_size)
+    except LlmMiaError as error:  # whatever the scores, the rate or the confidence are refused for
+        raise CalibrationError(f"was edited ({error}): calibrate again") from None
+
+
+def _difference(name: str, written: Calibration, rebuilt: Calibration) -> str:
+    """What an edit of *name* changed; scores are not shown."""
+    if name == "scores":
+        return "the scores are not those of the categories" if rebuilt.categories else "the scores are not ascending"
+    if name == "categories":
+        kind = next(kind for kind in rebuilt.categories if written.categories[kind] != rebuilt.categories[kind])
+        return f"the figures of category {kind!r} are not those of its scores"
+    return f"{name} should be {_shown(getattr(rebuilt, name))}, not {_shown(getattr(written, name))}"
+
+
+def _shown(value: object) -> str:
+    return textwrap.shorten(repr(value), 200, placeholder=" …")

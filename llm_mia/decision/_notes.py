@@ -1,0 +1,84 @@
+"""What a reader of a decision ought to know, as data. `llm_mia.report.words` phrases it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from ..records import Note
+
+__all__ = ["FIRST_IDS", "NoteKind", "first_ids", "note_of_ids", "notes_of_sentences"]
+
+FIRST_IDS = 5
+"""Ids that a note or a message names."""
+
+
+class NoteKind(StrEnum):
+    """Every note of a decision or an audit, and the figures that it carries."""
+
+    ASSUMPTION = "assumption"
+    """What the error rate assumes."""
+    CHECKS_ON_SAMPLE = "checks_on_sample"
+    """source, checked, passages"""
+    DECIDER_FITTED = "decider_fitted"
+    """attack, stack (whether it is a stack), passages, documents"""
+    DECIDER_BY_DEFAULT = "decider_by_default"
+    """attack, wanted, shortage (the fields of a `Shortage`)"""
+    NONMEMBERS_UNSCORED = "nonmembers_unscored"
+    """count"""
+    DOCUMENTS_SHARED = "documents_shared"
+    """passages, documents (of the calibration set)"""
+    DOCUMENTS_FEW = "documents_few"
+    """documents, needed, fpr"""
+    ORIGIN_UNKNOWN = "origin_unknown"
+    LABELLED_FLAGGED = "labelled_flagged"
+    """selected: whether the decider was selected or fitted on some of them"""
+    STACK_COLUMNS_MISSING = "stack_columns_missing"
+    """count, ids"""
+    SCORES_INFINITE = "scores_infinite"
+    """count, ids"""
+    SCORES_MISSING = "scores_missing"
+    """count, ids"""
+    DISCOVERIES_LIMITED = "discoveries_limited"
+    """n, unit (of the non-members compared with), least"""
+    MEMBERS_UNBOUNDED_LABELLED = "members_unbounded_labelled"
+    MEMBERS_UNBOUNDED_CATEGORIES = "members_unbounded_categories"
+    MEMBERS_UNBOUNDED_DOCUMENTS = "members_unbounded_documents"
+    MEMBERS_UNBOUNDED_FEW = "members_unbounded_few"
+    """documents"""
+    MEMBERS_BOUNDED_IN_PART = "members_bounded_in_part"
+    """documents, passages"""
+    FITTED_LEFT_OUT = "fitted_left_out"
+    """count"""
+    THRESHOLD_SET_HERE = "threshold_set_here"
+    EPSILON_UNBOUNDED = "epsilon_unbounded"
+    POWER_OF_SEVERAL = "power_of_several"
+    POWER_UNKNOWN = "power_unknown"
+    """problem"""
+    SENTENCE = "sentence"
+    """text: what a package below has phrased"""
+
+
+def note_of_ids(kind: NoteKind, ids: Iterable[str]) -> Note:
+    """A note that counts passages and names the first of them."""
+    named = list(ids)
+    return Note(kind, {"count": len(named), "ids": named[:FIRST_IDS]})
+
+
+def notes_of_sentences(sentences: Iterable[Note | str]) -> list[Note]:
+    """The notes of a package below: a sentence is kept as it is."""
+    return [
+        sentence if isinstance(sentence, Note) else Note(NoteKind.SENTENCE, {"text": sentence})
+        for sentence in sentences
+    ]
+
+
+def first_ids(ids: Iterable[str]) -> str:
+    """The first few of *ids*, for a message of one line.
+
+    >>> first_ids("abcdefg")
+    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    """
+    named = list(ids)
+    more = len(named) - FIRST_IDS
+    return ", ".join(map(repr, named[:FIRST_IDS])) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,54 @@
+"""Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
+
+from ._collections import collection_finding, collection_lines, collection_size, power_title
+from ._decisions import (
+    chance_words,
+    finding,
+    finding_parts,
+    guarantee_words,
+    held_words,
+    members_words,
+    q_values_words,
+    reason_words,
+    rule_words,
+    selection_words,
+    threshold_words,
+)
+from ._evaluations import (
+    at_threshold_words,
+    comparison_words,
+    gap_words,
+    too_few_words,
+    unscored_words,
+)
+from ._notes import note_words, notes_words
+from ._validity import standing_words, validity_meaning, void_note, why_withheld
+
+__all__ = [
+    "at_threshold_words",
+    "chance_words",
+    "collection_finding",
+    "collection_lines",
+    "collection_size",
+    "comparison_words",
+    "finding",
+    "finding_parts",
+    "gap_words",
+    "guarantee_words",
+    "held_words",
+    "members_words",
+    "note_words",
+    "notes_words",
+    "power_title",
+    "q_values_words",
+    "reason_words",
+    "rule_words",
+    "selection_words",
+    "standing_words",
+    "threshold_words",
+    "too_few_words",
+    "unscored_words",
+    "validity_meaning",
+    "void_note",
+    "why_withheld",
+]

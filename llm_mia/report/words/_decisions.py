@@ -1,0 +1,184 @@
+"""Decisions in words, and no more claimed than the figures show."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...calibration import fpr_bound
+from ...decision import (
+    Calibration,
+    ErrorRate,
+    Flag,
+    Flags,
+    Guarantee,
+    GuaranteeKind,
+    QValueMethod,
+    Reason,
+    Rule,
+    ShortageKind,
+    Unit,
+    Wanted,
+)
+
+__all__ = [
+    "WITHHELD",
+    "FindingParts",
+    "chance_words",
+    "finding",
+    "finding_parts",
+    "guarantee_words",
+    "held_words",
+    "members_words",
+    "q_values_words",
+    "reason_words",
+    "rule_words",
+    "selection_words",
+    "threshold_words",
+]
+
+WITHHELD = "no finding: the known set is void, and what was computed is stored but means nothing"
+CONSISTENT = "consistent with training on them"
+
+
+class FindingParts(NamedTuple):
+    """The sentence of a finding in two parts, so that the first can be set in bold."""
+
+    head: str
+    meaning: str
+
+
+def finding(flags: Flags) -> str:
+    """The decision in a sentence."""
+    return WITHHELD if flags.withheld else " ".join(finding_parts(flags))
+
+
+def finding_parts(flags: Flags) -> FindingParts:
+    """The decision, where it is not withheld: how many are flagged, and by what and what that means."""
+    candidates = "candidates" if flags.unit is Unit.PASSAGES else "candidate documents"
+    meaning = CONSISTENT
+    if flags.by_chance is not None and flags.flagged <= flags.by_chance:
+        meaning = "no more than chance alone would flag"
+    elif not flags.flagged:
+        meaning = "nothing found"
+    return FindingParts(
+        f"{flags.flagged:,} of {len(flags.rows):,} {candidates} flagged",
+        f"by {flags.calibration.attack} at {rule_words(flags.rule)}: {meaning}",
+    )
+
+
+def rule_words(rule: Rule) -> str:
+    """The error rate that is held.
+
+    >>> rule_words(Rule(ErrorRate.FALSE_POSITIVES, 0.05))
+    'FPR ≤ 5 %'
+    """
+    name = "FPR" if rule.rate is ErrorRate.FALSE_POSITIVES else "FDR"
+    return f"{name} ≤ {100 * rule.level:g} %"
+
+
+def q_values_words(method: QValueMethod) -> str:
+    """Who the q-values are by."""
+    hochberg = method is QValueMethod.BENJAMINI_HOCHBERG
+    return "Benjamini–Hochberg" if hochberg else "Benjamini–Yekutieli"
+
+
+def reason_words(row: Flag) -> str:
+    """Why a candidate is flagged, or has no figures; empty where it has a score and is not flagged."""
+    if row.reason is None:
+        return ""
+    limit = "" if row.limit is None else f"{row.limit:.6g}"
+    return {
+        Reason.SCORE: f"score above the threshold {limit}",
+        Reason.P_VALUE: f"p-value at most {limit}, by document",
+        Reason.Q_VALUE: f"q-value at most {limit}",
+        Reason.NO_SCORE: "no score",
+        Reason.TOO_SHORT: "no score: too short to have a scored token",
+        Reason.INFINITE_SCORE: "infinite score",
+    }[row.reason]
+
+
+def guarantee_words(guarantee: Guarantee) -> str:
+    """What a calibration guarantees, in a sentence.
+
+    >>> guarantee_words(Guarantee(GuaranteeKind.WITH_CONFIDENCE, 0.95))[:75]
+    'with confidence: with probability at least 0.95 over the draw of the calibr'
+    """
+    if guarantee.kind is GuaranteeKind.MARGINAL:
+        holds = (
+            "marginal: a new non-member, exchangeable with the calibration set, is flagged with probability at most "
+            "the FPR, on average over calibration sets like this one"
+        )
+    else:
+        holds = (
+            f"with confidence: with probability at least {guarantee.confidence:g} over the draw of the calibration "
+            "set, a new non-member, drawn independently from the same source, is flagged with probability at most the "
+            "FPR"
+        )
+    if guarantee.by_category:
+        holds += "; in each category by itself"
+    if guarantee.pooled:
+        holds += ", of the pooled categories for the pool as a whole"
+    if guarantee.pooled_by_size:
+        holds += " and only roughly, because their sizes in this calibration set decided which are pooled"
+    return holds
+
+
+def held_words(flags: Flags) -> str:
+    """How the false positive rate of these flags holds."""
+    calibration = flags.calibration
+    where = ", in each category by itself" if calibration.categories else ""
+    if calibration.confidence is not None:
+        return (
+            f"With {100 * calibration.confidence:g} % confidence this calibration set realises at most "
+            f"{100 * calibration.fpr:g} %{where} (independent {flags.unit})."
+        )
+    if calibration.categories or flags.unit is Unit.DOCUMENTS:
+        return f"The rate holds on average over calibration sets{where}."
+    bound = fpr_bound(calibration.n, calibration.fpr)
+    return (
+        f"The rate holds on average over calibration sets; this calibration set realises at most {100 * bound:.1f} % "
+        "(95 % confidence, independent passages)."
+    )
+
+
+def chance_words(flags: Flags) -> str | None:
+    """How many flags chance alone gives; None where an FDR is held."""
+    if flags.by_chance is None:
+        return None
+    return f"if none of the candidates is a member, {flags.by_chance:,.1f} flags at most are expected"
+
+
+def members_words(flags: Flags) -> str | None:
+    """How many of the candidates are members at least; None where there is no such bound."""
+    if flags.members is None or flags.share is None:
+        return None
+    bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
+    candidates = f"{bound.candidates:,} {'candidates' if flags.unit is Unit.PASSAGES else 'candidate documents'}"
+    if not bound.members:
+        return f"that any of these {candidates} are members cannot be stated {confidence}"
+    return (
+        f"{confidence} at least {bound.members:,} of these {candidates} are members "
+        f"(a share of {100 * flags.share.low:.1f} % or more; independent {flags.unit})"
+    )
+
+
+def threshold_words(calibration: Calibration) -> str:
+    """The threshold, or that there are several."""
+    if calibration.categories:
+        return f"a threshold for each {calibration.by}"
+    return f"threshold {calibration.threshold:.6g}"
+
+
+def selection_words(calibration: Calibration) -> str | None:
+    """How the attack that decides was selected; None where it was named, or where nobody expects a selection."""
+    if calibration.split is not None:
+        split = calibration.split
+        how = f"{len(calibration.stack.columns)} columns joined" if calibration.stack else "attack chosen"
+        return (
+            f"{how} on {split.fit_passages:,} known passages of {split.fit_documents:,} documents, calibrated on others"
+        )
+    shortage = calibration.selection.shortage
+    if shortage is None or shortage.kind is ShortageKind.NO_MEMBERS:
+        return None
+    auto = calibration.selection.wanted is Wanted.AUTO
+    return f"{'no attack could be chosen' if auto else 'no stack could be fitted'}: {shortage}"

@@ -1,0 +1,49 @@
+"""How attacks separate the known set, in words."""
+
+from __future__ import annotations
+
+from ...decision import AtThreshold, Comparison, Evaluation, first_ids
+from ...metrics import ConfidenceGap
+
+__all__ = ["at_threshold_words", "comparison_words", "gap_words", "too_few_words", "unscored_words"]
+
+
+def gap_words(gap: ConfidenceGap) -> str:
+    """The gap in confidence between members and non-members."""
+    return (
+        f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: members {gap.member_mean:.3f}, "
+        f"non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
+    )
+
+
+def comparison_words(comparison: Comparison) -> str:
+    """Which of two attacks separates better, and how certain that is."""
+    difference = comparison.paired.difference
+    p_value = "p < 0.001" if comparison.paired.p_value < 0.001 else f"p = {comparison.paired.p_value:.3f}"
+    return (
+        f"AUROC of {comparison.first} less that of {comparison.second}: {difference.value:+.3f} "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, both on {comparison.n:,} passages"
+    )
+
+
+def too_few_words(fpr: float, needed: int) -> str:
+    """Why a true positive rate is not shown."""
+    return f"–: FPR {100 * fpr:g} % cannot be measured with fewer than {needed:,} non-members"
+
+
+def unscored_words(evaluation: Evaluation) -> str:
+    """Which known passages no figure counts."""
+    return (
+        f"{evaluation.attack}: {evaluation.unscored:,} known passages have no score and count in no figure "
+        f"({first_ids(evaluation.unscored_ids)})"
+    )
+
+
+def at_threshold_words(rates: AtThreshold) -> str | None:
+    """What the rates at a threshold show of differentially private training; None without a bound."""
+    if rates.epsilon is None:
+        return None
+    return (
+        f"with {100 * rates.confidence:g} % confidence no (ε, 0)-private training has an ε below {rates.epsilon:.2f} "
+        "(each passage an independent trial)"
+    )

@@ -1,0 +1,48 @@
+"""Whether the known set may carry a verdict, in words."""
+
+from __future__ import annotations
+
+from ...records import Standing
+from ...validity import Validity, Verdict
+
+__all__ = ["standing_words", "validity_meaning", "void_note", "why_withheld"]
+
+NAMED = 3
+"""Checks that a sentence names."""
+
+
+def standing_words(standing: Standing | None) -> str:
+    """The standing of a known set.
+
+    >>> standing_words(Standing.ACCEPTED)
+    'void, accepted by the user'
+    """
+    if standing is None:
+        return "not checked"
+    return "void, accepted by the user" if standing is Standing.ACCEPTED else standing.value
+
+
+def validity_meaning(standing: Standing | None) -> str:
+    """What the standing means for a finding."""
+    meanings = {
+        Standing.VOID: "no finding may rest on it",
+        Standing.ACCEPTED: "no finding may rest on it, and the user asked for findings all the same",
+        Standing.DOUBTFUL: "a finding may rest on it, and must be read with the faults above",
+        Standing.SOUND: "no fault was found",
+    }
+    return meanings[standing] if standing else "nothing could be checked"
+
+
+def void_note(standing: Standing | None) -> str | None:
+    """A warning beside figures of a known set that is void; None where it is not."""
+    if standing not in (Standing.VOID, Standing.ACCEPTED):
+        return None
+    return f"the known set is {standing_words(standing)}: what separates it need not be membership"
+
+
+def why_withheld(validity: Validity | None = None) -> str:
+    """Why no finding is worded, in a line: what makes the known set void."""
+    names = [check.name for check in validity.checks if check.verdict is Verdict.VOID] if validity else []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    which = f" ({', '.join(names[:NAMED])}{more})" if names else ""
+    return f"the known set is void{which}, so no finding may rest on it"

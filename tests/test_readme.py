@@ -1,0 +1,76 @@
+"""The Python of README.md runs as it is printed, on tiny models and files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import llm_mia
+from llm_mia.attacks import ATTACKS
+
+from .conftest import build_model, build_tokenizer, save, sentences
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TEXTS = sentences(110, seed=70)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README takes for granted: files of passages and two models."""
+    folder = tmp_path_factory.mktemp("readme")
+    texts = iter(TEXTS)
+    for name, count in (("known", 20), ("heldout", 60), ("candidates", 20)):
+        rows = [{"id": f"{name}{i}", "text": next(texts)} for i in range(count)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, seed in (("model", 1), ("base", 2)):
+        tokenizer = build_tokenizer(500, bos=False, seed=1)
+        save(folder / name, build_model(tokenizer, seed=seed), tokenizer)
+    return folder
+
+
+@pytest.fixture
+def names() -> dict[str, Any]:
+    """The variables that the README takes for granted."""
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    rng = np.random.default_rng(0)
+    return {
+        "__name__": "notebook",
+        "dataframe": pd.DataFrame({"body": TEXTS[100:], "member": [1, 0] * 5}),
+        "model": build_model(tokenizer, seed=1).train(),
+        "tokenizer": tokenizer,
+        "scores": rng.normal(size=60),
+        "labels": [0] * 40 + [None] * 20,
+    }
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_the_python_of_the_readme_runs(
+    block: str, folder: Path, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LLM_MIA_DTYPE", "float32")
+    before = dict(ATTACKS)
+    try:
+        for _ in range(2):  # as the cell of a notebook that is run again
+            exec(compile(block, "README.md", "exec"), names)
+    finally:
+        ATTACKS.clear()
+        ATTACKS.update(before)
+
+
+def test_every_name_in_the_table_of_calls_is_public() -> None:
+    section = README[README.index("## From Python") : README.index("## Development")]
+    calls = set(re.findall(r"^\| `(\w+)[(.]|, `(\w+)[(.]", section, re.MULTILINE))
+    named = {name for pair in calls for name in pair if name}
+    assert len(named) > 10
+    assert not named - set(llm_mia.__all__)
+    returned = set(re.findall(r"\| `([A-Z]\w+)`", section))
+    assert len(returned) > 8
+    assert not returned - set(llm_mia.__all__)
