@@ -56,8 +56,8 @@ class Backend(Protocol):
         Args:
             windows: what to score.
             report: see above.
-            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. Where the model
-                has a BOS, it is the first of them and is not in the windows. `Window.first_scored` may be 0 then.
+            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. A model that
+                has a BOS has it first among them, and not in the windows; `Window.first_scored` may be 0 then.
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
