@@ -356,3 +356,9 @@ def test_artefacts_that_do_not_fit(
         assert fails("flag", tmp_path / "m", "-c", rule, *out).startswith(expected)
     (tmp_path / "m/validity.json").write_text("[]")
     assert fails("collection", tmp_path / "m").endswith("is not what an audit wrote; run the audit again")
+
+
+def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) -> None:
+    assert fails("show", tmp_path).endswith(
+        "so there is no result: run 'llm-mia audit' or 'llm-mia extract' to its end"
+    )
