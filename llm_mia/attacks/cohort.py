@@ -136,7 +136,7 @@ def _population(target: ArrayLike, reference: ArrayLike, a: float) -> Floats:
     bad = np.flatnonzero(~(np.isfinite(of_target) & np.isfinite(of_reference)))
     if len(bad):
         raise InputError(
-            f"{len(bad)} of {len(of_target)} population passages have no finite likelihood, the first at position {bad[0]}: "
-            "remove them from `population` (a text of 1 token cannot be scored)"
+            f"{len(bad)} of {len(of_target)} population passages have no finite likelihood, the first at position "
+            f"{bad[0]}: remove them from `population` (a text of 1 token cannot be scored)"
         )
     return log_likelihood_ratio(of_target, of_reference, a=a)
