@@ -14,7 +14,15 @@ from llm_mia import ModelSpec, calibrate, flag, read_passages, score
 from llm_mia.attacks import parse_attack
 from llm_mia.backends import Backend, load_rewriter
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import AttackError, CalibrationError, ModelError, PassageError, RunDirectoryError, UsageError
+from llm_mia.errors import (
+    AttackError,
+    CalibrationError,
+    InputError,
+    ModelError,
+    PassageError,
+    RunDirectoryError,
+    UsageError,
+)
 from llm_mia.passages import Passages
 from llm_mia.records import Population, TokenSignals, Window
 from llm_mia.rewriting import neighbour
@@ -196,7 +204,7 @@ def test_more_neighbours_continue_and_another_seed_is_refused(
         ("con_recall", "needs known non-members .* `shots`"),
         ("rmia", "needs .* `population`|needs a reference model"),
         ("dc_pdd", "needs the token frequencies of a corpus: count them with `count_frequencies`"),
-        ("wbc", "needs a reference model: give one as `reference`"),
+        ("wbc", "needs a reference model: give it as `reference`"),
     ],
 )
 def test_what_an_attack_lacks_is_named(
@@ -252,7 +260,7 @@ def test_no_neighbours_and_damaged_frequencies_are_refused(
     with pytest.raises(UsageError, match="`neighbours` is 0"):
         score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=0), out=tmp_path / "run")
     supplies = Supplies(frequencies=write_jsonl("x.jsonl", [{"text": "no counts"}]))
-    with pytest.raises(AttackError, match="llm-mia frequencies"):
+    with pytest.raises(InputError, match="`count_frequencies`"):
         score(passages, fake, attacks=["dc_pdd"], supplies=supplies, out=tmp_path / "run")
 
 
@@ -294,7 +302,7 @@ def test_a_calibration_on_other_supplies_does_not_fit(
     for attack, what in (("dc_pdd", "frequencies counts_sha256"), ("neighbour", "neighbours passes 2 there, 1 here")):
         rule = calibrate(known, attack, fpr=0.1)
         assert len(flag(same, rule).rows) == len(TEXTS)
-        with pytest.raises(CalibrationError, match=f"calibrated on other scores .*{what}"):
+        with pytest.raises(CalibrationError, match=f"not made as those calibrated on .*{what}"):
             flag(others, rule)
 
 
