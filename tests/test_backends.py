@@ -45,7 +45,7 @@ def test_loads_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tokens_per_batch_reaches_the_model(tiny: str) -> None:
-    assert load_model(tiny, tokens_per_batch=99).tokens_per_batch == 99
+    assert load_model(tiny, tokens_per_batch=99, compiled=False).tokens_per_batch == 99
 
 
 @pytest.mark.parametrize(

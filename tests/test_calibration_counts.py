@@ -314,10 +314,10 @@ def test_a_hundred_thousand_candidates_take_under_a_second(method: Method) -> No
         ),
         (lambda: member_count_bound([1.0], range(20), 1.0), UsageError, "`confidence` must lie between"),
         (
-            lambda: member_count_bound([1.0], range(20), method="both"),
+            lambda: member_count_bound([1.0], range(20), method="both"),  # type: ignore[arg-type]
             UsageError,
             "must be 'count' or 'simes': got 'both'",
-        ),  # type: ignore[arg-type]
+        ),
         (lambda: member_count_bound([1.0], range(20)).within([1]), UsageError, "not a choice among 1 candidates"),
         (
             lambda: member_count_bound([1.0], range(20)).within([True, False]),

@@ -88,7 +88,7 @@ def scene(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     write(folder / "candidates.jsonl", [{"id": f"c{i}", "text": text, "label": 7} for i, text in enumerate(mixed)])
     labelled = [(text, 1) for text in members] + [(text, 0) for text in nonmembers] + [(text, None) for text in mixed]
     write(folder / "all.jsonl", [{"id": f"p{i}", "text": text, "label": lab} for i, (text, lab) in enumerate(labelled)])
-    base = load_model(tiny)
+    base = load_model(tiny, compiled=False)
     assert isinstance(base, LocalBackend)
     fine_tune(base, [*members, *trained_on], folder / "model", epochs=15, learning_rate=3e-3)
     return Scene(folder, str(folder / "model"), tiny)

@@ -283,8 +283,8 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     said = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert (
         said
-        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each, or pool small \
-categories"
+        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each; join small \
+categories with --pool"
     )
     lone = scores("lone.parquet", n=60, members=1)
     assert "no attack can be chosen (the members come from 1 document, and each of two parts needs" in fails(

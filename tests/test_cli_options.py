@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import typer
 from llm_mia.cli import app, main
 from llm_mia.cli._grouping import OptionGroup, with_groups
 from llm_mia.cli._parameters import options_of, running, spelled
+from llm_mia.report import CHOICES
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -99,3 +101,27 @@ def test_the_target_has_three_spellings() -> None:
     for name in ("audit", "score", "extract", "frequencies"):
         target = next(parameter for parameter in COMMANDS[name].params if parameter.name == "target")
         assert target.opts == ["-m", "--target", "--model"]
+
+
+@pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
+def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from llm_mia.decision._choosing import DEFAULTS, FEWEST
+
+    assert main(["attacks", word]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(rf"^word +{word}\n", shown)
+    explained = CHOICES[word]
+    assert main(["attacks", word, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[word]["summary"] == explained.summary
+    # What is said agrees with what is done, and with the commands.
+    if word in FEWEST:
+        assert f"at least {FEWEST[word]} " in explained.needs
+    if word in ("auto", "default"):
+        assert all(f"'{attack}'" in explained.caution + explained.summary for attack in DEFAULTS)
+    for command, _ in re.findall(r"llm-mia (\w+) … (-a \w+)", explained.use):
+        assert command in COMMANDS
+
+
+def test_an_unknown_word_is_no_attack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attacks", "stak"]) == 2
+    assert capsys.readouterr().err.startswith("llm-mia: no attack is named 'stak'")

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from llm_mia.attacks import cohort
-from llm_mia.errors import UsageError
+from llm_mia.errors import InputError, LlmMiaError, UsageError
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
@@ -136,19 +136,21 @@ def test_rmia_of_non_members_is_uniform_and_of_members_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "reference", "message"),
+    ("target", "reference", "error", "message"),
     [
-        ([], [], "one passage or more"),
-        ([-1.0, -2.0], [-1.0], "the target has 2, the reference 1"),
-        ([[-1.0]], [[-1.0]], "one passage or more"),
-        ([-1.0, math.nan, -2.0], [-1.0, -1.0, -1.0], "1 of 3 population passages .* at position 1"),
-        ([-1.0, -1.0], [-1.0, -math.inf], "1 of 2 .* at position 1: remove them"),
-        ([math.inf, math.nan], [-1.0, -1.0], "2 of 2 .* at position 0"),
+        ([], [], UsageError, "at least 1 passage"),
+        ([-1.0, -2.0], [-1.0], UsageError, "the target has scores of 2, the reference of 1"),
+        ([[-1.0]], [[-1.0]], UsageError, "at least 1 passage"),
+        ([-1.0, math.nan, -2.0], [-1.0, -1.0, -1.0], InputError, "1 of 3 population passages .* at position 1"),
+        ([-1.0, -1.0], [-1.0, -math.inf], InputError, "1 of 2 .* at position 1: remove them from `population`"),
+        ([math.inf, math.nan], [-1.0, -1.0], InputError, "2 of 2 .* at position 0"),
     ],
 )
-def test_a_population_that_would_need_dropping_is_refused(target: Any, reference: Any, message: str) -> None:
+def test_a_population_that_would_need_dropping_is_refused(
+    target: Any, reference: Any, error: type[LlmMiaError], message: str
+) -> None:
     for function in (cohort.rmia, cohort.info_rmia):
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(error, match=message):
             function(-1.0, -2.0, target, reference)
 
 

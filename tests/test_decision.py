@@ -228,7 +228,7 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
             "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
         ),
         ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, CalibrationError, "1 of 19 calibration scores are infinite"),
+        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 calibration scores are infinite"),
         ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7, so loss cannot tell"),
         (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],

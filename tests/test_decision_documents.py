@@ -32,7 +32,7 @@ from llm_mia.decision import (
     judge_collection,
     rates_at,
 )
-from llm_mia.errors import CalibrationError, ScoresError
+from llm_mia.errors import CalibrationError, ScoresError, UsageError
 from llm_mia.records import RunRecord, Standing
 
 Floats = NDArray[np.float64]
@@ -251,7 +251,9 @@ def test_categories_have_thresholds_of_their_own() -> None:
     assert NoteKind.MEMBERS_UNBOUNDED_CATEGORIES in [note.kind for note in found.notes]
     with pytest.raises(CalibrationError, match=r"calibrated by 'kind', but t\.csv was read without"):
         flag(replace(one, by="", categories=()), calibration)
-    with pytest.raises(CalibrationError, match="at least 99 non-members are needed of each, or pool"):
+    with pytest.raises(
+        CalibrationError, match="at least 99 non-members are needed of each; join small categories with `pool`"
+    ):
         calibrate(one, "loss", fpr=0.01)
     new = replace(one, categories=[*kinds[:-1], "huge"])
     with pytest.raises(CalibrationError, match="category 'huge' has no known non-members"):
@@ -318,7 +320,7 @@ def test_collections_that_cannot_be_tested_are_refused() -> None:
     with pytest.raises(ScoresError, match=r"no known non-members \(0\)"):
         judge_collection(one.only(one.labels < 0))
     two = replace(one, columns={"a": one.column("loss"), "b": one.column("loss") ** 2})
-    with pytest.raises(ScoresError, match="name some of its `attacks`: a, b"):
+    with pytest.raises(UsageError, match="name some of its columns as `attacks`: a, b"):
         judge_collection(two)
     joined = judge_collection(two, ["a", "b"])
     assert joined.test.n_documents == (10, 30), "half of the documents learned the weights"

@@ -12,7 +12,7 @@ import pytest
 
 from llm_mia.backends import embedded, load_model
 from llm_mia.cli import main
-from llm_mia.demo import demo
+from llm_mia.demo import Demo, demo
 from llm_mia.demo._demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS
 from llm_mia.errors import MissingExtraError
 from llm_mia.records import Standing, WindowRule
@@ -23,18 +23,31 @@ needs_embedded = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def first(tiny: str, folder: Path) -> Demo:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "gguf_file", lambda: Path(tiny))
+        return demo(folder, seed=3)
+
+
 @pytest.fixture
 def small(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model where the embedded one is looked for."""
     monkeypatch.setattr(embedded, "gguf_file", lambda: Path(tiny))
 
 
-@pytest.mark.usefixtures("small")
-def test_the_truth_and_the_flags_are_counted_right_and_the_seed_decides_all(tmp_path: Path) -> None:
-    first = demo(tmp_path / "a", seed=3)
-    again = demo(tmp_path / "b", seed=3)
-    assert first.truth == again.truth
-    assert first.audit.flags.rows == again.audit.flags.rows
+def candidate_ids(folder: Path) -> set[str]:
+    rows = [json.loads(line) for line in (folder / "candidates.jsonl").read_text("utf-8").splitlines()]
+    assert all(set(row) == {"id", "document", "text"} for row in rows), "the audit is told no truth"
+    return {row["id"] for row in rows}
+
+
+def test_the_truth_and_the_flags_are_counted_right(first: Demo, folder: Path) -> None:
     assert first.audit.standing in (Standing.SOUND, Standing.DOUBTFUL), "a random draw from one corpus"
     flagged = {row.id for row in first.audit.flags.rows if row.flagged}
     trained = {name for name, was in first.truth.items() if was}
@@ -42,18 +55,23 @@ def test_the_truth_and_the_flags_are_counted_right_and_the_seed_decides_all(tmp_
     assert len(first.truth) == CANDIDATE_MEMBERS + CANDIDATE_NONMEMBERS
     assert first.power.value == len(flagged & trained) / CANDIDATE_MEMBERS
     assert first.false_positive_rate.value == len(flagged - trained) / CANDIDATE_NONMEMBERS
-    candidates = [json.loads(line) for line in (tmp_path / "a/candidates.jsonl").read_text("utf-8").splitlines()]
-    assert {row["id"] for row in candidates} == set(first.truth)
-    assert all(set(row) == {"id", "document", "text"} for row in candidates), "the audit is told no truth"
-    assert demo(tmp_path / "a", seed=4).truth != first.truth
+    assert candidate_ids(folder) == set(first.truth)
 
 
 @pytest.mark.usefixtures("small")
-def test_typed_by_a_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "-o", str(tmp_path / "d"), "-q", "--json"]) == 0
+def test_the_seed_decides_all(first: Demo, tmp_path: Path) -> None:
+    again = demo(tmp_path, seed=3)
+    assert first.truth == again.truth
+    assert first.audit.flags.rows == again.audit.flags.rows
+
+
+@pytest.mark.usefixtures("small")
+def test_typed_by_a_user(first: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["truth"]["candidates_trained_on"] == CANDIDATE_MEMBERS
-    assert main(["demo", "-o", str(tmp_path / "d"), "-q"]) == 0
+    assert candidate_ids(tmp_path / "d") != set(first.truth), "another seed draws others"
+    assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q"]) == 0
     shown = capsys.readouterr().out
     assert "trained on (power)" in shown
     assert "realised" in shown
@@ -72,7 +90,7 @@ def test_without_the_embedded_model_the_pip_line_is_said(
 
 @needs_embedded
 def test_the_embedded_model_speaks_english() -> None:
-    backend: Any = load_model("embedded")
+    backend: Any = load_model("embedded", compiled=False)
     fluent, shuffled = "The capital of France is the city of Paris.", "city Paris of capital the is of The France."
     windows = [cut(ids, WindowRule(64, 16))[0] for ids in backend.encode([fluent, shuffled])]
     losses = [-np.mean(signals.logprob) for signals in backend.score(windows)]

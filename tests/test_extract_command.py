@@ -36,6 +36,8 @@ from llm_mia.training import fine_tune
 from .conftest import WORDS, build_model, build_tokenizer
 from .rounding import PRECISIONS, rounding_of
 
+pytestmark = pytest.mark.precision
+
 
 @dataclass(frozen=True)
 class Ran:

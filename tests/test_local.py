@@ -69,7 +69,10 @@ def all_windows(backend: Any, texts: Sequence[str], rule: WindowRule) -> list[An
 def test_signals_agree_with_a_plain_computation(
     name: str, tokens_per_batch: int, dtype: str, request: pytest.FixtureRequest
 ) -> None:
-    backend: Any = load_model(request.getfixturevalue(name), dtype=dtype, tokens_per_batch=tokens_per_batch)
+    loaded: Any = load_model(request.getfixturevalue(name), dtype=dtype, compiled=False)
+    # The largest batches are also reduced by the compiled loop.
+    how: Any = {"tokens_per_batch": tokens_per_batch, "compiled": tokens_per_batch == 4096}
+    backend = LocalBackend(loaded.model, loaded.tokenizer, **how)
     windows = all_windows(backend, sentences(40, seed=7, longest=60), WindowRule(tokens=48, context=12))
     assert len(windows) > 40, "some passages must be longer than a window"
     found = backend.score(windows)
@@ -80,7 +83,7 @@ def test_signals_agree_with_a_plain_computation(
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_scores_depend_neither_on_order_nor_on_company_nor_on_padding_side(tiny: str, dtype: str) -> None:
-    backend: Any = load_model(tiny, dtype=dtype)
+    backend: Any = load_model(tiny, dtype=dtype, compiled=False)
     windows = all_windows(backend, sentences(30, seed=5), WindowRule(tokens=64, context=16))
     alone = [backend.score([window])[0] for window in windows]
     order = np.random.default_rng(0).permutation(len(windows))
@@ -97,9 +100,9 @@ def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str) 
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            loaded: Any = load_model(tiny, dtype=dtype)
+            loaded: Any = load_model(tiny, dtype=dtype, compiled=False)
             for budget in (1, 64, 1000):
-                backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget)
+                backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget, compiled=False)
                 windows = all_windows(backend, sentences(30, seed=5), WindowRule(64, 16))
                 found.append(np.concatenate([signals.logprob for signals in backend.score(windows)]))
     finally:
@@ -200,7 +203,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 
 def test_a_head_that_is_not_known_falls_back_to_whole_logits() -> None:
     tokenizer = build_tokenizer(300, bos=False, seed=1)
-    backend = LocalBackend(with_doubled_logits(build_model(tokenizer, seed=0)), tokenizer)
+    backend = LocalBackend(with_doubled_logits(build_model(tokenizer, seed=0)), tokenizer, compiled=False)
     assert backend.info.head == "whole"
     windows = all_windows(backend, sentences(4), WindowRule(tokens=64, context=16))
     expected = [plain(backend, w.tokens, w.first_scored) for w in windows]
@@ -251,18 +254,18 @@ def test_the_same_weights_are_known_again_whatever_they_are_called(tiny: str, tm
     import shutil
 
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
-    first, second = load_model(tiny).info, load_model(copy).info
+    first, second = (load_model(name, compiled=False).info for name in (tiny, copy))
     assert (first.weights_sha256, first.tokenizer) == (second.weights_sha256, second.tokenizer)
 
 
 def test_two_tokenizers_are_told_apart(tiny: str, tiny_reference: str, tiny_bos: str) -> None:
-    prints = [load_model(name).info.tokenizer for name in (tiny, tiny_reference, tiny_bos)]
+    prints = [load_model(name, compiled=False).info.tokenizer for name in (tiny, tiny_reference, tiny_bos)]
     assert prints[0] == prints[1] != prints[2]
 
 
 def test_empty_signals_of_a_single_token(tiny: str, tiny_bos: str) -> None:
     for name, windows in ((tiny, 0), (tiny_bos, 1)):
-        backend: Any = load_model(name)
+        backend: Any = load_model(name, compiled=False)
         (ids,) = backend.encode(["a"])
         assert len(ids) == 1
         assert len(cut(ids, WindowRule(64, 16), bos=backend.bos)) == windows
@@ -283,11 +286,11 @@ def test_the_same_weights_under_another_configuration_are_another_model(tiny: st
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
     config = json.loads((copy / "config.json").read_text("utf-8"))
     (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.1, "transformers_version": "0"}), "utf-8")
-    first, second = load_model(tiny).info, load_model(copy).info
+    first, second = (load_model(name, compiled=False).info for name in (tiny, copy))
     assert first.weights_sha256 == second.weights_sha256
     assert first.config_sha256 != second.config_sha256
     (copy / "config.json").write_text(json.dumps(config | {"transformers_version": "0", "dtype": "bfloat16"}), "utf-8")
-    assert load_model(copy).info.config_sha256 == first.config_sha256
+    assert load_model(copy, compiled=False).info.config_sha256 == first.config_sha256
 
 
 def test_a_revision_of_a_folder_is_refused(tiny: str) -> None:
@@ -296,8 +299,8 @@ def test_a_revision_of_a_folder_is_refused(tiny: str) -> None:
 
 
 def test_progress_is_told_batch_by_batch_and_adds_up(tiny: str, tmp_path: Path, write_jsonl: Any) -> None:
-    loaded: Any = load_model(tiny)
-    backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=100)
+    loaded: Any = load_model(tiny, compiled=False)
+    backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=100, compiled=False)
     source = read_passages(write_jsonl("p.jsonl", [{"text": t} for t in sentences(30, seed=4)]))
     steps: list[Any] = []
     score(source, backend, attacks=["loss"], out=tmp_path / "run", progress=steps.append)

@@ -20,8 +20,6 @@ from tests.conftest import build_model, build_tokenizer, with_doubled_logits
 from tests.rounding import FIELDS, PRECISIONS, assert_same_signals, rounding_of
 from tests.test_local import assert_plain, plain
 
-pytestmark = pytest.mark.precision
-
 N_PREFIX = 30
 
 

@@ -69,13 +69,18 @@ def hear_interrupts() -> None:
 
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        arguments, capture_output=True, text=True, timeout=60, check=False, preexec_fn=hear_interrupts
+        arguments, capture_output=True, text=True, timeout=3000, check=False, preexec_fn=hear_interrupts
     )
 
 
-def launch(arguments: Sequence[str]) -> subprocess.Popen[str]:
+def launch(arguments: Sequence[str], **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+        env={**os.environ, **environment},
     )
 
 
@@ -90,7 +95,7 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
 def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]:
     """The exit code and what stands on stderr."""
     process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     return process.returncode, errors
 
 
@@ -127,11 +132,11 @@ def assert_as_undisturbed(out: Path, undisturbed: Path) -> None:
     assert not list(out.rglob(".writing-*"))
 
 
-def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_stopped_at_twelve_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
     rng = random.Random(11)
     out = tmp_path / "out"
     stopped = 0
-    for turn in range(20):
+    for turn in range(12):
         process = start(command(passages, out, pause=0.04))
         time.sleep(rng.uniform(0.0, 0.15))
         how = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[turn % 4]
@@ -141,7 +146,7 @@ def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: 
             stopped += 1
             expected = (130, INTERRUPTED) if how == signal.SIGINT else (-how, "")
             assert (code, errors) == expected
-    assert stopped >= 12, "too few runs were stopped half-way for this to be a test"
+    assert stopped >= 7, "too few runs were stopped half-way for this to be a test"
     done = run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
     assert_as_undisturbed(out, undisturbed)
@@ -166,7 +171,9 @@ def test_an_interrupt_is_one_line_at_the_real_command(
     texts = write_jsonl("in.jsonl", [{"text": f"{i} {text}"} for i, text in enumerate(sentences(20_000, seed=3))])
     llm_mia = Path(sys.executable).with_name("llm-mia")
     out = tmp_path / "out"
-    process = launch([str(llm_mia), "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", str(out)])
+    # Nothing is to be compiled before the run begins.
+    command = [str(llm_mia), "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", str(out)]
+    process = launch(command, TORCHDYNAMO_DISABLE="1")
     while not (out / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -239,7 +246,7 @@ def test_stdin_can_be_continued_too(passages: str, undisturbed: Path, tmp_path: 
                 process.stdout.readline()
                 time.sleep(0.2)
                 process.kill()
-            process.communicate(timeout=60)
+            process.communicate(timeout=3000)
     assert process.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing of standard input, though one was killed"
     assert (out / "scores.parquet").read_bytes() == (undisturbed / "scores.parquet").read_bytes()

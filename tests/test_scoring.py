@@ -18,7 +18,7 @@ from llm_mia import ModelSpec, Supplies, TokenSignals, read_passages, score
 from llm_mia.attacks import ATTACKS, Attack, Provided
 from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import ModelError, RunDirectoryError
+from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.records import BlockSize, IntArray, Window
 from llm_mia.scoring import attacks_for, score_to_disk
@@ -180,12 +180,12 @@ def test_a_block_in_which_nothing_can_be_scored(source: Source, tmp_path: Path) 
 
 # A model against itself
 
-REFUSED = "the reference model is the target itself, and what a model gains over itself is nothing"
+REFUSED = "the reference model is the target model itself, so a comparison of the two shows nothing"
 
 
 def test_a_reference_that_is_the_target_is_refused_before_anything_is_scored(source: Source, tmp_path: Path) -> None:
     target, reference = Noting(0), Noting(0)
-    with pytest.raises(ModelError, match=REFUSED):
+    with pytest.raises(UsageError, match=REFUSED):
         score(source(TEXTS), target, reference, out=tmp_path / "run")
     assert not target.calls
     assert not (tmp_path / "run").exists()
@@ -202,13 +202,13 @@ def test_two_names_of_one_model(tiny: str, source: Source, tmp_path: Path, monke
     # Its files say it already, but for the dtype, which "auto" leaves open.
     with monkeypatch.context() as patch:
         patch.setattr("llm_mia.backends.load_model", None)
-        with pytest.raises(ModelError, match=REFUSED):
+        with pytest.raises(UsageError, match=REFUSED):
             score(source(TEXTS), tiny, copy, out=tmp_path / "run")
     float32 = ModelSpec(copy, dtype="float32")
-    with pytest.raises(ModelError, match=REFUSED):
+    with pytest.raises(UsageError, match=REFUSED):
         score(source(TEXTS[:3]), ModelSpec(tiny, dtype="float32"), float32, out=tmp_path / "run")
     (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
-    with pytest.raises(ModelError, match=REFUSED):
+    with pytest.raises(UsageError, match=REFUSED):
         score(source(TEXTS[:3]), ModelSpec(tiny, dtype="float32"), float32, out=tmp_path / "run")
     assert list(json.loads((tmp_path / "run/run.json").read_text())["passes"]) == ["target"]
     score(source(TEXTS[:3]), ModelSpec(tiny, dtype="bfloat16"), float32, out=tmp_path / "two precisions")

@@ -32,6 +32,7 @@ from llm_mia.store import read_run
 
 from .conftest import sentences
 
+pytestmark = pytest.mark.precision
 TEXTS = sentences(24, seed=21)
 SHOTS = [{"text": text, "label": label} for label in (0, 1) for text in sentences(2, seed=30 + label, longest=6)]
 CROWD = [{"text": text} for text in sentences(30, seed=40)]
@@ -250,7 +251,7 @@ def test_shots_that_fill_the_context_are_refused(
     tiny: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     shots = write_jsonl("shots.jsonl", [{"text": text} for text in sentences(20, seed=50)])
-    with pytest.raises(ModelError, match=r"the shots are \d+ tokens and the model takes 64: give fewer"):
+    with pytest.raises(UsageError, match=r"the `shots` have \d+ tokens and the model takes 64: give fewer"):
         score(passages, tiny, attacks=["recall"], supplies=Supplies(shots=shots), out=tmp_path / "run")
 
 
@@ -260,7 +261,7 @@ def test_no_neighbours_and_damaged_frequencies_are_refused(
     with pytest.raises(UsageError, match="`neighbours` is 0"):
         score(passages, fake, attacks=["neighbour"], supplies=Supplies(neighbours=0), out=tmp_path / "run")
     supplies = Supplies(frequencies=write_jsonl("x.jsonl", [{"text": "no counts"}]))
-    with pytest.raises(InputError, match="`count_frequencies`"):
+    with pytest.raises(InputError, match="count them with `count_frequencies`"):
         score(passages, fake, attacks=["dc_pdd"], supplies=supplies, out=tmp_path / "run")
 
 

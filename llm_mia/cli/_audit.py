@@ -41,9 +41,9 @@ def audit(
             "--attack",
             metavar="ATTACK",
             help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated, and the first decides. "
-            "'auto', 'stack': see 'llm-mia attacks auto', 'llm-mia attacks stack'.",
-            show_default="all that the models and the other inputs allow, less those that rewrite passages; "
-            "what decides: see 'llm-mia attacks default'",
+            "'auto', 'stack', 'all': see 'llm-mia attacks auto' and so on.",
+            show_default="those that the models and the other inputs allow and that cost little; which of them "
+            "decides: see 'llm-mia attacks default'",
         ),
     ] = None,
     fpr: opt.FprOrNone = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,9 @@ def score(
             "-a",
             "--attack",
             metavar="ATTACK",
-            help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated.",
-            show_default="all that the models and the other inputs allow, less those that rewrite passages",
+            help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated. 'all': see 'llm-mia attacks "
+            "all'.",
+            show_default="those that the models and the other inputs allow and that cost little",
         ),
     ] = None,
 ) -> None:
@@ -95,10 +97,16 @@ def attacks(
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """List the attacks: what each needs, the passes it costs, its paper."""
+    """List the attacks: what each needs, how many passes over the passages it costs, its paper."""
     from ..attacks import all_attacks, parse_attack
-    from ..report import attack_details, attacks_table
+    from ..report import CHOICES, attack_details, attacks_table, choice_details
 
+    if name is not None and name in CHOICES:
+        if as_json:
+            show_json({name: asdict(CHOICES[name])})
+        else:
+            show(choice_details(CHOICES[name]))
+        return
     chosen = [parse_attack(name)] if name else list(all_attacks().values())
     if as_json:
         show_json(

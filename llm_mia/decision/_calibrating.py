@@ -149,7 +149,7 @@ def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[
     infinite = known[np.isinf(scores)]
     if len(infinite):
         named = first_ids(table.ids[row] for row in infinite)
-        raise CalibrationError(
+        raise ScoresError(
             f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are infinite ({named}): find out why, "
             "and score again"
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..calibration import Floats, Split, conformal_p_values
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ..records import Standing
 from ._origin import Origin
 from ._rules import Guarantee
@@ -120,7 +120,7 @@ class Calibration:
             yield Category(self.threshold, self.n, self.scores), slice(None)
             return
         if len(categories) != m:
-            raise CalibrationError(f"{m} scores but {len(categories)} categories: give the category of each score")
+            raise UsageError(f"{m} scores but {len(categories)} categories: give the category of each score")
         kinds, kind = np.unique(np.array([str(name) for name in categories], dtype=object), return_inverse=True)
         unknown = [name for name in kinds if name not in calibrated]
         if unknown:

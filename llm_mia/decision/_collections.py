@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..documents import CollectionTest, PowerTable, collection_test, power_table
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
 from ..scores import ScoreTable
 from ._flags import joint_standing
@@ -118,5 +118,5 @@ def _power(suspect: Side, control: Side, level: float, *, several: bool) -> tupl
 def _default_attack(table: ScoreTable) -> str:
     defaults = [name for name in DEFAULT_ATTACKS if table.record is not None and name in table.columns]
     if not defaults and len(table.columns) > 1:
-        raise ScoresError(f"{table.name}: name some of its `attacks`: {', '.join(table.columns)}")
+        raise UsageError(f"{table.name}: name some of its columns as `attacks`: {', '.join(table.columns)}")
     return [*defaults, *table.columns][0]

@@ -114,6 +114,7 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
         dtype="float32",
         device="auto",
         trust_remote_code=False,
+        compiled=False,  # training computes no signals
     )
 
     def report(done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from ._attacks import attack_details, attacks_table
 from ._cells import percent
+from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._extraction import extraction_statement, extraction_table
@@ -19,6 +20,8 @@ from ._validity import validity_lines, validity_table
 from .words import note_words, void_note, why_withheld
 
 __all__ = [
+    "CHOICES",
+    "Choice",
     "attack_details",
     "attacks_table",
     "audit_html",
@@ -26,6 +29,7 @@ __all__ = [
     "audit_table",
     "calibration_lines",
     "calibration_summary",
+    "choice_details",
     "collection_summary",
     "collection_table",
     "comparison_line",

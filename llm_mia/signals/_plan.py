@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..attacks import EVIDENCE, Attack, Kind, ModelPass, Provided, Rewrite
-from ..errors import ModelError, PassageError
+from ..errors import PassageError, UsageError
 from ..passages import check_inputs
 from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
@@ -39,13 +39,13 @@ class Planned:
     def rule(self, context: int, window_tokens: int | None, shots_tokens: int) -> WindowRule:
         """The window rule of a model that takes *context* tokens, when *shots_tokens* of them are taken.
 
-        Raises `ModelError` where no room is left for passages.
+        Raises `UsageError` where no room is left for passages.
         """
         rule = window_rule(context, window_tokens)
         room = context - shots_tokens
         if room < LEAST_ROOM:
-            raise ModelError(
-                f"the shots are {shots_tokens} tokens and the model takes {context}: give fewer or shorter ones"
+            raise UsageError(
+                f"the `shots` have {shots_tokens} tokens and the model takes {context}: give fewer or shorter ones"
             )
         return rule if rule.tokens <= room else window_rule(context, room)
 
