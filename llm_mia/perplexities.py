@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Backend, ModelSpec, Tokenizer, load_model
-from .errors import UsageError
+from .errors import RunDirectoryError, UsageError
 from .passages import PassageSource, check_inputs, to_passages
 from .records import FloatArray, IntArray, Passage, TokenSignals
 from .signals import Inputs, ModelSource, Progress, model_or_spec, passages_with_signals, signals_of, write_signals
@@ -151,7 +151,12 @@ def write_perplexities(
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
     inputs, folder = Inputs([passages], check_inputs([passages])), out.with_name(f"{out.name}.signals")
-    write_signals(passages, models, out=folder, window_tokens=window_tokens, check=inputs.check, progress=progress)
+    stopped = folder.exists()
+    try:
+        write_signals(passages, models, out=folder, window_tokens=window_tokens, check=inputs.check, progress=progress)
+    except RunDirectoryError as error:
+        hint = "; a call that was stopped has left it: continue that call, or remove the folder" if stopped else ""
+        raise RunDirectoryError(f"{error}{hint}") from None
     with RunDirectory(folder) as run:
         unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
         if per_token:

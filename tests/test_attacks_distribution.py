@@ -290,7 +290,7 @@ def test_nan_is_carried_wherever_it_stands(name: str) -> None:
 
 
 def test_frequencies_of_another_tokenizer_are_refused() -> None:
-    with pytest.raises(AttackError, match=r"^attack 'dc_pdd': the token frequencies of c4 .*llm-mia frequencies"):
+    with pytest.raises(AttackError, match=r"^`frequencies` of c4 were counted with another tokenizer .*: count"):
         score("dc_pdd", signals([-1.0]), counted([1] * VOCABULARY, tokenizer="b"))
     with pytest.raises(AttackError, match="of the corpus were counted"):
         score("dc_pdd", signals([-1.0]), counted([1] * VOCABULARY, tokenizer="b", corpus=""))

@@ -15,7 +15,7 @@ import pytest
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import check_inputs, read_passages
-from llm_mia.records import IntArray, TokenSignals
+from llm_mia.records import IntArray, PassRecord, TokenSignals
 from llm_mia.signals import Inputs, Limits, Pass, PassProgress, score_positions, window_rule, write_signals
 from llm_mia.store import RunDirectory, SignalsFolder, read_run, read_signals, signals_table
 
@@ -136,9 +136,10 @@ def rows(folder: SignalsFolder) -> list[tuple[str, str, list[bytes]]]:
 def test_two_workers_write_what_a_single_worker_writes(inputs: Inputs, tmp_path: Path) -> None:
     limits = Limits(block_passages=4, part_seconds=0.0)
     write_signals(inputs.sources, FakeBackend(0), out=tmp_path / "alone", limits=limits)
-    record = write_signals(inputs.sources[:0], FakeBackend(0), out=tmp_path / "run", limits=limits)
-    made = record.passes["target"]
-    how = Pass(FakeBackend(0), made.window, made.block)
+    model = FakeBackend(0)
+    how = Pass(model, window_rule(model.info.context), limits.block_size(model.tokens_per_batch))
+    with RunDirectory(tmp_path / "run") as run:
+        run.claim("target", PassRecord(model.info, how.rule, how.size))
     ranges = [range(45, 90), range(45)]
 
     def work(positions: range) -> None:
@@ -152,7 +153,7 @@ def test_two_workers_write_what_a_single_worker_writes(inputs: Inputs, tmp_path:
     assert rows(together) == rows(alone)
     assert len(together.parts()) == 24, "each range ends with a part of its own"
     write_signals(inputs.sources, FakeBackend(0), out=tmp_path / "run", limits=limits)
-    assert len(read_run(tmp_path / "run").inputs) == 1, "a run that checks them is content"
+    assert len(read_run(tmp_path / "run").inputs) == 1, "a later run checks what is there, and keeps it"
 
 
 @pytest.mark.parametrize("removed", [[0], [5], [22], [3, 4, 9], [0, 22], [*range(23)]])

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from llm_mia.passages import read_passages
+from llm_mia.errors import PassageError
+from llm_mia.passages import Passages, read_passages
 from llm_mia.passages._ids import Ids
 from llm_mia.passages._readers import FileReader
 from llm_mia.records import Passage
@@ -223,11 +224,12 @@ def test_derived_ids_are_content_and_never_twice(tmp_path: Path) -> None:
     assert [p.id for p in read_passages(path)] == [f"{base}-2", base, f"{base}-3"]
 
 
-def test_ids_remember_everything_as_they_grow() -> None:
-    ids = Ids()
-    names = [str(n) for n in range(20_000)]
-    assert all(ids.add(name) for name in names)
-    assert not any(ids.add(name) for name in names)
+def test_every_id_is_remembered_as_their_number_grows() -> None:
+    rows = [{"text": "t", "id": str(n)} for n in range(20_000)]
+    assert len({p.id for p in Passages.of(rows)}) == 20_000
+    for repeated in ("0", "511", "512", "19999"):
+        with pytest.raises(PassageError, match=f"the id '{repeated}' occurs twice"):
+            list(Passages.of([*rows, {"text": "t", "id": repeated}]))
 
 
 def test_two_ids_with_one_digest_are_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import torch
 from llm_mia.backends import load_model
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
-from llm_mia.errors import UsageError
+from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.perplexities import perplexity, token_log_probabilities, write_perplexities
 
@@ -124,8 +124,9 @@ def test_a_run_that_was_stopped_continues(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_perplexities(texts, Stops(0), out=out)
     assert not out.exists()
-    steps: list[Any] = []
-    write_perplexities(texts, FakeBackend(0), out=out, progress=steps.append)
+    with pytest.raises(RunDirectoryError, match=r"p\.csv\.signals: .*has left it: continue that call, or remove"):
+        write_perplexities(texts, FakeBackend(1), out=out)
+    write_perplexities(texts, FakeBackend(0), out=out)
     assert len(rows_of(out)) == 5000
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 

@@ -110,8 +110,8 @@ def test_its_evidence_is_put_together_from_the_models_that_its_roles_name(
     shadow_gain: Callable[..., float], passages: Passages, tmp_path: Path
 ) -> None:
     target, shadows = FakeBackend(0), {f"shadow-{i:02d}": FakeBackend(i + 1) for i in range(3)}
-    others = {"reference": FakeBackend(9), "models": {**shadows, "teacher": FakeBackend(8)}}
-    table = score(passages, target, attacks=["shadow_gain"], out=tmp_path / "run", **others)
+    models = {**shadows, "teacher": FakeBackend(8)}
+    table = score(passages, target, FakeBackend(9), models=models, attacks=["shadow_gain"], out=tmp_path / "run")
     expected = [
         shadow_gain(signals_of(target, text), tuple(signals_of(model, text) for model in shadows.values()))
         for text in TEXTS

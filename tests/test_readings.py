@@ -20,12 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from llm_mia import audit
-from llm_mia.auditing import _texts
+from llm_mia.auditing._texts import KnownTexts
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.passages import Passages
+from llm_mia.passages import Passages, check_inputs
 
 from .conftest import sentences
 
@@ -96,10 +94,14 @@ def test_texts_that_repeat_take_a_part_of_a_reading_to_be_named(tmp_path: Path) 
     assert sources.readings() == [NEEDED, NEEDED, NEEDED + 1]
 
 
-def test_a_large_set_is_read_twice_to_be_checked_for_its_size_is_known_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_texts, "MOST", 60)
+def test_a_large_set_is_read_twice_to_be_checked_for_its_size_is_known_at_the_end() -> None:
     sources = Sources()
-    sources.audit(tmp_path / "run")
-    assert sources.readings() == [NEEDED, NEEDED + 1, NEEDED]
+    texts = KnownTexts.read([sources.members, sources.nonmembers, sources.candidates], most=60)
+    assert sources.readings() == [1, 2, 1]
+    assert len(texts.passages) == 40 + 60 + 40
+    assert texts.rows[40:43].tolist() == [40, 41, 43], "evenly spaced among 100"
+    (note,) = texts.notes
+    assert note.figures == {"source": "non-members", "checked": 60, "passages": 100}
+    check = check_inputs([sources.members, sources.nonmembers, sources.candidates])
+    assert [counts.passages for counts in check.sources] == [40, 100, 40]
+    assert sources.readings() == [1, 2, 1], "the check needs no reading"

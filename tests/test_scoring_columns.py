@@ -19,6 +19,7 @@ from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
 from llm_mia.scoring import score_to_disk
+from llm_mia.scoring._table import write_table
 
 from .conftest import sentences
 
@@ -127,15 +128,12 @@ def test_a_stop_loses_no_column_and_leaves_none_without_its_record(
         if written is not None:
             patch.setattr(pq.ParquetWriter, "write_table", interrupt)
         else:
-            from llm_mia.scoring import _score
-
-            whole = _score.write_table
 
             def stopped(*arguments: Any) -> int:
-                whole(*arguments)
+                write_table(*arguments)
                 raise KeyboardInterrupt
 
-            patch.setattr(_score, "write_table", stopped)
+            patch.setattr("llm_mia.scoring._score.write_table", stopped)
         with pytest.raises(KeyboardInterrupt):
             score(passages, FakeBackend(0), attacks=["zlib"], out=run)
     assert columns(run) == (["loss"] if written else ["loss", "zlib"])
@@ -164,8 +162,10 @@ def test_columns_of_fewer_passages_leave_the_table_and_are_named(source: Source,
 def test_a_lost_or_damaged_table_is_made_again(source: Source, tmp_path: Path) -> None:
     passages, run = source(TEXTS[:30]), tmp_path / "run"
     score(passages, FakeBackend(0), attacks=["loss", "zlib"], out=run)
-    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1")):
-        damage(run / "scores.parquet")
+    for damaged in (None, b"PAR1"):
+        (run / "scores.parquet").unlink()
+        if damaged:
+            (run / "scores.parquet").write_bytes(damaged)
         assert list(score(passages, FakeBackend(0), attacks=["zlib"], out=run).columns) == recorded(run) == ["zlib"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from llm_mia import audit, extract, read_scores, score
 from llm_mia.backends import Backend, ModelSpec, Report, load_model
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import ModelError, RunDirectoryError, UsageError
+from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import IntArray, TokenSignals, Window
 from llm_mia.signals import Limits, Step, cut, join, signals_of, window_rule, write_signals
@@ -93,7 +93,7 @@ def test_no_texts_and_a_single_string() -> None:
     assert signals_of(FakeBackend(0), []) == []
     with pytest.raises(UsageError, match="`texts` is a single string"):
         signals_of(FakeBackend(0), "a text")
-    with pytest.raises(ModelError, match="`window_tokens` is 4096"):
+    with pytest.raises(UsageError, match="`window_tokens` is 4096"):
         signals_of(FakeBackend(0), ["a"], window_tokens=4096)
 
 
@@ -125,7 +125,7 @@ def test_models_by_role(source: Passages, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ["reference", "shadow-07"])
 def test_a_model_of_another_role_that_is_the_target_is_refused(role: str, source: Passages, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=f"the {role} model is the target itself"):
+    with pytest.raises(UsageError, match=f"the {role} model is the target model itself"):
         write_signals(source, {"target": FakeBackend(0), role: FakeBackend(0)}, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     write_signals(source, {"shadow-00": FakeBackend(0), "shadow-01": FakeBackend(0)}, out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Attacks on how likely the passage is, alone or beside what its text costs to compress or to lower-case."""
+"""Attacks on how likely the passage is, alone, or compared with its compressed size or with its text in lower case."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ._registry import attack
 
 __all__ = ["confidence", "loss", "lowercase", "perplexity", "zlib"]
 
-# A passage that the model knows by heart has a loss that rounds to zero; it may not divide by it.
+# The loss of a passage that the model has memorised rounds to zero, and nothing may be divided by zero.
 TINIEST_LOSS = 1e-12
-# A double holds e^709: a model that is worse than that a token is as bad as can be.
+# A double holds e^709; a larger loss per token counts as this one.
 LARGEST_LOSS = 709.0
 
 
@@ -24,8 +24,8 @@ def loss(target: Likelihoods) -> float:
 
         1/n · Σ_t log p(x_t | x_<t)
 
-    >>> from types import SimpleNamespace
-    >>> loss(SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32)))
+    >>> from llm_mia import TokenSignals
+    >>> loss(TokenSignals.of([-1, -2, -3]))
     -2.0
     """
     return float(target.logprob.mean(dtype=np.float64))
@@ -33,14 +33,14 @@ def loss(target: Likelihoods) -> float:
 
 @attack("perplexity", paper="Carlini et al. 2021, arXiv:2012.07805")
 def perplexity(target: Likelihoods) -> float:
-    """Negated perplexity of the passage: how many equally likely tokens the model hesitates between.
+    """Negated perplexity of the passage: the number of equally likely tokens that the model chooses between.
 
-    It ranks passages as the loss does, so ROC and thresholds agree; what is averaged or fitted over it differs.
+    It ranks passages as the loss does, so the ROC is the same; means of it and models fitted to it differ.
 
         −exp(−1/n · Σ_t log p(x_t | x_<t))
 
-    >>> from types import SimpleNamespace
-    >>> round(perplexity(SimpleNamespace(logprob=np.log(np.array([0.5, 0.125], dtype=np.float32)))), 6)
+    >>> from llm_mia import TokenSignals
+    >>> round(perplexity(TokenSignals.of(np.log([0.5, 0.125]))), 6)
     -4.0
     """
     return -math.exp(min(-loss(target), LARGEST_LOSS))
@@ -48,12 +48,12 @@ def perplexity(target: Likelihoods) -> float:
 
 @attack("confidence", paper="Salem et al. 2019, arXiv:1806.01246")
 def confidence(target: Likelihoods) -> float:
-    """Mean probability that the model gave to the tokens, 0 to 1.
+    """Mean probability that the model gives to the tokens, 0 to 1.
 
         1/n · Σ_t p(x_t | x_<t)
 
-    >>> from types import SimpleNamespace
-    >>> round(confidence(SimpleNamespace(logprob=np.log(np.array([0.5, 0.25], dtype=np.float32)))), 6)
+    >>> from llm_mia import TokenSignals
+    >>> round(confidence(TokenSignals.of(np.log([0.5, 0.25]))), 6)
     0.375
     """
     return float(np.exp(target.logprob, dtype=np.float64).mean())
@@ -61,12 +61,12 @@ def confidence(target: Likelihoods) -> float:
 
 @attack("zlib", paper="Carlini et al. 2021, arXiv:2012.07805")
 def zlib(target: Likelihoods, text: str) -> float:
-    """Negated ratio of the loss to the bytes that the text takes when compressed by zlib.
+    """Negated ratio of the loss to the size of the text when compressed by zlib, in bytes.
 
         1/n · Σ_t log p(x_t | x_<t) / |zlib(text)|
 
-    >>> from types import SimpleNamespace
-    >>> target = SimpleNamespace(logprob=np.array([-1, -2, -3], dtype=np.float32))
+    >>> from llm_mia import TokenSignals
+    >>> target = TokenSignals.of([-1, -2, -3])
     >>> zlib(target, "aaaaaaaaaa") == -2.0 / len(_zlib.compress(b"aaaaaaaaaa"))
     True
     """
@@ -75,13 +75,12 @@ def zlib(target: Likelihoods, text: str) -> float:
 
 @attack("lowercase", paper="Carlini et al. 2021, arXiv:2012.07805")
 def lowercase(target: Likelihoods, lowered: Likelihoods) -> float:
-    """Ratio of the loss on the lower-cased text to the loss on the text: casing learnt by heart is missed.
+    """Ratio of the loss on the text in lower case to the loss on the text: a memorised text depends on its capitals.
 
         (1/m · Σ_t log p(x'_t | x'_<t)) / (1/n · Σ_t log p(x_t | x_<t)), x' the m tokens in lower case
 
-    >>> from types import SimpleNamespace
-    >>> as_is, lowered = np.array([-1, -2], dtype=np.float32), np.array([-2, -4], dtype=np.float32)
-    >>> lowercase(SimpleNamespace(logprob=as_is), SimpleNamespace(logprob=lowered))
+    >>> from llm_mia import TokenSignals
+    >>> lowercase(TokenSignals.of([-1, -2]), TokenSignals.of([-2, -4]))
     2.0
     """
     return loss(lowered) / min(loss(target), -TINIEST_LOSS)

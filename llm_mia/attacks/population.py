@@ -24,36 +24,38 @@ def rmia(
     """Share of the population whose gain over the reference model this passage exceeds, 0 to 1.
 
     p(x) is the geometric mean of the tokens' probabilities. The authors' library sets *a* to 0.3, which suits
-    classifiers that are all but sure of their training images; of text p_OUT is a few per cent, 1 − a outweighs it, the
-    reference model drops out, and little but the loss is left. At 1 the models are compared as they are. The score is a
-    step function of the ratio: with m passages no false-positive rate below 1 / m can be told.
+    classifiers that are almost certain of their training images. For text, p_OUT is a few per cent, 1 − a outweighs it,
+    the reference model has no influence, and the score is little more than the loss. With ``a=1`` the two models are
+    compared directly. The score is a step function: with m passages, it resolves no false-positive rate below 1 / m.
 
         LR(x) = p(x | θ) / (½ · ((1 + a) · p_OUT(x) + 1 − a))
         score = #{z : LR(x) / LR(z) ≥ γ} / m
 
-    >>> from types import SimpleNamespace
-    >>> ours, theirs = (SimpleNamespace(logprob=np.array(v, dtype=np.float32)) for v in ([-1, -2], [-2, -4]))
-    >>> others = SimpleNamespace(target=[-1.0, -2.0, -3.0, -1.0], reference=[-1.0, -3.0, -4.0, -4.0])
+    >>> from llm_mia import TokenSignals
+    >>> ours, theirs = (TokenSignals.of(v) for v in ([-1, -2], [-2, -4]))
+    >>> others = Population(np.array([-1.0, -2.0, -3.0, -1.0]), np.array([-1.0, -3.0, -4.0, -4.0]))
     >>> rmia(ours, theirs, others)  # gains 1.5 against 0, 1, 1, 3
     0.75
     """
-    own, other = target.logprob.mean(dtype=np.float64), aligned_reference.logprob.mean(dtype=np.float64)
-    return float(cohort.rmia(own, other, population.target, population.reference, a=a, gamma=gamma))
+    means = target.logprob.mean(dtype=np.float64), aligned_reference.logprob.mean(dtype=np.float64)
+    return float(cohort.rmia(*means, population.target, population.reference, a=a, gamma=gamma))
 
 
 @attack("info_rmia", paper="Tao and Shokri 2025, arXiv:2510.05582")
 def info_rmia(target: Likelihoods, aligned_reference: Likelihoods, population: Population, *, a: Share = 1.0) -> float:
     """Gain over the reference model less the population's mean gain, nats per token.
 
-    The population sets the zero, not the order: at ``a=1`` this ranks the passages of an audit as ``reference`` does.
-    *a* is that of ``rmia``; the authors' code for language models leaves it and the population out, and negates.
+    The population sets the zero, not the order: with ``a=1`` this ranks the passages of an audit as ``reference`` does.
+    *a* is that of ``rmia``. The authors' code for language models uses neither *a* nor a population, and has the
+    opposite sign.
 
         log LR(x) − 1/m · Σ_z log LR(z)
 
-    >>> from types import SimpleNamespace
-    >>> ours, theirs = (SimpleNamespace(logprob=np.array(v, dtype=np.float32)) for v in ([-1, -2], [-2, -4]))
-    >>> info_rmia(ours, theirs, SimpleNamespace(target=[-1.0, -2.0], reference=[-1.0, -3.0]))  # 1.5 − (0 + 1) / 2
+    >>> from llm_mia import TokenSignals
+    >>> ours, theirs = (TokenSignals.of(v) for v in ([-1, -2], [-2, -4]))
+    >>> others = Population(np.array([-1.0, -2.0]), np.array([-1.0, -3.0]))
+    >>> info_rmia(ours, theirs, others)  # 1.5 − (0 + 1) / 2
     1.0
     """
-    own, other = target.logprob.mean(dtype=np.float64), aligned_reference.logprob.mean(dtype=np.float64)
-    return float(cohort.info_rmia(own, other, population.target, population.reference, a=a))
+    means = target.logprob.mean(dtype=np.float64), aligned_reference.logprob.mean(dtype=np.float64)
+    return float(cohort.info_rmia(*means, population.target, population.reference, a=a))

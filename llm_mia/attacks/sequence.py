@@ -1,4 +1,4 @@
-"""Attacks on how the loss runs along the passage."""
+"""Attacks on how the loss changes along the passage."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LEVELS = 3
 
 @attack("camia", paper="Chang et al. 2025, arXiv:2409.13745")
 def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast = 200) -> float:
-    """One of CAMIA's sequence features of the losses of the *first* tokens, turned so that higher is more member-like.
+    """A sequence feature of CAMIA, of the losses of the *first* tokens, with the sign that makes members score higher.
 
-    below_τ, below_mean and below_previous count the tokens whose loss is below τ nats, below the mean of all, below
-    the mean of those before. cut is the loss; diversity divides it by the share of tokens that are distinct, since
-    a text that repeats itself is cheap for any model. lz counts the phrases of the losses quantised in three steps
-    (a long passage has fewer a token: compare like lengths). slope says how fast the loss falls. repetition stands
-    in for the paper's second look, the text fed again after itself, which takes a pass of its own: who knows a text
-    needs no second sight of a token, so the tokens that stood before gain little.
+    below_τ, below_mean and below_previous are the shares of tokens whose loss is below τ nats, below the mean of all,
+    and below the mean of the tokens before. cut is the negated loss; diversity divides it by the share of distinct
+    tokens, because a text with repetitions is likely under any model. lz counts the phrases of the losses quantised in
+    three steps (a long passage has fewer for each token: compare passages of similar length). slope measures how fast
+    the loss falls. repetition replaces the paper's second pass over the text, repeated after itself: a model that has
+    memorised a text does not need to see a token twice, so repeated tokens gain little.
 
-    The authors' code (changhongyan123/context_aware_mia) turns each feature by the labels, those of the test set
-    among them; here the direction is fixed. It drops the last token where it means the whole passage, takes the
-    slope over six copies of the text in a row, and leaves the count above the mean undivided, so that it measures
-    the length. Combining the features is left to the stack, which is fitted on one set and calibrated on another.
+    The authors' code (changhongyan123/context_aware_mia) chooses the sign of each feature by the labels, also those of
+    the test set; here it is fixed. Their code omits the last token from means over the whole passage, takes the slope
+    over six copies of the text, and does not divide the count above the mean, which then measures the length. The stack
+    can combine the features: it is fitted on one set and calibrated on another.
 
         ℓ_t = log p(x_t | x_<t) for t = 1 … n, n = min(tokens, first)
         below_τ = #{t : ℓ_t ≥ −τ} / n
@@ -51,17 +51,17 @@ def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast =
         repetition = mean(ℓ at the first occurrence of each token) − mean(ℓ)
         slope = Σ_t (t − mean(t)) ℓ_t / Σ_t (t − mean(t))²
 
-    >>> from types import SimpleNamespace
-    >>> target = SimpleNamespace(token_ids=np.array([7, 8, 7, 9]), logprob=np.array([-4, -3, -1, 0], dtype=np.float32))
+    >>> from llm_mia import TokenSignals
+    >>> target = TokenSignals.of([-4, -3, -1, 0], token_ids=[7, 8, 7, 9])
     >>> camia(target, signal="cut"), camia(target, signal="cut", first=2), camia(target, signal="below_2")
     (-2.0, -3.5, 0.5)
     >>> round(camia(target, signal="diversity"), 4)  # -2 over 3 / 4
     -2.6667
-    >>> round(camia(target, signal="repetition"), 4)  # -(4 + 3 + 0) / 3 less -2: the second 7 was cheaper
+    >>> round(camia(target, signal="repetition"), 4)  # -(4 + 3 + 0) / 3 minus -2: the second 7 was likelier
     -0.3333
     """
     if np.isnan(target.logprob).any():
-        return math.nan  # a comparison with NaN is false: the token would count as an unlikely one
+        return math.nan  # a comparison with NaN is false: the token would count as unlikely
     return float(SIGNALS[signal](target.logprob[:first].astype(np.float64), target.token_ids[:first]))
 
 
@@ -69,14 +69,14 @@ def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast =
 def win_k(target: Likelihoods, *, k: Share = 0.2, window: AtLeast = 3) -> float:
     """Mean of the fraction *k* lowest mean log-likelihoods of *window* tokens in a row.
 
-    One unlikely token is noise, three in a row are a stretch that the model hasn't seen. A passage shorter than the
-    window is one window, where a plain sliding mean has none and gives NaN; with a window of 1 it is min_k.
+    A single unlikely token is noise; three in a row indicate text that the model has not seen. A passage shorter than
+    the window is a single window, where a plain sliding mean has none and gives NaN. A window of 1 gives ``min_k``.
 
         m_i = 1/w · Σ_{t = i … i+w−1} log p(x_t | x_<t), i = 1 … n−w+1
         mean of the ⌊k · (n−w+1)⌋ lowest m_i, of one at least
 
-    >>> from types import SimpleNamespace
-    >>> win_k(SimpleNamespace(logprob=np.array([-1, -5, -3, -1, -9], dtype=np.float32)), k=0.5, window=2)
+    >>> from llm_mia import TokenSignals
+    >>> win_k(TokenSignals.of([-1, -5, -3, -1, -9]), k=0.5, window=2)
     -4.5
     """
     width = min(window, len(target.logprob))
@@ -99,7 +99,7 @@ def _below_previous(logprob: FloatArray) -> float:
 
 
 def _repetition(logprob: FloatArray, tokens: IntArray) -> float:
-    # Set beside all tokens, not beside the repeats: where there are none the difference is 0 and not undefined.
+    # Compared with all tokens, not with the repeated ones: without any of those the difference is 0, not undefined.
     return float(logprob[np.unique(tokens, return_index=True)[1]].mean() - logprob.mean())
 
 
@@ -109,7 +109,7 @@ def _slope(logprob: FloatArray) -> float:
 
 
 def _phrases(symbols: bytes) -> int:
-    """How many phrases *symbols* are cut into, each the shortest that did not stand before (LZ78)."""
+    """The number of phrases into which *symbols* are cut, each the shortest that did not occur before (LZ78)."""
     seen: set[bytes] = set()
     start = 0
     for end in range(1, len(symbols) + 1):
@@ -120,7 +120,7 @@ def _phrases(symbols: bytes) -> int:
 
 
 def _complexity(logprob: FloatArray) -> float:
-    # The authors lay the three steps over a hundred finer ones from the lowest to 0; that rounds and does no more.
+    # The authors first quantise in a hundred steps from the lowest to 0, which only adds rounding.
     low, high = float(logprob.min()), float(logprob.max())
     steps = np.ceil((logprob - low) * (LEVELS / ((high - low) or 1.0))) - 1
     return _phrases(np.clip(steps, 0, LEVELS - 1).astype(np.uint8).tobytes()) / len(logprob)

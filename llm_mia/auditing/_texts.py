@@ -34,15 +34,15 @@ class KnownTexts:
     notes: tuple[Note, ...]
 
     @classmethod
-    def read(cls, sources: Sequence[Passages]) -> KnownTexts:
-        """The passages of all *sources*; of a set of more than `MOST` as many, evenly spaced.
+    def read(cls, sources: Sequence[Passages], *, most: int = MOST) -> KnownTexts:
+        """The passages of all *sources*; of a set of more than *most* as many, evenly spaced.
 
-        A source is read once here, and a source of more than `MOST` passages twice: which of them are evenly spaced is
+        A source is read once here, and a source of more than *most* passages twice: which of them are evenly spaced is
         known only at its end. `check_inputs` on the same sources then needs no reading.
         """
         kept, rows, notes, first = list[Passage](), list[int](), list[Note](), 0
         for source in sources:
-            passages, spaced, total = _evenly_spaced(source)
+            passages, spaced, total = _evenly_spaced(source, most)
             if len(spaced) < total:
                 figures = {"source": source.name, "checked": len(spaced), "passages": total}
                 notes.append(Note(NoteKind.CHECKS_ON_SAMPLE, figures))
@@ -104,14 +104,14 @@ def read(source: PassageSource, label: int | None) -> Passages:
     return to_passages(source, label=label, label_column="" if label is None else None, name=NAMES[label])
 
 
-def _evenly_spaced(source: Passages) -> tuple[list[Passage], NDArray[np.intp], int]:
-    """Up to `MOST` passages, their positions, and how many there are in all."""
+def _evenly_spaced(source: Passages, most: int) -> tuple[list[Passage], NDArray[np.intp], int]:
+    """Up to *most* passages, their positions, and how many there are in all."""
     passages = iter(source)
-    held = list(islice(passages, MOST))
+    held = list(islice(passages, most))
     total = len(held) + sum(1 for _ in passages)  # to the end, so that the source has noted its contents
     if total == len(held):
         return held, np.arange(total), total
-    spaced = np.arange(MOST) * total // MOST
+    spaced = np.arange(most) * total // most
     wanted = set(spaced.tolist())
     return [passage for at, passage in enumerate(source) if at in wanted], spaced, total
 

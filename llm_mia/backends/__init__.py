@@ -1,4 +1,4 @@
-"""Where token signals come from. One seam, `Backend`, and its kinds.
+"""Where token signals come from: the protocol `Backend`, and its implementations.
 
 * `local`: any causal language model that transformers loads
 * `fake`: a seeded bigram model over bytes, in numpy, for tests and for measuring what lies around a model
@@ -20,12 +20,12 @@ from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
 Report = Callable[[int], None]
-"""Is told how many tokens have been scored since it was last called."""
+"""Takes the number of tokens that have been scored since its last call."""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A model that can be asked for the signals of windows."""
+    """A model that gives the signals of windows."""
 
     @property
     def info(self) -> ModelRecord:
@@ -41,7 +41,7 @@ class Backend(Protocol):
 
     @property
     def tokens_per_batch(self) -> int:
-        """How many tokens it likes to compute at once; how far a pass looks ahead goes by it."""
+        """How many tokens it computes best at once; how far a pass reads ahead depends on it."""
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added."""
@@ -49,15 +49,15 @@ class Backend(Protocol):
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given; *report* is told of tokens as they are done.
+        """The signals of each window's scored tokens, in the order given; *report* is called as tokens are done.
 
         They do not depend on which windows are scored together, beyond the rounding of the arithmetic.
 
         Args:
             windows: what to score.
             report: see above.
-            prefix: token ids, shape (n,), n ≥ 1, that stand right before the tokens of every window; BOS, if the model
-                has one, is the first of them and not in the windows. With a prefix `Window.first_scored` may be 0.
+            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. A model that
+                has a BOS has it first among them, and not in the windows; `Window.first_scored` may be 0 then.
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
@@ -66,7 +66,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What turns a text into tokens, without the model; it agrees with the `Backend` of the same model."""
+    """The tokenizer of a model, without the model; it agrees with the `Backend` of the same model."""
 
     @property
     def fingerprint(self) -> str:
@@ -86,8 +86,8 @@ class Tokenizer(Protocol):
     def spans(self, text: str) -> NDArray[np.int64]:
         """Start and end of each token that `encode` makes of *text*, in characters (not bytes), shape (tokens, 2).
 
-        Tokens that share a character each have all of it. A blank that a token opens with may stand outside its span,
-        as the tokenizer has it.
+        Tokens that share a character each have all of it. Whether the span of a token includes the blank that it begins
+        with depends on the tokenizer.
         """
 
 
@@ -100,7 +100,7 @@ class Rewriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model by its name and how to load it, for when its turn comes; the fields are those of `load_model`."""
+    """A model by its name, and how to load it when it is needed; the fields are those of `load_model`."""
 
     name: str | Path
     revision: str | None = None

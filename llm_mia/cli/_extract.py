@@ -52,7 +52,7 @@ def extract(
         int | None,
         typer.Option(
             metavar="COUNT",
-            help="The model draws each token among this many likeliest; probabilities are then lower bounds.",
+            help="The model draws each token among this many likeliest; of a probability only bounds are then known.",
             show_default="among all",
             rich_help_panel=WHAT,
         ),

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
-from ..errors import ModelError, PassageError, RunDirectoryError, UsageError
+from ..errors import ModelError, PassageError, UsageError
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_sources
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
-from ..store import RunDirectory, read_run
+from ..store import RunDirectory
 from ._files import write_extraction
 from ._proofs import LikeliestSpans, prove
 from ._records import Extraction
@@ -67,13 +67,12 @@ def extract(
         UsageError: an argument is out of its range.
         PassageError: no passage is long enough for a stretch.
         ModelError: the tokenizer does not give the places of its tokens, or the model cannot be loaded.
-        RunDirectoryError: the directory belongs to another run.
+        RunDirectoryError: the directory belongs to another run, or holds scores of another input.
     """
     _check_arguments(stretch, probability, prefix, samples, most_proofs)
     inputs = to_sources(sources)
     source, sampling = model_or_spec(target), sampling or Sampling()
     check = check or check_inputs(inputs)
-    _refuse_outdated_scores(Path(out), inputs, check)
     write_signals(inputs, source, out=out, window_tokens=window_tokens, check=check, limits=limits, progress=progress)
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
@@ -117,19 +116,6 @@ def _check_arguments(stretch: int, probability: float, prefix: int, samples: int
         raise UsageError(f"`samples` is {samples}: it must be at least 0")
     if most_proofs < 1:
         raise UsageError(f"`most_proofs` is {most_proofs}: it must be at least 1")
-
-
-def _refuse_outdated_scores(out: Path, inputs: Sequence[Passages], check: InputCheck) -> None:
-    """Refuse to add passages to a directory whose scores do not have them."""
-    if not (out / "run.json").exists():
-        return
-    record = read_run(out)
-    there = [(one.sha256, one.passages) for one in record.inputs]
-    here = [(one.sha256(), counts.passages) for one, counts in zip(inputs, check.sources, strict=True)]
-    if record.attacks and there != here:
-        raise RunDirectoryError(
-            f"{out}: holds scores of another input; score this input there first, or name another folder"
-        )
 
 
 def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:

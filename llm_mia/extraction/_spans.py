@@ -57,13 +57,13 @@ def find_spans(stretches: Floats, tokens: Floats, n: int, probability: float) ->
     """
     probable = np.flatnonzero(stretches >= math.log(probability) - 1e-12)
     allowance = max(ALLOWANCE, -math.log(probability) / n)
-    found = []
+    spans = []
     for group in _overlapping(probable, n):
         first, last = int(group[0]), int(group[-1])
         start, end = _trimmed(tokens[first : last + n] + allowance, n)
         likeliest = int(group[stretches[group].argmax()])
-        found.append(Span(first + start, first + end, likeliest, float(stretches[likeliest])))
-    return found
+        spans.append(Span(first + start, first + end, likeliest, float(stretches[likeliest])))
+    return spans
 
 
 def repeated_tokens(token_ids: IntArray) -> NDArray[np.bool_]:

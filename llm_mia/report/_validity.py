@@ -55,7 +55,7 @@ def validity_lines(validity: Validity, standing: Standing | None) -> RenderableT
     from rich.console import Group
     from rich.padding import Padding
 
-    counts = Counter(check.verdict for check in validity.checks)
+    counts = Counter(check.verdict.value for check in validity.checks)
     tally = ", ".join(f"{counts[each]} {each}" for each in reversed(Verdict) if counts[each])
     lines: list[RenderableType] = [f"Known set: [bold]{_coloured_standing(standing)}[/] [dim]({tally})[/]"]
     for check in validity.checks:

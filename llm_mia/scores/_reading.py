@@ -27,7 +27,7 @@ LABEL_COLUMNS = ("label", "member", "is_member")
 DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
 # In our own tables these describe a passage; they are not scores of an attack.
 REFERENCE = "reference_perplexity"
-NOT_SCORES = {"n_tokens", "n_bytes", "target_perplexity", REFERENCE}
+NOT_SCORES = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
 
 
 def read_scores(
@@ -38,16 +38,23 @@ def read_scores(
     document_column: str | None = None,
     by: str = "",
 ) -> ScoreTable:
-    """Read a table of scores, or the ``scores.parquet`` of a run directory.
+    """The table of scores in a csv, jsonl or parquet file, or in a run directory.
 
-    Columns are found by their usual names where none is given; an empty string says that there is none. Without an id
-    passages are called by their row number from 1; without a document each passage is its own document; without a label
-    column all are candidates. Every other column of numbers is taken for an attack. *by* puts passages into categories:
-    by the values of the column of that name, or by ``length``, in bands that double: 64 to 127 bytes, 128 to 255, …
+    Every column of numbers that is not named below is taken for an attack. Where None names a column, the usual names
+    are tried; an empty string means that there is no such column.
+
+    Args:
+        path: the file, or the run directory, whose record the table then has.
+        id_column: names the passages; without one they are called by their row number, counted from 1.
+        label_column: 1 or true member, 0 or false non-member, empty candidate; without one all are candidates.
+        document_column: the document of each passage; without one each passage is its own document.
+        by: puts passages into categories: by the values of the column of that name, or by ``length``, in bands that
+            double: 64 to 127 bytes, 128 to 255, …
 
     Raises:
         ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
             true/false, or no column of numbers.
+        RunDirectoryError: the folder is not a run directory, or one of another schema.
     """
     path = Path(path)
     record: RunRecord | None = None
@@ -117,7 +124,7 @@ def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
 
 
 def length_band(n_bytes: float) -> str:
-    """Bands double, and are fixed before any passage is seen.
+    """The band of a length, for categories. Bands double, and are fixed before any passage is seen.
 
     >>> length_band(200), length_band(0), length_band(float("nan"))
     ('128-255 bytes', '0 bytes', 'unknown')

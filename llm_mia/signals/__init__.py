@@ -12,9 +12,10 @@ from ._cache import SignalsCache
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
-from ._passes import make_passes, refuse_other_tokenizer, score_positions
+from ._passes import make_passes, score_positions
 from ._plan import Planned, evidence_depends, plan
 from ._progress import PassProgress, Progress, Step
+from ._refusals import refuse_other_tokenizer
 from ._stage import ModelSource, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch

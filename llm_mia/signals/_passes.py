@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError, UsageError
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord, TokenSignals
-from ..store import RunDirectory, SignalsFolder, differences, signals_table
+from ..store import RunDirectory, SignalsFolder, signals_table
 from ._blocks import Block, Pass, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
 from ._plan import Planned
 from ._progress import PassProgress, Progress
+from ._refusals import refuse_target_as, refuse_target_record_as
 from ._threads import BackgroundWriter, prefetch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["make_passes", "refuse_other_tokenizer", "score_positions"]
+__all__ = ["make_passes", "score_positions"]
 
 # Compiling the reductions takes as long as it saves on so much text. The size of the input decides, as for blocks.
 COMPILED_FROM_BYTES = 1 << 15
@@ -64,22 +64,25 @@ def make_passes(
         UsageError: another role's model is the target itself, or *window_tokens* does not fit.
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
-    roles = [role for role in models if any(one.role == role for one in planned)]
+    roles = [role for role in models if any(wanted.role == role for wanted in planned)]
     for role in roles:
         if role != "target" and "target" in roles:
-            _refuse_target_as(role, models["target"], models[role])
-    for one in planned:
-        _refuse_other_dependencies(run, one)
-    reports = {one.name: PassProgress(one.name, one.inputs.passages, one.inputs.bytes, progress) for one in planned}
+            refuse_target_as(role, models["target"], models[role])
+    for wanted in planned:
+        _refuse_other_dependencies(run, wanted)
+    reports = {
+        wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
+        for wanted in planned
+    }
     _report_stored(run, planned, reports)
     stage = _Stage(run, window_tokens, limits or Limits(), reports)
     for role in roles:
-        source, of_role = models[role], [one for one in planned if one.role == role]
+        source, of_role = models[role], [wanted for wanted in planned if wanted.role == role]
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
     recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
-    same = [one.sha256 for one in recorded] == [one.sha256 for one in run.record.inputs]
+    same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
     run.update(versions=_versions(), inputs=recorded, **columns)
@@ -87,7 +90,7 @@ def make_passes(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What all passes of one call share."""
+    """What all passes of a call share."""
 
     run: RunDirectory
     window_tokens: int | None
@@ -95,26 +98,26 @@ class _Stage:
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
 
-    def missing(self, one: Planned) -> list[range]:
+    def missing(self, wanted: Planned) -> list[range]:
         """The positions that are still to be scored."""
-        if one.name not in self.run.record.passes:
-            return [range(one.inputs.passages)]
-        return self.run.signals(one.name).missing(one.inputs.passages)
+        if wanted.name not in self.run.record.passes:
+            return [range(wanted.inputs.passages)]
+        return self.run.signals(wanted.name).missing(wanted.inputs.passages)
 
 
-def _refuse_other_dependencies(run: RunDirectory, one: Planned) -> None:
+def _refuse_other_dependencies(run: RunDirectory, wanted: Planned) -> None:
     """Refuse, before a model is loaded, signals that were made with other shots, rewrites or passages."""
-    before = run.record.passes.get(one.name)
+    before = run.record.passes.get(wanted.name)
     if before is not None:
-        there = {name: before.depends.get(name) for name in one.record}
-        run.refuse_differences(one.name, there, one.record)
+        there = {name: before.depends.get(name) for name in wanted.record}
+        run.refuse_differences(wanted.name, there, wanted.record)
 
 
 def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mapping[str, PassProgress]) -> None:
     """Report what is on disk of each pass, having checked that it is of the same passages."""
-    begun = [one for one in planned if one.name in run.record.passes]
-    for inputs in {id(one.inputs): one.inputs for one in begun}.values():
-        names = [one.name for one in begun if one.inputs is inputs]
+    begun = [wanted for wanted in planned if wanted.name in run.record.passes]
+    for inputs in {id(wanted.inputs): wanted.inputs for wanted in begun}.values():
+        names = [wanted.name for wanted in begun if wanted.inputs is inputs]
         left = {name: sum(map(len, run.signals(name).parts())) for name in names}
         if not any(left.values()):
             continue
@@ -133,7 +136,7 @@ def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mappi
 
 def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[Planned]) -> bool:
     """Whether all that is *planned* is there, made by the very files that *source* names: no need to load it."""
-    if not isinstance(source, ModelSpec) or any(stage.missing(one) for one in planned):
+    if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
     digest = source.sha256()
     passes = stage.run.record.passes
@@ -142,40 +145,40 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
         and made.files is not None
         and made.files.sha256 == digest
         and source.dtype in ("auto", made.model.dtype)
-        and made.window == one.rule(made.model.context, stage.window_tokens, made.depends.get("shots_tokens", 0))
-        for one in planned
-        for made in [passes.get(one.name)]
+        and made.window == wanted.rule(made.model.context, stage.window_tokens, made.depends.get("shots_tokens", 0))
+        for wanted in planned
+        for made in [passes.get(wanted.name)]
     )
 
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[Planned]) -> None:
-    """Load one model, make its passes, and release it: two models are never in memory together."""
+    """Load a model, make its passes, and release it: two models are never in memory together."""
     run = stage.run
-    names = (role, *(one.name for one in planned))
+    names = (role, *(wanted.name for wanted in planned))
     begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
-    most = max(one.inputs.bytes for one in planned)
+    most = max(wanted.inputs.bytes for wanted in planned)
     backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
     model = backend.info
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
         model = replace(model, dtype_choice=begun.dtype_choice)
-    if role != "target" and "target" in stage.reports:
-        _refuse_same(role, run.record.passes["target"].model, model)
-    for one in planned:
-        prefix, depends = _prefix(backend, one)
+    if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
+        refuse_target_record_as(role, run.record.passes["target"].model, model)
+    for wanted in planned:
+        prefix, depends = _prefix(backend, wanted)
         made_by = PassRecord(
             model=model,
-            window=one.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
+            window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
             block=stage.limits.block_size(backend.tokens_per_batch),
             files=files,
             depends=depends,
         )
-        if one.name in run.record.passes:  # or another machine, with room for larger batches, would make other batches
-            made_by = replace(made_by, block=run.record.passes[one.name].block)
+        if wanted.name in run.record.passes:  # a machine with room for larger batches must make the same batches
+            made_by = replace(made_by, block=run.record.passes[wanted.name].block)
         # A pass is claimed when its turn comes: where the first is refused, the others are not recorded either.
-        run.claim(one.name, made_by)
-        unchanged = run.signals(role) if one.rewrite and role in stage.reports else None
-        how = Pass(backend, made_by.window, made_by.block, one.rewrite, unchanged, prefix)
-        _complete_pass(stage, one, how)
+        run.claim(wanted.name, made_by)
+        unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
+        how = Pass(backend, made_by.window, made_by.block, wanted.rewrite, unchanged, prefix)
+        _complete_pass(stage, wanted, how)
 
 
 def _load(
@@ -192,28 +195,29 @@ def _load(
     return backend, FilesRecord(source.sha256(), asked)
 
 
-def _prefix(backend: Backend, one: Planned) -> tuple[IntArray | None, dict[str, Any]]:
+def _prefix(backend: Backend, wanted: Planned) -> tuple[IntArray | None, dict[str, Any]]:
     """What precedes each window, and what the signals depend on besides the model."""
-    if not one.shots:
-        return None, dict(one.record)
-    tokens = backend.encode([one.shots])[0]
+    if not wanted.shots:
+        return None, dict(wanted.record)
+    tokens = backend.encode([wanted.shots])[0]
     bos = [] if backend.bos is None else [backend.bos]
     prefix = np.array([*bos, *tokens], dtype=np.int32)
-    return prefix, {**one.record, "shots_tokens": len(tokens)}
+    return prefix, {**wanted.record, "shots_tokens": len(tokens)}
 
 
-def _complete_pass(stage: _Stage, one: Planned, how: Pass) -> None:
+def _complete_pass(stage: _Stage, wanted: Planned, how: Pass) -> None:
     """Score what is missing of a pass, and add to the time that it took."""
-    run, missing = stage.run, stage.missing(one)
+    run, missing = stage.run, stage.missing(wanted)
     if not missing:
         return
     start = time.monotonic()
-    stage.reports[one.name].add(0, 0, 0)
+    report = stage.reports[wanted.name]
+    report.add(0, 0, 0)
     for positions in missing:
-        score_positions(run.signals(one.name), how, one.inputs, positions, stage.reports[one.name], stage.limits)
+        score_positions(run.signals(wanted.name), how, wanted.inputs, positions, report, stage.limits)
     seconds = run.record.wall_seconds
-    spent = round(seconds.get(one.name, 0.0) + time.monotonic() - start, 3)
-    run.update(wall_seconds={**seconds, one.name: spent})
+    spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
+    run.update(wall_seconds={**seconds, wanted.name: spent})
 
 
 def score_positions(
@@ -221,7 +225,7 @@ def score_positions(
 ) -> None:
     """Score the passages at *positions*, and write part after part to *folder*.
 
-    Several threads or processes may do so for one folder, each with positions that no other has.
+    Several threads or processes may do so for the same folder, each with positions that no other has.
     """
     repeated = inputs.check.repeated
     cache = SignalsCache(limits.cached_bytes)
@@ -256,34 +260,8 @@ class _PartWriter:
             self._tables, self._tokens, self._since = [], 0, time.monotonic()
 
 
-def _refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
-    """Refuse, before anything is scored, a model of another role that is the target."""
-    if isinstance(target, ModelSpec) and isinstance(other, ModelSpec):
-        digest = target.sha256()
-        if digest is not None and digest == other.sha256() and target.dtype == other.dtype:
-            _refuse_same(role, None, None)
-    elif isinstance(target, Backend) and isinstance(other, Backend):
-        _refuse_same(role, target.info, other.info)
-
-
-def _refuse_same(role: str, target: ModelRecord | None, other: ModelRecord | None) -> None:
-    if target is None or other is None or not any(differences(target, other)):
-        raise UsageError(
-            f"the {role} model is the target model itself, so a comparison of the two shows nothing: name a {role} "
-            "model that was not trained on the passages, or attacks that need none"
-        )
-
-
-def refuse_other_tokenizer(attack: str) -> None:
-    """Raises `AttackError`: *attack* compares token with token, and its models cut texts differently."""
-    raise AttackError(
-        f"attack {attack!r} compares token with token, and its models have different tokenizers: leave it out, or give "
-        "models with the target's tokenizer (attack 'reference' compares by byte)"
-    )
-
-
 def _versions() -> dict[str, str]:
-    packages: Iterable[str] = ("llm-mia", "torch", "transformers", "numpy")
+    packages = ("llm-mia", "torch", "transformers", "numpy")
     return {
         "python": platform.python_version(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,

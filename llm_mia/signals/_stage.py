@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backends import Backend, ModelSpec
-from ..errors import UsageError
+from ..errors import RunDirectoryError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
@@ -65,13 +65,22 @@ def write_signals(
     Raises:
         PassageError: the input cannot be read.
         ModelError: a model cannot be loaded.
-        UsageError: another role's model is the target itself, or *window_tokens* does not fit.
-        RunDirectoryError: the directory belongs to another run, or cannot be written.
+        UsageError: another role's model is the target itself, or *window_tokens* does not fit a model.
+        RunDirectoryError: the directory belongs to another run, holds scores of another input, or cannot be written.
+
+    >>> import tempfile
+    >>> from llm_mia.backends.fake import FakeBackend
+    >>> from llm_mia.store import read_signals
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     record = write_signals(["a text", "another text"], FakeBackend(0), out=folder)
+    ...     [len(row.signals) for row in read_signals(folder, "target")]
+    [5, 11]
     """
     sources = to_sources(sources)
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs(sources, check or check_inputs(sources))
     with RunDirectory(out) as run:
+        _refuse_outdated_scores(run, inputs)
         make_passes(
             run,
             inputs,
@@ -82,6 +91,18 @@ def write_signals(
             progress=progress,
         )
         return run.record
+
+
+def _refuse_outdated_scores(run: RunDirectory, inputs: Inputs) -> None:
+    """Refuse to add passages to a directory whose scores do not have them."""
+    if not run.record.attacks:
+        return
+    scored = [(source.sha256, source.passages) for source in run.record.inputs]
+    sources = zip(inputs.sources, inputs.check.sources, strict=True)
+    if scored != [(source.sha256(), counts.passages) for source, counts in sources]:
+        raise RunDirectoryError(
+            f"{run.path}: holds scores of another input; score this input there first, or name another folder"
+        )
 
 
 def signals_of(
@@ -105,8 +126,7 @@ def signals_of(
 
     Raises:
         ModelError: the model cannot be loaded.
-        UsageError: *window_tokens* does not fit it.
-        UsageError: *texts* is a single string.
+        UsageError: *texts* is a single string, or *window_tokens* does not fit the model.
 
     >>> from llm_mia.backends.fake import FakeBackend
     >>> [len(signals) for signals in signals_of(FakeBackend(0), ["a text", "", "another text"])]

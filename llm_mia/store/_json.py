@@ -5,8 +5,8 @@ What JSON has no word for is written like this, and read back by the type that t
 * a float that is not finite: the string ``NaN``, ``Infinity`` or ``-Infinity``; where the declared type also allows
   strings, or any value at all, ``{"float": "NaN"}``, so that it is not taken for a string
 * an array: a list, which becomes an array of the declared type
-* an enum: its value; a path: its text; a tuple: a list, which becomes a tuple where the field is declared as one
-* a field declared as ``Sequence`` comes back as a list, one declared as ``Mapping`` as a dictionary
+* an enum: its value; a path: its text; a tuple: a list, which becomes a tuple where the field is declared so
+* a field declared as ``Sequence`` comes back as a list, a field declared as ``Mapping`` as a dictionary
 * a field declared as ``Any`` takes JSON values only: no tuple, because it would come back as a list
 """
 
@@ -170,7 +170,7 @@ def _list_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], list[Any
     def hook(value: Any, _: Any) -> list[Any]:
         if not isinstance(value, list):
             raise RecordError(f"{value!r:.40} is not a list")
-        return [structure(one, item) for one in value]
+        return [structure(entry, item) for entry in value]
 
     return hook
 
@@ -188,7 +188,9 @@ def _mapping_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], dict[
             raise RecordError(f"{value!r:.40} is not a mapping")
         # JSON knows no keys but strings.
         keys = (key(name) if key in (int, float) else name for name in value)
-        return {structure_key(name, key): structure(one, item) for name, one in zip(keys, value.values(), strict=True)}
+        return {
+            structure_key(name, key): structure(entry, item) for name, entry in zip(keys, value.values(), strict=True)
+        }
 
     return hook
 
@@ -249,20 +251,20 @@ def _any_out(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": _float_out(value)}
     if isinstance(value, list):
-        return [_any_out(one) for one in value]
+        return [_any_out(entry) for entry in value]
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {str(name): _any_out(one) for name, one in value.items()}
+        return {str(name): _any_out(entry) for name, entry in value.items()}
     raise TypeError(f"{value!r:.40} is no JSON value, and its field does not declare what it is")
 
 
 def _any_in(value: Any) -> Any:
     if isinstance(value, list):
-        return [_any_in(one) for one in value]
+        return [_any_in(entry) for entry in value]
     if not isinstance(value, dict):
         return value
     if value.keys() == {"float"} and value["float"] in NOT_FINITE:
         return NOT_FINITE[value["float"]]
-    return {name: _any_in(one) for name, one in value.items()}
+    return {name: _any_in(entry) for name, entry in value.items()}
 
 
 def _is_array(kind: Any) -> bool:
@@ -302,5 +304,5 @@ def _record_or_number_hook(kind: Any, converter: Converter) -> Callable[[Any, An
 def _nested(values: Any, convert: Callable[[Any], Any]) -> Any:
     """*values*, with *convert* applied to each number in lists of lists."""
     if isinstance(values, list):
-        return [_nested(one, convert) for one in values]
+        return [_nested(entry, convert) for entry in values]
     return convert(values) if isinstance(values, float | str) else values

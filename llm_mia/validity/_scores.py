@@ -13,6 +13,7 @@ from ..records import Note
 from ._judging import auroc_check, permutations_for
 from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets
 from ._verdicts import Check, Verdict
+from ._wording import first_ids
 from .permutation import exchange_labels, given_test
 
 __all__ = ["REFERENCE", "Column", "missing_as_lowest", "score_columns", "scores_checks", "separation_check"]
@@ -101,4 +102,4 @@ def separation_check(
 
 
 def _missing_notes(kind: str, ids: list[str]) -> tuple[Note, ...]:
-    return (Note(kind, {"count": len(ids), "ids": ids}),) if ids else ()
+    return (Note(kind, first_ids(ids)),) if ids else ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ..records import Note
 
-__all__ = ["details", "list_ids", "remedy", "why"]
+__all__ = ["details", "first_ids", "list_ids", "remedy", "why"]
 
 _IDS_SHOWN = 5
 
@@ -181,14 +182,20 @@ def details(notes: Sequence[Note]) -> str:
     return "; ".join(_detail(note) for note in notes)
 
 
-def list_ids(ids: Sequence[str]) -> str:
-    """The first five of *ids*, and the number of the others.
+def list_ids(ids: Sequence[str], count: int | None = None) -> str:
+    """The first five of *ids*, and the number of the others, if there are *count* in all.
 
-    >>> list_ids(["a", "b", "c", "d", "e", "f", "g"])
-    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    >>> list_ids(["a", "b", "c", "d", "e", "f", "g"]), list_ids(["a", "b"], 12)
+    ("'a', 'b', 'c', 'd', 'e' and 2 more", "'a', 'b' and 10 more")
     """
-    more = len(ids) - _IDS_SHOWN
-    return ", ".join(map(repr, ids[:_IDS_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    shown = ids[:_IDS_SHOWN]
+    more = (len(ids) if count is None else count) - len(shown)
+    return ", ".join(map(repr, shown)) + (f" and {more} more" if more else "")
+
+
+def first_ids(ids: Sequence[str]) -> dict[str, Any]:
+    """The figures of a note about passages: their number, and the first five of their *ids*."""
+    return {"count": len(ids), "ids": list(ids[:_IDS_SHOWN])}
 
 
 def _texts(name: str) -> tuple[str, str]:
@@ -198,7 +205,7 @@ def _texts(name: str) -> tuple[str, str]:
 def _detail(note: Note) -> str:
     figures = dict(note.figures)
     if "ids" in figures:
-        figures["ids"] = list_ids(figures["ids"])
+        figures["ids"] = list_ids(figures["ids"], figures["count"])
     if "sets" in figures:
         figures["sets"] = " and ".join(figures["sets"])
     return DETAILS[note.kind].format(**figures)
