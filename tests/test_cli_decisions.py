@@ -176,7 +176,7 @@ def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: 
     assert json.loads(rule.read_text())["by"] == "length"
     ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
     assert "q-values by Benjamini–Yekutieli" in ran.out
-    assert "each category has a calibration set of its own" in ran.err
+    assert "each category has its separate calibration set" in ran.err
     ran = cli("flag", table, "-c", rule, "-o", flags)
     assert "The rate holds on average over calibration sets, in each category by itself." in ran.out
     ran = cli(

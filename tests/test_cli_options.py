@@ -105,7 +105,7 @@ def test_the_target_has_three_spellings() -> None:
 
 @pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
 def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from llm_mia.decision._selecting import DEFAULT_ATTACKS, FEWEST
+    from llm_mia.decision import DEFAULT_ATTACKS, FEWEST
 
     assert main(["attacks", word]) == 0
     shown = capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,18 @@ from rich.console import Console
 from llm_mia import Audit, Calibration, ScoreTable, audit
 from llm_mia.attacks import ATTACKS, Provided, parse_attack
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.decision import calibrate, evaluate, flag
+from llm_mia.decision import (
+    Flag,
+    NoteKind,
+    Reason,
+    Shortage,
+    ShortageKind,
+    Unit,
+    calibrate,
+    evaluate,
+    flag,
+)
+from llm_mia.records import Note
 from llm_mia.report import (
     attack_details,
     attacks_table,
@@ -29,6 +40,7 @@ from llm_mia.report import (
     flags_table,
     note_words,
 )
+from llm_mia.report.words import reason_words
 from llm_mia.scoring import attacks_for
 from tests.conftest import sentences
 
@@ -210,3 +222,26 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
     details = rendered(attack_details(parse_attack("min_k:k=0.1")))
     assert "as in -a min_k:k=0.1" in details
     assert "k=0.1:k" not in details
+
+
+FIGURES = {
+    "attack": "loss", "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
+    "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
+    "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto",
+    "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(NoteKind))
+def test_every_note_has_a_sentence(kind: NoteKind) -> None:
+    sentence = note_words(Note(kind, FIGURES))
+    assert len(sentence) > 8
+    assert "{" not in sentence
+    assert note_words(Note(kind.value, json.loads(json.dumps(FIGURES)))) == sentence, "also where it was read back"
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_words(reason: Reason) -> None:
+    row = Flag("a", "d", "loss", 1.0, 0.01, 0.02, True, reason, 0.05)
+    assert reason_words(row)
+    assert not reason_words(replace(row, reason=None))

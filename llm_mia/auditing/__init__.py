@@ -1,4 +1,4 @@
-"""The whole: passages → validity, scores, threshold, flags, in one call; and the audit that it leaves, read again.
+"""Passages → validity, scores, threshold and flags, in a single call; and the audit read again from its directory.
 
 `audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, whoever
 calls it; `read_audit` gives the audit back without a model. `validate` checks a known set alone.

@@ -31,7 +31,7 @@ from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
 from ._passages import flag
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
-from ._selecting import AUTO, BY_DEFAULT, Draw, refuse_small
+from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
 from ._selection import Selection, Shortage, ShortageKind, Wanted
 from ._stack import STACK, Column, Stack, Training, Tree
 from ._stacking import StackSettings, fit_stack
@@ -39,6 +39,8 @@ from ._stacking import StackSettings, fit_stack
 __all__ = [
     "AUTO",
     "BY_DEFAULT",
+    "DEFAULT_ATTACKS",
+    "FEWEST",
     "STACK",
     "AtThreshold",
     "Calibration",

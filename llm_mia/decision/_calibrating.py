@@ -53,9 +53,9 @@ def calibrate(
         stack_settings: the forms that a stack may take.
 
     Raises:
-        ScoresError: the table has no such column or no non-members.
-        CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are
-            infinite or all equal.
+        ScoresError: the table has no such column, no non-members, or infinite scores of them.
+        CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
+            equal.
 
     >>> table = ScoreTable.of([3.0, 1.0, 2.0, 5.0], [0, 0, 0, None])
     >>> calibration = calibrate(table, "score", fpr=0.25)

@@ -70,8 +70,8 @@ def judge_collection(
         accept_void: word a finding although the known set is void.
 
     Raises:
-        ScoresError: no candidates, no non-members, infinite scores, a document on both sides, or no attack named where
-            several are possible.
+        ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.
+        UsageError: no attack is named, and several are possible.
     """
     names = tuple(attacks) or (_default_attack(table),)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):

@@ -24,7 +24,7 @@ __all__ = ["Origin", "categories_of", "check_origin", "origin_of"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the scores of one attack, or of all attacks of a stack, depend on."""
+    """What the scores of an attack, or of all attacks of a stack, depend on."""
 
     passes: Mapping[str, PassRecord] = field(default_factory=dict)
     """By name."""
@@ -47,7 +47,7 @@ def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
         return None
     needed = {*passes_needed(attacks), *(kind for attack in attacks for kind in attack.evidence)}
     return Origin(
-        passes={name: made for name, made in table.record.passes.items() if name in needed},
+        passes={name: record for name, record in table.record.passes.items() if name in needed},
         attacks=tuple(recorded[name] for name in names),
         shared={kind: value for kind, value in table.record.shared.items() if kind in needed},
     )
@@ -83,7 +83,7 @@ def _plain(origin: Origin) -> dict[str, Any]:
     The revision of a formula is called ``formula`` here, because `differences` does not compare a ``revision``, which
     is the commit of a model.
     """
-    passes = {name: asdict(replace(made, files=None)) for name, made in origin.passes.items()}
+    passes = {name: asdict(replace(record, files=None)) for name, record in origin.passes.items()}
     attacks = {
         f"attack {attack.name}": {"formula": attack.revision, "settings": dict(attack.settings)}
         for attack in origin.attacks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "AUTO",
     "BY_DEFAULT",
     "DEFAULT_ATTACKS",
+    "FEWEST",
     "Decider",
     "Draw",
     "fit_part",
@@ -35,7 +36,7 @@ AUTO: str = Wanted.AUTO.value
 BY_DEFAULT: str = Wanted.DEFAULT.value
 """In the place of an attack: the stack where the known set is large enough, else the first of `DEFAULT_ATTACKS`."""
 
-FEWEST = {Wanted.AUTO: 10, Wanted.STACK: 20, Wanted.DEFAULT: 100}
+FEWEST: Mapping[str, int] = {Wanted.AUTO: 10, Wanted.STACK: 20, Wanted.DEFAULT: 100}
 """Members, and non-members, that the fit part needs: passages to choose an attack, documents to fit a stack. An AUROC
 on fewer chooses by luck, and a stack of fewer is noise."""
 DEFAULT_ATTACKS = ("reference", "min_k")

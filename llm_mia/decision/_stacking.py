@@ -210,9 +210,9 @@ def _regression(lesson: Lesson, enter: str, cost: float) -> tuple[Floats, float]
 
 def _strengths(lesson: Lesson) -> Floats:
     """Distance of the classes' means in standard deviations, relative to the largest distance; from 0 to 1."""
-    ours, others = lesson.features[lesson.members], lesson.features[~lesson.members]
-    spread = np.sqrt((ours.var(axis=0) + others.var(axis=0)) / 2)
-    apart = np.abs(ours.mean(axis=0) - others.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    members, others = lesson.features[lesson.members], lesson.features[~lesson.members]
+    spread = np.sqrt((members.var(axis=0) + others.var(axis=0)) / 2)
+    apart = np.abs(members.mean(axis=0) - others.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
     return np.asarray(apart / apart.max()) if apart.max() > 0 else np.ones(len(apart))
 
 

@@ -15,7 +15,7 @@ __all__ = ["attack_details", "attacks_table"]
 
 
 def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
-    """A row an attack: name with settings, evidence, passes, paper and what it is."""
+    """A row for each attack: name with settings, evidence, passes, paper and what it is."""
     from rich import box
     from rich.table import Table
 

@@ -68,30 +68,30 @@ def _documents(extraction: Extraction) -> RenderableType:
     for name in ("extractable, %", "spans", "longest,\ntokens", stretch, f"{queries}\nexpected", "\nfor 95 %"):
         table.add_column(name, justify="right")
     table.add_column("longest greedy\nrun, tokens", justify="right")
-    ordered = sorted(extraction.documents, key=lambda one: (-one.share, -_likeliest(one)))
-    for one in ordered[:MOST_DOCUMENTS]:
+    ordered = sorted(extraction.documents, key=lambda document: (-document.share, -_likeliest(document)))
+    for document in ordered[:MOST_DOCUMENTS]:
         table.add_row(
-            escape(one.document.translate(PRINTED)),
-            f"{100 * one.share:.1f}",
-            f"{one.spans:,}",
-            f"{one.longest_span:,}",
-            *_stretch(one.likeliest),
-            f"{one.greedy_tokens:,}",
-            style="bold" if one.spans else "",
+            escape(document.document.translate(PRINTED)),
+            f"{100 * document.share:.1f}",
+            f"{document.spans:,}",
+            f"{document.longest_span:,}",
+            *_stretch(document.likeliest),
+            f"{document.greedy_tokens:,}",
+            style="bold" if document.spans else "",
         )
     more = len(ordered) - MOST_DOCUMENTS
     return Group(table, *([f"[dim]and {more:,} more, none with more of it extractable[/]"] if more > 0 else []))
 
 
 def _spans(extraction: Extraction) -> list[RenderableType]:
-    ordered = sorted(extraction.spans, key=lambda one: -one.likeliest.log_probability)
+    ordered = sorted(extraction.spans, key=lambda span: -span.likeliest.log_probability)
     lines: list[RenderableType] = [f"[bold]The likeliest {min(len(ordered), MOST_SPANS)} of {len(ordered):,} spans[/]"]
-    for one in ordered[:MOST_SPANS]:
+    for span in ordered[:MOST_SPANS]:
         lines.append(
-            f"{escape(one.id.translate(PRINTED))}  tokens {one.start_token:,} to {one.end_token:,}, characters "
-            f"{one.start_char:,} to {one.end_char:,}, likeliest stretch {_chance(one.likeliest)}"
+            f"{escape(span.id.translate(PRINTED))}  tokens {span.start_token:,} to {span.end_token:,}, characters "
+            f"{span.start_char:,} to {span.end_char:,}, likeliest stretch {_chance(span.likeliest)}"
         )
-        lines.append(f"  [dim]{escape(_shown(one))}[/]")
+        lines.append(f"  [dim]{escape(_shown(span))}[/]")
     return lines
 
 
@@ -107,35 +107,35 @@ def _proofs(extraction: Extraction) -> RenderableType:
         table.add_column(name, justify="right")
     table.add_column("share", justify="right")
     table.add_column("probability", justify="right")
-    for one in extraction.proofs:
-        table.add_row(escape(one.id.translate(PRINTED)), *_proof(one))
-    greedy = sum(one.greedy for one in extraction.proofs)
+    for proof in extraction.proofs:
+        table.add_row(escape(proof.id.translate(PRINTED)), *_proof(proof))
+    greedy = sum(proof.greedy for proof in extraction.proofs)
     line = f"{greedy:,} of {len(extraction.proofs):,} stretches come token for token by greedy decoding"
     return Group(table, line)
 
 
-def _proof(one: Proof) -> tuple[str, ...]:
-    verbatim = "all " if one.greedy else ""
+def _proof(proof: Proof) -> tuple[str, ...]:
+    verbatim = "all " if proof.greedy else ""
     return (
-        f"{one.start_token:,}",
-        f"{one.prompt_tokens:,}",
-        f"{verbatim}{one.greedy_tokens:,} of {one.tokens:,}",
-        f"{one.greedy_bytes:,} of {one.bytes:,}",
-        f"{one.matched:,} of {one.samples:,}" if one.samples else "–",
-        "–" if one.share is None else share(one.share),
-        f"{one.probability:.3g}",
+        f"{proof.start_token:,}",
+        f"{proof.prompt_tokens:,}",
+        f"{verbatim}{proof.greedy_tokens:,} of {proof.tokens:,}",
+        f"{proof.greedy_bytes:,} of {proof.bytes:,}",
+        f"{proof.matched:,} of {proof.samples:,}" if proof.samples else "–",
+        "–" if proof.share is None else share(proof.share),
+        f"{proof.probability:.3g}",
     )
 
 
-def _stretch(one: Stretch | None) -> tuple[str, str, str]:
-    if one is None:
+def _stretch(stretch: Stretch | None) -> tuple[str, str, str]:
+    if stretch is None:
         return "–", "–", "–"
-    return _chance(one), _count(one.expected_queries), _count(one.queries_for_95_percent)
+    return _chance(stretch), _count(stretch.expected_queries), _count(stretch.queries_for_95_percent)
 
 
-def _chance(one: Stretch) -> str:
+def _chance(stretch: Stretch) -> str:
     """A probability, or the range of it; far below what a float holds, as a power of ten."""
-    low, high = (_power(log) for log in (one.log_probability, one.log_probability_high))
+    low, high = (_power(log) for log in (stretch.log_probability, stretch.log_probability_high))
     return low if low == high else f"{low}–{high}"
 
 
@@ -151,12 +151,12 @@ def _count(queries: float) -> str:
     return f"{queries:,.0f}" if queries < 1e6 else f"{queries:.2g}"
 
 
-def _likeliest(one: DocumentExtraction) -> float:
-    return -math.inf if one.likeliest is None else one.likeliest.log_probability
+def _likeliest(document: DocumentExtraction) -> float:
+    return -math.inf if document.likeliest is None else document.likeliest.log_probability
 
 
 def _shown(span: ExtractedSpan) -> str:
-    """The text on one line, its middle left out where it is long."""
+    """The text on a single line, without its middle where it is long."""
     text = span.text.translate(PRINTED)
     if len(text) <= MOST_CHARACTERS:
         return text

@@ -30,7 +30,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
     """Everything of an audit but the rows, which are in ``flags.csv``, ``audit.json`` and ``scores.parquet``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "passes": {name: asdict(made) for name, made in audit.passes.items()},
+        "passes": {name: asdict(record) for name, record in audit.passes.items()},
         "inputs": [asdict(source) for source in audit.inputs],
         "standing": audit.standing,
         "not_sound": [

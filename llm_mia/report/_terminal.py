@@ -53,11 +53,11 @@ def _models(audit: Audit) -> RenderableType:
 
     table = Table.grid(padding=(0, 2))
     for name in ("target", "reference"):
-        made = audit.passes.get(name)
-        if made:
+        record = audit.passes.get(name)
+        if record:
             table.add_row(
                 f"[dim]{name}[/]",
-                f"{escape(made.model.id)}  [dim]{made.model.dtype}, windows of {made.window.tokens} tokens[/]",
+                f"{escape(record.model.id)}  [dim]{record.model.dtype}, windows of {record.window.tokens} tokens[/]",
             )
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):
         table.add_row(

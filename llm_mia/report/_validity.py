@@ -29,7 +29,7 @@ BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts"}
 
 
 def validity_table(validity: Validity) -> RenderableType:
-    """A row a check: figure with its interval, verdict, why it matters, and what would mend what isn't sound."""
+    """A row for each check: figure with its interval, verdict, why it matters, and what would remove a fault."""
     from rich import box
     from rich.console import Group
     from rich.table import Table

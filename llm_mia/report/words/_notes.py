@@ -99,7 +99,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.DISCOVERIES_LIMITED: _discoveries,
     NoteKind.MEMBERS_UNBOUNDED_LABELLED: lambda _: f"{UNBOUNDED}: labelled passages are among them",
-    NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: f"{UNBOUNDED}: each category has a calibration set of its own",
+    NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: f"{UNBOUNDED}: each category has its separate calibration set",
     NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS: lambda _: (
         f"{UNBOUNDED}: passages share documents, and are not independent; 'llm-mia flag --documents' bounds it by "
         "document"
@@ -118,7 +118,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.EPSILON_UNBOUNDED: lambda _: (
         "passages share documents and are not independent trials, so ε has no lower bound here"
     ),
-    NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed for a single attack: name one",
+    NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
     NoteKind.SENTENCE: lambda f: str(f["text"]),
 }
