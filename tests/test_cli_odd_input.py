@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,8 +76,8 @@ def test_the_audit_counts_blank_lines_and_passages_without_a_score(
     assert (report["calibration"]["n"], report["flags"]["candidates"], report["flags"]["unscored"]) == (25, 3, 2)
     assert any(note.startswith("1 non-members have no score (too short") for note in report["notes"])
     assert any(note.startswith("2 candidates have no score and cannot be flagged") for note in report["notes"])
-    rows = (out / "flags.csv").read_text().splitlines()
-    assert rows[1:3] == [
-        f'{i},{i},loss,,,,false,"no score: too short to have a scored token; known set void, accepted by the user"'
-        for i in ("short", "none")
+    with (out / "flags.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["score"], row["flagged"], row["reason"], row["known_set"]) for row in rows[:2]] == [
+        (name, "", "false", "too_short", "accepted") for name in ("short", "none")
     ]

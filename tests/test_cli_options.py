@@ -105,7 +105,7 @@ def test_the_target_has_three_spellings() -> None:
 
 @pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
 def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from llm_mia.decision import DEFAULT_ATTACKS, FEWEST
+    from llm_mia.decision import DEFAULT_ATTACKS, FEWEST, Wanted
 
     assert main(["attacks", word]) == 0
     shown = capsys.readouterr().out
@@ -114,8 +114,8 @@ def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest
     assert main(["attacks", word, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[word]["summary"] == explained.summary
     # What is said agrees with what is done, and with the commands.
-    if word in FEWEST:
-        assert f"at least {FEWEST[word]} " in explained.needs
+    if word != "all":
+        assert f"at least {FEWEST[Wanted(word)]} " in explained.needs
     if word in ("auto", "default"):
         assert all(f"'{attack}'" in explained.caution + explained.summary for attack in DEFAULT_ATTACKS)
     for command, _ in re.findall(r"llm-mia (\w+) … (-a \w+)", explained.use):
