@@ -128,7 +128,10 @@ class TokenSignals:
         ids = np.arange(np.size(logprob)) if token_ids is None else token_ids
         given = {"token_ids": ids, "logprob": logprob, "mean": mean, "std": std, "top": top, "rank": rank}
         arrays = {name: np.asarray(given[name], dtype) for name, dtype in TOKEN_ARRAYS.items()}
-        values = {name: np.broadcast_to(array, np.shape(logprob)) for name, array in arrays.items()}
+        shape = arrays["logprob"].shape
+        values = {
+            name: array if array.shape == shape else np.broadcast_to(array, shape) for name, array in arrays.items()
+        }
         return cls(**values, tokenizer=tokenizer)
 
     def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
