@@ -3,7 +3,7 @@
 * LlmMiaError
   * UsageError            change the arguments: a value, a combination, or a name that does not exist
     x AttackError         an attack that does not exist, lacks its evidence, or has a bad setting
-  * InputError            change the input file
+  * InputError            change the data: an input file, or an array that was given
     x PassageError        a file of passages
     x ScoresError         a table of scores
   x CalibrationError      bring more known non-members, or calibrate again: the data cannot certify what is asked
@@ -42,7 +42,7 @@ class AttackError(UsageError):
 
 
 class InputError(LlmMiaError):
-    """An input file that cannot be read, or that holds something that it must not hold."""
+    """Data that cannot be read, or that hold something that they must not hold: an input file, or an array."""
 
 
 class PassageError(InputError):

@@ -14,6 +14,8 @@ from llm_mia.backends import Backend
 
 # Measured, `auto` would depend on what else the machine does: a test that names no precision gets the one named here.
 os.environ.setdefault("LLM_MIA_DTYPE", "float32")
+# Several threads share no work worth sharing in models this small; on a busy machine they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WORDS = [
     "the",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +41,11 @@ class Rounding:
 
     def of_sum(self, tokens: int) -> float:
         """The largest difference in a sum of log-likelihoods of so many *tokens*, whose errors add as squares."""
-        return max(self.token, SIGMAS * self.typical["logprob"] * tokens**0.5)
+        return max(self.token, SIGMAS * self.typical["logprob"] * math.sqrt(tokens))
 
     def of_mean(self, passages: int) -> float:
         """The largest difference in the mean over all tokens of so many *passages*, whose errors are independent."""
-        return SIGMAS * self.typical["logprob"] / passages**0.5
+        return SIGMAS * self.typical["logprob"] / math.sqrt(passages)
 
 
 def rounding_of(backend: Any) -> Rounding:
@@ -112,9 +113,8 @@ def assert_same_signals(found: Sequence[TokenSignals], expected: Sequence[TokenS
     """
     assert [one.token_ids.tolist() for one in found] == [one.token_ids.tolist() for one in expected]
     for field in FIELDS:
-        assert_close(
-            *(np.concatenate([getattr(s, field) for s in side]) for side in (found, expected)), rounding, field
-        )
+        left, right = (np.concatenate([getattr(one, field) for one in side]) for side in (found, expected))
+        assert_close(left, right, rounding, field)
     if rounding.typical["logprob"] < 1e-5:
         apart = np.concatenate([np.abs(a.rank - b.rank) for a, b in zip(found, expected, strict=True)])
         assert apart.max() <= 1

@@ -31,7 +31,7 @@ from llm_mia.decision import (
     calibration_from_json,
     calibration_to_json,
 )
-from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
+from llm_mia.errors import CalibrationError, InputError, LlmMiaError, ScoresError, UsageError
 from llm_mia.scores import ScoreTable
 
 Floats = NDArray[np.float64]
@@ -328,27 +328,43 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda: made(), r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each"),
+        (
+            lambda: made(),
+            CalibrationError,
+            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
+        ),
         (
             lambda: made(confidence=0.95, pool=["fr"]),
+            CalibrationError,
             "30 of category 'other'|35 of category 'other', 40 of category 'it'",
         ),
-        (lambda: made(range(5), ["fr"] * 5, pool=True), "5 of category 'other' cannot certify"),
+        (lambda: made(range(5), ["fr"] * 5, pool=True), CalibrationError, "5 of category 'other' cannot certify"),
         (
             lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
+            CalibrationError,
             "all 20 .* of category 'a' equal 1, so score",
         ),
-        (lambda: made([np.inf, *SCORES[1:]]), r"1 of 205 calibration scores are infinite \('1'\): find out why"),
-        (lambda: made(pool=True).flagged([1.0]), "has the categories 'de', 'en', 'fr', 'it'"),
-        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), "1 scores but 2 categories"),
-        (lambda: made(pool=True).p_values([1.0], ["nl"]), "category 'nl' has no known non-members"),
-        (lambda: made(categories=None).flagged([1.0], ["de"]), "the calibration has no categories"),
-        (lambda: calibration_to_json(replace(full(), origin=Origin(shared={"by": {1, 2}}))), "cannot be written"),
+        (
+            lambda: made([np.inf, *SCORES[1:]]),
+            ScoresError,
+            r"1 of 205 calibration scores are infinite \('1'\): find out why",
+        ),
+        (lambda: made(pool=True).flagged([1.0]), CalibrationError, "has the categories 'de', 'en', 'fr', 'it'"),
+        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), UsageError, "1 scores but 2 categories"),
+        (lambda: made(pool=True).p_values([1.0], ["nl"]), CalibrationError, "category 'nl' has no known non-members"),
+        (lambda: made(categories=None).flagged([1.0], ["de"]), CalibrationError, "the calibration has no categories"),
+        (
+            lambda: calibration_to_json(replace(full(), origin=Origin(shared={"by": {1, 2}}))),
+            CalibrationError,
+            "cannot be written",
+        ),
     ],
 )
-def test_what_a_calibration_by_category_refuses(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_what_a_calibration_by_category_refuses(
+    call: Callable[[], object], error: type[LlmMiaError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -10,13 +10,15 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 
-from llm_mia.cli import main
+from llm_mia.cli import app, main
 
 from .conftest import pretend, sentences
 
@@ -44,9 +46,22 @@ def fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
         assert out == ""
         assert re.fullmatch(r"llm-mia: [^\n]+\n", err), err
         assert contents(tmp_path) == before, "it left something, or changed it"
+        assert named_options(err) <= options(str(arguments[0])), "it names an option that the command does not have"
         return err.replace(f"{tmp_path}/", "").removeprefix("llm-mia: ").rstrip()
 
     return fails
+
+
+def named_options(message: str) -> set[str]:
+    """The options that *message* names, less the one that the user typed and that does not exist."""
+    return set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r"No such option: \S+|'llm-mia \S+ --help'", "", message))
+    )
+
+
+def options(command: str) -> set[str]:
+    commands: Any = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return {option for parameter in commands[command].params for option in parameter.opts}
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

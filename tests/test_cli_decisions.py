@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.demo._demo import _corpus
+from llm_mia.demo import language_reference
 
 from .conftest import pretend, sentences
 from .test_cli import Cli, cli
@@ -60,7 +60,7 @@ def flags_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None:
-    once = list({p.text: p for p in _corpus(tmp_path / "corpus") if p.n_bytes >= 120}.values())
+    once = list({p.text: p for p in language_reference(tmp_path / "corpus") if p.n_bytes >= 120}.values())
     texts = [once[i].text for i in np.random.default_rng(1).permutation(len(once))[:300]]
     parts = {"m": texts[:80], "n": texts[80:220], "c": texts[220:]}
     files = [rows(tmp_path / f"{name}.jsonl", part) for name, part in parts.items()]
@@ -356,3 +356,9 @@ def test_artefacts_that_do_not_fit(
         assert fails("flag", tmp_path / "m", "-c", rule, *out).startswith(expected)
     (tmp_path / "m/validity.json").write_text("[]")
     assert fails("collection", tmp_path / "m").endswith("is not what an audit wrote; run the audit again")
+
+
+def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) -> None:
+    assert fails("show", tmp_path).endswith(
+        "so there is no result: run 'llm-mia audit' or 'llm-mia extract' to its end"
+    )

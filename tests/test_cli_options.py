@@ -105,7 +105,7 @@ def test_the_target_has_three_spellings() -> None:
 
 @pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
 def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from llm_mia.decision._choosing import DEFAULTS, FEWEST
+    from llm_mia.decision._selecting import DEFAULT_ATTACKS, FEWEST
 
     assert main(["attacks", word]) == 0
     shown = capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest
     if word in FEWEST:
         assert f"at least {FEWEST[word]} " in explained.needs
     if word in ("auto", "default"):
-        assert all(f"'{attack}'" in explained.caution + explained.summary for attack in DEFAULTS)
+        assert all(f"'{attack}'" in explained.caution + explained.summary for attack in DEFAULT_ATTACKS)
     for command, _ in re.findall(r"llm-mia (\w+) … (-a \w+)", explained.use):
         assert command in COMMANDS
 

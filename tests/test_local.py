@@ -103,7 +103,7 @@ def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str) 
             loaded: Any = load_model(tiny, dtype=dtype, compiled=False)
             for budget in (1, 64, 1000):
                 backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget, compiled=False)
-                windows = all_windows(backend, sentences(30, seed=5), WindowRule(64, 16))
+                windows = all_windows(backend, sentences(12, seed=5), WindowRule(64, 16))
                 found.append(np.concatenate([signals.logprob for signals in backend.score(windows)]))
     finally:
         torch.set_num_threads(threads)
@@ -111,7 +111,7 @@ def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str) 
     for other in found[1:]:
         assert_close(other, found[0], rounding)
     assert np.abs(np.mean(found, axis=1, dtype=np.float64) - np.mean(found[0], dtype=np.float64)).max() < (
-        rounding.of_mean(passages=30)
+        rounding.of_mean(passages=12)
     )
 
 
@@ -232,8 +232,8 @@ def test_a_choice_among_all_tokens_is_seen_though_it_has_no_gradient() -> None:
     tokenizer = build_tokenizer(300, bos=False, seed=1)
     model = build_model(tokenizer, seed=0)
     embed = model.get_input_embeddings()
-    model.model.norm.register_forward_hook(lambda _, __, states: states * (1 + (chosen["last"] % 2)))
     chosen = {"last": 0}
+    model.model.norm.register_forward_hook(lambda _, __, states: states * (1 + (chosen["last"] % 2)))
     embed.register_forward_pre_hook(lambda _, given: chosen.update(last=int(given[0][0, -1])))
     with pytest.raises(ModelError, match="tokens that come later"):
         LocalBackend(model, tokenizer, compiled=False)

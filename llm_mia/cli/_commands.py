@@ -39,7 +39,7 @@ def calibrate(
         str,
         typer.Option(
             metavar="COLUMN",
-            help="Hold the rate within each category of this column, or of 'length' (four classes of length).",
+            help="Hold the rate within each category: a column of the table, or 'length' (bands of bytes that double).",
             show_default="no categories",
             rich_help_panel=opt.RATES,
         ),
@@ -48,7 +48,7 @@ def calibrate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="With --by: a category that is too small and is joined with the others named so; may be repeated.",
+            help="With --by: a category to join with the other categories that are named so; may be repeated.",
             rich_help_panel=opt.RATES,
         ),
     ] = None,
@@ -229,15 +229,15 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="A column of scores; may be repeated: half of the documents then teach the weights of several.",
-            show_default="the only column",
+            help="A column of scores; may be repeated: the weights of several are learned on half of the documents.",
+            show_default="of a run directory 'reference', else 'min_k'; of another table its only column",
         ),
     ] = None,
     level: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="The collection counts as trained on if the p-value is at most this.",
+            help="The finding is 'consistent with training on' if the p-value is at most this.",
             rich_help_panel=opt.RATES,
         ),
     ] = 0.05,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -53,7 +52,7 @@ def extract(
         int | None,
         typer.Option(
             metavar="COUNT",
-            help="The model draws each token among this many likeliest; probabilities are then lower bounds.",
+            help="The model draws each token among this many likeliest; of a probability only bounds are then known.",
             show_default="among all",
             rich_help_panel=WHAT,
         ),
@@ -102,7 +101,7 @@ def extract(
     """
     from ..extraction import Sampling, extract as run_extract
     from ..passages import check_inputs
-    from ..report import extraction_statement, extraction_table
+    from ..report import extraction_summary, extraction_table
 
     sampling = Sampling(temperature, top_k)
     source = reading.read(passages)
@@ -127,8 +126,6 @@ def extract(
             progress=progress,
         )
     if run.as_json:
-        figures = json.loads((found.path / "extraction.json").read_text(encoding="utf-8"))
-        places = {"path": str(found.path), "spans_csv": str(found.path / "spans.csv")}
-        show_json({**figures, "statement": extraction_statement(found), **places})
+        show_json(extraction_summary(found))
     else:
         show(extraction_table(found))

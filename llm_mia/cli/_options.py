@@ -76,14 +76,14 @@ TextColumn = Annotated[
     typer.Option(
         metavar="NAME",
         help="Column of the text.",
-        show_default="'text', or a usual other name",
+        show_default="the column named 'text' or alike",
         rich_help_panel=INPUT,
     ),
 ]
 IdColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Column of the id.", show_default="'id', or a usual other name", rich_help_panel=INPUT
+        metavar="NAME", help="Column of the id.", show_default="the column named 'id' or alike", rich_help_panel=INPUT
     ),
 ]
 LabelColumn = Annotated[
@@ -91,7 +91,7 @@ LabelColumn = Annotated[
     typer.Option(
         metavar="NAME",
         help="Column of the label: 1 member, 0 non-member, empty unknown. '' reads no labels.",
-        show_default="'label', or a usual other name",
+        show_default="the column named 'label' or alike",
         rich_help_panel=INPUT,
     ),
 ]
@@ -100,7 +100,7 @@ DocumentColumn = Annotated[
     typer.Option(
         metavar="NAME",
         help="Column of the document that a passage comes from. Passages of one document are not independent.",
-        show_default="'document', or a usual other name",
+        show_default="the column named 'document' or alike",
         rich_help_panel=INPUT,
     ),
 ]
@@ -142,7 +142,7 @@ Fdr = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="False discovery rate: largest share of non-members among the flagged candidates. It replaces --fpr.",
+        help="False discovery rate: largest expected share of non-members among what is flagged. It replaces --fpr.",
         show_default="not used",
         rich_help_panel=RATES,
     ),
@@ -151,8 +151,8 @@ FdrOfFlags = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="False discovery rate: largest share of non-members among the flagged candidates. It replaces the false "
-        "positive rate of the calibration.",
+        help="False discovery rate: largest expected share of non-members among what is flagged. It replaces the "
+        "false positive rate of the calibration.",
         show_default="not used",
         rich_help_panel=RATES,
     ),

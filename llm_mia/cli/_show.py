@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import RunDirectoryError
 from . import _options as opt
 from ._output import show as print_result, show_json
 
@@ -16,11 +17,23 @@ __all__ = ["show"]
 def show(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit'.", show_default=False),
+        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit' or of 'extract'.", show_default=False),
     ],
     as_json: opt.Json = False,
 ) -> None:
-    """Print the result of an audit again; loads no model and computes nothing."""
+    """Print again what an audit or an extraction found; loads no model and computes nothing."""
+    if (run / "audit.json").is_file():
+        _show_audit(run, as_json)
+    elif (run / "extraction.json").is_file():
+        _show_extraction(run, as_json)
+    else:
+        raise RunDirectoryError(
+            f"{run}: holds no audit.json and no extraction.json, so there is no result: run 'llm-mia audit' or "
+            "'llm-mia extract' to its end"
+        )
+
+
+def _show_audit(run: Path, as_json: bool) -> None:
     from ..auditing import read_audit
     from ..report import audit_summary, audit_table
 
@@ -29,3 +42,14 @@ def show(
         show_json(audit_summary(audit))
     else:
         print_result(audit_table(audit))
+
+
+def _show_extraction(run: Path, as_json: bool) -> None:
+    from ..extraction import read_extraction
+    from ..report import extraction_summary, extraction_table
+
+    extraction = read_extraction(run)
+    if as_json:
+        show_json(extraction_summary(extraction))
+    else:
+        print_result(extraction_table(extraction))

@@ -18,7 +18,7 @@ from ..calibration import (
     nonmembers_needed,
     sorted_finite,
 )
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ..records import Standing
 from ._calibration import Calibration, Category
 from ._origin import Origin
@@ -108,7 +108,7 @@ def assemble(
     }
     whole = None if categories else _category("", known, basis)
     if not 1 <= basis.n_documents <= len(known):
-        raise CalibrationError(f"{len(known)} calibration scores cannot come from {basis.n_documents} documents")
+        raise UsageError(f"{len(known)} calibration scores cannot come from {basis.n_documents} documents")
     return Calibration(
         **{each.name: getattr(basis, each.name) for each in fields(Basis)},
         threshold=whole.threshold if whole else max(category.threshold for category in categories.values()),
@@ -148,7 +148,7 @@ def _category(name: str, scores: ArrayLike, basis: Basis) -> Category:
 
 def _grouped(scores: Floats, categories: Sequence[str]) -> dict[str, Floats]:
     if len(categories) != len(scores):
-        raise CalibrationError(f"{len(scores)} calibration scores but {len(categories)} categories")
+        raise UsageError(f"{len(scores)} calibration scores but {len(categories)} categories")
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(categories):
         rows.setdefault(str(name), []).append(row)
@@ -165,4 +165,4 @@ def _pooled(groups: Mapping[str, Floats], pooled: tuple[str, ...]) -> tuple[dict
 def _too_few(sizes: Mapping[str, int], needed: int, what: str) -> str:
     fewest = sorted(sizes, key=lambda name: (sizes[name], name))
     which = ", ".join(f"{sizes[name]} of category {name!r}" for name in fewest[:5]) + (" …" if fewest[5:] else "")
-    return f"{which} {what}: at least {needed} non-members are needed of each, or pool small categories"
+    return f"{which} {what}: at least {needed} non-members are needed of each; join small categories with `pool`"

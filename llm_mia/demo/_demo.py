@@ -1,8 +1,8 @@
-"""An audit whose truth is known: a model trained here, on passages drawn here at random.
+"""An audit whose truth is known, because the model is trained here, on passages drawn here at random.
 
-The corpus is the language reference that comes with Python. Some of its passages are drawn for training; the embedded
-model is fine-tuned on them and stays behind untouched as the reference. Then the same `audit` that anybody would run
-decides on candidates, half of them trained on, and its decisions are held against the truth.
+The corpus is the language reference that comes with Python. Some of its passages are drawn for training. The embedded
+model is fine-tuned on them; the model before fine-tuning is the reference. Then `audit` decides on candidates, some of
+which were trained on, and its decisions are compared with the truth.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from ..auditing import Audit, audit
@@ -23,11 +23,21 @@ from ..records import Interval, Passage
 from ..signals import Progress, Step
 from ..store import write_text
 
-__all__ = ["Demo", "demo"]
+__all__ = ["Demo", "DemoSizes", "demo", "language_reference"]
 
-KNOWN_MEMBERS, KNOWN_NONMEMBERS, CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS = 40, 100, 60, 80
 PASSAGE_TOKENS = 48
-SHORTEST = 120  # bytes: a heading or two says nothing of anybody's training data
+SHORTEST = 120
+"""Bytes of a passage: headings alone are no text to be trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSizes:
+    """How many passages the demonstration draws."""
+
+    known_members: int = 40
+    known_nonmembers: int = 100
+    candidate_members: int = 60
+    candidate_nonmembers: int = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +56,35 @@ class Demo:
 
 
 def demo(
-    out: str | Path, *, fpr: float = 0.05, epochs: int = 1, seed: int = 0, progress: Progress | None = None
+    out: str | Path,
+    *,
+    fpr: float = 0.05,
+    epochs: int = 1,
+    seed: int = 0,
+    sizes: DemoSizes | None = None,
+    progress: Progress | None = None,
 ) -> Demo:
-    """Train, audit, and compare with the truth; everything lies in the folder *out* afterwards.
+    """Train a model, audit it, and compare the decisions with the truth; everything is in the folder *out* afterwards.
 
     The same *seed* gives the same result on the same machine. A model that an earlier call with the same seed and
     epochs has trained in *out* is used again.
+
+    Args:
+        out: the folder.
+        fpr: the false positive rate to hold.
+        epochs: how often the model is trained on each passage.
+        seed: which passages are drawn, and in which order they are trained on.
+        sizes: how many passages are drawn.
+        progress: called after every batch.
 
     Raises:
         MissingExtraError: the embedded model is not installed.
     """
     started = time.monotonic()
-    embedded.gguf_file()  # fails at once, and not after the corpus is drawn, where it is missing
+    embedded.gguf_file()  # where it is missing this fails at once, and not after the corpus is drawn
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    members, nonmembers, hidden, clean = _draw(_corpus(out / "corpus"), seed)
+    members, nonmembers, hidden, clean = _draw(language_reference(out / "corpus"), sizes or DemoSizes(), seed)
     candidates = [*hidden, *clean]
     random.Random(seed).shuffle(candidates)  # noqa: S311 - a draw that anybody can repeat, no secret
     for name, passages in (("members", members), ("nonmembers", nonmembers), ("candidates", candidates)):
@@ -68,7 +92,7 @@ def demo(
         write_text(out / f"{name}.jsonl", "\n".join(rows) + "\n")
     trained = [p.text for p in (*members, *hidden)]
     model = _train(out / f"model-seed{seed}-epochs{epochs}", trained, epochs, seed, progress)
-    found = audit(
+    audited = audit(
         out / "candidates.jsonl",
         nonmembers=out / "nonmembers.jsonl",
         members=out / "members.jsonl",
@@ -79,29 +103,30 @@ def demo(
         progress=progress,
     )
     truth = {p.id: True for p in hidden} | {p.id: False for p in clean}
-    return Demo(found, truth, *_realised(found, truth), time.monotonic() - started, _peak_bytes())
+    return Demo(audited, truth, *_realised(audited, truth), time.monotonic() - started, _peak_bytes())
 
 
-def _corpus(folder: Path) -> list[Passage]:
-    """Passages of Python's language reference, a file a topic; each text once."""
+def language_reference(folder: Path) -> list[Passage]:
+    """Passages of Python's language reference, each text once; *folder* gets a file for each topic."""
     from pydoc_data.topics import topics
 
     folder.mkdir(exist_ok=True)
     for name, text in topics.items():
         write_text(folder / f"{name}.txt", text)
     passages = read_passages(folder, passage_tokens=PASSAGE_TOKENS)
-    once = {passage.text.strip(): passage for passage in passages if len(passage.text.strip()) >= SHORTEST}
-    return list(once.values())
+    by_text = {passage.text.strip(): passage for passage in passages if len(passage.text.strip()) >= SHORTEST}
+    return list(by_text.values())
 
 
-def _draw(corpus: Sequence[Passage], seed: int) -> list[list[Passage]]:
-    """Members, non-members, candidates trained on and candidates not, all drawn from one urn."""
-    sizes = (KNOWN_MEMBERS, KNOWN_NONMEMBERS, CANDIDATE_MEMBERS, CANDIDATE_NONMEMBERS)
-    urn = iter(random.Random(seed).sample(corpus, sum(sizes)))  # noqa: S311 - likewise
-    return [[next(urn) for _ in range(size)] for size in sizes]
+def _draw(corpus: Sequence[Passage], sizes: DemoSizes, seed: int) -> list[list[Passage]]:
+    """Members, non-members, candidates trained on and candidates not trained on, drawn without replacement."""
+    counts = astuple(sizes)
+    drawn = iter(random.Random(seed).sample(corpus, sum(counts)))  # noqa: S311 - likewise
+    return [[next(drawn) for _ in range(count)] for count in counts]
 
 
 def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress: Progress | None) -> Path:
+    """The folder of the fine-tuned model, which is trained where an earlier call has not left it there."""
     if (folder / "config.json").exists():
         return folder
     from ..backends.local import load
@@ -119,17 +144,18 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
 
     def report(done: int, total: int) -> None:
         if progress:
-            seen = len(texts) * done // total
-            progress(Step("training", seen, done, done, len(texts), total))
+            trained = len(texts) * done // total
+            progress(Step("training", trained, done, done, len(texts), total))
 
-    beside = folder.with_name(f".training-{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
-    fine_tune(base, texts, beside, epochs=epochs, batch_size=8, learning_rate=2e-4, seed=seed, progress=report)
-    return beside.rename(folder)
+    unfinished = folder.with_name(f".training-{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    fine_tune(base, texts, unfinished, epochs=epochs, batch_size=8, learning_rate=2e-4, seed=seed, progress=report)
+    return unfinished.rename(folder)
 
 
-def _realised(found: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]:
-    flagged = {row.id: row.flagged for row in found.flags.rows}
+def _realised(audited: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]:
+    """Share of the flagged among the candidates not trained on, and among those trained on."""
+    flagged = {row.id: row.flagged for row in audited.flags.rows}
     shares = []
     for trained in (False, True):
         decisions = [flagged[name] for name, was in truth.items() if was is trained]
@@ -138,9 +164,9 @@ def _realised(found: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]
 
 
 def _peak_bytes() -> int:
-    """Most memory that this process has held."""
+    """The most memory that this process has held."""
     import resource
     import sys
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes, but for macOS
+    return peak if sys.platform == "darwin" else peak * 1024  # in kilobytes, except on macOS

@@ -1,4 +1,4 @@
-"""The demonstration's decisions compared with the truth, for people and for machines."""
+"""The decisions of the demonstration compared with the truth, for people and for machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["demo_summary", "demo_table"]
 
 
 def demo_table(demo: Demo) -> RenderableType:
-    """What was flagged beside what was true."""
+    """How many candidates were flagged, of those trained on and of those not trained on."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -32,9 +32,9 @@ def demo_table(demo: Demo) -> RenderableType:
         ids = [passage for passage, was in demo.truth.items() if was is trained]
         hits = len(flagged.intersection(ids))
         table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{percent(share)} %")
-    asked = demo.audit.calibration.fpr
+    level = demo.audit.calibration.fpr
     cost = f"{demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.1f} GB of memory at most"
-    line = f"False positive rate asked for: {100 * asked:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
+    line = f"False positive rate to hold: {100 * level:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
     return Group("", table, line, f"[dim]{cost}[/]")
 
 

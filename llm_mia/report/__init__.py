@@ -5,7 +5,7 @@ from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
-from ._extraction import extraction_statement, extraction_table
+from ._extraction import extraction_summary, extraction_table
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -17,7 +17,7 @@ from ._summary import (
 )
 from ._terminal import audit_html, audit_table
 from ._validity import validity_lines, validity_table
-from .words import note_words, void_note, why_withheld
+from .words import extraction_statement, note_words, void_note, why_withheld
 
 __all__ = [
     "CHOICES",
@@ -37,6 +37,7 @@ __all__ = [
     "evaluation_summary",
     "evaluation_table",
     "extraction_statement",
+    "extraction_summary",
     "extraction_table",
     "flags_summary",
     "flags_table",

@@ -2,118 +2,73 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, ExtractionNote, Proof, Sampling, Stretch
-from ..records import Note
+from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch
+from ..store import to_json
 from ._cells import escape, share
+from .words import extraction_notes, extraction_rate, extraction_size, extraction_statement
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["extraction_statement", "extraction_table"]
+__all__ = ["extraction_summary", "extraction_table"]
 
 MOST_DOCUMENTS, MOST_SPANS, MOST_CHARACTERS = 20, 10, 160
 PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
 
 
-NOTES = {
-    ExtractionNote.TOO_SHORT: (
-        "{too_short:,} of {passages:,} passages are too short for a stretch of {stretch} tokens after {prefix}; their "
-        "bytes count, and they have no spans"
-    ),
-    ExtractionNote.COPIED: (
-        "{stretches:,} probable stretches occur earlier in their passage, where a model can copy them without having "
-        "been trained on them; they do not count"
-    ),
-    ExtractionNote.UNKNOWN: "{stretches:,} stretches hold a token whose probability is not known (NaN)",
-    ExtractionNote.CROSSING: (
-        "{stretches:,} stretches cross the edge of a window, where there is no prompt with their probability; they do "
-        "not count, and a span ends there"
-    ),
-    ExtractionNote.LOWER_BOUNDS: (
-        "probabilities are lower bounds, by which spans are chosen; upper bounds are shown with them, because signals "
-        "give only a part of the mass of the likeliest tokens"
-    ),
-    ExtractionNote.CONDITIONS: (
-        "a token's probability is that after what precedes it in its window of the model; with a shorter or another "
-        "prompt, or with the frame of a chat around it, the probability is another"
-    ),
-}
+def extraction_summary(extraction: Extraction) -> dict[str, Any]:
+    """Every figure for machines; the texts of the spans are in ``spans.csv``."""
+    without_texts = replace(extraction, spans=[replace(span, text="") for span in extraction.spans])
+    figures: dict[str, Any] = json.loads(to_json(without_texts))
+    return {
+        **figures,
+        "statement": extraction_statement(extraction),
+        "note_sentences": extraction_notes(extraction),
+        "spans_csv": str(extraction.path / "spans.csv"),
+    }
 
 
-def extraction_statement(extraction: Extraction) -> str:
-    """What the spans mean, in a sentence."""
-    return (
-        f"the model emits each stretch of {extraction.stretch} tokens that makes a span with probability "
-        f"{extraction.probability:g} or more when given what precedes it, by {_sampling(extraction.sampling)}: "
-        "evidence that the model has memorised the text of a span. It is no decision with an error rate, and a text "
-        "without spans may have been trained on all the same"
-    )
-
-
-def _sampling(sampling: Sampling) -> str:
-    if sampling.greedy:
-        return "greedy decoding"
-    return "sampling at temperature 1" + (f" among the {sampling.top_k} likeliest tokens" if sampling.top_k else "")
-
-
-def _note(note: Note) -> str:
-    return NOTES[ExtractionNote(note.kind)].format(**note.figures)
-
-
-def extraction_table(found: Extraction) -> RenderableType:
+def extraction_table(extraction: Extraction) -> RenderableType:
     """Documents with what is extractable of each, the likeliest spans with their text, proofs, and what it means."""
     from rich.console import Group
     from rich.padding import Padding
 
-    with_spans = sum(one.spans > 0 for one in found.documents)
+    known = extraction_rate(extraction)
     parts: list[RenderableType] = [
-        f"[bold]{len(found.spans):,} spans in {with_spans:,} of {len(found.documents):,} documents[/]: "
-        f"{escape(extraction_statement(found))}",
-        _calibration(found),
+        f"[bold]{extraction_size(extraction)}[/]: {escape(extraction_statement(extraction))}",
+        f"[yellow]{known}[/]" if extraction.nonmembers is None else known,
         "",
-        _documents(found),
+        _documents(extraction),
     ]
-    if found.spans:
-        parts += ["", *_spans(found)]
-    if found.proofs:
-        parts += ["", _proofs(found)]
+    if extraction.spans:
+        parts += ["", *_spans(extraction)]
+    if extraction.proofs:
+        parts += ["", _proofs(extraction)]
     parts += ["", "[dim]Bear in mind[/]"]
-    notes = [*found.input_notes, *map(_note, found.notes)]
-    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in notes]
-    parts += ["", f"[dim]all figures[/]  {escape(str(found.path / 'extraction.json'))}"]
-    parts += [f"[dim]all spans[/]    {escape(str(found.path / 'spans.csv'))}"]
+    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in extraction_notes(extraction)]
+    parts += ["", f"[dim]all figures[/]  {escape(str(extraction.path / 'extraction.json'))}"]
+    parts += [f"[dim]all spans[/]    {escape(str(extraction.path / 'spans.csv'))}"]
     return Group(*parts)
 
 
-def _calibration(found: Extraction) -> str:
-    known = found.nonmembers
-    if known is None:
-        return (
-            "[yellow]no passage is a known non-member (label 0), so nobody can say how often such spans are found in "
-            "texts that were not trained on[/]"
-        )
-    return (
-        f"of {known.passages:,} known non-members {known.with_spans:,} have such spans; the rate is at most "
-        f"{100 * known.bound:.2g} % [dim](95 % confidence, independent passages)[/]"
-    )
-
-
-def _documents(found: Extraction) -> RenderableType:
+def _documents(extraction: Extraction) -> RenderableType:
     from rich import box
     from rich.console import Group
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("document", overflow="fold")
-    stretch = "likeliest stretch" + ("" if found.sampling.exact else ",\nat least")
-    queries = "queries" if found.sampling.exact else "queries,\nat most"
+    stretch = "likeliest stretch" + ("" if extraction.sampling.exact else ",\nat least")
+    queries = "queries" if extraction.sampling.exact else "queries,\nat most"
     for name in ("extractable, %", "spans", "longest,\ntokens", stretch, f"{queries}\nexpected", "\nfor 95 %"):
         table.add_column(name, justify="right")
     table.add_column("longest greedy\nrun, tokens", justify="right")
-    ordered = sorted(found.documents, key=lambda one: (-one.share, -_likeliest(one)))
+    ordered = sorted(extraction.documents, key=lambda one: (-one.share, -_likeliest(one)))
     for one in ordered[:MOST_DOCUMENTS]:
         table.add_row(
             escape(one.document.translate(PRINTED)),
@@ -128,8 +83,8 @@ def _documents(found: Extraction) -> RenderableType:
     return Group(table, *([f"[dim]and {more:,} more, none with more of it extractable[/]"] if more > 0 else []))
 
 
-def _spans(found: Extraction) -> list[RenderableType]:
-    ordered = sorted(found.spans, key=lambda one: -one.likeliest.log_probability)
+def _spans(extraction: Extraction) -> list[RenderableType]:
+    ordered = sorted(extraction.spans, key=lambda one: -one.likeliest.log_probability)
     lines: list[RenderableType] = [f"[bold]The likeliest {min(len(ordered), MOST_SPANS)} of {len(ordered):,} spans[/]"]
     for one in ordered[:MOST_SPANS]:
         lines.append(
@@ -140,7 +95,7 @@ def _spans(found: Extraction) -> list[RenderableType]:
     return lines
 
 
-def _proofs(found: Extraction) -> RenderableType:
+def _proofs(extraction: Extraction) -> RenderableType:
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -152,10 +107,10 @@ def _proofs(found: Extraction) -> RenderableType:
         table.add_column(name, justify="right")
     table.add_column("share", justify="right")
     table.add_column("probability", justify="right")
-    for one in found.proofs:
+    for one in extraction.proofs:
         table.add_row(escape(one.id.translate(PRINTED)), *_proof(one))
-    greedy = sum(one.greedy for one in found.proofs)
-    line = f"{greedy:,} of {len(found.proofs):,} stretches come token for token by greedy decoding"
+    greedy = sum(one.greedy for one in extraction.proofs)
+    line = f"{greedy:,} of {len(extraction.proofs):,} stretches come token for token by greedy decoding"
     return Group(table, line)
 
 

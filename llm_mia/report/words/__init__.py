@@ -21,6 +21,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
+from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._notes import note_words, notes_words
 from ._validity import standing_words, validity_meaning, void_note, why_withheld
 
@@ -31,6 +32,10 @@ __all__ = [
     "collection_lines",
     "collection_size",
     "comparison_words",
+    "extraction_notes",
+    "extraction_rate",
+    "extraction_size",
+    "extraction_statement",
     "finding",
     "finding_parts",
     "gap_words",
