@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, KnownSetOptions, ModelOptions, ReadingOptions, RunOptions
+from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
+from ._models import ModelOptions
 from ._output import progress_bars, say, show, show_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions, RunOptions, TargetOptions
+from ._groups import LabelledReadingOptions, RunOptions
+from ._models import TargetOptions
 from ._output import progress_bars, say, show, show_json
 
 __all__ = ["extract"]

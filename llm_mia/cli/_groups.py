@@ -12,7 +12,6 @@ from . import _options as opt
 from ._grouping import OptionGroup
 
 if TYPE_CHECKING:
-    from ..backends import ModelSpec
     from ..passages import Passages
     from ..scores import ScoreTable
     from ..signals import Supplies
@@ -21,109 +20,10 @@ __all__ = [
     "EvidenceOptions",
     "KnownSetOptions",
     "LabelledReadingOptions",
-    "ModelOptions",
     "ReadingOptions",
     "RunOptions",
     "TableOptions",
-    "TargetOptions",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Target(OptionGroup):
-    target: opt.TargetName
-    revision: opt.Revision = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Reference(OptionGroup):
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "-r",
-            "--reference",
-            metavar="MODEL",
-            help="A model that was not trained on the passages; the target is compared with it.",
-            rich_help_panel=opt.MODELS,
-        ),
-    ] = None
-    reference_revision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Branch, tag or commit of the reference on the hub.",
-            show_default="main",
-            rich_help_panel=opt.MODELS,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Running(OptionGroup):
-    dtype: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Precision: auto, float32, bfloat16 or float16.", rich_help_panel=opt.MODELS),
-    ] = "auto"
-    device: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Where models run: auto, cpu, cuda, cuda:1 …", rich_help_panel=opt.MODELS),
-    ] = "auto"
-    trust_remote_code: opt.TrustRemoteCode = False
-    tokens_per_batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="TOKENS",
-            help="Most tokens that a model computes at once; fewer need less memory.",
-            show_default="chosen by the memory at hand",
-            rich_help_panel=opt.MODELS,
-        ),
-    ] = None
-    window_tokens: Annotated[
-        int | None,
-        typer.Option(
-            metavar="TOKENS",
-            help="Longest input that a model is given; longer passages are cut into windows that overlap.",
-            show_default="the model's context, at most 2,048",
-            rich_help_panel=opt.MODELS,
-        ),
-    ] = None
-
-    def model_spec(self, name: str, revision: str | None) -> ModelSpec:
-        """A model that is run so, not yet loaded."""
-        from ..backends import ModelSpec
-
-        return ModelSpec(
-            name,
-            revision=revision,
-            dtype=self.dtype,
-            device=self.device,
-            trust_remote_code=self.trust_remote_code,
-            tokens_per_batch=self.tokens_per_batch,
-        )
-
-
-# The order of the options in '--help' is that of the base classes, from the last to the first.
-@dataclass(frozen=True, kw_only=True)
-class TargetOptions(_Running, _Target):
-    """The target model, and how models are run."""
-
-    def target_model(self) -> ModelSpec:
-        """The target, not yet loaded."""
-        return self.model_spec(self.target, self.revision)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions(_Running, _Reference, _Target):
-    """The target and the reference model, and how models are run."""
-
-    def target_model(self) -> ModelSpec:
-        """The target, not yet loaded."""
-        return self.model_spec(self.target, self.revision)
-
-    def reference_model(self) -> ModelSpec | None:
-        """The reference, not yet loaded; None where the user named none."""
-        return None if self.reference is None else self.model_spec(self.reference, self.reference_revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions, ModelOptions
+from ._groups import LabelledReadingOptions
+from ._models import ModelOptions
 from ._output import progress_bars, say, show, show_json
 
 __all__ = ["perplexity"]
