@@ -232,7 +232,7 @@ TYPED: dict[str, tuple[list[str], str]] = {
     "unknown setting": (["-a", "min_k:q=1"], "attack 'min_k' has no setting 'q'; it has: k"),
     "out of range": (["-a", "min_k:k=1.5"], "attack 'min_k': k=1.5 is out of range; it must be above 0 and at most 1"),
     "not a number": (["-a", "min_k:k=half"], "attack 'min_k': k=half is not a number (float)"),
-    "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: give one as --reference"),
+    "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: give it as --reference"),
     "twice": (["-a", "loss", "-a", "loss"], "attack 'loss' is named twice"),
     "unknown option": (["--atack", "loss"], "No such option: --atack"),
 }

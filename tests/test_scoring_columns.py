@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import Supplies, calibrate, flag, read_scores, score
-from llm_mia.attacks import ATTACKS, attack
+from llm_mia.attacks import ATTACKS, Provided, attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
-from llm_mia.scoring import score_to_disk
+from llm_mia.scoring import attacks_for, score_to_disk
 from llm_mia.scoring._table import write_table
 
 from .conftest import sentences
@@ -180,3 +180,18 @@ def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_pat
     assert recorded(run) == ["dc_pdd"]
     score(passages, model, attacks=["dc_pdd:a=0.5", "dc_pdd"], supplies=other, out=run)
     assert recorded(run) == ["dc_pdd:a=0.5", "dc_pdd"]
+
+
+# Which attacks run
+
+
+def test_the_default_leaves_out_what_costs_much_and_all_runs_it() -> None:
+    both = Provided(("target", "reference"))
+    default, everything = (attacks_for(specs, both) for specs in ((), ["all"]))
+    left_out = {one.name for one in everything.attacks} - {one.name for one in default.attacks}
+    assert left_out == {"lowercase", "neighbour", "pac"}
+    assert everything.named == frozenset(), "left out with a note, and not refused, where they do not fit"
+    [min_k, *others] = attacks_for(["min_k", "all"], both).attacks
+    assert [min_k.name, *sorted(one.name for one in others)] == [
+        "min_k", *sorted(one.name for one in everything.attacks if one.name != "min_k")
+    ]  # fmt: skip

@@ -205,7 +205,7 @@ def test_more_neighbours_continue_and_another_seed_is_refused(
         ("con_recall", "needs known non-members .* `shots`"),
         ("rmia", "needs .* `population`|needs a reference model"),
         ("dc_pdd", "needs the token frequencies of a corpus: count them with `count_frequencies`"),
-        ("wbc", "needs a reference model: give one as `reference`"),
+        ("wbc", "needs a reference model: give it as `reference`"),
     ],
 )
 def test_what_an_attack_lacks_is_named(

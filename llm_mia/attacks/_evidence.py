@@ -24,7 +24,7 @@ NONMEMBER, MEMBER = 0, 1
 
 
 def _only(name: str) -> Callable[[Row], Evidence]:
-    """The signals of a pass that is made once."""
+    """Takes the signals of a kind with a single pass."""
 
     def value(row: Row) -> Evidence:
         return row.signals[name][0]
@@ -86,7 +86,7 @@ def _population(_: Provided, rows: Iterable[Row]) -> Evidence:
         signals = [row.signals[f"population_{role}"][0] for role in ("target", "reference")]
         if not all(map(len, signals)):
             raise PassageError(row.passage.where, "has no token that can be scored: remove it from the population")
-        means.append([float(one.logprob.mean(dtype=np.float64)) for one in signals])
+        means.append([float(each.logprob.mean(dtype=np.float64)) for each in signals])
     target, reference = np.array(means).T
     return Population(target, reference)
 
@@ -154,7 +154,7 @@ evidence(
         _only("prefixed"),
         passes=(ModelPass("prefixed", versions=partial(_prefixed, "prefixed", NONMEMBER)),),
         supply=Supply(
-            "known non-members to put before the passage: name a file of some as `shots`",
+            "known non-members to put before the passage: give a file of them as `shots`",
             lambda provided: NONMEMBER in provided.shots,
         ),
     )
@@ -174,7 +174,7 @@ evidence(
 evidence(
     Kind(
         "neighbours",
-        "signals of the target model on rewritten versions of the passage, one of each version (`neighbours`)",
+        "signals of the target model on rewritten versions of the passage (`neighbours`: how many)",
         _all("neighbours"),
         passes=(ModelPass("neighbours", versions=_neighbours, many=True),),
         by_default=False,
@@ -183,7 +183,7 @@ evidence(
 evidence(
     Kind(
         "swapped",
-        "signals of the target model on versions of the passage with words swapped, one of each (`neighbours`)",
+        "signals of the target model on versions of the passage with words swapped (`neighbours`: how many)",
         _all("swapped"),
         passes=(ModelPass("swapped", versions=_swapped, many=True),),
         by_default=False,
@@ -201,7 +201,7 @@ evidence(
             ),
         ),
         supply=Supply(
-            "passages from the same source that are not scored: name a file of some as `population`, and give a "
+            "passages from the same source that are not scored: give a file of them as `population`, and give a "
             "reference model as `reference`",
             lambda provided: provided.population is not None,
         ),

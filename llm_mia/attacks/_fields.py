@@ -60,6 +60,6 @@ def fields_of(annotation: Any) -> frozenset[str]:
     >>> sorted(fields_of(Ranks)), sorted(fields_of(tuple[Likelihoods, ...])), len(fields_of(None))
     (['logprob', 'rank'], ['logprob'], 5)
     """
-    types = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
-    names = {name for one in types for base in one.__mro__ for name in vars(base)} & set(FIELDS)
+    types = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+    names = {name for kind in types for base in kind.__mro__ for name in vars(base)} & set(FIELDS)
     return frozenset(names or FIELDS)

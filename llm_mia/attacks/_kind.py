@@ -59,7 +59,7 @@ class Provided:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What one pass makes of the texts before the model reads them."""
+    """How a pass changes the texts before the model reads them."""
 
     name: str
     """Its folder under ``signals/``."""
@@ -77,11 +77,11 @@ class ModelPass:
 
     name: str
     role: str = "target"
-    """Of the model. A pattern, such as ``shadow-*``, stands for every role that fits: a pass each."""
+    """Of the model. A pattern, such as ``shadow-*``, takes in every role that fits, with a pass for each."""
     texts: Literal["passages", "population"] = "passages"
     """Those that are scored, or those of the population."""
     versions: Callable[[Provided], Sequence[Version]] | None = None
-    """What is made of the texts, a pass for each; None: they stay as they are."""
+    """How the texts are changed, with a pass for each change; None: they stay as they are."""
     many: bool = False
     """Whether the number of passes depends on what the user gives."""
 
@@ -94,8 +94,8 @@ class ModelPass:
         if self.versions is None:
             return [Version(role if self.texts == "passages" else self._folder(self.name, role))]
         return [
-            Version(self._folder(one.name, role), one.rewrite, one.prefix, one.depends)
-            for one in self.versions(provided)
+            Version(self._folder(version.name, role), version.rewrite, version.prefix, version.depends)
+            for version in self.versions(provided)
         ]
 
     def _folder(self, name: str, role: str) -> str:
@@ -129,9 +129,9 @@ class Kind:
     what: str
     """For people."""
     value: Callable[[Row], Evidence] | None = None
-    """The evidence about one passage; None where it is the same for all."""
+    """Puts together the evidence about a passage; None where it is the same for all."""
     shared: Callable[[Provided, Iterable[Row]], Evidence] | None = None
-    """The evidence that is the same for all passages, from what the user gave and the rows of the population."""
+    """Puts together the evidence that is the same for all passages, from what the user gave and the population."""
     passes: tuple[ModelPass, ...] = ()
     reads: tuple[str, ...] = ()
     """The fields of the signals that `value` or `shared` reads; empty: those that the type of the parameter names."""
@@ -141,32 +141,32 @@ class Kind:
     refuse_tokenizer: Callable[[Provided, str], None] | None = None
     """Raises `AttackError` where what the user gave does not fit the target's tokenizer, given by its fingerprint."""
     by_token: bool = False
-    """Whether tokens of several models are compared one by one, so that all must have one tokenizer."""
+    """Whether tokens of several models are compared with each other, so that all must have the same tokenizer."""
     by_default: bool = True
     """Whether attacks on it run where none is named: false where its passes cost much for what they show."""
 
     @property
     def many(self) -> bool:
         """Whether the number of its passes depends on what the user gives."""
-        return any(one.many or "*" in one.role for one in self.passes)
+        return any(declared.many or "*" in declared.role for declared in self.passes)
 
     def missing(self, provided: Provided) -> str:
         """What the user has not given, as the end of a sentence; empty where everything is there."""
         if self.supply is not None and not self.supply.given(provided):
             return self.supply.advice
-        absent = next((one.role for one in self.passes if not any(map(one.takes, provided.roles))), None)
+        absent = next((declared.role for declared in self.passes if not any(map(declared.takes, provided.roles))), None)
         if absent is None:
             return ""
         return ADVICE.get(absent, f"a model with the role {absent!r}: give it in `models`")
 
 
-ADVICE = {"reference": "a reference model: give one as `reference`", "target": "a target model: give one as `target`"}
+ADVICE = {"reference": "a reference model: give it as `reference`", "target": "a target model: give it as `target`"}
 EVIDENCE: dict[str, Kind] = {}
 """Every kind of evidence by name. Passes of one model are made in this order."""
 
 
 def evidence(kind: Kind) -> Kind:
-    """Register a kind of evidence; where its module has registered one of this name before, that is replaced.
+    """Register a kind of evidence; it replaces a kind of the same name from the same module.
 
     Raises `AttackError` where another module has registered the name.
     """

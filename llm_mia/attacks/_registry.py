@@ -45,12 +45,12 @@ Share = Annotated[float, Between(0.0, 1.0)]
 Positive = Annotated[float, Between(0.0, math.inf)]
 """Above zero."""
 AtLeast = Annotated[int, Between(0, 1 << 30)]
-"""A whole number, one or more."""
+"""A whole number, 1 or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A function from evidence about one passage to one score; higher is more member-like."""
+    """A function from evidence about a passage to a score; higher is more member-like."""
 
     name: str
     """As the user named it, settings included: ``min_k:k=0.1``. Also the name of its column of scores."""
@@ -91,12 +91,12 @@ class Attack:
 
     @property
     def by_token(self) -> bool:
-        """Whether it compares tokens of several models one by one, so that all must have one tokenizer."""
+        """Whether it compares tokens of several models with each other, so that all must have the same tokenizer."""
         return any(kind.by_token for kind in self.kinds)
 
     def compares_tokens_of(self, role: str) -> bool:
         """Whether the model with this role must have the target's tokenizer."""
-        return any(kind.by_token and one.takes(role) for kind in self.kinds for one in kind.passes)
+        return any(kind.by_token and declared.takes(role) for kind in self.kinds for declared in kind.passes)
 
     @property
     def by_default(self) -> bool:
@@ -109,8 +109,8 @@ class Attack:
         hints, read = _hints(self.function), dict[str, frozenset[str]]()
         for kind in self.kinds:
             of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))
-            for one in kind.passes:
-                read[one.role] = read.get(one.role, frozenset()) | of_kind
+            for declared in kind.passes:
+                read[declared.role] = read.get(declared.role, frozenset()) | of_kind
         return read
 
     def missing(self, provided: Provided) -> str:
@@ -118,7 +118,7 @@ class Attack:
         return next((phrase for kind in self.kinds if (phrase := kind.missing(provided))), "")
 
     def score(self, evidence: Mapping[str, Evidence]) -> float:
-        """The score of one passage; NaN where a pass has no scored token (a passage of one token without BOS)."""
+        """The score of one passage; NaN where a pass has no scored token (a passage of a single token, without BOS)."""
         arguments = [evidence[name] for name in self.evidence]
         for value in arguments:
             several = value if isinstance(value, tuple) else (value,)
@@ -146,8 +146,8 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
     """Register a function as the attack *name*, and return it unchanged.
 
     Positional parameters are evidence, named as in `EVIDENCE`; their types say which fields of the signals the function
-    reads. Keyword-only parameters are settings, with defaults. Where the module of the function has registered an
-    attack of this name before, that is replaced, so a cell of a notebook can be run again.
+    reads. Keyword-only parameters are settings, with defaults. An attack of the same name from the same module is
+    replaced, so a cell of a notebook can be run again.
 
     Args:
         name: what users call it.
@@ -161,7 +161,7 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
     def register(function: Callable[..., float]) -> Callable[..., float]:
         parameters = inspect.signature(function).parameters.values()
         evidence = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-        unknown = [one for one in evidence if one not in EVIDENCE]
+        unknown = [parameter for parameter in evidence if parameter not in EVIDENCE]
         if unknown:
             raise AttackError(f"attack {name!r}: no evidence is named {unknown[0]!r}; there are {', '.join(EVIDENCE)}")
         there = ATTACKS.get(name)
@@ -194,11 +194,11 @@ def all_attacks() -> dict[str, Attack]:
 
 @functools.cache
 def _load_entry_points() -> None:
-    for one in metadata.entry_points(group="llm_mia.attacks"):
+    for point in metadata.entry_points(group="llm_mia.attacks"):
         try:
-            one.load()
+            point.load()
         except Exception as error:
-            package = one.dist.name if one.dist else one.value
+            package = point.dist.name if point.dist else point.value
             raise AttackError(
                 f"the attacks of package {package!r} can't be loaded ({type(error).__name__}: {error}): repair it, or "
                 f"pip uninstall {package}"
@@ -271,7 +271,9 @@ def _choices(function: Callable[..., float], key: str) -> tuple[str, ...]:
 
 def passes_needed(attacks: Iterable[Attack]) -> tuple[str, ...]:
     """The passes that serve all of *attacks*, by `ModelPass.name`, each once, model after model as they are made."""
-    kinds = {name for one in attacks for name in one.evidence}
-    passes = {one.name: one.role for name, kind in EVIDENCE.items() if name in kinds for one in kind.passes}
+    used = {name for each in attacks for name in each.evidence}
+    passes = {
+        declared.name: declared.role for name, kind in EVIDENCE.items() if name in used for declared in kind.passes
+    }
     first = ("target", "reference")
     return tuple(sorted(passes, key=lambda name: first.index(passes[name]) if passes[name] in first else len(first)))

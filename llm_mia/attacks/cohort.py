@@ -61,7 +61,7 @@ def rmia(
     m + 1 values and rises with LR(x). All passages above the whole population have 1, so no false-positive rate below
     1 / m is resolved. This is the paper's score, and no tie is broken; `info_rmia` has no ties. Takes n · m bytes.
 
-    Raises `UsageError` where the population is empty, ragged, or not finite.
+    Raises `UsageError` where the population is empty or ragged, and `InputError` where it is not finite.
 
     >>> rmia([-1.0, -2.0], [-2.0, -2.0], [-2.0, -3.0, -1.0], [-2.5, -3.0, -2.0]).round(3).tolist()
     [1.0, 0.333]
@@ -89,7 +89,7 @@ def info_rmia(
 
     The second term is the same for every passage of an audit: it sets the zero, and the order does not depend on it.
 
-    Raises `UsageError` where the population is empty, ragged, or not finite.
+    Raises `UsageError` where the population is empty or ragged, and `InputError` where it is not finite.
 
     >>> info_rmia([-1.0, -2.0], [-2.0, -2.0], [-2.0, -3.0], [-2.5, -3.0]).tolist()
     [0.75, -0.25]
@@ -126,12 +126,12 @@ def token_info_rmia(target: ArrayLike, reference: ArrayLike) -> Floats:
 
 
 def _population(target: ArrayLike, reference: ArrayLike, a: float) -> Floats:
-    """Log-likelihood ratios of the population, shape (m,): refused where one of them would have to be dropped."""
+    """Log-likelihood ratios of the population, shape (m,); raises where a passage has none."""
     of_target, of_reference = np.asarray(target, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if of_target.ndim != 1 or of_target.shape != of_reference.shape or len(of_target) == 0:
         raise UsageError(
-            f"a population needs at least 1 passage, scored by both models: the target has scores of {of_target.size}, "
-            f"the reference of {of_reference.size}"
+            "a population needs at least 1 passage, scored by both models: the target has scores of "
+            f"{of_target.size}, the reference of {of_reference.size}"
         )
     bad = np.flatnonzero(~(np.isfinite(of_target) & np.isfinite(of_reference)))
     if len(bad):

@@ -31,7 +31,7 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
 
 
 def attack_details(attack: Attack) -> RenderableType:
-    """All that is known about an attack."""
+    """All about an attack: formula, settings, evidence and paper."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -51,7 +51,7 @@ def attack_details(attack: Attack) -> RenderableType:
 
 
 def _passes(attack: Attack) -> str:
-    """How many: each rewritten text and each shadow model counts, and passes over a population are not counted."""
+    """How many: n stands for rewritten versions or shadow models; passes over a population are not counted."""
     passes = {
         declared.name: kind.many for kind in attack.kinds for declared in kind.passes if declared.texts == "passages"
     }

@@ -34,16 +34,16 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """Of all columns, in the order of the table."""
-        return (*(one.name for one in self.stay), *(one.name for one in self.new))
+        return tuple(record.name for record in self.records)
 
     @property
     def records(self) -> tuple[AttackRecord, ...]:
         """Of all columns, in the order of the table."""
-        return (*self.stay, *(one.record for one in self.new))
+        return (*self.stay, *(attack.record for attack in self.new))
 
     def write_record(self, run: RunDirectory, attacks: Sequence[AttackRecord]) -> None:
         """Write to ``run.json`` that the table holds the columns of *attacks*."""
-        used = {name for one in attacks for name in one.evidence}
+        used = {name for attack in attacks for name in attack.evidence}
         shared = {name: values for name, values in self.shared.items() if name in used}
         run.update(attacks=tuple(attacks), shared=shared)
 
@@ -57,7 +57,7 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
     Raises:
         RunDirectoryError: a column that was not chosen has evidence of the same kind that depends on something else.
     """
-    wanted = {one.name: one.record for one in chosen}
+    wanted = {attack.name: attack.record for attack in chosen}
     shared = run.record.shared
     there = set(column_names(run.path / SCORES))
     stay = []
@@ -72,8 +72,8 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
                 f"folder, or score by {record.name!r} again too"
             )
         stay.append(record)
-    names = {one.name for one in stay}
-    return Columns(tuple(stay), tuple(one for one in chosen if one.name not in names), {**shared, **depends})
+    names = {record.name for record in stay}
+    return Columns(tuple(stay), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends})
 
 
 class EarlierRows:

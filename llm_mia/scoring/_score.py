@@ -129,14 +129,14 @@ def score_to_disk(
     with RunDirectory(out) as run:
         selection = _with_one_tokenizer(selection, run, by_role)
         chosen = selection.attacks
-        for kind in {kind.name: kind for one in chosen for kind in one.kinds}.values():
+        for kind in {kind.name: kind for attack in chosen for kind in attack.kinds}.values():
             if kind.refuse_tokenizer:
                 kind.refuse_tokenizer(provided, _tokenizer(run, "target", by_role["target"]))
         inputs = Inputs(sources, check or check_inputs(sources))
         if supplies is not None:
             supplies.refuse_scored(inputs)
         planned = plan(chosen, provided, inputs)
-        before = [one.name for one in run.record.attacks]
+        before = [attack.name for attack in run.record.attacks]
         make_passes(run, inputs, by_role, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: made.model for name, made in run.record.passes.items()}
         columns = columns_of(run, chosen, evidence_depends(chosen, planned, provided, models_of))
@@ -147,14 +147,14 @@ def score_to_disk(
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
     counts = inputs.check.sources
-    members, nonmembers = sum(one.members for one in counts), sum(one.nonmembers for one in counts)
+    members, nonmembers = sum(source.members for source in counts), sum(source.nonmembers for source in counts)
     return Scored(
         path=run.path,
         passages=inputs.passages,
         members=members,
         nonmembers=nonmembers,
         candidates=inputs.passages - members - nonmembers,
-        attacks=tuple(one.name for one in chosen),
+        attacks=tuple(attack.name for attack in chosen),
         unscored=unscored,
         notes=selection.without(lost, note).notes,
     )
@@ -205,14 +205,14 @@ def _with_one_tokenizer(
     """
     tokenizers: dict[str, str] = {}
     left_out, others = list[str](), dict[str, None]()
-    for one in selection.attacks:
-        for role in [role for role in by_role if one.compares_tokens_of(role)]:
+    for attack in selection.attacks:
+        for role in [role for role in by_role if attack.compares_tokens_of(role)]:
             for each in {"target", role} - {*tokenizers}:
                 tokenizers[each] = _tokenizer(run, each, by_role[each])
             if tokenizers[role] != tokenizers["target"]:
-                if one.name in selection.named:
-                    refuse_other_tokenizer(one.name)
-                left_out.append(one.name)
+                if attack.name in selection.named:
+                    refuse_other_tokenizer(attack.name)
+                left_out.append(attack.name)
                 others[role] = None
     who = f"target and {', '.join(others)} have different tokenizers"
     return selection.without(left_out, f"{who}, so there is no {', '.join(dict.fromkeys(left_out))}")

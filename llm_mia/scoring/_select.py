@@ -30,7 +30,7 @@ class Selection:
 
     def without(self, left_out: Collection[str], note: str) -> Selection:
         """The selection without the attacks of these names, and a note that says why."""
-        kept = tuple(one for one in self.attacks if one.name not in left_out)
+        kept = tuple(attack for attack in self.attacks if attack.name not in left_out)
         return Selection(kept, self.named, (*self.notes, note)) if left_out else self
 
 
@@ -39,8 +39,8 @@ def attacks_for(
 ) -> Selection:
     """The attacks that *specs* name, or by default every attack that models and supplies serve at little cost.
 
-    An attack that needs passes of its own and brings little, or as many passes as there are rewritten versions, runs
-    only where it is named, or where *specs* hold ``all``.
+    An attack whose passes cost much for what they show (`Kind.by_default`) runs only where it is named, or where
+    *specs* hold ``all``.
 
     Args:
         specs: names with settings, as ``min_k:k=0.1``, and ``all``; empty for the default.
@@ -52,38 +52,38 @@ def attacks_for(
     """
     provided, offers = provided or Provided(), offers or {}
     named = [parse_attack(spec) for spec in specs if spec != ALL]
-    names = [one.name for one in named]
-    for one in named:
-        _refuse(one, provided, offers)
-        if names.count(one.name) > 1:
-            raise AttackError(f"attack {one.name!r} is named twice")
-    card = [one for one in _card(provided, everything=ALL in specs) if one.name not in names]
+    names = [attack.name for attack in named]
+    for attack in named:
+        _refuse(attack, provided, offers)
+        if names.count(attack.name) > 1:
+            raise AttackError(f"attack {attack.name!r} is named twice")
+    card = [attack for attack in _card(provided, everything=ALL in specs) if attack.name not in names]
     if specs and ALL not in specs:
         card = []
-    lacking = {one.name: what for one in card if (what := _lacking(one, offers))}
+    lacking = {attack.name: what for attack in card if (what := _lacking(attack, offers))}
     selection = Selection((*named, *card), frozenset(names))
     return selection.without(lacking, _left_out(lacking))
 
 
 def _card(provided: Provided, *, everything: bool) -> Iterator[Attack]:
     """Every attack that *provided* serves, with each of its forms."""
-    for one in all_attacks().values():
-        if (everything or one.by_default) and not one.missing(provided):
-            yield from one.variants()
+    for attack in all_attacks().values():
+        if (everything or attack.by_default) and not attack.missing(provided):
+            yield from attack.variants()
 
 
-def _refuse(one: Attack, provided: Provided, offers: Offers) -> None:
-    missing = one.missing(provided)
+def _refuse(attack: Attack, provided: Provided, offers: Offers) -> None:
+    missing = attack.missing(provided)
     if missing:
-        raise AttackError(f"attack {one.name!r} needs {missing}")
-    lacking = _lacking(one, offers)
+        raise AttackError(f"attack {attack.name!r} needs {missing}")
+    lacking = _lacking(attack, offers)
     if lacking:
-        raise AttackError(f"attack {one.name!r} cannot run: {lacking}")
+        raise AttackError(f"attack {attack.name!r} cannot run: {lacking}")
 
 
-def _lacking(one: Attack, offers: Offers) -> str:
+def _lacking(attack: Attack, offers: Offers) -> str:
     """Which fields the attack needs and a model does not give, as a clause; empty where it has all."""
-    for role, needed in one.fields.items():
+    for role, needed in attack.fields.items():
         for of_model, offered in offers.items():
             fields = [name for name in FIELDS if name in needed and name not in offered]
             if fields and fnmatchcase(of_model, role):

@@ -74,7 +74,7 @@ def _is_copied(name: str, columns: Columns, made: _Computed) -> bool:
     if name == "n_tokens":
         return "target" not in made.passes
     perplexity = name in [f"{role}_perplexity" for role in WITH_PERPLEXITY]
-    return (perplexity and name not in made.names) or name in [one.name for one in columns.stay]
+    return (perplexity and name not in made.names) or name in [record.name for record in columns.stay]
 
 
 def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, pa.Array]:
@@ -114,16 +114,16 @@ class _Computed:
         provided: Provided,
     ) -> _Computed:
         """What scores by *attacks* take: reads the population."""
-        used = {name for one in attacks for name in one.evidence}
+        used = {name for attack in attacks for name in attack.evidence}
         kinds = [kind for name, kind in EVIDENCE.items() if name in used]
-        declared = {one.name for kind in kinds for one in kind.passes}
-        needed = [one for one in planned if one.declared in declared]
+        declared = {each.name for kind in kinds for each in kind.passes}
+        needed = [each for each in planned if each.declared in declared]
         shared = {
-            kind.name: kind.shared(provided, _rows(run, [one for one in needed if one.inputs is not inputs]))
+            kind.name: kind.shared(provided, _rows(run, [each for each in needed if each.inputs is not inputs]))
             for kind in kinds
             if kind.shared
         }
-        passes = {one.name: one.declared for one in needed if one.inputs is inputs}
+        passes = {each.name: each.declared for each in needed if each.inputs is inputs}
         return cls(attacks, [kind for kind in kinds if kind.value], shared, passes)
 
     @property
@@ -139,14 +139,16 @@ class _Computed:
             for row in _assembled(passages, signals, self.passes)
         ]
         perplexities = {f"{role}_perplexity": _perplexity(signals[role]) for role in WITH_PERPLEXITY if role in signals}
-        return perplexities | {one.name: np.array([one.score(of_row) for of_row in evidence]) for one in self.attacks}
+        return perplexities | {
+            attack.name: np.array([attack.score(of_row) for of_row in evidence]) for attack in self.attacks
+        }
 
 
 def _rows(run: RunDirectory, planned: Sequence[Planned]) -> Iterator[Row]:
     """The passages of the population with their signals; none where no pass is over it."""
     if not planned:
         return
-    passes = {one.name: one.declared for one in planned}
+    passes = {each.name: each.declared for each in planned}
     for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         yield from _assembled(passages, signals, passes)
@@ -160,12 +162,12 @@ def _assembled(
     for name, of_pass in signals.items():
         declared.setdefault(passes[name], []).append(of_pass)
     for at, passage in enumerate(passages):
-        yield Row(passage, {name: tuple(one[at] for one in several) for name, several in declared.items()})
+        yield Row(passage, {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()})
 
 
 def _perplexity(signals: Sequence[TokenSignals]) -> NDArray[np.float64]:
     """Exponential of the mean negative log-likelihood of the tokens; NaN where none was scored."""
-    means = np.array([one.logprob.mean(dtype=np.float64) if len(one) else np.nan for one in signals])
+    means = np.array([each.logprob.mean(dtype=np.float64) if len(each) else np.nan for each in signals])
     with np.errstate(over="ignore"):
         perplexities: NDArray[np.float64] = np.exp(-means)
     return perplexities

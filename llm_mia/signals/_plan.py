@@ -57,22 +57,22 @@ def plan(attacks: Iterable[Attack], provided: Provided, inputs: Inputs) -> list[
     """
     declared = list(_declared(attacks))
     texts = {"passages": inputs}
-    if any(one.texts == "population" for one in declared):
+    if any(each.texts == "population" for each in declared):
         texts["population"] = _population(provided)
     planned: dict[str, Planned] = {}
     for role in provided.roles:
-        for one in declared:
-            for version in one.of(role, provided) if one.takes(role) else ():
+        for each in declared:
+            for version in each.of(role, provided) if each.takes(role) else ():
                 planned[version.name] = Planned(
-                    version.name, one.name, role, texts[one.texts], version.rewrite, version.prefix, version.depends
+                    version.name, each.name, role, texts[each.texts], version.rewrite, version.prefix, version.depends
                 )
     return list(planned.values())
 
 
 def _declared(attacks: Iterable[Attack]) -> Iterator[ModelPass]:
     """The passes that *attacks* declare, each once, in the order of `EVIDENCE`."""
-    used = {name for one in attacks for name in one.evidence}
-    passes = {one.name: one for name, kind in EVIDENCE.items() if name in used for one in kind.passes}
+    used = {name for attack in attacks for name in attack.evidence}
+    passes = {each.name: each for name, kind in EVIDENCE.items() if name in used for each in kind.passes}
     return iter(passes.values())
 
 
@@ -91,7 +91,7 @@ def evidence_depends(
 
     That is what the user gave, and of a kind with many passes their number, and their *models* by name of the pass.
     """
-    used = {name for one in attacks for name in one.evidence}
+    used = {name for attack in attacks for name in attack.evidence}
     kinds = [kind for name, kind in EVIDENCE.items() if name in used]
     depends = {kind.name: {**_many(kind, planned, models), **_given(kind, provided)} for kind in kinds}
     return {name: values for name, values in depends.items() if values}
@@ -102,12 +102,12 @@ def _given(kind: Kind, provided: Provided) -> Mapping[str, Any]:
 
 
 def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, ModelRecord]) -> dict[str, Any]:
-    passes = [one for one in planned if one.declared in {declared.name for declared in kind.passes}]
+    passes = [each for each in planned if each.declared in {declared.name for declared in kind.passes}]
     if not kind.many or not passes:
         return {}
     record: dict[str, Any] = {"passes": len(passes), **passes[0].record}
-    if any(one.role not in ("target", "reference") for one in passes):
-        record["models"] = {one.name: _identity(models[one.name]) for one in passes}
+    if any(each.role not in ("target", "reference") for each in passes):
+        record["models"] = {each.name: _identity(models[each.name]) for each in passes}
     return record
 
 

@@ -45,10 +45,10 @@ class Supplies:
         Raises:
             PassageError: a file of passages cannot be read.
             UsageError: fewer than one neighbour.
-            AttackError: the token frequencies cannot be read.
+            InputError: the token frequencies cannot be read.
         """
         if self.neighbours < 1:
-            raise UsageError(f"`neighbours` is {self.neighbours}: a passage is compared with one or more")
+            raise UsageError(f"`neighbours` is {self.neighbours}: a passage needs 1 or more")
         frequencies = self.frequencies
         if isinstance(frequencies, str | Path):
             frequencies = read_frequencies(frequencies)
@@ -64,8 +64,8 @@ class Supplies:
 
     def refuse_scored(self, inputs: Inputs) -> None:
         """Raises `PassageError` where a passage that is scored also helps to score: its score would know its label."""
-        sources = [_passages(one) for one in (self.shots, self.population) if one is not None]
-        helping = {hashlib.sha256(passage.text.encode()).digest(): passage for one in sources for passage in one}
+        sources = [_passages(source) for source in (self.shots, self.population) if source is not None]
+        helping = {hashlib.sha256(passage.text.encode()).digest(): passage for source in sources for passage in source}
         for passage in inputs if helping else ():
             twin = helping.get(hashlib.sha256(passage.text.encode()).digest())
             if twin is not None:
