@@ -123,6 +123,8 @@ def score_to_disk(
     The exception is some 50 bytes a passage, by which ids and texts are told apart.
     """
     sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
     by_role = _by_role(target, reference, models)
     provided = (supplies or Supplies()).read(by_role)
     selection = attacks_for(attacks, provided, _offers(by_role))
