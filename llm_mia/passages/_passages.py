@@ -184,8 +184,8 @@ class Passages:
             inside = path.relative_to(folder.resolve()).parts
             if not any(part.startswith(".") for part in inside):
                 raise UsageError(
-                    f"{out}: `{parameter}` lies in the folder that is read, {self.name}, so what is written there would be "
-                    "read as passages: name another folder"
+                    f"{out}: `{parameter}` lies in the folder that is read, {self.name}, so what is written there "
+                    "would be read as passages: name another folder"
                 )
 
     def _known(self) -> Contents | None:
