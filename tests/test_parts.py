@@ -14,7 +14,7 @@ import pytest
 
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
-from llm_mia.passages import check_inputs, read_passages
+from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, PassRecord, TokenSignals
 from llm_mia.signals import Inputs, Limits, Pass, PassProgress, score_positions, window_rule, write_signals
 from llm_mia.store import RunDirectory, SignalsFolder, read_run, read_signals, signals_table
@@ -126,7 +126,7 @@ def inputs(write_jsonl: Callable[..., str]) -> Inputs:
     texts = [f"{i} {text}" for i, text in enumerate(sentences(90, seed=6))]
     texts[50:70] = texts[:20]  # repeated, and in the range of another worker
     source = read_passages(write_jsonl("in.jsonl", [{"id": f"p{i}", "text": text} for i, text in enumerate(texts)]))
-    return Inputs([source], check_inputs([source]))
+    return Inputs.of([source])
 
 
 def rows(folder: SignalsFolder) -> list[tuple[str, str, list[bytes]]]:

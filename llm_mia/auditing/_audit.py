@@ -90,7 +90,7 @@ def audit(
     if report_validity is not None:
         report_validity(before)
     scored = score_to_disk(
-        sources, target, reference, attacks=named, supplies=supplies, out=out, window_tokens=window_tokens, check=check,
+        sources, target, reference, attacks=named, supplies=supplies, out=out, window_tokens=window_tokens,
         progress=progress,
     )  # fmt: skip
     table = read_scores(scored.path)

@@ -36,6 +36,8 @@ class InputCheck:
 def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     """Compare the texts of all *sources*; each is read only if no whole iteration of it has come before.
 
+    The result is kept with the first source, so a later call on the same unchanged sources returns it at once.
+
     A text that occurs twice among candidates (no label), or both among candidates and in the known set, is noted. For
     that, sources that hold such texts are read once more, as far as the last passage that a note names.
 
@@ -43,13 +45,18 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
         PassageError: a text is both among members (label 1) and among non-members (label 0). One of the two labels is
             false, and every error rate would be.
     """
-    read = [source.contents() for source in sources]
+    read = tuple(source.contents() for source in sources)
+    if sources and (kept := sources[0].last_check) is not None and kept[0] == read:
+        return kept[1]
     counts = tuple(contents.counts for contents in read)
     digests = np.concatenate([np.empty((0, 2), np.uint64), *(contents.digests for contents in read)])
     roles = np.concatenate([np.empty(0, np.uint8), *(contents.roles for contents in read)])
     repeats = _Repeats(digests, roles)
     notes = _notes(repeats, _Reread(sources, counts))
-    return InputCheck(counts, notes, repeats.all_positions())
+    check = InputCheck(counts, notes, repeats.all_positions())
+    if sources:
+        sources[0].last_check = (read, check)
+    return check
 
 
 class _Repeats:

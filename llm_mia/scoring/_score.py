@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
-from ..passages import InputCheck, PassageSource, check_inputs, to_sources
+from ..passages import PassageSource, to_sources
 from ..scores import ScoreTable, read_scores
 from ..signals import (
     Inputs,
@@ -61,7 +61,6 @@ def score(
     supplies: Supplies | None = None,
     out: str | Path,
     window_tokens: int | None = None,
-    check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> ScoreTable:
@@ -81,7 +80,6 @@ def score(
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         out: the run directory.
         window_tokens: longest input fed to a model, see `llm_mia.signals`.
-        check: the result of `check_inputs` on the same *sources*, where it has been made already.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
@@ -97,7 +95,6 @@ def score(
         supplies=supplies,
         out=out,
         window_tokens=window_tokens,
-        check=check,
         limits=limits,
         progress=progress,
     )
@@ -114,7 +111,6 @@ def score_to_disk(
     supplies: Supplies | None = None,
     out: str | Path,
     window_tokens: int | None = None,
-    check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Scored:
@@ -132,7 +128,7 @@ def score_to_disk(
         for kind in {kind.name: kind for attack in chosen for kind in attack.kinds}.values():
             if kind.refuse_tokenizer:
                 kind.refuse_tokenizer(provided, _tokenizer(run, "target", by_role["target"]))
-        inputs = Inputs(sources, check or check_inputs(sources))
+        inputs = Inputs.of(sources)
         if supplies is not None:
             supplies.refuse_scored(inputs)
         planned = plan(chosen, provided, inputs)

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..attacks import EVIDENCE, Attack, Kind, ModelPass, Provided, Rewrite
 from ..errors import PassageError, UsageError
-from ..passages import check_inputs
 from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
@@ -78,7 +77,7 @@ def _declared(attacks: Iterable[Attack]) -> Iterator[ModelPass]:
 
 def _population(provided: Provided) -> Inputs:
     assert provided.population is not None, "an attack that lacks its evidence was refused before"
-    population = Inputs([provided.population], check_inputs([provided.population]))
+    population = Inputs.of([provided.population])
     if not population.passages:
         raise PassageError(provided.population.name, "holds no passage to compare with")
     return population

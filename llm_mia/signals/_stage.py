@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import Backend, ModelSpec
 from ..errors import RunDirectoryError, UsageError
-from ..passages import InputCheck, PassageSource, check_inputs, to_sources
+from ..passages import PassageSource, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
 from ._blocks import Pass, blocks, score_block
@@ -40,7 +40,6 @@ def write_signals(
     *,
     out: str | Path,
     window_tokens: int | None = None,
-    check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> RunRecord:
@@ -55,7 +54,6 @@ def write_signals(
             pass, and of its folder under ``signals/``.
         out: the run directory.
         window_tokens: longest input fed to a model; None: its context, and at most 2,048.
-        check: the result of `check_inputs` on the same *sources*, where there is one already.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
@@ -78,7 +76,7 @@ def write_signals(
     """
     sources = to_sources(sources)
     by_role = models if isinstance(models, Mapping) else {"target": models}
-    inputs = Inputs(sources, check or check_inputs(sources))
+    inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
         _refuse_outdated_scores(run, inputs)
         make_passes(
