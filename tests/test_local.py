@@ -123,7 +123,9 @@ def test_all_attacks_agree_with_a_plain_computation(
 
     texts = sentences(200, seed=11, longest=60)
     specs = [ModelSpec(name, dtype="float32") for name in (tiny, tiny_reference)]
-    table = score(read_passages(write_jsonl("p.jsonl", [{"text": t} for t in texts])), *specs, out=tmp_path / "run")
+    names = ["loss", "perplexity", "confidence", "zlib", "lowercase", "min_k", "min_k++", "reference"]
+    passages = read_passages(write_jsonl("p.jsonl", [{"text": t} for t in texts]))
+    table = score(passages, *specs, attacks=names, out=tmp_path / "run")
     target, reference = (spec.load() for spec in specs)
     rule = WindowRule(64, 16)
 

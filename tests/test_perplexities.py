@@ -18,6 +18,7 @@ from llm_mia.cli import main
 from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.perplexities import perplexity, token_log_probabilities, write_perplexities
+from llm_mia.signals import signals_of
 
 from .conftest import build_model, build_tokenizer, pretend, sentences
 
@@ -81,6 +82,18 @@ def test_names_backends_and_models_in_memory_give_the_same(tiny: str, monkeypatc
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(UsageError, match="`texts` is a single string: give a list of texts"):
         perplexity("one text", FakeBackend(0))
+    for texts, message in (
+        ({"text": ["one text"]}, "`texts` is of the type dict: give a list of texts, or a column"),
+        (["one text", None], "text 2 of `texts` is of the type NoneType: give strings"),
+        ([float("nan")], "text 1 of `texts` is of the type float: give strings"),
+        (["\ud800"], "text 1 of `texts` holds a lone surrogate"),
+        (Passages.of(["one text"]), "text 1 of `texts` is of the type Passage: give strings"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            perplexity(texts, FakeBackend(0))  # type: ignore[arg-type]
+    for model in (None, object()):
+        with pytest.raises(UsageError, match="the model is of the type"):
+            signals_of(model, ["one text"])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="`model` is 'fake-0', which has no tokenizer that tells where in a text"):
         token_log_probabilities(["one text"], FakeBackend(0))
     with pytest.raises(UsageError, match=r"`out` is written as a \.csv file: name it so"):
