@@ -120,7 +120,7 @@ def score_to_disk(
 ) -> Scored:
     """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
 
-    The exception is some 50 bytes a passage, by which ids and texts are told apart.
+    The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
     """
     sources = to_sources(sources)
     by_role = _by_role(target, reference, models)
