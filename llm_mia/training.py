@@ -33,7 +33,7 @@ def fine_tune(
 
     Every text is seen once an epoch, in an order that *seed* sets, whole and alone: texts are padded, never packed
     together, and padding is in no loss. Texts longer than the model's context are cut at it. *base* itself is changed.
-    *progress* is told of tokens done and of all tokens to do.
+    *progress* gets the number of tokens done and of all tokens to do.
     """
     torch.manual_seed(seed)
     encoded = [torch.from_numpy(ids).long()[: base.info.context] for ids in base.encode(texts)]

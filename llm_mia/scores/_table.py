@@ -158,7 +158,7 @@ class ScoreTable:
         """The name of each passage's document, such that equal names mean the same document.
 
         A passage without a document has its id for one. Where ids are row numbers, row 1 of the members and row 1 of
-        the non-members would look like one document; their names are told apart by the label.
+        the non-members would look like one document; the label makes their names differ.
         """
         sizes = Counter(zip(self.documents, self.labels.tolist(), strict=True))
         names = []

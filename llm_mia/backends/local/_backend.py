@@ -101,7 +101,7 @@ class LocalBackend:
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given; *report* is told of tokens a batch.
+        """The signals of each window's scored tokens, in the order given; *report* gets each batch's tokens.
 
         A *prefix* runs once, for as long as it stays the same; the backend keeps the keys and values of the last one.
         """

@@ -140,9 +140,9 @@ def _from_folder(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice 
     return model, _tokenizer(folder, options), choice
 
 
-def _refuse_absent(found: Any, asked: str) -> None:
+def _refuse_absent(loading_info: Any, asked: str) -> None:
     # transformers fills what is missing or of another shape with random numbers and goes on.
-    absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
+    absent = sorted({*loading_info["missing_keys"], *(key for key, *_ in loading_info["mismatched_keys"])})
     if absent:
         raise ModelError(f"its weights lack {len(absent)} tensors {asked}, such as {absent[0]}")
 

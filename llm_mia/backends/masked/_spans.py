@@ -44,17 +44,17 @@ def units(text: str, encoded: Any) -> list[Unit]:
     return found
 
 
-def eligible(text: str, found: Sequence[Unit]) -> list[Unit]:
+def eligible(text: str, candidates: Sequence[Unit]) -> list[Unit]:
     """Those that are whole words; where they are few all with a letter or a digit, and where there is none all."""
-    lettered = [unit for unit in found if any(map(str.isalnum, text[unit.start : unit.end]))]
-    around = [None, *(unit.word for unit in found), None]
+    lettered = [unit for unit in candidates if any(map(str.isalnum, text[unit.start : unit.end]))]
+    around = [None, *(unit.word for unit in candidates), None]
     alone = {
         unit.first
-        for before, unit, after in zip(around, found, around[2:], strict=False)
+        for before, unit, after in zip(around, candidates, around[2:], strict=False)
         if unit.word is not None and unit.word not in (before, after)
     }
     whole = [unit for unit in lettered if unit.first in alone]
-    return whole if len(whole) > FEW * len(lettered) else lettered or list(found)
+    return whole if len(whole) > FEW * len(lettered) else lettered or list(candidates)
 
 
 def in_the_case_of(original: str, word: str) -> str:

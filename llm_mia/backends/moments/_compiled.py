@@ -58,7 +58,7 @@ def compiled_sweep() -> Callable[[Tensor, Tensor], Five]:
 
 @contextlib.contextmanager
 def _no_advice() -> Iterator[None]:
-    """Without the warnings between parts of PyTorch: nothing that a user can mend."""
+    """Without the warnings between parts of PyTorch: a user can do nothing about them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
