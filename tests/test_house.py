@@ -48,7 +48,7 @@ PRIVATE_IMPORTS: dict[str, str] = {
     "llm_mia.auditing._texts": "how often an audit reads a source is counted where the reading is",
     "llm_mia.backends._files": "digests of files that no model can be loaded from",
     "llm_mia.backends.local._batching": "batches of given lengths, without a model",
-    "llm_mia.backends.local._causality": "how far a last token's share reaches, by the arithmetic alone",
+    "llm_mia.backends.local._causality": "the share of the last token, exactly zero for a causal model",
     "llm_mia.backends.local._generating": "limits of memory, reached without filling it",
     "llm_mia.backends.local._memory": "error texts of allocators that this machine does not have",
     "llm_mia.backends.local._precision": "the choice of a precision, given two measured times",
@@ -74,7 +74,7 @@ PRIVATE_IMPORTS: dict[str, str] = {
 }
 """The private modules that tests import, each with the reason why no public name would do."""
 WEAK_WORDS = re.compile(r"\b(?:told|tells nothing|belies|belie|as_is|mend|mends|mended|says nothing)\b", re.IGNORECASE)
-"""What no sentence of the package says: each has a plain word, such as `reports`, `contradicts`, `unchanged`, `repair`."""
+"""What no sentence of the package says: each has a plain word, such as `contradicts`, `unchanged`, `repair`."""
 WEAK_NAMES = {"found", "told", "said", "belies", "mend", "as_is", "beside"}
 """What no function, class or parameter is called, nor a part of its name between underscores."""
 HELP = "import sys; from llm_mia.cli import main; sys.exit(main(['--help']))"

@@ -51,11 +51,11 @@ def test_it_agrees_with_its_model(name: str, tmp_path: Path, request: pytest.Fix
 
 
 def test_of_a_model_in_memory() -> None:
-    own = build_tokenizer(400, bos=True, seed=3)
-    tokenizer, model = LocalTokenizer(own), LocalBackend(build_model(own, seed=0), own, compiled=False)
+    expected = build_tokenizer(400, bos=True, seed=3)
+    tokenizer, model = LocalTokenizer(expected), LocalBackend(build_model(expected, seed=0), expected, compiled=False)
     assert (tokenizer.fingerprint, tokenizer.bos) == (model.info.tokenizer, 0)
     assert (model.tokens.fingerprint, model.tokens.bos, model.bos) == (model.info.tokenizer, 0, 0)
-    assert model.tokens.tokenizer is model.tokenizer is own
+    assert model.tokens.tokenizer is model.tokenizer is expected
 
 
 def test_ids_left_out_of_a_vocabulary_count(tmp_path: Path, tiny: str) -> None:
