@@ -93,7 +93,9 @@ def test_a_tokenizer_in_python_has_no_spans(tmp_path: Path) -> None:
 
     tokenizer = LocalTokenizer(ByT5Tokenizer(), name="byt5")
     assert tokenizer.encode(["ab"])[0].tolist() == [100, 101]  # bytes 97 and 98, after three special tokens
-    with pytest.raises(ModelError, match=r"^model 'byt5': its tokenizer \(ByT5Tokenizer\) does not report the position"):
+    with pytest.raises(
+        ModelError, match=r"^model 'byt5': its tokenizer \(ByT5Tokenizer\) does not report the position"
+    ):
         tokenizer.spans("ab")
 
 
