@@ -23,7 +23,6 @@ from .test_cli_bad_input import Fails, fails, rows
 
 __all__ = ["cli", "fails"]
 
-WIKIMIA = Path(__file__).parents[1].parent / "shared" / "data" / "wikimia-64.jsonl"
 TEXTS = sentences(200, seed=50)
 Write = Callable[..., Path]
 
@@ -76,20 +75,6 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     assert checks["size_fpr_0.01_confidence_0.95"]["remedy"].startswith("Add non-members until there are 299")
     assert {"figure", "p_value", "why", "details"} <= checks["blind_words_auroc"].keys()
     assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
-
-
-@pytest.mark.skipif(not WIKIMIA.is_file(), reason="no shared data here")
-def test_validate_wikimia(cli: Cli, tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in WIKIMIA.read_text(encoding="utf-8").splitlines()]
-    text = next(key for key, value in lines[0].items() if isinstance(value, str))
-    files = [
-        rows(tmp_path / f"{name}.jsonl", [line[text] for line in lines if line["label"] == label][:150])
-        for name, label in (("members", 1), ("nonmembers", 0))
-    ]
-    ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
-    assert ran.code == 1
-    assert "The known set is void: no finding may rest on it." in ran.out
-    assert "Remedy: Take members and non-members of the same period" in ran.out
 
 
 @pytest.fixture

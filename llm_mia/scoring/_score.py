@@ -126,7 +126,10 @@ def run_scoring(
     progress: Progress | None = None,
 ) -> Scored:
     """Do what `score_to_disk` does, by a plan of `plan_scoring`."""
-    inputs, supplies = Inputs.of(to_sources(sources)), plan.supplies
+    sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
+    inputs, supplies = Inputs.of(sources), plan.supplies
     with RunDirectory(out) as run:
         selection = plan.selection_for(run)
         chosen = selection.attacks
