@@ -131,7 +131,7 @@ def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
     assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(20, 40)}
     figures = {"attack": found.decider, "stack": False, "passages": 60, "documents": 60}
     assert (found.notes[0].kind, found.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
-    assert f"{found.decider} was chosen on 60 known passages of 60 documents" in rendered(audit_table(found))
+    assert f"{found.decider} was selected on 60 known passages of 60 documents" in rendered(audit_table(found))
 
 
 def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:
@@ -140,10 +140,9 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert found.calibration.n == 80, "nothing was kept apart"
     shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
     assert (found.calibration.selection.wanted, found.calibration.selection.shortage) == (Wanted.AUTO, shortage)
-    why = (
-        "the fit part has 6 passages of members and 40 of non-members, 10 of each are needed: add 8 passages of members"
-    )
-    assert f"no attack could be chosen, so reference decides: {why} to the known set" in rendered(audit_table(found))
+    why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
+    more = "add 8 passages of members to the known set"
+    assert f"no attack could be selected, so reference decides: {why}: {more}" in rendered(audit_table(found))
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in found.notes]
 
 
@@ -198,7 +197,9 @@ def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> No
     assert found.calibration.threshold > fpr_threshold(found.calibration.scores, 0.05)
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in found.validity.checks}
     text = rendered(audit_table(found))
-    assert "With 90 % confidence this calibration set realises at most 5 % (independent passages)." in text
+    assert (
+        "With 90 % confidence the rate with this calibration set is at most 5 %, if passages are independent." in text
+    )
     assert "on average" not in text
     assert audit_summary(found)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
 
