@@ -1,4 +1,4 @@
-"""Evaluation mode for as long as a model computes."""
+"""Evaluation mode of a model while it computes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-__all__ = ["evaluating"]
+__all__ = ["evaluation_mode"]
 
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 _locks_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def evaluating(model: Any) -> Iterator[None]:
+def evaluation_mode(model: Any) -> Iterator[None]:
     """Switch dropout and the like off while the block runs; then every module has the mode that it had before.
 
     Threads that share a model take turns: the mode belongs to the model, so the thread that is done first would switch
