@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .backends import Backend, ModelSpec, Tokenizer, load_model
 from .errors import RunDirectoryError, UsageError
-from .passages import PassageSource, check_inputs, to_passages
+from .passages import PassageSource, to_passages
 from .records import FloatArray, IntArray, Passage, TokenSignals
 from .signals import Inputs, ModelSource, Progress, model_or_spec, passages_with_signals, signals_of, write_signals
 from .store import RunDirectory, StoredChunk, replacing
@@ -150,10 +150,10 @@ def write_perplexities(
     passages = to_passages(source)
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
-    inputs, folder = Inputs([passages], check_inputs([passages])), out.with_name(f"{out.name}.signals")
+    inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
     try:
-        write_signals(passages, models, out=folder, window_tokens=window_tokens, check=inputs.check, progress=progress)
+        write_signals(passages, models, out=folder, window_tokens=window_tokens, progress=progress)
     except RunDirectoryError as error:
         hint = "; a call that was stopped has left it: continue that call, or remove the folder" if stopped else ""
         raise RunDirectoryError(f"{error}{hint}") from None

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from llm_mia.attacks import ATTACKS, Provided
+from llm_mia.attacks import ATTACKS, LoadedSupplies
 from llm_mia.backends import load_model
 from llm_mia.cli import main
 from llm_mia.scoring import attacks_for
@@ -26,7 +26,7 @@ from .conftest import sentences
 
 LLM_MIA = Path(sys.executable).with_name("llm-mia")
 ECHR = Path(__file__).parents[1].parent / "shared" / "data" / "llm-pbe-echr.csv"
-CARD = [attack.name for attack in attacks_for((), Provided(("target", "reference"))).attacks]
+CARD = [attack.name for attack in attacks_for((), LoadedSupplies(("target", "reference"))).attacks]
 
 
 @dataclass(frozen=True)

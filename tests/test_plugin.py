@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from llm_mia import ModelSpec, calibrate, flag, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Kind, attack, evidence
+from llm_mia.attacks import ATTACKS, EVIDENCE, EvidenceKind, attack, register_evidence
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import AttackError, CalibrationError, UsageError
@@ -184,23 +184,23 @@ def test_a_calibration_on_other_shadow_models_does_not_fit(passages: Passages, t
 
 
 def test_a_name_is_replaced_by_its_module_and_refused_to_others() -> None:
-    def kind(what: str) -> Kind:
-        return Kind("length", what, lambda row: len(row.passage.text))
+    def kind(what: str) -> EvidenceKind:
+        return EvidenceKind("length", what, lambda row: len(row.passage.text))
 
     try:
         for number in (1.0, 2.0):
-            evidence(kind(f"version {number}"))
+            register_evidence(kind(f"version {number}"))
 
             @attack("mine", paper="nobody")
             def mine(length: int, *, times: float = number) -> float:
                 return times * length
 
-            assert EVIDENCE["length"].what == f"version {number}"
+            assert EVIDENCE["length"].description == f"version {number}"
             assert ATTACKS["mine"].score({"length": 3}) == 3 * number
         with pytest.raises(AttackError, match=r"'target' is registered by llm_mia\.attacks\._evidence already"):
-            evidence(Kind("target", "another", lambda row: row.passage))
+            register_evidence(EvidenceKind("target", "another", lambda row: row.passage))
         with pytest.raises(AttackError, match="give either `value` or `shared`"):
-            evidence(Kind("nothing", "without a value"))
+            register_evidence(EvidenceKind("nothing", "without a value"))
     finally:
         ATTACKS.pop("mine", None)
         EVIDENCE.pop("length", None)

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from llm_mia import Audit, Calibration, ScoreTable, audit
-from llm_mia.attacks import ATTACKS, Provided, parse_attack
+from llm_mia.attacks import ATTACKS, LoadedSupplies, parse_attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import (
     Flag,
@@ -103,7 +103,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
     )
     assert list(summary["evaluation"]["attacks"]) == [
-        entry.name for entry in attacks_for((), Provided(("target", "reference"))).attacks
+        entry.name for entry in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
     ]
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import ModelSpec, Supplies, TokenSignals, read_passages, score
-from llm_mia.attacks import ATTACKS, Attack, Provided
+from llm_mia.attacks import ATTACKS, Attack, LoadedSupplies
 from llm_mia.backends import Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError, UsageError
@@ -262,7 +262,7 @@ def test_progress(source: Source, tmp_path: Path) -> None:
                 assert before.bytes <= after.bytes
             assert len(mine) <= (70, 3)[turn], "what is there is told of in one go"
     assert (done.passages, done.candidates, done.members, done.nonmembers, done.unscored) == (125, 125, 0, 0, 0)
-    both = Provided(("target", "reference"))
+    both = LoadedSupplies(("target", "reference"))
     assert done.attacks == tuple(one.name for one in attacks_for(["all"], both).attacks)
 
 

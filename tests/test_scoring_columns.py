@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import Supplies, calibrate, flag, read_scores, score
-from llm_mia.attacks import ATTACKS, Provided, attack
+from llm_mia.attacks import ATTACKS, LoadedSupplies, attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
@@ -186,7 +186,7 @@ def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_pat
 
 
 def test_the_default_leaves_out_what_costs_much_and_all_runs_it() -> None:
-    both = Provided(("target", "reference"))
+    both = LoadedSupplies(("target", "reference"))
     default, everything = (attacks_for(specs, both) for specs in ((), ["all"]))
     left_out = {one.name for one in everything.attacks} - {one.name for one in default.attacks}
     assert left_out == {"lowercase", "neighbour", "pac"}

@@ -15,7 +15,7 @@ from ..errors import AttackError
 from ..records import AttackRecord, TokenSignals
 from ._evidence import EVIDENCE
 from ._fields import fields_of
-from ._kind import Evidence, Kind, Provided
+from ._kind import Evidence, EvidenceKind, LoadedSupplies
 
 __all__ = [
     "ATTACKS",
@@ -85,7 +85,7 @@ class Attack:
         return passes_needed([self])
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[EvidenceKind, ...]:
         """The kinds of evidence that it takes."""
         return tuple(EVIDENCE[name] for name in self.evidence)
 
@@ -96,7 +96,7 @@ class Attack:
 
     def compares_tokens_of(self, role: str) -> bool:
         """Whether the model with this role must have the target's tokenizer."""
-        return any(kind.by_token and declared.takes(role) for kind in self.kinds for declared in kind.passes)
+        return any(kind.by_token and declared.matches(role) for kind in self.kinds for declared in kind.passes)
 
     @property
     def by_default(self) -> bool:
@@ -113,9 +113,9 @@ class Attack:
                 read[declared.role] = read.get(declared.role, frozenset()) | of_kind
         return read
 
-    def missing(self, provided: Provided) -> str:
+    def missing(self, supplies: LoadedSupplies) -> str:
         """What the user has not given and it needs, as the end of a sentence; empty where everything is there."""
-        return next((phrase for kind in self.kinds if (phrase := kind.missing(provided))), "")
+        return next((phrase for kind in self.kinds if (phrase := kind.missing(supplies))), "")
 
     def score(self, evidence: Mapping[str, Evidence]) -> float:
         """The score of one passage; NaN where a pass has no scored token (a passage of a single token, without BOS)."""

@@ -106,8 +106,7 @@ def extract(
 
     sampling = Sampling(temperature, top_k)
     source = reading.read(passages)
-    check = check_inputs([source])
-    for note in check.notes:
+    for note in check_inputs([source]).notes:
         say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
         found = run_extract(
@@ -123,7 +122,6 @@ def extract(
             most_proofs=most_proofs,
             seed=seed,
             window_tokens=models.window_tokens,
-            check=check,
             progress=progress,
         )
     if run.as_json:

@@ -39,8 +39,7 @@ def score(
     from ..scoring import score_to_disk
 
     source = reading.read(passages)
-    check = check_inputs([source])
-    for note in check.notes:
+    for note in check_inputs([source]).notes:
         say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
         done = score_to_disk(
@@ -51,7 +50,6 @@ def score(
             supplies=evidence.supplies(reading, models.device),
             out=run.out,
             window_tokens=models.window_tokens,
-            check=check,
             progress=progress,
         )
     for note in done.notes:

@@ -6,7 +6,7 @@ it would be about another string. What cannot be a passage is refused in one lin
     file, DataFrame, list ─► rows, or a document ─► columns chosen, text checked ─► id assigned ─► Passage
 """
 
-from ._check import InputCheck, check_inputs
+from ._check import InputCheck, check_inputs, shared_text
 from ._contents import Contents, SourceCounts
 from ._cutting import cut_document
 from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
@@ -20,6 +20,7 @@ __all__ = [
     "check_inputs",
     "cut_document",
     "read_passages",
+    "shared_text",
     "to_passages",
     "to_sources",
 ]

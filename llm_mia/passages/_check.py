@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ..errors import PassageError
 from ..records import Passage
 from ._columns import LONGEST_ID, quoted
-from ._contents import CANDIDATE, MEMBER, NON_MEMBER, SourceCounts
+from ._contents import CANDIDATE, MEMBER, NON_MEMBER, Contents, SourceCounts
 from ._passages import Passages
 
-__all__ = ["InputCheck", "check_inputs"]
+__all__ = ["InputCheck", "check_inputs", "shared_text"]
 
 PAIRS_SHOWN = 3
 """Pairs of passages that a message names."""
@@ -36,6 +36,8 @@ class InputCheck:
 def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     """Compare the texts of all *sources*; each is read only if no whole iteration of it has come before.
 
+    The result is kept with the first source, so a later call on the same unchanged sources returns it at once.
+
     A text that occurs twice among candidates (no label), or both among candidates and in the known set, is noted. For
     that, sources that hold such texts are read once more, as far as the last passage that a note names.
 
@@ -43,13 +45,40 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
         PassageError: a text is both among members (label 1) and among non-members (label 0). One of the two labels is
             false, and every error rate would be.
     """
-    read = [source.contents() for source in sources]
+    read = tuple(source.contents() for source in sources)
+    if sources and (kept := sources[0].last_check) is not None and kept[0] == read:
+        return kept[1]
     counts = tuple(contents.counts for contents in read)
-    digests = np.concatenate([np.empty((0, 2), np.uint64), *(contents.digests for contents in read)])
     roles = np.concatenate([np.empty(0, np.uint8), *(contents.roles for contents in read)])
-    repeats = _Repeats(digests, roles)
+    repeats = _Repeats(_digests(read), roles)
     notes = _notes(repeats, _Reread(sources, counts))
-    return InputCheck(counts, notes, repeats.all_positions())
+    check = InputCheck(counts, notes, repeats.all_positions())
+    if sources:
+        sources[0].last_check = (read, check)
+    return check
+
+
+def shared_text(sources: Sequence[Passages], others: Sequence[Passages]) -> tuple[Passage, Passage] | None:
+    """The first passage of *sources* whose text occurs in *others* too, and the first passage there with this text.
+
+    None where no text is shared. A source is read only if no whole iteration of it has come before, or to look up a
+    passage that is returned.
+    """
+    read, read_others = ([source.contents() for source in group] for group in (sources, others))
+    digests, digests_of_others = _digests(read), _digests(read_others)
+    # Half of a digest suffices to select a few pairs, which are then compared as a whole.
+    for position in np.flatnonzero(np.isin(digests[:, 0], digests_of_others[:, 0])).tolist():
+        twins = np.flatnonzero((digests_of_others == digests[position]).all(axis=1)).tolist()
+        if twins:
+            here = _Reread(sources, [contents.counts for contents in read]).at([position])
+            there = _Reread(others, [contents.counts for contents in read_others]).at(twins[:1])
+            return here[position], there[twins[0]]
+    return None
+
+
+def _digests(read: Sequence[Contents]) -> NDArray[np.uint64]:
+    """The digests of the texts of all sources, shape (passages, 2)."""
+    return np.concatenate([np.empty((0, 2), np.uint64), *(contents.digests for contents in read)])
 
 
 class _Repeats:

@@ -87,6 +87,8 @@ class Passages:
         """Blank lines skipped in the last whole iteration."""
         self.reader = reader
         """What gives the rows."""
+        self.last_check: tuple[tuple[Contents, ...], InputCheck] | None = None
+        """What `check_inputs` gave when this was the first of its sources, and the contents that it compared."""
         self._label = label
         self._contents: Contents | None = None
         self._version: object = None

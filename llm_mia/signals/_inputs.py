@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NoReturn
 
 from ..errors import RunDirectoryError
-from ..passages import InputCheck, Passages
+from ..passages import InputCheck, Passages, check_inputs
 from ..records import Passage
 from ..store import RunDirectory, StoredChunk, text_sha256
 
@@ -20,10 +20,19 @@ CHUNK = 512
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All passages, source after source, and what `check_inputs` saw when it read them."""
+    """All passages, source after source, and what `check_inputs` noted when it read them."""
 
     sources: Sequence[Passages]
     check: InputCheck
+
+    @classmethod
+    def of(cls, sources: Sequence[Passages]) -> Inputs:
+        """The passages of *sources*, which are read where no whole iteration of them has come before.
+
+        Raises:
+            PassageError: see `check_inputs`.
+        """
+        return cls(sources, check_inputs(sources))
 
     def __iter__(self) -> Iterator[Passage]:
         for source in self.sources:

@@ -17,13 +17,13 @@ import numpy as np
 from ..backends import Backend, ModelSpec
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord, TokenSignals
 from ..store import RunDirectory, SignalsFolder, signals_table
-from ._blocks import Block, Pass, blocks, score_block
+from ._blocks import Block, PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
-from ._plan import Planned
+from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
-from ._refusals import refuse_target_as, refuse_target_record_as
+from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def make_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedPass],
     *,
     window_tokens: int | None = None,
     limits: Limits | None = None,
@@ -52,7 +52,7 @@ def make_passes(
 
     Args:
         run: the run directory.
-        inputs: the passages that are scored; a pass may be over others (`Planned.inputs`).
+        inputs: the passages that are scored; a pass may be over others (`PlannedPass.inputs`).
         models: by role; passes whose role has no model are not made.
         planned: the passes.
         window_tokens: longest input fed to a model; None: see `window_rule`.
@@ -67,7 +67,7 @@ def make_passes(
     roles = [role for role in models if any(wanted.role == role for wanted in planned)]
     for role in roles:
         if role != "target" and "target" in roles:
-            refuse_target_as(role, models["target"], models[role])
+            refuse_target_in_role(role, models["target"], models[role])
     for wanted in planned:
         _refuse_other_dependencies(run, wanted)
     reports = {
@@ -98,14 +98,14 @@ class _Stage:
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
 
-    def missing(self, wanted: Planned) -> list[range]:
+    def missing(self, wanted: PlannedPass) -> list[range]:
         """The positions that are still to be scored."""
         if wanted.name not in self.run.record.passes:
             return [range(wanted.inputs.passages)]
         return self.run.signals(wanted.name).missing(wanted.inputs.passages)
 
 
-def _refuse_other_dependencies(run: RunDirectory, wanted: Planned) -> None:
+def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
     """Refuse, before a model is loaded, signals that were made with other shots, rewrites or passages."""
     before = run.record.passes.get(wanted.name)
     if before is not None:
@@ -113,7 +113,7 @@ def _refuse_other_dependencies(run: RunDirectory, wanted: Planned) -> None:
         run.refuse_differences(wanted.name, there, wanted.record)
 
 
-def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mapping[str, PassProgress]) -> None:
+def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: Mapping[str, PassProgress]) -> None:
     """Report what is on disk of each pass, having checked that it is of the same passages."""
     begun = [wanted for wanted in planned if wanted.name in run.record.passes]
     for inputs in {id(wanted.inputs): wanted.inputs for wanted in begun}.values():
@@ -134,7 +134,7 @@ def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mappi
                 break
 
 
-def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[Planned]) -> bool:
+def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> bool:
     """Whether all that is *planned* is there, made by the very files that *source* names: no need to load it."""
     if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
@@ -151,7 +151,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
     )
 
 
-def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[Planned]) -> None:
+def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
     """Load a model, make its passes, and release it: two models are never in memory together."""
     run = stage.run
     names = (role, *(wanted.name for wanted in planned))
@@ -162,10 +162,10 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
         model = replace(model, dtype_choice=begun.dtype_choice)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
-        refuse_target_record_as(role, run.record.passes["target"].model, model)
+        refuse_target_record_in_role(role, run.record.passes["target"].model, model)
     for wanted in planned:
         prefix, depends = _prefix(backend, wanted)
-        made_by = PassRecord(
+        record = PassRecord(
             model=model,
             window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
             block=stage.limits.block_size(backend.tokens_per_batch),
@@ -173,12 +173,12 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
             depends=depends,
         )
         if wanted.name in run.record.passes:  # a machine with room for larger batches must make the same batches
-            made_by = replace(made_by, block=run.record.passes[wanted.name].block)
+            record = replace(record, block=run.record.passes[wanted.name].block)
         # A pass is claimed when its turn comes: where the first is refused, the others are not recorded either.
-        run.claim(wanted.name, made_by)
+        run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
-        how = Pass(backend, made_by.window, made_by.block, wanted.rewrite, unchanged, prefix)
-        _complete_pass(stage, wanted, how)
+        setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
+        _complete_pass(stage, wanted, setup)
 
 
 def _load(
@@ -195,7 +195,7 @@ def _load(
     return backend, FilesRecord(source.sha256(), asked)
 
 
-def _prefix(backend: Backend, wanted: Planned) -> tuple[IntArray | None, dict[str, Any]]:
+def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
     """What precedes each window, and what the signals depend on besides the model."""
     if not wanted.shots:
         return None, dict(wanted.record)
@@ -205,7 +205,7 @@ def _prefix(backend: Backend, wanted: Planned) -> tuple[IntArray | None, dict[st
     return prefix, {**wanted.record, "shots_tokens": len(tokens)}
 
 
-def _complete_pass(stage: _Stage, wanted: Planned, how: Pass) -> None:
+def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None:
     """Score what is missing of a pass, and add to the time that it took."""
     run, missing = stage.run, stage.missing(wanted)
     if not missing:
@@ -214,14 +214,14 @@ def _complete_pass(stage: _Stage, wanted: Planned, how: Pass) -> None:
     report = stage.reports[wanted.name]
     report.add(0, 0, 0)
     for positions in missing:
-        score_positions(run.signals(wanted.name), how, wanted.inputs, positions, report, stage.limits)
+        score_positions(run.signals(wanted.name), setup, wanted.inputs, positions, report, stage.limits)
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
     run.update(wall_seconds={**seconds, wanted.name: spent})
 
 
 def score_positions(
-    folder: SignalsFolder, how: Pass, inputs: Inputs, positions: range, report: PassProgress, limits: Limits
+    folder: SignalsFolder, setup: PassSetup, inputs: Inputs, positions: range, report: PassProgress, limits: Limits
 ) -> None:
     """Score the passages at *positions*, and write part after part to *folder*.
 
@@ -231,10 +231,10 @@ def score_positions(
     cache = SignalsCache(limits.cached_bytes)
     cache.add_stored(folder, repeated, positions.start)
     passages = islice(inputs, positions.start, positions.stop)
-    prepared = prefetch(blocks(how, passages, positions.start, repeated))
+    prepared = prefetch(blocks(setup, passages, positions.start, repeated))
     with BackgroundWriter(_PartWriter(folder, limits)) as write, closing(prepared):
         for block in prepared:
-            write((block, score_block(how, block, cache, report)))
+            write((block, score_block(setup, block, cache, report)))
         write(None)
 
 

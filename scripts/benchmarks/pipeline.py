@@ -57,10 +57,10 @@ with tempfile.TemporaryDirectory() as folder:
     def score(name, attacks):
         Timed.spent = 0.0
         start = time.perf_counter()
-        score_to_disk(source, Timed(seed=0), Timed(seed=1), attacks=attacks, out=Path(folder) / name, check=check)
+        score_to_disk(source, Timed(seed=0), Timed(seed=1), attacks=attacks, out=Path(folder) / name)
         seconds[len(attacks), name] = time.perf_counter() - start - Timed.spent
     start = time.perf_counter()
-    check = check_inputs([source])
+    check_inputs([source])
     seconds["check"] = time.perf_counter() - start
     score("run", card)
     # Not ru_maxrss, which in a new process starts from what its parent held.
