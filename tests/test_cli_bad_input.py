@@ -260,11 +260,11 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
     (seq2seq / "config.json").write_text('{"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}')
     expected = {
         str(tmp_path / "none"): "no such folder or file",
-        "no/such-model": "no such folder here, and the hub gives none",
+        "no/such-model": "no such folder here, and the hub did not provide it",
         str(cut): "its weights file is damaged or cut short",
         str(
             pickled
-        ): "its weights are pickled (pytorch_model.bin), which can run code when loaded; save as safetensors",
+        ): "its weights are pickled (pytorch_model.bin), and loading them can run code: save them as safetensors",
         str(seq2seq): "not a causal language model (T5Config)",
     }
     for model, problem in expected.items():

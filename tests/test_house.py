@@ -126,6 +126,16 @@ def test_looks_only_into_rooms_below(file: str, module: str) -> None:
         assert allowed, f"{file}, floor {FLOOR[here]}, imports {name}, floor {FLOOR[there]}"
 
 
+@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
+def test_imports_no_private_name_of_another_package(file: str, module: str) -> None:
+    for name in imported(file, module):
+        parts = name.split(".")
+        private = [i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
+        if parts[0] == "llm_mia" and private:
+            owner = ".".join(parts[: private[0]])
+            assert module == owner or module.startswith(f"{owner}."), f"{file} imports {name}, private in {owner}"
+
+
 def test_every_import_is_seen() -> None:
     names = dict(zip(FILES, NAMES, strict=True))
     assert "llm_mia.errors.LlmMiaError" in set(imported("cli/__init__.py", names["cli/__init__.py"]))

@@ -80,11 +80,11 @@ def test_a_model_in_memory_stays_as_it_was() -> None:
     model(input_ids=ids, labels=ids).loss.backward()  # and its training goes on
 
 
-def test_the_mode_comes_back_where_scoring_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mode_comes_back_where_scoring_fails() -> None:
     model = training_model()
     backend: Any = in_memory(model)
     modes = [module.training for module in model.modules()]
-    monkeypatch.setattr(model.model, "forward", lambda **_: 1 / 0)
+    model.model.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         log_probabilities(backend)
     assert [module.training for module in model.modules()] == modes
@@ -121,9 +121,9 @@ def test_what_is_not_a_causal_model_of_transformers_is_refused() -> None:
         load_model(torch.nn.Linear(2, 2), tokenizer=TOKENIZER)
     with pytest.raises(UsageError, match="`tokenizer` is of the type str: give a tokenizer of transformers"):
         load_model(model, tokenizer="gpt2")
-    with pytest.raises(UsageError, match="`dtype` is for a model that is loaded by its name; `model` is in memory"):
+    with pytest.raises(UsageError, match="`dtype` is only for loading a model by its name, and `model` is in memory"):
         load_model(model, tokenizer=TOKENIZER, dtype="float32")
-    with pytest.raises(UsageError, match="`model` is a name, 'gpt2', and its tokenizer is loaded"):
+    with pytest.raises(UsageError, match="`model` is the name 'gpt2', and its tokenizer is loaded"):
         load_model("gpt2", tokenizer=TOKENIZER)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     bert = transformers.BertLMHeadModel(transformers.BertConfig(vocab_size=len(TOKENIZER), is_decoder=False, **sizes))

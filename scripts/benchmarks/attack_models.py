@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from llm_mia.backends import embedded
-from llm_mia.backends.local import LocalBackend, load, quiet
+from llm_mia.backends.local import LocalBackend, load, silence_libraries
 from llm_mia.training import fine_tune
 
 VOCABULARY, CONTEXT = 4096, 512
@@ -67,7 +67,7 @@ def trained(work: Path, recipe: Recipe, build: Build, texts: Sequence[str], seed
 
 
 def _save(model: LocalBackend, folder: Path) -> None:
-    with quiet():
+    with silence_libraries():
         model.model.save_pretrained(folder)
         model.tokenizer.save_pretrained(folder)
 

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 
 from llm_mia.backends import load_model
-from llm_mia.backends.local import LocalBackend
-from llm_mia.backends.local._batching import batches
+from llm_mia.backends.local import LocalBackend, batches
 from llm_mia.passages import read_passages
 from llm_mia.records import Window
 from llm_mia.scores import ScoreTable

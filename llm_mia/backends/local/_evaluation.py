@@ -1,4 +1,4 @@
-"""Evaluation mode for as long as a model computes."""
+"""Evaluation mode of a model while it computes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["evaluating"]
+__all__ = ["evaluation_mode"]
 
 
 @contextlib.contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Switch dropout and the like off while the block runs; then every module has the mode that it had before."""
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """Switch dropout and the like off while the block runs; afterwards every module has its previous mode again."""
     training = [module for module in model.modules() if module.training]
     try:
         for module in training:
