@@ -205,7 +205,8 @@ def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Ma
     if isinstance(scores, Mapping):
         return scores
     if hasattr(scores, "columns") and hasattr(scores, "__arrow_c_stream__"):  # a DataFrame of pandas or polars
-        return {str(column): scores[column] for column in scores.columns}
+        frame: Any = scores
+        return {str(column): frame[column] for column in frame.columns}
     return {"score": scores}
 
 
