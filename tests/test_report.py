@@ -103,7 +103,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
     )
     assert list(summary["evaluation"]["attacks"]) == [
-        attack.name for attack in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
+        entry.name for entry in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
     ]
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)

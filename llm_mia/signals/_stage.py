@@ -1,4 +1,4 @@
-"""Signals as a stage that is run alone: on disk, and in memory."""
+"""The stage of signals, run alone: on disk or in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ModelSource = Backend | str | Path | ModelSpec
 
 
 def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
-    """*source* with a name made into a `ModelSpec`.
+    """*source*, where a name is turned into a `ModelSpec`.
 
     Raises `UsageError` where it is no model, or one that `load_model` has to take first.
     """
@@ -93,7 +93,7 @@ def write_signals(
         progress: called after every batch.
 
     Returns:
-        What made the signals.
+        The record of the run.
 
     Raises:
         PassageError: the input cannot be read.
@@ -129,7 +129,7 @@ def write_signals(
 
 
 def _refuse_outdated_scores(run: RunDirectory, inputs: Inputs) -> None:
-    """Refuse to add passages to a directory whose scores do not have them."""
+    """Refuse other passages than those that the scores of the directory are of."""
     if not run.record.attacks:
         return
     scored = [(source.sha256, source.passages) for source in run.record.inputs]
