@@ -248,6 +248,14 @@ def test_by_default_all_are_candidates_named_by_their_row() -> None:
     assert table.column("score").tolist() == [1.0, 2.0]
 
 
+def test_the_columns_of_a_dataframe_are_scores() -> None:
+    frame = pd.DataFrame({"mine": [0.5, 1.5], "theirs": [2, 3]})
+    table = ScoreTable.of(frame, [0, None])
+    assert {name: column.tolist() for name, column in table.columns.items()} == {"mine": [0.5, 1.5], "theirs": [2, 3]}
+    with pytest.raises(UsageError, match=r"`scores\['name'\]` holds something that is not a number"):
+        ScoreTable.of(pd.DataFrame({"name": ["a"], "mine": [1.0]}))
+
+
 def test_categories_in_memory() -> None:
     table = ScoreTable.of([1.0, 2.0], [0, 0], categories=["en", "de"], by="language")
     assert (table.by, list(table.categories)) == ("language", ["en", "de"])

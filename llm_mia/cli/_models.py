@@ -49,7 +49,11 @@ class _Reference(OptionGroup):
 class _Running(OptionGroup):
     dtype: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Precision: auto, float32, bfloat16 or float16.", rich_help_panel=opt.MODELS),
+        typer.Option(
+            metavar="NAME",
+            help="Precision: float32, bfloat16, float16 or auto (LLM_MIA_DTYPE if that is set, else the faster).",
+            rich_help_panel=opt.MODELS,
+        ),
     ] = "auto"
     device: Annotated[
         str,

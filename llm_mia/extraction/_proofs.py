@@ -91,21 +91,21 @@ def prove(
         drawn = continuations(
             backend, prompt, wanted, samples=samples, top_k=sampling.top_k if samples else None, seed=seed + at
         )
-        matched = int((drawn.sample_tokens == drawn.wanted_tokens).sum())
+        matched = int((drawn.sample_tokens == drawn.expected_tokens).sum())
         proofs.append(
             Proof(
                 id=span.id,
                 start_token=start,
-                tokens=drawn.wanted_tokens,
-                bytes=drawn.wanted_bytes,
+                tokens=drawn.expected_tokens,
+                bytes=drawn.expected_bytes,
                 prompt_tokens=len(prompt),
                 probability=math.exp(drawn.log_probability),
-                greedy=drawn.greedy_tokens == drawn.wanted_tokens,
+                greedy=drawn.greedy_tokens == drawn.expected_tokens,
                 greedy_tokens=drawn.greedy_tokens,
                 greedy_bytes=drawn.greedy_bytes,
                 samples=samples,
                 matched=matched,
-                matched_bytes=int((drawn.sample_bytes == drawn.wanted_bytes).sum()),
+                matched_bytes=int((drawn.sample_bytes == drawn.expected_bytes).sum()),
                 share=clopper_pearson(matched, samples) if samples else None,
             )
         )

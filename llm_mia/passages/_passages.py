@@ -172,6 +172,24 @@ class Passages:
         """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold."""
         return self.reader.sha256()
 
+    def refuse_output(self, out: str | Path, parameter: str = "out") -> None:
+        """Refuse to write to *out* where that would change what this source reads.
+
+        Raises:
+            UsageError: *out* is the file that is read, or lies in the folder that is read.
+        """
+        path, folder = Path(out).resolve(), Path(self.name)
+        read = self.reader.files if isinstance(self.reader, FileReader) else ()
+        if any(file.path.resolve() == path for file in read):
+            raise UsageError(f"{out}: `{parameter}` is the file that is read, and would replace it: name another file")
+        if read and folder.is_dir() and path.is_relative_to(folder.resolve()):
+            inside = path.relative_to(folder.resolve()).parts
+            if not any(part.startswith(".") for part in inside):
+                raise UsageError(
+                    f"{out}: `{parameter}` lies in the folder that is read, {self.name}, so what is written there "
+                    "would be read as passages: name another folder"
+                )
+
     def _known(self) -> Contents | None:
         """The contents as noted; None where there are none, or the source has changed since."""
         return self._contents if self._contents is not None and self._version == self.reader.version() else None

@@ -55,7 +55,7 @@ class ScoreTable:
     @classmethod
     def of(
         cls,
-        scores: Mapping[str, ArrayLike] | ArrayLike,
+        scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame,
         labels: Sequence[object] | NDArray[Any] | None = None,
         *,
         ids: Sequence[object] | NDArray[Any] | None = None,
@@ -68,7 +68,8 @@ class ScoreTable:
 
         Args:
             scores: an array of shape (passages,), which becomes the column ``score``; or a mapping of such arrays by
-                the name of the attack. Higher is more member-like; NaN is no score.
+                the name of the attack, or a DataFrame of pandas or polars whose columns are all scores. Higher is more
+                member-like; NaN is no score.
             labels: 1 or True member, 0 or False non-member, None, NaN or −1 unknown; by default all are candidates.
             ids: a name for each passage; by default its row number, counted from 1.
             documents: the document of each passage; by default each passage is a document.
@@ -200,8 +201,13 @@ class ScoreTable:
         return frame.astype({"label": pd.Int8Dtype()})
 
 
-def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike) -> Mapping[str, ArrayLike]:
-    return scores if isinstance(scores, Mapping) else {"score": scores}
+def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Mapping[str, ArrayLike]:
+    if isinstance(scores, Mapping):
+        return scores
+    if hasattr(scores, "columns") and hasattr(scores, "__arrow_c_stream__"):  # a DataFrame of pandas or polars
+        frame: Any = scores
+        return {str(column): frame[column] for column in frame.columns}
+    return {"score": scores}
 
 
 def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:

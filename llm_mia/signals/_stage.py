@@ -75,6 +75,8 @@ def write_signals(
     [5, 11]
     """
     sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
