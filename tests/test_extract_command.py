@@ -198,9 +198,9 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
     assert ran.code == 0, ran.err
     assert "1 spans in 1 of 201 documents" in ran.out
-    assert "of 200 known non-members 0 have such spans; the rate is at most 1.5 %" in ran.out
-    assert "181 more, none with more of it extractable" in ran.out
-    assert "1 of 1 stretches come token for token by greedy decoding" in ran.out
+    assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
+    assert "181 more documents, with at most this share" in ran.out
+    assert "greedy decoding generates 1 of 1 stretches token for token" in ran.out
     assert "after what precedes it in its window" in " ".join(ran.out.split())
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
     assert ran.err == ""

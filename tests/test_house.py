@@ -69,7 +69,6 @@ PRIVATE_IMPORTS: dict[str, str] = {
     "llm_mia.passages._spool": "a spool on a full disk",
     "llm_mia.scoring._score": "a stop between two files",
     "llm_mia.scoring._table": "a stop between two files",
-    "llm_mia.signals._supplies": "a rewriter that is not loaded again",
     "llm_mia.training._loss": "the loss, against that of transformers",
 }
 """The private modules that tests import, each with the reason why no public name would do."""
