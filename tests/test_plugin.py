@@ -166,7 +166,7 @@ def test_what_it_lacks_is_named(passages: Passages, tmp_path: Path) -> None:
     with pytest.raises(AttackError, match="'shadow_gain' compares token with token"):
         score(passages, FakeBackend(0), models=models, attacks=["shadow_gain"], out=run)
     for role in ("reference", "Shadow 1", "../shadow", ""):
-        with pytest.raises(UsageError, match="`models` names the role"):
+        with pytest.raises(UsageError, match="`models` has the role"):
             score(passages, FakeBackend(0), models={role: FakeBackend(1)}, attacks=["loss"], out=run)
     assert not run.exists()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ScoresError
 from ..records import RunRecord, Standing
 from ..store import read_run
-from ._columns import UNKNOWN, label_codes, missing_column
+from ._labels import UNKNOWN, label_codes, missing_column
 from ._table import ScoreTable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import MissingExtraError, ScoresError, UsageError
 from ..records import RunRecord, Standing
-from ._columns import UNKNOWN, label_codes, missing_column
+from ._labels import UNKNOWN, label_codes, missing_column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,9 +20,9 @@ from ..signals import (
     refuse_scored,
 )
 from ..store import RunDirectory
-from ._columns import columns_of
+from ._score_columns import columns_of
+from ._score_file import write_table
 from ._scoring_plan import ScoringPlan, plan_scoring
-from ._table import write_table
 
 __all__ = ["ModelSource", "Scored", "run_scoring", "score", "score_to_disk"]
 
