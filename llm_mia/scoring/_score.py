@@ -14,7 +14,7 @@ from ..signals import (
     ModelSource,
     Progress,
     Supplies,
-    evidence_depends,
+    evidence_dependencies,
     make_passes,
     plan_passes,
     refuse_scored,
@@ -142,7 +142,7 @@ def run_scoring(
         before = [attack.name for attack in run.record.attacks]
         make_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
-        columns = columns_of(run, chosen, evidence_depends(chosen, planned, supplies, models_of))
+        columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
         columns.write_record(run, columns.kept)
         unscored = write_table(run, inputs, planned, columns, supplies, progress)

@@ -117,13 +117,13 @@ class _ComputedColumns:
         used = {name for attack in attacks for name in attack.evidence}
         kinds = [kind for name, kind in EVIDENCE.items() if name in used]
         declared = {each.name for kind in kinds for each in kind.passes}
-        needed = [each for each in planned if each.declared in declared]
+        needed = [each for each in planned if each.declaration in declared]
         shared = {
             kind.name: kind.shared(supplies, _rows(run, [each for each in needed if each.inputs is not inputs]))
             for kind in kinds
             if kind.shared
         }
-        passes = {each.name: each.declared for each in needed if each.inputs is inputs}
+        passes = {each.name: each.declaration for each in needed if each.inputs is inputs}
         return cls(attacks, [kind for kind in kinds if kind.value], shared, passes)
 
     @property
@@ -148,7 +148,7 @@ def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[Passage
     """The passages of the population with their signals; none where no pass is over it."""
     if not planned:
         return
-    passes = {each.name: each.declared for each in planned}
+    passes = {each.name: each.declaration for each in planned}
     for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         yield from _assembled(passages, signals, passes)

@@ -13,7 +13,7 @@ from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
 from ._passes import make_passes, score_positions
-from ._plan import PlannedPass, evidence_depends, plan_passes
+from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._progress import PassProgress, Progress, Step
 from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._stage import ModelSource, model_or_spec, signals_of, write_signals
@@ -36,7 +36,7 @@ __all__ = [
     "count_frequencies",
     "cut",
     "edges",
-    "evidence_depends",
+    "evidence_dependencies",
     "join",
     "make_passes",
     "model_or_spec",
