@@ -15,9 +15,9 @@ from ..signals import (
     Progress,
     Supplies,
     evidence_dependencies,
-    make_passes,
     plan_passes,
     refuse_scored,
+    run_passes,
 )
 from ..store import RunDirectory
 from ._score_columns import columns_of
@@ -140,7 +140,7 @@ def run_scoring(
         refuse_scored(supplies, inputs)
         planned = plan_passes(chosen, supplies, inputs)
         before = [attack.name for attack in run.record.attacks]
-        make_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+        run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
         columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.

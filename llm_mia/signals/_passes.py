@@ -29,14 +29,14 @@ from ._threads import BackgroundWriter, prefetch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["make_passes", "score_positions"]
+__all__ = ["run_passes", "score_positions"]
 
 # Compiling the reductions takes as long as it saves on so much text. The size of the input decides, as for blocks.
 COMPILED_FROM_BYTES = 1 << 15
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def make_passes(
+def run_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
@@ -91,7 +91,7 @@ def make_passes(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What all passes of a call of `make_passes` share."""
+    """What all passes of a call of `run_passes` share."""
 
     run: RunDirectory
     window_tokens: int | None
