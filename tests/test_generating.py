@@ -121,11 +121,11 @@ def test_the_wrong_rule_would_be_seen(peaked: LocalBackend) -> None:
 def test_the_seed_draws_and_nothing_else(backend: Any) -> None:
     prompt, wanted = prompt_of(backend, "Every spring the water"), np.array([5, 6, 7], dtype=np.int32)
     state = torch.get_rng_state()
-    one, same, other = (
+    first, same, other = (
         continuations(backend, prompt, greedily(backend, prompt, 6), samples=200, seed=seed) for seed in (1, 1, 2)
     )
-    assert (one.sample_tokens == same.sample_tokens).all()
-    assert (one.sample_tokens != other.sample_tokens).any()
+    assert (first.sample_tokens == same.sample_tokens).all()
+    assert (first.sample_tokens != other.sample_tokens).any()
     assert torch.equal(torch.get_rng_state(), state)
     assert continuations(backend, prompt, wanted, samples=3).sample_tokens.shape == (3,)
 
