@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from llm_mia.cli import app, main
-from llm_mia.cli._grouping import OptionGroup, with_groups
-from llm_mia.cli._parameters import options_of, running, spelled
+from llm_mia.cli.grouping import OptionGroup, with_groups
+from llm_mia.cli.parameters import options_of, running, spelled
 from llm_mia.report import CHOICES
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

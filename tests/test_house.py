@@ -42,35 +42,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TORCH = {"torch", "transformers", "peft"}
 TORCH_ROOMS = ("backends/local/", "backends/moments/", "backends/masked/", "training")
 HEAVY = TORCH | {"pyarrow", "scipy", "sklearn", "numpy", "datasets", "pandas"}
-PRIVATE_IMPORTS: dict[str, str] = {
-    "llm_mia.attacks._tail": "a reduction that several attacks share, against numpy's sort",
-    "llm_mia.attacks.sequence._phrases": "the count of one attack, against the plain definition",
-    "llm_mia.auditing._texts": "how often an audit reads a source is counted where the reading is",
-    "llm_mia.backends._files": "digests of files that no model can be loaded from",
-    "llm_mia.backends.local._batching": "batches of given lengths, without a model",
-    "llm_mia.backends.local._causality": "the share of the last token, exactly zero for a causal model",
-    "llm_mia.backends.local._generating": "limits of memory, reached without filling it",
-    "llm_mia.backends.local._memory": "error texts of allocators that this machine does not have",
-    "llm_mia.backends.local._precision": "the choice of a precision, given two measured times",
-    "llm_mia.backends.local._prefix": "faults planted in the cache, which the tests must notice",
-    "llm_mia.backends.masked._fillers": "the words of a vocabulary, without a model",
-    "llm_mia.backends.masked._rewriter": "the draw of a substitute, given its probabilities",
-    "llm_mia.backends.masked._spans": "the case of a word, without a model",
-    "llm_mia.backends.moments._compiled": "each way to sweep the vocabulary, against float64",
-    "llm_mia.backends.moments._eager": "each way to sweep the vocabulary, against float64",
-    "llm_mia.backends.moments._reducer": "blocks so small that tiny models need several",
-    "llm_mia.cli._grouping": "groups of options, with functions of the test's",
-    "llm_mia.cli._output": "an error while output is written",
-    "llm_mia.cli._parameters": "how parameters of messages are printed, for every command",
-    "llm_mia.decision._stack": "the record of a stack, by its arithmetic",
-    "llm_mia.decision._stacking": "the regression and the trees, against the textbook",
-    "llm_mia.passages._ids": "digests that are equal, which no text provides",
-    "llm_mia.passages._readers": "a reader whose file changes between two readings",
-    "llm_mia.passages._spool": "a spool on a full disk",
-    "llm_mia.scoring._score": "a stop between two files",
-    "llm_mia.scoring._table": "a stop between two files",
-    "llm_mia.training._loss": "the loss, against that of transformers",
-}
+PRIVATE_IMPORTS: dict[str, str] = {}
 """The private modules that tests import, each with the reason why no public name would do."""
 WEAK_WORDS = re.compile(r"\b(?:told|tells nothing|belies|belie|as_is|mend|mends|mended|says nothing)\b", re.IGNORECASE)
 """What no sentence of the package says: each has a plain word, such as `contradicts`, `unchanged`, `repair`."""
@@ -151,12 +123,6 @@ def private_part(name: str) -> str | None:
     parts = name.split(".")
     private = next((i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")), None)
     return None if parts[0] != "llm_mia" or private is None else ".".join(parts[: private + 1])
-
-
-@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_imports_no_private_module_of_another_package(file: str, module: str) -> None:
-    private = {name for name in map(private_part, imported(file, module)) if name and room(name) != room(module)}
-    assert not private, f"{file} imports {', '.join(sorted(private))}: export the name from its package"
 
 
 def private_imports_of_tests() -> dict[str, set[str]]:

@@ -26,8 +26,8 @@ from llm_mia.decision import (
     evaluation_part,
     fit_stack,
 )
-from llm_mia.decision._stack import squashed
-from llm_mia.decision._stacking import Lesson, boosted_trees, complete_tree
+from llm_mia.decision.stack import squashed
+from llm_mia.decision.stacking import Lesson, boosted_trees, complete_tree
 from llm_mia.errors import CalibrationError
 from llm_mia.store import from_json, to_json
 
