@@ -84,7 +84,7 @@ def room(name: str) -> str:
 
 
 @pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_looks_only_into_rooms_below(file: str, module: str) -> None:
+def test_imports_only_from_floors_below(file: str, module: str) -> None:
     here = room(module)
     if not here:  # the front door opens every room
         return
@@ -190,7 +190,7 @@ def test_no_room_without_a_purpose() -> None:
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_says_what_it_exports(module: str) -> None:
+def test_every_public_module_lists_its_names(module: str) -> None:
     loaded = importlib.import_module(module)
     private = any(part.startswith("_") for part in module.split("."))
     assert private or "__all__" in vars(loaded)
@@ -215,7 +215,7 @@ def test_exported_members() -> None:
         _ = llm_mia.adit
 
 
-def test_names_are_what_they_say() -> None:
+def test_public_verbs_are_functions() -> None:
     from llm_mia import attack, audit, calibrate, evaluate, flag, score
 
     for function in (attack, audit, calibrate, evaluate, flag, score):
@@ -233,7 +233,7 @@ def test_imports_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize(
     ("what", "limit"), [(["-c", "import llm_mia"], 0.3), (["-c", HELP], 0.4)], ids=["import", "help"]
 )
-def test_starts_at_once(what: list[str], limit: float) -> None:
+def test_starts_quickly(what: list[str], limit: float) -> None:
     """Twice the time that the design allows, for machines that do other things besides."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     seconds = []
