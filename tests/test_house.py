@@ -1,4 +1,4 @@
-"""The house of `design.md`: which room may look into which, what is imported when, and what the package exports."""
+"""The structure of the package: what may import what, what is imported when, what is exported, and plain English."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """The packages from the ground up: each imports only from floors below its own."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TORCH = {"torch", "transformers", "peft"}
-TORCH_ROOMS = ("backends/local/", "backends/moments/", "backends/masked/", "training")
+TORCH_PACKAGES = ("backends/local/", "backends/moments/", "backends/masked/", "training")
 HEAVY = TORCH | {"pyarrow", "scipy", "sklearn", "numpy", "datasets", "pandas"}
 PRIVATE_IMPORTS: dict[str, str] = {}
-"""The private modules that tests import, each with the reason why no public name would do."""
+"""Private names that tests and scripts may import, each with the reason why no public name would do."""
 WEAK_WORDS = re.compile(r"\b(?:told|tells nothing|belies|belie|as_is|mend|mends|mended|says nothing)\b", re.IGNORECASE)
 """What no sentence of the package says: each has a plain word, such as `contradicts`, `unchanged`, `repair`."""
 WEAK_NAMES = {"found", "told", "said", "belies", "mend", "as_is", "beside"}
@@ -63,7 +63,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imported(file: str, module: str) -> Iterator[str]:
-    """Full names of all that *file* imports, wherever in it, and also where only the types are wanted."""
+    """Full names of all that *file* imports: also inside functions, and for types alone."""
     yield from imports_of(tree(file), module if file.endswith("__init__.py") else module.rpartition(".")[0])
 
 
@@ -78,21 +78,21 @@ def imports_of(module: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{home}.{alias.name}" for alias in node.names)
 
 
-def room(name: str) -> str:
+def top_package(name: str) -> str:
     parts = name.split(".")
     return parts[1] if len(parts) > 1 else ""
 
 
 @pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
 def test_imports_only_from_floors_below(file: str, module: str) -> None:
-    here = room(module)
-    if not here:  # the front door opens every room
+    here = top_package(module)
+    if not here:  # llm_mia/__init__.py may import every package
         return
     assert here in FLOOR, f"{file} is on no floor: add its package to FLOORS"
     for name in imported(file, module):
         if name.split(".")[0] != "llm_mia" or name == "llm_mia.__version__":
             continue
-        there = room(name)
+        there = top_package(name)
         assert there in FLOOR, f"{file} imports {name}: of the package itself, or of no floor"
         allowed = there == here or FLOOR[there] < FLOOR[here]
         assert allowed, f"{file}, floor {FLOOR[here]}, imports {name}, floor {FLOOR[there]}"
@@ -125,26 +125,26 @@ def private_part(name: str) -> str | None:
     return None if parts[0] != "llm_mia" or private is None else ".".join(parts[: private + 1])
 
 
-def private_imports_of_tests() -> dict[str, set[str]]:
-    """What tests import, or name in a string, that begins with an underscore; each with the files that do."""
+def private_imports() -> dict[str, set[str]]:
+    """The private names that tests and scripts import, or name in a string; each with the files that do."""
     users: dict[str, set[str]] = {}
-    for path in sorted({*TESTS.glob("*.py")} - {Path(__file__)}):
+    for path in sorted({*TESTS.glob("*.py"), *(TESTS.parent / "scripts").rglob("*.py")} - {Path(__file__)}):
         module = parsed(path)
-        strings = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)]
-        names = [*imports_of(module, "tests"), *(text for text in strings if isinstance(text, str))]
-        for name in filter(None, map(private_part, names)):
+        texts = [str(node.value) for node in ast.walk(module) if isinstance(node, ast.Constant)]
+        named = [name for text in texts for name in re.findall(r"\bllm_mia[.\w]*", text)]  # also in code for a process
+        for name in filter(None, map(private_part, [*imports_of(module, "tests"), *named])):
             users.setdefault(name, set()).add(path.name)
     return users
 
 
-def test_tests_import_few_private_modules() -> None:
-    users = private_imports_of_tests()
+def test_tests_and_scripts_import_no_private_name() -> None:
+    users = private_imports()
     for name, reason in PRIVATE_IMPORTS.items():
         sys.stdout.write(f"{name}: {reason}\n")  # pytest -rP shows it
     unlisted = {name: sorted(files) for name, files in users.items() if name not in PRIVATE_IMPORTS}
-    assert not unlisted, "use a public name, or add the module to PRIVATE_IMPORTS with the reason"
+    assert not unlisted, "use a public name, or add the private one to PRIVATE_IMPORTS with the reason"
     unused = set(PRIVATE_IMPORTS) - set(users)
-    assert not unused, "no test imports these: remove them from PRIVATE_IMPORTS"
+    assert not unused, "nothing imports these: remove them from PRIVATE_IMPORTS"
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -166,9 +166,9 @@ def defined_by(node: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_torch_stays_in_its_rooms(file: str, module: str) -> None:
+def test_torch_is_imported_in_few_packages(file: str, module: str) -> None:
     heavy = {name.split(".")[0] for name in imported(file, module)} & TORCH
-    assert not heavy or file.startswith(TORCH_ROOMS), f"{file} imports {', '.join(heavy)}"
+    assert not heavy or file.startswith(TORCH_PACKAGES), f"{file} imports {', '.join(heavy)}"
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -184,7 +184,7 @@ def test_prints_only_in_the_command_line_and_swallows_nothing(file: str) -> None
             assert not (broad and empty), f"{file}:{node.lineno} swallows every error"
 
 
-def test_no_room_without_a_purpose() -> None:
+def test_every_file_name_has_a_meaning() -> None:
     unwanted = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "factory"}
     assert not [file for file in FILES if unwanted & {part.strip("_") for part in Path(file).with_suffix("").parts}]
 
@@ -234,7 +234,7 @@ def test_imports_nothing_heavy(module: str) -> None:
     ("what", "limit"), [(["-c", "import llm_mia"], 0.3), (["-c", HELP], 0.4)], ids=["import", "help"]
 )
 def test_starts_quickly(what: list[str], limit: float) -> None:
-    """Twice the time that the design allows, for machines that do other things besides."""
+    """The limit is twice the time that the design allows, for machines that do other things at the same time."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     seconds = []
     for _ in range(6):
