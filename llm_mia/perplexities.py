@@ -144,15 +144,20 @@ def write_perplexities(
         progress: called after every batch.
 
     Raises:
-        UsageError: *out* does not end in .csv, or *per_token* in .parquet.
+        UsageError: *out* does not end in .csv, or *per_token* in .parquet, or either is the file that is read.
         PassageError, ModelError, RunDirectoryError: see `llm_mia.errors`.
     """
     out, per_token = _with_suffix("out", out, ".csv"), per_token and _with_suffix("per_token", per_token, ".parquet")
     passages = to_passages(source)
+    passages.refuse_output(out)
+    if per_token:
+        passages.refuse_output(per_token, "per_token")
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
+    if stopped and not (folder / "run.json").exists() and any(folder.iterdir()):
+        raise RunDirectoryError(f"{folder}: holds files that are not of a stopped call: rename that folder, or `out`")
     try:
         write_signals(passages, models, out=folder, window_tokens=window_tokens, progress=progress)
     except RunDirectoryError as error:

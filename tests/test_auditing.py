@@ -131,7 +131,7 @@ def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
     assert {(evaluation.n_members, evaluation.n_nonmembers) for evaluation in result.evaluations} == {(20, 40)}
     figures = {"attack": result.decider, "stack": False, "passages": 60, "documents": 60}
     assert (result.notes[0].kind, result.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
-    assert f"{result.decider} was chosen on 60 known passages of 60 documents" in rendered(audit_table(result))
+    assert f"{result.decider} was selected on 60 known passages of 60 documents" in rendered(audit_table(result))
 
 
 def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:

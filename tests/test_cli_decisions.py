@@ -107,9 +107,9 @@ def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
     assert ran.code == 1
     lines = ran.err.splitlines()
     assert lines[0].startswith("note: the known set is void (blind_words_auroc, ")
-    assert lines[0].endswith("so no finding may rest on it; scoring goes on all the same")
+    assert lines[0].endswith("so no finding may rest on it; the scores are computed nevertheless")
     assert lines[-1].startswith("llm-mia: the known set is void (")
-    assert lines[-1].endswith(": repair it, or state findings all the same: --accept-void")
+    assert lines[-1].endswith(": improve the known set, or use --accept-void to state findings nevertheless")
     assert "no finding: the known set is void" in ran.out
     assert "consistent with" not in ran.out
     shown = cli("show", tmp_path / "run")
@@ -129,7 +129,10 @@ def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
     assert "p =" not in ran.out
     assert cli("collection", tmp_path / "run", "--accept-void").code == 0
     ran = cli("evaluate", tmp_path / "run")
-    assert (ran.code, ran.err) == (0, "note: the known set is void: what separates it need not be membership\n")
+    assert (ran.code, ran.err) == (
+        0,
+        "note: the known set is void: what separates members from non-members may not be membership\n",
+    )
 
 
 def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: Path) -> None:
@@ -150,11 +153,14 @@ def test_calibrate_with_confidence_and_flag(cli: Cli, scores: Write, tmp_path: P
     assert (ran.code, ran.err) == (0, "")
     assert re.fullmatch(r"threshold \S+ on gain \(400 non-members, FPR ≤ 1 % with 95 % confidence\): \S+\n", ran.out)
     ran = cli("flag", table, "-c", rule, "-o", flags)
-    assert "With 95 % confidence this calibration set realises at most 1 % (independent passages)." in ran.out
+    assert (
+        "With 95 % confidence the rate with this calibration set is at most 1 %, if passages are independent."
+        in ran.out
+    )
     assert "on average" not in ran.out
-    (bound,) = re.findall(r"with 95 % confidence at least (\d+) of these 40 candidates are members", ran.out)
+    (bound,) = re.findall(r"with 95 % confidence, at least (\d+) of these 40 candidates are members", ran.out)
     assert 10 <= int(bound) <= 20
-    assert re.search(r"a share of \d+\.\d % or more; independent passages", ran.out)
+    assert re.search(r"at least \d+\.\d %, if passages are independent", ran.out)
     summary = cli("flag", table, "-c", rule, "-o", flags, "--json").json
     assert summary["members_at_least"]["members"] == int(bound)
     assert summary["members_at_least"]["share"]["low"] == pytest.approx(int(bound) / 40)
@@ -175,9 +181,9 @@ def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: 
     assert json.loads(rule.read_text())["by"] == "length"
     ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
     assert "q-values by Benjamini–Yekutieli" in ran.out
-    assert "each category has its separate calibration set" in ran.err
+    assert "each category has a separate calibration set" in ran.err
     ran = cli("flag", table, "-c", rule, "-o", flags)
-    assert "The rate holds on average over calibration sets, in each category by itself." in ran.out
+    assert "The rate holds on average over calibration sets, in each category separately." in ran.out
     ran = cli(
         "calibrate", table, "-a", "gain", "--by", "language", "--pool", "de", "--pool", "en", "-o", rule, "--json"
     )
@@ -190,7 +196,7 @@ def test_calibrate_auto(cli: Cli, scores: Write, tmp_path: Path) -> None:
     ran = cli("calibrate", table, "--attack", "auto", "--split", "0.25", "--seed", "3", "-o", rule)
     assert ran.code == 0
     assert " on gain (300 non-members, FPR ≤ 5 %)" in ran.out
-    assert "attack chosen on 115 known passages of 115 documents, calibrated on others" in ran.out
+    assert "attack selected on 115 known passages of 115 documents; other non-members set the threshold" in ran.out
     split = json.loads(rule.read_text())["split"]
     assert (split["fraction"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
     assert cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--documents").code == 0
@@ -204,7 +210,10 @@ def test_flag_documents(cli: Cli, scores: Write, tmp_path: Path) -> None:
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
     ran = cli("flag", table, "-c", rule, "-o", flags)
     assert "at least" not in ran.out
-    assert "the number of members among the candidates has no lower bound here: passages share documents" in ran.err
+    assert (
+        "the number of members among the candidates has no lower bound here, because passages of the same document are"
+        in ran.err
+    )
     ran = cli("flag", table, "-c", rule, "-o", flags, "--documents")
     assert (ran.code, len(flags_of(flags))) == (0, 40)
     assert re.search(r"1\d|2\d of 40 candidate documents flagged by gain at FPR ≤ 5 %: consistent with", ran.out)
@@ -219,7 +228,7 @@ def test_collection(cli: Cli, scores: Write) -> None:
     ran = cli("collection", table, "-a", "gain")
     assert (ran.code, ran.err) == (0, "")
     assert "40 candidate documents against 60 of known non-members: consistent with training on the collec" in ran.out
-    assert "placebo, known non-members against themselves: p = " in ran.out
+    assert "placebo, half of the known non-members against the other half: p = " in ran.out
     ran = cli("collection", table, "-a", "gain", "-a", "noise", "--json")
     assert ran.json["documents"] == {"candidates": 20, "nonmembers": 30}
     assert len(ran.json["weights"]) == 2
@@ -236,11 +245,11 @@ def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
     ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"AUROC of gain less that of noise: \+0\.\d{3} \[\+0\.\d{3}, \+0\.\d{3}\], p < 0\.001", ran.out)
-    assert "the table's non-members set this threshold" in ran.out
+    assert re.search(r"AUROC of gain minus AUROC of noise: \+0\.\d{3} \[\+0\.\d{3}, \+0\.\d{3}\], p < 0\.001", ran.out)
+    assert "some or all non-members of the table set this threshold" in ran.out
     assert "ε below" not in ran.out
     ran = cli("evaluate", other, "-c", rule)
-    assert re.search(r"At the threshold of the calibration, gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
+    assert re.search(r"At the threshold of the calibration for gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
     assert re.search(r"with 95 % confidence no \(ε, 0\)-private training has an ε below [12345]\.\d\d", ran.out)
     evaluated = cli("evaluate", other, "-c", rule, "--compare", "gain", "noise", "--json").json
     assert evaluated["at_threshold"]["epsilon"] > 1
@@ -276,9 +285,9 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
     message = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "--attack gain names the attack: leave out --split, or name auto, stack or default" in message
+    assert "--attack gain names an attack: leave out --split, or name auto, stack or default" in message
     message = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
-    assert message == "--pool joins categories, and there are none: name their column with --by, or leave --pool out"
+    assert message == "--pool joins categories, and there are none: give --by, or leave out --pool"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
         "calibrate", table, "-a", "gain", "--by", "length", *out
     )
@@ -291,7 +300,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
 categories with --pool"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document, and each of two parts needs" in fails(
+    assert "no attack can be chosen (the members come from 1 document, and each part of the split needs" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
     for bad, expected in ((np.inf, "1 of 60 calibration scores are infinite ('p7'): find out why"),):
@@ -324,7 +333,9 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     assert "documents are both suspect and control" in fails(
         "collection", both, "-a", "gain", "--document-column", "which"
     )
-    assert "leave out --labelled or --documents" in fails("flag", both, "-c", rule, *flags, "--labelled", code=2)
+    assert "--documents decides on candidates alone, not on labelled rows: leave out --labelled" in fails(
+        "flag", both, "-c", rule, *flags, "--labelled", code=2
+    )
 
 
 def test_artefacts_of_other_runs_are_refused(
@@ -366,5 +377,5 @@ def test_artefacts_of_other_runs_are_refused(
 
 def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) -> None:
     assert fails("show", tmp_path).endswith(
-        "so there is no result: run 'llm-mia audit' or 'llm-mia extract' to its end"
+        "or name the folder of a finished run of 'llm-mia audit' or 'llm-mia extract'"
     )

@@ -208,6 +208,7 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
     ("scores", "labels", "fpr", "error", "message"),
     [
         ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row is labelled as a non-member"),
+        ([1.0, 2.0], [-1, -1], 0.5, ScoresError, "t.csv: no row has a label.*`label_column`"),
         (
             range(18),
             [0] * 18,

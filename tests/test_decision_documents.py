@@ -234,7 +234,8 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
     shortage = Shortage(ShortageKind.CALIBRATION_PART, Unit.PASSAGES, 0, 30, needed=49, more_nonmembers=38)
     assert small.selection == Selection(Wanted.AUTO, shortage=shortage)
     assert str(shortage) == (
-        "30 non-members would be left to calibrate on, 49 are needed: add 38 passages of non-members to the known set"
+        "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 passages of "
+        "non-members to the known set"
     )
     with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name an attack"):
         calibrate(score_table.only(score_table.labels < 1), "auto", fpr=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,37 @@ def test_what_is_not_a_causal_model_of_transformers_is_refused() -> None:
     bert = transformers.BertLMHeadModel(transformers.BertConfig(vocab_size=len(TOKENIZER), is_decoder=False, **sizes))
     with pytest.raises(ModelError, match=r"model 'model in memory': not a causal language model"):
         in_memory(bert)
+
+
+def test_threads_that_share_a_model_take_turns() -> None:
+    model = training_model()
+    backend = in_memory(model)
+    alone = log_probabilities(backend)
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda _: log_probabilities(backend), range(12)))
+    assert all(each == alone for each in together), "no thread computes with the dropout of another"
+    assert model.lm_head.training, "and the model trains on"
+
+
+def test_mixed_precision_around_a_call_changes_no_score() -> None:
+    backend = in_memory(build_model(TOKENIZER, seed=1))
+    alone = log_probabilities(backend)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert log_probabilities(backend) == alone, "the record says float32"
+
+
+def test_a_parameter_without_dimensions_is_part_of_the_digest() -> None:
+    digests = []
+    for scale in (1.0, 2.0):
+        model = build_model(TOKENIZER, seed=1)
+        model.register_buffer("scale", torch.tensor(scale))
+        digests.append(in_memory(model).info.weights_sha256)
+    assert digests[0] != digests[1]
+
+
+def test_a_model_that_does_not_compute_is_refused_by_its_name() -> None:
+    model = build_model(TOKENIZER, seed=1)
+    with pytest.raises(ModelError, match=r"in memory': does not compute as a causal language model \("):
+        in_memory(model.model)  # without its head
+    with pytest.raises(UsageError, match="weights on the device 'meta'"):
+        in_memory(model.to("meta"))

@@ -96,7 +96,7 @@ def test_a_dataset_is_streamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("", r": splits train, test: name one, as in hf://\S+\?split=train$"),
+        ("", r": splits train, test: name a split, as in hf://\S+\?split=train$"),
         ("?split=valid", r"the dataset cannot be opened \(Bad split: valid"),
         ("?spilt=train", r"the option 'spilt' is unknown; write hf://NAME\?config="),
         ("?config=zz&split=train", r"the dataset cannot be opened \(BuilderConfig 'zz' not found"),

@@ -131,6 +131,19 @@ def test_a_run_that_was_stopped_continues(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 
+def test_neither_the_input_nor_a_folder_of_somebody_else_is_lost(tmp_path: Path) -> None:
+    source, folder = tmp_path / "texts.csv", tmp_path / "perplexity.csv.signals"
+    source.write_text("text\nThe river bends.\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="`out` is the file that is read"):
+        write_perplexities(source, FakeBackend(0), out=source)
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match="holds files that are not of a stopped call"):
+        write_perplexities(source, FakeBackend(0), out=tmp_path / "perplexity.csv")
+    assert source.read_text(encoding="utf-8") == "text\nThe river bends.\n"
+    assert (folder / "notes.txt").exists()
+
+
 def test_the_command_writes_what_the_function_gives(
     tmp_path: Path, tiny: str, tiny_reference: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

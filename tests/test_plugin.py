@@ -76,7 +76,7 @@ def test_a_package_that_cannot_be_loaded_is_named_in_one_line(tmp_path: Path) ->
     listed = llm_mia(tmp_path, "attacks")
     assert listed.returncode == 2
     assert listed.stderr.splitlines() == [
-        "llm-mia: the attacks of package 'llm-mia-median' can't be loaded (OSError: its data is gone): repair it, or "
+        "llm-mia: the attacks of package 'llm-mia-median' cannot be loaded (OSError: its data is gone): repair it, or "
         "pip uninstall llm-mia-median"
     ]
 

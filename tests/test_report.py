@@ -121,7 +121,7 @@ def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
     assert str(audited.path) in text
     assert "[red]x[/]/candidates.jsonl" in text
     assert f"{HOSTILE} candidates.jsonl 0" in text, "the twice-given passage, in a note"
-    assert "loss: 1 known passages have no score and count in no figure" in text
+    assert "loss: 1 known passages have no score, and no figure counts them" in text
     assert "reference ◂ decides" in text
     for note in audited.notes:
         assert note_words(note) in text
@@ -159,7 +159,7 @@ def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
     assert "55.0 " in text, "TPR at 1 % FPR: 11 of 20 members lie above 98"
     assert "–: FPR 0.1 % cannot be measured with fewer than 999 non-members" in text
     assert "50.0 " not in text, "TPR at no false positive at all is no TPR at 0.1 %"
-    assert "calibrate on non-members that it has not seen" in text
+    assert "set its threshold with non-members that are not in it" in text
     assert "no score" not in text
 
 
@@ -168,9 +168,9 @@ def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
     [
         ([99] * 3 + [1] * 7, None, ["3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with"], ["alone"]),
         ([1] * 10, None, ["0 of 10 candidates flagged", "no more than chance alone would flag"], ["consistent with"]),
-        ([99] + [1] * 39, None, ["1 of 40", "no more than chance alone", "2.0 flags at most"], ["consistent with"]),
+        ([99] + [1] * 39, None, ["1 of 40", "no more than chance alone", "at most 2.0 flags"], ["consistent with"]),
         ([99] * 3 + [1] * 7, 0.5, ["at FDR ≤ 50 %: consistent with", "p-values from 19"], ["threshold", "at most"]),
-        ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: nothing found"], ["consistent with", "threshold"]),
+        ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: no evidence of training"], ["consistent with", "threshold"]),
     ],
 )
 def test_no_more_is_claimed_than_was_measured(
@@ -189,7 +189,7 @@ def test_many_candidates_are_counted_in_plain_figures() -> None:
     table = table_of("loss", range(19), [], [1.0] * 24_680)
     text = rendered(flags_table(flag(table, calibrate(table, "loss", fpr=0.05))))
     assert "0 of 24,680" in text
-    assert "1,234.0 flags at most" in text
+    assert "at most 1,234.0 flags" in text
 
 
 def test_summaries_of_a_table_of_another_program() -> None:

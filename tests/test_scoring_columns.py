@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import Supplies, calibrate, flag, read_scores, score
-from llm_mia.attacks import ATTACKS, LoadedSupplies, attack
+from llm_mia.attacks import ATTACKS, Likelihoods, LoadedSupplies, attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
@@ -96,6 +96,28 @@ def test_another_formula_or_setting_is_computed_again(source: Source, counted: l
     assert table.column("counted").tolist() == [2.0 * len(text) for text in TEXTS[:20]]
     [record] = [one for one in json.loads((run / "run.json").read_text("utf-8"))["attacks"] if one["name"] == "counted"]
     assert (record["revision"], record["settings"], record["evidence"]) == (2, {"times": 2.0}, ["text"])
+
+
+@pytest.fixture
+def unregister() -> Iterator[None]:
+    """Attacks that a test registers do not outlive it."""
+    before = dict(ATTACKS)
+    yield
+    ATTACKS.clear()
+    ATTACKS.update(before)
+
+
+@pytest.mark.usefixtures("unregister")
+def test_the_attack_of_a_notebook_cell_is_computed_again_without_a_new_revision(tmp_path: Path) -> None:
+    cell = (
+        "@attack('edited', paper='none')\ndef edited(target: Likelihoods) -> float:\n    'A constant.'\n    return {}\n"
+    )
+    for value in (1.0, 2.0):
+        exec(cell.format(value), {"__name__": "__main__", "attack": attack, "Likelihoods": Likelihoods})
+        table = score(TEXTS[:3], FakeBackend(0), attacks=["edited"], out=tmp_path / "run")
+        assert table.column("edited").tolist() == [value] * 3
+    table = score(TEXTS[:3], FakeBackend(0), attacks=["loss"], out=tmp_path / "run")
+    assert table.column("edited").tolist() == [2.0] * 3
 
 
 def test_a_calibration_of_another_formula_is_refused(source: Source, counted: list[int], tmp_path: Path) -> None:

@@ -179,10 +179,15 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
             12,
             100,
             0.05,
-            "6 documents of members and 50 of non-members, 20 of each are needed: add 28 documents of members to",
+            "6 documents of members and 50 of non-members, and 20 of each are needed: add 28 documents of members to",
         ),
         (38, 30, 0.05, "add 2 documents of members and 10 documents of non-members to the known set"),
-        (60, 60, 0.02, "30 non-members would be left to calibrate on, 49 are needed: add 38 passages of non-members"),
+        (
+            60,
+            60,
+            0.02,
+            "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 ",
+        ),
         (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
         (0, 60, 0.05, "no stack can be fitted: the members come from 0 documents"),
     ],
@@ -291,7 +296,10 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     ran = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule)
     assert (ran.code, ran.err) == (0, "")
     assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
-    assert "3 columns joined on 168 known passages of 56 documents, calibrated on others" in ran.out
+    assert (
+        "stack of 3 columns fitted on 168 known passages of 56 documents; other non-members set the threshold"
+        in ran.out
+    )
     written = read_calibration(rule)
     training = training_of(written)
     assert (training.seed, training.members, training.nonmembers) == (2, 72, 96)
@@ -308,8 +316,8 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     ran = cli("evaluate", scores, "-c", rule, "--compare", "stack", "their loss")
     assert ran.code == 0
     assert "Known set: 108 members, 144 non-members" in ran.out, "less what it was fitted on"
-    assert "AUROC of stack less that of their loss: +" in ran.out
-    assert "At the threshold of the calibration, stack: TPR" in ran.out
+    assert "AUROC of stack minus AUROC of their loss: +" in ran.out
+    assert "At the threshold of the calibration for stack: TPR" in ran.out
     assert "no column 'stack'; it has their loss, their ratio, their noise" in fails("evaluate", scores, "-a", "stack")
     few = pq.read_table(scores).slice(120)
     pq.write_table(few, tmp_path / "few.parquet")

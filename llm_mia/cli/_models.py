@@ -51,7 +51,8 @@ class _Running(OptionGroup):
         str,
         typer.Option(
             metavar="NAME",
-            help="Precision: float32, bfloat16, float16 or auto (LLM_MIA_DTYPE if that is set, else the faster).",
+            help="Precision: float32, bfloat16, float16, or auto: LLM_MIA_DTYPE if that is set, else bfloat16 where it "
+            "is clearly faster, else float32.",
             rich_help_panel=opt.MODELS,
         ),
     ] = "auto"
@@ -65,8 +66,8 @@ class _Running(OptionGroup):
         typer.Option(
             min=1,
             metavar="TOKENS",
-            help="Most tokens that a model computes at once; fewer need less memory.",
-            show_default="chosen by the memory at hand",
+            help="Largest number of tokens in a batch; smaller batches need less memory.",
+            show_default="chosen for the device and its free memory",
             rich_help_panel=opt.MODELS,
         ),
     ] = None
@@ -74,7 +75,8 @@ class _Running(OptionGroup):
         int | None,
         typer.Option(
             metavar="TOKENS",
-            help="Longest input that a model is given; longer passages are cut into windows that overlap.",
+            help="Largest number of tokens that a model reads at once; longer passages are cut into windows that "
+            "overlap.",
             show_default="the model's context, at most 2,048",
             rich_help_panel=opt.MODELS,
         ),

@@ -19,7 +19,7 @@ __all__ = ["LikeliestSpans", "prompt_before", "prove"]
 
 
 class LikeliestSpans:
-    """The *most* likeliest of the spans that are offered, with the texts of their passages; of equals, the earlier."""
+    """The *most* likeliest of the spans that are added, with the texts of their passages; of equals, the earlier."""
 
     def __init__(self, most: int, window: WindowRule, tokenizer: Tokenizer) -> None:
         self.window = window
@@ -35,7 +35,7 @@ class LikeliestSpans:
         return iter(sorted(self._spans, key=_unlikeliness))
 
     def add(self, span: ExtractedSpan, text: str) -> None:
-        """Offer a span and the whole text of its passage."""
+        """Add a span, with the whole text of its passage."""
         if self._most:
             self._spans.append((span, text))
         if len(self._spans) > self._most:
@@ -56,7 +56,7 @@ def prove(
     seed: int,
     progress: Progress | None = None,
 ) -> list[Proof]:
-    """What the model writes when it is given what precedes the likeliest stretch of each span; loads it if need be.
+    """What the model writes after the tokens that precede the likeliest stretch of each span.
 
     Samples are drawn at temperature 1 with the top-k of *sampling*; none where that is greedy.
 

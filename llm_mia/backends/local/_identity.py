@@ -26,7 +26,8 @@ def tensors_sha256(model: Any) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        # Flattened: a tensor without dimensions has no view of another type.
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

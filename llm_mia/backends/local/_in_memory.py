@@ -27,6 +27,8 @@ def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, com
             )
     if not callable(tokenizer) or not hasattr(tokenizer, "get_vocab"):
         raise UsageError(f"`tokenizer` is of the type {type(tokenizer).__name__}: give a tokenizer of transformers")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise UsageError("`model` has weights on the device 'meta', which holds no numbers: load them first")
     name = f"{getattr(model.config, 'name_or_path', '') or 'model'} in memory"
     try:
         return LocalBackend(
@@ -34,6 +36,9 @@ def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, com
         )
     except ModelError as error:
         raise ModelError(f"model {name!r}: {error}") from None
+    except Exception as error:  # hundreds of model classes, each of which fails in its own way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"model {name!r}: does not compute as a causal language model ({reason[:300]})") from error
 
 
 def _unwrap_peft(model: Any) -> Any:
