@@ -103,8 +103,12 @@ def test_an_adapter_in_memory_scores_like_the_merged_model() -> None:
     assert [name for name, _ in model.named_modules()] == names, "nothing was merged"
     merged = log_probabilities(in_memory(copy.deepcopy(model).merge_and_unload()))
     plain = log_probabilities(in_memory(build_model(TOKENIZER, seed=1)))
-    difference = max(abs(a - b) for one, two in zip(given, merged, strict=True) for a, b in zip(one, two, strict=True))
-    changed = max(abs(a - b) for one, two in zip(given, plain, strict=True) for a, b in zip(one, two, strict=True))
+    difference = max(
+        abs(a - b) for first, second in zip(given, merged, strict=True) for a, b in zip(first, second, strict=True)
+    )
+    changed = max(
+        abs(a - b) for first, second in zip(given, plain, strict=True) for a, b in zip(first, second, strict=True)
+    )
     # Two layers of width 32 in another order of additions: some hundred roundings of 6e-8 on logits of about 10.
     assert difference < 1e-4 < changed
     learned_prompts = peft.get_peft_model(

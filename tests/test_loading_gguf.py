@@ -39,7 +39,7 @@ def write_gguf(folder: Path, path: Path) -> None:
     file.add_tokenizer_model("gpt2")
     file.add_token_list(vocabulary)
     file.add_token_types([TokenType.CONTROL] * 2 + [TokenType.NORMAL] * (len(vocabulary) - 2))
-    file.add_token_merges([one if isinstance(one, str) else " ".join(one) for one in tokenizer["model"]["merges"]])
+    file.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]])
     file.add_bos_token_id(0)
     file.add_eos_token_id(1)
     for name, tensor in load_file(folder / WEIGHTS).items():

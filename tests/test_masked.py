@@ -105,7 +105,7 @@ def rewriter(request: pytest.FixtureRequest) -> MaskedRewriter:
 
 def replaced(text: str, version: str) -> list[tuple[str, str]]:
     """Pairs of unlike words; all that stands between words must be alike."""
-    parts, others = (re.split(r"(\w+)", one) for one in (text, version))
+    parts, others = (re.split(r"(\w+)", words) for words in (text, version))
     assert parts[::2] == others[::2]
     return [(a, b) for a, b in zip(parts[1::2], others[1::2], strict=True) if a != b]
 
@@ -242,9 +242,9 @@ def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: 
         river = next(i for i, word in fillers.words.items() if word == "river")
         logits = torch.zeros(2, len(tokenizer))
         logits[:, river] = 9
-        found, values = fillers.likeliest(logits, [0, 0], ["River", "bridge"], len(tokenizer))
+        fitting, values = fillers.likeliest(logits, [0, 0], ["River", "bridge"], len(tokenizer))
         kept = [
-            {fillers.words[i].casefold() for i in row[np.isfinite(v)]} for row, v in zip(found, values, strict=True)
+            {fillers.words[i].casefold() for i in row[np.isfinite(v)]} for row, v in zip(fitting, values, strict=True)
         ]
         assert "river" not in kept[0]
         assert "river" in kept[1]
@@ -319,7 +319,7 @@ def shorten(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "problem"),
     [
         (lose("config.json"), "holds no config.json, or no"),
         (lose("*.safetensors"), "holds no config.json, or no"),
@@ -327,10 +327,10 @@ def shorten(folder: Path) -> None:
         (shorten, "its weights file is damaged or cut short"),
     ],
 )
-def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
+def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], problem: str) -> None:
     folder = shutil.copytree(bert, tmp_path / "model")
     damage(folder)
-    assert said in refusal(folder)
+    assert problem in refusal(folder)
 
 
 def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:

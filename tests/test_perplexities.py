@@ -39,9 +39,9 @@ def plain_log_probabilities(model: Any, ids: list[int]) -> list[float]:
 def test_perplexity_is_that_of_a_plain_loop(bos: bool) -> None:
     tokenizer = build_tokenizer(400, bos=bos, seed=3)
     model = build_model(tokenizer, seed=3, context=128)
-    found = perplexity(TEXTS, model, tokenizer=tokenizer)
+    computed = perplexity(TEXTS, model, tokenizer=tokenizer)
     for text, value, tokens in zip(
-        TEXTS, found, token_log_probabilities(TEXTS, model, tokenizer=tokenizer), strict=True
+        TEXTS, computed, token_log_probabilities(TEXTS, model, tokenizer=tokenizer), strict=True
     ):
         ids = tokenizer(text, add_special_tokens=False).input_ids
         expected = plain_log_probabilities(model, [*([0] if bos else []), *ids]) if ids else []
@@ -160,11 +160,11 @@ def test_the_command_writes_what_the_function_gives(
     shown = [float(row["target_perplexity"] or "nan") for row in rows_of(out)]
     np.testing.assert_allclose(shown, expected, rtol=TOLERANCE)
     table = pq.read_table(tokens).to_pylist()
-    one = [row for row in table if row["id"] == "3" and row["model"] == "target"]
+    third = [row for row in table if row["id"] == "3" and row["model"] == "target"]
     (likewise,) = token_log_probabilities(TEXTS[3:4], tiny)
-    assert tuple(row["token"] for row in one) == likewise.tokens
-    assert [row["position"] for row in one] == list(range(1, len(one) + 1)), "the first token has no probability"
-    np.testing.assert_allclose([row["logprob"] for row in one], likewise.log_probabilities, atol=TOLERANCE)
+    assert tuple(row["token"] for row in third) == likewise.tokens
+    assert [row["position"] for row in third] == list(range(1, len(third) + 1)), "the first token has no probability"
+    np.testing.assert_allclose([row["logprob"] for row in third], likewise.log_probabilities, atol=TOLERANCE)
     assert {row["model"] for row in table} == {"target", "reference"}
 
 
