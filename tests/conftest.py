@@ -192,7 +192,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None =
 
     from llm_mia.backends.fake import FakeBackend
 
-    backend_of = make or FakeBackend
-    tokenizer = SimpleNamespace(fingerprint=backend_of(0).info.tokenizer)
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: backend_of(len(name)))
+    build = make or FakeBackend
+    tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer)
+    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: build(len(name)))
     monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llm_mia import TokenSignals
 from llm_mia.attacks import ATTACKS, parse_attack
-from llm_mia.attacks.sequence import SIGNALS, Signal, _phrases
+from llm_mia.attacks.sequence import SIGNALS, Signal, lempel_ziv_phrases
 from llm_mia.errors import AttackError
 
 from .test_attacks import TOKENS, of_logits
@@ -67,10 +67,10 @@ def test_by_hand(spec: str) -> None:
 
 
 def test_phrases_by_hand() -> None:
-    assert _phrases(b"1001111011000010") == 8  # 1 0 01 11 10 110 00 010
-    assert _phrases(b"1010101010101010") == 7  # 1 0 10 101 01 010 1010
-    assert _phrases(b"100111") == 4  # 1 0 01 11
-    assert _phrases(b"0") == 1
+    assert lempel_ziv_phrases(b"1001111011000010") == 8  # 1 0 01 11 10 110 00 010
+    assert lempel_ziv_phrases(b"1010101010101010") == 7  # 1 0 10 101 01 010 1010
+    assert lempel_ziv_phrases(b"100111") == 4  # 1 0 01 11
+    assert lempel_ziv_phrases(b"0") == 1
 
 
 # What changhongyan123/context_aware_mia, util_features.py, gives on the logits of `of_logits`: get_loss, get_ppl,

@@ -533,7 +533,7 @@ def test_only_one_token_passages(tmp_path: Path) -> None:
 
 
 def test_ids_that_look_like_markup_or_terminals_are_shown_as_they_are(tmp_path: Path, capsys: Any) -> None:
-    from llm_mia.cli._output import show
+    from llm_mia.cli.output import show
     from llm_mia.report import extraction_table
 
     text = Bytes().likeliest("q", 12)
