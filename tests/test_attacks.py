@@ -16,7 +16,19 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from llm_mia import TokenSignals, read_passages, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Evidence, Share, attack, lowest, parse_attack, passes_needed
+from llm_mia.attacks import (
+    ATTACKS,
+    EVIDENCE,
+    Evidence,
+    EvidenceKind,
+    ModelPass,
+    Share,
+    attack,
+    lowest,
+    parse_attack,
+    passes_needed,
+    register_evidence,
+)
 from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
@@ -324,3 +336,44 @@ def test_every_attack_says_what_it_is() -> None:
         assert ">>> " in (registered_attack.function.__doc__ or "")
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     assert [name for name in ATTACKS if f"| `{name}" not in readme] == [], "a line in the table of README.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("auto", {}, "the name means a choice among attacks"),
+        ("label", {}, "the name is a column of the table of scores"),
+        ("a:b", {}, "choose a name without ':'"),
+        (" ", {}, "choose a name without ':'"),
+        ("mine", {"revision": 0}, "its revision is 0: give a whole number from 1 on"),
+        ("mine", {"revision": "2"}, "its revision is '2'"),
+    ],
+)
+def test_a_name_or_revision_that_cannot_be_recorded_is_refused(name: str, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(AttackError, match=message):
+        attack(name, paper="none", **more)(lambda target: 0.0)
+    assert name not in ATTACKS
+
+
+def test_a_setting_that_cannot_be_recorded_is_refused() -> None:
+    def mine(target: TokenSignals, *, k: object = None) -> float:
+        return 0.0
+
+    with pytest.raises(AttackError, match="the default of 'k' is None: give a number or a string"):
+        attack("mine", paper="none")(mine)
+
+
+def test_an_attack_that_fails_is_named(registered: str, fake: Backend, tmp_path: Path) -> None:
+    def mine(target: "np.nonsense", *, k: float = 0.0) -> float:  # type: ignore[name-defined]  # noqa: UP037
+        return 1 / k
+
+    attack(registered, paper="none")(mine)
+    with pytest.raises(AttackError, match=rf"attack '{registered}' fails \(ZeroDivisionError: .*\): correct it"):
+        score(["The river bends."], fake, attacks=[registered], out=tmp_path / "run")
+
+
+def test_two_kinds_of_evidence_have_no_pass_of_the_same_name() -> None:
+    kind = EvidenceKind("mine", "none", lambda row: None, passes=(ModelPass("target", "reference"),))
+    with pytest.raises(AttackError, match="evidence 'target' has another pass 'target'"):
+        register_evidence(kind)
+    assert "mine" not in EVIDENCE

@@ -18,6 +18,7 @@ from llm_mia.cli import main
 from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.perplexities import perplexity, token_log_probabilities, write_perplexities
+from llm_mia.signals import signals_of
 
 from .conftest import build_model, build_tokenizer, pretend, sentences
 
@@ -87,6 +88,21 @@ def test_what_makes_no_sense_is_refused() -> None:
         write_perplexities(["one text"], FakeBackend(0), out="p.parquet")
     with pytest.raises(UsageError, match=r"`per_token` must be the name of a \.parquet file"):
         write_perplexities(["one text"], FakeBackend(0), out="p.csv", per_token="tokens.csv")
+
+
+def test_what_is_no_text_and_what_is_no_model_is_refused() -> None:
+    for texts, message in (
+        ({"text": ["one text"]}, "`texts` is of the type dict: give a list of texts, or a column"),
+        (["one text", None], "text 2 of `texts` is of the type NoneType: give strings"),
+        ([float("nan")], "text 1 of `texts` is of the type float: give strings"),
+        (["\ud800"], "text 1 of `texts` holds a lone surrogate"),
+        (Passages.of(["one text"]), "text 1 of `texts` is of the type Passage: give strings"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            perplexity(texts, FakeBackend(0))  # type: ignore[arg-type]
+    for model in (None, object()):
+        with pytest.raises(UsageError, match="the model is of the type"):
+            signals_of(model, ["one text"])  # type: ignore[arg-type]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

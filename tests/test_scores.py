@@ -275,6 +275,11 @@ def test_categories_in_memory() -> None:
         ({"scores": [1.0], "labels": [1, 0]}, UsageError, "1 scores, but `labels` has 2"),
         ({"scores": [1.0], "ids": []}, UsageError, "1 scores, but `ids` has 0"),
         ({"scores": [1.0], "documents": ["a", "b"]}, UsageError, "1 scores, but `documents` has 2"),
+        ({"scores": {"label": [1.0]}}, UsageError, "`scores` has a column 'label', which is no attack"),
+        ({"scores": {"a": [1.0]}, "categories": ["x"], "by": "a"}, UsageError, "`scores` has a column 'a'"),
+        ({"scores": [1j, 2.0]}, UsageError, "holds complex numbers"),
+        ({"scores": [1.0], "labels": iter([1])}, UsageError, "`labels` is of the type list_iterator: give a list"),
+        ({"scores": [1.0], "ids": "a"}, UsageError, "`ids` is of the type str: give a list"),
         ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0/1 nor true/false"),
     ],
 )
@@ -282,6 +287,18 @@ def test_arrays_that_make_no_table_are_refused(arguments: dict[str, Any], error:
     with pytest.raises(error, match=message) as refused:
         ScoreTable.of(**arguments, name="mine")
     assert "\n" not in str(refused.value)
+
+
+def test_what_other_libraries_mark_as_missing_is_missing() -> None:
+    pd = pytest.importorskip("pandas")
+    table = ScoreTable.of([3.0, 1.0, 2.0], [0, None, 1], documents=["a", None, ""])
+    assert table.documents == ["a", "2", "3"], "passages without a document share none"
+    frame = table.to_pandas()
+    again = ScoreTable.of(frame["score"], frame["label"], ids=frame["id"])
+    assert again.labels.tolist() == table.labels.tolist() == [0, -1, 1]
+    assert ScoreTable.of([1.0], [pd.NA]).labels.tolist() == [-1]
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert np.isnan(ScoreTable.of(masked).column("score")).tolist() == [False, True]
 
 
 def test_a_table_goes_to_other_libraries_with_its_scores_exact(tmp_path: Path) -> None:

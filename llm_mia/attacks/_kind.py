@@ -172,13 +172,21 @@ EVIDENCE: dict[str, EvidenceKind] = {}
 def register_evidence(kind: EvidenceKind) -> EvidenceKind:
     """Register a kind of evidence; it replaces a kind of the same name from the same module.
 
-    Raises `AttackError` where another module has registered the name.
+    Raises `AttackError` where another module has registered the name, or one of its passes is declared otherwise by
+    another kind.
     """
     registered = EVIDENCE.get(kind.name)
     if registered is not None and _module(registered) != _module(kind):
         raise AttackError(f"evidence {kind.name!r} is registered by {_module(registered)} already: choose another name")
     if (kind.value is None) == (kind.shared is None):
         raise AttackError(f"evidence {kind.name!r}: give either `value` or `shared`, a function that returns it")
+    for other in EVIDENCE.values():
+        for declared in kind.passes if other.name != kind.name else ():
+            if any(each.name == declared.name and each != declared for each in other.passes):
+                raise AttackError(
+                    f"evidence {kind.name!r}: evidence {other.name!r} has another pass {declared.name!r}: choose "
+                    "another name for the pass"
+                )
     EVIDENCE[kind.name] = kind
     return kind
 

@@ -60,7 +60,8 @@ def read_scores(
     record: RunRecord | None = None
     standing: Standing | None = None
     if path.is_dir():
-        record, standing = read_run(path), _standing(path)
+        record = read_run(path)
+        standing = _standing(path, record)
         path = path / "scores.parquet"
     as_text = (id_column or "", document_column or "", "" if by == LENGTH else by)
     names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, *as_text} - {label_column}
@@ -92,13 +93,15 @@ def read_scores(
     )
 
 
-def _standing(folder: Path) -> Standing | None:
-    """What an audit left in ``validity.json`` about the known set; None where there is no such file."""
+def _standing(folder: Path, record: RunRecord) -> Standing | None:
+    """What an audit left in ``validity.json`` about the known set; None where no audit has checked these inputs."""
     path = folder / "validity.json"
     if not path.exists():
         return None
     try:
         validity = json.loads(path.read_text(encoding="utf-8"))
+        if validity["inputs_sha256"] != [source.sha256 for source in record.inputs]:
+            return None
         return Standing.ACCEPTED if validity["accepted"] else Standing(validity["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None

@@ -16,7 +16,7 @@ from ._passes import run_passes, score_positions
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._progress import PassProgress, Progress, Step
 from ._refusals import refuse_other_tokenizer, refuse_scored
-from ._stage import ModelSource, model_or_spec, signals_of, write_signals
+from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
@@ -33,6 +33,7 @@ __all__ = [
     "SignalsCache",
     "Step",
     "Supplies",
+    "checked_texts",
     "count_frequencies",
     "cut",
     "edges",
