@@ -194,9 +194,9 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
     assert ran.code == 0, ran.err
     assert "1 spans in 1 of 201 documents" in ran.out
-    assert "of 200 known non-members 0 have such spans; the rate is at most 1.5 %" in ran.out
-    assert "181 more, none with more of it extractable" in ran.out
-    assert "1 of 1 stretches come token for token by greedy decoding" in ran.out
+    assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
+    assert "181 more documents, with at most this share" in ran.out
+    assert "greedy decoding generates 1 of 1 stretches token for token" in ran.out
     assert "after what precedes it in its window" in " ".join(ran.out.split())
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
     assert ran.err == ""
@@ -512,10 +512,10 @@ def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monk
     backend = Bytes()
     run_extract(path, backend, out=tmp_path / "run", stretch=5)
     monkeypatch.setattr(Bytes, "spans", lambda self, text: np.zeros((3, 2), dtype=np.int64))
-    with pytest.raises(ModelError, match="makes 3 tokens of it, and"):
+    with pytest.raises(ModelError, match="the tokenizer gives 3 tokens, but the signals have"):
         run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-30)
     backend.fingerprint = "another"
-    with pytest.raises(ModelError, match="not the one that made the signals"):
+    with pytest.raises(ModelError, match="the tokenizer differs from that of the signals"):
         run_extract(path, backend, out=tmp_path / "run", stretch=5)
 
 

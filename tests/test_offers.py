@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from llm_mia import ModelSpec, TokenSignals, read_scores, score
-from llm_mia.attacks import ATTACKS, Likelihoods, Provided, attack, parse_attack
+from llm_mia.attacks import ATTACKS, Likelihoods, LoadedSupplies, attack, parse_attack
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import AttackError, RunDirectoryError
@@ -155,7 +155,7 @@ def test_without_annotations_an_attack_needs_every_field() -> None:
     try:
         assert parse_attack("bare:k=2").fields == {"target": set(FIELDS)}
         assert parse_attack("typed").fields == {"target": {"logprob"}}
-        names = [one.name for one in attacks_for((), Provided(), {"target": {"logprob"}}).attacks]
+        names = [one.name for one in attacks_for((), LoadedSupplies(), {"target": {"logprob"}}).attacks]
         assert "typed" in names
         assert "bare" not in names
     finally:

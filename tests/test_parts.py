@@ -14,9 +14,9 @@ import pytest
 
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
-from llm_mia.passages import check_inputs, read_passages
+from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, PassRecord, TokenSignals
-from llm_mia.signals import Inputs, Limits, Pass, PassProgress, score_positions, window_rule, write_signals
+from llm_mia.signals import Inputs, Limits, PassProgress, PassSetup, score_positions, window_rule, write_signals
 from llm_mia.store import RunDirectory, SignalsFolder, read_run, read_signals, signals_table
 
 from .conftest import sentences
@@ -106,7 +106,7 @@ def test_a_part_of_another_name_is_refused(name: str, folder: SignalsFolder) -> 
     fill(folder, (0, 1))
     (folder.path / name).write_bytes(b"")
     message = refusal(folder.parts)
-    assert message.startswith(f"{folder.path / name}: its name is not that of a part")
+    assert message.startswith(f"{folder.path / name}: a part has a name such as")
 
 
 def test_a_part_that_holds_less_than_its_name_says_is_refused(folder: SignalsFolder) -> None:
@@ -114,7 +114,7 @@ def test_a_part_that_holds_less_than_its_name_says_is_refused(folder: SignalsFol
     (part,) = folder.parts()
     wrong = part.path.rename(part.path.with_name("part-000000000-000000005.parquet"))
     assert refusal(lambda: list(folder)) == (
-        f"{wrong}: damaged (it holds 5 passages, its name says 6); remove it, and run the same command again"
+        f"{wrong}: damaged (it holds 5 passages, its name states 6); remove it, and run the same command again"
     )
 
 
@@ -126,7 +126,7 @@ def inputs(write_jsonl: Callable[..., str]) -> Inputs:
     texts = [f"{i} {text}" for i, text in enumerate(sentences(90, seed=6))]
     texts[50:70] = texts[:20]  # repeated, and in the range of another worker
     source = read_passages(write_jsonl("in.jsonl", [{"id": f"p{i}", "text": text} for i, text in enumerate(texts)]))
-    return Inputs([source], check_inputs([source]))
+    return Inputs.of([source])
 
 
 def rows(folder: SignalsFolder) -> list[tuple[str, str, list[bytes]]]:
@@ -137,14 +137,14 @@ def test_two_workers_write_what_a_single_worker_writes(inputs: Inputs, tmp_path:
     limits = Limits(block_passages=4, part_seconds=0.0)
     write_signals(inputs.sources, FakeBackend(0), out=tmp_path / "alone", limits=limits)
     model = FakeBackend(0)
-    how = Pass(model, window_rule(model.info.context), limits.block_size(model.tokens_per_batch))
+    setup = PassSetup(model, window_rule(model.info.context), limits.block_size(model.tokens_per_batch))
     with RunDirectory(tmp_path / "run") as run:
-        run.claim("target", PassRecord(model.info, how.rule, how.size))
+        run.claim("target", PassRecord(model.info, setup.rule, setup.size))
     ranges = [range(45, 90), range(45)]
 
     def work(positions: range) -> None:
         folder = read_signals(tmp_path / "run", "target")
-        score_positions(folder, how, inputs, positions, PassProgress("target", 90, 0, None), limits)
+        score_positions(folder, setup, inputs, positions, PassProgress("target", 90, 0, None), limits)
 
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(work, ranges))

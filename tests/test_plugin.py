@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm_mia import ModelSpec, calibrate, flag, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Kind, attack, evidence
+from llm_mia import ModelSpec, audit, calibrate, flag, score
+from llm_mia.attacks import ATTACKS, EVIDENCE, EvidenceKind, attack, register_evidence
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import AttackError, CalibrationError, UsageError
@@ -76,7 +76,7 @@ def test_a_package_that_cannot_be_loaded_is_named_in_one_line(tmp_path: Path) ->
     listed = llm_mia(tmp_path, "attacks")
     assert listed.returncode == 2
     assert listed.stderr.splitlines() == [
-        "llm-mia: the attacks of package 'llm-mia-median' can't be loaded (OSError: its data is gone): repair it, or "
+        "llm-mia: the attacks of package 'llm-mia-median' cannot be loaded (OSError: its data is gone): repair it, or "
         "pip uninstall llm-mia-median"
     ]
 
@@ -134,6 +134,17 @@ def test_it_runs_with_real_models(
 
 
 @pytest.mark.usefixtures("shadow_gain")
+def test_an_audit_hands_the_models_of_further_roles_on(tmp_path: Path) -> None:
+    texts, shadows = sentences(60, seed=12), {"shadow-00": FakeBackend(1), "shadow-01": FakeBackend(2)}
+    done = audit(
+        texts[:20], nonmembers=texts[20:], target=FakeBackend(0), models=shadows, attacks=["shadow_gain"],
+        out=tmp_path / "run",
+    )  # fmt: skip
+    assert done.decider == "shadow_gain"
+    assert sorted(done.passes) == [*shadows, "target"]
+
+
+@pytest.mark.usefixtures("shadow_gain")
 def test_it_is_part_of_the_default_where_its_models_are_given(passages: Passages, tmp_path: Path) -> None:
     shadows = {"shadow-00": FakeBackend(1), "shadow-01": FakeBackend(2)}
     assert "shadow_gain" in score_to_disk(passages, FakeBackend(0), models=shadows, out=tmp_path / "with").attacks
@@ -184,23 +195,23 @@ def test_a_calibration_on_other_shadow_models_does_not_fit(passages: Passages, t
 
 
 def test_a_name_is_replaced_by_its_module_and_refused_to_others() -> None:
-    def kind(what: str) -> Kind:
-        return Kind("length", what, lambda row: len(row.passage.text))
+    def kind(what: str) -> EvidenceKind:
+        return EvidenceKind("length", what, lambda row: len(row.passage.text))
 
     try:
         for number in (1.0, 2.0):
-            evidence(kind(f"version {number}"))
+            register_evidence(kind(f"version {number}"))
 
             @attack("mine", paper="nobody")
             def mine(length: int, *, times: float = number) -> float:
                 return times * length
 
-            assert EVIDENCE["length"].what == f"version {number}"
+            assert EVIDENCE["length"].description == f"version {number}"
             assert ATTACKS["mine"].score({"length": 3}) == 3 * number
         with pytest.raises(AttackError, match=r"'target' is registered by llm_mia\.attacks\._evidence already"):
-            evidence(Kind("target", "another", lambda row: row.passage))
+            register_evidence(EvidenceKind("target", "another", lambda row: row.passage))
         with pytest.raises(AttackError, match="give either `value` or `shared`"):
-            evidence(Kind("nothing", "without a value"))
+            register_evidence(EvidenceKind("nothing", "without a value"))
     finally:
         ATTACKS.pop("mine", None)
         EVIDENCE.pop("length", None)

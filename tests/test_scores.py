@@ -268,7 +268,7 @@ def test_categories_in_memory() -> None:
         ({"scores": []}, UsageError, "`scores` is empty"),
         ({"scores": {}}, UsageError, "`scores` is empty"),
         ({"scores": ["a"]}, UsageError, r"`scores\['score'\]` holds something that is not a number"),
-        ({"scores": [[1.0, 2.0]]}, UsageError, "has 2 dimensions, not one"),
+        ({"scores": [[1.0, 2.0]]}, UsageError, "has 2 dimensions, not 1"),
         ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, UsageError, r"1 scores, but `scores\['b'\]` has 2"),
         ({"scores": [1.0], "labels": [1, 0]}, UsageError, "1 scores, but `labels` has 2"),
         ({"scores": [1.0], "ids": []}, UsageError, "1 scores, but `ids` has 0"),

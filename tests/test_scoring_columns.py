@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import Supplies, calibrate, flag, read_scores, score
-from llm_mia.attacks import ATTACKS, Likelihoods, Provided, attack
+from llm_mia.attacks import ATTACKS, Likelihoods, LoadedSupplies, attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
 from llm_mia.scoring import attacks_for, score_to_disk
-from llm_mia.scoring._table import write_table
+from llm_mia.store import RunDirectory
 
 from .conftest import sentences
 
@@ -141,25 +141,25 @@ def test_a_stop_loses_no_column_and_leaves_none_without_its_record(
 ) -> None:
     passages, run = source(TEXTS[:40]), tmp_path / "run"
     score(passages, FakeBackend(0), attacks=["loss"], out=run)
-    written = pq.ParquetWriter.close if stop == "before the table" else None
+    update = RunDirectory.update
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    def interrupt_new_columns(run: RunDirectory, **changes: Any) -> None:
+        if "zlib" in [attack.name for attack in changes.get("attacks", ())]:
+            raise KeyboardInterrupt
+        update(run, **changes)
+
     with monkeypatch.context() as patch:
-        if written is not None:
+        if stop == "before the table":
             patch.setattr(pq.ParquetWriter, "write_table", interrupt)
         else:
-
-            def stopped(*arguments: Any) -> int:
-                write_table(*arguments)
-                raise KeyboardInterrupt
-
-            patch.setattr("llm_mia.scoring._score.write_table", stopped)
+            patch.setattr(RunDirectory, "update", interrupt_new_columns)
         with pytest.raises(KeyboardInterrupt):
             score(passages, FakeBackend(0), attacks=["zlib"], out=run)
-    assert columns(run) == (["loss"] if written else ["loss", "zlib"])
-    assert recorded(run) == list(read_scores(run).columns) == ["loss"], "what nobody vouches for is not read"
+    assert columns(run) == (["loss"] if stop == "before the table" else ["loss", "zlib"])
+    assert recorded(run) == list(read_scores(run).columns) == ["loss"], "a column without a record is not read"
     table = score(passages, FakeBackend(0), attacks=["zlib"], out=run)
     assert list(table.columns) == recorded(run) == columns(run) == ["loss", "zlib"]
 
@@ -208,7 +208,7 @@ def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_pat
 
 
 def test_the_default_leaves_out_what_costs_much_and_all_runs_it() -> None:
-    both = Provided(("target", "reference"))
+    both = LoadedSupplies(("target", "reference"))
     default, everything = (attacks_for(specs, both) for specs in ((), ["all"]))
     left_out = {one.name for one in everything.attacks} - {one.name for one in default.attacks}
     assert left_out == {"lowercase", "neighbour", "pac"}

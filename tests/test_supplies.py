@@ -227,7 +227,7 @@ def test_con_recall_needs_members_among_the_shots(
 
 
 def attacks_of(supplies: Supplies) -> list[Any]:
-    return list(attacks_for((), supplies.read()).attacks)
+    return list(attacks_for((), supplies.load()).attacks)
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,11 @@ def test_a_neighbour_model_is_known_by_its_files_from_the_first_run_on(
         digest[0] = "of its files"
         return Shouting()
 
-    monkeypatch.setattr("llm_mia.signals._supplies.load_rewriter", fetch)
+    monkeypatch.setattr("llm_mia.backends.load_rewriter", fetch)
     monkeypatch.setattr("llm_mia.backends.ModelSpec.sha256", lambda _: digest[0])
     supplies = Supplies(neighbours=2, neighbour_model=ModelSpec("some/bert"))
     first = score(passages, fake, attacks=["neighbour"], supplies=supplies, out=tmp_path / "run")
-    monkeypatch.setattr("llm_mia.signals._supplies.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
+    monkeypatch.setattr("llm_mia.backends.load_rewriter", lambda *_, **__: pytest.fail("loaded again"))
     again = score(passages, fake, attacks=["neighbour"], supplies=supplies, out=tmp_path / "run")
     np.testing.assert_array_equal(first.column("neighbour"), again.column("neighbour"))
 

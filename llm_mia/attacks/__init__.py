@@ -3,11 +3,23 @@
 Importing this package registers every kind of evidence in `EVIDENCE` and every attack in `ATTACKS`.
 """
 
-from . import distribution, likelihood, population, prefix, reference, rewrites, sequence
-from ._evidence import EVIDENCE, MEMBER, NONMEMBER, refuse_other_frequencies
+from . import distribution, likelihood, population, prefix, reference, rewrites, sequence  # noqa: F401
+from ._evidence import EVIDENCE, MEMBER, NONMEMBER
 from ._fields import Likelihoods, Moments, Ranks
-from ._kind import Evidence, Kind, ModelPass, Provided, Rewrite, Row, Supply, Version, Writer, evidence
+from ._kind import (
+    Evidence,
+    EvidenceKind,
+    LoadedSupplies,
+    ModelPass,
+    NeighbourWriter,
+    PassageSignals,
+    Requirement,
+    Rewrite,
+    TextVersion,
+    register_evidence,
+)
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
+from ._tail import lowest
 
 __all__ = [
     "ATTACKS",
@@ -17,30 +29,23 @@ __all__ = [
     "AtLeast",
     "Attack",
     "Evidence",
-    "Kind",
+    "EvidenceKind",
     "Likelihoods",
+    "LoadedSupplies",
     "ModelPass",
     "Moments",
+    "NeighbourWriter",
+    "PassageSignals",
     "Positive",
-    "Provided",
     "Ranks",
+    "Requirement",
     "Rewrite",
-    "Row",
     "Share",
-    "Supply",
-    "Version",
-    "Writer",
+    "TextVersion",
     "all_attacks",
     "attack",
-    "distribution",
-    "evidence",
-    "likelihood",
+    "lowest",
     "parse_attack",
     "passes_needed",
-    "population",
-    "prefix",
-    "reference",
-    "refuse_other_frequencies",
-    "rewrites",
-    "sequence",
+    "register_evidence",
 ]

@@ -1,13 +1,13 @@
-"""Every kind of evidence, once: what it is, which passes it takes, how its value is put together, what the user gives.
+"""Every kind of evidence: what it is, which passes it takes, how its value is computed, what the user gives for it.
 
 A kind of evidence is named like the parameter of the attacks that take it. To add a kind, add an entry here, or call
-`evidence` in another package; nothing else has to change.
+`register_evidence` in another package; nothing else has to change.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,71 +16,89 @@ import numpy as np
 from ..errors import AttackError, PassageError
 from ..records import Population, TokenFrequencies
 from ..rewriting import neighbour, swap_words
-from ._kind import EVIDENCE, Evidence, Kind, ModelPass, Provided, Rewrite, Row, Supply, Version, evidence
+from ._kind import (
+    EVIDENCE,
+    Evidence,
+    EvidenceKind,
+    LoadedSupplies,
+    ModelPass,
+    PassageSignals,
+    Requirement,
+    TextVersion,
+    register_evidence,
+)
 
 __all__ = ["EVIDENCE", "MEMBER", "NONMEMBER", "refuse_other_frequencies"]
 
 NONMEMBER, MEMBER = 0, 1
 
 
-def _only(name: str) -> Callable[[Row], Evidence]:
-    """Takes the signals of a kind with a single pass."""
+def _from_only_pass(name: str) -> Callable[[PassageSignals], Evidence]:
+    """Returns a function that takes the signals of the only pass with the declaration *name*."""
 
-    def value(row: Row) -> Evidence:
+    def value(row: PassageSignals) -> Evidence:
         return row.signals[name][0]
 
     return value
 
 
-def _all(name: str) -> Callable[[Row], Evidence]:
-    def value(row: Row) -> Evidence:
+def _from_all_passes(name: str) -> Callable[[PassageSignals], Evidence]:
+    """Returns a function that takes the signals of every pass with the declaration *name*, as a tuple."""
+
+    def value(row: PassageSignals) -> Evidence:
         return row.signals[name]
 
     return value
 
 
-def _lowered(_: Provided) -> list[Version]:
-    return [Version("lowered", lambda texts: [text.lower() for text in texts])]
+def _lowered(_: LoadedSupplies) -> list[TextVersion]:
+    return [TextVersion("lowered", lambda texts: [text.lower() for text in texts])]
 
 
-def _prefixed(name: str, label: int, provided: Provided) -> list[Version]:
-    digest = hashlib.sha256(provided.shots[label].encode()).hexdigest()
-    return [Version(name, prefix=provided.shots[label], depends={"shots_sha256": digest})]
+def _prefixed(name: str, label: int, supplies: LoadedSupplies) -> list[TextVersion]:
+    digest = hashlib.sha256(supplies.shots[label].encode()).hexdigest()
+    return [TextVersion(name, prefix=supplies.shots[label], depends={"shots_sha256": digest})]
 
 
-def _neighbours(provided: Provided) -> list[Version]:
-    if provided.writer is not None:
-        by = {"by": "masked language model", "model": provided.writer.sha256()}
-        return _rewritten("neighbour", [partial(provided.writer, n) for n in range(provided.neighbours)], by, provided)
-    rewrites = [
-        partial(_each, partial(neighbour, number=number, seed=provided.seed)) for number in range(provided.neighbours)
+def _neighbours(supplies: LoadedSupplies) -> list[TextVersion]:
+    writer = supplies.neighbour_writer
+    if writer is None:
+        return _rewritten("neighbour", supplies, neighbour, "dropout and swaps of words")
+    depends = {"rewrite": {"by": "masked language model", "model": writer.sha256(), "seed": supplies.seed}}
+    return [
+        TextVersion(f"neighbour-{number:02d}", partial(writer, number), depends=depends)
+        for number in range(supplies.neighbours)
     ]
-    return _rewritten("neighbour", rewrites, {"by": "dropout and swaps of words"}, provided)
 
 
-def _swapped(provided: Provided) -> list[Version]:
-    rewrites = [
-        partial(_each, partial(swap_words, number=number, seed=provided.seed)) for number in range(provided.neighbours)
+def _swapped(supplies: LoadedSupplies) -> list[TextVersion]:
+    return _rewritten("swapped", supplies, swap_words, "swaps of words")
+
+
+def _rewritten(stem: str, supplies: LoadedSupplies, rewrite: Callable[..., str], description: str) -> list[TextVersion]:
+    """Versions by a function of `llm_mia.rewriting`; their names are *stem* and a number."""
+    depends = {"rewrite": {"by": description, "seed": supplies.seed}}
+    rewrites = [partial(rewrite, number=number, seed=supplies.seed) for number in range(supplies.neighbours)]
+    return [
+        TextVersion(f"{stem}-{number:02d}", partial(_rewrite_each, of_number), depends=depends)
+        for number, of_number in enumerate(rewrites)
     ]
-    return _rewritten("swapped", rewrites, {"by": "swaps of words"}, provided)
 
 
-def _rewritten(stem: str, rewrites: Sequence[Rewrite], by: Mapping[str, Any], provided: Provided) -> list[Version]:
-    depends = {"rewrite": {**by, "seed": provided.seed}}
-    return [Version(f"{stem}-{number:02d}", rewrite, depends=depends) for number, rewrite in enumerate(rewrites)]
-
-
-def _each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequence[str]:
+def _rewrite_each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequence[str]:
     return [rewrite(text) for text in texts]
 
 
-def _of_population(name: str, provided: Provided) -> list[Version]:
-    assert provided.population is not None, "an attack that lacks its evidence was refused before"
-    return [Version(name, depends={"inputs_sha256": [provided.population.sha256()]})]
+def _of_population(name: str, supplies: LoadedSupplies) -> list[TextVersion]:
+    assert supplies.population is not None, "an attack that lacks its evidence was refused before"
+    return [TextVersion(name, depends={"inputs_sha256": [supplies.population.sha256()]})]
 
 
-def _population(_: Provided, rows: Iterable[Row]) -> Evidence:
-    """Raises `PassageError` where a passage of the population has no token that can be scored."""
+def _population(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
+    """The mean log-likelihoods of the population.
+
+    Raises `PassageError` where a passage has no token that can be scored.
+    """
     means: list[list[float]] = []
     for row in rows:
         signals = [row.signals[f"population_{role}"][0] for role in ("target", "reference")]
@@ -91,11 +109,11 @@ def _population(_: Provided, rows: Iterable[Row]) -> Evidence:
     return Population(target, reference)
 
 
-def _frequencies_depend(provided: Provided) -> dict[str, Any]:
-    assert provided.frequencies is not None, "an attack that lacks its evidence was refused before"
-    digest = hashlib.sha256(provided.frequencies.counts.astype("<i8").tobytes()).hexdigest()
-    # What a corpus is called may differ: `llm_mia.store.differences` doesn't compare an "id".
-    return {"id": provided.frequencies.corpus, "counts_sha256": digest}
+def _frequencies_digest(supplies: LoadedSupplies) -> dict[str, Any]:
+    assert supplies.frequencies is not None, "an attack that lacks its evidence was refused before"
+    digest = hashlib.sha256(supplies.frequencies.counts.astype("<i8").tobytes()).hexdigest()
+    # The name of the corpus may differ: `llm_mia.store.differences` does not compare an "id".
+    return {"id": supplies.frequencies.corpus, "counts_sha256": digest}
 
 
 def refuse_other_frequencies(frequencies: TokenFrequencies, tokenizer: str) -> None:
@@ -107,90 +125,90 @@ def refuse_other_frequencies(frequencies: TokenFrequencies, tokenizer: str) -> N
         )
 
 
-def _frequencies_refuse(provided: Provided, tokenizer: str) -> None:
-    assert provided.frequencies is not None, "an attack that lacks its evidence was refused before"
-    refuse_other_frequencies(provided.frequencies, tokenizer)
+def _refuse_frequencies(supplies: LoadedSupplies, tokenizer: str) -> None:
+    assert supplies.frequencies is not None, "an attack that lacks its evidence was refused before"
+    refuse_other_frequencies(supplies.frequencies, tokenizer)
 
 
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "target",
         "signals of the target model on the passage",
-        _only("target"),
+        _from_only_pass("target"),
         passes=(ModelPass("target"),),
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "reference",
         "signals of the reference model on the passage",
-        _only("reference"),
+        _from_only_pass("reference"),
         passes=(ModelPass("reference", "reference"),),
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "aligned_reference",
         "signals of a reference model that has the target's tokenizer, to compare token with token",
-        _only("reference"),
+        _from_only_pass("reference"),
         passes=(ModelPass("reference", "reference"),),
         by_token=True,
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "lowered",
         "signals of the target model on the passage in lower case",
-        _only("lowered"),
+        _from_only_pass("lowered"),
         passes=(ModelPass("lowered", versions=_lowered),),
         # A third of all scoring time for the weakest score of the card: scripts/results/attacks-cpu.md.
         by_default=False,
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "prefixed",
         "signals of the target model on the same tokens after known non-members (`shots`)",
-        _only("prefixed"),
+        _from_only_pass("prefixed"),
         passes=(ModelPass("prefixed", versions=partial(_prefixed, "prefixed", NONMEMBER)),),
-        supply=Supply(
+        requirement=Requirement(
             "known non-members to put before the passage: give a file of them as `shots`",
-            lambda provided: NONMEMBER in provided.shots,
+            lambda supplies: NONMEMBER in supplies.shots,
         ),
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "member_prefixed",
         "signals of the target model on the same tokens after known members (`shots` with label 1)",
-        _only("member_prefixed"),
+        _from_only_pass("member_prefixed"),
         passes=(ModelPass("member_prefixed", versions=partial(_prefixed, "member_prefixed", MEMBER)),),
-        supply=Supply(
+        requirement=Requirement(
             "known members among the shots: label them 1 in the file of `shots`, and non-members 0",
-            lambda provided: MEMBER in provided.shots,
+            lambda supplies: MEMBER in supplies.shots,
         ),
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "neighbours",
         "signals of the target model on rewritten versions of the passage (`neighbours`: how many)",
-        _all("neighbours"),
-        passes=(ModelPass("neighbours", versions=_neighbours, many=True),),
+        _from_all_passes("neighbours"),
+        passes=(ModelPass("neighbours", versions=_neighbours, count_varies=True),),
         by_default=False,
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "swapped",
         "signals of the target model on versions of the passage with words swapped (`neighbours`: how many)",
-        _all("swapped"),
-        passes=(ModelPass("swapped", versions=_swapped, many=True),),
+        _from_all_passes("swapped"),
+        passes=(ModelPass("swapped", versions=_swapped, count_varies=True),),
         by_default=False,
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "population",
         "mean log-likelihoods of both models on other passages from the same source (`population`)",
         shared=_population,
@@ -200,26 +218,26 @@ evidence(
                 "population_reference", "reference", "population", partial(_of_population, "population_reference")
             ),
         ),
-        supply=Supply(
+        requirement=Requirement(
             "passages from the same source that are not scored: give a file of them as `population`, and give a "
             "reference model as `reference`",
-            lambda provided: provided.population is not None,
+            lambda supplies: supplies.population is not None,
         ),
         reads=("logprob",),
         by_token=True,
     )
 )
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "frequencies",
         "how often each token occurs in a corpus (`frequencies`)",
-        shared=lambda provided, _: provided.frequencies,
-        supply=Supply(
+        shared=lambda supplies, _: supplies.frequencies,
+        requirement=Requirement(
             "the token frequencies of a corpus: count them with `count_frequencies`, and give them as `frequencies`",
-            lambda provided: provided.frequencies is not None,
+            lambda supplies: supplies.frequencies is not None,
         ),
-        depends=_frequencies_depend,
-        refuse_tokenizer=_frequencies_refuse,
+        depends=_frequencies_digest,
+        refuse_tokenizer=_refuse_frequencies,
     )
 )
-evidence(Kind("text", "the passage itself", lambda row: row.passage.text))
+register_evidence(EvidenceKind("text", "the passage itself", lambda row: row.passage.text))

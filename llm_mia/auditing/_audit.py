@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from ..decision import AUTO, BY_DEFAULT, STACK, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..scores import read_scores
-from ..scoring import ALL, ModelSource, score_to_disk, select
+from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
 from ..signals import Progress, Supplies
 from ..validity import Validity
 from ._deciding import Request, decide
@@ -32,6 +32,7 @@ def audit(
     members: PassageSource | None = None,
     target: ModelSource,
     reference: ModelSource | None = None,
+    models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
     fpr: float | None = None,
@@ -56,6 +57,7 @@ def audit(
         members: passages known to be in it; they show how well the attacks separate, and set no threshold.
         target: the model under suspicion: a name, a `ModelSpec`, or a backend.
         reference: a model that was not trained on the passages.
+        models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: with settings, as ``min_k:k=0.1``; the first decides. ``auto`` among them: the attack that separates
             one half of the known set best decides, calibrated on the other half. ``stack`` among them: a score of them
             all, learned on one half, decides, calibrated on the other half. Empty: all that the models allow, decided
@@ -77,9 +79,9 @@ def audit(
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
     request = Request(decider, level, fdr, confidence, accept_void)
-    select(named, target, reference, supplies=supplies)
+    plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
-    texts = KnownTexts.read(sources)  # the first reading, after which the check needs none
+    texts = KnownTexts.read(sources)  # the first reading; the check needs no other
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
@@ -89,10 +91,7 @@ def audit(
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
-    scored = score_to_disk(
-        sources, target, reference, attacks=named, supplies=supplies, out=out, window_tokens=window_tokens, check=check,
-        progress=progress,
-    )  # fmt: skip
+    scored = run_scoring(sources, plan, out=out, window_tokens=window_tokens, progress=progress)
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})

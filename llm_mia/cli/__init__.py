@@ -20,13 +20,16 @@ from ._parameters import options_of, running, spelled
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+CONTINUED = ("audit", "score", "extract", "perplexity", "demo")
+"""Commands that continue where they were stopped."""
 # Some releases of typer bring a click of their own and some use the one that is installed; this is the base class of
 # every error in what was typed, whichever it is.
 _UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="llm-mia",
-    help="Was this language model trained on these texts? Decisions with a stated error rate.",
+    help="Was this language model trained on these texts? Decisions with a stated error rate. "
+    "Begin with 'llm-mia demo' or 'llm-mia audit --help'.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,10 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
     with running({} if command is None else options_of(command)):
-        return _exit_code(commands, typed)
+        code = _exit_code(commands, typed)
+    if code == INTERRUPTED:
+        kept = ": all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
+        return _failed(f"interrupted{kept}", INTERRUPTED)
+    return code
 
 
 def _exit_code(commands: Any, typed: list[str]) -> int:
+    """The exit code of the command that is *typed*; 130, without a message, where it was interrupted."""
     try:
         code: int | None = commands.main(typed, "llm-mia", standalone_mode=False)
         sys.stdout.flush()  # here, where it may still fail
@@ -51,15 +59,13 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
         path = error.ctx.command_path if error.ctx else "llm-mia"
         return _failed(f"{error.format_message()} (see '{path} --help')", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        return INTERRUPTED  # some releases of typer return it instead
     except LlmMiaError as error:
         return _failed(spelled(str(error)), 2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    if code == INTERRUPTED:  # raised, or by some releases of typer returned
-        return _failed("interrupted; all finished work is kept, and the same command continues it", INTERRUPTED)
     return code or 0
 
 

@@ -1,4 +1,4 @@
-"""Commands that do the whole: audit, validate, demo."""
+"""Commands that start from passages and end with a verdict: audit, validate, demo."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from ._output import progress_bars, say, show, show_json
 if TYPE_CHECKING:
     from ..validity import Validity
 
-__all__ = ["FLAGGED", "VOID", "audit", "demo", "validate"]
+__all__ = ["FLAGGED", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
 
 FLAGGED, VOID = 3, 1
+REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
+"""What to do about a void known set."""
 
 
 def audit(
     candidates: Annotated[
         str,
         typer.Argument(
-            help="Passages to decide on: a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, "
-            "hf://DATASET, or - for standard input.",
+            help=f"Passages to decide on: {opt.INPUT_KINDS}.",
             show_default=False,
         ),
     ],
@@ -41,10 +42,11 @@ def audit(
             "-a",
             "--attack",
             metavar="ATTACK",
-            help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated, and the first decides. "
-            "'auto', 'stack', 'all': see 'llm-mia attacks auto' and so on.",
-            show_default="those that the models and the other inputs allow and that cost little; which of them "
-            "decides: see 'llm-mia attacks default'",
+            help="An attack to score by, also with settings, as in min_k:k=0.1; may be repeated. The first decides, "
+            "but 'auto' or 'stack' decides wherever it is named. 'all' is every possible attack. Each word is "
+            "explained by 'llm-mia attacks WORD'.",
+            show_default="attacks that the inputs allow and that cost little; 'llm-mia attacks default' explains "
+            "which of them decides",
         ),
     ] = None,
     fpr: opt.FprOrNone = None,
@@ -53,16 +55,16 @@ def audit(
     accept_void: opt.AcceptVoid = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
-    """Audit a model: check the known set, score, set the threshold on known non-members, flag candidates, report."""
+    """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
     from ..report import audit_summary, audit_table, why_withheld
 
     def report_validity(validity: Validity) -> None:
         if validity.verdict == "void" and not run.quiet:
-            say(f"note: {why_withheld(validity)}; scoring goes on all the same")
+            say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
 
     with progress_bars(run.quiet) as progress:
-        found = run_audit(
+        audited = run_audit(
             reading.read_unlabelled(candidates),
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
@@ -80,13 +82,13 @@ def audit(
             report_validity=report_validity,
         )
     if run.as_json:
-        show_json(audit_summary(found))
+        show_json(audit_summary(audited))
     else:
-        show(audit_table(found))
-    if found.withheld:
-        say(f"llm-mia: {why_withheld(found.validity)}: repair it, or state findings all the same: --accept-void")
+        show(audit_table(audited))
+    if audited.withheld:
+        say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
-    return FLAGGED if fail_if_flagged and found.flags.flagged else 0
+    return FLAGGED if fail_if_flagged and audited.flags.flagged else 0
 
 
 def validate(
@@ -96,7 +98,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="Passages to decide on; checks whether they are like the known set.",
+            help="Passages to decide on; they are compared with the known set.",
             rich_help_panel=opt.KNOWN,
         ),
     ] = None,
@@ -104,22 +106,22 @@ def validate(
     confidence: opt.Confidence = None,
     as_json: opt.Json = False,
 ) -> int:
-    """Check, without a model, whether a known set can carry a verdict; exit code 1 if it can not."""
+    """Check, without a model, whether a known set can carry a verdict; exit code 1 if it cannot."""
     from ..auditing import validate as run_validate
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    found = run_validate(
+    validity = run_validate(
         known.read_members(reading),
         known.read_nonmembers(reading),
         None if candidates is None else reading.read_unlabelled(candidates),
         rates=RequestedRates(fpr, confidence),
     )
     if as_json:
-        show_json(json.loads(found.to_json()))
+        show_json(json.loads(validity.to_json()))
     else:
-        show(validity_table(found))
-    return VOID if found.verdict == "void" else 0
+        show(validity_table(validity))
+    return VOID if validity.verdict == "void" else 0
 
 
 def demo(
@@ -135,10 +137,10 @@ def demo(
     ] = Path("llm-mia-demo"),
     fpr: opt.Fpr = 0.05,
     epochs: Annotated[
-        int, typer.Option(min=1, metavar="COUNT", help="How often the model is trained on each passage.")
+        int, typer.Option(min=1, metavar="COUNT", help="How many times the model is trained on each passage.")
     ] = 1,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", help="Which texts are drawn, and in which order they are trained on.")
+        int, typer.Option(metavar="NUMBER", help="Seed of the random choice of texts and of their order in training.")
     ] = 0,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -148,9 +150,9 @@ def demo(
     from ..report import audit_table
 
     with progress_bars(quiet) as progress:
-        found = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)
+        result = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)
     if as_json:
-        show_json(demo_summary(found))
+        show_json(demo_summary(result))
     else:
-        show(audit_table(found.audit))
-        show(demo_table(found))
+        show(audit_table(result.audit))
+        show(demo_table(result))

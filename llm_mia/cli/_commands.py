@@ -9,7 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FLAGGED, VOID, audit, demo, validate
+from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._grouping import with_groups
 from ._groups import TableOptions
@@ -29,8 +29,8 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="The column of scores that decides. Or 'auto', 'stack', 'default': llm_mia chooses on a part of the "
-            "known set; see 'llm-mia attacks auto' and so on.",
+            help="The column of scores that decides. Or 'auto', 'stack', 'default': a part of the known set selects "
+            "what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
     fpr: opt.Fpr = 0.05,
@@ -39,7 +39,8 @@ def calibrate(
         str,
         typer.Option(
             metavar="COLUMN",
-            help="Hold the rate within each category: a column of the table, or 'length' (bands of bytes that double).",
+            help="Hold the rate within each category. A column of the table gives the categories, or 'length': bands "
+            "of length, each twice as long as the band before.",
             show_default="no categories",
             rich_help_panel=opt.RATES,
         ),
@@ -48,7 +49,8 @@ def calibrate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="With --by: a category to join with the other categories that are named so; may be repeated.",
+            help="With --by: a category that is too small. All categories named by --pool are treated as a single "
+            "category; may be repeated.",
             rich_help_panel=opt.RATES,
         ),
     ] = None,
@@ -57,31 +59,29 @@ def calibrate(
         typer.Option(
             "--split",
             metavar="SHARE",
-            help="With -a auto, stack or default: share of the known documents that the choice is made on; the rest "
-            "set the threshold.",
+            help="With -a auto, stack or default: share of the known documents that selects or fits what decides; the "
+            "others set the threshold.",
             show_default="0.5",
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", help="With -a auto, stack or default: which documents are drawn for it.")
+        int, typer.Option(metavar="NUMBER", help="With -a auto, stack or default: seed of the draw of that share.")
     ] = 0,
     out: opt.Out = Path("calibration.json"),
     as_json: opt.Json = False,
 ) -> None:
-    """Set the threshold on the known non-members of a table (label 0), so that a false positive rate is guaranteed."""
+    """Set the threshold on the known non-members of a table (label 0), which guarantees a false positive rate."""
     from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate, calibration_to_json
     from ..report import calibration_lines, calibration_summary
     from ..store import write_text
 
     if fraction is not None and attack not in (AUTO, STACK, BY_DEFAULT):
         raise UsageError(
-            f"`fraction` is the share of the known set that the attack is chosen on, and `attack` {attack} names the "
-            "attack: leave out `fraction`, or name auto, stack or default"
+            f"`fraction` is for an attack that the known set selects, and `attack` {attack} names an attack: leave out "
+            "`fraction`, or name auto, stack or default"
         )
     if pool and not by:
-        raise UsageError(
-            "`pool` joins categories, and there are none: name their column with `by`, or leave `pool` out"
-        )
+        raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
     scores = table.read(by)
     calibration = run_calibrate(
         scores,
@@ -104,7 +104,7 @@ def flag(
     calibration: Annotated[
         Path,
         typer.Option(
-            "-c", "--calibration", metavar="FILE", help="The threshold: a file that 'llm-mia calibrate' wrote."
+            "-c", "--calibration", metavar="FILE", help="File with the threshold, which 'llm-mia calibrate' wrote."
         ),
     ],
     out: opt.Out = Path("flags.csv"),
@@ -113,11 +113,11 @@ def flag(
         bool,
         typer.Option(
             "--documents",
-            help="Decide on whole documents instead of passages; the rate then holds for a document.",
+            help="Decide on whole documents instead of passages; the error rate then holds for documents.",
         ),
     ] = False,
     labelled: Annotated[
-        bool, typer.Option("--labelled", help="Flag also rows that have a label; usual are only those without.")
+        bool, typer.Option("--labelled", help="Decide also on rows that have a label, not only on candidates.")
     ] = False,
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
@@ -129,7 +129,7 @@ def flag(
     from ..store import write_text
 
     if documents and labelled:
-        raise UsageError("documents with a label cannot be flagged: leave out `labelled` or `documents`")
+        raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
     rule = read_calibration(calibration)
     scores = table.read(rule.by)
     if documents:
@@ -175,8 +175,8 @@ def evaluate(
             "-c",
             "--calibration",
             metavar="FILE",
-            help="Show also the rates at the threshold in this file, which 'llm-mia calibrate' wrote. Rows that the "
-            "threshold was set with are left out.",
+            help="Show also the rates at the threshold in this file, which 'llm-mia calibrate' wrote. No figure counts "
+            "rows that selected or fitted what decides.",
         ),
     ] = None,
     as_json: opt.Json = False,
@@ -210,9 +210,9 @@ def evaluate(
     if warning:
         say(f"note: {warning}")
     if as_json:
-        found = evaluation_summary(evaluations, gap)
-        found |= {"comparison": comparison_summary(compared)} if compared else {}
-        show_json(found | ({"at_threshold": threshold_summary(at)} if at else {}))
+        summary = evaluation_summary(evaluations, gap)
+        summary |= {"comparison": comparison_summary(compared)} if compared else {}
+        show_json(summary | ({"at_threshold": threshold_summary(at)} if at else {}))
         return
     show(evaluation_table(evaluations, gap))
     if compared:
@@ -229,33 +229,34 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="A column of scores; may be repeated: the weights of several are learned on half of the documents.",
-            show_default="of a run directory 'reference', else 'min_k'; of another table its only column",
+            help="A column of scores; may be repeated. Several columns are added with weights, which are learned on "
+            "half of the documents; the other half is tested.",
+            show_default="in a run directory 'reference', else 'min_k'; in another table its only column",
         ),
     ] = None,
     level: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="The finding is 'consistent with training on' if the p-value is at most this.",
+            help="Significance level: the finding is 'consistent with training on' if the p-value is at most this.",
             rich_help_panel=opt.RATES,
         ),
     ] = 0.05,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which permutations and halves are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the random permutations and halves.")] = 0,
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
 ) -> int:
-    """Test the candidates as a whole against the known non-members, both document by document."""
+    """Test whether the candidates as a whole score higher than the known non-members; documents are compared."""
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table
 
     scores = table.read()
-    found = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
+    result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
     if as_json:
-        show_json(collection_summary(found))
+        show_json(collection_summary(result))
     else:
-        show(collection_table(found))
-    return _withheld() if found.withheld else 0
+        show(collection_table(result))
+    return _withheld() if result.withheld else 0
 
 
 def register(app: typer.Typer) -> None:
@@ -268,8 +269,5 @@ def register(app: typer.Typer) -> None:
 
 
 def _withheld() -> int:
-    say(
-        "llm-mia: the known set is void, so no finding may rest on it: repair it, or state findings all the same: "
-        "--accept-void"
-    )
+    say(f"llm-mia: the known set is void, so no finding may rest on it: {REPAIR_KNOWN_SET}")
     return VOID

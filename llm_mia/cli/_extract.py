@@ -19,7 +19,7 @@ WHAT, PROOF = "What is extracted", "Proof by generation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanReadingOptions(LabelledReadingOptions):
-    """As passages are read to be scored, but longer: a span that crosses the end of a passage is cut there."""
+    """How passages are read, but with longer passages: a span that crosses the end of a passage is cut there."""
 
     passage_tokens: opt.PassageTokens = 16_384
 
@@ -31,13 +31,17 @@ def extract(
     run: RunOptions,
     stretch: Annotated[
         int,
-        typer.Option(metavar="TOKENS", help="Fewest tokens in a row that count as verbatim.", rich_help_panel=WHAT),
+        typer.Option(
+            metavar="TOKENS",
+            help="Length of a stretch: so many tokens in a row must be written exactly.",
+            rich_help_panel=WHAT,
+        ),
     ] = 50,
     probability: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="Least probability with which the model must write a stretch, given the text before it.",
+            help="Smallest probability of a stretch, given the text before it, that counts as extractable.",
             rich_help_panel=WHAT,
         ),
     ] = 0.001,
@@ -45,7 +49,7 @@ def extract(
         int,
         typer.Option(
             metavar="TOKENS",
-            help="Tokens of the passage that must precede a stretch; papers use 50.",
+            help="Smallest number of tokens before a stretch in its passage; papers use 50.",
             rich_help_panel=WHAT,
         ),
     ] = 1,
@@ -53,8 +57,8 @@ def extract(
         int | None,
         typer.Option(
             metavar="COUNT",
-            help="The model draws each token among this many likeliest; of a probability only bounds are then known.",
-            show_default="among all",
+            help="Draw each token from this many likeliest tokens only; probabilities are then bounds, not values.",
+            show_default="all tokens",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -62,7 +66,8 @@ def extract(
         float,
         typer.Option(
             metavar="NUMBER",
-            help="1: the model draws tokens by their probability; 0: it takes the likeliest. No other value.",
+            help="1: each token is drawn by its probability. 0: the likeliest token is taken. Other values are "
+            "refused.",
             rich_help_panel=WHAT,
         ),
     ] = 1.0,
@@ -70,7 +75,7 @@ def extract(
         bool,
         typer.Option(
             "--proof",
-            help="Let the model write the likeliest spans, and compare them with the passages.",
+            help="Let the model generate the likeliest spans, and compare its text with the passages.",
             rich_help_panel=PROOF,
         ),
     ] = False,
@@ -79,26 +84,29 @@ def extract(
         typer.Option(
             min=0,
             metavar="COUNT",
-            help="With --proof: continuations drawn for each span.",
+            help="With --proof: number of random continuations for each span.",
             rich_help_panel=PROOF,
         ),
     ] = 20,
     most_proofs: Annotated[
         int,
         typer.Option(
-            min=1, metavar="COUNT", help="With --proof: most spans that the model writes.", rich_help_panel=PROOF
+            min=1,
+            metavar="COUNT",
+            help="With --proof: largest number of spans that the model generates.",
+            rich_help_panel=PROOF,
         ),
     ] = 20,
     seed: Annotated[
         int,
         typer.Option(
-            min=0, metavar="NUMBER", help="With --proof: which continuations are drawn.", rich_help_panel=PROOF
+            min=0, metavar="NUMBER", help="With --proof: seed of the random continuations.", rich_help_panel=PROOF
         ),
     ] = 0,
 ) -> None:
-    """Find the parts of the passages that the model writes word for word, and how probably.
+    """List the spans of the passages that the model can write word for word, with their probability.
 
-    Rows with label 0 (known non-members) show how often that happens by chance.
+    Rows with label 0 (known non-members) show how often texts that were not trained on have such spans.
     """
     from ..extraction import Sampling, extract as run_extract
     from ..passages import check_inputs
@@ -106,11 +114,10 @@ def extract(
 
     sampling = Sampling(temperature, top_k)
     source = reading.read(passages)
-    check = check_inputs([source])
-    for note in check.notes:
+    for note in check_inputs([source]).notes:
         say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
-        found = run_extract(
+        extraction = run_extract(
             source,
             models.target_model(),
             out=run.out,
@@ -123,10 +130,9 @@ def extract(
             most_proofs=most_proofs,
             seed=seed,
             window_tokens=models.window_tokens,
-            check=check,
             progress=progress,
         )
     if run.as_json:
-        show_json(extraction_summary(found))
+        show_json(extraction_summary(extraction))
     else:
-        show(extraction_table(found))
+        show(extraction_table(extraction))

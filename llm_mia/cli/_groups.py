@@ -78,7 +78,7 @@ class KnownSetOptions(OptionGroup):
         str,
         typer.Option(
             metavar="INPUT",
-            help="Passages known not to be in the training data; they set the threshold.",
+            help=f"Passages known not to be in the training data; they set the threshold. INPUT is {opt.INPUT_KINDS}.",
             rich_help_panel=opt.KNOWN,
         ),
     ]
@@ -86,7 +86,8 @@ class KnownSetOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="Passages known to be in the training data; they show how well the attacks work.",
+            help="Passages known to be in the training data; they show how well the attacks work, and set no "
+            "threshold.",
             rich_help_panel=opt.KNOWN,
         ),
     ] = None
@@ -102,14 +103,14 @@ class KnownSetOptions(OptionGroup):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceOptions(OptionGroup):
-    """What some attacks need besides the models."""
+    """What some attacks need in addition to the models."""
 
     shots: Annotated[
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="For recall, con_recall: passages that the model reads before each passage. Label 1: known members; "
-            "0, or no labels at all: known non-members.",
+            help="For recall, con_recall: passages that the model reads before each passage. They are known members "
+            "(label 1) or known non-members (label 0; or no passage has a label).",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
@@ -117,7 +118,7 @@ class EvidenceOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="For rmia, info_rmia: other passages from the same source, which are not scored.",
+            help="For rmia, info_rmia: other passages from the same source, for comparison; they get no score.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
@@ -125,7 +126,7 @@ class EvidenceOptions(OptionGroup):
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For dc_pdd: how often each token occurs in a corpus, as 'llm-mia frequencies' writes it.",
+            help="For dc_pdd: file that 'llm-mia frequencies' wrote, with the count of each token in a corpus.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
@@ -134,7 +135,8 @@ class EvidenceOptions(OptionGroup):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="For neighbour, pac: rewritten versions of each passage; each costs as much as scoring it once more.",
+            help="For neighbour, pac: number of rewritten versions of each passage. Each version costs as much as "
+            "scoring the passage once more.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = 10
@@ -142,14 +144,14 @@ class EvidenceOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="For neighbour: masked language model, such as BERT, that writes the versions.",
+            help="For neighbour: masked language model, such as BERT, that rewrites the passages.",
             show_default="none: words are dropped and swapped",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
 
     def supplies(self, reading: ReadingOptions, device: str) -> Supplies:
-        """What attacks may use besides models, read as the passages are; only shots have labels."""
+        """What attacks may use in addition to models, read as the passages are; only shots have labels."""
         from ..backends import ModelSpec
         from ..signals import Supplies
 
@@ -169,7 +171,8 @@ class TableOptions(OptionGroup):
     table: Annotated[
         Path,
         typer.Argument(
-            help="A run directory, or a csv, jsonl or parquet file with a row a passage and a column an attack.",
+            help="Scores: a run directory, or a csv, jsonl or parquet file with a row for each passage and a column "
+            "for each attack.",
             show_default=False,
         ),
     ]
@@ -200,7 +203,7 @@ class RunOptions(OptionGroup):
             "-o",
             "--out",
             metavar="FOLDER",
-            help="Run directory: new, or that of a stopped run, which then continues.",
+            help="Run directory, for all results: a new folder, or that of a stopped run, which then continues.",
             rich_help_panel=opt.OUTPUT,
         ),
     ]

@@ -49,7 +49,12 @@ class _Reference(OptionGroup):
 class _Running(OptionGroup):
     dtype: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Precision: auto, float32, bfloat16 or float16.", rich_help_panel=opt.MODELS),
+        typer.Option(
+            metavar="NAME",
+            help="Precision: float32, bfloat16, float16, or auto: LLM_MIA_DTYPE if that is set, else bfloat16 where it is "
+            "clearly faster, else float32.",
+            rich_help_panel=opt.MODELS,
+        ),
     ] = "auto"
     device: Annotated[
         str,
@@ -61,8 +66,8 @@ class _Running(OptionGroup):
         typer.Option(
             min=1,
             metavar="TOKENS",
-            help="Most tokens that a model computes at once; fewer need less memory.",
-            show_default="chosen by the memory at hand",
+            help="Largest number of tokens in a batch; smaller batches need less memory.",
+            show_default="chosen for the device and its free memory",
             rich_help_panel=opt.MODELS,
         ),
     ] = None
@@ -70,7 +75,8 @@ class _Running(OptionGroup):
         int | None,
         typer.Option(
             metavar="TOKENS",
-            help="Longest input that a model is given; longer passages are cut into windows that overlap.",
+            help="Largest number of tokens that a model reads at once; longer passages are cut into windows that "
+            "overlap.",
             show_default="the model's context, at most 2,048",
             rich_help_panel=opt.MODELS,
         ),

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "EVIDENCE",
     "INPUT",
+    "INPUT_KINDS",
     "KNOWN",
     "MODELS",
     "OUTPUT",
@@ -37,12 +38,15 @@ __all__ = [
 
 KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
+INPUT_KINDS = (
+    "a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, hf://DATASET, or - for standard input"
+)
+"""What every command can read passages from."""
 
 Input = Annotated[
     str,
     typer.Argument(
-        help="Passages: a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, hf://DATASET, or - for "
-        "standard input.",
+        help=f"Passages: {INPUT_KINDS}.",
         show_default=False,
     ),
 ]
@@ -53,8 +57,8 @@ TargetName = Annotated[
         "--target",
         "--model",
         metavar="MODEL",
-        help="The model in question: hub id, folder, GGUF file, folder of a PEFT adapter, or 'embedded' (a small model "
-        "from a Python package).",
+        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, or 'embedded' (a small "
+        "model that a Python package contains).",
         rich_help_panel=MODELS,
     ),
 ]
@@ -69,29 +73,36 @@ Revision = Annotated[
 ]
 TrustRemoteCode = Annotated[
     bool,
-    typer.Option("--trust-remote-code", help="Run Python code that the model's folder holds.", rich_help_panel=MODELS),
+    typer.Option(
+        "--trust-remote-code",
+        help="Run the Python code that comes with the model. It can do anything on this machine.",
+        rich_help_panel=MODELS,
+    ),
 ]
 TextColumn = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Column of the text.",
-        show_default="the column named 'text' or alike",
+        help="Column that holds the text.",
+        show_default="the column named 'text' or similar",
         rich_help_panel=INPUT,
     ),
 ]
 IdColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Column of the id.", show_default="the column named 'id' or alike", rich_help_panel=INPUT
+        metavar="NAME",
+        help="Column that identifies each passage.",
+        show_default="the column named 'id' or similar",
+        rich_help_panel=INPUT,
     ),
 ]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Column of the label: 1 member, 0 non-member, empty unknown. '' reads no labels.",
-        show_default="the column named 'label' or alike",
+        help="Column of the label: 1 member, 0 non-member, empty unknown. With '' no labels are read.",
+        show_default="the column named 'label' or similar",
         rich_help_panel=INPUT,
     ),
 ]
@@ -99,8 +110,8 @@ DocumentColumn = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Column of the document that a passage comes from. Passages of one document are not independent.",
-        show_default="the column named 'document' or alike",
+        help="Column that names the document of each passage. Passages of the same document are not independent.",
+        show_default="the column named 'document' or similar",
         rich_help_panel=INPUT,
     ),
 ]
@@ -108,12 +119,19 @@ PassageTokens = Annotated[
     int,
     typer.Option(
         metavar="TOKENS",
-        help="Length of the passages into which txt files are cut, in tokens of 4 bytes.",
+        help="Length of the passages into which txt files are cut; 4 bytes count as a token.",
         rich_help_panel=INPUT,
     ),
 ]
 Out = Annotated[
-    Path, typer.Option("-o", "--out", metavar="FILE", help="The file that is written.", rich_help_panel=OUTPUT)
+    Path,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="File for the result; an existing file is replaced.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of text.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
@@ -142,7 +160,8 @@ Fdr = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="False discovery rate: largest expected share of non-members among what is flagged. It replaces --fpr.",
+        help="False discovery rate: largest expected share of non-members among the flagged candidates. It replaces "
+        "--fpr.",
         show_default="not used",
         rich_help_panel=RATES,
     ),
@@ -151,8 +170,8 @@ FdrOfFlags = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="False discovery rate: largest expected share of non-members among what is flagged. It replaces the "
-        "false positive rate of the calibration.",
+        help="False discovery rate: largest expected share of non-members among the flagged candidates. It replaces "
+        "the false positive rate of the calibration.",
         show_default="not used",
         rich_help_panel=RATES,
     ),
@@ -161,8 +180,8 @@ Confidence = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Hold the false positive rate with this confidence for the known set at hand, such as 0.95.",
-        show_default="hold it on average over known sets",
+        help="Confidence, such as 0.95, with which the false positive rate holds for this particular known set.",
+        show_default="the rate holds on average over known sets",
         rich_help_panel=RATES,
     ),
 ]
@@ -170,7 +189,8 @@ AcceptVoid = Annotated[
     bool,
     typer.Option(
         "--accept-void",
-        help="State findings even if the known set is void; each finding then notes it.",
+        help="State findings even if the known set is void (its checks show that a finding cannot rest on it). Each "
+        "result then records this.",
         rich_help_panel=RATES,
     ),
 ]

@@ -24,15 +24,15 @@ def perplexity(
     per_token: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Also write the log-probability of every token, with its piece of text, to this Parquet file.",
+            metavar="FILE.parquet",
+            help="Write also the log-probability of every token (nats), with its piece of text, to this Parquet file.",
             rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Write the perplexity and the number of tokens of every passage under the target, and under a reference."""
+    """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
 
     source = reading.read(passages)

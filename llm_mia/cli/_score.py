@@ -28,19 +28,18 @@ def score(
             "-a",
             "--attack",
             metavar="ATTACK",
-            help="An attack, with settings if wanted, as in min_k:k=0.1; may be repeated. 'all': see 'llm-mia attacks "
-            "all'.",
-            show_default="those that the models and the other inputs allow and that cost little",
+            help="An attack to score by, also with settings, as in min_k:k=0.1; may be repeated. 'all' is every "
+            "possible attack: see 'llm-mia attacks all'.",
+            show_default="attacks that the inputs allow and that cost little",
         ),
     ] = None,
 ) -> None:
-    """Give every passage a score by each attack, in OUT/scores.parquet; higher means more likely a member."""
+    """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..passages import check_inputs
     from ..scoring import score_to_disk
 
     source = reading.read(passages)
-    check = check_inputs([source])
-    for note in check.notes:
+    for note in check_inputs([source]).notes:
         say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
         done = score_to_disk(
@@ -51,7 +50,6 @@ def score(
             supplies=evidence.supplies(reading, models.device),
             out=run.out,
             window_tokens=models.window_tokens,
-            check=check,
             progress=progress,
         )
     for note in done.notes:
@@ -88,17 +86,20 @@ def frequencies(
     if as_json:
         show_json({"tokens": total, "distinct": distinct, "vocabulary": len(counted.counts), "frequencies": str(out)})
     else:
-        show(f"{total:,} tokens counted, {distinct:,} of {len(counted.counts):,} in the vocabulary among them: {out}")
+        vocabulary = len(counted.counts)
+        show(f"{total:,} tokens counted; {distinct:,} of the {vocabulary:,} tokens of the vocabulary occur: {out}")
 
 
 def attacks(
     name: Annotated[
         str | None,
-        typer.Argument(help="Explain this attack, or this word in its place: auto, stack, default, all."),
+        typer.Argument(
+            help="Explain only this attack, or a word that is typed like an attack: auto, stack, default, all."
+        ),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """List the attacks: what each needs, how many passes over the passages it costs, its paper."""
+    """List the attacks: what each needs, how often a model reads all passages for it (passes), and its paper."""
     from ..attacks import all_attacks, parse_attack
     from ..report import CHOICES, attack_details, attacks_table, choice_details
 
@@ -112,15 +113,15 @@ def attacks(
     if as_json:
         show_json(
             {
-                one.name: {
-                    "evidence": list(one.evidence),
-                    "passes": list(one.passes),
-                    "settings": dict(one.settings),
-                    "formula": one.formula,
-                    "paper": one.paper,
-                    "summary": one.summary,
+                attack.name: {
+                    "evidence": list(attack.evidence),
+                    "passes": list(attack.passes),
+                    "settings": dict(attack.settings),
+                    "formula": attack.formula,
+                    "paper": attack.paper,
+                    "summary": attack.summary,
                 }
-                for one in chosen
+                for attack in chosen
             }
         )
     else:

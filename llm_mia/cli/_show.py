@@ -17,19 +17,21 @@ __all__ = ["show"]
 def show(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit' or of 'extract'.", show_default=False),
+        typer.Argument(
+            metavar="RUN", help="A run directory of 'llm-mia audit' or 'llm-mia extract'.", show_default=False
+        ),
     ],
     as_json: opt.Json = False,
 ) -> None:
-    """Print again what an audit or an extraction found; loads no model and computes nothing."""
+    """Print the stored result of an audit or an extraction again; loads no model and computes nothing."""
     if (run / "audit.json").is_file():
         _show_audit(run, as_json)
     elif (run / "extraction.json").is_file():
         _show_extraction(run, as_json)
     else:
         raise RunDirectoryError(
-            f"{run}: holds no audit.json and no extraction.json, so there is no result: run 'llm-mia audit' or "
-            "'llm-mia extract' to its end"
+            f"{run}: holds no audit.json and no extraction.json, so there is no result: repeat the command that began "
+            "this run, or name the folder of a finished run of 'llm-mia audit' or 'llm-mia extract'"
         )
 
 

@@ -57,12 +57,13 @@ class Shortage:
         if self.kind is ShortageKind.NO_SPLIT:
             n, kind = (self.members, "members") if self.members < 2 else (self.nonmembers, "non-members")
             documents = "1 document" if n == 1 else f"{n} documents"
-            return f"the {kind} come from {documents}, and each of two parts needs at least 1"
+            return f"the {kind} come from {documents}, and each part of the split needs at least 1: add documents"
         if self.kind is ShortageKind.FIT_PART:
             here = f"the fit part has {_counted(self.members, self.unit, 'members')}"
-            return f"{here} and {self.nonmembers} of non-members, {self.needed} of each are needed: add {self._missing}"
-        left = f"{self.nonmembers} non-members would be left to calibrate on"
-        return f"{left}, {self.needed} are needed: add {self._missing}"
+            both = f"{here} and {self.nonmembers} of non-members"
+            return f"{both}, and {self.needed} of each are needed: add {self._missing}"
+        left = f"only {_counted(self.nonmembers, self.unit, 'non-members')} would be left to set the threshold"
+        return f"{left}, and {self.needed} are needed: add {self._missing}"
 
     @property
     def _missing(self) -> str:

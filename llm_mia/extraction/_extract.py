@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import ModelError, PassageError, UsageError
-from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_sources
+from ..passages import Passages, PassageSource, to_sources
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
 from ..store import RunDirectory
@@ -34,7 +34,6 @@ def extract(
     most_proofs: int = 20,
     seed: int = 0,
     window_tokens: int | None = None,
-    check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
@@ -59,7 +58,6 @@ def extract(
         most_proofs: number of spans that are proved, the likeliest first.
         seed: draws the samples.
         window_tokens: longest input fed to the model; None: its context, and at most 2,048.
-        check: the result of `check_inputs` on the same *sources*, where there is one already.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
@@ -70,10 +68,9 @@ def extract(
         RunDirectoryError: the directory belongs to another run, or holds scores of another input.
     """
     _check_arguments(stretch, probability, prefix, samples, most_proofs)
-    inputs = to_sources(sources)
     source, sampling = model_or_spec(target), sampling or Sampling()
-    check = check or check_inputs(inputs)
-    write_signals(inputs, source, out=out, window_tokens=window_tokens, check=check, limits=limits, progress=progress)
+    inputs = Inputs.of(to_sources(sources))
+    write_signals(inputs.sources, source, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
         target_pass = run.record.passes["target"]
@@ -82,8 +79,8 @@ def extract(
         first = 0 if tokenizer.bos is not None else 1
         rule = SearchRule(sampling, stretch, probability, prefix, first, target_pass.window)
         likeliest = LikeliestSpans(most_proofs if proof else 0, rule.window, tokenizer)
-        result = search(_signals(run, Inputs(inputs, check)), rule, tokenizer, likeliest)
-        _check_lengths(result, inputs, tokenizer)
+        result = search(_signals(run, inputs), rule, tokenizer, likeliest)
+        _check_lengths(result, inputs.sources, tokenizer)
         extraction = Extraction(
             path=run.path,
             model=target_pass.model,
@@ -99,7 +96,7 @@ def extract(
             nonmembers=result.known_nonmembers(),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             notes=result.notes(),
-            input_notes=list(check.notes),
+            input_notes=list(inputs.check.notes),
         )
         write_extraction(run, extraction)
     return extraction
@@ -140,12 +137,12 @@ def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, Token
             yield passage, chunks["target"].signals(row)
 
 
-def _check_lengths(result: SearchResult, inputs: Sequence[Passages], tokenizer: Tokenizer) -> None:
+def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer: Tokenizer) -> None:
     """Refuse a stretch for which every passage, or every window, is too short."""
     rule = result.rule
     if result.too_short == result.passages:
         raise PassageError(
-            ", ".join(source.name for source in inputs),
+            ", ".join(source.name for source in sources),
             f"no passage holds a stretch of {rule.stretch} tokens after {rule.prefix}: the longest has "
             f"{result.longest} scored tokens; lower `stretch`, or cut texts into longer passages with `passage_tokens`",
         )

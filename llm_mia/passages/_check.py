@@ -1,4 +1,4 @@
-"""What all inputs hold together, before any model is loaded: bad input fails in seconds, not after the scoring."""
+"""Compares all inputs before a model is loaded: bad input fails in seconds, not after the scoring."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ..errors import PassageError
 from ..records import Passage
 from ._columns import LONGEST_ID, quoted
-from ._contents import CANDIDATE, MEMBER, NON_MEMBER, SourceCounts
+from ._contents import CANDIDATE, MEMBER, NON_MEMBER, Contents, SourceCounts
 from ._passages import Passages
 
-__all__ = ["InputCheck", "check_inputs"]
+__all__ = ["InputCheck", "check_inputs", "shared_text"]
 
 PAIRS_SHOWN = 3
 """Pairs of passages that a message names."""
@@ -23,12 +23,12 @@ PAIRS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class InputCheck:
-    """What the inputs hold, and what the user ought to know about them."""
+    """The contents of the inputs, and what the user ought to know about them."""
 
     sources: tuple[SourceCounts, ...]
     """In the order given."""
     notes: tuple[str, ...]
-    """One line each; empty where there is nothing to report."""
+    """A line each; empty where there is nothing to report."""
     repeated: NDArray[np.intp] = field(compare=False, repr=False)
     """Positions over all sources, ascending, of passages whose text occurs more than once."""
 
@@ -36,20 +36,49 @@ class InputCheck:
 def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     """Compare the texts of all *sources*; each is read only if no whole iteration of it has come before.
 
+    The result is kept with the first source, so a later call on the same unchanged sources returns it at once.
+
     A text that occurs twice among candidates (no label), or both among candidates and in the known set, is noted. For
     that, sources that hold such texts are read once more, as far as the last passage that a note names.
 
     Raises:
-        PassageError: a text is both among members (label 1) and among non-members (label 0). One of the two labels is
-            false, and every error rate would be.
+        PassageError: a text is both among members (label 1) and among non-members (label 0). Either
+            label is false, and so would be every error rate.
     """
-    read = [source.contents() for source in sources]
+    read = tuple(source.contents() for source in sources)
+    if sources and (kept := sources[0].last_check) is not None and kept[0] == read:
+        return kept[1]
     counts = tuple(contents.counts for contents in read)
-    digests = np.concatenate([np.empty((0, 2), np.uint64), *(contents.digests for contents in read)])
     roles = np.concatenate([np.empty(0, np.uint8), *(contents.roles for contents in read)])
-    repeats = _Repeats(digests, roles)
+    repeats = _Repeats(_digests(read), roles)
     notes = _notes(repeats, _Reread(sources, counts))
-    return InputCheck(counts, notes, repeats.all_positions())
+    check = InputCheck(counts, notes, repeats.all_positions())
+    if sources:
+        sources[0].last_check = (read, check)
+    return check
+
+
+def shared_text(sources: Sequence[Passages], others: Sequence[Passages]) -> tuple[Passage, Passage] | None:
+    """The first passage of *sources* whose text occurs in *others* too, and the first passage there with this text.
+
+    None where no text is shared. A source is read only if no whole iteration of it has come before, or to look up a
+    passage that is returned.
+    """
+    read, read_others = ([source.contents() for source in group] for group in (sources, others))
+    digests, digests_of_others = _digests(read), _digests(read_others)
+    # Half of a digest suffices to select a few pairs, which are then compared as a whole.
+    for position in np.flatnonzero(np.isin(digests[:, 0], digests_of_others[:, 0])).tolist():
+        twins = np.flatnonzero((digests_of_others == digests[position]).all(axis=1)).tolist()
+        if twins:
+            here = _Reread(sources, [contents.counts for contents in read]).at([position])
+            there = _Reread(others, [contents.counts for contents in read_others]).at(twins[:1])
+            return here[position], there[twins[0]]
+    return None
+
+
+def _digests(read: Sequence[Contents]) -> NDArray[np.uint64]:
+    """The digests of the texts of all sources, shape (passages, 2)."""
+    return np.concatenate([np.empty((0, 2), np.uint64), *(contents.digests for contents in read)])
 
 
 class _Repeats:
@@ -71,7 +100,7 @@ class _Repeats:
         """Shape (3, texts): occurrences of each text in each role."""
 
     def first(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """The few of the *chosen* texts (a mask) that come first in the input."""
+        """Up to `PAIRS_SHOWN` of the *chosen* texts (a mask): those that come first in the input."""
         texts = np.flatnonzero(chosen)
         return texts[np.argsort(self._first[texts])][:PAIRS_SHOWN]
 
@@ -81,12 +110,12 @@ class _Repeats:
         return positions
 
     def positions(self, text: int, *roles: int) -> list[int]:
-        """Positions of one text in the given roles, in input order."""
+        """Positions of the text in the given roles, in input order."""
         return [int(at) for at in self._positions[(self._of == text) & np.isin(self._roles, roles)]]
 
 
 class _Reread:
-    """Passages by their position over all sources: ids are looked up again rather than kept."""
+    """Looks up passages by their position over all sources, so that ids need not be kept."""
 
     def __init__(self, sources: Sequence[Passages], counts: Sequence[SourceCounts]) -> None:
         starts = [0, *np.cumsum([count.passages for count in counts]).tolist()]
@@ -104,7 +133,7 @@ class _Reread:
 
 
 def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
-    """One line for each kind of repeat; members that are also non-members are refused."""
+    """A line for each kind of repeat; members that are also non-members are refused."""
     members, nonmembers, candidates = repeats.count[[MEMBER, NON_MEMBER, CANDIDATE]]
     both, twice = (members > 0) & (nonmembers > 0), candidates > 1
     known = (candidates > 0) & (members + nonmembers > 0)

@@ -45,7 +45,7 @@ def attack_details(attack: Attack) -> RenderableType:
     if others:
         table.add_row("[dim]others[/]", escape(others))
     for name in attack.evidence:
-        table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name].what}[/]")
+        table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name].description}[/]")
     table.add_row("[dim]paper[/]", escape(attack.paper))
     return table
 
@@ -53,7 +53,10 @@ def attack_details(attack: Attack) -> RenderableType:
 def _passes(attack: Attack) -> str:
     """How many: n stands for rewritten versions or shadow models; passes over a population are not counted."""
     passes = {
-        declared.name: kind.many for kind in attack.kinds for declared in kind.passes if declared.texts == "passages"
+        declared.name: kind.pass_count_varies
+        for kind in attack.kinds
+        for declared in kind.passes
+        if declared.texts == "passages"
     }
     count = sum(not many for many in passes.values())
     return f"{count} + n" if any(passes.values()) else str(count)

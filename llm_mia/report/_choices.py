@@ -1,4 +1,4 @@
-"""The words that are typed in the place of an attack, explained for people."""
+"""The words that can be typed instead of the name of an attack, explained for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CHOICES", "Choice", "choice_details"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A word in the place of an attack."""
+    """A word that can be typed instead of the name of an attack."""
 
     name: str
     summary: str
@@ -20,7 +20,7 @@ class Choice:
     """Where it is typed."""
     needs: str
     caution: str
-    """What a user has to know before he relies on it."""
+    """What a user has to know before relying on it."""
 
 
 CHOICES: Mapping[str, Choice] = {
@@ -30,40 +30,41 @@ CHOICES: Mapping[str, Choice] = {
             "auto",
             "The attack that separates the known members from the known non-members best (largest AUROC), among all "
             "attacks that were scored. It is chosen on one half of the known documents (the fit part); the non-members "
-            "of the other half set the threshold, so that the choice does not spoil the error rate.",
+            "of the other half set the threshold, so the error rate remains valid.",
             "llm-mia audit … -a auto, or llm-mia calibrate … -a auto",
-            "known members, and known non-members: at least 10 of each in the fit part; and non-members enough for the "
-            "threshold in the other part",
-            "If there are fewer, the attack 'reference' decides (or 'min_k' without a reference model), and a note "
+            "known members and known non-members: at least 10 passages of each in the fit part, and enough non-members "
+            "in the other part to set the threshold",
+            "If there are fewer, the attack 'reference' decides, or 'min_k' if there is no reference model, and a note "
             "gives the reason.",
         ),
         Choice(
             "stack",
-            "One score learned from all attacks that were scored: a weighted sum of their columns, with boosted trees "
-            "in a large known set. It is learned on one half of the known documents (the fit part); the "
-            "non-members of the other half set the threshold, so that what was learned does not spoil the error rate.",
+            "A score that is learned from all attacks that were scored: a weighted sum of their columns, or boosted "
+            "trees if the known set is large. It is learned on one half of the known documents (the fit part); the "
+            "non-members of the other half set the threshold, so the error rate remains valid.",
             "llm-mia audit … -a stack, or llm-mia calibrate … -a stack",
-            "documents of known members, and of known non-members: at least 20 of each in the fit part; and "
-            "non-members enough for the threshold in the other part",
-            "If there are fewer, the command is refused. The score has no meaning outside of its calibration file, "
-            "which holds what was learned.",
+            "known members and known non-members: at least 20 documents of each in the fit part, and enough "
+            "non-members in the other part to set the threshold",
+            "If there are fewer, the command is refused. What was learned is stored in the calibration file; the score "
+            "cannot be computed without this file.",
         ),
         Choice(
             "default",
-            "What decides an audit in which no attack is named: 'stack' if the known set is large enough for it, "
-            "otherwise the attack 'reference', or 'min_k' without a reference model.",
+            "What decides an audit for which no attack is named: 'stack' if the known set is large enough, otherwise "
+            "the attack 'reference', or 'min_k' if there is no reference model.",
             "llm-mia audit … without -a, or llm-mia calibrate … -a default",
-            "for 'stack' here: at least 100 documents of known members and 100 of known non-members in the fit part; "
-            "otherwise known non-members alone",
-            "Which of the two decides depends on the number of known documents, never on their scores.",
+            "known non-members; for 'stack' at least 100 documents of known members and 100 of known non-members in "
+            "the fit part",
+            "The number of known documents selects what decides, never their scores, so the error rate remains valid.",
         ),
         Choice(
             "all",
-            "Every attack that the models and the other inputs allow, also those that cost a pass of their own, which "
-            "are left out if no attack is named.",
+            "Every attack that the models and the other inputs allow. This includes the attacks that need an extra "
+            "pass over the passages, such as lowercase, which are left out if no attack is named.",
             "llm-mia score … -a all, or llm-mia audit … -a all",
-            "nothing; attacks for which something is missing are left out",
-            "It takes longer: each rewritten version of the passages costs as much as scoring them once more.",
+            "nothing more; an attack for which an input is missing is left out",
+            "It takes longer: each extra pass, such as a rewritten version of the passages, costs as much as scoring "
+            "the passages once more.",
         ),
     )
 }

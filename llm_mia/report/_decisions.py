@@ -34,7 +34,7 @@ def flags_table(flags: Flags) -> RenderableType:
     from rich.console import Group
 
     if flags.withheld:
-        return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]{len(flags.rows):,} rows of flags are kept[/]")
+        return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]{len(flags.rows):,} rows are in the file[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
     chance, members = chance_words(flags), members_words(flags)
@@ -56,7 +56,7 @@ def _basis(flags: Flags) -> str:
 
 
 def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
-    """What was set, by what, and where it was written to."""
+    """The threshold, the attack and the known set that it belongs to, and the file that it was written to."""
     from rich.console import Group
 
     held = "" if calibration.confidence is None else f" with {100 * calibration.confidence:g} % confidence"
@@ -81,7 +81,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
     lines = [
         f"[bold]p = {result.test.p_value:.4g}[/] by {attacks}, {size}: {collection_finding(result)} "
         f"[dim](level {result.level:g})[/]",
-        f"a candidate passage scores above another with probability {share(result.test.effect)}",
+        f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
         *(f"[dim]{escape(note)}[/]" for note in notes_words(result.notes)),
     ]
@@ -95,7 +95,7 @@ def _power(result: CollectionResult) -> RenderableType:
     assert result.power is not None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
     table.title = power_title(result.power)
-    for column in ("passages a document", "documents", "if the effect is at the low end"):
+    for column in ("passages per document", "documents", "documents, if the effect is at the low end of its interval"):
         table.add_column(column, justify="right")
     for row in result.power.rows:
         cautious = "–" if row.documents_cautious is None else f"{row.documents_cautious:,}"

@@ -47,7 +47,7 @@ def evaluation_table(
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if decider is None:
-        below.append("To choose an attack by this table, calibrate on non-members that it has not seen.")
+        below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
     return Group(table, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
 
 
@@ -68,7 +68,7 @@ def _empty_table(evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _gap(gap: ConfidenceGap) -> str:
-    warning = "\n[yellow]Above 0.1: the model is markedly more certain of the members.[/]" if gap.exposed else ""
+    warning = "\n[yellow]A gap above 0.1: the model is markedly more certain of the members.[/]" if gap.exposed else ""
     return escape(gap_words(gap)) + warning
 
 
@@ -82,7 +82,7 @@ def threshold_lines(rates: AtThreshold) -> RenderableType:
     from rich.console import Group
 
     fpr = "" if rates.fpr is None else f", FPR {percent(rates.fpr)} %"
-    lines = [f"At the threshold of the calibration, {escape(rates.attack)}: TPR {percent(rates.tpr)} %{fpr}"]
+    lines = [f"At the threshold of the calibration for {escape(rates.attack)}: TPR {percent(rates.tpr)} %{fpr}"]
     epsilon = at_threshold_words(rates)
     lines += [escape(epsilon)] if epsilon else []
     return Group(*lines, *(f"[dim]{escape(note)}[/]" for note in notes_words(rates.notes)))

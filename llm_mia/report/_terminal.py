@@ -9,7 +9,7 @@ from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._validity import validity_lines
-from .words import notes_words
+from .words import notes_words, void_note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,7 @@ __all__ = ["audit_html", "audit_table"]
 
 
 def audit_table(audit: Audit) -> RenderableType:
-    """What was audited, how the attacks separate the known set, what was flagged, and what to bear in mind."""
+    """What was audited, how the attacks separate the known set, what was flagged, and the notes."""
     from rich.console import Group
     from rich.padding import Padding
 
@@ -27,11 +27,14 @@ def audit_table(audit: Audit) -> RenderableType:
         gap = None if audit.withheld else audit.confidence_gap
         parts += ["", evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity)]
         if audit.withheld:
-            parts.append("[red]What separates these classes need not be membership: the known set is void.[/]")
+            parts.append(f"[red]{void_note(audit.standing)}[/]")
     parts += ["", flags_table(audit.flags)]
     if audit.power is not None and not audit.withheld:
-        parts.append(f"power: {percent(audit.power)} % of the known members are above it (independent passages)")
-    parts += ["", "[dim]Bear in mind[/]"]
+        parts.append(
+            f"power: {percent(audit.power)} % of the known members are above the threshold (if passages are "
+            "independent)"
+        )
+    parts += ["", "[dim]Notes[/]"]
     parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
     parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
     return Group(*parts)

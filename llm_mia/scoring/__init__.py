@@ -1,6 +1,18 @@
-"""Signals → one score for each passage and attack, in ``scores.parquet``."""
+"""Signals → a score for each passage and attack, in ``scores.parquet``."""
 
-from ._score import ModelSource, Scored, score, score_to_disk, select
+from ._score import ModelSource, Scored, run_scoring, score, score_to_disk
+from ._scoring_plan import ScoringPlan, plan_scoring
 from ._select import ALL, Selection, attacks_for
 
-__all__ = ["ALL", "ModelSource", "Scored", "Selection", "attacks_for", "score", "score_to_disk", "select"]
+__all__ = [
+    "ALL",
+    "ModelSource",
+    "Scored",
+    "ScoringPlan",
+    "Selection",
+    "attacks_for",
+    "plan_scoring",
+    "run_scoring",
+    "score",
+    "score_to_disk",
+]

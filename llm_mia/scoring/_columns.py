@@ -1,4 +1,4 @@
-"""Columns of an earlier call in ``scores.parquet``: which of them stay when attacks are added."""
+"""Columns of an earlier call in ``scores.parquet``: which of them are kept when attacks are added."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCORES = "scores.parquet"
 class Columns:
     """The columns of scores that a run directory will hold."""
 
-    stay: tuple[AttackRecord, ...]
+    kept: tuple[AttackRecord, ...]
     """Columns of an earlier call, which are copied."""
     new: tuple[Attack, ...]
     """Columns that are computed."""
@@ -39,10 +39,10 @@ class Columns:
     @property
     def records(self) -> tuple[AttackRecord, ...]:
         """Of all columns, in the order of the table."""
-        return (*self.stay, *(attack.record for attack in self.new))
+        return (*self.kept, *(attack.record for attack in self.new))
 
     def write_record(self, run: RunDirectory, attacks: Sequence[AttackRecord]) -> None:
-        """Write to ``run.json`` that the table holds the columns of *attacks*."""
+        """Record in ``run.json`` that the table holds the columns of *attacks*."""
         used = {name for attack in attacks for name in attack.evidence}
         shared = {name: values for name, values in self.shared.items() if name in used}
         run.update(attacks=tuple(attacks), shared=shared)
@@ -51,35 +51,35 @@ class Columns:
 def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> Columns:
     """The columns of *run* when *chosen* are added, whose kinds of evidence depend on *depends*.
 
-    A column stays where its record is the same. One of *chosen* whose formula, settings or evidence have changed is
-    computed again. So is one of *chosen* that a notebook or a script defines: there a formula is often edited, and its
-    revision is not.
+    A column is kept where its record is the same. An attack of *chosen* whose formula, settings or evidence has changed
+    is computed again. So is an attack of *chosen* that a notebook or a
+    script defines: there a formula is often edited, and its revision is not.
 
     Raises:
         RunDirectoryError: a column that was not chosen has evidence of the same kind that depends on something else.
     """
     wanted = {attack.name: attack.record for attack in chosen}
     shared = run.record.shared
-    edited = {attack.name for attack in chosen if attack.function.__module__ == "__main__"}
-    there = set(column_names(run.path / SCORES)) - edited
-    stay = []
+    editable = {attack.name for attack in chosen if attack.function.__module__ == "__main__"}
+    existing = set(column_names(run.path / SCORES)) - editable
+    kept = []
     for record in run.record.attacks:
         others = {name: depends[name] for name in record.evidence if name in depends}
         what = [what for name, values in others.items() for what in differences(shared.get(name, {}), values)]
-        if record.name not in there or wanted.get(record.name, record) != record or (what and record.name in wanted):
+        if record.name not in existing or wanted.get(record.name, record) != record or (what and record.name in wanted):
             continue
         if what:
             raise RunDirectoryError(
                 f"{run.path}: holds scores of {record.name!r} with other evidence ({'; '.join(what)}); name another "
                 f"folder, or score by {record.name!r} again too"
             )
-        stay.append(record)
-    names = {record.name for record in stay}
-    return Columns(tuple(stay), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends})
+        kept.append(record)
+    names = {record.name for record in kept}
+    return Columns(tuple(kept), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends})
 
 
 class EarlierRows:
-    """Rows of the table of an earlier call, in step with the passages."""
+    """The rows of the table of an earlier call, read in the order of the passages."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         self._path, self._names = path, names

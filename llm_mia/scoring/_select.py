@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ..attacks import Attack, Provided, all_attacks, parse_attack
+from ..attacks import Attack, LoadedSupplies, all_attacks, parse_attack
 from ..errors import AttackError
 from ..records import FIELDS
 
@@ -24,7 +24,7 @@ class Selection:
 
     attacks: tuple[Attack, ...]
     named: frozenset[str] = frozenset()
-    """Those that the user named; they are refused where they cannot run, and the others are left out."""
+    """Names of the attacks that the user named; such an attack is refused where it cannot run, others are left out."""
     notes: tuple[str, ...] = ()
     """What was left out, and why, a sentence each."""
 
@@ -35,29 +35,29 @@ class Selection:
 
 
 def attacks_for(
-    specs: Sequence[str], provided: Provided | None = None, offers: Mapping[str, Collection[str]] | None = None
+    specs: Sequence[str], supplies: LoadedSupplies | None = None, offers: Mapping[str, Collection[str]] | None = None
 ) -> Selection:
     """The attacks that *specs* name, or by default every attack that models and supplies serve at little cost.
 
-    An attack whose passes cost much for what they show (`Kind.by_default`) runs only where it is named, or where
-    *specs* hold ``all``.
+    An attack whose passes cost much for what they show (`EvidenceKind.by_default`) runs only where it is named, or
+    where *specs* hold ``all``.
 
     Args:
         specs: names with settings, as ``min_k:k=0.1``, and ``all``; empty for the default.
-        provided: the models' roles and what the user supplies; None: a target model alone.
+        supplies: the roles of the models, and what the user supplies; None: a target model alone.
         offers: the fields of the signals that the model of each role gives; a role that is left out gives all.
 
     Raises:
         AttackError: an attack that is unknown, is named twice, or needs what is not there.
     """
-    provided, offers = provided or Provided(), offers or {}
+    supplies, offers = supplies or LoadedSupplies(), offers or {}
     named = [parse_attack(spec) for spec in specs if spec != ALL]
     names = [attack.name for attack in named]
     for attack in named:
-        _refuse(attack, provided, offers)
+        _refuse(attack, supplies, offers)
         if names.count(attack.name) > 1:
             raise AttackError(f"attack {attack.name!r} is named twice")
-    card = [attack for attack in _card(provided, everything=ALL in specs) if attack.name not in names]
+    card = [attack for attack in _card(supplies, everything=ALL in specs) if attack.name not in names]
     if specs and ALL not in specs:
         card = []
     lacking = {attack.name: what for attack in card if (what := _lacking(attack, offers))}
@@ -65,15 +65,15 @@ def attacks_for(
     return selection.without(lacking, _left_out(lacking))
 
 
-def _card(provided: Provided, *, everything: bool) -> Iterator[Attack]:
-    """Every attack that *provided* serves, with each of its forms."""
+def _card(supplies: LoadedSupplies, *, everything: bool) -> Iterator[Attack]:
+    """Every attack that *supplies* serves, with each of its forms."""
     for attack in all_attacks().values():
-        if (everything or attack.by_default) and not attack.missing(provided):
+        if (everything or attack.by_default) and not attack.missing(supplies):
             yield from attack.variants()
 
 
-def _refuse(attack: Attack, provided: Provided, offers: Offers) -> None:
-    missing = attack.missing(provided)
+def _refuse(attack: Attack, supplies: LoadedSupplies, offers: Offers) -> None:
+    missing = attack.missing(supplies)
     if missing:
         raise AttackError(f"attack {attack.name!r} needs {missing}")
     lacking = _lacking(attack, offers)
@@ -82,7 +82,7 @@ def _refuse(attack: Attack, provided: Provided, offers: Offers) -> None:
 
 
 def _lacking(attack: Attack, offers: Offers) -> str:
-    """Which fields the attack needs and a model does not give, as a clause; empty where it has all."""
+    """Which fields the attack needs and a model does not give, as a clause; empty where no field is missing."""
     for role, needed in attack.fields.items():
         for of_model, offered in offers.items():
             fields = [name for name in FIELDS if name in needed and name not in offered]
@@ -92,7 +92,7 @@ def _lacking(attack: Attack, offers: Offers) -> str:
 
 
 def _left_out(lacking: Mapping[str, str]) -> str:
-    """One sentence about the attacks that *lacking* names, each with its reason."""
+    """A sentence about the attacks that *lacking* names, each with its reason."""
     reasons = dict.fromkeys(lacking.values())
     by_reason = {reason: [name for name, why in lacking.items() if why == reason] for reason in reasons}
     return "; ".join(f"{reason}, so there is no {', '.join(names)}" for reason, names in by_reason.items())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import EVIDENCE, Attack, Evidence, Kind, Provided, Row
+from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
 from ..records import Passage, TokenSignals
-from ..signals import Inputs, PassProgress, Planned, Progress, passages_with_signals
+from ..signals import Inputs, PassProgress, PlannedPass, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
 from ._columns import SCORES, Columns, EarlierRows, column_names
 
@@ -22,20 +22,21 @@ __all__ = ["write_table"]
 
 FACTS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
 ROW_GROUP = 8192
-WITH_PERPLEXITY = ("target", "reference")
+PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "reference"}
+"""Columns of perplexities, with the pass that each is of."""
 
 
 def write_table(
     run: RunDirectory,
     inputs: Inputs,
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedPass],
     columns: Columns,
-    provided: Provided,
+    supplies: LoadedSupplies,
     progress: Progress | None,
 ) -> int:
     """Write ``scores.parquet`` with the *columns*; returns how many passages lack a score of some column.
 
-    Columns that stay are copied from the table that is there, and only passes of new columns are read.
+    Columns that are kept are copied from the table that is there, and only passes of new columns are read.
 
     Raises:
         RunDirectoryError: signals or earlier scores are of other passages, or cannot be read or written.
@@ -46,17 +47,17 @@ def write_table(
 
     report = PassProgress("scores", inputs.passages, inputs.bytes, progress)
     report.add(0, 0, 0)
-    made = _Computed.of(run, inputs, planned, columns.new, provided)
-    copied = [name for name in column_names(run.path / SCORES) if columns.stay and _is_copied(name, columns, made)]
-    perplexities = [f"{role}_perplexity" for role in WITH_PERPLEXITY if f"{role}_perplexity" in {*copied, *made.names}]
+    computed = _ComputedColumns.of(run, inputs, planned, columns.new, supplies)
+    copied = [name for name in column_names(run.path / SCORES) if columns.kept and _is_copied(name, columns, computed)]
+    perplexities = [name for name in PERPLEXITIES if name in {*copied, *computed.names}]
     schema = pa.schema([*FACTS.items(), *((name, "float64") for name in (*perplexities, *columns.names))])
     earlier = EarlierRows(run.path / SCORES, copied) if copied else None
     unscored = 0
     with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
-        for passages, chunks in passages_with_signals(run, inputs, list(made.passes)):
+        for passages, chunks in passages_with_signals(run, inputs, list(computed.passes)):
             block = {**_facts(passages, chunks), **(earlier.take(passages) if earlier else {})}
-            block |= {name: numbers(values) for name, values in made.scores(passages, chunks).items()}
+            block |= {name: numbers(values) for name, values in computed.scores(passages, chunks).items()}
             waiting.append(pa.table([block[name] for name in schema.names], schema=schema))
             if sum(map(len, waiting)) >= ROW_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
@@ -69,16 +70,15 @@ def write_table(
     return unscored
 
 
-def _is_copied(name: str, columns: Columns, made: _Computed) -> bool:
-    """Whether a column of the earlier table is taken over."""
+def _is_copied(name: str, columns: Columns, computed: _ComputedColumns) -> bool:
+    """Whether a column of the earlier table is copied."""
     if name == "n_tokens":
-        return "target" not in made.passes
-    perplexity = name in [f"{role}_perplexity" for role in WITH_PERPLEXITY]
-    return (perplexity and name not in made.names) or name in [record.name for record in columns.stay]
+        return "target" not in computed.passes
+    return (name in PERPLEXITIES and name not in computed.names) or name in [record.name for record in columns.kept]
 
 
 def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, pa.Array]:
-    """What is known of each passage, by column."""
+    """The columns that describe the passages."""
     labels = [passage.label for passage in passages]
     unknown = np.array([label is None for label in labels])
     no_target = np.full(len(passages), "target" not in chunks)
@@ -93,33 +93,33 @@ def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> di
 
 
 @dataclass(frozen=True, slots=True)
-class _Computed:
+class _ComputedColumns:
     """Columns that are computed from signals."""
 
     attacks: Sequence[Attack]
-    kinds: Sequence[Kind]
-    """The evidence that each passage has of its own."""
+    kinds: Sequence[EvidenceKind]
+    """The evidence that differs between passages."""
     shared: Mapping[str, Evidence]
     """The evidence that is the same for all passages."""
     passes: Mapping[str, str]
-    """The passes over the passages that are read, with the `llm_mia.attacks.ModelPass` that each is."""
+    """By name of a pass over the passages that are scored: the name of the `ModelPass` that declares it."""
 
     @classmethod
     def of(
         cls,
         run: RunDirectory,
         inputs: Inputs,
-        planned: Sequence[Planned],
+        planned: Sequence[PlannedPass],
         attacks: Sequence[Attack],
-        provided: Provided,
-    ) -> _Computed:
-        """What scores by *attacks* take: reads the population."""
+        supplies: LoadedSupplies,
+    ) -> _ComputedColumns:
+        """The columns of *attacks*, with their shared evidence, for which the population is read."""
         used = {name for attack in attacks for name in attack.evidence}
         kinds = [kind for name, kind in EVIDENCE.items() if name in used]
         declared = {each.name for kind in kinds for each in kind.passes}
         needed = [each for each in planned if each.declared in declared]
         shared = {
-            kind.name: kind.shared(provided, _rows(run, [each for each in needed if each.inputs is not inputs]))
+            kind.name: kind.shared(supplies, _rows(run, [each for each in needed if each.inputs is not inputs]))
             for kind in kinds
             if kind.shared
         }
@@ -128,8 +128,8 @@ class _Computed:
 
     @property
     def names(self) -> list[str]:
-        """The columns besides those of attacks."""
-        return [f"{role}_perplexity" for role in WITH_PERPLEXITY if role in self.passes]
+        """The columns of perplexities."""
+        return [name for name, of_pass in PERPLEXITIES.items() if of_pass in self.passes]
 
     def scores(self, passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, NDArray[np.float64]]:
         """Perplexities and scores by name of the column, each of shape (passages,)."""
@@ -138,13 +138,13 @@ class _Computed:
             {**self.shared, **{kind.name: kind.value(row) for kind in self.kinds if kind.value}}
             for row in _assembled(passages, signals, self.passes)
         ]
-        perplexities = {f"{role}_perplexity": _perplexity(signals[role]) for role in WITH_PERPLEXITY if role in signals}
+        perplexities = {name: _perplexity(signals[PERPLEXITIES[name]]) for name in self.names}
         return perplexities | {
             attack.name: np.array([attack.score(of_row) for of_row in evidence]) for attack in self.attacks
         }
 
 
-def _rows(run: RunDirectory, planned: Sequence[Planned]) -> Iterator[Row]:
+def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[PassageSignals]:
     """The passages of the population with their signals; none where no pass is over it."""
     if not planned:
         return
@@ -156,13 +156,15 @@ def _rows(run: RunDirectory, planned: Sequence[Planned]) -> Iterator[Row]:
 
 def _assembled(
     passages: Sequence[Passage], signals: Mapping[str, Sequence[TokenSignals]], passes: Mapping[str, str]
-) -> Iterator[Row]:
-    """Each passage with its signals by what was declared; *signals* and *passes* are by name of the pass."""
+) -> Iterator[PassageSignals]:
+    """Each passage with its signals by name of the `ModelPass`; *signals* and *passes* are by name of the pass."""
     declared: dict[str, list[Sequence[TokenSignals]]] = {}
     for name, of_pass in signals.items():
         declared.setdefault(passes[name], []).append(of_pass)
     for at, passage in enumerate(passages):
-        yield Row(passage, {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()})
+        yield PassageSignals(
+            passage, {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()}
+        )
 
 
 def _perplexity(signals: Sequence[TokenSignals]) -> NDArray[np.float64]:

@@ -3,19 +3,19 @@
     read, encode, cut ─► blocks that wait ─► the model ─► tables that wait ─► signals/PASS/part-FIRST-LAST.parquet
        a thread                              this thread     a thread
 
-On disk, each model is loaded once, makes every pass that is planned for it, and is released; where the run directory
-has its signals already it is not loaded. A text that occurs more than once is computed once, as far as memory allows.
+On disk, each model is loaded once, runs all of its passes, and is released; where the run directory has the signals
+already, the model is not loaded. A text that occurs more than once is computed once, as far as memory allows.
 """
 
-from ._blocks import Pass
+from ._blocks import PassSetup
 from ._cache import SignalsCache
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
 from ._passes import make_passes, score_positions
-from ._plan import Planned, evidence_depends, plan
+from ._plan import PlannedPass, evidence_depends, plan_passes
 from ._progress import PassProgress, Progress, Step
-from ._refusals import refuse_other_tokenizer
+from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._stage import ModelSource, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
@@ -26,9 +26,9 @@ __all__ = [
     "Inputs",
     "Limits",
     "ModelSource",
-    "Pass",
     "PassProgress",
-    "Planned",
+    "PassSetup",
+    "PlannedPass",
     "Progress",
     "SignalsCache",
     "Step",
@@ -41,9 +41,10 @@ __all__ = [
     "make_passes",
     "model_or_spec",
     "passages_with_signals",
-    "plan",
+    "plan_passes",
     "prefetch",
     "refuse_other_tokenizer",
+    "refuse_scored",
     "score_positions",
     "signals_of",
     "window_rule",

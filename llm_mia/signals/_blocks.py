@@ -16,27 +16,27 @@ from ._plan import Rewrite
 from ._progress import BlockProgress, PassProgress
 from ._windows import cut, join
 
-__all__ = ["Block", "Pass", "blocks", "score_block"]
+__all__ = ["Block", "PassSetup", "blocks", "score_block"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """How one model is run over all texts."""
+class PassSetup:
+    """What a pass consists of: a model, and how it runs over the texts."""
 
     backend: Backend
     rule: WindowRule
     size: BlockSize
     rewrite: Rewrite | None = None
-    """What is scored in place of the texts; None: the texts themselves."""
+    """Returns what is scored in place of the texts; None: the texts themselves are scored."""
     unchanged: SignalsFolder | None = None
-    """The same model's signals of the texts themselves, which serve wherever *rewrite* changes nothing."""
+    """The signals of the same model on the unchanged texts, which are reused where *rewrite* changes nothing."""
     prefix: IntArray | None = None
     """Shape (n,): tokens that precede every window, BOS included where the model has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive passages, ready to be scored."""
+    """Consecutive passages, encoded and cut, ready to be scored."""
 
     first: int
     """Position of its first passage in the input."""
@@ -51,19 +51,19 @@ class Block:
     """Places in the block of texts that occur more than once in the input."""
 
 
-def blocks(how: Pass, passages: Iterator[Passage], first: int, repeated: NDArray[np.intp]) -> Iterator[Block]:
-    """The blocks that *passages* make; where a block ends depends on the passages alone.
+def blocks(setup: PassSetup, passages: Iterator[Passage], first: int, repeated: NDArray[np.intp]) -> Iterator[Block]:
+    """The blocks of *passages*; where a block ends depends on the passages alone.
 
     Args:
-        how: the pass.
+        setup: the model, and how it runs.
         passages: what is to be scored, in input order.
         first: position of the first of them in the input.
         repeated: positions of the passages whose text occurs more than once, ascending.
     """
-    unchanged = _StoredRows(how.unchanged, first) if how.unchanged is not None else None
-    for of_block in _split(passages, how.size):
+    unchanged = _StoredRows(setup.unchanged, first) if setup.unchanged is not None else None
+    for of_block in _split(passages, setup.size):
         start, end = np.searchsorted(repeated, [first, first + len(of_block)])
-        yield _block(how, of_block, first, unchanged, (repeated[start:end] - first).tolist())
+        yield _block(setup, of_block, first, unchanged, (repeated[start:end] - first).tolist())
         first += len(of_block)
 
 
@@ -82,14 +82,14 @@ def _split(passages: Iterator[Passage], size: BlockSize) -> Iterator[list[Passag
 
 
 class _StoredRows:
-    """The signals of a folder by position, for positions that are asked for in ascending order."""
+    """The signals of a folder by position; positions must ascend from call to call."""
 
     def __init__(self, folder: SignalsFolder, start: int) -> None:
         self._chunks = folder.chunks(start=start)
         self._chunk: StoredChunk | None = next(self._chunks, None)
 
     def get(self, position: int) -> TokenSignals | None:
-        """A copy of the signals at *position*; None where there are none."""
+        """A copy of the signals at *position*; None where the folder has none."""
         while self._chunk is not None and position >= self._chunk.first + len(self._chunk):
             self._chunk = next(self._chunks, None)
         if self._chunk is None or position < self._chunk.first:
@@ -98,11 +98,11 @@ class _StoredRows:
 
 
 def _block(
-    how: Pass, passages: Sequence[Passage], first: int, unchanged: _StoredRows | None, repeated: Sequence[int]
+    setup: PassSetup, passages: Sequence[Passage], first: int, unchanged: _StoredRows | None, repeated: Sequence[int]
 ) -> Block:
     texts: Sequence[str] = [passage.text for passage in passages]
-    if how.rewrite is not None:
-        texts = how.rewrite(texts)
+    if setup.rewrite is not None:
+        texts = setup.rewrite(texts)
     known: dict[int, TokenSignals] = {}
     for place, (passage, text) in enumerate(zip(passages, texts, strict=True)):
         if unchanged is not None and text == passage.text:
@@ -110,30 +110,30 @@ def _block(
             if signals is not None:
                 known[place] = signals
     places = [place for place in range(len(texts)) if place not in known]
-    encoded = how.backend.encode([texts[place] for place in places]) if places else []
+    encoded = setup.backend.encode([texts[place] for place in places]) if places else []
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
         digests=[text_sha256(passage) for passage in passages],
         n_bytes=sum(passage.n_bytes for passage in passages),
         windows=[
-            window for place, tokens in zip(places, encoded, strict=True) for window in _windows(how, tokens, place)
+            window for place, tokens in zip(places, encoded, strict=True) for window in _windows(setup, tokens, place)
         ],
         known=known,
         repeated=repeated,
     )
 
 
-def _windows(how: Pass, tokens: IntArray, place: int) -> list[Window]:
-    """The windows of one passage. With a prefix they score the same tokens, but BOS opens the prefix instead."""
-    bos = how.backend.bos
-    windows = cut(tokens, how.rule, bos=bos, passage=place)
-    if how.prefix is None or bos is None:
+def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
+    """The windows of one passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
+    bos = setup.backend.bos
+    windows = cut(tokens, setup.rule, bos=bos, passage=place)
+    if setup.prefix is None or bos is None:
         return windows
     return [Window(window.tokens[1:], window.first_scored - 1, place) for window in windows]
 
 
-def score_block(how: Pass, block: Block, cache: SignalsCache, progress: PassProgress) -> list[TokenSignals]:
+def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: PassProgress) -> list[TokenSignals]:
     """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed."""
     signals, same_as = dict(block.known), dict[int, int]()
     first_place: dict[str, int] = {}
@@ -147,12 +147,12 @@ def score_block(how: Pass, block: Block, cache: SignalsCache, progress: PassProg
     reported = BlockProgress(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), progress)
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
     if windows:
-        scored = how.backend.score(windows, reported.add_tokens, prefix=how.prefix)
+        scored = setup.backend.score(windows, reported.add_tokens, prefix=setup.prefix)
         for window, of_window in zip(windows, scored, strict=True):
             parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
         if place not in signals and place not in same_as:
-            signals[place] = join(of_passage, how.backend.info.tokenizer)
+            signals[place] = join(of_passage, setup.backend.info.tokenizer)
     signals.update({place: signals[first] for place, first in same_as.items()})
     for place in block.repeated:
         cache.add(block.digests[place], signals[place])

@@ -1,4 +1,4 @@
-"""The passes of a run: those that are on disk already, and making the others."""
+"""Runs the passes that a run directory lacks, wholly or in part."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import numpy as np
 from ..backends import Backend, ModelSpec
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord, TokenSignals
 from ..store import RunDirectory, SignalsFolder, signals_table
-from ._blocks import Block, Pass, blocks, score_block
+from ._blocks import Block, PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
-from ._plan import Planned
+from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
-from ._refusals import refuse_target_as, refuse_target_record_as
+from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
 
 if TYPE_CHECKING:
@@ -40,21 +40,22 @@ def make_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedPass],
     *,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Make every pass that is *planned* and that *run* does not hold yet, or holds in part.
+    """Run every pass that is *planned* and that the run directory does not hold, or holds in part.
 
-    A model is loaded for its passes and released before the next; where all of them are there it is not loaded.
+    A model is loaded for its passes and released before the next; where all of its passes are finished, it is not
+    loaded.
 
     Args:
         run: the run directory.
-        inputs: the passages that are scored; a pass may be over others (`Planned.inputs`).
-        models: by role; passes whose role has no model are not made.
-        planned: the passes.
+        inputs: the passages that are scored; a pass may be over others (`PlannedPass.inputs`).
+        models: by role; a pass whose role has no model does not run.
+        planned: the passes that are wanted.
         window_tokens: longest input fed to a model; None: see `window_rule`.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
@@ -67,7 +68,7 @@ def make_passes(
     roles = [role for role in models if any(wanted.role == role for wanted in planned)]
     for role in roles:
         if role != "target" and "target" in roles:
-            refuse_target_as(role, models["target"], models[role])
+            refuse_target_in_role(role, models["target"], models[role])
     for wanted in planned:
         _refuse_other_dependencies(run, wanted)
     reports = {
@@ -90,7 +91,7 @@ def make_passes(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What all passes of a call share."""
+    """What all passes of a call of `make_passes` share."""
 
     run: RunDirectory
     window_tokens: int | None
@@ -98,23 +99,23 @@ class _Stage:
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
 
-    def missing(self, wanted: Planned) -> list[range]:
+    def missing(self, wanted: PlannedPass) -> list[range]:
         """The positions that are still to be scored."""
         if wanted.name not in self.run.record.passes:
             return [range(wanted.inputs.passages)]
         return self.run.signals(wanted.name).missing(wanted.inputs.passages)
 
 
-def _refuse_other_dependencies(run: RunDirectory, wanted: Planned) -> None:
-    """Refuse, before a model is loaded, signals that were made with other shots, rewrites or passages."""
+def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
+    """Refuse, before a model is loaded, stored signals of other shots, rewrites or passages."""
     before = run.record.passes.get(wanted.name)
     if before is not None:
         there = {name: before.depends.get(name) for name in wanted.record}
         run.refuse_differences(wanted.name, there, wanted.record)
 
 
-def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mapping[str, PassProgress]) -> None:
-    """Report what is on disk of each pass, having checked that it is of the same passages."""
+def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: Mapping[str, PassProgress]) -> None:
+    """Check that the signals on disk are of the same passages, and report how many there are of each pass."""
     begun = [wanted for wanted in planned if wanted.name in run.record.passes]
     for inputs in {id(wanted.inputs): wanted.inputs for wanted in begun}.values():
         names = [wanted.name for wanted in begun if wanted.inputs is inputs]
@@ -134,25 +135,29 @@ def _report_stored(run: RunDirectory, planned: Sequence[Planned], reports: Mappi
                 break
 
 
-def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[Planned]) -> bool:
-    """Whether all that is *planned* is there, made by the very files that *source* names: no need to load it."""
+def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> bool:
+    """Whether all passes *planned* are finished by the model that *source* names, so that it need not be loaded."""
     if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
-    digest = source.sha256()
-    passes = stage.run.record.passes
+    digest, passes = source.sha256(), stage.run.record.passes
     return digest is not None and all(
-        made is not None
-        and made.files is not None
-        and made.files.sha256 == digest
-        and source.dtype in ("auto", made.model.dtype)
-        and made.window == wanted.rule(made.model.context, stage.window_tokens, made.depends.get("shots_tokens", 0))
-        for wanted in planned
-        for made in [passes.get(wanted.name)]
+        wanted.name in passes and _is_of_model(passes[wanted.name], digest, source, wanted, stage) for wanted in planned
     )
 
 
-def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[Planned]) -> None:
-    """Load a model, make its passes, and release it: two models are never in memory together."""
+def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: PlannedPass, stage: _Stage) -> bool:
+    """Whether the pass of *record* is by the model with this digest, in the precision and window that are wanted."""
+    shots_tokens = record.depends.get("shots_tokens", 0)
+    return (
+        record.files is not None
+        and record.files.sha256 == digest
+        and source.dtype in ("auto", record.model.dtype)
+        and record.window == wanted.rule(record.model.context, stage.window_tokens, shots_tokens)
+    )
+
+
+def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
+    """Load a model, run its passes, and release it: two models are never in memory together."""
     run = stage.run
     names = (role, *(wanted.name for wanted in planned))
     begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
@@ -162,41 +167,41 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
         model = replace(model, dtype_choice=begun.dtype_choice)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
-        refuse_target_record_as(role, run.record.passes["target"].model, model)
+        refuse_target_record_in_role(role, run.record.passes["target"].model, model)
     for wanted in planned:
         prefix, depends = _prefix(backend, wanted)
-        made_by = PassRecord(
+        record = PassRecord(
             model=model,
             window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
             block=stage.limits.block_size(backend.tokens_per_batch),
             files=files,
             depends=depends,
         )
-        if wanted.name in run.record.passes:  # a machine with room for larger batches must make the same batches
-            made_by = replace(made_by, block=run.record.passes[wanted.name].block)
-        # A pass is claimed when its turn comes: where the first is refused, the others are not recorded either.
-        run.claim(wanted.name, made_by)
+        if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
+            record = replace(record, block=run.record.passes[wanted.name].block)
+        # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
+        run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
-        how = Pass(backend, made_by.window, made_by.block, wanted.rewrite, unchanged, prefix)
-        _complete_pass(stage, wanted, how)
+        setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
+        _complete_pass(stage, wanted, setup)
 
 
 def _load(
     source: Backend | ModelSpec, begun: ModelRecord | None, *, compiled: bool
 ) -> tuple[Backend, FilesRecord | None]:
-    """The model in the precision with which the run began, and by what it is recognised without loading it."""
+    """The model in the precision with which the run began, and the record of its files."""
     if not isinstance(source, ModelSpec):
         return source, None
-    asked = source.dtype
+    dtype = source.dtype
     if begun is not None and begun.dtype in PRECISIONS:
         source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), asked)
+    return backend, FilesRecord(source.sha256(), dtype)
 
 
-def _prefix(backend: Backend, wanted: Planned) -> tuple[IntArray | None, dict[str, Any]]:
-    """What precedes each window, and what the signals depend on besides the model."""
+def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
+    """The tokens that precede each window, and what the signals depend on besides the model."""
     if not wanted.shots:
         return None, dict(wanted.record)
     tokens = backend.encode([wanted.shots])[0]
@@ -205,8 +210,8 @@ def _prefix(backend: Backend, wanted: Planned) -> tuple[IntArray | None, dict[st
     return prefix, {**wanted.record, "shots_tokens": len(tokens)}
 
 
-def _complete_pass(stage: _Stage, wanted: Planned, how: Pass) -> None:
-    """Score what is missing of a pass, and add to the time that it took."""
+def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None:
+    """Score the missing passages of a pass, and add to its recorded time."""
     run, missing = stage.run, stage.missing(wanted)
     if not missing:
         return
@@ -214,14 +219,14 @@ def _complete_pass(stage: _Stage, wanted: Planned, how: Pass) -> None:
     report = stage.reports[wanted.name]
     report.add(0, 0, 0)
     for positions in missing:
-        score_positions(run.signals(wanted.name), how, wanted.inputs, positions, report, stage.limits)
+        score_positions(run.signals(wanted.name), setup, wanted.inputs, positions, report, stage.limits)
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
     run.update(wall_seconds={**seconds, wanted.name: spent})
 
 
 def score_positions(
-    folder: SignalsFolder, how: Pass, inputs: Inputs, positions: range, report: PassProgress, limits: Limits
+    folder: SignalsFolder, setup: PassSetup, inputs: Inputs, positions: range, report: PassProgress, limits: Limits
 ) -> None:
     """Score the passages at *positions*, and write part after part to *folder*.
 
@@ -231,15 +236,15 @@ def score_positions(
     cache = SignalsCache(limits.cached_bytes)
     cache.add_stored(folder, repeated, positions.start)
     passages = islice(inputs, positions.start, positions.stop)
-    prepared = prefetch(blocks(how, passages, positions.start, repeated))
+    prepared = prefetch(blocks(setup, passages, positions.start, repeated))
     with BackgroundWriter(_PartWriter(folder, limits)) as write, closing(prepared):
         for block in prepared:
-            write((block, score_block(how, block, cache, report)))
+            write((block, score_block(setup, block, cache, report)))
         write(None)
 
 
 class _PartWriter:
-    """Takes the blocks of a pass, and writes a part when there is enough for it; None ends the last part."""
+    """Takes the blocks of a pass, and writes a part when it has enough of them; None ends the last part."""
 
     def __init__(self, folder: SignalsFolder, limits: Limits) -> None:
         self._folder, self._limits = folder, limits

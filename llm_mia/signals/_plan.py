@@ -1,4 +1,4 @@
-"""Which passes a run makes, and what each depends on besides the model."""
+"""Which passes a run consists of, and what each depends on besides the model."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..attacks import EVIDENCE, Attack, Kind, ModelPass, Provided, Rewrite
+from ..attacks import EVIDENCE, Attack, EvidenceKind, LoadedSupplies, ModelPass, Rewrite
 from ..errors import PassageError, UsageError
-from ..passages import check_inputs
 from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
 
-__all__ = ["Planned", "Rewrite", "evidence_depends", "plan"]
+__all__ = ["PlannedPass", "Rewrite", "evidence_depends", "plan_passes"]
 
 LEAST_ROOM = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One pass: a model over all texts of its input."""
+class PlannedPass:
+    """A pass that is to run: a model over all texts of its input."""
 
     name: str
     """Its folder under ``signals/``."""
     declared: str
-    """The `llm_mia.attacks.ModelPass` that it is; several passes may be one."""
+    """Name of the `llm_mia.attacks.ModelPass` that declares it; several passes may share a declaration."""
     role: str
-    """Of the model."""
+    """Role of the model."""
     inputs: Inputs
     rewrite: Rewrite | None = None
-    """What it makes of the texts; None: they stay as they are."""
+    """Changes the texts; None: they stay as they are."""
     shots: str = ""
     """The text that the model reads before every passage."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
 
     def rule(self, context: int, window_tokens: int | None, shots_tokens: int) -> WindowRule:
-        """The window rule of a model that takes *context* tokens, when *shots_tokens* of them are taken.
+        """The window rule of a model whose context is *context* tokens, when the shots take *shots_tokens* of them.
 
         Raises `UsageError` where no room is left for passages.
         """
@@ -50,7 +49,7 @@ class Planned:
         return rule if rule.tokens <= room else window_rule(context, room)
 
 
-def plan(attacks: Iterable[Attack], provided: Provided, inputs: Inputs) -> list[Planned]:
+def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs) -> list[PlannedPass]:
     """The passes that serve *attacks*, model after model.
 
     Raises `PassageError` where the population is needed and holds no passage.
@@ -58,12 +57,12 @@ def plan(attacks: Iterable[Attack], provided: Provided, inputs: Inputs) -> list[
     declared = list(_declared(attacks))
     texts = {"passages": inputs}
     if any(each.texts == "population" for each in declared):
-        texts["population"] = _population(provided)
-    planned: dict[str, Planned] = {}
-    for role in provided.roles:
+        texts["population"] = _population(supplies)
+    planned: dict[str, PlannedPass] = {}
+    for role in supplies.roles:
         for each in declared:
-            for version in each.of(role, provided) if each.takes(role) else ():
-                planned[version.name] = Planned(
+            for version in each.versions_for(role, supplies) if each.matches(role) else ():
+                planned[version.name] = PlannedPass(
                     version.name, each.name, role, texts[each.texts], version.rewrite, version.prefix, version.depends
                 )
     return list(planned.values())
@@ -76,34 +75,41 @@ def _declared(attacks: Iterable[Attack]) -> Iterator[ModelPass]:
     return iter(passes.values())
 
 
-def _population(provided: Provided) -> Inputs:
-    assert provided.population is not None, "an attack that lacks its evidence was refused before"
-    population = Inputs([provided.population], check_inputs([provided.population]))
+def _population(supplies: LoadedSupplies) -> Inputs:
+    assert supplies.population is not None, "an attack that lacks its evidence was refused before"
+    population = Inputs.of([supplies.population])
     if not population.passages:
-        raise PassageError(provided.population.name, "holds no passage to compare with")
+        raise PassageError(supplies.population.name, "holds no passage to compare with")
     return population
 
 
 def evidence_depends(
-    attacks: Iterable[Attack], planned: Sequence[Planned], provided: Provided, models: Mapping[str, ModelRecord]
+    attacks: Iterable[Attack],
+    planned: Sequence[PlannedPass],
+    supplies: LoadedSupplies,
+    models: Mapping[str, ModelRecord],
 ) -> dict[str, Any]:
-    """By kind of evidence: JSON values that scores depend on besides the passes that have a name of their own.
+    """By kind of evidence: JSON values that scores depend on besides the passes whose names are fixed.
 
-    That is what the user gave, and of a kind with many passes their number, and their *models* by name of the pass.
+    These are the supplies; and of a kind whose number of passes varies, that number and the *models* by name of pass.
     """
     used = {name for attack in attacks for name in attack.evidence}
     kinds = [kind for name, kind in EVIDENCE.items() if name in used]
-    depends = {kind.name: {**_many(kind, planned, models), **_given(kind, provided)} for kind in kinds}
+    depends = {
+        kind.name: {
+            **_of_varying_passes(kind, planned, models),
+            **(kind.depends(supplies) if kind.depends else {}),
+        }
+        for kind in kinds
+    }
     return {name: values for name, values in depends.items() if values}
 
 
-def _given(kind: Kind, provided: Provided) -> Mapping[str, Any]:
-    return kind.depends(provided) if kind.depends else {}
-
-
-def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, ModelRecord]) -> dict[str, Any]:
+def _of_varying_passes(
+    kind: EvidenceKind, planned: Sequence[PlannedPass], models: Mapping[str, ModelRecord]
+) -> dict[str, Any]:
     passes = [each for each in planned if each.declared in {declared.name for declared in kind.passes}]
-    if not kind.many or not passes:
+    if not kind.pass_count_varies or not passes:
         return {}
     record: dict[str, Any] = {"passes": len(passes), **passes[0].record}
     if any(each.role not in ("target", "reference") for each in passes):
@@ -112,6 +118,6 @@ def _many(kind: Kind, planned: Sequence[Planned], models: Mapping[str, ModelReco
 
 
 def _identity(model: ModelRecord) -> dict[str, str]:
-    """By what a model is recognised."""
+    """The values by which a model is recognised."""
     names = ("weights_sha256", "config_sha256", "dtype", "tokenizer", "head")
     return {name: getattr(model, name) for name in names}

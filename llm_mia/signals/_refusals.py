@@ -1,28 +1,31 @@
-"""Models that do not fit together, refused with a message that says what to do."""
+"""Models and supplies that do not fit a run, refused with a message that says what to do."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
+from ..attacks import LoadedSupplies
 from ..backends import Backend, ModelSpec
-from ..errors import AttackError, UsageError
+from ..errors import AttackError, PassageError, UsageError
+from ..passages import shared_text
 from ..records import ModelRecord
 from ..store import differences
+from ._inputs import Inputs
 
-__all__ = ["refuse_other_tokenizer", "refuse_target_as", "refuse_target_record_as"]
+__all__ = ["refuse_other_tokenizer", "refuse_scored", "refuse_target_in_role", "refuse_target_record_in_role"]
 
 
-def refuse_target_as(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
-    """Raises `UsageError` where the model of *role* is the target, as far as that is known without loading a model."""
+def refuse_target_in_role(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
+    """Raises `UsageError` where the model of *role* is the target, as far as this is known before a model is loaded."""
     if isinstance(target, ModelSpec) and isinstance(other, ModelSpec):
         digest = target.sha256()
         if digest is not None and digest == other.sha256() and target.dtype == other.dtype:
             _refuse_target(role)
     elif isinstance(target, Backend) and isinstance(other, Backend):
-        refuse_target_record_as(role, target.info, other.info)
+        refuse_target_record_in_role(role, target.info, other.info)
 
 
-def refuse_target_record_as(role: str, target: ModelRecord, other: ModelRecord) -> None:
+def refuse_target_record_in_role(role: str, target: ModelRecord, other: ModelRecord) -> None:
     """Raises `UsageError` where the model of *role* gives the signals that the target gives."""
     if not any(differences(target, other)):
         _refuse_target(role)
@@ -41,3 +44,14 @@ def refuse_other_tokenizer(attack: str) -> NoReturn:
         f"attack {attack!r} compares token with token, and its models have different tokenizers: leave it out, or give "
         "models with the target's tokenizer (attack 'reference' compares by byte)"
     )
+
+
+def refuse_scored(supplies: LoadedSupplies, inputs: Inputs) -> None:
+    """Raises `PassageError` where a passage of the shots or of the population is also scored.
+
+    Its score would depend on its label.
+    """
+    shared = shared_text(inputs.sources, supplies.not_scored)
+    if shared is not None:
+        scored, supplied = shared
+        raise PassageError(supplied.where, f"is scored too ({scored.where}): remove one of the two")

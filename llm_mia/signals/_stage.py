@@ -1,4 +1,4 @@
-"""Signals as a stage that is run alone: on disk, and in memory."""
+"""The stage of signals, run alone: on disk or in memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from ..backends import Backend, ModelSpec
 from ..errors import RunDirectoryError, UsageError
-from ..passages import InputCheck, PassageSource, check_inputs, to_sources
+from ..passages import PassageSource, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
-from ._blocks import Pass, blocks, score_block
+from ._blocks import PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs
 from ._limits import Limits
 from ._passes import COMPILED_FROM_BYTES, make_passes
-from ._plan import Planned
+from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
 from ._windows import window_rule
 
@@ -30,7 +30,7 @@ ModelSource = Backend | str | Path | ModelSpec
 
 
 def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
-    """*source* with a name made into a `ModelSpec`."""
+    """*source*, where a name is turned into a `ModelSpec`."""
     return ModelSpec(source) if isinstance(source, str | Path) else source
 
 
@@ -40,7 +40,6 @@ def write_signals(
     *,
     out: str | Path,
     window_tokens: int | None = None,
-    check: InputCheck | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> RunRecord:
@@ -55,12 +54,11 @@ def write_signals(
             pass, and of its folder under ``signals/``.
         out: the run directory.
         window_tokens: longest input fed to a model; None: its context, and at most 2,048.
-        check: the result of `check_inputs` on the same *sources*, where there is one already.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
 
     Returns:
-        What made the signals.
+        The record of the run.
 
     Raises:
         PassageError: the input cannot be read.
@@ -77,15 +75,17 @@ def write_signals(
     [5, 11]
     """
     sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
     by_role = models if isinstance(models, Mapping) else {"target": models}
-    inputs = Inputs(sources, check or check_inputs(sources))
+    inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
         _refuse_outdated_scores(run, inputs)
         make_passes(
             run,
             inputs,
             {role: model_or_spec(source) for role, source in by_role.items()},
-            [Planned(role, role, role, inputs) for role in by_role],
+            [PlannedPass(role, role, role, inputs) for role in by_role],
             window_tokens=window_tokens,
             limits=limits,
             progress=progress,
@@ -94,7 +94,7 @@ def write_signals(
 
 
 def _refuse_outdated_scores(run: RunDirectory, inputs: Inputs) -> None:
-    """Refuse to add passages to a directory whose scores do not have them."""
+    """Refuse other passages than those that the scores of the directory are of."""
     if not run.record.attacks:
         return
     scored = [(source.sha256, source.passages) for source in run.record.inputs]
@@ -139,12 +139,12 @@ def signals_of(
     limits, source = limits or Limits(), model_or_spec(model)
     backend = source.load(compiled=n_bytes >= COMPILED_FROM_BYTES) if isinstance(source, ModelSpec) else source
     rule = window_rule(backend.info.context, window_tokens)
-    how = Pass(backend, rule, limits.block_size(backend.tokens_per_batch))
+    setup = PassSetup(backend, rule, limits.block_size(backend.tokens_per_batch))
     report = PassProgress("target", len(passages), n_bytes, progress)
     cache = SignalsCache(limits.cached_bytes)
     signals: list[TokenSignals] = []
-    for block in blocks(how, iter(passages), 0, _repeated(passages)):
-        signals.extend(score_block(how, block, cache, report))
+    for block in blocks(setup, iter(passages), 0, _repeated(passages)):
+        signals.extend(score_block(setup, block, cache, report))
     return signals
 
 

@@ -1,23 +1,17 @@
-"""What attacks may use besides models and passages: shots, a population, token frequencies, rewritten texts."""
+"""What the user gives to attacks besides models and passages: shots, a population, token frequencies, neighbours."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..attacks import NONMEMBER, Provided
-from ..backends import ModelSpec, load_rewriter
+from .. import backends
+from ..attacks import NONMEMBER, LoadedSupplies
 from ..errors import PassageError, UsageError
 from ..passages import Passages, read_passages
 from ..records import TokenFrequencies
 from ..store import read_frequencies
-from ._inputs import Inputs
-
-if TYPE_CHECKING:
-    from ..backends import Rewriter
 
 __all__ = ["Supplies"]
 
@@ -34,50 +28,42 @@ class Supplies:
     """Token frequencies of a corpus, counted with the target's tokenizer."""
     neighbours: int = 10
     """How many rewritten versions each passage is compared with; every version costs a pass."""
-    neighbour_model: ModelSpec | None = None
+    neighbour_model: backends.ModelSpec | None = None
     """A masked language model that writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
     """Draws the rewritten versions."""
 
-    def read(self, roles: Iterable[str] = ("target",)) -> Provided:
-        """Read the files, for a run with models in these *roles*.
+    def load(self, roles: Iterable[str] = ("target",)) -> LoadedSupplies:
+        """The supplies with their files read, for a run with models in these *roles*.
 
         Raises:
             PassageError: a file of passages cannot be read.
-            UsageError: fewer than one neighbour.
+            UsageError: fewer than 1 neighbour.
             InputError: the token frequencies cannot be read.
         """
         if self.neighbours < 1:
             raise UsageError(f"`neighbours` is {self.neighbours}: a passage needs 1 or more")
-        frequencies = self.frequencies
-        if isinstance(frequencies, str | Path):
-            frequencies = read_frequencies(frequencies)
-        return Provided(
+        shots = None if self.shots is None else _as_passages(self.shots)
+        population = None if self.population is None else _as_passages(self.population)
+        frequencies, model = self.frequencies, self.neighbour_model
+        return LoadedSupplies(
             roles=tuple(roles),
-            shots={} if self.shots is None else _shots(_passages(self.shots)),
-            population=None if self.population is None else _passages(self.population),
-            frequencies=frequencies,
+            shots={} if shots is None else _shots(shots),
+            population=population,
+            frequencies=read_frequencies(frequencies) if isinstance(frequencies, str | Path) else frequencies,
             neighbours=self.neighbours,
-            writer=None if self.neighbour_model is None else _MaskedWriter(self.neighbour_model, self.seed),
+            neighbour_writer=None if model is None else _MaskedNeighbourWriter(model, self.seed),
             seed=self.seed,
+            not_scored=tuple(source for source in (shots, population) if source is not None),
         )
 
-    def refuse_scored(self, inputs: Inputs) -> None:
-        """Raises `PassageError` where a passage that is scored also helps to score: its score would know its label."""
-        sources = [_passages(source) for source in (self.shots, self.population) if source is not None]
-        helping = {hashlib.sha256(passage.text.encode()).digest(): passage for source in sources for passage in source}
-        for passage in inputs if helping else ():
-            twin = helping.get(hashlib.sha256(passage.text.encode()).digest())
-            if twin is not None:
-                raise PassageError(twin.where, f"is scored too ({passage.where}): remove one of the two")
 
-
-def _passages(source: Passages | str | Path) -> Passages:
+def _as_passages(source: Passages | str | Path) -> Passages:
     return source if isinstance(source, Passages) else read_passages(source)
 
 
 def _shots(source: Passages) -> Mapping[int, str]:
-    """The texts of each label, end to end, a line each; without labels all are non-members."""
+    """By label: the texts, a line for each, joined; where no passage has a label, all are non-members."""
     passages = list(source)
     if not passages:
         raise PassageError(source.name, "holds no passage to put before others")
@@ -90,25 +76,28 @@ def _shots(source: Passages) -> Mapping[int, str]:
     return {label: "".join(f"{text}\n" for text in of_label) for label, of_label in texts.items()}
 
 
-class _MaskedWriter:
-    """Versions of texts by a masked language model, which is loaded when the first version is needed."""
+class _MaskedNeighbourWriter:
+    """Neighbours by a masked language model, which is loaded when the first of them is needed."""
 
-    def __init__(self, model: ModelSpec, seed: int) -> None:
+    def __init__(self, model: backends.ModelSpec, seed: int) -> None:
         self._model, self._seed = model, seed
-        self._loaded: Rewriter | None = None
+        self._loaded: backends.Rewriter | None = None
 
     def __call__(self, number: int, texts: Sequence[str]) -> Sequence[str]:
         return self._rewriter().rewrite(texts, number)
 
     def sha256(self) -> str | None:
-        """Digest of the model's files. A model that is not on this machine is fetched: a later run would find it."""
+        """Digest of the model's files. A model that is not on this machine is fetched first.
+
+        A later run would have the files, and so another record of the same pass, if this run recorded no digest.
+        """
         digest = self._model.sha256()
         if digest is None:
             self._rewriter()
             digest = self._model.sha256()
         return digest
 
-    def _rewriter(self) -> Rewriter:
+    def _rewriter(self) -> backends.Rewriter:
         if self._loaded is None:
-            self._loaded = load_rewriter(self._model, seed=self._seed)
+            self._loaded = backends.load_rewriter(self._model, seed=self._seed)
         return self._loaded

@@ -1,18 +1,18 @@
 """A kind of evidence from another package, and an attack on it.
 
-`evidence` registers the kind. Its name is the name of the parameter that takes it; it says which passes it needs and
-how its value is put together. Here that is a pass of every model whose role begins with ``shadow-``; the caller gives
-them as ``score(…, models={"shadow-00": model, "shadow-01": model})``.
+`register_evidence` registers the kind. Its name is the name of the parameter that takes it; `passes` are the passes
+that it needs, and `value` computes it. Here it takes a pass of every model whose role begins with ``shadow-``; the
+caller gives them as ``score(…, models={"shadow-00": model, "shadow-01": model})``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from llm_mia.attacks import Kind, Likelihoods, ModelPass, attack, evidence
+from llm_mia.attacks import EvidenceKind, Likelihoods, ModelPass, attack, register_evidence
 
-evidence(
-    Kind(
+register_evidence(
+    EvidenceKind(
         "shadows",
         "signals of every shadow model on the passage",
         lambda row: row.signals["shadow-*"],
@@ -32,4 +32,4 @@ def shadow_gain(target: Likelihoods, shadows: tuple[Likelihoods, ...]) -> float:
     >>> shadow_gain(TokenSignals.of([-1, -2]), (TokenSignals.of([-2, -4]), TokenSignals.of([-3, -2])))
     1.25
     """
-    return float((target.logprob - np.mean([one.logprob for one in shadows], axis=0)).mean(dtype=np.float64))
+    return float((target.logprob - np.mean([shadow.logprob for shadow in shadows], axis=0)).mean(dtype=np.float64))

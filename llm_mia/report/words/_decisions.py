@@ -1,4 +1,4 @@
-"""Decisions in words, and no more claimed than the figures show."""
+"""Decisions in words, which claim no more than the figures show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
     "threshold_words",
 ]
 
-WITHHELD = "no finding: the known set is void, and what was computed is stored but means nothing"
+WITHHELD = "no finding: the known set is void, so the figures are stored but support no conclusion"
 CONSISTENT = "consistent with training on them"
 
 
@@ -53,13 +53,13 @@ def finding(flags: Flags) -> str:
 
 
 def finding_parts(flags: Flags) -> FindingParts:
-    """The decision, where it is not withheld: how many are flagged, and by what and what that means."""
+    """How many are flagged, by which attack and error rate, and what that means; for a finding that is not withheld."""
     candidates = "candidates" if flags.unit is Unit.PASSAGES else "candidate documents"
     meaning = CONSISTENT
     if flags.by_chance is not None and flags.flagged <= flags.by_chance:
         meaning = "no more than chance alone would flag"
     elif not flags.flagged:
-        meaning = "nothing found"
+        meaning = "no evidence of training on them"
     return FindingParts(
         f"{flags.flagged:,} of {len(flags.rows):,} {candidates} flagged",
         f"by {flags.calibration.attack} at {rule_words(flags.rule)}: {meaning}",
@@ -67,7 +67,7 @@ def finding_parts(flags: Flags) -> FindingParts:
 
 
 def rule_words(rule: Rule) -> str:
-    """The error rate that is held.
+    """The error rate that is guaranteed.
 
     >>> rule_words(Rule(ErrorRate.FALSE_POSITIVES, 0.05))
     'FPR ≤ 5 %'
@@ -77,19 +77,19 @@ def rule_words(rule: Rule) -> str:
 
 
 def q_values_words(method: QValueMethod) -> str:
-    """Who the q-values are by."""
+    """The method that computed the q-values."""
     hochberg = method is QValueMethod.BENJAMINI_HOCHBERG
     return "Benjamini–Hochberg" if hochberg else "Benjamini–Yekutieli"
 
 
 def reason_words(row: Flag) -> str:
-    """Why a candidate is flagged, or has no figures; empty where it has a score and is not flagged."""
+    """Why a candidate is flagged or cannot be flagged; empty for a candidate with a score that is not flagged."""
     if row.reason is None:
         return ""
     limit = "" if row.limit is None else f"{row.limit:.6g}"
     return {
         Reason.SCORE: f"score above the threshold {limit}",
-        Reason.P_VALUE: f"p-value at most {limit}, by document",
+        Reason.P_VALUE: f"p-value of the document at most {limit}",
         Reason.Q_VALUE: f"q-value at most {limit}",
         Reason.NO_SCORE: "no score",
         Reason.TOO_SHORT: "no score: too short to have a scored token",
@@ -115,70 +115,71 @@ def guarantee_words(guarantee: Guarantee) -> str:
             "FPR"
         )
     if guarantee.by_category:
-        holds += "; in each category by itself"
+        holds += "; this holds in each category separately"
     if guarantee.pooled:
-        holds += ", of the pooled categories for the pool as a whole"
+        holds += ", and for the pooled categories in the pool as a whole"
     if guarantee.pooled_by_size:
-        holds += " and only roughly, because their sizes in this calibration set decided which are pooled"
+        holds += ", there only approximately, because the sizes in this calibration set decided which are pooled"
     return holds
 
 
 def held_words(flags: Flags) -> str:
-    """How the false positive rate of these flags holds."""
+    """In which sense the false positive rate of these flags holds."""
     calibration = flags.calibration
-    where = ", in each category by itself" if calibration.categories else ""
+    where = ", in each category separately" if calibration.categories else ""
     if calibration.confidence is not None:
         return (
-            f"With {100 * calibration.confidence:g} % confidence this calibration set realises at most "
-            f"{100 * calibration.fpr:g} %{where} (independent {flags.unit})."
+            f"With {100 * calibration.confidence:g} % confidence the rate with this calibration set is at most "
+            f"{100 * calibration.fpr:g} %{where}, if {flags.unit} are independent."
         )
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
         return f"The rate holds on average over calibration sets{where}."
     bound = fpr_bound(calibration.n, calibration.fpr)
     return (
-        f"The rate holds on average over calibration sets; this calibration set realises at most {100 * bound:.1f} % "
-        "(95 % confidence, independent passages)."
+        f"The rate holds on average over calibration sets; with this calibration set it is at most {100 * bound:.1f} % "
+        "(95 % confidence, if passages are independent)."
     )
 
 
 def chance_words(flags: Flags) -> str | None:
-    """How many flags chance alone gives; None where an FDR is held."""
+    """How many flags chance alone gives; None for an FDR."""
     if flags.by_chance is None:
         return None
-    return f"if none of the candidates is a member, {flags.by_chance:,.1f} flags at most are expected"
+    return f"if none of the candidates is a member, at most {flags.by_chance:,.1f} flags are expected"
 
 
 def members_words(flags: Flags) -> str | None:
-    """How many of the candidates are members at least; None where there is no such bound."""
+    """The smallest number of members among the candidates; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
     candidates = f"{bound.candidates:,} {'candidates' if flags.unit is Unit.PASSAGES else 'candidate documents'}"
     if not bound.members:
-        return f"that any of these {candidates} are members cannot be stated {confidence}"
+        return f"it cannot be stated {confidence} that any of these {candidates} is a member"
     return (
-        f"{confidence} at least {bound.members:,} of these {candidates} are members "
-        f"(a share of {100 * flags.share.low:.1f} % or more; independent {flags.unit})"
+        f"{confidence}, at least {bound.members:,} of these {candidates} are members (at least "
+        f"{100 * flags.share.low:.1f} %, if {flags.unit} are independent)"
     )
 
 
 def threshold_words(calibration: Calibration) -> str:
-    """The threshold, or that there are several."""
+    """The threshold; with categories, that each of them has its threshold."""
     if calibration.categories:
         return f"a threshold for each {calibration.by}"
     return f"threshold {calibration.threshold:.6g}"
 
 
 def selection_words(calibration: Calibration) -> str | None:
-    """How the attack that decides was selected; None where it was named, or where nobody expects a selection."""
+    """How the attack that decides was selected; None where the user named it, or gave no members to select by."""
     if calibration.split is not None:
         split = calibration.split
-        how = f"{len(calibration.stack.columns)} columns joined" if calibration.stack else "attack chosen"
+        how = f"stack of {len(calibration.stack.columns)} columns fitted" if calibration.stack else "attack selected"
         return (
-            f"{how} on {split.fit_passages:,} known passages of {split.fit_documents:,} documents, calibrated on others"
+            f"{how} on {split.fit_passages:,} known passages of {split.fit_documents:,} documents; other non-members "
+            "set the threshold"
         )
     shortage = calibration.selection.shortage
     if shortage is None or shortage.kind is ShortageKind.NO_MEMBERS:
         return None
     auto = calibration.selection.wanted is Wanted.AUTO
-    return f"{'no attack could be chosen' if auto else 'no stack could be fitted'}: {shortage}"
+    return f"{'no attack could be selected' if auto else 'no stack could be fitted'}: {shortage}"

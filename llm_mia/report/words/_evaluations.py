@@ -11,8 +11,8 @@ __all__ = ["at_threshold_words", "comparison_words", "gap_words", "too_few_words
 def gap_words(gap: ConfidenceGap) -> str:
     """The gap in confidence between members and non-members."""
     return (
-        f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: members {gap.member_mean:.3f}, "
-        f"non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
+        f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: mean probability of the tokens "
+        f"of members {gap.member_mean:.3f}, of non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
     )
 
 
@@ -21,8 +21,8 @@ def comparison_words(comparison: Comparison) -> str:
     difference = comparison.paired.difference
     p_value = "p < 0.001" if comparison.paired.p_value < 0.001 else f"p = {comparison.paired.p_value:.3f}"
     return (
-        f"AUROC of {comparison.first} less that of {comparison.second}: {difference.value:+.3f} "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, both on {comparison.n:,} passages"
+        f"AUROC of {comparison.first} minus AUROC of {comparison.second}: {difference.value:+.3f} "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, on the same {comparison.n:,} passages"
     )
 
 
@@ -34,7 +34,7 @@ def too_few_words(fpr: float, needed: int) -> str:
 def unscored_words(evaluation: Evaluation) -> str:
     """Which known passages no figure counts."""
     return (
-        f"{evaluation.attack}: {evaluation.unscored:,} known passages have no score and count in no figure "
+        f"{evaluation.attack}: {evaluation.unscored:,} known passages have no score, and no figure counts them "
         f"({first_ids(evaluation.unscored_ids)})"
     )
 
@@ -44,6 +44,6 @@ def at_threshold_words(rates: AtThreshold) -> str | None:
     if rates.epsilon is None:
         return None
     return (
-        f"with {100 * rates.confidence:g} % confidence no (ε, 0)-private training has an ε below {rates.epsilon:.2f} "
-        "(each passage an independent trial)"
+        f"with {100 * rates.confidence:g} % confidence, the training is not (ε, 0)-differentially private for any ε "
+        f"below {rates.epsilon:.2f} (if each passage is an independent trial)"
     )

@@ -10,25 +10,25 @@ __all__ = ["extraction_notes", "extraction_rate", "extraction_size", "extraction
 
 NOTES: Mapping[ExtractionNote, str] = {
     ExtractionNote.TOO_SHORT: (
-        "{too_short:,} of {passages:,} passages are too short for a stretch of {stretch} tokens after {prefix}; their "
-        "bytes count, and they have no spans"
+        "{too_short:,} of {passages:,} passages are too short for a stretch of {stretch} tokens after a prefix of "
+        "{prefix}: they have no spans, but the extractable share of a document counts their bytes"
     ),
     ExtractionNote.COPIED: (
-        "{stretches:,} probable stretches occur earlier in their passage, where a model can copy them without having "
+        "{stretches:,} probable stretches occur earlier in the same passage, so a model can copy them without having "
         "been trained on them; they do not count"
     ),
     ExtractionNote.UNKNOWN: "{stretches:,} stretches hold a token whose probability is not known (NaN)",
     ExtractionNote.CROSSING: (
-        "{stretches:,} stretches cross the edge of a window, where there is no prompt with their probability; they do "
-        "not count, and a span ends there"
+        "{stretches:,} stretches cross the edge of a window, so no single prompt gives their probability; they do not "
+        "count, and a span ends there"
     ),
     ExtractionNote.LOWER_BOUNDS: (
-        "probabilities are lower bounds, by which spans are chosen; upper bounds are shown with them, because signals "
-        "give only a part of the mass of the likeliest tokens"
+        "probabilities are lower bounds, and spans are selected by them; upper bounds are shown too. Exact values "
+        "would need the probabilities of all the likeliest tokens, which signals do not hold"
     ),
     ExtractionNote.CONDITIONS: (
-        "a token's probability is that after what precedes it in its window of the model; with a shorter or another "
-        "prompt, or with the frame of a chat around it, the probability is another"
+        "the probability of a token is its probability after all the text before it in the model's window; with a "
+        "shorter or another prompt, or with a chat template, it is different"
     ),
 }
 """By kind of note; the fields are its figures."""
@@ -43,10 +43,10 @@ def extraction_size(extraction: Extraction) -> str:
 def extraction_statement(extraction: Extraction) -> str:
     """What the spans mean, in a sentence."""
     return (
-        f"the model emits each stretch of {extraction.stretch} tokens that makes a span with probability "
-        f"{extraction.probability:g} or more when given what precedes it, by {_sampling(extraction.sampling)}: "
-        "evidence that the model has memorised the text of a span. It is no decision with an error rate, and a text "
-        "without spans may have been trained on all the same"
+        f"given the text before it, the model writes each stretch of {extraction.stretch} tokens in a span with "
+        f"probability {extraction.probability:g} or more, by {_sampling(extraction.sampling)}. This is evidence that "
+        "the model has memorised the text of a span. It is not a decision with an error rate, and a text without spans "
+        "may still have been trained on"
     )
 
 
@@ -55,12 +55,12 @@ def extraction_rate(extraction: Extraction) -> str:
     known = extraction.nonmembers
     if known is None:
         return (
-            "no passage is a known non-member (label 0), so it is not known how often texts that were not trained on "
+            "no passage is a known non-member (label 0), so nobody can say how often texts that were not trained on "
             "have such spans"
         )
     return (
-        f"of {known.passages:,} known non-members {known.with_spans:,} have such spans; the rate is at most "
-        f"{100 * known.bound:.2g} % (95 % confidence, independent passages)"
+        f"of {known.passages:,} known non-members, {known.with_spans:,} have such spans; their share among all such "
+        f"texts is at most {100 * known.bound:.2g} % (95 % confidence, if passages are independent)"
     )
 
 

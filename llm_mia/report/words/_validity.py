@@ -26,22 +26,22 @@ def validity_meaning(standing: Standing | None) -> str:
     """What the standing means for a finding."""
     meanings = {
         Standing.VOID: "no finding may rest on it",
-        Standing.ACCEPTED: "no finding may rest on it, and the user asked for findings all the same",
-        Standing.DOUBTFUL: "a finding may rest on it, and must be read with the faults above",
-        Standing.SOUND: "no fault was found",
+        Standing.ACCEPTED: "no finding may rest on it, but the user requested findings nevertheless",
+        Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults above",
+        Standing.SOUND: "no check shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
 
 
 def void_note(standing: Standing | None) -> str | None:
-    """A warning beside figures of a known set that is void; None where it is not."""
+    """A warning for figures of a void known set; None where it is not void."""
     if standing not in (Standing.VOID, Standing.ACCEPTED):
         return None
-    return f"the known set is {standing_words(standing)}: what separates it need not be membership"
+    return f"the known set is {standing_words(standing)}: what separates members from non-members may not be membership"
 
 
 def why_withheld(validity: Validity | None = None) -> str:
-    """Why no finding is worded, in a line: what makes the known set void."""
+    """Why a finding is withheld, in a line: the checks that make the known set void."""
     names = [check.name for check in validity.checks if check.verdict is Verdict.VOID] if validity else []
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     which = f" ({', '.join(names[:NAMED])}{more})" if names else ""

@@ -1,0 +1,97 @@
+"""What a call of `score` is going to do, decided before a passage is read or a model is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..attacks import LoadedSupplies
+from ..backends import Backend, ModelSpec
+from ..errors import UsageError
+from ..signals import ModelSource, Supplies, model_or_spec, refuse_other_tokenizer
+from ..store import RunDirectory
+from ._select import Selection, attacks_for
+
+__all__ = ["ScoringPlan", "plan_scoring"]
+
+ROLE = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringPlan:
+    """The models, supplies and attacks of a call of `score`."""
+
+    models: Mapping[str, Backend | ModelSpec]
+    """By role, ``target`` and ``reference`` first."""
+    supplies: LoadedSupplies
+    selection: Selection
+    """The attacks that models and supplies allow, as far as this is known without the tokenizers."""
+
+    def selection_for(self, run: RunDirectory) -> Selection:
+        """The selection without attacks that the tokenizers of the models do not allow.
+
+        Raises `AttackError` where the user named such an attack, or gave token frequencies of another tokenizer.
+        """
+        selection = self._with_same_tokenizer(run)
+        for kind in {kind.name: kind for attack in selection.attacks for kind in attack.kinds}.values():
+            if kind.refuse_tokenizer:
+                kind.refuse_tokenizer(self.supplies, self._tokenizer(run, "target"))
+        return selection
+
+    def _with_same_tokenizer(self, run: RunDirectory) -> Selection:
+        """The selection without attacks that compare tokens of models with different tokenizers."""
+        tokenizers: dict[str, str] = {}
+        left_out, others = list[str](), dict[str, None]()
+        for attack in self.selection.attacks:
+            for role in filter(attack.compares_tokens_of, self.models):
+                for each in {"target", role} - {*tokenizers}:
+                    tokenizers[each] = self._tokenizer(run, each)
+                if tokenizers[role] != tokenizers["target"]:
+                    if attack.name in self.selection.named:
+                        refuse_other_tokenizer(attack.name)
+                    left_out.append(attack.name)
+                    others[role] = None
+        models = f"target and {', '.join(others)} have different tokenizers"
+        return self.selection.without(left_out, f"{models}, so there is no {', '.join(dict.fromkeys(left_out))}")
+
+    def _tokenizer(self, run: RunDirectory, role: str) -> str:
+        """Fingerprint of a model's tokenizer; where the run has signals of the model, from the record."""
+        model, passes = self.models[role], run.record.passes
+        if isinstance(model, Backend):
+            return model.info.tokenizer
+        return passes[role].model.tokenizer if role in passes else model.tokenizer().fingerprint
+
+
+def plan_scoring(
+    target: ModelSource,
+    reference: ModelSource | None = None,
+    *,
+    models: Mapping[str, ModelSource] | None = None,
+    attacks: Sequence[str] = (),
+    supplies: Supplies | None = None,
+) -> ScoringPlan:
+    """What `score` does with these arguments: supplies are read, and attacks are chosen; no model is loaded.
+
+    Raises:
+        AttackError: an attack is unknown, is named twice, or needs what is not there.
+        PassageError, InputError: a supply cannot be read.
+        UsageError: a role or a supply is not valid.
+    """
+    by_role = _by_role(target, reference, models)
+    loaded = (supplies or Supplies()).load(by_role)
+    return ScoringPlan(by_role, loaded, attacks_for(attacks, loaded, {role: m.offers for role, m in by_role.items()}))
+
+
+def _by_role(
+    target: ModelSource, reference: ModelSource | None, models: Mapping[str, ModelSource] | None
+) -> dict[str, Backend | ModelSpec]:
+    given = {"target": target, **({} if reference is None else {"reference": reference})}
+    for role, source in (models or {}).items():
+        if role in ("target", "reference") or not ROLE.fullmatch(role):
+            raise UsageError(
+                f"`models` names the role {role!r}: a role is of lower-case letters, digits, '-' and '_', as in "
+                "'shadow-00', and target and reference have parameters of their own"
+            )
+        given[role] = source
+    return {role: model_or_spec(source) for role, source in given.items()}
