@@ -38,8 +38,8 @@ What each function returns:
     attack(name, paper=…)
         decorator that adds an attack
 
-The rest is in the packages: thresholds and p-values in `llm_mia.calibration`, figures in `llm_mia.metrics`, decisions on
-documents and on whole collections in `llm_mia.decision`, attacks in `llm_mia.attacks`, errors in `llm_mia.errors`.
+The rest is in the packages: thresholds and p-values in `llm_mia.calibration`, figures in `llm_mia.metrics`, decisions
+on documents and on whole collections in `llm_mia.decision`, attacks in `llm_mia.attacks`, errors in `llm_mia.errors`.
 
 Importing this package imports neither torch nor transformers; a model does, when it is loaded.
 """
