@@ -204,11 +204,10 @@ class ScoreTable:
 def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Mapping[str, ArrayLike]:
     if isinstance(scores, Mapping):
         return scores
-    names = getattr(scores, "columns", None)
-    if names is None:
-        return {"score": scores}
-    frame: Any = scores  # of pandas or polars
-    return {str(name): frame[name] for name in names}
+    if hasattr(scores, "columns") and hasattr(scores, "__arrow_c_stream__"):  # a DataFrame of pandas or polars
+        frame: Any = scores
+        return {str(column): frame[column] for column in frame.columns}
+    return {"score": scores}
 
 
 def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
