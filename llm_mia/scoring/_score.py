@@ -110,7 +110,7 @@ def score_to_disk(
 ) -> Scored:
     """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
 
-    The exception is some 50 bytes a passage, by which ids and texts are compared.
+    The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
     """
     plan = plan_scoring(target, reference, models=models, attacks=attacks, supplies=supplies)
     return run_scoring(sources, plan, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
