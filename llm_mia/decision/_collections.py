@@ -79,11 +79,11 @@ def judge_collection(
             raise ScoresError(
                 f"{table.name}: no {what}: a collection is tested against documents known not to be in it"
             )
-    suspect, control = _sides(table, names)
-    test = collection_test(suspect, control, level=level, seed=seed)
+    candidates, nonmembers = _sides(table, names)
+    test = collection_test(candidates, nonmembers, level=level, seed=seed)
     power, notes = None, list(test.notes)
     if test.p_value > level:
-        power, notes_of_power = _power(suspect, control, level, several=len(names) > 1)
+        power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
     standing = joint_standing(table.standing, accept_void=accept_void)
     return CollectionResult(names, test, level, power, tuple(notes), standing)
@@ -98,19 +98,19 @@ def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
     if infinite:
         raise ScoresError(f"{table.name}: infinite scores ({infinite}): a mean needs finite scores; find out why")
     groups = table.groups()
-    suspect, control = (
+    candidates, nonmembers = (
         (scores[rows] if len(names) > 1 else scores[rows, 0], [groups[row] for row in rows])
         for rows in (table.rows(None), table.rows(0))
     )
-    return suspect, control
+    return candidates, nonmembers
 
 
-def _power(suspect: Side, control: Side, level: float, *, several: bool) -> tuple[PowerTable | None, list[Note]]:
+def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -> tuple[PowerTable | None, list[Note]]:
     """How many documents would be needed, or a note that says why that is not known."""
     if several:
         return None, [Note(NoteKind.POWER_OF_SEVERAL)]
     try:
-        return power_table(suspect, control, level=level), []
+        return power_table(candidates, nonmembers, level=level), []
     except ScoresError as error:
         return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
 
