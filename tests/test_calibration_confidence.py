@@ -244,7 +244,7 @@ FULL: dict[str, Any] = {"pool": ["fr", "it", "es"], "confidence": 0.95}
 
 def full() -> Calibration:
     """A calibration in which every field holds something."""
-    split = Split.of("abc", "xyy", [True, False, False], fraction=0.5, seed=3)
+    split = Split.of("abc", "xyy", [True, False, False], fit_share=0.5, seed=3)
     selection = Selection(Wanted.AUTO, {"loss": 0.7, "min_k:k=0.1": 0.6})
     origin = Origin(shared={"frequencies": {"id": "ü"}})
     return replace(made(**FULL), split=split, selection=selection, origin=origin)

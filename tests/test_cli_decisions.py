@@ -194,12 +194,12 @@ def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: 
 
 def test_calibrate_auto(cli: Cli, scores: Write, tmp_path: Path) -> None:
     table, rule = scores(), tmp_path / "c.json"
-    ran = cli("calibrate", table, "--attack", "auto", "--split", "0.25", "--seed", "3", "-o", rule)
+    ran = cli("calibrate", table, "--attack", "auto", "--fit-share", "0.25", "--seed", "3", "-o", rule)
     assert ran.code == 0
     assert " on gain (300 non-members, FPR ≤ 5 %)" in ran.out
     assert "attack selected on 115 known passages of 115 documents; other non-members set the threshold" in ran.out
     split = json.loads(rule.read_text())["split"]
-    assert (split["fraction"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
+    assert (split["fit_share"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
     assert cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--documents").code == 0
 
 
@@ -280,8 +280,8 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     assert "60 non-members cannot certify FPR ≤ 0.01 at 95 % confidence: at least 299 are needed" in fails(
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
-    said = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "--attack gain names an attack: leave out --split, or name auto, stack or default" in said
+    said = fails("calibrate", table, "-a", "gain", "--fit-share", "0.5", *out, code=2)
+    assert "--attack gain names an attack: leave out --fit-share, or name auto, stack or default" in said
     said = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
     assert said == "--pool joins categories, and there are none: give --by, or leave out --pool"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(

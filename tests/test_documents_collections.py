@@ -143,7 +143,7 @@ def test_several_attacks_are_weighted_by_what_they_tell() -> None:
     assert np.linalg.norm(result.weights) == pytest.approx(1)
     assert result.n_documents == (20, 20)
     assert result.p_value < 0.01
-    less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_fraction=0.2)
+    less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_share=0.2)
     assert less.n_documents == (32, 32)
 
 
@@ -338,9 +338,9 @@ FOUR = [1.0, 2.0, 3.0, 4.0]
             "1 candidate document cannot be split to learn weights",
         ),
         (
-            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_fraction=1.0),
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_share=1.0),
             UsageError,
-            "`fit_fraction` must lie",
+            "`fit_share` must lie",
         ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0),

@@ -74,7 +74,7 @@ def collection_test(
     candidates: Side,
     nonmembers: Side,
     *,
-    fit_fraction: float = 0.5,
+    fit_share: float = 0.5,
     seed: int = 0,
     permutations: int = 9999,
     level: float = 0.05,
@@ -85,7 +85,7 @@ def collection_test(
     The p-value is super-uniform if the candidates were not trained on, provided that their documents are then
     exchangeable with the documents of non-members, whatever the correlation of passages within a document.
 
-    Scores of several attacks are joined by weights that are learned on *fit_fraction* of the documents, and only the
+    Scores of several attacks are joined by weights that are learned on *fit_share* of the documents, and only the
     other documents are tested. With a single attack nothing is learned, and all documents are tested. The evidence of a
     document is the mean of its passages; documents, not passages, are permuted. A t-test on passages has no such
     guarantee: it finds two random halves of the texts of a single author significantly different. Where the documents
@@ -101,7 +101,7 @@ def collection_test(
     Args:
         candidates: scores of shape (n,) or (n, attacks), and n documents.
         nonmembers: likewise.
-        fit_fraction: of the documents, to learn the weights of several attacks on.
+        fit_share: of the documents, to learn the weights of several attacks on.
         seed: of split, permutations, placebo and bootstrap.
         permutations: number of random permutations.
         level: the significance level that notes refer to.
@@ -110,7 +110,7 @@ def collection_test(
     Raises:
         ScoresError: no passages, infinite scores, a document on both sides, or a side without scores.
         UsageError: unequal lengths or numbers of attacks, several attacks with fewer than two documents on a side,
-            *fit_fraction* or *level* outside (0, 1), or too few permutations for *level*.
+            *fit_share* or *level* outside (0, 1), or too few permutations for *level*.
 
     After Maini et al. 2024, arXiv:2406.06443; permutation p-values: Phipson and Smyth 2010; studentised: Chung and
     Romano 2013.
@@ -121,13 +121,13 @@ def collection_test(
     >>> round(test.statistic, 2), test.n_documents, round(test.p_value * math.comb(7, 3), 6)
     (4.9, (3, 4), 1.0)
     """
-    _check(fit_fraction, level, permutations)
+    _check(fit_share, level, permutations)
     notes: list[Note] = []
     sides = _sides(candidates, nonmembers, notes)
     rng = np.random.default_rng(seed)
     weights = np.ones(1)
     if sides[0].values.shape[1] > 1:
-        fitted, sides = _split(sides, fit_fraction, rng)
+        fitted, sides = _split(sides, fit_share, rng)
         weights, scale = discriminant_weights(*fitted)
         sides = _weighted_sum(sides[0], weights / scale), _weighted_sum(sides[1], weights / scale)
     else:
@@ -138,7 +138,7 @@ def collection_test(
     placebo = _placebo(values[1], permutations, rng)
     smallest = smallest_p_value(n_documents, permutations)
     if smallest > level:
-        needed = math.ceil(documents_needed(level) / (1 - fit_fraction if len(weights) > 1 else 1))
+        needed = math.ceil(documents_needed(level) / (1 - fit_share if len(weights) > 1 else 1))
         figures = {"candidates": n_documents[0], "nonmembers": n_documents[1], "smallest_p": smallest, "level": level}
         notes.append(Note("few_documents", {**figures, "needed": needed}))
     notes.extend(_unequal_sizes(*sides) + placebo.doubts(level))
@@ -177,8 +177,8 @@ def discriminant_weights(candidates: GroupedScores, nonmembers: GroupedScores) -
     return weights / (length or 1.0), scale
 
 
-def _check(fit_fraction: float, level: float, permutations: int) -> None:
-    for name, share in (("fit_fraction", fit_fraction), ("level", level)):
+def _check(fit_share: float, level: float, permutations: int) -> None:
+    for name, share in (("fit_share", fit_share), ("level", level)):
         if not 0 < share < 1:
             raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {share:g}")
     needed = math.ceil(1 / level - 1e-9) - 1
@@ -224,7 +224,7 @@ def _unequal_sizes(candidates: GroupedScores, nonmembers: GroupedScores) -> list
 
 
 def _split(
-    sides: tuple[GroupedScores, GroupedScores], fit_fraction: float, rng: np.random.Generator
+    sides: tuple[GroupedScores, GroupedScores], fit_share: float, rng: np.random.Generator
 ) -> tuple[tuple[GroupedScores, GroupedScores], tuple[GroupedScores, GroupedScores]]:
     """The fit parts, and the parts held out, by document."""
     parts = []
@@ -235,7 +235,7 @@ def _split(
                 f"1 {whose} document cannot be split to learn weights: name a single attack, or give more documents"
             )
         # Drawn over the sorted names, so that the order of rows does not matter.
-        drawn = rng.permutation(d) < min(max(round(fit_fraction * d), 1), d - 1)
+        drawn = rng.permutation(d) < min(max(round(fit_share * d), 1), d - 1)
         fit = np.empty(d, dtype=bool)
         fit[np.argsort(side.names)] = drawn
         parts.append((_select(side, fit[side.numbers]), _select(side, ~fit[side.numbers])))
