@@ -1,8 +1,8 @@
-"""Perplexity and the log-probability of each token: what a model gives for texts, without any attack.
+"""The perplexity of texts and the log-probability of each of their tokens, without any attack.
 
 The perplexity of a text is the exponential of the mean negative log-probability of its tokens. A text that is longer
-than the model's window is cut into several windows that overlap, so each token is counted once and has left context.
-The first token counts only where the model was trained with a BOS token; without one nothing comes before it.
+than the model's window is cut into several windows that overlap, so each token counts once and has tokens before it.
+The first token of a text counts only where the model was trained with a BOS token, since otherwise nothing precedes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "write_perplexities",
 ]
 
-FACTS = ("id", "document", "label", "n_bytes")
+PASSAGE_COLUMNS = ("id", "document", "label", "n_bytes")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,12 +58,12 @@ class TokenLogProbabilities:
 
 @dataclass(frozen=True, slots=True)
 class WrittenPerplexities:
-    """What `write_perplexities` has written, without its rows."""
+    """A summary of the file that `write_perplexities` has written."""
 
     path: Path
     passages: int
     unscored: int
-    """Passages without a perplexity under some model: too short to have a scored token."""
+    """The number of passages without a perplexity under some model: they are too short to have a scored token."""
     tokens: Mapping[str, int]
     """Scored tokens by role."""
 
@@ -101,18 +101,19 @@ def token_log_probabilities(
     Args and errors are those of `perplexity`.
 
     Raises:
-        ModelError: also where the tokenizer does not tell where in a text a token is (no ``tokenizer.json``).
+        ModelError: also where the tokenizer does not report the position of each token in a text.
     """
     texts = texts if isinstance(texts, str) else list(texts)
     source = _model(model, tokenizer)
     if isinstance(source, ModelSpec):
         source = source.load(compiled=False)
-    pieces_of = _tokenizer(source)
+    tokenizer_of_model = _tokenizer(source)
     signals = signals_of(source, texts, window_tokens=window_tokens)
     scored = []
-    for text, one in zip(texts, signals, strict=True):
-        pieces = _pieces(text, pieces_of)
-        scored.append(TokenLogProbabilities(pieces[len(pieces) - len(one) :], one.token_ids, one.logprob))
+    for text, of_text in zip(texts, signals, strict=True):
+        pieces = _pieces(text, tokenizer_of_model)
+        first = len(pieces) - len(of_text)
+        scored.append(TokenLogProbabilities(pieces[first:], of_text.token_ids, of_text.logprob))
     return scored
 
 
@@ -126,15 +127,15 @@ def write_perplexities(
     window_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> WrittenPerplexities:
-    """Write the perplexity and the token count of every passage under one model or two to the csv file *out*.
+    """Write the perplexity and the token count of every passage, for one model or two, to the csv file *out*.
 
-    The signals lie in the folder ``OUT.signals`` until the file is written. The same call continues a run that was
-    stopped, and memory does not grow with the number of passages.
+    The signals are kept in the folder ``OUT.signals`` until the file is complete, so the same call continues a run
+    that was stopped. The memory does not grow with the number of passages.
 
     Args:
         source: a path, `Passages`, or what `Passages.of` takes.
-        target: the model in question.
-        reference: another model.
+        target: the first model.
+        reference: a second model.
         out: the file to write; its columns are id, document, label, n_bytes, and for each model its number of scored
             tokens and the perplexity, such as ``target_tokens`` and ``target_perplexity``.
         per_token: a Parquet file to write as well, with a row for each token and model: id, model, position of the
@@ -143,19 +144,24 @@ def write_perplexities(
         progress: called after every batch.
 
     Raises:
-        UsageError: *out* does not end in .csv, or *per_token* in .parquet.
+        UsageError: *out* does not end in .csv, or *per_token* in .parquet, or either is the file that is read.
         PassageError, ModelError, RunDirectoryError: see `llm_mia.errors`.
     """
     out, per_token = _with_suffix("out", out, ".csv"), per_token and _with_suffix("per_token", per_token, ".parquet")
     passages = to_passages(source)
+    passages.refuse_output(out)
+    if per_token:
+        passages.refuse_output(per_token, "per_token")
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
+    if stopped and not (folder / "run.json").exists() and any(folder.iterdir()):
+        raise RunDirectoryError(f"{folder}: holds files that are not of a stopped call: rename that folder, or `out`")
     try:
         write_signals(passages, models, out=folder, window_tokens=window_tokens, progress=progress)
     except RunDirectoryError as error:
-        hint = "; a call that was stopped has left it: continue that call, or remove the folder" if stopped else ""
+        hint = "; a call that was stopped has left this folder: repeat that call, or remove it" if stopped else ""
         raise RunDirectoryError(f"{error}{hint}") from None
     with RunDirectory(folder) as run:
         unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
@@ -169,11 +175,11 @@ Chunks = Iterator[tuple[list[Passage], dict[str, StoredChunk]]]
 
 
 def _write_csv(out: Path, chunks: Chunks, roles: Sequence[str]) -> tuple[int, dict[str, int]]:
-    """Write the file; the number of passages without a perplexity, and the scored tokens by role."""
+    """Write the file; return the number of passages without a perplexity, and the scored tokens by role."""
     unscored, tokens = 0, dict.fromkeys(roles, 0)
     with replacing(out) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*FACTS, *(f"{role}_{what}" for role in roles for what in ("tokens", "perplexity"))])
+        writer.writerow([*PASSAGE_COLUMNS, *(f"{role}_{what}" for role in roles for what in ("tokens", "perplexity"))])
         for passages, by_role in chunks:
             for row, passage in enumerate(passages):
                 cells: list[object] = [passage.id, passage.document, passage.label, passage.n_bytes]
@@ -181,7 +187,7 @@ def _write_csv(out: Path, chunks: Chunks, roles: Sequence[str]) -> tuple[int, di
                     # csv writes None as an empty cell.
                     cells += [len(signals), _perplexity(signals) if len(signals) else None]
                 writer.writerow(cells)
-                unscored += None in cells[len(FACTS) :]
+                unscored += None in cells[len(PASSAGE_COLUMNS) :]
             for role in roles:
                 tokens[role] += int(by_role[role].n_tokens.sum())
     return unscored, tokens
@@ -246,11 +252,11 @@ def _tokenizer(model: Backend | ModelSpec) -> Tokenizer:
         return model.tokenizer()
     tokenizer: Any = getattr(model, "tokens", None)
     if not isinstance(tokenizer, Tokenizer):
-        raise UsageError(f"`model` is {model.info.id!r}, which has no tokenizer that tells where in a text a token is")
+        raise UsageError(f"`model` is {model.info.id!r}, and its tokenizer does not report the position of each token")
     return tokenizer
 
 
 def _with_suffix(parameter: str, path: str | Path, suffix: str) -> Path:
     if Path(path).suffix != suffix:
-        raise UsageError(f"{path}: `{parameter}` is written as a {suffix} file: name it so")
+        raise UsageError(f"{path}: `{parameter}` must be the name of a {suffix} file")
     return Path(path)

@@ -47,7 +47,7 @@ class Passage:
     id: str
     """As given, or derived from the content."""
     text: str
-    """Exactly as it stands in the input: never folded, stripped or cut."""
+    """Exactly as in the input: never folded, stripped or cut."""
     document: str
     """The group it comes from (a book, an article); its own id where the input names none."""
     label: int | None = None
@@ -85,7 +85,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class TokenSignals:
-    """What one pass of one model says about one passage: arrays of shape (scored tokens,).
+    """Statistics of a model on the tokens of a passage: arrays of shape (scored tokens,).
 
     The first token of a passage is scored only where the model prepends BOS.
     """
@@ -95,15 +95,15 @@ class TokenSignals:
     logprob: FloatArray
     """log p(x_t | x_<t), nats."""
     mean: FloatArray
-    """E[log p(v)] for v drawn from the model's own next-token distribution, nats; minus its entropy."""
+    """E[log p(v)] for v drawn from the model's next-token distribution, nats; the negated entropy."""
     std: FloatArray
     """Standard deviation of log p(v) under that distribution, nats; above zero."""
     top: FloatArray
     """Largest log p(v), nats."""
     rank: IntArray
-    """How many tokens are strictly likelier than x_t; 0 where x_t is the model's own choice."""
+    """How many tokens are strictly likelier than x_t; 0 where x_t is the model's first choice."""
     tokenizer: str = ""
-    """Fingerprint of tokenizer and BOS rule; two passes with the same one align token by token."""
+    """Fingerprint of tokenizer and BOS rule; two passes with the same fingerprint align token by token."""
 
     def __len__(self) -> int:
         return len(self.logprob)
@@ -139,7 +139,7 @@ class TokenSignals:
         return replace(self, **{name: getattr(self, name)[tokens] for name in TOKEN_ARRAYS})
 
     def copy(self) -> TokenSignals:
-        """The same values in arrays of their own, where these are views of a whole batch."""
+        """The same values in new arrays: these may be views of the arrays of a whole batch."""
         return replace(self, **{name: getattr(self, name).copy() for name in TOKEN_ARRAYS})
 
     @classmethod
@@ -171,19 +171,19 @@ FIELDS = ("logprob", "mean", "std", "top", "rank")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenFrequencies:
-    """How often each token stands in a corpus."""
+    """How often each token occurs in a corpus."""
 
     counts: NDArray[np.int64]
     """Shape (vocabulary,)."""
     tokenizer: str
-    """Fingerprint of the tokenizer that made the tokens, see `TokenSignals.tokenizer`."""
+    """Fingerprint of the tokenizer of the corpus, see `TokenSignals.tokenizer`."""
     corpus: str = ""
     """What was counted, for messages."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """What both models say of passages from the source of those scored; shapes (passages,)."""
+    """Likelihoods of passages from the same source as those that are scored; shapes (passages,)."""
 
     target: NDArray[np.float64]
     """Mean log-likelihood under the target model, nats per token."""
@@ -193,12 +193,12 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class DTypeChoice:
-    """What ``dtype="auto"`` chose when a model was loaded, and from what."""
+    """What ``dtype="auto"`` chose when a model was loaded, and why."""
 
     dtype: str
     """The precision that was chosen."""
     reason: Literal["measured", "environment", "device"]
-    """Two times were compared, the environment variable ``LLM_MIA_DTYPE`` said so, or the kind of device decided."""
+    """By two times that were measured, by the environment variable ``LLM_MIA_DTYPE``, or by the kind of device."""
     float32_gflops: float | None = None
     """Speed of a matrix product of the model's sizes in float32, 10⁹ operations a second; None if not measured."""
     bfloat16_gflops: float | None = None
@@ -224,16 +224,16 @@ class ModelRecord:
     context: int
     """Longest input in tokens."""
     head: str = "blocked"
-    """``blocked``: head applied to blocks of rows; ``whole``: the model's own logits, a window at a time."""
+    """``blocked``: head applied to blocks of rows; ``whole``: the logits that the model returns, a window at a time."""
     offers: tuple[str, ...] = FIELDS
     """Which `FIELDS` the backend gives; the others are NaN in its signals, and rank is −1."""
     dtype_choice: DTypeChoice | None = None
-    """How ``auto`` came to the precision; None where the user named it. Not compared between runs."""
+    """How ``auto`` chose the precision; None where the user named it. Not compared between runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilesRecord:
-    """By what a model is recognised without loading it."""
+    """What identifies a model without loading it."""
 
     sha256: str | None
     """Digest over its files; None where they are not on this machine."""
@@ -251,7 +251,7 @@ class BlockSize:
 
 @dataclass(frozen=True, slots=True)
 class PassRecord:
-    """What the signals of one pass depend on."""
+    """What the signals of a pass depend on."""
 
     model: ModelRecord
     window: WindowRule
@@ -271,14 +271,14 @@ class AttackRecord:
     revision: int
     """Of the formula."""
     settings: Mapping[str, float | str] = field(default_factory=dict)
-    """The values in force."""
+    """The values that the scores are computed with."""
     evidence: tuple[str, ...] = ()
     """The kinds of evidence that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One source of passages."""
+    """A source of passages."""
 
     name: str
     sha256: str
@@ -305,10 +305,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader has to know about a result, as data; the sentence for it is elsewhere."""
+    """What a reader has to know about a result, as data; `llm_mia.report` phrases it."""
 
     kind: str
-    """Which sentence: a value of the enum of the package that makes the note."""
+    """What the note is about: a value of an enum of the package that writes the note."""
     figures: Mapping[str, Any] = field(default_factory=dict)
     """JSON values: what the sentence mentions, by name."""
 
@@ -317,9 +317,9 @@ class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
     SOUND = "sound"
-    """Checks were made, and no fault was found."""
+    """There were checks, and they showed no fault."""
     DOUBTFUL = "doubtful"
-    """A finding may be worded; it has to be read together with the faults that were found."""
+    """A finding may be worded; it has to be read together with the faults that the checks showed."""
     VOID = "void"
     """No finding may be worded."""
     ACCEPTED = "accepted"

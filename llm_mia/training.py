@@ -1,4 +1,4 @@
-"""Fine-tuning: makes a model whose members are known, because they were chosen here."""
+"""Fine-tuning: it makes a model with known members, because the caller chooses the training texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .backends.local import LocalBackend, quiet
+from .backends.local import LocalBackend, silence_libraries
 
-__all__ = ["fine_tune"]
+__all__ = ["fine_tune", "next_token_loss"]
 
-# The label of padding, which the loss leaves out.
+# The label of padding, which the loss ignores.
 IGNORED = -100
 
 
@@ -29,44 +29,54 @@ def fine_tune(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Train *base* on *texts* by AdamW on the next-token loss, and save it with its tokenizer in the folder *out*.
+    """Train *base* on *texts* with AdamW on the next-token loss, and save it with its tokenizer in the folder *out*.
 
-    Every text is seen once an epoch, in an order that *seed* sets, whole and alone: texts are padded, never packed
-    together, and padding is in no loss. Texts longer than the model's context are cut at it. *base* itself is changed.
-    *progress* is told of tokens done and of all tokens to do.
+    Every epoch uses each text once. Texts are padded and not packed together, and padding does not count in the loss.
+    The weights of *base* change.
+
+    Args:
+        base: the model to train.
+        texts: the members; a text longer than the model's context is cut there.
+        out: the folder to write.
+        epochs: passes over the texts.
+        batch_size: texts in a step.
+        learning_rate: of AdamW.
+        seed: sets the order of the texts, and dropout.
+        progress: called after every step with the tokens completed and the total.
     """
     torch.manual_seed(seed)
     encoded = [torch.from_numpy(ids).long()[: base.info.context] for ids in base.encode(texts)]
     if base.bos is not None:
         encoded = [torch.cat([torch.tensor([base.bos]), ids[:-1]]) for ids in encoded]
     encoded = [ids for ids in encoded if len(ids) > 1]
-    total, done = epochs * sum(map(len, encoded)), 0
+    total, completed = epochs * sum(map(len, encoded)), 0
     model = base.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
-        for batch in _batches(encoded, batch_size, generator):
-            loss = _loss(model, batch, base.device)
+        for batch in _shuffled_batches(encoded, batch_size, generator):
+            loss = next_token_loss(model, batch, base.device)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            optimizer.zero_grad(set_to_none=False)  # to let go of half a gigabyte and ask for it again costs a second
-            done += sum(map(len, batch))
+            optimizer.zero_grad(set_to_none=False)  # freeing and allocating half a gigabyte costs a second
+            completed += sum(map(len, batch))
             if progress:
-                progress(done, total)
+                progress(completed, total)
     model.eval()
-    with quiet():
+    with silence_libraries():
         model.save_pretrained(out)
         base.tokenizer.save_pretrained(out)
 
 
-def _batches(encoded: Sequence[Tensor], size: int, generator: torch.Generator) -> Iterator[list[Tensor]]:
+def _shuffled_batches(encoded: Sequence[Tensor], size: int, generator: torch.Generator) -> Iterator[list[Tensor]]:
     order = torch.randperm(len(encoded), generator=generator).tolist()
     for start in range(0, len(order), size):
         yield [encoded[i] for i in order[start : start + size]]
 
 
-def _loss(model: Any, batch: Sequence[Tensor], device: torch.device) -> Tensor:
+def next_token_loss(model: Any, batch: Sequence[Tensor], device: torch.device) -> Tensor:
+    """The mean cross-entropy of the tokens of a *batch* of texts, without the first token of each text."""
     ids = torch.nn.utils.rnn.pad_sequence(list(batch), batch_first=True, padding_value=0).to(device)
     targets = torch.nn.utils.rnn.pad_sequence(list(batch), batch_first=True, padding_value=IGNORED).to(device)
     logits: Tensor = model(input_ids=ids, use_cache=False).logits

@@ -1,9 +1,9 @@
 """Measure attacks: .venv/bin/python scripts/bench_attacks.py [--only SECTION …] [--work FOLDER] [--seeds N].
 
-Trains models here, on passages drawn here, and scores what they were trained on beside what they were not. Prints
-tables and writes them, with the same as JSON, to scripts/results/attacks-DEVICE*; with *--only* those sections are put
-in place of what they were. Models and run directories stay in *--work* (10 GB), and a bench that was stopped goes on
-from there: the same command. Run it on a machine that does nothing else; it takes about 70 minutes on two cores.
+Draws passages, trains models on half of them, and scores both halves. Prints tables and writes them, also as JSON, to
+scripts/results/attacks-DEVICE*; with *--only* these sections alone are replaced. Models and run directories stay in
+*--work* (10 GB); the same command continues a measurement that was stopped. Run it on a machine that does nothing else;
+it takes about 70 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A kind of model, and what is asked of it."""
+    """A kind of model: how its trials are run, and which figures they give."""
 
     trials: Callable[[dict[str, Read], Sizes, int, Path], Iterator[Trial]]
     sizes: Sizes
@@ -45,41 +45,45 @@ SECTIONS = {
 }
 
 
-def corpora_of(given: Sequence[str], usual: tuple[str, ...]) -> dict[str, Read]:
-    """The corpora that the user names, or the usual ones."""
-    found = {}
-    for one in given or usual:
-        name, equals, folder = one.partition("=")
+def corpora_of(choices: Sequence[str], defaults: tuple[str, ...]) -> dict[str, Read]:
+    """The corpora that the user names, or the default ones."""
+    corpora = {}
+    for choice in choices or defaults:
+        name, equals, folder = choice.partition("=")
         if not equals and name not in CORPORA:
-            raise SystemExit(f"--corpus {one}: say NAME=FOLDER, a folder of txt or md files, or {', '.join(CORPORA)}")
+            raise SystemExit(
+                f"--corpus {choice}: give NAME=FOLDER, a folder of txt or md files, or one of {', '.join(CORPORA)}"
+            )
         if equals and not Path(folder).is_dir():
-            raise SystemExit(f"--corpus {one}: no such folder")
-        found[name] = text_folder(Path(folder)) if equals else CORPORA[name]
-    return found
+            raise SystemExit(f"--corpus {choice}: no such folder")
+        corpora[name] = text_folder(Path(folder)) if equals else CORPORA[name]
+    return corpora
 
 
 def settings_of(trials: Sequence[Trial]) -> dict[str, Setting]:
-    """The trials by their setting, each with all its figures."""
-    kinds: dict[str, list[Trial]] = {}
+    """All figures of each setting, by its name."""
+    by_setting: dict[str, list[Trial]] = {}
     for trial in trials:
-        kinds.setdefault(trial.setting, []).append(trial)
-    found = {}
-    for name, own in kinds.items():
+        by_setting.setdefault(trial.setting, []).append(trial)
+    settings = {}
+    for name, trials_of_setting in by_setting.items():
         print(f"{name} …", file=sys.stderr, flush=True)
-        found[name] = setting(name, own, costs_by_attack([costs(trial) for trial in own]))
-    return found
+        settings[name] = setting(
+            name, trials_of_setting, costs_by_attack([costs(trial) for trial in trials_of_setting])
+        )
+    return settings
 
 
 def write(folder: Path, name: str, figures: list[Figure], settings: Mapping[str, Setting]) -> str:
-    """Figures through `save`, tables beside them as numbers, and all of it as one page, which is returned."""
+    """The page of all figures and tables, which is written to *folder*, with the same as JSON."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     page, numbers = folder / f"attacks-{device}.md", folder / f"attacks-{device}-tables.json"
     text = save(page.with_suffix(".json"), {name: figures}, ABOUT)
     tables = json.loads(numbers.read_text("utf-8")) if numbers.exists() else {}
-    tables |= {one.name: one.as_json() for one in settings.values()}
+    tables |= {setting.name: setting.as_json() for setting in settings.values()}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows, ensure_ascii=False)}" for name, rows in tables.items())
     write_text(numbers, f"{{\n{lines}\n}}\n")
-    text = "\n".join([text, *(table(one, rows) for one, rows in tables.items())])
+    text = "\n".join([text, *(table(name, rows) for name, rows in tables.items())])
     write_text(page, text)
     return text
 
@@ -89,10 +93,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=["cost", *SECTIONS], metavar="SECTION")
     parser.add_argument("--work", type=Path, default=Path("runs/attacks"), help="models and run directories")
-    parser.add_argument("--seeds", type=int, default=3, help="trials a corpus and setting (3)")
-    parser.add_argument("--corpus", action="append", default=[], metavar="NAME[=FOLDER]", help="in place of the usual")
-    parser.add_argument("--passes", action="store_true", help="train and score, and write no results yet")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, results in --work: only to see that all runs")
+    parser.add_argument("--seeds", type=int, default=3, help="trials of each corpus and setting (3)")
+    parser.add_argument(
+        "--corpus", action="append", default=[], metavar="NAME[=FOLDER]", help="corpora in place of the default ones"
+    )
+    parser.add_argument("--passes", action="store_true", help="train and score only; write no results")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, results in --work: only to see that everything runs"
+    )
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more; the placebo takes 2")

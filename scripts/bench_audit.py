@@ -1,4 +1,4 @@
-"""What an audit costs besides its models: seconds with the fake backend, and how often it reads each source.
+"""Measure what an audit costs besides its models: seconds with the fake backend, and readings of each source.
 
 .venv/bin/python scripts/bench_audit.py
 """
@@ -26,7 +26,7 @@ WORDS, RUNS = 40, 5
 
 def write_sets(folder: Path) -> dict[str, Path]:
     """Three files of passages: words of random letters, the same kind in all sets."""
-    generator = random.Random(0)  # noqa: S311 - a draw that anybody can repeat, no secret
+    generator = random.Random(0)  # noqa: S311 - a reproducible draw, no secret
     vocabulary = ["".join(generator.choices("abcdefghij", k=5)) for _ in range(500)]
     files = {}
     for name, size in SIZES.items():

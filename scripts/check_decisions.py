@@ -1,9 +1,9 @@
 """Measure decisions on real data: .venv/bin/python scripts/check_decisions.py [DATA_FOLDER] [--only SECTION …].
 
 DATA_FOLDER holds llm-pbe-echr.csv (scores of a fine-tuned 7B model, members known), wikimia-64.jsonl and
-wikimia-128.jsonl. Error rates over random splits are set beside what was asked, with three Monte-Carlo standard errors
-to spare; known sets that must be void, sound or not sound beside the verdict. Prints a table, and writes it, with the
-same as JSON, to scripts/results/decisions.{md,json}. `--only simulated` needs no data.
+wikimia-128.jsonl. Error rates over random splits are compared with the rates that were requested, three Monte-Carlo
+standard errors allowed; verdicts are compared for known sets that must be void, sound or not sound. Prints a table and
+writes it, also as JSON, to scripts/results/decisions.{md,json}. `--only simulated` needs no data.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ Measure = Callable[[Scores, int, np.random.Generator], list[Figure]]
 
 
 def sections(folder: Path, splits: int, validity_splits: int, seed: int) -> dict[str, Section]:
-    """Every section by name, the slow ones last. Each has random numbers of its own, so that it can be run alone."""
+    """Every section by name, the slow ones last. Each has its random numbers, so that it can be run alone."""
 
     def rng(section: int) -> np.random.Generator:
         return np.random.default_rng([seed, section])
 
     def over_scores(measure: Measure, section: int, *, stronger: bool = False) -> list[Figure]:
-        scores, own = read_scores(folder / SCORES), rng(section)
+        scores, generator = read_scores(folder / SCORES), rng(section)
         if stronger:
             scores.append(strengthened(scores[0]))
-        return joined(measure(each, splits, own) for each in scores)
+        return joined(measure(each, splits, generator) for each in scores)
 
     def documents() -> list[Figure]:
         return [Figure("document p-values on real scores", None, note=f"{SCORES} names no documents")]
@@ -65,12 +65,12 @@ def sections(folder: Path, splits: int, validity_splits: int, seed: int) -> dict
 
 
 def joined(parts: Iterable[list[Figure]]) -> list[Figure]:
-    """One list of all."""
+    """The lists in *parts* as a single list."""
     return [figure for part in parts for figure in part]
 
 
 def unusable(arguments: argparse.Namespace) -> str | None:
-    """What is wrong with the arguments, in one line."""
+    """What is wrong with the arguments, in one line; None where nothing is."""
     if arguments.splits < 2 or arguments.validity_splits < 1:
         return "an error over splits takes at least 2 --splits, and 1 --validity-splits"
     names = (SCORES, *PAGES)
@@ -95,21 +95,22 @@ def main() -> int:
     if wrong := unusable(arguments):
         print(wrong, file=sys.stderr)
         return 1
-    found: dict[str, list[Figure]] = {}
+    figures_by_section: dict[str, list[Figure]] = {}
     measures = sections(arguments.folder or Path(), arguments.splits, arguments.validity_splits, arguments.seed)
     for name, measure in measures.items():
         if arguments.only and name not in arguments.only:
             continue
-        began = time.monotonic()
-        found[name] = measure()
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        start = time.monotonic()
+        figures_by_section[name] = measure()
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     suffix = "-" + "-".join(arguments.only) if arguments.only else ""
     path = Path(__file__).parent / "results" / f"decisions{suffix}.json"
     goals = (
-        f"{arguments.splits} splits, seed {arguments.seed}; rates may lie {ERRORS} standard errors off what was asked"
+        f"{arguments.splits} splits, seed {arguments.seed}; "
+        f"rates may differ by {ERRORS} standard errors from what was requested"
     )
-    print(save(path, found, goals))
-    missed = [figure.name for figures in found.values() for figure in figures if figure.reached == "NO"]
+    print(save(path, figures_by_section, goals))
+    missed = [figure.name for figures in figures_by_section.values() for figure in figures if figure.reached == "NO"]
     print(f"{len(missed)} not reached" + "".join(f"\n  {name}" for name in missed), file=sys.stderr)
     return 0
 

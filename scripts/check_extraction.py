@@ -1,8 +1,8 @@
 """Print what is extracted where the truth is known: .venv/bin/python scripts/check_extraction.py [REPEATS].
 
-SmolLM2-135M is fine-tuned for one epoch on 40 passages of Python's language reference and on a passage of ours, which
-is in the training set REPEATS times (20). Then `extract` looks for it, alone and amid two passages never trained on,
-and in 200 held-out passages; and the model has to write it.
+SmolLM2-135M is fine-tuned for one epoch on 40 passages of Python's language reference and on a planted passage, which
+is in the training set REPEATS times (20). Then `extract` looks for spans in the planted passage alone, in the same
+between two passages that were not trained on, and in 200 held-out passages; and the model writes the spans it found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OTHERS, HELD_OUT, WORDS = 40, 200, 90
 
 
 def passages() -> list[str]:
-    """Texts of 90 words, never the same words twice, in an order that anybody can repeat."""
+    """Texts of 90 words, none overlapping another, in a reproducible order."""
     words = " ".join(topics[topic] for topic in sorted(topics)).split()
     texts = [" ".join(words[start : start + WORDS]) for start in range(0, len(words) - WORDS, WORDS)]
     return random.Random(0).sample(texts, OTHERS + HELD_OUT + 2)  # noqa: S311 - no secret
@@ -50,21 +50,23 @@ def main(repeats: str = "20") -> None:
         rows: list[dict[str, Any]] = [{"id": "alone", "text": PLANTED}, {"id": "amid", "text": amid}]
         rows += [{"id": f"held out {at}", "text": text, "label": 0} for at, text in enumerate(held_out)]
         write_text(folder / "texts.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-        found = extract(read_passages(folder / "texts.jsonl"), str(folder / "model"), out=folder / "run", proof=True)
+        extraction = extract(
+            read_passages(folder / "texts.jsonl"), str(folder / "model"), out=folder / "run", proof=True
+        )
     lead = len(base.encode([before])[0])
     length = len(base.encode([f" {PLANTED}"])[0])
     truth = {"alone": (0, len(base.encode([PLANTED])[0])), "amid": (lead, lead + length)}
     for where, (start, end) in truth.items():
-        spans = [span for span in found.spans if span.id == where]
+        spans = [span for span in extraction.spans if span.id == where]
         print(f"{where}: tokens {start} to {end} were planted, {len(spans)} spans found")
         for span in spans:
             print(
                 f"  tokens {span.start_token} to {span.end_token}, off by {span.start_token - start} and "
                 f"{span.end_token - end}; likeliest stretch {span.likeliest.probability:.3g}"
             )
-    false = {span.id for span in found.spans if span.id not in truth}
+    false = {span.id for span in extraction.spans if span.id not in truth}
     print(f"held out: {len(false)} of {len(held_out)} passages have a span")
-    for proof in found.proofs:
+    for proof in extraction.proofs:
         print(proof)
 
 

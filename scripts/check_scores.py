@@ -1,7 +1,7 @@
-"""Print how far scores lie from a plain computation: .venv/bin/python scripts/check_scores.py [MODEL] [PASSAGES].
+"""Print how far scores differ from a plain computation: .venv/bin/python scripts/check_scores.py [MODEL] [PASSAGES].
 
-The plain computation feeds one passage at a time, takes the model's own logits and reduces them in float64. Ours runs
-over batches of three sizes, in input order and shuffled.
+The plain computation feeds one passage at a time and reduces the logits of the model in float64. The package runs over
+batches of three sizes, in input order and shuffled.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from llm_mia.records import Window
 
 
 def plain(model: Any, tokenizer: Any, text: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Log-likelihood, mean and deviation of every token but the first."""
+    """Log-likelihood, mean and standard deviation at every token but the first."""
     ids = torch.tensor([tokenizer(text, add_special_tokens=False).input_ids])
     with torch.inference_mode():
         logp = torch.log_softmax(model(ids).logits[0, :-1].double(), -1)
-    p, own = logp.exp(), logp.gather(1, ids[0, 1:, None])[:, 0]
+    p, logprob = logp.exp(), logp.gather(1, ids[0, 1:, None])[:, 0]
     mean = (p * logp).sum(-1)
     std = (p * logp**2).sum(-1).sub(mean**2).sqrt()
-    return {"logprob": own.numpy(), "mean": mean.numpy(), "std": std.numpy()}
+    return {"logprob": logprob.numpy(), "mean": mean.numpy(), "std": std.numpy()}
 
 
 def expected(text: str, target: dict[str, Any], lowered: dict[str, Any]) -> dict[str, float]:
-    """Every attack that needs no reference, written out."""
+    """Scores of attacks that need no reference, from the formulas."""
     logprob, count = target["logprob"], max(1, int(0.2 * len(target["logprob"])))
     standardised = (logprob - target["mean"]) / target["std"]
     return {
@@ -48,7 +48,7 @@ def expected(text: str, target: dict[str, Any], lowered: dict[str, Any]) -> dict
 
 def main(name: str = "embedded", passages: str = "200") -> None:
     """A row for each attack: the largest difference over all passages, batch sizes and orders."""
-    rng = random.Random(0)  # noqa: S311 - a draw that anybody can repeat
+    rng = random.Random(0)  # noqa: S311 - a reproducible draw
     words = " ".join(topics[topic] for topic in sorted(topics)).split()
     starts = [rng.randrange(len(words) - 200) for _ in range(int(passages))]
     texts = [" ".join(words[start : start + rng.randint(3, 150)]) for start in starts]

@@ -126,9 +126,9 @@ def with_doubled_logits(model: Any) -> Any:
 
 
 def save(folder: Path, model: Any, tokenizer: Any) -> str:
-    from llm_mia.backends.local import quiet
+    from llm_mia.backends.local import silence_libraries
 
-    with quiet():
+    with silence_libraries():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return str(folder)

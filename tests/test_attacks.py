@@ -16,8 +16,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from llm_mia import TokenSignals, read_passages, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Evidence, Share, attack, parse_attack, passes_needed
-from llm_mia.attacks._tail import lowest
+from llm_mia.attacks import ATTACKS, EVIDENCE, Evidence, Share, attack, lowest, parse_attack, passes_needed
 from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError

@@ -245,7 +245,7 @@ def test_a_column_for_each_feature() -> None:
     assert tuple(SIGNALS) == get_args(Signal)
     names = [one.name for one in ATTACKS["camia"].variants()]
     assert sorted(names) == sorted(["camia", *(f for f in FEATURES if f != "camia:signal=diversity")])
-    with pytest.raises(AttackError, match="signal=elbow is none of below_1"):
+    with pytest.raises(AttackError, match="signal=elbow is not among the choices: below_1"):
         parse_attack("camia:signal=elbow")
     with pytest.raises(AttackError, match="first=0 is out of range"):
         parse_attack("camia:first=0")

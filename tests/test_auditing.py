@@ -58,20 +58,20 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: Run, tmp_path: Path) -> None:
     heard: list[Validity] = []
-    found = run(report_validity=heard.append, accept_void=True)  # there is nothing to accept
-    assert found.standing in (Standing.SOUND, Standing.DOUBTFUL)
-    assert not found.withheld
-    texts, everything = ({check.name for check in one.checks} for one in (heard[0], found.validity))
+    result = run(report_validity=heard.append, accept_void=True)  # there is nothing to accept
+    assert result.standing in (Standing.SOUND, Standing.DOUBTFUL)
+    assert not result.withheld
+    texts, everything = ({check.name for check in validity.checks} for validity in (heard[0], result.validity))
     assert texts < everything
     assert {"blind_words_auroc", "shift_words_auroc", "size_fpr_0.05"} <= texts
     assert {"placebo_attack_reference_auroc", "reference_as_target", "shift_reference_auroc"} <= everything - texts
     files = [tmp_path / f"{name}.jsonl" for name in ("members", "nonmembers", "candidates")]
     assert validate(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
-    stored = json.loads((found.path / "validity.json").read_text())
-    assert (stored["verdict"], stored["accepted"]) == (found.standing, False)
-    assert [check["name"] for check in stored["checks"]] == [check.name for check in found.validity.checks]
-    assert read_scores(found.path).standing == found.standing == found.calibration.standing
-    text = rendered(audit_table(found))
+    stored = json.loads((result.path / "validity.json").read_text())
+    assert (stored["verdict"], stored["accepted"]) == (result.standing, False)
+    assert [check["name"] for check in stored["checks"]] == [check.name for check in result.validity.checks]
+    assert read_scores(result.path).standing == result.standing == result.calibration.standing
+    text = rendered(audit_table(result))
     assert "words, without the model" in text
     assert "Known set: " in text
     assert "candidates flagged by reference" in text
@@ -80,70 +80,71 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
 def test_a_void_known_set_is_told_before_scoring_and_words_no_finding(run: Run) -> None:
     heard: list[Validity] = []
 
-    def told(validity: Validity) -> None:
+    def record_validity(validity: Validity) -> None:
         heard.append(validity)
         steps.append("told")
 
     steps: list[str] = []
-    found = run(" 2023", report_validity=told, progress=lambda step: steps.append(step.name))
-    assert heard[0].standing is found.standing is Standing.VOID
+    result = run(" 2023", report_validity=record_validity, progress=lambda step: steps.append(step.name))
+    assert heard[0].standing is result.standing is Standing.VOID
     assert steps[0] == "told"
-    assert found.withheld
-    assert found.flags.withheld
-    summary = audit_summary(found)
+    assert result.withheld
+    assert result.flags.withheld
+    summary = audit_summary(result)
     assert (summary["standing"], summary["flags"]["withheld"]) == ("void", True)
     assert summary["finding"].startswith("no finding: the known set is void")
     assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
-    text = rendered(audit_table(found))
+    text = rendered(audit_table(result))
     for word in ("consistent with", "candidates flagged", "power:", "with 95 % confidence at least", "Confidence gap"):
         assert word not in text
     assert "no finding: the known set is void" in text
-    rows = csv_rows(found.path / "flags.csv")
+    rows = csv_rows(result.path / "flags.csv")
     assert len(rows) == 40
     assert all(row["p_value"] and row["known_set"] == "void" for row in rows), "stored all the same"
-    calibration = read_calibration(found.path / "calibration.json")
+    calibration = read_calibration(result.path / "calibration.json")
     assert calibration.standing is Standing.VOID
-    assert flag(read_scores(found.path), calibration).withheld, "and no later stage words it either"
+    assert flag(read_scores(result.path), calibration).withheld, "and no later stage words it either"
 
 
 def test_a_void_known_set_that_is_accepted_marks_everything(run: Run) -> None:
-    found = run(" 2023", accept_void=True)
-    assert found.standing is Standing.ACCEPTED
-    assert not found.withheld
-    assert audit_summary(found)["standing"] == "accepted"
-    assert json.loads((found.path / "validity.json").read_text())["accepted"] is True
-    assert read_calibration(found.path / "calibration.json").standing is Standing.ACCEPTED
-    assert all(row["known_set"] == "accepted" for row in csv_rows(found.path / "flags.csv"))
-    text = rendered(audit_table(found))
+    result = run(" 2023", accept_void=True)
+    assert result.standing is Standing.ACCEPTED
+    assert not result.withheld
+    assert audit_summary(result)["standing"] == "accepted"
+    assert json.loads((result.path / "validity.json").read_text())["accepted"] is True
+    assert read_calibration(result.path / "calibration.json").standing is Standing.ACCEPTED
+    assert all(row["known_set"] == "accepted" for row in csv_rows(result.path / "flags.csv"))
+    text = rendered(audit_table(result))
     assert "void, accepted by the user" in text
     assert "candidates flagged by reference" in text
 
 
 def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
-    found = run(attacks=["auto", "loss", "min_k", "zlib"])
-    split = found.calibration.split
+    result = run(attacks=["auto", "loss", "min_k", "zlib"])
+    split = result.calibration.split
     assert split is not None
-    assert found.decider == found.calibration.attack in ("loss", "min_k", "zlib")
-    aurocs = found.calibration.selection.aurocs
-    assert found.decider == max(aurocs, key=aurocs.__getitem__)
-    assert set(aurocs) == {"loss", "min_k", "zlib"} == set(found.scores.columns)
-    assert (split.fit_passages, split.calibration_passages, found.calibration.n) == (60, 60, 40)
-    assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(20, 40)}
-    figures = {"attack": found.decider, "stack": False, "passages": 60, "documents": 60}
-    assert (found.notes[0].kind, found.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
-    assert f"{found.decider} was selected on 60 known passages of 60 documents" in rendered(audit_table(found))
+    assert result.decider == result.calibration.attack in ("loss", "min_k", "zlib")
+    aurocs = result.calibration.selection.aurocs
+    assert result.decider == max(aurocs, key=aurocs.__getitem__)
+    assert set(aurocs) == {"loss", "min_k", "zlib"} == set(result.scores.columns)
+    assert (split.fit_passages, split.calibration_passages, result.calibration.n) == (60, 60, 40)
+    assert {(evaluation.n_members, evaluation.n_nonmembers) for evaluation in result.evaluations} == {(20, 40)}
+    figures = {"attack": result.decider, "stack": False, "passages": 60, "documents": 60}
+    assert (result.notes[0].kind, result.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
+    assert f"{result.decider} was selected on 60 known passages of 60 documents" in rendered(audit_table(result))
 
 
 def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:
-    found = run(attacks=["auto"], members=12)
-    assert (found.decider, found.calibration.split) == ("reference", None)
-    assert found.calibration.n == 80, "nothing was kept apart"
+    result = run(attacks=["auto"], members=12)
+    assert (result.decider, result.calibration.split) == ("reference", None)
+    assert result.calibration.n == 80, "nothing was kept apart"
     shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
-    assert (found.calibration.selection.wanted, found.calibration.selection.shortage) == (Wanted.AUTO, shortage)
-    why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
-    more = "add 8 passages of members to the known set"
-    assert f"no attack could be selected, so reference decides: {why}: {more}" in rendered(audit_table(found))
-    assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in found.notes]
+    assert (result.calibration.selection.wanted, result.calibration.selection.shortage) == (Wanted.AUTO, shortage)
+    why = (
+        "the fit part has 6 passages of members and 40 of non-members, 10 of each are needed: add 8 passages of members"
+    )
+    assert f"no attack could be chosen, so reference decides: {why} to the known set" in rendered(audit_table(result))
+    assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
 
 def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(tmp_path: Path, run: Run) -> None:
@@ -152,21 +153,23 @@ def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(
         write(tmp_path / f"{name}.jsonl", texts[start:end])
         for name, start, end in (("big_m", 0, 200), ("big_n", 200, 440), ("big_c", 440, 480))
     ]
-    found = audit(
+    result = audit(
         files[2], members=files[0], nonmembers=files[1], target=FakeBackend(0), reference=FakeBackend(1),
         out=tmp_path / "large",
     )  # fmt: skip
-    assert (found.decider, found.calibration.n) == ("stack", 120)
-    assert {(one.n_members, one.n_nonmembers) for one in found.evaluations} == {(100, 120)}, "never the fit part"
-    assert [one.attack for one in found.evaluations] == [*read_scores(found.path).columns, "stack"]
+    assert (result.decider, result.calibration.n) == ("stack", 120)
+    assert {(evaluation.n_members, evaluation.n_nonmembers) for evaluation in result.evaluations} == {(100, 120)}, (
+        "never the fit part"
+    )
+    assert [evaluation.attack for evaluation in result.evaluations] == [*read_scores(result.path).columns, "stack"]
     fitted = {"attack": "stack", "stack": True, "passages": 220, "documents": 220}
-    assert (found.notes[0].kind, found.notes[0].figures) == (NoteKind.DECIDER_FITTED, fitted)
-    assert read_audit(found.path) == found, "a stack and all"
-    assert found.power is not None
-    assert {row["attack"] for row in csv_rows(found.path / "flags.csv")} == {"stack"}
-    again = flag(read_scores(found.path), read_calibration(found.path / "calibration.json"))
-    assert again.rows == found.flags.rows, "scored again by the record alone"
-    assert "stack ◂ decides" in rendered(audit_table(found))
+    assert (result.notes[0].kind, result.notes[0].figures) == (NoteKind.DECIDER_FITTED, fitted)
+    assert read_audit(result.path) == result, "a stack and all"
+    assert result.power is not None
+    assert {row["attack"] for row in csv_rows(result.path / "flags.csv")} == {"stack"}
+    again = flag(read_scores(result.path), read_calibration(result.path / "calibration.json"))
+    assert again.rows == result.flags.rows, "scored again by the record alone"
+    assert "stack ◂ decides" in rendered(audit_table(result))
     small = run()
     assert (small.decider, small.calibration.split, small.calibration.n) == ("reference", None, 80)
     shortage = small.calibration.selection.shortage
@@ -179,10 +182,10 @@ def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(
 
 
 def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_is_asked(run: Run) -> None:
-    found = run(attacks=["zlib", "loss", "stack"])
-    assert found.decider == "stack"
-    assert found.calibration.stack is not None
-    assert [column.name for column in found.calibration.stack.columns] == ["loss", "zlib"]
+    result = run(attacks=["zlib", "loss", "stack"])
+    assert result.decider == "stack"
+    assert result.calibration.stack is not None
+    assert [column.name for column in result.calibration.stack.columns] == ["loss", "zlib"]
     with pytest.raises(UsageError, match="auto and stack would both decide: name one of them"):
         run(attacks=["stack", "auto"])
     heard: list[Any] = []
@@ -192,16 +195,14 @@ def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_i
 
 
 def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> None:
-    found = run(confidence=0.9)
-    assert found.calibration.confidence == 0.9
-    assert found.calibration.threshold > fpr_threshold(found.calibration.scores, 0.05)
-    assert "size_fpr_0.05_confidence_0.9" in {check.name for check in found.validity.checks}
-    text = rendered(audit_table(found))
-    assert (
-        "With 90 % confidence the rate with this calibration set is at most 5 %, if passages are independent." in text
-    )
+    result = run(confidence=0.9)
+    assert result.calibration.confidence == 0.9
+    assert result.calibration.threshold > fpr_threshold(result.calibration.scores, 0.05)
+    assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
+    text = rendered(audit_table(result))
+    assert "With 90 % confidence this calibration set realises at most 5 % (independent passages)." in text
     assert "on average" not in text
-    assert audit_summary(found)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
+    assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
 
 
 def test_one_document_is_refused_before_a_model_is_asked(tmp_path: Path) -> None:

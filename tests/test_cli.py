@@ -25,8 +25,7 @@ from llm_mia.scoring import attacks_for
 from .conftest import sentences
 
 LLM_MIA = Path(sys.executable).with_name("llm-mia")
-ECHR = Path(__file__).parents[1].parent / "shared" / "data" / "llm-pbe-echr.csv"
-CARD = [one.name for one in attacks_for((), LoadedSupplies(("target", "reference"))).attacks]
+CARD = [attack.name for attack in attacks_for((), LoadedSupplies(("target", "reference"))).attacks]
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert run["passes"]["target"]["model"]["id"] == scene.model
     assert run["passes"]["target"]["model"]["weights_sha256"] != run["passes"]["reference"]["model"]["weights_sha256"]
     assert run["passes"]["target"]["window"] == {"tokens": 64, "context": 16}
-    assert [len(one["sha256"]) for one in run["inputs"]] == [64, 64, 64]
+    assert [len(record["sha256"]) for record in run["inputs"]] == [64, 64, 64]
     assert run["wall_seconds"].keys() == {"target", "reference"}
     scores = pq.read_table(out / "scores.parquet")
     figures = ["target_perplexity", "reference_perplexity"]
@@ -225,20 +224,6 @@ def test_somebody_elses_scores(kind: str, cli: Cli, tmp_path: Path) -> None:
     assert ran.json["attacks"]["gain"]["auroc"]["value"] == pytest.approx(465 / 900)
     ran = cli("evaluate", table, "--label-column", "")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-
-
-@pytest.mark.skipif(not ECHR.is_file(), reason="no shared data here")
-def test_real_scores_of_a_real_model(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("evaluate", ECHR, "--json")
-    aurocs = {name: one["auroc"]["value"] for name, one in ran.json["attacks"].items()}
-    assert aurocs == pytest.approx({"target_mean_logprob": 0.5815, "reference_mean_logprob": 0.4976}, abs=1e-4)
-    ran = cli("calibrate", ECHR, "-a", "target_mean_logprob", "--fpr", "0.01", "-o", tmp_path / "c.json", "--json")
-    assert ran.json["n"] == 10_000
-    ran = cli("flag", ECHR, "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv", "--labelled", "--json")
-    rows = read_csv(tmp_path / "f.csv")
-    flagged = [sum(row["flagged"] == "true" for row in half) for half in (rows[:10_000], rows[10_000:])]
-    assert ran.json["flagged"] == sum(flagged)
-    assert min(flagged) <= 100 < max(flagged)
 
 
 def test_attacks(cli: Cli) -> None:

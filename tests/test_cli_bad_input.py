@@ -165,13 +165,15 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
         "folder: a folder without passages: no file in it ends in"
     )
     good = rows(tmp_path / "g.jsonl", TEXTS)
-    said = fails("score", good, "--text-column", "txt", *more)
-    assert said == "g.jsonl line 1: no column 'txt'; the columns are 'id', 'text'; did you mean --text-column 'text'?"
+    message = fails("score", good, "--text-column", "txt", *more)
+    assert (
+        message == "g.jsonl line 1: no column 'txt'; the columns are 'id', 'text'; did you mean --text-column 'text'?"
+    )
     assert "must be at least 1" in fails("score", good, "--passage-tokens", "0", *more, code=2)
     assert "'--passage-tokens'" in fails("score", good, "--passage-tokens", "many", *more, code=2)
     assert "'--tokens-per-batch'" in fails("score", good, "--tokens-per-batch", "0", *more, code=2)
-    said = fails("score", good, "--window-tokens", "2000", *more, code=2)
-    assert said == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
+    message = fails("score", good, "--window-tokens", "2000", *more, code=2)
+    assert message == "--window-tokens is 2000: it must be 8 to 1024, the model's context"
 
 
 # Passages that do not go together
@@ -180,9 +182,9 @@ def test_bad_places(fails: Fails, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake_models")
 def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = rows(tmp_path / "both.jsonl", [TEXTS[20], *TEXTS[10:14]])
-    said = fails(*audit(members=both))
-    assert "both.jsonl line 1 and n.jsonl line 6: 1 text occurs both among members and among non-members" in said
-    assert "(ids 'both0' = 'n5'): remove one of the two" in said
+    message = fails(*audit(members=both))
+    assert "both.jsonl line 1 and n.jsonl line 6: 1 text occurs both among members and among non-members" in message
+    assert "(ids 'both0' = 'n5'): remove one of the two" in message
     twice = rows(tmp_path / "twice.jsonl", [TEXTS[0], TEXTS[0], TEXTS[10], *TEXTS[1:9]])
     assert main([*audit(candidates=twice), "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
@@ -192,14 +194,14 @@ def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys:
 
 @pytest.mark.usefixtures("fake_models")
 def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path) -> None:
-    said = fails(*audit(members=rows(tmp_path / "x.jsonl", TEXTS[10:15], label=0)))
-    assert said.startswith("x.jsonl line 1: its label is 0 but the whole input was given as members: move the row")
+    message = fails(*audit(members=rows(tmp_path / "x.jsonl", TEXTS[10:15], label=0)))
+    assert message.startswith("x.jsonl line 1: its label is 0 but the whole input was given as members: move the row")
     few = rows(tmp_path / "few.jsonl", TEXTS[15:25])
     assert (
         fails(*audit(nonmembers=few)) == "few.jsonl: 10 non-members cannot certify FPR ≤ 0.05: at least 19 are needed"
     )
-    said = fails(*audit(), "--fpr", "0.001")
-    assert said == "n.jsonl: 25 non-members cannot certify FPR ≤ 0.001: at least 999 are needed"
+    message = fails(*audit(), "--fpr", "0.001")
+    assert message == "n.jsonl: 25 non-members cannot certify FPR ≤ 0.001: at least 999 are needed"
     for rate in ("0", "1", "-1", "nan"):
         assert fails(*audit(), "--fpr", rate, code=2).startswith("--fpr must lie between 0 and 1, both excluded: got ")
     assert "FDR ≤ 0.001" in fails(*audit(), "--fdr", "0.001", "--fpr", "0.05")
@@ -212,15 +214,15 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
         path = rows(tmp_path / f"{label}.jsonl", TEXTS, label=label)
         assert main(["score", str(path), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / f"run{label}")]) == 0
         capsys.readouterr()
-        assert f"no row is labelled as {missing}; both are needed" in fails("evaluate", tmp_path / f"run{label}")
-    said = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
-    assert said.endswith("no row is labelled as a non-member (0), so there is nothing to calibrate on")
+        assert f"no row has the label of {missing}: both are needed" in fails("evaluate", tmp_path / f"run{label}")
+    message = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
+    assert message.endswith("no row has the label 0 (known non-member), and the threshold is set by known non-members: add them")
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
-    said = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert said.endswith("every row has a label, so there are no candidates: --labelled flags them all")
-    said = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
-    assert said == "none.json: No such file or directory"
+    message = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
+    assert message.endswith("every row has a label, so there are no candidates: --labelled flags them all")
+    message = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
+    assert message == "none.json: No such file or directory"
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")
 
 
@@ -258,31 +260,33 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
     (seq2seq / "config.json").write_text('{"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}')
     expected = {
         str(tmp_path / "none"): "no such folder or file",
-        "no/such-model": "no such folder here, and the hub gives none",
+        "no/such-model": "no such folder here, and the hub did not provide it",
         str(cut): "its weights file is damaged or cut short",
         str(
             pickled
-        ): "its weights are pickled (pytorch_model.bin), which can run code when loaded; save as safetensors",
+        ): "its weights are pickled (pytorch_model.bin), and loading them can run code: save them as safetensors",
         str(seq2seq): "not a causal language model (T5Config)",
     }
     for model, problem in expected.items():
-        said = fails("score", good, "-m", model, "-a", "loss", "-q", "-o", tmp_path / "new" / "run")
-        assert said.startswith(f"model '{model}': {problem}".replace(f"{tmp_path}/", ""))
-    said = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run", code=2)
-    assert said.endswith("--dtype must be auto, float32, bfloat16, float16: got 'int3'")
+        message = fails("score", good, "-m", model, "-a", "loss", "-q", "-o", tmp_path / "new" / "run")
+        assert message.startswith(f"model '{model}': {problem}".replace(f"{tmp_path}/", ""))
+    message = fails("score", good, "-m", tiny, "--dtype", "int3", "-q", "-o", tmp_path / "run", code=2)
+    assert message.endswith("--dtype must be auto, float32, bfloat16, float16: got 'int3'")
 
 
 @pytest.mark.usefixtures("fake_models")
 def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = rows(tmp_path / "g.jsonl", TEXTS)
     for out in (good, good / "below", Path("/proc/run")):
-        said = fails("score", good, "-m", "m", "-q", "-o", out)
-        assert re.search(r": cannot be written \(.*\); .*fix the folder and run the same command", said)
+        message = fails("score", good, "-m", "m", "-q", "-o", out)
+        assert re.search(r": cannot be written \(.*\); .*fix the folder and run the same command", message)
         assert "cannot be written" in fails("calibrate", scored(tmp_path), "-a", "loss", "-o", out / "c.json")
     assert main(["score", str(good), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / "run")]) == 0
     capsys.readouterr()
-    said = fails("score", good, "-m", "another", "-a", "loss", "-q", "-o", tmp_path / "run")
-    assert said.startswith("run: belongs to another run (target: model weights_sha256 seed 1 there, seed 7 here); name")
+    message = fails("score", good, "-m", "another", "-a", "loss", "-q", "-o", tmp_path / "run")
+    assert message.startswith(
+        "run: belongs to another run (target: model weights_sha256 seed 1 there, seed 7 here); name"
+    )
     assert "window tokens 1024 there, 64 here" in fails(
         "score", good, "-m", "m", "-a", "loss", "-q", "--window-tokens", "64", "-o", tmp_path / "run"
     )

@@ -39,19 +39,19 @@ Floats = NDArray[np.float64]
 REPEATS = 200
 
 
-def table(labels: Any, documents: Any = None, made: Any = None, **columns: Any) -> ScoreTable:
+def table(labels: Any, documents: Any = None, record: Any = None, **columns: Any) -> ScoreTable:
     marks = np.asarray(labels, dtype=np.int8)
     ids = [f"p{i}" for i in range(len(marks))]
     scores = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
-    return ScoreTable("t.csv", ids, ids if documents is None else documents, marks, scores, made)
+    return ScoreTable("t.csv", ids, ids if documents is None else documents, marks, scores, record)
 
 
 def books(rng: np.random.Generator, *, known: int = 60, shifts: Any = (0.0,) * 20, passages: int = 4) -> ScoreTable:
     """Documents whose passages go up and down together; candidate documents lie *shifts* above."""
-    own = rng.normal(size=known + len(shifts))
-    own[known:] += shifts
-    scores = np.repeat(own, passages) + 0.3 * rng.normal(size=len(own) * passages)
-    documents = [f"d{i}" for i in range(len(own)) for _ in range(passages)]
+    passage_scores = rng.normal(size=known + len(shifts))
+    passage_scores[known:] += shifts
+    scores = np.repeat(passage_scores, passages) + 0.3 * rng.normal(size=len(passage_scores) * passages)
+    documents = [f"d{i}" for i in range(len(passage_scores)) for _ in range(passages)]
     return table(np.repeat([0, -1], [known * passages, len(shifts) * passages]), documents, loss=scores)
 
 
@@ -66,32 +66,32 @@ def within(share: float, rate: float, repeats: int) -> bool:
 def test_documents_are_flagged_at_the_rate_and_passages_taken_for_documents_are_not() -> None:
     rng, rates, beside = np.random.default_rng(0), [], []
     for _ in range(REPEATS):
-        one = books(rng, known=39)
-        calibration = calibrate(one, "loss", fpr=0.05)
-        found = flag_documents(one, calibration)
-        rates.append(found.flagged / len(found.rows))
+        score_table = books(rng, known=39)
+        calibration = calibrate(score_table, "loss", fpr=0.05)
+        flags = flag_documents(score_table, calibration)
+        rates.append(flags.flagged / len(flags.rows))
         # The fault: a document is flagged where any of its passages is.
-        by_passage = {row.document for row in flag(one, calibration).rows if row.flagged}
-        beside.append(len(by_passage) / len(found.rows))
+        by_passage = {row.document for row in flag(score_table, calibration).rows if row.flagged}
+        beside.append(len(by_passage) / len(flags.rows))
     error = float(np.std(rates) / math.sqrt(REPEATS))
     assert abs(np.mean(rates) - 0.05) <= 4 * error
     assert np.mean(beside) > 0.05 + 4 * error
 
 
 def test_document_flags_by_hand() -> None:
-    one = books(np.random.default_rng(1), shifts=[9.0, 9.0, 0.0])
-    found = flag_documents(one, calibrate(one, "loss", fpr=0.05))
-    assert (found.unit, found.rule, found.n) == (Unit.DOCUMENTS, Rule(ErrorRate.FALSE_POSITIVES, 0.05), 60)
-    assert [(row.id, row.flagged) for row in found.rows] == [("d60", True), ("d61", True), ("d62", False)]
-    assert found.rows[0].p_value == pytest.approx(1 / 61)
-    assert found.rows[0].score == pytest.approx(one.column("loss")[240:244].mean())
-    assert (found.rows[0].reason, found.rows[0].limit) == (Reason.P_VALUE, 0.05)
-    assert found.members is not None
-    assert (found.members.candidates, found.members.level) == (3, 0.05)
-    strict = flag_documents(one, calibrate(one, "loss", fpr=0.05, confidence=0.9))
+    score_table = books(np.random.default_rng(1), shifts=[9.0, 9.0, 0.0])
+    flags = flag_documents(score_table, calibrate(score_table, "loss", fpr=0.05))
+    assert (flags.unit, flags.rule, flags.n) == (Unit.DOCUMENTS, Rule(ErrorRate.FALSE_POSITIVES, 0.05), 60)
+    assert [(row.id, row.flagged) for row in flags.rows] == [("d60", True), ("d61", True), ("d62", False)]
+    assert flags.rows[0].p_value == pytest.approx(1 / 61)
+    assert flags.rows[0].score == pytest.approx(score_table.column("loss")[240:244].mean())
+    assert (flags.rows[0].reason, flags.rows[0].limit) == (Reason.P_VALUE, 0.05)
+    assert flags.members is not None
+    assert (flags.members.candidates, flags.members.level) == (3, 0.05)
+    strict = flag_documents(score_table, calibrate(score_table, "loss", fpr=0.05, confidence=0.9))
     assert [row.flagged for row in strict.rows] == [True, True, False]
     assert strict.rule == Rule(ErrorRate.FALSE_POSITIVES, 0.05, 0.9)
-    both = flag_documents(one, calibrate(one, "loss", fpr=0.05), fdr=0.1)
+    both = flag_documents(score_table, calibrate(score_table, "loss", fpr=0.05), fdr=0.1)
     assert (both.rule, both.q_values, both.flagged) == (
         Rule(ErrorRate.FALSE_DISCOVERIES, 0.1),
         QValueMethod.BENJAMINI_HOCHBERG,
@@ -103,54 +103,56 @@ def test_document_flags_by_hand() -> None:
 def test_documents_of_one_size_are_flagged_where_their_means_exceed_the_threshold_on_means(
     confidence: float | None,
 ) -> None:
-    one = books(np.random.default_rng(11), known=120, shifts=[1.0] * 60)
-    found = flag_documents(one, calibrate(one, "loss", fpr=0.05, confidence=confidence))
-    means = one.column("loss").reshape(-1, 4).mean(axis=1)
+    score_table = books(np.random.default_rng(11), known=120, shifts=[1.0] * 60)
+    flags = flag_documents(score_table, calibrate(score_table, "loss", fpr=0.05, confidence=confidence))
+    means = score_table.column("loss").reshape(-1, 4).mean(axis=1)
     known = means[:120]
     threshold = fpr_threshold(known, 0.05) if confidence is None else confident_threshold(known, 0.05, confidence)
-    assert [row.flagged for row in found.rows] == (means[120:] > threshold).tolist()
-    assert 0 < found.flagged < 60
+    assert [row.flagged for row in flags.rows] == (means[120:] > threshold).tolist()
+    assert 0 < flags.flagged < 60
 
 
 def test_documents_of_several_sizes_take_the_rule_for_any_dependence_and_say_of_whom_they_speak() -> None:
-    one = books(np.random.default_rng(2), shifts=[9.0] * 8 + [0.0] * 4)
-    short = one.only(~np.isin(np.arange(len(one)), [240, 241, 242]))  # d60 keeps one passage
-    found = flag_documents(short, calibrate(short, "loss", fpr=0.05), fdr=0.2)
-    assert found.q_values is QValueMethod.BENJAMINI_YEKUTIELI
-    assert found.members is not None
-    assert found.members.candidates == 11
-    assert {"documents": 11, "passages": 4} in [note.figures for note in found.notes]
+    score_table = books(np.random.default_rng(2), shifts=[9.0] * 8 + [0.0] * 4)
+    short = score_table.only(~np.isin(np.arange(len(score_table)), [240, 241, 242]))  # d60 keeps one passage
+    flags = flag_documents(short, calibrate(short, "loss", fpr=0.05), fdr=0.2)
+    assert flags.q_values is QValueMethod.BENJAMINI_YEKUTIELI
+    assert flags.members is not None
+    assert flags.members.candidates == 11
+    assert {"documents": 11, "passages": 4} in [note.figures for note in flags.notes]
 
 
 @pytest.mark.parametrize(
     ("change", "fpr", "message"),
     [
-        ({"known": 15}, 0.05, "15 documents of known non-members cannot certify FPR ≤ 0.05 for a document.*19"),
+        ({"known": 15}, 0.05, "15 documents of known non-members cannot certify FPR ≤ 0.05 for documents.*19"),
         ({"known": 60}, 0.01, "60 documents of known non-members cannot certify FPR ≤ 0.01 .* at least 99"),
     ],
 )
 def test_too_few_documents_are_refused_with_the_number_that_would_do(
     change: dict[str, Any], fpr: float, message: str
 ) -> None:
-    one = books(np.random.default_rng(3), **change)
+    score_table = books(np.random.default_rng(3), **change)
     with pytest.raises(CalibrationError, match=message):
-        flag_documents(one, calibrate(one, "loss", fpr=fpr))
+        flag_documents(score_table, calibrate(score_table, "loss", fpr=fpr))
 
 
 def test_documents_that_do_not_go_together_are_refused() -> None:
-    one = books(np.random.default_rng(4))
-    calibration = calibrate(one, "loss", fpr=0.05)
-    mixed = replace(one, documents=["d0" if name == "d70" else name for name in one.documents])
+    score_table = books(np.random.default_rng(4))
+    calibration = calibrate(score_table, "loss", fpr=0.05)
+    mixed = replace(score_table, documents=["d0" if name == "d70" else name for name in score_table.documents])
     with pytest.raises(ScoresError, match=r"a document is both among the candidates and in the calibration set.*'d0'"):
         flag_documents(mixed, calibrate(mixed, "loss", fpr=0.05))
-    fewer = one.only(np.arange(len(one)) > 7)
-    with pytest.raises(CalibrationError, match="its known non-members are not those calibrated on"):
+    fewer = score_table.only(np.arange(len(score_table)) > 7)
+    with pytest.raises(CalibrationError, match="its known non-members are not those that set the threshold"):
         flag_documents(fewer, calibration)
-    infinite = replace(one, columns={"loss": np.where(np.arange(len(one)) == 240, np.inf, one.column("loss"))})
+    infinite = replace(
+        score_table, columns={"loss": np.where(np.arange(len(score_table)) == 240, np.inf, score_table.column("loss"))}
+    )
     with pytest.raises(ScoresError, match=r"infinite scores \('p240'\)"):
         flag_documents(infinite, calibration)
     with pytest.raises(ScoresError, match="every row has a label"):
-        flag_documents(one.only(one.labels == 0), calibration)
+        flag_documents(score_table.only(score_table.labels == 0), calibration)
 
 
 # -- how many members at least ----------------------------------------------------------------------------------------
@@ -161,11 +163,11 @@ def test_the_count_bound_holds_where_it_is_given_and_is_withheld_where_it_would_
     for _ in range(REPEATS):
         truth = 10
         scores = np.concatenate([rng.normal(size=200), rng.normal(2.5, 1, truth), rng.normal(size=90)])
-        one = table([0] * 200 + [-1] * 100, loss=scores)
-        found = flag(one, calibrate(one, "loss", fpr=0.05))
-        assert found.members is not None
-        above += found.members.members > truth
-        given.append(found.members.members)
+        score_table = table([0] * 200 + [-1] * 100, loss=scores)
+        flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
+        assert flags.members is not None
+        above += flags.members.members > truth
+        given.append(flags.members.members)
         # The fault: nothing but non-members, the passages of ten documents taken for independent ones.
         shared = books(rng, known=50, shifts=[0.0] * 10, passages=10)
         kept = flag(shared, calibrate(shared, "loss", fpr=0.05))
@@ -179,16 +181,16 @@ def test_the_count_bound_holds_where_it_is_given_and_is_withheld_where_it_would_
 
 
 def test_the_count_bound_beside_the_flags() -> None:
-    one = table([0] * 99 + [-1] * 4, loss=[*range(99), 200, 201, 202, math.nan])
-    found = flag(one, calibrate(one, "loss", fpr=0.05))
-    assert found.members is not None
-    assert found.share is not None
-    assert (found.members.candidates, found.members.level, found.members.confidence) == (3, 0.05, 0.95)
-    assert found.members.members == round(found.share.low * 3)
-    assert found.flagged == 3
-    labelled = flag(one, calibrate(one, "loss", fpr=0.05), labelled=True)
+    score_table = table([0] * 99 + [-1] * 4, loss=[*range(99), 200, 201, 202, math.nan])
+    flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
+    assert flags.members is not None
+    assert flags.share is not None
+    assert (flags.members.candidates, flags.members.level, flags.members.confidence) == (3, 0.05, 0.95)
+    assert flags.members.members == round(flags.share.low * 3)
+    assert flags.flagged == 3
+    labelled = flag(score_table, calibrate(score_table, "loss", fpr=0.05), labelled=True)
     assert labelled.members is None
-    nobody = flag(table([0] * 99 + [-1], loss=[*range(99), math.nan]), calibrate(one, "loss", fpr=0.05))
+    nobody = flag(table([0] * 99 + [-1], loss=[*range(99), math.nan]), calibrate(score_table, "loss", fpr=0.05))
     assert nobody.members is None
 
 
@@ -199,11 +201,11 @@ def test_the_rate_holds_after_a_choice_on_the_fit_part_and_not_after_one_on_ever
     rng, honest, faulty = np.random.default_rng(6), [], []
     for _ in range(REPEATS):
         columns = {f"a{i}": rng.normal(size=58 + 20) for i in range(30)}
-        one = table([0] * 38 + [1] * 20 + [-1] * 20, **columns)
-        honest.append(flag(one, calibrate(one, "auto", fpr=0.05)).flagged / 20)
+        score_table = table([0] * 38 + [1] * 20 + [-1] * 20, **columns)
+        honest.append(flag(score_table, calibrate(score_table, "auto", fpr=0.05)).flagged / 20)
         # The fault: the attack with the lowest threshold-setters is chosen, and they set the threshold.
         best = min(columns, key=lambda name: np.sort(columns[name][:38])[-1])
-        faulty.append(flag(one, calibrate(one, best, fpr=0.05)).flagged / 20)
+        faulty.append(flag(score_table, calibrate(score_table, best, fpr=0.05)).flagged / 20)
     errors = [float(np.std(shares) / math.sqrt(REPEATS)) for shares in (honest, faulty)]
     assert np.mean(honest) <= 0.05 + 4 * errors[0]
     assert np.mean(faulty) > 0.05 + 4 * errors[1]
@@ -212,20 +214,22 @@ def test_the_rate_holds_after_a_choice_on_the_fit_part_and_not_after_one_on_ever
 def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
     rng = np.random.default_rng(7)
     labels = [0] * 60 + [1] * 40 + [-1] * 5
-    one = table(labels, good=rng.normal(size=105) + 3 * (np.array(labels) == 1), bad=rng.normal(size=105))
-    calibration = calibrate(one, "auto", fpr=0.05)
+    score_table = table(labels, good=rng.normal(size=105) + 3 * (np.array(labels) == 1), bad=rng.normal(size=105))
+    calibration = calibrate(score_table, "auto", fpr=0.05)
     assert (calibration.attack, calibration.selection.wanted) == ("good", Wanted.AUTO)
     assert max(calibration.selection.aurocs, key=calibration.selection.aurocs.__getitem__) == "good"
     assert calibration.split is not None
-    rest = calibration_part(one, calibration)
+    rest = calibration_part(score_table, calibration)
     assert (len(rest.rows(0)), len(rest.rows(1)), len(rest.rows(None))) == (30, 20, 5)
     assert np.array_equal(np.sort(rest.column("good")[rest.rows(0)]), calibration.scores)
-    renamed = replace(one, ids=[f"q{i}" for i in range(105)])
+    renamed = replace(score_table, ids=[f"q{i}" for i in range(105)])
     with pytest.raises(CalibrationError, match="not the known set that was split"):
         calibration_part(renamed, calibration)
-    with pytest.raises(CalibrationError, match=r"no attack can be chosen .*10 of each are needed.*: name an attack"):
-        calibrate(one.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
-    small = calibrate(replace(one, record=RunRecord(), columns={"min_k": one.column("bad")}), "auto", fpr=0.02)
+    with pytest.raises(CalibrationError, match=r"no attack can be selected .*10 of each are needed.*: name an attack"):
+        calibrate(score_table.only(np.arange(105) % 5 == 0), "auto", fpr=0.05)
+    small = calibrate(
+        replace(score_table, record=RunRecord(), columns={"min_k": score_table.column("bad")}), "auto", fpr=0.02
+    )
     assert (small.attack, small.split, small.n) == ("min_k", None, 60)
     shortage = Shortage(ShortageKind.CALIBRATION_PART, Unit.PASSAGES, 0, 30, needed=49, more_nonmembers=38)
     assert small.selection == Selection(Wanted.AUTO, shortage=shortage)
@@ -234,7 +238,7 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
         "non-members to the known set"
     )
     with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name an attack"):
-        calibrate(one.only(one.labels < 1), "auto", fpr=0.05)
+        calibrate(score_table.only(score_table.labels < 1), "auto", fpr=0.05)
 
 
 # -- categories -------------------------------------------------------------------------------------------------------
@@ -242,25 +246,27 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
 
 def test_categories_have_thresholds_of_their_own() -> None:
     kinds = ["short"] * 19 + ["long"] * 19 + ["short", "long"]
-    one = replace(table([0] * 38 + [-1] * 2, loss=[*range(19), *range(100, 119), 50, 50]), by="kind", categories=kinds)
-    calibration = calibrate(one, "loss", fpr=0.05)
+    score_table = replace(
+        table([0] * 38 + [-1] * 2, loss=[*range(19), *range(100, 119), 50, 50]), by="kind", categories=kinds
+    )
+    calibration = calibrate(score_table, "loss", fpr=0.05)
     assert (calibration.by, calibration.thresholds) == ("kind", {"long": 118.0, "short": 18.0})
-    found = flag(one, calibration)
-    assert [row.flagged for row in found.rows] == [True, False]
-    assert (found.rows[0].reason, found.rows[0].limit) == (Reason.SCORE, 18)
-    assert (found.q_values, found.members) == (QValueMethod.BENJAMINI_YEKUTIELI, None)
-    assert NoteKind.MEMBERS_UNBOUNDED_CATEGORIES in [note.kind for note in found.notes]
-    with pytest.raises(CalibrationError, match=r"calibrated by 'kind', but t\.csv was read without"):
-        flag(replace(one, by="", categories=()), calibration)
+    flags = flag(score_table, calibration)
+    assert [row.flagged for row in flags.rows] == [True, False]
+    assert (flags.rows[0].reason, flags.rows[0].limit) == (Reason.SCORE, 18)
+    assert (flags.q_values, flags.members) == (QValueMethod.BENJAMINI_YEKUTIELI, None)
+    assert NoteKind.MEMBERS_UNBOUNDED_CATEGORIES in [note.kind for note in flags.notes]
+    with pytest.raises(CalibrationError, match=r"the calibration was computed by 'kind', but t\.csv was read without"):
+        flag(replace(score_table, by="", categories=()), calibration)
     with pytest.raises(
         CalibrationError, match="at least 99 non-members are needed of each; join small categories with `pool`"
     ):
-        calibrate(one, "loss", fpr=0.01)
-    new = replace(one, categories=[*kinds[:-1], "huge"])
+        calibrate(score_table, "loss", fpr=0.01)
+    new = replace(score_table, categories=[*kinds[:-1], "huge"])
     with pytest.raises(CalibrationError, match="category 'huge' has no known non-members"):
         flag(new, calibration)
     with pytest.raises(CalibrationError, match=r"cannot support a discovery at FDR ≤ 0.05 by Benjamini–Yekutieli: 29"):
-        flag(one, calibration, fdr=0.05)
+        flag(score_table, calibration, fdr=0.05)
 
 
 # -- evaluation -------------------------------------------------------------------------------------------------------
@@ -269,13 +275,18 @@ def test_categories_have_thresholds_of_their_own() -> None:
 def test_two_attacks_are_compared_on_the_same_passages() -> None:
     rng = np.random.default_rng(8)
     labels = np.repeat([1, 0], [60, 60])
-    one = table(labels, good=rng.normal(size=120) + 2 * labels, noise=rng.normal(size=120))
-    found = compare(one, "good", "noise")
-    assert found.paired.difference.low > 0
-    assert found.paired.p_value < 0.001
-    assert found.n == 120
-    assert compare(one, "noise", "good").paired.difference.value == pytest.approx(-found.paired.difference.value)
-    wider = [evaluate(replace(one, documents=names), ["good"])[0].auroc for names in (one.documents, ["a", "b"] * 60)]
+    score_table = table(labels, good=rng.normal(size=120) + 2 * labels, noise=rng.normal(size=120))
+    comparison = compare(score_table, "good", "noise")
+    assert comparison.paired.difference.low > 0
+    assert comparison.paired.p_value < 0.001
+    assert comparison.n == 120
+    assert compare(score_table, "noise", "good").paired.difference.value == pytest.approx(
+        -comparison.paired.difference.value
+    )
+    wider = [
+        evaluate(replace(score_table, documents=names), ["good"])[0].auroc
+        for names in (score_table.documents, ["a", "b"] * 60)
+    ]
     assert wider[1].high - wider[1].low > wider[0].high - wider[0].low, "intervals go by document"
 
 
@@ -292,9 +303,9 @@ def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> Non
     assert 0.4 < fresh.tpr.value < 0.9
     assert fresh.epsilon is not None
     assert 1 < fresh.epsilon < math.log(fresh.tpr.value / fresh.fpr.value)
-    own = rates_at(here, calibration)
-    assert (own.fpr, own.epsilon) == (None, None)
-    assert NoteKind.THRESHOLD_SET_HERE in [note.kind for note in own.notes]
+    rates_of_these = rates_at(here, calibration)
+    assert (rates_of_these.fpr, rates_of_these.epsilon) == (None, None)
+    assert NoteKind.THRESHOLD_SET_HERE in [note.kind for note in rates_of_these.notes]
     shared = rates_at(replace(there, documents=[f"d{i // 2}" for i in range(1100)]), calibration)
     assert shared.epsilon is None
     assert shared.fpr is not None
@@ -304,29 +315,31 @@ def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> Non
 
 
 def test_a_collection_is_found_with_its_placebo_and_another_is_not() -> None:
-    found = judge_collection(books(np.random.default_rng(10), shifts=[1.5] * 20))
-    assert found.significant
-    assert found.attacks == ("loss",)
-    assert found.test.n_documents == (20, 60)
-    assert found.power is None
+    collection = judge_collection(books(np.random.default_rng(10), shifts=[1.5] * 20))
+    assert collection.significant
+    assert collection.attacks == ("loss",)
+    assert collection.test.n_documents == (20, 60)
+    assert collection.power is None
     none = judge_collection(books(np.random.default_rng(13), shifts=[0.25] * 8))
     assert not none.significant
     assert none.power is not None or NoteKind.POWER_UNKNOWN in [note.kind for note in none.notes]
 
 
 def test_collections_that_cannot_be_tested_are_refused() -> None:
-    one = books(np.random.default_rng(12))
+    score_table = books(np.random.default_rng(12))
     with pytest.raises(ScoresError, match=r"no candidates \(rows without a label\)"):
-        judge_collection(one.only(one.labels == 0))
+        judge_collection(score_table.only(score_table.labels == 0))
     with pytest.raises(ScoresError, match=r"no known non-members \(0\)"):
-        judge_collection(one.only(one.labels < 0))
-    two = replace(one, columns={"a": one.column("loss"), "b": one.column("loss") ** 2})
-    with pytest.raises(UsageError, match="name some of its columns as `attacks`: a, b"):
+        judge_collection(score_table.only(score_table.labels < 0))
+    two = replace(score_table, columns={"a": score_table.column("loss"), "b": score_table.column("loss") ** 2})
+    with pytest.raises(UsageError, match=r"name those to test as `attacks` \(a, b\)"):
         judge_collection(two)
     joined = judge_collection(two, ["a", "b"])
     assert joined.test.n_documents == (10, 30), "half of the documents learned the weights"
-    infinite = replace(one, columns={"loss": np.where(np.arange(len(one)) == 3, np.inf, one.column("loss"))})
+    infinite = replace(
+        score_table, columns={"loss": np.where(np.arange(len(score_table)) == 3, np.inf, score_table.column("loss"))}
+    )
     with pytest.raises(ScoresError, match=r"infinite scores \('p3'\)"):
         judge_collection(infinite)
-    assert judge_collection(replace(one, standing=Standing.VOID)).withheld
-    assert not judge_collection(replace(one, standing=Standing.VOID), accept_void=True).withheld
+    assert judge_collection(replace(score_table, standing=Standing.VOID)).withheld
+    assert not judge_collection(replace(score_table, standing=Standing.VOID), accept_void=True).withheld

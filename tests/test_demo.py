@@ -101,9 +101,9 @@ def test_the_embedded_model_speaks_english() -> None:
 @needs_embedded
 @pytest.mark.slow
 def test_the_demo_on_the_real_model(tmp_path: Path) -> None:
-    found = demo(tmp_path)
-    auroc = {one.attack: one.auroc.value for one in found.audit.evaluations}
+    shown = demo(tmp_path)
+    auroc = {evaluation.attack: evaluation.auroc.value for evaluation in shown.audit.evaluations}
     assert auroc["reference"] > 0.9 > auroc["zlib"]
-    assert found.power.value > 0.5
-    assert found.false_positive_rate.low <= 0.05
-    assert found.peak_bytes < 5e9
+    assert shown.power.value > 0.5
+    assert shown.false_positive_rate.low <= 0.05
+    assert shown.peak_bytes < 5e9

@@ -512,10 +512,10 @@ def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monk
     backend = Bytes()
     run_extract(path, backend, out=tmp_path / "run", stretch=5)
     monkeypatch.setattr(Bytes, "spans", lambda self, text: np.zeros((3, 2), dtype=np.int64))
-    with pytest.raises(ModelError, match="makes 3 tokens of it, and"):
+    with pytest.raises(ModelError, match="the tokenizer gives 3 tokens, but the signals have"):
         run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-30)
     backend.fingerprint = "another"
-    with pytest.raises(ModelError, match="not the one that made the signals"):
+    with pytest.raises(ModelError, match="the tokenizer differs from that of the signals"):
         run_extract(path, backend, out=tmp_path / "run", stretch=5)
 
 

@@ -1,9 +1,9 @@
-"""What the model writes, beside what its own logits say it will."""
+"""What a model generates, compared with the probabilities of its logits."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.errors import ModelError
 from llm_mia.metrics import clopper_pearson
 
-from .conftest import build_model, build_tokenizer, sentences
+from .conftest import build_model, build_tokenizer, sentences, with_doubled_logits
 from .rounding import PRECISIONS, rounding_of
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny_bos"])
 def backend(request: pytest.FixtureRequest) -> Any:
-    """In float32: in bfloat16 the two likeliest tokens often have the same logit, and which comes first is rounding."""
+    """In float32: in bfloat16 the two likeliest tokens often have the same logit, and rounding decides between them."""
     return load_model(request.getfixturevalue(request.param), dtype="float32", compiled=False)
 
 
@@ -57,7 +57,7 @@ def test_greedy_is_the_plain_loop(backend: Any) -> None:
         prompt = prompt_of(backend, text)
         wanted = greedily(backend, prompt, 12)
         found = continuations(backend, prompt, wanted)
-        assert (found.greedy_tokens, found.greedy_bytes) == (12, found.wanted_bytes)
+        assert (found.greedy_tokens, found.greedy_bytes) == (12, found.expected_bytes)
         assert len(found.sample_tokens) == 0
         other = wanted.copy()
         other[7] = (other[7] + 1) % 300
@@ -139,30 +139,43 @@ def test_the_end_of_a_text_is_a_token_like_others_and_defaults_of_generation_are
     assert continuations(loaded, prompt, wanted).greedy_tokens == 10
 
 
-def test_the_same_text_in_other_tokens_counts_by_bytes(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompt, (whole,) = prompt_of(backend, "no one"), backend.encode([" remembers"])
-    pieces = np.concatenate(backend.encode(list(" remembers")))
-    assert len(whole) < len(pieces)
-    import llm_mia.backends.local._generating as generating
+def that_continues(model: Any, followers: dict[int, int]) -> Any:
+    """The *model*, whose likeliest next token after each of *followers* is its follower.
 
-    def written(*_: Any, **__: Any) -> Any:
-        yield pieces[None]
+    Its logits are doubled too, so that the backend takes all logits from the model itself.
+    """
 
-    monkeypatch.setattr(generating, "_written", written)
-    wanted = np.concatenate([whole, *backend.encode([" who built it"])])[: len(pieces)]
-    wanted = np.pad(wanted, (0, len(pieces) - len(wanted)), mode="edge")
-    found = continuations(backend, prompt, wanted)
+    def follow(_: Any, __: Any, inputs: dict[str, Any], output: Any) -> None:
+        for row, ids in enumerate(inputs["input_ids"].tolist()):
+            for place, token in enumerate(ids):
+                if token in followers:
+                    output.logits[row, place, followers[token]] = 1000.0
+
+    with_doubled_logits(model).register_forward_hook(follow, with_kwargs=True)
+    return model
+
+
+def test_the_same_text_in_other_tokens_counts_by_bytes() -> None:
+    """The model writes the word letter by letter, where the tokenizer has fewer tokens for it."""
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    word, rest = " bridge", " who built it no one remembers"
+    prompt, whole = (tokenizer(text, add_special_tokens=False).input_ids for text in ("no", word))
+    letters = [tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in word]
+    assert len(whole) < len(letters) == len({*letters})
+    followers = dict(pairwise([prompt[-1], *letters]))
+    model = that_continues(build_model(tokenizer, seed=1), followers)
+    backend = LocalBackend(model, tokenizer, compiled=False)
+    assert backend.head is None
+    expected = [*whole, *tokenizer(rest, add_special_tokens=False).input_ids][: len(letters)]
+    found = continuations(backend, np.array(prompt, dtype=np.int32), np.array(expected, dtype=np.int32))
     assert found.greedy_tokens == 0
-    assert found.greedy_bytes == len(b" remembers")
+    assert found.greedy_bytes == len(word.encode())
 
 
-def test_more_samples_than_are_held_at_once(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import llm_mia.backends.local._generating as generating
-
+def test_more_samples_than_are_held_at_once(backend: Any) -> None:
     prompt = prompt_of(backend, "two gates")
     wanted = greedily(backend, prompt, 4)
-    monkeypatch.setattr(generating, "HELD_TOKENS", 3 * (len(prompt) + 4))
-    found = continuations(backend, prompt, wanted, samples=10)
+    found = continuations(backend, prompt, wanted, samples=10, held_tokens=3 * (len(prompt) + 4))
     assert found.sample_tokens.shape == found.sample_bytes.shape == (10,)
 
 
@@ -187,16 +200,12 @@ def test_other_architectures(family: str) -> None:
 
 def test_what_does_not_fit_the_context_is_refused(tiny: str) -> None:
     backend: Any = load_model(tiny, compiled=False)
-    with pytest.raises(ModelError, match="takes 64 tokens, which a prompt of 60 and 5 more exceed"):
+    with pytest.raises(ModelError, match="takes 64 tokens, fewer than a prompt of 60 tokens and 5 more"):
         continuations(backend, np.arange(60, dtype=np.int32), np.arange(5, dtype=np.int32))
 
 
-def test_out_of_memory_is_one_line(backend: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import llm_mia.backends.local._generating as generating
-
-    def full(*_: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(generating, "_next", full)
+def test_out_of_memory_is_one_line(tiny: str) -> None:
+    backend: Any = load_model(tiny, dtype="float32", compiled=False)
+    backend.model.model.layers[0].register_forward_pre_hook(lambda *_: torch.empty(1 << 55))
     with pytest.raises(ModelError, match="out of memory with a prompt of 3 tokens"):
         continuations(backend, np.arange(3, dtype=np.int32), np.arange(5, dtype=np.int32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,11 @@ def test_a_model_in_memory_stays_as_it_was() -> None:
     model(input_ids=ids, labels=ids).loss.backward()  # and its training goes on
 
 
-def test_the_mode_comes_back_where_scoring_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mode_comes_back_where_scoring_fails() -> None:
     model = training_model()
     backend: Any = in_memory(model)
     modes = [module.training for module in model.modules()]
-    monkeypatch.setattr(model.model, "forward", lambda **_: 1 / 0)
+    model.model.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         log_probabilities(backend)
     assert [module.training for module in model.modules()] == modes
@@ -121,11 +122,45 @@ def test_what_is_not_a_causal_model_of_transformers_is_refused() -> None:
         load_model(torch.nn.Linear(2, 2), tokenizer=TOKENIZER)
     with pytest.raises(UsageError, match="`tokenizer` is of the type str: give a tokenizer of transformers"):
         load_model(model, tokenizer="gpt2")
-    with pytest.raises(UsageError, match="`dtype` is for a model that is loaded by its name; `model` is in memory"):
+    with pytest.raises(UsageError, match="`dtype` is only for loading a model by its name, and `model` is in memory"):
         load_model(model, tokenizer=TOKENIZER, dtype="float32")
-    with pytest.raises(UsageError, match="`model` is a name, 'gpt2', and its tokenizer is loaded"):
+    with pytest.raises(UsageError, match="`model` is the name 'gpt2', and its tokenizer is loaded"):
         load_model("gpt2", tokenizer=TOKENIZER)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     bert = transformers.BertLMHeadModel(transformers.BertConfig(vocab_size=len(TOKENIZER), is_decoder=False, **sizes))
     with pytest.raises(ModelError, match=r"model 'model in memory': not a causal language model"):
         in_memory(bert)
+
+
+def test_threads_that_share_a_model_take_turns() -> None:
+    model = training_model()
+    backend = in_memory(model)
+    alone = log_probabilities(backend)
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda _: log_probabilities(backend), range(12)))
+    assert all(each == alone for each in together), "no thread computes with the dropout of another"
+    assert model.lm_head.training, "and the model trains on"
+
+
+def test_mixed_precision_around_a_call_changes_no_score() -> None:
+    backend = in_memory(build_model(TOKENIZER, seed=1))
+    alone = log_probabilities(backend)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert log_probabilities(backend) == alone, "the record says float32"
+
+
+def test_a_parameter_without_dimensions_is_part_of_the_digest() -> None:
+    digests = []
+    for scale in (1.0, 2.0):
+        model = build_model(TOKENIZER, seed=1)
+        model.register_buffer("scale", torch.tensor(scale))
+        digests.append(in_memory(model).info.weights_sha256)
+    assert digests[0] != digests[1]
+
+
+def test_a_model_that_does_not_compute_is_refused_by_its_name() -> None:
+    model = build_model(TOKENIZER, seed=1)
+    with pytest.raises(ModelError, match=r"in memory': does not compute as a causal language model \("):
+        in_memory(model.model)  # without its head
+    with pytest.raises(UsageError, match="weights on the device 'meta'"):
+        in_memory(model.to("meta"))

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from llm_mia import load_model
 from llm_mia.backends import Backend
-from llm_mia.backends.local import quiet
+from llm_mia.backends.local import silence_libraries
 from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError, UsageError
 from llm_mia.records import Window
 
@@ -67,7 +67,7 @@ def test_no_such_path(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["no-such-organisation/no-such-model", "no-such-model"])
 def test_a_hub_id_without_the_hub(name: str) -> None:
-    assert refusal(name).startswith("no such folder here, and the hub gives none: Cannot find")
+    assert refusal(name).startswith("no such folder here, and the hub did not provide it: Cannot find")
 
 
 def cut(path: Path, keep: int) -> None:
@@ -91,24 +91,24 @@ def lose_tokenizer(folder: Path) -> None:
 
 
 WEIGHTS = "model.safetensors"
-LACKS = "its weights lack {} tensors that config.json asks for, or in that shape, such as {}"
+LACKS = "its weights lack {} tensors that config.json requires, or have them in another shape, such as {}"
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights cut short": (lambda f: cut(f / WEIGHTS, -200), "its weights file is damaged or cut short (Error"),
     "weights cut to nothing": (lambda f: cut(f / WEIGHTS, 0), "its weights file is damaged or cut short (Error"),
     "weights gone": (lambda f: (f / WEIGHTS).unlink(), "holds no *.safetensors weights"),
     "weights pickled": (
         lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"),
-        "its weights are pickled (pytorch_model.bin), which can run code when loaded; save as safetensors",
+        "its weights are pickled (pytorch_model.bin), and loading them can run code: save them as safetensors",
     ),
     "a tensor gone": (lose_tensor, LACKS.format(1, "model.layers.1.mlp.up_proj.weight")),
     "another shape": (lambda f: set_config(f, vocab_size=777), LACKS.format(2, "lm_head.weight")),
     "no tokenizer": (
         lose_tokenizer,
-        "its tokenizer cannot be loaded; is tokenizer.json there, and whole? (",
+        "its tokenizer cannot be loaded: is tokenizer.json present and complete? (",
     ),
     "tokenizer cut short": (
         lambda f: cut(f / "tokenizer.json", 99),
-        "its tokenizer cannot be loaded; is tokenizer.json",
+        "its tokenizer cannot be loaded: is tokenizer.json",
     ),
     "config cut short": (lambda f: cut(f / "config.json", 99), "It looks like the config file at"),
     "config of nothing": (lambda f: (f / "config.json").write_text("{}"), "Unrecognized model in"),
@@ -133,7 +133,7 @@ def test_a_spoilt_folder(spoil: Callable[[Path], object], expected: str, model: 
 
 def test_a_file_instead_of_its_folder(model: Path) -> None:
     said = refusal(model / WEIGHTS)
-    assert said == "is a file, but no .gguf; name the folder that holds config.json and *.safetensors"
+    assert said == "is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors"
 
 
 @pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16", "float16"])
@@ -151,7 +151,7 @@ def test_not_causal(kind: str, dtype: str, model: Path) -> None:
     else:
         other = transformers.BertModel(transformers.BertConfig(**size, num_attention_heads=2))
         expected = "its weights lack 6 tensors"
-    with quiet():
+    with silence_libraries():
         other.save_pretrained(model)
     assert refusal(model, dtype=dtype).startswith(expected)
 
@@ -176,7 +176,7 @@ def adapter(tiny: str, tmp_path: Path) -> Path:
     import transformers
 
     torch.manual_seed(0)
-    with quiet(), warnings.catch_warnings():
+    with silence_libraries(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers
         base = transformers.AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
         lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
@@ -225,7 +225,7 @@ ADAPTERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickled": (pickled, "holds no adapter_model.safetensors; pickled weights can run code and are not loaded"),
     "another model's": (
         keys_of_another_model,
-        "its weights lack tensors that adapter_config.json asks for; was it made",
+        "its weights lack tensors that adapter_config.json requires: does it belong to",
     ),
 }
 

@@ -14,9 +14,7 @@ import pytest
 import torch
 
 from llm_mia.backends import ModelSpec
-from llm_mia.backends.masked._fillers import Fillers
-from llm_mia.backends.masked._rewriter import MaskedRewriter, _drawn
-from llm_mia.backends.masked._spans import in_the_case_of
+from llm_mia.backends.masked import Fillers, MaskedRewriter, draw_columns
 from llm_mia.errors import ModelError, UsageError
 
 from .conftest import WORDS, save, sentences
@@ -134,8 +132,8 @@ def test_versions_depend_on_text_number_and_seed_only(rewriter: MaskedRewriter) 
     alone = [rewriter.rewrite([text], 1)[0] for text in texts]
     assert rewriter.rewrite(texts, 1) == alone
     assert rewriter.rewrite(texts[::-1], 1) == alone[::-1]
-    rewriter.tokens_per_batch = 1
-    assert rewriter.rewrite([*texts, *texts], 1) == [*alone, *alone]
+    single = MaskedRewriter(rewriter.name, device="cpu", tokens_per_batch=1)
+    assert single.rewrite([*texts, *texts], 1) == [*alone, *alone]
     again = MaskedRewriter(rewriter.name, device="cpu")
     assert again.rewrite(texts, 1) == alone
     other = MaskedRewriter(rewriter.name, device="cpu", seed=1)
@@ -182,12 +180,12 @@ def test_blanks_stay_as_they_are(rewriter: MaskedRewriter, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["我们在河边看见七只鹅。" * 5, "Straßenbahnhaltestellen Übergangsregelungen " * 9])
 def test_where_whole_words_are_few_pieces_change(rewriter: MaskedRewriter, text: str) -> None:
-    spans = rewriter._plan(text, 0).spans
+    spans = rewriter.plan(text, 0).spans
     assert len(spans) > 3
     assert 0 < sum(end - start for start, end in spans) < 0.2 * len(text)
     edges = [0, *(place for span in spans for place in span), len(text)]
     outside = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    assert re.fullmatch(r"(\w+?)".join(map(re.escape, outside)), _one(rewriter, text, 0))
+    assert re.fullmatch(r"(\w+?)".join(map(re.escape, outside)), rewritten(rewriter, text, 0))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +204,7 @@ def test_the_words_are_the_likeliest_but_the_one_that_stood_there(bert: str) -> 
     tokenizer = rewriter.tokenizer
     for number in range(20):
         (original, chosen), *others = replaced(
-            "anna counts seven geese", _one(rewriter, "anna counts seven geese", number)
+            "anna counts seven geese", rewritten(rewriter, "anna counts seven geese", number)
         )
         assert not others
         masked = "anna counts seven geese".replace(original, "[MASK]")
@@ -218,30 +216,16 @@ def test_the_words_are_the_likeliest_but_the_one_that_stood_there(bert: str) -> 
         assert chosen in fit[:5]
 
 
-def _one(rewriter: MaskedRewriter, text: str, number: int) -> str:
+def rewritten(rewriter: MaskedRewriter, text: str, number: int) -> str:
     return rewriter.rewrite([text], number)[0]
 
 
 def test_draws_follow_the_softmax() -> None:
     values = np.log(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]) + np.array([[0.0], [1e-300]]))
     for number, expected in ((0.0, 0), (0.49, 0), (0.5, 1), (0.74, 1), (0.75, 2), (1 - 2**-53, 2)):
-        assert _drawn(values, [number, number]).tolist() == [expected, 0]
+        assert draw_columns(values, [number, number]).tolist() == [expected, 0]
     barred = np.array([[1.0, -np.inf, -np.inf]])
-    assert _drawn(barred, [1 - 2**-53]).tolist() == [0]
-
-
-@pytest.mark.parametrize(
-    ("original", "word", "expected"),
-    [
-        ("The", "river", "River"),
-        ("A", "river", "River"),
-        ("AND", "river", "RIVER"),
-        ("and", "Anna", "Anna"),
-        ("1", "a", "a"),
-    ],
-)
-def test_case(original: str, word: str, expected: str) -> None:
-    assert in_the_case_of(original, word) == expected
+    assert draw_columns(barred, [1 - 2**-53]).tolist() == [0]
 
 
 def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: str) -> None:
@@ -291,13 +275,13 @@ def refusal(name: str | Path, **options: Any) -> str:
 
 
 def test_a_causal_model_is_refused(tiny: str) -> None:
-    assert refusal(tiny) == "not a masked language model: its tokenizer has no mask token; name one such as BERT"
+    assert refusal(tiny) == "not a masked language model: its tokenizer has no mask token; name a model such as BERT"
 
 
 def test_a_causal_model_with_a_mask_token_is_refused(tiny: str, bert: str, tmp_path: Path) -> None:
     folder = shutil.copytree(bert, tmp_path / "model")
     shutil.copy(Path(tiny) / "config.json", folder)
-    assert refusal(folder) == "not a masked language model (LlamaConfig); name one such as BERT"
+    assert refusal(folder) == "not a masked language model (LlamaConfig): name a model such as BERT"
 
 
 def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) -> None:
@@ -316,7 +300,8 @@ def test_a_slow_tokenizer_is_refused(bert: str, tmp_path: Path) -> None:
     vocabulary.write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", "<mask>", "a", "w", "o", "r", "d"]))
     transformers.EsmTokenizer(str(vocabulary)).save_pretrained(folder)
     assert refusal(folder) == (
-        "its tokenizer (EsmTokenizer) does not say where in a text a token stands; a fast one (tokenizer.json) does"
+        "its tokenizer (EsmTokenizer) does not report the position of each token in a text: "
+        "use a model with a fast tokenizer (tokenizer.json)"
     )
 
 
@@ -350,14 +335,14 @@ def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable
 
 def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     assert refusal("/no/such/model") == "no such folder or file"
-    assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub gives none")
-    with pytest.raises(UsageError, match=r"it has no `revision` 'main': leave that out"):
+    assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub did not")
+    with pytest.raises(UsageError, match=r"has no `revision` 'main': leave out `revision`"):
         MaskedRewriter(bert, revision="main")
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("a GGUF file")
     refusal(bert, device="no-such-device")
-    with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
+    with pytest.raises(UsageError, match=r"^`share` must be above 0 and at most 1: got "):
         MaskedRewriter(bert, share=0.0)
 
 
@@ -376,8 +361,7 @@ def test_nothing_to_choose_from_is_refused(bert: str) -> None:
 
 
 def test_texts_go_in_batches(bert: str) -> None:
-    rewriter = MaskedRewriter(bert, device="cpu")
-    rewriter.tokens_per_batch = 400
+    rewriter = MaskedRewriter(bert, device="cpu", tokens_per_batch=400)
     rows = []
     forward = rewriter.model.forward
 

@@ -12,9 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from llm_mia.backends.moments import Head, Moments, Reducer
-from llm_mia.backends.moments._compiled import compiled_sweep
-from llm_mia.backends.moments._eager import eager_sweep
+from llm_mia.backends.moments import Head, Moments, Reducer, compiled_sweep, eager_sweep
 
 KINDS = ["random", "one-hot", "flat", "huge", "minus infinity", "one above many"]
 DTYPES = [torch.float32, torch.bfloat16]
@@ -42,15 +40,15 @@ def targets_of(vocabulary: int = 300) -> Tensor:
     return torch.tensor([0, 1, 5, 20, 100, 120, vocabulary // 2 - 1])
 
 
-def assert_right(found: tuple[Tensor, ...], logits: Tensor, targets: Tensor) -> None:
+def assert_right(moments: tuple[Tensor, ...], logits: Tensor, targets: Tensor) -> None:
     """1e-5 on log-likelihood, mean and top, 1e-4 on σ, relative or absolute, whichever is larger; rank exact."""
-    logprob, mean, std, top, rank = found
+    logprob, mean, std, top, rank = moments
     logp = torch.log_softmax(logits.double(), -1)
     p = logp.exp()
     expected_mean = torch.where(p > 0, p * logp, 0.0).sum(-1)
     variance = torch.where(p > 0, p * (logp - expected_mean[:, None]) ** 2, 0.0).sum(-1)
-    own = logp.gather(1, targets[:, None])
-    np.testing.assert_allclose(logprob, own[:, 0], rtol=1e-5, atol=1e-5)
+    actual = logp.gather(1, targets[:, None])
+    np.testing.assert_allclose(logprob, actual[:, 0], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(std, variance.sqrt(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(top, logp.amax(-1), rtol=1e-5, atol=1e-5)
@@ -76,7 +74,7 @@ def test_a_vocabulary_of_a_quarter_million(kind: str) -> None:
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("head", ["plain", "bias", "scaled", "capped"])
-def test_blocks_change_nothing(head: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_nothing(head: str, compiled: bool) -> None:
     torch.manual_seed(0)
     states, weight, targets = torch.randn(50, 16), torch.randn(90, 16), torch.randint(0, 90, (50,))
     bias = torch.randn(90) if head == "bias" else None
@@ -85,10 +83,8 @@ def test_blocks_change_nothing(head: str, compiled: bool, monkeypatch: pytest.Mo
     logits = logits if bias is None else logits + bias
     logits = logits / 4 if head == "scaled" else logits
     logits = 5 * torch.tanh(logits / 5) if head == "capped" else logits
-    for name in ("BLOCK_BYTES", "EAGER_BLOCK_BYTES"):
-        few = 90 * 4 * 7
-        monkeypatch.setattr(f"llm_mia.backends.moments._reducer.{name}", few if name.startswith("E") else {"cpu": few})
-    reduce = Reducer(layer, 90, states, compiled=compiled)
+    seven_rows = 90 * 4 * 7
+    reduce = Reducer(layer, 90, states, compiled=compiled, block_bytes=seven_rows)
     assert reduce.compiled is compiled
     for _ in range(2):  # the second time into the buffer of the first
         assert_right(reduce(states, targets), layer.logits(states), targets)
@@ -132,7 +128,7 @@ print(reduce.compiled, reduce(torch.zeros(3, 9), torch.tensor([1, 2, 3])).rank.t
 KERNEL = """
 import torch
 from tests.test_moments import DTYPES, KINDS, assert_right, logits_of, targets_of
-from llm_mia.backends.moments._kernel import triton_sweep as sweep
+from llm_mia.backends.moments.triton_kernel import triton_sweep as sweep
 for vocabulary in (300, 4096, 10_001):
     targets = targets_of(vocabulary)
     for kind in KINDS:
@@ -158,7 +154,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from llm_mia.backends.moments._kernel import SETTINGS, sweep_kernel
+from llm_mia.backends.moments.triton_kernel import SETTINGS, sweep_kernel
 for number in ("fp32", "bf16", "fp16"):
     kinds = ["*" + number, "*i64", *["*fp32"] * 4, "*i64", "i32", "i32", *["constexpr"] * 4]
     source = ASTSource(sweep_kernel, dict(zip(sweep_kernel.arg_names, kinds, strict=True)), SETTINGS)

@@ -106,7 +106,7 @@ def test_a_part_of_another_name_is_refused(name: str, folder: SignalsFolder) -> 
     fill(folder, (0, 1))
     (folder.path / name).write_bytes(b"")
     message = refusal(folder.parts)
-    assert message.startswith(f"{folder.path / name}: its name is not that of a part")
+    assert message.startswith(f"{folder.path / name}: a part has a name such as")
 
 
 def test_a_part_that_holds_less_than_its_name_says_is_refused(folder: SignalsFolder) -> None:
@@ -114,7 +114,7 @@ def test_a_part_that_holds_less_than_its_name_says_is_refused(folder: SignalsFol
     (part,) = folder.parts()
     wrong = part.path.rename(part.path.with_name("part-000000000-000000005.parquet"))
     assert refusal(lambda: list(folder)) == (
-        f"{wrong}: damaged (it holds 5 passages, its name says 6); remove it, and run the same command again"
+        f"{wrong}: damaged (it holds 5 passages, its name states 6); remove it, and run the same command again"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_mia.errors import PassageError
-from llm_mia.passages import Passages, check_inputs, read_passages
+from llm_mia.passages import Passages, check_inputs, read_passages, shared_text
 
 
 def jsonl(path: Path, rows: list[tuple[str, str, int | None]]) -> Path:
@@ -81,3 +81,13 @@ def test_the_check_of_unchanged_sources_is_kept(tmp_path: Path) -> None:
     again = check_inputs([candidates, known])
     file.write_text('{"text": "A bridge."}\n', "utf-8")
     assert (len(again.notes), check_inputs([candidates, known]).notes) == (1, ()), "the file has changed"
+
+
+def test_the_first_shared_text_is_named_with_both_places() -> None:
+    sources = [Passages.of(["A river.", "A bridge."], name="a"), Passages.of(["A hill.", "A bridge."], name="b")]
+    others = [Passages.of(["A mill."], name="c"), Passages.of(["A hill.", "A bridge.", "A bridge."], name="d")]
+    shared = shared_text(sources, others)
+    assert shared is not None
+    assert [passage.where for passage in shared] == ["a row 2", "d row 2"]
+    assert shared_text(sources, others[:1]) is None
+    assert shared_text(sources, []) is None

@@ -81,11 +81,11 @@ def test_names_backends_and_models_in_memory_give_the_same(tiny: str, monkeypatc
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(UsageError, match="`texts` is a single string: give a list of texts"):
         perplexity("one text", FakeBackend(0))
-    with pytest.raises(UsageError, match="`model` is 'fake-0', which has no tokenizer that tells where in a text"):
+    with pytest.raises(UsageError, match="`model` is 'fake-0', and its tokenizer does not report the position"):
         token_log_probabilities(["one text"], FakeBackend(0))
-    with pytest.raises(UsageError, match=r"`out` is written as a \.csv file: name it so"):
+    with pytest.raises(UsageError, match=r"`out` must be the name of a \.csv file"):
         write_perplexities(["one text"], FakeBackend(0), out="p.parquet")
-    with pytest.raises(UsageError, match=r"`per_token` is written as a \.parquet file: name it so"):
+    with pytest.raises(UsageError, match=r"`per_token` must be the name of a \.parquet file"):
         write_perplexities(["one text"], FakeBackend(0), out="p.csv", per_token="tokens.csv")
 
 
@@ -124,11 +124,24 @@ def test_a_run_that_was_stopped_continues(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_perplexities(texts, Stops(0), out=out)
     assert not out.exists()
-    with pytest.raises(RunDirectoryError, match=r"p\.csv\.signals: .*has left it: continue that call, or remove"):
+    with pytest.raises(RunDirectoryError, match=r"p\.csv\.signals: .*has left this folder: repeat that call, or"):
         write_perplexities(texts, FakeBackend(1), out=out)
     write_perplexities(texts, FakeBackend(0), out=out)
     assert len(rows_of(out)) == 5000
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+def test_neither_the_input_nor_a_folder_of_somebody_else_is_lost(tmp_path: Path) -> None:
+    source, folder = tmp_path / "texts.csv", tmp_path / "perplexity.csv.signals"
+    source.write_text("text\nThe river bends.\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="`out` is the file that is read"):
+        write_perplexities(source, FakeBackend(0), out=source)
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match="holds files that are not of a stopped call"):
+        write_perplexities(source, FakeBackend(0), out=tmp_path / "perplexity.csv")
+    assert source.read_text(encoding="utf-8") == "text\nThe river bends.\n"
+    assert (folder / "notes.txt").exists()
 
 
 def test_the_command_writes_what_the_function_gives(
@@ -162,6 +175,6 @@ def test_the_command_names_its_options(
     path = tmp_path / "p.jsonl"
     path.write_text('{"text": "a river"}\n')
     assert main(["perplexity", str(path), "-m", "m", "-q", "-o", str(tmp_path / "p.parquet")]) == 2
-    assert "--out is written as a .csv file: name it so" in capsys.readouterr().err
+    assert "--out must be the name of a .csv file" in capsys.readouterr().err
     assert main(["perplexity", str(path), "-m", "m", "-q", "--json", "-o", str(tmp_path / "p.csv")]) == 0
     assert '"passages": 1' in capsys.readouterr().out

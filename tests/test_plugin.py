@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm_mia import ModelSpec, calibrate, flag, score
+from llm_mia import ModelSpec, audit, calibrate, flag, score
 from llm_mia.attacks import ATTACKS, EVIDENCE, EvidenceKind, attack, register_evidence
 from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
@@ -76,7 +76,7 @@ def test_a_package_that_cannot_be_loaded_is_named_in_one_line(tmp_path: Path) ->
     listed = llm_mia(tmp_path, "attacks")
     assert listed.returncode == 2
     assert listed.stderr.splitlines() == [
-        "llm-mia: the attacks of package 'llm-mia-median' can't be loaded (OSError: its data is gone): repair it, or "
+        "llm-mia: the attacks of package 'llm-mia-median' cannot be loaded (OSError: its data is gone): repair it, or "
         "pip uninstall llm-mia-median"
     ]
 
@@ -131,6 +131,17 @@ def test_it_runs_with_real_models(
     )  # fmt: skip
     # The mean over one shadow model is the signal of the reference, which is the same model.
     np.testing.assert_array_equal(table.column("shadow_gain"), table.column("reference"))
+
+
+@pytest.mark.usefixtures("shadow_gain")
+def test_an_audit_hands_the_models_of_further_roles_on(tmp_path: Path) -> None:
+    texts, shadows = sentences(60, seed=12), {"shadow-00": FakeBackend(1), "shadow-01": FakeBackend(2)}
+    done = audit(
+        texts[:20], nonmembers=texts[20:], target=FakeBackend(0), models=shadows, attacks=["shadow_gain"],
+        out=tmp_path / "run",
+    )  # fmt: skip
+    assert done.decider == "shadow_gain"
+    assert sorted(done.passes) == [*shadows, "target"]
 
 
 @pytest.mark.usefixtures("shadow_gain")

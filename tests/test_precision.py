@@ -1,4 +1,4 @@
-"""What ``auto`` means: measured, said by the environment, and kept by a run that continues."""
+"""What ``auto`` means: measured, set by the environment, and kept by a run that continues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llm_mia import ModelSpec, extract, load_model, read_passages, score
-from llm_mia.backends.local._precision import automatic, faster
+from llm_mia.backends.local import choose_dtype, faster_dtype
 from llm_mia.errors import ModelError, RunDirectoryError
 from llm_mia.records import DTypeChoice
 
@@ -38,7 +38,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_bfloat16_must_be_worth_its_rounding(float32: float, bfloat16: float, expected: str) -> None:
-    assert faster(float32, bfloat16) == expected
+    assert faster_dtype(float32, bfloat16) == expected
 
 
 @pytest.mark.usefixtures("measured")
@@ -49,19 +49,19 @@ def test_on_a_cpu_both_are_measured_and_recorded(tiny: str) -> None:
     assert (choice.dtype, choice.reason) == (info.dtype, "measured")
     assert choice.float32_gflops is not None
     assert choice.bfloat16_gflops is not None
-    assert choice.dtype == faster(1 / choice.float32_gflops, 1 / choice.bfloat16_gflops)
+    assert choice.dtype == faster_dtype(1 / choice.float32_gflops, 1 / choice.bfloat16_gflops)
     assert load_model(tiny, device="cpu", compiled=False).info == info, "measured once in a process"
 
 
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("config", [SIZES, SimpleNamespace(hidden_size=64), SimpleNamespace(intermediate_size=[8, 9])])
 def test_sizes_that_a_configuration_lacks_are_guessed(config: Any) -> None:
-    assert automatic(config, "cpu").reason == "measured"
+    assert choose_dtype(config, "cpu").reason == "measured"
 
 
 @pytest.mark.usefixtures("measured")
 def test_the_kind_of_device_decides_elsewhere() -> None:
-    assert automatic(SIZES, "mps") == DTypeChoice("float32", "device")
+    assert choose_dtype(SIZES, "mps") == DTypeChoice("float32", "device")
 
 
 @pytest.mark.parametrize("dtype", [*PRECISIONS, "float16"])
@@ -69,7 +69,7 @@ def test_the_environment_says_what_auto_means(dtype: str, tiny: str, monkeypatch
     monkeypatch.setenv("LLM_MIA_DTYPE", dtype)
     info = load_model(tiny, compiled=False).info
     assert (info.dtype, info.dtype_choice) == (dtype, DTypeChoice(dtype, "environment"))
-    assert automatic(SIZES, "cuda").dtype == dtype
+    assert choose_dtype(SIZES, "cuda").dtype == dtype
     named = load_model(tiny, dtype="float32", compiled=False).info
     assert (named.dtype, named.dtype_choice) == ("float32", None), "a precision that is named needs no choice"
 

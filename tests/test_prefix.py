@@ -12,11 +12,11 @@ import torch
 
 from llm_mia.backends import load_model
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.backends.local import LocalBackend, quiet
-from llm_mia.backends.local._prefix import PrefixCache
+from llm_mia.backends.local import LocalBackend, silence_libraries
 from llm_mia.errors import ModelError
 from llm_mia.records import IntArray, TokenSignals, Window
 from tests.conftest import build_model, build_tokenizer, with_doubled_logits
+from tests.families import build_family
 from tests.rounding import FIELDS, PRECISIONS, assert_same_signals, rounding_of
 from tests.test_local import assert_plain, plain
 
@@ -87,41 +87,34 @@ def test_company_changes_nothing(dtype: str) -> None:
     assert_same(backend, backend.score(WINDOWS, prefix=PREFIX), alone)
 
 
-SMALL = {"intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": 128}
 FAMILIES: dict[str, dict[str, Any]] = {
     "GPT2": {},
-    "GPTNeoX": {"intermediate_size": 64},
-    "OPT": {"ffn_dim": 64, "word_embed_proj_dim": 16, "max_position_embeddings": 128},
+    "GPTNeoX": {},
+    "OPT": {},
     "Bloom": {},
-    "Gemma2": SMALL | {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 2.0},
-    "Cohere": SMALL | {"logit_scale": 0.3, "pad_token_id": 0},
+    "Gemma2": {"max_position_embeddings": 128, "sliding_window": 8},
+    "Cohere": {"max_position_embeddings": 128, "num_key_value_heads": 2},
     # A sliding window that the prefix alone does not fill.
-    "Mistral": SMALL | {"sliding_window": 50},
-    "Mamba": {"state_size": 4},
+    "Mistral": {
+        "intermediate_size": 64,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+        "sliding_window": 50,
+    },
+    "Mamba": {},
 }
 # Those that go on from a cache in every release of transformers that is allowed.
 ALWAYS_CACHED = {"GPTNeoX", "Bloom", "Cohere", "Mistral"}
-
-
-def of_family(family: str, dtype: str) -> LocalBackend:
-    import transformers
-
-    heads = {} if family == "Mamba" else {"num_attention_heads": 4}
-    sizes = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "initializer_range": 0.3, **heads}
-    with quiet():
-        torch.manual_seed(0)
-        config = getattr(transformers, f"{family}Config")(**sizes | FAMILIES[family])
-        return local(transformers.AutoModelForCausalLM.from_config(config).to(getattr(torch, dtype)))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family(family: str, dtype: str) -> None:
     """Positions by table, by rotation and by slope, sliding windows, and a state-space model, which keeps no keys."""
-    backend = of_family(family, dtype)
-    with quiet(), fed(backend) as shapes:
+    backend = local(build_family(family, dtype, num_hidden_layers=2, initializer_range=0.3, **FAMILIES[family]))
+    with silence_libraries(), fed(backend) as shapes:
         found = backend.score(WINDOWS, prefix=PREFIX)
-    with quiet():
+    with silence_libraries():
         assert_same(backend, found, backend.score(whole(WINDOWS)))
     long = [shape for shape in shapes if shape[1] > N_PREFIX + 5]
     if family in ALWAYS_CACHED:
@@ -171,65 +164,92 @@ def test_no_windows_no_prefix() -> None:
 def test_what_is_kept_does_not_grow_with_the_windows() -> None:
     backend = llama()
     backend.score(WINDOWS, prefix=PREFIX)
-    assert backend._kept is not None
-    cache: Any = backend._kept.cache
-    assert {tuple(t.shape) for pair in cache._held.values() for t in pair} == {(1, 2, N_PREFIX, 8)}
-    assert all(t.untyped_storage().nbytes() == t.nbytes for pair in cache._held.values() for t in pair)
-    assert len(cache._held) == 2
+    assert backend.prefix is not None
+    cache: Any = backend.prefix.cache
+    assert {tuple(t.shape) for pair in cache.stored.values() for t in pair} == {(1, 2, N_PREFIX, 8)}
+    assert all(t.untyped_storage().nbytes() == t.nbytes for pair in cache.stored.values() for t in pair)
+    assert len(cache.stored) == 2
 
 
-FAULTS: dict[str, Callable[..., Any]] = {
-    "get_seq_length": lambda *_: 0,  # wrong positions
-    "get_mask_sizes": lambda _, query, *__: (query, 0),  # a mask of the wrong size
-    "hold": lambda cache, length: PrefixCache.__dict__["_right"](cache, length - 1),  # a token lost
-    "update": lambda _, keys, values, *__, **___: (keys, values),  # no prefix at all
+def spoil_cache(model: Any, spoil: Callable[[Any, dict[str, Any]], dict[str, Any]]) -> None:
+    """From the first batch after the prefix on, the *model* is fed what *spoil* makes of the cache and the inputs."""
+
+    def spoil_inputs(_: Any, arguments: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        cache = inputs.get("past_key_values")
+        continues = cache is not None and cache.get_seq_length() > 0
+        return arguments, {**inputs, **spoil(cache, inputs)} if continues else inputs
+
+    model.base_model.register_forward_pre_hook(spoil_inputs, with_kwargs=True)
+
+
+def loses_a_token(cache: Any, _: dict[str, Any]) -> dict[str, Any]:
+    update = type(cache).update
+
+    def shortened(*arguments: Any, **options: Any) -> Any:
+        keys, values = update(cache, *arguments, **options)
+        return keys.roll(1, -2), values.roll(1, -2)
+
+    cache.update = shortened
+    return {}
+
+
+def has_a_mask_of_the_wrong_size(cache: Any, _: dict[str, Any]) -> dict[str, Any]:
+    cache.get_mask_sizes = lambda query, *_: (query if isinstance(query, int) else len(query), 0)
+    return {}
+
+
+FAULTS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
+    "wrong positions": lambda _, inputs: {"position_ids": torch.arange(inputs["input_ids"].shape[1])[None]},
+    "no prefix at all": lambda *_: {"past_key_values": None},
+    "a mask of the wrong size": has_a_mask_of_the_wrong_size,
+    "a token lost": loses_a_token,
 }
 
 
-@pytest.mark.parametrize("method", FAULTS)
-def test_a_cache_that_is_wrong_is_found_out_and_not_used(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PrefixCache, "_right", PrefixCache.hold, raising=False)
-    monkeypatch.setattr(PrefixCache, method, FAULTS[method])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_model_that_goes_on_wrongly_from_a_cache_is_fed_the_prefix(fault: str) -> None:
     backend = llama()
+    spoil_cache(backend.model, FAULTS[fault])
     found = backend.score(WINDOWS, prefix=PREFIX)
-    assert backend._kept is not None
-    assert backend._kept.cache is None
-    assert_same(backend, found, backend.score(whole(WINDOWS)))
+    assert backend.prefix is not None
+    assert backend.prefix.cache is None
+    assert_same(backend, found, llama().score(whole(WINDOWS)))
 
 
-def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_found_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The cache says that nothing lies beyond 50 keys: right up to there."""
-    right = PrefixCache.update
+def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_detected() -> None:
+    """The model forgets ten values where there are more than 50 keys: it is right up to there."""
 
-    def forgetful(self: Any, keys: Any, values: Any, *rest: Any, **more: Any) -> Any:
-        found = right(self, keys, values, *rest, **more)
-        if self._length and found[0].shape[-2] > 50:
-            found[1][..., :10, :] = 0
-        return found
+    def forget_values(cache: Any, _: dict[str, Any]) -> dict[str, Any]:
+        def update(*arguments: Any, **options: Any) -> Any:
+            keys, values = type(cache).update(cache, *arguments, **options)
+            if keys.shape[-2] > 50:
+                values[..., :10, :] = 0
+            return keys, values
 
-    monkeypatch.setattr(PrefixCache, "update", forgetful)
+        cache.update = update
+        return {}
+
     backend = llama()
+    spoil_cache(backend.model, forget_values)
     short, long = WINDOWS[3:4], WINDOWS[1:2]
     for windows, cached in ((short, True), (long, False)):
-        assert_same(backend, backend.score(windows, prefix=PREFIX), backend.score(whole(windows)))
-        assert (backend._kept is not None and backend._kept.cache is not None) == cached
+        assert_same(backend, backend.score(windows, prefix=PREFIX), llama().score(whole(windows)))
+        assert (backend.prefix is not None and backend.prefix.cache is not None) == cached
 
 
 def test_half_precision_goes_on_from_its_cache(tiny: str) -> None:
     backend: Any = load_model(tiny, dtype="bfloat16", compiled=False)
     found = backend.score(WINDOWS, prefix=PREFIX)
-    assert backend._kept.cache is not None
+    assert backend.prefix.cache is not None
     assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 @pytest.mark.parametrize("make", [llama, lambda: FakeBackend(context=64)])
 def test_prefix_and_window_that_exceed_the_context_are_refused(make: Callable[[], Any]) -> None:
     make().score([Window(w.tokens % 250, w.first_scored) for w in WINDOWS[4:5]], prefix=tokens(41, 1) % 250)
-    with pytest.raises(ModelError, match=r"takes 64 tokens, which a prefix of 31 tokens and a window of 34 exceed"):
+    with pytest.raises(ModelError, match=r"takes 64 tokens, fewer than a prefix of 31 tokens and a window of 34"):
         make().score(WINDOWS, prefix=tokens(31, 1))
-    with pytest.raises(ModelError, match=r"fewer or shorter `shots`, or ask for shorter windows with `window_tokens`"):
+    with pytest.raises(ModelError, match=r"give fewer or shorter `shots`, or a smaller `window_tokens`"):
         make().score(WINDOWS[:1], prefix=tokens(64, 1))
 
 
@@ -256,9 +276,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     backend = llama(budget=1000)
     expected, rounding = backend.score(WINDOWS, prefix=PREFIX), rounding_of(backend)
     limit_rows(backend, 3)
-    told: list[int] = []
-    assert_same_signals(backend.score(WINDOWS, told.append, prefix=PREFIX), expected, rounding)
-    assert sum(told) == sum(n - first for n, first in SHAPES)
+    reported: list[int] = []
+    assert_same_signals(backend.score(WINDOWS, reported.append, prefix=PREFIX), expected, rounding)
+    assert sum(reported) == sum(n - first for n, first in SHAPES)
     assert backend.tokens_per_batch < 200
 
 

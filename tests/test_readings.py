@@ -16,14 +16,15 @@ anything else, to see that the signals are those of its passages, and for the ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from llm_mia import audit
-from llm_mia.auditing._texts import KnownTexts
+from llm_mia.auditing import KnownTexts
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages, check_inputs
+from llm_mia.signals import Supplies
 
 from .conftest import sentences
 
@@ -63,15 +64,16 @@ class Sources:
             self.readers.append(CountingReader(source.reader))
             source.reader = self.readers[-1]
 
-    def audit(self, out: Path) -> None:
+    def audit(self, out: Path, attacks: Sequence[str] = ("reference", "min_k"), **options: Any) -> None:
         audit(
             self.candidates,
             members=self.members,
             nonmembers=self.nonmembers,
             target=FakeBackend(0),
             reference=FakeBackend(1),
-            attacks=["reference", "min_k"],
+            attacks=attacks,
             out=out,
+            **options,
         )
 
     def readings(self) -> list[int]:
@@ -105,3 +107,17 @@ def test_a_large_set_is_read_twice_to_be_checked_for_its_size_is_known_at_the_en
     check = check_inputs([sources.members, sources.nonmembers, sources.candidates])
     assert [counts.passages for counts in check.sources] == [40, 100, 40]
     assert sources.readings() == [1, 2, 1], "the check needs no reading"
+
+
+def test_supplies_are_read_once_and_the_population_for_its_passes_too(tmp_path: Path) -> None:
+    """No reading serves only to see that no supply is scored: the digests of the texts are compared."""
+    shots, population = Passages.of(sentences(3, seed=41), name="shots"), Passages.of(sentences(9, seed=42))
+    counted = []
+    for supply in (shots, population):
+        supply.reader = CountingReader(supply.reader)
+        counted.append(supply.reader)
+    sources = Sources()
+    sources.audit(tmp_path / "run", attacks=["rmia", "recall"], supplies=Supplies(shots=shots, population=population))
+    contents, passes, means = 1, 2, 1
+    assert [reader.readings for reader in counted] == [1, contents + passes + means]
+    assert sources.readings() == [NEEDED + 1] * 3, "attack recall takes a third pass"

@@ -54,7 +54,7 @@ def rendered(renderable: Any) -> str:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Audit:
+def audited(tmp_path: Path) -> Audit:
     """An audit whose folder, model, ids and documents are all called by what could be taken for markup."""
     folder = tmp_path / "[red]x[" / "]"
     folder.mkdir(parents=True)
@@ -80,14 +80,14 @@ def found(tmp_path: Path) -> Audit:
     )
 
 
-def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Audit) -> None:
-    summary = json.loads(json.dumps(audit_summary(found), allow_nan=False))
+def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: Audit) -> None:
+    summary = json.loads(json.dumps(audit_summary(audited), allow_nan=False))
     assert summary["decider"] == "reference"
-    assert summary["calibration"]["threshold"] == found.calibration.threshold
+    assert summary["calibration"]["threshold"] == audited.calibration.threshold
     assert summary["calibration"]["guarantee"]["kind"] == "marginal"
     assert summary["calibration"]["guarantee"]["sentence"].startswith("marginal: a new non-member")
     assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 2)
-    flagged = sum(row.flagged for row in found.flags.rows)
+    flagged = sum(row.flagged for row in audited.flags.rows)
     assert summary["flags"] == {
         "rule": {"rate": "fpr", "level": 0.05, "confidence": None},
         "candidates": 12,
@@ -103,7 +103,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
         "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
     )
     assert list(summary["evaluation"]["attacks"]) == [
-        one.name for one in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
+        entry.name for entry in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
     ]
     loss = summary["evaluation"]["attacks"]["loss"]
     assert (loss["n_members"], loss["n_nonmembers"], loss["unscored"]) == (30, 30, 1)
@@ -115,15 +115,15 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(found: Au
     assert any("has no score" in note or "have no score" in note for note in summary["notes"])
 
 
-def test_the_terminal_shows_names_as_they_stand(found: Audit) -> None:
-    text = rendered(audit_table(found))
+def test_the_terminal_shows_names_as_they_stand(audited: Audit) -> None:
+    text = rendered(audit_table(audited))
     assert f"model {HOSTILE}" in text
-    assert str(found.path) in text
+    assert str(audited.path) in text
     assert "[red]x[/]/candidates.jsonl" in text
     assert f"{HOSTILE} candidates.jsonl 0" in text, "the twice-given passage, in a note"
     assert "loss: 1 known passages have no score, and no figure counts them" in text
     assert "reference ◂ decides" in text
-    for note in found.notes:
+    for note in audited.notes:
         assert note_words(note) in text
     assert "candidate that was not trained on could as well have been among the known non-members" in text
 
@@ -143,19 +143,19 @@ def test_a_column_may_be_called_anything(attack: str) -> None:
     evaluations = evaluate(table)
     assert f"{attack} ◂ decides" in rendered(evaluation_table(evaluations, None, decider=attack))
     assert attack in rendered(evaluation_table(evaluations, None))
-    one = replace(ATTACKS["min_k"], name=attack, paper=attack)
-    for renderable in (attacks_table([one]), attack_details(one)):
+    renamed = replace(ATTACKS["min_k"], name=attack, paper=attack)
+    for renderable in (attacks_table([renamed]), attack_details(renamed)):
         assert rendered(renderable).count(attack) >= 2
 
 
 def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
     table = table_of("loss", range(100), range(90, 110), [])
-    (one,) = evaluate(table)
-    text = rendered(evaluation_table([one], None))
+    (evaluation,) = evaluate(table)
+    text = rendered(evaluation_table([evaluation], None))
     assert "Known set: 20 members, 100 non-members (95 % intervals)" in text
     # 10 of 20 members lie above 99; AUROC (90.5 + … + 99.5 + 10 · 100) / 2000
-    assert f"{one.auroc.value:.3f} {one.auroc.low:.2f}–{one.auroc.high:.2f}" in text
-    assert one.auroc.value == pytest.approx(0.975)
+    assert f"{evaluation.auroc.value:.3f} {evaluation.auroc.low:.2f}–{evaluation.auroc.high:.2f}" in text
+    assert evaluation.auroc.value == pytest.approx(0.975)
     assert "55.0 " in text, "TPR at 1 % FPR: 11 of 20 members lie above 98"
     assert "–: FPR 0.1 % cannot be measured with fewer than 999 non-members" in text
     assert "50.0 " not in text, "TPR at no false positive at all is no TPR at 0.1 %"
@@ -214,10 +214,10 @@ def test_summaries_of_a_table_of_somebody_else() -> None:
 
 def test_the_catalogue_shows_what_every_attack_needs() -> None:
     text = rendered(attacks_table(ATTACKS.values()))
-    for one in ATTACKS.values():
-        (line,) = [line for line in text.splitlines() if line.strip().startswith((f"{one.name} ", f"{one.name}:"))]
-        assert ", ".join(one.evidence) in line
-        assert one.paper in line
+    for entry in ATTACKS.values():
+        (line,) = [line for line in text.splitlines() if line.strip().startswith((f"{entry.name} ", f"{entry.name}:"))]
+        assert ", ".join(entry.evidence) in line
+        assert entry.paper in line
     assert "min_k++:k=0.2" in text
     details = rendered(attack_details(parse_attack("min_k:k=0.1")))
     assert "as in -a min_k:k=0.1" in details

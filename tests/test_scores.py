@@ -248,6 +248,14 @@ def test_by_default_all_are_candidates_named_by_their_row() -> None:
     assert table.column("score").tolist() == [1.0, 2.0]
 
 
+def test_the_columns_of_a_dataframe_are_scores() -> None:
+    frame = pd.DataFrame({"mine": [0.5, 1.5], "theirs": [2, 3]})
+    table = ScoreTable.of(frame, [0, None])
+    assert {name: column.tolist() for name, column in table.columns.items()} == {"mine": [0.5, 1.5], "theirs": [2, 3]}
+    with pytest.raises(UsageError, match=r"`scores\['name'\]` holds something that is not a number"):
+        ScoreTable.of(pd.DataFrame({"name": ["a"], "mine": [1.0]}))
+
+
 def test_categories_in_memory() -> None:
     table = ScoreTable.of([1.0, 2.0], [0, 0], categories=["en", "de"], by="language")
     assert (table.by, list(table.categories)) == ("language", ["en", "de"])
@@ -260,7 +268,7 @@ def test_categories_in_memory() -> None:
         ({"scores": []}, UsageError, "`scores` is empty"),
         ({"scores": {}}, UsageError, "`scores` is empty"),
         ({"scores": ["a"]}, UsageError, r"`scores\['score'\]` holds something that is not a number"),
-        ({"scores": [[1.0, 2.0]]}, UsageError, "has 2 dimensions, not one"),
+        ({"scores": [[1.0, 2.0]]}, UsageError, "has 2 dimensions, not 1"),
         ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, UsageError, r"1 scores, but `scores\['b'\]` has 2"),
         ({"scores": [1.0], "labels": [1, 0]}, UsageError, "1 scores, but `labels` has 2"),
         ({"scores": [1.0], "ids": []}, UsageError, "1 scores, but `ids` has 0"),

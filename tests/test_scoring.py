@@ -278,3 +278,14 @@ def test_input_that_grows_while_it_is_scored(source: Source, tmp_path: Path) -> 
     with pytest.raises(RunDirectoryError, match="the input grew while it was scored; run the same command again"):
         score(passages, FakeBackend(), attacks=["loss"], out=tmp_path / "run", progress=grow)
     assert len(score(passages, FakeBackend(), attacks=["loss"], out=tmp_path / "run")) == 2 * len(TEXTS)
+
+
+def test_the_run_directory_is_not_among_the_texts(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The river bends under a stone bridge.", encoding="utf-8")
+    for out in (folder, folder / "run"):
+        with pytest.raises(UsageError, match="lies in the folder that is read"):
+            score(read_passages(folder), FakeBackend(0), attacks=["loss"], out=out)
+    assert [path.name for path in folder.iterdir()] == ["a.txt"]
+    score(read_passages(folder), FakeBackend(0), attacks=["loss"], out=folder / ".run")  # hidden, so it is not read

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia import Supplies, calibrate, flag, read_scores, score
-from llm_mia.attacks import ATTACKS, LoadedSupplies, attack
+from llm_mia.attacks import ATTACKS, Likelihoods, LoadedSupplies, attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import CalibrationError, RunDirectoryError, ScoresError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import TokenFrequencies
 from llm_mia.scoring import attacks_for, score_to_disk
-from llm_mia.scoring._table import write_table
+from llm_mia.store import RunDirectory
 
 from .conftest import sentences
 
@@ -98,6 +98,28 @@ def test_another_formula_or_setting_is_computed_again(source: Source, counted: l
     assert (record["revision"], record["settings"], record["evidence"]) == (2, {"times": 2.0}, ["text"])
 
 
+@pytest.fixture
+def unregister() -> Iterator[None]:
+    """Attacks that a test registers do not outlive it."""
+    before = dict(ATTACKS)
+    yield
+    ATTACKS.clear()
+    ATTACKS.update(before)
+
+
+@pytest.mark.usefixtures("unregister")
+def test_the_attack_of_a_notebook_cell_is_computed_again_without_a_new_revision(tmp_path: Path) -> None:
+    cell = (
+        "@attack('edited', paper='none')\ndef edited(target: Likelihoods) -> float:\n    'A constant.'\n    return {}\n"
+    )
+    for value in (1.0, 2.0):
+        exec(cell.format(value), {"__name__": "__main__", "attack": attack, "Likelihoods": Likelihoods})
+        table = score(TEXTS[:3], FakeBackend(0), attacks=["edited"], out=tmp_path / "run")
+        assert table.column("edited").tolist() == [value] * 3
+    table = score(TEXTS[:3], FakeBackend(0), attacks=["loss"], out=tmp_path / "run")
+    assert table.column("edited").tolist() == [2.0] * 3
+
+
 def test_a_calibration_of_another_formula_is_refused(source: Source, counted: list[int], tmp_path: Path) -> None:
     passages = source(TEXTS[:30])
     rule = calibrate(score(passages, FakeBackend(0), attacks=["counted"], out=tmp_path / "a"), "counted", fpr=0.1)
@@ -119,25 +141,25 @@ def test_a_stop_loses_no_column_and_leaves_none_without_its_record(
 ) -> None:
     passages, run = source(TEXTS[:40]), tmp_path / "run"
     score(passages, FakeBackend(0), attacks=["loss"], out=run)
-    written = pq.ParquetWriter.close if stop == "before the table" else None
+    update = RunDirectory.update
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    def interrupt_new_columns(run: RunDirectory, **changes: Any) -> None:
+        if "zlib" in [attack.name for attack in changes.get("attacks", ())]:
+            raise KeyboardInterrupt
+        update(run, **changes)
+
     with monkeypatch.context() as patch:
-        if written is not None:
+        if stop == "before the table":
             patch.setattr(pq.ParquetWriter, "write_table", interrupt)
         else:
-
-            def stopped(*arguments: Any) -> int:
-                write_table(*arguments)
-                raise KeyboardInterrupt
-
-            patch.setattr("llm_mia.scoring._score.write_table", stopped)
+            patch.setattr(RunDirectory, "update", interrupt_new_columns)
         with pytest.raises(KeyboardInterrupt):
             score(passages, FakeBackend(0), attacks=["zlib"], out=run)
-    assert columns(run) == (["loss"] if written else ["loss", "zlib"])
-    assert recorded(run) == list(read_scores(run).columns) == ["loss"], "what nobody vouches for is not read"
+    assert columns(run) == (["loss"] if stop == "before the table" else ["loss", "zlib"])
+    assert recorded(run) == list(read_scores(run).columns) == ["loss"], "a column without a record is not read"
     table = score(passages, FakeBackend(0), attacks=["zlib"], out=run)
     assert list(table.columns) == recorded(run) == columns(run) == ["loss", "zlib"]
 

@@ -222,7 +222,7 @@ def test_a_directory_of_another_schema_is_refused_by_every_reader(
     with pytest.raises(RunDirectoryError) as refused:
         acts[reader]()
     assert str(refused.value) == (
-        f"{record}: has schema version 99, and this release reads 2; name another folder, and let the run be made "
-        "again there"
+        f"{record}: has schema version 99, and this release reads 2; name another folder, and run the same "
+        "command there"
     )
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

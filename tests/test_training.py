@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from llm_mia.backends import load_model
 from llm_mia.records import WindowRule
 from llm_mia.signals import cut
-from llm_mia.training import fine_tune
+from llm_mia.training import fine_tune, next_token_loss
 from tests.conftest import sentences
 
 
@@ -46,21 +47,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny: str,
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_padding_is_in_no_loss(tiny: str, tmp_path: Path) -> None:
+def test_padding_is_in_no_loss(tiny: str) -> None:
     """A batch of a short and a long text moves the weights as the two texts do, not as their padding would."""
-    from llm_mia.training import _loss
-
     backend: Any = load_model(tiny, dtype="float32", compiled=False)
-    long, short = (
-        one
-        for one in map(np.ndarray.tolist, backend.encode(["the river bends under a bridge", "Anna counts seven geese"]))
-    )
-    import torch
-
-    both = [torch.tensor(long), torch.tensor(short)]
-    together = _loss(backend.model, both, backend.device).item()
-    alone = [_loss(backend.model, [one], backend.device).item() for one in both]
-    weights = [len(one) - 1 for one in both]
+    both = [torch.from_numpy(ids).long() for ids in backend.encode([" ".join(["the river bends"] * 3), "Anna counts"])]
+    together = next_token_loss(backend.model, both, backend.device).item()
+    alone = [next_token_loss(backend.model, [ids], backend.device).item() for ids in both]
+    weights = [len(ids) - 1 for ids in both]
     assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-5)
 
 

@@ -19,6 +19,7 @@ from ._kind import (
     register_evidence,
 )
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
+from ._tail import lowest
 
 __all__ = [
     "ATTACKS",
@@ -43,6 +44,7 @@ __all__ = [
     "TextVersion",
     "all_attacks",
     "attack",
+    "lowest",
     "parse_attack",
     "passes_needed",
     "register_evidence",

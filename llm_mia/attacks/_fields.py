@@ -1,4 +1,4 @@
-"""Which fields of the signals an attack reads: the type of a parameter says so, and mypy holds the attack to it."""
+"""Which fields of the signals an attack reads: given by the type of a parameter, and enforced by mypy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Likelihoods", "Moments", "Ranks", "fields_of"]
 
 
 class Likelihoods(Protocol):
-    """Token signals of which an attack reads `logprob`. Token ids, tokenizer and length are always there."""
+    """Token signals of which an attack reads `logprob`. Every backend gives token ids, tokenizer and length too."""
 
     @property
     def token_ids(self) -> NDArray[np.int32]:

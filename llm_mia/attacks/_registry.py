@@ -1,4 +1,4 @@
-"""The decorator that makes a function an attack: its signature says what it requires."""
+"""The decorator that registers a function as an attack; the signature of the function is its requirement."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Attack:
     evidence: tuple[str, ...]
     """Names from `EVIDENCE`, in the order in which the function takes them."""
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    """The values in force."""
+    """The values that this attack uses."""
     revision: int = 1
     """Of the formula: it goes up when the formula changes."""
 
@@ -70,7 +70,7 @@ class Attack:
 
     @property
     def summary(self) -> str:
-        """The first sentence of the docstring."""
+        """The first paragraph of the docstring."""
         return (inspect.getdoc(self.function) or "").split("\n\n")[0].replace("\n", " ").replace("*", "")
 
     @property
@@ -114,7 +114,7 @@ class Attack:
         return read
 
     def missing(self, supplies: LoadedSupplies) -> str:
-        """What the user has not given and it needs, as the end of a sentence; empty where everything is there."""
+        """What the attack needs and the user has not given, as the end of a sentence; empty if nothing is missing."""
         return next((phrase for kind in self.kinds if (phrase := kind.missing(supplies))), "")
 
     def score(self, evidence: Mapping[str, Evidence]) -> float:
@@ -127,7 +127,10 @@ class Attack:
         return float(self.function(*arguments, **self.settings))
 
     def variants(self) -> list[Attack]:
-        """The attack once for each value of the setting that is a choice between words; itself where none is."""
+        """The attack in each of its forms.
+
+        A form is a value of the setting that is a choice between words; without such a setting there is a single form.
+        """
         for key in self.settings:
             choices = _choices(self.function, key)
             if choices:
@@ -150,8 +153,8 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
     replaced, so a cell of a notebook can be run again.
 
     Args:
-        name: what users call it.
-        paper: who published it.
+        name: the name by which users select the attack.
+        paper: authors, year and arXiv number.
         revision: goes up when the formula changes, so that no calibration meets scores of another formula.
 
     Raises:
@@ -164,10 +167,10 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
         unknown = [parameter for parameter in evidence if parameter not in EVIDENCE]
         if unknown:
             raise AttackError(f"attack {name!r}: no evidence is named {unknown[0]!r}; there are {', '.join(EVIDENCE)}")
-        there = ATTACKS.get(name)
-        if there is not None and there.function.__module__ != function.__module__:
+        registered = ATTACKS.get(name)
+        if registered is not None and registered.function.__module__ != function.__module__:
             raise AttackError(
-                f"attack {name!r} is registered by {there.function.__module__} already: choose another name"
+                f"attack {name!r} is registered by {registered.function.__module__} already: choose another name"
             )
         defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         without = [key for key, default in defaults.items() if default is inspect.Parameter.empty]
@@ -186,7 +189,7 @@ def all_attacks() -> dict[str, Attack]:
     which registers them when it is imported.
 
     Raises:
-        AttackError: the module of a package can't be imported; names both.
+        AttackError: the module of a package cannot be imported; the message names both.
     """
     _load_entry_points()
     return ATTACKS
@@ -200,7 +203,7 @@ def _load_entry_points() -> None:
         except Exception as error:
             package = point.dist.name if point.dist else point.value
             raise AttackError(
-                f"the attacks of package {package!r} can't be loaded ({type(error).__name__}: {error}): repair it, or "
+                f"the attacks of package {package!r} cannot be loaded ({type(error).__name__}: {error}): repair it, or "
                 f"pip uninstall {package}"
             ) from error
 
@@ -236,7 +239,7 @@ def _setting(base: Attack, key: str, value: str) -> Setting:
     choices = _choices(base.function, key)
     if choices:
         if value not in choices:
-            raise AttackError(f"attack {base.name!r}: {key}={value} is none of {', '.join(choices)}")
+            raise AttackError(f"attack {base.name!r}: {key}={value} is not among the choices: {', '.join(choices)}")
         return value
     kind: type[float] = int if isinstance(base.settings[key], int) else float
     try:
@@ -253,7 +256,7 @@ def _setting(base: Attack, key: str, value: str) -> Setting:
 
 
 def _hints(function: Callable[..., float]) -> dict[str, Any]:
-    """The types of its parameters; none where they cannot be read, as not everybody annotates."""
+    """The types of its parameters; empty where they cannot be resolved."""
     try:
         return get_type_hints(function, include_extras=True)
     except NameError:
@@ -270,7 +273,7 @@ def _choices(function: Callable[..., float], key: str) -> tuple[str, ...]:
 
 
 def passes_needed(attacks: Iterable[Attack]) -> tuple[str, ...]:
-    """The passes that serve all of *attacks*, by `ModelPass.name`, each once, model after model as they are made."""
+    """The names of the `ModelPass` that serve *attacks*, each once, in the order of the models that run."""
     used = {name for each in attacks for name in each.evidence}
     passes = {
         declared.name: declared.role for name, kind in EVIDENCE.items() if name in used for declared in kind.passes

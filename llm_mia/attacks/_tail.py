@@ -1,4 +1,4 @@
-"""The lowest values of a passage, by which non-members differ most from members."""
+"""The lowest values of a passage, in which non-members differ most from members."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["lowest"]
 
 
 def lowest(values: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """The ⌊share · n⌋ lowest of *values*, shape (n,), in no particular order; never fewer than one.
+    """The ⌊share · n⌋ lowest of *values*, shape (n,), in no particular order; 1 at least.
 
     NaN is kept and not sorted to the end: a passage with a token that the model could not score has no score.
 

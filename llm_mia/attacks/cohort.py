@@ -17,7 +17,7 @@ __all__ = ["info_rmia", "log_likelihood_ratio", "rmia", "token_info_rmia"]
 
 Floats = NDArray[np.float64]
 
-# One minus a probability is at least this: float32 log-probabilities do not distinguish larger ones from 1.
+# 1 − p is at least this: float32 log-probabilities do not distinguish larger ones from 1.
 NEAREST_TO_ONE = 2.0**-24
 
 
@@ -103,7 +103,7 @@ def token_info_rmia(target: ArrayLike, reference: ArrayLike) -> Floats:
     """Evidence for membership in each token's outcome, x_t or another token: nats, above zero for membership.
 
     *target* and *reference* hold log p(x_t | x_<t) of both models, shape (n,). The paper's token score (2510.05582;
-    its code: taojiashu/mimir, ``mimir/attacks/info_rmia.py``) takes the whole vocabulary for population:
+    its code: taojiashu/mimir, ``mimir/attacks/info_rmia.py``) takes the whole vocabulary as population:
 
         log p_T(x_t) / p_R(x_t) + KL(p_R ‖ p_T)
 

@@ -14,7 +14,7 @@ __all__ = ["confidence", "loss", "lowercase", "perplexity", "zlib"]
 
 # The loss of a passage that the model has memorised rounds to zero, and nothing may be divided by zero.
 TINIEST_LOSS = 1e-12
-# A double holds e^709; a larger loss per token counts as this one.
+# A double holds e^709; a larger loss per token counts as this loss.
 LARGEST_LOSS = 709.0
 
 

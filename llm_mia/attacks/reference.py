@@ -111,7 +111,7 @@ def hard_token(
     With ``form=gain`` it is the mean gain there, in nats. All tokens as hard as the last of them are taken, so that the
     order of the tokens does not matter; a draw is half a vote.
 
-        H = the ⌊k · n⌋ tokens of lowest log p_T(x_t | x_<t), one at least
+        H = the ⌊k · n⌋ tokens of lowest log p_T(x_t | x_<t), 1 at least
         share: 1/|H| · Σ_{t∈H} 1[p_T(x_t | x_<t) > p_R(x_t | x_<t)]
         gain: 1/|H| · Σ_{t∈H} [log p_T(x_t | x_<t) − log p_R(x_t | x_<t)]
 

@@ -39,7 +39,7 @@ def camia(target: Likelihoods, *, signal: Signal = "diversity", first: AtLeast =
     The authors' code (changhongyan123/context_aware_mia) chooses the sign of each feature by the labels, also those of
     the test set; here it is fixed. Their code omits the last token from means over the whole passage, takes the slope
     over six copies of the text, and does not divide the count above the mean, which then measures the length. The stack
-    can combine the features: it is fitted on one set and calibrated on another.
+    can combine the features: it is fitted on a set and calibrated on another.
 
         ℓ_t = log p(x_t | x_<t) for t = 1 … n, n = min(tokens, first)
         below_τ = #{t : ℓ_t ≥ −τ} / n
@@ -73,7 +73,7 @@ def win_k(target: Likelihoods, *, k: Share = 0.2, window: AtLeast = 3) -> float:
     the window is a single window, where a plain sliding mean has none and gives NaN. A window of 1 gives ``min_k``.
 
         m_i = 1/w · Σ_{t = i … i+w−1} log p(x_t | x_<t), i = 1 … n−w+1
-        mean of the ⌊k · (n−w+1)⌋ lowest m_i, of one at least
+        mean of the ⌊k · (n−w+1)⌋ lowest m_i, 1 at least
 
     >>> from llm_mia import TokenSignals
     >>> win_k(TokenSignals.of([-1, -5, -3, -1, -9]), k=0.5, window=2)
@@ -105,7 +105,9 @@ def _repetition(logprob: FloatArray, tokens: IntArray) -> float:
 
 def _slope(logprob: FloatArray) -> float:
     t = np.arange(len(logprob)) - (len(logprob) - 1) / 2
-    return float(t @ logprob) / max(0.5, float(t @ t))  # t · t is 0.5 for two tokens, and 0 / 0.5 is the slope of one
+    return float(t @ logprob) / max(
+        0.5, float(t @ t)
+    )  # t · t is 0.5 for two tokens, and the slope of a single token is 0 / 0.5
 
 
 def _phrases(symbols: bytes) -> int:

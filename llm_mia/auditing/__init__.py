@@ -1,11 +1,12 @@
 """Passages → validity, scores, threshold and flags, in a single call; and the audit read again from its directory.
 
 `audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, whoever
-calls it; `read_audit` gives the audit back without a model. `validate` checks a known set alone.
+calls it; `read_audit` gives the audit back without a model. `validate` checks a known set alone,
+and `KnownTexts` holds the passages that an audit checks.
 """
 
 from ._audit import audit
 from ._record import Audit, read_audit
-from ._texts import validate
+from ._texts import KnownTexts, validate
 
-__all__ = ["Audit", "audit", "read_audit", "validate"]
+__all__ = ["Audit", "KnownTexts", "audit", "read_audit", "validate"]

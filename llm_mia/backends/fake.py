@@ -1,4 +1,4 @@
-"""A language model of two lines: a seeded bigram table over bytes. Exact, instant, and without torch."""
+"""A model for tests: a seeded table of bigrams over bytes, exact, instant and without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ BYTES = 256
 class FakeBackend:
     """A bigram model whose logits are drawn once from a seeded normal distribution.
 
-    It gives the fields of the signals that *offers* names, as a model behind an interface of likelihoods alone would.
+    Args:
+        seed: draws the logits.
+        context: the longest input, in tokens.
+        bos: whether every window starts with a BOS token.
+        offers: the fields of the signals that it gives, such as those of an interface that gives only likelihoods.
     """
 
     def __init__(
@@ -52,24 +56,24 @@ class FakeBackend:
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
-        """Look every pair of bytes up; of *prefix* only the last byte matters, and to the first token only."""
+        """The signals of each window, from the table; a *prefix* changes only the first token, by its last byte."""
         if prefix is not None and windows:
             refuse_beyond_context(self.info, prefix, windows)
-        signals = [self._window(window, prefix) for window in windows]
+        signals = [self._score_window(window, prefix) for window in windows]
         if report:
             report(sum(map(len, signals)))
         return signals
 
-    def _window(self, window: Window, prefix: IntArray | None) -> TokenSignals:
+    def _score_window(self, window: Window, prefix: IntArray | None) -> TokenSignals:
         fed = window.tokens if prefix is None else np.concatenate([prefix[-1:], window.tokens])
-        here = window.tokens[window.first_scored :]
-        before = fed[len(fed) - len(here) - 1 : -1]
+        scored = window.tokens[window.first_scored :]
+        before = fed[len(fed) - len(scored) - 1 : -1]
         computed = {
-            "logprob": self._logprob[before, here],
+            "logprob": self._logprob[before, scored],
             "mean": self._mean[before],
             "std": self._std[before],
             "top": self._top[before],
-            "rank": self._rank[before, here],
+            "rank": self._rank[before, scored],
         }
         given = {name: values for name, values in computed.items() if name in self.offers}
-        return TokenSignals.of(given.pop("logprob"), token_ids=here, tokenizer=self.info.tokenizer, **given)
+        return TokenSignals.of(given.pop("logprob"), token_ids=scored, tokenizer=self.info.tokenizer, **given)

@@ -76,8 +76,8 @@ def calibrate(
 
     if fit_share is not None and attack not in (AUTO, STACK, BY_DEFAULT):
         raise UsageError(
-            f"`fit_share` is for an attack that the known set selects, and `attack` {attack} names an attack: leave out "
-            "`fit_share`, or name auto, stack or default"
+            f"`fit_share` is for an attack that the known set selects, and `attack` {attack} names an attack: leave "
+            "out `fit_share`, or name auto, stack or default"
         )
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")

@@ -51,7 +51,8 @@ class _Running(OptionGroup):
         str,
         typer.Option(
             metavar="NAME",
-            help="Precision: float32, bfloat16, float16, or auto: bfloat16 where it is clearly faster, else float32.",
+            help="Precision: float32, bfloat16, float16, or auto: LLM_MIA_DTYPE if that is set, else bfloat16 where it "
+            "is clearly faster, else float32.",
             rich_help_panel=opt.MODELS,
         ),
     ] = "auto"

@@ -54,7 +54,7 @@ def calibration_from_json(text: str) -> Calibration:
     try:
         written = from_json(Calibration, json.dumps(entries))
     except RecordError as error:
-        raise CalibrationError(f"cannot be read as a calibration ({error}): calibrate again") from None
+        raise CalibrationError(f"cannot be read as a calibration, because it {error}: calibrate again") from None
     rebuilt = _rebuilt(written)
     for each in fields(Calibration):
         if getattr(written, each.name) != getattr(rebuilt, each.name):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ScoresError
-from ..scores import ScoreTable
+from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
 from ._notes import first_ids
 from ._origin import origin_of
@@ -63,6 +63,11 @@ def calibrate(
     (3.0, [False, True])
     """
     known = table.rows(0)
+    if (table.labels == UNKNOWN).all():
+        raise ScoresError(
+            f"{table.name}: no row has a label, and non-members (label 0) set the threshold; if the labels are in a "
+            "column with another name than 'label', name it as `label_column`"
+        )
     if not len(known):
         raise ScoresError(
             f"{table.name}: no row has the label 0 (known non-member), and the threshold is set by known non-members: "

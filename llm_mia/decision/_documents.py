@@ -45,7 +45,8 @@ def flag_documents(
     rows = table.rows(None)
     if not len(rows):
         raise ScoresError(
-            f"{table.name}: every row has a label, so there are no candidates: remove the labels of the rows to decide on"
+            f"{table.name}: every row has a label, so there are no candidates: remove the labels of the rows to decide "
+            "on"
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
@@ -104,7 +105,7 @@ def _refuse_few(n: int, calibration: Calibration) -> None:
 
 
 def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:
-    """Whether each document is flagged at the FPR; a confidence holds among documents of the same number of passages."""
+    """Whether each document is flagged at the FPR; a confidence holds among documents with as many passages."""
     if calibration.confidence is None:
         return np.asarray(judged.p_values <= calibration.fpr)
     flagged = np.zeros(len(judged.p_values), dtype=bool)

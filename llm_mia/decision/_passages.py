@@ -54,7 +54,8 @@ def flag(
     rows = np.arange(len(table)) if labelled else table.rows(None)
     if not len(rows):
         raise ScoresError(
-            f"{table.name}: every row has a label, so there are no candidates: use `labelled` to decide on labelled rows"
+            f"{table.name}: every row has a label, so there are no candidates: use `labelled` to decide on labelled "
+            "rows"
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)

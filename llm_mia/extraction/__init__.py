@@ -5,8 +5,8 @@
 
 The probabilities are exact statements about the model: given what precedes a stretch in its window, and under the
 named sampling rule, it emits the stretch with that probability. A high probability is evidence that the text was
-memorised. It is no decision with an error rate: a text that repeats itself, or that anybody could continue (a list of
-numbers, a licence), is probable without having been trained on.
+memorised. It is not a decision with an error rate: a text that repeats itself, or that anybody could continue (a list
+of numbers, a licence), is probable even if the model was not trained on it.
 
 Cooper et al. 2025, arXiv:2505.12546, compute it for 50 tokens given the 50 before them; Hayes et al. 2025,
 arXiv:2410.19482, define (n, p)-discoverable extraction.

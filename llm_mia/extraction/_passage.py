@@ -1,4 +1,4 @@
-"""The stretches and spans of one passage."""
+"""The stretches and spans of a passage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Examination", "examine"]
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the signals of one passage show; positions count scored tokens."""
+    """What the signals of a passage show; positions count scored tokens."""
 
     stretches: int
     """How many there are, copies included; 0 in a passage that is too short."""
     copied: int
-    """Stretches that are probable and no evidence: most of their tokens occur earlier in the passage."""
+    """Stretches that are probable but are no evidence, because most of their tokens occur earlier in the passage."""
     unknown: int
     """Stretches with a token whose probability is not known (NaN)."""
     crossing: int
@@ -37,7 +37,7 @@ class Examination:
     log_probability_high: float
     """Of that stretch, upper bound."""
     greedy: TokenRun
-    """The longest run of the model's own first choices, copies left out."""
+    """The longest run of the model's first choices, copies left out."""
 
     def upper_bound(self, span: Span) -> float:
         """Upper bound on the log-probability of a span's likeliest stretch, see `token_bounds`."""
@@ -55,7 +55,7 @@ def examine(
     skip: int = 0,
     edges: Sequence[int] = (),
 ) -> Examination:
-    """The stretches of *n* tokens of a passage, how probably the model emits each, and the spans that they make.
+    """The stretches of *n* tokens of a passage, how probably the model emits each, and the spans that they form.
 
         p(stretch) = Π_t p(x_t | x_<t)
 
@@ -66,7 +66,7 @@ def examine(
     after two different prompts, so it does not count.
 
     Args:
-        signals: of the model on one passage.
+        signals: of the model on the passage.
         sampling: how the model draws its tokens; None: from its distribution.
         n: tokens of a stretch.
         probability: the least probability with which a stretch is part of a span.

@@ -19,7 +19,7 @@ __all__ = ["LikeliestSpans", "prompt_before", "prove"]
 
 
 class LikeliestSpans:
-    """The *most* likeliest of the spans that are offered, with the texts of their passages; of equals, the earlier."""
+    """The *most* likeliest of the spans that are added, with the texts of their passages; of equals, the earlier."""
 
     def __init__(self, most: int, window: WindowRule, tokenizer: Tokenizer) -> None:
         self.window = window
@@ -35,7 +35,7 @@ class LikeliestSpans:
         return iter(sorted(self._spans, key=_unlikeliness))
 
     def add(self, span: ExtractedSpan, text: str) -> None:
-        """Offer a span and the whole text of its passage."""
+        """Add a span, with the whole text of its passage."""
         if self._most:
             self._spans.append((span, text))
         if len(self._spans) > self._most:
@@ -56,7 +56,7 @@ def prove(
     seed: int,
     progress: Progress | None = None,
 ) -> list[Proof]:
-    """What the model writes when it is given what precedes the likeliest stretch of each span; loads it if need be.
+    """What the model writes after the tokens that precede the likeliest stretch of each span.
 
     Samples are drawn at temperature 1 with the top-k of *sampling*; none where that is greedy.
 
@@ -91,21 +91,21 @@ def prove(
         drawn = continuations(
             backend, prompt, wanted, samples=samples, top_k=sampling.top_k if samples else None, seed=seed + at
         )
-        matched = int((drawn.sample_tokens == drawn.wanted_tokens).sum())
+        matched = int((drawn.sample_tokens == drawn.expected_tokens).sum())
         proofs.append(
             Proof(
                 id=span.id,
                 start_token=start,
-                tokens=drawn.wanted_tokens,
-                bytes=drawn.wanted_bytes,
+                tokens=drawn.expected_tokens,
+                bytes=drawn.expected_bytes,
                 prompt_tokens=len(prompt),
                 probability=math.exp(drawn.log_probability),
-                greedy=drawn.greedy_tokens == drawn.wanted_tokens,
+                greedy=drawn.greedy_tokens == drawn.expected_tokens,
                 greedy_tokens=drawn.greedy_tokens,
                 greedy_bytes=drawn.greedy_bytes,
                 samples=samples,
                 matched=matched,
-                matched_bytes=int((drawn.sample_bytes == drawn.wanted_bytes).sum()),
+                matched_bytes=int((drawn.sample_bytes == drawn.expected_bytes).sum()),
                 share=clopper_pearson(matched, samples) if samples else None,
             )
         )

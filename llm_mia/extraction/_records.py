@@ -1,4 +1,4 @@
-"""What an extraction is made of: frozen records, which `llm_mia.store` writes and reads without loss."""
+"""The records of an extraction, which `llm_mia.store` writes and reads without loss."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class ExtractionNote(StrEnum):
 class Stretch:
     """A stretch of tokens, and how often a model must be queried until it emits the stretch.
 
-    `Stretch.of` makes it: all figures follow from the two bounds. A number of queries is inf where no number is enough,
+    Use `Stretch.of`: all figures follow from the two bounds. A number of queries is inf where no number is enough,
     or where it is too large for a float.
     """
 
     id: str
-    """Of its passage."""
+    """Id of its passage."""
     start_token: int
     """Where it begins, among the passage's tokens."""
     log_probability: float
@@ -88,7 +88,7 @@ class ExtractedSpan:
     """A text that the model emits stretch by stretch, given what precedes each."""
 
     id: str
-    """Of its passage."""
+    """Id of its passage."""
     document: str
     label: int | None
     """1 member, 0 non-member, None unknown."""
@@ -101,14 +101,14 @@ class ExtractedSpan:
     start_char: int
     end_char: int
     likeliest: Stretch
-    """Of the stretches that make the span."""
+    """The likeliest stretch of the span."""
     text: str
     """Empty where the table of spans, which alone holds texts, is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentExtraction:
-    """What the model emits of one document."""
+    """What the model emits of a document."""
 
     document: str
     label: int | None
@@ -135,7 +135,7 @@ class DocumentExtraction:
 
 @dataclass(frozen=True, slots=True)
 class KnownNonmembers:
-    """How many passages that were not trained on have spans, which shows what the chosen probability is worth."""
+    """How many known non-members have spans, which shows how much a span proves at the chosen probability."""
 
     passages: int
     """Known non-members that are long enough for a stretch."""
@@ -150,7 +150,7 @@ class Proof:
     """What the model wrote when it was given what precedes the likeliest stretch of a span."""
 
     id: str
-    """Of the passage."""
+    """Id of the passage."""
     start_token: int
     tokens: int
     bytes: int
@@ -173,7 +173,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What `extract` returns; `read_extraction` gives an equal one back."""
+    """What `extract` returns; `read_extraction` returns an equal record."""
 
     path: Path
     """The run directory."""

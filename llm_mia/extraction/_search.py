@@ -26,7 +26,7 @@ __all__ = ["SearchResult", "SearchRule", "search"]
 
 @dataclass(frozen=True, slots=True)
 class SearchRule:
-    """What counts as a span, and what the signals are of."""
+    """The definition of a span, and the windows of the signals."""
 
     sampling: Sampling
     stretch: int
@@ -37,7 +37,7 @@ class SearchRule:
     window: WindowRule
 
     def examine(self, signals: TokenSignals) -> Examination:
-        """The stretches and spans of one passage."""
+        """The stretches and spans of a passage."""
         further = edges(len(signals) + self.first, self.window, bos=self.first == 0)
         return examine(
             signals,
@@ -51,7 +51,7 @@ class SearchRule:
 
 @dataclass(slots=True)
 class _DocumentCounts:
-    """What the passages of one document have had so far."""
+    """Counts over the passages of a document so far."""
 
     label: int | None
     passages: int = 0
@@ -65,7 +65,7 @@ class _DocumentCounts:
     greedy_id: str = ""
 
     def add(self, passage: Passage, examination: Examination, rule: SearchRule) -> None:
-        """Count one more passage, but for its spans."""
+        """Count a passage, but not its spans."""
         self.label = passage.label if self.label == passage.label else None
         self.passages += 1
         self.bytes += passage.n_bytes
@@ -77,7 +77,7 @@ class _DocumentCounts:
             self.greedy, self.greedy_id = examination.greedy, passage.id
 
     def add_spans(self, text: str, spans: Iterable[ExtractedSpan]) -> None:
-        """Count the spans of one passage, whose text is *text*."""
+        """Count the spans of a passage, whose text is *text*."""
         covered = 0
         for span in spans:
             self.spans += 1
@@ -107,7 +107,7 @@ class _DocumentCounts:
 
 @dataclass(slots=True)
 class SearchResult:
-    """What a search has seen so far."""
+    """The counts and spans of the passages examined so far."""
 
     rule: SearchRule
     passages: int = 0
@@ -124,7 +124,7 @@ class SearchResult:
     _documents: dict[str, _DocumentCounts] = field(default_factory=dict)
 
     def add(self, passage: Passage, signals: TokenSignals, tokenizer: Tokenizer) -> list[ExtractedSpan]:
-        """Examine one more passage; its spans."""
+        """Examine and count a passage; returns its spans."""
         examination = self.rule.examine(signals)
         self.passages += 1
         self.longest = max(self.longest, len(signals))
@@ -177,7 +177,7 @@ class SearchResult:
 def search(
     passages: Iterable[tuple[Passage, TokenSignals]], rule: SearchRule, tokenizer: Tokenizer, likeliest: LikeliestSpans
 ) -> SearchResult:
-    """What *rule* finds in each passage; every span is offered to *likeliest*.
+    """The spans of each passage under *rule*; every span is also added to *likeliest*.
 
     Raises:
         ModelError: the tokenizer is not that of the signals, or does not give the places of its tokens.
@@ -186,7 +186,7 @@ def search(
     for passage, signals in passages:
         if signals.tokenizer != tokenizer.fingerprint:
             raise ModelError(
-                "the tokenizer is not the one that made the signals: name the model with which the run directory began"
+                "the tokenizer differs from that of the signals: name the model with which the run directory began"
             )
         for span in result.add(passage, signals, tokenizer):
             likeliest.add(span, passage.text)
@@ -229,7 +229,7 @@ def _token_places(passage: Passage, signals: TokenSignals, tokenizer: Tokenizer,
     scored = len(signals) + rule.first
     if len(places) != scored:
         raise ModelError(
-            f"passage {passage.id!r}: the tokenizer makes {len(places)} tokens of it, and it was scored with {scored}: "
+            f"passage {passage.id!r}: the tokenizer gives {len(places)} tokens, but the signals have {scored}: "
             "score it again in another run directory"
         )
     return places

@@ -35,9 +35,9 @@ class Span:
 
 
 def find_spans(stretches: Floats, tokens: Floats, n: int, probability: float) -> list[Span]:
-    """The spans that stretches of at least *probability* make, in order.
+    """The spans that stretches of at least *probability* form, in order.
 
-    Stretches that share a token make a single span. Their union would reach too far: a stretch of 50 tokens that the
+    Stretches that share a token form a single span. Their union would reach too far: a stretch of 50 tokens that the
     model has memorised stays probable when it is moved by a token that the model has not memorised. So the tokens at
     either edge are cut off where, taken together, they are less likely than 3/4 each: the edge is moved, within the
     outermost stretch, to where Σ (log p + log 4/3) from edge to edge is largest. The allowance log 4/3 grows to

@@ -1,7 +1,7 @@
 """Passages: files, folders, standard input, Hugging Face datasets and data in memory, read without any change.
 
-A text is never changed: a membership score is a statement about a string, and with a stripped blank or another line end
-it would be about another string. What cannot be a passage is refused in one line, which has its place but not its text.
+A text is never changed: a membership score is a statement about a string, and a string without a blank, or with another
+line end, is another string. What cannot be a passage is refused in a line that has its place but not its text.
 
     file, DataFrame, list ─► rows, or a document ─► columns chosen, text checked ─► id assigned ─► Passage
 """

@@ -1,4 +1,4 @@
-"""What all inputs hold together, before any model is loaded: bad input fails in seconds, not after the scoring."""
+"""Compares all inputs before a model is loaded: bad input fails in seconds, not after the scoring."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PAIRS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class InputCheck:
-    """What the inputs hold, and what the user ought to know about them."""
+    """The contents of the inputs, and what the user ought to know about them."""
 
     sources: tuple[SourceCounts, ...]
     """In the order given."""
     notes: tuple[str, ...]
-    """One line each; empty where there is nothing to report."""
+    """A line each; empty where there is nothing to report."""
     repeated: NDArray[np.intp] = field(compare=False, repr=False)
     """Positions over all sources, ascending, of passages whose text occurs more than once."""
 
@@ -42,8 +42,8 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     that, sources that hold such texts are read once more, as far as the last passage that a note names.
 
     Raises:
-        PassageError: a text is both among members (label 1) and among non-members (label 0). One of the two labels is
-            false, and every error rate would be.
+        PassageError: a text is both among members (label 1) and among non-members (label 0). Either
+            label is false, and so would be every error rate.
     """
     read = tuple(source.contents() for source in sources)
     if sources and (kept := sources[0].last_check) is not None and kept[0] == read:
@@ -100,7 +100,7 @@ class _Repeats:
         """Shape (3, texts): occurrences of each text in each role."""
 
     def first(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """The few of the *chosen* texts (a mask) that come first in the input."""
+        """Up to `PAIRS_SHOWN` of the *chosen* texts (a mask): those that come first in the input."""
         texts = np.flatnonzero(chosen)
         return texts[np.argsort(self._first[texts])][:PAIRS_SHOWN]
 
@@ -110,12 +110,12 @@ class _Repeats:
         return positions
 
     def positions(self, text: int, *roles: int) -> list[int]:
-        """Positions of one text in the given roles, in input order."""
+        """Positions of the text in the given roles, in input order."""
         return [int(at) for at in self._positions[(self._of == text) & np.isin(self._roles, roles)]]
 
 
 class _Reread:
-    """Passages by their position over all sources: ids are looked up again rather than kept."""
+    """Looks up passages by their position over all sources, so that ids need not be kept."""
 
     def __init__(self, sources: Sequence[Passages], counts: Sequence[SourceCounts]) -> None:
         starts = [0, *np.cumsum([count.passages for count in counts]).tolist()]
@@ -133,7 +133,7 @@ class _Reread:
 
 
 def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
-    """One line for each kind of repeat; members that are also non-members are refused."""
+    """A line for each kind of repeat; members that are also non-members are refused."""
     members, nonmembers, candidates = repeats.count[[MEMBER, NON_MEMBER, CANDIDATE]]
     both, twice = (members > 0) & (nonmembers > 0), candidates > 1
     known = (candidates > 0) & (members + nonmembers > 0)

@@ -1,4 +1,4 @@
-"""Which column holds what, and which values it may hold."""
+"""The choice of columns, and the check of their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USUAL = {
     "label": ("label", "member"),
     "document": ("document", "book", "doc_id", "title"),
 }
-"""Names of columns that are chosen without being named by the user, the likeliest first."""
+"""Names of columns that are used where the user names no column, in order of preference."""
 
 LONGEST_SHOWN = 40
 """Characters of a name or value that a message repeats; of a longer value, maybe a passage, it gives the length."""
@@ -27,7 +27,7 @@ MOST_SHOWN = 12
 
 
 class Draft(NamedTuple):
-    """A passage before its id is assigned."""
+    """A passage whose id is not yet assigned."""
 
     text: str
     id: str | None

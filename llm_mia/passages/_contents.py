@@ -1,4 +1,4 @@
-"""What one whole reading of a source notes about it, so that no later stage reads it again to know."""
+"""What a whole reading of a source notes about it, so that no later stage has to read the source for that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NON_MEMBER, MEMBER, CANDIDATE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """What one source holds."""
+    """What a source holds."""
 
     name: str
     """As the user gave it."""
@@ -28,7 +28,7 @@ class SourceCounts:
     bytes: int
     """UTF-8 bytes of all texts."""
     blank_lines: int
-    """Skipped."""
+    """Blank lines, which are skipped."""
     members: int
     """Passages with label 1."""
     nonmembers: int
@@ -37,11 +37,11 @@ class SourceCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """Counts of a source, and what it takes to compare its texts with those of another."""
+    """Counts of a source, and the digests by which its texts are compared with those of other sources."""
 
     counts: SourceCounts
     digests: NDArray[np.uint64]
-    """Shape (passages, 2): 128 bits of each text; no two texts on earth share them."""
+    """Shape (passages, 2): 128 bits of each text; different texts have different digests."""
     roles: NDArray[np.uint8]
     """Shape (passages,): `NON_MEMBER`, `MEMBER` or `CANDIDATE`."""
 

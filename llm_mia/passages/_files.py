@@ -75,7 +75,7 @@ def find_files(source: str | Path) -> list[InputFile]:
 
 
 def readable(path: str | Path) -> str:
-    """*path* as valid Unicode on one line, whatever bytes the file system has: ids are derived from it."""
+    """*path* as valid Unicode on a single line, whatever bytes the file system has: ids are derived from it."""
     return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\n", "\\n")
 
 

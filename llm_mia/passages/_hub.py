@@ -28,7 +28,7 @@ def parse_uri(uri: str) -> tuple[str, dict[str, str]]:
 
 
 def read_hub(uri: str, columns: Columns) -> Iterator[Row]:
-    """Rows of one split, only the columns in use. Reads over the network unless the name is a folder."""
+    """Rows of a split, only the columns in use. Reads over the network unless the name is a folder."""
     return dataset_rows(_stream(uri), columns, uri, f"{uri} row")
 
 
@@ -56,7 +56,7 @@ def dataset_rows(dataset: Any, columns: Columns, name: str, place: str) -> Itera
 
 
 def _stream(uri: str) -> Any:
-    """The split that *uri* names, or the only one there is, as a ``datasets.IterableDataset``."""
+    """The split that *uri* names, or the only split, as a ``datasets.IterableDataset``."""
     name, options = parse_uri(uri)
     import datasets
 
@@ -76,5 +76,7 @@ def _stream(uri: str) -> Any:
         return dataset
     if len(dataset) != 1:
         mark = "&" if "?" in uri else "?"
-        raise PassageError(uri, f"splits {', '.join(dataset)}: name one, as in {uri}{mark}split={next(iter(dataset))}")
+        raise PassageError(
+            uri, f"splits {', '.join(dataset)}: name a split, as in {uri}{mark}split={next(iter(dataset))}"
+        )
     return next(iter(dataset.values()))

@@ -24,7 +24,7 @@ class Ids:
         self._repeats: dict[str, int] = {}
 
     def add(self, name: str) -> bool:
-        """Add *name*; whether it was new."""
+        """Add *name*; returns whether it was new."""
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         if not self._insert(int.from_bytes(digest, "little") or 1):
             return False

@@ -19,7 +19,7 @@ from ._tables import BATCH_ROWS, Row, one_line, rows_of_batch
 __all__ = ["RowsOf", "rows_in_memory"]
 
 RowsOf = Callable[[], Iterator[Row]]
-"""Gives all rows afresh."""
+"""Returns an iterator over all rows; every call begins with the first."""
 ARROW = ("__arrow_c_stream__", "__arrow_c_array__")
 # The types of pandas.NA and pandas.NaT, which equal nothing, not even themselves.
 MISSING = {"NAType", "NaTType"}
@@ -30,10 +30,10 @@ WANTED = (
 
 
 def rows_in_memory(data: object, columns: Columns, name: str, place: str) -> RowsOf:
-    """What gives the rows of *data*; *name* and *place* are for messages: ``{place} 17``.
+    """A function that returns the rows of *data*; *name* and *place* are for messages: ``{place} 17``.
 
     Raises:
-        UsageError: *data* is nothing that holds passages.
+        UsageError: *data* is of a type that cannot hold passages.
     """
     library = type(data).__module__.partition(".")[0]
     if isinstance(data, str | bytes | Path):
@@ -95,7 +95,7 @@ def _item_rows(items: Iterable[object], place: str) -> Iterator[Row]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of Python, as a file would give it: what other libraries mark as missing is None."""
+    """The value as a Python object, as a file would give it; None where another library marks it as missing."""
     if isinstance(value, np.generic):
         value = value.item()
     if (isinstance(value, float) and value != value) or type(value).__name__ in MISSING:

@@ -1,4 +1,4 @@
-"""The input as a stream of passages that can be read again."""
+"""A source of passages, which can be read any number of times."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def read_passages(
 
     Args:
         source: a path, a uri of a dataset, or ``-``.
-        text_column: the column of the text; None: found by its usual names.
+        text_column: the column of the text; None: chosen by its usual names.
         id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
         label_column: the column of the label; an empty string: there is none.
-        document_column: the column of the document; an empty string: each passage is its own document.
+        document_column: the column of the document; an empty string: each passage is a document.
         passage_tokens: see above.
         label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
 
@@ -73,7 +73,7 @@ def read_passages(
 
 
 class Passages:
-    """Passages in input order, made by `read_passages` or `Passages.of`. Every iteration gives them afresh.
+    """Passages in input order, from `read_passages` or `Passages.of`. Every iteration reads the source.
 
     The first whole iteration also notes what `check_inputs` has to know, so a source is never read only to be checked.
     Memory does not grow with the input, but for 33 to 49 bytes a passage; a txt document, a json list and a Parquet
@@ -86,13 +86,13 @@ class Passages:
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
         self.reader = reader
-        """What gives the rows."""
+        """Reads the rows."""
         self.last_check: tuple[tuple[Contents, ...], InputCheck] | None = None
         """What `check_inputs` gave when this was the first of its sources, and the contents that it compared."""
         self._label = label
         self._contents: Contents | None = None
         self._version: object = None
-        """Of the source when its contents were noted."""
+        """Version of the source when its contents were noted."""
 
     @classmethod
     def of(
@@ -111,16 +111,16 @@ class Passages:
         Args:
             data: strings, dictionaries or `Passage` records in a list or another iterable; a DataFrame of pandas or
                 polars; a ``datasets.Dataset``; an Arrow table, or anything else with ``__arrow_c_stream__``. What can
-                be iterated once only is held in memory.
-            text_column: the column of the text; None: found by its usual names.
+                be iterated only once is held in memory.
+            text_column: the column of the text; None: chosen by its usual names.
             id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
             label_column: the column of the label; an empty string: there is none.
-            document_column: the column of the document; an empty string: each passage is its own document.
+            document_column: the column of the document; an empty string: each passage is a document.
             label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
             name: how messages and records call the source.
 
         Raises:
-            UsageError: *data* is nothing that holds passages.
+            UsageError: *data* is of a type that cannot hold passages.
             PassageError: a passage is refused, while iterating; the place is ``row 17``, counted from 1.
 
         >>> passages = Passages.of([{"text": "A river.", "member": True}, {"text": "A bridge."}])
@@ -172,8 +172,26 @@ class Passages:
         """Hex digest: of a file its bytes, of a folder its files' digests and names, else of what the rows hold."""
         return self.reader.sha256()
 
+    def refuse_output(self, out: str | Path, parameter: str = "out") -> None:
+        """Refuse to write to *out* where that would change what this source reads.
+
+        Raises:
+            UsageError: *out* is the file that is read, or lies in the folder that is read.
+        """
+        path, folder = Path(out).resolve(), Path(self.name)
+        read = self.reader.files if isinstance(self.reader, FileReader) else ()
+        if any(file.path.resolve() == path for file in read):
+            raise UsageError(f"{out}: `{parameter}` is the file that is read, and would replace it: name another file")
+        if read and folder.is_dir() and path.is_relative_to(folder.resolve()):
+            inside = path.relative_to(folder.resolve()).parts
+            if not any(part.startswith(".") for part in inside):
+                raise UsageError(
+                    f"{out}: `{parameter}` lies in the folder that is read, {self.name}, so what is written there "
+                    "would be read as passages: name another folder"
+                )
+
     def _known(self) -> Contents | None:
-        """What is noted of the source, unless it has changed since."""
+        """The contents as noted; None where there are none, or the source has changed since."""
         return self._contents if self._contents is not None and self._version == self.reader.version() else None
 
     def _counted(self) -> str:
@@ -186,7 +204,7 @@ class Passages:
         return f": {counts.passages:,} passages ({shown})"
 
     def _agree(self, given: int | None, where: str) -> int | None:
-        """The label of the whole input, or else that of the row; a row with the opposite label is refused."""
+        """The label of the whole input if it has a label, else that of the row; the opposite label is refused."""
         if self._label is None:
             return given
         if given is not None and given != self._label:
@@ -199,7 +217,7 @@ class Passages:
         return self._label
 
     def _refuse_duplicate(self, name: str, where: str, position: int) -> None:
-        """Raise, naming both places; but not where only the digests of two ids are alike."""
+        """Raises `PassageError` with both places, unless only the digests of two different ids are equal."""
         for earlier in islice(self, position):
             if earlier.id == name:
                 shown = quoted(name, LONGEST_ID)
@@ -220,7 +238,7 @@ PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColum
 def to_passages(
     source: PassageSource, *, label: int | None = None, label_column: str | None = None, name: str = ""
 ) -> Passages:
-    """The passages of *source*, whatever it is; `Passages` are returned as they are, with their labels.
+    """The passages of *source*, whatever it is; `Passages` are returned unchanged, with their labels.
 
     Args:
         source: `Passages`, a path or uri, or data.
@@ -236,8 +254,8 @@ def to_passages(
 
 
 def to_sources(sources: PassageSource) -> list[Passages]:
-    """One or several sources as a list: of a sequence of `Passages` each, else what `to_passages` gives."""
-    if isinstance(sources, Sequence) and sources and all(isinstance(one, Passages) for one in sources):
+    """The sources as a list: a sequence of `Passages` as it is; anything else as the single source of `to_passages`."""
+    if isinstance(sources, Sequence) and sources and all(isinstance(source, Passages) for source in sources):
         return list(sources)
     return [to_passages(sources)]
 

@@ -1,4 +1,4 @@
-"""From where rows come: each reader gives all rows of a source afresh, as drafts of passages."""
+"""Readers: each gives the rows of a kind of source as drafts of passages, any number of times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Reader(Protocol):
     """A source that can be read again and again."""
 
     def drafts(self, tally: Tally) -> Iterator[Draft]:
-        """All rows afresh; *tally* counts what is skipped."""
+        """All rows, from the first; *tally* counts what is skipped."""
 
     def sha256(self) -> str:
         """Hex digest of the contents."""
@@ -50,7 +50,7 @@ class FileReader:
                 yield from _drafts(self._rows(file, kind, tally), self._columns, file.shown)
 
     def sha256(self) -> str:
-        """Of a file its bytes, of a folder the digests and names of its files."""
+        """Hex digest: of a file its bytes, of a folder the digests and names of its files."""
         return digest(list(self.files), folder=self._folder)
 
     def version(self) -> object:
@@ -94,7 +94,7 @@ class MemoryReader:
         return _drafts(self._rows(), self._columns, self._name)
 
     def sha256(self) -> str:
-        """Of the texts, ids, documents and labels."""
+        """Hex digest of the texts, ids, documents and labels."""
         return drafts_sha256(self.drafts(Tally()))
 
     def version(self) -> object:
@@ -103,7 +103,7 @@ class MemoryReader:
 
 
 def hub_reader(uri: str, columns: Columns) -> Reader:
-    """What reads ``hf://…``; the rows come over the network once.
+    """A reader of ``hf://…``; the rows come over the network only once.
 
     Raises:
         PassageError: *uri* is not of that form.
@@ -113,10 +113,10 @@ def hub_reader(uri: str, columns: Columns) -> Reader:
 
 
 def reader_of(data: object, columns: Columns, name: str, place: str) -> Reader:
-    """What reads *data* in memory; *name* and *place* are for messages: ``{place} 17``.
+    """A reader of *data* in memory; *name* and *place* are for messages: ``{place} 17``.
 
     Raises:
-        UsageError: *data* is nothing that holds passages.
+        UsageError: *data* is of a type that cannot hold passages.
     """
     dataset: Any = data
     if type(data).__module__.partition(".")[0] == "datasets" and not isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""Rows that come over the network, or that can be read once only, kept in a temporary file and read from there."""
+"""A temporary copy of rows that come over the network, or that can be read only once."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ CHUNK_BYTES = 1 << 20
 
 
 class SpooledReader:
-    """Reads *drafts* to the end the first time they are wanted, and a temporary file each time.
+    """Copies *drafts* to a temporary file at the first reading, and reads that file at every reading.
 
-    The file has no name, so nobody else can open it, and it goes when this object goes or the process ends. It takes as
-    much of the disk as the texts do.
+    The file has no name, so nobody else can open it, and it is deleted with this object or at the end of the process.
+    It takes as much of the disk as the texts do.
 
     Args:
-        drafts: gives all rows afresh.
+        drafts: returns all rows.
         shown: how messages call the source.
-        place: what stands before the number of a row in its place.
+        place: what precedes the number of a row in messages.
     """
 
     def __init__(self, drafts: Callable[[], Iterable[Draft]], shown: str, place: str) -> None:
         self._drafts, self._shown, self._place = drafts, shown, place
         self.file: IO[bytes] | None = None
-        """All rows, one JSON list a line; None before the first reading."""
+        """All rows, a JSON list on each line; None before the first reading."""
         self._sha256 = ""
 
     def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
@@ -50,7 +50,7 @@ class SpooledReader:
         return self._sha256
 
     def version(self) -> object:
-        """Always the same: later changes of what was read are not seen."""
+        """Always the same: later changes of the source are not noticed."""
         return None
 
     def _spool(self) -> IO[bytes]:

@@ -26,7 +26,7 @@ _BLANK = re.compile(r"[ \t\n\r]*")  # white space as JSON defines it
 
 @dataclass(slots=True)
 class Tally:
-    """Counts that an iteration over rows makes."""
+    """What an iteration over rows counts."""
 
     blank_lines: int = 0
 
@@ -48,7 +48,7 @@ def read_jsonl(file: InputFile, tally: Tally) -> Iterator[Row]:
 def read_json(file: InputFile, tally: Tally) -> Iterator[Row]:
     """The objects of a JSON list; a file that starts with anything else is read as JSON Lines.
 
-    The whole text of the file is in memory, but only one object at a time.
+    The whole text of the file is in memory, but only a single object at a time.
     """
     if first_character(file) != "[":
         yield from read_jsonl(file, tally)

@@ -1,4 +1,4 @@
-"""What may stand in a table of scores, and the words of a refusal."""
+"""Valid labels of a table of scores, and the message about a missing column."""
 
 from __future__ import annotations
 

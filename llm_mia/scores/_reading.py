@@ -25,7 +25,7 @@ LENGTH = "length"
 ID_COLUMNS = ("id", "passage_id", "doc_id")
 LABEL_COLUMNS = ("label", "member", "is_member")
 DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
-# In our own tables these describe a passage; they are not scores of an attack.
+# In the tables of a run these columns describe a passage; they are not scores of an attack.
 REFERENCE = "reference_perplexity"
 NOT_SCORES = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
 
@@ -45,16 +45,16 @@ def read_scores(
 
     Args:
         path: the file, or the run directory, whose record the table then has.
-        id_column: names the passages; without one they are called by their row number, counted from 1.
-        label_column: 1 or true member, 0 or false non-member, empty candidate; without one all are candidates.
-        document_column: the document of each passage; without one each passage is its own document.
+        id_column: names the passages; without it, the row number is the name, counted from 1.
+        label_column: 1 or true member, 0 or false non-member, empty candidate; without it, all are candidates.
+        document_column: the document of each passage; without it, each passage is a document.
         by: puts passages into categories: by the values of the column of that name, or by ``length``, in bands that
             double: 64 to 127 bytes, 128 to 255, …
 
     Raises:
         ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
             true/false, or no column of numbers.
-        RunDirectoryError: the folder is not a run directory, or one of another schema.
+        RunDirectoryError: the folder is not a run directory, or is of another schema.
     """
     path = Path(path)
     record: RunRecord | None = None
@@ -72,7 +72,7 @@ def read_scores(
     ids = _strings(path, table, id_column, [str(row + 1) for row in range(table.num_rows)])
     aside = {id_column, label_column, document_column, by} | NOT_SCORES
     # A run that stopped while it added columns leaves some that its record does not hold yet.
-    ours = names if record is None else [one.name for one in record.attacks if one.name in names]
+    ours = names if record is None else [attack.name for attack in record.attacks if attack.name in names]
     columns = {name: _numbers(table, name) for name in ours if name not in aside and _is_number(table, name)}
     if not columns and record is not None:
         raise ScoresError(f"{path}: the run is not finished; score again with the same arguments")

@@ -28,7 +28,7 @@ IN_MEMORY = "scores in memory"
 class ScoreTable:
     """Scores of passages; every array has shape (passages,).
 
-    `read_scores` reads it from a file or a run directory, `ScoreTable.of` makes it from arrays.
+    `read_scores` reads a table from a file or a run directory, `ScoreTable.of` takes arrays.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ScoreTable:
     columns: Mapping[str, NDArray[np.float64]]
     """Scores by attack; NaN where a passage has none."""
     record: RunRecord | None = None
-    """Which models, window rules and attacks made the scores; None for a table that is not of a run directory."""
+    """The record of the run: models, window rules, attacks; None for a table that is not from a run directory."""
     reference_log_likelihood: NDArray[np.float64] | None = None
     """Mean log-likelihood of each passage under the reference model, nats per token; None without a reference model.
 
@@ -55,7 +55,7 @@ class ScoreTable:
     @classmethod
     def of(
         cls,
-        scores: Mapping[str, ArrayLike] | ArrayLike,
+        scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame,
         labels: Sequence[object] | NDArray[Any] | None = None,
         *,
         ids: Sequence[object] | NDArray[Any] | None = None,
@@ -68,11 +68,12 @@ class ScoreTable:
 
         Args:
             scores: an array of shape (passages,), which becomes the column ``score``; or a mapping of such arrays by
-                the name of the attack. Higher is more member-like; NaN is no score.
+                the name of the attack, or a DataFrame of pandas or polars whose columns are all scores. Higher is more
+                member-like; NaN is no score.
             labels: 1 or True member, 0 or False non-member, None, NaN or −1 unknown; by default all are candidates.
             ids: a name for each passage; by default its row number, counted from 1.
-            documents: the document of each passage; by default each passage is its own document.
-            categories: a kind for each passage, where each kind is to have a threshold for itself.
+            documents: the document of each passage; by default each passage is a document.
+            categories: a kind for each passage, where each kind is to have its threshold.
             by: what the categories are called.
             name: how messages call the table.
 
@@ -126,7 +127,7 @@ class ScoreTable:
         """The scores of *attack*.
 
         Raises:
-            ScoresError: there is no such column; the message names those there are.
+            ScoresError: there is no such column; the message names the existing columns.
         """
         if attack not in self.columns:
             raise ScoresError(f"{self.name}: {missing_column(attack, self.columns)}")
@@ -157,8 +158,8 @@ class ScoreTable:
     def groups(self) -> list[str]:
         """The name of each passage's document, such that equal names mean the same document.
 
-        A passage without a document has its id for one. Where ids are row numbers, row 1 of the members and row 1 of
-        the non-members would look like one document; their names are told apart by the label.
+        The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
+        1 of the non-members would seem to be the same document; so the label is added to their names.
         """
         sizes = Counter(zip(self.documents, self.labels.tolist(), strict=True))
         names = []
@@ -200,8 +201,13 @@ class ScoreTable:
         return frame.astype({"label": pd.Int8Dtype()})
 
 
-def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike) -> Mapping[str, ArrayLike]:
-    return scores if isinstance(scores, Mapping) else {"score": scores}
+def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Mapping[str, ArrayLike]:
+    if isinstance(scores, Mapping):
+        return scores
+    if hasattr(scores, "columns") and hasattr(scores, "__arrow_c_stream__"):  # a DataFrame of pandas or polars
+        frame: Any = scores
+        return {str(column): frame[column] for column in frame.columns}
+    return {"score": scores}
 
 
 def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -211,7 +217,7 @@ def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
         raise UsageError(f"{name}: `scores[{attack!r}]` holds something that is not a number") from None
     if column.ndim != 1:
         raise UsageError(
-            f"{name}: `scores[{attack!r}]` has {column.ndim} dimensions, not one: give one score for each passage, "
+            f"{name}: `scores[{attack!r}]` has {column.ndim} dimensions, not 1: give a score for each passage, "
             "and several attacks as a mapping"
         )
     return column
@@ -226,10 +232,10 @@ def _strings(what: str, values: Sequence[object] | NDArray[Any] | None, n: int, 
 
 def _refuse_other_length(what: str, values: Sized, n: int, name: str) -> None:
     if len(values) != n:
-        raise UsageError(f"{name}: {n} scores, but `{what}` has {len(values)} values: give one value for each passage")
+        raise UsageError(f"{name}: {n} scores, but `{what}` has {len(values)} values: give a value for each passage")
 
 
 def _plain(values: Sequence[object] | NDArray[Any]) -> list[object]:
-    """The values as objects of Python: a numpy or pandas scalar is not a key of a dictionary of labels."""
+    """The values as Python objects: a numpy or pandas scalar is not a key of the dictionary of labels."""
     listed: list[object] = values.tolist() if hasattr(values, "tolist") else list(values)
     return listed

@@ -52,14 +52,16 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
     """The columns of *run* when *chosen* are added, whose kinds of evidence depend on *depends*.
 
     A column is kept where its record is the same. An attack of *chosen* whose formula, settings or evidence has changed
-    is computed again.
+    is computed again. So is an attack of *chosen* that a notebook or a
+    script defines: there a formula is often edited, and its revision is not.
 
     Raises:
         RunDirectoryError: a column that was not chosen has evidence of the same kind that depends on something else.
     """
     wanted = {attack.name: attack.record for attack in chosen}
     shared = run.record.shared
-    existing = set(column_names(run.path / SCORES))
+    editable = {attack.name for attack in chosen if attack.function.__module__ == "__main__"}
+    existing = set(column_names(run.path / SCORES)) - editable
     kept = []
     for record in run.record.attacks:
         others = {name: depends[name] for name in record.evidence if name in depends}

@@ -110,7 +110,11 @@ def score_to_disk(
 ) -> Scored:
     """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
 
+    <<<<<<< HEAD
     The exception is some 50 bytes a passage, by which ids and texts are compared.
+    =======
+    The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
+    >>>>>>> main
     """
     plan = plan_scoring(target, reference, models=models, attacks=attacks, supplies=supplies)
     return run_scoring(sources, plan, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
@@ -126,7 +130,10 @@ def run_scoring(
     progress: Progress | None = None,
 ) -> Scored:
     """Do what `score_to_disk` does, by a plan of `plan_scoring`."""
-    inputs, supplies = Inputs.of(to_sources(sources)), plan.supplies
+    sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
+    inputs, supplies = Inputs.of(sources), plan.supplies
     with RunDirectory(out) as run:
         selection = plan.selection_for(run)
         chosen = selection.attacks

@@ -3,8 +3,8 @@
     read, encode, cut ─► blocks that wait ─► the model ─► tables that wait ─► signals/PASS/part-FIRST-LAST.parquet
        a thread                              this thread     a thread
 
-On disk, each model is loaded once, makes every pass that is planned for it, and is released; where the run directory
-has its signals already it is not loaded. A text that occurs more than once is computed once, as far as memory allows.
+On disk, each model is loaded once, runs all of its passes, and is released; where the run directory has the signals
+already, the model is not loaded. A text that occurs more than once is computed once, as far as memory allows.
 """
 
 from ._blocks import PassSetup

@@ -21,22 +21,22 @@ __all__ = ["Block", "PassSetup", "blocks", "score_block"]
 
 @dataclass(frozen=True, slots=True)
 class PassSetup:
-    """How one model is run over all texts."""
+    """What a pass consists of: a model, and how it runs over the texts."""
 
     backend: Backend
     rule: WindowRule
     size: BlockSize
     rewrite: Rewrite | None = None
-    """What is scored in place of the texts; None: the texts themselves."""
+    """Returns what is scored in place of the texts; None: the texts themselves are scored."""
     unchanged: SignalsFolder | None = None
-    """The same model's signals of the texts themselves, which serve wherever *rewrite* changes nothing."""
+    """The signals of the same model on the unchanged texts, which are reused where *rewrite* changes nothing."""
     prefix: IntArray | None = None
     """Shape (n,): tokens that precede every window, BOS included where the model has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive passages, ready to be scored."""
+    """Consecutive passages, encoded and cut, ready to be scored."""
 
     first: int
     """Position of its first passage in the input."""
@@ -52,10 +52,10 @@ class Block:
 
 
 def blocks(setup: PassSetup, passages: Iterator[Passage], first: int, repeated: NDArray[np.intp]) -> Iterator[Block]:
-    """The blocks that *passages* make; where a block ends depends on the passages alone.
+    """The blocks of *passages*; where a block ends depends on the passages alone.
 
     Args:
-        setup: the pass.
+        setup: the model, and how it runs.
         passages: what is to be scored, in input order.
         first: position of the first of them in the input.
         repeated: positions of the passages whose text occurs more than once, ascending.
@@ -82,14 +82,14 @@ def _split(passages: Iterator[Passage], size: BlockSize) -> Iterator[list[Passag
 
 
 class _StoredRows:
-    """The signals of a folder by position, for positions that are asked for in ascending order."""
+    """The signals of a folder by position; positions must ascend from call to call."""
 
     def __init__(self, folder: SignalsFolder, start: int) -> None:
         self._chunks = folder.chunks(start=start)
         self._chunk: StoredChunk | None = next(self._chunks, None)
 
     def get(self, position: int) -> TokenSignals | None:
-        """A copy of the signals at *position*; None where there are none."""
+        """A copy of the signals at *position*; None where the folder has none."""
         while self._chunk is not None and position >= self._chunk.first + len(self._chunk):
             self._chunk = next(self._chunks, None)
         if self._chunk is None or position < self._chunk.first:
@@ -125,7 +125,7 @@ def _block(
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
-    """The windows of one passage. With a prefix they score the same tokens, but BOS opens the prefix instead."""
+    """The windows of one passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
     bos = setup.backend.bos
     windows = cut(tokens, setup.rule, bos=bos, passage=place)
     if setup.prefix is None or bos is None:

@@ -15,9 +15,9 @@ BYTES_PER_TOKEN, BYTES_PER_TEXT = 24, 1024
 
 
 class SignalsCache:
-    """Signals by the digest of their text; the oldest are dropped when there is no room.
+    """Signals by the digest of their text; the oldest are dropped when the memory is used up.
 
-    Its contents depend on the passages before and on nothing else, so a run that continues has the same in it.
+    Its contents depend only on the passages before, so a run that continues has the same contents.
     """
 
     def __init__(self, n_bytes: int) -> None:
@@ -25,11 +25,11 @@ class SignalsCache:
         self._signals: dict[str, TokenSignals] = {}
 
     def get(self, digest: str) -> TokenSignals | None:
-        """The signals of a text; None where they are not here."""
+        """The signals of a text; None where the cache does not hold them."""
         return self._signals.get(digest)
 
     def add(self, digest: str, signals: TokenSignals) -> None:
-        """Keep a copy of the signals of a text, unless they are here already."""
+        """Keep a copy of the signals of a text, unless the cache holds them already."""
         if digest in self._signals:
             return
         self._signals[digest] = signals.copy()  # they may be views of a whole batch
@@ -39,7 +39,7 @@ class SignalsCache:
             self._room += _size(self._signals.pop(oldest))
 
     def add_stored(self, folder: SignalsFolder, repeated: NDArray[np.intp], stop: int) -> None:
-        """Keep what a pass would have kept, had it just computed the passages before the position *stop*.
+        """Keep what a pass would have kept after it computed the passages before the position *stop*.
 
         Args:
             folder: the signals of the pass.

@@ -1,4 +1,4 @@
-"""How often each token occurs in a corpus: what a token is worth as evidence depends on how common it is."""
+"""Counts how often each token occurs in a corpus, for attacks that give rare tokens more weight."""
 
 from __future__ import annotations
 

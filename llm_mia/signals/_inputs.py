@@ -1,4 +1,4 @@
-"""The passages of a run, and what its run directory holds of them: both must be the same passages."""
+"""The passages of a run, read in step with the signals of them that the run directory holds."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Inputs:
 
     @property
     def passages(self) -> int:
-        """How many there are."""
+        """Number of passages."""
         return sum(counts.passages for counts in self.check.sources)
 
     @property
     def bytes(self) -> int:
-        """UTF-8 bytes of all of them."""
+        """UTF-8 bytes of all passages."""
         return sum(counts.bytes for counts in self.check.sources)
 
 
@@ -70,7 +70,7 @@ def passages_with_signals(
 def stored_chunks(
     run: RunDirectory, inputs: Inputs, names: Sequence[str], *, keys_only: bool = False
 ) -> Iterator[tuple[list[Passage], dict[str, list[StoredChunk]]]]:
-    """All passages, a few hundred at a time, each time with what the passes *names* hold of them, which may be nothing.
+    """All passages, a few hundred at a time, each time with the stored chunks of the passes *names*, maybe none.
 
     Raises:
         RunDirectoryError: a pass holds a passage that the input does not have at this place.

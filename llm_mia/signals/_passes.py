@@ -1,4 +1,4 @@
-"""The passes of a run: those that are on disk already, and making the others."""
+"""Runs the passes that a run directory lacks, wholly or in part."""
 
 from __future__ import annotations
 
@@ -46,15 +46,16 @@ def make_passes(
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Make every pass that is *planned* and that *run* does not hold yet, or holds in part.
+    """Run every pass that is *planned* and that the run directory does not hold, or holds in part.
 
-    A model is loaded for its passes and released before the next; where all of them are there it is not loaded.
+    A model is loaded for its passes and released before the next; where all of its passes are finished, it is not
+    loaded.
 
     Args:
         run: the run directory.
         inputs: the passages that are scored; a pass may be over others (`PlannedPass.inputs`).
-        models: by role; passes whose role has no model are not made.
-        planned: the passes.
+        models: by role; a pass whose role has no model does not run.
+        planned: the passes that are wanted.
         window_tokens: longest input fed to a model; None: see `window_rule`.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
@@ -90,7 +91,7 @@ def make_passes(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What all passes of a call share."""
+    """What all passes of a call of `make_passes` share."""
 
     run: RunDirectory
     window_tokens: int | None
@@ -106,7 +107,7 @@ class _Stage:
 
 
 def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
-    """Refuse, before a model is loaded, signals that were made with other shots, rewrites or passages."""
+    """Refuse, before a model is loaded, stored signals of other shots, rewrites or passages."""
     before = run.record.passes.get(wanted.name)
     if before is not None:
         there = {name: before.depends.get(name) for name in wanted.record}
@@ -114,7 +115,7 @@ def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
 
 
 def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: Mapping[str, PassProgress]) -> None:
-    """Report what is on disk of each pass, having checked that it is of the same passages."""
+    """Check that the signals on disk are of the same passages, and report how many there are of each pass."""
     begun = [wanted for wanted in planned if wanted.name in run.record.passes]
     for inputs in {id(wanted.inputs): wanted.inputs for wanted in begun}.values():
         names = [wanted.name for wanted in begun if wanted.inputs is inputs]
@@ -135,24 +136,28 @@ def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: M
 
 
 def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> bool:
-    """Whether all that is *planned* is there, made by the very files that *source* names: no need to load it."""
+    """Whether all passes *planned* are finished by the model that *source* names, so that it need not be loaded."""
     if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
-    digest = source.sha256()
-    passes = stage.run.record.passes
+    digest, passes = source.sha256(), stage.run.record.passes
     return digest is not None and all(
-        made is not None
-        and made.files is not None
-        and made.files.sha256 == digest
-        and source.dtype in ("auto", made.model.dtype)
-        and made.window == wanted.rule(made.model.context, stage.window_tokens, made.depends.get("shots_tokens", 0))
-        for wanted in planned
-        for made in [passes.get(wanted.name)]
+        wanted.name in passes and _is_of_model(passes[wanted.name], digest, source, wanted, stage) for wanted in planned
+    )
+
+
+def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: PlannedPass, stage: _Stage) -> bool:
+    """Whether the pass of *record* is by the model with this digest, in the precision and window that are wanted."""
+    shots_tokens = record.depends.get("shots_tokens", 0)
+    return (
+        record.files is not None
+        and record.files.sha256 == digest
+        and source.dtype in ("auto", record.model.dtype)
+        and record.window == wanted.rule(record.model.context, stage.window_tokens, shots_tokens)
     )
 
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
-    """Load a model, make its passes, and release it: two models are never in memory together."""
+    """Load a model, run its passes, and release it: two models are never in memory together."""
     run = stage.run
     names = (role, *(wanted.name for wanted in planned))
     begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
@@ -172,9 +177,9 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
             files=files,
             depends=depends,
         )
-        if wanted.name in run.record.passes:  # a machine with room for larger batches must make the same batches
+        if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
             record = replace(record, block=run.record.passes[wanted.name].block)
-        # A pass is claimed when its turn comes: where the first is refused, the others are not recorded either.
+        # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
         run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
         setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
@@ -184,19 +189,19 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
 def _load(
     source: Backend | ModelSpec, begun: ModelRecord | None, *, compiled: bool
 ) -> tuple[Backend, FilesRecord | None]:
-    """The model in the precision with which the run began, and by what it is recognised without loading it."""
+    """The model in the precision with which the run began, and the record of its files."""
     if not isinstance(source, ModelSpec):
         return source, None
-    asked = source.dtype
+    dtype = source.dtype
     if begun is not None and begun.dtype in PRECISIONS:
         source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), asked)
+    return backend, FilesRecord(source.sha256(), dtype)
 
 
 def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
-    """What precedes each window, and what the signals depend on besides the model."""
+    """The tokens that precede each window, and what the signals depend on besides the model."""
     if not wanted.shots:
         return None, dict(wanted.record)
     tokens = backend.encode([wanted.shots])[0]
@@ -206,7 +211,7 @@ def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dic
 
 
 def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None:
-    """Score what is missing of a pass, and add to the time that it took."""
+    """Score the missing passages of a pass, and add to its recorded time."""
     run, missing = stage.run, stage.missing(wanted)
     if not missing:
         return
@@ -239,7 +244,7 @@ def score_positions(
 
 
 class _PartWriter:
-    """Takes the blocks of a pass, and writes a part when there is enough for it; None ends the last part."""
+    """Takes the blocks of a pass, and writes a part when it has enough of them; None ends the last part."""
 
     def __init__(self, folder: SignalsFolder, limits: Limits) -> None:
         self._folder, self._limits = folder, limits

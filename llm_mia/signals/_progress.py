@@ -26,7 +26,7 @@ Progress = Callable[[Step], None]
 
 
 class PassProgress:
-    """Adds up what is done of a pass, and reports the sums to *progress*."""
+    """Sums how much of a pass is finished, and reports the sums to *progress*."""
 
     def __init__(self, name: str, total_passages: int, total_bytes: int, progress: Progress | None) -> None:
         self._name, self._total_passages, self._total_bytes = name, total_passages, total_bytes
@@ -34,7 +34,7 @@ class PassProgress:
         self._passages = self._tokens = self._bytes = 0
 
     def add(self, passages: int, tokens: int, n_bytes: int) -> None:
-        """Report that so many more passages, tokens and bytes are done."""
+        """Add to the finished passages, tokens and bytes, and report the sums."""
         self._passages += int(passages)
         self._tokens += int(tokens)
         self._bytes += int(n_bytes)
@@ -54,12 +54,12 @@ class BlockProgress:
         self._tokens = self._bytes = 0
 
     def add_tokens(self, tokens: int) -> None:
-        """Report that so many more tokens are computed."""
+        """Add to the finished tokens, and report the sum."""
         self._tokens += tokens
         n_bytes = self._n_bytes * self._tokens // self._n_tokens - self._bytes
         self._bytes += n_bytes
         self._progress.add(0, tokens, n_bytes)
 
     def finish(self, passages: int, tokens: int) -> None:
-        """Report the whole block, with *tokens* that include those of texts that were known already."""
+        """Report the whole block as finished; *tokens* include those of texts whose signals were known already."""
         self._progress.add(passages, tokens - self._tokens, self._n_bytes - self._bytes)

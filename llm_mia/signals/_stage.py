@@ -1,4 +1,4 @@
-"""Signals as a stage that is run alone: on disk, and in memory."""
+"""The stage of signals, run alone: on disk or in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ModelSource = Backend | str | Path | ModelSpec
 
 
 def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
-    """*source* with a name made into a `ModelSpec`."""
+    """*source*, where a name is turned into a `ModelSpec`."""
     return ModelSpec(source) if isinstance(source, str | Path) else source
 
 
@@ -58,7 +58,7 @@ def write_signals(
         progress: called after every batch.
 
     Returns:
-        What made the signals.
+        The record of the run.
 
     Raises:
         PassageError: the input cannot be read.
@@ -75,6 +75,8 @@ def write_signals(
     [5, 11]
     """
     sources = to_sources(sources)
+    for source in sources:
+        source.refuse_output(out)
     by_role = models if isinstance(models, Mapping) else {"target": models}
     inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
@@ -92,7 +94,7 @@ def write_signals(
 
 
 def _refuse_outdated_scores(run: RunDirectory, inputs: Inputs) -> None:
-    """Refuse to add passages to a directory whose scores do not have them."""
+    """Refuse other passages than those that the scores of the directory are of."""
     if not run.record.attacks:
         return
     scored = [(source.sha256, source.passages) for source in run.record.inputs]

@@ -1,4 +1,4 @@
-"""What runs while the model computes: the next blocks are prepared, and finished ones are written."""
+"""Work in other threads while the model computes: the next blocks are prepared, finished blocks are written."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterator[T], depth: int = 2) -> Generator[T]:
-    """*items*, up to *depth* of which are made in another thread before they are needed.
+    """Yields *items*, and computes up to *depth* of them in another thread before they are needed.
 
-    An error of *items* is raised in its place. Close the generator (`contextlib.closing`), or the thread goes on to the
-    end of the item that it has begun.
+    An error of *items* is raised where its item would come. Close the generator (`contextlib.closing`), or the thread
+    goes on to the end of the item that it has begun.
     """
     worker = ThreadPoolExecutor(1, "llm-mia-prefetch")
     end = object()
 
-    def make() -> T | object:
+    def take() -> T | object:
         return next(items, end)
 
     try:
-        waiting = deque(worker.submit(make) for _ in range(depth))
+        waiting = deque(worker.submit(take) for _ in range(depth))
         while (item := waiting.popleft().result()) is not end:
-            waiting.append(worker.submit(make))
-            yield item  # type: ignore[misc]  # mypy cannot know that it is not the end
+            waiting.append(worker.submit(take))
+            yield item  # type: ignore[misc]  # mypy cannot see that it is not the end
     finally:
         worker.shutdown(cancel_futures=True)
 

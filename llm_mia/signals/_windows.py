@@ -1,6 +1,6 @@
 """Token ids → windows in which every token is scored exactly once, with left context.
 
-A passage that fits the window is one window. A longer one is cut so that each further window repeats the
+A passage that fits the window is a single window. A longer one is cut so that each further window repeats the
 last ``context`` tokens as left context and scores only what is new. With ``tokens=6, context=2`` and no BOS::
 
     token       0 1 2 3 4 5 6 7 8 9
@@ -8,7 +8,7 @@ last ``context`` tokens as left context and scores only what is new. With ``toke
     window 2            · · 6 7 8 9        · fed, not scored here
 
 Where the model was trained with a BOS token it opens every window and is never scored; then token 0 is scored
-too. Without BOS nothing comes before token 0, so it has no likelihood and isn't scored.
+too. Without BOS nothing comes before token 0, so it has no likelihood and is not scored.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def cut(tokens: IntArray, rule: WindowRule, *, bos: int | None = None, passage: 
 def edges(n_tokens: int, rule: WindowRule, *, bos: bool) -> list[int]:
     """Positions of the tokens, of *n_tokens* in a passage, from which on a further window scores.
 
-    What precedes such a token in its window is shorter than what precedes the one before it.
+    What precedes such a token in its window is shorter than what precedes the token before it.
 
     >>> edges(10, WindowRule(tokens=6, context=2), bos=False)
     [6]

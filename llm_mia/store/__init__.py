@@ -1,8 +1,8 @@
-"""The run directory: what is on disk is whole, and what is whole is never computed again.
+"""The run directory: every file on disk is complete, and what is on disk is never computed again.
 
 Every file is written under another name and renamed when all of it is on the disk, so a run that is stopped at any
-instant leaves only whole files. Signals lie in parts. A part holds consecutive passages, and its name is their range,
-so what is missing is known from the names of the files.
+instant leaves only complete files. Signals lie in parts. A part holds consecutive passages, and its name is their
+range, so the names of the files show what is missing.
 """
 
 from ._arrow import as_numpy, numbers, strings

@@ -1,7 +1,7 @@
 """Columns of Arrow from arrays of numpy and back, by their buffers.
 
-`pyarrow.array` and ``to_numpy`` import pandas where it is installed, which takes longer than all else that a finished
-run does.
+`pyarrow.array` and ``to_numpy`` import pandas where it is installed, which takes longer than all the work on a finished
+run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The run directory: its record, its signals, and the lock by which one run at a time writes to it."""
+"""The run directory: its record, its signals, and the lock by which a single run at a time writes to it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ._signals import SignalsFolder
 __all__ = ["RunDirectory", "differences", "read_run", "read_signals"]
 
 RUN_JSON, LOCK = "run.json", ".lock"
-# These may change between two runs: what a model is called, the files that it came from, how its precision was chosen,
-# and how much is batched. Its weights, configuration, precision and tokenizer decide whether it is the same model.
+# These may differ between two runs: the name of a model, its files, how its precision was chosen, and the size of
+# batches. Its weights, configuration, precision and tokenizer decide whether it is the same model.
 NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice"}
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
@@ -37,7 +37,7 @@ def read_run(path: str | Path) -> RunRecord:
     if not (path / RUN_JSON).exists():
         raise RunDirectoryError(f"{path}: holds no {RUN_JSON}, so it is not a run directory; name another folder")
     return read_record(
-        RunRecord, path / RUN_JSON, RunDirectoryError, "name another folder, and let the run be made again there"
+        RunRecord, path / RUN_JSON, RunDirectoryError, "name another folder, and run the same command there"
     )
 
 
@@ -54,13 +54,13 @@ def read_signals(path: str | Path, name: str) -> SignalsFolder:
 
 def _folder(path: Path, record: RunRecord, name: str) -> SignalsFolder:
     if name not in record.passes:
-        there = ", ".join(record.passes) or "none"
-        raise RunDirectoryError(f"{path}: has no pass {name!r}; it has {there}")
+        existing = ", ".join(record.passes) or "none"
+        raise RunDirectoryError(f"{path}: has no pass {name!r}; it has {existing}")
     return SignalsFolder(path / "signals" / name, record.passes[name].model.tokenizer)
 
 
 class RunDirectory:
-    """A folder that one run at a time writes to; the lock is released when it is closed, or when the process ends.
+    """A folder that a single run at a time writes to; its lock is released when it is closed or the process ends.
 
     Raises:
         RunDirectoryError: it cannot be written to, or another run holds it.
@@ -69,7 +69,7 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._record: RunRecord | None = None
-        # The lock waits for nobody and belongs to this object, so a second one in this process is refused too.
+        # The lock does not wait and belongs to this object, so a second object in this process is refused too.
         self._lock = FileLock(self.path / LOCK, timeout=0, thread_local=False)
         with writing(self.path):
             self._created = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
@@ -87,7 +87,7 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A run that failed before it had anything to keep leaves nothing behind.
+        # A run that failed before its record was written leaves nothing behind.
         if not (self.path / RUN_JSON).exists():
             with contextlib.suppress(OSError):
                 (self.path / LOCK).unlink()
@@ -120,19 +120,19 @@ class RunDirectory:
         self._record = changed
 
     def claim(self, name: str, wanted: PassRecord) -> None:
-        """Record that the pass *name* is made as *wanted* says, before the first of its signals is written.
+        """Record how the pass *name* runs, before the first of its signals is written.
 
-        A pass that is there already must have been made in the same way.
+        A pass that is recorded already must have the same record.
 
         Raises:
-            RunDirectoryError: it was made by another model, tokenizer, precision or window rule.
+            RunDirectoryError: the recorded pass has another model, tokenizer, precision or window rule.
         """
         before = self.record.passes.get(name, wanted)
         self.refuse_differences(name, before, wanted)
         self.update(passes={**self.record.passes, name: wanted})
 
     def refuse_differences(self, name: str, before: object, wanted: object) -> None:
-        """Raises `RunDirectoryError` where the pass *name* was made as *before* says, which is not as *wanted* says."""
+        """Raises `RunDirectoryError` where the record *before* of the pass *name* differs from the record *wanted*."""
         what = "; ".join(differences(before, wanted))
         if what:
             raise RunDirectoryError(f"{self.path}: belongs to another run ({name}: {what}); name another folder")
@@ -146,16 +146,16 @@ class RunDirectory:
         return _folder(self.path, self.record, name)
 
     def write_record(self, name: str, record: object) -> None:
-        """Write a dataclass to the file *name*, as JSON, whole or not at all."""
+        """Write a dataclass to the file *name* as JSON, completely or not at all."""
         self.write_text(name, to_json(record))
 
     def write_text(self, name: str, text: str) -> None:
-        """Write the file *name*, whole or not at all."""
+        """Write the file *name*, completely or not at all."""
         write_text(self.path / name, text)
 
 
 def differences(before: object, after: object, prefix: str = "") -> Iterator[str]:
-    """What differs between two records of how signals were made, one phrase each.
+    """What differs between two records of a pass, a phrase for each difference.
 
     Takes dataclasses and mappings. Names of models and files, and sizes of blocks, are not compared.
     """

@@ -1,4 +1,4 @@
-"""Files that are written whole, or not at all."""
+"""Files that are written completely, or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["replacing", "write_text", "writing"]
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise a `RunDirectoryError` of a single line in place of an error of the file system."""
+    """Turns an error of the file system into a `RunDirectoryError` of a single line."""
     try:
         yield
     except OSError as error:
-        # Arrow's errors have the number, and a long text in place of the system's.
+        # An error of Arrow has the system's number, but a long text of Arrow in place of the system's.
         problem = f"cannot be written ({os.strerror(error.errno) if error.errno else error})"
         advice = "what is finished is kept; free space or fix the folder and run the same command"
         raise RunDirectoryError(f"{path}: {problem}; {advice}") from None
@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of *path*; it replaces *path* when all of it is on the disk, or is removed."""
+    """A temporary path in the same folder; its file replaces *path* when complete, or is removed after an error."""
     temporary = path.with_name(f".writing-{path.name}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or not at all; line ends stay as they are.
+    """Write a file completely, or not at all; line ends are not changed.
 
     Raises:
         RunDirectoryError: it cannot be written.

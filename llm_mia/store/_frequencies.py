@@ -22,7 +22,7 @@ COLUMN = "count"
 
 
 def write_frequencies(path: str | Path, frequencies: TokenFrequencies) -> None:
-    """Write a Parquet file with a column ``count`` (int64), whose rows are token ids; whole, or not at all.
+    """Write a Parquet file with a column ``count`` (int64), whose rows are token ids; completely, or not at all.
 
     Its metadata name the tokenizer, the corpus and the schema version.
 
@@ -44,7 +44,7 @@ def write_frequencies(path: str | Path, frequencies: TokenFrequencies) -> None:
 
 
 def read_frequencies(path: str | Path) -> TokenFrequencies:
-    """The token frequencies that `write_frequencies` has written.
+    """The token frequencies in a file of `write_frequencies`.
 
     Raises:
         InputError: there is no such file, it is damaged, or it holds something else.

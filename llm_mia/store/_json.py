@@ -40,7 +40,7 @@ NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class RecordError(ValueError):
-    """A text that is not the JSON form of a record; the message is one line, without the place."""
+    """A text that is not the JSON form of a record; the message is a single line, without the place."""
 
 
 def to_json(record: object) -> str:
@@ -142,7 +142,7 @@ def _converter() -> Converter:
 
 
 def _record_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    """Reads a dataclass; a default does not stand in for an entry that is missing."""
+    """Reads a dataclass; an entry that is missing is an error, whatever default the field has."""
     from cattrs.gen import make_dict_structure_fn
 
     structure = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)

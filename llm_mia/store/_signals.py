@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "signals_table", "text_sha256"]
 
-# Columns that show which passages are there, and how long each is.
+# Columns that show which passages are stored, and the number of tokens of each.
 KEYS = ("id", "text_sha256", "rank")
 CHUNK = 512
 PART_NAME = re.compile(r"part-(\d{9,})-(\d{9,})\.parquet")
@@ -31,7 +31,7 @@ PART_NAME = re.compile(r"part-(\d{9,})-(\d{9,})\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class StoredSignals:
-    """The signals of one passage, as they were stored."""
+    """A stored passage: its id, the digest of its text, and its signals."""
 
     id: str
     text_sha256: str
@@ -58,14 +58,14 @@ def text_sha256(passage: Passage) -> str:
 
 
 class StoredChunk:
-    """Consecutive passages of one pass, in memory; arrays have shape (passages,)."""
+    """Consecutive passages of a pass, in memory; arrays have shape (passages,)."""
 
     def __init__(self, table: pa.Table, tokenizer: str, first: int) -> None:
         self.first = first
         """Position of its first passage in the input."""
         self.ids: list[str] = table.column("id").to_pylist()
         self.text_sha256: list[str] = table.column("text_sha256").to_pylist()
-        lists = {name: _in_one_piece(table, name) for name in TOKEN_ARRAYS if name in table.column_names}
+        lists = {name: _as_single_array(table, name) for name in TOKEN_ARRAYS if name in table.column_names}
         offsets = as_numpy(lists["rank"].offsets)
         self.n_tokens: NDArray[np.int32] = np.diff(offsets)
         """Scored tokens of each passage."""
@@ -78,7 +78,7 @@ class StoredChunk:
         return len(self.ids)
 
     def signals(self, row: int) -> TokenSignals:
-        """The signals of one passage, as views of this chunk."""
+        """The signals of the passage in this row, as views of this chunk."""
         values, here = self._values, slice(self._ends[row], self._ends[row + 1])
         return TokenSignals(
             token_ids=values["token_ids"][here],
@@ -92,9 +92,9 @@ class StoredChunk:
 
 
 class SignalsFolder:
-    """The parts of one pass: ``part-000000000-000004095.parquet`` holds the passages 0 to 4095.
+    """The parts of a pass: ``part-000000000-000004095.parquet`` holds the passages 0 to 4095.
 
-    The name says what a part holds, so several processes can write one pass, and each sees what is missing.
+    The name of a part shows what it holds, so several processes can write the same pass, and each sees what is missing.
     """
 
     def __init__(self, path: Path, tokenizer: str) -> None:
@@ -107,7 +107,7 @@ class SignalsFolder:
                 yield StoredSignals(passage, digest, chunk.signals(row))
 
     def parts(self) -> list[Part]:
-        """The parts that are there, in the order of the input.
+        """The existing parts, in the order of the input.
 
         Raises:
             RunDirectoryError: a part has another name than parts have, or two parts hold the same passage.
@@ -117,7 +117,7 @@ class SignalsFolder:
             match = PART_NAME.fullmatch(path.name)
             if match is None or int(match[1]) > int(match[2]):
                 raise RunDirectoryError(
-                    f"{path}: its name is not that of a part, as part-000000000-000004095.parquet; remove it, and run "
+                    f"{path}: a part has a name such as part-000000000-000004095.parquet; remove the file, and run "
                     "the same command again"
                 )
             parts.append(Part(int(match[1]), int(match[2]), path))
@@ -147,14 +147,15 @@ class SignalsFolder:
     def chunks(
         self, rows: int = CHUNK, *, start: int = 0, stop: int | None = None, keys_only: bool = False
     ) -> Iterator[StoredChunk]:
-        """The passages that are there at the positions from *start* to *stop* (excluded), in order.
+        """The stored passages at the positions from *start* to *stop* (excluded), in order.
 
         A chunk ends at each multiple of *rows*, where passages are missing, and nowhere else: the chunks of two passes
         that are finished hold the same passages. With *keys_only* a chunk has no `StoredChunk.signals`, and is read in
         a quarter of the time.
 
         Raises:
-            RunDirectoryError: a part is damaged, or does not hold the passages that its name says; see also `parts`.
+            RunDirectoryError: a part is damaged, or holds more or fewer passages than its name states; see also
+                `parts`.
         """
         import pyarrow as pa
 
@@ -192,7 +193,9 @@ class SignalsFolder:
                     if not file.schema_arrow.equals(_part_schema()):
                         raise pa.ArrowInvalid("its columns are not those of signals")
                     if file.metadata.num_rows != len(part):
-                        raise pa.ArrowInvalid(f"it holds {file.metadata.num_rows} passages, its name says {len(part)}")
+                        raise pa.ArrowInvalid(
+                            f"it holds {file.metadata.num_rows} passages, its name states {len(part)}"
+                        )
                     at = part.first
                     for batch in file.iter_batches(rows, columns=columns):
                         n = len(batch)
@@ -207,7 +210,7 @@ class SignalsFolder:
                 ) from None
 
     def append(self, first: int, tables: Sequence[pa.Table]) -> None:
-        """Write a part with the passages from the position *first* on, whole or not at all.
+        """Write a part with the passages from the position *first* on, completely or not at all.
 
         Args:
             first: position of the first passage.
@@ -216,7 +219,7 @@ class SignalsFolder:
         import pyarrow.parquet
 
         options: dict[str, Any] = {
-            # Without checksums a bit that the disk loses would change a score, and nobody would know.
+            # Without checksums a bit that the disk corrupts would change a score unnoticed.
             "write_page_checksum": True,
             # Signals hardly ever repeat: looking for repeated values takes longer than all the rest.
             "use_dictionary": False,
@@ -233,7 +236,7 @@ class SignalsFolder:
 
 
 def signals_table(ids: Sequence[str], digests: Sequence[str], signals: Sequence[TokenSignals]) -> pa.Table:
-    """Passages as rows of a part: 24 bytes a token, a fraction of what one array for each passage would take."""
+    """Passages as rows of a part: 24 bytes a token, a fraction of what an array for each passage would take."""
     import pyarrow as pa
 
     columns: list[pa.Array] = [strings(ids), strings(digests)]
@@ -256,7 +259,7 @@ def _part_schema() -> pa.Schema:
     return pa.schema([("id", "string"), ("text_sha256", "string"), *lists])
 
 
-def _in_one_piece(table: pa.Table, name: str) -> pa.Array:
+def _as_single_array(table: pa.Table, name: str) -> pa.Array:
     import pyarrow as pa
 
     column = table.column(name).combine_chunks()

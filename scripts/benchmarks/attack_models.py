@@ -1,4 +1,4 @@
-"""Models whose members are known, because they are trained here: kept after each of several epochs of one training."""
+"""Models whose members are known, because they are trained here; one training is saved after several epochs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from llm_mia.backends import embedded
-from llm_mia.backends.local import LocalBackend, load, quiet
+from llm_mia.backends.local import LocalBackend, load, silence_libraries
 from llm_mia.training import fine_tune
 
 VOCABULARY, CONTEXT = 4096, 512
@@ -25,11 +25,11 @@ Build = Callable[[], LocalBackend]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a model is trained, whatever on."""
+    """How a model is trained, apart from its texts."""
 
     name: str
     epochs: tuple[int, ...]
-    """After these the model is kept; the last ends the training."""
+    """The model is saved after these epochs; the last ends the training."""
     batch_size: int
     learning_rate: float
 
@@ -40,40 +40,40 @@ SCRATCH = Recipe(f"scratch-{LAYERS}x{WIDTH}", (3, 5, 8), 64, 5e-4)
 
 
 def trained(work: Path, recipe: Recipe, build: Build, texts: Sequence[str], seed: int) -> dict[int, Path]:
-    """Folders of the model that *build* makes, trained on *texts*, by the epoch after which it was kept.
+    """Folders of the model that *build* returns, trained on *texts*, by the epoch after which it was saved.
 
-    It is one training: an earlier epoch's model is what a training of so many epochs would have made, for the learning
-    rate is constant. A finished training in *work* is used again where recipe, texts and seed are the same.
+    One training serves all epochs: the learning rate is constant, so the model saved after n epochs equals the result
+    of a training of n epochs. A finished training in *work* is used again where recipe, texts and seed are the same.
     """
     key = json.dumps([asdict(recipe), seed, list(texts)]).encode()
     folder = work / "models" / f"{recipe.name}-{hashlib.sha256(key).hexdigest()[:16]}"
-    found = {epoch: folder / f"epoch-{epoch}" for epoch in recipe.epochs}
+    folders = {epoch: folder / f"epoch-{epoch}" for epoch in recipe.epochs}
     if folder.exists():
-        return found
+        return folders
     print(f"training {folder.name} on {len(texts)} passages …", file=sys.stderr, flush=True)
-    beside, last = folder.with_name(f".training-{folder.name}"), recipe.epochs[-1]
-    shutil.rmtree(beside, ignore_errors=True)
+    unfinished, last = folder.with_name(f".training-{folder.name}"), recipe.epochs[-1]
+    shutil.rmtree(unfinished, ignore_errors=True)
     model = build()
 
     def keep(done: int, total: int) -> None:
         epoch, rest = divmod(done * last, total)
         if not rest and epoch in recipe.epochs and epoch != last:
-            _save(model, beside / f"epoch-{epoch}")
+            _save(model, unfinished / f"epoch-{epoch}")
 
-    how: dict[str, Any] = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate, "seed": seed}
-    fine_tune(model, texts, beside / f"epoch-{last}", epochs=last, progress=keep, **how)
-    beside.rename(folder)
-    return found
+    settings: dict[str, Any] = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate, "seed": seed}
+    fine_tune(model, texts, unfinished / f"epoch-{last}", epochs=last, progress=keep, **settings)
+    unfinished.rename(folder)
+    return folders
 
 
 def _save(model: LocalBackend, folder: Path) -> None:
-    with quiet():
+    with silence_libraries():
         model.model.save_pretrained(folder)
         model.tokenizer.save_pretrained(folder)
 
 
 def smollm() -> LocalBackend:
-    """SmolLM2-135M, never trained here."""
+    """SmolLM2-135M, without further training."""
     return load(
         str(embedded.gguf_file()),
         name=embedded.NAME,
@@ -85,7 +85,7 @@ def smollm() -> LocalBackend:
 
 
 def scratch(corpus: Sequence[str], seed: int) -> LocalBackend:
-    """A small Llama that knows nothing, with a tokenizer of *corpus*."""
+    """A small Llama with random weights and a tokenizer of *corpus*."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)

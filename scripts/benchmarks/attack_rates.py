@@ -20,40 +20,40 @@ FIGURES = ("auroc", *(f"tpr_at_{rate:g}" for rate in RATES))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """The figures of one attack in one trial: as they are, and in each resample of its passages."""
+    """The figures of one attack in one trial: on its passages, and on each resample of them."""
 
     values: Mapping[str, float]
     """By name, see `FIGURES`."""
     draws: Mapping[str, Floats]
-    """Each of shape (`RESAMPLES`,). Draws of the same passages by other attacks are the same draws."""
+    """Each of shape (`RESAMPLES`,). Attacks on the same passages share their resamples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How often each member, shape (resamples, members), and non-member is drawn; the first row draws each once."""
+    """How often each member, shape (resamples, members), and each non-member is drawn; in the first row once each."""
 
     members: Floats
     nonmembers: Floats
 
 
 def weights_of(table: ScoreTable) -> Weights:
-    """Resamples within each class; the same passages, the same draws."""
+    """Resamples within each class; the same for the same passages."""
     rng = np.random.default_rng(zlib.crc32("\n".join(table.ids).encode()))
-    found = []
+    weights = []
     for label in (1, 0):
         count = len(table.rows(label))
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-        found.append(np.vstack([np.ones(count), drawn]))
-    return Weights(*found)
+        weights.append(np.vstack([np.ones(count), drawn]))
+    return Weights(*weights)
 
 
 def resampled(table: ScoreTable, attack: str, weights: Weights) -> Resampled:
-    """The figures of *attack*; a passage without a score says nothing, and counts as the least member-like."""
+    """The figures of *attack*; a passage without a score counts as the least member-like."""
     scores = np.nan_to_num(table.column(attack), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     members, others = scores[table.rows(1)], scores[table.rows(0)]
-    found = {"auroc": _aurocs(members, others, weights)}
-    found |= {f"tpr_at_{rate:g}": _shares(members, others, weights, rate) for rate in RATES}
-    return Resampled({n: float(v[0]) for n, v in found.items()}, {n: v[1:] for n, v in found.items()})
+    figures = {"auroc": _aurocs(members, others, weights)}
+    figures |= {f"tpr_at_{rate:g}": _shares(members, others, weights, rate) for rate in RATES}
+    return Resampled({n: float(v[0]) for n, v in figures.items()}, {n: v[1:] for n, v in figures.items()})
 
 
 def _aurocs(members: Floats, others: Floats, weights: Weights) -> Floats:
@@ -80,29 +80,29 @@ def _upto(weights: Floats) -> Floats:
     return np.concatenate([np.zeros((len(weights), 1)), np.cumsum(weights, axis=1)], axis=1)
 
 
-def over_trials(found: Sequence[Resampled], figure: str, less: Sequence[Resampled] | None = None) -> Interval:
-    """The mean over trials, or, with *less*, of the differences from others in the same trials; 95 % interval.
+def over_trials(trials: Sequence[Resampled], figure: str, less: Sequence[Resampled] | None = None) -> Interval:
+    """The mean over trials and its 95 % interval; with *less*, the mean of the differences within each trial.
 
-    By a bootstrap of trials, and in each drawn trial of its passages. It counts what passages add twice over, so it
-    is wide rather than narrow: by a third where trials differ by no more than their passages make them.
+    The interval comes from a bootstrap of trials, and of the passages in each drawn trial. The variation that is due
+    to passages enters twice, so the interval is too wide rather than too narrow: by a third where it is all there is.
     """
-    values = np.array([one.values[figure] for one in found])
-    draws = np.stack([one.draws[figure] for one in found])
+    values = np.array([trial.values[figure] for trial in trials])
+    draws = np.stack([trial.draws[figure] for trial in trials])
     if less is not None:
-        values = values - np.array([one.values[figure] for one in less])
-        draws = draws - np.stack([one.draws[figure] for one in less])
+        values = values - np.array([trial.values[figure] for trial in less])
+        draws = draws - np.stack([trial.draws[figure] for trial in less])
     rng = np.random.default_rng(0)
-    shape = (20 * RESAMPLES, len(found))
-    means = draws[rng.integers(len(found), size=shape), rng.integers(RESAMPLES, size=shape)].mean(axis=1)
+    shape = (20 * RESAMPLES, len(trials))
+    means = draws[rng.integers(len(trials), size=shape), rng.integers(RESAMPLES, size=shape)].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975]).tolist()
     value = float(values.mean())
     return Interval(value, min(low, value), max(high, value))
 
 
-def placebo_error(found: Sequence[ScoreTable]) -> float:
-    """Standard error of the mean AUROC over trials where labels say nothing: exact, but for ties, which make it less.
+def placebo_error(tables: Sequence[ScoreTable]) -> float:
+    """Standard error of the mean AUROC over trials whose labels mean nothing: exact without ties, too large with them.
 
     Mann and Whitney 1947, Annals of Mathematical Statistics 18:50.
     """
-    sizes = [(len(table.rows(1)), len(table.rows(0))) for table in found]
+    sizes = [(len(table.rows(1)), len(table.rows(0))) for table in tables]
     return float(np.sqrt(sum((m + n + 1) / (12 * m * n) for m, n in sizes))) / len(sizes)

@@ -1,4 +1,4 @@
-"""The trials of one setting as numbers: every attack, the stack beside single attacks, and what never saw a model."""
+"""The trials of one setting as numbers: every attack, the stack against single attacks, and the blind baseline."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Setting:
     name: str
     trials: Sequence[Trial]
     by_attack: Mapping[str, Sequence[Resampled]]
-    """On all passages."""
+    """The figures of each attack on all passages."""
     held_out: Mapping[str, Sequence[Resampled]]
-    """On those that the stack of each trial was not fitted on, the stack among them; empty where none could be."""
+    """The same and the stack's, on passages that the stack was not fitted on; empty where there is no stack."""
     pairs: Mapping[str, Sequence[Interval]]
     """The stack's AUROC less that of a single attack, trial by trial, by DeLong."""
     note: str = ""
@@ -42,30 +42,30 @@ class Setting:
     costs: Mapping[str, Sequence[Cost]] = field(default_factory=dict)
 
     def mean(self, attack: str, figure: str = "auroc") -> Interval:
-        """Over the trials that have it."""
+        """The mean of *figure* over the trials that have *attack*."""
         return over_trials(self.by_attack[attack], figure)
 
     def stack_less(self, attack: str, figure: str = "auroc") -> Interval:
-        """What the stack has more than *attack*, on the same passages."""
+        """*figure* of the stack, less that of *attack* on the same passages."""
         return over_trials(self.held_out[STACK], figure, less=self.held_out[attack])
 
     def best_single(self, figure: str = "auroc") -> str:
-        """The attack with the largest mean on the very passages that the stack is measured on: with hindsight."""
+        """The attack with the largest mean on the passages that the stack is measured on: chosen with hindsight."""
         singles = [name for name in self.held_out if name != STACK]
         return max(singles, key=lambda name: over_trials(self.held_out[name], figure).value)
 
     def lost(self, attack: str) -> int:
-        """Trials in which the stack is significantly worse."""
+        """The number of trials in which the stack is significantly worse than *attack*."""
         return sum(interval.high < 0 for interval in self.pairs[attack])
 
     def deviations(self) -> dict[str, float]:
-        """How far each attack's mean AUROC lies off one half, in standard errors under labels that say nothing."""
-        found = {}
+        """How far each attack's mean AUROC lies from one half, in its standard errors where labels mean nothing."""
+        deviations_by_attack = {}
         for attack, trials in self.by_attack.items():
-            tables = [one.table for one in self.trials if attack in one.table.columns]
+            tables = [trial.table for trial in self.trials if attack in trial.table.columns]
             value = over_trials(trials, "auroc").value
-            found[attack] = (value - 0.5) / placebo_error(tables)
-        return found
+            deviations_by_attack[attack] = (value - 0.5) / placebo_error(tables)
+        return deviations_by_attack
 
     def as_json(self) -> dict[str, Any]:
         """Everything as numbers."""
@@ -77,22 +77,22 @@ class Setting:
             "heldout": len(table.rows(0)),
             "attacks": {
                 name: {
-                    "trials": len(found),
-                    **{figure: asdict(over_trials(found, figure)) for figure in FIGURES},
+                    "trials": len(resamples),
+                    **{figure: asdict(over_trials(resamples, figure)) for figure in FIGURES},
                     **_mean_cost(self.costs.get(name, ())),
                     "unscored": sum(int(np.isnan(t.table.columns[name]).sum()) for t in self.trials
                                     if name in t.table.columns),
                 }
-                for name, found in self.by_attack.items()
+                for name, resamples in self.by_attack.items()
             },
             "held_out": {
                 name: {
-                    **{figure: asdict(over_trials(found, figure)) for figure in FIGURES},
+                    **{figure: asdict(over_trials(resamples, figure)) for figure in FIGURES},
                     **({} if name == STACK else {
                         "stack_less_this": {figure: asdict(self.stack_less(name, figure)) for figure in FIGURES},
                     }),
                 }
-                for name, found in self.held_out.items()
+                for name, resamples in self.held_out.items()
             },
             "note": self.note,
         }  # fmt: skip
@@ -109,7 +109,7 @@ def setting(name: str, trials: Sequence[Trial], costs: Mapping[str, Sequence[Cos
     try:
         left = [_left(trial) for trial in trials]
     except CalibrationError as error:
-        note = str(error).partition(": ")[2]
+        note = str(error)
     held: dict[str, list[Resampled]] = {}
     pairs: dict[str, list[Interval]] = {}
     for table in left:
@@ -122,7 +122,7 @@ def setting(name: str, trials: Sequence[Trial], costs: Mapping[str, Sequence[Cos
 
 
 def _left(trial: Trial) -> ScoreTable:
-    """The passages that the stack wasn't fitted on, with its scores; attacks that few trials have are no part of it."""
+    """The passages that the stack was not fitted on, with its scores; attacks that few trials have are left out."""
     usual = {
         name: column for name, column in trial.table.columns.items() if not MANY & set(parse_attack(name).evidence)
     }
@@ -137,23 +137,23 @@ def _paired(table: ScoreTable, attack: str) -> Interval:
     return compare_attacks(ours, theirs, table.labels[known]).difference
 
 
-def _mean_cost(found: Sequence[Cost]) -> dict[str, Any]:
-    if not found:
-        return {"passes": None, "pass_seconds": None, "own_seconds": None}
-    seconds = [one.pass_seconds for one in found if one.pass_seconds is not None]
+def _mean_cost(costs: Sequence[Cost]) -> dict[str, Any]:
+    if not costs:
+        return {"passes": None, "pass_seconds": None, "score_seconds": None}
+    seconds = [cost.pass_seconds for cost in costs if cost.pass_seconds is not None]
     return {
-        "passes": found[0].passes,
-        "pass_seconds": float(np.mean(seconds)) if len(seconds) == len(found) else None,
-        "own_seconds": float(np.mean([one.own_seconds for one in found])),
+        "passes": costs[0].passes,
+        "pass_seconds": float(np.mean(seconds)) if len(seconds) == len(costs) else None,
+        "score_seconds": float(np.mean([cost.score_seconds for cost in costs])),
     }
 
 
 def blind(draw: Draw) -> dict[str, Interval]:
-    """AUROC of classifiers that never see a model, told what most of the passages are, on the rest."""
+    """AUROC, cross-validated, of classifiers that never see a model."""
     sides = [
         [Passage(f"{label}-{number}", text, f"{label}-{number}") for number, text in enumerate(texts)]
         for label, texts in ((1, draw.members), (0, draw.heldout))
     ]
-    found = validate(*sides)
-    figures = {name: found[f"blind_{name}_auroc"].figure for name in ("words", "counts")}
+    validity = validate(*sides)
+    figures = {name: validity[f"blind_{name}_auroc"].figure for name in ("words", "counts")}
     return {name: figure for name, figure in figures.items() if isinstance(figure, Interval)}

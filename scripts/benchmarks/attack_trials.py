@@ -1,4 +1,4 @@
-"""Trials: passages drawn, a model trained on some of them, and the scores of all attacks in run directories."""
+"""Trials: draw passages, train a model on some of them, and score all by every attack into run directories."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .attack_corpora import Read, passages_of
 
 NEIGHBOURS = 5
 ELSEWHERE = 2000
-"""Passages of which tokens are counted, at most."""
+"""The largest number of passages whose tokens are counted."""
 MANY = {"neighbours", "swapped"}
-"""Evidence that takes a pass for each of several rewritten texts."""
+"""Evidence that takes a pass for each rewritten text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many passages of a corpus are used for what, and how long they are."""
+    """How many passages of a corpus a trial uses for each purpose, and how long they are."""
 
     side: int
     """Members, and as many held out."""
@@ -46,7 +46,7 @@ class Sizes:
 
     @property
     def a_seed(self) -> int:
-        """Passages that one trial takes for itself."""
+        """Passages that one trial uses, and no other does."""
         return 2 * (self.side + self.shots) + self.population + self.more
 
 
@@ -57,7 +57,7 @@ SCRATCH = Sizes(side=400, shots=2, population=100, tokens=72, more=400)
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The passages of one trial. No text stands in two places, nor in two trials of a corpus."""
+    """The passages of one trial. No text occurs twice in it, nor in two trials of a corpus."""
 
     folder: Path
     """Where its files and run directories are."""
@@ -72,13 +72,13 @@ class Draw:
     more: Sequence[str]
     """Trained on, and in none of the files."""
     elsewhere: Sequence[str]
-    """What no trial of the corpus uses: tokens are counted there."""
+    """Passages that no trial of the corpus uses: their tokens are counted."""
     many: bool
-    """Whether attacks are made that need many rewritten texts."""
+    """Whether attacks that need many rewritten texts run too."""
 
     @property
     def trained_on(self) -> list[str]:
-        """What the model of this trial sees."""
+        """The texts that the model of this trial is trained on."""
         return [*self.members, *self.member_shots, *self.more]
 
 
@@ -96,11 +96,11 @@ class Trial:
     """The target's folder."""
     draw: Draw
     reference_served: bool = False
-    """Whether the reference's signals are those that another run has made of the same passages."""
+    """Whether the reference's signals come from another run on the same passages."""
 
 
 def draws(corpus: str, passages: Sequence[str], sizes: Sizes, seeds: int, work: Path) -> tuple[list[Draw], list[str]]:
-    """The draw of each seed, and as many passages as one side has for a sibling to be trained on."""
+    """The draw of each seed, and the passages that a sibling of the target is trained on: as many as one side has."""
     sibling = sizes.side + sizes.more
     needed = seeds * sizes.a_seed + sibling
     if len(passages) <= needed:
@@ -108,29 +108,29 @@ def draws(corpus: str, passages: Sequence[str], sizes: Sizes, seeds: int, work: 
             f"corpus {corpus!r} has {len(passages)} passages, and {seeds} seeds take more than {needed}: name a larger "
             "one with --corpus NAME=FOLDER, or fewer --seeds"
         )
-    found = []
+    drawn = []
     for seed in range(seeds):
-        own = iter(passages[seed * sizes.a_seed : (seed + 1) * sizes.a_seed])
+        unused = iter(passages[seed * sizes.a_seed : (seed + 1) * sizes.a_seed])
         draw = Draw(
             folder=work / f"{corpus}-{seed}",
-            members=[next(own) for _ in range(sizes.side)],
-            heldout=[next(own) for _ in range(sizes.side)],
-            member_shots=[next(own) for _ in range(sizes.shots)],
-            shots=[next(own) for _ in range(sizes.shots)],
-            population=[next(own) for _ in range(sizes.population)],
-            more=[next(own) for _ in range(sizes.more)],
+            members=[next(unused) for _ in range(sizes.side)],
+            heldout=[next(unused) for _ in range(sizes.side)],
+            member_shots=[next(unused) for _ in range(sizes.shots)],
+            shots=[next(unused) for _ in range(sizes.shots)],
+            population=[next(unused) for _ in range(sizes.population)],
+            more=[next(unused) for _ in range(sizes.more)],
             elsewhere=passages[needed : needed + ELSEWHERE],
             many=seed == 0,
         )
         _write(draw)
-        found.append(draw)
-    return found, list(passages[needed - sibling : needed])
+        drawn.append(draw)
+    return drawn, list(passages[needed - sibling : needed])
 
 
 def _write(draw: Draw) -> None:
     """The files that `score` reads; each passage is its own document, for labels were drawn by passage."""
     scored = [(text, 1) for text in draw.members] + [(text, 0) for text in draw.heldout]
-    random.Random(0).shuffle(scored)  # noqa: S311 - an order that anybody can repeat, no secret
+    random.Random(0).shuffle(scored)  # noqa: S311 - a reproducible order, no secret
     shots = [(text, 1) for text in draw.member_shots] + [(text, 0) for text in draw.shots]
     for name, rows in (("passages", scored), ("shots", shots)):
         lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in rows]
@@ -143,14 +143,14 @@ def _write(draw: Draw) -> None:
 def attacks_of(*, many: bool, shots: bool = True) -> list[Attack]:
     """Every attack, once for each of its signals; with *many*, also those that need many rewritten texts."""
     left_out = (set() if many else MANY) | (set() if shots else {"prefixed"})
-    chosen = [one for one in all_attacks().values() if not left_out & set(one.evidence)]
-    return [variant for one in chosen for variant in one.variants()]
+    chosen = [attack for attack in all_attacks().values() if not left_out & set(attack.evidence)]
+    return [variant for attack in chosen for variant in attack.variants()]
 
 
 def scored(
     draw: Draw, name: str, target: Path, reference: Path | Backend, *, many: bool, shots: bool = True
 ) -> tuple[ScoreTable, Path]:
-    """The table of all attacks, in the run directory *name* of the draw."""
+    """The table of all attacks and its run directory, *name* in the folder of the draw."""
     began = time.monotonic()
     run = draw.folder / name
     supplies = Supplies(
@@ -163,7 +163,7 @@ def scored(
         read_passages(draw.folder / "passages.jsonl"),
         ModelSpec(target, dtype="float32"),
         ModelSpec(reference, dtype="float32") if isinstance(reference, Path) else reference,
-        attacks=[one.name for one in attacks_of(many=many, shots=shots)],
+        attacks=[attack.name for attack in attacks_of(many=many, shots=shots)],
         supplies=supplies,
         out=run,
     )
@@ -172,7 +172,7 @@ def scored(
 
 
 class Remembered:
-    """A backend that scores no window twice: the same reference serves several targets on the same passages."""
+    """A backend that scores no window twice: several targets are compared with one reference on the same passages."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -180,7 +180,7 @@ class Remembered:
 
     @property
     def info(self) -> ModelRecord:
-        """That of the backend; so are all others here."""
+        """The record of the backend."""
         return self._backend.info
 
     @property
@@ -207,7 +207,7 @@ class Remembered:
     ) -> list[TokenSignals]:
         """See `Backend`."""
         if prefix is not None:
-            raise ValueError("a reference is asked for passages alone")
+            raise ValueError("a reference model scores passages without a prefix")
         keys = [(window.tokens.tobytes(), window.first_scored) for window in windows]
         new = {key: window for key, window in zip(keys, windows, strict=True) if key not in self._known}
         if new:
@@ -216,9 +216,9 @@ class Remembered:
 
 
 def smollm_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path) -> Iterator[Trial]:
-    """SmolLM2-135M after one and two epochs beside itself untouched, and a placebo: another seed's model.
+    """SmolLM2-135M after one and two epochs, the untouched model as reference, and a placebo: another seed's model.
 
-    To save hours, the placebo and attacks of many passes are of the first corpus alone.
+    To save hours, the placebo and the attacks with many passes run on the first corpus only.
     """
     folder = work / "smollm"
     drawn = {
@@ -227,10 +227,10 @@ def smollm_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path
     }
     base, first = functools.cache(lambda: Remembered(models.smollm())), next(iter(corpora))
     for seed in range(seeds):
-        for corpus, own in drawn.items():
-            draw, other = own[seed], own[(seed + 1) % seeds]
-            made = models.trained(work, models.SMOLLM, models.smollm, draw.trained_on, seed)
-            for epoch, target in made.items():
+        for corpus, draws_of_corpus in drawn.items():
+            draw, other = draws_of_corpus[seed], draws_of_corpus[(seed + 1) % seeds]
+            target_by_epoch = models.trained(work, models.SMOLLM, models.smollm, draw.trained_on, seed)
+            for epoch, target in target_by_epoch.items():
                 many = draw.many and epoch == 1 and corpus == first
                 table, run = scored(draw, f"epochs-{epoch}", target, base(), many=many, shots=epoch == 1)
                 yield Trial(
@@ -250,7 +250,7 @@ def smollm_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path
 
 
 def scratch_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Path) -> Iterator[Trial]:
-    """A small model trained from nothing beside a sibling of as many epochs, and a placebo: another seed's model."""
+    """A small model trained from nothing, with a sibling of as many epochs as reference, and a placebo."""
     folder, recipe = work / "scratch", models.SCRATCH
     texts = {name: passages_of(name, read, sizes.tokens, work) for name, read in corpora.items()}
     drawn = {name: draws(name, texts[name], sizes, seeds, folder) for name in corpora}
@@ -259,8 +259,8 @@ def scratch_trials(corpora: dict[str, Read], sizes: Sizes, seeds: int, work: Pat
         return models.trained(work, recipe, lambda: models.scratch(texts[corpus], seed), on, seed)
 
     for seed in range(seeds):
-        for corpus, (own, sibling) in drawn.items():
-            draw, other = own[seed], own[(seed + 1) % seeds]
+        for corpus, (draws_of_corpus, sibling) in drawn.items():
+            draw, other = draws_of_corpus[seed], draws_of_corpus[(seed + 1) % seeds]
             target, reference = train(corpus, draw.trained_on, seed), train(corpus, sibling, seeds)
             for epoch in recipe.epochs:
                 many = draw.many and epoch == recipe.epochs[0]

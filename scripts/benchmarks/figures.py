@@ -1,4 +1,4 @@
-"""Figures with what they were to reach, as a table and as JSON."""
+"""Figures and their goals, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Figure:
 
     name: str
     value: float | None
-    """None: not measured here; *note* says why."""
+    """None where it is not measured on this machine; *note* says why."""
     unit: str = ""
     at_most: float | None = None
     at_least: float | None = None
@@ -31,7 +31,7 @@ class Figure:
 
     @property
     def reached(self) -> str:
-        """``yes``, ``NO``, or ``–`` where nothing was to be reached or nothing was measured."""
+        """``yes``, ``NO``, or ``–`` where there is no goal or no value."""
         if self.value is None or (self.at_most is None and self.at_least is None):
             return "–"
         high = self.at_most is not None and self.value > self.at_most
@@ -40,7 +40,7 @@ class Figure:
 
     @property
     def goal(self) -> str:
-        """What was to be reached, to four digits; empty where nothing was."""
+        """The goal, to four digits; empty where there is none."""
         ends = [f"{sign} {end:.4g}" for sign, end in (("≥", self.at_least), ("≤", self.at_most)) if end is not None]
         return ", ".join(ends)
 
@@ -52,7 +52,7 @@ class Figure:
 
 
 def medians(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Seconds each of *ways* takes: median over *rounds*, in each of which every way runs once, in turn."""
+    """Seconds that each of *ways* takes: the median over *rounds*; in a round every way runs once."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -63,7 +63,7 @@ def medians(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]
 
 
 def in_a_process(code: str, *arguments: object) -> Any:
-    """What a fresh interpreter prints as JSON: memory is measured where nothing else has been loaded."""
+    """The JSON that *code* prints in a new interpreter, where nothing else has been loaded into memory."""
     folder = Path(__file__).parents[1]
     run = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -78,7 +78,7 @@ def in_a_process(code: str, *arguments: object) -> Any:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """Processor, versions and threads: what the figures depend on besides the code."""
     import torch
 
     try:
@@ -97,10 +97,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(path: Path, found: Mapping[str, Sequence[Figure]], about_goals: str = "") -> str:
-    """Put sections into the JSON file *path*, in place of what they were, and all of it in a table, which is returned.
+def save(path: Path, figures_by_section: Mapping[str, Sequence[Figure]], about_goals: str = "") -> str:
+    """A table of all sections in the JSON file *path*, after the given sections have replaced those of the same names.
 
-    Figures of another machine or of other versions are dropped. *about_goals* stands above the table.
+    Sections of another machine or of other versions are dropped. *about_goals* is printed above the table.
     """
     about = machine()
     sections: dict[str, Any] = {}
@@ -108,7 +108,9 @@ def save(path: Path, found: Mapping[str, Sequence[Figure]], about_goals: str = "
         before = json.loads(path.read_text("utf-8"))
         sections = before["sections"] if before["machine"] == about else {}
     today = datetime.date.today().isoformat()
-    sections |= {name: {"date": today, "figures": [asdict(f) for f in figures]} for name, figures in found.items()}
+    sections |= {
+        name: {"date": today, "figures": [asdict(f) for f in figures]} for name, figures in figures_by_section.items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": about, "sections": sections}, indent=2, ensure_ascii=False) + "\n", "utf-8")
     lines = [", ".join(f"{name} {value}" for name, value in about.items()), ""]

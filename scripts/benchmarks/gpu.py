@@ -1,4 +1,4 @@
-"""A randomly initialised model of an 8B shape, where there is CUDA."""
+"""A model of an 8B shape with random weights, on CUDA."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from llm_mia.records import Window
 
 from .figures import Figure, medians
 
-# Dense bfloat16 multiplications and additions a second, as their maker states them.
+# Dense bfloat16 multiplications and additions a second, as the manufacturer states them.
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12}
 TOKENS = 512
 
 
 def shape_figures(vocabulary: int) -> list[Figure]:
-    """Tokens a second, share of the card's peak and peak memory, against batched transformers with whole logits."""
+    """Share of the card's peak, and speed against batched transformers with whole logits."""
     config = transformers.LlamaConfig(
         vocab_size=vocabulary, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32,
         num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=8192, tie_word_embeddings=False,

@@ -1,4 +1,4 @@
-"""Verdicts on known sets: where they must be void, where sound, where not sound; and what they and bounds cost."""
+"""Verdicts on known sets that must be void, sound or not sound; and the time that checks and bounds take."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ from .figures import Figure
 STAGE = re.compile(r"\b(?:awards?|film|films|pageant|album|song|music|concert|actor|television)\b", re.IGNORECASE)
 WORDS = 48
 REPEATED = 0.2
-"""A topic of which more than this share of lines stands in longer ones is left out: it is part of them."""
+"""A topic is left out if longer topics hold more than this share of its lines: it is part of them."""
 
 
 def leaky_figures(path: Path) -> list[Figure]:
     """WikiMIA: pages from before the model against events after it, which a date alone tells apart."""
     pages = list(read_passages(path))
-    found = validate([p for p in pages if p.label == 1], [p for p in pages if p.label == 0])
-    blind = {name: _value(found, f"blind_{name}_auroc") for name in ("words", "counts")}
+    validity = validate([p for p in pages if p.label == 1], [p for p in pages if p.label == 0])
+    blind = {name: _value(validity, f"blind_{name}_auroc") for name in ("words", "counts")}
     return [
-        Figure(f"{path.stem}: verdict void (1: yes)", float(found.verdict == "void"), at_least=1, note=found.verdict),
+        Figure(f"{path.stem}: verdict void (1: yes)", float(validity.verdict == "void"), at_least=1,
+               note=validity.verdict),
         Figure(f"{path.stem}: blind AUROC", max(blind.values()), at_least=0.95,
                note=", ".join(f"{name} {value:.3f}" for name, value in blind.items())),
-        Figure(f"{path.stem}: AUROC of the latest year alone", _value(found, "leak_latest_year"), at_least=0.9),
+        Figure(f"{path.stem}: AUROC of the latest year alone", _value(validity, "leak_latest_year"), at_least=0.9),
     ]  # fmt: skip
 
 
 def topic_figures(path: Path) -> list[Figure]:
-    """One corpus in two by what documents are about, which labels must not follow."""
+    """One corpus, divided by the subject of its documents: labels that follow a subject are not sound."""
     pages = [page for page in read_passages(path) if page.label == 0]
     stage = [bool(STAGE.search(page.text)) for page in pages]
     modules = source_passages(("asyncio", "email"))
@@ -52,7 +53,7 @@ def topic_figures(path: Path) -> list[Figure]:
 
 
 def random_split_figures(path: Path, splits: int, rng: np.random.Generator) -> list[Figure]:
-    """One corpus in two at random, by document: nothing may be found but by chance."""
+    """One corpus, divided at random by document: a check may fail only by chance."""
     pages = [page for page in read_passages(path) if page.label == 0]
     return [
         _share_sound(f"{path.stem}, pages of 2023", pages, splits, rng),
@@ -65,14 +66,14 @@ def cost_figures(passages: int, candidates: int, rng: np.random.Generator) -> li
     every = source_passages(words=2 * WORDS)
     names = sorted({passage.document for passage in every})
     place = dict(zip(names, rng.permutation(len(names)).tolist(), strict=True))
-    found = sorted(every, key=lambda passage: place[passage.document])[:passages]
-    members, others = _halves(found, rng)
+    chosen = sorted(every, key=lambda passage: place[passage.document])[:passages]
+    members, others = _halves(chosen, rng)
     start, busy = time.perf_counter(), time.process_time()
     validate(members, others)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
-    size = sum(passage.n_bytes for passage in found) / len(found)
+    size = sum(passage.n_bytes for passage in chosen) / len(chosen)
     rows = [
-        Figure(f"validate, {len(found):,} passages", seconds, "s", at_most=60,
+        Figure(f"validate, {len(chosen):,} passages", seconds, "s", at_most=60,
                note=f"{busy:.0f} s on all cores; {len(members):,} against {len(others):,}, {size:.0f} bytes each")
     ]  # fmt: skip
     calibration, scores = rng.normal(size=10_000), rng.normal(size=candidates)
@@ -99,7 +100,7 @@ def topic_passages() -> list[Passage]:
 
 
 def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Passage]:
-    """The source of Python's library, so many *words* a passage, a file a document; of *packages* alone if named."""
+    """The source of Python's library, *words* words a passage, a file a document; only *packages* if given."""
     root = Path(sysconfig.get_paths()["stdlib"])
     files = []
     for path in sorted(root.rglob("*.py")):
@@ -110,29 +111,29 @@ def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Pa
 
 
 def _cut(documents: Iterable[tuple[str, str]], size: int) -> list[Passage]:
-    found = []
+    passages = []
     for document, text in documents:
         words = text.split()
-        found += [
+        passages += [
             Passage(f"{document}#{start}", " ".join(words[start : start + size]), document)
             for start in range(0, len(words), size)
         ]
-    return found
+    return passages
 
 
-def _value(found: Validity, name: str) -> float:
-    figure = found[name].figure
+def _value(validity: Validity, name: str) -> float:
+    figure = validity[name].figure
     assert isinstance(figure, Interval)
     return figure.value
 
 
-def _against(found: Validity) -> list[str]:
-    """Names of the checks that found something."""
-    return [check.name for check in found.checks if check.verdict in ("doubtful", "void")]
+def _checks_not_sound(validity: Validity) -> list[str]:
+    """Names of the checks that are doubtful or void."""
+    return [check.name for check in validity.checks if check.verdict in ("doubtful", "void")]
 
 
 def _parted(passages: Sequence[Passage], first: Sequence[bool]) -> tuple[list[Passage], list[Passage]]:
-    """Those of which *first* is true, and the rest; without the labels they came with."""
+    """The passages for which *first* is true, and the others; both without their labels."""
     parts: tuple[list[Passage], list[Passage]] = [], []
     for passage, inside in zip(passages, first, strict=True):
         parts[not inside].append(replace(passage, label=None))
@@ -148,17 +149,17 @@ def _halves(passages: Sequence[Passage], rng: np.random.Generator) -> tuple[list
 
 def _not_sound(title: str, passages: Sequence[Passage], first: Sequence[bool]) -> Figure:
     members, others = _parted(passages, first)
-    found = validate(members, others)
-    note = f"{found.verdict}, {len(members)} against {len(others)}: {', '.join(_against(found))}"
-    return Figure(f"{title}: not sound (1: yes)", float(found.verdict != "sound"), at_least=1, note=note)
+    validity = validate(members, others)
+    note = f"{validity.verdict}, {len(members)} against {len(others)}: {', '.join(_checks_not_sound(validity))}"
+    return Figure(f"{title}: not sound (1: yes)", float(validity.verdict != "sound"), at_least=1, note=note)
 
 
 def _share_sound(title: str, passages: Sequence[Passage], splits: int, rng: np.random.Generator) -> Figure:
     sound, against = 0, Counter[str]()
     for seed in range(splits):
-        found = validate(*_halves(passages, rng), seed=seed)
-        sound += found.verdict == "sound"
-        against.update(_against(found))
+        validity = validate(*_halves(passages, rng), seed=seed)
+        sound += validity.verdict == "sound"
+        against.update(_checks_not_sound(validity))
     documents = len({passage.document for passage in passages})
     note = f"{splits} splits of {len(passages)} passages, {documents} documents"
     note += "".join(f"; {name} {times}" for name, times in against.most_common())

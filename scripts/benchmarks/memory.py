@@ -1,4 +1,4 @@
-"""Peak memory of a scoring pass above the loaded model."""
+"""Peak memory of a scoring pass, less that of the loaded model."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ print(json.dumps({"above": high - before, "head": backend.info.head}))
 
 
 def memory_figures() -> list[Figure]:
-    """8 × 256 tokens in one batch, with the model's own vocabulary and with a random head of 262,144."""
-    found = []
+    """Peak memory for 8 × 256 tokens in one batch, with the model's vocabulary and with a random head of 262,144."""
+    figures = []
     for vocabulary in (49_152, 262_144):
         above = in_a_process(ONE_BATCH, vocabulary)
         assert above["head"] == "blocked"
         whole = 8 * 256 * vocabulary * 4 / 1e6
-        found.append(
+        figures.append(
             Figure(
                 f"peak memory above the loaded model, 8 × 256 tokens, vocabulary {vocabulary:,}",
                 above["above"] / 1e6,
@@ -46,4 +46,4 @@ def memory_figures() -> list[Figure]:
                 note=f"all logits would take {whole:,.0f} MB",
             )
         )
-    return found
+    return figures

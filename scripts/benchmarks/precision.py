@@ -1,4 +1,4 @@
-"""What bfloat16 changes, on passages whose membership is known."""
+"""How much bfloat16 changes scores and AUROC, on passages whose membership is known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def precision_figures(count: int) -> list[Figure]:
-    """Half of *count* passages trained on for one epoch; each attack's scores in float32 and in bfloat16."""
+    """Scores in float32 and in bfloat16 of *count* passages, half of which the model was trained on for one epoch."""
     texts = passages(count, tokens=64, seed=3)
     members = texts[: count // 2]
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def precision_figures(count: int) -> list[Figure]:
 
 
 def gpu_figures() -> list[Figure]:
-    """A random model of an 8B shape on CUDA; without CUDA the rows say so."""
+    """A random model of an 8B shape on CUDA; without CUDA, rows that have no value."""
     rows = []
     for vocabulary in (128_256, 256_000):
         if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Rates realised on scores whose labels are known: over random splits, against what was asked."""
+"""Error rates realised over random splits of scores whose labels are known, against the rates requested."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ BOUNDS: dict[str, tuple[Method, float]] = {
     "at 0.5": ("count", 0.5),
     "Simes": ("simes", 0.05),
 }
-"""Ways to bound a count, each fixed beforehand: local test, and the level of that by count."""
+"""The bounds on a count, each fixed beforehand: the local test, and the level of the test by count."""
 ERRORS = 3
-"""Monte-Carlo standard errors that a figure may lie off: of a hundred true guarantees none seems broken, as a rule."""
+"""A figure may miss its rate by so many Monte-Carlo standard errors: of 100 true guarantees, about 0.1 seem broken."""
 COLUMNS = "id,label,target_mean_logprob,reference_mean_logprob"
 
 
@@ -49,8 +49,9 @@ class Scores:
     members: Floats
     nonmembers: Floats
     reference: Floats
-    """Of the non-members, what the reference model alone says: known without the target."""
+    """The reference model's scores of the non-members: they are known without the target."""
     member_reference: Floats
+    """The reference model's scores of the members."""
 
 
 def read_scores(path: Path) -> list[Scores]:
@@ -68,32 +69,32 @@ def read_scores(path: Path) -> list[Scores]:
 
 
 def strengthened(scores: Scores) -> Scores:
-    """The same with two standard deviations added to every member: an attack that finds enough for FDRs to matter."""
+    """*scores* with two standard deviations added to every member: an attack so strong that an FDR is of use."""
     return replace(scores, name=f"{scores.name}, members + 2 SD", members=scores.members + 2 * scores.nonmembers.std())
 
 
 def standard_error(values: Floats) -> float:
-    """Of the mean of independent *values*."""
+    """Standard error of the mean of independent *values*."""
     return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def share_limit(share: float, splits: int) -> float:
-    """The most that a share that is truly *share* may be seen at over *splits*."""
+    """The largest share that may be observed over *splits* where the true share is *share*."""
     return share + ERRORS * math.sqrt(share * (1 - share) / splits)
 
 
 def mean_limit(most: float, values: Floats) -> float:
-    """The most that the mean of *values* may be seen at where it is truly *most*."""
+    """The largest mean of *values* that may be observed where the true mean is *most*."""
     return most + ERRORS * standard_error(values)
 
 
 def above(ascending: Floats, thresholds: Floats) -> NDArray[np.intp]:
-    """How many of *ascending* lie strictly above each threshold."""
+    """How many values of *ascending* lie strictly above each threshold."""
     return len(ascending) - np.searchsorted(ascending, thresholds, side="right")
 
 
 def fpr_figures(scores: Scores, splits: int, rng: np.random.Generator) -> list[Figure]:
-    """Non-members at random into a calibration set and a test part, at each size and rate."""
+    """FPR of thresholds from a random calibration set, on the other non-members; at each size and rate."""
     nonmembers, members = np.sort(scores.nonmembers), np.sort(scores.members)
     rows = []
     for n in SIZES:
@@ -136,7 +137,7 @@ def _mean_share(ascending: Floats, thresholds: Floats) -> str:
 def _confident_figures(
     title: str, nonmembers: Floats, members: Floats, halves: Floats, draws: Floats, fpr: float
 ) -> list[Figure]:
-    """How often the threshold that holds with confidence realises more than *fpr*, in all and in the test part."""
+    """How often the threshold with confidence realises more than *fpr*, on all non-members and on the test part."""
     splits, n = halves.shape
     names = [f"{title} with 95 % confidence: share of {over}" for over in ("draws above it", "test parts above it")]
     needed = nonmembers_needed(fpr, CONFIDENCE)
@@ -152,14 +153,14 @@ def _confident_figures(
                note=f"rate known exactly; finds {_mean_share(members, drawn)} of the members"),
         Figure(names[1], 100 * (rates > fpr).mean(), "%", 100 * share_limit(chance, splits),
                note=f"mean realised {100 * rates.mean():.3g} %; exactly {100 * chance:.2g} % expected: the test part "
-                    "has luck of its own"),
+                    "varies too"),
     ]  # fmt: skip
 
 
 def _chance_in_test(n: int, m: int, fpr: float) -> float:
     """P(more than *fpr* of *m* new non-members lie above the threshold), were no two scores equal.
 
-    Counted from the order of all n + m at random: beta-binomial, of the rank that the binomial tail leaves.
+    All orders of the n + m scores are equally likely: beta-binomial, at the rank that the binomial tail gives.
     """
     from scipy.stats import betabinom, binom
 
@@ -170,14 +171,14 @@ def _chance_in_test(n: int, m: int, fpr: float) -> float:
 def mixtures(
     scores: Scores, n: int, members: int, splits: int, rng: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats]]:
-    """For every split the calibration scores, and those of the candidates: *members* of them first, then the rest."""
+    """For every split the scores of the calibration set and of the candidates, whose first *members* are members."""
     for _ in range(splits):
         others = rng.choice(scores.nonmembers, size=n + CANDIDATES - members, replace=False, shuffle=True)
         yield others[:n], np.concatenate([rng.choice(scores.members, size=members, replace=False), others[n:]])
 
 
 def fdr_figures(scores: Scores, splits: int, rng: np.random.Generator) -> list[Figure]:
-    """Share of non-members among those that Benjamini–Hochberg takes, nothing taken counting as none."""
+    """Share of non-members among the flags of Benjamini–Hochberg; 0 where there is no flag."""
     rows = []
     for n in SIZES:
         for share in (0.01, 0.1, 0.5):
@@ -211,10 +212,13 @@ def count_figures(scores: Scores, splits: int, rng: np.random.Generator) -> list
             bounds, broken = np.empty((len(BOUNDS), splits)), np.empty((len(BOUNDS), splits), dtype=bool)
             for at, (calibration, candidates) in enumerate(mixtures(scores, n, members, splits, rng)):
                 for way, (method, level) in enumerate(BOUNDS.values()):
-                    found = member_count_bound(candidates, calibration, CONFIDENCE, method=method, level=level)
-                    steps = np.sort(found.steps[members:])
-                    # It is for some choice where u non-members have a step of u or less.
-                    bounds[way, at], broken[way, at] = found.members, (steps <= np.arange(1, len(steps) + 1)).any()
+                    bound_of_count = member_count_bound(candidates, calibration, CONFIDENCE, method=method, level=level)
+                    steps = np.sort(bound_of_count.steps[members:])
+                    # The bound is broken for some choice where u non-members have a step of u or less.
+                    bounds[way, at], broken[way, at] = (
+                        bound_of_count.members,
+                        (steps <= np.arange(1, len(steps) + 1)).any(),
+                    )
             note = "; ".join(
                 f"{name}: mean bound {bound.mean():.3g}, above {members} in {100 * (bound > members).mean():.2g} %, "
                 f"for some choice {100 * wrong.mean():.2g} %"
@@ -227,15 +231,15 @@ def count_figures(scores: Scores, splits: int, rng: np.random.Generator) -> list
 
 
 def simulated_figures(draws: int, rng: np.random.Generator) -> list[Figure]:
-    """Thresholds on made-up scores, continuous or on ten tied levels, of which the true rate is known."""
+    """FPR of thresholds on simulated scores, continuous or on ten tied levels, whose true rate is known."""
     rows, levels = [], 10
     for n, fpr in ((99, 0.05), (200, 0.01), (57, 0.1), (1_000, 0.001)):
         for ties in (False, True):
-            made = rng.integers(levels, size=(draws, n)) if ties else rng.random((draws, n))
-            thresholds = np.array([fpr_threshold(draw, fpr) for draw in made])
+            scores = rng.integers(levels, size=(draws, n)) if ties else rng.random((draws, n))
+            thresholds = np.array([fpr_threshold(draw, fpr) for draw in scores])
             rates = (levels - 1 - thresholds) / levels if ties else 1 - thresholds
             bound = fpr_bound(n, fpr, CONFIDENCE)
-            title = f"made-up scores{' with ties' if ties else ''}, n = {n:,}, FPR ≤ {100 * fpr:g} %"
+            title = f"simulated scores{' with ties' if ties else ''}, n = {n:,}, FPR ≤ {100 * fpr:g} %"
             rows += [
                 Figure(f"{title}: mean realised", 100 * rates.mean(), "%", 100 * mean_limit(fpr, rates),
                        note=f"± {100 * standard_error(rates):.2g}"),

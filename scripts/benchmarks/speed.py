@@ -1,4 +1,4 @@
-"""The scoring pass against the bare forward pass, the machine's own rate, and other people's ways."""
+"""The scoring pass against the bare forward pass, the machine's rate, published code and lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ import numpy as np
 import torch
 
 from llm_mia.backends import load_model
-from llm_mia.backends.local import LocalBackend
-from llm_mia.backends.local._batching import batches
+from llm_mia.backends.local import LocalBackend, batches
 from llm_mia.passages import read_passages
 from llm_mia.records import Window
 from llm_mia.scores import ScoreTable
@@ -31,13 +30,13 @@ CARD = ["loss", "zlib", "min_k", "min_k++", "lowercase", "reference"]
 
 
 def windows_of(backend: LocalBackend, texts: Sequence[str]) -> list[Window]:
-    """What is fed for *texts*."""
+    """The windows that *texts* are cut into."""
     rule = window_rule(backend.info.context)
     return [w for i, ids in enumerate(backend.encode(texts)) for w in cut(ids, rule, bos=backend.bos, passage=i)]
 
 
 def flops_per_token(model: Any) -> float:
-    """Two operations a weight of every linear layer, the head included; attention is not counted."""
+    """Operations a token: two a weight of every linear layer, the head included; attention is not counted."""
     ends = ("embed_tokens.weight", "lm_head.weight")
     inner = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and not name.endswith(ends))
     return 2.0 * float(inner + model.get_output_embeddings().weight.numel())
@@ -51,7 +50,7 @@ def gemm_rate(dtype: torch.dtype) -> float:
 
 
 def forward_figures(dtype: str, count: int, rounds: int) -> list[Figure]:
-    """The pass against decoder + head product alone on the same batches, and against the machine."""
+    """The pass against decoder and head product alone on the same batches, and against the machine's GEMM rate."""
     backend: Any = load_model("embedded", dtype=dtype)
     windows = windows_of(backend, passages(count))
     model = backend.model
@@ -85,7 +84,7 @@ def forward_figures(dtype: str, count: int, rounds: int) -> list[Figure]:
 
 
 def _other_model(backend: LocalBackend) -> LocalBackend:
-    """A reference of the same size: the same model, its weights moved a little."""
+    """A reference of the same size: the same model with slightly changed weights."""
     model = copy.deepcopy(backend.model)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -96,12 +95,12 @@ def _other_model(backend: LocalBackend) -> LocalBackend:
 
 @torch.inference_mode()
 def published_way(target: Any, reference: Any, tokenizer: Any, texts: Sequence[str]) -> list[dict[str, float]]:
-    """One text at a time, all logits, softmax and log-softmax over all of them, the target's pass made twice."""
+    """Scores as published code computes them: one text at a time, all logits, two passes of the target."""
 
     def loss_of(model: Any, text: str) -> tuple[float, torch.Tensor, torch.Tensor]:
         ids = torch.tensor(tokenizer.encode(text))[None]
-        made = model(ids, labels=ids)
-        return -float(made.loss), made.logits[0, :-1], ids[0, 1:][:, None]
+        output = model(ids, labels=ids)
+        return -float(output.loss), output.logits[0, :-1], ids[0, 1:][:, None]
 
     rows = []
     for text in texts:
@@ -110,25 +109,25 @@ def published_way(target: Any, reference: Any, tokenizer: Any, texts: Sequence[s
         other, _, _ = loss_of(reference, text)
         _, logits, ids = loss_of(target, text)
         probabilities, logs = torch.softmax(logits, -1), torch.log_softmax(logits, -1)
-        own = logs.gather(-1, ids)[:, 0]
+        chosen = logs.gather(-1, ids)[:, 0]
         mean = (probabilities * logs).sum(-1)
         variance = (probabilities * logs.square()).sum(-1) - mean.square()
-        count = max(1, int(0.2 * len(own)))
+        count = max(1, int(0.2 * len(chosen)))
         rows.append(
             {
                 "loss": loss,
                 "zlib": loss / len(zlib.compress(text.encode())),
                 "lowercase": lowered / loss,
                 "reference": loss - other,
-                "min_k": float(own.sort().values[:count].mean()),
-                "min_k++": float(((own - mean) / variance.sqrt()).sort().values[:count].mean()),
+                "min_k": float(chosen.sort().values[:count].mean()),
+                "min_k++": float(((chosen - mean) / variance.sqrt()).sort().values[:count].mean()),
             }
         )
     return rows
 
 
 def published_figures(count: int, rounds: int) -> list[Figure]:
-    """The whole score card, from texts to a table, against the published way; both with the models loaded."""
+    """The default attacks, from texts to a table, against `published_way`; the models are loaded beforehand."""
     target: Any = load_model("embedded", dtype="float32")
     reference: Any = _other_model(target)
     auto: Any = load_model("embedded")
@@ -181,7 +180,7 @@ json.dump({"seconds": statistics.median(seconds), "sums": [float(s) for s in sum
 
 
 def harness_figures(interpreter: str | None, dtype: str, count: int, rounds: int) -> list[Figure]:
-    """One pass against lm-evaluation-harness's sums, each of its batch sizes; it scores the first token too."""
+    """One pass against the sums of lm-evaluation-harness at its fastest batch size; it scores the first token too."""
     goal = 1.4 if dtype == "float32" else 1.7
     name = f"one pass: throughput ÷ lm-evaluation-harness, {dtype}"
     if interpreter is None:

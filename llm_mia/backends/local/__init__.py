@@ -1,10 +1,37 @@
-"""Any causal language model that transformers loads: hub, folder, GGUF file, PEFT adapter, or one in memory."""
+"""Any causal language model that transformers loads: from the hub, a folder, a GGUF file, an adapter, or memory."""
 
 from ._backend import LocalBackend
-from ._generating import continuations
+from ._batching import batches
+from ._causality import contribution_of_last_token
+from ._generating import Continuations, continuations
 from ._in_memory import from_memory
-from ._loading import load, quiet
+from ._libraries import name_model_in_errors, silence_libraries
+from ._loading import load, refuse_missing_tensors, resolve_device
 from ._loading_tokenizer import load_tokenizer
-from ._tokenizer import LocalTokenizer
+from ._locating import locate_model
+from ._memory import MEMORY_ERRORS, is_out_of_memory
+from ._precision import choose_dtype, faster_dtype
+from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer
 
-__all__ = ["LocalBackend", "LocalTokenizer", "continuations", "from_memory", "load", "load_tokenizer", "quiet"]
+__all__ = [
+    "MEMORY_ERRORS",
+    "Continuations",
+    "LocalBackend",
+    "LocalTokenizer",
+    "batches",
+    "choose_dtype",
+    "continuations",
+    "contribution_of_last_token",
+    "faster_dtype",
+    "from_memory",
+    "is_out_of_memory",
+    "load",
+    "load_tokenizer",
+    "locate_model",
+    "missing_spans_message",
+    "name_model_in_errors",
+    "read_tokenizer",
+    "refuse_missing_tensors",
+    "resolve_device",
+    "silence_libraries",
+]

@@ -1,4 +1,4 @@
-"""Which windows are fed together."""
+"""The batches in which windows are fed to a model."""
 
 from __future__ import annotations
 
@@ -8,34 +8,42 @@ import numpy as np
 
 __all__ = ["batches"]
 
-# What starting a batch costs, in tokens: the fixed work of a forward pass, as a share of the largest batch.
-START_SHARE = 32
+# The fixed work of a forward pass takes as long as this fraction of the largest batch.
+FIXED_COST_DIVISOR = 32
 
 
-def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Positions of windows of like length, longest first, each batch at most *budget* tokens with its padding.
+def batches(lengths: Sequence[int], budget: int, *, fixed_cost: int | None = None) -> list[list[int]]:
+    """Positions of windows of similar length, longest first, in batches of at most *budget* tokens with their padding.
 
-    The windows are sorted by length and cut where the sum of all batches (longest window × windows, and what starting
-    one costs) is smallest. A window longer than the budget is a batch of its own.
+    The windows are sorted by length, and divided where the total cost of all batches is smallest. The cost of a batch
+    is its longest window times its number of windows, plus *fixed_cost*. A window longer than *budget* is a batch
+    alone.
+
+    Args:
+        lengths: the number of tokens of each window.
+        budget: most tokens of a batch.
+        fixed_cost: the cost of starting a batch, in tokens; None: *budget* / 32.
 
     >>> batches([3, 9, 10, 3, 3], budget=96)
     [[2, 1], [0, 3, 4]]
     """
+    fixed_cost = budget // FIXED_COST_DIVISOR if fixed_cost is None else fixed_cost
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     sizes = np.asarray(lengths, dtype=np.int64)[order]
     n = len(sizes)
+    # Of the first i windows: the least cost, and where the last batch of that division starts.
     cost = np.full(n + 1, np.iinfo(np.int64).max)
     cost[0] = 0
-    cut = np.zeros(n + 1, dtype=np.int64)
+    last_start = np.zeros(n + 1, dtype=np.int64)
     for start in range(n):
         most = min(n - start, max(1, budget // int(sizes[start])))
         ends = np.arange(start + 1, start + most + 1)
-        costs = cost[start] + budget // START_SHARE + sizes[start] * (ends - start)
+        costs = cost[start] + fixed_cost + sizes[start] * (ends - start)
         better = ends[costs < cost[ends]]
         cost[better] = costs[better - start - 1]
-        cut[better] = start
-    found, end = [], n
+        last_start[better] = start
+    reverse, end = [], n
     while end:
-        found.append(order[cut[end] : end].tolist())
-        end = int(cut[end])
-    return found[::-1]
+        reverse.append(order[last_start[end] : end].tolist())
+        end = int(last_start[end])
+    return reverse[::-1]

@@ -1,4 +1,4 @@
-"""Digests by which a run directory knows a model and a tokenizer again."""
+"""Digests by which a run directory recognises a model and a tokenizer."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 
 import torch
 
-from .._files import files_sha256
-
-__all__ = ["config_sha256", "files_sha256", "tensors_sha256", "tokenizer_fingerprint"]
+__all__ = ["config_sha256", "tensors_sha256", "tokenizer_fingerprint"]
 
 PROBE_TEXT = "Café – naïve ΑΒΓ 中文 🙂 \t x=1.5;\nThe End"
-BOOKKEEPING = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
+# Entries that do not change what a model computes.
+IRRELEVANT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
 
 
 def config_sha256(config: Any) -> str:
-    """The digest of a configuration but for what names it, or the release and the precision it was saved with."""
-    entries = {key: value for key, value in config.to_dict().items() if key not in BOOKKEEPING and value is not None}
+    """The digest of a configuration, without its name and the release and precision that it was saved with."""
+    entries = {key: value for key, value in config.to_dict().items() if key not in IRRELEVANT and value is not None}
     return hashlib.sha256(json.dumps(entries, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def tensors_sha256(model: Any) -> str:
-    """The digest of a model that came from no file."""
+    """The digest of the weights of a model in memory."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        # Flattened: a tensor without dimensions has no view of another type.
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
 def tokenizer_fingerprint(tokenizer: Any, bos: int | None) -> str:
-    """Equal for two tokenizers that give equal ids: vocabulary and behaviour, not how its files are laid out."""
+    """Equal for two tokenizers that give equal ids: it covers vocabulary and behaviour, not the layout of the files."""
     digest = hashlib.sha256()
     for token, index in sorted(tokenizer.get_vocab().items()):
         digest.update(f"{token!r} {index}\n".encode())

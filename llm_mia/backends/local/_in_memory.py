@@ -1,9 +1,7 @@
-"""A model of transformers that is in memory already, and belongs to somebody else: a training loop, a notebook."""
+"""A model of transformers that is in memory already and belongs to the caller: to a training loop, or a notebook."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from ...errors import ModelError, UsageError
@@ -13,11 +11,11 @@ __all__ = ["from_memory"]
 
 
 def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, compiled: bool) -> LocalBackend:
-    """A backend for *model*, which stays on its device, in its precision and in its mode; see `llm_mia.load_model`.
+    """A backend for *model*, which keeps its device, its precision and its mode; see `llm_mia.load_model`.
 
     Raises:
         UsageError: there is no *tokenizer*, or *model* is not a model of transformers.
-        ModelError: the model looks at tokens that come later, or has learned prompts before every text.
+        ModelError: the model looks at tokens that come later, or reads learned prompts before every text.
     """
     if tokenizer is None:
         raise UsageError("`model` is in memory, and a model does not hold its tokenizer: give it as `tokenizer`")
@@ -29,26 +27,27 @@ def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, com
             )
     if not callable(tokenizer) or not hasattr(tokenizer, "get_vocab"):
         raise UsageError(f"`tokenizer` is of the type {type(tokenizer).__name__}: give a tokenizer of transformers")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise UsageError("`model` has weights on the device 'meta', which holds no numbers: load them first")
     name = f"{getattr(model.config, 'name_or_path', '') or 'model'} in memory"
-    with _named(name):
+    try:
         return LocalBackend(
-            _without_wrapper(model), tokenizer, name=name, tokens_per_batch=tokens_per_batch, compiled=compiled
+            _unwrap_peft(model), tokenizer, name=name, tokens_per_batch=tokens_per_batch, compiled=compiled
         )
+    except ModelError as error:
+        raise ModelError(f"model {name!r}: {error}") from None
+    except Exception as error:  # hundreds of model classes, each of which fails in its own way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"model {name!r}: does not compute as a causal language model ({reason[:300]})") from error
 
 
-def _without_wrapper(model: Any) -> Any:
-    """The model inside a ``PeftModel``: its layers hold the adapters, so its predictions are those of the whole."""
+def _unwrap_peft(model: Any) -> Any:
+    """The model inside a ``PeftModel``: its layers hold the adapters, so it makes the same predictions."""
     configs = getattr(model, "peft_config", None)
     if not configs or not hasattr(model, "get_base_model"):
         return model
     if any(config.is_prompt_learning for config in configs.values()):
-        raise ModelError("its adapter puts learned prompts before every text, so a text has no likelihood without them")
+        raise ModelError(
+            "its adapter puts learned prompts before every text, and no text has a likelihood without them"
+        )
     return model.get_base_model()
-
-
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelError as error:
-        raise ModelError(f"model {name!r}: {error}") from None

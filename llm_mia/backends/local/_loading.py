@@ -1,62 +1,57 @@
-"""From a name to weights and a tokenizer in memory, or to one line that says why not."""
+"""From a name to weights and a tokenizer in memory, or to an error of one line that gives the reason."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
-import json
-import logging
-import os
-import re
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
-from ...errors import LlmMiaError, MissingExtraError, ModelError, UsageError
+from ...errors import MissingExtraError, ModelError, UsageError
 from ...records import DTypeChoice
+from ..digests import files_sha256
 from ._backend import LocalBackend
-from ._identity import files_sha256
-from ._precision import DTYPES, automatic
+from ._gguf import convert_gguf
+from ._libraries import name_model_in_errors, silence_libraries
+from ._locating import locate_base_model, locate_model
+from ._precision import DTYPES, choose_dtype
+from ._tokenizer import read_tokenizer
 
-__all__ = ["load", "quiet"]
+__all__ = ["load", "refuse_missing_tensors", "resolve_device"]
 
-HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-HUB_LEAVE = ["original/*", "consolidated*", "onnx/*", "*.onnx.json"]
+PICKLED = {".bin", ".pt", ".pth", ".ckpt"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to load, whatever the kind of file."""
+class LoadingOptions:
+    """How to load weights, whatever the kind of file."""
 
     dtype: str
     device: str
     trust_remote_code: bool
 
     def precision(self, folder: Path) -> tuple[torch.dtype, DTypeChoice | None]:
-        """The precision of the forward pass for the model in *folder*, and how it was chosen where that is ``auto``."""
+        """The precision of the model in *folder*, and how it was chosen where *dtype* is ``auto``."""
         if self.dtype == "auto":
             config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=self.trust_remote_code)
-            choice = automatic(config.get_text_config(), self.torch_device)
+            choice = choose_dtype(config.get_text_config(), resolve_device(self.device))
             return DTYPES[choice.dtype], choice
         if self.dtype not in DTYPES:
             raise UsageError(f"`dtype` must be auto, {', '.join(DTYPES)}: got {self.dtype!r}")
         return DTYPES[self.dtype], None
 
-    @property
-    def torch_device(self) -> str:
-        """``cpu``, or what the user named, or ``auto`` where there is CUDA to spread over."""
-        if self.device == "auto" and not torch.cuda.is_available():
-            return "cpu"
-        return self.device
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory with all that a `LocalBackend` records about it."""
+
+    model: Any
+    tokenizer: Any
+    weights_sha256: str
+    dtype_choice: DTypeChoice | None
 
 
 def load(
@@ -71,91 +66,80 @@ def load(
     compiled: bool = True,
 ) -> LocalBackend:
     """A backend for the model at *path*; see `llm_mia.load_model`."""
-    options = Options(dtype, device, trust_remote_code)
-    with quiet(), _readable(name):
-        folder, commit = _folder(path, revision)
+    options = LoadingOptions(dtype, device, trust_remote_code)
+    with silence_libraries(), name_model_in_errors(name):
+        folder, commit = locate_model(path, revision)
         if folder.suffix == ".gguf":
-            digest = files_sha256([folder])
-            folder = _converted_gguf(folder, digest)
-            model, tokenizer, choice = _from_folder(folder, options)
+            loaded = _load_folder(*convert_gguf(folder), options)
         elif (folder / "adapter_config.json").is_file():
-            model, tokenizer, choice, digest = _from_adapter(folder, options)
+            loaded = _load_adapter(folder, options)
         else:
-            model, tokenizer, choice = _from_folder(folder, options)
-            digest = files_sha256(folder.glob("*.safetensors"))
+            loaded = _load_folder(folder, None, options)
         return LocalBackend(
-            model,
-            tokenizer,
+            loaded.model,
+            loaded.tokenizer,
             name=name,
             revision=commit,
-            weights_sha256=digest,
-            dtype_choice=choice,
+            weights_sha256=loaded.weights_sha256,
+            dtype_choice=loaded.dtype_choice,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )
 
 
-def _folder(path: str, revision: str | None, files: Sequence[str] = HUB_FILES) -> tuple[Path, str | None]:
-    """The local folder or GGUF file of a model, fetched from the hub where it is named by a hub id."""
-    local = Path(path).expanduser()
-    if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
-        if revision is not None:
-            raise UsageError(f"is on this machine, so it has no `revision` {revision!r}: leave that out")
-        return local, None
-    if local.is_file():
-        raise ModelError("is a file, but no .gguf; name the folder that holds config.json and *.safetensors")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", path) or path.startswith("."):
-        raise ModelError("no such folder or file")
-    from huggingface_hub import snapshot_download
-
-    try:
-        found = snapshot_download(path, revision=revision, allow_patterns=list(files), ignore_patterns=HUB_LEAVE)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"no such folder here, and the hub gives none: {_first_line(error)}") from None
-    return Path(found), Path(found).name
+def resolve_device(device: str) -> str:
+    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``."""
+    return "cpu" if device == "auto" and not torch.cuda.is_available() else device
 
 
-def _from_folder(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice | None]:
-    if not (folder / "config.json").is_file():
-        raise ModelError("holds no config.json, so it is not a model that transformers can load")
-    if not any(folder.glob("*.safetensors")):
-        pickled = next((f.name for f in sorted(folder.iterdir()) if f.suffix in {".bin", ".pt", ".pth", ".ckpt"}), None)
-        if pickled:
-            raise ModelError(
-                f"its weights are pickled ({pickled}), which can run code when loaded; save as safetensors"
-            )
-        raise ModelError("holds no *.safetensors weights")
+def _load_folder(folder: Path, digest: str | None, options: LoadingOptions) -> LoadedModel:
+    """The model in *folder*; *digest* is that of its weights where they were converted from another file."""
+    _refuse_incomplete_folder(folder)
     dtype, choice = options.precision(folder)
-    placed: dict[str, Any] = {} if options.torch_device == "cpu" else {"device_map": options.torch_device}
-    model, found = transformers.AutoModelForCausalLM.from_pretrained(
+    device = resolve_device(options.device)
+    placement: dict[str, Any] = {} if device == "cpu" else {"device_map": device}
+    model, report = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=options.trust_remote_code,
-        ignore_mismatched_sizes=True,  # or it raises, and points to a report that it doesn't show
+        ignore_mismatched_sizes=True,  # or it raises an error that refers to a report that it does not show
         output_loading_info=True,
-        **placed,
+        **placement,
     )
-    _refuse_absent(found, "that config.json asks for, or in that shape")
-    return model, _tokenizer(folder, options), choice
+    refuse_missing_tensors(report, "that config.json requires, or have them in another shape")
+    tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
+    return LoadedModel(model, tokenizer, digest or files_sha256(folder.glob("*.safetensors")), choice)
 
 
-def _refuse_absent(found: Any, asked: str) -> None:
-    # transformers fills what is missing or of another shape with random numbers and goes on.
-    absent = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
-    if absent:
-        raise ModelError(f"its weights lack {len(absent)} tensors {asked}, such as {absent[0]}")
+def _refuse_incomplete_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError("holds no config.json, so it is not a model that transformers can load")
+    if any(folder.glob("*.safetensors")):
+        return
+    pickled = next((f.name for f in sorted(folder.iterdir()) if f.suffix in PICKLED), None)
+    if pickled:
+        raise ModelError(
+            f"its weights are pickled ({pickled}), and loading them can run code: save them as safetensors"
+        )
+    raise ModelError("holds no *.safetensors weights")
 
 
-def _tokenizer(folder: Path, options: Options) -> Any:
-    with _explained("its tokenizer cannot be loaded; is tokenizer.json there, and whole?"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
-    if not len(tokenizer("a word", add_special_tokens=False).input_ids):
-        raise ModelError("its tokenizer has no vocabulary; the folder lacks tokenizer.json")
-    return tokenizer
+def refuse_missing_tensors(report: Any, requirement: str) -> None:
+    """Raise a `ModelError` where the weights of a model lack tensors, or have them in another shape.
+
+    transformers would fill them with random numbers and go on.
+
+    Args:
+        report: what transformers returns for ``output_loading_info``.
+        requirement: what the tensors are needed for, for the message.
+    """
+    missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if missing:
+        raise ModelError(f"its weights lack {len(missing)} tensors {requirement}, such as {missing[0]}")
 
 
-def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice | None, str]:
+def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:
     """A PEFT adapter merged into its base model."""
     try:
         from peft import PeftModel
@@ -163,132 +147,20 @@ def _from_adapter(folder: Path, options: Options) -> tuple[Any, Any, DTypeChoice
         raise MissingExtraError("peft, which this adapter needs,", "pip install 'llm-mia[peft]'") from None
     if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError("holds no adapter_model.safetensors; pickled weights can run code and are not loaded")
-    base_folder = _base_of(folder)
-    model, tokenizer, choice = _from_folder(base_folder, options)
+    base_folder = locate_base_model(folder)
+    base = _load_folder(base_folder, None, options)
+    tokenizer = base.tokenizer
     if (folder / "tokenizer_config.json").is_file():
-        tokenizer = _tokenizer(folder, options)
+        tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers: nothing that a user can mend
-        # Of an adapter that was made for another model peft loads what fits, and goes on.
+        warnings.simplefilter("ignore", FutureWarning)  # from peft about transformers: the user cannot act on it
+        # Of an adapter for another model peft loads the tensors that fit, and only warns about the others.
         warnings.filterwarnings("error", "Found missing adapter keys")
         try:
-            model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+            model = PeftModel.from_pretrained(base.model, folder).merge_and_unload()
         except UserWarning:
             raise ModelError(
-                f"its weights lack tensors that adapter_config.json asks for; was it made for {base_folder}?"
+                f"its weights lack tensors that adapter_config.json requires: does it belong to {base_folder}?"
             ) from None
-    return (
-        model,
-        tokenizer,
-        choice,
-        files_sha256(
-            [*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors"), folder / "adapter_config.json"]
-        ),
-    )
-
-
-def _base_of(folder: Path, files: Sequence[str] = HUB_FILES) -> Path:
-    """The folder of the model that an adapter was made for."""
-    try:
-        base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError):
-        base = None
-    if not isinstance(base, str):
-        raise ModelError("its adapter_config.json is damaged, or has no base_model_name_or_path")
-    try:
-        return _folder(base, None, files)[0]
-    except ModelError as error:
-        raise ModelError(f"its base model {base!r}: {error}") from None
-
-
-def _converted_gguf(file: Path, digest: str) -> Path:
-    """A folder with the same model in safetensors, made once and kept in the user's cache."""
-    target = _cache() / f"gguf-{digest[:16]}"
-    if (target / "config.json").is_file():
-        return target
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
-    names = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    with (
-        _explained("a GGUF file that is damaged, or of a kind that transformers cannot read"),
-        contextlib.redirect_stderr(io.StringIO()),  # a bar of its own that no switch turns off
-    ):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
-        read = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
-    config = read.config
-    # As long as the config says that it is quantised, transformers refuses to save the (dequantised) weights.
-    del config.quantization_config
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.load_state_dict(read.state_dict())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=target.parent, prefix="converting-"))
-    try:
-        model.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
-        beside.chmod(0o755)
-        with contextlib.suppress(OSError):  # another process was faster: its folder is as good
-            beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return target
-
-
-def _cache() -> Path:
-    """Where converted models are kept: ``$LLM_MIA_CACHE``, else ``llm_mia`` in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("LLM_MIA_CACHE") or Path(home) / "llm_mia")
-
-
-def _first_line(error: BaseException) -> str:
-    """What another library says, without the advice below it."""
-    first, _, rest = str(error).strip().partition("\n")
-    if first.rstrip().endswith(":"):
-        first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}"
-    return (first or type(error).__name__)[:300]
-
-
-@contextlib.contextmanager
-def _explained(problem: str) -> Iterator[None]:
-    """Say what the *problem* is before what another library says of it."""
-    try:
-        yield
-    except Exception as error:
-        raise ModelError(f"{problem} ({_first_line(error)})") from error
-
-
-@contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Put the model's name before what went wrong, on one line."""
-    try:
-        yield
-    except MissingExtraError:
-        raise
-    except UsageError as error:
-        raise UsageError(f"model {name!r}: {error}") from None
-    except LlmMiaError as error:
-        raise ModelError(f"model {name!r}: {error}") from None
-    except SafetensorError as error:
-        raise ModelError(f"model {name!r}: its weights file is damaged or cut short ({_first_line(error)})") from None
-    except Exception as error:  # hundreds of model classes read the user's files, each failing in its own way
-        reason = _first_line(error)
-        if reason.startswith("Unrecognized configuration class"):
-            reason = f"not a causal language model ({reason.split('.')[-2].split(' ')[0].rstrip(chr(39) + '>')})"
-        raise ModelError(f"model {name!r}: {reason}") from error
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No bars and no advice from the libraries while a model loads; what matters is raised."""
-    hub = logging.getLogger("huggingface_hub")
-    level, hub_level = transformers.logging.get_verbosity(), hub.level
-    bars = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    hub.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)
-        hub.setLevel(hub_level)
-        if bars:
-            transformers.logging.enable_progress_bar()
+    files = [*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors"), folder / "adapter_config.json"]
+    return LoadedModel(model, tokenizer, files_sha256(files), base.dtype_choice)

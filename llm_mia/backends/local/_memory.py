@@ -1,15 +1,15 @@
-"""Which errors mean that the memory did not suffice."""
+"""Errors that mean that the memory was too small."""
 
 from __future__ import annotations
 
 import torch
 
-__all__ = ["MEMORY_ERRORS", "out_of_memory"]
+__all__ = ["MEMORY_ERRORS", "is_out_of_memory"]
 
 MEMORY_ERRORS = (RuntimeError, MemoryError)
-"""The classes of all errors that `out_of_memory` recognises."""
+"""The classes of all errors that `is_out_of_memory` recognises."""
 
-# Only some allocators have a class of their own; the others are known by what they write.
+# Only some allocators raise an error of a special class; the errors of others are recognised by their text.
 TEXTS = (
     "DefaultCPUAllocator: can't allocate memory",  # Linux
     "DefaultCPUAllocator: not enough memory",  # macOS and Windows
@@ -18,21 +18,20 @@ TEXTS = (
     "CUDA error: out of memory",  # the driver, rather than PyTorch's allocator
     "MPS backend out of memory",
     "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN, cuSPARSE
-    # oneDNN, which multiplies bfloat16 on a CPU: no memory for generated code, for scratch space or for a result.
-    # A primitive *descriptor* that it could not create is an operation that it does not have.
+    # oneDNN, which multiplies bfloat16 on a CPU, lacks memory for generated code, for scratch space or for a result.
+    # Where it cannot create a primitive *descriptor*, it does not support the operation: that is another error.
     "could not create a memory object",
     "could not execute a primitive",
 )
-EXACTLY = "could not create a primitive"
+WHOLE_TEXT = "could not create a primitive"
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether *error* means that the memory did not suffice.
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether *error* means that the memory was too small.
 
-    oneDNN does not name its reason: of what it could not create or execute, lack of memory is the usual one. A caller
-    that halves its batch until one window is left then gives the error as the cause of its own.
+    oneDNN gives no reason where it cannot create or execute something; lack of memory is the usual reason.
     """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
-    return text.strip() == EXACTLY or any(part in text for part in TEXTS)
+    return text.strip() == WHOLE_TEXT or any(part in text for part in TEXTS)

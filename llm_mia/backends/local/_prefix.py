@@ -1,4 +1,4 @@
-"""A prefix that stands before every window: read once, then kept as keys and values."""
+"""A prefix before every window: computed once, then kept as keys and values."""
 
 from __future__ import annotations
 
@@ -12,111 +12,114 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ...records import IntArray
-from ._memory import out_of_memory
+from ._memory import is_out_of_memory
 
-__all__ = ["PrefixCache", "ReadPrefix", "read_prefix"]
+__all__ = ["ComputedPrefix", "PrefixCache", "compute_prefix"]
 
-# What a token of the prefix adds to a window's share of a batch. Of a token that is fed, a layer holds some thirty
-# vectors at once; of one that is kept, a key and a value, and both again where heads share them.
-SHARE = 8
+# A kept token of the prefix takes this fraction of the memory of a token that is fed. For a token that is fed, a layer
+# holds about thirty vectors at once; for a kept token a key and a value, and both again where heads share them.
+MEMORY_DIVISOR = 8
 
 
 class PrefixCache(DynamicCache):  # type: ignore[misc]
-    """Records the first forward pass; from then on sets its start before every row of every batch, and stays as it is.
+    """Records the keys and values of the first forward pass, and then puts their start before every row of a batch.
 
-    All keys are kept, those beyond a sliding window too: masks go by position, and then one length fits every layer.
-    Only the methods that models ask are overridden; they are the same from transformers 4.48 to 5.
+    It does not change after that. It keeps all keys, also those before a sliding window: masks go by position, and so
+    one length fits every layer. Only methods that models call are overridden; they are the same in transformers 4.48
+    to 5.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: dict[int, tuple[Tensor, Tensor]] = {}
+        self.stored: dict[int, tuple[Tensor, Tensor]] = {}
+        """Keys and values by layer, shapes (1, heads, tokens, width)."""
         self._length = 0
 
-    def hold(self, length: int) -> None:
-        """End the recording, and keep its first *length* positions."""
-        # Clones, or what comes after them would stay in memory as well.
-        self._held = {
+    def truncate(self, length: int) -> None:
+        """End the recording, and keep the first *length* positions only."""
+        # Clones, because views would keep the rest in memory.
+        self.stored = {
             layer: (keys[..., :length, :].clone(), values[..., :length, :].clone())
-            for layer, (keys, values) in self._held.items()
+            for layer, (keys, values) in self.stored.items()
         }
         self._length = length
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """The keys and values to attend to in one layer: the prefix's, shared by all rows, and then the row's own."""
+        """The keys and values to attend to in a layer: those of the prefix, the same for all rows, and the new."""
         if not self._length:
-            self._held[layer_idx] = key_states, value_states
+            self.stored[layer_idx] = key_states, value_states
             return key_states, value_states
-        keys, values = self._held[layer_idx]
-        return _behind(keys, key_states), _behind(values, value_states)
+        keys, values = self.stored[layer_idx]
+        return _append(keys, key_states), _append(values, value_states)
 
     def get_seq_length(self, *_: Any, **__: Any) -> int:
-        """How many positions come before the tokens that are fed."""
+        """The number of positions before the tokens that are fed."""
         return self._length
 
     def get_mask_sizes(self, query: int | Tensor, *_: Any, **__: Any) -> tuple[int, int]:
-        """How many keys there are for *query* tokens (their positions, in transformers 4), and where they begin."""
+        """The number of keys for *query* tokens (their positions, in transformers 4), and the first key's position."""
         return self._length + (query if isinstance(query, int) else len(query)), 0
 
 
-def _behind(kept: Tensor, new: Tensor) -> Tensor:
-    return torch.cat([kept.expand(len(new), *kept.shape[1:]), new], dim=-2)
+def _append(stored: Tensor, new: Tensor) -> Tensor:
+    return torch.cat([stored.expand(len(new), *stored.shape[1:]), new], dim=-2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadPrefix:
-    """What is kept of a prefix."""
+class ComputedPrefix:
+    """A prefix and what a model has computed from it."""
 
     tokens: IntArray
     """Shape (n,)."""
-    last: Tensor
-    """Shape (1, width): the state (or the logits) after its last token, which predicts a window's first one."""
+    last_state: Tensor
+    """Shape (1, width): the state (or the logits) after the last token, which predicts the first token of a window."""
     cache: PrefixCache | None
-    """None where the model does not go on from one as it should: then the prefix is fed with every window."""
-    longest: int
-    """Windows of at most so many tokens were tried."""
+    """None where the model does not continue correctly from a cache: then the prefix is fed with every window."""
+    longest_window: int
+    """The cache was tried with a window of this many tokens."""
 
-    def serves(self, prefix: IntArray, longest: int) -> bool:
-        """Whether it is the one to put before windows of up to *longest* tokens."""
-        return np.array_equal(self.tokens, prefix) and (self.cache is None or longest <= self.longest)
+    def serves(self, prefix: IntArray, longest_window: int) -> bool:
+        """Whether it can be used for *prefix* before windows of up to *longest_window* tokens."""
+        tried = self.cache is None or longest_window <= self.longest_window
+        return tried and np.array_equal(self.tokens, prefix)
 
     @property
     def cost(self) -> int:
-        """What it adds to a window in a batch, in tokens."""
-        return -(-len(self.tokens) // SHARE)
+        """The tokens to add to the cost of each window in a batch."""
+        return -(-len(self.tokens) // MEMORY_DIVISOR)
 
 
 States: TypeAlias = Callable[[Tensor, PrefixCache], Tensor]
 
 
 @torch.inference_mode()
-def read_prefix(states: States, prefix: IntArray, window: IntArray, tolerance: float) -> ReadPrefix:
-    """Feed *prefix* with *window* behind it, once, and try whether the window alone gives the same after what was kept.
+def compute_prefix(states: States, prefix: IntArray, window: IntArray, tolerance: float) -> ComputedPrefix:
+    """Feed *prefix* and *window* together, then check that the window alone gives the same with the cache.
 
-    The window should be the longest there is: sliding windows, and positions that are scaled with the length, only
-    show at their own length. State-space layers keep something else than keys, and differ here as well.
+    The window should be the longest that will follow: faults with sliding windows, or with positions that are scaled
+    with the length, only show at that length. State-space layers do not keep keys, and differ here too.
 
     Args:
-        states: ids, shape (batch, tokens), and a cache → states, shape (batch, tokens, width).
+        states: computes states, shape (batch, tokens, width), from ids, shape (batch, tokens), and a cache.
         prefix: token ids, shape (n,), n ≥ 1.
         window: token ids, shape (m,), m ≥ 1.
-        tolerance: how far the states of a token may differ, as a share of their norm.
+        tolerance: the largest difference between the states of a token, as a share of their norm.
     """
     ids = torch.from_numpy(np.concatenate([prefix, window])).long()[None]
     cache = PrefixCache()
     try:
         whole = states(ids, cache)[0]
-        cache.hold(len(prefix))
-        # Twice, for some models would go on from a cache of one row with one row only.
-        again = states(ids[:, len(prefix) :].expand(2, -1), cache)
-    except Exception as error:  # a model without such a cache fails in a way of its own; the prefix is fed whole then
-        if out_of_memory(error):
+        cache.truncate(len(prefix))
+        # Two rows, because some models can continue from a cache of one row with one row only.
+        continued = states(ids[:, len(prefix) :].expand(2, -1), cache)
+    except Exception as error:  # models without such a cache raise errors of any class
+        if is_out_of_memory(error):
             raise
-        return ReadPrefix(prefix, torch.empty(0), None, len(window))
+        return ComputedPrefix(prefix, torch.empty(0), None, len(window))
     expected = whole[len(prefix) :].float()
-    apart = (again.float() - expected).norm(dim=-1) / expected.norm(dim=-1)
-    # NaN is no proof either.
-    same = bool((apart <= tolerance).all())
-    return ReadPrefix(prefix, whole[len(prefix) - 1, None].clone(), cache if same else None, len(window))
+    differences = (continued.float() - expected).norm(dim=-1) / expected.norm(dim=-1)
+    # False where a difference is NaN.
+    same = bool((differences <= tolerance).all())
+    return ComputedPrefix(prefix, whole[len(prefix) - 1, None].clone(), cache if same else None, len(window))

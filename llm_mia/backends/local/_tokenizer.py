@@ -1,26 +1,29 @@
-"""A tokenizer without its model: what counts tokens, or says where one stands, has no use for the weights."""
+"""A tokenizer without its model: counting tokens and finding their positions in a text need no weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import transformers
 from numpy.typing import NDArray
 
 from ...errors import ModelError
 from ...records import IntArray
 from ._identity import tokenizer_fingerprint
+from ._libraries import explain_errors
 
-__all__ = ["LocalTokenizer", "without_spans"]
+__all__ = ["LocalTokenizer", "missing_spans_message", "read_tokenizer"]
 
 
 class LocalTokenizer:
-    """A tokenizer of transformers; its ids, BOS and fingerprint are those of a `LocalBackend` that has it.
+    """A tokenizer of transformers; ids, BOS and fingerprint are those of a `LocalBackend` with the same tokenizer.
 
     Args:
-        tokenizer: of transformers, loaded.
-        name: what it is called in messages.
+        tokenizer: a tokenizer of transformers.
+        name: the name in messages.
     """
 
     def __init__(self, tokenizer: Any, *, name: str = "in memory") -> None:
@@ -28,38 +31,51 @@ class LocalTokenizer:
         self.name = name
         self.bos = _bos(tokenizer)
         self.fingerprint = tokenizer_fingerprint(tokenizer, self.bos)
-        # Not the number of entries: some vocabularies leave ids out.
+        # Not the number of entries: some vocabularies skip ids.
         self.vocabulary = 1 + max(tokenizer.get_vocab().values())
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added and without a limit on length."""
         ids = self.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False).input_ids
-        return [np.array(one, dtype=np.int32) for one in ids]
+        return [np.array(text_ids, dtype=np.int32) for text_ids in ids]
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Start and end of each token in *text*, in characters, shape (tokens, 2); see `Tokenizer.spans`.
 
         Raises:
-            ModelError: the tokenizer runs in Python, and does not keep track of where a token comes from.
+            ModelError: the tokenizer is written in Python, and does not record the positions of tokens.
         """
         if not self.tokenizer.is_fast:
-            raise ModelError(f"model {self.name!r}: {without_spans(self.tokenizer)}")
+            raise ModelError(f"model {self.name!r}: {missing_spans_message(self.tokenizer)}")
         encoded = self.tokenizer(
             text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True
         )
         return np.array(encoded.offset_mapping, dtype=np.int64).reshape(-1, 2)
 
 
-def without_spans(tokenizer: Any) -> str:
-    """What to say of a tokenizer of transformers that is not a fast one, to whoever asks where a token stands."""
+def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of transformers in *folder*.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    with explain_errors("its tokenizer cannot be loaded: is tokenizer.json present and complete?"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    if not len(tokenizer("a word", add_special_tokens=False).input_ids):
+        raise ModelError("its tokenizer has no vocabulary: the folder lacks tokenizer.json")
+    return tokenizer
+
+
+def missing_spans_message(tokenizer: Any) -> str:
+    """The message for a *tokenizer* of transformers that does not report the position of each token in a text."""
     return (
-        f"its tokenizer ({type(tokenizer).__name__}) does not say where in a text a token stands; "
-        "a fast one (tokenizer.json) does"
+        f"its tokenizer ({type(tokenizer).__name__}) does not report the position of each token in a text: "
+        "use a model with a fast tokenizer (tokenizer.json)"
     )
 
 
 def _bos(tokenizer: Any) -> int | None:
-    """The BOS token where the tokenizer puts one before a text, which is how the model was trained."""
+    """The BOS token where the tokenizer puts it before a text, as it did when the model was trained."""
     bos: int | None = tokenizer.bos_token_id
     ids = tokenizer("a", verbose=False).input_ids
     return bos if bos is not None and ids and ids[0] == bos else None

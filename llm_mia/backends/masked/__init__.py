@@ -1,5 +1,6 @@
 """Masked language models, such as BERT, that write other versions of a text."""
 
-from ._rewriter import MaskedRewriter
+from ._fillers import Fillers, draw_columns
+from ._rewriter import MaskedRewriter, RewritingPlan
 
-__all__ = ["MaskedRewriter"]
+__all__ = ["Fillers", "MaskedRewriter", "RewritingPlan", "draw_columns"]

@@ -1,4 +1,4 @@
-"""Neighbours of a passage by a masked language model: some words masked, each filled with another that fits there."""
+"""Neighbours of a passage by a masked language model: some words are masked and replaced by other likely words."""
 
 from __future__ import annotations
 
@@ -12,194 +12,210 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
 
 from ...errors import ModelError, UsageError
 from ...rewriting import choose, draws
-from ..local._batching import batches
-from ..local._loading import Options, _folder, _readable, _refuse_absent, _tokenizer, quiet
-from ..local._tokenizer import without_spans
-from ._fillers import Fillers
-from ._spans import eligible, in_the_case_of, spliced, units
+from ..local import (
+    batches,
+    locate_model,
+    missing_spans_message,
+    name_model_in_errors,
+    read_tokenizer,
+    refuse_missing_tensors,
+    resolve_device,
+    silence_libraries,
+)
+from ._fillers import Fillers, draw_columns
+from ._spans import eligible_units, match_case, replace_spans, units_of
 
-__all__ = ["MaskedRewriter"]
+__all__ = ["MaskedRewriter", "RewritingPlan"]
 
 LONGEST_WINDOW = 512
-# Every token of a batch gets logits over the whole vocabulary, in float32; one window is fed at least.
+# Every token of a batch gets logits over the whole vocabulary, in float32; at least one window is fed.
 LOGITS_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
+# A mask is replaced by one of this many likeliest words.
 CANDIDATES = 5
-DOUBLES = 2.0**-64
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Which tokens of one text are masked."""
+class RewritingPlan:
+    """The masked tokens of a text."""
 
     text: str
     ids: list[int]
-    """The tokens of the text, without special tokens, masks set."""
+    """The tokens of the text with masks, without special tokens."""
     masked: list[int]
-    """Their places in `ids`, ascending."""
+    """The positions of the masks in `ids`, ascending."""
     spans: list[tuple[int, int]]
-    """Where the words under the masks stand in the text, in characters."""
+    """Start and end of each masked word in the text, in characters."""
     originals: list[int]
-    """The token under each mask; the mask's own where there were several."""
+    """The token under each mask; the mask token itself for a word of several tokens."""
     draws: list[float]
-    """One for each mask, even over [0, 1): they choose what is filled in."""
+    """A number from [0, 1) for each mask, uniform: it chooses the new word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """As much of a text as is fed at once."""
+    """A part of a text that is fed at once."""
 
     ids: list[int]
-    """Special tokens included, masks set."""
-    places: list[int]
-    """Of the masks in `ids`."""
+    """The tokens with masks and special tokens."""
+    masked: list[int]
+    """The positions of the masks in `ids`, ascending."""
     words: list[str]
-    """What the text has there."""
+    """The word of the text under each mask."""
     originals: list[int]
     """The token under each mask."""
     draws: list[float]
-    """One for each mask; see `Plan`."""
+    """See `RewritingPlan`."""
 
 
 class MaskedRewriter:
-    """A masked language model that rewrites texts as in 2305.18462: words of a text replaced by others that fit.
+    """A masked language model that replaces words of a text by other likely words, as in arXiv:2305.18462.
 
-    A share of the words that are single tokens is masked (of a text that has few of them, of its tokens), and each mask
-    is filled with one of the five likeliest whole words other than the one that stood there, drawn by their
-    probabilities. Everything else in the text stays to the letter: the words are put into the text as it came, with the
-    case of those they replace. The authors' code (justusmattern27/neighbour-mia, ``attack.py``) returns what the
-    tokenizer makes of the tokens instead, so an uncased model's neighbours differ from the passage in every capital
-    too; it replaces one token however long the text is, may put pieces of words anywhere, and cuts at 512 tokens. Here
-    a text that is longer than the model's context is filled in several windows. It hides the word by dropout of its
-    embedding; here it is masked, as the model was trained to see it.
+    A share of the words that are single tokens is masked (in a text with few such words, a share of the tokens). Each
+    mask is replaced by one of the five likeliest whole words other than the original, drawn by their probabilities.
+    Everything else in the text stays the same, and the new words take the case of the words that they replace. A text
+    that is longer than the model's context is rewritten in several windows.
 
-    A version depends on the text, its number, the seed and the model, and on the texts beside it only as far as they
-    change the rounding of the arithmetic.
+    The authors' code (justusmattern27/neighbour-mia, ``attack.py``) differs. It returns the decoded tokens, so the
+    neighbours of an uncased model also lose every capital; it replaces one token whatever the length of the text; it
+    may insert parts of words anywhere; it cuts texts at 512 tokens; and it hides the word by dropout of its embedding,
+    where this class masks it, as in the model's training.
+
+    A version depends on the text, its number, the seed and the model; other texts only change the rounding.
 
     Args:
         name: a hub id or a folder.
         revision: branch, tag or commit of a hub model.
         device: ``auto`` (CUDA where there is one, else the CPU) or a torch device.
-        seed: of the choice of words.
-        share: of the words of a text that are replaced; one at least.
+        seed: draws the words.
+        share: the share of a text's words that are replaced; at least one word is.
+        tokens_per_batch: most tokens fed at once; None: as many as the memory for logits allows.
 
     Raises:
-        ModelError: there is no such model, it is no masked language model, or its tokenizer can't say where tokens are.
+        ModelError: there is no such model, it is not a masked language model, or its tokenizer does not report the
+            position of each token in a text.
         UsageError: *share* is not in (0, 1].
     """
 
     def __init__(
-        self, name: str, revision: str | None = None, device: str = "auto", seed: int = 0, share: float = 0.1
+        self,
+        name: str,
+        revision: str | None = None,
+        device: str = "auto",
+        seed: int = 0,
+        share: float = 0.1,
+        tokens_per_batch: int | None = None,
     ) -> None:
         if not 0 < share <= 1:
-            raise UsageError(f"`share` must lie between 0 and 1, 0 excluded: got {share}")
+            raise UsageError(f"`share` must be above 0 and at most 1: got {share}")
         self.name, self.seed, self.share = name, seed, share
-        options = Options("float32", device, trust_remote_code=False)
-        with quiet(), _readable(name):
-            folder, self.revision = _folder(name, revision)
-            self.tokenizer = _fast_tokenizer(folder, options)
-            model = _masked_model(folder)
-            self.model = model.to("cuda" if options.torch_device == "auto" else options.torch_device).eval()
-            self._before, self._after = _special(self.tokenizer)
+        with silence_libraries(), name_model_in_errors(name):
+            folder, self.revision = locate_model(name, revision)
+            self.tokenizer = _read_fast_tokenizer(folder)
+            model = _read_masked_model(folder)
+            device = resolve_device(device)
+            self.model = model.to("cuda" if device == "auto" else device).eval()
+            self._before, self._after = _special_tokens(self.tokenizer)
             vocabulary = model.get_input_embeddings().num_embeddings
             self._fillers = Fillers(self.tokenizer, vocabulary)
         self.room = _context(model, self.tokenizer) - len(self._before) - len(self._after)
-        self.tokens_per_batch = LOGITS_BYTES.get(self.model.device.type, LOGITS_BYTES["cuda"]) // (4 * vocabulary)
+        logits_bytes = LOGITS_BYTES.get(self.model.device.type, LOGITS_BYTES["cuda"])
+        self.tokens_per_batch = tokens_per_batch or logits_bytes // (4 * vocabulary)
 
     def rewrite(self, texts: Sequence[str], number: int) -> list[str]:
-        """The version *number* of each text; a text without anything but blanks stays as it is.
+        """The version *number* of each text; a text of blanks alone is not changed.
 
         Raises:
             ModelError: the model gives NaN.
         """
-        plans = [self._plan(text, number) for text in texts]
+        plans = [self.plan(text, number) for text in texts]
         pieces = [piece for plan in plans for piece in self._pieces(plan)]
-        filled: list[list[str]] = [[] for _ in pieces]
+        words_of: list[list[str]] = [[] for _ in pieces]
         for batch in batches([len(piece.ids) for piece in pieces], self.tokens_per_batch):
-            words = iter(self._fill([pieces[i] for i in batch]))
+            words = iter(self._choose_words([pieces[i] for i in batch]))
             for i in batch:
-                filled[i] = [next(words) for _ in pieces[i].places]
-        in_order = iter([word for several in filled for word in several])
-        return [spliced(plan.text, plan.spans, in_order) for plan in plans]
+                words_of[i] = [next(words) for _ in pieces[i].masked]
+        all_words = iter([word for words in words_of for word in words])
+        return [replace_spans(plan.text, plan.spans, all_words) for plan in plans]
 
-    def _plan(self, text: str, number: int) -> Plan:
+    def plan(self, text: str, number: int) -> RewritingPlan:
+        """Which words of *text* its version *number* replaces."""
         encoded = self.tokenizer(
             text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True
         )
-        candidates = eligible(text, units(text, encoded))
+        candidates = eligible_units(text, units_of(text, encoded))
         count = min(len(candidates), max(1, int(self.share * len(candidates) + 0.5)))
         numbers = draws(f"masked {self.seed} {number}", text, 2 * count)
-        masked = [candidates[i] for i in sorted(choose(count, len(candidates), numbers[:count]))]
-        mask, done = self.tokenizer.mask_token_id, 0
+        units = [candidates[i] for i in sorted(choose(count, len(candidates), numbers[:count]))]
+        mask, copied = self.tokenizer.mask_token_id, 0
         ids: list[int] = []
-        places = []
-        for unit in masked:
-            ids += encoded.input_ids[done : unit.first]
-            places.append(len(ids))
+        masked = []
+        for unit in units:
+            ids += encoded.input_ids[copied : unit.first]
+            masked.append(len(ids))
             ids.append(mask)
-            done = unit.stop
-        return Plan(
+            copied = unit.stop
+        return RewritingPlan(
             text,
-            ids + encoded.input_ids[done:],
-            places,
-            [(unit.start, unit.end) for unit in masked],
-            [encoded.input_ids[unit.first] if unit.stop == unit.first + 1 else mask for unit in masked],
-            [one * DOUBLES for one in numbers[count:]],
+            ids + encoded.input_ids[copied:],
+            masked,
+            [(unit.start, unit.end) for unit in units],
+            [encoded.input_ids[unit.first] if unit.stop == unit.first + 1 else mask for unit in units],
+            [number * 2.0**-64 for number in numbers[count:]],
         )
 
-    def _pieces(self, plan: Plan) -> Iterator[Piece]:
-        """The text in windows of like length that fit the model; those without a mask need not be fed."""
+    def _pieces(self, plan: RewritingPlan) -> Iterator[Piece]:
+        """The text in windows of similar length that fit the model, but for windows without a mask."""
         count = -(-len(plan.ids) // self.room)
         for start, end in pairwise(len(plan.ids) * i // max(1, count) for i in range(count + 1)):
-            here = slice(bisect_left(plan.masked, start), bisect_left(plan.masked, end))
-            if here.start < here.stop:
+            window = slice(bisect_left(plan.masked, start), bisect_left(plan.masked, end))
+            if window.start < window.stop:
                 yield Piece(
                     [*self._before, *plan.ids[start:end], *self._after],
-                    [i - start + len(self._before) for i in plan.masked[here]],
-                    [plan.text[start:end] for start, end in plan.spans[here]],
-                    plan.originals[here],
-                    plan.draws[here],
+                    [i - start + len(self._before) for i in plan.masked[window]],
+                    [plan.text[start:end] for start, end in plan.spans[window]],
+                    plan.originals[window],
+                    plan.draws[window],
                 )
 
     @torch.inference_mode()
-    def _fill(self, pieces: Sequence[Piece]) -> list[str]:
-        """A word for each mask, in order."""
+    def _choose_words(self, pieces: Sequence[Piece]) -> list[str]:
+        """A new word for each mask, in order."""
         longest, padding = max(len(piece.ids) for piece in pieces), self.tokenizer.pad_token_id or 0
         ids = torch.tensor([piece.ids + [padding] * (longest - len(piece.ids)) for piece in pieces])
         seen = torch.tensor([[1] * len(piece.ids) + [0] * (longest - len(piece.ids)) for piece in pieces])
         logits = self.model(input_ids=ids.to(self.model.device), attention_mask=seen.to(self.model.device)).logits
-        rows = torch.tensor([(i, place) for i, piece in enumerate(pieces) for place in piece.places]).T
+        rows = torch.tensor([(i, place) for i, piece in enumerate(pieces) for place in piece.masked]).T
         words = [word for piece in pieces for word in piece.words]
         originals = [token for piece in pieces for token in piece.originals]
-        found, values = self._fillers.likeliest(logits[rows[0], rows[1]].float().cpu(), originals, words, CANDIDATES)
+        tokens, values = self._fillers.likeliest(logits[rows[0], rows[1]].float().cpu(), originals, words, CANDIDATES)
         if np.isnan(values).any():
             raise ModelError(f"model {self.name!r} gives NaN: are its weights damaged?")
-        columns = _drawn(values, [number for piece in pieces for number in piece.draws])
-        chosen = [self._fillers.words[token] for token in found[np.arange(len(found)), columns].tolist()]
-        return [in_the_case_of(*pair) for pair in zip(words, chosen, strict=True)]
+        columns = draw_columns(values, [number for piece in pieces for number in piece.draws])
+        chosen = [self._fillers.words[token] for token in tokens[np.arange(len(tokens)), columns].tolist()]
+        return [match_case(*pair) for pair in zip(words, chosen, strict=True)]
 
 
-def _fast_tokenizer(folder: Path, options: Options) -> Any:
+def _read_fast_tokenizer(folder: Path) -> Any:
     if not folder.is_dir():
-        raise ModelError("a GGUF file, which holds no masked language model; name a folder or a hub id")
-    tokenizer = _tokenizer(folder, options)
+        raise ModelError("a GGUF file, which holds no masked language model: name a folder or a hub id")
+    tokenizer = read_tokenizer(folder)
     if not tokenizer.is_fast:
-        raise ModelError(without_spans(tokenizer))
+        raise ModelError(missing_spans_message(tokenizer))
     if tokenizer.mask_token_id is None:
-        raise ModelError("not a masked language model: its tokenizer has no mask token; name one such as BERT")
+        raise ModelError("not a masked language model: its tokenizer has no mask token; name a model such as BERT")
     return tokenizer
 
 
-def _masked_model(folder: Path) -> Any:
+def _read_masked_model(folder: Path) -> Any:
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise ModelError("holds no config.json, or no *.safetensors weights")
     config = transformers.AutoConfig.from_pretrained(folder)
     if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
-        raise ModelError(f"not a masked language model ({type(config).__name__}); name one such as BERT")
-    model, found = transformers.AutoModelForMaskedLM.from_pretrained(
+        raise ModelError(f"not a masked language model ({type(config).__name__}): name a model such as BERT")
+    model, report = transformers.AutoModelForMaskedLM.from_pretrained(
         folder,
         config=config,
         dtype=torch.float32,
@@ -207,29 +223,22 @@ def _masked_model(folder: Path) -> Any:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    _refuse_absent(found, "of a masked language model")
+    refuse_missing_tensors(report, "of a masked language model")
     return model
 
 
-def _special(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The tokens that open and close a window."""
+def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens before and after a window."""
     encoded = tokenizer("a word", return_special_tokens_mask=True)
-    own = [i for i, special in enumerate(encoded.special_tokens_mask) if not special]
-    return list(encoded.input_ids[: own[0]]), list(encoded.input_ids[own[-1] + 1 :])
+    ordinary = [i for i, special in enumerate(encoded.special_tokens_mask) if not special]
+    return list(encoded.input_ids[: ordinary[0]]), list(encoded.input_ids[ordinary[-1] + 1 :])
 
 
 def _context(model: Any, tokenizer: Any) -> int:
-    """Longest input in tokens, special ones included."""
+    """The longest input in tokens, special tokens included."""
     longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or LONGEST_WINDOW)
     for name, module in model.named_modules():
-        # RoBERTa and its kin count positions from the one after the padding's.
+        # RoBERTa and similar models count positions from the position after the padding.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             longest = min(longest, module.num_embeddings - module.padding_idx - 1)
     return int(min(longest, LONGEST_WINDOW))
-
-
-def _drawn(values: NDArray[np.float64], numbers: Sequence[float]) -> NDArray[np.intp]:
-    """A column for each row of logits, drawn by their softmax with a number from [0, 1); −inf has no share."""
-    p = np.exp(values - values.max(axis=1, keepdims=True))
-    reached = np.cumsum(p, axis=1) > np.array(numbers)[:, None] * p.sum(axis=1, keepdims=True)
-    return np.asarray(reached.argmax(axis=1))

@@ -1,4 +1,4 @@
-"""Where the words stand that a tokenizer makes of a text, and others put in their places."""
+"""The positions of a tokenizer's words in a text, and other words in their places."""
 
 from __future__ import annotations
 
@@ -6,77 +6,80 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Unit", "eligible", "in_the_case_of", "spliced", "units"]
+__all__ = ["Unit", "eligible_units", "match_case", "replace_spans", "units_of"]
 
-# Where less of a text than this share of its units is whole words, it is of a script without spaces, or of a language
-# that the tokenizer was not made for: then pieces of words serve.
-FEW = 0.25
+# Where no more than this share of a text's units are whole words, its script has no spaces, or the tokenizer was made
+# for another language: then parts of words are replaced.
+LEAST_WHOLE_WORDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One token, or the several that a character of many bytes takes."""
+    """A token, or several tokens that share a character."""
 
     first: int
-    """Place of its first token."""
+    """The index of its first token."""
     stop: int
-    """One more than the place of its last."""
+    """The index after its last token."""
     start: int
-    """Where it stands in the text, in characters and without the blanks around it."""
+    """Its first character in the text, without the blanks around it."""
     end: int
+    """The position after its last character."""
     word: int | None
-    """The word it belongs to."""
+    """The index of the word that it is part of."""
 
 
-def units(text: str, encoded: Any) -> list[Unit]:
-    """The units of *text*, in order, none sharing a character with another; *encoded* holds its offsets."""
-    found: list[Unit] = []
+def units_of(text: str, encoded: Any) -> list[Unit]:
+    """The units of *text* in order, none of which share a character; *encoded* holds the offsets of its tokens."""
+    units: list[Unit] = []
     for i, ((start, end), word) in enumerate(zip(encoded.offset_mapping, encoded.word_ids(), strict=True)):
         piece = text[start:end]
         start, end = min(end, start + len(piece) - len(piece.lstrip())), start + len(piece.rstrip())
         if start >= end:
             continue
-        if found and start < found[-1].end:
-            last = found.pop()
-            found.append(Unit(last.first, i + 1, last.start, max(last.end, end), last.word))
+        if units and start < units[-1].end:
+            last = units.pop()
+            units.append(Unit(last.first, i + 1, last.start, max(last.end, end), last.word))
         else:
-            found.append(Unit(i, i + 1, start, end, word))
-    return found
+            units.append(Unit(i, i + 1, start, end, word))
+    return units
 
 
-def eligible(text: str, found: Sequence[Unit]) -> list[Unit]:
-    """Those that are whole words; where they are few all with a letter or a digit, and where there is none all."""
-    lettered = [unit for unit in found if any(map(str.isalnum, text[unit.start : unit.end]))]
-    around = [None, *(unit.word for unit in found), None]
-    alone = {
+def eligible_units(text: str, units: Sequence[Unit]) -> list[Unit]:
+    """The *units* that may be replaced: whole words; where they are few, all with a letter or a digit; else all."""
+    lettered = [unit for unit in units if any(map(str.isalnum, text[unit.start : unit.end]))]
+    words = [None, *(unit.word for unit in units), None]
+    single = {
         unit.first
-        for before, unit, after in zip(around, found, around[2:], strict=False)
+        for before, unit, after in zip(words, units, words[2:], strict=False)
         if unit.word is not None and unit.word not in (before, after)
     }
-    whole = [unit for unit in lettered if unit.first in alone]
-    return whole if len(whole) > FEW * len(lettered) else lettered or list(found)
+    whole = [unit for unit in lettered if unit.first in single]
+    return whole if len(whole) > LEAST_WHOLE_WORDS * len(lettered) else lettered or list(units)
 
 
-def in_the_case_of(original: str, word: str) -> str:
-    """*word* in capitals or with an initial one, where *original* is.
+def match_case(original: str, word: str) -> str:
+    """*word* in capitals, or with a first capital, where *original* is.
 
-    >>> in_the_case_of("The", "river"), in_the_case_of("AND", "or"), in_the_case_of("and", "Anna")
-    ('River', 'OR', 'Anna')
+    >>> match_case("The", "river"), match_case("AND", "or"), match_case("A", "river")
+    ('River', 'OR', 'River')
+    >>> match_case("and", "Anna"), match_case("1", "a")
+    ('Anna', 'a')
     """
     if len(original) > 1 and original.isupper():
         return word.upper()
     return word[:1].upper() + word[1:] if original[:1].isupper() else word
 
 
-def spliced(text: str, spans: Sequence[tuple[int, int]], words: Iterator[str]) -> str:
-    """The text with the next of *words* in each span; the spans are in order and apart.
+def replace_spans(text: str, spans: Sequence[tuple[int, int]], words: Iterator[str]) -> str:
+    """The *text* with the next of *words* in place of each span; the spans are in order and do not overlap.
 
-    >>> spliced("one two  three", [(0, 3), (9, 14)], iter(["a", "c"]))
+    >>> replace_spans("one two  three", [(0, 3), (9, 14)], iter(["a", "c"]))
     'a two  c'
     """
     parts: list[str] = []
-    done = 0
+    last = 0
     for start, end in spans:
-        parts += (text[done:start], next(words))
-        done = end
-    return "".join([*parts, text[done:]])
+        parts += (text[last:start], next(words))
+        last = end
+    return "".join([*parts, text[last:]])

@@ -1,4 +1,4 @@
-"""The sweep as one Triton kernel, for CUDA: a single reading of the logits. Only for where Triton is installed."""
+"""The sweep as a Triton kernel, for CUDA: it reads the logits once. Importing it needs Triton."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def sweep_kernel(  # type: ignore[no-untyped-def]
     logits, targets, logprob, mean, std, top, rank, stride, vocabulary,  # noqa: ANN001
     BLOCK: tl.constexpr, LOWEST: tl.constexpr, FLOOR: tl.constexpr, TINIEST: tl.constexpr,  # noqa: N803
 ) -> None:  # fmt: skip
-    """A program a row walks the vocabulary in blocks with the running maximum m and S_k = Σ e^u u^k, u = logit − m.
+    """A program for each row: it goes through the vocabulary in blocks, with the running maximum m and sums S_k.
 
+    S_k = Σ e^u u^k with u = logit − m.
     When the maximum moves by d = m − m′ ≤ 0, with a = e^d: S₂ ← a(S₂ + 2d·S₁ + d²·S₀), S₁ ← a(S₁ + d·S₀), S₀ ← a·S₀,
     and then the block is added.
     """
     row = tl.program_id(0).to(tl.int64)
     base = logits + row * stride
-    own = tl.load(base + tl.load(targets + row)).to(tl.float32)
+    actual = tl.load(base + tl.load(targets + row)).to(tl.float32)
     peak = tl.full((), LOWEST, tl.float32)
     s0 = tl.full((), 0.0, tl.float32)
     s1 = tl.full((), 0.0, tl.float32)
@@ -41,7 +42,7 @@ def sweep_kernel(  # type: ignore[no-untyped-def]
     for start in range(0, vocabulary, BLOCK):
         columns = start + tl.arange(0, BLOCK)
         x = tl.load(base + columns, mask=columns < vocabulary, other=float("-inf")).to(tl.float32)
-        above += tl.sum((x > own).to(tl.int32), 0)
+        above += tl.sum((x > actual).to(tl.int32), 0)
         moved = tl.maximum(peak, tl.max(x, 0))
         d = tl.maximum(peak - moved, FLOOR)
         a = tl.exp(d)
@@ -56,7 +57,7 @@ def sweep_kernel(  # type: ignore[no-untyped-def]
         peak = moved
     log_total = tl.log(s0)
     m = s1 / s0
-    tl.store(logprob + row, own - peak - log_total)
+    tl.store(logprob + row, actual - peak - log_total)
     tl.store(mean + row, m - log_total)
     tl.store(std + row, tl.maximum(tl.sqrt(tl.maximum(s2 / s0 - m * m, 0.0)), TINIEST))
     tl.store(top + row, -log_total)
@@ -64,7 +65,7 @@ def sweep_kernel(  # type: ignore[no-untyped-def]
 
 
 def triton_sweep(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """`Moments` of *logits*, shape (rows, vocabulary), against *targets*, shape (rows,)."""
+    """`Moments` of *logits*, shape (rows, vocabulary), for *targets*, shape (rows,)."""
     rows, vocabulary = logits.shape
     logits = logits if logits.stride(1) == 1 else logits.contiguous()
     logprob, mean, std, top = (torch.empty(rows, dtype=torch.float32, device=logits.device) for _ in range(4))

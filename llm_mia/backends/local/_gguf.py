@@ -1,0 +1,82 @@
+"""GGUF files: converted to safetensors once, and kept in the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from ...errors import MissingExtraError
+from ..digests import files_sha256
+from ._libraries import explain_errors
+from ._locating import cache_folder
+from ._tokenizer import read_tokenizer
+
+__all__ = ["convert_gguf", "read_gguf_tokenizer"]
+
+
+def convert_gguf(file: Path) -> tuple[Path, str]:
+    """A folder with the same model in safetensors, and the digest of *file*."""
+    digest = files_sha256([file])
+    folder = _converted_folder(digest)
+    if not (folder / "config.json").is_file():
+        _convert(file, folder)
+    return folder, digest
+
+
+def read_gguf_tokenizer(file: Path, *, trust_remote_code: bool) -> Any:
+    """The tokenizer in a GGUF file, without its weights; it is the tokenizer of the converted model."""
+    folder = _converted_folder(files_sha256([file]))
+    if (folder / "config.json").is_file():
+        return read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    # Saved and read again, as the tokenizer of a converted model is.
+    with tempfile.TemporaryDirectory() as temporary:
+        with _reading(file) as names:
+            transformers.AutoConfig.from_pretrained(**names).save_pretrained(temporary)
+            transformers.AutoTokenizer.from_pretrained(**names).save_pretrained(temporary)
+        return read_tokenizer(Path(temporary), trust_remote_code=trust_remote_code)
+
+
+def _convert(file: Path, folder: Path) -> None:
+    with _reading(file) as names:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
+        dequantised = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
+    config = dequantised.config
+    # As long as the configuration names a quantisation, transformers refuses to save the dequantised weights.
+    del config.quantization_config
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(dequantised.state_dict())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        temporary.chmod(0o755)
+        with contextlib.suppress(OSError):  # another process has finished first: its folder holds the same
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _converted_folder(digest: str) -> Path:
+    return cache_folder() / f"gguf-{digest[:16]}"
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[dict[str, Any]]:
+    """The arguments with which transformers reads *file*; its errors are explained and its progress bar is hidden."""
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
+    with (
+        explain_errors("a GGUF file that is damaged, or of a kind that transformers cannot read"),
+        contextlib.redirect_stderr(io.StringIO()),  # no setting turns this progress bar off
+    ):
+        yield {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
