@@ -201,7 +201,7 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
     assert "181 more documents, with at most this share" in ran.out
     assert "greedy decoding generates 1 of 1 stretches token for token" in ran.out
-    assert "after what precedes it in its window" in " ".join(ran.out.split())
+    assert "after all the text before it in the model's window" in " ".join(ran.out.split())
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
     assert ran.err == ""
 

@@ -303,7 +303,7 @@ def test_a_calibration_on_other_supplies_does_not_fit(
     for attack, what in (("dc_pdd", "frequencies counts_sha256"), ("neighbour", "neighbours passes 2 there, 1 here")):
         rule = calibrate(known, attack, fpr=0.1)
         assert len(flag(same, rule).rows) == len(TEXTS)
-        with pytest.raises(CalibrationError, match=f"its scores were not made as those calibrated on .*{what}"):
+        with pytest.raises(CalibrationError, match=f"its scores were not computed like .*{what}"):
             flag(others, rule)
 
 
