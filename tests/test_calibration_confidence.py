@@ -70,7 +70,7 @@ def test_a_calibration_set_exceeds_the_rate_as_seldom_as_promised(
 
 
 @pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (473, 0.01)])
-def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
+def test_the_check_detects_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
     def next_lower(scores: Floats, rate: float, confidence: float) -> float:
         return float(np.max(scores[scores < confident_threshold(scores, rate, confidence)]))
 
@@ -84,7 +84,7 @@ def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n
     fpr=st.sampled_from([0.001, 0.01, 0.05, 0.1, 0.5, 0.9]),
     confidence=st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]),
 )
-def test_as_many_above_as_the_beta_quantile_allows_and_not_one_more(n: int, fpr: float, confidence: float) -> None:
+def test_exactly_as_many_above_as_the_beta_quantile_allows(n: int, fpr: float, confidence: float) -> None:
     from scipy.stats import beta
 
     scores = np.arange(n, dtype=float)
@@ -193,7 +193,7 @@ def test_each_category_keeps_the_rate_by_itself() -> None:
     assert all(realised.mean() > 0.02 for realised in shares.values()), "conservative, not dead"
 
 
-def test_that_check_finds_one_threshold_for_all_categories() -> None:
+def test_the_check_detects_one_threshold_for_all_categories() -> None:
     def common(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
         return calibration(known).flagged(new)
 
@@ -222,7 +222,7 @@ def test_a_pool_named_beforehand_keeps_the_rate_as_a_whole() -> None:
     assert pool_excess([*(f"single {i}" for i in range(219)), "large"]) < 4
 
 
-def test_that_check_finds_a_pool_read_off_this_very_set() -> None:
+def test_the_check_detects_a_pool_read_off_this_very_set() -> None:
     assert pool_excess(pool=True) > 4, "by a little: the docstring says so"
 
 
@@ -244,7 +244,7 @@ FULL: dict[str, Any] = {"pool": ["fr", "it", "es"], "confidence": 0.95}
 
 def full() -> Calibration:
     """A calibration in which every field holds something."""
-    split = Split.of("abc", "xyy", [True, False, False], fraction=0.5, seed=3)
+    split = Split.of("abc", "xyy", [True, False, False], fit_share=0.5, seed=3)
     selection = Selection(Wanted.AUTO, {"loss": 0.7, "min_k:k=0.1": 0.6})
     origin = Origin(shared={"frequencies": {"id": "ü"}})
     return replace(calibration_of(**FULL), split=split, selection=selection, origin=origin)
@@ -306,7 +306,7 @@ def changed(path: str, value: object) -> str:
         (changed("origin/shared/deep", json.loads("[" * 400 + "]" * 400)), "edited after"),
         (changed("split/seed", 4), "edited after it was written"),
         (changed("sha256", "0" * 64), "edited after it was written"),
-        (changed("split/fit_sha", ""), "that can be read"),
+        (changed("split/fit_sha", ""), "cannot be read as a calibration"),
         (changed("categories/de/threshold", -1.0), "figures of category 'de' are not those of its scores"),
         (changed("categories/de/n", 71), "figures of category 'de'"),
         (changed("categories/de/scores", [1.0]), "category 'de': 1 non-members cannot certify FPR ≤ 0.05 at 95 %"),
@@ -335,7 +335,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(),
             CalibrationError,
-            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
+            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members",
         ),
         (
             lambda: calibration_of(confidence=0.95, pool=["fr"]),
@@ -355,7 +355,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of([np.inf, *SCORES[1:]]),
             ScoresError,
-            r"1 of 205 calibration scores are infinite \('1'\): find out why",
+            r"1 of 205 scores of known non-members are infinite \('1'\): search for the cause",
         ),
         (
             lambda: calibration_of(pool=True).flagged([1.0]),

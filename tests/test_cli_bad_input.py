@@ -156,7 +156,7 @@ def test_bad_files(name: str, content: str | bytes, expected: str, fails: Fails,
 
 
 @pytest.mark.usefixtures("fake_models")
-def test_bad_places(fails: Fails, tmp_path: Path) -> None:
+def test_bad_columns_and_windows(fails: Fails, tmp_path: Path) -> None:
     more = ("-m", "m", "-q", "-o", tmp_path / "run")
     assert fails("score", tmp_path / "none.jsonl", *more) == "none.jsonl: no such file or folder"
     (tmp_path / "folder").mkdir()
@@ -209,14 +209,16 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
 
 
 @pytest.mark.usefixtures("fake_models")
-def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_class_is_refused(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label, missing in ((1, "non-members (0)"), (0, "members (1)")):
         path = rows(tmp_path / f"{label}.jsonl", TEXTS, label=label)
         assert main(["score", str(path), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / f"run{label}")]) == 0
         capsys.readouterr()
-        assert f"no row is labelled as {missing}; both are needed" in fails("evaluate", tmp_path / f"run{label}")
+        assert f"no row has the label of {missing}: both are needed" in fails("evaluate", tmp_path / f"run{label}")
     message = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
-    assert message.endswith("no row is labelled as a non-member (0), so there is nothing to calibrate on")
+    assert message.endswith(
+        "no row has the label 0 (known non-member), and the threshold is set by known non-members: add them"
+    )
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")

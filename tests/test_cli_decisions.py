@@ -77,6 +77,18 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
 
 
+def test_validate_a_known_set_whose_members_have_another_year(cli: Cli, tmp_path: Path) -> None:
+    texts = sentences(240, seed=30)
+    files = [
+        rows(tmp_path / f"{name}.jsonl", [f"{text} {year}" for text in part])
+        for name, part, year in (("members", texts[:120], 2019), ("nonmembers", texts[120:], 2023))
+    ]
+    ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
+    assert ran.code == 1
+    assert "The known set is void: no finding may rest on it." in ran.out
+    assert "Remedy: Take members and non-members of the same period" in ran.out
+
+
 @pytest.fixture
 def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The arguments of an audit of members from another year."""
@@ -88,7 +100,9 @@ def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return ["audit", candidates, *known, "-m", "m", "-r", "other", "-o", tmp_path / "run"]
 
 
-def test_a_void_audit_is_stored_words_nothing_and_exits_with_1(cli: Cli, void_run: list[Any], tmp_path: Path) -> None:
+def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
+    cli: Cli, void_run: list[Any], tmp_path: Path
+) -> None:
     ran = cli(*void_run)
     assert ran.code == 1
     lines = ran.err.splitlines()
@@ -179,12 +193,12 @@ def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: 
 
 def test_calibrate_auto(cli: Cli, scores: Write, tmp_path: Path) -> None:
     table, rule = scores(), tmp_path / "c.json"
-    ran = cli("calibrate", table, "--attack", "auto", "--split", "0.25", "--seed", "3", "-o", rule)
+    ran = cli("calibrate", table, "--attack", "auto", "--fit-share", "0.25", "--seed", "3", "-o", rule)
     assert ran.code == 0
     assert " on gain (300 non-members, FPR ≤ 5 %)" in ran.out
     assert "attack selected on 115 known passages of 115 documents; other non-members set the threshold" in ran.out
     split = json.loads(rule.read_text())["split"]
-    assert (split["fraction"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
+    assert (split["fit_share"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
     assert cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--documents").code == 0
 
 
@@ -224,7 +238,9 @@ def test_collection(cli: Cli, scores: Write) -> None:
 # -- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores: Write, tmp_path: Path) -> None:
+def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
+    cli: Cli, scores: Write, tmp_path: Path
+) -> None:
     table, other, rule = scores(), scores("others.parquet"), tmp_path / "c.json"
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
     ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
@@ -234,7 +250,7 @@ def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores
     assert "ε below" not in ran.out
     ran = cli("evaluate", other, "-c", rule)
     assert re.search(r"At the threshold of the calibration for gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
-    assert re.search(r"with 95 % confidence no \(ε, 0\)-private training has an ε below [12345]\.\d\d", ran.out)
+    assert re.search(r"the training is not \(ε, 0\)-differentially private for any ε below [12345]\.\d\d", ran.out)
     evaluated = cli("evaluate", other, "-c", rule, "--compare", "gain", "noise", "--json").json
     assert evaluated["at_threshold"]["epsilon"] > 1
     assert evaluated["comparison"]["auroc_difference"]["low"] > 0
@@ -268,8 +284,8 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     assert "60 non-members cannot certify FPR ≤ 0.01 at 95 % confidence: at least 299 are needed" in fails(
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
-    message = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "--attack gain names an attack: leave out --split, or name auto, stack or default" in message
+    message = fails("calibrate", table, "-a", "gain", "--fit-share", "0.5", *out, code=2)
+    assert "--attack gain names an attack: leave out --fit-share, or name auto, stack or default" in message
     message = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
     assert message == "--pool joins categories, and there are none: give --by, or leave out --pool"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
@@ -280,14 +296,14 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     message = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert (
         message
-        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each; join small \
+        == "5 of category 'de' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members: join small \
 categories with --pool"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document, and each part of the split needs" in fails(
+    assert "no attack can be selected (the members come from 1 document, and each part of the split needs" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
-    for bad, expected in ((np.inf, "1 of 60 calibration scores are infinite ('p7'): find out why"),):
+    for bad, expected in ((np.inf, "1 of 60 scores of known non-members are infinite ('p7'): search for the cause"),):
         values = pq.read_table(table).column("gain").to_pylist()
         values[7] = bad
         odd = tmp_path / "odd.parquet"
@@ -304,7 +320,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     assert cli("calibrate", few, "-a", "gain", "-o", rule).code == 0
     message = fails("flag", few, "-c", rule, *flags)
     assert (
-        message == "10 documents of known non-members cannot certify FPR ≤ 0.05 for a document: at least 19 are needed"
+        message == "10 documents of known non-members cannot certify FPR ≤ 0.05 for documents: at least 19 are needed"
     )
     grouped = scores("grouped.parquet", n=60, passages=3, which=lambda n: [f"d{i // 60}" for i in range(n)])
     assert cli("calibrate", grouped, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
@@ -314,7 +330,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     assert cli("calibrate", both, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
     message = fails("flag", both, "-c", rule, *flags, "--document-column", "which")
     assert re.match(r"40 documents are both among the candidates and in the calibration set, the first 'd\d+'", message)
-    assert "documents are both suspect and control" in fails(
+    assert "documents are both among the candidates and among the non-members" in fails(
         "collection", both, "-a", "gain", "--document-column", "which"
     )
     assert "--documents decides on candidates alone, not on labelled rows: leave out --labelled" in fails(
@@ -322,7 +338,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     )
 
 
-def test_artefacts_that_do_not_fit(
+def test_artefacts_of_other_runs_are_refused(
     fails: Fails, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretend(monkeypatch)
@@ -336,7 +352,7 @@ def test_artefacts_that_do_not_fit(
     written = json.loads(rule.read_text())
     out = ("-o", tmp_path / "f.csv")
     message = fails("flag", tmp_path / "mm", "-c", rule, *out)
-    assert "target model weights_sha256 seed 1 there, seed 2 here): calibrate on scores of the same" in message
+    assert "target model weights_sha256 seed 1 there, seed 2 here): calibrate scores of the same" in message
     run = json.loads((tmp_path / "m/run.json").read_text())
     for part, key, value in (("model", "dtype", "bfloat16"), ("model", "tokenizer", "x"), ("window", "tokens", 64)):
         edited = json.loads(json.dumps(run))
@@ -349,9 +365,9 @@ def test_artefacts_that_do_not_fit(
         ({"standing": "sound"}, "c.json: was edited after it was written: calibrate again"),
         (
             {"schema_version": 7},
-            "c.json: is not a calibration that can be read (has schema version 7",
+            "c.json: cannot be read as a calibration, because it has schema version 7",
         ),
-        ({"extra": 1}, "c.json: is not a calibration that can be read ("),
+        ({"extra": 1}, "c.json: cannot be read as a calibration, because it "),
     ):
         rule.write_text(json.dumps({**written, **change}))
         assert fails("flag", tmp_path / "m", "-c", rule, *out).startswith(expected)

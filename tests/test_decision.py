@@ -153,7 +153,7 @@ def test_by_hand() -> None:
     assert flag(score_table, calibrate(score_table, "loss", fpr=0.1), fdr=0.15).rows[1].reason is Reason.Q_VALUE
 
 
-def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
+def test_candidates_without_a_score_keep_a_row_with_the_reason() -> None:
     score_table = known_and_candidates(range(19), [math.nan, 99.0, math.inf, -math.inf])
     flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
     nan = flags.rows[0]
@@ -168,7 +168,7 @@ def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
     assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason is Reason.NO_SCORE
 
 
-def test_flags_csv_says_again_what_was_decided() -> None:
+def test_flags_csv_holds_the_decisions() -> None:
     score_table = known_and_candidates(range(19), [0.1 + 0.2, math.nan, 99])
     ids = [*score_table.ids[:19], 'comma, "quote"\nand line', "naïve", "=1+1"]
     flags = flag(replace(score_table, ids=ids), calibrate(score_table, "loss", fpr=0.05))
@@ -207,7 +207,7 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
 @pytest.mark.parametrize(
     ("scores", "labels", "fpr", "error", "message"),
     [
-        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row is labelled as a non-member"),
+        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row has the label 0"),
         ([1.0, 2.0], [-1, -1], 0.5, ScoresError, "t.csv: no row has a label.*`label_column`"),
         (
             range(18),
@@ -217,8 +217,14 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
             "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
         ),
         ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 calibration scores are infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7, so loss cannot tell"),
+        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 scores of known non-members are infinite"),
+        (
+            [7.0] * 19,
+            [0] * 19,
+            0.05,
+            CalibrationError,
+            "all 19 scores of known non-members equal 7, so loss cannot distinguish",
+        ),
         (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )
@@ -256,7 +262,7 @@ def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(
     score_table = known_and_candidates(range(19), [5.0])
     calibration = calibrate(score_table, "loss", fpr=0.05)
     other = replace(score_table, record=RunRecord({"target": replace(PASS, **change), "reference": PASS}, ATTACKS))
-    with pytest.raises(CalibrationError, match=rf"t.csv: its scores were not made as those .* \({difference}\)"):
+    with pytest.raises(CalibrationError, match=rf"t.csv: its scores were not computed like .* \({difference}\)"):
         flag(other, calibration)
     renamed = replace(
         score_table, record=RunRecord({"target": replace(PASS, model=replace(MODEL, id="elsewhere"))}, ATTACKS)
@@ -281,7 +287,7 @@ def test_scores_by_another_formula_under_the_same_name_are_refused(
         flag(other, calibration)
 
 
-def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_said() -> None:
+def test_a_table_without_a_record_is_accepted_with_a_note() -> None:
     score_table = known_and_candidates(range(19), [5.0])
     foreign = replace(score_table, record=None)
     for scored, calibrated in ((foreign, score_table), (score_table, foreign), (foreign, foreign)):
@@ -312,9 +318,9 @@ def test_evaluation_by_hand() -> None:
 @pytest.mark.parametrize(
     ("scores", "labels", "message"),
     [
-        ([1.0, 2.0], [1, -1], r"no row is labelled as non-members \(0\)"),
-        ([1.0, 2.0], [0, -1], r"no row is labelled as members \(1\)"),
-        ([1.0, 2.0], [-1, -1], r"members \(1\) or non-members \(0\); both are needed"),
+        ([1.0, 2.0], [1, -1], r"no row has the label of non-members \(0\)"),
+        ([1.0, 2.0], [0, -1], r"no row has the label of members \(1\)"),
+        ([1.0, 2.0], [-1, -1], r"members \(1\) or non-members \(0\): both are needed"),
         ([1.0, math.nan], [1, 0], "t.csv: loss has no score for any known member, or for any known non-member"),
     ],
 )
@@ -323,7 +329,7 @@ def test_evaluation_needs_both_classes(scores: Any, labels: Any, message: str) -
         evaluate(table(scores, labels))
 
 
-def test_the_confidence_gap_is_of_our_confidence_alone() -> None:
+def test_the_confidence_gap_needs_the_attack_confidence() -> None:
     ours = table([0.9, 0.7, math.nan, 0.5], [1, 0, 1, -1], name="confidence")
     gap = confidence_gap(ours)
     assert gap is not None

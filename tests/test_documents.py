@@ -107,7 +107,7 @@ def test_super_uniform_however_alike_passages_are(how: str, alike: float) -> Non
     assert excess(partial(by_document, average=how), lambda: [8] * 24, [8] * 12, alike) < 4
 
 
-def test_the_check_finds_documents_calibrated_on_passages() -> None:
+def test_the_check_detects_documents_calibrated_on_passages() -> None:
     def pseudo_documents(rng: np.random.Generator, candidates: Side, known: Side) -> Floats:
         # The fault: passages taken as exchangeable, so that groups of eight from anywhere stand in for documents.
         return by_document(rng, candidates, (known[0], rng.permutation(known[1]).tolist()))
@@ -151,7 +151,7 @@ def test_unmatched_sizes_hold_over_all_sizes_together() -> None:
     assert excess(single_candidate, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
 
 
-def test_members_are_found() -> None:
+def test_members_are_detected() -> None:
     rng = np.random.default_rng(0)
     result = document_p_values(*side(rng, [20] * 50, 0.1, "c", shift=1.0), *side(rng, [20] * 200, 0.1, "k"))
     by_passage = conformal_p_values(rng.normal(size=1000) + 1, rng.normal(size=1000))
@@ -165,7 +165,9 @@ def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
     result = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
     assert (result.n_passages.tolist(), result.n_used.tolist()) == ([3, 50], [3, 6])
     assert result.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
-    assert "documents of up to 50 passages are judged on 6, drawn at random" in map(describe_note, result.notes)
+    assert "documents of up to 50 passages are compared by 6 of their passages, drawn at random" in map(
+        describe_note, result.notes
+    )
     whole = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known, keep=1)
     assert (whole.n_used.tolist(), whole.n_calibration.tolist()) == ([1, 1], [10, 10])
 
@@ -196,7 +198,7 @@ def test_missing_scores_are_counted() -> None:
     assert [*map(describe_note, result.notes)] == [
         "1 candidate documents have no passage with a score: they get no p-value",
         "2 calibration documents have no passage with a score: they are not used for calibration",
-        "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 needs 19",
+        "there are 2 calibration documents: the smallest possible p-value is 0.333, and FPR ≤ 0.05 needs 19 documents",
     ]
 
 

@@ -30,7 +30,7 @@ TOLERANCE = 1e-4
 
 
 def plain_log_probabilities(model: Any, ids: list[int]) -> list[float]:
-    """One text, one forward pass, no batch."""
+    """A single text in a forward pass, without a batch."""
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     return [float(logits[at - 1, ids[at]]) for at in range(1, len(ids))]
@@ -176,11 +176,13 @@ def test_the_command_writes_what_the_function_gives(
     shown = [float(row["target_perplexity"] or "nan") for row in rows_of(out)]
     np.testing.assert_allclose(shown, expected, rtol=TOLERANCE)
     table = pq.read_table(tokens).to_pylist()
-    one = [row for row in table if row["id"] == "3" and row["model"] == "target"]
-    (likewise,) = token_log_probabilities(TEXTS[3:4], tiny)
-    assert tuple(row["token"] for row in one) == likewise.tokens
-    assert [row["position"] for row in one] == list(range(1, len(one) + 1)), "the first token has no probability"
-    np.testing.assert_allclose([row["logprob"] for row in one], likewise.log_probabilities, atol=TOLERANCE)
+    of_third = [row for row in table if row["id"] == "3" and row["model"] == "target"]
+    (from_python,) = token_log_probabilities(TEXTS[3:4], tiny)
+    assert tuple(row["token"] for row in of_third) == from_python.tokens
+    assert [row["position"] for row in of_third] == list(range(1, len(of_third) + 1)), (
+        "the first token has no probability"
+    )
+    np.testing.assert_allclose([row["logprob"] for row in of_third], from_python.log_probabilities, atol=TOLERANCE)
     assert {row["model"] for row in table} == {"target", "reference"}
 
 

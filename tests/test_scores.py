@@ -167,15 +167,17 @@ def test_a_run_directory_says_what_made_it_and_counts_no_facts_as_attacks(
     fake: Backend, write_jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     rows = [{"id": "a", "text": "a river", "label": 1}, {"id": "b", "text": "x"}]
-    made = score(read_passages(write_jsonl("p.jsonl", rows)), fake, attacks=["loss", "min_k:k=0.1"], out=tmp_path / "r")
+    scored = score(
+        read_passages(write_jsonl("p.jsonl", rows)), fake, attacks=["loss", "min_k:k=0.1"], out=tmp_path / "r"
+    )
     table = read_scores(tmp_path / "r")
-    for one in (made, table):
-        assert list(one.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
-        assert one.labels.tolist() == [1, -1]
-        assert one.unscored == 1, "one byte without BOS has no scored token"
-        assert one.record is not None
-        assert one.record.passes["target"].model.weights_sha256 == "seed 0"
-        assert one.record.passes["target"].window == WindowRule(1024, 256)
+    for each in (scored, table):
+        assert list(each.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
+        assert each.labels.tolist() == [1, -1]
+        assert each.unscored == 1, "one byte without BOS has no scored token"
+        assert each.record is not None
+        assert each.record.passes["target"].model.weights_sha256 == "seed 0"
+        assert each.record.passes["target"].window == WindowRule(1024, 256)
     assert read_scores(tmp_path / "r" / "scores.parquet").record is None
 
 
@@ -230,8 +232,8 @@ def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
     assert list(table.columns) == ["mine", "theirs"]
     assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])
     assert (table.record, table.reference_log_likelihood, table.standing) == (None, None, None)
-    found = flag(table, calibrate(table, "mine", fpr=0.05))
-    assert [row.flagged for row in found.rows] == [True, True]
+    flags = flag(table, calibrate(table, "mine", fpr=0.05))
+    assert [row.flagged for row in flags.rows] == [True, True]
 
 
 @pytest.mark.parametrize(

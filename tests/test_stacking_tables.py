@@ -239,7 +239,7 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 # -- typed by a user --------------------------------------------------------------------------------------------------
 
 
-def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
+def test_the_fit_part_is_recognised_in_other_tables() -> None:
     """Scores of noise, the same members beside fresh non-members: nothing may look as though it were found."""
     values = []
     for seed in range(12):
@@ -266,7 +266,7 @@ def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
     assert with_fit_part > 0.53, "with what it was fitted on the same figure would show something"
 
 
-def test_a_part_of_what_set_the_threshold_gives_no_rate() -> None:
+def test_a_part_of_the_calibration_set_gives_no_rate() -> None:
     rng = np.random.default_rng(3)
     whole = known(rng, 200, [0.5], candidates=0)
     calibration = calibrate(whole, next(iter(whole.columns)), fpr=0.05)
@@ -293,7 +293,7 @@ def scores(tmp_path: Path) -> Path:
 
 def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores: Path, tmp_path: Path) -> None:
     rule, flags = tmp_path / "c.json", tmp_path / "f.csv"
-    ran = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule)
+    ran = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule)
     assert (ran.code, ran.err) == (0, "")
     assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
     assert (
@@ -304,7 +304,7 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     training = training_of(written)
     assert (training.seed, training.members, training.nonmembers) == (2, 72, 96)
     assert [column.name for column in stack_of(written).columns] == ["their loss", "their noise", "their ratio"]
-    summary = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule, "--json").json
+    summary = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule, "--json").json
     assert summary["stack_columns"] == ["their loss", "their noise", "their ratio"]
     assert "stack" not in summary, "the model lies in the artefact, not in every summary"
     ran = cli("flag", scores, "-c", rule, "-o", flags)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ..errors import ScoresError
 from ..records import RunRecord, Standing
 from ..store import read_run
-from ._columns import UNKNOWN, label_codes, missing_column
+from ._labels import UNKNOWN, label_codes, missing_column
 from ._table import ScoreTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["length_band", "read_scores"]
+__all__ = ["read_scores"]
 
 LENGTH = "length"
 ID_COLUMNS = ("id", "passage_id", "doc_id")
@@ -123,13 +123,13 @@ def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
     column = next((name for name in ("n_bytes", LENGTH) if name in names and _is_number(table, name)), None)
     if column is None:
         raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known")
-    return [length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
+    return [_length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
 
 
-def length_band(n_bytes: float) -> str:
+def _length_band(n_bytes: float) -> str:
     """The band of a length, for categories. Bands double, and are fixed before any passage is seen.
 
-    >>> length_band(200), length_band(0), length_band(float("nan"))
+    >>> _length_band(200), _length_band(0), _length_band(float("nan"))
     ('128-255 bytes', '0 bytes', 'unknown')
     """
     if not 0 <= n_bytes < float("inf"):

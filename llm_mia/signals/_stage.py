@@ -18,7 +18,7 @@ from ._blocks import PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs
 from ._limits import Limits
-from ._passes import COMPILED_FROM_BYTES, make_passes
+from ._passes import COMPILED_FROM_BYTES, run_passes
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
 from ._windows import window_rule
@@ -116,7 +116,7 @@ def write_signals(
     inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
         _refuse_outdated_scores(run, inputs)
-        make_passes(
+        run_passes(
             run,
             inputs,
             {role: model_or_spec(source) for role, source in by_role.items()},
