@@ -149,7 +149,7 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
     if windows:
         scored = setup.backend.score(windows, reported.add_tokens, prefix=setup.prefix)
-        _refuse_other_tokens(how.backend, windows, scored)
+        _refuse_other_tokens(setup.backend, windows, scored)
         for window, of_window in zip(windows, scored, strict=True):
             parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
