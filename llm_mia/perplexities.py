@@ -165,7 +165,9 @@ def write_perplexities(
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
-    if stopped and not (folder / "run.json").exists() and any(folder.iterdir()):
+    # A call that is stopped before its first signal leaves only hidden files, such as the lock.
+    visible = stopped and any(not path.name.startswith(".") for path in folder.iterdir())
+    if visible and not (folder / "run.json").exists():
         raise RunDirectoryError(f"{folder}: holds files that are not of a stopped call: rename that folder, or `out`")
     try:
         write_signals(passages, models, out=folder, window_tokens=window_tokens, progress=progress)

@@ -158,6 +158,9 @@ def test_neither_the_input_nor_a_folder_of_somebody_else_is_lost(tmp_path: Path)
         write_perplexities(source, FakeBackend(0), out=tmp_path / "perplexity.csv")
     assert source.read_text(encoding="utf-8") == "text\nThe river bends.\n"
     assert (folder / "notes.txt").exists()
+    (folder / "notes.txt").rename(folder / ".lock")  # what a call leaves that was killed at its start
+    write_perplexities(source, FakeBackend(0), out=tmp_path / "perplexity.csv")
+    assert not folder.exists()
 
 
 def test_the_command_writes_what_the_function_gives(
