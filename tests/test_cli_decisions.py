@@ -379,3 +379,13 @@ def test_a_folder_without_a_result_is_not_shown(fails: Fails, tmp_path: Path) ->
     assert fails("show", tmp_path).endswith(
         "or name the folder of a finished run of 'llm-mia audit' or 'llm-mia extract'"
     )
+
+
+def test_no_output_replaces_what_is_read(fails: Fails, scores: Write, cli: Cli, tmp_path: Path) -> None:
+    table, calibration = scores("t.parquet", n=60), tmp_path / "c.json"
+    assert cli("calibrate", table, "-a", "gain", "-o", calibration).code == 0
+    before = Path(table).read_bytes()
+    assert "--out is a file that is read" in fails("calibrate", table, "-a", "gain", "-o", table, code=2)
+    for out in (table, calibration):
+        assert "--out is a file that is read" in fails("flag", table, "-c", calibration, "-o", out, code=2)
+    assert Path(table).read_bytes() == before

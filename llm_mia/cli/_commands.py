@@ -81,6 +81,7 @@ def calibrate(
         )
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
+    table.refuse_output(out)
     scores = table.read(by)
     calibration = run_calibrate(
         scores,
@@ -129,6 +130,7 @@ def flag(
 
     if documents and labelled:
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
+    table.refuse_output(out, calibration)
     rule = read_calibration(calibration)
     scores = table.read(rule.by)
     if documents:

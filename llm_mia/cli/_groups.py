@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from . import _options as opt
 from .grouping import OptionGroup
 
@@ -179,6 +180,11 @@ class TableOptions(OptionGroup):
     label_column: opt.LabelColumn = None
     id_column: opt.IdColumn = None
     document_column: opt.DocumentColumn = None
+
+    def refuse_output(self, out: Path, *others: Path) -> None:
+        """Raises `UsageError` where writing to *out* would replace the table, or one of the *others* that are read."""
+        if out.is_file() and out.resolve() in [path.resolve() for path in (self.table, *others)]:
+            raise UsageError(f"{out}: `out` is a file that is read, and would replace it: name another file")
 
     def read(self, by: str = "") -> ScoreTable:
         """The table; *by* names the column of categories."""
