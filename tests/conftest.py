@@ -136,7 +136,7 @@ def save(folder: Path, model: Any, tokenizer: Any) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or leaves converted models in the user's cache; one that converts names a folder of its own."""
+    """No test reads or leaves converted models in the user's cache; a test that converts names a separate folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLM_MIA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -185,7 +185,7 @@ def fake() -> Backend:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None = None) -> None:
-    """Every model that is named is the seeded bigram model, or what *make* makes, seeded by the length of its name."""
+    """Every named model is the seeded bigram model, or what *make* returns, seeded by the length of its name."""
     from types import SimpleNamespace
 
     from llm_mia.backends.fake import FakeBackend

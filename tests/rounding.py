@@ -108,7 +108,7 @@ def _rounded(unit: float, generator: torch.Generator, module: nn.Module, _: Any,
 def assert_same_signals(computed: Sequence[TokenSignals], expected: Sequence[TokenSignals], rounding: Rounding) -> None:
     """The same tokens, and signals that differ by rounding alone, at every token and on average.
 
-    A rank goes up or down by 1 where another logit is nearer to the token's own than rounding: of 500 logits with a
+    A rank goes up or down by 1 where another logit is nearer to the token's logit than rounding: of 500 logits with a
     standard deviation of 2.8 some 70 lie within a nat, and 70 · 1e-5 < 1 %. In bfloat16 it happens at most tokens.
     """
     assert [signals.token_ids.tolist() for signals in computed] == [signals.token_ids.tolist() for signals in expected]

@@ -82,12 +82,12 @@ def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: R
 
     def record_validity(validity: Validity) -> None:
         heard.append(validity)
-        steps.append("told")
+        steps.append("validity")
 
     steps: list[str] = []
     result = run(" 2023", report_validity=record_validity, progress=lambda step: steps.append(step.name))
     assert heard[0].standing is result.standing is Standing.VOID
-    assert steps[0] == "told"
+    assert steps[0] == "validity"
     assert result.withheld
     assert result.flags.withheld
     summary = audit_summary(result)
