@@ -1,4 +1,4 @@
-"""How far two ways to the same signals may lie apart: derived from the arithmetic, not read off a machine."""
+"""How much two computations of the same signals may differ: derived from the arithmetic, not measured on a machine."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm_mia import Audit, Validity, audit, read_audit, read_scores, validate
+from llm_mia import Audit, Validity, audit, read_audit, read_scores, score, validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
@@ -242,3 +242,14 @@ def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path
         path.write_text(json.dumps({**text, **change}))
         with pytest.raises(RunDirectoryError, match=problem):
             read_audit(path.parent)
+
+
+def test_a_known_set_that_was_not_checked_has_no_standing(run: Run, tmp_path: Path) -> None:
+    result = run()
+    assert read_scores(result.path).standing is result.standing is not None
+    rows = [json.loads(line) for name in ("members", "nonmembers", "candidates") for line in
+            (tmp_path / f"{name}.jsonl").read_text().splitlines()]  # fmt: skip
+    exchanged = [{**row, "label": 1 if row["id"].startswith("non") else 0} for row in rows]
+    score(exchanged, FakeBackend(0), attacks=["loss"], out=result.path)  # the same texts with other labels
+    assert read_scores(result.path).standing is None
+    assert read_audit(result.path) == result, "what the audit has decided stays"

@@ -276,7 +276,7 @@ def test_a_lone_discovery_takes_exactly_m_over_q_less_one(m: int) -> None:
         (
             lambda: calibration_of([2.0] * 30),
             CalibrationError,
-            "all 30 calibration scores equal 2, so min_k:k=0.1 cannot tell",
+            "all 30 scores of known non-members equal 2, so min_k:k=0.1 cannot distinguish",
         ),
     ],
 )
@@ -339,11 +339,11 @@ def edited(**changes: object) -> str:
         (edited(scores=[*range(19)]), "should be"),
         (edited(scores=[*range(19), float("nan")]), "1 of 20 calibration scores are NaN"),
         (edited(scores=["a"]), "'a' is not a number"),
-        (edited(scores=None), "that can be read"),
+        (edited(scores=None), "cannot be read as a calibration"),
         (edited(fpr=None), "None is not a number"),
         (edited(fpr="0.1"), "'0.1' is not a number"),
         (edited(attack=5), "5 is not of type str"),
-        (edited(selection=None), "that can be read"),
+        (edited(selection=None), "cannot be read as a calibration"),
         (edited(n_documents=10**400), "cannot come from"),
     ],
 )

@@ -244,7 +244,7 @@ FULL: dict[str, Any] = {"pool": ["fr", "it", "es"], "confidence": 0.95}
 
 def full() -> Calibration:
     """A calibration in which every field holds something."""
-    split = Split.of("abc", "xyy", [True, False, False], fraction=0.5, seed=3)
+    split = Split.of("abc", "xyy", [True, False, False], fit_share=0.5, seed=3)
     selection = Selection(Wanted.AUTO, {"loss": 0.7, "min_k:k=0.1": 0.6})
     origin = Origin(shared={"frequencies": {"id": "ü"}})
     return replace(calibration_of(**FULL), split=split, selection=selection, origin=origin)
@@ -306,7 +306,7 @@ def changed(path: str, value: object) -> str:
         (changed("origin/shared/deep", json.loads("[" * 400 + "]" * 400)), "edited after"),
         (changed("split/seed", 4), "edited after it was written"),
         (changed("sha256", "0" * 64), "edited after it was written"),
-        (changed("split/fit_sha", ""), "that can be read"),
+        (changed("split/fit_sha", ""), "cannot be read as a calibration"),
         (changed("categories/de/threshold", -1.0), "figures of category 'de' are not those of its scores"),
         (changed("categories/de/n", 71), "figures of category 'de'"),
         (changed("categories/de/scores", [1.0]), "category 'de': 1 non-members cannot certify FPR ≤ 0.05 at 95 %"),
@@ -335,7 +335,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(),
             CalibrationError,
-            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each",
+            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members",
         ),
         (
             lambda: calibration_of(confidence=0.95, pool=["fr"]),
@@ -355,7 +355,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of([np.inf, *SCORES[1:]]),
             ScoresError,
-            r"1 of 205 calibration scores are infinite \('1'\): find out why",
+            r"1 of 205 scores of known non-members are infinite \('1'\): search for the cause",
         ),
         (
             lambda: calibration_of(pool=True).flagged([1.0]),

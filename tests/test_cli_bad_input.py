@@ -214,9 +214,11 @@ def test_a_missing_class_is_refused(fails: Fails, tmp_path: Path, capsys: pytest
         path = rows(tmp_path / f"{label}.jsonl", TEXTS, label=label)
         assert main(["score", str(path), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / f"run{label}")]) == 0
         capsys.readouterr()
-        assert f"no row is labelled as {missing}; both are needed" in fails("evaluate", tmp_path / f"run{label}")
+        assert f"no row has the label of {missing}: both are needed" in fails("evaluate", tmp_path / f"run{label}")
     message = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
-    assert message.endswith("no row is labelled as a non-member (0), so there is nothing to calibrate on")
+    assert message.endswith(
+        "no row has the label 0 (known non-member), and the threshold is set by known non-members: add them"
+    )
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")

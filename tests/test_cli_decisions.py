@@ -193,12 +193,12 @@ def test_calibrate_by_length_and_by_a_column(cli: Cli, scores: Write, tmp_path: 
 
 def test_calibrate_auto(cli: Cli, scores: Write, tmp_path: Path) -> None:
     table, rule = scores(), tmp_path / "c.json"
-    ran = cli("calibrate", table, "--attack", "auto", "--split", "0.25", "--seed", "3", "-o", rule)
+    ran = cli("calibrate", table, "--attack", "auto", "--fit-share", "0.25", "--seed", "3", "-o", rule)
     assert ran.code == 0
     assert " on gain (300 non-members, FPR ≤ 5 %)" in ran.out
     assert "attack selected on 115 known passages of 115 documents; other non-members set the threshold" in ran.out
     split = json.loads(rule.read_text())["split"]
-    assert (split["fraction"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
+    assert (split["fit_share"], split["seed"], split["fit_passages"]) == (0.25, 3, 115)
     assert cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--documents").code == 0
 
 
@@ -250,7 +250,7 @@ def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
     assert "ε below" not in ran.out
     ran = cli("evaluate", other, "-c", rule)
     assert re.search(r"At the threshold of the calibration for gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
-    assert re.search(r"with 95 % confidence no \(ε, 0\)-private training has an ε below [12345]\.\d\d", ran.out)
+    assert re.search(r"the training is not \(ε, 0\)-differentially private for any ε below [12345]\.\d\d", ran.out)
     evaluated = cli("evaluate", other, "-c", rule, "--compare", "gain", "noise", "--json").json
     assert evaluated["at_threshold"]["epsilon"] > 1
     assert evaluated["comparison"]["auroc_difference"]["low"] > 0
@@ -284,8 +284,8 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     assert "60 non-members cannot certify FPR ≤ 0.01 at 95 % confidence: at least 299 are needed" in fails(
         "calibrate", table, "-a", "gain", "--fpr", "0.01", "--confidence", "0.95", *out
     )
-    message = fails("calibrate", table, "-a", "gain", "--split", "0.5", *out, code=2)
-    assert "--attack gain names an attack: leave out --split, or name auto, stack or default" in message
+    message = fails("calibrate", table, "-a", "gain", "--fit-share", "0.5", *out, code=2)
+    assert "--attack gain names an attack: leave out --fit-share, or name auto, stack or default" in message
     message = fails("calibrate", table, "-a", "gain", "--pool", "x", *out, code=2)
     assert message == "--pool joins categories, and there are none: give --by, or leave out --pool"
     assert "no column of numbers 'n_bytes' or 'length'" in fails(
@@ -296,14 +296,14 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     message = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert (
         message
-        == "5 of category 'de' cannot certify FPR ≤ 0.05: at least 19 non-members are needed of each; join small \
+        == "5 of category 'de' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members: join small \
 categories with --pool"
     )
     lone = scores("lone.parquet", n=60, members=1)
-    assert "no attack can be chosen (the members come from 1 document, and each part of the split needs" in fails(
+    assert "no attack can be selected (the members come from 1 document, and each part of the split needs" in fails(
         "calibrate", lone, "-a", "auto", *out
     )
-    for bad, expected in ((np.inf, "1 of 60 calibration scores are infinite ('p7'): find out why"),):
+    for bad, expected in ((np.inf, "1 of 60 scores of known non-members are infinite ('p7'): search for the cause"),):
         values = pq.read_table(table).column("gain").to_pylist()
         values[7] = bad
         odd = tmp_path / "odd.parquet"
@@ -320,7 +320,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     assert cli("calibrate", few, "-a", "gain", "-o", rule).code == 0
     message = fails("flag", few, "-c", rule, *flags)
     assert (
-        message == "10 documents of known non-members cannot certify FPR ≤ 0.05 for a document: at least 19 are needed"
+        message == "10 documents of known non-members cannot certify FPR ≤ 0.05 for documents: at least 19 are needed"
     )
     grouped = scores("grouped.parquet", n=60, passages=3, which=lambda n: [f"d{i // 60}" for i in range(n)])
     assert cli("calibrate", grouped, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
@@ -330,7 +330,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     assert cli("calibrate", both, "-a", "gain", "-o", rule, "--document-column", "which").code == 0
     message = fails("flag", both, "-c", rule, *flags, "--document-column", "which")
     assert re.match(r"40 documents are both among the candidates and in the calibration set, the first 'd\d+'", message)
-    assert "documents are both suspect and control" in fails(
+    assert "documents are both among the candidates and among the non-members" in fails(
         "collection", both, "-a", "gain", "--document-column", "which"
     )
     assert "--documents decides on candidates alone, not on labelled rows: leave out --labelled" in fails(
@@ -352,7 +352,7 @@ def test_artefacts_of_other_runs_are_refused(
     written = json.loads(rule.read_text())
     out = ("-o", tmp_path / "f.csv")
     message = fails("flag", tmp_path / "mm", "-c", rule, *out)
-    assert "target model weights_sha256 seed 1 there, seed 2 here): calibrate on scores of the same" in message
+    assert "target model weights_sha256 seed 1 there, seed 2 here): calibrate scores of the same" in message
     run = json.loads((tmp_path / "m/run.json").read_text())
     for part, key, value in (("model", "dtype", "bfloat16"), ("model", "tokenizer", "x"), ("window", "tokens", 64)):
         edited = json.loads(json.dumps(run))
@@ -365,9 +365,9 @@ def test_artefacts_of_other_runs_are_refused(
         ({"standing": "sound"}, "c.json: was edited after it was written: calibrate again"),
         (
             {"schema_version": 7},
-            "c.json: is not a calibration that can be read (has schema version 7",
+            "c.json: cannot be read as a calibration, because it has schema version 7",
         ),
-        ({"extra": 1}, "c.json: is not a calibration that can be read ("),
+        ({"extra": 1}, "c.json: cannot be read as a calibration, because it "),
     ):
         rule.write_text(json.dumps({**written, **change}))
         assert fails("flag", tmp_path / "m", "-c", rule, *out).startswith(expected)

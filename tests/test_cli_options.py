@@ -60,9 +60,9 @@ def test_parameters_in_messages_become_options_of_the_running_command() -> None:
     )
     with running(options_of(COMMANDS["score"])):
         assert spelled(message).startswith("--window-tokens of 3 is too small: ask for more, or give fewer --shots, ")
-        assert spelled("`fraction` and `target`") == "fraction and --target"
+        assert spelled("`attacks` and `fit_share`") == "--attack and fit_share"
     with running(options_of(COMMANDS["calibrate"])):
-        assert spelled("`fraction` and `target`") == "--split and target"
+        assert spelled("`fit_share` and `target`") == "--fit-share and target"
     assert spelled("no column `a b`, and a lone ` too") == "no column `a b`, and a lone ` too", "not a parameter"
 
 

@@ -207,7 +207,7 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
 @pytest.mark.parametrize(
     ("scores", "labels", "fpr", "error", "message"),
     [
-        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row is labelled as a non-member"),
+        ([1.0, 2.0], [1, -1], 0.5, ScoresError, "t.csv: no row has the label 0"),
         ([1.0, 2.0], [-1, -1], 0.5, ScoresError, "t.csv: no row has a label.*`label_column`"),
         (
             range(18),
@@ -217,8 +217,14 @@ def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_f
             "18 non-members cannot certify FPR ≤ 0.05: at least 19 are needed",
         ),
         ([*range(18), math.nan], [0] * 19, 0.05, CalibrationError, "18 non-members cannot"),
-        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 calibration scores are infinite"),
-        ([7.0] * 19, [0] * 19, 0.05, CalibrationError, "all 19 calibration scores equal 7, so loss cannot tell"),
+        ([*range(18), math.inf], [0] * 19, 0.05, ScoresError, "1 of 19 scores of known non-members are infinite"),
+        (
+            [7.0] * 19,
+            [0] * 19,
+            0.05,
+            CalibrationError,
+            "all 19 scores of known non-members equal 7, so loss cannot distinguish",
+        ),
         (range(19), [0] * 19, 1.5, UsageError, "`fpr` must lie between 0 and 1"),
     ],
 )
@@ -256,7 +262,7 @@ def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(
     score_table = known_and_candidates(range(19), [5.0])
     calibration = calibrate(score_table, "loss", fpr=0.05)
     other = replace(score_table, record=RunRecord({"target": replace(PASS, **change), "reference": PASS}, ATTACKS))
-    with pytest.raises(CalibrationError, match=rf"t.csv: its scores were not made as those .* \({difference}\)"):
+    with pytest.raises(CalibrationError, match=rf"t.csv: its scores were not computed like .* \({difference}\)"):
         flag(other, calibration)
     renamed = replace(
         score_table, record=RunRecord({"target": replace(PASS, model=replace(MODEL, id="elsewhere"))}, ATTACKS)
@@ -312,9 +318,9 @@ def test_evaluation_by_hand() -> None:
 @pytest.mark.parametrize(
     ("scores", "labels", "message"),
     [
-        ([1.0, 2.0], [1, -1], r"no row is labelled as non-members \(0\)"),
-        ([1.0, 2.0], [0, -1], r"no row is labelled as members \(1\)"),
-        ([1.0, 2.0], [-1, -1], r"members \(1\) or non-members \(0\); both are needed"),
+        ([1.0, 2.0], [1, -1], r"no row has the label of non-members \(0\)"),
+        ([1.0, 2.0], [0, -1], r"no row has the label of members \(1\)"),
+        ([1.0, 2.0], [-1, -1], r"members \(1\) or non-members \(0\): both are needed"),
         ([1.0, math.nan], [1, 0], "t.csv: loss has no score for any known member, or for any known non-member"),
     ],
 )

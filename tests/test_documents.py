@@ -165,7 +165,9 @@ def test_a_long_document_is_cut_and_a_short_one_uses_all() -> None:
     result = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known)
     assert (result.n_passages.tolist(), result.n_used.tolist()) == ([3, 50], [3, 6])
     assert result.n_calibration.tolist() == [9, 9]  # the document of one passage is set aside
-    assert "documents of up to 50 passages are judged on 6, drawn at random" in map(describe_note, result.notes)
+    assert "documents of up to 50 passages are compared by 6 of their passages, drawn at random" in map(
+        describe_note, result.notes
+    )
     whole = document_p_values(*side(np.random.default_rng(1), [3, 50], 0.5, "c"), *known, keep=1)
     assert (whole.n_used.tolist(), whole.n_calibration.tolist()) == ([1, 1], [10, 10])
 
@@ -196,7 +198,7 @@ def test_missing_scores_are_counted() -> None:
     assert [*map(describe_note, result.notes)] == [
         "1 candidate documents have no passage with a score: they get no p-value",
         "2 calibration documents have no passage with a score: they are not used for calibration",
-        "2 calibration documents: no p-value is under 0.333, and FPR ≤ 0.05 needs 19",
+        "there are 2 calibration documents: the smallest possible p-value is 0.333, and FPR ≤ 0.05 needs 19 documents",
     ]
 
 

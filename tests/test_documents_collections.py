@@ -143,11 +143,11 @@ def test_several_attacks_are_weighted_by_how_well_they_separate() -> None:
     assert np.linalg.norm(result.weights) == pytest.approx(1)
     assert result.n_documents == (20, 20)
     assert result.p_value < 0.01
-    less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_fraction=0.2)
+    less = collection_test((scores, names), (other * [1.0, 1000.0, 1e-3], others), fit_share=0.2)
     assert less.n_documents == (32, 32)
 
 
-def test_effect_covers_the_chance_that_a_suspect_passage_scores_higher() -> None:
+def test_effect_covers_the_chance_that_a_candidate_passage_scores_higher() -> None:
     from statistics import NormalDist
 
     truth = NormalDist().cdf(1 / 2**0.5)  # unit variance on both sides, shifted by 1
@@ -160,14 +160,14 @@ def test_effect_covers_the_chance_that_a_suspect_passage_scores_higher() -> None
 
 def test_same_answer_whatever_the_order_of_rows() -> None:
     rng = np.random.default_rng(0)
-    suspect, control = posts(rng, 40, 3, "s", 3), posts(rng, 40, 3, "c", 3)
+    candidates, nonmembers = posts(rng, 40, 3, "s", 3), posts(rng, 40, 3, "c", 3)
     turned = rng.permutation(120)
-    result = collection_test(suspect, control, permutations=199)
-    again = collection_test((suspect[0][turned], [suspect[1][i] for i in turned]), control, permutations=199)
+    result = collection_test(candidates, nonmembers, permutations=199)
+    again = collection_test((candidates[0][turned], [candidates[1][i] for i in turned]), nonmembers, permutations=199)
     assert again.weights == pytest.approx(result.weights)
     assert again.statistic == pytest.approx(result.statistic)
-    assert result == collection_test(suspect, control, permutations=199)
-    assert result.weights != collection_test(suspect, control, permutations=199, seed=1).weights
+    assert result == collection_test(candidates, nonmembers, permutations=199)
+    assert result.weights != collection_test(candidates, nonmembers, permutations=199, seed=1).weights
 
 
 # --- the placebo ------------------------------------------------------------------------------------------------------
@@ -185,22 +185,22 @@ def test_placebo_is_significant_as_rarely_as_promised() -> None:
 
 
 @pytest.mark.parametrize("slope", [3.0, -3.0])
-def test_controls_that_drift_along_their_order_are_noted(slope: float) -> None:
+def test_nonmembers_that_drift_along_their_order_are_noted(slope: float) -> None:
     rng = np.random.default_rng(0)
     scores, names = posts(rng, 30, 5, "c")
     drifting = scores + slope * np.repeat(np.linspace(0, 1, 30), 5)
     result = collection_test(posts(rng, 30, 5, "s"), (drifting, names), permutations=999)
     assert result.placebo.in_order_p_value < 0.01
-    assert any("change along their order" in describe_note(note) for note in result.notes)
+    assert any("change along the order of the input" in describe_note(note) for note in result.notes)
 
 
 def test_a_placebo_significant_by_chance_is_noted() -> None:
     rng = np.random.default_rng(0)
-    suspect, control = posts(rng, 8, 3, "s"), posts(rng, 8, 3, "c")
-    result = [collection_test(suspect, control, permutations=99, seed=seed) for seed in range(60)]
+    candidates, nonmembers = posts(rng, 8, 3, "s"), posts(rng, 8, 3, "c")
+    result = [collection_test(candidates, nonmembers, permutations=99, seed=seed) for seed in range(60)]
     unlucky = [each for each in result if each.placebo.p_value <= 0.05]
     assert 0 < len(unlucky) < 12
-    assert any("two random halves of the control documents differ" in describe_note(note) for note in unlucky[0].notes)
+    assert any("two random halves of the non-members differ" in describe_note(note) for note in unlucky[0].notes)
 
 
 # --- few documents ----------------------------------------------------------------------------------------------------
@@ -226,8 +226,8 @@ def test_too_few_documents_get_the_number_needed() -> None:
     result = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
     assert result.smallest_p == result.p_value == 1 / 6
     assert [*map(describe_note, result.notes)] == [
-        "2 suspect and 2 control documents tested: no p-value is under 0.167, "
-        "and p ≤ 0.05 needs 3 documents on each side",
+        "2 candidate documents and 2 documents of non-members are tested: the smallest possible p-value is 0.167, "
+        "and p ≤ 0.05 needs 3 documents of each",
     ]
     several = collection_test(posts(rng, 4, 9, "s", 2), posts(rng, 4, 9, "c", 2), level=0.01)
     assert several.n_documents == (2, 2)
@@ -253,19 +253,21 @@ def test_a_single_document_against_many() -> None:
 
 def test_all_scores_equal() -> None:
     # Sizes differ so that means of 0.1 differ in their last digit.
-    suspect = [0.1] * 21, [f"s{i % 5}" for i in range(21)]
-    control = [0.1] * 64, [f"c{i % 9}" for i in range(64)]
-    result = collection_test(suspect, control, permutations=99)
+    candidates = [0.1] * 21, [f"s{i % 5}" for i in range(21)]
+    nonmembers = [0.1] * 64, [f"c{i % 9}" for i in range(64)]
+    result = collection_test(candidates, nonmembers, permutations=99)
     assert (result.statistic, result.p_value) == (0, 1)
-    several = collection_test((np.full((21, 2), 0.1), suspect[1]), (np.full((64, 2), 0.1), control[1]), permutations=99)
+    several = collection_test(
+        (np.full((21, 2), 0.1), candidates[1]), (np.full((64, 2), 0.1), nonmembers[1]), permutations=99
+    )
     assert (several.statistic, several.p_value, several.weights) == (0, 1, (0, 0))
 
 
 def test_an_attack_that_never_varies_gets_no_weight() -> None:
     rng = np.random.default_rng(0)
     sides = [posts(rng, 20, 3, prefix, 2, shift) for prefix, shift in (("s", 1.0), ("c", 0.0))]
-    (suspect, control) = ((np.column_stack([scores, np.full(60, 1e6)]), names) for scores, names in sides)
-    assert collection_test(suspect, control, permutations=99).weights[2] == 0
+    (candidates, nonmembers) = ((np.column_stack([scores, np.full(60, 1e6)]), names) for scores, names in sides)
+    assert collection_test(candidates, nonmembers, permutations=99).weights[2] == 0
 
 
 def test_complete_separation_without_spread_is_finite() -> None:
@@ -283,7 +285,7 @@ def test_missing_scores_are_counted() -> None:
     scores[[0, 1, 4]] = NAN
     result = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
     assert result.n_documents == (5, 6)
-    unscored = "3 of 12 suspect passages have no score and are left out, and 1 documents with them"
+    unscored = "3 of 12 candidate passages have no score and are left out; 1 documents are left out with them"
     assert describe_note(result.notes[0]) == unscored
     assert isinstance(result, CollectionTest)
 
@@ -292,7 +294,7 @@ def test_documents_of_unequal_length_are_noted() -> None:
     rng = np.random.default_rng(0)
     result = collection_test(posts(rng, 6, 10, "s"), posts(rng, 6, 3, "c"), permutations=99)
     assert describe_note(result.notes[0]).startswith(
-        "suspect documents have 10 passages and control documents 3 (medians), so they are not exchangeable"
+        "candidate documents have 10 passages, and documents of non-members 3 (medians); they are not exchangeable"
     )
     assert not collection_test(posts(rng, 6, 6, "s"), posts(rng, 6, 3, "c"), permutations=99, seed=1).notes
 
@@ -303,38 +305,42 @@ FOUR = [1.0, 2.0, 3.0, 4.0]
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: collection_test(([], []), (FOUR, list("abcd"))), ScoresError, "there are no suspect passages"),
-        (lambda: collection_test((FOUR, list("abcd")), ([], [])), ScoresError, "there are no control passages"),
+        (lambda: collection_test(([], []), (FOUR, list("abcd"))), ScoresError, "there are no candidate passages"),
+        (lambda: collection_test((FOUR, list("abcd")), ([], [])), ScoresError, "there are no non-member passages"),
         (
             lambda: collection_test((FOUR, list("abc")), (FOUR, list("efgh"))),
             UsageError,
-            "4 suspect scores but 3 documents",
+            "4 candidate scores but 3 documents",
         ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("dcef"))),
             ScoresError,
-            "2 documents are both suspect and control",
+            "2 documents are both among the candidates and among the non-members",
         ),
         (
             lambda: collection_test(([1.0, np.inf], ["a", "b"]), (FOUR, list("efgh"))),
             ScoresError,
-            "1 suspect scores are infinite, at",
+            "1 candidate scores are infinite, at",
         ),
-        (lambda: collection_test((FOUR, list("abcd")), ([NAN], ["e"])), ScoresError, "no control passage has a score"),
+        (
+            lambda: collection_test((FOUR, list("abcd")), ([NAN], ["e"])),
+            ScoresError,
+            "no non-member passage has a score",
+        ),
         (
             lambda: collection_test((np.ones((4, 2)), list("abcd")), (np.ones((4, 3)), list("efgh"))),
             UsageError,
-            "suspect passages have 2 scores each but control passages 3",
+            "candidate passages have 2 scores each but passages of non-members 3",
         ),
         (
             lambda: collection_test((np.ones((4, 2)), ["a"] * 4), (np.ones((4, 2)), list("efgh"))),
             UsageError,
-            "1 suspect document cannot be split to learn weights",
+            "1 candidate document cannot be split to learn weights",
         ),
         (
-            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_fraction=1.0),
+            lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), fit_share=1.0),
             UsageError,
-            "`fit_fraction` must lie",
+            "`fit_share` must lie",
         ),
         (
             lambda: collection_test((FOUR, list("abcd")), (FOUR, list("efgh")), level=0.0),

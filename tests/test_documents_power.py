@@ -38,8 +38,8 @@ def realised(documents: int, passages: int, between: float, within: float, shift
 
 def test_by_hand() -> None:
     # Document means 6, 3, 5 and 4, 1, 3: 7/3 each; passages within: 2. A mean of two has 2/2 of that, 4/3 are between.
-    suspect, control = [5.0, 7, 2, 4, 4, 6], [3.0, 5, 0, 2, 2, 4]
-    table = power_table((suspect, list("aabbcc")), (control, list("ddeeff")), passages=[1, 10])
+    candidates, nonmembers = [5.0, 7, 2, 4, 4, 6], [3.0, 5, 0, 2, 2, 4]
+    table = power_table((candidates, list("aabbcc")), (nonmembers, list("ddeeff")), passages=[1, 10])
     assert (table.between**2, table.within**2, table.effect.value) == pytest.approx((4 / 3, 2, 2))
     needed = [2 * (1.644854 + 0.841621) ** 2 * (4 / 3 + 2 / k) / 4 + 1.644854**2 / 4 for k in (1, 10)]
     assert [row.documents for row in table.rows] == [math.ceil(each) for each in needed] == [11, 6]
@@ -93,13 +93,13 @@ def test_doubts_are_noted() -> None:
     one_each = power_table((SIX, list("abcdef")), ([0.0, 1.0, 2.0], list("xyz")))
     assert math.isnan(one_each.within)
     assert [row.passages for row in one_each.rows] == [1]
-    assert "the effect of more passages cannot be estimated" in describe_note(one_each.notes[0])
+    assert "the effect of more passages per document cannot be estimated" in describe_note(one_each.notes[0])
     sides = pilot(rng, [4] * 4, 1.0, 1.0, "s", 0.5), pilot(rng, [4] * 4, 1.0, 1.0, "c")
     sides[0][0][0] = np.nan
     weak = power_table(*sides)
     assert weak.effect.low < 0
     assert all(row.documents_cautious is None for row in weak.rows)
-    assert "no number of documents is certain to be enough" in describe_note(weak.notes[0])
+    assert "no number of documents is surely enough" in describe_note(weak.notes[0])
     assert describe_note(weak.notes[1]) == "1 passages of the pilot have no score and are left out"
 
 
@@ -109,24 +109,24 @@ def test_doubts_are_noted() -> None:
         (
             lambda: power_table((SIX, ["a"] * 6), (SIX, list("uvwxyz"))),
             ScoresError,
-            "at least 2 documents with scores on each side: there are 1 suspect documents",
+            "at least 2 documents with scores are needed on each side: there are 1 candidate documents",
         ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxya"))),
             ScoresError,
-            "a document is both suspect and control",
+            "a document is both among the candidates and among the non-members",
         ),
         (
             lambda: power_table((SIX, list("abcdef")), (SIX, list("uvwxyz"))),
             ScoresError,
-            "score no higher than control documents",
+            "score no higher than documents of non-members",
         ),
         (
             lambda: power_table(([1.0] * 4, list("aabb")), ([0.0] * 4, list("ccdd"))),
             ScoresError,
-            "shows no spread to plan with",
+            "so their spread is not known",
         ),
-        (lambda: power_table(([], []), (SIX, list("uvwxyz"))), ScoresError, "there are no suspect passages"),
+        (lambda: power_table(([], []), (SIX, list("uvwxyz"))), ScoresError, "there are no candidate passages"),
         (
             lambda: power_table(([1.0, -np.inf], ["a", "b"]), (SIX, list("uvwxyz"))),
             ScoresError,

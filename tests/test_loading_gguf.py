@@ -1,4 +1,4 @@
-"""GGUF files: converted once, then scored as the model that they were made of."""
+"""GGUF files: converted once, then scored as the original model."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
     write_gguf(Path(tiny), file)
     for keep in (file.stat().st_size - 99, 2000, 4, 0):
         cut(file, keep)
-        assert refusal(file).startswith("a GGUF file that is damaged, or of a kind that transformers cannot read (")
+        assert refusal(file).startswith("the GGUF file is damaged, or of a kind that transformers cannot read (")
     assert not (tmp_path / "cache").exists()
 
 

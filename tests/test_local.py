@@ -28,7 +28,7 @@ ATTACKS = ["loss", "perplexity", "confidence", "zlib", "lowercase", "min_k", "mi
 
 
 def plain(backend: Any, fed: np.ndarray[Any, Any], first: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The five signals of tokens fed alone, from the model's own logits, and all its log-likelihoods."""
+    """The five signals of tokens fed alone, from the model's logits, and all its log-likelihoods."""
     with torch.inference_mode():
         logits = backend.model(input_ids=torch.from_numpy(fed).long()[None]).logits[0].double()
     logp = torch.log_softmax(logits, dim=-1)[first - 1 : -1]
@@ -171,7 +171,7 @@ def test_other_tokenizers_are_compared_per_byte(tiny: str, tiny_bos: str, tmp_pa
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("family", ["GPT2", "GPTNeoX", "OPT", "Gemma2", "Cohere", "Granite", "Bloom", "Mamba"])
 def test_every_family_agrees_with_its_own_logits(family: str, dtype: str) -> None:
-    """Tied heads, positions by table, scaled and capped logits: blocked or whole, the signals are the model's own."""
+    """With tied heads, positions by table, scaled and capped logits the signals follow from the model's logits."""
     backend = LocalBackend(build_family(family, dtype), build_tokenizer(300, bos=False, seed=1), compiled=False)
     windows = all_windows(backend, sentences(6, seed=2), WindowRule(tokens=64, context=16))
     expected = [plain(backend, w.tokens, w.first_scored) for w in windows]
@@ -243,7 +243,7 @@ def test_progress_is_reported_batch_by_batch_and_adds_up(tiny: str, tmp_path: Pa
     steps: list[Any] = []
     score(source, backend, attacks=["loss"], out=tmp_path / "run", progress=steps.append)
     of_target = [step for step in steps if step.name == "target"]
-    assert len(of_target) > 5, "one block, many batches"
+    assert len(of_target) > 5, "many batches in a block"
     for before, after in pairwise(of_target):
         assert (before.tokens, before.bytes, before.passages) <= (after.tokens, after.bytes, after.passages)
     last = of_target[-1]

@@ -28,7 +28,7 @@ def tokens(n: int, seed: int) -> IntArray:
 
 
 PREFIX = tokens(N_PREFIX, 99)
-# Lengths, and from where on they are scored: one token alone, right behind the prefix, after context of their own.
+# Lengths, and where scoring starts: a single token, tokens right after the prefix, tokens after other context.
 SHAPES = [(1, 0), (34, 0), (5, 0), (17, 3), (23, 1), (2, 1), (9, 8), (12, 0), (12, 0), (33, 20), (1, 0)]
 WINDOWS = [Window(tokens(n, i), first, i) for i, (n, first) in enumerate(SHAPES)]
 
@@ -39,9 +39,9 @@ def whole(windows: Sequence[Window], prefix: IntArray = PREFIX) -> list[Window]:
     return [Window(np.concatenate([prefix, w.tokens]), w.first_scored + len(prefix)) for w in windows]
 
 
-def assert_same(backend: LocalBackend, computed: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
+def assert_same(backend: LocalBackend, found: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
     """But for the rounding of *backend*."""
-    assert_same_signals(computed, expected, rounding_of(backend))
+    assert_same_signals(found, expected, rounding_of(backend))
 
 
 @contextmanager
@@ -75,13 +75,13 @@ def test_the_scores_are_those_of_feeding_everything(name: str, dtype: str, reque
     for budget in (1, 64, 1000):
         backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget, compiled=False)
         assert_same_signals(backend.score(WINDOWS, prefix=prefix), backend.score(whole(WINDOWS, prefix)), rounding)
-        computed = backend.score([WINDOWS[i] for i in order], prefix=prefix)
-        assert_plain(computed, [expected[i] for i in order], rounding)
-        assert {signals.tokenizer for signals in computed} == {backend.info.tokenizer}
+        found = backend.score([WINDOWS[i] for i in order], prefix=prefix)
+        assert_plain(found, [expected[i] for i in order], rounding)
+        assert {signals.tokenizer for signals in found} == {backend.info.tokenizer}
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-def test_company_changes_nothing(dtype: str) -> None:
+def test_other_windows_in_the_batch_change_nothing(dtype: str) -> None:
     backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1).to(getattr(torch, dtype)), 1000)
     alone = [backend.score([window], prefix=PREFIX)[0] for window in WINDOWS]
     assert_same(backend, backend.score(WINDOWS, prefix=PREFIX), alone)
@@ -113,9 +113,9 @@ def test_every_family(family: str, dtype: str) -> None:
     """Positions by table, by rotation and by slope, sliding windows, and a state-space model, which keeps no keys."""
     backend = local(build_family(family, dtype, num_hidden_layers=2, initializer_range=0.3, **FAMILIES[family]))
     with silence_libraries(), fed(backend) as shapes:
-        computed = backend.score(WINDOWS, prefix=PREFIX)
+        found = backend.score(WINDOWS, prefix=PREFIX)
     with silence_libraries():
-        assert_same(backend, computed, backend.score(whole(WINDOWS)))
+        assert_same(backend, found, backend.score(whole(WINDOWS)))
     long = [shape for shape in shapes if shape[1] > N_PREFIX + 5]
     if family in ALWAYS_CACHED:
         assert long == [(1, N_PREFIX + 34)], "the prefix ran once, with the longest window behind it"
@@ -127,9 +127,9 @@ def test_a_head_that_is_not_known_has_whole_logits_after_a_prefix_too() -> None:
     backend = local(with_doubled_logits(build_model(build_tokenizer(300, bos=False, seed=1), seed=0)))
     assert backend.info.head == "whole"
     with fed(backend) as shapes:
-        computed = backend.score(WINDOWS, prefix=PREFIX)
+        found = backend.score(WINDOWS, prefix=PREFIX)
     assert max(length for _, length in shapes[1:]) <= 34
-    assert_same(backend, computed, backend.score(whole(WINDOWS)))
+    assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 def test_the_prefix_runs_once_as_long_as_it_is_the_same() -> None:
@@ -149,9 +149,9 @@ def test_another_prefix_and_a_longer_window_are_read_anew() -> None:
     with fed(backend) as shapes:
         backend.score(WINDOWS[2:3], prefix=PREFIX)
         backend.score(WINDOWS[3:4], prefix=PREFIX)
-        computed = backend.score(WINDOWS[:4], prefix=other)
+        found = backend.score(WINDOWS[:4], prefix=other)
     assert [shape for shape in shapes if shape[1] > 34] == [(1, 35), (1, 47), (1, 54)]
-    assert_same(backend, computed, backend.score(whole(WINDOWS[:4], other)))
+    assert_same(backend, found, backend.score(whole(WINDOWS[:4], other)))
 
 
 def test_no_windows_no_prefix() -> None:
@@ -210,10 +210,10 @@ FAULTS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
 def test_a_model_that_goes_on_wrongly_from_a_cache_is_fed_the_prefix(fault: str) -> None:
     backend = llama()
     spoil_cache(backend.model, FAULTS[fault])
-    computed = backend.score(WINDOWS, prefix=PREFIX)
+    found = backend.score(WINDOWS, prefix=PREFIX)
     assert backend.prefix is not None
     assert backend.prefix.cache is None
-    assert_same(backend, computed, llama().score(whole(WINDOWS)))
+    assert_same(backend, found, llama().score(whole(WINDOWS)))
 
 
 def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_detected() -> None:
@@ -239,9 +239,9 @@ def test_a_sliding_window_that_goes_wrong_only_where_the_windows_reach_it_is_det
 
 def test_half_precision_goes_on_from_its_cache(tiny: str) -> None:
     backend: Any = load_model(tiny, dtype="bfloat16", compiled=False)
-    computed = backend.score(WINDOWS, prefix=PREFIX)
+    found = backend.score(WINDOWS, prefix=PREFIX)
     assert backend.prefix.cache is not None
-    assert_same(backend, computed, backend.score(whole(WINDOWS)))
+    assert_same(backend, found, backend.score(whole(WINDOWS)))
 
 
 @pytest.mark.parametrize("make", [llama, lambda: FakeBackend(context=64)])
@@ -298,9 +298,9 @@ def test_ten_shots_cost_less_than_two_thirds_of_a_pass_more() -> None:
     assert sum(rows * length for rows, length in shapes) <= 1.25 * 64 * 48
 
 
-def assert_equal(computed: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
+def assert_equal(found: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
     for field in ("token_ids", *FIELDS, "rank"):
-        assert [getattr(signals, field).tolist() for signals in computed] == [
+        assert [getattr(signals, field).tolist() for signals in found] == [
             getattr(signals, field).tolist() for signals in expected
         ]
 
@@ -311,10 +311,10 @@ def test_the_fake_model_sees_the_last_token_of_the_prefix(bos: bool) -> None:
     prefix = PREFIX if fake.bos is None else np.array([fake.bos, *PREFIX], dtype=np.int32)
     windows = [Window(w.tokens % 256, w.first_scored) for w in WINDOWS]
     prefix = np.where(prefix == fake.bos, prefix, prefix % 256).astype(np.int32)
-    computed = fake.score(windows, prefix=prefix)
-    assert_equal(computed, fake.score(whole(windows, prefix)))
-    assert_equal(computed, fake.score(windows, prefix=prefix[-1:]))
+    found = fake.score(windows, prefix=prefix)
+    assert_equal(found, fake.score(whole(windows, prefix)))
+    assert_equal(found, fake.score(windows, prefix=prefix[-1:]))
     other = fake.score(windows, prefix=np.array([7], dtype=np.int32))
-    assert computed[1].logprob[0] != other[1].logprob[0]
-    assert computed[1].logprob[1:].tolist() == other[1].logprob[1:].tolist()
+    assert found[1].logprob[0] != other[1].logprob[0]
+    assert found[1].logprob[1:].tolist() == other[1].logprob[1:].tolist()
     assert_equal(fake.score(windows[3:4], prefix=prefix), fake.score(windows[3:4]))

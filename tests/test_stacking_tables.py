@@ -293,7 +293,7 @@ def scores(tmp_path: Path) -> Path:
 
 def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores: Path, tmp_path: Path) -> None:
     rule, flags = tmp_path / "c.json", tmp_path / "f.csv"
-    ran = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule)
+    ran = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule)
     assert (ran.code, ran.err) == (0, "")
     assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
     assert (
@@ -304,7 +304,7 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     training = training_of(written)
     assert (training.seed, training.members, training.nonmembers) == (2, 72, 96)
     assert [column.name for column in stack_of(written).columns] == ["their loss", "their noise", "their ratio"]
-    summary = cli("calibrate", scores, "-a", "stack", "--split", "0.4", "--seed", "2", "-o", rule, "--json").json
+    summary = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule, "--json").json
     assert summary["stack_columns"] == ["their loss", "their noise", "their ratio"]
     assert "stack" not in summary, "the model lies in the artefact, not in every summary"
     ran = cli("flag", scores, "-c", rule, "-o", flags)

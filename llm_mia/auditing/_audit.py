@@ -44,7 +44,7 @@ def audit(
     progress: Progress | None = None,
     report_validity: ReportValidity | None = None,
 ) -> Audit:
-    """Which candidates the target model was trained on, with a stated error rate; all of it is in the run directory.
+    """Which candidates the target model was trained on, with a stated error rate; the run directory holds everything.
 
     A candidate that was not trained on is flagged with probability at most *fpr*, if it could as well have been among
     the known non-members. Whatever can be refused without a model is refused before a model is loaded, and the texts of
@@ -105,7 +105,9 @@ def _decider(attacks: Sequence[str]) -> tuple[list[str], str]:
     """The attacks to score by, and what decides: ``auto`` or ``stack`` wherever it is among them, else the first."""
     selecting = sorted({attack for attack in attacks if attack in (AUTO, STACK)})
     if len(selecting) > 1:
-        raise UsageError(f"{' and '.join(selecting)} would both decide: name one of them in `attacks`")
+        raise UsageError(
+            f"{' and '.join(selecting)} cannot both decide: name only {' or '.join(selecting)} in `attacks`"
+        )
     named = [attack for attack in attacks if attack not in selecting]
     return named, [*selecting, *(attack for attack in named if attack != ALL), BY_DEFAULT][0]
 
@@ -117,7 +119,9 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
         unlabelled = source.passages - source.members - source.nonmembers
         of_role = dict(zip(roles, (source.members, source.nonmembers, unlabelled), strict=True))[role]
         if of_role != source.passages:
-            raise PassageError(source.name, f"all of its passages must be {role}: read it with that label")
+            raise PassageError(
+                source.name, f"some of its passages have another label, and all must be {role}: remove the others"
+            )
 
 
 def _refuse_few(check: InputCheck, request: Request) -> None:

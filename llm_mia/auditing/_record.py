@@ -39,14 +39,14 @@ class Audit:
     validity: Validity
     """Whether the known set may carry a verdict."""
     accepted: bool
-    """Whether findings are worded even where it may not."""
+    """Whether findings are stated even where the known set is void."""
     flags: Flags
     """The decisions, with the calibration that they rest on."""
     evaluations: Sequence[Evaluation]
-    """Each attack on the known set, without the part that selected what decides; empty where no members are known."""
+    """Figures of each attack on the known set, without the fit part; empty where no members are known."""
     confidence_gap: ConfidenceGap | None
     power: Interval | None
-    """Share of the known members above the threshold, which they did not set; None without members or by FDR."""
+    """Share of the known members above the threshold; None without members, or where an FDR is the error rate."""
     notes: Sequence[Note]
     """What a reader ought to know; `llm_mia.report` phrases them."""
 
@@ -67,7 +67,7 @@ class Audit:
 
     @property
     def withheld(self) -> bool:
-        """Whether all is computed and stored but no finding is worded, because the known set is void."""
+        """Whether everything is computed and stored but no finding is stated, because the known set is void."""
         return self.standing is Standing.VOID
 
     @property
@@ -85,8 +85,8 @@ class Audit:
             f"{self.decider}, {rule.rate} {rule.level:g}; known set {self.standing}>"
         )
 
-    # What people read is phrased and drawn by `llm_mia.report`, a package above this one, so it is fetched by name at
-    # the moment somebody wants to see an audit.
+    # `llm_mia.report` phrases and draws what people read. It lies above this package, so it is imported by name, and
+    # only when somebody displays an audit.
 
     def __rich__(self) -> RenderableType:
         renderable: RenderableType = import_module("llm_mia.report").audit_table(self)
@@ -107,10 +107,14 @@ def write_audit(audit: Audit) -> None:
     """Write the artefacts of an audit into its run directory; ``audit.json`` is the last."""
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
     with RunDirectory(audit.path) as run:
+        # A stop between two files may not leave this one beside the files of another audit.
+        (run.path / FILE).unlink(missing_ok=True)
+        # By these `read_scores` knows whether the directory still holds the scores of the texts that were checked.
+        validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", calibration_to_json(audit.calibration))
         run.write_text("flags.csv", audit.flags.to_csv())
-        # A run directory may be moved, so the artefact names no place but its own.
+        # A run directory may be moved, so the artefact does not hold its own path.
         run.write_text(FILE, to_json(replace(audit, path=Path())))
 
 

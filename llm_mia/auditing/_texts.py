@@ -89,7 +89,7 @@ def validate(
             None where there are candidates.
         nonmembers: passages known not to be in it.
         candidates: the passages to be decided on, if they are known already.
-        rates: the error rates that are wanted (default: FPR ≤ 0.05).
+        rates: the error rates that the known set has to certify (None: FPR ≤ 0.05).
 
     Raises:
         PassageError: a file cannot be read, or a class has only one document.

@@ -19,7 +19,7 @@ from ._checks import check_rate
 class Split:
     """The record of a split of a known set: with the passages at hand, it shows which part each belongs to."""
 
-    fraction: float
+    fit_share: float
     """Share of the documents that the fit part was to have."""
     seed: int
     """Seed of the draw by `split_by_document`."""
@@ -37,13 +37,13 @@ class Split:
     """Digest of the calibration part, computed in the same way."""
 
     @classmethod
-    def of(cls, ids: Sequence[str], documents: Sequence[str], fit: ArrayLike, *, fraction: float, seed: int) -> Split:
+    def of(cls, ids: Sequence[str], documents: Sequence[str], fit: ArrayLike, *, fit_share: float, seed: int) -> Split:
         """The record of a split whose fit part is the passages where *fit*, shape (n,), is true.
 
         Raises:
             UsageError: a document lies in both parts, or the lengths differ.
 
-        >>> split = Split.of("abcd", "xxyy", [True, True, False, False], fraction=0.5, seed=0)
+        >>> split = Split.of("abcd", "xxyy", [True, True, False, False], fit_share=0.5, seed=0)
         >>> split.fit_passages, split.calibration_documents
         (2, 1)
         """
@@ -57,7 +57,7 @@ class Split:
         if fit_names & calibration_names:
             raise UsageError(f"document {min(fit_names & calibration_names)!r} is in both parts: split by document")
         return cls(
-            fraction=fraction,
+            fit_share=fit_share,
             seed=seed,
             fit_passages=len(parts[0]),
             fit_documents=len(fit_names),
@@ -69,9 +69,9 @@ class Split:
 
 
 def split_by_document(
-    documents: Sequence[str], fraction: float = 0.5, seed: int = 0, labels: Iterable[int | None] | None = None
+    documents: Sequence[str], fit_share: float = 0.5, seed: int = 0, labels: Iterable[int | None] | None = None
 ) -> NDArray[np.bool_]:
-    """A mask of shape (n,), true for the passages of the fit part, which has *fraction* of the documents.
+    """A mask of shape (n,), true for the passages of the fit part, which has *fit_share* of the documents.
 
     No document is in both parts. The draw depends only on the names of the documents and on *seed*, not on the order
     of the rows or on the number of passages per document. With *labels* (1 member, 0 non-member, anything else
@@ -80,18 +80,18 @@ def split_by_document(
 
     Args:
         documents: the document of each passage, shape (n,).
-        fraction: of the documents, for the fit part.
+        fit_share: of the documents, for the fit part.
         seed: of the draw.
         labels: of the passages, shape (n,).
 
     Raises:
-        UsageError: *fraction* lies outside (0, 1), or the lengths differ.
+        UsageError: *fit_share* lies outside (0, 1), or the lengths differ.
         CalibrationError: there are fewer than two documents in all, with members or with non-members.
 
     >>> split_by_document(["a", "a", "b", "c", "c", "d"], seed=1).tolist()
     [False, False, True, False, False, True]
     """
-    check_rate("fraction", fraction)
+    check_rate("fit_share", fit_share)
     names = set(documents)
     if len(names) < 2:
         count = "there is only 1 document" if names else "there are no documents"
@@ -99,7 +99,7 @@ def split_by_document(
     strata = {"": names} if labels is None else _strata(documents, labels)
     chosen: set[str] = set()
     for stratum in strata.values():
-        chosen |= set(_draw(stratum, fraction, seed))
+        chosen |= set(_draw(stratum, fit_share, seed))
     if labels is not None:
         chosen = _with_both_labels(chosen, strata)
     return np.array([document in chosen for document in documents], dtype=bool)
@@ -120,11 +120,11 @@ def _hash_fraction(name: str, seed: int) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def _draw(stratum: set[str], fraction: float, seed: int) -> list[str]:
-    """*fraction* of the documents of *stratum*; of two or more, at least one is drawn and at least one is left."""
+def _draw(stratum: set[str], fit_share: float, seed: int) -> list[str]:
+    """*fit_share* of the documents of *stratum*; of two or more, at least one is drawn and at least one is left."""
     if len(stratum) < 2:
-        return [name for name in stratum if _hash_fraction(name, seed) < fraction]
-    rounded = math.floor(fraction * len(stratum) + 0.5)
+        return [name for name in stratum if _hash_fraction(name, seed) < fit_share]
+    rounded = math.floor(fit_share * len(stratum) + 0.5)
     return by_hash(stratum, seed)[: min(max(1, rounded), len(stratum) - 1)]
 
 

@@ -54,10 +54,9 @@ def calibrate(
             rich_help_panel=opt.RATES,
         ),
     ] = None,
-    fraction: Annotated[
+    fit_share: Annotated[
         float | None,
         typer.Option(
-            "--split",
             metavar="SHARE",
             help="With -a auto, stack or default: share of the known documents that selects or fits what decides; the "
             "others set the threshold.",
@@ -75,10 +74,10 @@ def calibrate(
     from ..report import calibration_lines, calibration_summary
     from ..store import write_text
 
-    if fraction is not None and attack not in (AUTO, STACK, BY_DEFAULT):
+    if fit_share is not None and attack not in (AUTO, STACK, BY_DEFAULT):
         raise UsageError(
-            f"`fraction` is for an attack that the known set selects, and `attack` {attack} names an attack: leave out "
-            "`fraction`, or name auto, stack or default"
+            f"`fit_share` is for an attack that the known set selects, and `attack` {attack} names an attack: leave "
+            "out `fit_share`, or name auto, stack or default"
         )
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
@@ -89,7 +88,7 @@ def calibrate(
         fpr=fpr,
         confidence=confidence,
         pool=pool or (),
-        fraction=0.5 if fraction is None else fraction,
+        fit_share=0.5 if fit_share is None else fit_share,
         seed=seed,
     )
     write_text(out, calibration_to_json(calibration))

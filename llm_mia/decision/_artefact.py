@@ -47,14 +47,14 @@ def calibration_from_json(text: str) -> Calibration:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError):
-        raise CalibrationError("is not a calibration but no JSON: calibrate again") from None
+        raise CalibrationError("is not JSON, so it is not a calibration: name a file that `calibrate` wrote") from None
     if not isinstance(entries, dict):
-        raise CalibrationError("is not a calibration: calibrate again")
+        raise CalibrationError("is not a calibration: name a file that `calibrate` wrote")
     seal = entries.pop(SEAL, None)
     try:
         written = from_json(Calibration, json.dumps(entries))
     except RecordError as error:
-        raise CalibrationError(f"is not a calibration that can be read ({error}): calibrate again") from None
+        raise CalibrationError(f"cannot be read as a calibration, because it {error}: calibrate again") from None
     rebuilt = _rebuilt(written)
     for each in fields(Calibration):
         if getattr(written, each.name) != getattr(rebuilt, each.name):
@@ -73,8 +73,8 @@ def read_calibration(path: str | Path) -> Calibration:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise CalibrationError(f"{path}: {reason}") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise CalibrationError(f"{path}: cannot be read ({reason}): name a file that `calibrate` wrote") from None
     try:
         return calibration_from_json(text)
     except CalibrationError as error:

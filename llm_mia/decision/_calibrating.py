@@ -28,7 +28,7 @@ def calibrate(
     fpr: float,
     confidence: float | None = None,
     pool: bool | Collection[str] = (),
-    fraction: float = 0.5,
+    fit_share: float = 0.5,
     seed: int = 0,
     stack_settings: StackSettings | None = None,
 ) -> Calibration:
@@ -36,20 +36,20 @@ def calibrate(
 
     A non-member that is exchangeable with the table's non-members is flagged with probability at most *fpr*: on average
     over known sets like this one, or with *confidence* in this one. Where the table was read with categories, it holds
-    in each category by itself (see `llm_mia.decision._thresholds.set_thresholds`). Non-members without a score cannot
-    be flagged and are not calibrated on.
+    in each category separately (see `llm_mia.decision._thresholds.set_thresholds`). Non-members without a score set no
+    threshold.
 
     Args:
         table: of a run directory, of a file (`read_scores`), or of arrays (`ScoreTable.of`).
         attack: the column that decides. Or ``auto``, the column that separates best; ``stack``, a score that is learned
             from all columns; ``default``, the stack of a large known set, else ``reference`` or ``min_k``. For these
-            three a part of the known documents is kept apart to choose or to learn on, and the rest of the non-members
-            is calibrated on.
-        fpr: the false positive rate to hold.
-        confidence: hold it with this confidence, and not on average.
-        pool: names of categories to put together; True: those that are too small here.
-        fraction: share of the documents that is kept apart, where a part is kept apart.
-        seed: of the draw of that part.
+            three, a part of the known documents (the fit part) selects or fits what decides, and the non-members of
+            the other part set the threshold.
+        fpr: the largest false positive rate.
+        confidence: confidence with which the rate holds for this known set; None: it holds on average over known sets.
+        pool: names of categories to treat as a single category; True: those that are too small here.
+        fit_share: share of the known documents in the fit part.
+        seed: of the draw of the fit part.
         stack_settings: the forms that a stack may take.
 
     Raises:
@@ -69,10 +69,13 @@ def calibrate(
             "column with another name than 'label', name it as `label_column`"
         )
     if not len(known):
-        raise ScoresError(f"{table.name}: no row is labelled as a non-member (0), so there is nothing to calibrate on")
+        raise ScoresError(
+            f"{table.name}: no row has the label 0 (known non-member), and the threshold is set by known non-members: "
+            "add them"
+        )
     split, selection, stack = None, Selection(), None
     if attack in (Wanted.AUTO, Wanted.STACK, Wanted.DEFAULT):
-        draw = Draw(fraction, seed)
+        draw = Draw(fit_share, seed)
         decider = select_decider(
             table, Wanted(attack), draw=draw, fpr=fpr, confidence=confidence, settings=stack_settings
         )
@@ -109,15 +112,17 @@ def add_decider_column(table: ScoreTable, calibration: Calibration) -> ScoreTabl
     extended = add_stack_column(table, calibration.stack)
     scores, present = extended.column(STACK), table.columns.get(STACK)
     if present is not None and not np.array_equal(present, scores, equal_nan=True):
-        raise CalibrationError(f"{table.name}: its column {STACK!r} is not the calibration's stack: rename it")
+        raise CalibrationError(
+            f"{table.name}: its column {STACK!r} does not hold the scores of the calibration's stack: rename the column"
+        )
     try:
         known = (table.labels == 0) & ~fit_part(table, calibration)
     except CalibrationError:  # other passages than were calibrated on: a stack scores these too
         return extended
     if not np.array_equal(np.sort(scores[known & ~np.isnan(scores)]), calibration.scores):
         raise CalibrationError(
-            f"{table.name}: the stack gives its known non-members other scores than were calibrated on, so the table "
-            "or the calibration was changed since: calibrate again"
+            f"{table.name}: the stack gives its known non-members other scores than the calibration holds, so the "
+            "table or the calibration was changed since: calibrate again"
         )
     return extended
 
@@ -141,8 +146,8 @@ def calibration_rows(table: ScoreTable, calibration: Calibration) -> NDArray[np.
     scores = table.column(calibration.attack)[known]
     if not np.array_equal(np.sort(scores[~np.isnan(scores)]), calibration.scores):
         raise CalibrationError(
-            f"{table.name}: its known non-members are not those calibrated on: give the table calibrated on, or "
-            "calibrate on this table"
+            f"{table.name}: its known non-members are not those that set the threshold: give the table that was "
+            "calibrated, or calibrate this table"
         )
     return known
 
@@ -155,7 +160,7 @@ def _scored(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> NDArray[
     if len(infinite):
         named = first_ids(table.ids[row] for row in infinite)
         raise ScoresError(
-            f"{table.name}: {len(infinite)} of {len(rows)} calibration scores are infinite ({named}): find out why, "
-            "and score again"
+            f"{table.name}: {len(infinite)} of {len(rows)} scores of known non-members are infinite ({named}): search "
+            "for the cause, and score again"
         )
     return rows

@@ -47,7 +47,7 @@ class Calibration:
     """Scores strictly above it are flagged. With categories the highest of their thresholds, so it holds in each."""
     guarantee: Guarantee
     n: int
-    """Known non-members calibrated on."""
+    """Number of known non-members that set the threshold."""
     n_documents: int
     """Documents that they come from."""
     scores: tuple[float, ...]
@@ -125,8 +125,8 @@ class Calibration:
         unknown = [name for name in kinds if name not in calibrated]
         if unknown:
             raise CalibrationError(
-                f"category {unknown[0]!r} has no known non-members, so nothing of it can be flagged: calibrate with "
-                f"non-members of it; calibrated were {', '.join(map(repr, sorted(calibrated)))}"
+                f"category {unknown[0]!r} has no known non-members, so none of its passages can be flagged: calibrate "
+                f"with non-members of this category too (there are {', '.join(map(repr, sorted(calibrated)))})"
             )
         for number, name in enumerate(kinds):
             yield calibrated[name], np.flatnonzero(kind == number)

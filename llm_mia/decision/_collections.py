@@ -77,13 +77,13 @@ def judge_collection(
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
             raise ScoresError(
-                f"{table.name}: no {what}: a collection is tested against documents known not to be in it"
+                f"{table.name}: holds no {what}, and the test compares candidates with known non-members: add such rows"
             )
-    suspect, control = _sides(table, names)
-    test = collection_test(suspect, control, level=level, seed=seed)
+    candidates, nonmembers = _sides(table, names)
+    test = collection_test(candidates, nonmembers, level=level, seed=seed)
     power, notes = None, list(test.notes)
     if test.p_value > level:
-        power, notes_of_power = _power(suspect, control, level, several=len(names) > 1)
+        power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
     standing = joint_standing(table.standing, accept_void=accept_void)
     return CollectionResult(names, test, level, power, tuple(notes), standing)
@@ -96,21 +96,24 @@ def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
         table.ids[row] for row in np.flatnonzero(np.isinf(scores).any(axis=1) & (table.labels < 1)).tolist()
     )
     if infinite:
-        raise ScoresError(f"{table.name}: infinite scores ({infinite}): a mean needs finite scores; find out why")
+        raise ScoresError(
+            f"{table.name}: infinite scores ({infinite}), and a mean needs finite scores: search for the cause, and "
+            "score again"
+        )
     groups = table.groups()
-    suspect, control = (
+    candidates, nonmembers = (
         (scores[rows] if len(names) > 1 else scores[rows, 0], [groups[row] for row in rows])
         for rows in (table.rows(None), table.rows(0))
     )
-    return suspect, control
+    return candidates, nonmembers
 
 
-def _power(suspect: Side, control: Side, level: float, *, several: bool) -> tuple[PowerTable | None, list[Note]]:
+def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -> tuple[PowerTable | None, list[Note]]:
     """How many documents would be needed, or a note that says why that is not known."""
     if several:
         return None, [Note(NoteKind.POWER_OF_SEVERAL)]
     try:
-        return power_table(suspect, control, level=level), []
+        return power_table(candidates, nonmembers, level=level), []
     except ScoresError as error:
         return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
 
@@ -118,5 +121,7 @@ def _power(suspect: Side, control: Side, level: float, *, several: bool) -> tupl
 def _default_attack(table: ScoreTable) -> str:
     defaults = [name for name in DEFAULT_ATTACKS if table.record is not None and name in table.columns]
     if not defaults and len(table.columns) > 1:
-        raise UsageError(f"{table.name}: name some of its columns as `attacks`: {', '.join(table.columns)}")
+        raise UsageError(
+            f"{table.name}: has several columns of scores: name those to test as `attacks` ({', '.join(table.columns)})"
+        )
     return [*defaults, *table.columns][0]

@@ -1,4 +1,4 @@
-"""Flags by document, calibrated on documents."""
+"""Flags of documents, with a threshold set by documents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def flag_documents(
 
     A candidate document that was not trained on is flagged with probability at most the FPR, provided that it is
     exchangeable with the documents of the known non-members, whose passages are in *table*. The attack, the rate and
-    its confidence come from *calibration*; p-values and threshold are calibrated on documents
+    its confidence come from *calibration*; p-values and threshold compare with documents of known non-members
     (`llm_mia.documents.document_p_values`). With *fdr* the false discovery rate over documents is held instead: by
     Benjamini and Hochberg where all documents are compared with the same passages of others, else by Benjamini and
     Yekutieli.
@@ -44,12 +44,16 @@ def flag_documents(
     """
     rows = table.rows(None)
     if not len(rows):
-        raise ScoresError(f"{table.name}: every row has a label, so there are no candidates")
+        raise ScoresError(
+            f"{table.name}: every row has a label, so there are no candidates: remove the labels of the rows to decide "
+            "on"
+        )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
     if calibration.categories:
         raise CalibrationError(
-            f"calibrated by {calibration.by!r}: documents have no categories; calibrate without `by`"
+            f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "
+            "`by`"
         )
     judged = _p_values(table, calibration, rows)
     n = int(judged.n_calibration.max())
@@ -83,7 +87,10 @@ def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp
     known, groups, scores = calibration_rows(table, calibration), table.groups(), table.column(calibration.attack)
     infinite = first_ids(table.ids[row] for row in rows if np.isinf(scores[row]))
     if infinite:
-        raise ScoresError(f"{table.name}: infinite scores ({infinite}): the mean of a document needs finite scores")
+        raise ScoresError(
+            f"{table.name}: infinite scores ({infinite}), and the mean of a document needs finite scores: search for "
+            "the cause, and score again"
+        )
     return document_p_values(scores[rows], [groups[row] for row in rows], scores[known], [groups[row] for row in known])
 
 
@@ -92,13 +99,13 @@ def _refuse_few(n: int, calibration: Calibration) -> None:
     if n < needed:
         held = "" if calibration.confidence is None else f" at {100 * calibration.confidence:g} % confidence"
         raise CalibrationError(
-            f"{n} documents of known non-members cannot certify FPR ≤ {calibration.fpr:g}{held} for a document: at "
+            f"{n} documents of known non-members cannot certify FPR ≤ {calibration.fpr:g}{held} for documents: at "
             f"least {needed} are needed"
         )
 
 
 def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:
-    """Which documents the FPR flags; with a confidence it holds among documents cut to the same number of passages."""
+    """Whether each document is flagged at the FPR; a confidence holds among documents with as many passages."""
     if calibration.confidence is None:
         return np.asarray(judged.p_values <= calibration.fpr)
     flagged = np.zeros(len(judged.p_values), dtype=bool)

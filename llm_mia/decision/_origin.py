@@ -54,7 +54,7 @@ def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
 
 
 def check_origin(table: ScoreTable, calibration: Calibration) -> list[Note]:
-    """Refuse scores that were not made as those calibrated on; a note where table or calibration do not record it.
+    """Refuse scores of another origin than the calibration's; a note where the table or the calibration records none.
 
     Raises:
         CalibrationError: another model, precision, tokenizer, window rule, formula, or other shared evidence.
@@ -66,8 +66,8 @@ def check_origin(table: ScoreTable, calibration: Calibration) -> list[Note]:
     what = "; ".join(_differences(calibration.origin, here))
     if what:
         raise CalibrationError(
-            f"{table.name}: its scores were not made as those calibrated on ({what}): calibrate on scores of the same "
-            "models, window rule and attacks"
+            f"{table.name}: its scores were not computed like the scores of the calibration ({what}): calibrate scores "
+            "of the same models, window rule and attacks"
         )
     return []
 
@@ -95,10 +95,12 @@ def categories_of(table: ScoreTable, calibration: Calibration, rows: NDArray[np.
     """The categories of *rows*; None where the calibration has none.
 
     Raises:
-        CalibrationError: the table was read with other categories than were calibrated on.
+        CalibrationError: the table was read with other categories than the calibration has.
     """
     if table.by != calibration.by:
         calibrated = f"by {calibration.by!r}" if calibration.by else "without categories"
-        here = f"by {table.by!r}" if table.by else "without"
-        raise CalibrationError(f"calibrated {calibrated}, but {table.name} was read {here}: give the same `by` to both")
+        here = f"by {table.by!r}" if table.by else "without categories"
+        raise CalibrationError(
+            f"the calibration was computed {calibrated}, but {table.name} was read {here}: give the same `by` to both"
+        )
     return [table.categories[row] for row in rows] if table.by else None

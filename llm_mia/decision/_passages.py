@@ -34,7 +34,7 @@ def flag(
     labelled: bool = False,
     accept_void: bool = False,
 ) -> Flags:
-    """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over them all.
+    """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
     A candidate without a finite score is never flagged. The result also bounds from below how many candidates are
     members, where passages count as independent: where no document, among candidates and calibration set, has several.
@@ -42,10 +42,10 @@ def flag(
     Args:
         table: its unlabelled rows are the candidates.
         calibration: what `calibrate` gave, for scores of the same models and window rule.
-        fdr: hold the expected share of non-members among the flagged instead, by Benjamini and Hochberg, or with
-            categories by Benjamini and Yekutieli.
+        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg,
+            or with categories by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
-        accept_void: word findings although the known set is void.
+        accept_void: state findings although the known set is void.
 
     Raises:
         ScoresError: no candidates, or no column of the calibration's attack.
@@ -53,7 +53,10 @@ def flag(
     """
     rows = np.arange(len(table)) if labelled else table.rows(None)
     if not len(rows):
-        raise ScoresError(f"{table.name}: every row has a label, so there are no candidates: `labelled` flags them all")
+        raise ScoresError(
+            f"{table.name}: every row has a label, so there are no candidates: use `labelled` to decide on labelled "
+            "rows"
+        )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
     scores = table.column(calibration.attack)[rows]

@@ -48,7 +48,7 @@ Bools = NDArray[np.bool_]
 class Draw:
     """How the known set is split: which share of its documents is the fit part, and the seed of the draw."""
 
-    fraction: float = 0.5
+    fit_share: float = 0.5
     seed: int = 0
 
 
@@ -73,14 +73,14 @@ def select_decider(
     confidence: float | None,
     settings: StackSettings | None = None,
 ) -> Decider:
-    """What decides; it depends on the scores of the fit part alone, which is a fraction of the known documents.
+    """What decides, selected by the scores of the fit part alone, which is a share of the known documents.
 
     ``auto``: the attack with the largest AUROC there, the first of equal ones; where either part is too small for its
     purpose, whatever the scores, the default that is fixed beforehand. ``stack``: all attacks, see `fit_stack`.
     ``default``: the stack of a known set that is large enough by its documents, else the default.
 
     Raises:
-        CalibrationError: too few passages for a stack; or too few to choose an attack in a table that is not ours,
+        CalibrationError: too few passages for a stack; or too few to select an attack in a table of other software,
             where no attack is the default.
         ScoresError: a column is named ``stack`` already.
     """
@@ -96,7 +96,9 @@ def select_decider(
         aurocs = _aurocs(table, fit)
         return Decider(max(aurocs, key=lambda name: aurocs[name]), fit, split, Selection(wanted, aurocs))
     if STACK in table.columns:
-        raise ScoresError(f"{table.name}: has a column {STACK!r}, which is the name of a stack's scores: rename it")
+        raise ScoresError(
+            f"{table.name}: has a column {STACK!r}, which is the name of a stack's scores: rename this column"
+        )
     stack = fit_stack(table, fit, draw.seed, settings)
     scores = stack.scores(table)[fit]
     stack = replace(stack, fitted=tuple(np.sort(scores[~np.isnan(scores)]).tolist()))
@@ -123,7 +125,7 @@ def fit_part(table: ScoreTable, calibration: Calibration) -> Bools:
     split = calibration.split
     if split is None:
         return np.zeros(len(table), dtype=bool)
-    draw = Draw(split.fraction, split.seed)
+    draw = Draw(split.fit_share, split.seed)
     try:
         fit = _drawn(table, draw)
         again = _split_of(table, fit, draw)
@@ -131,8 +133,8 @@ def fit_part(table: ScoreTable, calibration: Calibration) -> Bools:
         again = None
     if again != split:
         raise CalibrationError(
-            f"{table.name}: its known set is not the known set that was split to calibrate: give the table calibrated "
-            "on"
+            f"{table.name}: its known set is not the known set that was split for the calibration: give the table that "
+            "was calibrated"
         )
     return fit
 
@@ -141,14 +143,14 @@ def _split_of(table: ScoreTable, fit: Bools, draw: Draw) -> Split:
     """The record of the known set's split into *fit* and the rest."""
     known, groups = np.flatnonzero(table.labels >= 0).tolist(), table.groups()
     ids, documents = [table.ids[row] for row in known], [groups[row] for row in known]
-    return Split.of(ids, documents, fit[known], fraction=draw.fraction, seed=draw.seed)
+    return Split.of(ids, documents, fit[known], fit_share=draw.fit_share, seed=draw.seed)
 
 
 def _drawn(table: ScoreTable, draw: Draw) -> Bools:
     known, groups = np.flatnonzero(table.labels >= 0), table.groups()
     fit = np.zeros(len(table), dtype=bool)
     labels = table.labels[known].tolist()
-    fit[known] = split_by_document([groups[row] for row in known], draw.fraction, draw.seed, labels)
+    fit[known] = split_by_document([groups[row] for row in known], draw.fit_share, draw.seed, labels)
     return fit
 
 
@@ -172,12 +174,12 @@ def _shortage(table: ScoreTable, wanted: Wanted, draw: Draw, needed: int) -> Sho
     unit = Unit.PASSAGES if wanted is Wanted.AUTO else Unit.DOCUMENTS
     counts = passages if unit is Unit.PASSAGES else [documents(mask) for mask in parts]
     if min(counts[:2]) < fewest:
-        more = [max(0, math.ceil((fewest - n) / draw.fraction)) for n in counts[:2]]
+        more = [max(0, math.ceil((fewest - n) / draw.fit_share)) for n in counts[:2]]
         return Shortage(ShortageKind.FIT_PART, unit, counts[0], counts[1], fewest, *more)
     unit = Unit.DOCUMENTS if wanted is Wanted.DEFAULT else Unit.PASSAGES
     left = counts[2] if wanted is Wanted.DEFAULT else passages[2]
     if left < needed:
-        more_nonmembers = math.ceil((needed - left) / (1 - draw.fraction))
+        more_nonmembers = math.ceil((needed - left) / (1 - draw.fit_share))
         return Shortage(ShortageKind.CALIBRATION_PART, unit, 0, left, needed, 0, more_nonmembers)
     return None
 
@@ -187,7 +189,7 @@ def _aurocs(table: ScoreTable, fit: Bools) -> dict[str, float]:
     aurocs = {name: value for name in table.columns if (value := _auroc(table, name, fit)) is not None}
     if not aurocs:
         raise CalibrationError(
-            f"{table.name}: no attack has finite scores of members and of non-members: name an attack"
+            f"{table.name}: no attack has finite scores of members and of non-members in the fit part: name an attack"
         )
     return aurocs
 
@@ -195,7 +197,7 @@ def _aurocs(table: ScoreTable, fit: Bools) -> dict[str, float]:
 def _default_attack(table: ScoreTable, shortage: Shortage) -> str:
     names = [name for name in DEFAULT_ATTACKS if name in table.columns]
     if table.record is None or not names:
-        raise CalibrationError(f"{table.name}: no attack can be chosen ({shortage}): name an attack")
+        raise CalibrationError(f"{table.name}: no attack can be selected ({shortage}): name an attack")
     return names[0]
 
 

@@ -66,14 +66,14 @@ def set_thresholds(
     several come from a document it is the documents that must be exchangeable, and n passages carry less than n
     independent passages would.
 
-    With *categories*, shape (n,), the guarantee holds in each category by itself, and not only over all (Mondrian): a
+    With *categories*, shape (n,), the guarantee holds in each category separately, and not only over all (Mondrian): a
     category is whatever is known of a passage without its score, such as a length band, a language or a source. With a
     confidence it holds in each, not in all at once. *pool* names the categories that are put together as ``other``;
     there it holds for the pool as a whole, in the mixture of this calibration set. Fix the names beforehand, or on the
     fit part. ``pool=True`` pools the categories that are too small in this calibration set. Then it holds in the pool
-    only roughly, because a category that is just too small has fewer passages here than among new ones (5.3 % were
-    realised for 5 % where that category scored far above the rest). Categories: Vovk, Gammerman and Shafer 2005,
-    section 4.5.
+    only approximately, because a category that is just too small has fewer passages here than among new ones (5.3 % of
+    non-members were flagged at 5 % where that category scored far above the rest). Categories: Vovk, Gammerman and
+    Shafer 2005, section 4.5.
 
     Raises:
         CalibrationError: no scores, NaN or infinite scores, all scores (of a category) equal, or n too small for the
@@ -140,8 +140,8 @@ def _category(name: str, scores: ArrayLike, basis: Basis) -> Category:
         raise CalibrationError(f"category {name!r}: {error}" if name else str(error)) from None
     if len(known) > 1 and known[0] == known[-1]:
         raise CalibrationError(
-            f"all {len(known)} calibration scores{where} equal {known[0]:g}, so {basis.attack} cannot tell these "
-            "passages apart: calibrate on another attack"
+            f"all {len(known)} scores of known non-members{where} equal {known[0]:g}, so {basis.attack} cannot "
+            "distinguish these passages: calibrate another attack"
         )
     return Category(threshold, len(known), tuple(known.tolist()))
 
@@ -165,4 +165,4 @@ def _pooled(groups: Mapping[str, Floats], pooled: tuple[str, ...]) -> tuple[dict
 def _too_few(sizes: Mapping[str, int], needed: int, what: str) -> str:
     fewest = sorted(sizes, key=lambda name: (sizes[name], name))
     which = ", ".join(f"{sizes[name]} of category {name!r}" for name in fewest[:5]) + (" …" if fewest[5:] else "")
-    return f"{which} {what}: at least {needed} non-members are needed of each; join small categories with `pool`"
+    return f"{which} {what}: each category needs at least {needed} non-members: join small categories with `pool`"

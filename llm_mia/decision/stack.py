@@ -107,7 +107,7 @@ class Stack:
         if lacking:
             raise CalibrationError(
                 f"{table.name}: lacks {len(lacking)} of the {len(self.columns)} columns that the stack was fitted on "
-                f"({', '.join(lacking)}): score by these attacks too"
+                f"({', '.join(lacking)}): score by these attacks as well"
             )
         columns = [table.column(column.name) for column in self.columns]
         scores = np.empty(len(table))

@@ -13,41 +13,43 @@ SENTENCES: Mapping[str, str] = {
     "calibration_unscored": (
         "{documents} calibration documents have no passage with a score: they are not used for calibration"
     ),
-    "documents_cut": "documents of up to {passages} passages are judged on {used}, drawn at random",
+    "documents_cut": "documents of up to {passages} passages are compared by {used} of their passages, drawn at random",
     "sizes_differ": (
         "documents differ in size: the p-values hold if the sizes of candidates are distributed like those of "
         "calibration documents"
     ),
     "few_calibration_documents": (
-        "{documents} calibration documents: no p-value is under {smallest_p:.3g}, and FPR ≤ {fpr:g} needs {needed}"
+        "there are {documents} calibration documents: the smallest possible p-value is {smallest_p:.3g}, and "
+        "FPR ≤ {fpr:g} needs {needed} documents"
     ),
     "passages_unscored": "{unscored} of {passages} {side} passages have no score and are left out",
     "documents_unscored": (
-        "{unscored} of {passages} {side} passages have no score and are left out, and {documents} documents with them"
+        "{unscored} of {passages} {side} passages have no score and are left out; {documents} documents are left out "
+        "with them"
     ),
     "few_documents": (
-        "{suspect} suspect and {control} control documents tested: no p-value is under {smallest_p:.3g}, "
-        "and p ≤ {level:g} needs {needed} documents on each side"
+        "{candidates} candidate documents and {nonmembers} documents of non-members are tested: the smallest possible "
+        "p-value is {smallest_p:.3g}, and p ≤ {level:g} needs {needed} documents of each"
     ),
     "sizes_unequal": (
-        "suspect documents have {suspect:g} passages and control documents {control:g} (medians), "
-        "so they are not exchangeable: the p-value is approximate"
+        "candidate documents have {candidates:g} passages, and documents of non-members {nonmembers:g} (medians); they "
+        "are not exchangeable, so the p-value is approximate"
     ),
     "random_halves_differ": (
-        "two random halves of the control documents differ (p = {p_value:.3g}), as {level:.0%} of halves do by chance: "
-        "if they differ with other seeds too, do not rely on the test"
+        "two random halves of the non-members differ (p = {p_value:.3g}), which happens by chance in {level:.0%} of "
+        "cases: repeat the test with another seed, and do not rely on it if the halves differ again"
     ),
     "ordered_halves_differ": (
-        "the first half of the control documents differs from the second (p = {p_value:.3g}): they change along their "
-        "order, so suspect documents from another source would differ even without training"
+        "the first half of the non-members differs from the second half (p = {p_value:.3g}): their scores change along "
+        "the order of the input, so candidates from another source would differ from them even without training"
     ),
     "single_passages": (
-        "each document of the pilot has a single passage: the effect of more passages cannot be estimated"
+        "each document has a single passage, so the effect of more passages per document cannot be estimated"
     ),
     "effect_may_be_zero": (
-        "the pilot's effect may be zero ({low:.3g} to {high:.3g}): no number of documents is certain to be enough"
+        "the true effect may be zero (interval {low:.3g} to {high:.3g}), so no number of documents is surely enough"
     ),
-    "pilot_unscored": "{unscored} passages of the pilot have no score and are left out",
+    "pilot_unscored": "{unscored} passages have no score and are left out of the number of documents needed",
 }
 """By kind of note; the fields are its figures."""
 
@@ -56,6 +58,6 @@ def describe_note(note: Note) -> str:
     """The sentence for a note of `DocumentPValues`, `CollectionTest`, `Placebo` or `PowerTable`.
 
     >>> describe_note(Note("pilot_unscored", {"unscored": 3}))
-    '3 passages of the pilot have no score and are left out'
+    '3 passages have no score and are left out of the number of documents needed'
     """
     return SENTENCES[note.kind].format(**note.figures)

@@ -38,7 +38,7 @@ class PowerTable:
 
     rows: tuple[PowerRow, ...]
     effect: Interval
-    """Mean document evidence, suspect less control, on the scale of the scores."""
+    """Mean document evidence, candidates less non-members, on the scale of the scores."""
     between: float
     """Standard deviation between the documents of a side; it includes that of passages where *within* is NaN."""
     within: float
@@ -54,8 +54,8 @@ class PowerTable:
 
 
 def power_table(
-    suspect: tuple[ArrayLike, Sequence[str]],
-    control: tuple[ArrayLike, Sequence[str]],
+    candidates: tuple[ArrayLike, Sequence[str]],
+    nonmembers: tuple[ArrayLike, Sequence[str]],
     *,
     level: float = 0.05,
     power: float = 0.8,
@@ -72,8 +72,8 @@ def power_table(
     of the effect's interval (about *confidence*, Welch's t).
 
     Args:
-        suspect: scores of shape (n,), and n documents.
-        control: likewise.
+        candidates: scores of shape (n,), and n documents.
+        nonmembers: likewise.
         level: of the collection test.
         power: probability of a significant result.
         passages: numbers of passages per document, a row each.
@@ -83,14 +83,14 @@ def power_table(
 
     Raises:
         ScoresError: no passages, infinite scores, a document on both sides, fewer than two documents with scores on a
-            side, no spread, or suspect documents not above the control documents.
+            side, no spread, or candidate documents not above the documents of non-members.
         UsageError: unequal lengths, or *level* or *power* outside (0, 1).
 
     Searle, Casella and McCulloch 1992, chapter 3; Guenther 1981, The American Statistician 35:243.
 
-    >>> suspect = [5.0, 7.0, 2.0, 4.0, 4.0, 6.0], ["a", "a", "b", "b", "c", "c"]
-    >>> control = [3.0, 5.0, 0.0, 2.0, 2.0, 4.0], ["d", "d", "e", "e", "f", "f"]
-    >>> table = power_table(suspect, control, passages=[1, 10])  # means 6, 3, 5 and 4, 1, 3
+    >>> candidates = [5.0, 7.0, 2.0, 4.0, 4.0, 6.0], ["a", "a", "b", "b", "c", "c"]
+    >>> nonmembers = [3.0, 5.0, 0.0, 2.0, 2.0, 4.0], ["d", "d", "e", "e", "f", "f"]
+    >>> table = power_table(candidates, nonmembers, passages=[1, 10])  # means 6, 3, 5 and 4, 1, 3
     >>> round(table.effect.value, 2), round(table.between**2, 2), round(table.within**2, 2)  # 7/3 - 2/2 and 2
     (2.0, 1.33, 2.0)
     >>> table.rows[1].documents  # 2 (1.645 + 0.842)² (1.33 + 2/10) / 2² + 1.645²/4 = 5.4
@@ -98,10 +98,10 @@ def power_table(
     """
     _check(level, power, passages)
     sides = (
-        require_single_attack(group_scores(*suspect, "suspect")),
-        require_single_attack(group_scores(*control, "control")),
+        require_single_attack(group_scores(*candidates, "candidate")),
+        require_single_attack(group_scores(*nonmembers, "non-member")),
     )
-    check_disjoint(*sides, "suspect and control")
+    check_disjoint(*sides, "among the candidates and among the non-members")
     between, within = _components(sides)
     effect = _effect(sides, confidence)
     rows = []
@@ -115,13 +115,15 @@ def power_table(
 
 def _effect(sides: tuple[GroupedScores, GroupedScores], confidence: float) -> Interval:
     """The difference of the sides' means over documents."""
-    suspect, control = (values[~np.isnan(values)] for values in (evidence(side, side.scored, "mean") for side in sides))
-    value = float(suspect.mean() - control.mean())
+    all_evidence = (evidence(side, side.scored, "mean") for side in sides)
+    candidates, nonmembers = (values[~np.isnan(values)] for values in all_evidence)
+    value = float(candidates.mean() - nonmembers.mean())
     if value <= 0:
         raise ScoresError(
-            f"suspect documents score no higher than control documents (difference {value:.3g}): no effect to plan for"
+            f"candidate documents score no higher than documents of non-members (difference {value:.3g}), so there is "
+            "no effect that more documents could show"
         )
-    return Interval(value, *welch(suspect, control, confidence), confidence)
+    return Interval(value, *welch(candidates, nonmembers, confidence), confidence)
 
 
 def _notes(sides: tuple[GroupedScores, GroupedScores], effect: Interval, within: float) -> tuple[Note, ...]:
@@ -153,12 +155,12 @@ def _components(sides: tuple[GroupedScores, GroupedScores]) -> tuple[float, floa
     """Standard deviations between documents and within them, each side about its mean; sizes may differ."""
     squares_between = squares_within = weight = 0.0
     degrees_between = degrees_within = 0
-    for side, whose in zip(sides, ("suspect", "control"), strict=True):
+    for side, whose in zip(sides, ("candidate", "non-member"), strict=True):
         numbers, values = side.numbers[side.scored], side.values[side.scored]
         documents = len(np.unique(numbers))
         if documents < 2:
             raise ScoresError(
-                f"a pilot needs at least 2 documents with scores on each side: there are {documents} {whose} documents"
+                f"at least 2 documents with scores are needed on each side: there are {documents} {whose} documents"
             )
         sizes = np.bincount(numbers, minlength=len(side.names))
         means = np.bincount(numbers, weights=values, minlength=len(sizes)) / np.maximum(sizes, 1)
@@ -168,7 +170,7 @@ def _components(sides: tuple[GroupedScores, GroupedScores]) -> tuple[float, floa
         degrees_between += documents - 1
         degrees_within += len(values) - documents
     if squares_between + squares_within == 0:
-        raise ScoresError("the scores of each side are all equal: the pilot shows no spread to plan with")
+        raise ScoresError("the scores of each side are all equal, so their spread is not known")
     if not degrees_within:
         return math.sqrt(squares_between / degrees_between), math.nan
     within = squares_within / degrees_within

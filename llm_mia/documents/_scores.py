@@ -123,7 +123,8 @@ def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -
     infinite = np.asarray(np.isinf(values).reshape(len(values), -1).any(axis=1))
     if infinite.any():
         raise ScoresError(
-            f"{infinite.sum()} {label}scores are infinite, at {describe_positions(infinite)}: a mean needs finite ones"
+            f"{infinite.sum()} {label}scores are infinite, at {describe_positions(infinite)}: a mean needs finite "
+            "scores"
         )
     number_of: dict[str, int] = {}
     numbers = np.array([number_of.setdefault(name, len(number_of)) for name in documents], dtype=np.intp)
@@ -138,8 +139,8 @@ def require_single_attack(passages: GroupedScores) -> GroupedScores:
 
 
 def check_disjoint(first: GroupedScores, second: GroupedScores, where: str) -> None:
-    """Raise `ScoresError` where a document is on both sides; *where* names these: ``suspect and control``."""
+    """Raise `ScoresError` where a document is on both sides; *where* names both of them for the message."""
     shared = sorted(set(first.names) & set(second.names))
     if shared:
         count = f"{len(shared)} documents are" if len(shared) > 1 else "a document is"
-        raise ScoresError(f"{count} both {where}, the first {shared[0]!r}: remove it from either")
+        raise ScoresError(f"{count} both {where}, the first {shared[0]!r}: keep each document on one side only")
