@@ -1,4 +1,4 @@
-"""What people and machines read: the figures as they are, names as they stand, and no more claimed than was found."""
+"""What people and machines read: the figures as they are, names unchanged, and no more claimed than was measured."""
 
 from __future__ import annotations
 

@@ -240,20 +240,20 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 
 
 def test_the_fit_part_is_recognised_in_other_tables() -> None:
-    """Scores of noise, the same members beside fresh non-members: nothing may look as though it were found."""
+    """Scores of noise, the same members with new non-members: no result may look significant."""
     values = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
         members = rng.normal(size=(200, 40))
 
-        def beside(count: int, name: str, members: Any = members, rng: Any = rng) -> ScoreTable:
+        def with_nonmembers(count: int, name: str, members: Any = members, rng: Any = rng) -> ScoreTable:
             ids = [*(f"m{i}" for i in range(200)), *(f"{name}{i}" for i in range(count))]
             labels = np.array([1] * 200 + [0] * count, dtype=np.int8)
             given = np.vstack([members, rng.normal(size=(count, 40))])
             return ScoreTable(name, ids, ids, labels, {f"a{at}": given[:, at] for at in range(40)})
 
-        calibration = calibrate(beside(200, "n"), "stack", fpr=0.05)
-        fresh = beside(400, "x")
+        calibration = calibrate(with_nonmembers(200, "n"), "stack", fpr=0.05)
+        fresh = with_nonmembers(400, "x")
         judged = evaluation_part(fresh, calibration)
         assert (len(judged.rows(1)), len(judged.rows(0))) == (100, 400)
         rates = rates_at(fresh, calibration)
