@@ -216,11 +216,15 @@ def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: py
         capsys.readouterr()
         assert f"no row has the label of {missing}: both are needed" in fails("evaluate", tmp_path / f"run{label}")
     message = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
-    assert message.endswith("no row has the label 0 (known non-member), and the threshold is set by known non-members: add them")
+    assert message.endswith(
+        "no row has the label 0 (known non-member), and the threshold is set by known non-members: add them"
+    )
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert message.endswith("every row has a label, so there are no candidates: --labelled flags them all")
+    assert message.endswith(
+        "every row has a label, so there are no candidates: use --labelled to decide on labelled rows"
+    )
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
     assert message == "none.json: No such file or directory"
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")

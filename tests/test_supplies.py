@@ -233,9 +233,21 @@ def attacks_of(supplies: Supplies) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "rows", "message"),
     [
-        ("shots", [{"text": TEXTS[3]}], r"shots.jsonl line 1: is scored too \(.*in.jsonl line 4\): remove one"),
-        ("population", [{"text": "x y"}, {"text": TEXTS[0]}], r"population.jsonl line 2: is scored too"),
-        ("shots", [{"text": "a", "label": 1}, {"text": "b", "label": None}], r"line 2: has no label, others have"),
+        (
+            "shots",
+            [{"text": TEXTS[3]}],
+            r"shots.jsonl line 1: its text is also a passage to score \(.*in.jsonl line 4\): remove one",
+        ),
+        (
+            "population",
+            [{"text": "x y"}, {"text": TEXTS[0]}],
+            r"population.jsonl line 2: its text is also a passage to score",
+        ),
+        (
+            "shots",
+            [{"text": "a", "label": 1}, {"text": "b", "label": None}],
+            r"line 2: has no label, but other shots have",
+        ),
     ],
 )
 def test_supplies_are_kept_apart_from_what_is_scored(

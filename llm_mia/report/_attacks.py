@@ -51,7 +51,7 @@ def attack_details(attack: Attack) -> RenderableType:
 
 
 def _passes(attack: Attack) -> str:
-    """How many: n stands for rewritten versions or shadow models; passes over a population are not counted."""
+    """The number of passes; n is that of rewritten versions or shadow models. A population's passes do not count."""
     passes = {
         declared.name: kind.pass_count_varies
         for kind in attack.kinds
