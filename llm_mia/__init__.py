@@ -5,9 +5,41 @@
                    target="./model", reference="./base", fpr=0.05, out="run/")
     result.flags.flagged, result.calibration.threshold
 
-The functions of the stages are here, with what they take and return. The rest is in the packages: thresholds and
-p-values in `llm_mia.calibration`, figures in `llm_mia.metrics`, decisions on documents and on whole collections in
-`llm_mia.decision`, attacks in `llm_mia.attacks`, errors in `llm_mia.errors`.
+What each function returns:
+
+    audit(candidates, nonmembers=…, members=…, target=…, out=…)
+        Audit: flags, calibration, evaluations, and whether the known set can carry a verdict
+    validate(members, nonmembers, candidates)
+        Validity: the checks of a known set, without a model
+    score(passages, model, reference, attacks=…, out=…)
+        ScoreTable: a row for each passage, a column for each attack
+    calibrate(table, attack, fpr=…)
+        Calibration: a threshold, and what it guarantees
+    flag(table, calibration)
+        Flags: the decision on each candidate
+    evaluate(table)
+        list of Evaluation, of each attack: AUROC, TPR at FPR, with intervals
+    extract(passages, model, out=…)
+        Extraction: what the model writes word for word
+    perplexity(texts, model)
+        array of the perplexities
+    token_log_probabilities(texts, model)
+        list of TokenLogProbabilities, of each text: the tokens as strings, and their log-probabilities
+    signals_of(model, texts), write_signals(passages, models, out=…)
+        list of TokenSignals, of each text: five numbers for each token; or the same on disk
+    load_model(name), load_model(model, tokenizer=…)
+        Backend, which every function takes in the place of a name
+    read_passages(path), Passages.of(data)
+        Passages, of files, lists of strings or dictionaries, DataFrames, Arrow tables
+    read_scores(path), ScoreTable.of(arrays, labels)
+        ScoreTable
+    read_audit(run), read_calibration(path)
+        Audit or Calibration, as it was written
+    attack(name, paper=…)
+        decorator that adds an attack
+
+The rest is in the packages: thresholds and p-values in `llm_mia.calibration`, figures in `llm_mia.metrics`, decisions
+on documents and on whole collections in `llm_mia.decision`, attacks in `llm_mia.attacks`, errors in `llm_mia.errors`.
 
 Importing this package imports neither torch nor transformers; a model does, when it is loaded.
 """

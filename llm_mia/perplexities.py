@@ -23,7 +23,16 @@ from .backends import Backend, ModelSpec, Tokenizer, load_model
 from .errors import RunDirectoryError, UsageError
 from .passages import PassageSource, to_passages
 from .records import FloatArray, IntArray, Passage, TokenSignals
-from .signals import Inputs, ModelSource, Progress, model_or_spec, passages_with_signals, signals_of, write_signals
+from .signals import (
+    Inputs,
+    ModelSource,
+    Progress,
+    checked_texts,
+    model_or_spec,
+    passages_with_signals,
+    signals_of,
+    write_signals,
+)
 from .store import RunDirectory, StoredChunk, replacing
 
 if TYPE_CHECKING:
@@ -103,7 +112,7 @@ def token_log_probabilities(
     Raises:
         ModelError: also where the tokenizer does not report the position of each token in a text.
     """
-    texts = texts if isinstance(texts, str) else list(texts)
+    texts = checked_texts(texts)
     source = _model(model, tokenizer)
     if isinstance(source, ModelSpec):
         source = source.load(compiled=False)

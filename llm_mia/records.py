@@ -49,7 +49,7 @@ class Passage:
     text: str
     """Exactly as in the input: never folded, stripped or cut."""
     document: str
-    """The group that it comes from (a book, an article); the id of the passage where the input names no document."""
+    """The group it comes from (a book, an article); the id of the passage where the input names none."""
     label: int | None = None
     """1 member, 0 non-member, None unknown."""
     where: str = ""

@@ -12,10 +12,12 @@ import pytest
 
 from llm_mia.backends import Backend
 
-# Measured, `auto` would depend on what else the machine does: a test that names no precision gets the one named here.
+# Without this `auto` is measured, and depends on what else the machine does. Tests that name no precision use this.
 os.environ.setdefault("LLM_MIA_DTYPE", "float32")
-# Several threads share no work worth sharing in models this small; on a busy machine they wait for each other.
+# Models this small gain nothing from threads, and on a busy machine threads wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test uses the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 WORDS = [
     "the",
@@ -116,7 +118,7 @@ def build_model(tokenizer: Any, *, seed: int, context: int = 64, **changes: Any)
 
 
 def with_doubled_logits(model: Any) -> Any:
-    """The *model*, which from now on does something to its logits that no known head does."""
+    """The *model*, changed so that no known head computes its logits."""
 
     def double(_: Any, __: Any, output: Any) -> None:
         output.logits = output.logits * 2
@@ -136,7 +138,7 @@ def save(folder: Path, model: Any, tokenizer: Any) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or leaves converted models in the user's cache; one that converts names a folder of its own."""
+    """No test reads or writes converted models in the user's cache; tests that convert a model name another folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLM_MIA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -185,12 +187,12 @@ def fake() -> Backend:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None = None) -> None:
-    """Every model that is named is the seeded bigram model, or what *make* makes, seeded by the length of its name."""
+    """Load the seeded bigram model in place of every model, or the result of *make*; the seed is the name's length."""
     from types import SimpleNamespace
 
     from llm_mia.backends.fake import FakeBackend
 
-    made = make or FakeBackend
-    tokenizer = SimpleNamespace(fingerprint=made(0).info.tokenizer)
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: made(len(name)))
+    build = make or FakeBackend
+    tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer)
+    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: build(len(name)))
     monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

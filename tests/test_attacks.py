@@ -16,13 +16,25 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from llm_mia import TokenSignals, read_passages, score
-from llm_mia.attacks import ATTACKS, EVIDENCE, Evidence, Share, attack, lowest, parse_attack, passes_needed
+from llm_mia.attacks import (
+    ATTACKS,
+    EVIDENCE,
+    Evidence,
+    EvidenceKind,
+    ModelPass,
+    Share,
+    attack,
+    lowest,
+    parse_attack,
+    passes_needed,
+    register_evidence,
+)
 from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
 from llm_mia.records import Population, TokenFrequencies
 
-ALL = sorted(variant.name for one in ATTACKS.values() for variant in one.variants())
+ALL = sorted(variant.name for attack_of_name in ATTACKS.values() for variant in attack_of_name.variants())
 # Scores that count something, or are cut off, need not move with a quarter of a nat.
 STEPS = {"camia:signal=below_1", "camia:signal=below_2", "camia:signal=below_3", "wbc", "hard_token", "rmia", "dc_pdd"}
 # Where a constant on every log-likelihood changes nothing, by the attack's own definition.
@@ -35,17 +47,17 @@ def signals(
     logprob: Sequence[float], mean: Sequence[float] = (), std: Sequence[float] = (), tokenizer: str = "a"
 ) -> TokenSignals:
     n = len(logprob)
-    own, expected, spread = (
+    observed, expected, spread = (
         np.array(values, dtype=np.float32) for values in (logprob, mean or [-2.0] * n, std or [1.5] * n)
     )
-    for array in (own, expected, spread):
+    for array in (observed, expected, spread):
         array.flags.writeable = False  # an attack that changed its evidence would raise
     ids = np.zeros(n, dtype=np.int32)
-    return TokenSignals(ids, own, expected, spread, top=own, rank=ids, tokenizer=tokenizer)
+    return TokenSignals(ids, observed, expected, spread, top=observed, rank=ids, tokenizer=tokenizer)
 
 
 def evidence_of(target: TokenSignals, **others: Evidence) -> dict[str, Evidence]:
-    """All that any attack may ask for: *target* wherever nothing else is said."""
+    """All that any attack may ask for: *target* wherever nothing else is given."""
     same: dict[str, Evidence] = dict.fromkeys(EVIDENCE, target)
     several = {"neighbours": (target, target), "swapped": (target, target)}
     same |= several | {"text": "A text", "frequencies": TokenFrequencies(np.array([3, 1, 0]), target.tokenizer)}
@@ -119,8 +131,8 @@ AUTHORS = {
 
 def test_the_authors_formulas_on_the_same_logits() -> None:
     evidence = evidence_of(of_logits(0), reference=of_logits(0.5), lowered=of_logits(0.25), text=TEXT)
-    found = {spec: parse_attack(spec).score(evidence) for spec in AUTHORS}
-    assert found == pytest.approx(AUTHORS, abs=1e-5)
+    scores = {spec: parse_attack(spec).score(evidence) for spec in AUTHORS}
+    assert scores == pytest.approx(AUTHORS, abs=1e-5)
     # zlib builds differ in a byte or two, so the authors' ratio is compared at the size that this build gives.
     size = len(zlib.compress(TEXT.encode()))
     assert parse_attack("zlib").score(evidence) == pytest.approx(-0.08021384 * 68 / size, abs=1e-6)
@@ -166,15 +178,15 @@ def test_a_harder_lower_case_and_a_worse_reference_raise_the_score() -> None:
 
 @pytest.mark.parametrize("name", [*ALL, "min_k:k=1e-300", "min_k:k=1.0", "min_k++:k=1e-9"])
 def test_one_token_has_a_score_and_the_same_one_twice(name: str) -> None:
-    one = signals([-3.0])
-    assert math.isfinite(score_of(name, one))
-    assert score_of(name, one) == score_of(name, one)
+    single = signals([-3.0])
+    assert math.isfinite(score_of(name, single))
+    assert score_of(name, single) == score_of(name, single)
 
 
 def test_one_token_is_all_of_its_tail() -> None:
-    one = signals([-3.0], mean=[-2], std=[0.5])
-    assert score_of("min_k:k=0.01", one) == score_of("min_k:k=1", one) == -3.0
-    assert score_of("min_k++:k=0.01", one) == -2.0
+    single = signals([-3.0], mean=[-2], std=[0.5])
+    assert score_of("min_k:k=0.01", single) == score_of("min_k:k=1", single) == -3.0
+    assert score_of("min_k++:k=0.01", single) == -2.0
 
 
 def test_a_passage_known_by_heart_divides_by_no_zero() -> None:
@@ -222,8 +234,8 @@ def test_min_k_does_not_know_the_order_of_tokens(values: list[float], k: float, 
 @steady
 @given(st.lists(st.tuples(st.floats(-30, 0, width=32), st.floats(-30, 0, width=32)), min_size=1), st.sampled_from("ab"))
 def test_reference_turns_its_sign_when_the_models_change_places(pairs: list[tuple[float, float]], other: str) -> None:
-    one, two = signals([a for a, _ in pairs]), signals([b for _, b in pairs], tokenizer=other)
-    assert score_of("reference", one, reference=two) == -score_of("reference", two, reference=one)
+    first, second = signals([a for a, _ in pairs]), signals([b for _, b in pairs], tokenizer=other)
+    assert score_of("reference", first, reference=second) == -score_of("reference", second, reference=first)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +271,7 @@ def test_settings_hold_for_the_attack_they_were_given_to() -> None:
 
 def test_passes_are_shared() -> None:
     assert passes_needed([ATTACKS["loss"], ATTACKS["zlib"], ATTACKS["min_k"]]) == ("target",)
-    needed = {one.name for kind in EVIDENCE.values() for one in kind.passes}
+    needed = {declared.name for kind in EVIDENCE.values() for declared in kind.passes}
     assert set(passes_needed(ATTACKS.values())) == needed
     assert passes_needed([ATTACKS["rmia"], ATTACKS["lowercase"]]) == (
         "target", "lowered", "population_target", "reference", "population_reference",
@@ -281,18 +293,18 @@ def registered() -> Iterator[str]:
 
 
 def test_an_attack_of_somebody_else(registered: str, fake: Backend, write_jsonl: Any, tmp_path: Path) -> None:
-    one = parse_attack(f"{registered}:power=3,k=0.25")
-    assert one.settings == {"k": 0.25, "power": 3}
-    assert passes_needed([one]) == one.passes == ("target", "lowered")
-    assert one.summary == "How far the tokens stay below the likeliest."
+    parsed = parse_attack(f"{registered}:power=3,k=0.25")
+    assert parsed.settings == {"k": 0.25, "power": 3}
+    assert passes_needed([parsed]) == parsed.passes == ("target", "lowered")
+    assert parsed.summary == "How far the tokens stay below the likeliest."
     with pytest.raises(AttackError, match="not a number"):
         parse_attack(f"{registered}:power=0.5")  # its default is an integer
     with pytest.raises(AttackError, match="out of range"):
         parse_attack(f"{registered}:k=2")
     passages = read_passages(write_jsonl("p.jsonl", [{"text": "a river"}, {"text": "a stone bridge"}]))
-    table = score(passages, fake, attacks=[one.name], out=tmp_path / "run")
-    assert list(table.columns) == [one.name]
-    assert (table.column(one.name) < 0).all(), "an odd power of a negative mean"
+    table = score(passages, fake, attacks=[parsed.name], out=tmp_path / "run")
+    assert list(table.columns) == [parsed.name]
+    assert (table.column(parsed.name) < 0).all(), "an odd power of a negative mean"
 
 
 def test_registering_refuses_what_it_cannot_serve() -> None:
@@ -316,11 +328,52 @@ def test_every_attack_says_what_it_is() -> None:
         "hard_token recall con_recall neighbour pac rmia info_rmia"
     )
     assert set(named.split()) <= set(ATTACKS)
-    for one in ATTACKS.values():
-        assert set(one.evidence) <= set(EVIDENCE)
-        assert "arXiv:" in one.paper
-        assert one.summary.endswith(".")
-        assert one.formula, "llm-mia attacks NAME shows it"
-        assert ">>> " in (one.function.__doc__ or "")
+    for registered_attack in ATTACKS.values():
+        assert set(registered_attack.evidence) <= set(EVIDENCE)
+        assert "arXiv:" in registered_attack.paper
+        assert registered_attack.summary.endswith(".")
+        assert registered_attack.formula, "llm-mia attacks NAME shows it"
+        assert ">>> " in (registered_attack.function.__doc__ or "")
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    assert [name for name in ATTACKS if f"| `{name}" not in readme] == [], "a line in the table of README.md"
+    assert [name for name in ATTACKS if f"`{name}`" not in readme] == [], "a place in the table of README.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("auto", {}, "the name means a choice among attacks"),
+        ("label", {}, "the name is a column of the table of scores"),
+        ("a:b", {}, "choose a name without ':'"),
+        (" ", {}, "choose a name without ':'"),
+        ("mine", {"revision": 0}, "its revision is 0: give a whole number from 1 on"),
+        ("mine", {"revision": "2"}, "its revision is '2'"),
+    ],
+)
+def test_a_name_or_revision_that_cannot_be_recorded_is_refused(name: str, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(AttackError, match=message):
+        attack(name, paper="none", **more)(lambda target: 0.0)
+    assert name not in ATTACKS
+
+
+def test_a_setting_that_cannot_be_recorded_is_refused() -> None:
+    def mine(target: TokenSignals, *, k: object = None) -> float:
+        return 0.0
+
+    with pytest.raises(AttackError, match="the default of 'k' is None: give a number or a string"):
+        attack("mine", paper="none")(mine)
+
+
+def test_an_attack_that_fails_is_named(registered: str, fake: Backend, tmp_path: Path) -> None:
+    def mine(target: "np.nonsense", *, k: float = 0.0) -> float:  # type: ignore[name-defined]  # noqa: UP037
+        return 1 / k
+
+    attack(registered, paper="none")(mine)
+    with pytest.raises(AttackError, match=rf"attack '{registered}' fails \(ZeroDivisionError: .*\): correct it"):
+        score(["The river bends."], fake, attacks=[registered], out=tmp_path / "run")
+
+
+def test_two_kinds_of_evidence_have_no_pass_of_the_same_name() -> None:
+    kind = EvidenceKind("mine", "none", lambda row: None, passes=(ModelPass("target", "reference"),))
+    with pytest.raises(AttackError, match="evidence 'target' has another pass 'target'"):
+        register_evidence(kind)
+    assert "mine" not in EVIDENCE

@@ -37,8 +37,8 @@ def signals(logprob: Any, *, mean: Any = -2.0, std: Any = 1.5, top: Any = -0.5, 
     tokens = np.broadcast_to(np.array(ids, dtype=np.int32), n).copy()
     for array in (*arrays, tokens):
         array.flags.writeable = False
-    own, expected, spread, best = arrays
-    return TokenSignals(tokens, own, expected, spread, best, rank=tokens, tokenizer="a")
+    observed, expected, spread, best = arrays
+    return TokenSignals(tokens, observed, expected, spread, best, rank=tokens, tokenizer="a")
 
 
 def score(spec: str, target: TokenSignals, frequencies: TokenFrequencies = ONCE) -> float:
@@ -114,9 +114,9 @@ def published_gap_k(log_p: NDArray[np.float64], tokens: list[int], k: float, win
 
 def published_surp(log_p: NDArray[np.float64], tokens: list[int], k: float, entropy: float) -> float:
     """As in computationalprivacy/mia_llms_benchmark, attacks/surp.py: the k % lowest and the certain, intersected."""
-    own = [row[token] for row, token in zip(log_p, tokens, strict=True)]
-    tail = set(sorted(range(len(own)), key=own.__getitem__)[: int(k * len(own))])
-    both = [own[t] for t in tail if -sum(math.exp(x) * x for x in log_p[t]) < entropy]
+    log_likelihoods = [row[token] for row, token in zip(log_p, tokens, strict=True)]
+    tail = set(sorted(range(len(log_likelihoods)), key=log_likelihoods.__getitem__)[: int(k * len(log_likelihoods))])
+    both = [log_likelihoods[t] for t in tail if -sum(math.exp(x) * x for x in log_p[t]) < entropy]
     return float(sum(both) / len(both))
 
 
@@ -153,11 +153,11 @@ def test_surp_of_a_model_that_is_nowhere_certain_is_min_k() -> None:
 def test_dc_pdd_is_the_papers(a: float) -> None:
     frequencies = counted(np.random.default_rng(0).integers(0, 50, VOCABULARY), tokenizer="")
     smoothed = (frequencies.counts + 1) / (frequencies.counts.sum() + VOCABULARY)
-    found = score(f"dc_pdd:a={a}", of_logits(0), frequencies)
+    scores = score(f"dc_pdd:a={a}", of_logits(0), frequencies)
     assert len(set(TOKENS[1:])) < len(TOKENS[1:]), "some stand more than once"
-    assert found == pytest.approx(published_dc_pdd(log_softmax(), TOKENS[1:], smoothed, a), rel=1e-5)
+    assert scores == pytest.approx(published_dc_pdd(log_softmax(), TOKENS[1:], smoothed, a), rel=1e-5)
     as_run = published_dc_pdd(log_softmax(), TOKENS[1:], np.maximum(frequencies.counts, 1e-9), a)
-    assert found != pytest.approx(as_run, rel=0.1), "what the authors' code computes from raw counts"
+    assert scores != pytest.approx(as_run, rel=0.1), "what the authors' code computes from raw counts"
 
 
 # What the functions above gave, every token counted once: written down, so that they cannot drift with the code.
@@ -171,8 +171,8 @@ GOLDEN = {
 
 
 def test_golden_values() -> None:
-    found = {spec: score(spec, of_logits(0), replace(ONCE, tokenizer="")) for spec in GOLDEN}
-    assert found == pytest.approx(GOLDEN, rel=1e-6)
+    scores = {spec: score(spec, of_logits(0), replace(ONCE, tokenizer="")) for spec in GOLDEN}
+    assert scores == pytest.approx(GOLDEN, rel=1e-6)
 
 
 # What must hold for any passage
@@ -190,18 +190,18 @@ tokens = st.lists(
 
 
 def passage(rows: list[tuple[float, float, float, int]]) -> TokenSignals:
-    own, mean, std, ids = zip(*rows, strict=True)
-    return signals(own, mean=mean, std=std, top=np.maximum(own, -1.0), ids=ids)
+    observed, mean, std, ids = zip(*rows, strict=True)
+    return signals(observed, mean=mean, std=std, top=np.maximum(observed, -1.0), ids=ids)
 
 
 @steady
 @given(tokens, st.integers(0, 39), st.floats(0, 8, width=32))
 def test_a_likelier_token_never_lowers_a_score(rows: Any, at: int, gain: float) -> None:
     here = passage(rows)
-    own = here.logprob.copy()
-    own[at % len(own)] = min(0.0, own[at % len(own)] + gain)
+    observed = here.logprob.copy()
+    observed[at % len(observed)] = min(0.0, observed[at % len(observed)] + gain)
     for name in ("min_k", "min_k++", "gap_k", "gap_k:k=0.5,window=2", "dc_pdd", "dc_pdd:a=9"):
-        assert score(name, replace(here, logprob=own)) >= score(name, here) - 1e-6
+        assert score(name, replace(here, logprob=observed)) >= score(name, here) - 1e-6
 
 
 @steady
@@ -272,10 +272,10 @@ def test_dc_pdd_of_a_rarer_token_is_higher() -> None:
 
 @pytest.mark.parametrize("name", [*FAMILY, "gap_k:window=500", "gap_k:k=1e-9", "surp:k=1e-9", "surp:entropy=1e-9"])
 def test_every_passage_has_a_score(name: str) -> None:
-    for own in ([-3.0], [0.0], [-3.0] * 50, [0.0] * 50, [-100.0] * 3):
+    for values in ([-3.0], [0.0], [-3.0] * 50, [0.0] * 50, [-100.0] * 3):
         for mean in (-9.0, -1.0, 0.0):
-            found = score(name, signals(own, mean=mean, top=0.0, ids=3))
-            assert math.isfinite(found)
+            result = score(name, signals(values, mean=mean, top=0.0, ids=3))
+            assert math.isfinite(result)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -305,11 +305,11 @@ def test_a_larger_corpus_in_the_place_of_another_is_noticed() -> None:
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_each_says_its_formula(name: str) -> None:
-    one = ATTACKS[name]
-    assert "Σ" in one.formula
-    assert not any(word in one.formula for word in (">>>", "Error"))
-    assert one.summary.endswith(".")
-    assert "\n" not in one.summary
+    registered = ATTACKS[name]
+    assert "Σ" in registered.formula
+    assert not any(word in registered.formula for word in (">>>", "Error"))
+    assert registered.summary.endswith(".")
+    assert "\n" not in registered.summary
 
 
 @pytest.mark.parametrize(

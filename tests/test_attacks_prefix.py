@@ -62,8 +62,8 @@ def test_the_signs() -> None:
     """More of a member: likelier alone, less likely after non-members, likelier after members."""
     step = np.float32(0.25)
 
-    def likelier(one: TokenSignals) -> TokenSignals:
-        return signals((one.logprob + step).tolist())
+    def likelier(before: TokenSignals) -> TokenSignals:
+        return signals((before.logprob + step).tolist())
 
     for name in NAMES:
         assert score_of(name, likelier(ALONE)) > score_of(name, ALONE)
@@ -88,9 +88,9 @@ def test_a_token_that_the_model_could_not_score_is_never_dropped(name: str, whic
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("values", [[-3.0], [-2.0] * 9, [0.0, 0.0], [-1e-30], [-1e30]])
 def test_one_token_and_constant_ones_have_a_score(name: str, values: Sequence[float]) -> None:
-    one = signals(values)
-    assert math.isfinite(score_of(name, one, one, one))
-    assert math.isfinite(score_of(name, one))
+    alone = signals(values)
+    assert math.isfinite(score_of(name, alone, alone, alone))
+    assert math.isfinite(score_of(name, alone))
 
 
 def test_a_passage_known_by_heart_divides_by_no_zero() -> None:

@@ -1,4 +1,4 @@
-"""Attacks beside a reference model: by hand, against the authors' code and formulas, and what must hold of all."""
+"""Attacks with a reference model: by hand, against the authors' code and formulas, and what must hold of all."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ steady = settings(derandomize=True, deadline=None)
 
 
 def signals(logprob: Sequence[float], rank: Sequence[int] = (), tokenizer: str = "a") -> TokenSignals:
-    own = np.array(logprob, dtype=np.float32)
-    ranks = np.array(rank or [1] * len(own), dtype=np.int32)
-    own.flags.writeable = ranks.flags.writeable = False  # an attack that changed its evidence would raise
-    flat = np.ones(len(own), dtype=np.float32)
-    return TokenSignals(ranks, own, -2 * flat, flat, top=own, rank=ranks, tokenizer=tokenizer)
+    observed = np.array(logprob, dtype=np.float32)
+    ranks = np.array(rank or [1] * len(observed), dtype=np.int32)
+    observed.flags.writeable = ranks.flags.writeable = False  # an attack that changed its evidence would raise
+    flat = np.ones(len(observed), dtype=np.float32)
+    return TokenSignals(ranks, observed, -2 * flat, flat, top=observed, rank=ranks, tokenizer=tokenizer)
 
 
 def of_gains(gains: Sequence[float], rank: Sequence[int] = ()) -> tuple[TokenSignals, TokenSignals]:
@@ -85,8 +85,8 @@ AUTHORS = {"wbc": 0.195180745, "ez:prior=1e-9": 0.525240302}
 
 
 def test_the_authors_code_on_the_same_logits() -> None:
-    found = {spec: score_of(spec, of_logits(0), of_logits(0.5)) for spec in AUTHORS}
-    assert found == pytest.approx(AUTHORS, abs=1e-6)
+    scores = {spec: score_of(spec, of_logits(0), of_logits(0.5)) for spec in AUTHORS}
+    assert scores == pytest.approx(AUTHORS, abs=1e-6)
 
 
 def full(shift: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -94,15 +94,17 @@ def full(shift: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     t, v = np.arange(33)[:, None], np.arange(40)[None]
     logits = 3 * np.sin((shift + t) * (v + 1) * 0.37)[:-1]
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    own = log_p[np.arange(32), TOKENS[1:]]
-    return own, own > log_p.max(axis=1) - 1e-6  # a draw for the first place is no error
+    of_target = log_p[np.arange(32), TOKENS[1:]]
+    return of_target, of_target > log_p.max(axis=1) - 1e-6  # a draw for the first place is no error
 
 
-def plain(spec: str, own: NDArray[np.float64], other: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
+def plain(
+    spec: str, of_target: NDArray[np.float64], of_reference: NDArray[np.float64], chosen: NDArray[np.bool_]
+) -> float:
     """The formulas once more, as slowly as they are written."""
-    d, n = own - other, len(own)
+    d, n = of_target - of_reference, len(of_target)
     if spec == "reference:form=ratio":
-        return float(np.log(1 / np.exp(other)).mean() / np.log(1 / np.exp(own)).mean())
+        return float(np.log(1 / np.exp(of_reference)).mean() / np.log(1 / np.exp(of_target)).mean())
     if spec == "wbc":
         votes = [[d[i : i + w].sum() > 0 for i in range(n - w + 1)] for w in WINDOWS if w <= n]
         return float(np.mean([np.mean(of_one) for of_one in votes]))
@@ -110,7 +112,7 @@ def plain(spec: str, own: NDArray[np.float64], other: NDArray[np.float64], chose
         wrong = [x for x, right in zip(d, chosen, strict=True) if not right]
         return float((1 + sum(x for x in wrong if x > 0)) / (1 + sum(-x for x in wrong if x < 0)))
     if spec.startswith("hard_token"):
-        hard = sorted(zip(own, other, strict=True))[: math.floor(n * 0.5)]
+        hard = sorted(zip(of_target, of_reference, strict=True))[: math.floor(n * 0.5)]
         return float(np.mean([a > b if "gain" not in spec else a - b for a, b in hard]))
     if spec == "clipped_gain":
         return float(sum(min(1.0, max(-1.0, x)) for x in d) / n)
@@ -126,8 +128,10 @@ def plain(spec: str, own: NDArray[np.float64], other: NDArray[np.float64], chose
     ],
 )  # fmt: skip
 def test_the_published_formula_on_whole_distributions(spec: str) -> None:
-    (own, chosen), (other, _) = full(0), full(0.5)
-    assert score_of(spec, of_logits(0), of_logits(0.5)) == pytest.approx(plain(spec, own, other, chosen), abs=2e-5)
+    (of_target, chosen), (of_reference, _) = full(0), full(0.5)
+    assert score_of(spec, of_logits(0), of_logits(0.5)) == pytest.approx(
+        plain(spec, of_target, of_reference, chosen), abs=2e-5
+    )
 
 
 # --- where published code goes wrong ------------------------------------------------------------------------
@@ -194,14 +198,14 @@ def test_one_likelier_token_never_lowers_the_score(gains: list[float], data: st.
 @steady
 @given(gains_of)
 def test_models_that_change_places_turn_the_score(gains: list[float]) -> None:
-    one, two = of_gains(gains)
-    there = {spec: score_of(spec, one, two) for spec in ("wbc", "ez", "clipped_gain", "student_gain")}
-    back = {spec: score_of(spec, two, one) for spec in there}
+    first, second = of_gains(gains)
+    there = {spec: score_of(spec, first, second) for spec in ("wbc", "ez", "clipped_gain", "student_gain")}
+    back = {spec: score_of(spec, second, first) for spec in there}
     assert back["wbc"] == pytest.approx(1 - there["wbc"], abs=1e-12)
     assert back["ez"] == pytest.approx(1 / there["ez"])
     assert back["clipped_gain"] == -there["clipped_gain"]
     assert back["student_gain"] == pytest.approx(-there["student_gain"], abs=1e-12)
-    ratio = score_of("reference:form=ratio", one, two) * score_of("reference:form=ratio", two, one)
+    ratio = score_of("reference:form=ratio", first, second) * score_of("reference:form=ratio", second, first)
     assert ratio == pytest.approx(1)
 
 
@@ -209,7 +213,7 @@ def test_models_that_change_places_turn_the_score(gains: list[float]) -> None:
 @given(gains_of, st.randoms(use_true_random=False), st.integers(-40, 40).map(lambda n: n / 4))
 def test_neither_order_nor_a_shift_of_both_models_matters(gains: list[float], rng: Any, shift: float) -> None:
     models = of_gains(gains)
-    moved = tuple(replace(one, logprob=one.logprob - np.float32(shift)) for one in models)
+    moved = tuple(replace(model, logprob=model.logprob - np.float32(shift)) for model in models)
     for spec in ALIGNED:
         assert score_of(spec, *moved) == pytest.approx(score_of(spec, *models), abs=1e-9)
     shuffled = rng.sample(gains, len(gains))
@@ -237,8 +241,8 @@ def test_student_gain_of_unrelated_models_has_one_spread_whatever_the_length_and
     spread: dict[str, list[float]] = {"student_gain": [], "reference": []}
     for n, scale in ((8, 0.5), (128, 2.0)):
         draws = rng.laplace(scale=scale, size=(400, n))
-        for spec, found in spread.items():
-            found.append(float(np.std([score_of(spec, *of_gains(list(row))) for row in draws])))
+        for spec, deviations in spread.items():
+            deviations.append(float(np.std([score_of(spec, *of_gains(list(row))) for row in draws])))
     assert spread["student_gain"] == pytest.approx([1, 1], abs=0.12)
     assert max(spread["reference"]) / min(spread["reference"]) > 1.15  # the planted twin: same check, other attack
 
@@ -265,14 +269,14 @@ def test_one_token_and_constant_sequences_have_a_score(spec: str, n: int) -> Non
 
 @pytest.mark.parametrize("spec", ALIGNED)
 def test_an_attack_on_tokens_asks_for_a_reference_that_is_aligned(spec: str) -> None:
-    one = parse_attack(spec)
-    assert one.evidence[:2] == ("target", "aligned_reference")
-    assert set(one.passes) >= {"target", "reference"}
-    assert one.summary.endswith(".")
-    assert one.formula
-    assert "arXiv:" in one.paper
+    parsed = parse_attack(spec)
+    assert parsed.evidence[:2] == ("target", "aligned_reference")
+    assert set(parsed.passes) >= {"target", "reference"}
+    assert parsed.summary.endswith(".")
+    assert parsed.formula
+    assert "arXiv:" in parsed.paper
 
 
 def test_the_choices_are_columns() -> None:
-    assert [one.name for one in ATTACKS["reference"].variants()] == ["reference", "reference:form=ratio"]
-    assert [one.name for one in ATTACKS["hard_token"].variants()] == ["hard_token", "hard_token:form=gain"]
+    assert [parsed.name for parsed in ATTACKS["reference"].variants()] == ["reference", "reference:form=ratio"]
+    assert [parsed.name for parsed in ATTACKS["hard_token"].variants()] == ["hard_token", "hard_token:form=gain"]

@@ -1,4 +1,4 @@
-"""The passage beside rewritten versions: by hand, by the authors' code, and what must hold for any passage."""
+"""The passage and rewritten versions of it: by hand, by the authors' code, and what must hold for any passage."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_the_polarized_distance_anew(high: float, low: float) -> None:
         return sum(ordered[-top:]) / top - sum(ordered[:bottom]) / bottom
 
     expected = sum(distance(plain(shift)) for shift in SHIFTS) / 3 - distance(plain(0))
-    found = score_of(f"pac:high={high},low={low}", of_logits(0), [of_logits(shift) for shift in SHIFTS])
-    assert found == pytest.approx(expected, abs=1e-5)
+    result = score_of(f"pac:high={high},low={low}", of_logits(0), [of_logits(shift) for shift in SHIFTS])
+    assert result == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_member_by_construction_scores_higher() -> None:
-    """Known by heart as it stands, and as hard as any text once its words are swapped."""
+    """Known by heart unchanged, and as hard as any text once its words are swapped."""
     rng = np.random.default_rng(0)
     versions = [signals(list(-rng.exponential(3.0, 60))) for _ in range(5)]
     by_heart, hard = signals(list(-rng.exponential(0.3, 60))), signals(list(-rng.exponential(3.0, 60)))
@@ -141,12 +141,12 @@ def test_a_token_that_the_model_could_not_score_is_never_dropped(name: str) -> N
 
 @pytest.mark.parametrize("spec", ["neighbour", "pac", "pac:high=0.01,low=1.0"])
 def test_one_token_and_constant_texts_have_a_score(spec: str) -> None:
-    one, constant = signals([-3.0]), signals([-2.0] * 20)
-    for target in (one, constant):
-        for versions in ([one], [constant, one], OTHERS):
+    single, constant = signals([-3.0]), signals([-2.0] * 20)
+    for target in (single, constant):
+        for versions in ([single], [constant, single], OTHERS):
             assert math.isfinite(score_of(spec, target, versions))
-    assert score_of("neighbour", one, [constant]) == -1
-    assert score_of("pac", one, [constant]) == 0
+    assert score_of("neighbour", single, [constant]) == -1
+    assert score_of("pac", single, [constant]) == 0
 
 
 @pytest.mark.parametrize("name", EVIDENCE)
@@ -157,9 +157,9 @@ def test_without_a_scored_token_there_is_no_score(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_says_what_it_is(name: str) -> None:
-    one = ATTACKS[name]
-    assert one.evidence == ("target", EVIDENCE[name])
-    assert one.passes == ("target", EVIDENCE[name])
-    assert one.summary.endswith(".")
-    assert "log p(x_t | x_<t)" in one.formula
-    assert "\n" not in one.formula
+    registered = ATTACKS[name]
+    assert registered.evidence == ("target", EVIDENCE[name])
+    assert registered.passes == ("target", EVIDENCE[name])
+    assert registered.summary.endswith(".")
+    assert "log p(x_t | x_<t)" in registered.formula
+    assert "\n" not in registered.formula

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llm_mia import TokenSignals
 from llm_mia.attacks import ATTACKS, parse_attack
-from llm_mia.attacks.sequence import SIGNALS, Signal, _phrases
+from llm_mia.attacks.sequence import SIGNALS, Signal, lempel_ziv_phrases
 from llm_mia.errors import AttackError
 
 from .test_attacks import TOKENS, of_logits
@@ -28,9 +28,9 @@ steady = settings(derandomize=True, deadline=None, max_examples=60)
 
 
 def signals(logprob: Sequence[float], ids: Sequence[int] = ()) -> TokenSignals:
-    own, tokens = np.array(logprob, dtype=np.float32), np.array(ids or range(len(logprob)), dtype=np.int32)
-    own.flags.writeable = tokens.flags.writeable = False  # an attack that changed its evidence would raise
-    return TokenSignals(tokens, own, own, own, own, tokens)
+    observed, tokens = np.array(logprob, dtype=np.float32), np.array(ids or range(len(logprob)), dtype=np.int32)
+    observed.flags.writeable = tokens.flags.writeable = False  # an attack that changed its evidence would raise
+    return TokenSignals(tokens, observed, observed, observed, observed, tokens)
 
 
 def score(spec: str, target: TokenSignals) -> float:
@@ -67,10 +67,10 @@ def test_by_hand(spec: str) -> None:
 
 
 def test_phrases_by_hand() -> None:
-    assert _phrases(b"1001111011000010") == 8  # 1 0 01 11 10 110 00 010
-    assert _phrases(b"1010101010101010") == 7  # 1 0 10 101 01 010 1010
-    assert _phrases(b"100111") == 4  # 1 0 01 11
-    assert _phrases(b"0") == 1
+    assert lempel_ziv_phrases(b"1001111011000010") == 8  # 1 0 01 11 10 110 00 010
+    assert lempel_ziv_phrases(b"1010101010101010") == 7  # 1 0 10 101 01 010 1010
+    assert lempel_ziv_phrases(b"100111") == 4  # 1 0 01 11
+    assert lempel_ziv_phrases(b"0") == 1
 
 
 # What changhongyan123/context_aware_mia, util_features.py, gives on the logits of `of_logits`: get_loss, get_ppl,
@@ -98,8 +98,8 @@ WINDOWS = {
 
 def test_the_authors_code_on_the_same_logits() -> None:
     target = of_logits(0)
-    found = {s: tuple(score(f"camia:signal={s},first={first}", target) for first in (32, 20)) for s in AUTHORS}
-    assert found == {s: pytest.approx(values, abs=1e-5) for s, values in AUTHORS.items()}
+    scores = {s: tuple(score(f"camia:signal={s},first={first}", target) for first in (32, 20)) for s in AUTHORS}
+    assert scores == {s: pytest.approx(values, abs=1e-5) for s, values in AUTHORS.items()}
     assert {kw: score(f"win_k:k={kw[0]},window={kw[1]}", target) for kw in WINDOWS} == pytest.approx(WINDOWS, abs=1e-5)
     assert score("perplexity", target) == pytest.approx(-math.exp(5.454541), rel=1e-5)
 
@@ -113,10 +113,10 @@ def log_likelihoods() -> NDArray[np.float64]:
 
 
 def test_the_formulas_from_the_full_logits() -> None:
-    own, ids, target = log_likelihoods(), TOKENS[1:], of_logits(0)
-    n, mean = len(own), sum(own) / len(own)
-    firsts = [own[t] for t in range(n) if ids[t] not in ids[:t]]
-    windows = sorted(sum(own[i : i + 3]) / 3 for i in range(n - 2))[: int(0.2 * (n - 2))]
+    observed, ids, target = log_likelihoods(), TOKENS[1:], of_logits(0)
+    n, mean = len(observed), sum(observed) / len(observed)
+    firsts = [observed[t] for t in range(n) if ids[t] not in ids[:t]]
+    windows = sorted(sum(observed[i : i + 3]) / 3 for i in range(n - 2))[: int(0.2 * (n - 2))]
     assert 0 < len(firsts) < n
     plain = {
         "perplexity": -math.exp(-mean),
@@ -124,10 +124,10 @@ def test_the_formulas_from_the_full_logits() -> None:
         "camia:signal=cut": mean,
         "camia:signal=diversity": mean / (len(set(ids)) / n),
         "camia:signal=repetition": sum(firsts) / len(firsts) - mean,
-        "camia:signal=slope": np.polyfit(np.arange(n), own, 1)[0],
-        "camia:signal=below_3": sum(one >= -3 for one in own) / n,
-        "camia:signal=below_mean": sum(one > mean for one in own) / n,
-        "camia:signal=below_previous": sum(own[t] > sum(own[:t]) / t for t in range(1, n)) / (n - 1),
+        "camia:signal=slope": np.polyfit(np.arange(n), observed, 1)[0],
+        "camia:signal=below_3": sum(value >= -3 for value in observed) / n,
+        "camia:signal=below_mean": sum(value > mean for value in observed) / n,
+        "camia:signal=below_previous": sum(observed[t] > sum(observed[:t]) / t for t in range(1, n)) / (n - 1),
     }
     assert {spec: score(spec, target) for spec in plain} == pytest.approx(plain, rel=1e-5, abs=1e-5)
 
@@ -215,8 +215,8 @@ def test_short_and_constant_passages_have_a_score(spec: str, values: list[float]
 
 
 def test_one_token() -> None:
-    one = signals([-3.0])
-    assert {s: score(f"camia:signal={s}", one) for s in SIGNALS} == {
+    single = signals([-3.0])
+    assert {s: score(f"camia:signal={s}", single) for s in SIGNALS} == {
         "below_1": 0, "below_2": 0, "below_3": 1, "below_mean": 0, "below_previous": 0,
         "cut": -3, "diversity": -3, "lz": -1, "repetition": 0, "slope": 0,
     }  # fmt: skip
@@ -243,7 +243,7 @@ def test_perplexity_ranks_as_the_loss_and_never_overflows() -> None:
 
 def test_a_column_for_each_feature() -> None:
     assert tuple(SIGNALS) == get_args(Signal)
-    names = [one.name for one in ATTACKS["camia"].variants()]
+    names = [variant.name for variant in ATTACKS["camia"].variants()]
     assert sorted(names) == sorted(["camia", *(f for f in FEATURES if f != "camia:signal=diversity")])
     with pytest.raises(AttackError, match="signal=elbow is not among the choices: below_1"):
         parse_attack("camia:signal=elbow")
@@ -253,7 +253,7 @@ def test_a_column_for_each_feature() -> None:
 
 @pytest.mark.parametrize("name", ["loss", "perplexity", "confidence", "zlib", "lowercase", "camia", "win_k"])
 def test_every_one_shows_its_formula(name: str) -> None:
-    one = ATTACKS[name]
-    assert "ℓ" in one.formula or "log p" in one.formula or "p(x_t" in one.formula
-    assert one.summary.endswith(".")
-    assert one.passes == (("target", "lowered") if name == "lowercase" else ("target",))
+    variant = ATTACKS[name]
+    assert "ℓ" in variant.formula or "log p" in variant.formula or "p(x_t" in variant.formula
+    assert variant.summary.endswith(".")
+    assert variant.passes == (("target", "lowered") if name == "lowercase" else ("target",))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm_mia import Audit, Validity, audit, read_audit, read_scores, validate
+from llm_mia import Audit, Validity, audit, read_audit, read_scores, score, validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
@@ -77,7 +77,7 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     assert "candidates flagged by reference" in text
 
 
-def test_a_void_known_set_is_told_before_scoring_and_words_no_finding(run: Run) -> None:
+def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: Run) -> None:
     heard: list[Validity] = []
 
     def record_validity(validity: Validity) -> None:
@@ -147,7 +147,7 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
 
-def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(tmp_path: Path, run: Run) -> None:
+def test_the_stack_decides_a_large_known_set_and_a_note_explains_a_small_set(tmp_path: Path, run: Run) -> None:
     texts = sentences(640, seed=41)
     files = [
         write(tmp_path / f"{name}.jsonl", texts[start:end])
@@ -181,7 +181,7 @@ def test_a_large_known_set_is_decided_by_the_stack_and_a_small_one_says_why_not(
     assert NoteKind.DECIDER_BY_DEFAULT not in [note.kind for note in named.notes], "a named attack wants no stack"
 
 
-def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_is_asked(run: Run) -> None:
+def test_a_stack_decides_wherever_it_is_named_and_is_refused_before_a_model_runs(run: Run) -> None:
     result = run(attacks=["zlib", "loss", "stack"])
     assert result.decider == "stack"
     assert result.calibration.stack is not None
@@ -194,7 +194,7 @@ def test_a_stack_is_decided_by_wherever_it_is_named_and_refused_before_a_model_i
     assert not heard
 
 
-def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> None:
+def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     result = run(confidence=0.9)
     assert result.calibration.confidence == 0.9
     assert result.calibration.threshold > fpr_threshold(result.calibration.scores, 0.05)
@@ -205,7 +205,7 @@ def test_with_confidence_the_threshold_is_that_and_its_words_too(run: Run) -> No
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
 
 
-def test_one_document_is_refused_before_a_model_is_asked(tmp_path: Path) -> None:
+def test_a_single_document_is_refused_before_a_model_runs(tmp_path: Path) -> None:
     members, nonmembers = (
         write(tmp_path / "m.jsonl", TEXTS[:40]),
         write(tmp_path / "n.jsonl", TEXTS[40:120], document="one book"),
@@ -218,7 +218,7 @@ def test_one_document_is_refused_before_a_model_is_asked(tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
 
 
-def test_an_audit_is_read_back_equal_and_shows_itself(run: Run) -> None:
+def test_an_audit_is_read_back_equal_and_displayed(run: Run) -> None:
     audited = run()
     again = read_audit(audited.path)
     assert again == audited
@@ -230,7 +230,7 @@ def test_an_audit_is_read_back_equal_and_shows_itself(run: Run) -> None:
     assert "candidates flagged" in again._repr_html_()
 
 
-def test_what_is_no_audit_is_refused_in_a_line(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"audit\.json: no such file; run the audit again"):
         read_audit(tmp_path)
     path = run().path / "audit.json"
@@ -244,3 +244,14 @@ def test_what_is_no_audit_is_refused_in_a_line(run: Run, tmp_path: Path) -> None
         path.write_text(json.dumps({**text, **change}))
         with pytest.raises(RunDirectoryError, match=problem):
             read_audit(path.parent)
+
+
+def test_a_known_set_that_was_not_checked_has_no_standing(run: Run, tmp_path: Path) -> None:
+    result = run()
+    assert read_scores(result.path).standing is result.standing is not None
+    rows = [json.loads(line) for name in ("members", "nonmembers", "candidates") for line in
+            (tmp_path / f"{name}.jsonl").read_text().splitlines()]  # fmt: skip
+    exchanged = [{**row, "label": 1 if row["id"].startswith("non") else 0} for row in rows]
+    score(exchanged, FakeBackend(0), attacks=["loss"], out=result.path)  # the same texts with other labels
+    assert read_scores(result.path).standing is None
+    assert read_audit(result.path) == result, "what the audit has decided stays"

@@ -65,7 +65,7 @@ def fpr_excess(threshold: Callable[[Floats, float], float], n: int, alpha: float
 
 @pytest.mark.parametrize(("n", "alpha"), [(99, 0.05), (200, 0.01), (57, 0.1), (1000, 0.001)])
 @pytest.mark.parametrize("ties", [False, True])
-def test_realised_fpr_is_at_most_the_one_asked_for(n: int, alpha: float, ties: bool) -> None:
+def test_realised_fpr_is_at_most_the_requested_fpr(n: int, alpha: float, ties: bool) -> None:
     assert fpr_excess(fpr_threshold, n, alpha, ties) < 4
 
 
@@ -79,12 +79,12 @@ def bound_excess(bound: Callable[[int, float], float], n: int, alpha: float, tie
 
 @pytest.mark.parametrize(("n", "alpha"), [(19, 0.05), (99, 0.05), (200, 0.01), (57, 0.1)])
 @pytest.mark.parametrize("ties", [False, True])
-def test_one_calibration_in_twenty_realises_more_than_the_bound(n: int, alpha: float, ties: bool) -> None:
+def test_at_most_5_percent_of_calibrations_exceed_the_bound(n: int, alpha: float, ties: bool) -> None:
     assert bound_excess(fpr_bound, n, alpha, ties) < 4
     assert ties or bound_excess(fpr_bound, n, alpha, ties) > -4, "without ties the bound is exact"
 
 
-def test_the_check_finds_the_rate_asked_for_taken_for_a_bound() -> None:
+def test_the_check_detects_the_requested_rate_taken_for_a_bound() -> None:
     assert bound_excess(lambda n, alpha: alpha, 99, 0.05, False) > 4
 
 
@@ -92,7 +92,7 @@ def test_without_ties_the_fpr_is_used_up() -> None:
     assert fpr_excess(fpr_threshold, 99, 0.05, ties=False) > -4
 
 
-def test_the_check_finds_a_threshold_one_order_statistic_low() -> None:
+def test_the_check_detects_a_threshold_one_order_statistic_low() -> None:
     def next_lower(scores: Floats, alpha: float) -> float:
         return float(np.sort(scores)[len(scores) - 1 - int(alpha * (len(scores) + 1) + 1e-9)])
 
@@ -113,7 +113,7 @@ def test_p_values_are_super_uniform(ties: bool) -> None:
     assert super_uniformity_excess(conformal_p_values, ties) < 4
 
 
-def test_the_check_finds_ties_counted_for_the_candidate() -> None:
+def test_the_check_detects_ties_counted_for_the_candidate() -> None:
     def strictly_above(scores: Floats, calibration: Floats) -> Floats:
         return np.asarray((1 + (calibration > scores[:, None]).sum(axis=1)) / (len(calibration) + 1))
 
@@ -187,7 +187,7 @@ def test_false_discoveries_among_candidates_that_share_a_calibration_set(fdr: fl
     assert fdr_excess(benjamini_hochberg, fdr, members) < 4
 
 
-def test_the_check_finds_p_values_taken_unadjusted() -> None:
+def test_the_check_detects_p_values_taken_unadjusted() -> None:
     assert fdr_excess(lambda p: p, 0.2, 5) > 4
 
 

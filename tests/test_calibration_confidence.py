@@ -70,7 +70,7 @@ def test_a_calibration_set_exceeds_the_rate_as_seldom_as_promised(
 
 
 @pytest.mark.parametrize(("n", "fpr"), [(99, 0.05), (473, 0.01)])
-def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
+def test_the_check_detects_the_marginal_threshold_and_one_order_statistic_lower(n: int, fpr: float) -> None:
     def next_lower(scores: Floats, rate: float, confidence: float) -> float:
         return float(np.max(scores[scores < confident_threshold(scores, rate, confidence)]))
 
@@ -84,7 +84,7 @@ def test_that_check_finds_the_marginal_threshold_and_one_order_statistic_lower(n
     fpr=st.sampled_from([0.001, 0.01, 0.05, 0.1, 0.5, 0.9]),
     confidence=st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]),
 )
-def test_as_many_above_as_the_beta_quantile_allows_and_not_one_more(n: int, fpr: float, confidence: float) -> None:
+def test_exactly_as_many_above_as_the_beta_quantile_allows(n: int, fpr: float, confidence: float) -> None:
     from scipy.stats import beta
 
     scores = np.arange(n, dtype=float)
@@ -193,7 +193,7 @@ def test_each_category_keeps_the_rate_by_itself() -> None:
     assert all(realised.mean() > 0.02 for realised in shares.values()), "conservative, not dead"
 
 
-def test_that_check_finds_one_threshold_for_all_categories() -> None:
+def test_the_check_detects_one_threshold_for_all_categories() -> None:
     def common(known: Floats, kinds: Sequence[str], new: Floats, asked: Sequence[str]) -> NDArray[np.bool_]:
         return calibration(known).flagged(new)
 
@@ -222,7 +222,7 @@ def test_a_pool_named_beforehand_keeps_the_rate_as_a_whole() -> None:
     assert pool_excess([*(f"single {i}" for i in range(219)), "large"]) < 4
 
 
-def test_that_check_finds_a_pool_read_off_this_very_set() -> None:
+def test_the_check_detects_a_pool_read_off_this_very_set() -> None:
     assert pool_excess(pool=True) > 4, "by a little: the docstring says so"
 
 

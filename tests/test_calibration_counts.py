@@ -152,7 +152,7 @@ def exceeded(bound: Bound, *, members: int = 0, m: int = 60, n: int = 99, ties: 
 )
 @pytest.mark.parametrize(("members", "m", "n"), [(0, 60, 99), (20, 60, 99), (0, 200, 39), (0, 4, 199)])
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_bound_exceeds_the_truth_in_one_audit_of_twenty_at_most(
+def test_the_bound_exceeds_the_truth_in_at_most_5_percent_of_audits(
     method: Method, level: float, members: int, m: int, n: int, ties: bool
 ) -> None:
     def members_at_least(scores: Floats, known: Floats) -> int:
@@ -167,7 +167,7 @@ def test_the_count_test_uses_its_risk_up_where_members_are_plain() -> None:
     assert violations.mean() > 0.02
 
 
-def test_that_check_finds_a_calibration_set_taken_for_the_truth() -> None:
+def test_the_check_detects_a_calibration_set_taken_for_the_truth() -> None:
     """As if the share of non-members above a threshold were known to be 5 %: a binomial for the beta-binomial."""
 
     def as_if_known(scores: Floats, known: Floats) -> int:
@@ -180,7 +180,7 @@ def test_that_check_finds_a_calibration_set_taken_for_the_truth() -> None:
     assert excess(exceeded(as_if_known, m=400), 0.05) > 4
 
 
-def test_that_check_finds_ranks_off_by_one() -> None:
+def test_the_check_detects_ranks_off_by_one() -> None:
     def rank_too_low(method: Method) -> Bound:
         return lambda scores, known: (
             member_count_bound(scores, np.append(np.sort(known)[:-1], -99.0), method=method).members
@@ -190,14 +190,14 @@ def test_that_check_finds_ranks_off_by_one() -> None:
     assert excess(exceeded(rank_too_low("count"), m=1, n=19), 0.05) > 4
 
 
-def test_that_check_finds_the_better_of_many_levels() -> None:
+def test_the_check_detects_the_better_of_many_levels() -> None:
     def best(scores: Floats, known: Floats) -> int:
         return max(member_count_bound(scores, known, level=level).members for level in (0.02, 0.05, 0.1, 0.2, 0.4, 0.6))
 
     assert excess(exceeded(best), 0.05) > 4
 
 
-def test_it_holds_for_choices_made_by_looking() -> None:
+def test_it_holds_for_choices_after_looking() -> None:
     """The bound within the top j is at most the truth there, for all j at once, and only so is any of it usable."""
     rng, violations = np.random.default_rng(1), np.zeros(400)
     for i in range(400):
@@ -211,7 +211,7 @@ def test_it_holds_for_choices_made_by_looking() -> None:
     assert excess((violations > 0).astype(np.float64), 0.1) < 4
 
 
-def test_counting_finds_more_than_simes_unless_members_are_few_and_far_above() -> None:
+def test_counting_gives_more_than_simes_unless_members_are_few_and_far_above() -> None:
     def mean(method: Method, members: int, shift: float, n: int) -> float:
         rng = np.random.default_rng(0)
         known_and_scores = [(rng.normal(size=n), rng.normal(size=140)) for _ in range(25)]
@@ -247,7 +247,7 @@ def test_the_lower_end_of_the_share_holds_and_its_value_is_no_more_than_the_trut
         assert value.mean() > 0.8 * members / 100
 
 
-def test_that_check_finds_an_estimate_taken_for_a_bound() -> None:
+def test_the_check_detects_an_estimate_taken_for_a_bound() -> None:
     value, _ = shares(20)
     assert excess((value > 0.2).astype(np.float64), 0.05) > 4
 

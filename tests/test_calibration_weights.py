@@ -55,7 +55,7 @@ def test_with_the_true_weights_p_values_are_super_uniform(ties: bool) -> None:
     assert shifted_excess(weighted_p_values, ties) < 4
 
 
-def test_that_check_finds_equal_weights_the_own_one_left_out_and_ties_counted_for_the_candidate() -> None:
+def test_the_check_detects_equal_weights_a_missing_weight_and_ties_counted_for_the_candidate() -> None:
     def own_left_out(scores: Floats, own_weights: Floats, known: Floats, weights: Floats) -> Floats:
         return np.array([weights[known >= score].sum() / weights.sum() for score in scores])
 
@@ -92,7 +92,7 @@ def test_by_counting(candidates: list[tuple[float, float]], known: list[tuple[fl
     assert ones.tolist() == conformal_p_values(scores, repeated).tolist(), "a weight of 3 is as good as 3 of its kind"
 
 
-def test_scores_that_are_all_equal_get_a_p_value_of_one() -> None:
+def test_equal_scores_have_p_value_1() -> None:
     assert weighted_p_values([7.0], [0.3], [7.0] * 5, [0.1, 0.7, 0.0, 2.0, 1e-9]).tolist() == [1.0]
 
 
@@ -153,7 +153,7 @@ def test_no_passage_weighs_by_a_fit_to_its_own_document() -> None:
     assert abs(np.log(apart.candidates).mean() - np.log(apart.calibration).mean()) < 1
 
 
-def test_folds_go_by_name_and_seed() -> None:
+def test_folds_depend_on_name_and_seed() -> None:
     rng = np.random.default_rng(2)
     known, new = rng.normal(0, 1, (40, 1)), rng.normal(1, 1, (30, 1))
     names = [f"d{i}" for i in range(70)]

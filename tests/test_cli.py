@@ -113,7 +113,7 @@ def test_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
         assert (row["flagged"] == "true") == (float(row["p_value"]) <= 0.05) == (row["reason"] == "score_above_limit")
 
 
-def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+def test_an_audit_writes_its_files(scene: Scene, cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
     ran = cli(*scene.audit, "-o", out, "--json", "-q")
     assert (ran.code, ran.err) == (0, "")
@@ -156,7 +156,7 @@ def test_what_an_audit_leaves_behind(scene: Scene, cli: Cli, tmp_path: Path) -> 
     assert list(read_csv(out / "flags.csv")[0]) == [*columns, "known_set"]
 
 
-def test_the_same_again_is_read_and_not_computed(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+def test_a_finished_audit_is_read_and_not_computed_again(scene: Scene, cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
     first = cli(*scene.audit, "-o", out, "--json", "-q")
     parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
@@ -179,7 +179,7 @@ def test_fail_if_flagged_and_false_discoveries(scene: Scene, cli: Cli, tmp_path:
     assert ran.json["flags"]["flagged"] <= 6
 
 
-def test_stage_by_stage_is_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
+def test_the_stages_give_the_same_as_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> None:
     whole = cli(*scene.audit, "-o", tmp_path / "audit", "--json", "-q")
     run, calibration, flags = (
         tmp_path / f"run[/x]:snake:{'long' * 40}",
@@ -205,7 +205,7 @@ def test_stage_by_stage_is_the_audit(scene: Scene, cli: Cli, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_somebody_elses_scores(kind: str, cli: Cli, tmp_path: Path) -> None:
+def test_scores_of_another_program(kind: str, cli: Cli, tmp_path: Path) -> None:
     rows = [{"passage_id": f"0{i}", "is_member": i % 2 if i < 60 else None, "gain": float(i)} for i in range(70)]
     table = tmp_path / f"t.{kind}"
     if kind == "jsonl":
@@ -268,7 +268,7 @@ def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["attacks --json", "attacks", "--help"])
-def test_a_reader_that_leaves_early(arguments: str) -> None:
+def test_a_closed_pipe_is_no_error(arguments: str) -> None:
     """Nobody reads at all, so that every write fails."""
     command = f"set -o pipefail; {{ sleep 0.2; {LLM_MIA} {arguments}; }} | true"
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

@@ -156,7 +156,7 @@ def test_bad_files(name: str, content: str | bytes, expected: str, fails: Fails,
 
 
 @pytest.mark.usefixtures("fake_models")
-def test_bad_places(fails: Fails, tmp_path: Path) -> None:
+def test_bad_columns_and_windows(fails: Fails, tmp_path: Path) -> None:
     more = ("-m", "m", "-q", "-o", tmp_path / "run")
     assert fails("score", tmp_path / "none.jsonl", *more) == "none.jsonl: no such file or folder"
     (tmp_path / "folder").mkdir()
@@ -209,7 +209,7 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
 
 
 @pytest.mark.usefixtures("fake_models")
-def test_one_class_where_two_are_needed(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_class_is_refused(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label, missing in ((1, "non-members (0)"), (0, "members (1)")):
         path = rows(tmp_path / f"{label}.jsonl", TEXTS, label=label)
         assert main(["score", str(path), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / f"run{label}")]) == 0

@@ -77,6 +77,18 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     assert {"value", "low", "high", "confidence"} == checks["blind_words_auroc"]["figure"].keys()
 
 
+def test_validate_a_known_set_whose_members_have_another_year(cli: Cli, tmp_path: Path) -> None:
+    texts = sentences(240, seed=30)
+    files = [
+        rows(tmp_path / f"{name}.jsonl", [f"{text} {year}" for text in part])
+        for name, part, year in (("members", texts[:120], 2019), ("nonmembers", texts[120:], 2023))
+    ]
+    ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
+    assert ran.code == 1
+    assert "The known set is void: no finding may rest on it." in ran.out
+    assert "Remedy: Take members and non-members of the same period" in ran.out
+
+
 @pytest.fixture
 def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The arguments of an audit of members from another year."""
@@ -88,7 +100,9 @@ def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return ["audit", candidates, *known, "-m", "m", "-r", "other", "-o", tmp_path / "run"]
 
 
-def test_a_void_audit_is_stored_words_nothing_and_exits_with_1(cli: Cli, void_run: list[Any], tmp_path: Path) -> None:
+def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
+    cli: Cli, void_run: list[Any], tmp_path: Path
+) -> None:
     ran = cli(*void_run)
     assert ran.code == 1
     lines = ran.err.splitlines()
@@ -224,7 +238,9 @@ def test_collection(cli: Cli, scores: Write) -> None:
 # -- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def test_evaluate_compares_and_holds_a_threshold_against_others(cli: Cli, scores: Write, tmp_path: Path) -> None:
+def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
+    cli: Cli, scores: Write, tmp_path: Path
+) -> None:
     table, other, rule = scores(), scores("others.parquet"), tmp_path / "c.json"
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
     ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
@@ -322,7 +338,7 @@ def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_pa
     )
 
 
-def test_artefacts_that_do_not_fit(
+def test_artefacts_of_other_runs_are_refused(
     fails: Fails, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretend(monkeypatch)

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from llm_mia.cli import app, main
-from llm_mia.cli._grouping import OptionGroup, with_groups
-from llm_mia.cli._parameters import options_of, running, spelled
+from llm_mia.cli.grouping import OptionGroup, with_groups
+from llm_mia.cli.parameters import options_of, running, spelled
 from llm_mia.report import CHOICES
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ def draw(size: Size, name: str = "x") -> int:
     return 0
 
 
-def test_a_group_is_given_as_its_options_and_received_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_becomes_options_and_is_passed_as_an_object(capsys: pytest.CaptureFixture[str]) -> None:
     small = typer.Typer()
     small.command()(with_groups(draw))
     command: Any = typer.main.get_command(small)
@@ -53,7 +53,7 @@ def test_options_of_a_group_and_of_the_command_must_differ() -> None:
         with_groups(twice)
 
 
-def test_parameters_are_spelled_as_the_options_of_the_running_command() -> None:
+def test_parameters_in_messages_become_options_of_the_running_command() -> None:
     message = "`window_tokens` of 3 is too small: ask for more, or give fewer `shots`, as `count_frequencies` does"
     assert spelled(message) == (
         "window_tokens of 3 is too small: ask for more, or give fewer shots, as 'llm-mia frequencies' does"

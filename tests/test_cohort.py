@@ -1,4 +1,4 @@
-"""Passages beside a population: against the definitions, the authors' code, and whole distributions."""
+"""Passages compared with a population: against the definitions, the authors' code, and whole distributions."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def test_rmia_is_the_authors(a: float, expected: list[float]) -> None:
 def plain_rmia(x: tuple[float, float], z: tuple[Floats, Floats], a: float, gamma: float) -> tuple[float, float]:
     """RMIA and InfoRMIA by their definitions, in probabilities, one population passage at a time."""
 
-    def ratio(own: float, other: float) -> float:
-        return math.exp(own) / (0.5 * ((1 + a) * math.exp(other) + (1 - a)))
+    def ratio(of_target: float, of_reference: float) -> float:
+        return math.exp(of_target) / (0.5 * ((1 + a) * math.exp(of_reference) + (1 - a)))
 
-    ratios = [ratio(own, other) for own, other in zip(*z, strict=True)]
-    wins = [ratio(*x) / one >= gamma for one in ratios]
+    ratios = [ratio(of_target, of_reference) for of_target, of_reference in zip(*z, strict=True)]
+    wins = [ratio(*x) / of_other >= gamma for of_other in ratios]
     return sum(wins) / len(wins), math.log(ratio(*x)) - sum(map(math.log, ratios)) / len(ratios)
 
 
@@ -72,7 +72,7 @@ pairs = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=40)
 
 
 def columns(rows: list[tuple[float, float]]) -> tuple[Floats, Floats]:
-    return np.array([own for own, _ in rows]), np.array([other for _, other in rows])
+    return np.array([of_target for of_target, _ in rows]), np.array([of_reference for _, of_reference in rows])
 
 
 @steady
@@ -80,16 +80,19 @@ def columns(rows: list[tuple[float, float]]) -> tuple[Floats, Floats]:
 def test_what_must_hold_of_both(
     rows: list[tuple[float, float]], z: list[tuple[float, float]], a: float, rng: Any
 ) -> None:
-    own, other = columns(rows)
+    of_target, of_reference = columns(rows)
     others = columns(z)
-    share, gain = cohort.rmia(own, other, *others, a=a), cohort.info_rmia(own, other, *others, a=a)
+    share, gain = (
+        cohort.rmia(of_target, of_reference, *others, a=a),
+        cohort.info_rmia(of_target, of_reference, *others, a=a),
+    )
     assert ((share >= 0) & (share <= 1)).all()
     shuffled = columns(rng.sample(z, len(z)))
-    assert (cohort.rmia(own, other, *shuffled, a=a) == share).all()
-    assert cohort.info_rmia(own, other, *shuffled, a=a) == pytest.approx(gain, abs=1e-12)
-    assert (cohort.rmia(own + 0.125, other, *others, a=a) >= share).all()
-    assert (cohort.info_rmia(own + 0.125, other, *others, a=a) > gain).all()
-    assert (cohort.rmia(own, other - 0.125, *others, a=a) >= share).all(), "a worse reference"
+    assert (cohort.rmia(of_target, of_reference, *shuffled, a=a) == share).all()
+    assert cohort.info_rmia(of_target, of_reference, *shuffled, a=a) == pytest.approx(gain, abs=1e-12)
+    assert (cohort.rmia(of_target + 0.125, of_reference, *others, a=a) >= share).all()
+    assert (cohort.info_rmia(of_target + 0.125, of_reference, *others, a=a) > gain).all()
+    assert (cohort.rmia(of_target, of_reference - 0.125, *others, a=a) >= share).all(), "a worse reference"
     by_gain = share[np.argsort(gain, kind="stable")]
     assert (np.diff(by_gain) >= 0).all(), "one order, and RMIA has ties in it"
 
@@ -99,19 +102,21 @@ def test_what_must_hold_of_both(
 def test_at_a_of_one_a_shift_of_either_model_as_a_whole_drops_out(
     rows: list[tuple[float, float]], z: list[tuple[float, float]]
 ) -> None:
-    (own, other), (z_own, z_other) = columns(rows), columns(z)
-    shifted = own - 2, other - 1, z_own - 2, z_other - 1
-    assert (cohort.rmia(*shifted) == cohort.rmia(own, other, z_own, z_other)).all()
-    assert cohort.info_rmia(*shifted) == pytest.approx(cohort.info_rmia(own, other, z_own, z_other), abs=1e-12)
+    (of_target, of_reference), (z_target, z_reference) = columns(rows), columns(z)
+    shifted = of_target - 2, of_reference - 1, z_target - 2, z_reference - 1
+    assert (cohort.rmia(*shifted) == cohort.rmia(of_target, of_reference, z_target, z_reference)).all()
+    assert cohort.info_rmia(*shifted) == pytest.approx(
+        cohort.info_rmia(of_target, of_reference, z_target, z_reference), abs=1e-12
+    )
 
 
 def test_at_the_authors_a_the_reference_drops_out_of_text() -> None:
     rng = np.random.default_rng(2)
     hardness = rng.normal(-3, 0.5, size=400)
-    own, other = hardness + rng.normal(0, 0.1, size=400), hardness
+    of_target, of_reference = hardness + rng.normal(0, 0.1, size=400), hardness
 
     def agrees_with_the_loss(a: float) -> float:
-        return float(np.corrcoef(cohort.log_likelihood_ratio(own, other, a=a), own)[0, 1])
+        return float(np.corrcoef(cohort.log_likelihood_ratio(of_target, of_reference, a=a), of_target)[0, 1])
 
     assert agrees_with_the_loss(0.3) > 0.99
     assert agrees_with_the_loss(1.0) < 0.4
@@ -125,14 +130,14 @@ def test_likelihoods_that_would_underflow_do_not() -> None:
 def test_rmia_of_non_members_is_uniform_and_of_members_is_not() -> None:
     """Non-members of the population's source score uniformly: a share above 1 − α comes with probability α or less."""
     rng = np.random.default_rng(11)
-    alarms, found = [], []
+    alarms, detected = [], []
     for _ in range(400):
         z = rng.normal(size=(2, 99))
         x = rng.normal(size=(2, 20))
         alarms.append((cohort.rmia(*x, *z) >= 0.9).mean())  # 90 of 99 or more below: 10 places of 100
-        found.append((cohort.rmia(x[0] + 2, x[1], *z) >= 0.9).mean())  # the twin: a shifted target
+        detected.append((cohort.rmia(x[0] + 2, x[1], *z) >= 0.9).mean())  # the twin: a shifted target
     assert np.mean(alarms) == pytest.approx(0.1, abs=0.015)
-    assert np.mean(found) > 0.4
+    assert np.mean(detected) > 0.4
 
 
 @pytest.mark.parametrize(
@@ -156,8 +161,8 @@ def test_a_population_that_would_need_dropping_is_refused(
 
 def test_a_passage_without_a_likelihood_has_no_score() -> None:
     for function in (cohort.rmia, cohort.info_rmia):
-        for own, other in ((math.nan, -1.0), (-1.0, math.nan)):
-            assert np.isnan(function([own, -1.0], [other, -2.0], *POPULATION)).tolist() == [True, False]
+        for of_target, of_reference in ((math.nan, -1.0), (-1.0, math.nan)):
+            assert np.isnan(function([of_target, -1.0], [of_reference, -2.0], *POPULATION)).tolist() == [True, False]
 
 
 # --- tokens -------------------------------------------------------------------------------------------------
@@ -167,34 +172,36 @@ def distributions(rng: np.random.Generator, words: int, apart: float) -> tuple[F
     """log p of target and reference over *words* at 200 places, and the token that stands there."""
     logits = rng.normal(scale=2, size=(200, words))
     moved = logits + rng.normal(scale=apart, size=logits.shape)
-    own, other = (one - np.log(np.exp(one).sum(axis=1, keepdims=True)) for one in (moved, logits))
-    return own, other, rng.integers(0, words, 200)
+    of_target, of_reference = (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)) for scores in (moved, logits))
+    return of_target, of_reference, rng.integers(0, words, 200)
 
 
-def papers(own: Floats, other: Floats, token: NDArray[np.int64]) -> Floats:
+def papers(of_target: Floats, of_reference: Floats, token: NDArray[np.int64]) -> Floats:
     """Token-level InfoRMIA of taojiashu/mimir, mimir/attacks/info_rmia.py, before it is negated."""
     at = np.arange(len(token)), token
-    return np.asarray((own - other)[at] - (np.exp(other) * (own - other)).sum(axis=1))
+    return np.asarray((of_target - of_reference)[at] - (np.exp(of_reference) * (of_target - of_reference)).sum(axis=1))
 
 
 @pytest.mark.parametrize("apart", [0.1, 1.0, 3.0])
 def test_the_token_score_is_the_papers_less_what_the_other_tokens_add(apart: float) -> None:
-    own, other, token = distributions(np.random.default_rng(3), 50, apart)
+    of_target, of_reference, token = distributions(np.random.default_rng(3), 50, apart)
     at = np.arange(200), token
-    rest = np.ones_like(own, dtype=bool)
+    rest = np.ones_like(of_target, dtype=bool)
     rest[at] = False
-    p, q = (np.exp(one)[rest].reshape(200, 49) for one in (own, other))
-    p, q = (one / one.sum(axis=1, keepdims=True) for one in (p, q))
-    among_the_others = (1 - np.exp(other[at])) * (q * np.log(q / p)).sum(axis=1)
-    found = cohort.token_info_rmia(own[at], other[at])
-    assert found + among_the_others == pytest.approx(papers(own, other, token), abs=1e-9)
+    p, q = (np.exp(probabilities)[rest].reshape(200, 49) for probabilities in (of_target, of_reference))
+    p, q = (probabilities / probabilities.sum(axis=1, keepdims=True) for probabilities in (p, q))
+    among_the_others = (1 - np.exp(of_reference[at])) * (q * np.log(q / p)).sum(axis=1)
+    of_the_token = cohort.token_info_rmia(of_target[at], of_reference[at])
+    assert of_the_token + among_the_others == pytest.approx(papers(of_target, of_reference, token), abs=1e-9)
     assert (among_the_others > 0).all()
 
 
 def test_on_two_words_the_token_score_is_the_papers() -> None:
-    own, other, token = distributions(np.random.default_rng(4), 2, 1.0)
+    of_target, of_reference, token = distributions(np.random.default_rng(4), 2, 1.0)
     at = np.arange(200), token
-    assert cohort.token_info_rmia(own[at], other[at]) == pytest.approx(papers(own, other, token), abs=1e-9)
+    assert cohort.token_info_rmia(of_target[at], of_reference[at]) == pytest.approx(
+        papers(of_target, of_reference, token), abs=1e-9
+    )
 
 
 def test_the_token_score_has_mean_zero_under_the_reference() -> None:
@@ -207,11 +214,11 @@ def test_the_token_score_has_mean_zero_under_the_reference() -> None:
 @steady
 @given(st.floats(-20, -0.01), st.floats(-20, -0.01), st.floats(0.001, 5))
 def test_the_token_score_rises_with_the_target_and_agrees_in_sign_with_the_gain(
-    own: float, other: float, more: float
+    of_target: float, of_reference: float, more: float
 ) -> None:
-    score = float(cohort.token_info_rmia(own, other))
-    assert float(cohort.token_info_rmia(min(own + more, -0.001), other)) >= score
-    assert score == 0 if own == other else (score > 0) == (own > other)
+    score = float(cohort.token_info_rmia(of_target, of_reference))
+    assert float(cohort.token_info_rmia(min(of_target + more, -0.001), of_reference)) >= score
+    assert score == 0 if of_target == of_reference else (score > 0) == (of_target > of_reference)
 
 
 def test_the_token_score_at_certainty_is_finite_and_at_nan_is_nan() -> None:

@@ -153,7 +153,7 @@ def test_by_hand() -> None:
     assert flag(score_table, calibrate(score_table, "loss", fpr=0.1), fdr=0.15).rows[1].reason is Reason.Q_VALUE
 
 
-def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
+def test_candidates_without_a_score_keep_a_row_with_the_reason() -> None:
     score_table = known_and_candidates(range(19), [math.nan, 99.0, math.inf, -math.inf])
     flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
     nan = flags.rows[0]
@@ -168,7 +168,7 @@ def test_candidates_without_a_score_keep_a_row_that_says_why() -> None:
     assert flag(foreign, calibrate(foreign, "loss", fpr=0.05)).rows[0].reason is Reason.NO_SCORE
 
 
-def test_flags_csv_says_again_what_was_decided() -> None:
+def test_flags_csv_holds_the_decisions() -> None:
     score_table = known_and_candidates(range(19), [0.1 + 0.2, math.nan, 99])
     ids = [*score_table.ids[:19], 'comma, "quote"\nand line', "naïve", "=1+1"]
     flags = flag(replace(score_table, ids=ids), calibrate(score_table, "loss", fpr=0.05))
@@ -287,7 +287,7 @@ def test_scores_by_another_formula_under_the_same_name_are_refused(
         flag(other, calibration)
 
 
-def test_a_table_that_does_not_say_who_made_it_is_taken_on_trust_and_that_is_said() -> None:
+def test_a_table_without_a_record_is_accepted_with_a_note() -> None:
     score_table = known_and_candidates(range(19), [5.0])
     foreign = replace(score_table, record=None)
     for scored, calibrated in ((foreign, score_table), (score_table, foreign), (foreign, foreign)):
@@ -329,7 +329,7 @@ def test_evaluation_needs_both_classes(scores: Any, labels: Any, message: str) -
         evaluate(table(scores, labels))
 
 
-def test_the_confidence_gap_is_of_our_confidence_alone() -> None:
+def test_the_confidence_gap_needs_the_attack_confidence() -> None:
     ours = table([0.9, 0.7, math.nan, 0.5], [1, 0, 1, -1], name="confidence")
     gap = confidence_gap(ours)
     assert gap is not None

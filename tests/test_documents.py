@@ -107,7 +107,7 @@ def test_super_uniform_however_alike_passages_are(how: str, alike: float) -> Non
     assert excess(partial(by_document, average=how), lambda: [8] * 24, [8] * 12, alike) < 4
 
 
-def test_the_check_finds_documents_calibrated_on_passages() -> None:
+def test_the_check_detects_documents_calibrated_on_passages() -> None:
     def pseudo_documents(rng: np.random.Generator, candidates: Side, known: Side) -> Floats:
         # The fault: passages taken as exchangeable, so that groups of eight from anywhere stand in for documents.
         return by_document(rng, candidates, (known[0], rng.permutation(known[1]).tolist()))
@@ -151,7 +151,7 @@ def test_unmatched_sizes_hold_over_all_sizes_together() -> None:
     assert excess(single_candidate, lambda: rng.integers(1, 30, 24).tolist(), [1], 0.2) < 4
 
 
-def test_members_are_found() -> None:
+def test_members_are_detected() -> None:
     rng = np.random.default_rng(0)
     result = document_p_values(*side(rng, [20] * 50, 0.1, "c", shift=1.0), *side(rng, [20] * 200, 0.1, "k"))
     by_passage = conformal_p_values(rng.normal(size=1000) + 1, rng.normal(size=1000))

@@ -57,7 +57,7 @@ def test_random_halves_of_one_author_are_significant_as_rarely_as_promised() -> 
     assert excess(whole, 150) < 4
 
 
-def test_the_check_finds_a_test_on_passages() -> None:
+def test_the_check_detects_a_test_on_passages() -> None:
     from scipy import stats
 
     def t_test(rng: np.random.Generator) -> float:
@@ -77,7 +77,7 @@ def test_weights_learned_on_the_fit_part_cost_no_error_rate() -> None:
     assert excess(whole, 150) < 4
 
 
-def test_the_check_finds_weights_learned_on_what_is_tested() -> None:
+def test_the_check_detects_weights_learned_on_what_is_tested() -> None:
     def overfitted(rng: np.random.Generator) -> float:
         sides = posts(rng, 8, 3, "s", 4), posts(rng, 8, 3, "c", 4)
         weights, scale = discriminant_weights(*(group_scores(*each) for each in sides))
@@ -121,7 +121,7 @@ def test_studentising_carries_documents_of_unequal_size(sizes: tuple[int, int], 
 # --- what it finds ----------------------------------------------------------------------------------------------------
 
 
-def test_a_collection_trained_on_is_found() -> None:
+def test_a_collection_trained_on_is_detected() -> None:
     rng = np.random.default_rng(0)
     result = collection_test(posts(rng, 30, 8, "s", shift=1.0), posts(rng, 30, 8, "c"))
     assert result.p_value < 0.001
@@ -133,7 +133,7 @@ def test_a_collection_trained_on_is_found() -> None:
     assert lower.p_value > 0.99  # one-sided: scoring low is no sign of training
 
 
-def test_several_attacks_are_weighted_by_what_they_tell() -> None:
+def test_several_attacks_are_weighted_by_how_well_they_separate() -> None:
     rng = np.random.default_rng(1)
     scores, names = posts(rng, 40, 6, "s", 3)
     scores = (scores + np.array([0.0, 1.5, 0.0])) * [1.0, 1000.0, 1e-3]
@@ -221,7 +221,7 @@ def test_p_value_of_few_documents_counts_every_way_to_divide_them() -> None:
     assert drawn * 34 == pytest.approx(round(drawn * 34))
 
 
-def test_few_documents_are_told_how_many_are_needed() -> None:
+def test_too_few_documents_get_the_number_needed() -> None:
     rng = np.random.default_rng(0)
     result = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
     assert result.smallest_p == result.p_value == 1 / 6
@@ -241,7 +241,7 @@ def test_few_documents_are_told_how_many_are_needed() -> None:
     assert documents_needed(0.05) == 3
 
 
-def test_one_document_against_many() -> None:
+def test_a_single_document_against_many() -> None:
     rng = np.random.default_rng(0)
     result = collection_test(posts(rng, 1, 50, "s", shift=9.0), posts(rng, 24, 5, "c"))
     assert result.p_value == pytest.approx(1 / 25)

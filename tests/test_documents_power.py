@@ -64,7 +64,7 @@ def test_the_power_promised_is_reached(passages: int, level: float) -> None:
     assert 0.8 - 0.09 < power < 0.8 + 0.09  # four standard errors, and the error of the pilot
 
 
-def test_the_check_finds_passages_taken_for_independent() -> None:
+def test_the_check_detects_passages_taken_for_independent() -> None:
     # Without a spread between documents the variance of a mean would be 1.36/20, and 7 documents a side enough.
     independent = math.ceil(2 * (1.645 + 0.842) ** 2 * (1.36 / 20) / 0.5**2 + 1.645**2 / 4)
     assert realised(independent, 20, 0.6, 1.0, 0.5, 0.05) < 0.8 - 0.09
@@ -80,7 +80,7 @@ def test_passages_cannot_take_the_place_of_documents() -> None:
     assert all(row.documents_cautious is not None and row.documents_cautious > row.documents for row in table.rows)
 
 
-def test_an_overwhelming_effect_still_takes_what_a_permutation_takes() -> None:
+def test_an_overwhelming_effect_needs_enough_documents_for_a_permutation() -> None:
     rng = np.random.default_rng(0)
     sides = pilot(rng, [6] * 9, 0.1, 0.1, "s", 50.0), pilot(rng, [6] * 9, 0.1, 0.1, "c")
     assert {row.documents for row in power_table(*sides).rows} == {3}

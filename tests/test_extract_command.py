@@ -1,4 +1,4 @@
-"""``llm-mia extract`` as a user types it: a planted text is found where it stands, and nothing where nothing was."""
+"""``llm-mia extract`` as a user types it: a planted text is reported at its place, and nothing else is reported."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def test_a_planted_text_is_found_within_two_tokens_and_none_elsewhere(
 ) -> None:
     ran = cli(*scene.typed, "-o", tmp_path / "run", "--json")
     assert ran.code == 0, ran.err
-    found = ran.json
-    assert cli("show", tmp_path / "run", "--json").json == found, "read again, without a model"
-    (span,) = found["spans"]
+    result = ran.json
+    assert cli("show", tmp_path / "run", "--json").json == result, "read again, without a model"
+    (span,) = result["spans"]
     tokenizer = ModelSpec(scene.folder / "model").tokenizer()
     before, with_it = tokenizer.encode(
         [text := scene.document[: scene.document.index(scene.planted)].rstrip(), f"{text} {scene.planted}"]
@@ -113,27 +113,31 @@ def test_a_planted_text_is_found_within_two_tokens_and_none_elsewhere(
     assert span["id"] == "book"
     assert abs(span["start_token"] - len(before)) <= 2
     assert abs(span["end_token"] - len(with_it)) <= 2
-    assert found["nonmembers"] == {
+    assert result["nonmembers"] == {
         "passages": 200,
         "with_spans": 0,
         "bound": pytest.approx(1 - 0.05 ** (1 / 200)),
     }
-    assert len(found["documents"]) == 201
-    assert [one["document"] for one in found["documents"] if one["spans"]] == ["book"]
-    assert not [one for one in found["documents"] if one["document"] != "book" and one["greedy_tokens"] > 10]
+    assert len(result["documents"]) == 201
+    assert [document["document"] for document in result["documents"] if document["spans"]] == ["book"]
+    assert not [
+        document
+        for document in result["documents"]
+        if document["document"] != "book" and document["greedy_tokens"] > 10
+    ]
 
 
 def test_its_text_and_its_figures(scene: Scene) -> None:
     (row,) = csv.DictReader(io.StringIO((scene.folder / "run/spans.csv").read_text("utf-8"), newline=""))
-    found = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))
+    record = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))
     assert row["text"] == scene.document[int(row["start_char"]) : int(row["end_char"])]
     common = len(set(row["text"].split()) & set(scene.planted.split())) / len(set(scene.planted.split()))
     assert common > 0.9
-    assert row["text"] not in json.dumps(found), "texts are in the table alone"
-    assert (found["schema_version"], found["stretch"], found["probability"], found["prefix"]) == (2, 50, 0.001, 1)
-    document, stretch = found["documents"][0], found["documents"][0]["likeliest"]
+    assert row["text"] not in json.dumps(record), "texts are in the table alone"
+    assert (record["schema_version"], record["stretch"], record["probability"], record["prefix"]) == (2, 50, 0.001, 1)
+    document, stretch = record["documents"][0], record["documents"][0]["likeliest"]
     assert document["share"] == pytest.approx(len(row["text"].encode()) / len(scene.document.encode()))
-    assert document["longest_span"] == int(row["end_token"]) - int(row["start_token"]) == found["spans"][0]["tokens"]
+    assert document["longest_span"] == int(row["end_token"]) - int(row["start_token"]) == record["spans"][0]["tokens"]
     assert stretch["probability"] == pytest.approx(math.exp(stretch["log_probability"])) == float(row["probability"])
     assert stretch["expected_queries"] == pytest.approx(1 / stretch["probability"])
     assert stretch["queries_for_95_percent"] == math.ceil(math.log(0.05) / math.log1p(-stretch["probability"]))
@@ -143,15 +147,15 @@ def test_the_probability_is_what_whole_logits_say(scene: Scene) -> None:
     """Oracle: the model fed with everything before the stretch and the stretch, in float64, for every stretch."""
     import torch
 
-    found = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))["documents"][0]["likeliest"]
+    likeliest = json.loads((scene.folder / "run/extraction.json").read_text("utf-8"))["documents"][0]["likeliest"]
     backend: Any = load_model(scene.folder / "model", dtype="float32", compiled=False)
     (ids,) = backend.encode([scene.document])
     with torch.inference_mode():
         logits = backend.model(input_ids=torch.from_numpy(ids).long()[None]).logits[0].double()
     logp = logits.log_softmax(-1)[:-1].gather(1, torch.from_numpy(ids).long()[1:, None])[:, 0].numpy()
     plain = [logp[i : i + 50].sum() for i in range(len(logp) - 49)]
-    assert found["start_token"] == int(np.argmax(plain)) + 1
-    assert found["log_probability"] == pytest.approx(max(plain), abs=1e-3)
+    assert likeliest["start_token"] == int(np.argmax(plain)) + 1
+    assert likeliest["log_probability"] == pytest.approx(max(plain), abs=1e-3)
 
 
 def test_proof_by_generation(scene: Scene, cli: Callable[..., Ran]) -> None:
@@ -178,7 +182,7 @@ def test_a_finished_run_loads_no_model(scene: Scene, monkeypatch: pytest.MonkeyP
     for rule in ([], ["--top-k", "40"], ["--temperature", "0"], ["--stretch", "20", "--prefix", "50"]):
         ran = cli(*scene.typed, "-o", scene.folder / "run", "--json", *rule)
         assert ran.code == 0, ran.err
-        assert [one["id"] for one in ran.json["spans"]] == ["book"]
+        assert [span["id"] for span in ran.json["spans"]] == ["book"]
 
 
 def test_top_k_brackets_what_the_model_does(scene: Scene, cli: Callable[..., Ran]) -> None:
@@ -203,7 +207,7 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
 
 
 def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path) -> None:
-    typed = [one for one in scene.typed if one != "-q"]
+    typed = [argument for argument in scene.typed if argument != "-q"]
     ran = cli(*typed, "-o", scene.folder / "run", "--proof", "--samples", "0", "--json")
     assert "proof: 1 passages" in ran.err
     assert not set(scene.document.split()[:6]) & set(re.findall(r"\w{5,}", ran.err))
@@ -252,9 +256,9 @@ class Bytes(FakeBackend):
         self.fingerprint = self.info.tokenizer
 
     def spans(self, text: str) -> NDArray[np.int64]:
-        return np.array([(at, at + 1) for at, one in enumerate(text) for _ in one.encode()], dtype=np.int64).reshape(
-            -1, 2
-        )
+        return np.array(
+            [(at, at + 1) for at, character in enumerate(text) for _ in character.encode()], dtype=np.int64
+        ).reshape(-1, 2)
 
     def likeliest(self, start: str, length: int) -> str:
         """Printable ASCII, each the likeliest after the one before that gives no pair twice."""
@@ -279,31 +283,31 @@ TEXTS = ["Zoë said “naïve” twice, and 中文 once: quite enough.", "x", "y
 def test_positions_to_the_byte(bos: bool, n: int, tmp_path: Path) -> None:
     """Every stretch is probable enough, so spans begin and end where likelihood says; oracle: plain loops."""
     backend, p = Bytes(bos=bos), 1e-30
-    found = run_extract(
+    result = run_extract(
         write(tmp_path / "p.jsonl", rows(*TEXTS)), backend, out=tmp_path / "run", stretch=n, probability=p, prefix=0
     )
     first = 0 if bos else 1
     for text, name in zip(TEXTS, ("p0", "p1", "p2", "p3"), strict=True):
         raw = text.encode()
-        own = [one for one in found.spans if one.id == name]
-        assert bool(own) == (len(raw) - first >= n)
-        for one in own:
-            assert first <= one.start_token < one.end_token <= len(raw)
-            whole = raw[one.start_token : one.end_token]
-            assert one.text.encode().count(whole) == 1, "the bytes, and what completes a character at an edge"
-            assert len(one.text.encode()) - len(whole) <= 6
-            assert one.text == text[one.start_char : one.end_char]
-            start = one.likeliest.start_token
+        of_passage = [span for span in result.spans if span.id == name]
+        assert bool(of_passage) == (len(raw) - first >= n)
+        for span in of_passage:
+            assert first <= span.start_token < span.end_token <= len(raw)
+            whole = raw[span.start_token : span.end_token]
+            assert span.text.encode().count(whole) == 1, "the bytes, and what completes a character at an edge"
+            assert len(span.text.encode()) - len(whole) <= 6
+            assert span.text == text[span.start_char : span.end_char]
+            start = span.likeliest.start_token
             steps = [256, *raw][start : start + n + 1]
             plain = sum(backend._logprob[a, b] for a, b in pairwise(steps))
-            assert one.likeliest.log_probability == pytest.approx(plain, abs=1e-4)
-    (document,) = found.documents
+            assert span.likeliest.log_probability == pytest.approx(plain, abs=1e-4)
+    (document,) = result.documents
     assert (document.passages, document.bytes) == (4, sum(len(text.encode()) for text in TEXTS))
-    covered = {(one.id, at): text[at] for one in found.spans for text in [TEXTS[int(one.id[1])]]
-               for at in range(one.start_char, one.end_char)}  # fmt: skip
+    covered = {(span.id, at): text[at] for span in result.spans for text in [TEXTS[int(span.id[1])]]
+               for at in range(span.start_char, span.end_char)}  # fmt: skip
     assert document.bytes_covered == len("".join(covered.values()).encode())
-    assert document.spans == len(found.spans)
-    assert found.too_short == sum(len(text.encode()) - first < n for text in TEXTS)
+    assert document.spans == len(result.spans)
+    assert result.too_short == sum(len(text.encode()) - first < n for text in TEXTS)
 
 
 def test_documents_join_their_passages(tmp_path: Path) -> None:
@@ -316,59 +320,62 @@ def test_documents_join_their_passages(tmp_path: Path) -> None:
         {"id": "e", "text": "?", "document": "two", "label": 0},
     ]
     path = write(tmp_path / "p.jsonl", passages)
-    found = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
-    one, two = found.documents
-    assert (one.document, one.label, one.passages, two.label) == ("one", None, 2, 0)
-    assert [span.id for span in found.spans] == ["b"]
-    assert (one.spans, two.spans, two.longest_span, two.share) == (1, 0, 0, 0)
-    assert 0 < one.share <= len(easy) / (len(easy) + len(hard))
-    assert one.likeliest is not None
-    assert (one.likeliest.id, one.greedy_id) == ("b", "b")
-    assert found.nonmembers is not None
-    assert (found.nonmembers.passages, found.nonmembers.with_spans) == (1, 0), "one byte can't show anything"
-    assert found.nonmembers.bound == pytest.approx(0.95)
+    result = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
+    first, second = result.documents
+    assert (first.document, first.label, first.passages, second.label) == ("one", None, 2, 0)
+    assert [span.id for span in result.spans] == ["b"]
+    assert (first.spans, second.spans, second.longest_span, second.share) == (1, 0, 0, 0)
+    assert 0 < first.share <= len(easy) / (len(easy) + len(hard))
+    assert first.likeliest is not None
+    assert (first.likeliest.id, first.greedy_id) == ("b", "b")
+    assert result.nonmembers is not None
+    assert (result.nonmembers.passages, result.nonmembers.with_spans) == (1, 0), "one byte can't show anything"
+    assert result.nonmembers.bound == pytest.approx(0.95)
 
 
 def test_nonmembers_with_spans_are_counted(tmp_path: Path) -> None:
     backend = Bytes()
     easy = [backend.likeliest(letter, 12) for letter in "abcd"]
     path = write(tmp_path / "p.jsonl", rows(*easy, *["q7#K!2$Zx&0@" + str(i) for i in range(6)], label=0))
-    found = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
-    assert found.nonmembers is not None
-    assert (found.nonmembers.passages, found.nonmembers.with_spans) == (10, 4)
+    result = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
+    assert result.nonmembers is not None
+    assert (result.nonmembers.passages, result.nonmembers.with_spans) == (10, 4)
     from scipy.stats import binom
 
-    assert binom.cdf(4, 10, found.nonmembers.bound) == pytest.approx(0.05, abs=1e-9)
+    assert binom.cdf(4, 10, result.nonmembers.bound) == pytest.approx(0.05, abs=1e-9)
 
 
 def test_no_label_no_calibration(tmp_path: Path) -> None:
-    found = run_extract(write(tmp_path / "p.jsonl", rows(*TEXTS)), Bytes(), out=tmp_path / "run", stretch=5)
-    assert found.nonmembers is None
+    result = run_extract(write(tmp_path / "p.jsonl", rows(*TEXTS)), Bytes(), out=tmp_path / "run", stretch=5)
+    assert result.nonmembers is None
 
 
 def test_a_text_that_repeats_itself_is_left_out_and_said(tmp_path: Path) -> None:
     backend = Bytes()
     once = backend.likeliest("q", 60)
     path = write(tmp_path / "p.jsonl", rows(once, once + "!" + once))
-    found = run_extract(path, backend, out=tmp_path / "run", stretch=20, probability=1e-35)
-    first, second = ([one for one in found.spans if one.id == name] for name in ("p0", "p1"))
+    result = run_extract(path, backend, out=tmp_path / "run", stretch=20, probability=1e-35)
+    first, second = ([span for span in result.spans if span.id == name] for name in ("p0", "p1"))
     assert len(first) == len(second) == 1
     assert second[0].end_token <= len(once) + 12
-    assert ExtractionNote.COPIED in [note.kind for note in found.notes]
+    assert ExtractionNote.COPIED in [note.kind for note in result.notes]
 
 
 def test_impossible_stretches_are_numbers_all_the_same(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", rows("q7#K!2$Zx&0@q7#K!2$Zx&0@" * 20))
     run_extract(path, Bytes(), out=tmp_path / "run", stretch=400, sampling=Sampling(0.0))
-    found = json.loads((tmp_path / "run/extraction.json").read_text())
-    (one,) = found["documents"]
-    assert one["spans"] == 0
-    assert one["likeliest"] is None, "all of it repeats"
+    record = json.loads((tmp_path / "run/extraction.json").read_text())
+    (document,) = record["documents"]
+    assert document["spans"] == 0
+    assert document["likeliest"] is None, "all of it repeats"
     path = write(tmp_path / "q.jsonl", rows("".join(map(chr, range(33, 127)))))
     run_extract(path, Bytes(), out=tmp_path / "other", stretch=90, sampling=Sampling(0.0))
-    (one,) = json.loads((tmp_path / "other/extraction.json").read_text())["documents"]
-    assert one["likeliest"]["probability"] == 0.0
-    assert (one["likeliest"]["log_probability"], one["likeliest"]["expected_queries"]) == ("-Infinity", "Infinity")
+    (document,) = json.loads((tmp_path / "other/extraction.json").read_text())["documents"]
+    assert document["likeliest"]["probability"] == 0.0
+    assert (document["likeliest"]["log_probability"], document["likeliest"]["expected_queries"]) == (
+        "-Infinity",
+        "Infinity",
+    )
 
 
 def test_scores_of_other_attacks_are_kept(tmp_path: Path) -> None:
@@ -428,22 +435,22 @@ def test_what_a_model_in_memory_must_be_able_to_say(tmp_path: Path, tiny_bos: st
     with pytest.raises(ModelError, match="gives signals and writes no text"):
         run_extract(path, Bytes(), out=tmp_path / "other", stretch=2, probability=1e-9, proof=True)
     local = load_model(tiny_bos, compiled=False)
-    found = run_extract(
+    result = run_extract(
         path, local, out=tmp_path / "local", stretch=2, probability=1e-9, prefix=0, proof=True, samples=2
     )
-    assert len(found.proofs) == min(20, len(found.spans)) > 0
-    assert {one.start_token for one in found.spans} >= {0}, "after BOS the first token is scored too"
+    assert len(result.proofs) == min(20, len(result.spans)) > 0
+    assert {span.start_token for span in result.spans} >= {0}, "after BOS the first token is scored too"
 
 
 def test_only_the_likeliest_spans_are_proved(tmp_path: Path, tiny: str) -> None:
     texts = [f"{word} bends under seven geese and {word}" for word in WORDS[:12]]
     path = write(tmp_path / "p.jsonl", rows(*dict.fromkeys(texts)))
     spec = ModelSpec(tiny, dtype="float32")
-    found = run_extract(
+    result = run_extract(
         path, spec, out=tmp_path / "run", stretch=3, probability=1e-12, proof=True, samples=0, most_proofs=4
     )
-    best = sorted((one.likeliest.log_probability for one in found.spans), reverse=True)[:4]
-    np.testing.assert_allclose([math.log(one.probability) for one in found.proofs], best, atol=1e-3)
+    best = sorted((span.likeliest.log_probability for span in result.spans), reverse=True)[:4]
+    np.testing.assert_allclose([math.log(span.probability) for span in result.proofs], best, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -452,16 +459,16 @@ def test_longer_than_a_window(name: str, dtype: str, tmp_path: Path, request: py
     """The prompt of a proof is what the window held, so that prediction and proof are of one thing."""
     text, model = words(random.Random(3), 120), ModelSpec(request.getfixturevalue(name), dtype=dtype)
     path, off = write(tmp_path / "p.jsonl", rows(text)), rounding_of(model.load(compiled=False)).of_sum(2)
-    found = run_extract(
+    result = run_extract(
         path, model, out=tmp_path / "run", stretch=2, probability=1e-20, window_tokens=32, proof=True, samples=0
     )
-    assert found.window == WindowRule(32, 8)
-    stated = {span.likeliest.start_token: span.likeliest.log_probability for span in found.spans}
-    assert len(found.proofs) == len(stated) > 3, "a span in each window"
-    for proof in found.proofs:
+    assert result.window == WindowRule(32, 8)
+    stated = {span.likeliest.start_token: span.likeliest.log_probability for span in result.spans}
+    assert len(result.proofs) == len(stated) > 3, "a span in each window"
+    for proof in result.proofs:
         assert proof.prompt_tokens < 32
         assert math.log(proof.probability) == pytest.approx(stated[proof.start_token], abs=off)
-    assert ExtractionNote.CROSSING in [note.kind for note in found.notes]
+    assert ExtractionNote.CROSSING in [note.kind for note in result.notes]
     with pytest.raises(UsageError, match=r"no room for a prompt in windows of 3[12] tokens"):
         run_extract(path, model, out=tmp_path / "run", stretch=40, probability=1e-300, window_tokens=32)
 
@@ -478,19 +485,19 @@ def test_every_stated_probability_is_the_models_own_after_one_prompt(
     ids = model.encode([text])[0]
     signals = join(model.score(cut(ids, rule, bos=model.bos)), model.info.tokenizer)
     inside = [edge - first for edge in edges(len(ids), rule, bos=model.bos is not None)]
-    found = examine(signals, n=n, edges=inside)
+    result = examine(signals, n=n, edges=inside)
     sums = stretch_sums(signals.logprob.astype(np.float64), n)
     off = []
     for start, stated in enumerate(sums):
         prompt = prompt_before(ids, rule, model.bos, start + first, n)
-        own = continuations(model, prompt, ids[start + first : start + first + n]).log_probability
-        off.append(abs(own - stated))
+        generated = continuations(model, prompt, ids[start + first : start + first + n]).log_probability
+        off.append(abs(generated - stated))
     crossing = np.array([any(start < edge < start + n for edge in inside) for start in range(len(sums))])
-    assert found.crossing == crossing.sum() == len(inside) * (n - 1)
+    assert result.crossing == crossing.sum() == len(inside) * (n - 1)
     rounding = rounding_of(model).of_sum(n)
     assert np.max(np.array(off)[~crossing]) < rounding
     assert np.max(np.array(off)[crossing]) > max(0.1, rounding), "what is left out would have been wrong"
-    assert not crossing[found.likeliest]
+    assert not crossing[result.likeliest]
 
 
 @pytest.mark.parametrize("bos", [None, 99])
@@ -526,13 +533,13 @@ def test_only_one_token_passages(tmp_path: Path) -> None:
 
 
 def test_ids_that_look_like_markup_or_terminals_are_shown_as_they_are(tmp_path: Path, capsys: Any) -> None:
-    from llm_mia.cli._output import show
+    from llm_mia.cli.output import show
     from llm_mia.report import extraction_table
 
     text = Bytes().likeliest("q", 12)
     path = write(tmp_path / "p.jsonl", [{"id": "[red]a\x1b[2J", "text": f"{text} [bold]b[/] \x1b[31m"}])
-    found = run_extract(path, Bytes(), out=tmp_path / "run", stretch=3, probability=1e-30)
-    show(extraction_table(found))
+    result = run_extract(path, Bytes(), out=tmp_path / "run", stretch=3, probability=1e-30)
+    show(extraction_table(result))
     out = capsys.readouterr().out
     assert "[red]a" in out
     assert "[bold]b[/]" in out
@@ -544,7 +551,7 @@ def test_a_book_is_cut_as_little_as_may_be(cli: Callable[..., Ran], tmp_path: Pa
     book.write_text(words(random.Random(8), 900), encoding="utf-8")
     ran = cli("extract", book, "-m", tiny, "-o", tmp_path / "run", "-q", "--json")
     assert ran.code == 0, ran.err
-    assert (ran.json["passages"], [one["document"] for one in ran.json["documents"]]) == (1, ["book.txt"])
+    assert (ran.json["passages"], [entry["document"] for entry in ran.json["documents"]]) == (1, ["book.txt"])
 
 
 def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
@@ -552,7 +559,7 @@ def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
     run_extract(path, Bytes(), out=tmp_path / "run", stretch=5)
     with RunDirectory(tmp_path / "run") as run:
         assert [row.id for row in run.signals("target")] == ["p0", "p1", "p2", "p3"]
-    assert {one.name for one in (tmp_path / "run").iterdir() if not one.name.startswith(".")} == {
+    assert {entry.name for entry in (tmp_path / "run").iterdir() if not entry.name.startswith(".")} == {
         "run.json", "signals", "extraction.json", "spans.csv",
     }  # fmt: skip
     assert isinstance(next(iter(read_passages(path))), Passage)

@@ -34,16 +34,16 @@ N, P = 50, 1e-3
 def signals_of(logits: Floats, targets: NDArray[np.int64]) -> TokenSignals:
     """What one pass says, shapes (tokens, vocabulary) and (tokens,), from whole logits in float64."""
     logp = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    own = logp[np.arange(len(targets)), targets]
+    of_tokens = logp[np.arange(len(targets)), targets]
     p = np.exp(logp)
     mean = (p * logp).sum(1)
     return TokenSignals(
         token_ids=targets.astype(np.int32),
-        logprob=own.astype(np.float32),
+        logprob=of_tokens.astype(np.float32),
         mean=mean.astype(np.float32),
         std=np.sqrt((p * (logp - mean[:, None]) ** 2).sum(1)).astype(np.float32),
         top=logp.max(1).astype(np.float32),
-        rank=(logp > own[:, None]).sum(1).astype(np.int32),
+        rank=(logp > of_tokens[:, None]).sum(1).astype(np.int32),
     )
 
 
@@ -74,10 +74,10 @@ class TestSampling:
     def test_top_1_is_greedy(self) -> None:
         rng = np.random.default_rng(0)
         signals = signals_of(rng.normal(size=(30, 20)), rng.integers(0, 20, 30))
-        for one, other in zip(
+        for first, second in zip(
             token_bounds(signals, Sampling(top_k=1)), token_bounds(signals, Sampling(0.0)), strict=True
         ):
-            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(first, second)
 
     def test_plain_sampling_is_the_log_probability_itself(self) -> None:
         signals = of_logprobs(np.array([-1.0, -np.inf, np.nan, -0.25]))
@@ -256,15 +256,15 @@ class TestSpans:
     def test_two_texts_apart_are_two_spans_and_one_with_a_gap_is_one(self) -> None:
         gap = np.full(30, -4.0)
         tokens = np.concatenate([gap, np.zeros(60), gap, np.zeros(70), gap])
-        assert [(one.start, one.end) for one in self.spans(tokens)] == [(30, 90), (120, 190)]
+        assert [(span.start, span.end) for span in self.spans(tokens)] == [(30, 90), (120, 190)]
         bridged = np.concatenate([gap, np.zeros(60), [-4.0], np.zeros(70), gap])
-        assert [(one.start, one.end) for one in self.spans(bridged)] == [(30, 161)]
+        assert [(span.start, span.end) for span in self.spans(bridged)] == [(30, 161)]
 
     def test_stretches_that_touch_but_share_no_token_are_two(self) -> None:
         tokens = np.array([-9.0, 0, 0, 0, 0, 0, 0, -9.0])
         stretches = np.full(len(tokens) - 2, -np.inf)
         stretches[[1, 4]] = 0.0
-        assert [(one.start, one.end) for one in find_spans(stretches, tokens, 3, 0.5)] == [(1, 4), (4, 7)]
+        assert [(span.start, span.end) for span in find_spans(stretches, tokens, 3, 0.5)] == [(1, 4), (4, 7)]
 
     @settings(max_examples=150, deadline=None)
     @given(
@@ -287,7 +287,7 @@ class TestSpans:
             gains = tokens[span.start : span.end] + max(math.log(4 / 3), -math.log(p) / n)
             assert gains.sum() >= -1e-9, "as a whole it is as likely as its edges must be"
             assert min(gains[0], gains[-1]) >= -1e-9, "and it begins and ends with such tokens"
-        assert all(one.end <= other.start for one, other in pairwise(spans))
+        assert all(span.end <= later.start for span, later in pairwise(spans))
 
     def test_a_lower_probability_loses_no_span(self) -> None:
         rng = np.random.default_rng(3)
@@ -295,8 +295,8 @@ class TestSpans:
         covers = []
         for p in (0.5, 0.1, 1e-2, 1e-3):
             covered = np.zeros(3000, dtype=bool)
-            for one in self.spans(tokens, 20, p):
-                covered[one.start : one.end] = True
+            for span in self.spans(tokens, 20, p):
+                covered[span.start : span.end] = True
             covers.append(covered)
         assert all((small <= large).mean() > 0.99 for small, large in pairwise(covers))
         assert covers[0].any()
@@ -305,41 +305,41 @@ class TestSpans:
 class TestExamine:
     def test_greedy_is_probability_one_or_none(self) -> None:
         logprob = known_by_heart(np.full(10, -3.0), 60, np.full(10, -3.0))
-        found = examine(of_logprobs(logprob), Sampling(0.0), probability=1.0)
-        assert [(one.start, one.end, one.log_probability) for one in found.spans] == [(10, 70, 0.0)]
-        assert found.greedy == TokenRun(10, 60)
+        result = examine(of_logprobs(logprob), Sampling(0.0), probability=1.0)
+        assert [(span.start, span.end, span.log_probability) for span in result.spans] == [(10, 70, 0.0)]
+        assert result.greedy == TokenRun(10, 60)
 
     def test_top_k_gives_bounds_on_a_stretch(self) -> None:
         rng = np.random.default_rng(2)
         logits = rng.normal(size=(80, 100)) * 3
-        found = examine(signals_of(logits, logits.argmax(1)), Sampling(top_k=10), n=20, probability=1e-9)
-        assert found.log_probability < found.log_probability_high <= 0
-        assert all(one.log_probability <= found.upper_bound(one) <= 0 for one in found.spans)
+        result = examine(signals_of(logits, logits.argmax(1)), Sampling(top_k=10), n=20, probability=1e-9)
+        assert result.log_probability < result.log_probability_high <= 0
+        assert all(span.log_probability <= result.upper_bound(span) <= 0 for span in result.spans)
         plain = examine(signals_of(logits, logits.argmax(1)), n=20, probability=1e-9)
-        assert plain.log_probability == plain.log_probability_high == found.log_probability
+        assert plain.log_probability == plain.log_probability_high == result.log_probability
 
     def test_no_stretch_begins_before_its_prefix(self) -> None:
         signals = of_logprobs(np.zeros(120))
         assert examine(signals).stretches == 71
         late = examine(signals, skip=49)
         assert (late.stretches, late.likeliest) == (22, 49)
-        assert [(one.start, one.end) for one in late.spans] == [(49, 120)]
+        assert [(span.start, span.end) for span in late.spans] == [(49, 120)]
         assert examine(signals, skip=500).spans == []
         assert examine(signals, skip=500).stretches == 0
 
     @pytest.mark.parametrize("n", [0, 1, 49])
     def test_too_short(self, n: int) -> None:
-        found = examine(of_logprobs(np.zeros(n)))
-        assert (found.stretches, list(found.spans), found.copied) == (0, [], 0)
-        assert math.isnan(found.log_probability)
-        assert found.greedy == TokenRun(0, n)
+        result = examine(of_logprobs(np.zeros(n)))
+        assert (result.stretches, list(result.spans), result.copied) == (0, [], 0)
+        assert math.isnan(result.log_probability)
+        assert result.greedy == TokenRun(0, n)
 
     def test_a_token_not_known_makes_its_stretches_unknown_and_no_others(self) -> None:
         logprob = np.zeros(120)
         logprob[110] = np.nan
-        found = examine(of_logprobs(logprob))
-        assert found.unknown == 10
-        assert [(one.start, one.end) for one in found.spans] == [(0, 110)]
+        result = examine(of_logprobs(logprob))
+        assert result.unknown == 10
+        assert [(span.start, span.end) for span in result.spans] == [(0, 110)]
         nothing = examine(of_logprobs(np.full(60, np.nan)))
         assert (nothing.unknown, list(nothing.spans)) == (11, [])
 
@@ -348,7 +348,7 @@ class TestExamine:
         logprob = -rng.exponential(0.05, size=200)
         before, after = (examine(of_logprobs(values)) for values in (logprob, logprob / 2))
         assert after.log_probability >= before.log_probability
-        assert sum(one.end - one.start for one in after.spans) >= sum(one.end - one.start for one in before.spans)
+        assert sum(span.end - span.start for span in after.spans) >= sum(span.end - span.start for span in before.spans)
 
     def test_a_text_that_the_passage_shows_twice_is_no_evidence(self) -> None:
         """The model copies the second half from the first: probable, and says nothing of training."""
@@ -357,10 +357,10 @@ class TestExamine:
         signals = of_logprobs(logprob)
         assert examine(signals).spans, "were it another text"
         copied = TokenSignals(ids, signals.logprob, signals.mean, signals.std, signals.top, signals.rank)
-        found = examine(copied)
-        assert list(found.spans) == []
-        assert found.copied == 53, "all 51 of the copy, and the two before that are probable too"
-        assert found.greedy.length == 0
+        result = examine(copied)
+        assert list(result.spans) == []
+        assert result.copied == 53, "all 51 of the copy, and the two before that are probable too"
+        assert result.greedy.length == 0
 
     @pytest.mark.parametrize(
         ("settings", "message"),
@@ -374,11 +374,15 @@ class TestExamine:
         rng = np.random.default_rng(6)
         logprob, ids = -rng.exponential(0.1, size=150), rng.integers(0, 40, 150).astype(np.int32)
         signals, renamed = of_logprobs(logprob), rng.permutation(40).astype(np.int32)
-        one, other = (
-            examine(TokenSignals(own, signals.logprob, signals.mean, signals.std, signals.top, signals.rank))
-            for own in (ids, renamed[ids])
+        first, second = (
+            examine(TokenSignals(token_ids, signals.logprob, signals.mean, signals.std, signals.top, signals.rank))
+            for token_ids in (ids, renamed[ids])
         )
-        assert (one.spans, one.log_probability, one.greedy) == (other.spans, other.log_probability, other.greedy)
+        assert (first.spans, first.log_probability, first.greedy) == (
+            second.spans,
+            second.log_probability,
+            second.greedy,
+        )
 
 
 def test_repeated_tokens() -> None:

@@ -47,10 +47,14 @@ class Letters:
 
 def test_by_hand(write_jsonl: Callable[..., str]) -> None:
     corpus = write_jsonl("corpus.jsonl", [{"text": "abba"}, {"text": "a b"}])
-    found = count_frequencies(read_passages(corpus), Letters())
-    assert found.counts.dtype == np.int64
-    assert {chr(token): int(found.counts[token]) for token in found.counts.nonzero()[0]} == {" ": 1, "a": 3, "b": 3}
-    assert (len(found.counts), found.tokenizer, found.corpus) == (128, "letters", corpus)
+    frequencies = count_frequencies(read_passages(corpus), Letters())
+    assert frequencies.counts.dtype == np.int64
+    assert {chr(token): int(frequencies.counts[token]) for token in frequencies.counts.nonzero()[0]} == {
+        " ": 1,
+        "a": 3,
+        "b": 3,
+    }
+    assert (len(frequencies.counts), frequencies.tokenizer, frequencies.corpus) == (128, "letters", corpus)
 
 
 @pytest.mark.parametrize("characters", [1, 40, 1 << 20])
@@ -58,9 +62,9 @@ def test_it_counts_the_same_in_chunks_of_any_size(characters: int, write_jsonl: 
     texts = [text.encode("ascii", "replace").decode() for text in sentences(30, seed=2)]
     tokenizer = Letters()
     corpus = read_passages(write_jsonl("c.jsonl", [{"text": text} for text in texts]))
-    found = count_frequencies(corpus, tokenizer, chunk_characters=characters)
+    frequencies = count_frequencies(corpus, tokenizer, chunk_characters=characters)
     expected = Counter("".join(texts))
-    assert {chr(token): int(count) for token, count in enumerate(found.counts) if count} == expected
+    assert {chr(token): int(count) for token, count in enumerate(frequencies.counts) if count} == expected
     assert sum(tokenizer.calls) == 30
     assert (len(tokenizer.calls) == 30, len(tokenizer.calls) == 1) == (characters == 1, characters == 1 << 20)
 
@@ -68,14 +72,16 @@ def test_it_counts_the_same_in_chunks_of_any_size(characters: int, write_jsonl: 
 def test_of_a_real_tokenizer(tiny_bos: str, write_jsonl: Callable[..., str], tmp_path: Path) -> None:
     texts = sentences(50, seed=4)
     tokenizer: Tokenizer = ModelSpec(tiny_bos).tokenizer()
-    found = count_frequencies(read_passages(write_jsonl("c.jsonl", [{"text": text} for text in texts])), tokenizer)
-    assert found.counts.sum() == sum(map(len, tokenizer.encode(texts)))
-    assert len(found.counts) == tokenizer.vocabulary
-    assert found.tokenizer == tokenizer.fingerprint
+    frequencies = count_frequencies(
+        read_passages(write_jsonl("c.jsonl", [{"text": text} for text in texts])), tokenizer
+    )
+    assert frequencies.counts.sum() == sum(map(len, tokenizer.encode(texts)))
+    assert len(frequencies.counts) == tokenizer.vocabulary
+    assert frequencies.tokenizer == tokenizer.fingerprint
     assert tokenizer.bos == 0
-    assert found.counts[0] == 0, "BOS is no token of the corpus"
+    assert frequencies.counts[0] == 0, "BOS is no token of the corpus"
     path = tmp_path / "freq.parquet"
-    write_frequencies(path, found)
+    write_frequencies(path, frequencies)
     ids = tokenizer.encode(["the river"])[0]
     ones = np.full(len(ids), -1, dtype=np.float32)
     target = TokenSignals(ids, ones, ones, -ones, ones, ids, tokenizer=tokenizer.fingerprint)
@@ -98,10 +104,10 @@ def frequencies(*counts: int) -> TokenFrequencies:
 def test_there_and_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "freq.parquet"
     write_frequencies(str(path), frequencies())
-    found = read_frequencies(str(path))
-    assert found.counts.tolist() == [3, 0, 1 << 40]
-    assert found.counts.dtype == np.int64
-    assert (found.tokenizer, found.corpus) == ("tok en", "Kürzel ☂.jsonl")
+    read = read_frequencies(str(path))
+    assert read.counts.tolist() == [3, 0, 1 << 40]
+    assert read.counts.dtype == np.int64
+    assert (read.tokenizer, read.corpus) == ("tok en", "Kürzel ☂.jsonl")
     assert [file.name for file in path.parent.iterdir()] == ["freq.parquet"]
     table = pa.parquet.read_table(path)
     assert table.column_names == ["count"]

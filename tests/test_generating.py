@@ -56,9 +56,9 @@ def test_greedy_is_the_plain_loop(backend: Any) -> None:
     for text in sentences(4, seed=1, longest=12):
         prompt = prompt_of(backend, text)
         wanted = greedily(backend, prompt, 12)
-        found = continuations(backend, prompt, wanted)
-        assert (found.greedy_tokens, found.greedy_bytes) == (12, found.expected_bytes)
-        assert len(found.sample_tokens) == 0
+        result = continuations(backend, prompt, wanted)
+        assert (result.greedy_tokens, result.greedy_bytes) == (12, result.expected_bytes)
+        assert len(result.sample_tokens) == 0
         other = wanted.copy()
         other[7] = (other[7] + 1) % 300
         assert continuations(backend, prompt, other).greedy_tokens == 7
@@ -77,9 +77,9 @@ def test_the_probability_is_that_of_masked_logits(backend: Any, top_k: int | Non
             logits[logits < logits.sort(descending=True).values[top_k - 1]] = -torch.inf
         expected += float(logits.log_softmax(-1)[token])
         ids.append(token)
-    found = continuations(backend, prompt, wanted, top_k=top_k)
-    assert found.log_probability == pytest.approx(expected, abs=1e-4)
-    assert (found.log_probability == -math.inf) == (top_k == 1)
+    result = continuations(backend, prompt, wanted, top_k=top_k)
+    assert result.log_probability == pytest.approx(expected, abs=1e-4)
+    assert (result.log_probability == -math.inf) == (top_k == 1)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -90,22 +90,22 @@ def test_the_probability_is_that_of_the_tokens_fed_alone(tiny: str, dtype: str) 
     for token in wanted.tolist():
         expected += float(logits_after(loaded, ids).log_softmax(-1)[token])
         ids.append(token)
-    found = continuations(loaded, prompt, wanted).log_probability
-    assert found == pytest.approx(expected, abs=rounding_of(loaded).of_sum(len(wanted)))
+    computed = continuations(loaded, prompt, wanted).log_probability
+    assert computed == pytest.approx(expected, abs=rounding_of(loaded).of_sum(len(wanted)))
 
 
 @pytest.mark.parametrize("top_k", [None, 3])
 def test_samples_come_as_often_as_they_must(peaked: LocalBackend, top_k: int | None) -> None:
     prompt = prompt_of(peaked, "Anna counts seven geese")
     wanted = greedily(peaked, prompt, 3)
-    found = continuations(peaked, prompt, wanted, samples=3000, top_k=top_k, seed=5)
-    p = math.exp(found.log_probability)
+    result = continuations(peaked, prompt, wanted, samples=3000, top_k=top_k, seed=5)
+    p = math.exp(result.log_probability)
     assert 0.02 < p < 0.98, "else there is nothing to see"
-    matched = int((found.sample_tokens == 3).sum())
+    matched = int((result.sample_tokens == 3).sum())
     interval = clopper_pearson(matched, 3000, 0.999)
     assert interval.low <= p <= interval.high
     first = math.exp(continuations(peaked, prompt, wanted[:1], top_k=top_k).log_probability)
-    begun = clopper_pearson(int((found.sample_tokens >= 1).sum()), 3000, 0.999)
+    begun = clopper_pearson(int((result.sample_tokens >= 1).sum()), 3000, 0.999)
     assert begun.low <= first <= begun.high
 
 
@@ -121,11 +121,11 @@ def test_the_wrong_rule_would_be_seen(peaked: LocalBackend) -> None:
 def test_the_seed_draws_and_nothing_else(backend: Any) -> None:
     prompt, wanted = prompt_of(backend, "Every spring the water"), np.array([5, 6, 7], dtype=np.int32)
     state = torch.get_rng_state()
-    one, same, other = (
+    first, same, other = (
         continuations(backend, prompt, greedily(backend, prompt, 6), samples=200, seed=seed) for seed in (1, 1, 2)
     )
-    assert (one.sample_tokens == same.sample_tokens).all()
-    assert (one.sample_tokens != other.sample_tokens).any()
+    assert (first.sample_tokens == same.sample_tokens).all()
+    assert (first.sample_tokens != other.sample_tokens).any()
     assert torch.equal(torch.get_rng_state(), state)
     assert continuations(backend, prompt, wanted, samples=3).sample_tokens.shape == (3,)
 
@@ -167,16 +167,16 @@ def test_the_same_text_in_other_tokens_counts_by_bytes() -> None:
     backend = LocalBackend(model, tokenizer, compiled=False)
     assert backend.head is None
     expected = [*whole, *tokenizer(rest, add_special_tokens=False).input_ids][: len(letters)]
-    found = continuations(backend, np.array(prompt, dtype=np.int32), np.array(expected, dtype=np.int32))
-    assert found.greedy_tokens == 0
-    assert found.greedy_bytes == len(word.encode())
+    result = continuations(backend, np.array(prompt, dtype=np.int32), np.array(expected, dtype=np.int32))
+    assert result.greedy_tokens == 0
+    assert result.greedy_bytes == len(word.encode())
 
 
 def test_more_samples_than_are_held_at_once(backend: Any) -> None:
     prompt = prompt_of(backend, "two gates")
     wanted = greedily(backend, prompt, 4)
-    found = continuations(backend, prompt, wanted, samples=10, held_tokens=3 * (len(prompt) + 4))
-    assert found.sample_tokens.shape == found.sample_bytes.shape == (10,)
+    result = continuations(backend, prompt, wanted, samples=10, held_tokens=3 * (len(prompt) + 4))
+    assert result.sample_tokens.shape == result.sample_bytes.shape == (10,)
 
 
 @pytest.mark.parametrize("family", ["GPT2", "Mamba"])
@@ -193,9 +193,9 @@ def test_other_architectures(family: str) -> None:
     backend = LocalBackend(model, tokenizer, compiled=False)
     prompt = prompt_of(backend, "the water rises")
     wanted = greedily(backend, prompt, 5)
-    found = continuations(backend, prompt, wanted, samples=4)
-    assert found.greedy_tokens == 5
-    assert len(found.sample_tokens) == 4
+    result = continuations(backend, prompt, wanted, samples=4)
+    assert result.greedy_tokens == 5
+    assert len(result.sample_tokens) == 4
 
 
 def test_what_does_not_fit_the_context_is_refused(tiny: str) -> None:

@@ -1,4 +1,4 @@
-"""The house of `design.md`: which room may look into which, what is imported when, and what the package exports."""
+"""The structure of the package: what may import what, what is imported when, what is exported, and plain English."""
 
 from __future__ import annotations
 
@@ -40,38 +40,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """The packages from the ground up: each imports only from floors below its own."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TORCH = {"torch", "transformers", "peft"}
-TORCH_ROOMS = ("backends/local/", "backends/moments/", "backends/masked/", "training")
+TORCH_PACKAGES = ("backends/local/", "backends/moments/", "backends/masked/", "training")
 HEAVY = TORCH | {"pyarrow", "scipy", "sklearn", "numpy", "datasets", "pandas"}
-PRIVATE_IMPORTS: dict[str, str] = {
-    "llm_mia.attacks._tail": "a reduction that several attacks share, against numpy's sort",
-    "llm_mia.attacks.sequence._phrases": "the count of one attack, against the plain definition",
-    "llm_mia.auditing._texts": "how often an audit reads a source is counted where the reading is",
-    "llm_mia.backends._files": "digests of files that no model can be loaded from",
-    "llm_mia.backends.local._batching": "batches of given lengths, without a model",
-    "llm_mia.backends.local._causality": "the share of the last token, exactly zero for a causal model",
-    "llm_mia.backends.local._generating": "limits of memory, reached without filling it",
-    "llm_mia.backends.local._memory": "error texts of allocators that this machine does not have",
-    "llm_mia.backends.local._precision": "the choice of a precision, given two measured times",
-    "llm_mia.backends.local._prefix": "faults planted in the cache, which the tests must notice",
-    "llm_mia.backends.masked._fillers": "the words of a vocabulary, without a model",
-    "llm_mia.backends.masked._rewriter": "the draw of a substitute, given its probabilities",
-    "llm_mia.backends.masked._spans": "the case of a word, without a model",
-    "llm_mia.backends.moments._compiled": "each way to sweep the vocabulary, against float64",
-    "llm_mia.backends.moments._eager": "each way to sweep the vocabulary, against float64",
-    "llm_mia.backends.moments._reducer": "blocks so small that tiny models need several",
-    "llm_mia.cli._grouping": "groups of options, with functions of the test's",
-    "llm_mia.cli._output": "an error while output is written",
-    "llm_mia.cli._parameters": "how parameters of messages are printed, for every command",
-    "llm_mia.decision._stack": "the record of a stack, by its arithmetic",
-    "llm_mia.decision._stacking": "the regression and the trees, against the textbook",
-    "llm_mia.passages._ids": "digests that are equal, which no text provides",
-    "llm_mia.passages._readers": "a reader whose file changes between two readings",
-    "llm_mia.passages._spool": "a spool on a full disk",
-    "llm_mia.scoring._score": "a stop between two files",
-    "llm_mia.scoring._table": "a stop between two files",
-    "llm_mia.training._loss": "the loss, against that of transformers",
-}
-"""The private modules that tests import, each with the reason why no public name would do."""
+PRIVATE_IMPORTS: dict[str, str] = {}
+"""Private names that tests and scripts may import, each with the reason why no public name would do."""
 WEAK_WORDS = re.compile(r"\b(?:told|tells nothing|belies|belie|as_is|mend|mends|mended|says nothing)\b", re.IGNORECASE)
 """What no sentence of the package says: each has a plain word, such as `contradicts`, `unchanged`, `repair`."""
 WEAK_NAMES = {"found", "told", "said", "belies", "mend", "as_is", "beside"}
@@ -91,7 +63,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imported(file: str, module: str) -> Iterator[str]:
-    """Full names of all that *file* imports, wherever in it, and also where only the types are wanted."""
+    """Full names of all that *file* imports: also inside functions, and for types alone."""
     yield from imports_of(tree(file), module if file.endswith("__init__.py") else module.rpartition(".")[0])
 
 
@@ -106,21 +78,21 @@ def imports_of(module: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{home}.{alias.name}" for alias in node.names)
 
 
-def room(name: str) -> str:
+def top_package(name: str) -> str:
     parts = name.split(".")
     return parts[1] if len(parts) > 1 else ""
 
 
 @pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_looks_only_into_rooms_below(file: str, module: str) -> None:
-    here = room(module)
-    if not here:  # the front door opens every room
+def test_imports_only_from_floors_below(file: str, module: str) -> None:
+    here = top_package(module)
+    if not here:  # llm_mia/__init__.py may import every package
         return
     assert here in FLOOR, f"{file} is on no floor: add its package to FLOORS"
     for name in imported(file, module):
         if name.split(".")[0] != "llm_mia" or name == "llm_mia.__version__":
             continue
-        there = room(name)
+        there = top_package(name)
         assert there in FLOOR, f"{file} imports {name}: of the package itself, or of no floor"
         allowed = there == here or FLOOR[there] < FLOOR[here]
         assert allowed, f"{file}, floor {FLOOR[here]}, imports {name}, floor {FLOOR[there]}"
@@ -153,32 +125,26 @@ def private_part(name: str) -> str | None:
     return None if parts[0] != "llm_mia" or private is None else ".".join(parts[: private + 1])
 
 
-@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_imports_no_private_module_of_another_package(file: str, module: str) -> None:
-    private = {name for name in map(private_part, imported(file, module)) if name and room(name) != room(module)}
-    assert not private, f"{file} imports {', '.join(sorted(private))}: export the name from its package"
-
-
-def private_imports_of_tests() -> dict[str, set[str]]:
-    """What tests import, or name in a string, that begins with an underscore; each with the files that do."""
+def private_imports() -> dict[str, set[str]]:
+    """The private names that tests and scripts import, or name in a string; each with the files that do."""
     users: dict[str, set[str]] = {}
-    for path in sorted({*TESTS.glob("*.py")} - {Path(__file__)}):
+    for path in sorted({*TESTS.glob("*.py"), *(TESTS.parent / "scripts").rglob("*.py")} - {Path(__file__)}):
         module = parsed(path)
-        strings = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)]
-        names = [*imports_of(module, "tests"), *(text for text in strings if isinstance(text, str))]
-        for name in filter(None, map(private_part, names)):
+        texts = [str(node.value) for node in ast.walk(module) if isinstance(node, ast.Constant)]
+        named = [name for text in texts for name in re.findall(r"\bllm_mia[.\w]*", text)]  # also in code for a process
+        for name in filter(None, map(private_part, [*imports_of(module, "tests"), *named])):
             users.setdefault(name, set()).add(path.name)
     return users
 
 
-def test_tests_import_few_private_modules() -> None:
-    users = private_imports_of_tests()
+def test_tests_and_scripts_import_no_private_name() -> None:
+    users = private_imports()
     for name, reason in PRIVATE_IMPORTS.items():
         sys.stdout.write(f"{name}: {reason}\n")  # pytest -rP shows it
     unlisted = {name: sorted(files) for name, files in users.items() if name not in PRIVATE_IMPORTS}
-    assert not unlisted, "use a public name, or add the module to PRIVATE_IMPORTS with the reason"
+    assert not unlisted, "use a public name, or add the private one to PRIVATE_IMPORTS with the reason"
     unused = set(PRIVATE_IMPORTS) - set(users)
-    assert not unused, "no test imports these: remove them from PRIVATE_IMPORTS"
+    assert not unused, "nothing imports these: remove them from PRIVATE_IMPORTS"
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -200,9 +166,9 @@ def defined_by(node: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_torch_stays_in_its_rooms(file: str, module: str) -> None:
+def test_torch_is_imported_in_few_packages(file: str, module: str) -> None:
     heavy = {name.split(".")[0] for name in imported(file, module)} & TORCH
-    assert not heavy or file.startswith(TORCH_ROOMS), f"{file} imports {', '.join(heavy)}"
+    assert not heavy or file.startswith(TORCH_PACKAGES), f"{file} imports {', '.join(heavy)}"
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -218,13 +184,13 @@ def test_prints_only_in_the_command_line_and_swallows_nothing(file: str) -> None
             assert not (broad and empty), f"{file}:{node.lineno} swallows every error"
 
 
-def test_no_room_without_a_purpose() -> None:
+def test_every_file_name_has_a_meaning() -> None:
     unwanted = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "factory"}
     assert not [file for file in FILES if unwanted & {part.strip("_") for part in Path(file).with_suffix("").parts}]
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_says_what_it_exports(module: str) -> None:
+def test_every_public_module_lists_its_names(module: str) -> None:
     loaded = importlib.import_module(module)
     private = any(part.startswith("_") for part in module.split("."))
     assert private or "__all__" in vars(loaded)
@@ -249,7 +215,7 @@ def test_exported_members() -> None:
         _ = llm_mia.adit
 
 
-def test_names_are_what_they_say() -> None:
+def test_public_verbs_are_functions() -> None:
     from llm_mia import attack, audit, calibrate, evaluate, flag, score
 
     for function in (attack, audit, calibrate, evaluate, flag, score):
@@ -267,8 +233,8 @@ def test_imports_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize(
     ("what", "limit"), [(["-c", "import llm_mia"], 0.3), (["-c", HELP], 0.4)], ids=["import", "help"]
 )
-def test_starts_at_once(what: list[str], limit: float) -> None:
-    """Twice the time that the design allows, for machines that do other things besides."""
+def test_starts_quickly(what: list[str], limit: float) -> None:
+    """The limit is twice the time that the design allows, for machines that do other things at the same time."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     seconds = []
     for _ in range(6):

@@ -34,7 +34,7 @@ def log_probabilities(backend: Backend) -> list[list[float]]:
 
 
 def training_model() -> Any:
-    """A model with dropout in the middle of a training run: gradients computed, one module frozen in evaluation."""
+    """A model with dropout in the middle of a training run: gradients computed, a module frozen in evaluation."""
     model = build_model(TOKENIZER, seed=1, attention_dropout=0.5).train()
     model.model.layers[0].eval()
     ids = torch.tensor([TOKENIZER(TEXTS[0]).input_ids[:32]])
@@ -91,7 +91,7 @@ def test_the_mode_comes_back_where_scoring_fails() -> None:
     assert [module.training for module in model.modules()] == modes
 
 
-# A call between peft and transformers, which nobody here makes.
+# A call in peft of transformers.
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_an_adapter_in_memory_scores_like_the_merged_model() -> None:
     peft = pytest.importorskip("peft")
@@ -103,9 +103,9 @@ def test_an_adapter_in_memory_scores_like_the_merged_model() -> None:
     assert [name for name, _ in model.named_modules()] == names, "nothing was merged"
     merged = log_probabilities(in_memory(copy.deepcopy(model).merge_and_unload()))
     plain = log_probabilities(in_memory(build_model(TOKENIZER, seed=1)))
-    difference = max(abs(a - b) for one, two in zip(given, merged, strict=True) for a, b in zip(one, two, strict=True))
-    changed = max(abs(a - b) for one, two in zip(given, plain, strict=True) for a, b in zip(one, two, strict=True))
-    # Two layers of width 32 in another order of additions: some hundred roundings of 6e-8 on logits of about 10.
+    difference = max(abs(a - b) for pair in zip(given, merged, strict=True) for a, b in zip(*pair, strict=True))
+    changed = max(abs(a - b) for pair in zip(given, plain, strict=True) for a, b in zip(*pair, strict=True))
+    # Two layers of width 32 with additions in another order: some hundred roundings of 6e-8 on logits of about 10.
     assert difference < 1e-4 < changed
     learned_prompts = peft.get_peft_model(
         build_model(TOKENIZER, seed=1), peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")

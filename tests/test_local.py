@@ -28,7 +28,7 @@ ATTACKS = ["loss", "perplexity", "confidence", "zlib", "lowercase", "min_k", "mi
 
 
 def plain(backend: Any, fed: np.ndarray[Any, Any], first: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The five signals of tokens fed alone, from the model's own logits, and all its log-likelihoods."""
+    """The five signals of tokens fed alone, from the model's logits, and all its log-likelihoods."""
     with torch.inference_mode():
         logits = backend.model(input_ids=torch.from_numpy(fed).long()[None]).logits[0].double()
     logp = torch.log_softmax(logits, dim=-1)[first - 1 : -1]
@@ -45,16 +45,16 @@ def plain(backend: Any, fed: np.ndarray[Any, Any], first: int) -> dict[str, np.n
     }
 
 
-def assert_plain(found: Sequence[TokenSignals], expected: Sequence[dict[str, Any]], rounding: Rounding) -> None:
+def assert_plain(computed: Sequence[TokenSignals], expected: Sequence[dict[str, Any]], rounding: Rounding) -> None:
     """Signals that differ from `plain` ones by rounding alone; a rank counts no token that rounding puts lower."""
     for field in FIELDS:
         assert_close(
-            np.concatenate([getattr(signals, field) for signals in found]),
+            np.concatenate([getattr(signals, field) for signals in computed]),
             np.concatenate([signals[field] for signals in expected]),
             rounding,
             field,
         )
-    for signals, right in zip(found, expected, strict=True):
+    for signals, right in zip(computed, expected, strict=True):
         ahead = right["logp"] - right["logprob"][:, None]
         # The token's logit and the other's may both be off.
         least, most = ((ahead > edge).sum(-1) for edge in (2 * rounding.token, -2 * rounding.token))
@@ -77,10 +77,10 @@ def test_signals_agree_with_a_plain_computation(
     backend = LocalBackend(loaded.model, loaded.tokenizer, **how)
     windows = all_windows(backend, sentences(40, seed=7, longest=60), WindowRule(tokens=48, context=12))
     assert len(windows) > 40, "some passages must be longer than a window"
-    found = backend.score(windows)
-    for window, signals in zip(windows, found, strict=True):
+    computed = backend.score(windows)
+    for window, signals in zip(windows, computed, strict=True):
         assert (signals.token_ids == window.tokens[window.first_scored :]).all()
-    assert_plain(found, [plain(backend, w.tokens, w.first_scored) for w in windows], rounding_of(backend))
+    assert_plain(computed, [plain(backend, w.tokens, w.first_scored) for w in windows], rounding_of(backend))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -97,7 +97,7 @@ def test_scores_depend_neither_on_order_nor_on_company_nor_on_padding_side(tiny:
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str) -> None:
     """Beyond rounding, for each token and for the mean of them all."""
-    found = []
+    computed = []
     threads = torch.get_num_threads()
     try:
         for count in (1, 2):
@@ -106,13 +106,13 @@ def test_scores_depend_neither_on_threads_nor_on_batches(tiny: str, dtype: str) 
             for budget in (1, 64, 1000):
                 backend = LocalBackend(loaded.model, loaded.tokenizer, tokens_per_batch=budget, compiled=False)
                 windows = all_windows(backend, sentences(12, seed=5), WindowRule(64, 16))
-                found.append(np.concatenate([signals.logprob for signals in backend.score(windows)]))
+                computed.append(np.concatenate([signals.logprob for signals in backend.score(windows)]))
     finally:
         torch.set_num_threads(threads)
     rounding = rounding_of(loaded)
-    for other in found[1:]:
-        assert_close(other, found[0], rounding)
-    assert np.abs(np.mean(found, axis=1, dtype=np.float64) - np.mean(found[0], dtype=np.float64)).max() < (
+    for other in computed[1:]:
+        assert_close(other, computed[0], rounding)
+    assert np.abs(np.mean(computed, axis=1, dtype=np.float64) - np.mean(computed[0], dtype=np.float64)).max() < (
         rounding.of_mean(passages=12)
     )
 
@@ -171,7 +171,7 @@ def test_other_tokenizers_are_compared_per_byte(tiny: str, tiny_bos: str, tmp_pa
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("family", ["GPT2", "GPTNeoX", "OPT", "Gemma2", "Cohere", "Granite", "Bloom", "Mamba"])
 def test_every_family_agrees_with_its_own_logits(family: str, dtype: str) -> None:
-    """Tied heads, positions by table, scaled and capped logits: blocked or whole, the signals are the model's own."""
+    """With tied heads, positions by table, scaled and capped logits the signals follow from the model's logits."""
     backend = LocalBackend(build_family(family, dtype), build_tokenizer(300, bos=False, seed=1), compiled=False)
     windows = all_windows(backend, sentences(6, seed=2), WindowRule(tokens=64, context=16))
     expected = [plain(backend, w.tokens, w.first_scored) for w in windows]
@@ -243,7 +243,7 @@ def test_progress_is_reported_batch_by_batch_and_adds_up(tiny: str, tmp_path: Pa
     steps: list[Any] = []
     score(source, backend, attacks=["loss"], out=tmp_path / "run", progress=steps.append)
     of_target = [step for step in steps if step.name == "target"]
-    assert len(of_target) > 5, "one block, many batches"
+    assert len(of_target) > 5, "many batches in a block"
     for before, after in pairwise(of_target):
         assert (before.tokens, before.bytes, before.passages) <= (after.tokens, after.bytes, after.passages)
     last = of_target[-1]

@@ -1,4 +1,4 @@
-"""Neighbours by a masked language model: tiny real BERTs and RoBERTas, made here."""
+"""Neighbours by a masked language model: tiny real BERTs and RoBERTas."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ from .conftest import WORDS, save, sentences
 
 TEXT = "The river  bends under a stone bridge,\n\nwhile Anna counts seven geese AND\twrites their names in her book. "
 LONG = "\n".join(sentences(40, seed=4))
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No network."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
 def word_pieces(lowercase: bool) -> Any:
@@ -104,8 +98,8 @@ def rewriter(request: pytest.FixtureRequest) -> MaskedRewriter:
 
 
 def replaced(text: str, version: str) -> list[tuple[str, str]]:
-    """Pairs of unlike words; all that stands between words must be alike."""
-    parts, others = (re.split(r"(\w+)", one) for one in (text, version))
+    """Pairs of a word and its replacement, where they differ; everything between words must be equal."""
+    parts, others = (re.split(r"(\w+)", whole) for whole in (text, version))
     assert parts[::2] == others[::2]
     return [(a, b) for a, b in zip(parts[1::2], others[1::2], strict=True) if a != b]
 
@@ -199,7 +193,7 @@ def test_odd_texts(rewriter: MaskedRewriter, text: str) -> None:
 
 
 def test_the_words_are_the_likeliest_but_the_one_that_stood_there(bert: str) -> None:
-    """Against the model's own logits, one text fed alone."""
+    """Against the logits of the model for that text alone."""
     rewriter = MaskedRewriter(bert, device="cpu")
     tokenizer = rewriter.tokenizer
     for number in range(20):
@@ -242,9 +236,9 @@ def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: 
         river = next(i for i, word in fillers.words.items() if word == "river")
         logits = torch.zeros(2, len(tokenizer))
         logits[:, river] = 9
-        found, values = fillers.likeliest(logits, [0, 0], ["River", "bridge"], len(tokenizer))
+        tokens, values = fillers.likeliest(logits, [0, 0], ["River", "bridge"], len(tokenizer))
         kept = [
-            {fillers.words[i].casefold() for i in row[np.isfinite(v)]} for row, v in zip(found, values, strict=True)
+            {fillers.words[i].casefold() for i in row[np.isfinite(v)]} for row, v in zip(tokens, values, strict=True)
         ]
         assert "river" not in kept[0]
         assert "river" in kept[1]
@@ -287,7 +281,9 @@ def test_a_causal_model_with_a_mask_token_is_refused(tiny: str, bert: str, tmp_p
 def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) -> None:
     tokenizer = word_pieces(lowercase=True)
     folder = save(tmp_path / "encoder", build("Bert", tokenizer).bert, tokenizer)
-    assert re.fullmatch(r"its weights lack \d+ tensors of a masked language model, such as cls\..*", refusal(folder))
+    assert re.fullmatch(
+        r"its weights are not those of a masked language model: .* \(\d+, such as cls\..*\)", refusal(folder)
+    )
 
 
 def test_a_slow_tokenizer_is_refused(bert: str, tmp_path: Path) -> None:
@@ -319,7 +315,7 @@ def shorten(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lose("config.json"), "holds no config.json, or no"),
         (lose("*.safetensors"), "holds no config.json, or no"),
@@ -327,10 +323,10 @@ def shorten(folder: Path) -> None:
         (shorten, "its weights file is damaged or cut short"),
     ],
 )
-def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
+def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     folder = shutil.copytree(bert, tmp_path / "model")
     damage(folder)
-    assert said in refusal(folder)
+    assert message in refusal(folder)
 
 
 def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
@@ -340,7 +336,7 @@ def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
         MaskedRewriter(bert, revision="main")
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
-    assert refusal(gguf).startswith("a GGUF file")
+    assert refusal(gguf).startswith("is a GGUF file")
     refusal(bert, device="no-such-device")
     with pytest.raises(UsageError, match=r"^`share` must be above 0 and at most 1: got "):
         MaskedRewriter(bert, share=0.0)

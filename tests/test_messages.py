@@ -14,7 +14,7 @@ import pytest
 
 import llm_mia
 import llm_mia.errors
-from llm_mia.cli._parameters import FUNCTIONS
+from llm_mia.cli.parameters import FUNCTIONS
 
 PACKAGE = Path(llm_mia.__file__).parent
 ERRORS = {name for name in llm_mia.errors.__all__ if name.endswith("Error")}

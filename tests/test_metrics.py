@@ -128,7 +128,7 @@ def test_auroc_interval_covers(m: int, n: int, truth: float) -> None:
     assert coverage(lambda s: auroc(s, marks(m, n)), draw, truth, 500) > least(0.95, 500)
 
 
-def test_the_check_finds_an_interval_without_variance_of_pairs() -> None:
+def test_the_check_detects_an_interval_without_variance_of_pairs() -> None:
     def pairs_as_trials(scores: Floats) -> Interval:
         value = auroc(scores, marks(20, 20)).value
         half = 1.96 * np.sqrt(value * (1 - value) / 400)

@@ -105,7 +105,7 @@ def test_delong_interval_covers(m: int, n: int, truth: float) -> None:
     assert np.mean([held(delong(scores, labels), truth) for scores in draws]) > least(0.95, 800)
 
 
-def test_the_check_finds_plain_standard_errors_near_one() -> None:
+def test_the_check_detects_plain_standard_errors_near_one() -> None:
     def plain(scores: Floats) -> Interval:
         estimate = delong_estimate(scores[:20, None], scores[20:, None])
         assert estimate.covariance is not None
@@ -132,7 +132,7 @@ def test_difference_interval_covers(case: int) -> None:
     assert 1 - missed(compare_attacks, case, 250).mean() > least(0.95, 250)
 
 
-def test_the_check_finds_attacks_taken_for_independent_of_each_other_or_without_error() -> None:
+def test_the_check_detects_attacks_taken_for_independent_of_each_other_or_without_error() -> None:
     def without_error_of_the_other(first: Floats, second: Floats, labels: NDArray[np.intp]) -> PairedComparison:
         first_auroc, second_value = delong(first, labels), delong(second, labels).value
         return PairedComparison(
@@ -161,7 +161,7 @@ def test_difference_covers_where_passages_share_documents() -> None:
         assert (each.p_value <= 0.05) == (not held(each.difference, 0)) or each.p_value == pytest.approx(0.05, abs=2e-3)
 
 
-def test_p_values_are_small_as_often_as_they_say() -> None:
+def test_p_values_keep_their_level() -> None:
     rng = np.random.default_rng(3)
     result = np.array(
         [compare_attacks(*correlated(rng, 30, 30, (0.7, 0.7), 0.5), marks(30, 30)).p_value for _ in range(400)]
@@ -214,7 +214,7 @@ def test_all_scores_equal_against_complete_separation() -> None:
     assert compare_attacks([1.0, 1, 0, 0], [0.0] * 4, [1, 1, 0, 0]).p_value > 0.05
 
 
-def test_one_passage_or_one_document_says_nothing() -> None:
+def test_a_single_passage_or_document_gives_no_interval() -> None:
     single = compare_attacks([1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [1, 0, 0])
     assert (single.difference.low, single.difference.high, single.p_value) == (-1, 1, 1)
     names = ["a"] * 10 + [str(i) for i in range(10)]

@@ -78,7 +78,9 @@ def exceeds(bound: Bound, epsilon: float, n: int, delta: float = 0.0) -> float:
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 3.0])
 @pytest.mark.parametrize("delta", [0.0, 0.05])
-def test_bound_exceeds_the_epsilon_of_randomised_response_in_one_of_twenty_cases(epsilon: float, delta: float) -> None:
+def test_bound_exceeds_the_epsilon_of_randomised_response_in_at_most_5_percent_of_cases(
+    epsilon: float, delta: float
+) -> None:
     @cache
     def bound(tp: int, members: int, fp: int, nonmembers: int) -> float:
         return epsilon_lower_bound(tp, members, fp, nonmembers, delta=delta)
@@ -86,7 +88,7 @@ def test_bound_exceeds_the_epsilon_of_randomised_response_in_one_of_twenty_cases
     assert exceeds(bound, epsilon, 40, delta) <= 0.05
 
 
-def test_the_check_finds_point_estimates_and_an_unsplit_error() -> None:
+def test_the_check_detects_point_estimates_and_an_unsplit_error() -> None:
     def estimate(tp: int, members: int, fp: int, nonmembers: int) -> float:
         return math.log(max(tp, 0.5) / members / (max(fp, 0.5) / nonmembers))
 

@@ -143,7 +143,7 @@ print("right")
 
 
 def test_the_cuda_kernel_computes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its arithmetic, by Triton's interpreter, which must be asked for before Triton is imported."""
+    """Its arithmetic, by Triton's interpreter, which must be chosen before Triton is imported."""
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     run = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, text=True, check=False)

@@ -115,7 +115,7 @@ def test_signals_without_all_fields_are_not_taken_for_whole_ones(passages: Passa
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_reads_only_what_its_types_name(name: str) -> None:
     """A second proof besides mypy's: fields that the types do not name are NaN, and the score is the same."""
-    one = ATTACKS[name]
+    registered = ATTACKS[name]
     rng = np.random.default_rng(3)
     whole = [
         TokenSignals.of(
@@ -124,10 +124,12 @@ def test_an_attack_reads_only_what_its_types_name(name: str) -> None:
         )
         for _ in range(3)
     ]  # fmt: skip
-    needed = set().union(*one.fields.values())
+    needed = set().union(*registered.fields.values())
     lacking = {field: (-1 if field == "rank" else np.nan) for field in FIELDS if field not in needed}
     limited = [TokenSignals.of(**{**arrays(signals), **lacking}, tokenizer="a") for signals in whole]
-    assert one.score(evidence_of(one.evidence, limited)) == one.score(evidence_of(one.evidence, whole))
+    assert registered.score(evidence_of(registered.evidence, limited)) == registered.score(
+        evidence_of(registered.evidence, whole)
+    )
 
 
 def arrays(signals: TokenSignals) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def test_without_annotations_an_attack_needs_every_field() -> None:
     try:
         assert parse_attack("bare:k=2").fields == {"target": set(FIELDS)}
         assert parse_attack("typed").fields == {"target": {"logprob"}}
-        names = [one.name for one in attacks_for((), LoadedSupplies(), {"target": {"logprob"}}).attacks]
+        names = [chosen.name for chosen in attacks_for((), LoadedSupplies(), {"target": {"logprob"}}).attacks]
         assert "typed" in names
         assert "bare" not in names
     finally:
@@ -163,6 +165,6 @@ def test_without_annotations_an_attack_needs_every_field() -> None:
 
 
 def test_every_attack_here_has_types() -> None:
-    for one in ATTACKS.values():
-        for name in one.evidence:
-            assert inspect.signature(one.function).parameters[name].annotation is not inspect.Parameter.empty
+    for registered in ATTACKS.values():
+        for name in registered.evidence:
+            assert inspect.signature(registered.function).parameters[name].annotation is not inspect.Parameter.empty

@@ -18,6 +18,7 @@ from llm_mia.cli import main
 from llm_mia.errors import RunDirectoryError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.perplexities import perplexity, token_log_probabilities, write_perplexities
+from llm_mia.signals import signals_of
 
 from .conftest import build_model, build_tokenizer, pretend, sentences
 
@@ -29,7 +30,7 @@ TOLERANCE = 1e-4
 
 
 def plain_log_probabilities(model: Any, ids: list[int]) -> list[float]:
-    """One text, one forward pass, no batch."""
+    """A single text in a forward pass, without a batch."""
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     return [float(logits[at - 1, ids[at]]) for at in range(1, len(ids))]
@@ -87,6 +88,21 @@ def test_what_makes_no_sense_is_refused() -> None:
         write_perplexities(["one text"], FakeBackend(0), out="p.parquet")
     with pytest.raises(UsageError, match=r"`per_token` must be the name of a \.parquet file"):
         write_perplexities(["one text"], FakeBackend(0), out="p.csv", per_token="tokens.csv")
+
+
+def test_what_is_no_text_and_what_is_no_model_is_refused() -> None:
+    for texts, message in (
+        ({"text": ["one text"]}, "`texts` is of the type dict: give a list of texts, or a column"),
+        (["one text", None], "text 2 of `texts` is of the type NoneType: give strings"),
+        ([float("nan")], "text 1 of `texts` is of the type float: give strings"),
+        (["\ud800"], "text 1 of `texts` holds a lone surrogate"),
+        (Passages.of(["one text"]), "text 1 of `texts` is of the type Passage: give strings"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            perplexity(texts, FakeBackend(0))  # type: ignore[arg-type]
+    for model in (None, object()):
+        with pytest.raises(UsageError, match="the model is of the type"):
+            signals_of(model, ["one text"])  # type: ignore[arg-type]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -160,11 +176,13 @@ def test_the_command_writes_what_the_function_gives(
     shown = [float(row["target_perplexity"] or "nan") for row in rows_of(out)]
     np.testing.assert_allclose(shown, expected, rtol=TOLERANCE)
     table = pq.read_table(tokens).to_pylist()
-    one = [row for row in table if row["id"] == "3" and row["model"] == "target"]
-    (likewise,) = token_log_probabilities(TEXTS[3:4], tiny)
-    assert tuple(row["token"] for row in one) == likewise.tokens
-    assert [row["position"] for row in one] == list(range(1, len(one) + 1)), "the first token has no probability"
-    np.testing.assert_allclose([row["logprob"] for row in one], likewise.log_probabilities, atol=TOLERANCE)
+    of_third = [row for row in table if row["id"] == "3" and row["model"] == "target"]
+    (from_python,) = token_log_probabilities(TEXTS[3:4], tiny)
+    assert tuple(row["token"] for row in of_third) == from_python.tokens
+    assert [row["position"] for row in of_third] == list(range(1, len(of_third) + 1)), (
+        "the first token has no probability"
+    )
+    np.testing.assert_allclose([row["logprob"] for row in of_third], from_python.log_probabilities, atol=TOLERANCE)
     assert {row["model"] for row in table} == {"target", "reference"}
 
 

@@ -66,8 +66,8 @@ def test_an_installed_package_adds_its_attack(tmp_path: Path) -> None:
     assert about["shadow_gain"]["evidence"] == ["target", "shadows"]
     assert about["shadow_gain"]["passes"] == ["target", "shadow-*"]
     assert "1 + n" in llm_mia(tmp_path, "attacks").stdout
-    one = llm_mia(tmp_path, "attacks", "median:floor=-10", "--json")
-    assert json.loads(one.stdout)["median:floor=-10"]["settings"] == {"floor": -10.0}
+    shown = llm_mia(tmp_path, "attacks", "median:floor=-10", "--json")
+    assert json.loads(shown.stdout)["median:floor=-10"]["settings"] == {"floor": -10.0}
     assert "median" not in json.loads(llm_mia(tmp_path / "elsewhere", "attacks", "--json").stdout)
 
 
@@ -117,8 +117,8 @@ def test_its_evidence_is_put_together_from_the_models_that_its_roles_name(
         for text in TEXTS
     ]
     np.testing.assert_array_equal(table.column("shadow_gain"), expected)
-    made = sorted(path.name for path in (tmp_path / "run" / "signals").iterdir())
-    assert made == [*shadows, "target"], "no pass of a model that no attack needs"
+    folders = sorted(path.name for path in (tmp_path / "run" / "signals").iterdir())
+    assert folders == [*shadows, "target"], "no pass of a model that no attack needs"
 
 
 def test_it_runs_with_real_models(
@@ -166,7 +166,7 @@ def test_what_it_lacks_is_named(passages: Passages, tmp_path: Path) -> None:
     with pytest.raises(AttackError, match="'shadow_gain' compares token with token"):
         score(passages, FakeBackend(0), models=models, attacks=["shadow_gain"], out=run)
     for role in ("reference", "Shadow 1", "../shadow", ""):
-        with pytest.raises(UsageError, match="`models` names the role"):
+        with pytest.raises(UsageError, match="`models` has the role"):
             score(passages, FakeBackend(0), models={role: FakeBackend(1)}, attacks=["loss"], out=run)
     assert not run.exists()
 

@@ -125,17 +125,17 @@ def test_proofs_are_made_in_the_precision_of_the_signals(
     tiny: str, passages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
-    load = ModelSpec.load
 
-    def spy(spec: ModelSpec, **given: Any) -> Any:
-        backend = load(spec, **given)
-        loaded.append(backend.info.dtype)
-        return backend
+    class RecordedSpec(ModelSpec):
+        def load(self, **options: Any) -> Any:
+            backend = super().load(**options)
+            loaded.append(backend.info.dtype)
+            return backend
 
-    monkeypatch.setattr(ModelSpec, "load", spy)
+    model = RecordedSpec(tiny)
     rule: dict[str, Any] = {"stretch": 2, "probability": 1e-9, "samples": 0, "most_proofs": 2}
     monkeypatch.setenv("LLM_MIA_DTYPE", "bfloat16")
-    extract(passages, tiny, out=tmp_path / "run", **rule)
+    extract(passages, model, out=tmp_path / "run", **rule)
     monkeypatch.setenv("LLM_MIA_DTYPE", "float32")
-    assert extract(passages, tiny, out=tmp_path / "run", proof=True, **rule).proofs
+    assert extract(passages, model, out=tmp_path / "run", proof=True, **rule).proofs
     assert loaded == ["bfloat16", "bfloat16"]

@@ -28,7 +28,7 @@ def tokens(n: int, seed: int) -> IntArray:
 
 
 PREFIX = tokens(N_PREFIX, 99)
-# Lengths, and from where on they are scored: one token alone, right behind the prefix, after context of their own.
+# Lengths, and where scoring starts: a single token, tokens right after the prefix, tokens after other context.
 SHAPES = [(1, 0), (34, 0), (5, 0), (17, 3), (23, 1), (2, 1), (9, 8), (12, 0), (12, 0), (33, 20), (1, 0)]
 WINDOWS = [Window(tokens(n, i), first, i) for i, (n, first) in enumerate(SHAPES)]
 
@@ -81,7 +81,7 @@ def test_the_scores_are_those_of_feeding_everything(name: str, dtype: str, reque
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-def test_company_changes_nothing(dtype: str) -> None:
+def test_other_windows_in_the_batch_change_nothing(dtype: str) -> None:
     backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1).to(getattr(torch, dtype)), 1000)
     alone = [backend.score([window], prefix=PREFIX)[0] for window in WINDOWS]
     assert_same(backend, backend.score(WINDOWS, prefix=PREFIX), alone)
@@ -300,7 +300,9 @@ def test_ten_shots_cost_less_than_two_thirds_of_a_pass_more() -> None:
 
 def assert_equal(found: Sequence[TokenSignals], expected: Sequence[TokenSignals]) -> None:
     for field in ("token_ids", *FIELDS, "rank"):
-        assert [getattr(one, field).tolist() for one in found] == [getattr(one, field).tolist() for one in expected]
+        assert [getattr(signals, field).tolist() for signals in found] == [
+            getattr(signals, field).tolist() for signals in expected
+        ]
 
 
 @pytest.mark.parametrize("bos", [False, True])

@@ -6,8 +6,8 @@ A source is read
   passages that the checks of the known set look at. It must come first, so that bad input fails before a model loads.
 * once for each pass of each model. Models are in memory one after another, and a pass takes the texts in order; they
   are not kept in between, because memory must not grow with the input.
-* once for the table of scores, because attacks such as ``zlib`` take the text, and a passage's text stands beside the
-  signals of all passes there.
+* once for the table of scores, because attacks such as ``zlib`` take the text, and the text is needed together with the
+  signals of all passes.
 
 So an audit by attacks that take a pass of the target and one of the reference reads each source four times, and its
 bytes once more for the digest in run.json. A finished audit that is repeated makes no pass; it reads a source before

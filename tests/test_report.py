@@ -115,7 +115,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
     assert any("has no score" in note or "have no score" in note for note in summary["notes"])
 
 
-def test_the_terminal_shows_names_as_they_stand(audited: Audit) -> None:
+def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
     text = rendered(audit_table(audited))
     assert f"model {HOSTILE}" in text
     assert str(audited.path) in text
@@ -173,7 +173,7 @@ def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
         ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: no evidence of training"], ["consistent with", "threshold"]),
     ],
 )
-def test_no_more_is_claimed_than_was_found(
+def test_no_more_is_claimed_than_was_measured(
     candidates: list[float], fdr: float | None, says: list[str], not_says: list[str]
 ) -> None:
     table = table_of("loss", range(19), [], candidates)
@@ -192,7 +192,7 @@ def test_many_candidates_are_counted_in_plain_figures() -> None:
     assert "at most 1,234.0 flags" in text
 
 
-def test_summaries_of_a_table_of_somebody_else() -> None:
+def test_summaries_of_a_table_of_another_program() -> None:
     table = table_of("theirs", range(19), [30, math.nan], [99, math.nan])
     calibration: Calibration = calibrate(table, "theirs", fpr=0.05)
     described = {"attack", "fpr", "threshold", "guarantee", "n", "n_documents", "confidence", "categories", "selection"}

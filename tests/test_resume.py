@@ -101,7 +101,7 @@ def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]
 
 def scored_ids(out: Path, name: str) -> list[str]:
     parts = sorted((out / "signals" / name).glob("part-*.parquet"))
-    return [one for part in parts for one in pq.read_table(part, columns=["id"]).column("id").to_pylist()]
+    return [name for part in parts for name in pq.read_table(part, columns=["id"]).column("id").to_pylist()]
 
 
 def manifest(out: Path) -> Any:

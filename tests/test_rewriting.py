@@ -63,11 +63,11 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("rewrite", "number", "version"), KEPT)
-def test_versionsstay_what_they_are(rewrite: Rewrite, number: int, version: str) -> None:
+def test_versions_are_stable(rewrite: Rewrite, number: int, version: str) -> None:
     assert rewrite(TEXT, number, seed=7) == version
 
 
-def test_draws_stay_what_they_are() -> None:
+def test_draws_are_stable() -> None:
     assert draws("key", "naïve", 3) == [1299558149984211181, 15974999561989740976, 9201851791600215936]
 
 
@@ -120,7 +120,7 @@ def test_swapped_keeps_words_and_gaps(text: str, share: float) -> None:
         assert gaps(version) == gaps(text)
 
 
-def test_one_exchange_moves_two_words() -> None:
+def test_an_exchange_moves_two_words() -> None:
     words = [f"w{i}" for i in range(100)]
     version = swap_words(" ".join(words), 5, share=0.001).split()
     assert sum(a != b for a, b in zip(words, version, strict=True)) == 2
@@ -198,14 +198,14 @@ def test_any_text(text: str, number: int, seed: int, share: float) -> None:
 
 @pytest.mark.parametrize("rewrite", BOTH)
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
-def test_a_share_that_is_none_is_refused(rewrite: Rewrite, share: float) -> None:
+def test_a_share_outside_the_unit_interval_is_refused(rewrite: Rewrite, share: float) -> None:
     with pytest.raises(UsageError, match=r"^`share` must lie between 0 and 1, 0 excluded: got "):
         rewrite("two words", 0, share=share)
 
 
 @pytest.mark.timed
 @pytest.mark.parametrize("rewrite", BOTH)
-def test_takes_no_time(rewrite: Rewrite) -> None:
+def test_rewriting_is_fast(rewrite: Rewrite) -> None:
     text = " ".join(sentences(1, seed=1)[0].split() * 128).split(" ", 128)[:128]
     seconds = min(timeit.repeat(lambda: rewrite(" ".join(text), 1), number=50, repeat=5)) / 50
     sys.stdout.write(f"{rewrite.__name__} {1e6 * seconds:.0f} µs for 128 words\n")  # pytest -rP shows it

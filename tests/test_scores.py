@@ -167,15 +167,17 @@ def test_a_run_directory_says_what_made_it_and_counts_no_facts_as_attacks(
     fake: Backend, write_jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     rows = [{"id": "a", "text": "a river", "label": 1}, {"id": "b", "text": "x"}]
-    made = score(read_passages(write_jsonl("p.jsonl", rows)), fake, attacks=["loss", "min_k:k=0.1"], out=tmp_path / "r")
+    scored = score(
+        read_passages(write_jsonl("p.jsonl", rows)), fake, attacks=["loss", "min_k:k=0.1"], out=tmp_path / "r"
+    )
     table = read_scores(tmp_path / "r")
-    for one in (made, table):
-        assert list(one.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
-        assert one.labels.tolist() == [1, -1]
-        assert one.unscored == 1, "one byte without BOS has no scored token"
-        assert one.record is not None
-        assert one.record.passes["target"].model.weights_sha256 == "seed 0"
-        assert one.record.passes["target"].window == WindowRule(1024, 256)
+    for each in (scored, table):
+        assert list(each.columns) == ["loss", "min_k:k=0.1"], "neither perplexities nor counts"
+        assert each.labels.tolist() == [1, -1]
+        assert each.unscored == 1, "one byte without BOS has no scored token"
+        assert each.record is not None
+        assert each.record.passes["target"].model.weights_sha256 == "seed 0"
+        assert each.record.passes["target"].window == WindowRule(1024, 256)
     assert read_scores(tmp_path / "r" / "scores.parquet").record is None
 
 
@@ -230,8 +232,8 @@ def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
     assert list(table.columns) == ["mine", "theirs"]
     assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])
     assert (table.record, table.reference_log_likelihood, table.standing) == (None, None, None)
-    found = flag(table, calibrate(table, "mine", fpr=0.05))
-    assert [row.flagged for row in found.rows] == [True, True]
+    flags = flag(table, calibrate(table, "mine", fpr=0.05))
+    assert [row.flagged for row in flags.rows] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -273,17 +275,30 @@ def test_categories_in_memory() -> None:
         ({"scores": [1.0], "labels": [1, 0]}, UsageError, "1 scores, but `labels` has 2"),
         ({"scores": [1.0], "ids": []}, UsageError, "1 scores, but `ids` has 0"),
         ({"scores": [1.0], "documents": ["a", "b"]}, UsageError, "1 scores, but `documents` has 2"),
-        (
-            {"scores": [1.0, 2.0], "labels": [0, 7]},
-            ScoresError,
-            "mine row 2: label 7 is neither 0 nor 1, and neither true nor false",
-        ),
+        ({"scores": {"label": [1.0]}}, UsageError, "`scores` has a column 'label', which is no attack"),
+        ({"scores": {"a": [1.0]}, "categories": ["x"], "by": "a"}, UsageError, "`scores` has a column 'a'"),
+        ({"scores": [1j, 2.0]}, UsageError, "holds complex numbers"),
+        ({"scores": [1.0], "labels": iter([1])}, UsageError, "`labels` is of the type list_iterator: give a list"),
+        ({"scores": [1.0], "ids": "a"}, UsageError, "`ids` is of the type str: give a list"),
+        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0 nor 1, and neither"),
     ],
 )
 def test_arrays_that_make_no_table_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as refused:
         ScoreTable.of(**arguments, name="mine")
     assert "\n" not in str(refused.value)
+
+
+def test_what_other_libraries_mark_as_missing_is_missing() -> None:
+    pd = pytest.importorskip("pandas")
+    table = ScoreTable.of([3.0, 1.0, 2.0], [0, None, 1], documents=["a", None, ""])
+    assert table.documents == ["a", "2", "3"], "passages without a document share none"
+    frame = table.to_pandas()
+    again = ScoreTable.of(frame["score"], frame["label"], ids=frame["id"])
+    assert again.labels.tolist() == table.labels.tolist() == [0, -1, 1]
+    assert ScoreTable.of([1.0], [pd.NA]).labels.tolist() == [-1]
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert np.isnan(ScoreTable.of(masked).column("score")).tolist() == [False, True]
 
 
 def test_a_table_goes_to_other_libraries_with_its_scores_exact(tmp_path: Path) -> None:

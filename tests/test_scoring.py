@@ -1,4 +1,4 @@
-"""What lies around the model: no text is scored twice, no model is compared with itself, and all of it is told."""
+"""What lies around the model: no text is scored twice, no model is compared with itself, and all of it is reported."""
 
 from __future__ import annotations
 
@@ -125,10 +125,10 @@ def test_the_oldest_leaves_first() -> None:
     assert first is not None
     assert len(first) == 100
     assert first.logprob.base is None, "a copy, or it would keep its whole batch"
-    held.add("one more", signals(100))
-    assert [held.get(name) is None for name in ("d0", "d1", "one more")] == [True, False, False]
+    held.add("another", signals(100))
+    assert [held.get(name) is None for name in ("d0", "d1", "another")] == [True, False, False]
     held.add("too large for all", signals(5000))
-    assert [held.get(name) for name in ("d1", "one more", "too large for all")] == [None] * 3
+    assert [held.get(name) for name in ("d1", "another", "too large for all")] == [None] * 3
 
 
 def test_a_text_without_capitals_is_not_scored_again_in_lower_case(source: Source, tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_run_that_continues_keeps_its_blocks(source: Source, tmp_path: Path) -
     }
 
 
-# What is told
+# What is reported
 
 
 def test_progress(source: Source, tmp_path: Path) -> None:
@@ -260,10 +260,10 @@ def test_progress(source: Source, tmp_path: Path) -> None:
                 assert before.passages <= after.passages
                 assert before.tokens <= after.tokens
                 assert before.bytes <= after.bytes
-            assert len(mine) <= (70, 3)[turn], "what is there is told of in one go"
+            assert len(mine) <= (70, 3)[turn], "what is stored is reported at once"
     assert (done.passages, done.candidates, done.members, done.nonmembers, done.unscored) == (125, 125, 0, 0, 0)
     both = LoadedSupplies(("target", "reference"))
-    assert done.attacks == tuple(one.name for one in attacks_for(["all"], both).attacks)
+    assert done.attacks == tuple(chosen.name for chosen in attacks_for(["all"], both).attacks)
 
 
 def test_input_that_grows_while_it_is_scored(source: Source, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def counted() -> Iterator[list[int]]:
 
 
 def recorded(run: Path) -> list[str]:
-    return [one["name"] for one in json.loads((run / "run.json").read_text("utf-8"))["attacks"]]
+    return [record["name"] for record in json.loads((run / "run.json").read_text("utf-8"))["attacks"]]
 
 
 def columns(run: Path) -> list[str]:
@@ -94,7 +94,9 @@ def test_another_formula_or_setting_is_computed_again(source: Source, counted: l
     table = score(passages, FakeBackend(0), attacks=["counted"], out=run)
     assert list(table.columns) == ["loss", "counted"]
     assert table.column("counted").tolist() == [2.0 * len(text) for text in TEXTS[:20]]
-    [record] = [one for one in json.loads((run / "run.json").read_text("utf-8"))["attacks"] if one["name"] == "counted"]
+    [record] = [
+        record for record in json.loads((run / "run.json").read_text("utf-8"))["attacks"] if record["name"] == "counted"
+    ]
     assert (record["revision"], record["settings"], record["evidence"]) == (2, {"times": 2.0}, ["text"])
 
 
@@ -210,10 +212,10 @@ def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_pat
 def test_the_default_leaves_out_what_costs_much_and_all_runs_it() -> None:
     both = LoadedSupplies(("target", "reference"))
     default, everything = (attacks_for(specs, both) for specs in ((), ["all"]))
-    left_out = {one.name for one in everything.attacks} - {one.name for one in default.attacks}
+    left_out = {chosen.name for chosen in everything.attacks} - {chosen.name for chosen in default.attacks}
     assert left_out == {"lowercase", "neighbour", "pac"}
     assert everything.named == frozenset(), "left out with a note, and not refused, where they do not fit"
     [min_k, *others] = attacks_for(["min_k", "all"], both).attacks
-    assert [min_k.name, *sorted(one.name for one in others)] == [
-        "min_k", *sorted(one.name for one in everything.attacks if one.name != "min_k")
+    assert [min_k.name, *sorted(chosen.name for chosen in others)] == [
+        "min_k", *sorted(chosen.name for chosen in everything.attacks if chosen.name != "min_k")
     ]  # fmt: skip

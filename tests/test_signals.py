@@ -43,10 +43,10 @@ class Noting(FakeBackend):
         return super().score(windows, report, prefix=prefix)
 
 
-def assert_same(one: TokenSignals, other: TokenSignals) -> None:
+def assert_same(first: TokenSignals, second: TokenSignals) -> None:
     for name in LISTS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    assert one.tokenizer == other.tokenizer
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert first.tokenizer == second.tokenizer
 
 
 # In memory
@@ -60,18 +60,18 @@ def test_in_memory_is_what_is_on_disk(limits: Limits | None, bos: bool, source: 
     stored = [row.signals for row in read_signals(tmp_path / "run", "target")]
     memory = signals_of(FakeBackend(0, bos=bos), (passage.text for passage in source), **options)
     assert len(stored) == len(memory) == len(TEXTS) - 1
-    for one, other in zip(stored, memory, strict=True):
-        assert_same(one, other)
+    for signals_here, signals_there in zip(stored, memory, strict=True):
+        assert_same(signals_here, signals_there)
 
 
 def test_in_memory_is_the_model_on_each_window() -> None:
     """Oracle: cut, score and join each text alone."""
     model, rule = FakeBackend(0), window_rule(1024, 40)
     signals = signals_of(model, TEXTS, window_tokens=40)
-    for text, one in zip(TEXTS, signals, strict=True):
+    for text, signals_here in zip(TEXTS, signals, strict=True):
         windows = cut(model.encode([text])[0], rule)
-        assert_same(one, join([model.score([window])[0] for window in windows], model.info.tokenizer))
-    assert [len(one) for one in signals] == [max(0, len(text.encode()) - 1) for text in TEXTS]
+        assert_same(signals_here, join([model.score([window])[0] for window in windows], model.info.tokenizer))
+    assert [len(signals_here) for signals_here in signals] == [max(0, len(text.encode()) - 1) for text in TEXTS]
 
 
 def test_a_text_that_occurs_twice_is_computed_once() -> None:
@@ -100,8 +100,10 @@ def test_no_texts_and_a_single_string() -> None:
 def test_a_model_by_its_name(tiny: str) -> None:
     named = signals_of(ModelSpec(tiny, dtype="float32"), TEXTS[:5])
     loaded = signals_of(load_model(tiny, dtype="float32"), TEXTS[:5])
-    for one, other in zip(named, loaded, strict=True):
-        np.testing.assert_allclose(one.logprob, other.logprob, rtol=1e-5)  # compiled reductions sum in another order
+    for signals_here, signals_there in zip(named, loaded, strict=True):
+        np.testing.assert_allclose(
+            signals_here.logprob, signals_there.logprob, rtol=1e-5
+        )  # compiled reductions sum in another order
 
 
 # By role
@@ -110,13 +112,15 @@ def test_a_model_by_its_name(tiny: str) -> None:
 def test_models_by_role(source: Passages, tmp_path: Path) -> None:
     models = {"target": Noting(0), "reference": Noting(1), "shadow-00": Noting(2), "shadow-01": Noting(3)}
     record = write_signals(source, models, out=tmp_path / "run")
-    assert {role: made.model.id for role, made in record.passes.items()} == {
+    assert {role: of_role.model.id for role, of_role in record.passes.items()} == {
         "target": "fake-0", "reference": "fake-1", "shadow-00": "fake-2", "shadow-01": "fake-3",
     }  # fmt: skip
     for role, model in models.items():
         stored = [row.signals for row in read_signals(tmp_path / "run", role)]
-        for one, other in zip(stored, signals_of(model, (passage.text for passage in source)), strict=True):
-            assert_same(one, other)
+        for signals_here, signals_there in zip(
+            stored, signals_of(model, (passage.text for passage in source)), strict=True
+        ):
+            assert_same(signals_here, signals_there)
     before = {role: model.windows for role, model in models.items()}
     write_signals(source, {**models, "shadow-02": FakeBackend(4)}, out=tmp_path / "run")
     assert {role: model.windows for role, model in models.items()} == before, "what is there is not made again"
@@ -179,15 +183,15 @@ def test_a_run_that_continues_keeps_its_precision(
     out = tmp_path / "run"
     write_signals(source, ModelSpec(tiny, dtype=began), out=out)
     with RunDirectory(out) as run:  # as if auto had chosen it
-        made = run.record.passes["target"]
-        assert made.files is not None
-        run.update(passes={"target": replace(made, files=replace(made.files, dtype="auto"))})
+        record = run.record.passes["target"]
+        assert record.files is not None
+        run.update(passes={"target": replace(record, files=replace(record.files, dtype="auto"))})
     read_signals(out, "target").parts()[0].path.unlink()
     monkeypatch.setattr("llm_mia.backends.load_model", load)
     write_signals(source, tiny, out=out)
     score(source, tiny, attacks=["lowercase"], out=out)
     assert loaded == [began, began]
-    assert {made.model.dtype for made in read_run(out).passes.values()} == {began}
+    assert {record.model.dtype for record in read_run(out).passes.values()} == {began}
     other = {"float32": "bfloat16", "bfloat16": "float32"}[began]
     with pytest.raises(RunDirectoryError, match=f"model dtype {began} there, {other} here"):
         write_signals(source, ModelSpec(tiny, dtype=other), out=out)

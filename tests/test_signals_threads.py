@@ -24,21 +24,21 @@ def test_ahead_is_the_same_in_order() -> None:
 
 
 def test_ahead_stays_in_bounds_and_stops_when_closed() -> None:
-    made = []
+    computed = []
 
     def items() -> Iterator[int]:
         for i in range(100):
             assert threading.current_thread() is not threading.main_thread()
-            made.append(i)
+            computed.append(i)
             yield i
 
     with closing(prefetch(items(), depth=2)) as ready:
         for item in ready:
             time.sleep(0.01)
-            assert item < len(made) <= item + 3
+            assert item < len(computed) <= item + 3
             if item == 9:
                 break
-    assert len(made) <= 12
+    assert len(computed) <= 12
     assert ours() == []
 
 

@@ -26,8 +26,8 @@ from llm_mia.decision import (
     evaluation_part,
     fit_stack,
 )
-from llm_mia.decision._stack import squashed
-from llm_mia.decision._stacking import Lesson, boosted_trees, complete_tree
+from llm_mia.decision.stack import squashed
+from llm_mia.decision.stacking import Lesson, boosted_trees, complete_tree
 from llm_mia.errors import CalibrationError
 from llm_mia.store import from_json, to_json
 
@@ -76,7 +76,7 @@ def test_the_rate_holds_and_does_not_where_the_calibration_set_was_learned_from(
     assert np.mean(faulty) > 0.05 + 4 * errors[1]
 
 
-def test_evaluated_on_what_it_learned_from_noise_looks_like_evidence() -> None:
+def test_noise_looks_like_evidence_on_the_fit_part() -> None:
     score_table = known(np.random.default_rng(1), 100, [0.0] * 30)
     calibration = calibrate(score_table, "stack", fpr=0.05)
     honest, faulty = (
@@ -114,7 +114,7 @@ def test_it_is_no_worse_than_a_column_that_has_it_all(columns: int) -> None:
     assert there.value > -0.01
 
 
-def test_it_takes_the_difference_of_two_columns_that_tell_little_alone() -> None:
+def test_it_takes_the_difference_of_two_columns_that_separate_little_alone() -> None:
     rng = np.random.default_rng(3)
 
     def draw(n: int) -> ScoreTable:
@@ -146,7 +146,7 @@ def test_trees_take_part_where_evidence_is_no_sum_and_documents_are_many() -> No
     assert (few.share, few.trees) == (0.0, ())
 
 
-def test_trees_say_what_the_library_says_that_fitted_them() -> None:
+def test_trees_score_as_the_library_that_fitted_them() -> None:
     rng = np.random.default_rng(5)
     members = np.arange(400) < 150
     features = rng.normal(size=(400, 6)) + members[:, None]
@@ -157,7 +157,7 @@ def test_trees_say_what_the_library_says_that_fitted_them() -> None:
     assert ours == pytest.approx(fitted.decision_function(new), abs=1e-12)
 
 
-def test_the_regression_is_that_of_the_textbook() -> None:
+def test_the_regression_equals_the_textbook_formula() -> None:
     """Stationary: the gradient of ½‖w‖² + C Σ balance · log-loss is zero at what is recorded."""
     score_table = known(np.random.default_rng(6), 150, [0.5, 0.0, 0.2])
     fit = np.arange(300) % 2 == 0
@@ -219,7 +219,7 @@ def test_missing_and_infinite_scores_are_taken_in_and_passages_without_any_are_n
     assert np.isfinite(add_decider_column(score_table, calibration).column("stack")[:-1]).all()
 
 
-def test_columns_that_tell_nothing_take_no_part() -> None:
+def test_columns_without_information_are_left_out() -> None:
     rng = np.random.default_rng(8)
     score_table = known(rng, 100, [1.0] * 5)
     score_table.columns["a1"][:] = 3.0

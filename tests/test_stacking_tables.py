@@ -239,7 +239,7 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 # -- typed by a user --------------------------------------------------------------------------------------------------
 
 
-def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
+def test_the_fit_part_is_recognised_in_other_tables() -> None:
     """Scores of noise, the same members beside fresh non-members: nothing may look as though it were found."""
     values = []
     for seed in range(12):
@@ -266,7 +266,7 @@ def test_what_it_was_fitted_on_is_known_again_in_other_tables() -> None:
     assert with_fit_part > 0.53, "with what it was fitted on the same figure would show something"
 
 
-def test_a_part_of_what_set_the_threshold_gives_no_rate() -> None:
+def test_a_part_of_the_calibration_set_gives_no_rate() -> None:
     rng = np.random.default_rng(3)
     whole = known(rng, 200, [0.5], candidates=0)
     calibration = calibrate(whole, next(iter(whole.columns)), fpr=0.05)

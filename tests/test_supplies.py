@@ -109,8 +109,8 @@ def test_every_neighbour_is_a_pass_and_the_attack_sees_them_all(
     ]
     np.testing.assert_allclose(table.column("neighbour"), expected, atol=1e-6)
     assert np.isfinite(table.column("pac")).all()
-    made = sorted(path.name for path in (tmp_path / "run" / "signals").iterdir())
-    assert made == [*(f"neighbour-{i:02d}" for i in range(3)), *(f"swapped-{i:02d}" for i in range(3)), "target"]
+    folders = sorted(path.name for path in (tmp_path / "run" / "signals").iterdir())
+    assert folders == [*(f"neighbour-{i:02d}" for i in range(3)), *(f"swapped-{i:02d}" for i in range(3)), "target"]
 
 
 def test_the_population_is_scored_by_both_models_and_stands_in_no_table(
@@ -148,10 +148,10 @@ def test_the_card_holds_what_the_supplies_allow_and_no_attack_of_many_passes(
 def test_tokens_are_not_set_beside_those_of_another_tokenizer(
     tiny: str, tiny_bos: str, passages: Passages, tmp_path: Path
 ) -> None:
-    found = score_to_disk(passages, tiny, tiny_bos, out=tmp_path / "run")
-    assert "reference" in found.attacks
-    assert not {"wbc", "ez", "hard_token"} & set(found.attacks)
-    assert found.notes[0].startswith("target and reference have different tokenizers, so there is no wbc, ")
+    scored = score_to_disk(passages, tiny, tiny_bos, out=tmp_path / "run")
+    assert "reference" in scored.attacks
+    assert not {"wbc", "ez", "hard_token"} & set(scored.attacks)
+    assert scored.notes[0].startswith("target and reference have different tokenizers, so there is no wbc, ")
     for attack in ("wbc", "ez", "hard_token:k=0.5"):
         with pytest.raises(AttackError, match=f"attack '{attack}' compares token with token"):
             score(passages, tiny, tiny_bos, attacks=[attack], out=tmp_path / "other")
@@ -220,8 +220,8 @@ def test_con_recall_needs_members_among_the_shots(
     fake: Backend, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     supplies = Supplies(shots=write_jsonl("shots.jsonl", [{"text": "no label at all"}]))
-    assert "recall" in [one.name for one in attacks_of(supplies)]
-    assert "con_recall" not in [one.name for one in attacks_of(supplies)]
+    assert "recall" in [chosen.name for chosen in attacks_of(supplies)]
+    assert "con_recall" not in [chosen.name for chosen in attacks_of(supplies)]
     with pytest.raises(AttackError, match="label them 1 in the file of `shots`"):
         score(passages, fake, attacks=["con_recall"], supplies=supplies, out=tmp_path / "run")
 

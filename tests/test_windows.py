@@ -36,7 +36,7 @@ def test_every_token_is_scored_exactly_once(n: int, rule: WindowRule, bos: int |
         assert 1 <= w.first_scored < len(w.tokens), "nothing is scored without something before it, and no window idles"
         fed = w.tokens[len(opening) :]
         assert w.tokens[: len(opening)].tolist() == opening
-        assert (np.diff(fed) == 1).all(), "a window is a stretch of the passage as it stands"
+        assert (np.diff(fed) == 1).all(), "a window is a stretch of the passage unchanged"
         for position in range(w.first_scored - len(opening), len(fed)):
             assert position >= min(rule.context, int(fed[position])), "left context"
 
@@ -91,14 +91,14 @@ def test_a_window_that_cannot_be_is_refused(context: int, asked: int | None) -> 
         window_rule(context, asked)
 
 
-def one(*logprob: float) -> TokenSignals:
+def part(*logprob: float) -> TokenSignals:
     values = np.array(logprob, dtype=np.float32)
     ids = np.arange(len(values), dtype=np.int32)
     return TokenSignals(ids, values, values, values, values, rank=ids, tokenizer="a")
 
 
 def test_join_keeps_the_order_and_the_types() -> None:
-    joined = join([one(-1, -2), one(-3), one(-4, -5)], "a")
+    joined = join([part(-1, -2), part(-3), part(-4, -5)], "a")
     assert joined.logprob.tolist() == [-1, -2, -3, -4, -5]
     assert joined.token_ids.tolist() == [0, 1, 0, 0, 1]
     assert joined.tokenizer == "a"

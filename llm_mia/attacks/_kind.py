@@ -62,10 +62,10 @@ class LoadedSupplies:
 
 @dataclass(frozen=True, slots=True)
 class TextVersion:
-    """A version of all texts, over which a model makes a pass."""
+    """A version of all texts, over which a model runs a pass."""
 
     name: str
-    """The name of the pass, and of its folder under ``signals/``."""
+    """Also the name of the pass, and of its folder under ``signals/``."""
     rewrite: Rewrite | None = None
     """Changes the texts; None: they stay as they are."""
     prefix: str = ""
@@ -79,6 +79,7 @@ class ModelPass:
     """The declaration of a pass, or of several: which model reads which texts."""
 
     name: str
+    """By which `EvidenceKind.value` takes the signals, see `PassageSignals.signals`."""
     role: str = "target"
     """Role of the model. A pattern, such as ``shadow-*``, stands for every role that matches, with a pass for each."""
     texts: Literal["passages", "population"] = "passages"
@@ -89,7 +90,7 @@ class ModelPass:
     """Whether the number of passes depends on the supplies."""
 
     def matches(self, role: str) -> bool:
-        """Whether a model with this role makes the pass."""
+        """Whether a model with this role runs the pass."""
         return fnmatchcase(role, self.role)
 
     def versions_for(self, role: str, supplies: LoadedSupplies) -> list[TextVersion]:
@@ -146,7 +147,7 @@ class EvidenceKind:
     by_token: bool = False
     """Whether tokens of several models are compared with each other, so that all must have the same tokenizer."""
     by_default: bool = True
-    """Whether attacks on it run where none is named: false where its passes cost much for what they show."""
+    """Whether attacks on it run where the user names no attack: false where its passes cost much and show little."""
 
     @property
     def pass_count_varies(self) -> bool:
@@ -171,13 +172,21 @@ EVIDENCE: dict[str, EvidenceKind] = {}
 def register_evidence(kind: EvidenceKind) -> EvidenceKind:
     """Register a kind of evidence; it replaces a kind of the same name from the same module.
 
-    Raises `AttackError` where another module has registered the name.
+    Raises `AttackError` where another module has registered the name, or one of its passes is declared otherwise by
+    another kind.
     """
     registered = EVIDENCE.get(kind.name)
     if registered is not None and _module(registered) != _module(kind):
         raise AttackError(f"evidence {kind.name!r} is registered by {_module(registered)} already: choose another name")
     if (kind.value is None) == (kind.shared is None):
         raise AttackError(f"evidence {kind.name!r}: give either `value` or `shared`, a function that returns it")
+    for other in EVIDENCE.values():
+        for declared in kind.passes if other.name != kind.name else ():
+            if any(each.name == declared.name and each != declared for each in other.passes):
+                raise AttackError(
+                    f"evidence {kind.name!r}: evidence {other.name!r} has another pass {declared.name!r}: choose "
+                    "another name for the pass"
+                )
     EVIDENCE[kind.name] = kind
     return kind
 

@@ -16,6 +16,7 @@ from ..records import AttackRecord, TokenSignals
 from ._evidence import EVIDENCE
 from ._fields import fields_of
 from ._kind import Evidence, EvidenceKind, LoadedSupplies
+from ._refusals import refuse_declaration
 
 __all__ = [
     "ATTACKS",
@@ -124,7 +125,10 @@ class Attack:
             several = value if isinstance(value, tuple) else (value,)
             if any(isinstance(signals, TokenSignals) and len(signals) == 0 for signals in several):
                 return math.nan
-        return float(self.function(*arguments, **self.settings))
+        try:
+            return float(self.function(*arguments, **self.settings))
+        except Exception as error:  # whatever the function of a package or of a notebook raises
+            raise AttackError(f"attack {self.name!r} fails ({type(error).__name__}: {error}): correct it") from error
 
     def variants(self) -> list[Attack]:
         """The attack in each of its forms.
@@ -158,7 +162,8 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
         revision: goes up when the formula changes, so that no calibration meets scores of another formula.
 
     Raises:
-        AttackError: another module has registered the name, the evidence is unknown, or a setting has no default.
+        AttackError: another module has registered the name, it means something else, the evidence is unknown, or a
+            setting has no default that is a number or a string.
     """
 
     def register(function: Callable[..., float]) -> Callable[..., float]:
@@ -176,6 +181,7 @@ def attack(name: str, *, paper: str, revision: int = 1) -> Callable[[Callable[..
         without = [key for key, default in defaults.items() if default is inspect.Parameter.empty]
         if without:
             raise AttackError(f"attack {name!r}: the setting {without[0]!r} has no default")
+        refuse_declaration(name, revision, defaults)
         ATTACKS[name] = Attack(name, function, paper, evidence, defaults, revision)
         return function
 
@@ -259,7 +265,7 @@ def _hints(function: Callable[..., float]) -> dict[str, Any]:
     """The types of its parameters; empty where they cannot be resolved."""
     try:
         return get_type_hints(function, include_extras=True)
-    except NameError:
+    except (NameError, AttributeError, SyntaxError, TypeError):
         return {}
 
 

@@ -110,7 +110,7 @@ def _slope(logprob: FloatArray) -> float:
     )  # t · t is 0.5 for two tokens, and the slope of a single token is 0 / 0.5
 
 
-def _phrases(symbols: bytes) -> int:
+def lempel_ziv_phrases(symbols: bytes) -> int:
     """The number of phrases into which *symbols* are cut, each the shortest that did not occur before (LZ78)."""
     seen: set[bytes] = set()
     start = 0
@@ -125,7 +125,7 @@ def _complexity(logprob: FloatArray) -> float:
     # The authors first quantise in a hundred steps from the lowest to 0, which only adds rounding.
     low, high = float(logprob.min()), float(logprob.max())
     steps = np.ceil((logprob - low) * (LEVELS / ((high - low) or 1.0))) - 1
-    return _phrases(np.clip(steps, 0, LEVELS - 1).astype(np.uint8).tobytes()) / len(logprob)
+    return lempel_ziv_phrases(np.clip(steps, 0, LEVELS - 1).astype(np.uint8).tobytes()) / len(logprob)
 
 
 SIGNALS: dict[Signal, Callable[[FloatArray, IntArray], float]] = {

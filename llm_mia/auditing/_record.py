@@ -107,6 +107,10 @@ def write_audit(audit: Audit) -> None:
     """Write the artefacts of an audit into its run directory; ``audit.json`` is the last."""
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
     with RunDirectory(audit.path) as run:
+        # A stop between two files may not leave this one beside the files of another audit.
+        (run.path / FILE).unlink(missing_ok=True)
+        # By these `read_scores` knows whether the directory still holds the scores of the texts that were checked.
+        validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", calibration_to_json(audit.calibration))
         run.write_text("flags.csv", audit.flags.to_csv())

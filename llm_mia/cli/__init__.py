@@ -15,7 +15,7 @@ import typer
 
 from ..errors import LlmMiaError, UsageError
 from . import _commands
-from ._parameters import options_of, running, spelled
+from .parameters import options_of, running, spelled
 
 __all__ = ["app", "main"]
 

@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from ._output import progress_bars, say, show, show_json
+from .output import progress_bars, say, show, show_json
 
 if TYPE_CHECKING:
     from ..validity import Validity

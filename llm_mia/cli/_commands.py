@@ -11,12 +11,12 @@ from ..errors import UsageError
 from . import _options as opt
 from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
-from ._grouping import with_groups
 from ._groups import TableOptions
-from ._output import say, show, show_json
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 from ._show import show as show_run
+from .grouping import with_groups
+from .output import say, show, show_json
 
 __all__ = ["register"]
 

@@ -10,7 +10,7 @@ import typer
 from . import _options as opt
 from ._groups import LabelledReadingOptions, RunOptions
 from ._models import TargetOptions
-from ._output import progress_bars, say, show, show_json
+from .output import progress_bars, say, show, show_json
 
 __all__ = ["extract"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._grouping import OptionGroup
+from .grouping import OptionGroup
 
 if TYPE_CHECKING:
     from ..passages import Passages

@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import LabelledReadingOptions
 from ._models import ModelOptions
-from ._output import progress_bars, say, show, show_json
+from .output import progress_bars, say, show, show_json
 
 __all__ = ["perplexity"]
 

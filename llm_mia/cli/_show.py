@@ -9,7 +9,7 @@ import typer
 
 from ..errors import RunDirectoryError
 from . import _options as opt
-from ._output import show as print_result, show_json
+from .output import show as print_result, show_json
 
 __all__ = ["show"]
 

@@ -33,8 +33,8 @@ from ._passages import flag
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
 from ._selection import Selection, Shortage, ShortageKind, Wanted
-from ._stack import STACK, Column, Stack, Training, Tree
-from ._stacking import StackSettings, fit_stack
+from .stack import STACK, Column, Stack, Training, Tree
+from .stacking import StackSettings, fit_stack
 
 __all__ = [
     "AUTO",

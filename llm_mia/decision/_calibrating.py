@@ -14,9 +14,9 @@ from ._notes import first_ids
 from ._origin import origin_of
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
-from ._stack import STACK, add_stack_column
-from ._stacking import StackSettings
 from ._thresholds import Basis, set_thresholds
+from .stack import STACK, add_stack_column
+from .stacking import StackSettings
 
 __all__ = ["add_decider_column", "calibrate", "calibration_part", "calibration_rows"]
 

@@ -14,7 +14,7 @@ from ..records import Standing
 from ._origin import Origin
 from ._rules import Guarantee
 from ._selection import Selection
-from ._stack import Stack
+from .stack import Stack
 
 __all__ = ["Calibration", "Category"]
 

@@ -16,8 +16,8 @@ from ..scores import ScoreTable
 from ._calibration import Calibration
 from ._rules import Unit
 from ._selection import Selection, Shortage, ShortageKind, Wanted
-from ._stack import STACK, Stack
-from ._stacking import StackSettings, fit_stack
+from .stack import STACK, Stack
+from .stacking import StackSettings, fit_stack
 
 __all__ = [
     "AUTO",

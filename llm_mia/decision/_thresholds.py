@@ -24,7 +24,7 @@ from ._calibration import Calibration, Category
 from ._origin import Origin
 from ._rules import Guarantee, GuaranteeKind
 from ._selection import Selection
-from ._stack import Stack
+from .stack import Stack
 
 __all__ = ["POOL", "Basis", "assemble", "basis_of", "set_thresholds"]
 

@@ -12,8 +12,8 @@ Cooper et al. 2025, arXiv:2505.12546, compute it for 50 tokens given the 50 befo
 arXiv:2410.19482, define (n, p)-discoverable extraction.
 """
 
+from ._artefacts import read_extraction
 from ._extract import extract
-from ._files import read_extraction
 from ._passage import Examination, examine
 from ._proofs import prompt_before
 from ._queries import expected_queries, queries_for

@@ -11,7 +11,7 @@ from ..passages import Passages, PassageSource, to_sources
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
 from ..store import RunDirectory
-from ._files import write_extraction
+from ._artefacts import write_extraction
 from ._proofs import LikeliestSpans, prove
 from ._records import Extraction
 from ._sampling import Sampling

@@ -7,12 +7,11 @@ line end, is another string. What cannot be a passage is refused in a line that 
 """
 
 from ._check import InputCheck, check_inputs, shared_text
-from ._contents import Contents, SourceCounts
+from ._contents import SourceCounts
 from ._cutting import cut_document
 from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
 
 __all__ = [
-    "Contents",
     "InputCheck",
     "PassageSource",
     "Passages",

@@ -51,7 +51,7 @@ class ChosenColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class NamedColumns:
     """The columns that the user named: None for a choice by usual names, an empty string for no column."""
 
     text: str | None = None

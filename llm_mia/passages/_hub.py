@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..errors import PassageError
-from ._columns import Columns
+from ._columns import NamedColumns
 from ._tables import Row, one_line
 
 __all__ = ["SCHEME", "dataset_rows", "parse_uri", "read_hub"]
@@ -27,12 +27,12 @@ def parse_uri(uri: str) -> tuple[str, dict[str, str]]:
     return name, options
 
 
-def read_hub(uri: str, columns: Columns) -> Iterator[Row]:
+def read_hub(uri: str, columns: NamedColumns) -> Iterator[Row]:
     """Rows of a split, only the columns in use. Reads over the network unless the name is a folder."""
     return dataset_rows(_stream(uri), columns, uri, f"{uri} row")
 
 
-def dataset_rows(dataset: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
+def dataset_rows(dataset: Any, columns: NamedColumns, name: str, place: str) -> Iterator[Row]:
     """Rows of a ``datasets.Dataset`` or ``IterableDataset``, only the columns in use.
 
     *place* and a number are the place of a row.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, Columns, quoted
+from ._columns import LONGEST_ID, NamedColumns, quoted
 from ._contents import Contents, Reading
 from ._files import find_files, readable, spool_stdin
 from ._hub import SCHEME
@@ -58,7 +58,7 @@ def read_passages(
     _check_label(label)
     if passage_tokens < 1:
         raise UsageError(f"`passage_tokens` is {passage_tokens}: it must be at least 1")
-    columns = Columns(text_column, id_column, label_column, document_column)
+    columns = NamedColumns(text_column, id_column, label_column, document_column)
     name = readable(source)
     if name.startswith(SCHEME):
         return Passages(name, hub_reader(name, columns), label)
@@ -128,7 +128,7 @@ class Passages:
         [('A river.', 1), ('A bridge.', None)]
         """
         _check_label(label)
-        columns = Columns(text_column, id_column, label_column, document_column)
+        columns = NamedColumns(text_column, id_column, label_column, document_column)
         place = f"{name} row" if name else "row"
         return cls(name or IN_MEMORY, reader_of(data, columns, name or IN_MEMORY, place), label)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import PassageError
-from ._columns import ChosenColumns, Columns, Draft, make_draft
+from ._columns import ChosenColumns, Draft, NamedColumns, make_draft
 from ._cutting import cut_document
 from ._files import InputFile, decoded_lines, digest, first_character, is_empty, reading
 from ._hub import dataset_rows, parse_uri, read_hub
-from ._memory import RowsOf, rows_in_memory
+from ._in_memory import RowsOf, rows_in_memory
 from ._spool import SpooledReader, drafts_sha256
 from ._tables import Row, Tally, read_csv, read_json, read_jsonl, read_parquet
 
@@ -33,7 +33,7 @@ class Reader(Protocol):
 class FileReader:
     """A file, the files of a folder, or standard input in a temporary file."""
 
-    def __init__(self, files: Sequence[InputFile], columns: Columns, passage_tokens: int, *, folder: bool) -> None:
+    def __init__(self, files: Sequence[InputFile], columns: NamedColumns, passage_tokens: int, *, folder: bool) -> None:
         self.files = files
         self._columns, self._passage_tokens, self._folder = columns, passage_tokens, folder
 
@@ -86,7 +86,7 @@ class FileReader:
 class MemoryReader:
     """Rows in memory."""
 
-    def __init__(self, rows: RowsOf, columns: Columns, name: str) -> None:
+    def __init__(self, rows: RowsOf, columns: NamedColumns, name: str) -> None:
         self._rows, self._columns, self._name = rows, columns, name
 
     def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - rows in memory have no blank lines
@@ -102,7 +102,7 @@ class MemoryReader:
         return None
 
 
-def hub_reader(uri: str, columns: Columns) -> Reader:
+def hub_reader(uri: str, columns: NamedColumns) -> Reader:
     """A reader of ``hf://…``; the rows come over the network only once.
 
     Raises:
@@ -112,7 +112,7 @@ def hub_reader(uri: str, columns: Columns) -> Reader:
     return SpooledReader(lambda: _drafts(read_hub(uri, columns), columns, uri), uri, f"{uri} row")
 
 
-def reader_of(data: object, columns: Columns, name: str, place: str) -> Reader:
+def reader_of(data: object, columns: NamedColumns, name: str, place: str) -> Reader:
     """A reader of *data* in memory; *name* and *place* are for messages: ``{place} 17``.
 
     Raises:
@@ -130,7 +130,7 @@ def reader_of(data: object, columns: Columns, name: str, place: str) -> Reader:
     return MemoryReader(rows_in_memory(data, columns, name, place), columns, name)
 
 
-def _drafts(rows: Iterator[Row], columns: Columns, shown: str) -> Iterator[Draft]:
+def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[Draft]:
     """The *rows* as drafts; what cannot be a passage raises `PassageError` with its place."""
     chosen: ChosenColumns | None = None
     names: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import PassageError
-from ._columns import Columns
+from ._columns import NamedColumns
 from ._files import InputFile, decoded_lines, first_character
 
 Row = tuple[str, dict[str, Any]]
@@ -98,7 +98,7 @@ def _json_problem(error: ValueError | RecursionError) -> str:
     return "JSON with a number of too many digits: write it as a string"
 
 
-def read_csv(file: InputFile, tally: Tally, columns: Columns, delimiter: str) -> Iterator[Row]:
+def read_csv(file: InputFile, tally: Tally, columns: NamedColumns, delimiter: str) -> Iterator[Row]:
     """The rows under a header, with quotes as in Excel (TSV too); line ends inside quotes are kept.
 
     Blank lines are counted. The place of a row is the line of the file on which it starts.
@@ -143,7 +143,7 @@ def _csv_problem(error: csv.Error) -> str:
     return f"malformed CSV ({message}): double the quotes inside a quoted field"
 
 
-def read_parquet(file: InputFile, columns: Columns) -> Iterator[Row]:
+def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
     """The rows of a Parquet file; only the columns in use, and a batch of rows in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -3,7 +3,7 @@
 A table has a row for each passage and a column for each attack. A higher score is always more member-like.
 """
 
-from ._reading import length_band, read_scores
+from ._reading import read_scores
 from ._table import UNKNOWN, ScoreTable
 
-__all__ = ["UNKNOWN", "ScoreTable", "length_band", "read_scores"]
+__all__ = ["UNKNOWN", "ScoreTable", "read_scores"]

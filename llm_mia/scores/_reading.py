@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ..errors import ScoresError
 from ..records import RunRecord, Standing
 from ..store import read_run
-from ._columns import UNKNOWN, label_codes, missing_column
+from ._labels import UNKNOWN, label_codes, missing_column
 from ._table import ScoreTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["length_band", "read_scores"]
+__all__ = ["read_scores"]
 
 LENGTH = "length"
 ID_COLUMNS = ("id", "passage_id", "doc_id")
@@ -60,7 +60,8 @@ def read_scores(
     record: RunRecord | None = None
     standing: Standing | None = None
     if path.is_dir():
-        record, standing = read_run(path), _standing(path)
+        record = read_run(path)
+        standing = _standing(path, record)
         path = path / "scores.parquet"
     as_text = (id_column or "", document_column or "", "" if by == LENGTH else by)
     names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, *as_text} - {label_column}
@@ -92,13 +93,15 @@ def read_scores(
     )
 
 
-def _standing(folder: Path) -> Standing | None:
-    """What an audit left in ``validity.json`` about the known set; None where there is no such file."""
+def _standing(folder: Path, record: RunRecord) -> Standing | None:
+    """What an audit left in ``validity.json`` about the known set; None where no audit has checked these inputs."""
     path = folder / "validity.json"
     if not path.exists():
         return None
     try:
         validity = json.loads(path.read_text(encoding="utf-8"))
+        if validity["inputs_sha256"] != [source.sha256 for source in record.inputs]:
+            return None
         return Standing.ACCEPTED if validity["accepted"] else Standing(validity["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
@@ -120,13 +123,13 @@ def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
     column = next((name for name in ("n_bytes", LENGTH) if name in names and _is_number(table, name)), None)
     if column is None:
         raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known: add it")
-    return [length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
+    return [_length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
 
 
-def length_band(n_bytes: float) -> str:
+def _length_band(n_bytes: float) -> str:
     """The band of a length, for categories. Bands double, and are fixed before any passage is seen.
 
-    >>> length_band(200), length_band(0), length_band(float("nan"))
+    >>> _length_band(200), _length_band(0), _length_band(float("nan"))
     ('128-255 bytes', '0 bytes', 'unknown')
     """
     if not 0 <= n_bytes < float("inf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import MissingExtraError, ScoresError, UsageError
 from ..records import RunRecord, Standing
-from ._columns import UNKNOWN, label_codes, missing_column
+from ._labels import UNKNOWN, label_codes, missing_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,16 +90,20 @@ class ScoreTable:
         if not columns or not len(next(iter(columns.values()))):
             raise UsageError(f"{name}: `scores` is empty; give at least one passage a score")
         n = len(next(iter(columns.values())))
+        facts = {"id", "document", "label", *([by] if categories is not None else [])}
+        if facts & columns.keys():
+            raise UsageError(f"{name}: `scores` has a column {min(facts & columns.keys())!r}, which is no attack")
         for attack, values in columns.items():
             _refuse_other_length(f"scores[{attack!r}]", values, n, name)
-        names = _strings("ids", ids, n, name) or [str(row + 1) for row in range(n)]
+        rows = [str(row + 1) for row in range(n)]
+        names = _strings("ids", ids, n, name, instead=rows) or rows
         if labels is not None:
             _refuse_other_length("labels", labels, n, name)
         marks = [None] * n if labels is None else _plain(labels)
         return cls(
             name=name,
             ids=names,
-            documents=_strings("documents", documents, n, name) or names,
+            documents=_strings("documents", documents, n, name, instead=names) or names,
             labels=label_codes((None if mark == UNKNOWN else mark for mark in marks), name),
             columns=columns,
             by=by if categories is not None else "",
@@ -211,9 +216,13 @@ def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Ma
 
 
 def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.filled(np.nan) if values.dtype.kind == "f" else values.astype(np.float64).filled(np.nan)
+    if np.iscomplexobj(values):
+        raise UsageError(f"{name}: `scores[{attack!r}]` holds complex numbers: give real ones")
     try:
         column = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last by torch, of a tensor with a gradient
         raise UsageError(f"{name}: `scores[{attack!r}]` holds something that is not a number") from None
     if column.ndim != 1:
         raise UsageError(
@@ -223,19 +232,33 @@ def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
     return column
 
 
-def _strings(what: str, values: Sequence[object] | NDArray[Any] | None, n: int, name: str) -> list[str]:
+def _strings(
+    what: str, values: Sequence[object] | NDArray[Any] | None, n: int, name: str, *, instead: Sequence[str] = ()
+) -> list[str]:
+    """The values as strings; where a value is missing, that of *instead*, as it is read from a file."""
     if values is None:
         return []
     _refuse_other_length(what, values, n, name)
-    return [str(value) for value in _plain(values)]
+    plain = _plain(values)
+    instead = instead or ["unknown"] * n
+    return [other if value in (None, "") else str(value) for value, other in zip(plain, instead, strict=True)]
 
 
-def _refuse_other_length(what: str, values: Sized, n: int, name: str) -> None:
+def _refuse_other_length(what: str, values: object, n: int, name: str) -> None:
+    if not isinstance(values, Sized) or isinstance(values, str | bytes):
+        raise UsageError(f"{name}: `{what}` is of the type {type(values).__name__}: give a list, one value a passage")
     if len(values) != n:
         raise UsageError(f"{name}: {n} scores, but `{what}` has {len(values)} values: give a value for each passage")
 
 
 def _plain(values: Sequence[object] | NDArray[Any]) -> list[object]:
-    """The values as Python objects: a numpy or pandas scalar is not a key of the dictionary of labels."""
-    listed: list[object] = values.tolist() if hasattr(values, "tolist") else list(values)
-    return listed
+    """The values as Python objects: a numpy or pandas scalar is not a key of the dictionary of labels.
+
+    What a library marks as missing is None: NaN, and pandas.NA, which equals nothing.
+    """
+    listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    return [None if _is_missing(value) else value for value in listed]
+
+
+def _is_missing(value: object) -> bool:
+    return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and math.isnan(value))

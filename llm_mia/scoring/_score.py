@@ -14,15 +14,15 @@ from ..signals import (
     ModelSource,
     Progress,
     Supplies,
-    evidence_depends,
-    make_passes,
+    evidence_dependencies,
     plan_passes,
     refuse_scored,
+    run_passes,
 )
 from ..store import RunDirectory
-from ._columns import columns_of
+from ._score_columns import columns_of
+from ._score_file import write_table
 from ._scoring_plan import ScoringPlan, plan_scoring
-from ._table import write_table
 
 __all__ = ["ModelSource", "Scored", "run_scoring", "score", "score_to_disk"]
 
@@ -110,11 +110,7 @@ def score_to_disk(
 ) -> Scored:
     """Do what `score` does, without reading the table back: memory does not grow with the number of passages.
 
-    <<<<<<< HEAD
-    The exception is some 50 bytes a passage, by which ids and texts are compared.
-    =======
     The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
-    >>>>>>> main
     """
     plan = plan_scoring(target, reference, models=models, attacks=attacks, supplies=supplies)
     return run_scoring(sources, plan, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
@@ -140,9 +136,9 @@ def run_scoring(
         refuse_scored(supplies, inputs)
         planned = plan_passes(chosen, supplies, inputs)
         before = [attack.name for attack in run.record.attacks]
-        make_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
+        run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
-        columns = columns_of(run, chosen, evidence_depends(chosen, planned, supplies, models_of))
+        columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
         columns.write_record(run, columns.kept)
         unscored = write_table(run, inputs, planned, columns, supplies, progress)

@@ -90,8 +90,8 @@ def _by_role(
     for role, source in (models or {}).items():
         if role in ("target", "reference") or not ROLE.fullmatch(role):
             raise UsageError(
-                f"`models` names the role {role!r}: a role consists of lower-case letters, digits, '-' and '_', as in "
-                "'shadow-00'; target and reference are separate parameters"
+                f"`models` has the role {role!r}: a role consists of lower-case letters, digits, '-' and '_', as in "
+                "'shadow-00'; give the target as `target` and the reference as `reference`"
             )
         given[role] = source
     return {role: model_or_spec(source) for role, source in given.items()}

@@ -12,11 +12,11 @@ from ._cache import SignalsCache
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
-from ._passes import make_passes, score_positions
-from ._plan import PlannedPass, evidence_depends, plan_passes
+from ._passes import run_passes, score_positions
+from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._progress import PassProgress, Progress, Step
 from ._refusals import refuse_other_tokenizer, refuse_scored
-from ._stage import ModelSource, model_or_spec, signals_of, write_signals
+from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
@@ -33,18 +33,19 @@ __all__ = [
     "SignalsCache",
     "Step",
     "Supplies",
+    "checked_texts",
     "count_frequencies",
     "cut",
     "edges",
-    "evidence_depends",
+    "evidence_dependencies",
     "join",
-    "make_passes",
     "model_or_spec",
     "passages_with_signals",
     "plan_passes",
     "prefetch",
     "refuse_other_tokenizer",
     "refuse_scored",
+    "run_passes",
     "score_positions",
     "signals_of",
     "window_rule",

@@ -125,7 +125,7 @@ def _block(
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
-    """The windows of one passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
+    """The windows of a passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
     bos = setup.backend.bos
     windows = cut(tokens, setup.rule, bos=bos, passage=place)
     if setup.prefix is None or bos is None:

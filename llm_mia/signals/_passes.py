@@ -29,14 +29,14 @@ from ._threads import BackgroundWriter, prefetch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["make_passes", "score_positions"]
+__all__ = ["run_passes", "score_positions"]
 
 # Compiling the reductions takes as long as it saves on so much text. The size of the input decides, as for blocks.
 COMPILED_FROM_BYTES = 1 << 15
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def make_passes(
+def run_passes(
     run: RunDirectory,
     inputs: Inputs,
     models: Mapping[str, Backend | ModelSpec | None],
@@ -91,7 +91,7 @@ def make_passes(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What all passes of a call of `make_passes` share."""
+    """What all passes of a call of `run_passes` share."""
 
     run: RunDirectory
     window_tokens: int | None
@@ -110,8 +110,8 @@ def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
     """Refuse, before a model is loaded, stored signals of other shots, rewrites or passages."""
     before = run.record.passes.get(wanted.name)
     if before is not None:
-        there = {name: before.depends.get(name) for name in wanted.record}
-        run.refuse_differences(wanted.name, there, wanted.record)
+        there = {name: before.depends.get(name) for name in wanted.depends}
+        run.refuse_differences(wanted.name, there, wanted.depends)
 
 
 def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: Mapping[str, PassProgress]) -> None:
@@ -202,12 +202,12 @@ def _load(
 
 def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
     """The tokens that precede each window, and what the signals depend on besides the model."""
-    if not wanted.shots:
-        return None, dict(wanted.record)
-    tokens = backend.encode([wanted.shots])[0]
+    if not wanted.prefix:
+        return None, dict(wanted.depends)
+    tokens = backend.encode([wanted.prefix])[0]
     bos = [] if backend.bos is None else [backend.bos]
     prefix = np.array([*bos, *tokens], dtype=np.int32)
-    return prefix, {**wanted.record, "shots_tokens": len(tokens)}
+    return prefix, {**wanted.depends, "shots_tokens": len(tokens)}
 
 
 def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None:

@@ -12,7 +12,7 @@ from ..records import ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
 
-__all__ = ["PlannedPass", "Rewrite", "evidence_depends", "plan_passes"]
+__all__ = ["PlannedPass", "Rewrite", "evidence_dependencies", "plan_passes"]
 
 LEAST_ROOM = 8
 
@@ -23,16 +23,16 @@ class PlannedPass:
 
     name: str
     """Its folder under ``signals/``."""
-    declared: str
+    declaration: str
     """Name of the `llm_mia.attacks.ModelPass` that declares it; several passes may share a declaration."""
     role: str
     """Role of the model."""
     inputs: Inputs
     rewrite: Rewrite | None = None
     """Changes the texts; None: they stay as they are."""
-    shots: str = ""
-    """The text that the model reads before every passage."""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    """A text that the model reads before each text; its tokens are not scored."""
+    depends: Mapping[str, Any] = field(default_factory=dict)
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
 
     def rule(self, context: int, window_tokens: int | None, shots_tokens: int) -> WindowRule:
@@ -84,7 +84,7 @@ def _population(supplies: LoadedSupplies) -> Inputs:
     return population
 
 
-def evidence_depends(
+def evidence_dependencies(
     attacks: Iterable[Attack],
     planned: Sequence[PlannedPass],
     supplies: LoadedSupplies,
@@ -109,10 +109,10 @@ def evidence_depends(
 def _of_varying_passes(
     kind: EvidenceKind, planned: Sequence[PlannedPass], models: Mapping[str, ModelRecord]
 ) -> dict[str, Any]:
-    passes = [each for each in planned if each.declared in {declared.name for declared in kind.passes}]
+    passes = [each for each in planned if each.declaration in {declared.name for declared in kind.passes}]
     if not kind.pass_count_varies or not passes:
         return {}
-    record: dict[str, Any] = {"passes": len(passes), **passes[0].record}
+    record: dict[str, Any] = {"passes": len(passes), **passes[0].depends}
     if any(each.role not in ("target", "reference") for each in passes):
         record["models"] = {each.name: _identity(models[each.name]) for each in passes}
     return record

@@ -51,7 +51,7 @@ def refuse_scored(supplies: LoadedSupplies, inputs: Inputs) -> None:
 
     Its score would depend on its label.
     """
-    shared = shared_text(inputs.sources, supplies.not_scored)
+    shared = shared_text(inputs.sources, supplies.not_scored) if supplies.not_scored else None
     if shared is not None:
         scored, supplied = shared
         raise PassageError(

@@ -18,20 +18,55 @@ from ._blocks import PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._inputs import Inputs
 from ._limits import Limits
-from ._passes import COMPILED_FROM_BYTES, make_passes
+from ._passes import COMPILED_FROM_BYTES, run_passes
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
 from ._windows import window_rule
 
-__all__ = ["ModelSource", "model_or_spec", "signals_of", "write_signals"]
+__all__ = ["ModelSource", "checked_texts", "model_or_spec", "signals_of", "write_signals"]
 
 ModelSource = Backend | str | Path | ModelSpec
 """A model in memory, a name for `load_model`, or a name and how to load it."""
 
 
 def model_or_spec(source: ModelSource) -> Backend | ModelSpec:
-    """*source*, where a name is turned into a `ModelSpec`."""
-    return ModelSpec(source) if isinstance(source, str | Path) else source
+    """*source*, where a name is turned into a `ModelSpec`.
+
+    Raises `UsageError` where it is no model, or one that `load_model` has to take first.
+    """
+    if isinstance(source, str | Path):
+        return ModelSpec(source)
+    if not isinstance(source, ModelSpec | Backend):
+        raise UsageError(
+            f"the model is of the type {type(source).__name__}: give its name, a `ModelSpec` or a `Backend`; "
+            "`load_model` makes a backend of a model of transformers"
+        )
+    return source
+
+
+def checked_texts(texts: Iterable[object]) -> list[str]:
+    """*texts* as a list of strings.
+
+    Raises `UsageError` where *texts* is a single string, a table or a mapping, or holds something that is no text.
+    """
+    if isinstance(texts, str | bytes):
+        raise UsageError("`texts` is a single string: give a list of texts")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns") or not isinstance(texts, Iterable):
+        raise UsageError(f"`texts` is of the type {type(texts).__name__}: give a list of texts, or a column of them")
+    checked = []
+    for number, given in enumerate(texts, start=1):
+        text = given.as_py() if hasattr(given, "as_py") else given
+        if not isinstance(text, str):
+            raise UsageError(f"text {number} of `texts` is of the type {type(text).__name__}: give strings")
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # from None, because the message of the error contains the text
+            raise UsageError(
+                f"text {number} of `texts` holds a lone surrogate, which is not valid Unicode: write it again from "
+                "its source"
+            ) from None
+        checked.append(text)
+    return checked
 
 
 def write_signals(
@@ -81,7 +116,7 @@ def write_signals(
     inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
         _refuse_outdated_scores(run, inputs)
-        make_passes(
+        run_passes(
             run,
             inputs,
             {role: model_or_spec(source) for role, source in by_role.items()},
@@ -126,15 +161,13 @@ def signals_of(
 
     Raises:
         ModelError: the model cannot be loaded.
-        UsageError: *texts* is a single string, or *window_tokens* does not fit the model.
+        UsageError: *texts* is a single string, or holds what is no text; or *window_tokens* does not fit the model.
 
     >>> from llm_mia.backends.fake import FakeBackend
     >>> [len(signals) for signals in signals_of(FakeBackend(0), ["a text", "", "another text"])]
     [5, 0, 11]
     """
-    if isinstance(texts, str):
-        raise UsageError("`texts` is a single string: give a list of texts")
-    passages = [Passage(str(position), text, str(position)) for position, text in enumerate(texts)]
+    passages = [Passage(str(position), text, str(position)) for position, text in enumerate(checked_texts(texts))]
     n_bytes = sum(passage.n_bytes for passage in passages)
     limits, source = limits or Limits(), model_or_spec(model)
     backend = source.load(compiled=n_bytes >= COMPILED_FROM_BYTES) if isinstance(source, ModelSpec) else source

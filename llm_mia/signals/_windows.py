@@ -45,7 +45,7 @@ def window_rule(model_context: int, tokens: int | None = None) -> WindowRule:
 
 
 def cut(tokens: IntArray, rule: WindowRule, *, bos: int | None = None, passage: int = 0) -> list[Window]:
-    """The windows of one passage, shape (n,) of token ids; none where no token can be scored.
+    """The windows of a passage, shape (n,) of token ids; none where no token can be scored.
 
     >>> for w in cut(np.arange(10, dtype=np.int32), WindowRule(tokens=6, context=2)):
     ...     print(w.tokens[: w.first_scored], w.tokens[w.first_scored :])
@@ -78,5 +78,5 @@ def edges(n_tokens: int, rule: WindowRule, *, bos: bool) -> list[int]:
 
 
 def join(parts: Sequence[TokenSignals], tokenizer: str) -> TokenSignals:
-    """The signals of one passage from those of its windows, in order; empty where it has none."""
+    """The signals of a passage from those of its windows, in order; empty where it has none."""
     return TokenSignals.concat(parts, tokenizer)

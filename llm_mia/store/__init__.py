@@ -6,8 +6,8 @@ range, so the names of the files show what is missing.
 """
 
 from ._arrow import as_numpy, numbers, strings
+from ._atomic import replacing, write_text
 from ._directory import RunDirectory, differences, read_run, read_signals
-from ._files import replacing, write_text
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
 from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, signals_table, text_sha256

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import RunDirectoryError
 from ..records import PassRecord, RunRecord
-from ._files import write_text, writing
+from ._atomic import write_text, writing
 from ._json import read_record, to_json
 from ._signals import SignalsFolder
 

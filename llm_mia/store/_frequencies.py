@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..records import SCHEMA_VERSION, TokenFrequencies
 from ._arrow import as_numpy, numbers
-from ._files import replacing
+from ._atomic import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import RunDirectoryError
 from ..records import TOKEN_ARRAYS, Passage, TokenSignals
 from ._arrow import as_numpy, numbers, strings
-from ._files import replacing
+from ._atomic import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -76,7 +76,7 @@ def _reading(file: Path) -> Iterator[dict[str, Any]]:
     if importlib.util.find_spec("gguf") is None:
         raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
     with (
-        explain_errors("a GGUF file that is damaged, or of a kind that transformers cannot read"),
+        explain_errors("the GGUF file is damaged, or of a kind that transformers cannot read"),
         contextlib.redirect_stderr(io.StringIO()),  # no setting turns this progress bar off
     ):
         yield {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}

@@ -107,7 +107,7 @@ def _load_folder(folder: Path, digest: str | None, options: LoadingOptions) -> L
         output_loading_info=True,
         **placement,
     )
-    refuse_missing_tensors(report, "that config.json requires, or have them in another shape")
+    refuse_missing_tensors(report, "its weights do not match config.json")
     tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
     return LoadedModel(model, tokenizer, digest or files_sha256(folder.glob("*.safetensors")), choice)
 
@@ -125,18 +125,18 @@ def _refuse_incomplete_folder(folder: Path) -> None:
     raise ModelError("holds no *.safetensors weights")
 
 
-def refuse_missing_tensors(report: Any, requirement: str) -> None:
+def refuse_missing_tensors(report: Any, problem: str) -> None:
     """Raise a `ModelError` where the weights of a model lack tensors, or have them in another shape.
 
     transformers would fill them with random numbers and go on.
 
     Args:
         report: what transformers returns for ``output_loading_info``.
-        requirement: what the tensors are needed for, for the message.
+        problem: what this means, for the message.
     """
     missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if missing:
-        raise ModelError(f"its weights lack {len(missing)} tensors {requirement}, such as {missing[0]}")
+        raise ModelError(f"{problem}: tensors are missing or have another shape ({len(missing)}, such as {missing[0]})")
 
 
 def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:

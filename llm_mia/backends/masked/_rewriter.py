@@ -200,7 +200,7 @@ class MaskedRewriter:
 
 def _read_fast_tokenizer(folder: Path) -> Any:
     if not folder.is_dir():
-        raise ModelError("a GGUF file, which holds no masked language model: name a folder or a hub id")
+        raise ModelError("is a GGUF file, which holds no masked language model: name a folder or a hub id")
     tokenizer = read_tokenizer(folder)
     if not tokenizer.is_fast:
         raise ModelError(missing_spans_message(tokenizer))
@@ -223,7 +223,7 @@ def _read_masked_model(folder: Path) -> Any:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    refuse_missing_tensors(report, "of a masked language model")
+    refuse_missing_tensors(report, "its weights are not those of a masked language model")
     return model
 
 

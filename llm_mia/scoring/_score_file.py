@@ -13,7 +13,7 @@ from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, 
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, PassProgress, PlannedPass, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
-from ._columns import SCORES, Columns, EarlierRows, column_names
+from ._score_columns import SCORES, EarlierRows, ScoreColumns, column_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +30,13 @@ def write_table(
     run: RunDirectory,
     inputs: Inputs,
     planned: Sequence[PlannedPass],
-    columns: Columns,
+    columns: ScoreColumns,
     supplies: LoadedSupplies,
     progress: Progress | None,
 ) -> int:
     """Write ``scores.parquet`` with the *columns*; returns how many passages lack a score of some column.
 
-    Columns that are kept are copied from the table that is there, and only passes of new columns are read.
+    Columns that are kept are copied from the existing table, and only passes of new columns are read.
 
     Raises:
         RunDirectoryError: signals or earlier scores are of other passages, or cannot be read or written.
@@ -70,7 +70,7 @@ def write_table(
     return unscored
 
 
-def _is_copied(name: str, columns: Columns, computed: _ComputedColumns) -> bool:
+def _is_copied(name: str, columns: ScoreColumns, computed: _ComputedColumns) -> bool:
     """Whether a column of the earlier table is copied."""
     if name == "n_tokens":
         return "target" not in computed.passes
@@ -117,13 +117,13 @@ class _ComputedColumns:
         used = {name for attack in attacks for name in attack.evidence}
         kinds = [kind for name, kind in EVIDENCE.items() if name in used]
         declared = {each.name for kind in kinds for each in kind.passes}
-        needed = [each for each in planned if each.declared in declared]
+        needed = [each for each in planned if each.declaration in declared]
         shared = {
             kind.name: kind.shared(supplies, _rows(run, [each for each in needed if each.inputs is not inputs]))
             for kind in kinds
             if kind.shared
         }
-        passes = {each.name: each.declared for each in needed if each.inputs is inputs}
+        passes = {each.name: each.declaration for each in needed if each.inputs is inputs}
         return cls(attacks, [kind for kind in kinds if kind.value], shared, passes)
 
     @property
@@ -148,7 +148,7 @@ def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[Passage
     """The passages of the population with their signals; none where no pass is over it."""
     if not planned:
         return
-    passes = {each.name: each.declared for each in planned}
+    passes = {each.name: each.declaration for each in planned}
     for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         yield from _assembled(passages, signals, passes)

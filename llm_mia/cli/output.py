@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._parameters import spelled
+from .parameters import spelled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

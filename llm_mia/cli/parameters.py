@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["options_of", "running", "spelled"]
+__all__ = ["FUNCTIONS", "options_of", "running", "spelled"]
 
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",

@@ -15,13 +15,13 @@ from ..store import RunDirectory, differences
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SCORES", "Columns", "EarlierRows", "column_names", "columns_of"]
+__all__ = ["SCORES", "EarlierRows", "ScoreColumns", "column_names", "columns_of"]
 
 SCORES = "scores.parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ScoreColumns:
     """The columns of scores that a run directory will hold."""
 
     kept: tuple[AttackRecord, ...]
@@ -48,7 +48,7 @@ class Columns:
         run.update(attacks=tuple(attacks), shared=shared)
 
 
-def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> Columns:
+def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> ScoreColumns:
     """The columns of *run* when *chosen* are added, whose kinds of evidence depend on *depends*.
 
     A column is kept where its record is the same. An attack of *chosen* whose formula, settings or evidence has changed
@@ -75,7 +75,9 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
             )
         kept.append(record)
     names = {record.name for record in kept}
-    return Columns(tuple(kept), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends})
+    return ScoreColumns(
+        tuple(kept), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends}
+    )
 
 
 class EarlierRows:

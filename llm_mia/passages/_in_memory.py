@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import Columns
+from ._columns import NamedColumns
 from ._tables import BATCH_ROWS, Row, one_line, rows_of_batch
 
 __all__ = ["RowsOf", "rows_in_memory"]
@@ -29,7 +29,7 @@ WANTED = (
 )
 
 
-def rows_in_memory(data: object, columns: Columns, name: str, place: str) -> RowsOf:
+def rows_in_memory(data: object, columns: NamedColumns, name: str, place: str) -> RowsOf:
     """A function that returns the rows of *data*; *name* and *place* are for messages: ``{place} 17``.
 
     Raises:
@@ -53,7 +53,7 @@ def rows_in_memory(data: object, columns: Columns, name: str, place: str) -> Row
     return lambda: _item_rows(items, place)
 
 
-def _pandas_rows(frame: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
+def _pandas_rows(frame: Any, columns: NamedColumns, name: str, place: str) -> Iterator[Row]:
     names = [str(column) for column in frame.columns]
     used = columns.choose(names, name).names()
     cells = frame.iloc[:, [names.index(column) for column in used]]
@@ -73,7 +73,7 @@ def _arrow_table(data: object, name: str) -> Any:
         raise PassageError(name, f"its columns cannot be read as Arrow columns ({one_line(error)})") from None
 
 
-def _arrow_rows(table: Any, columns: Columns, name: str, place: str) -> Iterator[Row]:
+def _arrow_rows(table: Any, columns: NamedColumns, name: str, place: str) -> Iterator[Row]:
     used = columns.choose(table.column_names, name).names()
     number = 0
     for batch in table.select(used).to_batches(max_chunksize=BATCH_ROWS):

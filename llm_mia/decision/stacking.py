@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ..calibration import split_by_document
 from ..errors import CalibrationError
 from ..scores import ScoreTable
-from ._stack import Column, Floats, Stack, Training, Tree, features
+from .stack import Column, Floats, Stack, Training, Tree, features
 
-__all__ = ["StackSettings", "fit_stack"]
+__all__ = ["Lesson", "StackSettings", "boosted_trees", "complete_tree", "fit_stack"]
 
 Bools = NDArray[np.bool_]
 Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -83,7 +83,7 @@ class Lesson:
 def fit_stack(table: ScoreTable, fit: Bools, seed: int, settings: StackSettings | None = None) -> Stack:
     """A stack that is fitted on the labelled passages where *fit*, shape (passages,), is true, and on no others.
 
-    Every column is put on the scale of the fit part's non-members and squashed (`llm_mia.decision._stack.squashed`).
+    Every column is put on the scale of the fit part's non-members and squashed (`llm_mia.decision.stack.squashed`).
     A ridge-penalised logistic regression weighs the columns. The log-loss in five folds of whole documents chooses the
     penalty, whether columns enter in proportion to what they separate by themselves (as in the adaptive lasso, Zou
     2006) or only the best of them, and whether boosted trees of two levels take part, which are tried from 300
