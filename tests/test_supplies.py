@@ -263,7 +263,7 @@ def test_shots_that_fill_the_context_are_refused(
     tiny: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     shots = write_jsonl("shots.jsonl", [{"text": text} for text in sentences(20, seed=50)])
-    with pytest.raises(UsageError, match=r"the `shots` have \d+ tokens and the model takes 64: give fewer"):
+    with pytest.raises(UsageError, match=r"the `shots` have \d+ tokens, and the model takes 64 at most: give fewer"):
         score(passages, tiny, attacks=["recall"], supplies=Supplies(shots=shots), out=tmp_path / "run")
 
 
