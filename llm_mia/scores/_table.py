@@ -217,7 +217,8 @@ def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Ma
 
 def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
     if isinstance(values, np.ma.MaskedArray):
-        values = values.filled(np.nan) if values.dtype.kind == "f" else values.astype(np.float64).filled(np.nan)
+        masked: Any = values if values.dtype.kind == "f" else values.astype(np.float64)
+        values = masked.filled(np.nan)
     if np.iscomplexobj(values):
         raise UsageError(f"{name}: `scores[{attack!r}]` holds complex numbers: give real ones")
     try:
