@@ -189,7 +189,7 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
             "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 ",
         ),
         (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
-        (0, 60, 0.05, "no stack can be fitted: the members come from 0 documents"),
+        (0, 60, 0.05, "no stack can be fitted: no members are known, .* give `members`"),
     ],
 )
 def test_too_few_are_refused_with_the_number_that_is_missing(
