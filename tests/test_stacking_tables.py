@@ -139,7 +139,7 @@ def test_other_passages_are_scored_by_the_record_and_an_edited_one_is_refused() 
         CalibrationError, match=r"lacks 1 of the 2 columns that the stack was fitted on \(a1\): score by"
     ):
         flag(replace(score_table, columns={"a0": score_table.column("a0")}), calibration)
-    with pytest.raises(ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename it"):
+    with pytest.raises(ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename this column"):
         calibrate(
             replace(score_table, columns={**score_table.columns, "stack": score_table.column("a0")}), "stack", fpr=0.05
         )
