@@ -214,7 +214,9 @@ def test_a_single_document_is_refused_before_a_model_runs(tmp_path: Path) -> Non
         write(tmp_path / "n.jsonl", TEXTS[40:120], document="one book"),
     )
     candidates = write(tmp_path / "c.jsonl", TEXTS[160:])
-    with pytest.raises(PassageError, match=r"non-members: all 80 come from one document, 'one book'.*at least 2 doc"):
+    with pytest.raises(
+        PassageError, match=r"non-members: all 80 come from a single document, 'one book'.*at least 2 doc"
+    ):
         audit(candidates, members=members, nonmembers=nonmembers, target="no/model", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -259,7 +259,7 @@ def test_each_category_has_its_threshold() -> None:
     with pytest.raises(CalibrationError, match=r"the calibration was computed by 'kind', but t\.csv was read without"):
         flag(replace(score_table, by="", categories=()), calibration)
     with pytest.raises(
-        CalibrationError, match="at least 99 non-members are needed of each; join small categories with `pool`"
+        CalibrationError, match="each category needs at least 99 non-members: join small categories with `pool`"
     ):
         calibrate(score_table, "loss", fpr=0.01)
     new = replace(score_table, categories=[*kinds[:-1], "huge"])

@@ -74,7 +74,7 @@ def test_the_command_of_a_user(first: Demo, tmp_path: Path, capsys: pytest.Captu
     assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q"]) == 0
     shown = capsys.readouterr().out
     assert "trained on (power)" in shown
-    assert "realised" in shown
+    assert "observed" in shown
 
 
 def test_without_the_embedded_model_the_error_gives_the_pip_command(

@@ -53,7 +53,7 @@ class Calibration:
     scores: tuple[float, ...]
     """Their scores, ascending."""
     origin: Origin | None = None
-    """What made the scores; None where the table does not record it."""
+    """The models, rules and attacks behind the scores; None where the table does not record them."""
     confidence: float | None = None
     """Over the draw of the calibration set; None where the guarantee is marginal."""
     categories: Mapping[str, Category] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Calibration:
         """Which of *scores*, shape (m,), lie above the threshold, or above that of their category; NaN never does.
 
         Raises:
-            CalibrationError: *categories* are missing, or not wanted, or hold one that was not calibrated.
+            CalibrationError: *categories* are missing or not allowed, or hold a category without a threshold.
         """
         values = np.asarray(scores, dtype=np.float64)
         flags = np.zeros(values.shape, dtype=bool)

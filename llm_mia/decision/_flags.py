@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """The decision on one passage (or document), a row of ``flags.csv``."""
+    """The decision on a passage, or on a document: a row of ``flags.csv``."""
 
     id: str
     document: str
@@ -90,7 +90,7 @@ class Flags:
 
     @property
     def withheld(self) -> bool:
-        """Whether the flags are kept but mean nothing, because the known set is void."""
+        """Whether the flags are stored but support no finding, because the known set is void."""
         return self.standing is Standing.VOID
 
     def to_csv(self) -> str:
