@@ -140,10 +140,8 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert result.calibration.n == 80, "nothing was kept apart"
     shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
     assert (result.calibration.selection.wanted, result.calibration.selection.shortage) == (Wanted.AUTO, shortage)
-    why = (
-        "the fit part has 6 passages of members and 40 of non-members, 10 of each are needed: add 8 passages of members"
-    )
-    assert f"no attack could be chosen, so reference decides: {why} to the known set" in rendered(audit_table(result))
+    why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed: add 8 passages of members"
+    assert f"no attack could be selected, so reference decides: {why} to the known set" in rendered(audit_table(result))
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
 
@@ -186,7 +184,7 @@ def test_a_stack_decides_wherever_it_is_named_and_is_refused_before_a_model_runs
     assert result.decider == "stack"
     assert result.calibration.stack is not None
     assert [column.name for column in result.calibration.stack.columns] == ["loss", "zlib"]
-    with pytest.raises(UsageError, match="auto and stack would both decide: name one of them"):
+    with pytest.raises(UsageError, match="auto and stack cannot both decide: name only auto or stack"):
         run(attacks=["stack", "auto"])
     heard: list[Any] = []
     with pytest.raises(CalibrationError, match=r"the known set: no stack can be fitted: the fit part has 6 documents"):
@@ -200,7 +198,9 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     assert result.calibration.threshold > fpr_threshold(result.calibration.scores, 0.05)
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
     text = rendered(audit_table(result))
-    assert "With 90 % confidence this calibration set realises at most 5 % (independent passages)." in text
+    assert (
+        "With 90 % confidence the rate with this calibration set is at most 5 %, if passages are independent." in text
+    )
     assert "on average" not in text
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
 
