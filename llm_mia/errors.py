@@ -6,12 +6,12 @@
   * InputError            change the data: an input file, or an array that was given
     x PassageError        a file of passages
     x ScoresError         a table of scores
-  x CalibrationError      bring more known non-members, or calibrate again: the data cannot certify what is asked
-  x ModelError            name another model, or repair this one
+  x CalibrationError      give more known non-members, or calibrate again: the data cannot certify the error rate
+  x ModelError            name another model, or repair this model
   x MissingExtraError     install a package; the message holds the pip line
   x RunDirectoryError     name another folder, wait for another run, or free disk space
 
-Each message is one line: what was found, where, and what to do. Messages name parameters of functions between
+Each message is a single line: what is wrong, where, and what to do. Messages name parameters of functions between
 backticks, as in `window_tokens`; the command line replaces them by its options.
 """
 
@@ -48,7 +48,7 @@ class InputError(LlmMiaError):
 class PassageError(InputError):
     """The input holds something that cannot be a passage.
 
-    *where* names the place (``known.jsonl line 3``), *problem* says what was found and what to do.
+    *where* names the place (``known.jsonl line 3``), *problem* states what is wrong and what to do.
     """
 
     def __init__(self, where: str, problem: str) -> None:
@@ -57,11 +57,11 @@ class PassageError(InputError):
 
 
 class ScoresError(InputError):
-    """A table of scores that cannot be read, or that lacks what was asked of it."""
+    """A table of scores that cannot be read, or that lacks a column or rows that are needed."""
 
 
 class CalibrationError(LlmMiaError):
-    """What the calibration set cannot certify, or a calibration that does not fit these scores."""
+    """An error rate that the known non-members cannot certify, or a calibration that does not fit these scores."""
 
 
 class ModelError(LlmMiaError):

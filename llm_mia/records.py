@@ -259,7 +259,7 @@ class PassRecord:
     files: FilesRecord | None = None
     """None for a backend in memory."""
     depends: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: what the signals depend on besides model and windows (digests of shots, how texts are rewritten)."""
+    """JSON values: what the signals depend on in addition (digests of shots, how texts are rewritten)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ class RunRecord:
     attacks: tuple[AttackRecord, ...] = ()
     """The columns of ``scores.parquet``, in order."""
     shared: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values, by kind of evidence: what scores depend on besides the passes."""
+    """JSON values, by kind of evidence: what scores depend on in addition to the passes."""
     inputs: tuple[InputRecord, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of Python and of the packages that compute."""

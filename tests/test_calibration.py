@@ -323,8 +323,8 @@ def edited(**changes: object) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not a calibration but no JSON"),
-        ("[" * 100_000, "is not a calibration but no JSON"),
+        ("", "is not JSON, so it is not a calibration"),
+        ("[" * 100_000, "is not JSON, so it is not a calibration"),
         ("[1]", "is not a calibration"),
         ("{}", "names no schema version"),
         (edited(schema_version=1), "has schema version 1, and this release reads 2"),

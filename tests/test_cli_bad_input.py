@@ -222,9 +222,13 @@ def test_a_missing_class_is_refused(fails: Fails, tmp_path: Path, capsys: pytest
     assert main(["calibrate", str(tmp_path / "run0"), "-a", "loss", "-o", str(tmp_path / "c.json")]) == 0
     capsys.readouterr()
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv")
-    assert message.endswith("every row has a label, so there are no candidates: --labelled flags them all")
+    assert message.endswith(
+        "every row has a label, so there are no candidates: use --labelled to decide on labelled rows"
+    )
     message = fails("flag", tmp_path / "run0", "-c", tmp_path / "none.json", "-o", tmp_path / "f.csv")
-    assert message == "none.json: No such file or directory"
+    assert message == (
+        "none.json: cannot be read (No such file or directory): name a file that 'llm-mia calibrate' wrote"
+    )
     assert "calibrate" in fails("flag", tmp_path / "run0", "-c", tmp_path / "run0/run.json", "-o", tmp_path / "f.csv")
 
 
@@ -279,7 +283,8 @@ def test_bad_models(fails: Fails, tiny: str, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.usefixtures("fake_models")
 def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = rows(tmp_path / "g.jsonl", TEXTS)
-    for out in (good, good / "below", Path("/proc/run")):
+    file = rows(tmp_path / "file.jsonl", TEXTS)
+    for out in (file, file / "below", Path("/proc/run")):
         message = fails("score", good, "-m", "m", "-q", "-o", out)
         assert re.search(r": cannot be written \(.*\); .*fix the folder and run the same command", message)
         assert "cannot be written" in fails("calibrate", scored(tmp_path), "-a", "loss", "-o", out / "c.json")

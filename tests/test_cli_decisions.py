@@ -266,10 +266,10 @@ def test_known_sets_that_cannot_be_validated(fails: Fails, tmp_path: Path) -> No
         rows(tmp_path / "n.jsonl", TEXTS[20:60], document="book"),
     )
     message = fails("validate", "--members", members, "--nonmembers", single_document)
-    assert message.startswith("non-members: all 40 come from one document, 'book', which cannot be distinguished from")
+    assert message.startswith("non-members: all 40 come from a single document, 'book', whose properties cannot be")
     good = rows(tmp_path / "g.jsonl", TEXTS[60:100])
     message = fails("validate", "--nonmembers", good)
-    assert message == "members: there are none, and no candidates: give passages to compare non-members with"
+    assert message == "members: no passage is given: give members, or candidates, to compare non-members with"
     assert fails("validate", "--members", members, "--nonmembers", good, "--fpr", "2", code=2).startswith(
         "--fpr must lie between"
     )

@@ -349,3 +349,10 @@ def test_the_confidence_gap_needs_the_attack_confidence() -> None:
     assert gap.exposed
     assert confidence_gap(replace(ours, record=None)) is None
     assert confidence_gap(table([1.0, 2.0], [1, 0])) is None
+
+
+def test_a_calibration_and_its_flags_are_shown_in_one_line() -> None:
+    score_table = known_and_candidates(range(20), [25.0])
+    calibration = calibrate(score_table, "loss", fpr=0.05)
+    assert repr(calibration) == ("<Calibration of loss: threshold 19, fpr 0.05, 20 non-members of 20 documents>")
+    assert repr(flag(score_table, calibration)) == "<Flags: 1 of 1 passages by loss, fpr 0.05>"

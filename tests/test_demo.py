@@ -43,7 +43,7 @@ def small(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def candidate_ids(folder: Path) -> set[str]:
     rows = [json.loads(line) for line in (folder / "candidates.jsonl").read_text("utf-8").splitlines()]
-    assert all(set(row) == {"id", "document", "text"} for row in rows), "the audit is told no truth"
+    assert all(set(row) == {"id", "document", "text"} for row in rows), "the audit does not get the truth"
     return {row["id"] for row in rows}
 
 
@@ -74,7 +74,7 @@ def test_the_command_of_a_user(first: Demo, tmp_path: Path, capsys: pytest.Captu
     assert main(["demo", "-o", str(tmp_path / "d"), "--seed", "4", "-q"]) == 0
     shown = capsys.readouterr().out
     assert "trained on (power)" in shown
-    assert "realised" in shown
+    assert "observed" in shown
 
 
 def test_without_the_embedded_model_the_error_gives_the_pip_command(

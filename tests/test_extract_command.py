@@ -220,7 +220,7 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (["--probability", "1.5"], 2, "at most 1"),
         (["--probability", "nan"], 2, "--probability is nan"),
         (["--top-k", "0"], 2, "--top-k is 0"),
-        (["--temperature", "0.7"], 2, r"--temperature is 0.7: it must be 1 or 0 \(greedy\)"),
+        (["--temperature", "0.7"], 2, r"--temperature is 0.7: it must be 1, or 0 for greedy decoding"),
         (["--stretch", "0"], 2, "--stretch is 0"),
         (["--prefix", "-1"], 2, "--prefix is -1"),
         (["--samples", "-1"], 2, "samples"),
@@ -430,7 +430,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_model_in_memory_must_be_able_to_say(tmp_path: Path, tiny_bos: str) -> None:
     path = write(tmp_path / "p.jsonl", rows(*TEXTS))
-    with pytest.raises(ModelError, match="does not give the places of its tokens"):
+    with pytest.raises(ModelError, match="does not report the position of each token"):
         run_extract(path, FakeBackend(0), out=tmp_path / "run", stretch=5)
     with pytest.raises(ModelError, match="gives signals and writes no text"):
         run_extract(path, Bytes(), out=tmp_path / "other", stretch=2, probability=1e-9, proof=True)

@@ -155,6 +155,6 @@ def test_another_input_is_refused_before_a_model_is_loaded(
     first, second = ([{"text": text} for text in part] for part in (TEXTS[:20], TEXTS[5:]))
     out = tmp_path / "run"
     score(read_passages(write_jsonl("a.jsonl", first)), tiny, attacks=["loss"], out=out)
-    with pytest.raises(RunDirectoryError, match=r"where the input has .* \(.*b\.jsonl line 1\) or another text"):
+    with pytest.raises(RunDirectoryError, match=r"where the input has .* \(.*b\.jsonl line 1\), or their texts differ"):
         score(read_passages(write_jsonl("b.jsonl", second)), tiny, attacks=["loss", "lowercase"], out=out)
     assert loads.count == 1

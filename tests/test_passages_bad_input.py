@@ -288,7 +288,7 @@ def test_a_file_name_that_is_not_unicode_still_gives_an_id(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("tokens", [0, -1])
 def test_passages_of_no_tokens(tmp_path: Path, tokens: int) -> None:
-    with pytest.raises(UsageError, match="`passage_tokens` must be at least 1"):
+    with pytest.raises(UsageError, match=r"`passage_tokens` is .*: it must be at least 1"):
         read_passages(tmp_path, passage_tokens=tokens)
 
 

@@ -96,7 +96,7 @@ def test_a_dataset_is_streamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("", r": splits train, test: name a split, as in hf://\S+\?split=train$"),
+        ("", r": the dataset has the splits train, test: name a split, as in hf://\S+\?split=train$"),
         ("?split=valid", r"the dataset cannot be opened \(Bad split: valid"),
         ("?spilt=train", r"the option 'spilt' is unknown; write hf://NAME\?config="),
         ("?config=zz&split=train", r"the dataset cannot be opened \(BuilderConfig 'zz' not found"),
@@ -114,7 +114,10 @@ def test_datasets(tmp_path: Path, options: str, expected: str) -> None:
     ("content", "expected"),
     [
         (json.dumps({"txt": SECRET}), r"split=train: no text column .*'txt'; did you mean `text_column` 'txt'\?$"),
-        (GOOD + '{"text": ', r"split=train row 1: the dataset cannot be read from here on \(\w+\)$"),
+        (
+            GOOD + '{"text": ',
+            r"split=train row 1: the dataset cannot be read from here on \(\w+\): check it and the network$",
+        ),
     ],
 )
 def test_rows_of_datasets(tmp_path: Path, content: str, expected: str) -> None:

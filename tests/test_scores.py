@@ -92,7 +92,7 @@ def test_labels_in_jsonl(cells: list[object], expected: list[int], write: Write)
 def test_labels_that_are_none_are_refused_with_their_row(junk: object, write: Write) -> None:
     rows = [{"label": None, "loss": 1.0}, {"label": junk, "loss": 2.0}]
     path = write("t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(ScoresError, match=r"t.jsonl row 2: label .* is neither 0/1 nor true/false"):
+    with pytest.raises(ScoresError, match=r"t.jsonl row 2: label .* is neither 0 nor 1, and neither true nor false"):
         read_scores(path)
 
 
@@ -121,8 +121,8 @@ def test_integers_beyond_a_double_are_rounded_like_any_number(write: Write) -> N
         ("t.csv", "", "cannot be read: Empty CSV"),
         ("t.jsonl", "", "cannot be read: Empty JSON"),
         ("t.csv", "id,loss\n", "holds no rows"),
-        ("t.csv", "id,label\na,1\n", "no column of scores among id, label"),
-        ("t.csv", "id,loss\na,high\n", "no column of scores among id, loss"),
+        ("t.csv", "id,label\na,1\n", "no column of scores \\(numbers\\) among id, label"),
+        ("t.csv", "id,loss\na,high\n", "no column of scores \\(numbers\\) among id, loss"),
         ("t.csv", "id,loss\na,1,2\n", "cannot be read: .*Expected 2 columns, got 3"),
         ("t.csv", "id,loss,loss\na,1,2\n", "several columns are named 'loss'"),
         ("t.csv", "id,loss\né,1\n".encode("latin1"), "column 'id' is not UTF-8"),
@@ -130,7 +130,7 @@ def test_integers_beyond_a_double_are_rounded_like_any_number(write: Write) -> N
         ("t.jsonl", '{"id": 1,\n', "cannot be read: JSON parse error"),
         ("t.jsonl", '{"loss": 1}\n{"loss": "x"}\n', "cannot be read: .* changed from number to string in row 1"),
         ("t.parquet", b"PAR1 no", "cannot be read"),
-        ("t.xlsx", b"", "is a run directory or a .csv, .jsonl, .ndjson, .parquet file"),
+        ("t.xlsx", b"", "must be a run directory or a .csv, .jsonl, .ndjson, .parquet file"),
     ],
 )
 def test_what_is_no_table_of_scores_is_refused_in_one_line(
@@ -280,7 +280,7 @@ def test_categories_in_memory() -> None:
         ({"scores": [1j, 2.0]}, UsageError, "holds complex numbers"),
         ({"scores": [1.0], "labels": iter([1])}, UsageError, "`labels` is of the type list_iterator: give a list"),
         ({"scores": [1.0], "ids": "a"}, UsageError, "`ids` is of the type str: give a list"),
-        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0/1 nor true/false"),
+        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0 nor 1, and neither"),
     ],
 )
 def test_arrays_that_make_no_table_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -202,7 +202,7 @@ def test_input_that_changed(run: Score, tmp_path: Path) -> None:
     changed = [*TEXTS[:17], TEXTS[17] + " ", *TEXTS[18:]]
     message = refusal(lambda: run(changed))
     assert message.startswith(f"{tmp_path / 'run'}: holds signals of 'p17' where the input has 'p17' (")
-    assert message.endswith("in.jsonl line 18) or another text; name another folder")
+    assert message.endswith("in.jsonl line 18), or their texts differ; name another folder")
     assert TEXTS[17][:10] not in message
     swapped = [TEXTS[1], TEXTS[0], *TEXTS[2:]]
     assert "holds signals of 'p0'" in refusal(lambda: run(swapped))

@@ -233,9 +233,21 @@ def attacks_of(supplies: Supplies) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "rows", "message"),
     [
-        ("shots", [{"text": TEXTS[3]}], r"shots.jsonl line 1: is scored too \(.*in.jsonl line 4\): remove one"),
-        ("population", [{"text": "x y"}, {"text": TEXTS[0]}], r"population.jsonl line 2: is scored too"),
-        ("shots", [{"text": "a", "label": 1}, {"text": "b", "label": None}], r"line 2: has no label, others have"),
+        (
+            "shots",
+            [{"text": TEXTS[3]}],
+            r"shots.jsonl line 1: its text is also a passage to score \(.*in.jsonl line 4\): remove one",
+        ),
+        (
+            "population",
+            [{"text": "x y"}, {"text": TEXTS[0]}],
+            r"population.jsonl line 2: its text is also a passage to score",
+        ),
+        (
+            "shots",
+            [{"text": "a", "label": 1}, {"text": "b", "label": None}],
+            r"line 2: has no label, but other shots have",
+        ),
     ],
 )
 def test_supplies_are_kept_apart_from_what_is_scored(
@@ -251,7 +263,7 @@ def test_shots_that_fill_the_context_are_refused(
     tiny: str, passages: Passages, write_jsonl: Write, tmp_path: Path
 ) -> None:
     shots = write_jsonl("shots.jsonl", [{"text": text} for text in sentences(20, seed=50)])
-    with pytest.raises(UsageError, match=r"the `shots` have \d+ tokens and the model takes 64: give fewer"):
+    with pytest.raises(UsageError, match=r"the `shots` have \d+ tokens, and the model takes 64 at most: give fewer"):
         score(passages, tiny, attacks=["recall"], supplies=Supplies(shots=shots), out=tmp_path / "run")
 
 

@@ -31,15 +31,15 @@ MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
         (
             lambda: validate(MEMBERS, []),
             PassageError,
-            "^non-members: there are none: calibration and comparison need at least 2 documents",
+            "^non-members: no passage is given: at least 2 documents of non-members are needed",
         ),
-        (lambda: validate([], OTHERS), PassageError, "^members: there are none, and no candidates"),
+        (lambda: validate([], OTHERS), PassageError, "^members: no passage is given: give members, or candidates"),
         (
             lambda: validate(passages("m", 5, document="book"), OTHERS),
             PassageError,
-            "^members: all 5 come from one document, 'book', .*: give passages of at least 2 documents of each class",
+            "^members: all 5 come from a single document, 'book', .*: give passages of at least 2 documents",
         ),
-        (lambda: validate(MEMBERS, OTHERS[:1]), PassageError, "^non-members: all 1 come from one document, 'n0'"),
+        (lambda: validate(MEMBERS, OTHERS[:1]), PassageError, "^non-members: all 1 come from a single document, 'n0'"),
         (
             lambda: validate([replace(p, label=0) for p in MEMBERS], OTHERS),
             PassageError,

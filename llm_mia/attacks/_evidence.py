@@ -121,7 +121,7 @@ def refuse_other_frequencies(frequencies: TokenFrequencies, tokenizer: str) -> N
     if frequencies.tokenizer != tokenizer:
         raise AttackError(
             f"`frequencies` of {frequencies.corpus or 'the corpus'} were counted with another tokenizer than the "
-            "target's: count them again with the tokenizer of the target"
+            "target's: count them again by `count_frequencies` with the target's tokenizer"
         )
 
 
@@ -168,7 +168,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "prefixed",
-        "signals of the target model on the same tokens after known non-members (`shots`)",
+        "signals of the target model on the same tokens after known non-members (given by `shots`)",
         _from_only_pass("prefixed"),
         passes=(ModelPass("prefixed", versions=partial(_prefixed, "prefixed", NONMEMBER)),),
         requirement=Requirement(
@@ -180,7 +180,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "member_prefixed",
-        "signals of the target model on the same tokens after known members (`shots` with label 1)",
+        "signals of the target model on the same tokens after known members (given by `shots` with label 1)",
         _from_only_pass("member_prefixed"),
         passes=(ModelPass("member_prefixed", versions=partial(_prefixed, "member_prefixed", MEMBER)),),
         requirement=Requirement(
@@ -192,7 +192,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "neighbours",
-        "signals of the target model on rewritten versions of the passage (`neighbours`: how many)",
+        "signals of the target model on rewritten versions of the passage (`neighbours` is their number)",
         _from_all_passes("neighbours"),
         passes=(ModelPass("neighbours", versions=_neighbours, count_varies=True),),
         by_default=False,
@@ -201,7 +201,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "swapped",
-        "signals of the target model on versions of the passage with words swapped (`neighbours`: how many)",
+        "signals of the target model on versions of the passage with words swapped (`neighbours` is their number)",
         _from_all_passes("swapped"),
         passes=(ModelPass("swapped", versions=_swapped, count_varies=True),),
         by_default=False,
@@ -210,7 +210,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "population",
-        "mean log-likelihoods of both models on other passages from the same source (`population`)",
+        "mean log-likelihoods of both models on other passages from the same source (given by `population`)",
         shared=_population,
         passes=(
             ModelPass("population_target", "target", "population", partial(_of_population, "population_target")),
@@ -230,7 +230,7 @@ register_evidence(
 register_evidence(
     EvidenceKind(
         "frequencies",
-        "how often each token occurs in a corpus (`frequencies`)",
+        "how often each token occurs in a corpus (given by `frequencies`)",
         shared=lambda supplies, _: supplies.frequencies,
         requirement=Requirement(
             "the token frequencies of a corpus: count them with `count_frequencies`, and give them as `frequencies`",

@@ -23,7 +23,7 @@ def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
 
     Raises:
         CalibrationError: *calibration* is empty.
-        InputError: a score is NaN or infinite.
+        InputError: a calibration score is NaN or infinite.
 
     Vovk, Gammerman and Shafer 2005; Bates et al. 2023, arXiv:2104.08279.
 

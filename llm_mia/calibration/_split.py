@@ -17,7 +17,7 @@ from ._checks import check_rate
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The record of a split of a known set: with the passages at hand, it shows which part each belongs to."""
+    """The record of a split of a known set, by which its parts can be drawn again and checked."""
 
     fit_share: float
     """Share of the documents that the fit part was to have."""

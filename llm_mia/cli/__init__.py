@@ -1,7 +1,7 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
-stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, one line says what to do ·
-2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted.
+stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
+to do · 2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["app", "main"]
 INTERRUPTED = 130
 CONTINUED = ("audit", "score", "extract", "perplexity", "demo")
 """Commands that continue where they were stopped."""
-# Some releases of typer bring a click of their own and some use the one that is installed; this is the base class of
-# every error in what was typed, whichever it is.
+# Some releases of typer contain click, and others use the installed click; this is the base class of every usage error
+# in both cases.
 _UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
@@ -38,14 +38,14 @@ _commands.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; an expected failure is one line on stderr, never a traceback."""
+    """Run a command and return its exit code; an expected failure is a line on stderr, never a traceback."""
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
     with running({} if command is None else options_of(command)):
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = ": all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
+        kept = "; all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", INTERRUPTED)
     return code
 

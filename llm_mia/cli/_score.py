@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +12,12 @@ from . import _options as opt
 from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .output import progress_bars, say, show, show_json
+from .parameters import running, spelled
 
 __all__ = ["attacks", "frequencies", "score"]
+
+EVIDENCE_OPTIONS = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(EvidenceOptions)}
+"""The options of `score` and `audit` that give evidence, which `attacks` explains."""
 
 
 def score(
@@ -125,4 +129,5 @@ def attacks(
             }
         )
     else:
-        show(attack_details(chosen[0]) if name else attacks_table(chosen))
+        with running(EVIDENCE_OPTIONS):
+            show(attack_details(chosen[0], spelled) if name else attacks_table(chosen))

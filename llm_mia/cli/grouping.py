@@ -18,7 +18,7 @@ class OptionGroup:
 
 
 def with_groups(command: Command) -> Command:
-    """*command* as typer takes it: in place of each parameter that is a group stand the fields of the group.
+    """*command* as typer takes it: each parameter that is a group is replaced by the fields of the group.
 
     The options of *command* alone come first, then those of the groups, in the order of the parameters; ``--help``
     lists them in this order. Two options of the same name raise `ValueError`.

@@ -56,7 +56,7 @@ def say(message: str) -> None:
 
 @contextlib.contextmanager
 def progress_bars(quiet: bool) -> Iterator[Progress | None]:
-    """A bar a pass on stderr, by token; one line a finished pass where stderr is no terminal; nothing where *quiet*."""
+    """Progress on stderr: a bar for each pass, or without a terminal a line for each finished pass; none if *quiet*."""
     if quiet:
         yield None
     elif not sys.stderr.isatty():

@@ -35,7 +35,7 @@ class Category:
     """Whether their sizes in the calibration set decided which are pooled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Calibration:
     """A threshold, and all it takes to check it and to apply it again. `calibrate` gives it; ``calibration.json``."""
 
@@ -53,7 +53,7 @@ class Calibration:
     scores: tuple[float, ...]
     """Their scores, ascending."""
     origin: Origin | None = None
-    """What made the scores; None where the table does not record it."""
+    """The models, rules and attacks behind the scores; None where the table does not record them."""
     confidence: float | None = None
     """Over the draw of the calibration set; None where the guarantee is marginal."""
     categories: Mapping[str, Category] = field(default_factory=dict)
@@ -74,11 +74,16 @@ class Calibration:
         """The threshold of each category, by the name that passages carry; pooled categories share that of the pool."""
         return {name: category.threshold for name, category in self._by_passage_category().items()}
 
+    def __repr__(self) -> str:
+        held = "" if self.confidence is None else f" with confidence {self.confidence:g}"
+        basis = f"{self.n:,} non-members of {self.n_documents:,} documents"
+        return f"<Calibration of {self.attack}: threshold {self.threshold:.6g}, fpr {self.fpr:g}{held}, {basis}>"
+
     def flagged(self, scores: ArrayLike, categories: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Which of *scores*, shape (m,), lie above the threshold, or above that of their category; NaN never does.
 
         Raises:
-            CalibrationError: *categories* are missing, or not wanted, or hold one that was not calibrated.
+            CalibrationError: *categories* are missing or not allowed, or hold a category without a threshold.
         """
         values = np.asarray(scores, dtype=np.float64)
         flags = np.zeros(values.shape, dtype=bool)

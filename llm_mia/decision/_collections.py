@@ -44,7 +44,7 @@ class CollectionResult:
 
     @property
     def withheld(self) -> bool:
-        """Whether the test is computed but means nothing, because the known set is void."""
+        """Whether the test is computed but supports no finding, because the known set is void."""
         return self.standing is Standing.VOID
 
 
@@ -64,10 +64,10 @@ def judge_collection(
     Args:
         table: candidates and known non-members.
         attacks: columns; several are joined by weights that are learned on half of the documents and tested on the
-            others. None: ``reference`` or else ``min_k``; of a table that is not ours its only column.
+            others. Empty: ``reference``, or else ``min_k``; in a table of other software, its only column.
         level: what the p-value is compared with.
         seed: of permutations and splits.
-        accept_void: word a finding although the known set is void.
+        accept_void: state a finding although the known set is void.
 
     Raises:
         ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.

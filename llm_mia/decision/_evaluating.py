@@ -153,7 +153,8 @@ def evaluation_part(table: ScoreTable, calibration: Calibration) -> ScoreTable:
 def confidence_gap(table: ScoreTable) -> ConfidenceGap | None:
     """The gap in mean token probability between members and non-members.
 
-    None where ``confidence`` was not scored, or where the table is not ours and may mean another thing by it.
+    None where ``confidence`` was not scored, or where other software wrote the table, whose column may mean another
+    thing.
     """
     if table.record is None or "confidence" not in table.columns:
         return None

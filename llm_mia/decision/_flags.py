@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """The decision on one passage (or document), a row of ``flags.csv``."""
+    """The decision on a passage, or on a document: a row of ``flags.csv``."""
 
     id: str
     document: str
@@ -57,7 +57,7 @@ class Flag:
     """What its score, p-value or q-value was compared with."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Flags:
     """The decisions on all candidates, and what they rest on."""
 
@@ -78,6 +78,10 @@ class Flags:
     standing: Standing | None = None
     """Of the known set; a void known set withholds every finding."""
 
+    def __repr__(self) -> str:
+        rule = f"{self.rule.rate} {self.rule.level:g}"
+        return f"<Flags: {self.flagged:,} of {len(self.rows):,} {self.unit} by {self.calibration.attack}, {rule}>"
+
     @property
     def flagged(self) -> int:
         """How many candidates are flagged."""
@@ -90,7 +94,7 @@ class Flags:
 
     @property
     def withheld(self) -> bool:
-        """Whether the flags are kept but mean nothing, because the known set is void."""
+        """Whether the flags are stored but support no finding, because the known set is void."""
         return self.standing is Standing.VOID
 
     def to_csv(self) -> str:

@@ -1,4 +1,4 @@
-"""What made a column of scores: models, precision, tokenizer, window rule, formula."""
+"""The origin of a column of scores: models, precision, tokenizer, window rule, formula."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Origin:
     """By name."""
     attacks: tuple[AttackRecord, ...] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values, by kind of evidence: what the scores depend on besides the passes."""
+    """JSON values, by kind of evidence: what the scores depend on in addition to the passes."""
 
 
 def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
-    """What made these *columns* of a table; None where the table does not record it."""
+    """The origin of these *columns* of a table; None where the table does not record it."""
     if table.record is None:
         return None
     recorded = {attack.name: attack for attack in table.record.attacks}
     names = sorted(columns)
-    if not set(names) <= recorded.keys():  # a column that somebody has added to ours
+    if not set(names) <= recorded.keys():  # a column that somebody has added to the run's columns
         return None
     try:
         evidence = {kind for name in names for kind in parse_attack(name).evidence}

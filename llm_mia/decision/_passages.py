@@ -115,7 +115,7 @@ def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], 
 def _why_unbounded(
     table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool
 ) -> NoteKind | None:
-    """Why candidates and calibration set do not count as independent passages of one kind; None where they do."""
+    """Why candidates and calibration set do not count as independent passages of the same kind; None where they do."""
     if labelled:
         return NoteKind.MEMBERS_UNBOUNDED_LABELLED
     if calibration.categories:

@@ -42,7 +42,7 @@ class DemoSizes:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """The audit, and what only this demonstration knows."""
+    """The audit, and the truth, which only this demonstration knows."""
 
     audit: Audit
     truth: dict[str, bool]
@@ -64,16 +64,16 @@ def demo(
     sizes: DemoSizes | None = None,
     progress: Progress | None = None,
 ) -> Demo:
-    """Train a model, audit it, and compare the decisions with the truth; everything is in the folder *out* afterwards.
+    """Train a model, audit it, and compare the decisions with the truth; everything is stored in the folder *out*.
 
     The same *seed* gives the same result on the same machine. A model that an earlier call with the same seed and
     epochs has trained in *out* is used again.
 
     Args:
         out: the folder.
-        fpr: the false positive rate to hold.
-        epochs: how often the model is trained on each passage.
-        seed: which passages are drawn, and in which order they are trained on.
+        fpr: the largest false positive rate.
+        epochs: how many times the model is trained on each passage.
+        seed: of the draw of the passages, and of their order in training.
         sizes: how many passages are drawn.
         progress: called after every batch.
 
@@ -126,7 +126,7 @@ def _draw(corpus: Sequence[Passage], sizes: DemoSizes, seed: int) -> list[list[P
 
 
 def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress: Progress | None) -> Path:
-    """The folder of the fine-tuned model, which is trained where an earlier call has not left it there."""
+    """The folder of the fine-tuned model, which is trained unless an earlier call has left it there."""
     if (folder / "config.json").exists():
         return folder
     from ..backends.local import load

@@ -33,8 +33,8 @@ def demo_table(demo: Demo) -> RenderableType:
         hits = len(flagged.intersection(ids))
         table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{percent(share)} %")
     level = demo.audit.calibration.fpr
-    cost = f"{demo.seconds:.0f} s, {demo.peak_bytes / 1e9:.1f} GB of memory at most"
-    line = f"False positive rate to hold: {100 * level:g} %, realised: {100 * demo.false_positive_rate.value:.1f} %"
+    cost = f"{demo.seconds:.0f} s, at most {demo.peak_bytes / 1e9:.1f} GB of memory"
+    line = f"False positive rate requested: {100 * level:g} %, observed: {100 * demo.false_positive_rate.value:.1f} %"
     return Group("", table, line, f"[dim]{cost}[/]")
 
 

@@ -125,8 +125,8 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     if isinstance(source, LocalBackend):
         return source.tokens
     raise ModelError(
-        f"model {source.info.id!r} does not give the places of its tokens in a text: give a model that transformers "
-        "loads, or a backend that is a `Tokenizer` too"
+        f"model {source.info.id!r} does not report the position of each token in a text: give a model that "
+        "transformers can load, or a backend that is also a `Tokenizer`"
     )
 
 
@@ -143,8 +143,9 @@ def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer:
     if result.too_short == result.passages:
         raise PassageError(
             ", ".join(source.name for source in sources),
-            f"no passage holds a stretch of {rule.stretch} tokens after {rule.prefix}: the longest has "
-            f"{result.longest} scored tokens; lower `stretch`, or cut texts into longer passages with `passage_tokens`",
+            f"no passage holds a stretch of {rule.stretch} tokens after a prefix of {rule.prefix}: the longest passage "
+            f"has {result.longest} scored tokens: lower `stretch`, or cut texts into longer passages with "
+            "`passage_tokens`",
         )
     room = rule.window.tokens - (tokenizer.bos is not None)
     if rule.stretch >= room:

@@ -77,7 +77,7 @@ def prove(
     backend = source.load(compiled=False) if isinstance(source, ModelSpec) else source
     if not isinstance(backend, LocalBackend):
         raise ModelError(
-            f"model {backend.info.id!r} gives signals and writes no text: set `proof` to False, or give a model that "
+            f"model {backend.info.id!r} gives signals and writes no text: leave out `proof`, or give a model that "
             "transformers loads"
         )
     samples = 0 if sampling.greedy else samples

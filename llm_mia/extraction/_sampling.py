@@ -32,8 +32,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.temperature not in (0.0, 1.0):
             raise UsageError(
-                f"`temperature` is {self.temperature:g}: it must be 1 or 0 (greedy), because signals hold the "
-                "probability of each token and the first choice, and another temperature needs those of all tokens"
+                f"`temperature` is {self.temperature:g}: it must be 1, or 0 for greedy decoding, because any other "
+                "temperature needs the probabilities of all tokens, and signals do not hold them"
             )
         if self.top_k is not None and self.top_k < 1:
             raise UsageError(f"`top_k` is {self.top_k}: it must be at least 1")

@@ -49,7 +49,9 @@ def dataset_rows(dataset: Any, columns: NamedColumns, name: str, place: str) -> 
             row = next(rows, None)
         except Exception as error:  # a loader and the network: anything can come out
             # The type alone: a parser's message may hold the row.
-            raise PassageError(where, f"the dataset cannot be read from here on ({type(error).__name__})") from error
+            raise PassageError(
+                where, f"the dataset cannot be read from here on ({type(error).__name__}): check it and the network"
+            ) from error
         if row is None:
             return
         yield where, dict(row)
@@ -77,6 +79,8 @@ def _stream(uri: str) -> Any:
     if len(dataset) != 1:
         mark = "&" if "?" in uri else "?"
         raise PassageError(
-            uri, f"splits {', '.join(dataset)}: name a split, as in {uri}{mark}split={next(iter(dataset))}"
+            uri,
+            f"the dataset has the splits {', '.join(dataset)}: name a split, as in "
+            f"{uri}{mark}split={next(iter(dataset))}",
         )
     return next(iter(dataset.values()))

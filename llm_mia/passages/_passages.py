@@ -57,7 +57,7 @@ def read_passages(
     """
     _check_label(label)
     if passage_tokens < 1:
-        raise UsageError(f"passages of {passage_tokens} tokens: `passage_tokens` must be at least 1")
+        raise UsageError(f"`passage_tokens` is {passage_tokens}: it must be at least 1")
     columns = NamedColumns(text_column, id_column, label_column, document_column)
     name = readable(source)
     if name.startswith(SCHEME):

@@ -174,7 +174,8 @@ def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
                 batch.slice(i, 1).to_pylist()
             except UnicodeDecodeError as error:
                 raise PassageError(
-                    f"{place} {before + i + 1}", f"not UTF-8: byte {error.start + 1} of a string; write it again"
+                    f"{place} {before + i + 1}",
+                    f"not UTF-8: byte {error.start + 1} of a string; write the file again as UTF-8",
                 ) from None
         raise
 

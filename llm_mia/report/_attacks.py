@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..attacks import EVIDENCE, Attack
@@ -21,8 +21,8 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in ("attack", "needs", "passes", "paper"):
-        table.add_column(column)
-    table.add_column("score", ratio=1)
+        table.add_column(column, overflow="fold")
+    table.add_column("score", ratio=1, overflow="fold")
     for attack in attacks:
         settings = ",".join(f"{key}={_value(value)}" for key, value in attack.settings.items())
         name = escape(_plain(attack)) + (f"[dim]:{settings}[/]" if settings else "")
@@ -30,8 +30,8 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
     return table
 
 
-def attack_details(attack: Attack) -> RenderableType:
-    """All about an attack: formula, settings, evidence and paper."""
+def attack_details(attack: Attack, spell: Callable[[str], str] = str) -> RenderableType:
+    """All about an attack: formula, settings, evidence and paper; *spell* rewrites parameters between backticks."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -45,13 +45,13 @@ def attack_details(attack: Attack) -> RenderableType:
     if others:
         table.add_row("[dim]others[/]", escape(others))
     for name in attack.evidence:
-        table.add_row("[dim]needs[/]", f"{name}  [dim]{EVIDENCE[name].description}[/]")
+        table.add_row("[dim]needs[/]", f"{name}  [dim]{escape(spell(EVIDENCE[name].description))}[/]")
     table.add_row("[dim]paper[/]", escape(attack.paper))
     return table
 
 
 def _passes(attack: Attack) -> str:
-    """How many: n stands for rewritten versions or shadow models; passes over a population are not counted."""
+    """The number of passes; n is that of rewritten versions or shadow models. A population's passes do not count."""
     passes = {
         declared.name: kind.pass_count_varies
         for kind in attack.kinds

@@ -19,7 +19,7 @@ def percent(figure: Interval) -> str:
 
 
 def escape(text: str) -> str:
-    """*text* as it stands, whatever in it looks like markup."""
+    """*text* with its markup characters escaped, so that it is shown unchanged."""
     from rich import markup
 
     return markup.escape(text)

@@ -29,7 +29,7 @@ CHOICES: Mapping[str, Choice] = {
         Choice(
             "auto",
             "The attack that separates the known members from the known non-members best (largest AUROC), among all "
-            "attacks that were scored. It is chosen on one half of the known documents (the fit part); the non-members "
+            "attacks that were scored. One half of the known documents (the fit part) selects it; the non-members "
             "of the other half set the threshold, so the error rate remains valid.",
             "llm-mia audit … -a auto, or llm-mia calibrate … -a auto",
             "known members and known non-members: at least 10 passages of each in the fit part, and enough non-members "
@@ -40,7 +40,7 @@ CHOICES: Mapping[str, Choice] = {
         Choice(
             "stack",
             "A score that is learned from all attacks that were scored: a weighted sum of their columns, or boosted "
-            "trees if the known set is large. It is learned on one half of the known documents (the fit part); the "
+            "trees if the known set is large. One half of the known documents (the fit part) trains it; the "
             "non-members of the other half set the threshold, so the error rate remains valid.",
             "llm-mia audit … -a stack, or llm-mia calibrate … -a stack",
             "known members and known non-members: at least 20 documents of each in the fit part, and enough "

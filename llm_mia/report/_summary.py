@@ -47,7 +47,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
 
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
-    """The calibration without its n scores, its stack and what made the scores."""
+    """The calibration without its n scores, its stack and the origin of the scores."""
     plain = calibration.confidence is None and not calibration.categories
     return {
         "attack": calibration.attack,
@@ -69,7 +69,7 @@ def calibration_summary(calibration: Calibration) -> dict[str, Any]:
 
 
 def flags_summary(flags: Flags) -> dict[str, Any]:
-    """How many were flagged under which rule."""
+    """How many candidates were flagged, at which error rate."""
     return {
         "rule": asdict(flags.rule),
         "candidates": len(flags.rows),
@@ -124,7 +124,7 @@ def comparison_summary(comparison: Comparison) -> dict[str, Any]:
 
 
 def threshold_summary(rates: AtThreshold) -> dict[str, Any]:
-    """What the threshold of a calibration does on another known set."""
+    """The rates of a calibration's threshold on another known set."""
     return {**asdict(rates), "notes": notes_words(rates.notes)}
 
 

@@ -30,7 +30,7 @@ def label_codes(values: Iterable[object], name: str) -> NDArray[np.int8]:
         if isinstance(key, float) and math.isnan(key):
             key = None
         if not isinstance(key, Hashable) or key not in LABELS:
-            raise ScoresError(f"{name} row {row}: label {value!r} is neither 0/1 nor true/false")
+            raise ScoresError(f"{name} row {row}: label {value!r} is neither 0 nor 1, and neither true nor false")
         codes.append(LABELS[key])
     return np.array(codes, dtype=np.int8)
 

@@ -76,9 +76,9 @@ def read_scores(
     ours = names if record is None else [attack.name for attack in record.attacks if attack.name in names]
     columns = {name: _numbers(table, name) for name in ours if name not in aside and _is_number(table, name)}
     if not columns and record is not None:
-        raise ScoresError(f"{path}: the run is not finished; score again with the same arguments")
+        raise ScoresError(f"{path}: the run is not finished; run the same command again")
     if not columns:
-        raise ScoresError(f"{path}: no column of scores among {', '.join(names)}")
+        raise ScoresError(f"{path}: no column of scores (numbers) among {', '.join(names)}: add such a column")
     return ScoreTable(
         name=str(path),
         ids=ids,
@@ -122,7 +122,7 @@ def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
         return _strings(path, table, _find(path, names, by, ()), ["unknown"] * table.num_rows)
     column = next((name for name in ("n_bytes", LENGTH) if name in names and _is_number(table, name)), None)
     if column is None:
-        raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known")
+        raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known: add it")
     return [_length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
 
 
@@ -161,7 +161,7 @@ def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
         ".parquet": lambda: parquet.read_table(path),
     }
     if path.suffix not in readers:
-        raise ScoresError(f"{path}: a table of scores is a run directory or a {', '.join(readers)} file")
+        raise ScoresError(f"{path}: a table of scores must be a run directory or a {', '.join(readers)} file")
     if not path.is_file():
         hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
         raise ScoresError(f"{path}: no such file{hint}")
@@ -174,7 +174,7 @@ def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
         raise ScoresError(f"{path}: holds no rows")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ScoresError(f"{path}: several columns are named {twice[0]!r}")
+        raise ScoresError(f"{path}: several columns are named {twice[0]!r}: rename all but the first")
     return table
 
 
@@ -196,7 +196,7 @@ def _strings(path: Path, table: pa.Table, name: str | None, instead: Sequence[st
         values = (v.decode() if isinstance(v, bytes) else v for v in table.column(name).to_pylist())
         return [other if v is None or v == "" else str(v) for v, other in zip(values, instead, strict=True)]
     except UnicodeDecodeError:
-        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text") from None
+        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text: write the file again as UTF-8") from None
 
 
 def _is_number(table: pa.Table, name: str) -> bool:

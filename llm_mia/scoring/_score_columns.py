@@ -71,7 +71,7 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
         if what:
             raise RunDirectoryError(
                 f"{run.path}: holds scores of {record.name!r} with other evidence ({'; '.join(what)}); name another "
-                f"folder, or score by {record.name!r} again too"
+                f"folder, or name {record.name!r} among the `attacks` too, so that it is computed again"
             )
         kept.append(record)
     names = {record.name for record in kept}

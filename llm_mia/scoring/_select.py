@@ -56,7 +56,7 @@ def attacks_for(
     for attack in named:
         _refuse(attack, supplies, offers)
         if names.count(attack.name) > 1:
-            raise AttackError(f"attack {attack.name!r} is named twice")
+            raise AttackError(f"attack {attack.name!r} is named twice: remove the second")
     card = [attack for attack in _card(supplies, everything=ALL in specs) if attack.name not in names]
     if specs and ALL not in specs:
         card = []

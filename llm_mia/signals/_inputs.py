@@ -112,8 +112,8 @@ def _refuse_other_passages(
     for (name, stored), passage, digest in zip(there, passages, digests, strict=False):
         if (name, stored) != (passage.id, digest):
             raise RunDirectoryError(
-                f"{run.path}: holds signals of {name!r} where the input has {passage.id!r} ({passage.where}) or "
-                "another text; name another folder"
+                f"{run.path}: holds signals of {name!r} where the input has {passage.id!r} ({passage.where}), or their "
+                "texts differ; name another folder"
             )
     raise RunDirectoryError(
         f"{run.path}: holds signals of {chunk.ids[len(passages)]!r} and later passages that the input lacks; "

@@ -44,7 +44,8 @@ class PlannedPass:
         room = context - shots_tokens
         if room < LEAST_ROOM:
             raise UsageError(
-                f"the `shots` have {shots_tokens} tokens and the model takes {context}: give fewer or shorter ones"
+                f"the `shots` have {shots_tokens} tokens, and the model takes {context} at most: give fewer or shorter "
+                "passages as `shots`"
             )
         return rule if rule.tokens <= room else window_rule(context, room)
 

@@ -54,4 +54,6 @@ def refuse_scored(supplies: LoadedSupplies, inputs: Inputs) -> None:
     shared = shared_text(inputs.sources, supplies.not_scored) if supplies.not_scored else None
     if shared is not None:
         scored, supplied = shared
-        raise PassageError(supplied.where, f"is scored too ({scored.where}): remove one of the two")
+        raise PassageError(
+            supplied.where, f"its text is also a passage to score ({scored.where}): remove one of the two"
+        )

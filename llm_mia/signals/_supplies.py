@@ -42,7 +42,7 @@ class Supplies:
             InputError: the token frequencies cannot be read.
         """
         if self.neighbours < 1:
-            raise UsageError(f"`neighbours` is {self.neighbours}: a passage needs 1 or more")
+            raise UsageError(f"`neighbours` is {self.neighbours}: it must be at least 1")
         shots = None if self.shots is None else _as_passages(self.shots)
         population = None if self.population is None else _as_passages(self.population)
         frequencies, model = self.frequencies, self.neighbour_model
@@ -66,12 +66,14 @@ def _shots(source: Passages) -> Mapping[int, str]:
     """By label: the texts, a line for each, joined; where no passage has a label, all are non-members."""
     passages = list(source)
     if not passages:
-        raise PassageError(source.name, "holds no passage to put before others")
+        raise PassageError(source.name, "holds no passage: `shots` needs at least 1")
     labelled = any(passage.label is not None for passage in passages)
     texts: dict[int, list[str]] = {}
     for passage in passages:
         if labelled and passage.label is None:
-            raise PassageError(passage.where, "has no label, others have: give 1 to members and 0 to non-members")
+            raise PassageError(
+                passage.where, "has no label, but other shots have: give 1 to members and 0 to non-members"
+            )
         texts.setdefault(passage.label or NONMEMBER, []).append(passage.text)
     return {label: "".join(f"{text}\n" for text in of_label) for label, of_label in texts.items()}
 

@@ -4,10 +4,10 @@ A score that separates members from non-members shows membership only if nothing
 classifier that never sees the model reaches an AUROC of 0.99, and the latest year in a passage 0.96. Each check here
 looks for a property that separates the classes without the model, and gives a verdict:
 
-    void      no finding may be worded with this known set
-    doubtful  a finding may be worded; it must be read together with the check
+    void      no finding may be stated with this known set
+    doubtful  a finding may be stated; it must be read together with the check
     sound     no fault was detected; small sets detect little (``blind_detectable_auroc`` shows how much)
-    skipped   the check could not be made; its details give the reason
+    skipped   the check was not possible; its details give the reason
 
 **Significance.** Each of five families of checks may give a false alarm with a small probability: blind baselines 0.02,
 single leaks 0.01, placebo 0.005, reference 0.005, candidate shift 0.01, each divided among its tests (Bonferroni). So

@@ -137,9 +137,9 @@ def _number_documents(by_role: Sequence[Sequence[Passage]]) -> Ints:
 
 def _check(members: Sequence[Passage], nonmembers: Sequence[Passage], candidates: Sequence[Passage]) -> None:
     if not nonmembers:
-        raise PassageError("non-members", "there are none: calibration and comparison need at least 2 documents")
+        raise PassageError("non-members", "no passage is given: at least 2 documents of non-members are needed")
     if not members and not candidates:
-        raise PassageError("members", "there are none, and no candidates: give passages to compare non-members with")
+        raise PassageError("members", "no passage is given: give members, or candidates, to compare non-members with")
     for name, passages, opposite in (("members", members, 0), ("non-members", nonmembers, 1)):
         wrong = [passage.id for passage in passages if passage.label == opposite]
         if wrong:
@@ -150,6 +150,6 @@ def _check(members: Sequence[Passage], nonmembers: Sequence[Passage], candidates
         if passages and len(documents) < 2:
             raise PassageError(
                 name,
-                f"all {len(passages)} come from one document, {next(iter(documents))!r}, which cannot be distinguished "
-                "from membership: give passages of at least 2 documents of each class",
+                f"all {len(passages)} come from a single document, {next(iter(documents))!r}, whose properties cannot "
+                "be distinguished from membership: give passages of at least 2 documents of each class",
             )

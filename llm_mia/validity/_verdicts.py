@@ -19,13 +19,13 @@ class Verdict(StrEnum):
     """The result of a check."""
 
     SKIPPED = "skipped"
-    """The check could not be made; it counts neither for nor against the known set."""
+    """The check was not possible; it counts neither for nor against the known set."""
     SOUND = "sound"
     """No fault was detected."""
     DOUBTFUL = "doubtful"
-    """A finding may be worded; it has to be read together with this check."""
+    """A finding may be stated; it has to be read together with this check."""
     VOID = "void"
-    """No finding may be worded."""
+    """No finding may be stated."""
 
 
 _FROM_BEST = tuple(Verdict)
