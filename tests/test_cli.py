@@ -218,7 +218,7 @@ def test_scores_of_another_program(kind: str, cli: Cli, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, f"threshold 54 on gain (30 non-members, FPR ≤ 10 %): {tmp_path / 'c.json'}\n")
     ran = cli("flag", table, "-c", tmp_path / "c.json", "-o", tmp_path / "f.csv", "--json")
     assert (ran.code, ran.json["candidates"], ran.json["flagged"]) == (0, 10, 10)
-    assert ran.err.startswith("note: scores or calibration do not record which model made them")
+    assert ran.err.startswith("note: the scores or the calibration do not record their model")
     assert [row["id"] for row in read_csv(tmp_path / "f.csv")] == [f"0{i}" for i in range(60, 70)]
     ran = cli("evaluate", table, "--json")
     assert ran.json["attacks"]["gain"]["auroc"]["value"] == pytest.approx(465 / 900)
