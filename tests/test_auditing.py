@@ -187,7 +187,7 @@ def test_a_stack_decides_wherever_it_is_named_and_is_refused_before_a_model_runs
     assert result.decider == "stack"
     assert result.calibration.stack is not None
     assert [column.name for column in result.calibration.stack.columns] == ["loss", "zlib"]
-    with pytest.raises(UsageError, match="auto and stack would both decide: name one of them"):
+    with pytest.raises(UsageError, match="auto and stack cannot both decide: name only auto or stack"):
         run(attacks=["stack", "auto"])
     heard: list[Any] = []
     with pytest.raises(CalibrationError, match=r"the known set: no stack can be fitted: the fit part has 6 documents"):

@@ -237,7 +237,7 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
         "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 passages of "
         "non-members to the known set"
     )
-    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name an attack"):
+    with pytest.raises(CalibrationError, match=r"no members are known, .* give `members`.*: name an attack"):
         calibrate(score_table.only(score_table.labels < 1), "auto", fpr=0.05)
 
 

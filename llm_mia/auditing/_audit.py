@@ -54,22 +54,24 @@ def audit(
         candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
             data are not read.
         nonmembers: passages known not to be in the training data; they set the threshold.
-        members: passages known to be in it; they show how well the attacks separate, and set no threshold.
-        target: the model under suspicion: a name, a `ModelSpec`, or a backend.
+        members: passages known to be in the training data; they show how well the attacks separate, and set no
+            threshold.
+        target: the model that is tested: a name, a `ModelSpec`, or a backend.
         reference: a model that was not trained on the passages.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
-        attacks: with settings, as ``min_k:k=0.1``; the first decides. ``auto`` among them: the attack that separates
-            one half of the known set best decides, calibrated on the other half. ``stack`` among them: a score of them
-            all, learned on one half, decides, calibrated on the other half. Empty: all that the models allow, decided
-            by the stack from 200 documents of members and 200 of non-members on, else by ``reference``, without a
-            reference model by ``min_k``.
+        attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
+            decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is
+            among them, a score decides that is learned from all attacks on half of the known documents; the other half
+            sets the threshold. Empty: every attack that the models allow at little cost; the stack decides if there are
+            at least 200 documents of members and 200 of non-members, else ``reference``, or ``min_k`` without a
+            reference model.
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
-        fpr: the false positive rate to hold (default 0.05; with *fdr*, its level).
-        fdr: hold this false discovery rate over the candidates instead (Benjamini–Hochberg).
-        confidence: hold *fpr* with this confidence in this known set, and not on average over known sets.
-        accept_void: word findings even where the known set is void; every artefact records it.
+        fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
+        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
+        confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
+        accept_void: state findings even where the known set is void; every artefact records this.
         out: the run directory.
-        window_tokens: longest input fed to a model.
+        window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
         report_validity: called with the checks of the texts, before any model is loaded.
 

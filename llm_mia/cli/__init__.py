@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with running({} if command is None else options_of(command)):
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = ": all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
+        kept = "; all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", INTERRUPTED)
     return code
 
