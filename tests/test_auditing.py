@@ -140,8 +140,9 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert result.calibration.n == 80, "nothing was kept apart"
     shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
     assert (result.calibration.selection.wanted, result.calibration.selection.shortage) == (Wanted.AUTO, shortage)
-    why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed: add 8 passages of members"
-    assert f"no attack could be selected, so reference decides: {why} to the known set" in rendered(audit_table(result))
+    why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
+    more = "add 8 passages of members to the known set"
+    assert f"no attack could be selected, so reference decides: {why}: {more}" in rendered(audit_table(result))
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
 
