@@ -75,6 +75,8 @@ class WrittenPerplexities:
     """The number of passages without a perplexity under some model: they are too short to have a scored token."""
     tokens: Mapping[str, int]
     """Scored tokens by role."""
+    dtypes: Mapping[str, str]
+    """The precision in which each model computed, by role."""
 
 
 def perplexity(
@@ -176,8 +178,9 @@ def write_perplexities(
         unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
         if per_token:
             _write_tokens(Path(per_token), passages_with_signals(run, inputs, list(models)), tokenizers)
+        dtypes = {role: run.record.passes[role].model.dtype for role in models}
     shutil.rmtree(folder)
-    return WrittenPerplexities(out, inputs.passages, unscored, tokens)
+    return WrittenPerplexities(out, inputs.passages, unscored, tokens, dtypes)
 
 
 Chunks = Iterator[tuple[list[Passage], dict[str, StoredChunk]]]

@@ -82,12 +82,12 @@ def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: R
 
     def record_validity(validity: Validity) -> None:
         heard.append(validity)
-        steps.append("told")
+        steps.append("validity")
 
     steps: list[str] = []
     result = run(" 2023", report_validity=record_validity, progress=lambda step: steps.append(step.name))
     assert heard[0].standing is result.standing is Standing.VOID
-    assert steps[0] == "told"
+    assert steps[0] == "validity"
     assert result.withheld
     assert result.flags.withheld
     summary = audit_summary(result)
@@ -141,8 +141,10 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     shortage = Shortage(ShortageKind.FIT_PART, Unit.PASSAGES, 6, 40, 10, 8, 0)
     assert (result.calibration.selection.wanted, result.calibration.selection.shortage) == (Wanted.AUTO, shortage)
     why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
-    more = "add 8 passages of members to the known set"
-    assert f"no attack could be selected, so reference decides: {why}: {more}" in rendered(audit_table(result))
+    assert (
+        f"no attack could be selected, so reference decides: {why}: add 8 passages of members to the known set"
+        in rendered(audit_table(result))
+    )
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
 

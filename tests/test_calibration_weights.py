@@ -142,7 +142,7 @@ def test_ratios_beyond_twenty_are_cut_back_and_counted() -> None:
 
 
 def test_no_passage_weighs_by_a_fit_to_its_own_document() -> None:
-    """Two features by which each document could be told by heart, had its other passage been fitted to."""
+    """Two features by which each document would be memorised if its other passage were in the fit."""
     rng = np.random.default_rng(1)
     marks = np.repeat(rng.normal(size=(60, 40)), 2, axis=0)
     documents = [f"d{i // 2}" for i in range(120)]
@@ -178,7 +178,7 @@ HARMONIC = float(np.sum(1 / np.arange(1, 21)))
 
 
 def false_discoveries(q_values: Callable[[Floats], Floats], at: float, fdr: float = 0.1, m: int = 20) -> float:
-    """Standard errors by which any discovery among m non-members is made more often than *fdr*.
+    """Standard errors by which any discovery among m non-members happens more often than *fdr*.
 
     The worst dependence there is (Guo and Rao 2008): with probability at/j, j = 1 … m, some j p-values, drawn at
     random, lie just where the step-up procedure at level *at* takes j, and the others above. Each is uniform.

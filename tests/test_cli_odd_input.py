@@ -1,4 +1,4 @@
-"""Odd, but fine: scored as it stands, and what has no score is counted."""
+"""Odd but valid input: it is scored unchanged, and passages without a score are counted."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest
     explained = CHOICES[word]
     assert main(["attacks", word, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[word]["summary"] == explained.summary
-    # What is said agrees with what is done, and with the commands.
+    # The explanation agrees with the code and with the commands.
     if word != "all":
         assert f"at least {FEWEST[Wanted(word)]} " in explained.needs
     if word in ("auto", "default"):

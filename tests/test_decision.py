@@ -274,7 +274,8 @@ def test_scores_of_another_model_or_rule_are_refused_saying_what_differs(
     ("attack", "shared", "difference"),
     [
         (AttackRecord("loss", 2), {}, "attack loss formula 1 there, 2 here"),
-        (AttackRecord("loss", 1, {"k": 0.1}), {}, "attack loss settings k None there, 0.1 here"),
+        (AttackRecord("loss", 1, {"k": 0.1}), {}, "attack loss setting k None there, 0.1 here"),
+        (AttackRecord("loss", 1, {"block": 3.0}), {}, "attack loss setting block None there, 3.0 here"),
     ],
 )
 def test_scores_by_another_formula_under_the_same_name_are_refused(
@@ -285,6 +286,17 @@ def test_scores_by_another_formula_under_the_same_name_are_refused(
     other = replace(score_table, record=RunRecord({"target": PASS}, (attack,), shared))
     with pytest.raises(CalibrationError, match=difference):
         flag(other, calibration)
+
+
+def test_an_attack_that_is_not_registered_here_is_compared_by_its_record() -> None:
+    def scored_by(revision: int) -> ScoreTable:
+        record = RunRecord({"target": PASS}, (AttackRecord("of a notebook", revision, {}, ("target",)),))
+        return replace(table(range(20), [0] * 19 + [-1], name="of a notebook"), record=record)
+
+    calibration = calibrate(scored_by(1), "of a notebook", fpr=0.05)
+    assert not flag(scored_by(1), calibration).notes
+    with pytest.raises(CalibrationError, match="attack of a notebook formula 1 there, 2 here"):
+        flag(scored_by(2), calibration)
 
 
 def test_a_table_without_a_record_is_accepted_with_a_note() -> None:
@@ -337,3 +349,10 @@ def test_the_confidence_gap_needs_the_attack_confidence() -> None:
     assert gap.exposed
     assert confidence_gap(replace(ours, record=None)) is None
     assert confidence_gap(table([1.0, 2.0], [1, 0])) is None
+
+
+def test_a_calibration_and_its_flags_are_shown_in_one_line() -> None:
+    score_table = known_and_candidates(range(20), [25.0])
+    calibration = calibrate(score_table, "loss", fpr=0.05)
+    assert repr(calibration) == ("<Calibration of loss: threshold 19, fpr 0.05, 20 non-members of 20 documents>")
+    assert repr(flag(score_table, calibration)) == "<Flags: 1 of 1 passages by loss, fpr 0.05>"

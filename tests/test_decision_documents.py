@@ -64,7 +64,7 @@ def within(share: float, rate: float, repeats: int) -> bool:
 
 
 def test_documents_are_flagged_at_the_rate_and_passages_taken_for_documents_are_not() -> None:
-    rng, rates, beside = np.random.default_rng(0), [], []
+    rng, rates, passage_rates = np.random.default_rng(0), [], []
     for _ in range(REPEATS):
         score_table = books(rng, known=39)
         calibration = calibrate(score_table, "loss", fpr=0.05)
@@ -72,10 +72,10 @@ def test_documents_are_flagged_at_the_rate_and_passages_taken_for_documents_are_
         rates.append(flags.flagged / len(flags.rows))
         # The fault: a document is flagged where any of its passages is.
         by_passage = {row.document for row in flag(score_table, calibration).rows if row.flagged}
-        beside.append(len(by_passage) / len(flags.rows))
+        passage_rates.append(len(by_passage) / len(flags.rows))
     error = float(np.std(rates) / math.sqrt(REPEATS))
     assert abs(np.mean(rates) - 0.05) <= 4 * error
-    assert np.mean(beside) > 0.05 + 4 * error
+    assert np.mean(passage_rates) > 0.05 + 4 * error
 
 
 def test_document_flags_by_hand() -> None:
@@ -237,7 +237,7 @@ def test_the_split_is_in_the_artefact_and_can_be_drawn_again() -> None:
         "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 passages of "
         "non-members to the known set"
     )
-    with pytest.raises(CalibrationError, match=r"the members come from 0 documents.*: name an attack"):
+    with pytest.raises(CalibrationError, match=r"no members are known, .* give `members`.*: name an attack"):
         calibrate(score_table.only(score_table.labels < 1), "auto", fpr=0.05)
 
 

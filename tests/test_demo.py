@@ -43,7 +43,7 @@ def small(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def candidate_ids(folder: Path) -> set[str]:
     rows = [json.loads(line) for line in (folder / "candidates.jsonl").read_text("utf-8").splitlines()]
-    assert all(set(row) == {"id", "document", "text"} for row in rows), "the audit is told no truth"
+    assert all(set(row) == {"id", "document", "text"} for row in rows), "the audit does not get the truth"
     return {row["id"] for row in rows}
 
 

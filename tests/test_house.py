@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("demo", "guides"),
     ("cli",),
 )
-"""The packages from the ground up: each imports only from floors below its own."""
+"""The packages from the ground up: each imports only from the floors below."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 TORCH = {"torch", "transformers", "peft"}
 TORCH_PACKAGES = ("backends/local/", "backends/moments/", "backends/masked/", "training")

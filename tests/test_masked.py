@@ -2,94 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from llm_mia.backends import ModelSpec
 from llm_mia.backends.masked import Fillers, MaskedRewriter, draw_columns
-from llm_mia.errors import ModelError, UsageError
+from llm_mia.errors import ModelError
 
 from .conftest import WORDS, save, sentences
+from .masked_models import build_masked, byte_pairs, word_pieces
 
 TEXT = "The river  bends under a stone bridge,\n\nwhile Anna counts seven geese AND\twrites their names in her book. "
 LONG = "\n".join(sentences(40, seed=4))
-
-
-def word_pieces(lowercase: bool) -> Any:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator([*sentences(300, seed=1), "river geese 中 河 见"], trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
-
-
-def byte_pairs() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(sentences(300, seed=1), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
-
-
-def build(kind: str, tokenizer: Any, context: int = 48) -> Any:
-    import transformers
-
-    torch.manual_seed(0)
-    config = getattr(transformers, f"{kind}Config")(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=context,
-        pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.3,
-    )
-    return getattr(transformers, f"{kind}ForMaskedLM")(config).eval()
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Uncased, with a context of 48 tokens."""
     tokenizer = word_pieces(lowercase=True)
-    return save(tmp_path_factory.mktemp("bert"), build("Bert", tokenizer), tokenizer)
+    return save(tmp_path_factory.mktemp("bert"), build_masked("Bert", tokenizer), tokenizer)
 
 
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Cased, byte-level; of its 50 positions two are the padding's."""
     tokenizer = byte_pairs()
-    return save(tmp_path_factory.mktemp("roberta"), build("Roberta", tokenizer, context=50), tokenizer)
+    return save(tmp_path_factory.mktemp("roberta"), build_masked("Roberta", tokenizer, context=50), tokenizer)
 
 
 @pytest.fixture(params=["bert", "roberta"])
@@ -243,103 +184,6 @@ def test_fillers_are_whole_words_and_never_what_stood_there(bert: str, roberta: 
         assert "river" not in kept[0]
         assert "river" in kept[1]
         assert "bridge" not in kept[1]
-
-
-def test_known_again_by_its_files(bert: str, tmp_path: Path) -> None:
-    rewriter = MaskedRewriter(bert, device="cpu")
-    assert (rewriter.name, rewriter.revision, rewriter.seed, rewriter.share) == (bert, None, 0, 0.1)
-    copy = shutil.copytree(bert, tmp_path / "copy")
-    assert ModelSpec(str(copy)).sha256() == ModelSpec(bert).sha256() is not None
-    spoil_config(copy)
-    assert ModelSpec(str(copy)).sha256() != ModelSpec(bert).sha256()
-
-
-def spoil_config(folder: Path) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "layer_norm_eps": 0.5}))
-
-
-def refusal(name: str | Path, **options: Any) -> str:
-    with pytest.raises(ModelError) as caught:
-        MaskedRewriter(str(name), **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith(f"model '{name}': ")
-    return message.removeprefix(f"model '{name}': ")
-
-
-def test_a_causal_model_is_refused(tiny: str) -> None:
-    assert refusal(tiny) == "not a masked language model: its tokenizer has no mask token; name a model such as BERT"
-
-
-def test_a_causal_model_with_a_mask_token_is_refused(tiny: str, bert: str, tmp_path: Path) -> None:
-    folder = shutil.copytree(bert, tmp_path / "model")
-    shutil.copy(Path(tiny) / "config.json", folder)
-    assert refusal(folder) == "not a masked language model (LlamaConfig): name a model such as BERT"
-
-
-def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) -> None:
-    tokenizer = word_pieces(lowercase=True)
-    folder = save(tmp_path / "encoder", build("Bert", tokenizer).bert, tokenizer)
-    assert re.fullmatch(
-        r"its weights are not those of a masked language model: .* \(\d+, such as cls\..*\)", refusal(folder)
-    )
-
-
-def test_a_slow_tokenizer_is_refused(bert: str, tmp_path: Path) -> None:
-    import transformers
-
-    folder = shutil.copytree(bert, tmp_path / "slow")
-    for file in folder.glob("tokenizer*"):
-        file.unlink()
-    vocabulary = tmp_path / "vocab.txt"
-    vocabulary.write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", "<mask>", "a", "w", "o", "r", "d"]))
-    transformers.EsmTokenizer(str(vocabulary)).save_pretrained(folder)
-    assert refusal(folder) == (
-        "its tokenizer (EsmTokenizer) does not report the position of each token in a text: "
-        "use a model with a fast tokenizer (tokenizer.json)"
-    )
-
-
-def lose(pattern: str) -> Callable[[Path], None]:
-    def delete(folder: Path) -> None:
-        for file in folder.glob(pattern):
-            file.unlink()
-
-    return delete
-
-
-def shorten(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lose("config.json"), "holds no config.json, or no"),
-        (lose("*.safetensors"), "holds no config.json, or no"),
-        (lose("tokenizer*"), "token"),
-        (shorten, "its weights file is damaged or cut short"),
-    ],
-)
-def test_a_damaged_folder_is_refused(bert: str, tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
-    folder = shutil.copytree(bert, tmp_path / "model")
-    damage(folder)
-    assert message in refusal(folder)
-
-
-def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
-    assert refusal("/no/such/model") == "no such folder or file"
-    assert refusal("no-such-organisation/no-such-model").startswith("no such folder here, and the hub did not")
-    with pytest.raises(UsageError, match=r"has no `revision` 'main': leave out `revision`"):
-        MaskedRewriter(bert, revision="main")
-    gguf = tmp_path / "model.gguf"
-    gguf.write_bytes(b"GGUF")
-    assert refusal(gguf).startswith("is a GGUF file")
-    refusal(bert, device="no-such-device")
-    with pytest.raises(UsageError, match=r"^`share` must be above 0 and at most 1: got "):
-        MaskedRewriter(bert, share=0.0)
 
 
 def test_weights_that_are_no_numbers_are_refused(bert: str) -> None:

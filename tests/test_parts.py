@@ -16,6 +16,7 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import read_passages
 from llm_mia.records import IntArray, PassRecord, TokenSignals
+from llm_mia.scoring import score
 from llm_mia.signals import Inputs, Limits, PassProgress, PassSetup, score_positions, window_rule, write_signals
 from llm_mia.store import RunDirectory, SignalsFolder, read_run, read_signals, signals_table
 
@@ -198,3 +199,18 @@ def test_windows_of_the_record_are_those_of_the_model(inputs: Inputs, tmp_path: 
     record = write_signals(inputs.sources, FakeBackend(0, context=64), out=tmp_path / "run", window_tokens=32)
     assert record.passes["target"].window == window_rule(64, 32)
     assert record == read_run(tmp_path / "run")
+
+
+def test_a_part_of_another_pass_or_of_another_run_is_refused(tmp_path: Path) -> None:
+    texts = ["The River bends.", "A Stone bridge."]
+    for run, seed in (("a", 0), ("b", 1)):
+        score(texts, FakeBackend(seed), attacks=["loss", "lowercase"], out=tmp_path / run)
+    part = "part-000000000-000000001.parquet"
+    target = tmp_path / "a/signals/target" / part
+    own = target.read_bytes()
+    for other in (tmp_path / "a/signals/lowered" / part, tmp_path / "b/signals/target" / part):
+        target.write_bytes(other.read_bytes())
+        message = refusal(lambda: score(texts, FakeBackend(0), attacks=["zlib"], out=tmp_path / "a"))
+        assert message.startswith(f"{target}: damaged (it belongs to another pass, or to another run)")
+    target.write_bytes(own)
+    score(texts, FakeBackend(0), attacks=["zlib"], out=tmp_path / "a")

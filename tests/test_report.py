@@ -1,4 +1,4 @@
-"""What people and machines read: the figures as they are, names as they stand, and no more claimed than was found."""
+"""What people and machines read: the figures as they are, names unchanged, and no more claimed than was measured."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ from tests.conftest import sentences
 HOSTILE = "[red]x[/]"
 
 
-def rendered(renderable: Any) -> str:
-    console = Console(record=True, width=400, file=io.StringIO())
+def rendered(renderable: Any, width: int = 400) -> str:
+    console = Console(record=True, width=width, file=io.StringIO())
     console.print(renderable)
     return console.export_text()
 
@@ -161,6 +161,19 @@ def test_the_figures_in_the_table_are_those_of_the_evaluation() -> None:
     assert "50.0 " not in text, "TPR at no false positive at all is no TPR at 0.1 %"
     assert "set its threshold with non-members that are not in it" in text
     assert "no score" not in text
+
+
+def test_a_narrow_terminal_cuts_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    table = table_of("camia:signal=below_previous", rng.normal(size=120), rng.normal(1, size=80), [])
+    (evaluation,) = evaluate(table)
+    wide, narrow = (rendered(evaluation_table([evaluation], None), width=width) for width in (120, 80))
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow
+    auroc = evaluation.auroc
+    assert f"{auroc.value:.3f} {auroc.low:.2f}–{auroc.high:.2f}" in wide
+    for figure in (f"{auroc.value:.3f}", f"{auroc.low:.2f}–{auroc.high:.2f}"):
+        assert f" {figure} " in narrow
 
 
 @pytest.mark.parametrize(

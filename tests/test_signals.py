@@ -13,7 +13,7 @@ import pytest
 from llm_mia import audit, extract, read_scores, score
 from llm_mia.backends import Backend, ModelSpec, Report, load_model
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import RunDirectoryError, UsageError
+from llm_mia.errors import ModelError, RunDirectoryError, UsageError
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import IntArray, TokenSignals, Window
 from llm_mia.signals import Limits, Step, cut, join, signals_of, window_rule, write_signals
@@ -230,3 +230,18 @@ def test_a_directory_of_another_schema_is_refused_by_every_reader(
         "command there"
     )
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_backend_that_gives_other_tokens_or_no_numbers_is_refused() -> None:
+    class Short(FakeBackend):
+        def score(self, *windows: Any, **more: Any) -> list[TokenSignals]:
+            return [signals.take(slice(1, None)) for signals in super().score(*windows, **more)]
+
+    class NotANumber(FakeBackend):
+        def score(self, *windows: Any, **more: Any) -> list[TokenSignals]:
+            return [replace(each, logprob=each.logprob * np.nan) for each in super().score(*windows, **more)]
+
+    with pytest.raises(ModelError, match="'fake-0': `score` gave signals of 4 tokens in 1 windows, and 5 in 1 were"):
+        signals_of(Short(0), ["a text"])
+    with pytest.raises(ModelError, match="'fake-0': `score` gave log-probabilities that are NaN"):
+        signals_of(NotANumber(0), ["a text"])

@@ -139,11 +139,16 @@ def test_other_passages_are_scored_by_the_record_and_an_edited_one_is_refused() 
         CalibrationError, match=r"lacks 1 of the 2 columns that the stack was fitted on \(a1\): score by"
     ):
         flag(replace(score_table, columns={"a0": score_table.column("a0")}), calibration)
-    with pytest.raises(ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename it"):
+    with pytest.raises(
+        ScoresError, match="has a column 'stack', which is the name of a stack's scores: rename this column"
+    ):
         calibrate(
             replace(score_table, columns={**score_table.columns, "stack": score_table.column("a0")}), "stack", fpr=0.05
         )
-    with pytest.raises(CalibrationError, match="its column 'stack' is not the calibration's stack: rename it"):
+    with pytest.raises(
+        CalibrationError,
+        match="its column 'stack' does not hold the scores of the calibration's stack: rename the column",
+    ):
         flag(replace(score_table, columns={**score_table.columns, "stack": score_table.column("a0")}), calibration)
     assert add_decider_column(add_decider_column(score_table, calibration), calibration).columns.keys() == {
         "a0",
@@ -189,7 +194,7 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
             "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 ",
         ),
         (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
-        (0, 60, 0.05, "no stack can be fitted: the members come from 0 documents"),
+        (0, 60, 0.05, "no stack can be fitted: no members are known, .* give `members`"),
     ],
 )
 def test_too_few_are_refused_with_the_number_that_is_missing(
@@ -240,20 +245,20 @@ def test_the_default_is_the_stack_of_a_set_that_is_large_by_its_documents(
 
 
 def test_the_fit_part_is_recognised_in_other_tables() -> None:
-    """Scores of noise, the same members beside fresh non-members: nothing may look as though it were found."""
+    """Scores of noise, the same members with new non-members: no result may look significant."""
     values = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
         members = rng.normal(size=(200, 40))
 
-        def beside(count: int, name: str, members: Any = members, rng: Any = rng) -> ScoreTable:
+        def with_nonmembers(count: int, name: str, members: Any = members, rng: Any = rng) -> ScoreTable:
             ids = [*(f"m{i}" for i in range(200)), *(f"{name}{i}" for i in range(count))]
             labels = np.array([1] * 200 + [0] * count, dtype=np.int8)
             given = np.vstack([members, rng.normal(size=(count, 40))])
             return ScoreTable(name, ids, ids, labels, {f"a{at}": given[:, at] for at in range(40)})
 
-        calibration = calibrate(beside(200, "n"), "stack", fpr=0.05)
-        fresh = beside(400, "x")
+        calibration = calibrate(with_nonmembers(200, "n"), "stack", fpr=0.05)
+        fresh = with_nonmembers(400, "x")
         judged = evaluation_part(fresh, calibration)
         assert (len(judged.rows(1)), len(judged.rows(0))) == (100, 400)
         rates = rates_at(fresh, calibration)

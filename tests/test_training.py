@@ -28,7 +28,7 @@ def trained(base: str, texts: list[str], out: Path, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
-def test_it_learns_its_members_and_saves_what_it_learnt(
+def test_training_lowers_the_loss_of_the_members_and_saves_the_model(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     base = request.getfixturevalue(name)
@@ -57,11 +57,13 @@ def test_padding_is_in_no_loss(tiny: str) -> None:
     assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-5)
 
 
-def test_progress_counts_every_token_of_every_epoch(tiny: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
+def test_progress_counts_every_token_of_every_epoch(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """BOS comes before all tokens of a text, and a text is cut only where it exceeds the context."""
     seen: list[tuple[int, int]] = []
-    backend: Any = load_model(tiny, dtype="float32", compiled=False)
-    texts = sentences(9, seed=22)
-    tokens = sum(map(len, backend.encode(texts)))
+    backend: Any = load_model(request.getfixturevalue(name), dtype="float32", compiled=False)
+    texts = [*sentences(9, seed=22), " ".join(sentences(20, seed=23))]
+    tokens = sum(min(64, len(ids) + (backend.bos is not None)) for ids in backend.encode(texts))
     fine_tune(backend, texts, tmp_path / "tuned", epochs=2, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2 * tokens, 2 * tokens)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)

@@ -141,7 +141,7 @@ def test_what_the_reference_separates_is_subtracted_and_reported(pool: list[Pass
     above = result["attack_loss_above_reference"]
     assert 0 < value(above) < 0.2
     assert f"{value(result['reference_as_target']):.3f}" in above.details
-    # A target that separates and a reference that does not: the case that an audit is made for.
+    # A target that separates and a reference that does not: the case that an audit is meant for.
     level = scores((80, 80), 0.0, seed=2)
     given = replace(given, reference_members=level[0], reference_nonmembers=level[1])
     result = validate(members, others, scores=given)

@@ -51,4 +51,6 @@ def perplexity(
         return
     if written.unscored:
         say(f"note: {written.unscored} passages are too short to have a perplexity")
-    show(f"{written.passages:,} passages, {written.tokens['target']:,} tokens of the target: {written.path}")
+    precisions = " and ".join(dict.fromkeys(written.dtypes.values()))
+    tokens = f"{written.tokens['target']:,} tokens of the target"
+    show(f"{written.passages:,} passages, {tokens}, computed in {precisions}: {written.path}")

@@ -24,6 +24,8 @@ def show(
     as_json: opt.Json = False,
 ) -> None:
     """Print the stored result of an audit or an extraction again; loads no model and computes nothing."""
+    if not run.is_dir():
+        raise RunDirectoryError(f"{run}: no such folder")
     if (run / "audit.json").is_file():
         _show_audit(run, as_json)
     elif (run / "extraction.json").is_file():

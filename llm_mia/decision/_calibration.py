@@ -35,7 +35,7 @@ class Category:
     """Whether their sizes in the calibration set decided which are pooled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Calibration:
     """A threshold, and all it takes to check it and to apply it again. `calibrate` gives it; ``calibration.json``."""
 
@@ -73,6 +73,11 @@ class Calibration:
     def thresholds(self) -> dict[str, float]:
         """The threshold of each category, by the name that passages carry; pooled categories share that of the pool."""
         return {name: category.threshold for name, category in self._by_passage_category().items()}
+
+    def __repr__(self) -> str:
+        held = "" if self.confidence is None else f" with confidence {self.confidence:g}"
+        basis = f"{self.n:,} non-members of {self.n_documents:,} documents"
+        return f"<Calibration of {self.attack}: threshold {self.threshold:.6g}, fpr {self.fpr:g}{held}, {basis}>"
 
     def flagged(self, scores: ArrayLike, categories: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Which of *scores*, shape (m,), lie above the threshold, or above that of their category; NaN never does.

@@ -57,7 +57,7 @@ class Flag:
     """What its score, p-value or q-value was compared with."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Flags:
     """The decisions on all candidates, and what they rest on."""
 
@@ -77,6 +77,10 @@ class Flags:
     """Their share among the candidates that `members` counts; only its lower end carries a guarantee."""
     standing: Standing | None = None
     """Of the known set; a void known set withholds every finding."""
+
+    def __repr__(self) -> str:
+        rule = f"{self.rule.rate} {self.rule.level:g}"
+        return f"<Flags: {self.flagged:,} of {len(self.rows):,} {self.unit} by {self.calibration.attack}, {rule}>"
 
     @property
     def flagged(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import parse_attack, passes_needed
+from ..attacks import EVIDENCE, parse_attack
 from ..errors import AttackError, CalibrationError
 from ..records import AttackRecord, Note, PassRecord
 from ..scores import ScoreTable
@@ -42,10 +42,12 @@ def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
     if not set(names) <= recorded.keys():  # a column that somebody has added to the run's columns
         return None
     try:
-        attacks = [parse_attack(name) for name in names]
-    except AttackError:  # an attack that is not registered in this process: which passes it takes is not known
-        return None
-    needed = {*passes_needed(attacks), *(kind for attack in attacks for kind in attack.evidence)}
+        evidence = {kind for name in names for kind in parse_attack(name).evidence}
+    except AttackError:  # it is of a notebook, or of a package that is not installed here
+        evidence = {kind for name in names for kind in recorded[name].evidence}
+        if not evidence <= EVIDENCE.keys():  # which passes another kind takes is not known
+            return None
+    needed = evidence | {declared.name for kind in evidence for declared in EVIDENCE[kind].passes}
     return Origin(
         passes={name: record for name, record in table.record.passes.items() if name in needed},
         attacks=tuple(recorded[name] for name in names),
@@ -84,11 +86,13 @@ def _plain(origin: Origin) -> dict[str, Any]:
     is the commit of a model.
     """
     passes = {name: asdict(replace(record, files=None)) for name, record in origin.passes.items()}
-    attacks = {
-        f"attack {attack.name}": {"formula": attack.revision, "settings": dict(attack.settings)}
-        for attack in origin.attacks
-    }
+    attacks = {f"attack {attack.name}": {"formula": attack.revision, **_settings(attack)} for attack in origin.attacks}
     return {**passes, **attacks, **origin.shared}
+
+
+def _settings(attack: AttackRecord) -> dict[str, float | str]:
+    """The settings under names that `differences` compares, whatever they are called: ``block`` is one it does not."""
+    return {f"setting {name}": value for name, value in attack.settings.items()}
 
 
 def categories_of(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> Sequence[str] | None:

@@ -57,6 +57,9 @@ class Shortage:
         if self.kind is ShortageKind.NO_SPLIT:
             n, kind = (self.members, "members") if self.members < 2 else (self.nonmembers, "non-members")
             documents = "1 document" if n == 1 else f"{n} documents"
+            if n == 0:
+                parameter = kind.replace("-", "")
+                return f"no {kind} are known, and each part of the split needs at least 1 document: give `{parameter}`"
             return f"the {kind} come from {documents}, and each part of the split needs at least 1: add documents"
         if self.kind is ShortageKind.FIT_PART:
             here = f"the fit part has {_counted(self.members, self.unit, 'members')}"

@@ -21,8 +21,8 @@ def attacks_table(attacks: Iterable[Attack]) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in ("attack", "needs", "passes", "paper"):
-        table.add_column(column)
-    table.add_column("score", ratio=1)
+        table.add_column(column, overflow="fold")
+    table.add_column("score", ratio=1, overflow="fold")
     for attack in attacks:
         settings = ",".join(f"{key}={_value(value)}" for key, value in attack.settings.items())
         name = escape(_plain(attack)) + (f"[dim]:{settings}[/]" if settings else "")

@@ -60,7 +60,7 @@ def validity_lines(validity: Validity, standing: Standing | None) -> RenderableT
     lines: list[RenderableType] = [f"Known set: [bold]{_coloured_standing(standing)}[/] [dim]({tally})[/]"]
     for check in validity.checks:
         if check.verdict in FAULTS:
-            seen = f" [dim]{escape(check.details)}[/]" if check.details else ""
+            seen = f" [dim]{escape(check.details.rstrip('.'))}.[/]" if check.details else ""
             line = f"• {check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
             lines.append(Padding(f"{line} Remedy: {escape(check.remedy)}", (0, 0, 0, 2)))
     return Group(*lines)

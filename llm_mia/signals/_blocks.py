@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backends import Backend
+from ..errors import ModelError
 from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
 from ._cache import SignalsCache
@@ -148,6 +149,7 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
     if windows:
         scored = setup.backend.score(windows, reported.add_tokens, prefix=setup.prefix)
+        _refuse_other_tokens(setup.backend, windows, scored)
         for window, of_window in zip(windows, scored, strict=True):
             parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
@@ -159,3 +161,15 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     in_order = [signals[place] for place in range(len(block.ids))]
     reported.finish(len(block.ids), sum(map(len, in_order)))
     return in_order
+
+
+def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Sequence[TokenSignals]) -> None:
+    """Raises `ModelError` where *backend* gave signals of other tokens than those of *windows*, or no numbers."""
+    wanted = [len(window.tokens) - window.first_scored for window in windows]
+    if list(map(len, scored)) != wanted:
+        raise ModelError(
+            f"model {backend.info.id!r}: `score` gave signals of {sum(map(len, scored))} tokens in {len(scored)} "
+            f"windows, and {sum(wanted)} in {len(windows)} were to be scored: correct the backend"
+        )
+    if any(np.isnan(signals.logprob).any() for signals in scored):
+        raise ModelError(f"model {backend.info.id!r}: `score` gave log-probabilities that are NaN: correct the backend")

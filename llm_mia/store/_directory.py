@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +58,19 @@ def _folder(path: Path, record: RunRecord, name: str) -> SignalsFolder:
     if name not in record.passes:
         existing = ", ".join(record.passes) or "none"
         raise RunDirectoryError(f"{path}: has no pass {name!r}; it has {existing}")
-    return SignalsFolder(path / "signals" / name, record.passes[name].model.tokenizer)
+    made_by = record.passes[name]
+    return SignalsFolder(path / "signals" / name, made_by.model.tokenizer, _sha256({"pass": name, "record": made_by}))
+
+
+def _sha256(record: object) -> str:
+    """Digest of what is compared between two runs, see `differences`."""
+    return hashlib.sha256(json.dumps(_compared(record), sort_keys=True).encode()).hexdigest()
+
+
+def _compared(value: object) -> object:
+    if _is_nested(value):
+        return {name: _compared(entry) for name, entry in _entries(value).items() if name not in NOT_COMPARED}
+    return value
 
 
 class RunDirectory:

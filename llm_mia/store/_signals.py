@@ -97,9 +97,11 @@ class SignalsFolder:
     The name of a part shows what it holds, so several processes can write the same pass, and each sees what is missing.
     """
 
-    def __init__(self, path: Path, tokenizer: str) -> None:
+    def __init__(self, path: Path, tokenizer: str, pass_sha256: str = "") -> None:
         self.path = path
         self.tokenizer = tokenizer
+        self._pass_sha256 = pass_sha256
+        """Digest of what the pass depends on. Each part holds it, so a part of another pass or run is recognised."""
 
     def __iter__(self) -> Iterator[StoredSignals]:
         for chunk in self.chunks():
@@ -192,6 +194,8 @@ class SignalsFolder:
                 with pyarrow.parquet.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
                     if not file.schema_arrow.equals(_part_schema()):
                         raise pa.ArrowInvalid("its columns are not those of signals")
+                    if file.schema_arrow.metadata != _metadata(self._pass_sha256):
+                        raise pa.ArrowInvalid("it belongs to another pass, or to another run")
                     if file.metadata.num_rows != len(part):
                         raise pa.ArrowInvalid(
                             f"it holds {file.metadata.num_rows} passages, its name states {len(part)}"
@@ -229,7 +233,9 @@ class SignalsFolder:
         last = first + sum(map(len, tables)) - 1
         with (
             replacing(self.path / f"part-{first:09d}-{last:09d}.parquet") as temporary,
-            pyarrow.parquet.ParquetWriter(temporary, _part_schema(), **options) as writer,
+            pyarrow.parquet.ParquetWriter(
+                temporary, _part_schema().with_metadata(_metadata(self._pass_sha256)), **options
+            ) as writer,
         ):
             for table in tables:
                 writer.write_table(table)
@@ -245,6 +251,10 @@ def signals_table(ids: Sequence[str], digests: Sequence[str], signals: Sequence[
         values = np.concatenate([getattr(of_passage, name) for of_passage in signals]).astype(dtype, copy=False)
         columns.append(pa.ListArray.from_arrays(offsets, numbers(values)))
     return pa.table(columns, schema=_part_schema())
+
+
+def _metadata(pass_sha256: str) -> dict[bytes, bytes]:
+    return {b"pass_sha256": pass_sha256.encode()}
 
 
 def _is_float(name: str) -> bool:

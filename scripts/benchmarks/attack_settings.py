@@ -126,7 +126,7 @@ def _left(trial: Trial) -> ScoreTable:
     usual = {
         name: column for name, column in trial.table.columns.items() if not MANY & set(parse_attack(name).evidence)
     }
-    table = replace(trial.table, columns=usual)
+    table = replace(trial.table, name=trial.corpus, columns=usual)
     calibration = calibrate(table, STACK, fpr=FPR, seed=trial.seed)
     return calibration_part(add_decider_column(table, calibration), calibration)
 
