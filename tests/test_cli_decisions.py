@@ -311,7 +311,9 @@ categories with --pool"
         assert expected in fails("calibrate", odd, "-a", "gain", *out)
     equal = tmp_path / "equal.parquet"
     pq.write_table(pq.read_table(table).set_column(3, "gain", pa.array([7.0] * 160)), equal)
-    assert fails("calibrate", equal, "-a", "gain", *out).startswith("all 60 calibration scores equal 7, so gain")
+    assert fails("calibrate", equal, "-a", "gain", *out).startswith(
+        "all 60 scores of known non-members equal 7, so gain"
+    )
 
 
 def test_documents_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path: Path, cli: Cli) -> None:
