@@ -228,9 +228,9 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (
             ["--stretch", "5000"],
             1,
-            r"the longest has 1.. scored tokens; lower --stretch, or cut texts into .* with --passage-tokens",
+            r"the longest passage has 1.. scored tokens: lower --stretch, or cut texts into .* with --passage-tokens",
         ),
-        (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after 5000"),
+        (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after a prefix of 5000"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
@@ -528,7 +528,7 @@ def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monk
 
 def test_only_one_token_passages(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", rows("x", "y"))
-    with pytest.raises(PassageError, match="the longest has 0 scored tokens"):
+    with pytest.raises(PassageError, match="the longest passage has 0 scored tokens"):
         run_extract(path, Bytes(), out=tmp_path / "run", stretch=1)
 
 

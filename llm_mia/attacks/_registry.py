@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from ..errors import AttackError
+from ..errors import AttackError, LlmMiaError
 from ..records import AttackRecord, TokenSignals
 from ._evidence import EVIDENCE
 from ._fields import fields_of
@@ -127,6 +127,8 @@ class Attack:
                 return math.nan
         try:
             return float(self.function(*arguments, **self.settings))
+        except LlmMiaError:  # says what to do already
+            raise
         except Exception as error:  # whatever the function of a package or of a notebook raises
             raise AttackError(f"attack {self.name!r} fails ({type(error).__name__}: {error}): correct it") from error
 
