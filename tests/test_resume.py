@@ -51,7 +51,7 @@ sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
-INTERRUPTED = "llm-mia: interrupted: all finished work is kept, and the same command continues it\n"
+INTERRUPTED = "llm-mia: interrupted; all finished work is kept, and the same command continues it\n"
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
