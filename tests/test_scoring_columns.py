@@ -199,7 +199,9 @@ def test_evidence_that_differs_is_not_mixed_in_one_table(source: Source, tmp_pat
         Supplies(frequencies=TokenFrequencies(np.full(257, count), model.info.tokenizer)) for count in (1, 2)
     )
     score(passages, model, attacks=["dc_pdd"], supplies=first, out=run)
-    with pytest.raises(RunDirectoryError, match=r"scores of 'dc_pdd' with other evidence \(counts_sha256 .*computed again"):
+    with pytest.raises(
+        RunDirectoryError, match=r"scores of 'dc_pdd' with other evidence \(counts_sha256 .*computed again"
+    ):
         score(passages, model, attacks=["dc_pdd:a=0.5"], supplies=other, out=run)
     assert recorded(run) == ["dc_pdd"]
     score(passages, model, attacks=["dc_pdd:a=0.5", "dc_pdd"], supplies=other, out=run)
