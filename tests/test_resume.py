@@ -132,11 +132,11 @@ def assert_as_undisturbed(out: Path, undisturbed: Path) -> None:
     assert not list(out.rglob(".writing-*"))
 
 
-def test_stopped_at_twelve_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
     rng = random.Random(11)
     out = tmp_path / "out"
     stopped = 0
-    for turn in range(12):
+    for turn in range(20):
         process = start(command(passages, out, pause=0.04))
         time.sleep(rng.uniform(0.0, 0.15))
         how = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[turn % 4]
@@ -146,7 +146,7 @@ def test_stopped_at_twelve_instants(passages: str, undisturbed: Path, tmp_path: 
             stopped += 1
             expected = (130, INTERRUPTED) if how == signal.SIGINT else (-how, "")
             assert (code, errors) == expected
-    assert stopped >= 7, "too few runs were stopped half-way for this to be a test"
+    assert stopped >= 12, "too few runs were stopped half-way for this to be a test"
     done = run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
     assert_as_undisturbed(out, undisturbed)
