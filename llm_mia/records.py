@@ -33,7 +33,7 @@ __all__ = [
     "WindowRule",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the run directory and of every JSON artefact in it."""
 
 FloatArray = NDArray[np.float32]

@@ -20,6 +20,7 @@ import pytest
 from llm_mia.attacks import ATTACKS, LoadedSupplies
 from llm_mia.backends import load_model
 from llm_mia.cli import main
+from llm_mia.records import SCHEMA_VERSION
 from llm_mia.scoring import attacks_for
 
 from .conftest import sentences
@@ -135,7 +136,7 @@ def test_an_audit_writes_its_files(scene: Scene, cli: Cli, tmp_path: Path) -> No
         "validity.json",
     ]
     run = json.loads((out / "run.json").read_text())
-    assert run["schema_version"] == 2
+    assert run["schema_version"] == SCHEMA_VERSION
     assert {"python", "llm-mia", "torch", "transformers", "numpy"} <= run["versions"].keys()
     assert run["passes"]["target"]["model"]["id"] == scene.model
     assert run["passes"]["target"]["model"]["weights_sha256"] != run["passes"]["reference"]["model"]["weights_sha256"]

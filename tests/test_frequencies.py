@@ -18,7 +18,7 @@ from llm_mia import read_passages
 from llm_mia.attacks import parse_attack
 from llm_mia.backends import ModelSpec, Tokenizer
 from llm_mia.errors import InputError, PassageError, RunDirectoryError
-from llm_mia.records import IntArray, TokenFrequencies, TokenSignals
+from llm_mia.records import SCHEMA_VERSION, IntArray, TokenFrequencies, TokenSignals
 from llm_mia.signals import count_frequencies
 from llm_mia.store import read_frequencies, write_frequencies
 
@@ -131,7 +131,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 
 def write_table(path: Path, table: pa.Table, **metadata: str) -> None:
-    about = {"schema_version": "2", "tokenizer": "a", "corpus": "c", **metadata}
+    about = {"schema_version": str(SCHEMA_VERSION), "tokenizer": "a", "corpus": "c", **metadata}
     pa.parquet.write_table(table.replace_schema_metadata(about), path)
 
 

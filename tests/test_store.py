@@ -19,7 +19,7 @@ from llm_mia.backends import Backend, ModelSpec, Report
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import RunDirectoryError
 from llm_mia.passages import read_passages
-from llm_mia.records import IntArray, TokenSignals, Window
+from llm_mia.records import SCHEMA_VERSION, IntArray, TokenSignals, Window
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import ModelSource
 from llm_mia.store import RunDirectory, SignalsFolder, StoredSignals, replacing, signals_table, write_text
@@ -276,17 +276,18 @@ def test_damage_is_seen(run: Score, tmp_path: Path) -> None:
     assert "its columns are not those of signals" in refusal(run)
 
 
+VERSION = f'{{"schema_version": {SCHEMA_VERSION}'.encode()
 RECORDS = {
     "empty": (b"", "is not JSON"),
-    "cut short": (b'{"schema_version": 2, "pas', "is not JSON"),
+    "cut short": (VERSION + b', "pas', "is not JSON"),
     "not json": (b"hello", "is not JSON"),
     "not utf-8": (b'{"schema_version": "\xff"}', "is not JSON"),
     "a list": (b"[]", "names no schema version"),
     "null": (b"null", "names no schema version"),
     "of nothing": (b"{}", "names no schema version"),
-    "short of entries": (b'{"schema_version": 2}', "is damaged ('passes' is missing from RunRecord"),
-    "passes a list": (b'{"schema_version": 2, "passes": [1]}', "is damaged ("),
-    "a pass a number": (b'{"schema_version": 2, "passes": {"target": 3}}', "is damaged ("),
+    "short of entries": (VERSION + b"}", "is damaged ('passes' is missing from RunRecord"),
+    "passes a list": (VERSION + b', "passes": [1]}', "is damaged ("),
+    "a pass a number": (VERSION + b', "passes": {"target": 3}}', "is damaged ("),
 }
 
 
@@ -304,7 +305,7 @@ def test_a_damaged_record(content: bytes, problem: str, run: Score, tmp_path: Pa
 def test_a_record_of_another_time(run: Score, tmp_path: Path) -> None:
     run()
     record = tmp_path / "run/run.json"
-    record.write_text(record.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
     assert refusal(run).startswith(f"{record}: has schema version 99, and this release reads 2; name another folder")
     record.unlink()
     assert "holds signals but no run.json, so their model is unknown" in refusal(run)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm_mia.records import Interval, Passage
+from llm_mia.records import SCHEMA_VERSION, Interval, Passage
 from llm_mia.validity import Check, RequestedRates, Validity, Verdict, validate
 
 WORDS = np.array([f"{a}{b}{c}" for a in "bdfgklmnprst" for b in ("a", "e", "io", "u") for c in ("n", "r", "st", "lk")])
@@ -135,7 +135,7 @@ def test_small_sets_show_how_little_they_detect() -> None:
 def test_json_keeps_numbers(pool: list[Passage]) -> None:
     result = validate(*halves(pool, 0))
     document = json.loads(result.to_json())
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == SCHEMA_VERSION
     assert document["verdict"] == result.verdict
     assert [check["name"] for check in document["checks"]] == [check.name for check in result.checks]
     assert len({check.name for check in result.checks}) == len(result.checks)
