@@ -12,6 +12,7 @@ from . import _options as opt
 from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._groups import TableOptions
+from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 from ._show import show as show_run
@@ -263,10 +264,10 @@ def collection(
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command()(with_groups(command))
-    app.command("show")(show_run)
+        app.command(cls=CheckedCommand)(with_groups(command))
+    app.command("show", cls=CheckedCommand)(show_run)
     for other in (perplexity, attacks, frequencies, demo):
-        app.command()(with_groups(other))
+        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:
