@@ -13,6 +13,7 @@ from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._groups import TableOptions
 from ._guide import guide
+from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 from ._show import show as show_run
@@ -264,11 +265,11 @@ def collection(
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command()(with_groups(command))
-    app.command("show")(show_run)
-    app.command()(guide)
+        app.command(cls=CheckedCommand)(with_groups(command))
+    app.command("show", cls=CheckedCommand)(show_run)
+    app.command(cls=CheckedCommand)(guide)
     for other in (perplexity, attacks, frequencies, demo):
-        app.command()(with_groups(other))
+        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:
