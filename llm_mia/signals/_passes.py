@@ -25,6 +25,7 @@ from ._plan import PlannedPass
 from ._progress import PassProgress, Progress
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
+from ._unfinished import UnfinishedBlocks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,6 +128,7 @@ def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: M
             sizes = [passage.n_bytes for passage in passages]
             for name, of_pass in chunks.items():
                 for chunk in of_pass:
+                    reports[name].kept += len(chunk)
                     start = chunk.first - position
                     reports[name].add(len(chunk), chunk.n_tokens.sum(), sum(sizes[start : start + len(chunk)]))
                     left[name] -= len(chunk)
@@ -173,7 +175,7 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         record = PassRecord(
             model=model,
             window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
-            block=stage.limits.block_size(backend.tokens_per_batch),
+            block=stage.limits.block_size(backend.tokens_per_batch, rewritten_by_model=wanted.rewritten_by_model),
             files=files,
             depends=depends,
         )
@@ -218,8 +220,10 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     start = time.monotonic()
     report = stage.reports[wanted.name]
     report.add(0, 0, 0)
+    folder = run.signals(wanted.name)
     for positions in missing:
-        score_positions(run.signals(wanted.name), setup, wanted.inputs, positions, report, stage.limits)
+        score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+    folder.remove_unfinished()
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
     run.update(wall_seconds={**seconds, wanted.name: spent})
@@ -237,17 +241,27 @@ def score_positions(
     cache.add_stored(folder, repeated, positions.start)
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
-    with BackgroundWriter(_PartWriter(folder, limits)) as write, closing(prepared):
-        for block in prepared:
-            write((block, score_block(setup, block, cache, report)))
-        write(None)
+    try:
+        with BackgroundWriter(_PartWriter(folder, limits, report)) as write, closing(prepared):
+            saves = UnfinishedBlocks(folder, limits.part_seconds, write_blocks=lambda: write(None))
+            try:
+                for block in prepared:
+                    write((block, score_block(setup, block, cache, report, saves)))
+                    saves.end_block()
+            except KeyboardInterrupt:  # all finished batches are kept
+                report.kept += saves.save()
+                raise
+            finally:
+                write(None)
+    finally:
+        report.add(0, 0, 0)  # reports what is kept now
 
 
 class _PartWriter:
     """Takes the blocks of a pass, and writes a part when it has enough of them; None ends the last part."""
 
-    def __init__(self, folder: SignalsFolder, limits: Limits) -> None:
-        self._folder, self._limits = folder, limits
+    def __init__(self, folder: SignalsFolder, limits: Limits, report: PassProgress) -> None:
+        self._folder, self._limits, self._report = folder, limits, report
         self._first = 0
         self._tables: list[pa.Table] = []
         self._tokens, self._since = 0, time.monotonic()
@@ -262,6 +276,7 @@ class _PartWriter:
         enough = late or self._tokens >= self._limits.part_tokens
         if self._tables and (enough or scored is None):
             self._folder.append(self._first, self._tables)
+            self._report.kept += sum(map(len, self._tables))
             self._tables, self._tokens, self._since = [], 0, time.monotonic()
 
 

@@ -19,6 +19,8 @@ class Step:
     bytes: int
     total_passages: int
     total_bytes: int
+    kept: int = 0
+    """Passages whose signals are on disk, so a run that is stopped now continues after them."""
 
 
 Progress = Callable[[Step], None]
@@ -32,6 +34,8 @@ class PassProgress:
         self._name, self._total_passages, self._total_bytes = name, total_passages, total_bytes
         self._progress = progress
         self._passages = self._tokens = self._bytes = 0
+        self.kept = 0
+        """See `Step.kept`; it is reported with the next sums."""
 
     def add(self, passages: int, tokens: int, n_bytes: int) -> None:
         """Add to the finished passages, tokens and bytes, and report the sums."""
@@ -40,7 +44,7 @@ class PassProgress:
         self._bytes += int(n_bytes)
         if self._progress:
             done = (self._passages, self._tokens, self._bytes)
-            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes))
+            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes, self.kept))
 
 
 class BlockProgress:
