@@ -12,6 +12,7 @@ from . import _options as opt
 from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._groups import TableOptions
+from ._guide import guide
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 from ._show import show as show_run
@@ -268,6 +269,7 @@ def register(app: typer.Typer) -> None:
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
         app.command()(with_groups(command))
     app.command("show")(show_run)
+    app.command()(guide)
     for other in (perplexity, attacks, frequencies, demo):
         app.command()(with_groups(other))
 
