@@ -19,6 +19,7 @@ from ._score import attacks, frequencies, score
 from ._show import show as show_run
 from .grouping import with_groups
 from .output import say, show, show_json
+from .progress import working
 
 __all__ = ["register"]
 
@@ -84,16 +85,16 @@ def calibrate(
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
     table.refuse_output(out)
-    scores = table.read(by)
-    calibration = run_calibrate(
-        scores,
-        attack,
-        fpr=fpr,
-        confidence=confidence,
-        pool=pool or (),
-        fit_share=0.5 if fit_share is None else fit_share,
-        seed=seed,
-    )
+    with working("setting the threshold"):
+        calibration = run_calibrate(
+            table.read(by),
+            attack,
+            fpr=fpr,
+            confidence=confidence,
+            pool=pool or (),
+            fit_share=0.5 if fit_share is None else fit_share,
+            seed=seed,
+        )
     write_text(out, calibration_to_json(calibration))
     if as_json:
         show_json(calibration_summary(calibration))
@@ -134,11 +135,12 @@ def flag(
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
     table.refuse_output(out, calibration)
     rule = read_calibration(calibration)
-    scores = table.read(rule.by)
-    if documents:
-        flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void)
-    else:
-        flags = run_flag(scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void)
+    with working("deciding"):
+        scores = table.read(rule.by)
+        if documents:
+            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void)
+        else:
+            flags = run_flag(scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void)
     write_text(out, flags.to_csv())
     for note in flags.notes:
         say(f"note: {note_words(note)}")
@@ -204,11 +206,12 @@ def evaluate(
     )
 
     rule = None if calibration is None else read_calibration(calibration)
-    scores = table.read(rule.by if rule else "")
-    judged = evaluation_part(scores, rule) if rule else scores
-    evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
-    compared = run_compare(judged, *compare) if compare else None
-    at = rates_at(scores, rule) if rule else None
+    with working("evaluating"):
+        scores = table.read(rule.by if rule else "")
+        judged = evaluation_part(scores, rule) if rule else scores
+        evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
+        compared = run_compare(judged, *compare) if compare else None
+        at = rates_at(scores, rule) if rule else None
     warning = void_note(scores.standing)
     if warning:
         say(f"note: {warning}")
@@ -253,8 +256,8 @@ def collection(
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table
 
-    scores = table.read()
-    result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
+    with working("testing the collection"):
+        result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
     if as_json:
         show_json(collection_summary(result))
     else:
