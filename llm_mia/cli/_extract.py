@@ -115,7 +115,8 @@ def extract(
     sampling = Sampling(temperature, top_k)
     source = reading.read(passages)
     for note in check_inputs([source]).notes:
-        say(f"note: {note}")
+        if note not in source.notes:  # those were shown when it was opened
+            say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
         extraction = run_extract(
             source,

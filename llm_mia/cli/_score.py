@@ -44,7 +44,8 @@ def score(
 
     source = reading.read(passages)
     for note in check_inputs([source]).notes:
-        say(f"note: {note}")
+        if note not in source.notes:  # those were shown when it was opened
+            say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
         done = score_to_disk(
             source,
