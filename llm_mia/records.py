@@ -285,6 +285,8 @@ class InputRecord:
     name: str
     sha256: str
     passages: int
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why; what was skipped."""
 
 
 @dataclass(frozen=True, slots=True)

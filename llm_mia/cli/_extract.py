@@ -119,7 +119,8 @@ def extract(
         report_activity(progress, "reading the passages")
         source = reading.read(passages)
         for note in check_inputs([source]).notes:
-            say(f"note: {note}")
+            if note not in source.notes:  # those were shown when it was opened
+                say(f"note: {note}")
         extraction = run_extract(
             source,
             models.target_model(),

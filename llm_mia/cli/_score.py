@@ -48,7 +48,8 @@ def score(
         report_activity(progress, "reading the passages")
         source = reading.read(passages)
         for note in check_inputs([source]).notes:
-            say(f"note: {note}")
+            if note not in source.notes:  # those were shown when it was opened
+                say(f"note: {note}")
         done = score_to_disk(
             source,
             models.target_model(),

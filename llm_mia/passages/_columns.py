@@ -75,6 +75,14 @@ class NamedColumns:
             _choose("document", self.document, names, where),
         )
 
+    def of_document(self, given: Sequence[str]) -> ChosenColumns:
+        """The columns of the passages of a loose text, whose folders give it the columns *given*."""
+
+        def choose(role: str, wanted: str | None) -> str | None:
+            return _choose(role, wanted if not wanted or wanted in given else None, given, "")
+
+        return ChosenColumns("text", "id", choose("label", self.label), choose("document", self.document) or "document")
+
 
 def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
     if wanted:

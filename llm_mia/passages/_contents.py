@@ -33,6 +33,8 @@ class SourceCounts:
     """Passages with label 1."""
     nonmembers: int
     """Passages with label 0."""
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,7 @@ class Reading:
             self._document = passage.document
             self._documents.append(hash(passage.document))
 
-    def contents(self, name: str, blank_lines: int) -> Contents:
+    def contents(self, name: str, blank_lines: int, notes: tuple[str, ...]) -> Contents:
         """What the reading has noted."""
         counts = SourceCounts(
             name=name,
@@ -74,6 +76,7 @@ class Reading:
             blank_lines=blank_lines,
             members=self._roles.count(MEMBER),
             nonmembers=self._roles.count(NON_MEMBER),
+            notes=notes,
         )
         digests = np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2)
         return Contents(counts, digests, np.frombuffer(bytes(self._roles), np.uint8))

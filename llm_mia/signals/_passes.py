@@ -87,7 +87,9 @@ def run_passes(
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
-    recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
+    recorded = tuple(
+        InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
+    )
     same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
