@@ -239,7 +239,7 @@ def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path
     path = run().path / "audit.json"
     text = json.loads(path.read_text())
     for change, problem in (
-        ({"schema_version": 1}, "has schema version 1, and this release reads 2"),
+        ({"schema_version": 1}, "has schema version 1, and this release reads 3"),
         ({"flags": {}}, "is damaged"),
         ({"power": "high"}, "'high'"),
         ({"more": 1}, "more"),
