@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import PassageError
 from ._columns import NamedColumns
 from ._files import InputFile, decoded_lines, first_character
+from ._usual import class_names, simple_columns
 
 Row = tuple[str, dict[str, Any]]
 """The place of a row, for messages, and its values by column."""
@@ -20,6 +21,7 @@ LONGEST_FIELD = 2**26
 """Characters of a CSV field: more than any book has, and an unclosed quote cannot read a whole disk into memory."""
 BATCH_ROWS = 512
 """Rows of a Parquet file in memory at a time."""
+EMPTY: Mapping[str, Sequence[str]] = {}
 
 _BLANK = re.compile(r"[ \t\n\r]*")  # white space as JSON defines it
 
@@ -151,9 +153,10 @@ def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
     row = 0
     try:
         with pq.ParquetFile(file.path) as table:
-            chosen = columns.choose(table.schema_arrow.names, file.shown)
+            schema = table.schema_arrow
+            chosen, classes = columns.choose(schema.names, file.shown, simple_columns(schema)), class_names(schema)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=chosen.names()):
-                for values in rows_of_batch(batch, f"{file.shown} row", row):
+                for values in rows_of_batch(batch, f"{file.shown} row", row, classes):
                     row += 1
                     yield f"{file.shown} row {row}", values
     except (pa.ArrowException, OSError) as error:
@@ -161,13 +164,16 @@ def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
         raise PassageError(file.shown, f"not a readable Parquet file ({reason}): write or copy it again") from error
 
 
-def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
+def rows_of_batch(
+    batch: Any, place: str, before: int, classes: Mapping[str, Sequence[str]] = EMPTY
+) -> list[dict[str, Any]]:
     """The rows of a ``pyarrow.RecordBatch`` as dictionaries; `PassageError` for a string that is not UTF-8.
 
-    *before* is the number of rows in earlier batches, *place* the beginning of the place in a message.
+    *before* is the number of rows in earlier batches, *place* the beginning of the place in a message. A column of
+    *classes* gives the names of its classes in place of their codes.
     """
     try:
-        return list(batch.to_pylist())
+        return [with_class_names(row, classes) for row in batch.to_pylist()]
     except UnicodeDecodeError:
         for i in range(batch.num_rows):
             try:
@@ -178,6 +184,15 @@ def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
                     f"not UTF-8: byte {error.start + 1} of a string; write the file again as UTF-8",
                 ) from None
         raise
+
+
+def with_class_names(row: dict[str, Any], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The *row* with names in place of the codes of *classes*; a code without a name, such as −1, means no class."""
+    for column, names in classes.items():
+        code = row.get(column)
+        if isinstance(code, int):
+            row[column] = names[code] if 0 <= code < len(names) else None
+    return row
 
 
 def one_line(error: BaseException) -> str:
