@@ -13,7 +13,8 @@ from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._columns import LONGEST_ID, NamedColumns, quoted
 from ._contents import Contents, Reading
-from ._files import find_files, readable, spool_stdin
+from ._files import find_files, spool_stdin
+from ._folders import readable
 from ._hub import SCHEME
 from ._ids import Ids
 from ._readers import FileReader, Reader, hub_reader, reader_of
@@ -143,12 +144,13 @@ class Passages:
     def __iter__(self) -> Iterator[Passage]:
         tally, ids = Tally(), Ids()
         version, reading = self.reader.version(), Reading() if self._known() is None else None
-        for position, (text, name, document, label, where) in enumerate(self.reader.drafts(tally)):
+        for position, (text, name, document, label, where, columns) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
             elif not ids.add(name):
                 self._refuse_duplicate(name, where, position)
-            passage = Passage(name, text, name if document is None else document, self._agree(label, where), where)
+            document, label = name if document is None else document, self._agree(label, where)
+            passage = Passage(name, text, document, label, where, columns)
             if reading is not None:
                 reading.add(passage)
             yield passage

@@ -151,7 +151,7 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[
         # The objects of a JSON Lines file may differ in their keys, but seldom do.
         if chosen is None or tuple(values) != names:
             names = tuple(values)
-            chosen = columns.choose(names, where)
+            chosen = columns.choose(names, where, names)
         yield make_draft(chosen, values, where)
     if chosen is None:
         raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")
