@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions, RunOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import TargetOptions
 from .output import progress_bars, say, show, show_json
 
@@ -18,7 +18,7 @@ WHAT, PROOF = "What is extracted", "Proof by generation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpanReadingOptions(LabelledReadingOptions):
+class SpanReadingOptions(ReadingOptions):
     """How passages are read, but with longer passages: a span that crosses the end of a passage is cut there."""
 
     passage_tokens: opt.PassageTokens = 16_384
@@ -113,7 +113,7 @@ def extract(
     from ..report import extraction_summary, extraction_table
 
     sampling = Sampling(temperature, top_k)
-    source = reading.read(passages)
+    source = reading.read(passages, "passages")
     for note in check_inputs([source]).notes:
         say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
