@@ -256,7 +256,8 @@ def test_help_and_usage(cli: Cli) -> None:
     ran = cli("score", "x")
     assert (ran.code, ran.err) == (
         2,
-        "llm-mia: Missing option '-m' / '--target' / '--model'. (see 'llm-mia score --help')\n",
+        "llm-mia: Missing option '-m' / '--target' / '--model'. Missing option '-o' / '--out'. "
+        "(see 'llm-mia score --help')\n",
     )
 
 

@@ -67,7 +67,7 @@ def audit(
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
-            reading.read_unlabelled(candidates),
+            reading.read_unlabelled(candidates, "candidates"),
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
@@ -115,12 +115,15 @@ def validate(
     from ..validity import RequestedRates
 
     with working("checking the known set"):
+        members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
         validity = run_validate(
-            known.read_members(reading),
-            known.read_nonmembers(reading),
-            None if candidates is None else reading.read_unlabelled(candidates),
+            members,
+            nonmembers,
+            None if candidates is None else reading.read_unlabelled(candidates, "candidates"),
             rates=RequestedRates(fpr, confidence),
         )
+    for note in [source.label_note for source in (members, nonmembers) if source is not None and source.label_note]:
+        say(f"note: {note}")
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

@@ -18,6 +18,7 @@ __all__ = [
     "AcceptVoid",
     "Confidence",
     "DocumentColumn",
+    "DocumentColumns",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
@@ -25,15 +26,18 @@ __all__ = [
     "Fpr",
     "FprOrNone",
     "IdColumn",
+    "IdColumns",
     "Input",
     "Json",
     "LabelColumn",
+    "LabelColumns",
     "Out",
     "PassageTokens",
     "Quiet",
     "Revision",
     "TargetName",
     "TextColumn",
+    "TextColumns",
     "TrustRemoteCode",
 ]
 
@@ -112,6 +116,48 @@ DocumentColumn = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        help="Column that names the document of each passage. Passages of the same document are not independent.",
+        show_default="the column named 'document' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        metavar="[INPUT=]NAME",
+        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
+        "be repeated.",
+        show_default="the column named 'text' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+IdColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column",
+        metavar="[INPUT=]NAME",
+        help="Column that identifies each passage. With '' no column does.",
+        show_default="the column named 'id' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        metavar="[INPUT=]NAME",
+        help="Column of the label: 1 member, 0 non-member, empty unknown. With '', or with members= for a single "
+        "input, no labels are read. Labels of candidates are never read.",
+        show_default="the column named 'label' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+DocumentColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document-column",
+        metavar="[INPUT=]NAME",
         help="Column that names the document of each passage. Passages of the same document are not independent.",
         show_default="the column named 'document' or similar",
         rich_help_panel=INPUT,

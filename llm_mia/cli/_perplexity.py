@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions
+from ._groups import ReadingOptions
 from ._models import ModelOptions
 from .output import say, show, show_json
 from .progress import progress_bars
@@ -20,7 +20,7 @@ __all__ = ["perplexity"]
 def perplexity(
     passages: opt.Input,
     models: ModelOptions,
-    reading: LabelledReadingOptions,
+    reading: ReadingOptions,
     out: opt.Out = Path("perplexity.csv"),
     per_token: Annotated[
         Path | None,
@@ -38,7 +38,7 @@ def perplexity(
 
     with progress_bars(quiet) as progress:
         written = write_perplexities(
-            reading.read(passages),
+            reading.read(passages, "passages"),
             models.target_model(),
             models.reference_model(),
             out=out,

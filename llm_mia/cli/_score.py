@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
+from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .output import say, show, show_json
 from .parameters import running, spelled
@@ -25,7 +25,7 @@ def score(
     passages: opt.Input,
     models: ModelOptions,
     evidence: EvidenceOptions,
-    reading: LabelledReadingOptions,
+    reading: ReadingOptions,
     run: RunOptions,
     attacks: Annotated[
         list[str] | None,
@@ -46,7 +46,7 @@ def score(
 
     with progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
-        source = reading.read(passages)
+        source = reading.read(passages, "passages")
         for note in check_inputs([source]).notes:
             if note not in source.notes:  # those were shown when it was opened
                 say(f"note: {note}")
@@ -86,7 +86,9 @@ def frequencies(
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
+    texts = ReadingOptions(
+        text_column=None if text_column is None else [text_column], passage_tokens=1024
+    ).read_unlabelled(corpus, "corpus")
     tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
     counted = count_frequencies(texts, tokenizer)
     write_frequencies(out, counted)

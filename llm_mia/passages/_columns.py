@@ -18,6 +18,8 @@ LONGEST_ID = 100
 """The same for an id: URLs and digests are shown as a whole."""
 MOST_SHOWN = 12
 """Number of columns that a message lists."""
+NOT_A_LABEL = -1
+"""The label of a draft whose label column holds something that means no membership."""
 
 
 class Draft(NamedTuple):
@@ -57,6 +59,8 @@ class NamedColumns:
     id: str | None = None
     label: str | None = None
     document: str | None = None
+    by_role: bool = False
+    """The whole input has a label, so a column that seems to hold labels may hold something else, such as topics."""
 
     def choose(self, names: Sequence[str], where: str, simple: Iterable[str] = ()) -> ChosenColumns:
         """The columns to use among *names*; `PassageError` where a column is missing or two have the same name.
@@ -112,13 +116,17 @@ def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str
     return f"{existing}; name a column with `{role}_column`"
 
 
-def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str) -> Draft:
-    """A row as a draft; `PassageError` where a value is not valid in its column."""
+def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str, *, by_role: bool = False) -> Draft:
+    """A row as a draft; `PassageError` where a value is not valid in its column.
+
+    With *by_role* a value that is no label is not refused, and the label is `NOT_A_LABEL`.
+    """
+    read_label = _label_or_other if by_role else _label
     return Draft(
         _text(values[columns.text], columns.text, where),
         None if columns.id is None else _name(values[columns.id], columns.id, where),
         None if columns.document is None else _name(values[columns.document], columns.document, where),
-        None if columns.label is None else _label(values[columns.label], columns.label, where),
+        None if columns.label is None else read_label(values[columns.label], columns.label, where),
         where,
         {name: _carried(values[name]) for name in columns.carried} if columns.carried else {},
     )
@@ -168,7 +176,8 @@ def _label(value: object, column: str, where: str) -> int | None:
         raise PassageError(
             where,
             f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-            "or empty (unknown): correct it, or rename the column if it does not mean membership",
+            "or empty (unknown): correct it, or, if the column does not mean membership, read no labels with "
+            "`label_column` ''",
         ) from None
 
 
@@ -177,6 +186,13 @@ def _carried(value: object) -> Plain:
     if not isinstance(value, CARRIED_TYPES) or value != value:
         return None
     return value if not isinstance(value, str) else value.encode(errors="replace").decode()
+
+
+def _label_or_other(value: object, column: str, where: str) -> int | None:
+    try:
+        return _label(value, column, where)
+    except PassageError:
+        return NOT_A_LABEL
 
 
 def quoted(value: object, longest: int = LONGEST_SHOWN) -> str:

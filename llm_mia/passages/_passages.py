@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, NamedColumns, quoted
+from ._columns import LONGEST_ID, NOT_A_LABEL, NamedColumns, quoted
 from ._contents import Contents, Reading
 from ._files import find_files, spool_stdin
 from ._folders import readable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["PassageSource", "Passages", "read_passages", "to_passages", "to_sources"]
 
 IN_MEMORY = "passages in memory"
+MANY = 0.1
+"""Share of values that are no labels, from which a column of an input with a role is not a label column."""
 
 
 def read_passages(
@@ -51,7 +53,8 @@ def read_passages(
         label_column: the column of the label; an empty string: there is none.
         document_column: the column of the document; an empty string: each passage is a document.
         passage_tokens: see above.
-        label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
+        label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused. A column
+            that is not named by *label_column* and holds other values than labels, such as topics, is not read.
 
     Raises:
         PassageError: here for what does not exist or is not supported, and while iterating for what is inside.
@@ -59,7 +62,8 @@ def read_passages(
     _check_label(label)
     if passage_tokens < 1:
         raise UsageError(f"`passage_tokens` is {passage_tokens}: it must be at least 1")
-    columns = NamedColumns(text_column, id_column, label_column, document_column)
+    by_role = label is not None and label_column is None
+    columns = NamedColumns(text_column, id_column, label_column, document_column, by_role)
     name = readable(source)
     if name.startswith(SCHEME):
         return Passages(name, hub_reader(name, columns), label)
@@ -88,6 +92,8 @@ class Passages:
         """What is known before it is read: which files of a folder are read, and which are left out and why."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
+        self.label_note = ""
+        """Why the label column is not read; empty where it is read, or there is none, and before it is reached."""
         self.reader = reader
         """Reads the rows."""
         self.last_check: tuple[tuple[Contents, ...], InputCheck] | None = None
@@ -119,7 +125,7 @@ class Passages:
             id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
             label_column: the column of the label; an empty string: there is none.
             document_column: the column of the document; an empty string: each passage is a document.
-            label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
+            label: as for `read_passages`.
             name: how messages and records call the source.
 
         Raises:
@@ -131,7 +137,8 @@ class Passages:
         [('A river.', 1), ('A bridge.', None)]
         """
         _check_label(label)
-        columns = NamedColumns(text_column, id_column, label_column, document_column)
+        by_role = label is not None and label_column is None
+        columns = NamedColumns(text_column, id_column, label_column, document_column, by_role)
         place = f"{name} row" if name else "row"
         return cls(name or IN_MEMORY, reader_of(data, columns, name or IN_MEMORY, place), label)
 
@@ -211,14 +218,31 @@ class Passages:
         """The label of the whole input if it has a label, else that of the row; the opposite label is refused."""
         if self._label is None:
             return given
-        if given is not None and given != self._label:
-            kinds = ("non-members", "members")
-            raise PassageError(
-                where,
-                f"its label is {given} but the whole input was given as {kinds[self._label]}: move the row, "
-                "or rename its label column if that does not mean membership",
-            )
+        if given is not None and given != self._label and not self.label_note:
+            self._judge_labels(given, where)
         return self._label
+
+    def _judge_labels(self, given: int, where: str) -> None:
+        """Decide what the label column of an input with a role means; *given* is not the label of that role.
+
+        A column with many values that are no labels holds something else, such as topics, and is not read. Otherwise
+        its labels contradict the role, or a few are misspelt, and `PassageError` is raised.
+        """
+        role = ("non-members", "members")[self._label or 0]
+        values = [draft for draft in self.reader.drafts(Tally()) if draft.label is not None]
+        others = [draft.where for draft in values if draft.label == NOT_A_LABEL]
+        if len(others) >= MANY * len(values):
+            self.label_note = (
+                f"{self.name}: its label column is not read, because it holds other values than labels (the first at "
+                f"{others[0]}); all passages are {role}, as the input was given"
+            )
+            return
+        unread = "or, if the column does not mean membership, read no labels with `label_column` ''"
+        if given == NOT_A_LABEL:
+            raise PassageError(where, f"its label is not 1 or true, 0 or false, or empty: correct it, {unread}")
+        raise PassageError(
+            where, f"its label is {given} but the whole input was given as {role}: move the row, {unread}"
+        )
 
     def _refuse_duplicate(self, name: str, where: str, position: int) -> None:
         """Raises `PassageError` with both places, unless only the digests of two different ids are equal."""

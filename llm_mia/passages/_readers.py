@@ -152,6 +152,6 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[
         if chosen is None or tuple(values) != names:
             names = tuple(values)
             chosen = columns.choose(names, where, names)
-        yield make_draft(chosen, values, where)
+        yield make_draft(chosen, values, where, by_role=columns.by_role)
     if chosen is None:
         raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")
