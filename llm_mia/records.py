@@ -253,6 +253,8 @@ class BlockSize:
 
     passages: int
     bytes: int
+    batch_tokens: int = 1024
+    """Tokens of the windows of a block that the model gets at once; a run that is stopped loses no more than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,8 @@ class InputRecord:
     name: str
     sha256: str
     passages: int
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why; what was skipped."""
 
 
 @dataclass(frozen=True, slots=True)

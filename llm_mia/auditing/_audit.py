@@ -13,7 +13,7 @@ from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..scores import read_scores
 from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
-from ..signals import Progress, Supplies
+from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
 from ._deciding import Request, decide
 from ._record import Audit, write_audit
@@ -83,17 +83,20 @@ def audit(
     request = Request(decider, level, fdr, confidence, accept_void)
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
+    report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
+    report_activity(progress, "checking whether the known set can carry a verdict")
     known_set = texts.known_set(request.rates)
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
     scored = run_scoring(sources, plan, out=out, window_tokens=window_tokens, progress=progress)
+    report_activity(progress, "deciding")
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})

@@ -11,7 +11,8 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, show, show_json
+from .progress import progress_bars, working
 
 if TYPE_CHECKING:
     from ..validity import Validity
@@ -111,12 +112,13 @@ def validate(
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    validity = run_validate(
-        known.read_members(reading),
-        known.read_nonmembers(reading),
-        None if candidates is None else reading.read_unlabelled(candidates),
-        rates=RequestedRates(fpr, confidence),
-    )
+    with working("checking the known set"):
+        validity = run_validate(
+            known.read_members(reading),
+            known.read_nonmembers(reading),
+            None if candidates is None else reading.read_unlabelled(candidates),
+            rates=RequestedRates(fpr, confidence),
+        )
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

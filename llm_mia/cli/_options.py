@@ -39,7 +39,8 @@ __all__ = [
 KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
 INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, hf://DATASET, or - for standard input"
+    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
+    "where there are none, its texts), hf://DATASET, or - for standard input"
 )
 """What every command can read passages from."""
 

@@ -81,6 +81,14 @@ class NamedColumns:
         others = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
         return replace(chosen, carried=tuple(name for name in simple if name not in others))
 
+    def of_document(self, given: Sequence[str]) -> ChosenColumns:
+        """The columns of the passages of a loose text, whose folders give it the columns *given*."""
+
+        def choose(role: str, wanted: str | None) -> str | None:
+            return _choose(role, wanted if not wanted or wanted in given else None, given, "")
+
+        return ChosenColumns("text", "id", choose("label", self.label), choose("document", self.document) or "document")
+
 
 def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
     if wanted:

@@ -80,6 +80,8 @@ class SourceCounts:
     """Passages with label 1."""
     nonmembers: int
     """Passages with label 0."""
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +119,7 @@ class Reading:
             if value is not None:
                 self._types.setdefault(name, set()).add(_type_of(value))
 
-    def contents(self, name: str, blank_lines: int) -> Contents:
+    def contents(self, name: str, blank_lines: int, notes: tuple[str, ...]) -> Contents:
         """What the reading has noted."""
         counts = SourceCounts(
             name=name,
@@ -127,6 +129,7 @@ class Reading:
             blank_lines=blank_lines,
             members=self._roles.count(MEMBER),
             nonmembers=self._roles.count(NON_MEMBER),
+            notes=notes,
         )
         digests = np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2)
         columns = {name: common_type(types) for name, types in self._types.items()}

@@ -63,9 +63,9 @@ def read_passages(
     if name.startswith(SCHEME):
         return Passages(name, hub_reader(name, columns), label)
     if name != "-":
-        files = find_files(source)
+        files, notes = find_files(source)
         reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
-        return Passages(name, reader, label)
+        return Passages(name, reader, label, notes)
     file, spool = spool_stdin()
     passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
     weakref.finalize(passages, spool.close)
@@ -80,9 +80,11 @@ class Passages:
     batch are held whole while they are read.
     """
 
-    def __init__(self, name: str, reader: Reader, label: int | None) -> None:
+    def __init__(self, name: str, reader: Reader, label: int | None, notes: tuple[str, ...] = ()) -> None:
         self.name = name
         """The source as the user gave it, or ``stdin``."""
+        self.notes = notes
+        """What is known before it is read: which files of a folder are read, and which are left out and why."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
         self.reader = reader
@@ -153,7 +155,7 @@ class Passages:
             yield passage
         self.blank_lines = tally.blank_lines
         if reading is not None:
-            self._contents, self._version = reading.contents(self.name, tally.blank_lines), version
+            self._contents, self._version = reading.contents(self.name, tally.blank_lines, self.notes), version
 
     def contents(self) -> Contents:
         """Counts, digests and roles of all passages; the source is read where no whole iteration has come before."""
