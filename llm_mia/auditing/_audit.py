@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..calibration import fdr_floor, nonmembers_needed
-from ..decision import AUTO, BY_DEFAULT, STACK, refuse_small
+from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..scores import read_scores
@@ -39,6 +39,7 @@ def audit(
     fdr: float | None = None,
     confidence: float | None = None,
     accept_void: bool = False,
+    finding_level: float = FINDING_LEVEL,
     out: str | Path,
     window_tokens: int | None = None,
     progress: Progress | None = None,
@@ -70,6 +71,8 @@ def audit(
         fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
         accept_void: state findings even where the known set is void; every artefact records this.
+        finding_level: the probability of a finding where no candidate was trained on; one minus the confidence of the
+            bound on the number of members.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
@@ -78,9 +81,10 @@ def audit(
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
+    check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
-    request = Request(decider, level, fdr, confidence, accept_void)
+    request = Request(decider, level, fdr, confidence, accept_void, finding_level)
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
     report_activity(progress, "reading the passages")

@@ -1,7 +1,8 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
 stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
-to do · 2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted (by another signal: 128 + its number).
+to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set withholds the finding · 130 interrupted
+(by another signal: 128 + its number).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
+from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._groups import TableOptions
 from ._guide import guide
@@ -123,6 +123,7 @@ def flag(
         bool, typer.Option("--labelled", help="Decide also on rows that have a label, not only on candidates.")
     ] = False,
     accept_void: opt.AcceptVoid = False,
+    finding_level: opt.FindingLevel = 0.05,
     as_json: opt.Json = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
@@ -133,14 +134,18 @@ def flag(
 
     if documents and labelled:
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
+    if labelled and fail_if_flagged:
+        raise UsageError("`labelled` decides on labelled rows too, which gives no finding: leave out `fail_if_flagged`")
     table.refuse_output(out, calibration)
     rule = read_calibration(calibration)
     with working("deciding"):
         scores = table.read(rule.by)
         if documents:
-            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void)
+            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
         else:
-            flags = run_flag(scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void)
+            flags = run_flag(
+                scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
+            )
     write_text(out, flags.to_csv())
     for note in flags.notes:
         say(f"note: {note_words(note)}")
@@ -151,7 +156,7 @@ def flag(
         show(str(out))
     if flags.withheld:
         return _withheld()
-    return FLAGGED if fail_if_flagged and flags.flagged else 0
+    return FINDING if fail_if_flagged and flags.significant else 0
 
 
 def evaluate(
