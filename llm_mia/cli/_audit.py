@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import progress_bars, say, say_skipped, show, show_json
 
 if TYPE_CHECKING:
     from ..validity import Validity
@@ -111,12 +111,12 @@ def validate(
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    validity = run_validate(
-        known.read_members(reading),
-        known.read_nonmembers(reading),
-        None if candidates is None else reading.read_unlabelled(candidates),
-        rates=RequestedRates(fpr, confidence),
-    )
+    members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
+    unlabelled = None if candidates is None else reading.read_unlabelled(candidates)
+    validity = run_validate(members, nonmembers, unlabelled, rates=RequestedRates(fpr, confidence))
+    for source in (members, nonmembers, unlabelled):
+        if source is not None:
+            say_skipped(source)
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

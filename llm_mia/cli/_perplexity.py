@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import LabelledReadingOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import progress_bars, say, say_skipped, show, show_json
 
 __all__ = ["perplexity"]
 
@@ -46,6 +46,7 @@ def perplexity(
             window_tokens=models.window_tokens,
             progress=progress,
         )
+    say_skipped(source)
     if as_json:
         show_json({**asdict(written), "path": str(written.path)})
         return

@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import progress_bars, say, say_skipped, show, show_json
 from .parameters import running, spelled
 
 __all__ = ["attacks", "frequencies", "score"]
@@ -74,6 +74,8 @@ def frequencies(
     target: opt.TargetName,
     out: opt.Out = Path("frequencies.parquet"),
     text_column: opt.TextColumn = None,
+    delimiter: opt.Delimiter = None,
+    skip_empty: opt.SkipEmpty = False,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     as_json: opt.Json = False,
@@ -83,9 +85,11 @@ def frequencies(
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
+    reading = ReadingOptions(text_column=text_column, delimiter=delimiter, skip_empty=skip_empty, passage_tokens=1024)
+    texts = reading.read_unlabelled(corpus)
     tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
     counted = count_frequencies(texts, tokenizer)
+    say_skipped(texts)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())
     if as_json:

@@ -13,9 +13,10 @@ from .parameters import spelled
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ..passages import Passages
     from ..signals import Progress, Step
 
-__all__ = ["progress_bars", "say", "show", "show_json"]
+__all__ = ["progress_bars", "say", "say_skipped", "show", "show_json"]
 
 UNBOUNDED = 100_000
 """Columns that no result takes."""
@@ -52,6 +53,13 @@ def show_json(result: Mapping[str, Any]) -> None:
 def say(message: str) -> None:
     """One line for people on stderr: a note or progress."""
     print(spelled(message), file=sys.stderr)
+
+
+def say_skipped(passages: Passages) -> None:
+    """What the reading of *passages* left out, a line each; which files were left out was shown before."""
+    for note in passages.contents().counts.notes:
+        if note not in passages.notes:
+            say(f"note: {note}")
 
 
 @contextlib.contextmanager

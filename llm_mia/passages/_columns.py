@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import PassageError
@@ -44,6 +45,8 @@ class ChosenColumns:
     id: str | None
     label: str | None
     document: str | None
+    words: Mapping[str, int | None] = field(default_factory=dict)
+    """What words in the column of labels mean, see `normal_word`."""
 
     def names(self) -> list[str]:
         """Their names, without repetition."""
@@ -52,12 +55,22 @@ class ChosenColumns:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """The columns that the user named: None for a choice by usual names, an empty string for no column."""
+    """What the user said about a table; of a column None for a choice by usual names, an empty string for no column."""
 
     text: str | None = None
     id: str | None = None
     label: str | None = None
     document: str | None = None
+    words: Mapping[str, int | None] = field(default_factory=dict)
+    """What words in the column of labels mean, see `normal_word`."""
+    skip_empty: bool = False
+    """Whether rows without text are left out, and counted."""
+    delimiter: str | None = None
+    """What divides the fields of a csv or tsv file; None: a comma or a tab."""
+
+    def has_text(self, names: Sequence[str]) -> bool:
+        """Whether there is a text column among *names*."""
+        return self.text in names if self.text else any(name.strip().lower() in USUAL["text"] for name in names)
 
     def choose(self, names: Sequence[str], where: str) -> ChosenColumns:
         """The columns to use among *names*; `PassageError` where a column is missing or two have the same name."""
@@ -67,12 +80,15 @@ class NamedColumns:
         text = _choose("text", self.text or None, names, where)
         if text is None:
             usual = USUAL["text"]
+            _refuse_two_texts(names, where)
             raise PassageError(where, f"no text column ({', '.join(usual)}); {_alternatives('text', usual, names)}")
+        others = [name for name in names if name != text]  # the column of texts of members may be named 'member'
         return ChosenColumns(
             text,
             _choose("id", self.id, names, where),
-            _choose("label", self.label, names, where),
+            _choose("label", self.label, names if self.label else others, where),
             _choose("document", self.document, names, where),
+            self.words,
         )
 
     def of_document(self, given: Sequence[str]) -> ChosenColumns:
@@ -81,7 +97,8 @@ class NamedColumns:
         def choose(role: str, wanted: str | None) -> str | None:
             return _choose(role, wanted if not wanted or wanted in given else None, given, "")
 
-        return ChosenColumns("text", "id", choose("label", self.label), choose("document", self.document) or "document")
+        document = choose("document", self.document) or "document"
+        return ChosenColumns("text", "id", choose("label", self.label), document, self.words)
 
 
 def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
@@ -93,11 +110,34 @@ def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> 
         return None
     folded = {name.strip().lower(): name for name in reversed(names)}
     for usual in USUAL[role]:
-        if usual in names:
-            return usual
         if usual in folded:
-            return folded[usual]
+            chosen = usual if usual in names else folded[usual]
+            _refuse_alike(role, chosen, names, where)
+            return chosen
     return None
+
+
+def _refuse_alike(role: str, chosen: str, names: Sequence[str], where: str) -> None:
+    """Refuse a column that was chosen by its name where another column has almost the same name."""
+    for name in names:
+        if name != chosen and name.strip().lower() == chosen.strip().lower():
+            raise PassageError(
+                where,
+                f"the columns {quoted(chosen)} and {quoted(name)} differ only in capitals or blanks: name the right "
+                f"column with `{role}_column`",
+            )
+
+
+def _refuse_two_texts(names: Sequence[str], where: str) -> None:
+    """Refuse a table with a column of members' texts and another of non-members' texts, as MIMIR has."""
+    folded = {re.sub(r"[ _-]|s$|texts?$", "", name.lower()): name for name in reversed(names)}
+    if "member" in folded and "nonmember" in folded:
+        members, nonmembers = quoted(folded["member"]), quoted(folded["nonmember"])
+        raise PassageError(
+            where,
+            f"column {members} holds texts of members, and column {nonmembers} texts of non-members: read the file "
+            f"twice, and name one of them with `text_column` each time",
+        )
 
 
 def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
@@ -118,22 +158,29 @@ def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str)
         _text(values[columns.text], columns.text, where),
         None if columns.id is None else _name(values[columns.id], columns.id, where),
         None if columns.document is None else _name(values[columns.document], columns.document, where),
-        None if columns.label is None else _label(values[columns.label], columns.label, where),
+        None if columns.label is None else _label(values[columns.label], columns.label, columns.words, where),
         where,
     )
 
 
 def _text(value: object, column: str, where: str) -> str:
     if not isinstance(value, str):
-        raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not text{_REMOVE}")
-    if not value or value.isspace():
+        skip = SKIP if value is None else ""
+        raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not text{_REMOVE}{skip}")
+    if is_blank(value):
         state = "only white space" if value else "empty"
-        raise PassageError(where, f"the text in column {quoted(column)} is {state}{_REMOVE}")
+        raise PassageError(where, f"the text in column {quoted(column)} is {state}{_REMOVE}{SKIP}")
     _check_unicode(value, column, where)
     return value
 
 
+def is_blank(value: object) -> bool:
+    """Whether *value* is missing, empty, or white space alone."""
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
 _REMOVE = ": remove it, or name another column with `text_column`"
+SKIP = "; `skip_empty` leaves out whatever has no text"
 
 
 def _check_unicode(value: str, column: str, where: str) -> None:
@@ -163,7 +210,18 @@ def _name(value: object, column: str, where: str) -> str | None:
 _LABELS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "true": 1, "false": 0}
 
 
-def _label(value: object, column: str, where: str) -> int | None:
+def normal_word(value: object) -> str:
+    """*value* as a word of a column of labels: capitals and blanks around it do not count, and 1.0 is 1.
+
+    >>> normal_word(" Held-out "), normal_word(2.0), normal_word(True)
+    ('held-out', '2', 'true')
+    """
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip().lower()
+
+
+def _label(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
+    if words and (word := normal_word(value)) in words:
+        return words[word]
     if value is None:
         return None
     if isinstance(value, (bool, int, float)) and value in (0, 1):
@@ -173,7 +231,8 @@ def _label(value: object, column: str, where: str) -> int | None:
     raise PassageError(
         where,
         f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-        "or empty (unknown): correct it, or rename the column if it does not mean membership",
+        "or empty (unknown): correct it, give the meaning of such words with `labels`, or rename the column if it does "
+        "not mean membership",
     )
 
 
