@@ -69,7 +69,7 @@ class FileName:
 
 
 def classify(path: Path) -> FileName:
-    """What the file is; files about other data, such as README.md, are recognised by their names, whatever their suffixes."""
+    """What the file is; files about other data, such as README.md, are recognised by names, not suffixes."""
     name = path.name.lower()
     suffixes = [suffix.lower() for suffix in path.suffixes]
     last = suffixes[-1] if suffixes else ""
