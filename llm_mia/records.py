@@ -247,6 +247,8 @@ class BlockSize:
 
     passages: int
     bytes: int
+    batch_tokens: int = 1024
+    """Tokens of the windows of a block that the model gets at once; a run that is stopped loses no more than these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ __all__ = [
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
+    "FindingLevel",
     "Fpr",
     "FprOrNone",
     "IdColumn",
@@ -167,7 +168,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON ins
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
 FailIfFlagged = Annotated[
     bool,
-    typer.Option("--fail-if-flagged", help="Exit with code 3 if any candidate is flagged.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--fail-if-flagged",
+        help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
+        "explains (see --finding-level); chance alone flags some, too. A void known set exits with code 4.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FindingLevel = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Probability of a finding where the model was trained on no candidate: a finding needs a p-value of at "
+        "most this. The bound on the number of members holds with a confidence of one minus this.",
+        rich_help_panel=RATES,
+    ),
 ]
 Fpr = Annotated[
     float,

@@ -17,6 +17,7 @@ from ..signals import (
     evidence_dependencies,
     plan_passes,
     refuse_scored,
+    report_activity,
     run_passes,
 )
 from ..store import RunDirectory
@@ -129,6 +130,7 @@ def run_scoring(
     sources = to_sources(sources)
     for source in sources:
         source.refuse_output(out)
+    report_activity(progress, "reading the passages")
     inputs, supplies = Inputs.of(sources), plan.supplies
     with RunDirectory(out) as run:
         selection = plan.selection_for(run)

@@ -10,7 +10,8 @@ from ._atomic import replacing, write_text
 from ._directory import RunDirectory, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
-from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, signals_table, text_sha256
+from ._part_file import signals_table
+from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
 
 __all__ = [
     "Part",
