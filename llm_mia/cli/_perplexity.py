@@ -36,9 +36,10 @@ def perplexity(
     """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
 
+    source = reading.read(passages)
     with progress_bars(quiet) as progress:
         written = write_perplexities(
-            reading.read(passages),
+            source,
             models.target_model(),
             models.reference_model(),
             out=out,

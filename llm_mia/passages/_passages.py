@@ -157,7 +157,7 @@ class Passages:
     def __iter__(self) -> Iterator[Passage]:
         tally, ids, passage = Tally(), Ids(), None
         version, reading = self.reader.version(), Reading() if self._known() is None else None
-        for position, (text, name, document, label, where) in enumerate(self.reader.drafts(tally)):
+        for position, (text, name, document, label, where, columns) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
             elif not ids.add(name) and self._repeats(name, where, position, tally):
@@ -165,7 +165,7 @@ class Passages:
             if self._contradicts(label, where, tally):
                 continue
             given = label if self._label is None else self._label
-            passage = Passage(name, text, name if document is None else document, given, where)
+            passage = Passage(name, text, name if document is None else document, given, where, columns)
             if reading is not None:
                 reading.add(passage)
             yield passage

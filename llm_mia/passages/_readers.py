@@ -159,7 +159,7 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str, tally: Tally
         # The objects of a JSON Lines file may differ in their keys, but seldom do.
         if chosen is None or tuple(values) != names:
             names = tuple(values)
-            chosen = columns.choose(names, where)
+            chosen = columns.choose(names, where, names)
         if columns.skip_empty and is_blank(values[chosen.text]):
             tally.empty_texts += 1
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,26 @@ from ..errors import PassageError
 from ._columns import NamedColumns, quoted
 from ._faults import Faults
 from ._files import InputFile
+from ._usual import class_names, simple_columns
 
-__all__ = ["BATCH_ROWS", "Row", "Tally", "one_line", "read_arrow", "read_parquet", "rows_of_batch", "with_partition"]
+__all__ = [
+    "BATCH_ROWS",
+    "Row",
+    "Tally",
+    "one_line",
+    "read_arrow",
+    "read_parquet",
+    "rows_of_batch",
+    "with_class_names",
+    "with_partition",
+]
 
 Row = tuple[str, dict[str, Any]]
 """The place of a row, for messages, and its values by column."""
 
 BATCH_ROWS = 512
 """Rows of a Parquet file in memory at a time."""
+EMPTY: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(slots=True)
@@ -41,7 +53,7 @@ def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
         with pq.ParquetFile(file.path) as table:
             used = _used(table.schema_arrow, columns, file)
             batches = table.iter_batches(batch_size=BATCH_ROWS, columns=used)
-            yield from _rows(batches, file.shown)
+            yield from _rows(batches, file.shown, class_names(table.schema_arrow))
     except (pa.ArrowException, OSError) as error:
         reason = one_line(error)
         raise PassageError(file.shown, f"not a readable Parquet file ({reason}): write or copy it again") from error
@@ -63,7 +75,7 @@ def read_arrow(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
                 batches = map(table.get_batch, range(table.num_record_batches))
             used = _used(table.schema, columns, file)
             parts = (batch.slice(at, BATCH_ROWS) for batch in batches for at in range(0, batch.num_rows, BATCH_ROWS))
-            yield from _rows((part.select(used) for part in parts), file.shown)
+            yield from _rows((part.select(used) for part in parts), file.shown, class_names(table.schema))
     except (pa.ArrowException, OSError) as error:
         reason = one_line(error)
         raise PassageError(file.shown, f"not a readable Arrow file ({reason}): write or copy it again") from error
@@ -71,13 +83,14 @@ def read_arrow(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
 
 def _used(schema: Any, columns: NamedColumns, file: InputFile) -> list[str]:
     """The columns in use; those that come from the folders of the file are not in it."""
-    return [name for name in columns.choose(file.columns(schema.names), file.shown).names() if name in schema.names]
+    chosen = columns.choose(file.columns(schema.names), file.shown, simple_columns(schema))
+    return [name for name in chosen.names() if name in schema.names]
 
 
-def _rows(batches: Iterable[Any], shown: str) -> Iterator[Row]:
+def _rows(batches: Iterable[Any], shown: str, classes: Mapping[str, Sequence[str]]) -> Iterator[Row]:
     row = 0
     for batch in batches:
-        for values in rows_of_batch(batch, f"{shown} row", row):
+        for values in rows_of_batch(batch, f"{shown} row", row, classes):
             row += 1
             yield f"{shown} row {row}", values
 
@@ -101,13 +114,16 @@ def with_partition(rows: Iterable[Row], file: InputFile, tally: Tally) -> Iterat
         yield where, {**values, **dict(file.partition)}
 
 
-def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
+def rows_of_batch(
+    batch: Any, place: str, before: int, classes: Mapping[str, Sequence[str]] = EMPTY
+) -> list[dict[str, Any]]:
     """The rows of a ``pyarrow.RecordBatch`` as dictionaries; `PassageError` for a string that is not UTF-8.
 
-    *before* is the number of rows in earlier batches, *place* the beginning of the place in a message.
+    *before* is the number of rows in earlier batches, *place* the beginning of the place in a message. A column of
+    *classes* gives the names of its classes in place of their codes.
     """
     try:
-        return list(batch.to_pylist())
+        return [with_class_names(row, classes) for row in batch.to_pylist()]
     except UnicodeDecodeError:
         for i in range(batch.num_rows):
             try:
@@ -118,6 +134,15 @@ def rows_of_batch(batch: Any, place: str, before: int) -> list[dict[str, Any]]:
                     f"not UTF-8: byte {error.start + 1} of a string; write the file again as UTF-8",
                 ) from None
         raise
+
+
+def with_class_names(row: dict[str, Any], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The *row* with names in place of the codes of *classes*; a code without a name, such as −1, means no class."""
+    for column, names in classes.items():
+        code = row.get(column)
+        if isinstance(code, int):
+            row[column] = names[code] if 0 <= code < len(names) else None
+    return row
 
 
 def one_line(error: BaseException) -> str:

@@ -143,7 +143,7 @@ def run_scoring(
         columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
         columns.write_record(run, columns.kept)
-        unscored = write_table(run, inputs, planned, columns, supplies, progress)
+        written = write_table(run, inputs, planned, columns, supplies, progress)
         columns.write_record(run, columns.records)
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
@@ -156,6 +156,6 @@ def run_scoring(
         nonmembers=nonmembers,
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(attack.name for attack in chosen),
-        unscored=unscored,
-        notes=selection.without(lost, note).notes,
+        unscored=written.unscored,
+        notes=(*selection.without(lost, note).notes, *written.notes),
     )
