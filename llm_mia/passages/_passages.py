@@ -13,7 +13,8 @@ from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._columns import LONGEST_ID, NamedColumns, normal_word, quoted
 from ._contents import Contents, Reading
-from ._files import find_files, readable, spool_stdin
+from ._files import find_files, spool_stdin
+from ._folders import readable
 from ._hub import SCHEME
 from ._ids import Ids
 from ._readers import FileReader, Reader, hub_reader, reader_of

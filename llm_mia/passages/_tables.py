@@ -83,7 +83,8 @@ def read_arrow(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
 
 def _used(schema: Any, columns: NamedColumns, file: InputFile) -> list[str]:
     """The columns in use; those that come from the folders of the file are not in it."""
-    chosen = columns.choose(file.columns(schema.names), file.shown, simple_columns(schema))
+    simple = file.columns(simple_columns(schema))
+    chosen = columns.choose(file.columns(schema.names), file.shown, simple)
     return [name for name in chosen.names() if name in schema.names]
 
 
