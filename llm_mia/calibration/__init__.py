@@ -14,7 +14,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
-from ._checks import Floats, finite, sorted_finite
+from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._p_values import conformal_p_values, weighted_p_values
@@ -29,6 +29,7 @@ __all__ = [
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
+    "check_rate",
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",
