@@ -1,7 +1,8 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
 stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
-to do · 2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted.
+to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set withholds the finding · 130 interrupted
+(by another signal: 128 + its number).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from .. import __version__
 from ..errors import LlmMiaError, UsageError
 from . import _commands
 from ._parsing import Faults, TypedError
+from .interrupts import ending_signals
+from .output import carry_any_text
 from .parameters import options_of, running, spelled
+from .progress import kept_words
 
 __all__ = ["app", "main"]
 
@@ -55,11 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
-    with running({} if command is None else options_of(command)):
+    carry_any_text()
+    with running({} if command is None else options_of(command)), ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = "; all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
-        return _failed(f"interrupted{kept}", INTERRUPTED)
+        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
 

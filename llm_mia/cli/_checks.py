@@ -17,7 +17,7 @@ RUNS = ("audit", "score", "extract", "demo")
 """Commands whose output is a folder."""
 SCORING = ("audit", "score")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
-RATES = ("fpr", "fdr", "confidence", "level")
+RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
 FILES = ("calibration", "run", "frequencies")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from . import _options as opt
 from ._columns import column_of
 from .grouping import OptionGroup
+from .output import say
 from .parameters import reading_input
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class ReadingOptions(OptionGroup):
         from ..passages import read_passages
 
         reading_input(name, source)
-        return read_passages(
+        passages = read_passages(
             source,
             text_column=column_of(name, self.text_column),
             id_column=column_of(name, self.id_column),
@@ -59,6 +60,9 @@ class ReadingOptions(OptionGroup):
             passage_tokens=self.passage_tokens,
             label=label,
         )
+        for note in passages.notes:
+            say(f"note: {note}")
+        return passages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
