@@ -253,7 +253,7 @@ def test_help_and_usage(cli: Cli) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("llm-mia: No such command 'scoer'.")
     assert ran.err.count("\n") == 1
-    ran = cli("score", "x")
+    ran = cli("score", "-")
     assert (ran.code, ran.err) == (
         2,
         "llm-mia: Missing option '-m' / '--target' / '--model'. Missing option '-o' / '--out'. "

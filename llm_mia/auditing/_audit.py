@@ -81,6 +81,8 @@ def audit(
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
+    if fpr is not None and fdr is not None:
+        raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
     check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
@@ -136,6 +138,8 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 def _refuse_few(check: InputCheck, request: Request) -> None:
     """Refuse non-members that are too few for the error rate."""
     nonmembers, candidates = check.sources[-2:]
+    if request.fdr is not None:
+        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
     needed = nonmembers_needed(request.fpr, request.confidence)
     if nonmembers.passages < needed:
         held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
@@ -143,5 +147,3 @@ def _refuse_few(check: InputCheck, request: Request) -> None:
             f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
             f"least {needed} are needed"
         )
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
