@@ -88,6 +88,7 @@ def audit(
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
+    texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
