@@ -91,6 +91,7 @@ def audit(
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
     report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
+    texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
