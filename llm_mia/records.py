@@ -229,6 +229,8 @@ class ModelRecord:
     """Which `FIELDS` the backend gives; the others are NaN in its signals, and rank is −1."""
     dtype_choice: DTypeChoice | None = None
     """How ``auto`` chose the precision; None where the user named it. Not compared between runs."""
+    tokenizer_source: str = ""
+    """For a GGUF file: what its tokenizer was built from, such as ``GGUF file, pre-tokenizer smollm``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,8 @@ class FilesRecord:
     """Digest over its files; None where they are not on this machine."""
     dtype: str
     """The precision that the user asked for; ``auto`` where the choice was left to llm_mia."""
+    pre_tokenizer: str | None = None
+    """The parameter of that name with which the model was loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class ModelSpec:
     device: str = "auto"
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
+    pre_tokenizer: str | None = None
 
     @property
     def offers(self) -> frozenset[str]:
@@ -124,6 +125,7 @@ class ModelSpec:
             device=self.device,
             trust_remote_code=self.trust_remote_code,
             tokens_per_batch=self.tokens_per_batch,
+            pre_tokenizer=self.pre_tokenizer,
             compiled=compiled,
         )
 
@@ -148,7 +150,11 @@ class ModelSpec:
 
         path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
         return load_tokenizer(
-            str(path), name=str(self.name), revision=self.revision, trust_remote_code=self.trust_remote_code
+            str(path),
+            name=str(self.name),
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            pre_tokenizer=self.pre_tokenizer,
         )
 
     def sha256(self) -> str | None:
@@ -171,6 +177,7 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     tokens_per_batch: int | None = None,
+    pre_tokenizer: str | None = None,
     compiled: bool = True,
 ) -> Backend:
     """Load a causal language model with its tokenizer.
@@ -188,6 +195,8 @@ def load_model(
         device: ``auto`` (all CUDA devices that the model needs, or the CPU where there is none) or a torch device.
         trust_remote_code: run Python code from the model's repository.
         tokens_per_batch: most tokens computed at once; None: the backend chooses.
+        pre_tokenizer: for a GGUF file that does not name how its model cuts texts: the family that cuts as this model
+            does, by the name that llama.cpp gives it, such as ``llama-bpe`` or ``qwen2``.
         compiled: compile the reductions where a compiler is installed. This takes 3 s (longer the first time on a
             machine), and saves half a second for every 1,000 tokens with a vocabulary of 50,000.
 
@@ -198,7 +207,13 @@ def load_model(
     from . import embedded, local
 
     if not isinstance(model, str | Path):
-        _refuse_loading_parameters(revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        _refuse_loading_parameters(
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            pre_tokenizer=pre_tokenizer,
+        )
         return local.from_memory(model, tokenizer, tokens_per_batch=tokens_per_batch, compiled=compiled)
     if tokenizer is not None:
         raise UsageError(
@@ -213,6 +228,7 @@ def load_model(
         dtype=dtype,
         device=device,
         trust_remote_code=trust_remote_code,
+        pre_tokenizer=pre_tokenizer,
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )
@@ -220,7 +236,7 @@ def load_model(
 
 def _refuse_loading_parameters(**given: object) -> None:
     """Refuse parameters that only apply to loading by name."""
-    defaults = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False}
+    defaults = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False, "pre_tokenizer": None}
     for name, value in given.items():
         if value != defaults[name]:
             raise UsageError(

@@ -75,6 +75,7 @@ def frequencies(
     text_column: opt.TextColumn = None,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
+    pre_tokenizer: opt.PreTokenizer = None,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -83,7 +84,8 @@ def frequencies(
     from ..store import write_frequencies
 
     texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
-    tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
+    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
+    tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())

@@ -152,6 +152,7 @@ def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: Pla
         record.files is not None
         and record.files.sha256 == digest
         and source.dtype in ("auto", record.model.dtype)
+        and source.pre_tokenizer == record.files.pre_tokenizer
         and record.window == wanted.rule(record.model.context, stage.window_tokens, shots_tokens)
     )
 
@@ -197,7 +198,7 @@ def _load(
         source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), dtype)
+    return backend, FilesRecord(source.sha256(), dtype, source.pre_tokenizer)
 
 
 def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:

@@ -46,6 +46,7 @@ class LocalBackend:
         revision: the commit of a hub model.
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
+        tokenizer_source: as in `ModelRecord.tokenizer_source`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -62,6 +63,7 @@ class LocalBackend:
         revision: str | None = None,
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
+        tokenizer_source: str = "",
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -93,6 +95,7 @@ class LocalBackend:
             context=_context(self._config, tokenizer),
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
+            tokenizer_source=tokenizer_source,
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:

@@ -15,6 +15,7 @@ from ...records import DTypeChoice
 from ..digests import files_sha256
 from ._backend import LocalBackend
 from ._gguf import convert_gguf
+from ._gguf_tokenizer import GgufTokenizer, read_gguf_tokenizer
 from ._libraries import name_model_in_errors, silence_libraries
 from ._locating import locate_base_model, locate_model
 from ._precision import DTYPES, choose_dtype
@@ -52,6 +53,8 @@ class LoadedModel:
     tokenizer: Any
     weights_sha256: str
     dtype_choice: DTypeChoice | None
+    tokenizer_source: str = ""
+    """What the tokenizer was built from where it was not with the model as transformers saves it."""
 
 
 def load(
@@ -62,6 +65,7 @@ def load(
     dtype: str,
     device: str,
     trust_remote_code: bool,
+    pre_tokenizer: str | None = None,
     tokens_per_batch: int | None = None,
     compiled: bool = True,
 ) -> LocalBackend:
@@ -70,7 +74,9 @@ def load(
     with silence_libraries(), name_model_in_errors(name):
         folder, commit = locate_model(path, revision)
         if folder.suffix == ".gguf":
-            loaded = _load_folder(*convert_gguf(folder), options)
+            # The tokenizer comes first, because its file is read in no time.
+            tokenizer = read_gguf_tokenizer(folder, pre_tokenizer=pre_tokenizer)
+            loaded = _load_folder(*convert_gguf(folder), options, tokenizer)
         elif (folder / "adapter_config.json").is_file():
             loaded = _load_adapter(folder, options)
         else:
@@ -82,6 +88,7 @@ def load(
             revision=commit,
             weights_sha256=loaded.weights_sha256,
             dtype_choice=loaded.dtype_choice,
+            tokenizer_source=loaded.tokenizer_source,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )
@@ -92,8 +99,10 @@ def resolve_device(device: str) -> str:
     return "cpu" if device == "auto" and not torch.cuda.is_available() else device
 
 
-def _load_folder(folder: Path, digest: str | None, options: LoadingOptions) -> LoadedModel:
-    """The model in *folder*; *digest* is that of its weights where they were converted from another file."""
+def _load_folder(
+    folder: Path, digest: str | None, options: LoadingOptions, of_gguf: GgufTokenizer | None = None
+) -> LoadedModel:
+    """The model in *folder*; where it was converted from another file, *digest* and *of_gguf* are of that file."""
     _refuse_incomplete_folder(folder)
     dtype, choice = options.precision(folder)
     device = resolve_device(options.device)
@@ -108,8 +117,11 @@ def _load_folder(folder: Path, digest: str | None, options: LoadingOptions) -> L
         **placement,
     )
     refuse_missing_tensors(report, "its weights do not match config.json")
+    sha256 = digest or files_sha256(folder.glob("*.safetensors"))
+    if of_gguf is not None:
+        return LoadedModel(model, of_gguf.tokenizer, sha256, choice, of_gguf.source)
     tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
-    return LoadedModel(model, tokenizer, digest or files_sha256(folder.glob("*.safetensors")), choice)
+    return LoadedModel(model, tokenizer, sha256, choice)
 
 
 def _refuse_incomplete_folder(folder: Path) -> None:
