@@ -36,8 +36,8 @@ class Backend(Protocol):
         """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
 
     @property
-    def bos(self) -> int | None:
-        """The token that starts every window; None for a model that was trained without such a token."""
+    def opening(self) -> tuple[int, ...]:
+        """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
 
     @property
     def tokens_per_batch(self) -> int:
@@ -56,9 +56,8 @@ class Backend(Protocol):
         Args:
             windows: the windows to score.
             report: is called after every batch.
-            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. For a model
-                with a BOS token the prefix starts with that token, and the windows do not. With a prefix,
-                `Window.first_scored` may be 0.
+            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. It starts with
+                the `opening`, and the windows do not. With a prefix, `Window.first_scored` may be 0.
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
@@ -71,11 +70,11 @@ class Tokenizer(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the tokenizer and its BOS rule, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
+        """Identifies the tokenizer and its opening, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
 
     @property
-    def bos(self) -> int | None:
-        """The token that starts every window; None for a model that was trained without such a token."""
+    def opening(self) -> tuple[int, ...]:
+        """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
 
     @property
     def vocabulary(self) -> int:
@@ -139,7 +138,7 @@ class ModelSpec:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer alone: no weights are downloaded or read.
 
-        Token ids, BOS and fingerprint are those of the loaded model.
+        Token ids, opening and fingerprint are those of the loaded model.
 
         Raises:
             ModelError: there is no such model, or its tokenizer is missing or damaged.

@@ -14,7 +14,7 @@ from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._pre_tokenizers import PRE_TOKENIZERS
 from ._precision import choose_dtype, faster_dtype
-from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer
+from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer, surrounding_tokens
 
 __all__ = [
     "MEMORY_ERRORS",
@@ -41,4 +41,5 @@ __all__ = [
     "refuse_missing_tensors",
     "resolve_device",
     "silence_libraries",
+    "surrounding_tokens",
 ]

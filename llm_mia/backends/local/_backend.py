@@ -71,7 +71,7 @@ class LocalBackend:
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
-        self.bos = self.tokens.bos
+        self.opening = self.tokens.opening
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
@@ -96,6 +96,8 @@ class LocalBackend:
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
             tokenizer_source=tokenizer_source,
+            opening=self.opening,
+            opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:

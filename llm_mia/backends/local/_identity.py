@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,10 +37,10 @@ def tensors_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def tokenizer_fingerprint(tokenizer: Any, bos: int | None) -> str:
+def tokenizer_fingerprint(tokenizer: Any, opening: Sequence[int]) -> str:
     """Equal for two tokenizers that give equal ids: it covers vocabulary and behaviour, not the layout of the files."""
     digest = hashlib.sha256()
     for token, index in sorted(tokenizer.get_vocab().items()):
         digest.update(f"{token!r} {index}\n".encode())
-    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, bos]).encode())
+    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, list(opening)]).encode())
     return digest.hexdigest()[:16]
