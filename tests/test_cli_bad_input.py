@@ -140,7 +140,7 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
         '{"text": "a", "label": "maybe"}',
         r"line 1: column 'label' holds 'maybe'; a label is 1 or true",
     ),
-    "another format": ("a.docx", "x", r"a\.docx: the suffix '\.docx' is not supported; supported are \.jsonl"),
+    "another format": ("a.docx", "x", r"a\.docx: the suffix '\.docx' is not supported: convert it to txt"),
 }
 
 

@@ -417,7 +417,9 @@ def test_what_is_read_back_is_equal(tmp_path: Path) -> None:
     figures.write_text(
         figures.read_text("utf-8").replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'), "utf-8"
     )
-    with pytest.raises(InputError, match="has schema version 99, and this release reads 2; extract again"):
+    with pytest.raises(
+        InputError, match=f"has schema version 99, and this release reads {SCHEMA_VERSION}; extract again"
+    ):
         read_extraction(moved)
     figures.unlink()
     with pytest.raises(InputError, match="no such file; extract again"):

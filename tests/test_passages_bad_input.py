@@ -164,10 +164,13 @@ BYTES = {
     "damaged gzip": ("a.csv.gz", gzip.compress(b"text\n", 0)[:10] + b"\xff" * 20, r"^a\.csv\.gz: a broken or trunc"),
     "gzipped nothing": ("a.jsonl.gz", gzip.compress(b""), r"^a\.jsonl\.gz: no passage in it"),
     "unknown suffix": (
-        "a.pdf",
+        "a.foo",
         b"x",
-        r"^a\.pdf: the suffix '\.pdf' is not supported; supported are \.jsonl .* \.md \(all",
+        r"^a\.foo: the suffix '\.foo' is not supported; supported are \.jsonl .* \.md \(all",
     ),
+    "a text of another format": ("a.pdf", b"x", r"^a\.pdf: the suffix '\.pdf' is not supported: convert it to txt"),
+    "an archive": ("a.zip", b"PK", r"^a\.zip: the suffix '\.zip' is not supported: unpack it, and read the folder"),
+    "a sheet": ("a.xlsx", b"PK", r"^a\.xlsx: the suffix '\.xlsx' is not supported: save the sheet as csv"),
     "no suffix": ("words", b"x", r"^words: a file without suffix is not supported"),
     "gzipped parquet": ("a.parquet.gz", b"x", r"^a\.parquet\.gz: the suffix '\.gz' is not supported"),
 }

@@ -310,7 +310,9 @@ def test_a_record_of_another_time(run: Score, tmp_path: Path) -> None:
     run()
     record = tmp_path / "run/run.json"
     record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
-    assert refusal(run).startswith(f"{record}: has schema version 99, and this release reads 2; name another folder")
+    assert refusal(run).startswith(
+        f"{record}: has schema version 99, and this release reads {SCHEMA_VERSION}; name another folder"
+    )
     record.unlink()
     assert "holds signals but no run.json, so their model is unknown" in refusal(run)
     assert not record.exists()

@@ -16,8 +16,19 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ._context import WindowError
 
-__all__ = ["Backend", "ModelSpec", "Report", "Rewriter", "Tokenizer", "load_model", "load_rewriter"]
+__all__ = [
+    "Backend",
+    "LengthChecking",
+    "ModelSpec",
+    "Report",
+    "Rewriter",
+    "Tokenizer",
+    "WindowError",
+    "load_model",
+    "load_rewriter",
+]
 
 Report = Callable[[int], None]
 """A function that receives the number of tokens scored since its last call."""
@@ -61,6 +72,19 @@ class Backend(Protocol):
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
+            WindowError: the model fails on a window.
+        """
+
+
+@runtime_checkable
+class LengthChecking(Protocol):
+    """A backend that can check before the work begins that it takes windows of a length."""
+
+    def check_length(self, tokens: int) -> None:
+        """Feed a window of so many *tokens* to the first layer of the model.
+
+        Raises:
+            ModelError: the model fails on it.
         """
 
 

@@ -11,6 +11,7 @@ import typer
 from ..errors import UsageError
 from . import _options as opt
 from .grouping import OptionGroup
+from .output import say
 
 if TYPE_CHECKING:
     from ..passages import Passages
@@ -50,7 +51,7 @@ class ReadingOptions(OptionGroup):
     def _read(self, source: str, label_column: str | None, label: int | None) -> Passages:
         from ..passages import read_passages
 
-        return read_passages(
+        passages = read_passages(
             source,
             text_column=self.text_column,
             id_column=self.id_column,
@@ -59,6 +60,9 @@ class ReadingOptions(OptionGroup):
             passage_tokens=self.passage_tokens,
             label=label,
         )
+        for note in passages.notes:
+            say(f"note: {note}")
+        return passages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

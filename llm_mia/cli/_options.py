@@ -21,6 +21,7 @@ __all__ = [
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
+    "FindingLevel",
     "Fpr",
     "FprOrNone",
     "IdColumn",
@@ -40,7 +41,8 @@ __all__ = [
 KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
 INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, hf://DATASET, or - for standard input"
+    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
+    "where there are none, its texts), hf://DATASET, or - for standard input"
 )
 """What every command can read passages from."""
 
@@ -149,7 +151,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON ins
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
 FailIfFlagged = Annotated[
     bool,
-    typer.Option("--fail-if-flagged", help="Exit with code 3 if any candidate is flagged.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--fail-if-flagged",
+        help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
+        "explains (see --finding-level); chance alone flags some, too. A void known set exits with code 4.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FindingLevel = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Probability of a finding where the model was trained on no candidate: a finding needs a p-value of at "
+        "most this. The bound on the number of members holds with a confidence of one minus this.",
+        rich_help_panel=RATES,
+    ),
 ]
 Fpr = Annotated[
     float,

@@ -11,7 +11,8 @@ import typer
 from . import _options as opt
 from ._groups import LabelledReadingOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, show, show_json
+from .progress import progress_bars
 
 __all__ = ["perplexity"]
 
@@ -35,10 +36,9 @@ def perplexity(
     """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
 
-    source = reading.read(passages)
     with progress_bars(quiet) as progress:
         written = write_perplexities(
-            source,
+            reading.read(passages),
             models.target_model(),
             models.reference_model(),
             out=out,

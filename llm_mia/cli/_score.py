@@ -11,8 +11,9 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, show, show_json
 from .parameters import running, spelled
+from .progress import progress_bars
 
 __all__ = ["attacks", "frequencies", "score"]
 
@@ -41,11 +42,14 @@ def score(
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..passages import check_inputs
     from ..scoring import score_to_disk
+    from ..signals import report_activity
 
-    source = reading.read(passages)
-    for note in check_inputs([source]).notes:
-        say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
+        report_activity(progress, "reading the passages")
+        source = reading.read(passages)
+        for note in check_inputs([source]).notes:
+            if note not in source.notes:  # those were shown when it was opened
+                say(f"note: {note}")
         done = score_to_disk(
             source,
             models.target_model(),

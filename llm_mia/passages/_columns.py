@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..errors import PassageError
-
-USUAL = {
-    "text": ("text", "input", "passage", "content", "snippet"),
-    "id": ("id",),
-    "label": ("label", "member"),
-    "document": ("document", "book", "doc_id", "title"),
-}
-"""Names of columns that are used where the user names no column, in order of preference."""
+from ..records import Plain
+from ._usual import CARRIED_TYPES, USUAL, membership, usual_column
 
 LONGEST_SHOWN = 40
 """Characters of a name or value that a message repeats; of a longer value, maybe a passage, it gives the length."""
@@ -34,6 +28,8 @@ class Draft(NamedTuple):
     document: str | None
     label: int | None
     where: str
+    columns: Mapping[str, Plain] = {}
+    """The carried columns: what else the input says about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +40,13 @@ class ChosenColumns:
     id: str | None
     label: str | None
     document: str | None
+    carried: tuple[str, ...] = ()
+    """Columns that mean nothing here, and go unchanged into the results."""
 
     def names(self) -> list[str]:
         """Their names, without repetition."""
-        return list(dict.fromkeys(name for name in (self.text, self.id, self.label, self.document) if name is not None))
+        used = (self.text, self.id, self.label, self.document, *self.carried)
+        return list(dict.fromkeys(name for name in used if name is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,11 @@ class NamedColumns:
     label: str | None = None
     document: str | None = None
 
-    def choose(self, names: Sequence[str], where: str) -> ChosenColumns:
-        """The columns to use among *names*; `PassageError` where a column is missing or two have the same name."""
+    def choose(self, names: Sequence[str], where: str, simple: Iterable[str] = ()) -> ChosenColumns:
+        """The columns to use among *names*; `PassageError` where a column is missing or two have the same name.
+
+        Those that are *simple* (strings, numbers, true and false) and have no other use are carried.
+        """
         twice = [name for name, times in Counter(names).items() if name and times > 1]
         if twice:
             raise PassageError(where, f"two columns are named {quoted(twice[0])}: rename one of them")
@@ -68,12 +70,24 @@ class NamedColumns:
         if text is None:
             usual = USUAL["text"]
             raise PassageError(where, f"no text column ({', '.join(usual)}); {_alternatives('text', usual, names)}")
-        return ChosenColumns(
+        chosen = ChosenColumns(
             text,
             _choose("id", self.id, names, where),
             _choose("label", self.label, names, where),
             _choose("document", self.document, names, where),
         )
+        # A second column of texts is no property of the passage; and a column that is not to be read stays unread.
+        unread = ["text", *(role for role, name in (("id", self.id), ("label", self.label)) if name == "")]
+        others = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
+        return replace(chosen, carried=tuple(name for name in simple if name not in others))
+
+    def of_document(self, given: Sequence[str]) -> ChosenColumns:
+        """The columns of the passages of a loose text, whose folders give it the columns *given*."""
+
+        def choose(role: str, wanted: str | None) -> str | None:
+            return _choose(role, wanted if not wanted or wanted in given else None, given, "")
+
+        return ChosenColumns("text", "id", choose("label", self.label), choose("document", self.document) or "document")
 
 
 def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
@@ -83,13 +97,7 @@ def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> 
         return wanted
     if wanted == "":
         return None
-    folded = {name.strip().lower(): name for name in reversed(names)}
-    for usual in USUAL[role]:
-        if usual in names:
-            return usual
-        if usual in folded:
-            return folded[usual]
-    return None
+    return usual_column(role, names)
 
 
 def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
@@ -112,6 +120,7 @@ def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str)
         None if columns.document is None else _name(values[columns.document], columns.document, where),
         None if columns.label is None else _label(values[columns.label], columns.label, where),
         where,
+        {name: _carried(values[name]) for name in columns.carried} if columns.carried else {},
     )
 
 
@@ -152,21 +161,22 @@ def _name(value: object, column: str, where: str) -> str | None:
     return name if name.strip() else None
 
 
-_LABELS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "true": 1, "false": 0}
-
-
 def _label(value: object, column: str, where: str) -> int | None:
-    if value is None:
+    try:
+        return membership(value)
+    except ValueError:
+        raise PassageError(
+            where,
+            f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
+            "or empty (unknown): correct it, or rename the column if it does not mean membership",
+        ) from None
+
+
+def _carried(value: object) -> Plain:
+    """The value of a carried column; None where it is missing, or of a type that is not carried."""
+    if not isinstance(value, CARRIED_TYPES) or value != value:
         return None
-    if isinstance(value, (bool, int, float)) and value in (0, 1):
-        return int(value)
-    if isinstance(value, str) and value.strip().lower() in _LABELS:
-        return _LABELS[value.strip().lower()]
-    raise PassageError(
-        where,
-        f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-        "or empty (unknown): correct it, or rename the column if it does not mean membership",
-    )
+    return value if not isinstance(value, str) else value.encode(errors="replace").decode()
 
 
 def quoted(value: object, longest: int = LONGEST_SHOWN) -> str:

@@ -13,7 +13,8 @@ from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._columns import LONGEST_ID, NamedColumns, quoted
 from ._contents import Contents, Reading
-from ._files import find_files, readable, spool_stdin
+from ._files import find_files, spool_stdin
+from ._folders import readable
 from ._hub import SCHEME
 from ._ids import Ids
 from ._readers import FileReader, Reader, hub_reader, reader_of
@@ -63,9 +64,9 @@ def read_passages(
     if name.startswith(SCHEME):
         return Passages(name, hub_reader(name, columns), label)
     if name != "-":
-        files = find_files(source)
+        files, notes = find_files(source)
         reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
-        return Passages(name, reader, label)
+        return Passages(name, reader, label, notes)
     file, spool = spool_stdin()
     passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
     weakref.finalize(passages, spool.close)
@@ -80,9 +81,11 @@ class Passages:
     batch are held whole while they are read.
     """
 
-    def __init__(self, name: str, reader: Reader, label: int | None) -> None:
+    def __init__(self, name: str, reader: Reader, label: int | None, notes: tuple[str, ...] = ()) -> None:
         self.name = name
         """The source as the user gave it, or ``stdin``."""
+        self.notes = notes
+        """What is known before it is read: which files of a folder are read, and which are left out and why."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
         self.reader = reader
@@ -141,18 +144,19 @@ class Passages:
     def __iter__(self) -> Iterator[Passage]:
         tally, ids = Tally(), Ids()
         version, reading = self.reader.version(), Reading() if self._known() is None else None
-        for position, (text, name, document, label, where) in enumerate(self.reader.drafts(tally)):
+        for position, (text, name, document, label, where, columns) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
             elif not ids.add(name):
                 self._refuse_duplicate(name, where, position)
-            passage = Passage(name, text, name if document is None else document, self._agree(label, where), where)
+            document, label = name if document is None else document, self._agree(label, where)
+            passage = Passage(name, text, document, label, where, columns)
             if reading is not None:
                 reading.add(passage)
             yield passage
         self.blank_lines = tally.blank_lines
         if reading is not None:
-            self._contents, self._version = reading.contents(self.name, tally.blank_lines), version
+            self._contents, self._version = reading.contents(self.name, tally.blank_lines, self.notes), version
 
     def contents(self) -> Contents:
         """Counts, digests and roles of all passages; the source is read where no whole iteration has come before."""

@@ -7,12 +7,15 @@ from typing import Any, Protocol
 
 from ..errors import PassageError
 from ._columns import ChosenColumns, Draft, NamedColumns, make_draft
+from ._compressed import reading
+from ._csv_rows import read_csv
 from ._cutting import cut_document
-from ._files import InputFile, decoded_lines, digest, first_character, is_empty, reading
+from ._files import InputFile, decoded_lines, digest, first_character, is_empty, verify
 from ._hub import dataset_rows, parse_uri, read_hub
 from ._in_memory import RowsOf, rows_in_memory
+from ._json_rows import read_json, read_jsonl
 from ._spool import SpooledReader, drafts_sha256
-from ._tables import Row, Tally, read_csv, read_json, read_jsonl, read_parquet
+from ._tables import Row, Tally, read_arrow, read_parquet, with_partition
 
 __all__ = ["FileReader", "MemoryReader", "Reader", "hub_reader", "reader_of"]
 
@@ -44,10 +47,16 @@ class FileReader:
                 raise PassageError(file.shown, "the file is empty")
             if (kind := file.format) == "stdin":
                 kind = "jsonl" if first_character(file) == "{" else "text"
-            if kind == "text":
-                yield from self._of_document(file)
-            else:
-                yield from _drafts(self._rows(file, kind, tally), self._columns, file.shown)
+            try:
+                if kind == "text":
+                    yield from self._of_document(file)
+                else:
+                    rows = with_partition(self._rows(file, kind, tally), file)
+                    yield from _drafts(rows, self._columns, file.shown)
+            except PassageError:
+                if file.compression is not None:
+                    verify(file)  # what cannot be read may be damage, which is known only at the end of the file
+                raise
 
     def sha256(self) -> str:
         """Hex digest: of a file its bytes, of a folder the digests and names of its files."""
@@ -70,6 +79,8 @@ class FileReader:
                 return read_json(file, tally)
             case "parquet":
                 return read_parquet(file, self._columns)
+            case "arrow":
+                return read_arrow(file, self._columns)
             case _:
                 return read_csv(file, tally, self._columns, "\t" if kind == "tsv" else ",")
 
@@ -77,9 +88,11 @@ class FileReader:
         text = "".join(line for _, line in decoded_lines(file))
         if not text or text.isspace():
             raise PassageError(file.shown, "no text in it, or only white space")
+        columns, given = self._columns.of_document([name for name, _ in file.partition]), dict(file.partition)
         line = 1
         for number, passage in enumerate(cut_document(text, self._passage_tokens), start=1):
-            yield Draft(passage, f"{file.name}#{number}", file.name, None, f"{file.shown} line {line}")
+            values = {"text": passage, "id": f"{file.name}#{number}", "document": file.name, **given}
+            yield make_draft(columns, values, f"{file.shown} line {line}")
             line += passage.count("\n")
 
 
@@ -138,7 +151,7 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[
         # The objects of a JSON Lines file may differ in their keys, but seldom do.
         if chosen is None or tuple(values) != names:
             names = tuple(values)
-            chosen = columns.choose(names, where)
+            chosen = columns.choose(names, where, names)
         yield make_draft(chosen, values, where)
     if chosen is None:
         raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")

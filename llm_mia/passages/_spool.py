@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from ..errors import PassageError
@@ -41,8 +41,8 @@ class SpooledReader:
     def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
         """All rows, as `SpooledReader` was given them."""
         for number, line in enumerate(_lines(self._spool()), start=1):
-            text, name, document, label = json.loads(line)
-            yield Draft(text, name, document, label, f"{self._place} {number}")
+            text, name, document, label, columns = json.loads(line)
+            yield Draft(text, name, document, label, f"{self._place} {number}", columns)
 
     def sha256(self) -> str:
         """Hex digest of the texts, ids, documents and labels."""
@@ -70,9 +70,8 @@ class SpooledReader:
         digest = hashlib.sha256()
         try:
             for draft in self._drafts():
-                line = _line(draft)
-                digest.update(line)
-                file.write(line)
+                digest.update(_line(draft[:4]))
+                file.write(_line([*draft[:4], draft.columns]))
             file.flush()
         except OSError as error:
             folder, reason = tempfile.gettempdir(), error.strerror or error
@@ -85,12 +84,12 @@ def drafts_sha256(drafts: Iterable[Draft]) -> str:
     """Hex digest of the texts, ids, documents and labels of *drafts*."""
     digest = hashlib.sha256()
     for draft in drafts:
-        digest.update(_line(draft))
+        digest.update(_line(draft[:4]))
     return digest.hexdigest()
 
 
-def _line(draft: Draft) -> bytes:
-    return json.dumps(draft[:4], ensure_ascii=False).encode() + b"\n"
+def _line(values: Sequence[object]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode() + b"\n"
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:

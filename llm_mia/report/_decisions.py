@@ -14,6 +14,7 @@ from .words import (
     collection_size,
     finding,
     finding_parts,
+    finding_words,
     held_words,
     members_words,
     notes_words,
@@ -37,9 +38,10 @@ def flags_table(flags: Flags) -> RenderableType:
         return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]{len(flags.rows):,} rows are in the file[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members = chance_words(flags), members_words(flags)
+    chance, members, p_value = chance_words(flags), members_words(flags), finding_words(flags)
+    lines += [each for each in (chance, p_value) if each]
     if chance is not None:
-        lines += [chance, f"[dim]{held_words(flags)}[/]"]
+        lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
     lines.append(
         f"[dim]{escape(_basis(flags))}; a {flags.unit[:-1]} that is not flagged may still have been trained on[/]"

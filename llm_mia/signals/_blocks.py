@@ -15,6 +15,7 @@ from ..store import SignalsFolder, StoredChunk, text_sha256
 from ._cache import SignalsCache
 from ._plan import Rewrite
 from ._progress import BlockProgress, PassProgress
+from ._unfinished import UnfinishedBlocks
 from ._windows import cut, join
 
 __all__ = ["Block", "PassSetup", "blocks", "score_block"]
@@ -135,8 +136,17 @@ def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
     return [Window(window.tokens[n:], window.first_scored - n, place) for window in windows]
 
 
-def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: PassProgress) -> list[TokenSignals]:
-    """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed."""
+def score_block(
+    setup: PassSetup,
+    block: Block,
+    cache: SignalsCache,
+    progress: PassProgress,
+    unfinished: UnfinishedBlocks | None = None,
+) -> list[TokenSignals]:
+    """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed.
+
+    *unfinished* keeps the windows that are finished; None: nothing is kept before the whole block is finished.
+    """
     signals, same_as = dict(block.known), dict[int, int]()
     first_place: dict[str, int] = {}
     for place in block.repeated:
@@ -148,11 +158,9 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     windows = [window for window in block.windows if window.passage not in signals and window.passage not in same_as]
     reported = BlockProgress(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), progress)
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
-    if windows:
-        scored = setup.backend.score(windows, reported.add_tokens, prefix=setup.prefix)
-        _refuse_other_tokens(setup.backend, windows, scored)
-        for window, of_window in zip(windows, scored, strict=True):
-            parts[window.passage].append(of_window)
+    scored = _score_windows(setup, windows, block.first, reported, unfinished)
+    for window, of_window in zip(windows, scored, strict=True):
+        parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
         if place not in signals and place not in same_as:
             signals[place] = join(of_passage, setup.backend.info.tokenizer)
@@ -162,6 +170,50 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     in_order = [signals[place] for place in range(len(block.ids))]
     reported.finish(len(block.ids), sum(map(len, in_order)))
     return in_order
+
+
+def _score_windows(
+    setup: PassSetup,
+    windows: Sequence[Window],
+    first: int,
+    progress: BlockProgress,
+    unfinished: UnfinishedBlocks | None,
+) -> list[TokenSignals]:
+    """The signals of each window of the block that begins at the position *first*."""
+    if unfinished:
+        unfinished.begin_block(first, windows)
+    results: dict[int, TokenSignals] = {}
+    # A token of a prefix that the model keeps takes about an eighth of the memory of a token that is fed.
+    prefix_cost = 0 if setup.prefix is None else len(setup.prefix) // 8
+    for positions in _batches([len(window.tokens) + prefix_cost for window in windows], setup.size.batch_tokens):
+        batch = [windows[position] for position in positions]
+        kept = unfinished.kept(positions) if unfinished else None
+        if kept is not None:
+            progress.add_tokens(sum(map(len, kept)))
+            progress.add_tokens(0)  # they took no time
+        scored = setup.backend.score(batch, progress.add_tokens, prefix=setup.prefix) if kept is None else kept
+        _refuse_other_tokens(setup.backend, batch, scored)
+        results.update(zip(positions, scored, strict=True))
+        if unfinished and kept is None:
+            unfinished.add(positions, scored)
+    return [results[position] for position in range(len(windows))]
+
+
+def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Positions of windows of similar length, longest first, in batches whose padded cost is at most *budget*.
+
+    A window that costs more is a batch alone. The batches depend on the windows only, so a run that continues has the
+    same ones; a backend may divide them further.
+
+    >>> list(_batches([3, 9, 10, 3, 3], budget=20))
+    [[1, 2], [0, 3, 4]]
+    """
+    order = sorted(range(len(costs)), key=lambda position: -costs[position])
+    start = 0
+    while start < len(order):
+        count = max(1, budget // max(1, costs[order[start]]))
+        yield sorted(order[start : start + count])
+        start += count
 
 
 def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Sequence[TokenSignals]) -> None:

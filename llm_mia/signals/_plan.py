@@ -35,6 +35,11 @@ class PlannedPass:
     depends: Mapping[str, Any] = field(default_factory=dict)
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
 
+    @property
+    def rewritten_by_model(self) -> bool:
+        """Whether a model rewrites the texts, which takes as long as to score them."""
+        return "model" in self.depends.get("rewrite", {})
+
     def rule(self, model: ModelRecord, window_tokens: int | None, shots_tokens: int) -> WindowRule:
         """The window rule of *model*, when the shots take *shots_tokens* of its context.
 

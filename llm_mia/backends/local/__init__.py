@@ -8,7 +8,7 @@ from ._gguf_tokenizer import GgufTokenizer, read_gguf_tokenizer
 from ._identity import PROBE_TEXT
 from ._in_memory import from_memory
 from ._libraries import name_model_in_errors, silence_libraries
-from ._loading import load, refuse_missing_tensors, resolve_device
+from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
@@ -38,7 +38,7 @@ __all__ = [
     "name_model_in_errors",
     "read_gguf_tokenizer",
     "read_tokenizer",
-    "refuse_missing_tensors",
+    "read_weights",
     "resolve_device",
     "silence_libraries",
     "surrounding_tokens",

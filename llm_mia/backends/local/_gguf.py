@@ -22,13 +22,12 @@ from ._locating import cache_folder
 __all__ = ["convert_gguf"]
 
 
-def convert_gguf(file: Path) -> tuple[Path, str]:
-    """A folder with the same model in safetensors, without its tokenizer; and the digest of *file*."""
-    digest = files_sha256([file])
-    folder = _converted_folder(digest)
+def convert_gguf(file: Path) -> Path:
+    """A folder with the same model in safetensors, without its tokenizer."""
+    folder = _converted_folder(files_sha256([file]))
     if not (folder / "config.json").is_file():
         _convert(file, folder)
-    return folder, digest
+    return folder
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -16,8 +16,8 @@ def load_tokenizer(
     """The tokenizer of the model at *path*; see `llm_mia.backends.ModelSpec.tokenizer`."""
     with silence_libraries(), name_model_in_errors(name):
         folder, _ = locate_model(path, revision, TOKENIZER_FILES)
-        if folder.suffix == ".gguf":
-            return LocalTokenizer(read_gguf_tokenizer(folder, pre_tokenizer=pre_tokenizer).tokenizer, name=name)
         if (folder / "adapter_config.json").is_file() and not (folder / "tokenizer_config.json").is_file():
             folder = locate_base_model(folder, TOKENIZER_FILES)
+        if folder.suffix == ".gguf":
+            return LocalTokenizer(read_gguf_tokenizer(folder, pre_tokenizer=pre_tokenizer).tokenizer, name=name)
         return LocalTokenizer(read_tokenizer(folder, trust_remote_code=trust_remote_code), name=name)
