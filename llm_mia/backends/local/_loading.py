@@ -11,11 +11,11 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
-from ..digests import files_sha256
+from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
 from ._completeness import refuse_incomplete, stored_tensors, weight_files
-from ._gguf import convert_gguf
+from ._gguf import convert_gguf, read_gguf_tokenizer
 from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._locating import locate_base_model, locate_model
 from ._precision import DTYPES, choose_dtype
@@ -94,7 +94,7 @@ def _is_adapter(folder: Path) -> bool:
 def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
     """The model in a folder or a GGUF file, with all of its weights."""
     if path.suffix == ".gguf":
-        folder, files = convert_gguf(path), [path]
+        folder, files = convert_gguf(path), gguf_parts(path)
     else:
         _refuse_incomplete_folder(path)
         folder, files = path, weight_files(path)
@@ -110,7 +110,8 @@ def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
         trust_remote_code=options.trust_remote_code,
         **placement,
     )
-    return LoadedModel(model, read_tokenizer(folder, trust_remote_code=options.trust_remote_code), files, choice)
+    read = read_gguf_tokenizer if path.suffix == ".gguf" else read_tokenizer
+    return LoadedModel(model, read(path, trust_remote_code=options.trust_remote_code), files, choice)
 
 
 def read_weights(
