@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
-from ._context import WindowError
+from ._context import WindowError, refuse_no_numbers
 
 __all__ = [
     "Backend",
@@ -28,6 +28,7 @@ __all__ = [
     "WindowError",
     "load_model",
     "load_rewriter",
+    "refuse_no_numbers",
 ]
 
 Report = Callable[[int], None]
