@@ -30,6 +30,7 @@ from .signals import (
     checked_texts,
     model_or_spec,
     passages_with_signals,
+    report_activity,
     signals_of,
     write_signals,
 )
@@ -165,6 +166,7 @@ def write_perplexities(
         passages.refuse_output(per_token, "per_token")
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
+    report_activity(progress, "reading the passages")
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
     # A call that is stopped before its first signal leaves only hidden files, such as the lock.
@@ -176,6 +178,7 @@ def write_perplexities(
     except RunDirectoryError as error:
         hint = "; a call that was stopped has left this folder: repeat that call, or remove it" if stopped else ""
         raise RunDirectoryError(f"{error}{hint}") from None
+    report_activity(progress, "writing the perplexities")
     with RunDirectory(folder) as run:
         unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
         if per_token:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "Note",
     "PassRecord",
     "Passage",
+    "Plain",
     "Population",
     "RunRecord",
     "Standing",
@@ -35,6 +36,9 @@ __all__ = [
 
 SCHEMA_VERSION = 3
 """Version of the run directory and of every JSON artefact in it."""
+
+Plain: TypeAlias = str | float | bool | None
+"""A value of a carried column; None where it is missing."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -54,6 +58,8 @@ class Passage:
     """1 member, 0 non-member, None unknown."""
     where: str = ""
     """Its place in the input, for messages: ``known.jsonl line 3``."""
+    columns: Mapping[str, Plain] = field(default_factory=dict, hash=False)
+    """What else the input says about it (``source``, ``language``); carried into the results, and never a score."""
 
     @property
     def n_bytes(self) -> int:
@@ -285,6 +291,8 @@ class InputRecord:
     name: str
     sha256: str
     passages: int
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why; what was skipped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import Any
 __all__ = ["build_family"]
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "GPT2": {"n_positions": 64},
+    "Mpt": {"expansion_ratio": 2, "max_seq_len": 64},
     "OPT": {"ffn_dim": 64, "word_embed_proj_dim": 16, "max_position_embeddings": 128},
     "GPTNeoX": {"intermediate_size": 64},
     "Gemma2": {"intermediate_size": 64, "head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 2.0},

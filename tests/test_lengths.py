@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,7 +100,10 @@ def with_scales_by_length() -> Any:
 
 
 def local(model: Any, budget: int | None = None) -> LocalBackend:
-    return LocalBackend(model, build_tokenizer(300, bos=False, seed=1), tokens_per_batch=budget, compiled=False)
+    """The *model* with a context of 256: that of `dynamic` is its original length, and this is about what is beyond."""
+    backend = LocalBackend(model, build_tokenizer(300, bos=False, seed=1), tokens_per_batch=budget, compiled=False)
+    backend.info = replace(backend.info, context=256)
+    return backend
 
 
 def assert_scores_do_not_depend_on_what_else_is_fed(model: Any) -> None:
@@ -122,17 +126,12 @@ def assert_scores_do_not_depend_on_what_else_is_fed(model: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["default", *ROPE_INIT_FUNCTIONS])
-def test_no_type_of_rotary_positions_makes_a_score_depend_on_what_else_is_fed(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The context of `dynamic` is its original length, and a prefix beyond it is refused; this is about what is beyond.
-    monkeypatch.setattr("llm_mia.backends.local._backend.context_of", lambda *_: 256)
+def test_no_type_of_rotary_positions_makes_a_score_depend_on_what_else_is_fed(kind: str) -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(model_of_type(kind))
 
 
 @pytest.mark.parametrize("kind", ["longrope", "dynamic"])
-def test_nor_do_types_that_differ_between_layers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_mia.backends.local._backend.context_of", lambda *_: 256)
+def test_nor_do_types_that_differ_between_layers(kind: str) -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(with_layer_types(kind))
 
 
@@ -153,9 +152,8 @@ def test_windows_that_the_model_computes_alike_still_share_a_batch() -> None:
 
 
 @pytest.mark.parametrize("kind", ["yarn", "longrope", "dynamic"])
-def test_a_generated_token_is_that_of_the_whole_fed_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generated_token_is_that_of_the_whole_fed_at_once(kind: str) -> None:
     """With top_k = 1 the model draws its first choices, whose probability is 1: if both see the same model."""
-    monkeypatch.setattr("llm_mia.backends.local._backend.context_of", lambda *_: 256)
     backend, prompt, length = local(model_of_type(kind)), tokens(60, 3), 12
     whole = np.concatenate([prompt, np.zeros(length, np.int32)])
     fresh = copy.deepcopy(backend.model)

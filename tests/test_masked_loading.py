@@ -63,7 +63,8 @@ def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) 
     tokenizer = word_pieces(lowercase=True)
     folder = save(tmp_path / "encoder", build_masked("Bert", tokenizer).bert, tokenizer)
     assert re.fullmatch(
-        r"its weights are not those of a masked language model: .* \(\d+, such as cls\..*\)", refusal(folder)
+        r"its weights are not those of a masked language model: .* \(\d+, such as cls\..*\): name a model such as .*",
+        refusal(folder),
     )
 
 
@@ -98,8 +99,8 @@ def shorten(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lose("config.json"), "holds no config.json, or no"),
-        (lose("*.safetensors"), "holds no config.json, or no"),
+        (lose("config.json"), "holds no config.json, so it is not a model"),
+        (lose("*.safetensors"), "holds no model.safetensors: copy or download the weights too"),
         (lose("tokenizer*"), "token"),
         (shorten, "its weights file is damaged or cut short"),
     ],
@@ -118,6 +119,7 @@ def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("is a GGUF file")
-    refusal(bert, device="no-such-device")
+    with pytest.raises(UsageError, match=r"`device` is 'no-such-device', and torch finds no such device here"):
+        MaskedRewriter(bert, device="no-such-device")
     with pytest.raises(UsageError, match=r"^`share` must be above 0 and at most 1: got "):
         MaskedRewriter(bert, share=0.0)

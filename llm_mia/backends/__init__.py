@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import WindowError, refuse_no_numbers
+from .checking import check_device, check_dtype
 
 __all__ = [
     "Backend",
@@ -135,6 +136,11 @@ class ModelSpec:
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a device or a precision that does not exist."""
+        check_device(self.device)
+        check_dtype(self.dtype)
+
     @property
     def offers(self) -> frozenset[str]:
         """The fields of the signals that the loaded model will compute: all of them."""
@@ -220,6 +226,8 @@ def load_model(
         ModelError: there is no such model, it is not a causal language model, or its weights are damaged.
         MissingExtraError: the model needs a package that is not installed.
     """
+    check_device(device)
+    check_dtype(dtype)
     from . import embedded, local
 
     if not isinstance(model, str | Path):

@@ -11,7 +11,7 @@ from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import ModelError
 from ..metrics import clopper_pearson
 from ..records import IntArray, WindowRule
-from ..signals import Progress, Step, cut
+from ..signals import Progress, Step, cut, report_activity
 from ._records import ExtractedSpan, Proof
 from ._sampling import Sampling
 
@@ -74,6 +74,7 @@ def prove(
     """
     from ..backends.local import LocalBackend, continuations
 
+    report_activity(progress, "loading the model, and generating the likeliest span")
     backend = source.load(compiled=False) if isinstance(source, ModelSpec) else source
     if not isinstance(backend, LocalBackend):
         raise ModelError(

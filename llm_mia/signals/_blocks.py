@@ -195,6 +195,7 @@ def _score_windows(
         kept = unfinished.kept(positions) if unfinished else None
         if kept is not None:
             progress.add_tokens(sum(map(len, kept)))
+            progress.add_tokens(0)  # they took no time
         scored = setup.backend.score(batch, progress.add_tokens, prefix=setup.prefix) if kept is None else kept
         _refuse_other_tokens(setup.backend, batch, scored)
         results.update(zip(positions, scored, strict=True))

@@ -22,7 +22,7 @@ from ._cache import SignalsCache
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
 from ._plan import PlannedPass
-from ._progress import PassProgress, Progress
+from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
 from ._unfinished import UnfinishedBlocks
@@ -68,6 +68,8 @@ def run_passes(
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
     roles = [role for role in models if any(wanted.role == role for wanted in planned)]
+    if len(roles) > 1:
+        report_activity(progress, "comparing the files of the models")
     for role in roles:
         if role != "target" and "target" in roles:
             refuse_target_in_role(role, models["target"], models[role])
@@ -77,14 +79,18 @@ def run_passes(
         wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
         for wanted in planned
     }
-    _report_stored(run, planned, reports)
-    stage = _Stage(run, window_tokens, limits or Limits(), reports)
+    if any(wanted.name in run.record.passes for wanted in planned):
+        report_activity(progress, "checking what the run directory holds")
+        _report_stored(run, planned, reports)
+    stage = _Stage(run, window_tokens, limits or Limits(), reports, progress)
     for role in roles:
         source, of_role = models[role], [wanted for wanted in planned if wanted.role == role]
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
-    recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
+    recorded = tuple(
+        InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
+    )
     same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
@@ -100,6 +106,7 @@ class _Stage:
     limits: Limits
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
+    progress: Progress | None
 
     def missing(self, wanted: PlannedPass) -> list[range]:
         """The positions that are still to be scored."""
@@ -142,6 +149,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
     """Whether all passes *planned* are finished by the model that *source* names, so that it need not be loaded."""
     if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
+    report_activity(stage.progress, f"checking the files of model {source.name}")
     digest, passes = source.sha256(), stage.run.record.passes
     return digest is not None and all(
         wanted.name in passes and _is_of_model(passes[wanted.name], digest, source, wanted, stage) for wanted in planned
@@ -164,6 +172,8 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     run = stage.run
     names = (role, *(wanted.name for wanted in planned))
     begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
+    if isinstance(source, ModelSpec):
+        report_activity(stage.progress, f"loading model {source.name}")
     most = max(wanted.inputs.bytes for wanted in planned)
     backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
     model = backend.info

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["BlockProgress", "PassProgress", "Progress", "Step"]
+__all__ = ["BlockProgress", "PassProgress", "Progress", "Step", "report_activity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,18 +13,25 @@ class Step:
     """How far a pass has come."""
 
     name: str
-    """The name of the pass, or ``scores``."""
+    """The name of the pass, or ``scores``; of an activity what is being done, such as ``loading the model``."""
     passages: int
     tokens: int
     bytes: int
     total_passages: int
     total_bytes: int
+    """0 of an activity whose length is not known."""
     kept: int = 0
     """Passages whose signals are on disk, so a run that is stopped now continues after them."""
 
 
 Progress = Callable[[Step], None]
 """Takes each `Step` of a run."""
+
+
+def report_activity(progress: Progress | None, what: str) -> None:
+    """Report to *progress* that *what* begins, whose length is not known: ``reading the passages``."""
+    if progress:
+        progress(Step(what, 0, 0, 0, 0, 0))
 
 
 class PassProgress:

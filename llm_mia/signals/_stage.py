@@ -20,7 +20,7 @@ from ._inputs import Inputs
 from ._limits import Limits
 from ._passes import COMPILED_FROM_BYTES, run_passes
 from ._plan import PlannedPass
-from ._progress import PassProgress, Progress
+from ._progress import PassProgress, Progress, report_activity
 from ._windows import check_longest_window, window_rule
 
 __all__ = ["ModelSource", "checked_texts", "model_or_spec", "signals_of", "write_signals"]
@@ -113,6 +113,7 @@ def write_signals(
     for source in sources:
         source.refuse_output(out)
     by_role = models if isinstance(models, Mapping) else {"target": models}
+    report_activity(progress, "reading the passages")
     inputs = Inputs.of(sources)
     with RunDirectory(out) as run:
         _refuse_outdated_scores(run, inputs)

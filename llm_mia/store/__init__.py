@@ -5,7 +5,7 @@ instant leaves only complete files. Signals lie in parts. A part holds consecuti
 range, so the names of the files show what is missing.
 """
 
-from ._arrow import as_numpy, numbers, strings
+from ._arrow import as_numpy, numbers, plain_values, strings
 from ._atomic import replacing, write_text
 from ._directory import RunDirectory, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
@@ -24,6 +24,7 @@ __all__ = [
     "differences",
     "from_json",
     "numbers",
+    "plain_values",
     "read_frequencies",
     "read_record",
     "read_run",

@@ -7,7 +7,7 @@ from ._generating import Continuations, continuations
 from ._in_memory import from_memory
 from ._lengths import LengthRule
 from ._libraries import first_line, name_model_in_errors, silence_libraries
-from ._loading import load, refuse_missing_tensors, resolve_device
+from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
@@ -34,7 +34,7 @@ __all__ = [
     "missing_spans_message",
     "name_model_in_errors",
     "read_tokenizer",
-    "refuse_missing_tensors",
+    "read_weights",
     "resolve_device",
     "silence_libraries",
 ]

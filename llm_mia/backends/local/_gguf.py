@@ -23,13 +23,12 @@ from ._tokenizer import read_tokenizer
 __all__ = ["convert_gguf", "read_gguf_tokenizer"]
 
 
-def convert_gguf(file: Path) -> tuple[Path, str]:
-    """A folder with the same model in safetensors, and the digest of *file*."""
-    digest = files_sha256([file])
-    folder = _converted_folder(digest)
+def convert_gguf(file: Path) -> Path:
+    """A folder with the same model in safetensors."""
+    folder = _converted_folder(files_sha256([file]))
     if not (folder / "config.json").is_file():
         _convert(file, folder)
-    return folder, digest
+    return folder
 
 
 def read_gguf_tokenizer(file: Path, *, trust_remote_code: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ModelError, UsageError
+from ._adapters import PROMPTS_MESSAGE
 from ._backend import LocalBackend
 
 __all__ = ["from_memory"]
@@ -47,7 +48,5 @@ def _unwrap_peft(model: Any) -> Any:
     if not configs or not hasattr(model, "get_base_model"):
         return model
     if any(config.is_prompt_learning for config in configs.values()):
-        raise ModelError(
-            "its adapter puts learned prompts before every text, and no text has a likelihood without them"
-        )
+        raise ModelError(PROMPTS_MESSAGE)
     return model.get_base_model()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,19 @@ from typing import Any
 import torch
 import transformers
 
-from ...errors import MissingExtraError, ModelError, UsageError
+from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
 from ..digests import files_sha256
+from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
+from ._completeness import refuse_incomplete, stored_tensors, weight_files
 from ._gguf import convert_gguf
-from ._libraries import name_model_in_errors, silence_libraries
+from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._locating import locate_base_model, locate_model
 from ._precision import DTYPES, choose_dtype
 from ._tokenizer import read_tokenizer
 
-__all__ = ["load", "refuse_missing_tensors", "resolve_device"]
-
-PICKLED = {".bin", ".pt", ".pth", ".ckpt"}
+__all__ = ["load", "read_weights", "resolve_device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,8 @@ class LoadedModel:
 
     model: Any
     tokenizer: Any
-    weights_sha256: str
+    files: list[Path]
+    """The files that hold its weights."""
     dtype_choice: DTypeChoice | None
 
 
@@ -69,18 +69,13 @@ def load(
     options = LoadingOptions(dtype, device, trust_remote_code)
     with silence_libraries(), name_model_in_errors(name):
         folder, commit = locate_model(path, revision)
-        if folder.suffix == ".gguf":
-            loaded = _load_folder(*convert_gguf(folder), options)
-        elif (folder / "adapter_config.json").is_file():
-            loaded = _load_adapter(folder, options)
-        else:
-            loaded = _load_folder(folder, None, options)
+        loaded = _load_adapter(folder, options) if _is_adapter(folder) else _load_whole(folder, options)
         return LocalBackend(
             loaded.model,
             loaded.tokenizer,
             name=name,
             revision=commit,
-            weights_sha256=loaded.weights_sha256,
+            weights_sha256=files_sha256(loaded.files),
             dtype_choice=loaded.dtype_choice,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
@@ -88,79 +83,147 @@ def load(
 
 
 def resolve_device(device: str) -> str:
-    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``."""
-    return "cpu" if device == "auto" and not torch.cuda.is_available() else device
+    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``.
+
+    Raises:
+        UsageError: the machine has no such device.
+    """
+    if device == "auto":
+        return device if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    devices: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    if kind != "cpu":
+        if devices is None or not devices.is_available():
+            raise UsageError(f"`device` is {device!r}, and torch finds no such device here: leave out `device`")
+        if number and int(number) >= devices.device_count():
+            raise UsageError(
+                f"`device` is {device!r}, and there are {devices.device_count()} such devices, counted from 0: name "
+                "one of them"
+            )
+    return device
 
 
-def _load_folder(folder: Path, digest: str | None, options: LoadingOptions) -> LoadedModel:
-    """The model in *folder*; *digest* is that of its weights where they were converted from another file."""
-    _refuse_incomplete_folder(folder)
+def _is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file()
+
+
+def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
+    """The model in a folder or a GGUF file, with all of its weights."""
+    if path.suffix == ".gguf":
+        folder, files = convert_gguf(path), [path]
+    else:
+        _refuse_incomplete_folder(path)
+        folder, files = path, weight_files(path)
     dtype, choice = options.precision(folder)
     device = resolve_device(options.device)
     placement: dict[str, Any] = {} if device == "cpu" else {"device_map": device}
-    model, report = transformers.AutoModelForCausalLM.from_pretrained(
+    model = read_weights(
+        transformers.AutoModelForCausalLM,
         folder,
-        dtype=dtype,
-        use_safetensors=True,
+        dtype,
+        problem="its weights do not match config.json",
+        remedy="copy or download the whole model again",
         trust_remote_code=options.trust_remote_code,
-        ignore_mismatched_sizes=True,  # or it raises an error that refers to a report that it does not show
-        output_loading_info=True,
         **placement,
     )
-    refuse_missing_tensors(report, "its weights do not match config.json")
-    tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
-    return LoadedModel(model, tokenizer, digest or files_sha256(folder.glob("*.safetensors")), choice)
+    return LoadedModel(model, read_tokenizer(folder, trust_remote_code=options.trust_remote_code), files, choice)
+
+
+def read_weights(
+    model_class: Any, folder: Path, dtype: torch.dtype, *, problem: str, remedy: str, **options: Any
+) -> Any:
+    """The model in *folder* with exactly the weights of its files, in the precision *dtype*.
+
+    Args:
+        model_class: a class of transformers with ``from_pretrained``.
+        folder: holds config.json and safetensors.
+        dtype: the precision of all weights.
+        problem: what it means if tensors are missing, for the message.
+        remedy: what to do then.
+        options: more arguments of ``from_pretrained``.
+
+    Raises:
+        ModelError: a tensor is missing, has another shape, or has no place in the model; or the weights are quantised
+            in a way that cannot be read here.
+    """
+    tensors = stored_tensors(weight_files(folder))
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=options.get("trust_remote_code", False))
+    method = quantisation(config)
+    _refuse_ignored_settings(config)
+    if method == "fp8":  # on some devices transformers would quantise the activations, too
+        options["quantization_config"] = transformers.FineGrainedFP8Config(dequantize=True)
+    try:
+        model, report = model_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # or it raises an error that refers to a report that it does not show
+            output_loading_info=True,
+            **options,
+        )
+    except (ImportError, ValueError, RuntimeError, NotImplementedError) as error:
+        if method is None:
+            raise
+        raise ModelError(
+            f"its weights are quantised ({method}), and transformers cannot read them here ({first_line(error)}): name "
+            "the model that it was made from"
+        ) from error
+    refuse_incomplete(report, folder, tensors, problem=problem, remedy=remedy, quantised=method is not None)
+    if method == "fp8":
+        _use_precision(model, dtype)
+    return model
+
+
+def quantisation(config: Any) -> str | None:
+    """The method by which the weights of a model are quantised; None where they are ordinary numbers."""
+    entry = getattr(config, "quantization_config", None)
+    if entry is None:
+        return None
+    method = entry.get("quant_method", "unknown") if isinstance(entry, dict) else entry.quant_method
+    return str(getattr(method, "value", method))
+
+
+def _use_precision(model: Any, dtype: torch.dtype) -> None:
+    """Cast weights that kept the precision of their scales; layers that a model always keeps in float32 keep it."""
+    kept = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and not any(part in name for part in kept):
+            parameter.data = parameter.data.to(dtype)
+
+
+def _refuse_ignored_settings(config: Any) -> None:
+    """Refuse a setting of config.json that changes what a model computes, and that transformers ignores."""
+    if config.model_type == "mpt" and config.logit_scale is not None:
+        raise ModelError(
+            f"its config.json sets logit_scale ({config.logit_scale!r}), which transformers does not apply to MPT: its "
+            "probabilities would be those of another model"
+        )
 
 
 def _refuse_incomplete_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ModelError("holds no config.json, so it is not a model that transformers can load")
-    if any(folder.glob("*.safetensors")):
+    if (folder / "config.json").is_file():
         return
-    pickled = next((f.name for f in sorted(folder.iterdir()) if f.suffix in PICKLED), None)
-    if pickled:
-        raise ModelError(
-            f"its weights are pickled ({pickled}), and loading them can run code: save them as safetensors"
-        )
-    raise ModelError("holds no *.safetensors weights")
-
-
-def refuse_missing_tensors(report: Any, problem: str) -> None:
-    """Raise a `ModelError` where the weights of a model lack tensors, or have them in another shape.
-
-    transformers would fill them with random numbers and go on.
-
-    Args:
-        report: what transformers returns for ``output_loading_info``.
-        problem: what this means, for the message.
-    """
-    missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-    if missing:
-        raise ModelError(f"{problem}: tensors are missing or have another shape ({len(missing)}, such as {missing[0]})")
+    gguf = next((file.name for file in sorted(folder.glob("*.gguf"))), None)
+    adapters = next((file.parent.name for file in sorted(folder.glob("*/adapter_config.json"))), None)
+    hint = f"; name its file {gguf}" if gguf else f"; name its folder {adapters}, an adapter" if adapters else ""
+    raise ModelError(f"holds no config.json, so it is not a model that transformers can load{hint}")
 
 
 def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:
     """A PEFT adapter merged into its base model."""
-    try:
-        from peft import PeftModel
-    except ImportError:
-        raise MissingExtraError("peft, which this adapter needs,", "pip install 'llm-mia[peft]'") from None
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise ModelError("holds no adapter_model.safetensors; pickled weights can run code and are not loaded")
-    base_folder = locate_base_model(folder)
-    base = _load_folder(base_folder, None, options)
+    if (folder / "model.safetensors").is_file():
+        raise ModelError(
+            "holds a whole model and an adapter: move adapter_config.json and adapter_model.safetensors to a folder of "
+            "their own, and name the folder that you mean"
+        )
+    check_adapter(folder)
+    base_path = locate_base_model(folder)
+    if _is_adapter(base_path):
+        raise ModelError(f"its base model {base_path} is an adapter, too: merge that adapter into its base model first")
+    base = _load_whole(base_path, options)
+    model = merge_adapter(base.model, folder, str(base_path))
     tokenizer = base.tokenizer
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # from peft about transformers: the user cannot act on it
-        # Of an adapter for another model peft loads the tensors that fit, and only warns about the others.
-        warnings.filterwarnings("error", "Found missing adapter keys")
-        try:
-            model = PeftModel.from_pretrained(base.model, folder).merge_and_unload()
-        except UserWarning:
-            raise ModelError(
-                f"its weights lack tensors that adapter_config.json requires: does it belong to {base_folder}?"
-            ) from None
-    files = [*base_folder.glob("*.safetensors"), *folder.glob("*.safetensors"), folder / "adapter_config.json"]
-    return LoadedModel(model, tokenizer, files_sha256(files), base.dtype_choice)
+    files = [*base.files, *folder.glob("*.safetensors"), folder / "adapter_config.json"]
+    return LoadedModel(model, tokenizer, files, base.dtype_choice)

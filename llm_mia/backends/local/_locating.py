@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...errors import ModelError, UsageError
 from ._libraries import first_line
 
-__all__ = ["MODEL_FILES", "TOKENIZER_FILES", "cache_folder", "locate_base_model", "locate_model"]
+__all__ = ["MODEL_FILES", "TOKENIZER_FILES", "cache_folder", "locate_base_model", "locate_model", "read_adapter_config"]
 
 TOKENIZER_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
 MODEL_FILES = (*TOKENIZER_FILES, "*.safetensors")
@@ -47,16 +48,25 @@ def locate_model(name: str, revision: str | None, files: Sequence[str] = MODEL_F
 
 def locate_base_model(adapter: Path, files: Sequence[str] = MODEL_FILES) -> Path:
     """The folder of the model that the PEFT adapter in the folder *adapter* belongs to."""
+    settings = read_adapter_config(adapter)
+    base = settings["base_model_name_or_path"]
+    is_here = Path(base).expanduser().exists()
     try:
-        base = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        return locate_model(base, None if is_here else settings.get("revision"), files)[0]
+    except ModelError as error:
+        raise ModelError(f"its base model {base!r}: {error}") from None
+
+
+def read_adapter_config(adapter: Path) -> dict[str, Any]:
+    """The settings of the PEFT adapter in the folder *adapter*, which name its base model."""
+    try:
+        settings: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        base = settings["base_model_name_or_path"]
     except (ValueError, KeyError, TypeError):
         base = None
     if not isinstance(base, str):
         raise ModelError("its adapter_config.json is damaged, or has no base_model_name_or_path")
-    try:
-        return locate_model(base, None, files)[0]
-    except ModelError as error:
-        raise ModelError(f"its base model {base!r}: {error}") from None
+    return settings
 
 
 def cache_folder() -> Path:

@@ -23,7 +23,7 @@ from ..local import (
     missing_spans_message,
     name_model_in_errors,
     read_tokenizer,
-    refuse_missing_tensors,
+    read_weights,
     resolve_device,
     silence_libraries,
 )
@@ -231,21 +231,19 @@ def _read_fast_tokenizer(folder: Path) -> Any:
 
 
 def _read_masked_model(folder: Path) -> Any:
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise ModelError("holds no config.json, or no *.safetensors weights")
+    if not (folder / "config.json").is_file():
+        raise ModelError("holds no config.json, so it is not a model that transformers can load")
     config = transformers.AutoConfig.from_pretrained(folder)
     if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(f"not a masked language model ({type(config).__name__}): name a model such as BERT")
-    model, report = transformers.AutoModelForMaskedLM.from_pretrained(
+    return read_weights(
+        transformers.AutoModelForMaskedLM,
         folder,
+        torch.float32,
+        problem="its weights are not those of a masked language model",
+        remedy="name a model such as BERT, with its head for masks",
         config=config,
-        dtype=torch.float32,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
     )
-    refuse_missing_tensors(report, "its weights are not those of a masked language model")
-    return model
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
