@@ -150,8 +150,8 @@ def test_bad_files(name: str, content: str | bytes, expected: str, fails: Fails,
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert re.search(expected, fails("score", path, "-m", "m", "-q", "-o", tmp_path / "deep" / "run"))
-    roles = ("members", "nonmembers") if "label" in expected else ("candidates", "members", "nonmembers")
-    for role in roles:
+    # Labels of inputs whose role gives the label are judged as a whole: see test_cli_columns.py.
+    for role in () if "label" in expected else ("candidates", "members", "nonmembers"):
         assert re.search(expected, fails(*audit(**{role: path})))
 
 

@@ -70,7 +70,10 @@ JSONL = {
         r"^a\.jsonl line 4: the id '5' occurs twice, first at \S*a\.jsonl line 2: ids must differ$",
     ),
     "label 2": (row(text=SECRET, label=2), r"line 1: column 'label' holds 2; a label is 1 or true"),
-    "label a word": (row(text=SECRET, member="yes"), r"line 1: column 'member' holds 'yes'; .*rename the column"),
+    "label a word": (
+        row(text=SECRET, member="yes"),
+        r"line 1: column 'member' holds 'yes'; .*read no labels with `label_column` ''",
+    ),
     "label a list": (row(text=SECRET, label=[1]), r"line 1: column 'label' holds a list"),
     "label the text": (row(text=SECRET, label=SECRET), r"line 1: column 'label' holds <58 characters>"),
 }

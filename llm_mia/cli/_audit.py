@@ -67,7 +67,7 @@ def audit(
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
-            reading.read_unlabelled(candidates),
+            reading.read_unlabelled(candidates, "candidates"),
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
@@ -115,7 +115,7 @@ def validate(
     from ..validity import RequestedRates
 
     members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
-    unlabelled = None if candidates is None else reading.read_unlabelled(candidates)
+    unlabelled = None if candidates is None else reading.read_unlabelled(candidates, "candidates")
     with working("checking the known set"):
         validity = run_validate(members, nonmembers, unlabelled, rates=RequestedRates(fpr, confidence))
     for source in (members, nonmembers, unlabelled):

@@ -19,6 +19,7 @@ __all__ = [
     "Confidence",
     "Delimiter",
     "DocumentColumn",
+    "DocumentColumns",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
@@ -26,9 +27,11 @@ __all__ = [
     "Fpr",
     "FprOrNone",
     "IdColumn",
+    "IdColumns",
     "Input",
     "Json",
     "LabelColumn",
+    "LabelColumns",
     "LabelWords",
     "Out",
     "PassageTokens",
@@ -37,6 +40,7 @@ __all__ = [
     "SkipEmpty",
     "TargetName",
     "TextColumn",
+    "TextColumns",
     "TrustRemoteCode",
 ]
 
@@ -143,6 +147,48 @@ LabelWords = Annotated[
         metavar="WORD=LABEL,…",
         help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
         show_default="1, true, member; 0, false, non-member; empty: unknown",
+        rich_help_panel=INPUT,
+    ),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        metavar="[INPUT=]NAME",
+        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
+        "be repeated.",
+        show_default="the column named 'text' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+IdColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column",
+        metavar="[INPUT=]NAME",
+        help="Column that identifies each passage. With '' no column does.",
+        show_default="the column named 'id' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        metavar="[INPUT=]NAME",
+        help="Column of the label: 1 member, 0 non-member, empty unknown. With '', or with members= for a single "
+        "input, no labels are read. Labels of candidates are never read.",
+        show_default="the column named 'label' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+DocumentColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document-column",
+        metavar="[INPUT=]NAME",
+        help="Column that names the document of each passage. Passages of the same document are not independent.",
+        show_default="the column named 'document' or similar",
         rich_help_panel=INPUT,
     ),
 ]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ..errors import PassageError
+from ..errors import PassageError, UsageError
 from ..records import Plain
 from ._usual import CARRIED_TYPES, USUAL, folded, membership, usual_column
 
@@ -19,6 +19,8 @@ LONGEST_ID = 100
 """The same for an id: URLs and digests are shown as a whole."""
 MOST_SHOWN = 12
 """Number of columns that a message lists."""
+NOT_A_LABEL = -1
+"""The label of a draft whose label column holds something that means no membership."""
 
 
 class Draft(NamedTuple):
@@ -60,6 +62,8 @@ class NamedColumns:
     id: str | None = None
     label: str | None = None
     document: str | None = None
+    by_role: bool = False
+    """The whole input has a label, so a column that seems to hold labels may hold something else, such as topics."""
     words: Mapping[str, int | None] = field(default_factory=dict)
     """What words in the column of labels mean, see `normal_word`."""
     skip_empty: bool = False
@@ -157,13 +161,17 @@ def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str
     return f"{existing}; name a column with `{role}_column`"
 
 
-def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str) -> Draft:
-    """A row as a draft; `PassageError` where a value is not valid in its column."""
+def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str, *, by_role: bool = False) -> Draft:
+    """A row as a draft; `PassageError` where a value is not valid in its column.
+
+    With *by_role* a value that is no label is not refused, and the label is `NOT_A_LABEL`.
+    """
+    read_label = _label_or_other if by_role else _label
     return Draft(
         _text(values[columns.text], columns.text, where),
         None if columns.id is None else _name(values[columns.id], columns.id, where),
         None if columns.document is None else _name(values[columns.document], columns.document, where),
-        None if columns.label is None else _label(values[columns.label], columns.label, columns.words, where),
+        None if columns.label is None else read_label(values[columns.label], columns.label, columns.words, where),
         where,
         {name: _carried(values[name]) for name in columns.carried} if columns.carried else {},
     )
@@ -222,6 +230,15 @@ def normal_word(value: object) -> str:
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip().lower()
 
 
+def label_words(labels: Mapping[str, int | None] | None) -> dict[str, int | None]:
+    """*labels*, by `normal_word`; `UsageError` where a meaning is no label."""
+    words = {} if labels is None else {normal_word(word): meaning for word, meaning in labels.items()}
+    for word, meaning in words.items():
+        if meaning not in (0, 1, None):
+            raise UsageError(f"`labels` gives {word!r} the meaning {meaning!r}: it must be 1, 0 or None (unknown)")
+    return words
+
+
 def _label(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
     if words and (word := normal_word(value)) in words:
         return words[word]
@@ -231,8 +248,8 @@ def _label(value: object, column: str, words: Mapping[str, int | None], where: s
         raise PassageError(
             where,
             f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-            "or empty (unknown): correct it, give the meaning of such words with `labels`, or rename the column if it "
-            "does not mean membership",
+            "or empty (unknown): correct it, give the meaning of such words with `labels`, or, if the column does not "
+            "mean membership, read no labels with `label_column` ''",
         ) from None
 
 
@@ -241,6 +258,13 @@ def _carried(value: object) -> Plain:
     if not isinstance(value, CARRIED_TYPES) or value != value:
         return None
     return value if not isinstance(value, str) else value.encode(errors="replace").decode()
+
+
+def _label_or_other(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
+    try:
+        return _label(value, column, words, where)
+    except PassageError:
+        return NOT_A_LABEL
 
 
 def quoted(value: object, longest: int = LONGEST_SHOWN) -> str:

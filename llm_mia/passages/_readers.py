@@ -164,7 +164,7 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str, tally: Tally
             tally.empty_texts += 1
             continue
         try:
-            draft = make_draft(chosen, values, where)
+            draft = make_draft(chosen, values, where, by_role=columns.by_role)
         except PassageError as error:
             tally.faults.add(error.where, error.problem)
             continue

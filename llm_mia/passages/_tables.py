@@ -40,6 +40,8 @@ class Tally:
     empty_texts: int = 0
     """Rows without text, left out."""
     faults: Faults = field(default_factory=Faults)
+    labels_judged: bool = False
+    """Whether a label has been compared with that of the whole input."""
     repeated_ids: bool = False
     """Whether an id has occurred twice."""
 
