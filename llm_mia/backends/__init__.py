@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import WindowError
+from .checking import check_device, check_dtype
 
 __all__ = [
     "Backend",
@@ -81,8 +82,8 @@ class Backend(Protocol):
 class LengthChecking(Protocol):
     """A backend that can check before the work begins that it takes windows of a length."""
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed a window of so many *tokens*, after a prefix of *prefix* tokens, to the first layer of the model.
 
         Raises:
             ModelError: the model fails on it.
@@ -133,6 +134,11 @@ class ModelSpec:
     device: str = "auto"
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a device or a precision that does not exist."""
+        check_device(self.device)
+        check_dtype(self.dtype)
 
     @property
     def offers(self) -> frozenset[str]:
@@ -219,6 +225,8 @@ def load_model(
         ModelError: there is no such model, it is not a causal language model, or its weights are damaged.
         MissingExtraError: the model needs a package that is not installed.
     """
+    check_device(device)
+    check_dtype(dtype)
     from . import embedded, local
 
     if not isinstance(model, str | Path):

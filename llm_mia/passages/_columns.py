@@ -98,8 +98,8 @@ class NamedColumns:
         )
         # A second column of texts is no property of the passage; and a column that is not to be read stays unread.
         unread = ["text", *(role for role, name in (("id", self.id), ("label", self.label)) if name == "")]
-        others = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
-        return replace(chosen, carried=tuple(name for name in simple if name not in others))
+        used = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
+        return replace(chosen, carried=tuple(name for name in simple if name not in used))
 
     def of_document(self, given: Sequence[str]) -> ChosenColumns:
         """The columns of the passages of a loose text, whose folders give it the columns *given*."""

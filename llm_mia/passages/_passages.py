@@ -24,6 +24,8 @@ __all__ = ["Passages", "check_label"]
 IN_MEMORY = "passages in memory"
 MANY = 0.1
 """Share of values that are no labels, from which a column of an input with a role is not a label column."""
+ROLES = ("non-members", "members")
+"""What an input is given as, by its label."""
 
 
 class Passages:
@@ -175,40 +177,36 @@ class Passages:
         return f": {counts.passages:,} passages ({shown})"
 
     def _contradicts(self, given: int | None, where: str, tally: Tally) -> bool:
-        """Whether the label of a row is not that of the whole input; if so, *tally* takes it as a fault."""
-        if self._label is None or given in (None, self._label):
+        """Whether a row has another label than the whole input; a column that holds no labels is not read."""
+        if self._label is None or given in (None, self._label) or self.label_note:
             return False
         if not tally.labels_judged:
-            tally.labels_judged = True
-            self._judge_labels()
-        if self.label_note:
-            return False
-        unread = "or, if the column does not mean membership, read no labels with `label_column` ''"
+            tally.labels_judged, self.label_note = True, self._why_unread()
+            if self.label_note:
+                return False
+        role = ROLES[self._label]
         if given == NOT_A_LABEL:
-            problem = (
-                "its label is not 1 or true, 0 or false, or empty: correct it, give the meaning of such words with "
-            )
-            tally.faults.add(where, f"{problem}`labels`, {unread}")
+            problem = "its label is not 1 or true, 0 or false, or empty: correct it, give its meaning with `labels`"
         else:
-            role = ("non-members", "members")[self._label]
-            problem = f"its label is {given} but the whole input was given as {role}: move the row, {unread}"
-            tally.faults.add(where, problem)
+            problem = f"its label is {given} but the whole input was given as {role}: move the row"
+        unread = "or, if the column does not mean membership, read no labels with `label_column` ''"
+        tally.faults.add(where, f"{problem}, {unread}")
         return True
 
-    def _judge_labels(self) -> None:
-        """Decide what the label column of an input with a role means.
+    def _why_unread(self) -> str:
+        """Why the label column of an input with a role is not read; empty where it is read.
 
-        A column with many values that are no labels holds something else, such as topics, and is not read: a note says
-        so. Otherwise its labels contradict the role, or a few are misspelt.
+        A column with many values that are no labels holds something else, such as topics. Otherwise a label that
+        differs from the role is a contradiction, or is misspelt.
         """
         values = [draft for draft in self.reader.drafts(Tally()) if draft.label is not None]
         others = [draft.where for draft in values if draft.label == NOT_A_LABEL]
-        if len(others) >= MANY * len(values):
-            role = ("non-members", "members")[self._label or 0]
-            self.label_note = (
-                f"{self.name}: its label column is not read, because it holds other values than labels (the first at "
-                f"{others[0]}); all passages are {role}, as the input was given"
-            )
+        if len(others) < MANY * len(values):
+            return ""
+        return (
+            f"{self.name}: its label column is not read, because it holds other values than labels (the first at "
+            f"{others[0]}); all passages are {ROLES[self._label or 0]}, as the input was given"
+        )
 
     def _repeats(self, name: str, where: str, position: int, tally: Tally) -> bool:
         """Whether the id *name* has occurred before, and not only an id with the same digest."""

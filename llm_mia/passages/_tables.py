@@ -40,10 +40,10 @@ class Tally:
     empty_texts: int = 0
     """Rows without text, left out."""
     faults: Faults = field(default_factory=Faults)
-    labels_judged: bool = False
-    """Whether a label has been compared with that of the whole input."""
     repeated_ids: bool = False
     """Whether an id has occurred twice."""
+    labels_judged: bool = False
+    """Whether it is decided that the column of labels of an input with a role holds labels."""
 
 
 def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:

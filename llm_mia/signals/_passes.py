@@ -26,6 +26,7 @@ from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
 from ._unfinished import UnfinishedBlocks
+from ._windows import check_longest_window
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -191,6 +192,8 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         )
         if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
             record = replace(record, block=run.record.passes[wanted.name].block)
+        if stage.missing(wanted):
+            check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
         # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
         run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None

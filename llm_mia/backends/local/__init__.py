@@ -5,7 +5,8 @@ from ._batching import batches
 from ._causality import contribution_of_last_token
 from ._generating import Continuations, continuations
 from ._in_memory import from_memory
-from ._libraries import name_model_in_errors, silence_libraries
+from ._lengths import LengthRule
+from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
@@ -16,6 +17,7 @@ from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer
 __all__ = [
     "MEMORY_ERRORS",
     "Continuations",
+    "LengthRule",
     "LocalBackend",
     "LocalTokenizer",
     "batches",
@@ -23,6 +25,7 @@ __all__ = [
     "continuations",
     "contribution_of_last_token",
     "faster_dtype",
+    "first_line",
     "from_memory",
     "is_out_of_memory",
     "load",

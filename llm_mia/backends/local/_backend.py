@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -127,6 +126,7 @@ class LocalBackend:
                 positions.sort()
                 scored = self._score_group([windows[i] for i in positions], report, prefix, group)
                 results.update(zip(positions, scored, strict=True))
+            self.forward.forget_lengths()  # the caller may go on with the model
         return [results[i] for i in range(len(windows))]
 
     def _score_group(
@@ -219,14 +219,14 @@ class LocalBackend:
         alone = [self._score_batch_or_none([window], prefix) for window in windows]
         return None if None in alone else [signals for (signals,) in filter(None, alone)]
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model: faults with length show there.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed *prefix* and *tokens* random tokens to the first layer of the model: faults with length show there.
 
         Raises:
             ModelError: the model fails on it.
         """
         with evaluation_mode(self.model):
-            self.forward.check_length(tokens)
+            self.forward.check_length(tokens, prefix)
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window], prefix: ComputedPrefix | None) -> list[TokenSignals]:
@@ -270,8 +270,8 @@ class LocalBackend:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         expected = self.model(input_ids=ids, use_cache=False).logits.float()
-        spread = float(expected.std()) or 1.0
-        if not math.isfinite(spread) and not bool(expected.isneginf().any()):
+        spread = float(expected[expected.isfinite()].std()) or 1.0
+        if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
             raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
         refuse_looking_ahead(self.model, ids, tolerance)
         head = None if self.model.base_model is self.model else Head.of(self.model)

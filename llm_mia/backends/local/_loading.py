@@ -83,8 +83,24 @@ def load(
 
 
 def resolve_device(device: str) -> str:
-    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``."""
-    return "cpu" if device == "auto" and not torch.cuda.is_available() else device
+    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``.
+
+    Raises:
+        UsageError: the machine has no such device.
+    """
+    if device == "auto":
+        return device if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    devices: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    if kind != "cpu":
+        if devices is None or not devices.is_available():
+            raise UsageError(f"`device` is {device!r}, and torch finds no such device here: leave out `device`")
+        if number and int(number) >= devices.device_count():
+            raise UsageError(
+                f"`device` is {device!r}, and there are {devices.device_count()} such devices, counted from 0: name "
+                "one of them"
+            )
+    return device
 
 
 def _is_adapter(folder: Path) -> bool:
