@@ -50,8 +50,8 @@ def fine_tune(
         ModelError: the model fails, or the memory is too small.
     """
     torch.manual_seed(seed)
-    bos = torch.tensor([] if base.bos is None else [base.bos], dtype=torch.long)
-    encoded = [torch.cat([bos, torch.from_numpy(ids).long()])[: base.info.context] for ids in base.encode(texts)]
+    opening = torch.tensor(base.opening, dtype=torch.long)
+    encoded = [torch.cat([opening, torch.from_numpy(ids).long()])[: base.info.context] for ids in base.encode(texts)]
     encoded = [ids for ids in encoded if len(ids) > 1]
     total, completed = epochs * sum(map(len, encoded)), 0
     model = base.model.train()

@@ -35,6 +35,7 @@ __all__ = [
     "LabelWords",
     "Out",
     "PassageTokens",
+    "PreTokenizer",
     "Quiet",
     "Revision",
     "SkipEmpty",
@@ -85,6 +86,17 @@ TrustRemoteCode = Annotated[
     typer.Option(
         "--trust-remote-code",
         help="Run the Python code that comes with the model. It can do anything on this machine.",
+        rich_help_panel=MODELS,
+    ),
+]
+PreTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
+        "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
+        "the folder of the file, which is then used.",
+        show_default="the name in the file; a file without a known name is refused",
         rich_help_panel=MODELS,
     ),
 ]

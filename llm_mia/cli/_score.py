@@ -81,6 +81,7 @@ def frequencies(
     skip_empty: opt.SkipEmpty = False,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
+    pre_tokenizer: opt.PreTokenizer = None,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -95,7 +96,8 @@ def frequencies(
         passage_tokens=1024,
     )
     texts = reading.read_unlabelled(corpus, "corpus")
-    tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
+    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
+    tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
     say_skipped(texts)
     write_frequencies(out, counted)

@@ -34,7 +34,7 @@ class PassSetup:
     unchanged: SignalsFolder | None = None
     """The signals of the same model on the unchanged texts, which are reused where *rewrite* changes nothing."""
     prefix: IntArray | None = None
-    """Shape (n,): tokens that precede every window, BOS included where the model has one."""
+    """Shape (n,): tokens that precede every window, after the opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,13 @@ def _block(
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
-    """The windows of a passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
-    bos = setup.backend.bos
-    windows = cut(tokens, setup.rule, bos=bos, passage=place)
-    if setup.prefix is None or bos is None:
+    """The windows of a passage. With a prefix the same tokens are scored, and the opening precedes the prefix."""
+    opening = setup.backend.opening
+    windows = cut(tokens, setup.rule, opening=opening, passage=place)
+    if setup.prefix is None or not opening:
         return windows
-    return [Window(window.tokens[1:], window.first_scored - 1, place) for window in windows]
+    n = len(opening)
+    return [Window(window.tokens[n:], window.first_scored - n, place) for window in windows]
 
 
 def score_block(

@@ -172,7 +172,7 @@ def signals_of(
     n_bytes = sum(passage.n_bytes for passage in passages)
     limits, source = limits or Limits(), model_or_spec(model)
     backend = source.load(compiled=n_bytes >= COMPILED_FROM_BYTES) if isinstance(source, ModelSpec) else source
-    rule = window_rule(backend.info.context, window_tokens)
+    rule = window_rule(backend.info.context, window_tokens, opening=len(backend.opening))
     check_longest_window(backend, rule, n_bytes)
     setup = PassSetup(backend, rule, limits.block_size(backend.tokens_per_batch))
     report = PassProgress("target", len(passages), n_bytes, progress)

@@ -47,6 +47,7 @@ class LocalBackend:
         revision: the commit of a hub model.
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
+        tokenizer_source: as in `ModelRecord.tokenizer_source`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -63,6 +64,7 @@ class LocalBackend:
         revision: str | None = None,
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
+        tokenizer_source: str = "",
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -70,7 +72,7 @@ class LocalBackend:
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
-        self.bos = self.tokens.bos
+        self.opening = self.tokens.opening
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
@@ -97,6 +99,9 @@ class LocalBackend:
             context=context_of(model, self._config, tokenizer),
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
+            tokenizer_source=tokenizer_source,
+            opening=self.opening,
+            opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:

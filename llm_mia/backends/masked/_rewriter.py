@@ -26,6 +26,7 @@ from ..local import (
     read_weights,
     resolve_device,
     silence_libraries,
+    surrounding_tokens,
 )
 from ._fillers import Fillers, draw_columns
 from ._spans import eligible_units, match_case, replace_spans, units_of
@@ -119,7 +120,7 @@ class MaskedRewriter:
             model = _read_masked_model(folder)
             device = resolve_device(device)
             self.model = model.to("cuda" if device == "auto" else device).eval()
-            self._before, self._after = _special_tokens(self.tokenizer)
+            self._before, self._after = surrounding_tokens(self.tokenizer)
             vocabulary = model.get_input_embeddings().num_embeddings
             self._fillers = Fillers(self.tokenizer, vocabulary)
         self.room = _context(model, self.tokenizer) - len(self._before) - len(self._after)
@@ -244,13 +245,6 @@ def _read_masked_model(folder: Path) -> Any:
         remedy="name a model such as BERT, with its head for masks",
         config=config,
     )
-
-
-def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens before and after a window."""
-    encoded = tokenizer("a word", return_special_tokens_mask=True)
-    ordinary = [i for i, special in enumerate(encoded.special_tokens_mask) if not special]
-    return list(encoded.input_ids[: ordinary[0]]), list(encoded.input_ids[ordinary[-1] + 1 :])
 
 
 def _context(model: Any, tokenizer: Any) -> int:
