@@ -121,8 +121,6 @@ def validate(
     for source in (members, nonmembers, unlabelled):
         if source is not None:
             say_skipped(source)
-            if source.label_note:
-                say(f"note: {source.label_note}")
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

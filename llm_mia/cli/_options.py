@@ -136,6 +136,32 @@ DocumentColumn = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What divides the fields of csv and tsv files, such as ';' or tab.",
+        show_default="a comma in csv, a tab in tsv",
+        rich_help_panel=INPUT,
+    ),
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Leave out rows and files without text, and count them, instead of refusing them.",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelWords = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD=LABEL,…",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        show_default="1, true, member; 0, false, non-member; empty: unknown",
+        rich_help_panel=INPUT,
+    ),
+]
 TextColumns = Annotated[
     list[str] | None,
     typer.Option(
@@ -175,32 +201,6 @@ DocumentColumns = Annotated[
         metavar="[INPUT=]NAME",
         help="Column that names the document of each passage. Passages of the same document are not independent.",
         show_default="the column named 'document' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHARACTER",
-        help="What divides the fields of csv and tsv files, such as ';' or tab.",
-        show_default="a comma in csv, a tab in tsv",
-        rich_help_panel=INPUT,
-    ),
-]
-SkipEmpty = Annotated[
-    bool,
-    typer.Option(
-        "--skip-empty",
-        help="Leave out rows and files without text, and count them, instead of refusing them.",
-        rich_help_panel=INPUT,
-    ),
-]
-LabelWords = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORD=LABEL,…",
-        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
-        show_default="1, true, member; 0, false, non-member; empty: unknown",
         rich_help_panel=INPUT,
     ),
 ]
