@@ -28,8 +28,8 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     """The digest over all files of the model *name*; None where the files are not on this machine.
 
     For a folder, or for the snapshot of a hub model in the cache, it covers the configuration, the tokenizer, the
-    weights and the code, with the names of the files; for a GGUF file, that file; for a PEFT adapter, its base model
-    too. It does not use the network.
+    weights and the code, with the names of the files; for a GGUF file, that file and the tokenizer.json in its folder;
+    for a PEFT adapter, its base model too. It does not use the network.
 
     Raises:
         MissingExtraError: *name* is the embedded model, and the embedded model is not installed.
@@ -37,7 +37,7 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     path = embedded.gguf_file() if str(name) == embedded.NAME else _local_path(str(name), revision)
     try:
         if path is None or not path.is_dir():
-            return None if path is None else _file_sha256(path)
+            return None if path is None else _gguf_sha256(path)
         adapter = path / "adapter_config.json"
         if not adapter.is_file():
             return _folder_sha256(path)
@@ -58,6 +58,11 @@ def _local_path(name: str, revision: str | None) -> Path | None:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (OSError, ValueError):  # not in the cache, or not the name of a hub model
         return None
+
+
+def _gguf_sha256(file: Path) -> str:
+    tokenizer = file.parent / "tokenizer.json"
+    return _text_sha256(_file_sha256(file), _file_sha256(tokenizer)) if tokenizer.is_file() else _file_sha256(file)
 
 
 def _folder_sha256(folder: Path) -> str:

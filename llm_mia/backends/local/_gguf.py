@@ -18,35 +18,20 @@ from ...errors import MissingExtraError
 from ..digests import files_sha256
 from ._libraries import explain_errors
 from ._locating import cache_folder
-from ._tokenizer import read_tokenizer
 
-__all__ = ["convert_gguf", "read_gguf_tokenizer"]
+__all__ = ["convert_gguf"]
 
 
 def convert_gguf(file: Path) -> Path:
-    """A folder with the same model in safetensors."""
+    """A folder with the same model in safetensors, without its tokenizer."""
     folder = _converted_folder(files_sha256([file]))
     if not (folder / "config.json").is_file():
         _convert(file, folder)
     return folder
 
 
-def read_gguf_tokenizer(file: Path, *, trust_remote_code: bool) -> Any:
-    """The tokenizer in a GGUF file, without its weights; it is the tokenizer of the converted model."""
-    folder = _converted_folder(files_sha256([file]))
-    if (folder / "config.json").is_file():
-        return read_tokenizer(folder, trust_remote_code=trust_remote_code)
-    # Saved and read again, as the tokenizer of a converted model is.
-    with tempfile.TemporaryDirectory() as temporary:
-        with _reading(file) as names:
-            transformers.AutoConfig.from_pretrained(**names).save_pretrained(temporary)
-            transformers.AutoTokenizer.from_pretrained(**names).save_pretrained(temporary)
-        return read_tokenizer(Path(temporary), trust_remote_code=trust_remote_code)
-
-
 def _convert(file: Path, folder: Path) -> None:
     with _reading(file) as names:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
         dequantised = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
     config = dequantised.config
     # As long as the configuration names a quantisation, transformers refuses to save the dequantised weights.
@@ -57,7 +42,6 @@ def _convert(file: Path, folder: Path) -> None:
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
     try:
         model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
         temporary.chmod(0o755)
         with contextlib.suppress(OSError):  # another process has finished first: its folder holds the same
             temporary.rename(folder)
