@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,17 @@ from llm_mia.backends import Backend, Report, load_model
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.passages import Passages, read_passages
 from llm_mia.records import IntArray, TokenSignals, Window
-from llm_mia.signals import Limits, Step, Supplies
+from llm_mia.signals import (
+    Inputs,
+    Limits,
+    PassProgress,
+    PassSetup,
+    Step,
+    Supplies,
+    score_positions,
+    window_rule,
+)
+from llm_mia.store import SignalsFolder
 
 from .conftest import sentences
 from .test_resume import hear_interrupts
@@ -39,12 +50,13 @@ class Stopped(FakeBackend):
         super().__init__(seed)
         self.tokens_per_batch = 300
         self.batches: list[list[bytes]] = []
-        self._stop, self._error = stop, error
+        self._stop, self._error, self.stopped_at = stop, error, 0.0
 
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
         if len(self.batches) == self._stop:
+            self.stopped_at = time.monotonic()
             raise self._error
         self.batches.append([window.tokens.tobytes() for window in windows])
         return super().score(windows, report, prefix=prefix)
@@ -141,6 +153,22 @@ def test_long_passages_prefixes_rewrites_and_repeated_texts(source: Source, tmp_
     assert stops > 10
     assert (tmp_path / "run/scores.parquet").read_bytes() == (tmp_path / "whole/scores.parquet").read_bytes()
     assert not unfinished(tmp_path / "run")
+
+
+def test_an_interrupt_does_not_wait_until_a_block_is_rewritten(source: Source, tmp_path: Path) -> None:
+    """A block of 640 texts takes 2 s to rewrite; the next two are being rewritten when the first is scored."""
+
+    def rewrite(texts: Sequence[str]) -> list[str]:
+        time.sleep(0.1)
+        return [text.upper() for text in texts]
+
+    inputs = Inputs.of([source(TEXTS * 40)])
+    backend, limits = Stopped(stop=0), Limits(block_passages=640)
+    folder = SignalsFolder(tmp_path / "rewritten", "t")
+    setup = PassSetup(backend, window_rule(1024), limits.block_size(300), rewrite)
+    with pytest.raises(KeyboardInterrupt):
+        score_positions(folder, setup, inputs, range(2400), PassProgress("r", 2400, inputs.bytes, None), limits)
+    assert time.monotonic() - backend.stopped_at < 1.0
 
 
 @pytest.mark.precision
