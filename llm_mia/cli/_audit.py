@@ -14,6 +14,7 @@ from ._models import ModelOptions
 from .output import progress_bars, say, show, show_json
 
 if TYPE_CHECKING:
+    from ..records import Note
     from ..validity import Validity
 
 __all__ = ["FINDING", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
@@ -58,11 +59,15 @@ def audit(
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
-    from ..report import audit_summary, audit_table, why_withheld
+    from ..report import audit_summary, audit_table, note_words, why_withheld
 
     def report_validity(validity: Validity) -> None:
         if validity.verdict == "void" and not run.quiet:
             say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
+
+    def report_possible(note: Note) -> None:
+        if not run.quiet:
+            say(f"note: {note_words(note)}")
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
@@ -82,6 +87,7 @@ def audit(
             window_tokens=models.window_tokens,
             progress=progress,
             report_validity=report_validity,
+            report_possible=report_possible,
         )
     if run.as_json:
         show_json(audit_summary(audited))
@@ -110,7 +116,7 @@ def validate(
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 4 if it cannot."""
     from ..auditing import validate as run_validate
-    from ..report import validity_table
+    from ..report import note_words, validity_table
     from ..validity import RequestedRates
 
     validity = run_validate(
@@ -118,6 +124,7 @@ def validate(
         known.read_nonmembers(reading),
         None if candidates is None else reading.read_unlabelled(candidates),
         rates=RequestedRates(fpr, confidence),
+        report_possible=lambda note: say(f"note: {note_words(note)}"),
     )
     if as_json:
         show_json(json.loads(validity.to_json()))

@@ -9,7 +9,7 @@ from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._validity import validity_lines
-from .words import notes_words, void_note
+from .words import counted, notes_words, void_note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,8 +63,6 @@ def _models(audit: Audit) -> RenderableType:
                 f"{escape(record.model.id)}  [dim]{record.model.dtype}, windows of {record.window.tokens} tokens[/]",
             )
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):
-        table.add_row(
-            f"[dim]{role}[/]",
-            f"{source.passages:,} passages, {source.documents:,} documents  [dim]{escape(source.name)}[/]",
-        )
+        size = f"{counted(source.passages, 'passage')}, {counted(source.documents, 'document')}"
+        table.add_row(f"[dim]{role}[/]", f"{size}  [dim]{escape(source.name)}[/]")
     return table
