@@ -1,6 +1,7 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._collections import collection_finding, collection_lines, collection_size, power_title
+from ._counting import counted, have
 from ._decisions import (
     chance_words,
     finding,
@@ -33,6 +34,7 @@ __all__ = [
     "collection_lines",
     "collection_size",
     "comparison_words",
+    "counted",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -42,6 +44,7 @@ __all__ = [
     "finding_words",
     "gap_words",
     "guarantee_words",
+    "have",
     "held_words",
     "members_words",
     "note_words",
