@@ -270,6 +270,7 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 
 FIGURES = {
     "attack": "loss", "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
+    "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "candidates": 5, "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,

@@ -19,6 +19,7 @@ from ..validity import Validity
 from ._deciding import Request, decide
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
+from ._replaced import notes_of_replaced
 from ._texts import KnownTexts, read
 
 __all__ = ["audit"]
@@ -116,6 +117,7 @@ def audit(
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
     done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=[*texts.notes, *scored.notes])
+    done = replace(done, notes=[*done.notes, *notes_of_replaced(done)])
     write_audit(done)
     return done
 

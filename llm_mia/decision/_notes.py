@@ -62,6 +62,8 @@ class NoteKind(StrEnum):
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
+    AUDIT_REPLACED = "audit_replaced"
+    """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
     SENTENCE = "sentence"
     """text: what a package below has phrased"""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
+from ._decisions import rule_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -147,6 +148,15 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
+def _replaced(figures: Figures) -> str:
+    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
+    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:g} % confidence"
+    return (
+        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
+        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
+    )
+
+
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.ASSUMPTION: lambda _: (
         "The error rate holds if a candidate that was not trained on could as well have been among the known "
@@ -211,6 +221,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.SENTENCE: lambda f: str(f["text"]),
 }
 """The sentence of each kind, from its figures."""
