@@ -58,6 +58,10 @@ class NoteKind(StrEnum):
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
+    SCORE_TURNED = "score_turned"
+    """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
+    SCORE_FOLLOWS_ROWS = "score_follows_rows"
+    """attack, correlation, among (which passages), documents"""
     SENTENCE = "sentence"
     """text: what a package below has phrased"""
 
