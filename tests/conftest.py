@@ -16,8 +16,6 @@ from llm_mia.backends import Backend
 os.environ.setdefault("LLM_MIA_DTYPE", "float32")
 # Models this small gain nothing from threads, and on a busy machine threads wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Sentences are asserted whole; tests of the layout set their own width.
-os.environ.setdefault("COLUMNS", "1000")
 # No test uses the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -196,5 +194,6 @@ def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None =
 
     build = make or FakeBackend
     tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer)
+    monkeypatch.setattr("llm_mia.backends.checking.check_model", lambda *_, **__: None)
     monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: build(len(name)))
     monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

@@ -81,6 +81,8 @@ def audit(
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
+    if fpr is not None and fdr is not None:
+        raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
     check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
@@ -89,6 +91,7 @@ def audit(
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
     report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
+    texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
@@ -136,6 +139,8 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 def _refuse_few(check: InputCheck, request: Request) -> None:
     """Refuse non-members that are too few for the error rate."""
     nonmembers, candidates = check.sources[-2:]
+    if request.fdr is not None:
+        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
     needed = nonmembers_needed(request.fpr, request.confidence)
     if nonmembers.passages < needed:
         held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
@@ -143,5 +148,3 @@ def _refuse_few(check: InputCheck, request: Request) -> None:
             f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
             f"least {needed} are needed"
         )
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)

@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import say, show, show_json
+from .output import say, say_skipped, show, show_json
 from .progress import progress_bars, working
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def audit(
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
-            reading.read_unlabelled(candidates),
+            reading.read_unlabelled(candidates, "candidates"),
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
@@ -114,13 +114,15 @@ def validate(
     from ..report import validity_table
     from ..validity import RequestedRates
 
+    members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
+    unlabelled = None if candidates is None else reading.read_unlabelled(candidates, "candidates")
     with working("checking the known set"):
-        validity = run_validate(
-            known.read_members(reading),
-            known.read_nonmembers(reading),
-            None if candidates is None else reading.read_unlabelled(candidates),
-            rates=RequestedRates(fpr, confidence),
-        )
+        validity = run_validate(members, nonmembers, unlabelled, rates=RequestedRates(fpr, confidence))
+    for source in (members, nonmembers, unlabelled):
+        if source is not None:
+            say_skipped(source)
+            if source.label_note:
+                say(f"note: {source.label_note}")
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

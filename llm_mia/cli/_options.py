@@ -17,7 +17,9 @@ __all__ = [
     "RATES",
     "AcceptVoid",
     "Confidence",
+    "Delimiter",
     "DocumentColumn",
+    "DocumentColumns",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
@@ -25,15 +27,21 @@ __all__ = [
     "Fpr",
     "FprOrNone",
     "IdColumn",
+    "IdColumns",
     "Input",
     "Json",
     "LabelColumn",
+    "LabelColumns",
+    "LabelWords",
     "Out",
     "PassageTokens",
+    "PreTokenizer",
     "Quiet",
     "Revision",
+    "SkipEmpty",
     "TargetName",
     "TextColumn",
+    "TextColumns",
     "TrustRemoteCode",
 ]
 
@@ -81,6 +89,17 @@ TrustRemoteCode = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+PreTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
+        "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
+        "the folder of the file, which is then used.",
+        show_default="the name in the file; a file without a known name is refused",
+        rich_help_panel=MODELS,
+    ),
+]
 TextColumn = Annotated[
     str | None,
     typer.Option(
@@ -114,6 +133,74 @@ DocumentColumn = Annotated[
         metavar="NAME",
         help="Column that names the document of each passage. Passages of the same document are not independent.",
         show_default="the column named 'document' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        metavar="[INPUT=]NAME",
+        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
+        "be repeated.",
+        show_default="the column named 'text' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+IdColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column",
+        metavar="[INPUT=]NAME",
+        help="Column that identifies each passage. With '' no column does.",
+        show_default="the column named 'id' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        metavar="[INPUT=]NAME",
+        help="Column of the label: 1 member, 0 non-member, empty unknown. With '', or with members= for a single "
+        "input, no labels are read. Labels of candidates are never read.",
+        show_default="the column named 'label' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+DocumentColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document-column",
+        metavar="[INPUT=]NAME",
+        help="Column that names the document of each passage. Passages of the same document are not independent.",
+        show_default="the column named 'document' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What divides the fields of csv and tsv files, such as ';' or tab.",
+        show_default="a comma in csv, a tab in tsv",
+        rich_help_panel=INPUT,
+    ),
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Leave out rows and files without text, and count them, instead of refusing them.",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelWords = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD=LABEL,…",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        show_default="1, true, member; 0, false, non-member; empty: unknown",
         rich_help_panel=INPUT,
     ),
 ]

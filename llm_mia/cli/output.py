@@ -14,7 +14,9 @@ from .parameters import spelled
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["carry_any_text", "say", "show", "show_json"]
+    from ..passages import Passages
+
+__all__ = ["carry_any_text", "say", "say_skipped", "show", "show_json"]
 
 PIPED_WIDTH = 100
 PLAIN = {
@@ -85,3 +87,10 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 def _plain(character: str) -> str:
     return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def say_skipped(passages: Passages) -> None:
+    """What the reading of *passages* left out, a line each; which files were left out was shown before."""
+    for note in passages.contents().counts.notes:
+        if note not in passages.notes:
+            say(f"note: {note}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ._cells import escape, share
+from ._layout import Column, Listing
 from .words import (
     category_lines,
     chance_words,
@@ -97,15 +98,14 @@ def collection_table(result: CollectionResult) -> RenderableType:
 
 
 def _power(result: CollectionResult) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     assert result.power is not None
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = power_title(result.power)
-    for column in ("passages per document", "documents", "documents, if the effect is at the low end of its interval"):
-        table.add_column(column, justify="right")
+    titles = (
+        "passages\nper document",
+        "documents",
+        "documents, if the effect is\nat the low end of its interval",
+    )
+    table = Listing([Column(title) for title in titles], power_title(result.power))
     for row in result.power.rows:
         cautious = "–" if row.documents_cautious is None else f"{row.documents_cautious:,}"
-        table.add_row(f"{row.passages:,}", f"{row.documents:,}", cautious)
+        table.add(f"{row.passages:,}", f"{row.documents:,}", cautious)
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,6 +47,7 @@ class LocalBackend:
         revision: the commit of a hub model.
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
+        tokenizer_source: as in `ModelRecord.tokenizer_source`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -64,6 +64,7 @@ class LocalBackend:
         revision: str | None = None,
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
+        tokenizer_source: str = "",
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -71,7 +72,7 @@ class LocalBackend:
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
-        self.bos = self.tokens.bos
+        self.opening = self.tokens.opening
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
@@ -98,6 +99,9 @@ class LocalBackend:
             context=context_of(model, self._config, tokenizer),
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
+            tokenizer_source=tokenizer_source,
+            opening=self.opening,
+            opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
@@ -127,6 +131,7 @@ class LocalBackend:
                 positions.sort()
                 scored = self._score_group([windows[i] for i in positions], report, prefix, group)
                 results.update(zip(positions, scored, strict=True))
+            self.forward.forget_lengths()  # the caller may go on with the model
         return [results[i] for i in range(len(windows))]
 
     def _score_group(
@@ -219,14 +224,14 @@ class LocalBackend:
         alone = [self._score_batch_or_none([window], prefix) for window in windows]
         return None if None in alone else [signals for (signals,) in filter(None, alone)]
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model: faults with length show there.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed *prefix* and *tokens* random tokens to the first layer of the model: faults with length show there.
 
         Raises:
             ModelError: the model fails on it.
         """
         with evaluation_mode(self.model):
-            self.forward.check_length(tokens)
+            self.forward.check_length(tokens, prefix)
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window], prefix: ComputedPrefix | None) -> list[TokenSignals]:
@@ -270,8 +275,8 @@ class LocalBackend:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         expected = self.model(input_ids=ids, use_cache=False).logits.float()
-        spread = float(expected.std()) or 1.0
-        if not math.isfinite(spread) and not bool(expected.isneginf().any()):
+        spread = float(expected[expected.isfinite()].std()) or 1.0
+        if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
             raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
         refuse_looking_ahead(self.model, ids, tolerance)
         head = None if self.model.base_model is self.model else Head.of(self.model)
