@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -217,12 +218,13 @@ class TableOptions(OptionGroup):
             raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
         return self.table / "calibration.json"
 
-    def read(self, by: str = "") -> ScoreTable:
-        """The table; *by* names the column of categories."""
+    def read(self, by: str = "", scores: Sequence[str] = ()) -> ScoreTable:
+        """The table; *by* names the column of categories, *scores* the columns of scores."""
         from ..scores import read_scores
 
         return read_scores(
             self.table,
+            scores=scores,
             id_column=self.id_column,
             label_column=self.label_column,
             document_column=self.document_column,

@@ -64,6 +64,10 @@ class NoteKind(StrEnum):
     """problem"""
     AUDIT_REPLACED = "audit_replaced"
     """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
+    SCORE_TURNED = "score_turned"
+    """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
+    SCORE_FOLLOWS_ROWS = "score_follows_rows"
+    """attack, correlation, among (which passages), documents"""
     SENTENCE = "sentence"
     """text: what a package below has phrased"""
 

@@ -9,10 +9,12 @@ from ..decision import Calibration, CollectionResult, Flags, Unit
 from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import (
+    category_lines,
     chance_words,
     collection_finding,
     collection_lines,
     collection_size,
+    columns_used,
     counted,
     finding,
     finding_parts,
@@ -45,6 +47,7 @@ def flags_table(flags: Flags) -> RenderableType:
     if chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
+    lines += [escape(line) for line in category_lines(flags)]
     lines.append(
         f"[dim]{escape(_basis(flags))}; a {flags.unit[:-1]} that is not flagged may still have been trained on[/]"
     )
@@ -75,6 +78,9 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
     selected = selection_words(calibration)
     if selected:
         lines.append(f"[{'dim' if calibration.split else 'yellow'}]{escape(selected)}[/]")
+    used = columns_used(calibration)
+    if used:
+        lines.append(f"[dim]columns used: {escape(', '.join(used))}[/]")
     return Group(*lines)
 
 

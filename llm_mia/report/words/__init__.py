@@ -3,7 +3,9 @@
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._counting import counted, have
 from ._decisions import (
+    category_lines,
     chance_words,
+    columns_used,
     finding,
     finding_parts,
     finding_words,
@@ -29,10 +31,12 @@ from ._validity import standing_words, validity_meaning, void_note, why_withheld
 
 __all__ = [
     "at_threshold_words",
+    "category_lines",
     "chance_words",
     "collection_finding",
     "collection_lines",
     "collection_size",
+    "columns_used",
     "comparison_words",
     "counted",
     "extraction_notes",

@@ -157,6 +157,18 @@ def _replaced(figures: Figures) -> str:
     )
 
 
+def _turned(figures: Figures) -> str:
+    attack = figures["attack"]
+    head = (
+        f"members score lower than non-members by {attack}: AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, "
+        f"{figures['high']:.3f}]"
+    )
+    if figures["foreign"]:
+        other = attack.removeprefix("-") if attack.startswith("-") else f"-{attack}"
+        return f"{head}; if a lower value means member, name the column '{other}'; otherwise check the labels"
+    return f"{head}; check that members and non-members, or target and reference model, are not exchanged"
+
+
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.ASSUMPTION: lambda _: (
         "The error rate holds if a candidate that was not trained on could as well have been among the known "
@@ -222,6 +234,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
     NoteKind.AUDIT_REPLACED: _replaced,
+    NoteKind.SCORE_TURNED: _turned,
+    NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
+        f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
+        f"documents of {f['among']}; by chance this happens at most once in 1,000 times): harmless if the rows were "
+        "sorted by a property of the texts, such as their length or source; otherwise search for a leak"
+    ),
     NoteKind.SENTENCE: lambda f: str(f["text"]),
 }
 """The sentence of each kind, from its figures."""
