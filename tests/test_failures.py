@@ -139,14 +139,14 @@ def test_a_window_that_fails_is_named_by_its_passage(write_jsonl: Any, tmp_path:
 def test_a_token_that_the_model_excludes_has_no_score() -> None:
     """Its logit is −∞: the passage with it is named, the others have scores."""
     backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1))
-    excluded = int(backend.encode([" geese"])[0][-1])
+    excluded = int(backend.encode([" émigré"])[0][2])
     exclude = torch.zeros(300).index_fill(0, torch.tensor([excluded]), -torch.inf)
     backend.model.lm_head.register_forward_hook(lambda *given: given[-1] + exclude)
     backend = local(backend.model)
     assert backend.info.head == "whole"
     assert all(np.isfinite(signals.logprob).all() for signals in signals_of(backend, ["the river bends", "Anna"]))
     with pytest.raises(ModelError, match=rf"passage '1': .* gives the token {excluded} the probability 0, so the pass"):
-        signals_of(backend, ["the river bends", "Anna counts seven geese and writes"])
+        signals_of(backend, ["the river bends", "An émigré writes"])
 
 
 def test_logits_of_a_model_with_a_layer_before_its_head_come_from_the_model() -> None:
