@@ -2,7 +2,8 @@
 
 The perplexity of a text is the exponential of the mean negative log-probability of its tokens. A text that is longer
 than the model's window is cut into several windows that overlap, so each token counts once and has tokens before it.
-The first token of a text counts only where the model was trained with a BOS token, since otherwise nothing precedes it.
+The first token of a text counts only where the tokenizer puts a token such as BOS before a text, since otherwise
+nothing precedes it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .signals import (
     checked_texts,
     model_or_spec,
     passages_with_signals,
+    report_activity,
     signals_of,
     write_signals,
 )
@@ -165,6 +167,7 @@ def write_perplexities(
         passages.refuse_output(per_token, "per_token")
     models = {"target": target} if reference is None else {"target": target, "reference": reference}
     tokenizers = {role: _tokenizer(model_or_spec(model)) for role, model in models.items()} if per_token else {}
+    report_activity(progress, "reading the passages")
     inputs, folder = Inputs.of([passages]), out.with_name(f"{out.name}.signals")
     stopped = folder.exists()
     # A call that is stopped before its first signal leaves only hidden files, such as the lock.
@@ -176,6 +179,7 @@ def write_perplexities(
     except RunDirectoryError as error:
         hint = "; a call that was stopped has left this folder: repeat that call, or remove it" if stopped else ""
         raise RunDirectoryError(f"{error}{hint}") from None
+    report_activity(progress, "writing the perplexities")
     with RunDirectory(folder) as run:
         unscored, tokens = _write_csv(out, passages_with_signals(run, inputs, list(models)), list(models))
         if per_token:

@@ -16,7 +16,7 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
 from llm_mia.errors import CalibrationError, PassageError, RunDirectoryError, UsageError
-from llm_mia.records import Standing
+from llm_mia.records import SCHEMA_VERSION, Standing
 from llm_mia.report import audit_summary, audit_table
 from llm_mia.validity import RequestedRates
 
@@ -239,7 +239,7 @@ def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path
     path = run().path / "audit.json"
     text = json.loads(path.read_text())
     for change, problem in (
-        ({"schema_version": 1}, "has schema version 1, and this release reads 2"),
+        ({"schema_version": 1}, f"has schema version 1, and this release reads {SCHEMA_VERSION}"),
         ({"flags": {}}, "is damaged"),
         ({"power": "high"}, "'high'"),
         ({"more": 1}, "more"),

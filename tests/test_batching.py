@@ -160,5 +160,5 @@ def test_a_single_window_that_does_not_fit_says_what_to_do(tiny: str) -> None:
 def test_other_errors_are_not_taken_for_it(tiny: str) -> None:
     backend: Any = load_model(tiny, compiled=False)
     backend.model.base_model.layers[0].register_forward_pre_hook(lambda *_: torch.ones(2) @ torch.ones(3))
-    with pytest.raises(RuntimeError, match="size"):
+    with pytest.raises(ModelError, match=r"fails on every text \(inconsistent tensor size.*\): repair it"):
         backend.score([Window(np.arange(40, dtype=np.int32), 1)])

@@ -30,6 +30,7 @@ from llm_mia.decision import (
     calibration_to_json,
 )
 from llm_mia.errors import CalibrationError, InputError, LlmMiaError, UsageError
+from llm_mia.records import SCHEMA_VERSION
 from llm_mia.scores import ScoreTable
 
 Floats = NDArray[np.float64]
@@ -327,7 +328,7 @@ def edited(**changes: object) -> str:
         ("[" * 100_000, "is not JSON, so it is not a calibration"),
         ("[1]", "is not a calibration"),
         ("{}", "names no schema version"),
-        (edited(schema_version=1), "has schema version 1, and this release reads 2"),
+        (edited(schema_version=1), f"has schema version 1, and this release reads {SCHEMA_VERSION}"),
         (edited(fpr="gone", n="gone"), "'fpr' is missing"),
         (edited(note="x"), "note"),
         (edited(n=21), "n should be 20, not 21"),

@@ -48,7 +48,9 @@ Cli = Callable[..., Ran]
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     def run(*arguments: str | Path) -> Ran:
-        code = main([str(argument) for argument in arguments])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "1000")  # sentences are on a single line
+            code = main([str(argument) for argument in arguments])
         return Ran(code, *capsys.readouterr())
 
     return run
@@ -176,7 +178,8 @@ def test_fail_if_flagged_and_false_discoveries(scene: Scene, cli: Cli, tmp_path:
     # The base model against itself gains nothing on any passage.
     same = [scene.reference if argument == scene.model else argument for argument in scene.audit]
     ran = cli(*same, "-o", tmp_path / "same", "-q", "-a", "loss", "--fpr", "0.02", "--fail-if-flagged", "--json")
-    assert ran.code == (3 if ran.json["flags"]["flagged"] else 0)
+    assert ran.json["flags"]["finding"]["p_value"] > 0.05
+    assert ran.code == 0, "what chance alone flags is no finding"
     assert ran.json["flags"]["flagged"] <= 6
 
 
@@ -251,10 +254,11 @@ def test_help_and_usage(cli: Cli) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("llm-mia: No such command 'scoer'.")
     assert ran.err.count("\n") == 1
-    ran = cli("score", "x")
+    ran = cli("score", "-")
     assert (ran.code, ran.err) == (
         2,
-        "llm-mia: Missing option '-m' / '--target' / '--model'. (see 'llm-mia score --help')\n",
+        "llm-mia: Missing option '-m' / '--target' / '--model'. Missing option '-o' / '--out'. "
+        "(see 'llm-mia score --help')\n",
     )
 
 
@@ -265,7 +269,9 @@ def test_stdin_at_the_real_command(scene: Scene, tmp_path: Path) -> None:
             [*command, "--label-column", ""], stdin=stream, capture_output=True, text=True, check=False
         )
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == f"40 passages scored by loss: {tmp_path / 'run' / 'scores.parquet'}\n"
+    lines = ran.stdout.splitlines()
+    assert " ".join(lines) == f"40 passages scored by loss: {tmp_path / 'run' / 'scores.parquet'}"
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize("arguments", ["attacks --json", "attacks", "--help"])

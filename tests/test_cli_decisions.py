@@ -69,7 +69,7 @@ def test_validate_a_random_split_of_one_corpus(cli: Cli, tmp_path: Path) -> None
     assert re.search(r"blind_words_auroc +0\.\d{3} 0\.\d\d–0\.\d\d +sound +What a classifier that never sees", ran.out)
     assert "The known set is" in ran.out
     validated = cli(*typed, "--json", "--fpr", "0.01", "--confidence", "0.95")
-    assert validated.code == 1, "a threshold at 1 % and 95 % takes 299 non-members"
+    assert validated.code == 4, "a threshold at 1 % and 95 % takes 299 non-members"
     checks = {check["name"]: check for check in validated.json["checks"]}
     assert checks["size_fpr_0.01_confidence_0.95"]["verdict"] == "void"
     assert checks["size_fpr_0.01_confidence_0.95"]["remedy"].startswith("Add non-members until there are 299")
@@ -84,7 +84,7 @@ def test_validate_a_known_set_whose_members_have_another_year(cli: Cli, tmp_path
         for name, part, year in (("members", texts[:120], 2019), ("nonmembers", texts[120:], 2023))
     ]
     ran = cli("validate", "--members", files[0], "--nonmembers", files[1])
-    assert ran.code == 1
+    assert ran.code == 4
     assert "The known set is void: no finding may rest on it." in ran.out
     assert "Remedy: Take members and non-members of the same period" in ran.out
 
@@ -100,11 +100,11 @@ def void_run(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return ["audit", candidates, *known, "-m", "m", "-r", "other", "-o", tmp_path / "run"]
 
 
-def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
+def test_a_void_audit_is_stored_without_a_finding_and_exits_with_4(
     cli: Cli, void_run: list[Any], tmp_path: Path
 ) -> None:
     ran = cli(*void_run)
-    assert ran.code == 1
+    assert ran.code == 4
     lines = ran.err.splitlines()
     assert lines[0].startswith("note: the known set is void (blind_words_auroc, ")
     assert lines[0].endswith("so no finding may rest on it; the scores are computed nevertheless")
@@ -119,13 +119,13 @@ def test_a_void_audit_is_stored_without_a_finding_and_exits_with_1(
     assert len(flags_of(tmp_path / "run" / "flags.csv")) == 40
     calibration, flags = tmp_path / "run" / "calibration.json", tmp_path / "f.csv"
     ran = cli("flag", tmp_path / "run", "-c", calibration, "-o", flags)
-    assert ran.code == 1
+    assert ran.code == 4
     assert "no finding: the known set is void" in ran.out
     assert "candidates flagged" not in ran.out
     assert cli("flag", tmp_path / "run", "-c", calibration, "-o", flags, "--accept-void").code == 0
     assert flags_of(flags)[0]["known_set"] == "accepted"
     ran = cli("collection", tmp_path / "run")
-    assert ran.code == 1
+    assert ran.code == 4
     assert "p =" not in ran.out
     assert cli("collection", tmp_path / "run", "--accept-void").code == 0
     ran = cli("evaluate", tmp_path / "run")

@@ -417,7 +417,9 @@ def test_what_is_read_back_is_equal(tmp_path: Path) -> None:
     figures.write_text(
         figures.read_text("utf-8").replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'), "utf-8"
     )
-    with pytest.raises(InputError, match="has schema version 99, and this release reads 2; extract again"):
+    with pytest.raises(
+        InputError, match=f"has schema version 99, and this release reads {SCHEMA_VERSION}; extract again"
+    ):
         read_extraction(moved)
     figures.unlink()
     with pytest.raises(InputError, match="no such file; extract again"):
@@ -484,15 +486,15 @@ def test_every_stated_probability_is_the_models_own_after_one_prompt(
     """Of every stretch that counts, and none that counts goes over the edge of a window: there it would not be."""
     text, folder = words(random.Random(5), 60), request.getfixturevalue(name)
     model: Any = load_model(folder, dtype=dtype, compiled=False)
-    rule, n, first = WindowRule(32, 8), 6, 0 if model.bos is not None else 1
+    rule, n, first = WindowRule(32, 8), 6, 0 if model.opening else 1
     ids = model.encode([text])[0]
-    signals = join(model.score(cut(ids, rule, bos=model.bos)), model.info.tokenizer)
-    inside = [edge - first for edge in edges(len(ids), rule, bos=model.bos is not None)]
+    signals = join(model.score(cut(ids, rule, opening=model.opening)), model.info.tokenizer)
+    inside = [edge - first for edge in edges(len(ids), rule, opening=len(model.opening))]
     result = examine(signals, n=n, edges=inside)
     sums = stretch_sums(signals.logprob.astype(np.float64), n)
     off = []
     for start, stated in enumerate(sums):
-        prompt = prompt_before(ids, rule, model.bos, start + first, n)
+        prompt = prompt_before(ids, rule, model.opening, start + first, n)
         generated = continuations(model, prompt, ids[start + first : start + first + n]).log_probability
         off.append(abs(generated - stated))
     crossing = np.array([any(start < edge < start + n for edge in inside) for start in range(len(sums))])
@@ -503,18 +505,18 @@ def test_every_stated_probability_is_the_models_own_after_one_prompt(
     assert not crossing[result.likeliest]
 
 
-@pytest.mark.parametrize("bos", [None, 99])
+@pytest.mark.parametrize("opening", [(), (99,), (98, 99)])
 @pytest.mark.parametrize("size", [5, 12, 40, 41])
-def test_the_prompt_is_what_the_scoring_window_held(bos: int | None, size: int) -> None:
+def test_the_prompt_is_what_the_scoring_window_held(opening: tuple[int, ...], size: int) -> None:
     ids, rule = np.arange(size, dtype=np.int32), WindowRule(12, 3)
-    for window in cut(ids, rule, bos=bos):
+    for window in cut(ids, rule, opening=opening):
         for at in range(window.first_scored, len(window.tokens)):
             start = int(window.tokens[at])
-            prompt = prompt_before(ids, rule, bos, start, 1)
+            prompt = prompt_before(ids, rule, opening, start, 1)
             np.testing.assert_array_equal(prompt, window.tokens[:at])
-            short = prompt_before(ids, rule, bos, start, 6)
+            short = prompt_before(ids, rule, opening, start, 6)
             assert len(short) + 6 <= 12
-            assert short[-1] == start - 1 or (bos is not None and start == 0)
+            assert short[-1] == start - 1 or (opening and start == 0)
 
 
 def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("demo", "guides"),
     ("cli",),
+    ("__main__",),
 )
 """The packages from the ground up: each imports only from the floors below."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

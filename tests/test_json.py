@@ -119,7 +119,12 @@ def test_any_run_comes_back(values: dict[str, Any], number: float, text: str) ->
     of_target = PassRecord(model, WindowRule(1024, 256), BlockSize(4096, 65536), FilesRecord(None, "auto"), values)
     attack = AttackRecord("min_k:k=0.1", 3, {"k": number, "by": text}, ("target",))
     run = RunRecord(
-        {"target": of_target, text: of_target}, (attack,), values, (InputRecord(text, "s", 3),), {}, {"target": 0.1}
+        {"target": of_target, text: of_target},
+        (attack,),
+        values,
+        (InputRecord(text, "s", 3, (text,)),),
+        {},
+        {"target": 0.1},
     )
     assert from_json(RunRecord, to_json(run)) == run
 

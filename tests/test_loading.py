@@ -24,6 +24,7 @@ from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError, UsageErro
 from llm_mia.records import Window
 
 from .conftest import sentences
+from .gguf_files import write_model
 from .rounding import PRECISIONS, assert_close, rounding_of
 
 pytestmark = pytest.mark.precision
@@ -163,8 +164,10 @@ def test_dtypes_and_devices(tiny: str) -> None:
     assert half.info.dtype == "bfloat16"
     assert np.abs(logprobs(half) - exact).max() > 0
     assert_close(logprobs(half), exact, rounding_of(half))
-    assert refusal(tiny, UsageError, dtype="int3") == "`dtype` must be auto, float32, bfloat16, float16: got 'int3'"
-    assert "device" in refusal(tiny, device="abacus")
+    with pytest.raises(UsageError, match=r"^`dtype` must be auto, float32, bfloat16, float16: got 'int3'$"):
+        load_model(tiny, dtype="int3")
+    with pytest.raises(UsageError, match=r"^`device` is 'abacus': it must be auto, cpu, cuda, cuda:1 … or mps$"):
+        load_model(tiny, device="abacus")
 
 
 # Adapters
@@ -240,10 +243,10 @@ def test_a_damaged_adapter(damage: Callable[[Path], object], expected: str, adap
 # What is not installed
 
 
-def test_missing_extras(adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extras(adapter: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(tmp_path / "a.gguf", "llama", {}, {}, Path(tiny))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setitem(sys.modules, "peft", None)
-    (tmp_path / "a.gguf").write_bytes(b"GGUF")
     assert (
         refusal(adapter, MissingExtraError)
         == "peft, which this adapter needs, is not installed: pip install 'llm-mia[peft]'"

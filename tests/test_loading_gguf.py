@@ -43,6 +43,7 @@ def write_gguf(folder: Path, path: Path) -> None:
     file.add_vocab_size(config["vocab_size"])
     vocabulary = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].__getitem__)
     file.add_tokenizer_model("gpt2")
+    file.add_tokenizer_pre("gpt-2")
     file.add_token_list(vocabulary)
     file.add_token_types([TokenType.CONTROL] * 2 + [TokenType.NORMAL] * (len(vocabulary) - 2))
     file.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]])

@@ -88,6 +88,8 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
     assert summary["calibration"]["guarantee"]["sentence"].startswith("marginal: a new non-member")
     assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 2)
     flagged = sum(row.flagged for row in audited.flags.rows)
+    finding = audited.flags.finding
+    assert finding is not None
     assert summary["flags"] == {
         "rule": {"rate": "fpr", "level": 0.05, "confidence": None},
         "candidates": 12,
@@ -97,10 +99,14 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "unit": "passages",
         "q_values": "benjamini_hochberg",
         "withheld": False,
+        "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
     }
-    assert summary["finding"] == f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: " + (
-        "no more than chance alone would flag" if flagged <= 0.6 else "consistent with training on them"
+    # 11 scored candidates, each a document, against the 2 documents of the non-members: 13 choose 2 arrangements.
+    assert (finding.test, finding.documents, finding.arrangements) == ("exchange", 13, 78)
+    chance = ", chance alone may flag as many" if flagged else ""
+    assert summary["finding"] == (
+        f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: no finding{chance} (p = {finding.p_value:.2g})"
     )
     assert list(summary["evaluation"]["attacks"]) == [
         entry.name for entry in attacks_for((), LoadedSupplies(("target", "reference"))).attacks
@@ -179,11 +185,36 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
 @pytest.mark.parametrize(
     ("candidates", "fdr", "says", "not_says"),
     [
-        ([99] * 3 + [1] * 7, None, ["3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with"], ["alone"]),
-        ([1] * 10, None, ["0 of 10 candidates flagged", "no more than chance alone would flag"], ["consistent with"]),
-        ([99] + [1] * 39, None, ["1 of 40", "no more than chance alone", "at most 2.0 flags"], ["consistent with"]),
-        ([99] * 3 + [1] * 7, 0.5, ["at FDR ≤ 50 %: consistent with", "p-values from 19"], ["threshold", "at most"]),
-        ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: no evidence of training"], ["consistent with", "threshold"]),
+        # P(3 or more of 10 above the highest of 19) = 10 · 9 · 8 / (29 · 28 · 27), 2 or more: 10 · 9 / (29 · 28) = 0.11
+        (
+            [99] * 3 + [1] * 7,
+            None,
+            ["3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033)"],
+            ["no finding"],
+        ),
+        (
+            [99] * 2 + [1] * 8,
+            None,
+            [
+                "2 of 10",
+                ": no finding, chance alone may flag as many (p = 0.11)",
+                "p = 0.11 is the probability that chance alone flags as many; a finding needs at most 0.05",
+                "cannot be stated",
+            ],
+            ["consistent with"],
+        ),
+        ([1] * 10, None, ["0 of 10 candidates flagged", ": no finding (p = 1)"], ["consistent with"]),
+        ([1], None, ["0 of 1 candidate flagged", ": no finding (p = 1)"], ["candidates flagged"]),
+        ([99] + [1] * 39, None, ["1 of 40", "no finding, chance alone", "at most 2.0 flags"], ["consistent with"]),
+        # The smallest q-value: 1/20 · 10/3, and 1/20
+        (
+            [99] * 3 + [1] * 7,
+            0.5,
+            ["at FDR ≤ 50 %: no finding, chance alone may flag as many (p = 0.17)", "p-values from 19"],
+            ["threshold", "consistent with"],
+        ),
+        ([99] * 10, 0.5, ["at FDR ≤ 50 %: consistent with training on them (p = 0.05)"], ["threshold"]),
+        ([1] * 10, 0.5, ["0 of 10", "at FDR ≤ 50 %: no finding (p = 0.95)"], ["consistent with", "threshold"]),
     ],
 )
 def test_no_more_is_claimed_than_was_measured(
@@ -240,7 +271,7 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 FIGURES = {
     "attack": "loss", "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
-    "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto",
+    "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

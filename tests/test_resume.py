@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
-INTERRUPTED = "llm-mia: interrupted; all finished work is kept, and the same command continues it\n"
+NOTHING_KEPT = "llm-mia: interrupted; nothing was finished yet that could be kept; the same command begins again\n"
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
@@ -99,6 +100,14 @@ def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]
     return process.returncode, errors
 
 
+def kept_line(kept: dict[str, int]) -> str:
+    """What the command says when it is stopped, where *kept* passages are on disk, of 160, by the name of the pass."""
+    finished = [name for name in PASSES if kept[name] == 160]
+    parts = [f"the finished pass{'es' if len(finished) > 1 else ''} {', '.join(finished)}"] if finished else []
+    parts += [f"{kept[name]} of 160 passages of the pass {name}" for name in PASSES if 0 < kept[name] < 160]
+    return f"llm-mia: interrupted; kept: {' and '.join(parts)}; the same command continues\n" if parts else NOTHING_KEPT
+
+
 def scored_ids(out: Path, name: str) -> list[str]:
     parts = sorted((out / "signals" / name).glob("part-*.parquet"))
     return [name for part in parts for name in pq.read_table(part, columns=["id"]).column("id").to_pylist()]
@@ -144,8 +153,8 @@ def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: 
         code, errors = stop(process, how)
         if before is None and code != 0:
             stopped += 1
-            expected = (130, INTERRUPTED) if how == signal.SIGINT else (-how, "")
-            assert (code, errors) == expected
+            kept = {name: len(scored_ids(out, name)) for name in PASSES}
+            assert (code, errors) == ((-how, "") if how == signal.SIGKILL else (128 + how, kept_line(kept)))
     assert stopped >= 12, "too few runs were stopped half-way for this to be a test"
     done = run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
@@ -177,7 +186,9 @@ def test_an_interrupt_is_one_line_at_the_real_command(
     while not (out / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.02)
-    assert stop(process, signal.SIGINT) == (130, INTERRUPTED)
+    code, errors = stop(process, signal.SIGINT)
+    assert (code, errors.count("\n")) == (130, 1)
+    assert re.fullmatch(r"llm-mia: interrupted; (nothing was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
     assert not (out / "scores.parquet").exists()
 
 
@@ -186,7 +197,7 @@ def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tm
     script += "llm_mia.backends.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
     script += "sys.exit(main(sys.argv[1:]))"
     done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a" / "b")])
-    assert (done.returncode, done.stderr) == (130, INTERRUPTED)
+    assert (done.returncode, done.stderr) == (130, NOTHING_KEPT)
     assert not (tmp_path / "a").exists()
 
 

@@ -88,11 +88,13 @@ def test_labels_in_jsonl(cells: list[object], expected: list[int], write: Write)
     assert list(table.ids) == list(table.documents) == ["1", "2", "3"], "named by row number"
 
 
-@pytest.mark.parametrize("junk", ["yes", "member", 2, -1, 0.5, [1], {"a": 1}])
+@pytest.mark.parametrize("junk", ["yes", "known", 2, -1, 0.5, [1], {"a": 1}])
 def test_labels_that_are_none_are_refused_with_their_row(junk: object, write: Write) -> None:
     rows = [{"label": None, "loss": 1.0}, {"label": junk, "loss": 2.0}]
     path = write("t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(ScoresError, match=r"t.jsonl row 2: label .* is neither 0 nor 1, and neither true nor false"):
+    with pytest.raises(
+        ScoresError, match=r"t.jsonl row 2: label .* is neither 1, true nor member, and neither 0, false nor non-mem"
+    ):
         read_scores(path)
 
 
@@ -280,7 +282,7 @@ def test_categories_in_memory() -> None:
         ({"scores": [1j, 2.0]}, UsageError, "holds complex numbers"),
         ({"scores": [1.0], "labels": iter([1])}, UsageError, "`labels` is of the type list_iterator: give a list"),
         ({"scores": [1.0], "ids": "a"}, UsageError, "`ids` is of the type str: give a list"),
-        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 0 nor 1, and neither"),
+        ({"scores": [1.0, 2.0], "labels": [0, 7]}, ScoresError, "mine row 2: label 7 is neither 1, true nor member"),
     ],
 )
 def test_arrays_that_make_no_table_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

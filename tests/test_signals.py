@@ -15,7 +15,7 @@ from llm_mia.backends import Backend, ModelSpec, Report, load_model
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import ModelError, RunDirectoryError, UsageError
 from llm_mia.passages import Passages, read_passages
-from llm_mia.records import IntArray, TokenSignals, Window
+from llm_mia.records import SCHEMA_VERSION, IntArray, TokenSignals, Window
 from llm_mia.signals import Limits, Step, cut, join, signals_of, window_rule, write_signals
 from llm_mia.store import RunDirectory, read_run, read_signals
 
@@ -207,7 +207,7 @@ def test_a_directory_of_another_schema_is_refused_by_every_reader(
     out = tmp_path / "run"
     score(source, FakeBackend(0), attacks=["loss"], out=out)
     record = out / "run.json"
-    record.write_text(record.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    record.write_text(record.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
     def known(label: int) -> Passages:
@@ -226,8 +226,8 @@ def test_a_directory_of_another_schema_is_refused_by_every_reader(
     with pytest.raises(RunDirectoryError) as refused:
         acts[reader]()
     assert str(refused.value) == (
-        f"{record}: has schema version 99, and this release reads 2; name another folder, and run the same "
-        "command there"
+        f"{record}: has schema version 99, and this release reads {SCHEMA_VERSION}; name another folder, "
+        "and run the same command there"
     )
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
@@ -243,5 +243,5 @@ def test_a_backend_that_gives_other_tokens_or_no_numbers_is_refused() -> None:
 
     with pytest.raises(ModelError, match="'fake-0': `score` gave signals of 4 tokens in 1 windows, and 5 in 1 were"):
         signals_of(Short(0), ["a text"])
-    with pytest.raises(ModelError, match="'fake-0': `score` gave log-probabilities that are NaN"):
-        signals_of(NotANumber(0), ["a text"])
+    with pytest.raises(ModelError, match=r"passage '1': model 'fake-0' gives nan as the log-probability of the token"):
+        signals_of(NotANumber(0), ["", "a text"])

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..calibration import fdr_floor, nonmembers_needed
-from ..decision import AUTO, BY_DEFAULT, STACK, refuse_small
+from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..scores import read_scores
 from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
-from ..signals import Progress, Supplies
+from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
 from ._deciding import Request, decide
 from ._record import Audit, write_audit
@@ -39,6 +39,7 @@ def audit(
     fdr: float | None = None,
     confidence: float | None = None,
     accept_void: bool = False,
+    finding_level: float = FINDING_LEVEL,
     out: str | Path,
     window_tokens: int | None = None,
     progress: Progress | None = None,
@@ -70,6 +71,8 @@ def audit(
         fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
         accept_void: state findings even where the known set is void; every artefact records this.
+        finding_level: the probability of a finding where no candidate was trained on; one minus the confidence of the
+            bound on the number of members.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
@@ -78,22 +81,29 @@ def audit(
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
+    if fpr is not None and fdr is not None:
+        raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
+    check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
-    request = Request(decider, level, fdr, confidence, accept_void)
+    request = Request(decider, level, fdr, confidence, accept_void, finding_level)
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
+    report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
+    texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
+    report_activity(progress, "checking whether the known set can carry a verdict")
     known_set = texts.known_set(request.rates)
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
     scored = run_scoring(sources, plan, out=out, window_tokens=window_tokens, progress=progress)
+    report_activity(progress, "deciding")
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
@@ -129,6 +139,8 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 def _refuse_few(check: InputCheck, request: Request) -> None:
     """Refuse non-members that are too few for the error rate."""
     nonmembers, candidates = check.sources[-2:]
+    if request.fdr is not None:
+        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
     needed = nonmembers_needed(request.fpr, request.confidence)
     if nonmembers.passages < needed:
         held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
@@ -136,5 +148,3 @@ def _refuse_few(check: InputCheck, request: Request) -> None:
             f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
             f"least {needed} are needed"
         )
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..calibration import nonmembers_needed
 from ..decision import (
+    FINDING_LEVEL,
     Calibration,
     NoteKind,
     ShortageKind,
@@ -41,6 +42,7 @@ class Request:
     fdr: float | None = None
     confidence: float | None = None
     accept_void: bool = False
+    finding_level: float = FINDING_LEVEL
 
     @property
     def rates(self) -> RequestedRates:
@@ -61,7 +63,7 @@ def decide(
     table = replace(table, standing=standing_of(validity, accept_void=request.accept_void))
     calibration = calibrate(table, request.decider, fpr=request.fpr, confidence=request.confidence)
     table = add_decider_column(table, calibration)
-    flags = flag(table, calibration, fdr=request.fdr)
+    flags = flag(table, calibration, fdr=request.fdr, finding_level=request.finding_level)
     members, part = len(table.rows(1)) > 0, calibration_part(table, calibration)
     return Audit(
         path=path,

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decision import NoteKind
-from ..passages import Passages, PassageSource, to_passages
+from ..passages import Passages, PassageSource, check_inputs, to_passages
 from ..records import Note, Passage
 from ..scores import UNKNOWN, ScoreTable
 from ..validity import KnownScores, KnownSet, RequestedRates, Validity
+from ._same_texts import refuse_few_texts, refuse_same_texts
 
 __all__ = ["KnownTexts", "read", "validate"]
 
@@ -32,6 +33,8 @@ class KnownTexts:
     rows: NDArray[np.intp]
     """Shape (passages,): the row of each in the table of scores."""
     notes: tuple[Note, ...]
+    names: Mapping[int | None, str]
+    """The sources, by label."""
 
     @classmethod
     def read(cls, sources: Sequence[Passages], *, most: int = MOST) -> KnownTexts:
@@ -49,7 +52,19 @@ class KnownTexts:
             kept += passages
             rows += (first + spaced).tolist()
             first += total
-        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
+        names = dict(zip((1, 0, None) if len(sources) > 2 else (0, None), (each.name for each in sources), strict=True))
+        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes), names)
+
+    def refuse_repeats(self, rates: RequestedRates) -> None:
+        """Refuse sets that hold the same texts, and non-members that are enough only by repeats.
+
+        Raises:
+            PassageError: more than half of a set have the text of a passage of another set.
+            CalibrationError: too few different texts of non-members for the rate.
+        """
+        refuse_same_texts(self.passages, self.names)
+        nonmembers = [self.passages[at] for at in self._of(0)]
+        refuse_few_texts(nonmembers, self.names[0], rates.fpr, rates.confidence)
 
     def known_set(self, rates: RequestedRates) -> KnownSet:
         """The passages, to be checked without and with their scores.
@@ -92,11 +107,18 @@ def validate(
         rates: the error rates that the known set has to certify (None: FPR ≤ 0.05).
 
     Raises:
-        PassageError: a file cannot be read, or a class has only one document.
+        PassageError: a file cannot be read, a class has only one document, a text is both among members and among
+            non-members, or two sets hold mainly the same texts.
     """
     sets = ((members, 1), (nonmembers, 0), (candidates, None))
-    passages = [[] if source is None else list(read(source, label)) for source, label in sets]
-    return KnownSet(*passages, rates=rates).validity()
+    sources = {label: read(source, label) for source, label in sets if source is not None}
+    passages = {label: list(sources[label]) if label in sources else [] for _, label in sets}
+    refuse_same_texts(
+        [passage for each in passages.values() for passage in each],
+        {label: source.name for label, source in sources.items()},
+    )
+    check_inputs(list(sources.values()))
+    return KnownSet(passages[1], passages[0], passages[None], rates=rates).validity()
 
 
 def read(source: PassageSource, label: int | None) -> Passages:

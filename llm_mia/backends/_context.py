@@ -1,4 +1,4 @@
-"""Check that a prefix and the windows after it fit a model's context."""
+"""Windows that a model does not take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from ..errors import ModelError
 from ..records import IntArray, ModelRecord, Window
 
-__all__ = ["describe_lengths", "refuse_beyond_context"]
+__all__ = ["WindowError", "describe_lengths", "refuse_beyond_context"]
+
+
+class WindowError(ModelError):
+    """A window that a model fails on; whoever has the passages adds the place of *passage* to the message."""
+
+    def __init__(self, message: str, passage: int) -> None:
+        super().__init__(message)
+        self.passage = passage
+        """`Window.passage` of the window."""
 
 
 def refuse_beyond_context(info: ModelRecord, prefix: IntArray, windows: Sequence[Window]) -> None:

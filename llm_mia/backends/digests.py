@@ -41,8 +41,8 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     """The digest over all files of the model *name*; None where the files are not on this machine.
 
     For a folder, or for the snapshot of a hub model in the cache, it covers the configuration, the tokenizer, the
-    weights and the code, with the names of the files; for a GGUF file, that file and the others of a split model; for a
-    PEFT adapter, its base model too. It does not use the network.
+    weights and the code, with the names of the files; for a GGUF file, that file, the others of a split model and the
+    tokenizer.json in its folder; for a PEFT adapter, its base model too. It does not use the network.
 
     Raises:
         MissingExtraError: *name* is the embedded model, and the embedded model is not installed.
@@ -50,14 +50,14 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     path = embedded.gguf_file() if str(name) == embedded.NAME else _local_path(str(name), revision)
     try:
         if path is None or not path.is_dir():
-            return None if path is None else files_sha256(gguf_parts(path))
+            return None if path is None else _gguf_sha256(path)
         adapter = path / "adapter_config.json"
         if not adapter.is_file():
             return _folder_sha256(path)
         base = _local_path(json.loads(adapter.read_bytes())["base_model_name_or_path"], None)
         if base is None:
             return None
-        of_base = _folder_sha256(base) if base.is_dir() else files_sha256(gguf_parts(base))
+        of_base = _folder_sha256(base) if base.is_dir() else _gguf_sha256(base)
         return _text_sha256(_folder_sha256(path), of_base)
     except (OSError, ValueError, KeyError, TypeError):  # loading the model will report what is wrong with it
         return None
@@ -74,6 +74,11 @@ def _local_path(name: str, revision: str | None) -> Path | None:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (OSError, ValueError):  # not in the cache, or not the name of a hub model
         return None
+
+
+def _gguf_sha256(file: Path) -> str:
+    weights, tokenizer = files_sha256(gguf_parts(file)), file.parent / "tokenizer.json"
+    return _text_sha256(weights, _file_sha256(tokenizer)) if tokenizer.is_file() else weights
 
 
 def _folder_sha256(folder: Path) -> str:

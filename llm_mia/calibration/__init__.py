@@ -11,30 +11,42 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     P(a non-member is flagged) ≤ fpr                     `fpr_threshold`: on average over calibration sets
                                                          `confident_threshold`: for this set, with confidence
     E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
+    P(so many flags | no candidate is a member)          `chance_of_flags`
     least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
-from ._checks import Floats, finite, sorted_finite
-from ._counts import CountBound, exceedance_probability, member_count_bound, member_share
+from ._chance import chance_of_flags, flag_rank
+from ._checks import Floats, check_rate, finite, sorted_finite
+from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._p_values import conformal_p_values, weighted_p_values
 from ._split import Split, split_by_document
-from ._thresholds import confident_threshold, describe_uncertified, fpr_bound, fpr_threshold, nonmembers_needed
+from ._thresholds import (
+    confident_threshold,
+    describe_uncertified,
+    fpr_bound,
+    fpr_threshold,
+    nonmembers_needed,
+)
 from ._weights import Weights, likelihood_ratio_weights
 
 __all__ = [
     "CountBound",
     "Floats",
+    "Method",
     "Split",
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
+    "chance_of_flags",
+    "check_rate",
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",
     "exceedance_probability",
     "fdr_floor",
     "finite",
+    "flag_rank",
     "fpr_bound",
     "fpr_threshold",
     "likelihood_ratio_weights",

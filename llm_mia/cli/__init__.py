@@ -1,7 +1,8 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
 stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
-to do · 2 usage · 3 flagged and ``--fail-if-flagged`` · 130 interrupted.
+to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set withholds the finding · 130 interrupted
+(by another signal: 128 + its number).
 """
 
 from __future__ import annotations
@@ -9,32 +10,48 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from .. import __version__
 from ..errors import LlmMiaError, UsageError
 from . import _commands
+from ._parsing import Faults, TypedError
+from .interrupts import ending_signals
+from .output import carry_any_text
 from .parameters import options_of, running, spelled
+from .progress import kept_words
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 CONTINUED = ("audit", "score", "extract", "perplexity", "demo")
 """Commands that continue where they were stopped."""
-# Some releases of typer contain click, and others use the installed click; this is the base class of every usage error
-# in both cases.
-_UsageError: Any = typer.BadParameter.__base__
-
 app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
     "Begin with 'llm-mia demo' or 'llm-mia audit --help'.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _commands.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"llm-mia {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version of llm-mia."),
+    ] = False,
+) -> None:
+    """Options that need no command; those of the shell's completion are typer's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
-    with running({} if command is None else options_of(command)):
+    carry_any_text()
+    with running({} if command is None else options_of(command)), ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = "; all finished work is kept, and the same command continues it" if typed[0] in CONTINUED else ""
-        return _failed(f"interrupted{kept}", INTERRUPTED)
+        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
 
@@ -55,9 +73,16 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
     try:
         code: int | None = commands.main(typed, "llm-mia", standalone_mode=False)
         sys.stdout.flush()  # here, where it may still fail
-    except _UsageError as error:
-        path = error.ctx.command_path if error.ctx else "llm-mia"
-        return _failed(f"{error.format_message()} (see '{path} --help')", error.exit_code)
+    except Faults as faults:
+        typed_errors = [error for error in faults.errors if isinstance(error, TypedError)]
+        if typed_errors:
+            _failed(_malformed(typed_errors, faults.path), 2)
+        for fault in faults.errors:
+            if fault not in typed_errors:
+                _failed(spelled(str(fault)), 1)
+        return faults.exit_code
+    except TypedError as error:
+        return _failed(_malformed([error], error.ctx.command_path if error.ctx else "llm-mia"), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED  # some releases of typer return it instead
     except LlmMiaError as error:
@@ -67,6 +92,11 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code or 0
+
+
+def _malformed(errors: Sequence[Any], path: str) -> str:
+    """A line about what typer refuses; *path* is the command."""
+    return f"{' '.join(error.format_message() for error in errors)} (see '{path} --help')"
 
 
 def _failed(message: str, code: int) -> int:

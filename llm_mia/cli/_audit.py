@@ -11,14 +11,15 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, say_skipped, show, show_json
+from .progress import progress_bars, working
 
 if TYPE_CHECKING:
     from ..validity import Validity
 
-__all__ = ["FLAGGED", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
+__all__ = ["FINDING", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
 
-FLAGGED, VOID = 3, 1
+FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
 """What to do about a void known set."""
 
@@ -53,6 +54,7 @@ def audit(
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
     accept_void: opt.AcceptVoid = False,
+    finding_level: opt.FindingLevel = 0.05,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
@@ -65,7 +67,7 @@ def audit(
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
-            reading.read_unlabelled(candidates),
+            reading.read_unlabelled(candidates, "candidates"),
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
@@ -76,6 +78,7 @@ def audit(
             fdr=fdr,
             confidence=confidence,
             accept_void=accept_void,
+            finding_level=finding_level,
             out=run.out,
             window_tokens=models.window_tokens,
             progress=progress,
@@ -88,7 +91,7 @@ def audit(
     if audited.withheld:
         say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
-    return FLAGGED if fail_if_flagged and audited.flags.flagged else 0
+    return FINDING if fail_if_flagged and audited.flags.significant else 0
 
 
 def validate(
@@ -106,17 +109,20 @@ def validate(
     confidence: opt.Confidence = None,
     as_json: opt.Json = False,
 ) -> int:
-    """Check, without a model, whether a known set can carry a verdict; exit code 1 if it cannot."""
+    """Check, without a model, whether a known set can carry a verdict; exit code 4 if it cannot."""
     from ..auditing import validate as run_validate
     from ..report import validity_table
     from ..validity import RequestedRates
 
-    validity = run_validate(
-        known.read_members(reading),
-        known.read_nonmembers(reading),
-        None if candidates is None else reading.read_unlabelled(candidates),
-        rates=RequestedRates(fpr, confidence),
-    )
+    members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
+    unlabelled = None if candidates is None else reading.read_unlabelled(candidates, "candidates")
+    with working("checking the known set"):
+        validity = run_validate(members, nonmembers, unlabelled, rates=RequestedRates(fpr, confidence))
+    for source in (members, nonmembers, unlabelled):
+        if source is not None:
+            say_skipped(source)
+            if source.label_note:
+                say(f"note: {source.label_note}")
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

@@ -9,15 +9,17 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FLAGGED, REPAIR_KNOWN_SET, VOID, audit, demo, validate
+from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
 from ._extract import extract
 from ._groups import TableOptions
 from ._guide import guide
+from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._score import attacks, frequencies, score
 from ._show import show as show_run
 from .grouping import with_groups
 from .output import say, show, show_json
+from .progress import working
 
 __all__ = ["register"]
 
@@ -83,16 +85,16 @@ def calibrate(
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
     table.refuse_output(out)
-    scores = table.read(by)
-    calibration = run_calibrate(
-        scores,
-        attack,
-        fpr=fpr,
-        confidence=confidence,
-        pool=pool or (),
-        fit_share=0.5 if fit_share is None else fit_share,
-        seed=seed,
-    )
+    with working("setting the threshold"):
+        calibration = run_calibrate(
+            table.read(by),
+            attack,
+            fpr=fpr,
+            confidence=confidence,
+            pool=pool or (),
+            fit_share=0.5 if fit_share is None else fit_share,
+            seed=seed,
+        )
     write_text(out, calibration_to_json(calibration))
     if as_json:
         show_json(calibration_summary(calibration))
@@ -121,6 +123,7 @@ def flag(
         bool, typer.Option("--labelled", help="Decide also on rows that have a label, not only on candidates.")
     ] = False,
     accept_void: opt.AcceptVoid = False,
+    finding_level: opt.FindingLevel = 0.05,
     as_json: opt.Json = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
@@ -131,13 +134,18 @@ def flag(
 
     if documents and labelled:
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
+    if labelled and fail_if_flagged:
+        raise UsageError("`labelled` decides on labelled rows too, which gives no finding: leave out `fail_if_flagged`")
     table.refuse_output(out, calibration)
     rule = read_calibration(calibration)
-    scores = table.read(rule.by)
-    if documents:
-        flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void)
-    else:
-        flags = run_flag(scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void)
+    with working("deciding"):
+        scores = table.read(rule.by)
+        if documents:
+            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
+        else:
+            flags = run_flag(
+                scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
+            )
     write_text(out, flags.to_csv())
     for note in flags.notes:
         say(f"note: {note_words(note)}")
@@ -148,7 +156,7 @@ def flag(
         show(str(out))
     if flags.withheld:
         return _withheld()
-    return FLAGGED if fail_if_flagged and flags.flagged else 0
+    return FINDING if fail_if_flagged and flags.significant else 0
 
 
 def evaluate(
@@ -203,11 +211,12 @@ def evaluate(
     )
 
     rule = None if calibration is None else read_calibration(calibration)
-    scores = table.read(rule.by if rule else "")
-    judged = evaluation_part(scores, rule) if rule else scores
-    evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
-    compared = run_compare(judged, *compare) if compare else None
-    at = rates_at(scores, rule) if rule else None
+    with working("evaluating"):
+        scores = table.read(rule.by if rule else "")
+        judged = evaluation_part(scores, rule) if rule else scores
+        evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
+        compared = run_compare(judged, *compare) if compare else None
+        at = rates_at(scores, rule) if rule else None
     warning = void_note(scores.standing)
     if warning:
         say(f"note: {warning}")
@@ -252,8 +261,8 @@ def collection(
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table
 
-    scores = table.read()
-    result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
+    with working("testing the collection"):
+        result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
     if as_json:
         show_json(collection_summary(result))
     else:
@@ -264,11 +273,11 @@ def collection(
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command()(with_groups(command))
-    app.command("show")(show_run)
-    app.command()(guide)
+        app.command(cls=CheckedCommand)(with_groups(command))
+    app.command("show", cls=CheckedCommand)(show_run)
+    app.command(cls=CheckedCommand)(guide)
     for other in (perplexity, attacks, frequencies, demo):
-        app.command()(with_groups(other))
+        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions, RunOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import TargetOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, show, show_json
+from .progress import progress_bars
 
 __all__ = ["extract"]
 
@@ -18,7 +19,7 @@ WHAT, PROOF = "What is extracted", "Proof by generation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpanReadingOptions(LabelledReadingOptions):
+class SpanReadingOptions(ReadingOptions):
     """How passages are read, but with longer passages: a span that crosses the end of a passage is cut there."""
 
     passage_tokens: opt.PassageTokens = 16_384
@@ -111,12 +112,15 @@ def extract(
     from ..extraction import Sampling, extract as run_extract
     from ..passages import check_inputs
     from ..report import extraction_summary, extraction_table
+    from ..signals import report_activity
 
     sampling = Sampling(temperature, top_k)
-    source = reading.read(passages)
-    for note in check_inputs([source]).notes:
-        say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
+        report_activity(progress, "reading the passages")
+        source = reading.read(passages, "passages")
+        for note in check_inputs([source]).notes:
+            if note not in source.notes:  # those were shown when it was opened
+                say(f"note: {note}")
         extraction = run_extract(
             source,
             models.target_model(),

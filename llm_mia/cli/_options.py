@@ -17,29 +17,39 @@ __all__ = [
     "RATES",
     "AcceptVoid",
     "Confidence",
+    "Delimiter",
     "DocumentColumn",
+    "DocumentColumns",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
+    "FindingLevel",
     "Fpr",
     "FprOrNone",
     "IdColumn",
+    "IdColumns",
     "Input",
     "Json",
     "LabelColumn",
+    "LabelColumns",
+    "LabelWords",
     "Out",
     "PassageTokens",
+    "PreTokenizer",
     "Quiet",
     "Revision",
+    "SkipEmpty",
     "TargetName",
     "TextColumn",
+    "TextColumns",
     "TrustRemoteCode",
 ]
 
 KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
 INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, txt), a folder of such files, hf://DATASET, or - for standard input"
+    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
+    "where there are none, its texts), hf://DATASET, or - for standard input"
 )
 """What every command can read passages from."""
 
@@ -79,6 +89,17 @@ TrustRemoteCode = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+PreTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
+        "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
+        "the folder of the file, which is then used.",
+        show_default="the name in the file; a file without a known name is refused",
+        rich_help_panel=MODELS,
+    ),
+]
 TextColumn = Annotated[
     str | None,
     typer.Option(
@@ -115,6 +136,74 @@ DocumentColumn = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column",
+        metavar="[INPUT=]NAME",
+        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
+        "be repeated.",
+        show_default="the column named 'text' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+IdColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column",
+        metavar="[INPUT=]NAME",
+        help="Column that identifies each passage. With '' no column does.",
+        show_default="the column named 'id' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        metavar="[INPUT=]NAME",
+        help="Column of the label: 1 member, 0 non-member, empty unknown. With '', or with members= for a single "
+        "input, no labels are read. Labels of candidates are never read.",
+        show_default="the column named 'label' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+DocumentColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document-column",
+        metavar="[INPUT=]NAME",
+        help="Column that names the document of each passage. Passages of the same document are not independent.",
+        show_default="the column named 'document' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What divides the fields of csv and tsv files, such as ';' or tab.",
+        show_default="a comma in csv, a tab in tsv",
+        rich_help_panel=INPUT,
+    ),
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Leave out rows and files without text, and count them, instead of refusing them.",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelWords = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD=LABEL,…",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        show_default="1, true, member; 0, false, non-member; empty: unknown",
+        rich_help_panel=INPUT,
+    ),
+]
 PassageTokens = Annotated[
     int,
     typer.Option(
@@ -137,7 +226,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON ins
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
 FailIfFlagged = Annotated[
     bool,
-    typer.Option("--fail-if-flagged", help="Exit with code 3 if any candidate is flagged.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--fail-if-flagged",
+        help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
+        "explains (see --finding-level); chance alone flags some, too. A void known set exits with code 4.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FindingLevel = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Probability of a finding where the model was trained on no candidate: a finding needs a p-value of at "
+        "most this. The bound on the number of members holds with a confidence of one minus this.",
+        rich_help_panel=RATES,
+    ),
 ]
 Fpr = Annotated[
     float,

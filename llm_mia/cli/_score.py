@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
+from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import progress_bars, say, show, show_json
+from .output import say, say_skipped, show, show_json
 from .parameters import running, spelled
+from .progress import progress_bars
 
 __all__ = ["attacks", "frequencies", "score"]
 
@@ -24,7 +25,7 @@ def score(
     passages: opt.Input,
     models: ModelOptions,
     evidence: EvidenceOptions,
-    reading: LabelledReadingOptions,
+    reading: ReadingOptions,
     run: RunOptions,
     attacks: Annotated[
         list[str] | None,
@@ -41,11 +42,14 @@ def score(
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..passages import check_inputs
     from ..scoring import score_to_disk
+    from ..signals import report_activity
 
-    source = reading.read(passages)
-    for note in check_inputs([source]).notes:
-        say(f"note: {note}")
     with progress_bars(run.quiet) as progress:
+        report_activity(progress, "reading the passages")
+        source = reading.read(passages, "passages")
+        for note in check_inputs([source]).notes:
+            if note not in source.notes:  # those were shown when it was opened
+                say(f"note: {note}")
         done = score_to_disk(
             source,
             models.target_model(),
@@ -73,8 +77,11 @@ def frequencies(
     target: opt.TargetName,
     out: opt.Out = Path("frequencies.parquet"),
     text_column: opt.TextColumn = None,
+    delimiter: opt.Delimiter = None,
+    skip_empty: opt.SkipEmpty = False,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
+    pre_tokenizer: opt.PreTokenizer = None,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -82,9 +89,17 @@ def frequencies(
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
-    tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
+    reading = ReadingOptions(
+        text_column=None if text_column is None else [text_column],
+        delimiter=delimiter,
+        skip_empty=skip_empty,
+        passage_tokens=1024,
+    )
+    texts = reading.read_unlabelled(corpus, "corpus")
+    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
+    tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
+    say_skipped(texts)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())
     if as_json:

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .parameters import spelled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..signals import Progress, Step
+    from ..passages import Passages
 
-__all__ = ["progress_bars", "say", "show", "show_json"]
+__all__ = ["carry_any_text", "say", "say_skipped", "show", "show_json"]
 
-UNBOUNDED = 100_000
-"""Columns that no result takes."""
-LABELS = {
-    "training": "fine-tuning",
-    "target": "target model",
-    "lowered": "target model, lower case",
-    "prefixed": "target, after shots",
-    "member_prefixed": "target, after members",
-    "population_target": "target, population",
-    "reference": "reference model",
-    "population_reference": "reference, population",
-    "scores": "scores",
-}
+PIPED_WIDTH = 100
+PLAIN = {
+    "≤": "<=", "≥": ">=", "–": "-", "—": "-", "−": "-", "…": "...", "•": "*", "◂": "<-", "·": "*", "×": "x", "∞": "inf",
+    "→": "->", "±": "+-", "≈": "~", "ε": "epsilon", "’": "'", "‘": "'", "“": '"', "”": '"', "\N{NO-BREAK SPACE}": " ",
+}  # fmt: skip
+"""Plain characters in place of those that a stream cannot carry."""
 
 
 def show(result: RenderableType) -> None:
-    """Print a table for people; to a pipe or a file it is as wide as it needs to be, never folded."""
-    from rich.console import Console
-    from rich.measure import Measurement
+    """Print a table or text for people, as wide as the terminal; to a pipe or a file at most 100 columns wide.
 
-    console = Console(highlight=False, emoji=False, markup=not isinstance(result, str))
-    if not sys.stdout.isatty():
-        anything = console.options.update(width=UNBOUNDED)
-        console.width = Measurement.get(console, anything, result).maximum
+    The environment variable COLUMNS sets another width.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    class AnyConsole(Console):
+        """Lays out the characters that the stream will get."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(_carried(text, sys.stdout), **options)
+
+    console = AnyConsole(highlight=False, emoji=False, markup=not isinstance(result, str))
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+        console.width = PIPED_WIDTH
     console.print(result)
 
 
 def show_json(result: Mapping[str, Any]) -> None:
-    """Print a result for machines."""
-    print(json.dumps(result, indent=2, ensure_ascii=False))
+    """Print a result for machines; where stdout cannot carry a character, it is escaped as JSON escapes it."""
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    print(text if _can_carry(text, sys.stdout) else json.dumps(result, indent=2))
 
 
 def say(message: str) -> None:
@@ -54,46 +57,40 @@ def say(message: str) -> None:
     print(spelled(message), file=sys.stderr)
 
 
-@contextlib.contextmanager
-def progress_bars(quiet: bool) -> Iterator[Progress | None]:
-    """Progress on stderr: a bar for each pass, or without a terminal a line for each finished pass; none if *quiet*."""
-    if quiet:
-        yield None
-    elif not sys.stderr.isatty():
-        yield _lines
-    else:
-        with _bars() as progress:
-            yield progress
+def carry_any_text() -> None:
+    """Let stdout and stderr take any text: characters that they cannot carry are replaced by plain ones."""
+    codecs.register_error("llm_mia.plain", _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="llm_mia.plain")
 
 
-def _lines(step: Step) -> None:
-    if step.passages == step.total_passages:
-        say(f"{LABELS.get(step.name, step.name)}: {step.passages:,} passages, {step.tokens:,} tokens")
+def _can_carry(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-@contextlib.contextmanager
-def _bars() -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bars, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+def _carried(text: str, stream: TextIO) -> str:
+    """*text* as *stream* will write it."""
+    if _can_carry(text, stream):
+        return text
+    return "".join(character if _can_carry(character, stream) else _plain(character) for character in text)
 
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        TextColumn("{task.completed:>11,.0f} tokens"),
-        TextColumn("{task.fields[rate]:>8}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
 
-        def progress(step: Step) -> None:
-            if step.name not in tasks:
-                tasks[step.name] = bars.add_task(LABELS.get(step.name, step.name), total=None, rate="")
-            # How many tokens all bytes will make is known only at the end; until then the share so far tells.
-            total = step.tokens * step.total_bytes / step.bytes if step.bytes else None
-            seconds = bars.tasks[tasks[step.name]].elapsed or 0.0
-            rate = f"{step.tokens / seconds:,.0f}/s" if seconds > 1 else ""
-            bars.update(tasks[step.name], completed=step.tokens, total=total, rate=rate)
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
 
-        yield progress
+
+def _plain(character: str) -> str:
+    return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def say_skipped(passages: Passages) -> None:
+    """What the reading of *passages* left out, a line each; which files were left out was shown before."""
+    for note in passages.contents().counts.notes:
+        if note not in passages.notes:
+            say(f"note: {note}")

@@ -2,7 +2,7 @@
 
 wanted                                               function
 a threshold with a guarantee                         `calibrate`; `read_calibration` and `calibration_to_json`
-decisions on candidates                              `flag` by passage, `flag_documents` by document
+decisions on candidates, and the finding on all      `flag` by passage, `flag_documents` by document
 a single decision on all candidates together         `judge_collection`
 how well attacks separate the known set              `evaluate`, `compare`, `rates_at`, `confidence_gap`
 the column that a calibration decides by             `add_decider_column`
@@ -15,7 +15,7 @@ from ._artefact import calibration_from_json, calibration_to_json, read_calibrat
 from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collections import CollectionResult, judge_collection
-from ._documents import flag_documents
+from ._documents import DocumentObstacle, flag_documents
 from ._evaluating import (
     AtThreshold,
     Comparison,
@@ -26,6 +26,7 @@ from ._evaluating import (
     evaluation_part,
     rates_at,
 )
+from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
@@ -41,6 +42,7 @@ __all__ = [
     "BY_DEFAULT",
     "DEFAULT_ATTACKS",
     "FEWEST",
+    "FINDING_LEVEL",
     "STACK",
     "AtThreshold",
     "Calibration",
@@ -48,14 +50,18 @@ __all__ = [
     "CollectionResult",
     "Column",
     "Comparison",
+    "DocumentObstacle",
     "Draw",
     "ErrorRate",
     "Evaluation",
+    "Finding",
+    "FindingTest",
     "Flag",
     "Flags",
     "Guarantee",
     "GuaranteeKind",
     "NoteKind",
+    "Obstacle",
     "Origin",
     "QValueMethod",
     "Reason",
@@ -74,6 +80,7 @@ __all__ = [
     "calibration_from_json",
     "calibration_part",
     "calibration_to_json",
+    "check_finding_level",
     "compare",
     "confidence_gap",
     "evaluate",

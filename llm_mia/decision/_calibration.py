@@ -87,7 +87,7 @@ class Calibration:
         """
         values = np.asarray(scores, dtype=np.float64)
         flags = np.zeros(values.shape, dtype=bool)
-        for category, rows in self._rows_by_category(len(values), categories):
+        for category, rows in self.rows_by_category(len(values), categories):
             flags[rows] = values[rows] > category.threshold
         return flags
 
@@ -101,7 +101,7 @@ class Calibration:
         """
         values = np.asarray(scores, dtype=np.float64)
         p_values = np.full(values.shape, np.nan)
-        for category, rows in self._rows_by_category(len(values), categories):
+        for category, rows in self.rows_by_category(len(values), categories):
             p_values[rows] = conformal_p_values(values[rows], category.scores)
         return p_values
 
@@ -112,9 +112,14 @@ class Calibration:
             for name in (category.pooled or (category_name,))
         }
 
-    def _rows_by_category(
+    def rows_by_category(
         self, m: int, categories: Sequence[str] | None
     ) -> Iterator[tuple[Category, slice | NDArray[np.intp]]]:
+        """Each category with the positions of those of *m* scores that belong to it; without categories, all of them.
+
+        Raises:
+            CalibrationError: as `flagged` does.
+        """
         calibrated = self._by_passage_category()
         if (categories is not None) != bool(calibrated):
             names = ", ".join(map(repr, sorted(calibrated)))

@@ -3,31 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import CountBound, confident_threshold, member_count_bound, member_share, nonmembers_needed
+from ..calibration import CountBound, chance_of_flags, flag_rank, nonmembers_needed
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
 from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._flags import Flag, Flags, Reason, joint_standing, limit_discoveries, q_values_of
+from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
-from ._passages import CONFIDENCE
 from ._rules import ErrorRate, Rule, Unit
 
-__all__ = ["flag_documents"]
+__all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+KEEP = 0.9
+"""Least share of the documents of known non-members in each comparison, where they are enough."""
+
+
+class DocumentObstacle(StrEnum):
+    """Why `flag_documents` refuses what `flag` takes; the figure ``obstacle`` of a note."""
+
+    OTHER_NONMEMBERS = "other_nonmembers"
+    """The table does not hold the non-members that set the threshold."""
+    ON_BOTH_SIDES = "on_both_sides"
+    """Documents hold both candidates and non-members: ``documents`` of them, the ``first`` by name."""
+    FEW_DOCUMENTS = "few_documents"
+    """``documents`` of known non-members, and ``needed``."""
+    INFINITE = "infinite"
+    """Candidates have infinite scores."""
+
+
+def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, object]:
+    """The figures of a note: what `flag_documents` refuses, or ``obstacle`` None where it decides on these candidates.
+
+    *table* has the column that *calibration* decides by, and candidates.
+    """
+    rows, groups, scores = table.rows(None), table.groups(), table.column(calibration.attack)
+    try:
+        known = calibration_rows(table, calibration)
+    except CalibrationError:
+        return {"obstacle": DocumentObstacle.OTHER_NONMEMBERS.value}
+    if np.isinf(scores[rows]).any():
+        return {"obstacle": DocumentObstacle.INFINITE.value}
+    nonmembers, holders = {groups[row] for row in known if not np.isnan(scores[row])}, {groups[row] for row in known}
+    both = list(dict.fromkeys(groups[row] for row in rows if groups[row] in holders))
+    if both:
+        return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, "documents": len(both), "first": both[0]}
+    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
+    if len(nonmembers) < needed:
+        counts = {"documents": len(nonmembers), "needed": needed}
+        return {"obstacle": DocumentObstacle.FEW_DOCUMENTS.value, **counts}
+    return {"obstacle": None}
 
 
 def flag_documents(
-    table: ScoreTable, calibration: Calibration, *, fdr: float | None = None, accept_void: bool = False
+    table: ScoreTable,
+    calibration: Calibration,
+    *,
+    fdr: float | None = None,
+    accept_void: bool = False,
+    finding_level: float = FINDING_LEVEL,
 ) -> Flags:
     """The decision on each candidate document, at the calibration's FPR or at a false discovery rate over them all.
 
@@ -36,12 +81,16 @@ def flag_documents(
     its confidence come from *calibration*; p-values and threshold compare with documents of known non-members
     (`llm_mia.documents.document_p_values`). With *fdr* the false discovery rate over documents is held instead: by
     Benjamini and Hochberg where all documents are compared with the same passages of others, else by Benjamini and
-    Yekutieli.
+    Yekutieli. The finding and the bound on the number of members count the documents of which the most frequent number
+    of passages is compared: they share a calibration set. *finding_level* is the probability of a finding where no
+    candidate was trained on, and one minus the confidence of the bound.
 
     Raises:
+        UsageError: *finding_level* lies outside (0, 1).
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
         CalibrationError: scores of another model, other non-members, or too few documents for the rate.
     """
+    check_finding_level(finding_level)
     rows = table.rows(None)
     if not len(rows):
         raise ScoresError(
@@ -68,7 +117,8 @@ def flag_documents(
     else:
         rule, chosen = Rule(ErrorRate.FALSE_DISCOVERIES, fdr), np.asarray(q_values <= fdr)
         notes += limit_discoveries(n, judged.p_values, fdr, method, Unit.DOCUMENTS)
-    members, share, notes_of_bounds = _bounds(judged, calibration)
+    alike = _Alike.of(judged)
+    finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
     return Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule)),
         calibration=calibration,
@@ -80,6 +130,7 @@ def flag_documents(
         members=members,
         share=share,
         standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        finding=finding,
     )
 
 
@@ -91,7 +142,12 @@ def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp
             f"{table.name}: infinite scores ({infinite}), and the mean of a document needs finite scores: search for "
             "the cause, and score again"
         )
-    return document_p_values(scores[rows], [groups[row] for row in rows], scores[known], [groups[row] for row in known])
+    documents = len({groups[row] for row in known if not np.isnan(scores[row])})
+    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
+    # Of few documents none may be lost to a comparison of larger documents: as many as the rate needs would not do.
+    keep = max(KEEP, min(1.0, needed / max(1, documents)))
+    candidates, nonmembers = ([groups[row] for row in each] for each in (rows, known))
+    return document_p_values(scores[rows], candidates, scores[known], nonmembers, keep=keep)
 
 
 def _refuse_few(n: int, calibration: Calibration) -> None:
@@ -111,29 +167,54 @@ def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:
     flagged = np.zeros(len(judged.p_values), dtype=bool)
     for n in np.unique(judged.n_calibration).tolist():
         if n >= nonmembers_needed(calibration.fpr, calibration.confidence):
-            # The threshold on the ranks 0 … n − 1 shows how many of the n may lie at or above a flagged score.
-            most = n - 1 - confident_threshold(range(n), calibration.fpr, calibration.confidence)
-            flagged |= (judged.n_calibration == n) & (np.rint(judged.p_values * (n + 1)) <= most + 1)
+            k = flag_rank(n, calibration.fpr, calibration.confidence)
+            flagged |= (judged.n_calibration == n) & (np.rint(judged.p_values * (n + 1)) <= k)
     return flagged
 
 
-def _bounds(judged: DocumentPValues, calibration: Calibration) -> tuple[CountBound | None, Interval | None, list[Note]]:
-    """Members at least among the documents of the most frequent size: they share a calibration set, fixed by sizes."""
-    sizes, counts = np.unique(judged.n_used[judged.n_used > 0], return_counts=True)
-    if not len(sizes):
-        return None, None, []
-    used = int(sizes[::-1][np.argmax(counts[::-1])])
-    p_values = judged.p_values[judged.n_used == used]
-    n = int(judged.n_calibration[judged.n_used == used][0])
-    if n < nonmembers_needed(calibration.fpr):
-        return None, None, [Note(NoteKind.MEMBERS_UNBOUNDED_FEW, {"documents": n})]
-    confidence, level = calibration.confidence or CONFIDENCE, calibration.fpr
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """The documents of which the most frequent number of passages is compared: they share a calibration set."""
+
+    positions: NDArray[np.intp]
+    passages: int
+    """Compared of each."""
+    n: int
+    """Documents in their calibration set, which is fixed by sizes."""
+
+    @classmethod
+    def of(cls, judged: DocumentPValues) -> _Alike:
+        sizes, counts = np.unique(judged.n_used[judged.n_used > 0], return_counts=True)
+        if not len(sizes):
+            return cls(np.empty(0, dtype=np.intp), 0, 0)
+        used = int(sizes[::-1][np.argmax(counts[::-1])])
+        positions = np.flatnonzero(judged.n_used == used)
+        return cls(positions, used, int(judged.n_calibration[positions[0]]))
+
+
+def _conclusions(
+    judged: DocumentPValues, alike: _Alike, chosen: Bools, calibration: Calibration, rule: Rule, level: float
+) -> tuple[Finding | None, CountBound | None, Interval | None, list[Note]]:
+    """The finding, and members at least, among documents of the most frequent size; and notes about both."""
+    m, n = len(alike.positions), alike.n
+    if not m:
+        return None, None, None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.UNSCORED.value})]
+    if n < nonmembers_needed(calibration.fpr, calibration.confidence):
+        few = {"why": Obstacle.FEW_DOCUMENTS.value}
+        notes = [Note(NoteKind.FINDING_IMPOSSIBLE, few), Note(NoteKind.MEMBERS_UNBOUNDED_FEW, {"documents": n})]
+        return None, None, None, notes
+    p_values, flagged = judged.p_values[alike.positions], int(chosen[alike.positions].sum())
+    k = flag_rank(n, calibration.fpr, calibration.confidence)
+    if rule.rate is ErrorRate.FALSE_POSITIVES:
+        p_value, test = chance_of_flags([(flagged, m, k, n)]), FindingTest.COUNT
+    else:
+        p_value, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
     # Scores that lie among n others where the p-values put them.
     equivalent = n + 1.5 - np.rint(p_values * (n + 1))
-    members = member_count_bound(equivalent, range(1, n + 1), confidence, level=level)
-    share = member_share(p_values, n, confidence=confidence, level=level)
-    in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": len(p_values), "passages": used})
-    return members, share, [in_part] if len(judged.names) > len(p_values) else []
+    members, share = bounds_of(equivalent, range(1, n + 1), p_values, calibration, rule, level)
+    in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": m, "passages": alike.passages})
+    finding = Finding(p_value, level, test, flagged, m, n)
+    return finding, members, share, [in_part] if len(judged.names) > m else []
 
 
 def _flags(judged: DocumentPValues, q_values: Floats, chosen: Bools, attack: str, rule: Rule) -> Iterator[Flag]:

@@ -10,16 +10,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..calibration import CountBound, benjamini_hochberg, benjamini_yekutieli, fdr_floor
+from ..calibration import (
+    CountBound,
+    Method,
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    fdr_floor,
+    flag_rank,
+    member_count_bound,
+    member_share,
+)
 from ..errors import CalibrationError
 from ..records import Interval, Note, Standing
 from ._calibration import Calibration
+from ._finding import Finding
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
-__all__ = ["Flag", "Flags", "Reason", "joint_standing", "limit_discoveries", "q_values_of"]
+__all__ = ["Flag", "Flags", "Reason", "bounds_of", "joint_standing", "limit_discoveries", "q_values_of"]
 
 
 class Reason(StrEnum):
@@ -77,6 +87,8 @@ class Flags:
     """Their share among the candidates that `members` counts; only its lower end carries a guarantee."""
     standing: Standing | None = None
     """Of the known set; a void known set withholds every finding."""
+    finding: Finding | None = None
+    """Whether so many flags are improbable where no candidate was trained on; None where a note says why."""
 
     def __repr__(self) -> str:
         rule = f"{self.rule.rate} {self.rule.level:g}"
@@ -96,6 +108,11 @@ class Flags:
     def withheld(self) -> bool:
         """Whether the flags are stored but support no finding, because the known set is void."""
         return self.standing is Standing.VOID
+
+    @property
+    def significant(self) -> bool:
+        """Whether there is a finding, and it is not withheld."""
+        return self.finding is not None and self.finding.significant and not self.withheld
 
     def to_csv(self) -> str:
         """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without."""
@@ -126,6 +143,29 @@ def q_values_of(p_values: NDArray[np.float64], *, any_dependence: bool) -> tuple
     if any_dependence:
         return benjamini_yekutieli(p_values), QValueMethod.BENJAMINI_YEKUTIELI
     return benjamini_hochberg(p_values), QValueMethod.BENJAMINI_HOCHBERG
+
+
+def bounds_of(
+    scores: ArrayLike,
+    known: ArrayLike,
+    p_values: NDArray[np.float64],
+    calibration: Calibration,
+    rule: Rule,
+    risk: float,
+) -> tuple[CountBound, Interval]:
+    """At least so many of the candidates are members with confidence 1 − *risk*, and their share.
+
+    The local test is that of the finding: the count of flags, or Simes' test where an FDR is held. So the bound is
+    above 0 exactly where the finding is significant at *risk*.
+    """
+    n, level = np.size(known), calibration.fpr
+    if calibration.confidence is not None:
+        level = flag_rank(n, calibration.fpr, calibration.confidence) / (n + 1)
+    method: Method = "count" if rule.rate is ErrorRate.FALSE_POSITIVES else "simes"
+    members = member_count_bound(scores, known, 1 - risk, method=method, level=level)
+    share = member_share(p_values, members.n, confidence=1 - risk, level=level)
+    low = members.members / members.candidates
+    return members, Interval(max(share.value, low), low, 1.0, 1 - risk)
 
 
 def limit_discoveries(

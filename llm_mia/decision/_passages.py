@@ -7,23 +7,23 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import CountBound, member_count_bound, member_share
+from ..calibration import CountBound
 from ..errors import ScoresError
 from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
-from ._flags import Flag, Flags, Reason, joint_standing, limit_discoveries, q_values_of
+from ._documents import document_obstacle
+from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._rules import ErrorRate, Rule, Unit
 
-__all__ = ["CONFIDENCE", "flag"]
+__all__ = ["flag"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-CONFIDENCE = 0.95
-"""Of the bound on the number of members, where the calibration names no other."""
 
 
 def flag(
@@ -33,11 +33,14 @@ def flag(
     fdr: float | None = None,
     labelled: bool = False,
     accept_void: bool = False,
+    finding_level: float = FINDING_LEVEL,
 ) -> Flags:
     """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
-    A candidate without a finite score is never flagged. The result also bounds from below how many candidates are
-    members, where passages count as independent: where no document, among candidates and calibration set, has several.
+    A candidate without a finite score is never flagged. The result holds the `Finding`: how probable so many flags are
+    where no candidate was trained on. It also bounds from below how many candidates are members, where passages count
+    as independent: where no document, among candidates and calibration set, has several. With a rate of false
+    positives the bound is above 0 where there is a finding, and only there.
 
     Args:
         table: its unlabelled rows are the candidates.
@@ -46,11 +49,15 @@ def flag(
             or with categories by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
         accept_void: state findings although the known set is void.
+        finding_level: the probability of a finding where no candidate was trained on; one minus the confidence of the
+            bound on the number of members.
 
     Raises:
+        UsageError: *finding_level* lies outside (0, 1).
         ScoresError: no candidates, or no column of the calibration's attack.
         CalibrationError: scores of another model or window rule, other categories, or too few non-members for *fdr*.
     """
+    check_finding_level(finding_level)
     rows = np.arange(len(table)) if labelled else table.rows(None)
     if not len(rows):
         raise ScoresError(
@@ -74,18 +81,25 @@ def flag(
         notes += limit_discoveries(n, p_values, fdr, method, Unit.PASSAGES)
         chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
     notes += _notes(table, calibration, rows, labelled=labelled)
+    kept = np.isfinite(p_values)
+    tested = Tested(rows[kept], finite[kept], q_values[kept], chosen[kept])
+    if labelled:
+        finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
+    else:
+        finding, none = find(table, calibration, tested, rule, finding_level)
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
-    members, share = (None, None) if unbounded else _bounds(finite, p_values, calibration)
+    members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
     return Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
         rule=rule,
-        notes=[*notes, *([Note(unbounded)] if unbounded else [])],
+        notes=[*notes, *none, *([unbounded] if unbounded else [])],
         q_values=method,
         n=calibration.n,
         members=members,
         share=share,
         standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        finding=finding,
     )
 
 
@@ -114,25 +128,24 @@ def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], 
 
 def _why_unbounded(
     table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool
-) -> NoteKind | None:
+) -> Note | None:
     """Why candidates and calibration set do not count as independent passages of the same kind; None where they do."""
     if labelled:
-        return NoteKind.MEMBERS_UNBOUNDED_LABELLED
+        return Note(NoteKind.MEMBERS_UNBOUNDED_LABELLED)
     if calibration.categories:
-        return NoteKind.MEMBERS_UNBOUNDED_CATEGORIES
-    if len({table.documents[row] for row in rows}) < len(rows) or calibration.n_documents < calibration.n:
-        return NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS
+        return Note(NoteKind.MEMBERS_UNBOUNDED_CATEGORIES)
+    if not independent(table, calibration, rows, known_rows(table, calibration)):
+        return Note(NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS, document_obstacle(table, calibration))
     return None
 
 
-def _bounds(scores: Floats, p_values: Floats, calibration: Calibration) -> tuple[CountBound | None, Interval | None]:
+def _bounds(
+    tested: Tested, p_values: Floats, calibration: Calibration, rule: Rule, finding_level: float
+) -> tuple[CountBound | None, Interval | None]:
     """Members at least among the candidates that have a score; which have none does not depend on membership."""
-    kept = np.isfinite(p_values)
-    if not kept.any():
+    if not len(p_values):
         return None, None
-    confidence, level = calibration.confidence or CONFIDENCE, calibration.fpr
-    members = member_count_bound(scores[kept], calibration.scores, confidence, level=level)
-    return members, member_share(p_values[kept], calibration.n, confidence=confidence, level=level)
+    return bounds_of(tested.scores, calibration.scores, p_values, calibration, rule, finding_level)
 
 
 def _flags(

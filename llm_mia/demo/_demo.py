@@ -20,7 +20,7 @@ from ..backends import embedded
 from ..metrics import clopper_pearson
 from ..passages import read_passages
 from ..records import Interval, Passage
-from ..signals import Progress, Step
+from ..signals import Progress, Step, report_activity
 from ..store import write_text
 
 __all__ = ["Demo", "DemoSizes", "demo", "language_reference"]
@@ -82,6 +82,7 @@ def demo(
     """
     started = time.monotonic()
     embedded.gguf_file()  # where it is missing this fails at once, and not after the corpus is drawn
+    report_activity(progress, "drawing the texts")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     members, nonmembers, hidden, clean = _draw(language_reference(out / "corpus"), sizes or DemoSizes(), seed)
@@ -129,6 +130,7 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
     """The folder of the fine-tuned model, which is trained unless an earlier call has left it there."""
     if (folder / "config.json").exists():
         return folder
+    report_activity(progress, "loading the model")
     from ..backends.local import load
     from ..training import fine_tune
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..report import audit_summary, percent
+from ..report import Column, Listing, audit_summary, percent
 from ._demo import Demo
 
 if TYPE_CHECKING:
@@ -16,22 +16,18 @@ __all__ = ["demo_summary", "demo_table"]
 
 def demo_table(demo: Demo) -> RenderableType:
     """How many candidates were flagged, of those trained on and of those not trained on."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
     flagged = {row.id for row in demo.audit.flags.rows if row.flagged}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="The truth, which the audit did not know")
-    table.title_justify, table.title_style = "left", "bold"
-    for column in ("candidates", "flagged", "not flagged", "share flagged"):
-        table.add_column(column, justify="left" if column == "candidates" else "right")
+    figures = [Column(title) for title in ("flagged", "not flagged", "share flagged")]
+    table = Listing([Column("candidates", "names"), *figures], "The truth, which the audit did not know")
     for trained, name, share in (
         (True, "trained on (power)", demo.power),
         (False, "not trained on (false positives)", demo.false_positive_rate),
     ):
         ids = [passage for passage, was in demo.truth.items() if was is trained]
         hits = len(flagged.intersection(ids))
-        table.add_row(name, f"{hits}", f"{len(ids) - hits}", f"{percent(share)} %")
+        table.add(name, f"{hits:,}", f"{len(ids) - hits:,}", f"{percent(share)} %")
     level = demo.audit.calibration.fpr
     cost = f"{demo.seconds:.0f} s, at most {demo.peak_bytes / 1e9:.1f} GB of memory"
     line = f"False positive rate requested: {100 * level:g} %, observed: {100 * demo.false_positive_rate.value:.1f} %"

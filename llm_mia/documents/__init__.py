@@ -13,7 +13,15 @@ from ._notes import describe_note
 from ._p_values import DocumentPValues, Sizes, document_p_values
 from ._permutation import documents_needed, permutation_test, smallest_p_value, welch_statistic
 from ._power import PowerRow, PowerTable, power_table
-from ._scores import Average, DocumentScores, GroupedScores, document_scores, group_scores
+from ._scores import (
+    Average,
+    DocumentScores,
+    GroupedScores,
+    document_scores,
+    group_scores,
+    matched_size,
+    random_ranks,
+)
 
 __all__ = [
     "Average",
@@ -32,8 +40,10 @@ __all__ = [
     "document_scores",
     "documents_needed",
     "group_scores",
+    "matched_size",
     "permutation_test",
     "power_table",
+    "random_ranks",
     "smallest_p_value",
     "welch_statistic",
 ]

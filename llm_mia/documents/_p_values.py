@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -22,6 +20,8 @@ from ._scores import (
     check_disjoint,
     evidence,
     group_scores,
+    matched_size,
+    random_ranks,
     require_single_attack,
 )
 
@@ -109,7 +109,7 @@ def document_p_values(
     n_passages, available = candidates.sizes(candidates.scored), known.sizes(known.scored)
     if not available.any():
         raise ScoresError("no calibration passage has a score: known non-members are needed")
-    most = _matched_size(available, keep) if sizes == "matched" else int(n_passages.max())
+    most = matched_size(available, keep) if sizes == "matched" else int(n_passages.max())
     n_used = np.minimum(n_passages, most)
     p_values, values, n_calibration = _compare(candidates, known, n_used, average, sizes, seed)
     notes = _notes(n_passages, available, n_used, n_calibration, sizes)
@@ -123,7 +123,7 @@ def _compare(
     available = known.sizes(known.scored)
     p_values, values = np.full(len(n_used), np.nan), np.full(len(n_used), np.nan)
     n_calibration = np.full(len(n_used), int(np.sum(available > 0)), dtype=np.intp)
-    candidate_ranks, known_ranks = _random_ranks(candidates, seed), _random_ranks(known, seed)
+    candidate_ranks, known_ranks = random_ranks(candidates, seed), random_ranks(known, seed)
     # Candidates that use the same number of passages are compared with the same calibration documents.
     for used in np.unique(n_used[n_used > 0]).tolist():
         rows = n_used == used
@@ -132,30 +132,6 @@ def _compare(
         others = evidence(known, known_ranks < cut, average)[available >= least]
         p_values[rows], n_calibration[rows] = conformal_p_values(values[rows], others), len(others)
     return p_values, values, n_calibration
-
-
-def _random_ranks(passages: GroupedScores, seed: int) -> Floats:
-    """The rank 0, 1, … of each scored passage in a random order of its document, +inf where there is no score."""
-    ranks = np.full(len(passages.values), np.inf)
-    rows = np.flatnonzero(passages.scored)
-    # In the order of the input, never in that of the scores: the ranks would then pick quantiles instead of passages.
-    rows = rows[np.argsort(passages.numbers[rows], kind="stable")]
-    sizes = passages.sizes(passages.scored)
-    for name, end, size in zip(passages.names, np.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        rng = np.random.default_rng([seed, int.from_bytes(digest, "big")])
-        ranks[rows[end - size : end]] = rng.permutation(size)
-    return ranks
-
-
-def _matched_size(available: Ints, keep: float) -> int:
-    """The largest k such that a share *keep* of the calibration documents with scores has k passages or more.
-
-    >>> tuple(_matched_size(np.array([0, 1, *[7] * 8, 30]), keep) for keep in (1, 0.9, 0.1))
-    (1, 7, 30)
-    """
-    descending = np.sort(available[available > 0])[::-1]
-    return int(descending[max(math.ceil(keep * len(descending) - 1e-9), 1) - 1])
 
 
 def _notes(n_passages: Ints, available: Ints, n_used: Ints, n_calibration: Ints, sizes: Sizes) -> list[Note]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -12,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ScoresError, UsageError
 from ..metrics import describe_positions
 
-__all__ = ["Average", "DocumentScores", "GroupedScores", "document_scores", "group_scores"]
+__all__ = [
+    "Average",
+    "DocumentScores",
+    "GroupedScores",
+    "document_scores",
+    "group_scores",
+    "matched_size",
+    "random_ranks",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -144,3 +154,27 @@ def check_disjoint(first: GroupedScores, second: GroupedScores, where: str) -> N
     if shared:
         count = f"{len(shared)} documents are" if len(shared) > 1 else "a document is"
         raise ScoresError(f"{count} both {where}, the first {shared[0]!r}: keep each document on one side only")
+
+
+def random_ranks(passages: GroupedScores, seed: int) -> Floats:
+    """The rank 0, 1, … of each scored passage in a random order of its document, +inf where there is no score."""
+    ranks = np.full(len(passages.values), np.inf)
+    rows = np.flatnonzero(passages.scored)
+    # In the order of the input, never in that of the scores: the ranks would then pick quantiles instead of passages.
+    rows = rows[np.argsort(passages.numbers[rows], kind="stable")]
+    sizes = passages.sizes(passages.scored)
+    for name, end, size in zip(passages.names, np.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        rng = np.random.default_rng([seed, int.from_bytes(digest, "big")])
+        ranks[rows[end - size : end]] = rng.permutation(size)
+    return ranks
+
+
+def matched_size(available: Ints, keep: float) -> int:
+    """The largest k such that a share *keep* of the calibration documents with scores has k passages or more.
+
+    >>> tuple(matched_size(np.array([0, 1, *[7] * 8, 30]), keep) for keep in (1, 0.9, 0.1))
+    (1, 7, 30)
+    """
+    descending = np.sort(available[available > 0])[::-1]
+    return int(descending[max(math.ceil(keep * len(descending) - 1e-9), 1) - 1])

@@ -9,7 +9,16 @@ from ..backends import Backend, ModelSpec, Tokenizer
 from ..errors import ModelError, PassageError, UsageError
 from ..passages import Passages, PassageSource, to_sources
 from ..records import Passage, TokenSignals
-from ..signals import Inputs, Limits, ModelSource, Progress, model_or_spec, passages_with_signals, write_signals
+from ..signals import (
+    Inputs,
+    Limits,
+    ModelSource,
+    Progress,
+    model_or_spec,
+    passages_with_signals,
+    report_activity,
+    write_signals,
+)
 from ..store import RunDirectory
 from ._artefacts import write_extraction
 from ._proofs import LikeliestSpans, prove
@@ -69,6 +78,7 @@ def extract(
     """
     _check_arguments(stretch, probability, prefix, samples, most_proofs)
     source, sampling = model_or_spec(target), sampling or Sampling()
+    report_activity(progress, "reading the passages")
     inputs = Inputs.of(to_sources(sources))
     write_signals(inputs.sources, source, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
     with RunDirectory(out) as run:
@@ -76,9 +86,9 @@ def extract(
         target_pass = run.record.passes["target"]
         if isinstance(source, ModelSpec):
             source = source.in_precision(target_pass.model.dtype)
-        first = 0 if tokenizer.bos is not None else 1
-        rule = SearchRule(sampling, stretch, probability, prefix, first, target_pass.window)
+        rule = SearchRule(sampling, stretch, probability, prefix, len(tokenizer.opening), target_pass.window)
         likeliest = LikeliestSpans(most_proofs if proof else 0, rule.window, tokenizer)
+        report_activity(progress, "searching the spans")
         result = search(_signals(run, inputs), rule, tokenizer, likeliest)
         _check_lengths(result, inputs.sources, tokenizer)
         extraction = Extraction(
@@ -147,7 +157,7 @@ def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer:
             f"has {result.longest} scored tokens: lower `stretch`, or cut texts into longer passages with "
             "`passage_tokens`",
         )
-    room = rule.window.tokens - (tokenizer.bos is not None)
+    room = rule.window.tokens - len(tokenizer.opening)
     if rule.stretch >= room:
         raise UsageError(
             f"`stretch` is {rule.stretch}, which leaves no room for a prompt in windows of {room} tokens: lower it"

@@ -7,19 +7,26 @@ line end, is another string. What cannot be a passage is refused in a line that 
 """
 
 from ._check import InputCheck, check_inputs, shared_text
-from ._contents import SourceCounts
+from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
 from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
+from ._usual import class_names, membership, usual_column
 
 __all__ = [
+    "LONGEST_CARRIED",
+    "ColumnType",
     "InputCheck",
     "PassageSource",
     "Passages",
     "SourceCounts",
     "check_inputs",
+    "class_names",
+    "common_type",
     "cut_document",
+    "membership",
     "read_passages",
     "shared_text",
     "to_passages",
     "to_sources",
+    "usual_column",
 ]

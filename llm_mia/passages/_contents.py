@@ -4,16 +4,64 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Passage
+from ._tables import Tally
 
-__all__ = ["CANDIDATE", "MEMBER", "NON_MEMBER", "Contents", "Reading", "SourceCounts"]
+__all__ = [
+    "CANDIDATE",
+    "LONGEST_CARRIED",
+    "MEMBER",
+    "NON_MEMBER",
+    "ColumnType",
+    "Contents",
+    "Reading",
+    "SourceCounts",
+    "common_type",
+]
 
 NON_MEMBER, MEMBER, CANDIDATE = 0, 1, 2
+LONGEST_CARRIED = 200
+"""Characters of a string that is carried into the results: a longer one may be a text, as private as a passage."""
+
+
+class ColumnType(StrEnum):
+    """The type of a carried column; the names are Arrow's, but for `TOO_LONG`."""
+
+    BOOL = "bool"
+    INT = "int64"
+    FLOAT = "float64"
+    STRING = "string"
+    TOO_LONG = "too_long"
+    """It holds a string of more than `LONGEST_CARRIED` characters, and is not carried."""
+
+
+def common_type(types: Iterable[ColumnType]) -> ColumnType:
+    """The type that holds the values of all *types*, at least 1: of different types a string, but of numbers a float.
+
+    >>> str(common_type(["int64", "float64"])), str(common_type(["bool", "int64"]))
+    ('float64', 'string')
+    """
+    distinct = set(types)
+    if ColumnType.TOO_LONG in distinct or len(distinct) == 1:
+        return ColumnType.TOO_LONG if ColumnType.TOO_LONG in distinct else ColumnType(distinct.pop())
+    return ColumnType.FLOAT if distinct == {ColumnType.INT, ColumnType.FLOAT} else ColumnType.STRING
+
+
+def _type_of(value: str | float | bool) -> ColumnType:
+    if isinstance(value, str):
+        return ColumnType.STRING if len(value) <= LONGEST_CARRIED else ColumnType.TOO_LONG
+    if isinstance(value, bool):
+        return ColumnType.BOOL
+    if isinstance(value, int):
+        return ColumnType.INT if -(2**63) <= value < 2**63 else ColumnType.STRING
+    return ColumnType.FLOAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +77,14 @@ class SourceCounts:
     """UTF-8 bytes of all texts."""
     blank_lines: int
     """Blank lines, which are skipped."""
+    empty_texts: int
+    """Rows or files without text, skipped because the user said so."""
     members: int
     """Passages with label 1."""
     nonmembers: int
     """Passages with label 0."""
+    notes: tuple[str, ...] = ()
+    """How it was read: which files of a folder, and which were left out and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +96,8 @@ class Contents:
     """Shape (passages, 2): 128 bits of each text; different texts have different digests."""
     roles: NDArray[np.uint8]
     """Shape (passages,): `NON_MEMBER`, `MEMBER` or `CANDIDATE`."""
+    columns: Mapping[str, ColumnType] = field(default_factory=dict)
+    """The carried columns that have a value, in the order in which they occur."""
 
 
 class Reading:
@@ -53,6 +107,7 @@ class Reading:
         self._digests, self._roles, self._documents = bytearray(), bytearray(), array("q")
         self._bytes = 0
         self._document: str | None = None
+        self._types: dict[str, set[ColumnType]] = {}
 
     def add(self, passage: Passage) -> None:
         """Note the next passage."""
@@ -63,17 +118,30 @@ class Reading:
         if passage.document != self._document:
             self._document = passage.document
             self._documents.append(hash(passage.document))
+        for name, value in passage.columns.items():
+            if value is not None:
+                self._types.setdefault(name, set()).add(_type_of(value))
 
-    def contents(self, name: str, blank_lines: int) -> Contents:
-        """What the reading has noted."""
+    def contents(self, name: str, tally: Tally, notes: tuple[str, ...]) -> Contents:
+        """What the reading and *tally* have noted."""
+        if tally.empty_texts:
+            empty = (
+                "1 row or file without text is"
+                if tally.empty_texts == 1
+                else f"{tally.empty_texts:,} rows or files without text are"
+            )
+            notes = (*notes, f"{name}: {empty} left out")
         counts = SourceCounts(
             name=name,
             passages=len(self._roles),
             documents=len(np.unique(np.frombuffer(self._documents, np.int64))),
             bytes=self._bytes,
-            blank_lines=blank_lines,
+            blank_lines=tally.blank_lines,
+            empty_texts=tally.empty_texts,
             members=self._roles.count(MEMBER),
             nonmembers=self._roles.count(NON_MEMBER),
+            notes=notes,
         )
         digests = np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2)
-        return Contents(counts, digests, np.frombuffer(bytes(self._roles), np.uint8))
+        columns = {name: common_type(types) for name, types in self._types.items()}
+        return Contents(counts, digests, np.frombuffer(bytes(self._roles), np.uint8), columns)

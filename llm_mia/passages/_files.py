@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from ..errors import PassageError
-
-FORMATS = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".txt": "text",
-    ".md": "text",
-}
-SUPPORTED = f"{' '.join(FORMATS)} (all but .parquet also as .gz)"
+from ._compressed import open_compressed, reading
+from ._folders import partition_of, readable, shard_of, walk
+from ._formats import SUPPORTED, FileKind, classify
 
 UTF8_SIGNATURE = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -44,69 +31,51 @@ class InputFile:
     shown: str
     """Its name in messages: the path as the user gave it, or ``stdin``."""
     format: str
-    """A value of `FORMATS`, or ``stdin``, whose format depends on its first character when it is read."""
-    gzipped: bool = False
+    """As in `classify`, or ``stdin``, whose format depends on its first character when it is read."""
+    compression: str | None = None
+    partition: tuple[tuple[str, str | None], ...] = ()
+    """Columns and values that its folders give to every row, as ``label=0/`` does."""
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """The columns of its rows: *names*, which are in the file, and those that its folders give."""
+        return [*names, *(name for name, _ in self.partition if name not in names)]
 
 
-@contextmanager
-def reading(shown: str) -> Iterator[None]:
-    """Turn errors of the operating system and of gzip into a line about *shown*."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise PassageError(shown, "a broken or truncated gzip file: copy it again, or unpack it") from None
-    except OSError as error:
-        raise PassageError(shown, f"cannot be read: {error.strerror or error}") from error
+def find_files(source: str | Path) -> tuple[list[InputFile], tuple[str, ...]]:
+    """The file *source*, or the files of the folder *source* that are read, in sorted order; and notes about them.
 
-
-def find_files(source: str | Path) -> list[InputFile]:
-    """The file *source*, or the supported files of the folder *source* in sorted order, without hidden files."""
+    Raises:
+        PassageError: there is no such file, it cannot be read, or a folder is refused: see `_folders`.
+    """
     path, shown = Path(source), readable(source)
     with reading(shown):
         if not path.exists():
             raise PassageError(shown, "no such file or folder")
         if path.is_dir():
             return _files_of_folder(path)
-        file_format = _format_of(path)
-    if file_format is None:
+    what = classify(path)
+    if not what.format:
         suffix = f"the suffix {path.suffix!r}" if path.suffix else "a file without suffix"
-        raise PassageError(shown, f"{suffix} is not supported; supported are {SUPPORTED}")
-    return [InputFile(path, readable(path.name), shown, *file_format)]
+        remedy = f": {what.remedy}" if what.remedy else f"; supported are {SUPPORTED}"
+        raise PassageError(shown, f"{suffix} is not supported{remedy}")
+    return [InputFile(path, readable(path.name), shown, what.format, what.compression)], _shard_note(path, shown)
 
 
-def readable(path: str | Path) -> str:
-    """*path* as valid Unicode on a single line, whatever bytes the file system has: ids are derived from it."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\n", "\\n")
+def _files_of_folder(folder: Path) -> tuple[list[InputFile], tuple[str, ...]]:
+    contents = walk(folder)
+    files = [
+        InputFile(path, name, readable(path), what.format, what.compression, partition_of(name))
+        for name, path, what in contents.chosen()
+    ]
+    return files, (contents.note([file.name for file in files]),)
 
 
-def _files_of_folder(folder: Path) -> list[InputFile]:
-    """Every supported file below *folder*; symbolic links to folders are not followed, so the walk always ends."""
-
-    def refuse(error: OSError) -> None:
-        raise PassageError(readable(error.filename or folder), f"cannot be read: {error.strerror or error}")
-
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            file_format = _format_of(path)
-            if file_format is not None and not name.startswith(".") and path.is_file():
-                relative = path.relative_to(folder).as_posix()
-                files.append(InputFile(path, readable(relative), readable(path), *file_format))
-    if not files:
-        raise PassageError(readable(folder), f"a folder without passages: no file in it ends in {SUPPORTED}")
-    return sorted(files, key=lambda file: file.name)
-
-
-def _format_of(path: Path) -> tuple[str, bool] | None:
-    """The format by suffix, and whether the file is gzipped; None where the suffix is not supported."""
-    gzipped = path.suffix.lower() == ".gz"
-    suffix = Path(path.stem).suffix if gzipped else path.suffix
-    file_format = FORMATS.get(suffix.lower())
-    if file_format is None or (gzipped and file_format == "parquet"):
-        return None
-    return file_format, gzipped
+def _shard_note(path: Path, shown: str) -> tuple[str, ...]:
+    """A note where a single file was named that is a part of a larger table."""
+    shard = shard_of(path.name)
+    if classify(path).kind is not FileKind.TABLE or shard is None or shard[2] == 1:
+        return ()
+    return (f"{shown}: a shard of {shard[2]:,}, and the others are not read",)
 
 
 def spool_stdin() -> tuple[InputFile, IO[bytes]]:
@@ -131,6 +100,13 @@ def is_empty(file: InputFile) -> bool:
         return file.path.stat().st_size == 0
 
 
+def verify(file: InputFile) -> None:
+    """Read a compressed file to its end, where its checksums are; `PassageError` if it is damaged."""
+    with reading(file.shown, file.compression), _open(file) as stream:
+        while stream.read(1 << 20):
+            pass
+
+
 def digest(files: list[InputFile], *, folder: bool) -> str:
     """Hex sha256 of the bytes of a file, as from ``sha256sum``; of a folder, of a line ``digest  name`` per file."""
     if not folder:
@@ -150,7 +126,7 @@ def decoded_lines(file: InputFile) -> Iterator[tuple[int, str]]:
     A UTF-8 signature at the start is left out: it belongs to the file, not to the text. `PassageError` where bytes are
     not UTF-8 or NUL, with the line and the position of the byte in it (from 1).
     """
-    with reading(file.shown), _open(file) as stream:
+    with reading(file.shown, file.compression), _open(file) as stream:
         for number, raw in enumerate(stream, start=1):
             skipped = 0
             if number == 1:
@@ -183,7 +159,7 @@ def _signature(head: bytes, shown: str) -> int:
 
 
 def _open(file: InputFile) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(file.path)) if file.gzipped else _open_packed(file)
+    return _open_packed(file) if file.compression is None else open_compressed(file.path, file.compression)
 
 
 def _open_packed(file: InputFile) -> BufferedReader:

@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl
 
 from ..errors import PassageError
 from ._columns import NamedColumns
-from ._tables import Row, one_line
+from ._tables import Row, one_line, with_class_names
 
 __all__ = ["SCHEME", "dataset_rows", "parse_uri", "read_hub"]
 
 SCHEME = "hf://"
+_SIMPLE = ("string", "large_string", "bool", "int", "uint", "float")
 _OPTIONS = ("config", "split", "revision")
 
 
@@ -38,8 +39,11 @@ def dataset_rows(dataset: Any, columns: NamedColumns, name: str, place: str) -> 
     *place* and a number are the place of a row.
     """
     names = dataset.column_names
+    features = dataset.features or {}
+    classes = {column: kind.names for column, kind in features.items() if type(kind).__name__ == "ClassLabel"}
     if names is not None:  # None where the dataset does not know its columns before its first row
-        dataset = dataset.select_columns(columns.choose(names, name).names())
+        simple = [column for column in names if _is_simple(features.get(column))]
+        dataset = dataset.select_columns(columns.choose(names, name, simple).names())
     rows = iter(dataset.with_format(None))
     number = 0
     while True:
@@ -54,7 +58,12 @@ def dataset_rows(dataset: Any, columns: NamedColumns, name: str, place: str) -> 
             ) from error
         if row is None:
             return
-        yield where, dict(row)
+        yield where, with_class_names(dict(row), classes)
+
+
+def _is_simple(kind: Any) -> bool:
+    """Whether a column of this type of ``datasets`` is carried; not, where the type is not known."""
+    return type(kind).__name__ == "ClassLabel" or str(getattr(kind, "dtype", "")).startswith(_SIMPLE)
 
 
 def _stream(uri: str) -> Any:

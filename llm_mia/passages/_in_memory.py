@@ -15,6 +15,7 @@ from ..errors import PassageError, UsageError
 from ..records import Passage
 from ._columns import NamedColumns
 from ._tables import BATCH_ROWS, Row, one_line, rows_of_batch
+from ._usual import class_names, simple_columns
 
 __all__ = ["RowsOf", "rows_in_memory"]
 
@@ -55,7 +56,7 @@ def rows_in_memory(data: object, columns: NamedColumns, name: str, place: str) -
 
 def _pandas_rows(frame: Any, columns: NamedColumns, name: str, place: str) -> Iterator[Row]:
     names = [str(column) for column in frame.columns]
-    used = columns.choose(names, name).names()
+    used = columns.choose(names, name, names).names()
     cells = frame.iloc[:, [names.index(column) for column in used]]
     for number, values in enumerate(cells.itertuples(index=False, name=None), start=1):
         yield f"{place} {number}", dict(zip(used, map(_plain, values), strict=True))
@@ -74,10 +75,10 @@ def _arrow_table(data: object, name: str) -> Any:
 
 
 def _arrow_rows(table: Any, columns: NamedColumns, name: str, place: str) -> Iterator[Row]:
-    used = columns.choose(table.column_names, name).names()
-    number = 0
+    used = columns.choose(table.column_names, name, simple_columns(table.schema)).names()
+    number, classes = 0, class_names(table.schema)
     for batch in table.select(used).to_batches(max_chunksize=BATCH_ROWS):
-        for values in rows_of_batch(batch, place, number):
+        for values in rows_of_batch(batch, place, number, classes):
             number += 1
             yield f"{place} {number}", {column: _plain(value) for column, value in values.items()}
 
@@ -87,7 +88,8 @@ def _item_rows(items: Iterable[object], place: str) -> Iterator[Row]:
         where = f"{place} {number}"
         item = _plain(item.as_py() if hasattr(item, "as_py") else item)
         if isinstance(item, Passage):
-            yield where, {"id": item.id, "text": item.text, "document": item.document, "label": item.label}
+            known = {"id": item.id, "text": item.text, "document": item.document, "label": item.label}
+            yield where, {**item.columns, **known}
         elif isinstance(item, Mapping):
             yield where, {str(column): _plain(value) for column, value in item.items()}
         else:

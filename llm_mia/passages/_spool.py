@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from ..errors import PassageError
@@ -27,22 +27,25 @@ class SpooledReader:
     It takes as much of the disk as the texts do.
 
     Args:
-        drafts: returns all rows.
+        drafts: returns all rows, and leaves to a tally what it skips.
         shown: how messages call the source.
         place: what precedes the number of a row in messages.
     """
 
-    def __init__(self, drafts: Callable[[], Iterable[Draft]], shown: str, place: str) -> None:
+    def __init__(self, drafts: Callable[[Tally], Iterable[Draft]], shown: str, place: str) -> None:
         self._drafts, self._shown, self._place = drafts, shown, place
         self.file: IO[bytes] | None = None
         """All rows, a JSON list on each line; None before the first reading."""
         self._sha256 = ""
+        self._empty_texts = 0
 
-    def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
+    def drafts(self, tally: Tally) -> Iterator[Draft]:
         """All rows, as `SpooledReader` was given them."""
-        for number, line in enumerate(_lines(self._spool()), start=1):
-            text, name, document, label = json.loads(line)
-            yield Draft(text, name, document, label, f"{self._place} {number}")
+        lines = _lines(self._spool())
+        tally.empty_texts += self._empty_texts
+        for number, line in enumerate(lines, start=1):
+            text, name, document, label, columns = json.loads(line)
+            yield Draft(text, name, document, label, f"{self._place} {number}", columns)
 
     def sha256(self) -> str:
         """Hex digest of the texts, ids, documents and labels."""
@@ -67,17 +70,18 @@ class SpooledReader:
         return self.file
 
     def _fill(self, file: IO[bytes]) -> str:
-        digest = hashlib.sha256()
+        digest, tally = hashlib.sha256(), Tally()
         try:
-            for draft in self._drafts():
-                line = _line(draft)
-                digest.update(line)
-                file.write(line)
+            for draft in self._drafts(tally):
+                digest.update(_line(draft[:4]))
+                file.write(_line([*draft[:4], draft.columns]))
             file.flush()
         except OSError as error:
             folder, reason = tempfile.gettempdir(), error.strerror or error
             problem = f"cannot be kept in {folder} ({reason}): free space, or name another folder in TMPDIR"
             raise PassageError(self._shown, problem) from None
+        tally.faults.refuse(self._shown)
+        self._empty_texts = tally.empty_texts
         return digest.hexdigest()
 
 
@@ -85,12 +89,12 @@ def drafts_sha256(drafts: Iterable[Draft]) -> str:
     """Hex digest of the texts, ids, documents and labels of *drafts*."""
     digest = hashlib.sha256()
     for draft in drafts:
-        digest.update(_line(draft))
+        digest.update(_line(draft[:4]))
     return digest.hexdigest()
 
 
-def _line(draft: Draft) -> bytes:
-    return json.dumps(draft[:4], ensure_ascii=False).encode() + b"\n"
+def _line(values: Sequence[object]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode() + b"\n"
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:

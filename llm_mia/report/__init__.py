@@ -6,6 +6,7 @@ from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._extraction import extraction_summary, extraction_table
+from ._layout import Column, Listing
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -22,6 +23,8 @@ from .words import extraction_statement, note_words, void_note, why_withheld
 __all__ = [
     "CHOICES",
     "Choice",
+    "Column",
+    "Listing",
     "attack_details",
     "attacks_table",
     "audit_html",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ._cells import escape, share
+from ._layout import Column, Listing
 from .words import (
     chance_words,
     collection_finding,
@@ -14,6 +15,7 @@ from .words import (
     collection_size,
     finding,
     finding_parts,
+    finding_words,
     held_words,
     members_words,
     notes_words,
@@ -37,9 +39,10 @@ def flags_table(flags: Flags) -> RenderableType:
         return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]{len(flags.rows):,} rows are in the file[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members = chance_words(flags), members_words(flags)
+    chance, members, p_value = chance_words(flags), members_words(flags), finding_words(flags)
+    lines += [each for each in (chance, p_value) if each]
     if chance is not None:
-        lines += [chance, f"[dim]{held_words(flags)}[/]"]
+        lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
     lines.append(
         f"[dim]{escape(_basis(flags))}; a {flags.unit[:-1]} that is not flagged may still have been trained on[/]"
@@ -89,15 +92,14 @@ def collection_table(result: CollectionResult) -> RenderableType:
 
 
 def _power(result: CollectionResult) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     assert result.power is not None
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = power_title(result.power)
-    for column in ("passages per document", "documents", "documents, if the effect is at the low end of its interval"):
-        table.add_column(column, justify="right")
+    titles = (
+        "passages\nper document",
+        "documents",
+        "documents, if the effect is\nat the low end of its interval",
+    )
+    table = Listing([Column(title) for title in titles], power_title(result.power))
     for row in result.power.rows:
         cautious = "–" if row.documents_cautious is None else f"{row.documents_cautious:,}"
-        table.add_row(f"{row.passages:,}", f"{row.documents:,}", cautious)
+        table.add(f"{row.passages:,}", f"{row.documents:,}", cautious)
     return table

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..calibration import nonmembers_needed
@@ -11,13 +10,12 @@ from ..decision import AtThreshold, Comparison, Evaluation
 from ..metrics import ConfidenceGap
 from ..validity import Validity
 from ._cells import escape, percent, share
+from ._layout import Column, Listing
 from ._validity import blind_aurocs
 from .words import at_threshold_words, comparison_words, gap_words, notes_words, too_few_words, unscored_words
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType
-    from rich.measure import Measurement
-    from rich.table import Table
+    from rich.console import RenderableType
 
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
 
@@ -37,64 +35,38 @@ def evaluation_table(
 
     nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
     too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
-    wide, narrow = _empty_table(evaluations, " "), _empty_table(evaluations, "\n")
+    listing = _empty_listing(evaluations)
     for evaluation in sorted(evaluations, key=lambda evaluation: evaluation.attack != decider):
         decides = evaluation.attack == decider
         name = f"{escape(evaluation.attack)} ◂ decides" if decides else escape(evaluation.attack)
         shares = ["–" if fpr in too_few else percent(figure) for fpr, figure in evaluation.tpr_at_fpr.items()]
-        _add_row(
-            wide, narrow, name, [share(evaluation.auroc), *shares, percent(evaluation.fpr_at_95_tpr)], bold=decides
-        )
+        figures = [share(evaluation.auroc), *shares, percent(evaluation.fpr_at_95_tpr)]
+        listing.add(name, *figures, style="bold" if decides else "")
     for name, figure in blind_aurocs(validity):
-        _add_row(wide, narrow, f"[dim]{name}, without the model[/]", [share(figure)])
+        listing.add(f"[dim]{name}, without the model[/]", share(figure), *[""] * (len(listing.columns) - 2))
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
-    table = WideOrNarrow(wide, narrow)
-    return Group(table, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
+    return Group(listing, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
 
 
-@dataclass(frozen=True)
-class WideOrNarrow:
-    """The table *wide* in a terminal that is wide enough for it, *narrow* in another."""
-
-    wide: Table
-    narrow: Table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        unlimited = options.update(max_width=10_000)
-        yield self.wide if console.measure(self.wide, options=unlimited).maximum <= options.max_width else self.narrow
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        from rich.measure import Measurement
-
-        narrow, wide = (console.measure(table, options=options) for table in (self.narrow, self.wide))
-        return Measurement(narrow.minimum, wide.maximum)
-
-
-def _empty_table(evaluations: Sequence[Evaluation], between: str) -> Table:
-    """The table without rows; *between* the words of a header, where a line may end."""
-    from rich import box
-    from rich.table import Table
-
+def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
+    """The listing without rows."""
     members = max(evaluation.n_members for evaluation in evaluations)
     nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = f"Known set: {members:,} members, {nonmembers:,} non-members (95 % intervals)"
-    table.add_column("attack", overflow="fold")
-    table.add_column("AUROC", justify="right", no_wrap=True)
-    for fpr in evaluations[0].tpr_at_fpr:
-        table.add_column(f"TPR, %\nat FPR{between}{100 * fpr:g} %", justify="right", no_wrap=True)
-    table.add_column(f"FPR, %\nat TPR{between}95 %", justify="right", no_wrap=True)
-    return table
-
-
-def _add_row(wide: Table, narrow: Table, name: str, cells: Sequence[str], *, bold: bool = False) -> None:
-    """Add a row to both; in *narrow* an interval goes below its figure."""
-    style = "bold" if bold else ""
-    wide.add_row(name, *cells, style=style)
-    narrow.add_row(name, *(cell.replace(" [dim]", "\n[dim]") for cell in cells), style=style)
+    rates = [("TPR", "FPR", f"{100 * fpr:g} %") for fpr in evaluations[0].tpr_at_fpr] + [("FPR", "TPR", "95 %")]
+    return Listing(
+        [
+            Column("attack", "names"),
+            Column("AUROC"),
+            *(
+                Column(f"{rate}, %\nat {other} {level}", narrow_title=f"{rate}, %\nat {other}\n{level}")
+                for rate, other, level in rates
+            ),
+        ],
+        f"Known set: {members:,} members, {nonmembers:,} non-members (95 % intervals)",
+    )
 
 
 def _gap(gap: ConfidenceGap) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..auditing import Audit
 from ..calibration import fpr_bound
-from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Flags
+from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..validity import Check, Verdict
@@ -79,8 +79,13 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "unit": flags.unit,
         "q_values": flags.q_values,
         "withheld": flags.withheld,
+        "finding": None if flags.finding is None else _finding(flags.finding),
         "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**asdict(finding), "significant": finding.significant}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ..auditing import Audit
 from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
+from ._layout import Facts
 from ._validity import validity_lines
 from .words import notes_words, void_note
 
@@ -52,19 +53,13 @@ def audit_html(audit: Audit) -> str:
 
 
 def _models(audit: Audit) -> RenderableType:
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
+    rows = []
     for name in ("target", "reference"):
         record = audit.passes.get(name)
         if record:
-            table.add_row(
-                f"[dim]{name}[/]",
-                f"{escape(record.model.id)}  [dim]{record.model.dtype}, windows of {record.window.tokens} tokens[/]",
-            )
+            windows = f"windows of {record.window.tokens:,} tokens"
+            rows.append((name, f"{escape(record.model.id)}  [dim]{record.model.dtype}, {windows}[/]"))
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):
-        table.add_row(
-            f"[dim]{role}[/]",
-            f"{source.passages:,} passages, {source.documents:,} documents  [dim]{escape(source.name)}[/]",
-        )
-    return table
+        size = f"{source.passages:,} passages, {source.documents:,} documents"
+        rows.append((role, f"{size}  [dim]{escape(source.name)}[/]"))
+    return Facts(rows)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..records import Interval, Standing
 from ..validity import Check, Validity, Verdict
 from ._cells import escape, share
+from ._layout import Column, Listing
 from .words import standing_words, validity_meaning
 
 if TYPE_CHECKING:
@@ -30,22 +31,17 @@ BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts"}
 
 def validity_table(validity: Validity) -> RenderableType:
     """A row for each check: figure with its interval, verdict, why it matters, and what would remove a fault."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("check", no_wrap=True)
-    table.add_column("figure", justify="right", no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("why", ratio=1)
+    columns = [Column("check", "names"), Column("figure"), Column("verdict", "names"), Column("why", "sentences")]
+    table = Listing(columns)
     for check in validity.checks:
         text = escape(check.why)
         if check.verdict is not Verdict.SOUND:
             text += f" [dim]{escape(check.details)}[/]" if check.details else ""
         if check.verdict in FAULTS:
             text += f"\nRemedy: {escape(check.remedy)}"
-        table.add_row(check.name, _figure(check), _coloured(check.verdict), text)
+        table.add(check.name, _figure(check), _coloured(check.verdict), text)
     standing = validity.standing
     return Group(table, f"[bold]The known set is {_coloured_standing(standing)}[/]: {validity_meaning(standing)}.")
 

@@ -3,7 +3,8 @@
 A table has a row for each passage and a column for each attack. A higher score is always more member-like.
 """
 
+from ._carried import CARRIED_MARK, DECISION_COLUMNS
 from ._reading import read_scores
 from ._table import UNKNOWN, ScoreTable
 
-__all__ = ["UNKNOWN", "ScoreTable", "read_scores"]
+__all__ = ["CARRIED_MARK", "DECISION_COLUMNS", "UNKNOWN", "ScoreTable", "read_scores"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,28 +12,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScoresError
+from ..passages import class_names, usual_column
 from ..records import RunRecord, Standing
 from ..store import read_run
+from ._carried import carried_columns
+from ._categories import LENGTH, categories_of
+from ._files import is_number, numbers_of, read_file, strings_of, why_no_number
 from ._labels import UNKNOWN, label_codes, missing_column
-from ._table import ScoreTable
+from ._table import ROLES, ScoreTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["read_scores"]
 
-LENGTH = "length"
-ID_COLUMNS = ("id", "passage_id", "doc_id")
-LABEL_COLUMNS = ("label", "member", "is_member")
-DOCUMENT_COLUMNS = ("document", "book", "doc_id", "title")
-# In the tables of a run these columns describe a passage; they are not scores of an attack.
 REFERENCE = "reference_perplexity"
-NOT_SCORES = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
+# In the tables of a run these columns describe a passage; they are not scores of an attack.
+DESCRIPTIONS = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """Which column of the file holds what; None: there is none."""
+
+    id: str | None
+    label: str | None
+    document: str | None
+
+    @classmethod
+    def of(cls, path: Path, names: Sequence[str], given: Mapping[str, str | None]) -> _Roles:
+        """The columns that are *given* by role, or else those of usual names."""
+        return cls(**{role: _find(path, names, role, name) for role, name in given.items()})
+
+    def names(self) -> set[str | None]:
+        """The columns that have a role."""
+        return {self.id, self.label, self.document}
 
 
 def read_scores(
     path: str | Path,
     *,
+    scores: Sequence[str] = (),
     id_column: str | None = None,
     label_column: str | None = None,
     document_column: str | None = None,
@@ -40,11 +60,13 @@ def read_scores(
 ) -> ScoreTable:
     """The table of scores in a csv, jsonl or parquet file, or in a run directory.
 
-    Every column of numbers that is not named below is taken for an attack. Where None names a column, the usual names
-    are tried; an empty string means that there is no such column.
+    In a run directory the columns of its attacks are scores. Of another file only the columns that *scores* names, or
+    that a later stage is given by name, are scores: a row number is a column of numbers too. Where None names a column,
+    the usual names are tried; an empty string means that there is no such column.
 
     Args:
         path: the file, or the run directory, whose record the table then has.
+        scores: the columns of scores. ``-loss`` is the column ``loss`` turned round, where lower is more member-like.
         id_column: names the passages; without it, the row number is the name, counted from 1.
         label_column: 1 or true member, 0 or false non-member, empty candidate; without it, all are candidates.
         document_column: the document of each passage; without it, each passage is a document.
@@ -52,8 +74,8 @@ def read_scores(
             double: 64 to 127 bytes, 128 to 255, …
 
     Raises:
-        ScoresError: no such file, another format, a named column that is not there, a label that is neither 0/1 nor
-            true/false, or no column of numbers.
+        ScoresError: no such file, another format, a named column that is not there or holds no numbers, a label that is
+            neither 0/1 nor true/false, an id that occurs twice, or no column of numbers.
         RunDirectoryError: the folder is not a run directory, or is of another schema.
     """
     path = Path(path)
@@ -63,34 +85,81 @@ def read_scores(
         record = read_run(path)
         standing = _standing(path, record)
         path = path / "scores.parquet"
-    as_text = (id_column or "", document_column or "", "" if by == LENGTH else by)
-    names_of = {*ID_COLUMNS, *DOCUMENT_COLUMNS, *as_text} - {label_column}
-    table = _read_table(path, as_written=names_of)
-    names = table.column_names
-    id_column = _find(path, names, id_column, ID_COLUMNS)
-    label_column = _find(path, names, label_column, LABEL_COLUMNS)
-    document_column = _find(path, names, document_column, DOCUMENT_COLUMNS)
-    ids = _strings(path, table, id_column, [str(row + 1) for row in range(table.num_rows)])
-    aside = {id_column, label_column, document_column, by} | NOT_SCORES
+    given = {"id": id_column, "label": label_column, "document": document_column}
+    table = read_file(path, as_written=lambda names: _as_written(names, given, by))
+    classes, names = class_names(table.schema), table.column_names
+    roles = _Roles.of(path, names, given)
+    aside = roles.names() | DESCRIPTIONS | {by}
     # A run that stopped while it added columns leaves some that its record does not hold yet.
     ours = names if record is None else [attack.name for attack in record.attacks if attack.name in names]
-    columns = {name: _numbers(table, name) for name in ours if name not in aside and _is_number(table, name)}
+    possible = [name for name in ours if name not in aside]
+    columns = {name: numbers_of(table, name) for name in possible if is_number(table, name) and name not in classes}
     if not columns and record is not None:
         raise ScoresError(f"{path}: the run is not finished; run the same command again")
     if not columns:
         raise ScoresError(f"{path}: no column of scores (numbers) among {', '.join(names)}: add such a column")
-    return ScoreTable(
+    ids = strings_of(path, table, roles.id, [str(row + 1) for row in range(table.num_rows)])
+    labels = _labels(path, table, roles.label, classes)
+    _refuse_repeated(path, roles.id, ids, labels)
+    read = ScoreTable(
         name=str(path),
         ids=ids,
-        documents=_strings(path, table, document_column, ids),
-        labels=_labels(path, table, label_column),
+        documents=strings_of(path, table, roles.document, ids),
+        labels=labels,
         columns=columns,
         record=record,
         reference_log_likelihood=_reference_log_likelihood(table),
         by=by,
-        categories=_categories(path, table, by),
+        categories=categories_of(path, table, by, _find(path, names, "by", by) if by not in ("", LENGTH) else None),
         standing=standing,
+        foreign=record is None,
+        named=record is not None or bool(scores),
+        no_scores={
+            **{name: why_no_number(table, name, classes) for name in possible if name not in columns},
+            **{name: f"column {name!r} describes the passages, so it is no score" for name in names if name in aside},
+        },
+        carried=carried_columns(
+            table, [name for name in names if name not in {*roles.names(), *columns}], of_run=record is not None
+        ),
     )
+    return _only_named(read, scores)
+
+
+def _as_written(names: Sequence[str], given: Mapping[str, str | None], by: str) -> set[str]:
+    """The columns of a csv file that are names, not numbers: id 007 is not id 7."""
+    usual = {role: usual_column(role, names) if name is None else name for role, name in given.items()}
+    return {name for name in (usual["id"], usual["document"], by) if name and name != LENGTH} - {usual["label"]}
+
+
+def _find(path: Path, names: Sequence[str], role: str, given: str | None) -> str | None:
+    if given is None:
+        return usual_column(role, names)
+    if given == "":
+        return None
+    if given not in names:
+        raise ScoresError(f"{path}: {missing_column(given, names)}")
+    return given
+
+
+def _only_named(table: ScoreTable, scores: Sequence[str]) -> ScoreTable:
+    """The table with the columns that *scores* names; all of them where it names none."""
+    if not scores:
+        return table
+    return replace(table, columns={name: table.column(name) for name in scores})
+
+
+def _refuse_repeated(path: Path, column: str | None, ids: Sequence[str], labels: NDArray[np.int8]) -> None:
+    """Refuse an id that occurs twice among the members, the non-members or the candidates."""
+    if column is None:
+        return
+    first: dict[tuple[str, int], int] = {}
+    for row, passage in enumerate(zip(ids, labels.tolist(), strict=True), start=1):
+        if first.setdefault(passage, row) != row:
+            raise ScoresError(
+                f"{path}: {ROLES[passage[1]]} {passage[0]!r} occurs in row {first[passage]} and again in row {row} "
+                f"(column {column!r}): keep a single row for each passage, such as those of a single model, or name "
+                "the column that identifies the passages as `id_column`"
+            )
 
 
 def _standing(folder: Path, record: RunRecord) -> Standing | None:
@@ -108,110 +177,17 @@ def _standing(folder: Path, record: RunRecord) -> Standing | None:
 
 
 def _reference_log_likelihood(table: pa.Table) -> NDArray[np.float64] | None:
-    if REFERENCE not in table.column_names or not _is_number(table, REFERENCE):
+    if REFERENCE not in table.column_names or not is_number(table, REFERENCE):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-np.log(_numbers(table, REFERENCE)))
+        return np.asarray(-np.log(numbers_of(table, REFERENCE)))
 
 
-def _categories(path: Path, table: pa.Table, by: str) -> Sequence[str]:
-    names = table.column_names
-    if not by:
-        return ()
-    if by != LENGTH:
-        return _strings(path, table, _find(path, names, by, ()), ["unknown"] * table.num_rows)
-    column = next((name for name in ("n_bytes", LENGTH) if name in names and _is_number(table, name)), None)
-    if column is None:
-        raise ScoresError(f"{path}: no column of numbers 'n_bytes' or 'length', so lengths are not known: add it")
-    return [_length_band(n_bytes) for n_bytes in _numbers(table, column).tolist()]
-
-
-def _length_band(n_bytes: float) -> str:
-    """The band of a length, for categories. Bands double, and are fixed before any passage is seen.
-
-    >>> _length_band(200), _length_band(0), _length_band(float("nan"))
-    ('128-255 bytes', '0 bytes', 'unknown')
-    """
-    if not 0 <= n_bytes < float("inf"):
-        return "unknown"
-    power = int(n_bytes).bit_length()
-    return f"{1 << power - 1}-{(1 << power) - 1} bytes" if power > 1 else f"{int(n_bytes)} bytes"
-
-
-def _read_table(path: Path, as_written: Collection[str]) -> pa.Table:
-    """The table; the columns *as_written* of a csv file stay bytes, so that id 007 is not id 7."""
-    import pyarrow as pa
-    from pyarrow import csv, json as jsonl, parquet
-
-    def read_csv() -> pa.Table:
-        options = csv.ConvertOptions(column_types=dict.fromkeys(as_written, pa.binary()))
-        return csv.read_csv(path, csv.ReadOptions(block_size=block()), convert_options=options)
-
-    def read_jsonl() -> pa.Table:
-        return jsonl.read_json(path, jsonl.ReadOptions(block_size=block()))
-
-    def block() -> int:
-        # The whole file: a row may not cross a block, and passages among the scores make rows of any length.
-        return min(max(path.stat().st_size, 1 << 20), (1 << 31) - 1)
-
-    readers: dict[str, Callable[[], pa.Table]] = {
-        ".csv": read_csv,
-        ".jsonl": read_jsonl,
-        ".ndjson": read_jsonl,
-        ".parquet": lambda: parquet.read_table(path),
-    }
-    if path.suffix not in readers:
-        raise ScoresError(f"{path}: a table of scores must be a run directory or a {', '.join(readers)} file")
-    if not path.is_file():
-        hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
-        raise ScoresError(f"{path}: no such file{hint}")
-    try:
-        table = readers[path.suffix]()
-        names = table.column_names
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if table.num_rows == 0:
-        raise ScoresError(f"{path}: holds no rows")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ScoresError(f"{path}: several columns are named {twice[0]!r}: rename all but the first")
-    return table
-
-
-def _find(path: Path, names: Sequence[str], given: str | None, usual: Sequence[str]) -> str | None:
-    if given is None:
-        return next((name for name in usual if name in names), None)
-    if given == "":
-        return None
-    if given not in names:
-        raise ScoresError(f"{path}: {missing_column(given, names)}")
-    return given
-
-
-def _strings(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:
-    """The values of a column as strings; *instead*, row by row, where there is none."""
-    if name is None:
-        return instead
-    try:
-        values = (v.decode() if isinstance(v, bytes) else v for v in table.column(name).to_pylist())
-        return [other if v is None or v == "" else str(v) for v, other in zip(values, instead, strict=True)]
-    except UnicodeDecodeError:
-        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text: write the file again as UTF-8") from None
-
-
-def _is_number(table: pa.Table, name: str) -> bool:
-    import pyarrow.types
-
-    kind = table.schema.field(name).type
-    kinds = (pyarrow.types.is_floating, pyarrow.types.is_integer, pyarrow.types.is_null)
-    return any(is_kind(kind) for is_kind in kinds)
-
-
-def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    return np.asarray(table.column(name).cast("float64", safe=False).to_numpy(), dtype=np.float64)
-
-
-def _labels(path: Path, table: pa.Table, name: str | None) -> NDArray[np.int8]:
+def _labels(path: Path, table: pa.Table, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:
     if name is None:
         return np.full(table.num_rows, UNKNOWN, dtype=np.int8)
-    return label_codes(table.column(name).to_pylist(), str(path))
+    values = table.column(name).to_pylist()
+    if name in classes:  # codes, whose meaning is in the names
+        named = dict(enumerate(classes[name]))
+        values = [value if value is None else named.get(value) for value in values]
+    return label_codes(values, str(path), "correct it, or name the column of labels as `label_column`")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import MissingExtraError, ScoresError, UsageError
-from ..records import RunRecord, Standing
+from ..records import Plain, RunRecord, Standing
+from ._arrays import by_attack, floats, names_of, plain_objects, refuse_other_length
 from ._labels import UNKNOWN, label_codes, missing_column
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ __all__ = ["UNKNOWN", "ScoreTable"]
 
 ROLES = {UNKNOWN: "candidate", 0: "non-member", 1: "member"}
 IN_MEMORY = "scores in memory"
+TURNED = "-"
+"""Before the name of a column: lower is more member-like, and the scores are the values with the opposite sign."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -52,6 +54,14 @@ class ScoreTable:
     """Of each passage; empty where there are none."""
     standing: Standing | None = None
     """Whether the known set may carry a verdict, from ``validity.json``; None where nothing was checked."""
+    foreign: bool = False
+    """Whether it is a file that is not a run's table: which of its columns are scores, only the user knows."""
+    named: bool = True
+    """Whether `columns` are scores; False: they are all columns of numbers, and whoever uses some has to name them."""
+    no_scores: Mapping[str, str] = field(default_factory=dict)
+    """Columns that cannot be scores, each with the reason."""
+    carried: Mapping[str, Sequence[Plain]] = field(default_factory=dict)
+    """What else the input says about each passage, by column: never a score."""
 
     @classmethod
     def of(
@@ -86,7 +96,7 @@ class ScoreTable:
         >>> table.column("score").tolist(), len(table.rows(0))
         ([0.3, 0.1, 0.7], 2)
         """
-        columns = {str(attack): _numbers(str(attack), values, name) for attack, values in _by_attack(scores).items()}
+        columns = {str(attack): floats(str(attack), values, name) for attack, values in by_attack(scores).items()}
         if not columns or not len(next(iter(columns.values()))):
             raise UsageError(f"{name}: `scores` is empty; give at least one passage a score")
         n = len(next(iter(columns.values())))
@@ -94,20 +104,20 @@ class ScoreTable:
         if facts & columns.keys():
             raise UsageError(f"{name}: `scores` has a column {min(facts & columns.keys())!r}, which is no attack")
         for attack, values in columns.items():
-            _refuse_other_length(f"scores[{attack!r}]", values, n, name)
+            refuse_other_length(f"scores[{attack!r}]", values, n, name)
         rows = [str(row + 1) for row in range(n)]
-        names = _strings("ids", ids, n, name, instead=rows) or rows
+        names = names_of("ids", ids, n, name, instead=rows) or rows
         if labels is not None:
-            _refuse_other_length("labels", labels, n, name)
-        marks = [None] * n if labels is None else _plain(labels)
+            refuse_other_length("labels", labels, n, name)
+        marks = [None] * n if labels is None else plain_objects(labels)
         return cls(
             name=name,
             ids=names,
-            documents=_strings("documents", documents, n, name, instead=names) or names,
+            documents=names_of("documents", documents, n, name, instead=names) or names,
             labels=label_codes((None if mark == UNKNOWN else mark for mark in marks), name),
             columns=columns,
             by=by if categories is not None else "",
-            categories=_strings("categories", categories, n, name),
+            categories=names_of("categories", categories, n, name),
         )
 
     def __len__(self) -> int:
@@ -129,14 +139,34 @@ class ScoreTable:
         return f"{len(self):,} passages ({kinds})"
 
     def column(self, attack: str) -> NDArray[np.float64]:
-        """The scores of *attack*.
+        """The scores of *attack*; ``-loss`` is the column ``loss`` turned round, where lower is more member-like.
 
         Raises:
             ScoresError: there is no such column; the message names the existing columns.
         """
-        if attack not in self.columns:
-            raise ScoresError(f"{self.name}: {missing_column(attack, self.columns)}")
-        return self.columns[attack]
+        if attack in self.columns:
+            return self.columns[attack]
+        name = attack.removeprefix(TURNED)
+        if name not in self.columns:
+            raise ScoresError(f"{self.name}: {self.no_scores.get(name) or missing_column(attack, self.columns)}")
+        return -self.columns[name]
+
+    def has(self, attack: str) -> bool:
+        """Whether `column` gives scores of *attack*."""
+        return attack in self.columns or attack.removeprefix(TURNED) in self.columns
+
+    def scores_named(self, parameter: str) -> list[str]:
+        """All columns of scores, for a stage that was given no names.
+
+        Raises:
+            ScoresError: the table is of another program, and nobody has named its scores; asks for *parameter*.
+        """
+        if not self.named:
+            raise ScoresError(
+                f"{self.name}: not a run directory, so only columns that you name are scores: name them as "
+                f"`{parameter}`; its columns of numbers are {', '.join(self.columns)}"
+            )
+        return list(self.columns)
 
     @property
     def unscored(self) -> int:
@@ -158,6 +188,7 @@ class ScoreTable:
             columns={name: scores[kept] for name, scores in self.columns.items()},
             reference_log_likelihood=None if reference is None else reference[kept],
             categories=[self.categories[row] for row in rows] if self.by else (),
+            carried={name: [values[row] for row in rows] for name, values in self.carried.items()},
         )
 
     def groups(self) -> list[str]:
@@ -204,62 +235,3 @@ class ScoreTable:
             raise MissingExtraError("pandas", "pip install pandas") from None
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame.astype({"label": pd.Int8Dtype()})
-
-
-def _by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Mapping[str, ArrayLike]:
-    if isinstance(scores, Mapping):
-        return scores
-    if hasattr(scores, "columns") and hasattr(scores, "__arrow_c_stream__"):  # a DataFrame of pandas or polars
-        frame: Any = scores
-        return {str(column): frame[column] for column in frame.columns}
-    return {"score": scores}
-
-
-def _numbers(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
-    if isinstance(values, np.ma.MaskedArray):
-        masked: Any = values if values.dtype.kind == "f" else values.astype(np.float64)
-        values = masked.filled(np.nan)
-    if np.iscomplexobj(values):
-        raise UsageError(f"{name}: `scores[{attack!r}]` holds complex numbers: give real ones")
-    try:
-        column = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError):  # the last by torch, of a tensor with a gradient
-        raise UsageError(f"{name}: `scores[{attack!r}]` holds something that is not a number") from None
-    if column.ndim != 1:
-        raise UsageError(
-            f"{name}: `scores[{attack!r}]` has {column.ndim} dimensions, not 1: give a score for each passage, "
-            "and several attacks as a mapping"
-        )
-    return column
-
-
-def _strings(
-    what: str, values: Sequence[object] | NDArray[Any] | None, n: int, name: str, *, instead: Sequence[str] = ()
-) -> list[str]:
-    """The values as strings; where a value is missing, that of *instead*, as it is read from a file."""
-    if values is None:
-        return []
-    _refuse_other_length(what, values, n, name)
-    plain = _plain(values)
-    instead = instead or ["unknown"] * n
-    return [other if value in (None, "") else str(value) for value, other in zip(plain, instead, strict=True)]
-
-
-def _refuse_other_length(what: str, values: object, n: int, name: str) -> None:
-    if not isinstance(values, Sized) or isinstance(values, str | bytes):
-        raise UsageError(f"{name}: `{what}` is of the type {type(values).__name__}: give a list, one value a passage")
-    if len(values) != n:
-        raise UsageError(f"{name}: {n} scores, but `{what}` has {len(values)} values: give a value for each passage")
-
-
-def _plain(values: Sequence[object] | NDArray[Any]) -> list[object]:
-    """The values as Python objects: a numpy or pandas scalar is not a key of the dictionary of labels.
-
-    What a library marks as missing is None: NaN, and pandas.NA, which equals nothing.
-    """
-    listed = values.tolist() if hasattr(values, "tolist") else list(values)
-    return [None if _is_missing(value) else value for value in listed]
-
-
-def _is_missing(value: object) -> bool:
-    return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and math.isnan(value))

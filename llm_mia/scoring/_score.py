@@ -17,6 +17,7 @@ from ..signals import (
     evidence_dependencies,
     plan_passes,
     refuse_scored,
+    report_activity,
     run_passes,
 )
 from ..store import RunDirectory
@@ -129,6 +130,7 @@ def run_scoring(
     sources = to_sources(sources)
     for source in sources:
         source.refuse_output(out)
+    report_activity(progress, "reading the passages")
     inputs, supplies = Inputs.of(sources), plan.supplies
     with RunDirectory(out) as run:
         selection = plan.selection_for(run)
@@ -141,7 +143,7 @@ def run_scoring(
         columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
         columns.write_record(run, columns.kept)
-        unscored = write_table(run, inputs, planned, columns, supplies, progress)
+        written = write_table(run, inputs, planned, columns, supplies, progress)
         columns.write_record(run, columns.records)
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
@@ -154,6 +156,6 @@ def run_scoring(
         nonmembers=nonmembers,
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(attack.name for attack in chosen),
-        unscored=unscored,
-        notes=selection.without(lost, note).notes,
+        unscored=written.unscored,
+        notes=(*selection.without(lost, note).notes, *written.notes),
     )

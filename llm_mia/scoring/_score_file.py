@@ -13,17 +13,28 @@ from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, 
 from ..records import Passage, TokenSignals
 from ..signals import Inputs, PassProgress, PlannedPass, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
+from ._carried import CarriedColumns
 from ._score_columns import SCORES, EarlierRows, ScoreColumns, column_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["write_table"]
+__all__ = ["Written", "write_table"]
 
 FACTS = {"id": "string", "document": "string", "label": "int8", "n_tokens": "int32", "n_bytes": "int64"}
 ROW_GROUP = 8192
 PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "reference"}
 """Columns of perplexities, with the pass that each is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to be said of a table that was written."""
+
+    unscored: int
+    """How many passages lack a score of some column."""
+    notes: tuple[str, ...]
+    """Columns of the input that are not carried, and why."""
 
 
 def write_table(
@@ -33,8 +44,8 @@ def write_table(
     columns: ScoreColumns,
     supplies: LoadedSupplies,
     progress: Progress | None,
-) -> int:
-    """Write ``scores.parquet`` with the *columns*; returns how many passages lack a score of some column.
+) -> Written:
+    """Write ``scores.parquet`` with the *columns*, and with those of the input that are carried.
 
     Columns that are kept are copied from the existing table, and only passes of new columns are read.
 
@@ -50,13 +61,16 @@ def write_table(
     computed = _ComputedColumns.of(run, inputs, planned, columns.new, supplies)
     copied = [name for name in column_names(run.path / SCORES) if columns.kept and _is_copied(name, columns, computed)]
     perplexities = [name for name in PERPLEXITIES if name in {*copied, *computed.names}]
-    schema = pa.schema([*FACTS.items(), *((name, "float64") for name in (*perplexities, *columns.names))])
+    carried = CarriedColumns.of(inputs.sources, {*FACTS, *PERPLEXITIES, *columns.names})
+    scores = [pa.field(name, "float64") for name in (*perplexities, *columns.names)]
+    schema = pa.schema([*(pa.field(*fact) for fact in FACTS.items()), *carried.fields(), *scores])
     earlier = EarlierRows(run.path / SCORES, copied) if copied else None
     unscored = 0
     with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
         for passages, chunks in passages_with_signals(run, inputs, list(computed.passes)):
             block = {**_facts(passages, chunks), **(earlier.take(passages) if earlier else {})}
+            block |= carried.arrays(passages)
             block |= {name: numbers(values) for name, values in computed.scores(passages, chunks).items()}
             waiting.append(pa.table([block[name] for name in schema.names], schema=schema))
             if sum(map(len, waiting)) >= ROW_GROUP:
@@ -67,7 +81,7 @@ def write_table(
             report.add(len(passages), n_tokens, sum(passage.n_bytes for passage in passages))
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
-    return unscored
+    return Written(unscored, carried.notes)
 
 
 def _is_copied(name: str, columns: ScoreColumns, computed: _ComputedColumns) -> bool:

@@ -14,7 +14,7 @@ from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
 from ._passes import run_passes, score_positions
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
-from ._progress import PassProgress, Progress, Step
+from ._progress import PassProgress, Progress, Step, report_activity
 from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
@@ -45,6 +45,7 @@ __all__ = [
     "prefetch",
     "refuse_other_tokenizer",
     "refuse_scored",
+    "report_activity",
     "run_passes",
     "score_positions",
     "signals_of",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends import Backend
+from ..backends import Backend, WindowError
 from ..errors import ModelError
 from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
 from ._cache import SignalsCache
 from ._plan import Rewrite
 from ._progress import BlockProgress, PassProgress
+from ._unfinished import UnfinishedBlocks
 from ._windows import cut, join
 
 __all__ = ["Block", "PassSetup", "blocks", "score_block"]
@@ -32,7 +34,7 @@ class PassSetup:
     unchanged: SignalsFolder | None = None
     """The signals of the same model on the unchanged texts, which are reused where *rewrite* changes nothing."""
     prefix: IntArray | None = None
-    """Shape (n,): tokens that precede every window, BOS included where the model has one."""
+    """Shape (n,): tokens that precede every window, after the opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Block:
     first: int
     """Position of its first passage in the input."""
     ids: Sequence[str]
+    places: Sequence[str]
+    """Where each passage is in the input, for messages."""
     digests: Sequence[str]
     n_bytes: int
     windows: Sequence[Window]
@@ -115,6 +119,7 @@ def _block(
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
+        places=[passage.where or f"passage {passage.id!r}" for passage in passages],
         digests=[text_sha256(passage) for passage in passages],
         n_bytes=sum(passage.n_bytes for passage in passages),
         windows=[
@@ -126,16 +131,26 @@ def _block(
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
-    """The windows of a passage. With a prefix the same tokens are scored, but BOS precedes the prefix instead."""
-    bos = setup.backend.bos
-    windows = cut(tokens, setup.rule, bos=bos, passage=place)
-    if setup.prefix is None or bos is None:
+    """The windows of a passage. With a prefix the same tokens are scored, and the opening precedes the prefix."""
+    opening = setup.backend.opening
+    windows = cut(tokens, setup.rule, opening=opening, passage=place)
+    if setup.prefix is None or not opening:
         return windows
-    return [Window(window.tokens[1:], window.first_scored - 1, place) for window in windows]
+    n = len(opening)
+    return [Window(window.tokens[n:], window.first_scored - n, place) for window in windows]
 
 
-def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: PassProgress) -> list[TokenSignals]:
-    """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed."""
+def score_block(
+    setup: PassSetup,
+    block: Block,
+    cache: SignalsCache,
+    progress: PassProgress,
+    unfinished: UnfinishedBlocks | None = None,
+) -> list[TokenSignals]:
+    """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed.
+
+    *unfinished* keeps the windows that are finished; None: nothing is kept before the whole block is finished.
+    """
     signals, same_as = dict(block.known), dict[int, int]()
     first_place: dict[str, int] = {}
     for place in block.repeated:
@@ -147,11 +162,12 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     windows = [window for window in block.windows if window.passage not in signals and window.passage not in same_as]
     reported = BlockProgress(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), progress)
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
-    if windows:
-        scored = setup.backend.score(windows, reported.add_tokens, prefix=setup.prefix)
-        _refuse_other_tokens(setup.backend, windows, scored)
-        for window, of_window in zip(windows, scored, strict=True):
-            parts[window.passage].append(of_window)
+    try:
+        scored = _score_windows(setup, windows, block.first, reported, unfinished)
+    except WindowError as error:
+        raise ModelError(f"{block.places[error.passage]}: {error}") from error
+    for window, of_window in zip(windows, scored, strict=True):
+        parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
         if place not in signals and place not in same_as:
             signals[place] = join(of_passage, setup.backend.info.tokenizer)
@@ -163,6 +179,50 @@ def score_block(setup: PassSetup, block: Block, cache: SignalsCache, progress: P
     return in_order
 
 
+def _score_windows(
+    setup: PassSetup,
+    windows: Sequence[Window],
+    first: int,
+    progress: BlockProgress,
+    unfinished: UnfinishedBlocks | None,
+) -> list[TokenSignals]:
+    """The signals of each window of the block that begins at the position *first*."""
+    if unfinished:
+        unfinished.begin_block(first, windows)
+    results: dict[int, TokenSignals] = {}
+    # A token of a prefix that the model keeps takes about an eighth of the memory of a token that is fed.
+    prefix_cost = 0 if setup.prefix is None else len(setup.prefix) // 8
+    for positions in _batches([len(window.tokens) + prefix_cost for window in windows], setup.size.batch_tokens):
+        batch = [windows[position] for position in positions]
+        kept = unfinished.kept(positions) if unfinished else None
+        if kept is not None:
+            progress.add_tokens(sum(map(len, kept)))
+            progress.add_tokens(0)  # they took no time
+        scored = setup.backend.score(batch, progress.add_tokens, prefix=setup.prefix) if kept is None else kept
+        _refuse_other_tokens(setup.backend, batch, scored)
+        results.update(zip(positions, scored, strict=True))
+        if unfinished and kept is None:
+            unfinished.add(positions, scored)
+    return [results[position] for position in range(len(windows))]
+
+
+def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Positions of windows of similar length, longest first, in batches whose padded cost is at most *budget*.
+
+    A window that costs more is a batch alone. The batches depend on the windows only, so a run that continues has the
+    same ones; a backend may divide them further.
+
+    >>> list(_batches([3, 9, 10, 3, 3], budget=20))
+    [[1, 2], [0, 3, 4]]
+    """
+    order = sorted(range(len(costs)), key=lambda position: -costs[position])
+    start = 0
+    while start < len(order):
+        count = max(1, budget // max(1, costs[order[start]]))
+        yield sorted(order[start : start + count])
+        start += count
+
+
 def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Sequence[TokenSignals]) -> None:
     """Raises `ModelError` where *backend* gave signals of other tokens than those of *windows*, or no numbers."""
     wanted = [len(window.tokens) - window.first_scored for window in windows]
@@ -171,5 +231,24 @@ def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Se
             f"model {backend.info.id!r}: `score` gave signals of {sum(map(len, scored))} tokens in {len(scored)} "
             f"windows, and {sum(wanted)} in {len(windows)} were to be scored: correct the backend"
         )
-    if any(np.isnan(signals.logprob).any() for signals in scored):
-        raise ModelError(f"model {backend.info.id!r}: `score` gave log-probabilities that are NaN: correct the backend")
+    for window, signals in zip(windows, scored, strict=True):
+        if not np.isfinite(signals.logprob).all():
+            _refuse_no_number(backend, window, signals)
+
+
+def _refuse_no_number(backend: Backend, window: Window, signals: TokenSignals) -> NoReturn:
+    """Raises `WindowError` for the first token of a window whose log-probability is NaN or infinite."""
+    at = int(np.flatnonzero(~np.isfinite(signals.logprob))[0])
+    token, value = window.tokens[window.first_scored + at], signals.logprob[at]
+    if value == -np.inf:
+        raise WindowError(
+            f"model {backend.info.id!r} gives the token {token} the probability 0, so the passage has no score: remove "
+            "the passage, or give a model with another tokenizer",
+            window.passage,
+        )
+    advice = "repair it, or give another model" if backend.info.dtype == "float32" else "give float32 as `dtype`"
+    raise WindowError(
+        f"model {backend.info.id!r} gives {value:g} as the log-probability of the token {token}: its weights are "
+        f"damaged, or exceed the range of {backend.info.dtype}; {advice}",
+        window.passage,
+    )

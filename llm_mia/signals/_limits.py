@@ -21,13 +21,19 @@ class Limits:
     least_block_bytes: int = 1 << 16
     most_block_bytes: int = 1 << 21
     part_seconds: float = 20.0
-    """A part is written after this time: a run that is stopped loses no more."""
+    """What is finished is written after this time, also the windows of a block that is not finished."""
+    rewritten_block_divisor: int = 8
+    """A block whose texts a model rewrites is smaller by this factor, because a rewritten text is kept only when its
+    signals are."""
     part_tokens: int = 1_000_000
     """A part is written when it has so many tokens, which bounds the memory that it takes."""
     cached_bytes: int = 100_000_000
     """Memory for the signals of texts that occur more than once."""
 
-    def block_size(self, tokens_per_batch: int) -> BlockSize:
+    def block_size(self, tokens_per_batch: int, *, rewritten_by_model: bool = False) -> BlockSize:
         """The size of a block for a model that computes *tokens_per_batch* tokens at once."""
         wanted = self.block_bytes_per_token * tokens_per_batch
-        return BlockSize(self.block_passages, min(max(self.least_block_bytes, wanted), self.most_block_bytes))
+        n_bytes = min(max(self.least_block_bytes, wanted), self.most_block_bytes)
+        if rewritten_by_model:
+            n_bytes //= self.rewritten_block_divisor
+        return BlockSize(self.block_passages, n_bytes, tokens_per_batch)

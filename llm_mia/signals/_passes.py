@@ -22,9 +22,11 @@ from ._cache import SignalsCache
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
 from ._plan import PlannedPass
-from ._progress import PassProgress, Progress
+from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch
+from ._unfinished import UnfinishedBlocks
+from ._windows import check_longest_window
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,6 +68,8 @@ def run_passes(
         RunDirectoryError: the directory belongs to another run, or cannot be written.
     """
     roles = [role for role in models if any(wanted.role == role for wanted in planned)]
+    if len(roles) > 1:
+        report_activity(progress, "comparing the files of the models")
     for role in roles:
         if role != "target" and "target" in roles:
             refuse_target_in_role(role, models["target"], models[role])
@@ -75,14 +79,18 @@ def run_passes(
         wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
         for wanted in planned
     }
-    _report_stored(run, planned, reports)
-    stage = _Stage(run, window_tokens, limits or Limits(), reports)
+    if any(wanted.name in run.record.passes for wanted in planned):
+        report_activity(progress, "checking what the run directory holds")
+        _report_stored(run, planned, reports)
+    stage = _Stage(run, window_tokens, limits or Limits(), reports, progress)
     for role in roles:
         source, of_role = models[role], [wanted for wanted in planned if wanted.role == role]
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
-    recorded = tuple(InputRecord(source.name, source.sha256(), counts.passages) for source, counts in sources)
+    recorded = tuple(
+        InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
+    )
     same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
@@ -98,6 +106,7 @@ class _Stage:
     limits: Limits
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
+    progress: Progress | None
 
     def missing(self, wanted: PlannedPass) -> list[range]:
         """The positions that are still to be scored."""
@@ -127,6 +136,7 @@ def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: M
             sizes = [passage.n_bytes for passage in passages]
             for name, of_pass in chunks.items():
                 for chunk in of_pass:
+                    reports[name].kept += len(chunk)
                     start = chunk.first - position
                     reports[name].add(len(chunk), chunk.n_tokens.sum(), sum(sizes[start : start + len(chunk)]))
                     left[name] -= len(chunk)
@@ -139,6 +149,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
     """Whether all passes *planned* are finished by the model that *source* names, so that it need not be loaded."""
     if not isinstance(source, ModelSpec) or any(stage.missing(wanted) for wanted in planned):
         return False
+    report_activity(stage.progress, f"checking the files of model {source.name}")
     digest, passes = source.sha256(), stage.run.record.passes
     return digest is not None and all(
         wanted.name in passes and _is_of_model(passes[wanted.name], digest, source, wanted, stage) for wanted in planned
@@ -152,7 +163,8 @@ def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: Pla
         record.files is not None
         and record.files.sha256 == digest
         and source.dtype in ("auto", record.model.dtype)
-        and record.window == wanted.rule(record.model.context, stage.window_tokens, shots_tokens)
+        and source.pre_tokenizer == record.files.pre_tokenizer
+        and record.window == wanted.rule(record.model, stage.window_tokens, shots_tokens)
     )
 
 
@@ -161,6 +173,8 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     run = stage.run
     names = (role, *(wanted.name for wanted in planned))
     begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
+    if isinstance(source, ModelSpec):
+        report_activity(stage.progress, f"loading model {source.name}")
     most = max(wanted.inputs.bytes for wanted in planned)
     backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
     model = backend.info
@@ -172,13 +186,15 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         prefix, depends = _prefix(backend, wanted)
         record = PassRecord(
             model=model,
-            window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
-            block=stage.limits.block_size(backend.tokens_per_batch),
+            window=wanted.rule(model, stage.window_tokens, depends.get("shots_tokens", 0)),
+            block=stage.limits.block_size(backend.tokens_per_batch, rewritten_by_model=wanted.rewritten_by_model),
             files=files,
             depends=depends,
         )
         if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
             record = replace(record, block=run.record.passes[wanted.name].block)
+        if stage.missing(wanted):
+            check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
         # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
         run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
@@ -197,7 +213,7 @@ def _load(
         source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), dtype)
+    return backend, FilesRecord(source.sha256(), dtype, source.pre_tokenizer)
 
 
 def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
@@ -205,8 +221,7 @@ def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dic
     if not wanted.prefix:
         return None, dict(wanted.depends)
     tokens = backend.encode([wanted.prefix])[0]
-    bos = [] if backend.bos is None else [backend.bos]
-    prefix = np.array([*bos, *tokens], dtype=np.int32)
+    prefix = np.array([*backend.opening, *tokens], dtype=np.int32)
     return prefix, {**wanted.depends, "shots_tokens": len(tokens)}
 
 
@@ -218,8 +233,10 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     start = time.monotonic()
     report = stage.reports[wanted.name]
     report.add(0, 0, 0)
+    folder = run.signals(wanted.name)
     for positions in missing:
-        score_positions(run.signals(wanted.name), setup, wanted.inputs, positions, report, stage.limits)
+        score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+    folder.remove_unfinished()
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
     run.update(wall_seconds={**seconds, wanted.name: spent})
@@ -237,17 +254,27 @@ def score_positions(
     cache.add_stored(folder, repeated, positions.start)
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
-    with BackgroundWriter(_PartWriter(folder, limits)) as write, closing(prepared):
-        for block in prepared:
-            write((block, score_block(setup, block, cache, report)))
-        write(None)
+    try:
+        with BackgroundWriter(_PartWriter(folder, limits, report)) as write, closing(prepared):
+            saves = UnfinishedBlocks(folder, limits.part_seconds, write_blocks=lambda: write(None))
+            try:
+                for block in prepared:
+                    write((block, score_block(setup, block, cache, report, saves)))
+                    saves.end_block()
+            except KeyboardInterrupt:  # all finished batches are kept
+                report.kept += saves.save()
+                raise
+            finally:
+                write(None)
+    finally:
+        report.add(0, 0, 0)  # reports what is kept now
 
 
 class _PartWriter:
     """Takes the blocks of a pass, and writes a part when it has enough of them; None ends the last part."""
 
-    def __init__(self, folder: SignalsFolder, limits: Limits) -> None:
-        self._folder, self._limits = folder, limits
+    def __init__(self, folder: SignalsFolder, limits: Limits, report: PassProgress) -> None:
+        self._folder, self._limits, self._report = folder, limits, report
         self._first = 0
         self._tables: list[pa.Table] = []
         self._tokens, self._since = 0, time.monotonic()
@@ -262,6 +289,7 @@ class _PartWriter:
         enough = late or self._tokens >= self._limits.part_tokens
         if self._tables and (enough or scored is None):
             self._folder.append(self._first, self._tables)
+            self._report.kept += sum(map(len, self._tables))
             self._tables, self._tokens, self._since = [], 0, time.monotonic()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["BlockProgress", "PassProgress", "Progress", "Step"]
+__all__ = ["BlockProgress", "PassProgress", "Progress", "Step", "report_activity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +13,25 @@ class Step:
     """How far a pass has come."""
 
     name: str
-    """The name of the pass, or ``scores``."""
+    """The name of the pass, or ``scores``; of an activity what is being done, such as ``loading the model``."""
     passages: int
     tokens: int
     bytes: int
     total_passages: int
     total_bytes: int
+    """0 of an activity whose length is not known."""
+    kept: int = 0
+    """Passages whose signals are on disk, so a run that is stopped now continues after them."""
 
 
 Progress = Callable[[Step], None]
 """Takes each `Step` of a run."""
+
+
+def report_activity(progress: Progress | None, what: str) -> None:
+    """Report to *progress* that *what* begins, whose length is not known: ``reading the passages``."""
+    if progress:
+        progress(Step(what, 0, 0, 0, 0, 0))
 
 
 class PassProgress:
@@ -32,6 +41,8 @@ class PassProgress:
         self._name, self._total_passages, self._total_bytes = name, total_passages, total_bytes
         self._progress = progress
         self._passages = self._tokens = self._bytes = 0
+        self.kept = 0
+        """See `Step.kept`; it is reported with the next sums."""
 
     def add(self, passages: int, tokens: int, n_bytes: int) -> None:
         """Add to the finished passages, tokens and bytes, and report the sums."""
@@ -40,7 +51,7 @@ class PassProgress:
         self._bytes += int(n_bytes)
         if self._progress:
             done = (self._passages, self._tokens, self._bytes)
-            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes))
+            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes, self.kept))
 
 
 class BlockProgress:

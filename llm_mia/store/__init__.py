@@ -5,12 +5,13 @@ instant leaves only complete files. Signals lie in parts. A part holds consecuti
 range, so the names of the files show what is missing.
 """
 
-from ._arrow import as_numpy, numbers, strings
+from ._arrow import as_numpy, numbers, plain_values, strings
 from ._atomic import replacing, write_text
 from ._directory import RunDirectory, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
-from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, signals_table, text_sha256
+from ._part_file import signals_table
+from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
 
 __all__ = [
     "Part",
@@ -23,6 +24,7 @@ __all__ = [
     "differences",
     "from_json",
     "numbers",
+    "plain_values",
     "read_frequencies",
     "read_record",
     "read_run",

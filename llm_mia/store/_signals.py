@@ -8,20 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
 from ..records import TOKEN_ARRAYS, Passage, TokenSignals
-from ._arrow import as_numpy, numbers, strings
-from ._atomic import replacing
+from ._arrow import as_numpy
+from ._part_file import open_part_file, write_part_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "signals_table", "text_sha256"]
+__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "text_sha256"]
 
 # Columns that show which passages are stored, and the number of tokens of each.
 KEYS = ("id", "text_sha256", "rank")
@@ -185,17 +185,12 @@ class SignalsFolder:
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Batches of at most *rows* passages, each with the position of its first."""
         import pyarrow as pa
-        import pyarrow.parquet
 
         for part in self.parts():
             if part.last < start or (stop is not None and part.first >= stop):
                 continue
             try:
-                with pyarrow.parquet.ParquetFile(part.path, pre_buffer=False, page_checksum_verification=True) as file:
-                    if not file.schema_arrow.equals(_part_schema()):
-                        raise pa.ArrowInvalid("its columns are not those of signals")
-                    if file.schema_arrow.metadata != _metadata(self._pass_sha256):
-                        raise pa.ArrowInvalid("it belongs to another pass, or to another run")
+                with open_part_file(part.path, self._pass_sha256) as file:
                     if file.metadata.num_rows != len(part):
                         raise pa.ArrowInvalid(
                             f"it holds {file.metadata.num_rows} passages, its name states {len(part)}"
@@ -220,53 +215,35 @@ class SignalsFolder:
             first: position of the first passage.
             tables: what `signals_table` gives; each becomes a row group, and a reader holds one in memory at a time.
         """
-        import pyarrow.parquet
-
-        options: dict[str, Any] = {
-            # Without checksums a bit that the disk corrupts would change a score unnoticed.
-            "write_page_checksum": True,
-            # Signals hardly ever repeat: looking for repeated values takes longer than all the rest.
-            "use_dictionary": False,
-            "use_byte_stream_split": [f"{name}.list.element" for name in TOKEN_ARRAYS if _is_float(name)],
-            "compression": "lz4",
-        }
         last = first + sum(map(len, tables)) - 1
-        with (
-            replacing(self.path / f"part-{first:09d}-{last:09d}.parquet") as temporary,
-            pyarrow.parquet.ParquetWriter(
-                temporary, _part_schema().with_metadata(_metadata(self._pass_sha256)), **options
-            ) as writer,
-        ):
-            for table in tables:
-                writer.write_table(table)
+        write_part_file(self.path / f"part-{first:09d}-{last:09d}.parquet", tables, self._pass_sha256)
+        self.remove_unfinished(first, last)
 
+    def write_unfinished(self, first: int, table: pa.Table) -> None:
+        """Replace what is kept of the block that begins at *first*: a row for each of its finished windows."""
+        write_part_file(self._unfinished(first), [table], self._pass_sha256)
 
-def signals_table(ids: Sequence[str], digests: Sequence[str], signals: Sequence[TokenSignals]) -> pa.Table:
-    """Passages as rows of a part: 24 bytes a token, a fraction of what an array for each passage would take."""
-    import pyarrow as pa
+    def read_unfinished(self, first: int) -> StoredChunk | None:
+        """What `write_unfinished` kept; None where there is nothing, or nothing that can be read."""
+        import pyarrow as pa
 
-    columns: list[pa.Array] = [strings(ids), strings(digests)]
-    offsets = numbers(np.cumsum([0, *map(len, signals)], dtype=np.int32))
-    for name, dtype in TOKEN_ARRAYS.items():
-        values = np.concatenate([getattr(of_passage, name) for of_passage in signals]).astype(dtype, copy=False)
-        columns.append(pa.ListArray.from_arrays(offsets, numbers(values)))
-    return pa.table(columns, schema=_part_schema())
+        if not self._unfinished(first).exists():
+            return None
+        try:
+            with open_part_file(self._unfinished(first), self._pass_sha256) as file:
+                return StoredChunk(file.read(), self.tokenizer, first)
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
+            return None  # its windows are computed again
 
+    def remove_unfinished(self, first: int = 0, last: int | None = None) -> None:
+        """Remove what is kept of blocks that begin at the positions from *first* to *last*, which are finished."""
+        for path in self.path.glob("unfinished-*.parquet"):
+            number = path.stem.partition("-")[2]
+            if number.isdecimal() and first <= int(number) and (last is None or int(number) <= last):
+                path.unlink(missing_ok=True)
 
-def _metadata(pass_sha256: str) -> dict[bytes, bytes]:
-    return {b"pass_sha256": pass_sha256.encode()}
-
-
-def _is_float(name: str) -> bool:
-    return np.issubdtype(TOKEN_ARRAYS[name], np.floating)
-
-
-def _part_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    types = {name: pa.from_numpy_dtype(np.dtype(dtype)) for name, dtype in TOKEN_ARRAYS.items()}
-    lists = [(name, pa.list_(pa.field("element", kind))) for name, kind in types.items()]
-    return pa.schema([("id", "string"), ("text_sha256", "string"), *lists])
+    def _unfinished(self, first: int) -> Path:
+        return self.path / f"unfinished-{first:09d}.parquet"
 
 
 def _as_single_array(table: pa.Table, name: str) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +66,26 @@ class LabelExchange:
             total += sum(math.lgamma(size + 1) - math.lgamma(k + 1) - math.lgamma(size - k + 1) for k in ones.tolist())
         return total
 
-    def draw(self, permutations: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-        """Random arrangements in blocks of shape (rows, n): 1 for a member, otherwise 0."""
-        for start in range(0, permutations, _ROWS):
-            rows = min(_ROWS, permutations - start)
+    def draw(
+        self, permutations: int, rng: np.random.Generator, most_rows: int = _ROWS
+    ) -> Iterator[NDArray[np.float32]]:
+        """Random arrangements in blocks of shape (rows, n), at most *most_rows*: 1 for a member, otherwise 0."""
+        for start in range(0, permutations, most_rows):
+            rows = min(most_rows, permutations - start)
             units = np.broadcast_to(self.unit_labels.astype(np.float32), (rows, len(self.unit_labels))).copy()
             for table in self.groups:
                 units[:, table] = rng.permuted(units[:, table], axis=2)
             yield units[:, self.unit]
+
+    def every(self) -> Iterator[NDArray[np.float32]]:
+        """Every arrangement once, in blocks of one row; for labels that are exchanged within a single group."""
+        (table,) = self.groups
+        (group,) = table
+        for members in combinations(group.tolist(), int(self.unit_labels[group].sum())):
+            units = self.unit_labels.astype(np.float32)
+            units[group] = 0
+            units[list(members)] = 1
+            yield units[None, self.unit]
 
 
 def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -> LabelExchange:

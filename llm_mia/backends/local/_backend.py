@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,11 +14,13 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
-from .._context import describe_lengths, refuse_beyond_context
+from .._context import WindowError, describe_lengths, refuse_beyond_context
 from ..moments import Head, Moments, Reducer
 from ._batching import batches
 from ._causality import refuse_looking_ahead
+from ._context_length import context_of
 from ._evaluation import evaluation_mode
+from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
@@ -46,6 +47,7 @@ class LocalBackend:
         revision: the commit of a hub model.
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
+        tokenizer_source: as in `ModelRecord.tokenizer_source`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -62,6 +64,7 @@ class LocalBackend:
         revision: str | None = None,
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
+        tokenizer_source: str = "",
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -69,14 +72,17 @@ class LocalBackend:
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
-        self.bos = self.tokens.bos
+        self.opening = self.tokens.opening
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
-        self._tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
+        self.tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
+        """See `PROBE_TOLERANCE`."""
+        self.forward = Forward(model, tokenizer, self.device, name)
+        """Feeds token ids to the model."""
         with evaluation_mode(model):
-            self.head = self._check_model(self._tolerance)
+            self.head = self.forward.head = self._check_model(self.tolerance)
             """Computes logits from `states`, by blocks of rows; None where only the model itself can compute them."""
         self.prefix: ComputedPrefix | None = None
         """The last prefix, which is computed once for as long as it stays the same."""
@@ -90,9 +96,12 @@ class LocalBackend:
             config_sha256=config_sha256(model.config),
             dtype=dtype,
             tokenizer=self.tokens.fingerprint,
-            context=_context(self._config, tokenizer),
+            context=context_of(model, self._config, tokenizer),
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
+            tokenizer_source=tokenizer_source,
+            opening=self.opening,
+            opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
@@ -104,13 +113,43 @@ class LocalBackend:
     ) -> list[TokenSignals]:
         """The signals of each window's scored tokens, in the order of *windows*; *report* is called after every batch.
 
-        Where the memory is too small for a batch, all later batches are at most half as large.
+        Where the memory is too small for a batch, all later batches are at most half as large. Windows are fed together
+        only where the model computes both lengths alike, see `LengthRule`.
+
+        Raises:
+            WindowError: the model fails on a window.
         """
+        before = 0 if prefix is None else len(prefix)
+        lengths = [before + len(window.tokens) for window in windows]
+        results: dict[int, TokenSignals] = {}
         with evaluation_mode(self.model):
-            computed = None if prefix is None or not windows else self._compute_prefix(prefix, windows)
-            if computed is not None and computed.cache is None:
-                return self._score(_prepend(computed.tokens, windows), report, None)
+            rule = self.forward.length_rule(max(lengths, default=0), self.tolerance)
+            groups: dict[int, list[int]] = {}
+            for i in np.argsort(lengths, kind="stable")[::-1].tolist():  # the longest first: it needs most memory
+                groups.setdefault(rule.group(lengths[i]), []).append(i)
+            for group, positions in groups.items():
+                positions.sort()
+                scored = self._score_group([windows[i] for i in positions], report, prefix, group)
+                results.update(zip(positions, scored, strict=True))
+            self.forward.forget_lengths()  # the caller may go on with the model
+        return [results[i] for i in range(len(windows))]
+
+    def _score_group(
+        self, windows: Sequence[Window], report: Report | None, prefix: IntArray | None, group: int
+    ) -> list[TokenSignals]:
+        computed = None
+        if prefix is not None:
+            refuse_beyond_context(self.info, prefix, windows)
+            # In a group of a single length the prefix would be computed again for each group.
+            computed = None if group > 0 else self._compute_prefix(prefix, windows, group)
+            if computed is None or computed.cache is None:
+                windows, computed = _prepend(prefix, windows), None
+        try:
             return self._score(windows, report, computed)
+        except FailedWindow as failed:
+            fed = failed.window.tokens if computed is None else np.concatenate([computed.tokens, failed.window.tokens])
+            problem = self.forward.describe_failure(fed, failed.error, 0 if prefix is None else len(prefix))
+            raise WindowError(f"model {self.info.id!r} {problem}", failed.window.passage) from failed.error
 
     def _score(
         self, windows: Sequence[Window], report: Report | None, prefix: ComputedPrefix | None
@@ -135,25 +174,25 @@ class LocalBackend:
     def _reduce_batches(self, cost: int, windows: Sequence[Window]) -> None:
         """Halve the size of all later batches, after the memory was too small for *windows*, of *cost* tokens."""
         if len(windows) == 1:
-            raise ModelError(
+            raise WindowError(
                 f"model {self.info.id!r}: out of memory with a single window of {len(windows[0].tokens)} tokens: "
-                "give a smaller `window_tokens`, or another `device`"
+                "give a smaller `window_tokens`, or another `device`",
+                windows[0].passage,
             )
         self.tokens_per_batch = max(1, min(self.tokens_per_batch, cost) // 2)
         torch.cuda.empty_cache()
 
-    def _compute_prefix(self, prefix: IntArray, windows: Sequence[Window]) -> ComputedPrefix:
-        """The computed *prefix*; the last one where it serves.
+    def _compute_prefix(self, prefix: IntArray, windows: Sequence[Window], group: int) -> ComputedPrefix:
+        """The computed *prefix*; the last one where it serves *windows*, whose lengths with it are in *group*.
 
         Raises:
-            ModelError: it does not fit the model's context, or the memory, with the longest of *windows*.
+            ModelError: it does not fit the memory with the longest of *windows*.
         """
-        refuse_beyond_context(self.info, prefix, windows)
         longest = max((w.tokens for w in windows), key=len)
-        if self.prefix is None or not self.prefix.serves(prefix, len(longest)):
+        if self.prefix is None or not self.prefix.serves(prefix, len(longest), group):
             self.prefix = None  # frees its memory
             try:
-                self.prefix = compute_prefix(self._states_with_cache, prefix, longest, self._tolerance)
+                self.prefix = compute_prefix(self._states_with_cache, prefix, longest, self.tolerance, group)
             except MEMORY_ERRORS as error:
                 if not is_out_of_memory(error):
                     raise
@@ -164,18 +203,35 @@ class LocalBackend:
         return self.prefix
 
     def _states_with_cache(self, ids: Tensor, cache: PrefixCache) -> Tensor:
-        return self.states(ids.to(self.device), self.head, cache)
+        return self.forward.states(ids.to(self.device), self.head, cache)
 
     def _score_batch_or_none(
         self, windows: Sequence[Window], prefix: ComputedPrefix | None
     ) -> list[TokenSignals] | None:
-        """The signals of a batch; None where the memory was too small."""
+        """The signals of a batch; None where the memory was too small.
+
+        Raises:
+            FailedWindow: the model fails on one of *windows*.
+        """
         try:
             return self._score_batch(windows, prefix)
-        except MEMORY_ERRORS as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
+        except Exception as error:  # hundreds of model classes, each of which fails in its own way
+            if is_out_of_memory(error):
+                return None
+            if len(windows) == 1:
+                raise FailedWindow(windows[0], error) from error
+        # One after another they show which of them it is, or that the model takes a single row at a time.
+        alone = [self._score_batch_or_none([window], prefix) for window in windows]
+        return None if None in alone else [signals for (signals,) in filter(None, alone)]
+
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed *prefix* and *tokens* random tokens to the first layer of the model: faults with length show there.
+
+        Raises:
+            ModelError: the model fails on it.
+        """
+        with evaluation_mode(self.model):
+            self.forward.check_length(tokens, prefix)
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window], prefix: ComputedPrefix | None) -> list[TokenSignals]:
@@ -185,23 +241,14 @@ class LocalBackend:
         ids = torch.from_numpy(padded).long().to(self.device)
         targets = torch.cat([ids[i, w.first_scored : len(w.tokens)] for i, w in enumerate(windows)])
         rows = []
-        for w, states in zip(windows, self.states(ids, self.head, prefix.cache if prefix else None), strict=True):
+        of_windows = self.forward.states(ids, self.head, prefix.cache if prefix else None)
+        for w, states in zip(windows, of_windows, strict=True):
             if w.first_scored == 0:
                 assert prefix is not None, "without a prefix nothing predicts the first token"
                 rows.append(prefix.last_state)
             rows.append(states[max(0, w.first_scored - 1) : len(w.tokens) - 1])
         predictions = torch.cat(rows)
         return self._split(self._reduce(predictions, targets.to(predictions.device)), windows)
-
-    def states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
-        """The input of *head*, shape (batch, tokens, width); the model's own logits where there is no head."""
-        # Models continue from a cache that is given, whatever use_cache is: that only asks for a new cache.
-        arguments = {} if cache is None else {"past_key_values": cache}
-        if head is None:
-            logits: Tensor = self.model(input_ids=ids, use_cache=False, **arguments).logits
-            return logits
-        states: Tensor = self.model.base_model(input_ids=ids, use_cache=False, **arguments).last_hidden_state
-        return states.to(head.weight)  # the device and the precision: some models keep their last state in float32
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
@@ -228,14 +275,14 @@ class LocalBackend:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         expected = self.model(input_ids=ids, use_cache=False).logits.float()
-        spread = float(expected.std()) or 1.0
-        if not math.isfinite(spread) and not bool(expected.isneginf().any()):
+        spread = float(expected[expected.isfinite()].std()) or 1.0
+        if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
             raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
         refuse_looking_ahead(self.model, ids, tolerance)
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None
-        logits = head.logits(self.states(ids, head)[0])[None].float().to(expected.device)
+        logits = head.logits(self.forward.states(ids, head)[0])[None].float().to(expected.device)
         same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
         return head if same else None
 
@@ -256,9 +303,3 @@ def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> 
     bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
     least, most = CUDA_TOKENS
     return int(min(most, max(least, free // 2 // bytes_per_token)))
-
-
-def _context(config: Any, tokenizer: Any) -> int:
-    """The longest input in tokens: by the positions, else by the tokenizer, and never more than about a million."""
-    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    return int(positions or min(tokenizer.model_max_length, 1 << 20))

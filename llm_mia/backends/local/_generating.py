@@ -14,6 +14,7 @@ from ...errors import ModelError
 from ...records import IntArray
 from ._backend import LocalBackend
 from ._evaluation import evaluation_mode
+from ._libraries import first_line
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 
 __all__ = ["Continuations", "continuations"]
@@ -48,13 +49,15 @@ def continuations(
 ) -> Continuations:
     """Continue *prompt* once greedily and *samples* times at temperature 1, and compare with *expected*.
 
-    Every continuation has as many tokens as *expected*. The end-of-text token is an ordinary token here, and the
+    Every continuation has as many tokens as *expected*. Each of its tokens comes from the prediction that the model
+    makes where the whole of prompt and continuation is fed at once, as its log-probability does: some models compute a
+    token differently in a longer text (see `LengthRule`). The end-of-text token is an ordinary token here, and the
     generation defaults of the model's repository are not used. Bytes are compared after decoding, because the same text
     can consist of other tokens.
 
     Args:
         backend: the model.
-        prompt: shape (m,), m ≥ 1: token ids, BOS included where the model has one.
+        prompt: shape (m,), m ≥ 1: token ids, after the opening.
         expected: shape (n,), n ≥ 1: the token ids that follow the prompt in the text.
         samples: the number of continuations to draw.
         top_k: draw among this many likeliest tokens, and those as likely as the last of them; None: among all.
@@ -62,27 +65,26 @@ def continuations(
         held_tokens: most tokens whose keys and values are held at once; so many continuations are drawn together.
 
     Raises:
-        ModelError: prompt and expected text exceed the model's context, or the memory.
+        ModelError: prompt and expected text exceed the model's context, or the memory; or the model fails.
     """
     if len(prompt) + len(expected) > backend.info.context:
         raise ModelError(
             f"model {backend.info.id!r} takes {backend.info.context} tokens, fewer than a prompt of {len(prompt)} "
             f"tokens and {len(expected)} more: give a shorter `stretch`"
         )
-    generator = torch.Generator(backend.device).manual_seed(seed)
     try:
         with evaluation_mode(backend.model):
             greedy = next(_generate(backend, prompt, len(expected), 1, None, None))
-            rows = max(1, held_tokens // (len(prompt) + len(expected)))
-            drawn = list(_generate(backend, prompt, len(expected), samples, top_k, generator, rows=rows))
             log_probability = _log_probability(backend, prompt, expected, top_k)
-    except MEMORY_ERRORS as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"model {backend.info.id!r}: out of memory with a prompt of {len(prompt)} tokens: give a smaller "
-            "`window_tokens`, or another `device`"
-        ) from None
+            drawn = _draw_samples(backend, prompt, len(expected), samples, top_k, seed, held_tokens)
+    except Exception as error:  # hundreds of model classes, each of which fails in its own way
+        problem = f"fails on a prompt of {len(prompt)} tokens ({first_line(error)}): leave out `proof`"
+        if is_out_of_memory(error):
+            problem = (
+                f"is out of memory with a prompt of {len(prompt)} tokens: give a smaller `window_tokens`, or another "
+                "`device`"
+            )
+        raise ModelError(f"model {backend.info.id!r} {problem}") from error
     sampled = np.concatenate([np.empty((0, len(expected)), np.int32), *drawn])
     text = _decode(backend, expected)
     return Continuations(
@@ -96,6 +98,21 @@ def continuations(
     )
 
 
+def _draw_samples(
+    backend: LocalBackend, prompt: IntArray, length: int, samples: int, top_k: int | None, seed: int, held_tokens: int
+) -> list[IntArray]:
+    """*samples* continuations; where the memory is too small, all are drawn again, half as many at once."""
+    rows = max(1, held_tokens // (len(prompt) + length))
+    while True:
+        generator = torch.Generator(backend.device).manual_seed(seed)
+        try:
+            return list(_generate(backend, prompt, length, samples, top_k, generator, rows=rows))
+        except MEMORY_ERRORS as error:
+            if not is_out_of_memory(error) or min(rows, samples) == 1:
+                raise
+            rows = min(rows, samples) // 2
+
+
 def _generate(
     backend: LocalBackend,
     prompt: IntArray,
@@ -107,37 +124,50 @@ def _generate(
     rows: int = 1,
 ) -> Iterator[IntArray]:
     """*count* continuations, shapes (up to *rows*, *length*); greedy where there is no *generator*."""
+    whole = len(prompt) + length
+    rule = backend.forward.length_rule(whole, backend.tolerance)
+    # Where the model computes the whole in another way than the prompt, every input is padded to the whole's length,
+    # and no cache is used: it would hold keys of both ways.
+    padded = whole if rule.group(len(prompt)) != rule.group(whole) else None
     for start in range(0, count, rows):
-        fed, logits, cache = _feed_prompt(backend, prompt, min(rows, count - start))
+        fed, logits, cache = _feed_prompt(backend, prompt, min(rows, count - start), padded)
         while True:
             tokens = logits.argmax(-1, keepdim=True) if generator is None else _draw(logits, top_k, generator)
             fed = torch.cat([fed, tokens.to(backend.device)], dim=1)
-            if fed.shape[1] == len(prompt) + length:
+            if fed.shape[1] == whole:
                 break
-            logits, cache = _feed(backend, fed if cache is None else fed[:, -1:], cache)
+            logits, cache = _feed(backend, fed if cache is None else fed[:, -1:], cache, padded)
         yield fed[:, len(prompt) :].cpu().numpy().astype(np.int32)
 
 
-def _feed_prompt(backend: LocalBackend, prompt: IntArray, rows: int) -> tuple[Tensor, Tensor, Any]:
+def _feed_prompt(backend: LocalBackend, prompt: IntArray, rows: int, padded: int | None) -> tuple[Tensor, Tensor, Any]:
     """The *prompt*, fed once, in *rows* rows; the logits after it, shape (rows, vocabulary); and the model's cache."""
     ids = torch.from_numpy(prompt).long().to(backend.device)[None]
-    logits, cache = _feed(backend, ids, None)
+    logits, cache = _feed(backend, ids, None, padded)
     if rows > 1 and cache is not None:
         cache.batch_repeat_interleave(rows)
     return ids.expand(rows, -1), logits.expand(rows, -1), cache
 
 
-def _feed(backend: LocalBackend, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
-    """The logits after *ids*, shape (rows, vocabulary), and a cache; None for a model without a cache of keys."""
+def _feed(backend: LocalBackend, ids: Tensor, cache: Any, padded: int | None) -> tuple[Tensor, Any]:
+    """The logits after *ids*, shape (rows, vocabulary), and a cache; None for a model without a cache of keys.
+
+    With *padded*, ids follow to that length, which a causal model does not look at, and there is no cache.
+    """
+    last = ids.shape[1] - 1
+    if padded is not None:
+        ids = torch.nn.functional.pad(ids, (0, padded - ids.shape[1]))
     # Only the last token of a prompt needs logits, so the head is not applied to the others.
     model = backend.model if backend.head is None else backend.model.base_model
-    output = model(input_ids=ids, use_cache=True, **({} if cache is None else {"past_key_values": cache}))
+    backend.forward.forget_lengths()
+    arguments = {} if cache is None else {"past_key_values": cache}
+    output = model(input_ids=ids, use_cache=padded is None, **arguments)
     # Some architectures keep another kind of state: then all tokens are fed again for every new token.
     cache = getattr(output, "past_key_values", None)
-    cache = cache if hasattr(cache, "batch_repeat_interleave") else None
+    cache = cache if padded is None and hasattr(cache, "batch_repeat_interleave") else None
     if backend.head is None:
-        return output.logits[:, -1].float(), cache
-    states = output.last_hidden_state[:, -1].to(backend.head.weight.device)
+        return output.logits[:, last].float(), cache
+    states = output.last_hidden_state[:, last].to(backend.head.weight.device)
     return backend.head.logits(states).float(), cache
 
 
@@ -156,7 +186,7 @@ def _restrict(logits: Tensor, top_k: int | None) -> Tensor:
 
 def _log_probability(backend: LocalBackend, prompt: IntArray, expected: IntArray, top_k: int | None) -> float:
     ids = torch.from_numpy(np.concatenate([prompt, expected])).long().to(backend.device)[None]
-    states = backend.states(ids, backend.head)[0, len(prompt) - 1 : -1]
+    states = backend.forward.states(ids, backend.head)[0, len(prompt) - 1 : -1]
     logits = states if backend.head is None else backend.head.logits(states)
     logp = _restrict(logits.double(), top_k).log_softmax(-1)
     return float(logp.gather(1, ids[0, len(prompt) :, None].to(logp.device)).sum())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,14 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from ...errors import MissingExtraError, ModelError
+from ...errors import ModelError
 from ..digests import files_sha256, gguf_parts
-from ._gguf_file import DAMAGED, GgufFile, read_gguf
+from ._gguf_file import GgufFile, read_gguf
 from ._gguf_settings import transformers_settings
 from ._gguf_tensors import check_tensors, read_tensors
-from ._libraries import explain_errors
 from ._locating import cache_folder
-from ._tokenizer import read_tokenizer
 
-__all__ = ["convert_gguf", "read_gguf_tokenizer"]
+__all__ = ["convert_gguf"]
 
 # Raise it whenever the same file would give other weights or settings: models that were converted before are not used.
 REVISION = 2
@@ -34,7 +30,7 @@ FILE_BYTES = 1 << 31
 
 
 def convert_gguf(file: Path) -> Path:
-    """A folder with the same model in safetensors.
+    """A folder with the same model in safetensors, without its tokenizer.
 
     It holds every tensor of *file*, and every tensor that the model needs.
 
@@ -88,29 +84,5 @@ def _write_weights(file: GgufFile, config: Any, sources: Mapping[str, list[str]]
         ) from None
 
 
-def read_gguf_tokenizer(file: Path, *, trust_remote_code: bool) -> Any:
-    """The tokenizer in a GGUF file, without its weights; tokenizer.json in its folder comes first."""
-    if (file.parent / "tokenizer.json").is_file():
-        return read_tokenizer(file.parent, trust_remote_code=trust_remote_code)
-    # Saved and read again, as the tokenizer of a converted model is.
-    with tempfile.TemporaryDirectory() as temporary:
-        with _reading(file) as names:
-            transformers.AutoConfig.from_pretrained(**names).save_pretrained(temporary)
-            transformers.AutoTokenizer.from_pretrained(**names).save_pretrained(temporary)
-        return read_tokenizer(Path(temporary), trust_remote_code=trust_remote_code)
-
-
 def _converted_folder(file: Path) -> Path:
     return cache_folder() / f"gguf-{REVISION}-{files_sha256(gguf_parts(file))[:16]}"
-
-
-@contextlib.contextmanager
-def _reading(file: Path) -> Iterator[dict[str, Any]]:
-    """The arguments with which transformers reads *file*; its errors are explained and its progress bar is hidden."""
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingExtraError("gguf, which reads GGUF files,", "pip install 'llm-mia[gguf]'")
-    with (
-        explain_errors(DAMAGED),
-        contextlib.redirect_stderr(io.StringIO()),  # no setting turns this progress bar off
-    ):
-        yield {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}

@@ -79,10 +79,12 @@ class ComputedPrefix:
     """None where the model does not continue correctly from a cache: then the prefix is fed with every window."""
     longest_window: int
     """The cache was tried with a window of this many tokens."""
+    group: int
+    """The cache is that of lengths in this group, see `LengthRule.group`."""
 
-    def serves(self, prefix: IntArray, longest_window: int) -> bool:
-        """Whether it can be used for *prefix* before windows of up to *longest_window* tokens."""
-        tried = self.cache is None or longest_window <= self.longest_window
+    def serves(self, prefix: IntArray, longest_window: int, group: int) -> bool:
+        """Whether it can be used for *prefix* before windows of *group*, of up to *longest_window* tokens."""
+        tried = self.cache is None or (longest_window <= self.longest_window and group == self.group)
         return tried and np.array_equal(self.tokens, prefix)
 
     @property
@@ -95,17 +97,18 @@ States: TypeAlias = Callable[[Tensor, PrefixCache], Tensor]
 
 
 @torch.inference_mode()
-def compute_prefix(states: States, prefix: IntArray, window: IntArray, tolerance: float) -> ComputedPrefix:
+def compute_prefix(states: States, prefix: IntArray, window: IntArray, tolerance: float, group: int) -> ComputedPrefix:
     """Feed *prefix* and *window* together, then check that the window alone gives the same with the cache.
 
-    The window should be the longest that will follow: faults with sliding windows, or with positions that are scaled
-    with the length, only show at that length. State-space layers do not keep keys, and differ here too.
+    The window should be the longest that will follow: faults with sliding windows only show at that length. State-space
+    layers do not keep keys, and differ here too.
 
     Args:
         states: computes states, shape (batch, tokens, width), from ids, shape (batch, tokens), and a cache.
         prefix: token ids, shape (n,), n ≥ 1.
         window: token ids, shape (m,), m ≥ 1.
         tolerance: the largest difference between the states of a token, as a share of their norm.
+        group: the group of lengths that prefix and window belong to together, see `LengthRule.group`.
     """
     ids = torch.from_numpy(np.concatenate([prefix, window])).long()[None]
     cache = PrefixCache()
@@ -117,9 +120,9 @@ def compute_prefix(states: States, prefix: IntArray, window: IntArray, tolerance
     except Exception as error:  # models without such a cache raise errors of any class
         if is_out_of_memory(error):
             raise
-        return ComputedPrefix(prefix, torch.empty(0), None, len(window))
+        return ComputedPrefix(prefix, torch.empty(0), None, len(window), group)
     expected = whole[len(prefix) :].float()
     differences = (continued.float() - expected).norm(dim=-1) / expected.norm(dim=-1)
     # False where a difference is NaN.
     same = bool((differences <= tolerance).all())
-    return ComputedPrefix(prefix, whole[len(prefix) - 1, None].clone(), cache if same else None, len(window))
+    return ComputedPrefix(prefix, whole[len(prefix) - 1, None].clone(), cache if same else None, len(window), group)

@@ -8,6 +8,7 @@ from ...calibration import fpr_bound
 from ...decision import (
     Calibration,
     ErrorRate,
+    FindingTest,
     Flag,
     Flags,
     Guarantee,
@@ -19,6 +20,7 @@ from ...decision import (
     Unit,
     Wanted,
 )
+from ._counting import counted
 
 __all__ = [
     "WITHHELD",
@@ -26,9 +28,11 @@ __all__ = [
     "chance_words",
     "finding",
     "finding_parts",
+    "finding_words",
     "guarantee_words",
     "held_words",
     "members_words",
+    "p_words",
     "q_values_words",
     "reason_words",
     "rule_words",
@@ -37,7 +41,6 @@ __all__ = [
 ]
 
 WITHHELD = "no finding: the known set is void, so the figures are stored but support no conclusion"
-CONSISTENT = "consistent with training on them"
 
 
 class FindingParts(NamedTuple):
@@ -54,16 +57,49 @@ def finding(flags: Flags) -> str:
 
 def finding_parts(flags: Flags) -> FindingParts:
     """How many are flagged, by which attack and error rate, and what that means; for a finding that is not withheld."""
-    candidates = "candidates" if flags.unit is Unit.PASSAGES else "candidate documents"
-    meaning = CONSISTENT
-    if flags.by_chance is not None and flags.flagged <= flags.by_chance:
-        meaning = "no more than chance alone would flag"
-    elif not flags.flagged:
-        meaning = "no evidence of training on them"
+    candidates = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     return FindingParts(
-        f"{flags.flagged:,} of {len(flags.rows):,} {candidates} flagged",
-        f"by {flags.calibration.attack} at {rule_words(flags.rule)}: {meaning}",
+        f"{flags.flagged:,} of {counted(len(flags.rows), candidates)} flagged",
+        f"by {flags.calibration.attack} at {rule_words(flags.rule)}: {_meaning(flags)}",
     )
+
+
+def _meaning(flags: Flags) -> str:
+    """What the flags mean, with the p-value."""
+    finding = flags.finding
+    if finding is None:
+        return "no finding, because no p-value can be computed (see the notes)"
+    if not finding.significant:
+        chance = ", chance alone may flag as many" if flags.flagged else ""
+        return f"no finding{chance} ({p_words(finding.p_value)})"
+    them = "them" if flags.flagged else "some of them, without showing on which"
+    return f"consistent with training on {them} ({p_words(finding.p_value)})"
+
+
+def p_words(p_value: float) -> str:
+    """A p-value.
+
+    >>> p_words(0.6273), p_words(0.0312), p_words(2.1e-12), p_words(0.0)
+    ('p = 0.63', 'p = 0.031', 'p = 2.1e-12', 'p < 1e-300')
+    """
+    return f"p = {p_value:.2g}" if p_value >= 1e-300 else "p < 1e-300"
+
+
+def finding_words(flags: Flags) -> str | None:
+    """What the p-value of the finding is, and the level that it is compared with; None where there is none."""
+    finding = flags.finding
+    if finding is None:
+        return None
+    what = {
+        FindingTest.COUNT: "that chance alone flags as many",
+        FindingTest.SMALLEST_Q: "of Simes' test, that chance alone gives a q-value as small",
+        FindingTest.EXCHANGE: "that chance alone gives as much, with labels exchanged between documents",
+    }[finding.test]
+    rule = f"a finding needs at most {finding.level:g}"
+    if finding.test is not FindingTest.EXCHANGE:
+        return f"{p_words(finding.p_value)} is the probability {what}; {rule}"
+    counts = f"{counted(finding.documents, 'document')}, {counted(finding.arrangements, 'arrangement')}"
+    return f"{p_words(finding.p_value)} is the probability {what} ({counts}); {rule}"
 
 
 def rule_words(rule: Rule) -> str:
@@ -145,7 +181,8 @@ def chance_words(flags: Flags) -> str | None:
     """How many flags chance alone gives; None for an FDR."""
     if flags.by_chance is None:
         return None
-    return f"if none of the candidates is a member, at most {flags.by_chance:,.1f} flags are expected"
+    expected = f"{flags.by_chance:,.1f} flags are expected" if flags.by_chance != 1 else "1 flag is expected"
+    return f"if none of the candidates is a member, at most {expected}"
 
 
 def members_words(flags: Flags) -> str | None:
@@ -153,12 +190,16 @@ def members_words(flags: Flags) -> str | None:
     if flags.members is None or flags.share is None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
-    candidates = f"{bound.candidates:,} {'candidates' if flags.unit is Unit.PASSAGES else 'candidate documents'}"
+    name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
+    candidates = f"this {name}" if bound.candidates == 1 else f"these {counted(bound.candidates, name)}"
     if not bound.members:
-        return f"it cannot be stated {confidence} that any of these {candidates} is a member"
+        return f"it cannot be stated {confidence} that any of {candidates} is a member"
+    if bound.candidates == 1:
+        return f"{confidence}, {candidates} is a member"
+    are = "is a member" if bound.members == 1 else "are members"
     return (
-        f"{confidence}, at least {bound.members:,} of these {candidates} are members (at least "
-        f"{100 * flags.share.low:.1f} %, if {flags.unit} are independent)"
+        f"{confidence}, at least {bound.members:,} of {candidates} {are} (at least {100 * flags.share.low:.1f} %, if "
+        f"{flags.unit} are independent)"
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import NoteKind, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
+from ._counting import counted, have
 
 __all__ = ["note_words", "notes_words"]
 
@@ -39,9 +40,10 @@ def _ids(figures: Figures) -> str:
 
 def _fitted(figures: Figures) -> str:
     how = "fitted" if figures["stack"] else "selected"
+    passages, documents = counted(figures["passages"], "known passage"), counted(figures["documents"], "document")
     return (
-        f"{figures['attack']} was {how} on {figures['passages']} known passages of {figures['documents']} documents; "
-        "these set no threshold, and the rates and AUROCs of the attacks do not count them"
+        f"{figures['attack']} was {how} on {passages} of {documents}; these set no threshold, and the rates and AUROCs "
+        "of the attacks do not count them"
     )
 
 
@@ -58,8 +60,57 @@ def _labelled(figures: Figures) -> str:
 
 
 def _discoveries(figures: Figures) -> str:
-    kind = "non-members" if figures["unit"] == Unit.PASSAGES else "documents of non-members"
-    return f"with {figures['n']} {kind}, this FDR allows either no flag or at least {figures['least']} flags"
+    passages = figures["unit"] == Unit.PASSAGES
+    known = counted(figures["n"], "non-member" if passages else "document") + ("" if passages else " of non-members")
+    return f"with {known}, this FDR allows either no flag or at least {counted(figures['least'], 'flag')}"
+
+
+def _documents_instead(figures: Figures) -> str:
+    """Why passages have no bound on the number of members, and what would have."""
+    reason = f"{UNBOUNDED}, because passages of the same document are not independent"
+    obstacle = figures.get("obstacle")
+    if obstacle is None:
+        return f"{reason}; 'llm-mia flag --documents' counts documents instead, and bounds their number"
+    missing = {
+        DocumentObstacle.OTHER_NONMEMBERS: (
+            "the table that was calibrated, since documents are compared with the documents of its non-members"
+        ),
+        DocumentObstacle.ON_BOTH_SIDES: (
+            "each document on one side only, among the candidates or among the non-members; "
+            f"{counted(figures.get('documents', 0), 'document')} now on both sides (the first is "
+            f"{figures.get('first')!r})"
+        ),
+        DocumentObstacle.FEW_DOCUMENTS: (
+            f"{figures.get('needed')} documents of non-members, and there "
+            f"{'is' if figures.get('documents') == 1 else 'are'} {figures.get('documents')}: add documents, or divide "
+            "large ones, such as a book into its chapters"
+        ),
+        DocumentObstacle.INFINITE: "finite scores of all candidates",
+    }[DocumentObstacle(str(obstacle))]
+    return f"{reason}; decisions on documents, which count documents instead, would need {missing}"
+
+
+def _no_finding(figures: Figures) -> str:
+    why = {
+        Obstacle.UNSCORED: "no candidate has a score",
+        Obstacle.LABELLED: "labelled rows are among the flags",
+        Obstacle.OTHER_NONMEMBERS: (
+            "passages share documents, and the table does not hold the non-members that set the threshold: give the "
+            "table that was calibrated"
+        ),
+        Obstacle.CATEGORIES: (
+            "passages share documents, and a document lies in several categories, or an FDR is held over categories: "
+            "give documents of a single category, or calibrate without categories"
+        ),
+        Obstacle.FEW_DOCUMENTS: (
+            "too few documents of non-members have as many passages as the candidate documents: add larger ones"
+        ),
+        Obstacle.NOTHING_TO_EXCHANGE: (
+            "no document of candidates can be compared with a document of non-members: give non-members whose "
+            "passages form whole documents, as the candidates do"
+        ),
+    }[Obstacle(figures["why"])]
+    return f"no finding is possible: {why}"
 
 
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
@@ -67,48 +118,54 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         "The error rate holds if a candidate that was not trained on could as well have been among the known "
         "non-members (same source, period, style, length). Checks can refute this assumption, but never confirm it."
     ),
-    NoteKind.CHECKS_ON_SAMPLE: lambda f: f"{f['source']}: {f['checked']:,} of {f['passages']:,} passages were checked",
+    NoteKind.CHECKS_ON_SAMPLE: lambda f: (
+        f"{f['source']}: {f['checked']:,} of {counted(f['passages'], 'passage')} were checked"
+    ),
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
-        f"{f['count']} non-members have no score (too short to have a scored token), so they set no threshold"
+        f"{have(f['count'], 'non-member')} no score (too short to have a scored token), so the threshold does not "
+        "depend on them"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
-        f"the {f['passages']} non-members come from {f['documents']} documents; passages of a document are not "
-        "independent, so the rate with this known set can differ more from the average rate"
+        f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
+        "not independent, so the rate with this known set can differ more from the average rate"
     ),
     NoteKind.DOCUMENTS_FEW: lambda f: (
-        f"FPR ≤ {100 * f['fpr']:g} % needs {f['needed']} independent documents of non-members, and there are "
-        f"{f['documents']}: the rate is not guaranteed for candidates from other documents"
+        f"FPR ≤ {100 * f['fpr']:g} % needs {f['needed']} independent documents of non-members, and there "
+        f"{'is' if f['documents'] == 1 else 'are'} {f['documents']}: the rate is not guaranteed for candidates from "
+        "other documents"
     ),
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
     ),
     NoteKind.LABELLED_FLAGGED: _labelled,
     NoteKind.STACK_COLUMNS_MISSING: lambda f: (
-        f"{f['count']} candidates have no score in at least one column of the stack ({_ids(f)}); the median of the "
+        f"{have(f['count'], 'candidate')} no score in at least one column of the stack ({_ids(f)}); the median of the "
         "known non-members is used instead"
     ),
     NoteKind.SCORES_INFINITE: lambda f: (
-        f"{f['count']} candidates have an infinite score and cannot be flagged ({_ids(f)}); search for the cause"
+        f"{have(f['count'], 'candidate')} an infinite score and cannot be flagged ({_ids(f)}); search for the cause"
     ),
     NoteKind.SCORES_MISSING: lambda f: (
-        f"{f['count']} candidates have no score and cannot be flagged ({_ids(f)}); flags.csv gives the reason"
+        f"{have(f['count'], 'candidate')} no score and cannot be flagged ({_ids(f)}); flags.csv gives the reason"
     ),
     NoteKind.DISCOVERIES_LIMITED: _discoveries,
     NoteKind.MEMBERS_UNBOUNDED_LABELLED: lambda _: f"{UNBOUNDED}: labelled passages are among them",
     NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: f"{UNBOUNDED}: each category has a separate calibration set",
-    NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS: lambda _: (
-        f"{UNBOUNDED}, because passages of the same document are not independent; 'llm-mia flag --documents' counts "
-        "documents instead, and bounds their number"
+    NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS: _documents_instead,
+    NoteKind.MEMBERS_UNBOUNDED_FEW: lambda f: (
+        f"{UNBOUNDED}: {counted(f['documents'], 'document')} of non-members with as many passages "
+        f"{'is' if f['documents'] == 1 else 'are'} too few"
     ),
-    NoteKind.MEMBERS_UNBOUNDED_FEW: lambda f: f"{UNBOUNDED}: {f['documents']} documents of non-members are too few",
     NoteKind.MEMBERS_BOUNDED_IN_PART: lambda f: (
-        f"the bound on the number of members counts only the {f['documents']} documents of which {f['passages']} "
-        "passages were compared"
+        f"the finding and the bound on the number of members count only the {counted(f['documents'], 'document')} of "
+        f"which {counted(f['passages'], 'passage')} {'was' if f['passages'] == 1 else 'were'} compared"
     ),
+    NoteKind.FINDING_IMPOSSIBLE: _no_finding,
     NoteKind.FITTED_LEFT_OUT: lambda f: (
-        f"{f['count']} known passages that selected or fitted what decides are left out"
+        f"{counted(f['count'], 'known passage')} that selected or fitted what decides "
+        f"{'is' if f['count'] == 1 else 'are'} left out"
     ),
     NoteKind.THRESHOLD_SET_HERE: lambda _: (
         "some or all non-members of the table set this threshold, so their false positive rate carries no "

@@ -1,0 +1,58 @@
+"""How probable so many flags are where no candidate is a member."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ._checks import Floats, twelve_digits
+from ._counts import exceedance_probability
+from ._thresholds import confident_threshold, rank_at
+
+__all__ = ["chance_of_flags", "flag_rank"]
+
+
+def flag_rank(n: int, fpr: float, confidence: float | None = None) -> int:
+    """The k for which a threshold at *fpr* is the k-th largest of *n* calibration scores.
+
+    >>> flag_rank(99, 0.05), flag_rank(99, 0.05, 0.95)
+    (5, 2)
+    """
+    if confidence is None:
+        return rank_at(fpr, n)
+    return n - int(confident_threshold(range(n), fpr, confidence))  # of the ranks 0, 1, …, n − 1
+
+
+def chance_of_flags(counts: Sequence[tuple[int, int, int, int]]) -> float:
+    """P(as many flags or more in all, if no candidate is a member), over candidates and calibration sets together.
+
+    It is exact where candidates are exchangeable with the calibration set of their category and with each other, and
+    scores do not tie; with ties it is too large. The number of flags in a category is beta-binomial (negative
+    hypergeometric), since all candidates share the calibration set; categories are independent.
+
+    Args:
+        counts: for each category the flags, the candidates m, the rank k of the threshold (`flag_rank`) and the number
+            n of calibration scores.
+
+    >>> chance_of_flags([(1, 1, 1, 19)]), chance_of_flags([(6, 140, 5, 100)])  # 7 flags are expected
+    (0.05, 0.592172946864)
+    >>> chance_of_flags([(1, 1, 1, 19), (0, 1, 1, 19)])  # 1 − 0.95²
+    0.0975
+    """
+    flags = sum(x for x, *_ in counts)
+    if not flags:
+        return 1.0
+    if len(counts) == 1:
+        return exceedance_probability(*counts[0])
+    total = np.ones(1)
+    for _, m, k, n in counts:
+        total = np.convolve(total, _probabilities(m, k, n))
+    return twelve_digits(min(1.0, float(total[flags:].sum())))
+
+
+def _probabilities(m: int, k: int, n: int) -> Floats:
+    """P(x of *m* above the k-th largest of n) for x = 0 … m."""
+    from scipy.stats import betabinom
+
+    return np.asarray(betabinom.pmf(np.arange(m + 1), m, k, n + 1 - k), dtype=np.float64)

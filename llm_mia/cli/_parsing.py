@@ -1,0 +1,105 @@
+"""A command that reports everything that is wrong with what was typed at once, instead of one fault for each run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import LlmMiaError, UsageError
+from ._checks import faults_of
+
+__all__ = ["CheckedCommand", "Faults", "TypedError"]
+
+# Some releases of typer contain click, and others use the installed click; this is the base class of every usage error
+# in both cases.
+TypedError: Any = typer.BadParameter.__base__
+MAY_BE_EMPTY = ("_column", "by")
+"""Ends of the names of parameters whose empty value means something: no column."""
+_FAULTS = "llm_mia.faults"
+
+
+class Faults(Exception):  # noqa: N818 - it holds errors, and is none of its own
+    """Everything that is wrong with what was typed; never empty."""
+
+    def __init__(self, errors: Sequence[Exception], path: str) -> None:
+        super().__init__(*errors)
+        self.errors = tuple(errors)
+        self.path = path
+        """The command, as typed: ``llm-mia audit``."""
+
+    @property
+    def exit_code(self) -> int:
+        """2 where a fault is one of usage, else 1: then files or models are at fault."""
+        return 2 if any(isinstance(error, (TypedError, UsageError)) for error in self.errors) else 1
+
+
+class CheckedCommand(TyperCommand):
+    """A command whose `Faults` are raised together: missing, malformed, repeated and impossible values."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        for parameter in self.params:
+            _collect_faults(parameter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse *args* into ``ctx.params``; `Faults` where anything is wrong with them."""
+        if ctx.resilient_parsing:  # for completion, which takes what is typed so far
+            return super().parse_args(ctx, args)
+        faults: list[Exception] = ctx.meta.setdefault(_FAULTS, [])
+        order: Any = self.make_parser(ctx).parse_args(args=list(args))[2]
+        rest: list[str] = []
+        try:
+            rest = super().parse_args(ctx, args)
+        except TypedError as error:  # more arguments than the command has
+            faults.append(error)
+        faults += [*_repeated(order), *_standard_input_twice(self.params, ctx.params)]
+        faults += faults_of(self.name or "", {name: value for name, value in ctx.params.items() if value != ""})
+        if faults:
+            raise Faults(faults, ctx.command_path)
+        return rest
+
+
+def _collect_faults(parameter: Any) -> None:
+    """Note what is wrong with a value of *parameter* instead of raising it, so that the others are looked at too."""
+    handle = parameter.handle_parse_result
+
+    def handle_parse_result(ctx: Any, opts: Mapping[str, Any], args: list[str]) -> tuple[Any, list[str]]:
+        if ctx.resilient_parsing:
+            result: tuple[Any, list[str]] = handle(ctx, opts, args)
+            return result
+        try:
+            if opts.get(parameter.name) == "" and not parameter.name.endswith(MAY_BE_EMPTY):
+                remedy = "give a value" if parameter.required else "give a value, or leave it out"
+                raise UsageError(f"`{parameter.name}` is empty: {remedy}")
+            result = handle(ctx, opts, args)
+        except (TypedError, LlmMiaError) as error:
+            ctx.meta.setdefault(_FAULTS, []).append(error)
+            return None, args
+        return result
+
+    parameter.handle_parse_result = handle_parse_result
+
+
+def _repeated(order: Sequence[Any]) -> list[UsageError]:
+    """A fault for each option that is given more often than it has values; click would take the last in silence."""
+    # Options that may be repeated are `multiple`; a flag that is repeated still means the same.
+    times = Counter(
+        parameter.name for parameter in order if not (parameter.multiple or getattr(parameter, "is_flag", False))
+    )
+    return [
+        UsageError(f"`{name}` is given {number} times, and only a single value is used: leave out the others")
+        for name, number in times.items()
+        if number > 1
+    ]
+
+
+def _standard_input_twice(parameters: Sequence[Any], values: Mapping[str, Any]) -> list[UsageError]:
+    named = [parameter.name for parameter in parameters if values.get(parameter.name) == "-"]
+    if len(named) < 2:
+        return []
+    names = " and ".join(f"`{name}`" for name in named)
+    return [UsageError(f"{names} are both -, and standard input can be read only once: name a file for the others")]

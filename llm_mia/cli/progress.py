@@ -1,0 +1,290 @@
+"""Progress on stderr: bars in a terminal, elsewhere lines; and what a command that is stopped has kept."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from .output import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..signals import Progress, Step
+
+__all__ = ["Lines", "Pace", "kept_words", "progress_bars", "working"]
+
+LABELS = {
+    "training": "fine-tuning",
+    "target": "target model",
+    "lowered": "target model, lower case",
+    "prefixed": "target, after shots",
+    "member_prefixed": "target, after members",
+    "population_target": "target, population",
+    "reference": "reference model",
+    "population_reference": "reference, population",
+    "scores": "scores",
+}
+FIRST_LINE, LINES_EVERY = 3.0, 60.0
+"""Seconds before the first line of what is being done, and between two lines."""
+FEW_NAMES = 3
+
+_steps: ContextVar[dict[str, Step] | None] = ContextVar("steps", default=None)
+
+
+class Pace:
+    """How long the rest of a pass will take, by how fast its bytes were computed in the last minutes.
+
+    A step that adds nothing begins the measurement again: what was there before, from an earlier run, took no time.
+    """
+
+    WINDOW = 120.0
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int, int]] = deque()
+
+    def add(self, now: float, step: Step) -> None:
+        """Take in a step that was reported at the time *now*."""
+        if self._marks and step.bytes == self._marks[-1][1]:
+            self._marks.clear()
+        self._marks.append((now, step.bytes, step.tokens))
+        while len(self._marks) > 2 and now - self._marks[1][0] > self.WINDOW:
+            self._marks.popleft()
+
+    def seconds_left(self, now: float, total_bytes: int) -> float | None:
+        """Seconds until *total_bytes* are computed; None where nothing was computed yet."""
+        (start, first, _), (_, last, _) = (self._marks[0], self._marks[-1]) if self._marks else ((now, 0, 0),) * 2
+        return None if last == first else (total_bytes - last) * (now - start) / (last - first)
+
+    def tokens_per_second(self, now: float) -> float | None:
+        """None where nothing was computed yet."""
+        (start, _, first), (_, _, last) = (self._marks[0], self._marks[-1]) if self._marks else ((now, 0, 0),) * 2
+        return None if last == first or now <= start else (last - first) / (now - start)
+
+
+class Lines:
+    """Progress as lines of text: a first line soon, then a line a minute, and a line for each finished pass.
+
+    Args:
+        write: takes a line.
+        clock: returns seconds.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._lock = threading.Lock()
+        self._step: Step | None = None
+        self._pace = Pace()
+        self._next_line = 0.0
+        self._finished: set[str] = set()
+
+    def __call__(self, step: Step) -> None:
+        """Take in a step."""
+        with self._lock:
+            now = self._clock()
+            if self._step is None or step.name != self._step.name:
+                self._pace, self._next_line = Pace(), now + FIRST_LINE
+            self._step = step
+            self._pace.add(now, step)
+            if _is_finished(step):
+                self._step = None
+                if step.name not in self._finished:
+                    self._finished.add(step.name)
+                    self._write(f"{_label(step)}: {step.passages:,} passages, {step.tokens:,} tokens")
+
+    def tick(self) -> None:
+        """Write a line if it is time; called several times a second."""
+        with self._lock:
+            now = self._clock()
+            if self._step is None or now < self._next_line:
+                return
+            self._next_line = now + LINES_EVERY
+            self._write(self._line(self._step, now))
+
+    def _line(self, step: Step, now: float) -> str:
+        if not step.total_bytes:
+            return f"{_label(step)} …"
+        rate, left = self._pace.tokens_per_second(now), self._pace.seconds_left(now, step.total_bytes)
+        parts = [f"{_share(step):.0f} % of {step.total_passages:,} passages"]
+        parts += [f"{rate:,.0f} tokens/s"] if rate else []
+        parts += [f"about {duration(left)} left"] if left is not None else []
+        return f"{_label(step)}: {', '.join(parts)}"
+
+
+@contextlib.contextmanager
+def progress_bars(quiet: bool) -> Iterator[Progress]:
+    """Takes the steps of a run and shows them on stderr, unless *quiet*; where the run is stopped, keeps the last."""
+    steps: dict[str, Step] = {}
+    _steps.set(steps)
+    with _display(quiet) as show:
+
+        def progress(step: Step) -> None:
+            steps[step.name] = step
+            show(step)
+
+        yield progress
+
+
+@contextlib.contextmanager
+def working(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Shows on stderr that *what* is being done, while the context is open."""
+    from ..signals import report_activity
+
+    with _display(quiet) as show:
+        report_activity(show, what)
+        yield
+
+
+def kept_words() -> str:
+    """What the command that was stopped has kept on disk, and that the same command continues."""
+    steps = [step for step in (_steps.get() or {}).values() if step.kept]
+    if not steps:
+        return "nothing was finished yet that could be kept; the same command begins again"
+    finished = [step.name for step in steps if step.kept >= step.total_passages]
+    parts = []
+    if len(finished) > FEW_NAMES:
+        parts.append(f"{len(finished)} finished passes")
+    elif finished:
+        parts.append(f"the finished pass{'es' if len(finished) > 1 else ''} {', '.join(finished)}")
+    parts += [
+        f"{step.kept:,} of {step.total_passages:,} passages of the pass {step.name}"
+        for step in steps
+        if step.name not in finished
+    ]
+    return f"kept: {' and '.join(parts)}; the same command continues"
+
+
+def duration(seconds: float) -> str:
+    """*seconds* in the two largest units.
+
+    >>> [duration(seconds) for seconds in (0.2, 59, 200, 7260, 200000)]
+    ['1 s', '59 s', '3 min 20 s', '2 h 1 min', '2 d 7 h']
+    """
+    rest = max(1, round(seconds))
+    if rest < 60:
+        return f"{rest} s"
+    if rest < 3600:
+        return f"{rest // 60} min {rest % 60} s"
+    if rest < 86400:
+        return f"{rest // 3600} h {rest % 3600 // 60} min"
+    return f"{rest // 86400} d {rest % 86400 // 3600} h"
+
+
+def _is_finished(step: Step) -> bool:
+    return 0 < step.total_passages == step.passages
+
+
+def _label(step: Step) -> str:
+    return LABELS.get(step.name, step.name)
+
+
+def _share(step: Step) -> float:
+    return 100 * step.bytes / step.total_bytes
+
+
+def _show_nothing(_: Step) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def _display(quiet: bool) -> Iterator[Progress]:
+    if quiet:
+        yield _show_nothing
+    elif not sys.stderr.isatty():
+        lines = Lines(say)
+        with _ticking(lines.tick):
+            yield lines
+    else:
+        with _bars() as progress:
+            yield progress
+
+
+@contextlib.contextmanager
+def _ticking(tick: Callable[[], None]) -> Iterator[None]:
+    """Calls *tick* twice a second, from another thread, while the context is open."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.wait(0.5):
+            tick()
+
+    thread = threading.Thread(target=run, name="llm-mia-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+class _Bars:
+    """A bar for each pass in a terminal, and a line for what else is being done."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+        self._paces: dict[str, Pace] = {}
+        self._activity: Any = None
+
+    def __call__(self, step: Step) -> None:
+        """Take in a step."""
+        if self._activity is not None:
+            self._bars.remove_task(self._activity)
+            self._activity = None
+        if not step.total_bytes:
+            self._activity = self._bars.add_task(_label(step), total=None, step=step, pace=Pace())
+            return
+        now = time.monotonic()
+        if step.name not in self._tasks:
+            fields = {"step": step, "pace": Pace()}
+            self._tasks[step.name] = self._bars.add_task(_label(step), total=step.total_bytes, **fields)
+        task = self._tasks[step.name]
+        self._bars.tasks[self._bars.task_ids.index(task)].fields["pace"].add(now, step)
+        self._bars.update(task, completed=step.bytes, step=step)
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    with Bars(*_columns(console), console=console) as bars:
+        yield _Bars(bars)
+
+
+def _columns(console: Console) -> tuple[Any, ...]:
+    """What a bar shows, as far as the terminal is wide enough."""
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            rate = task.fields["pace"].tokens_per_second(time.monotonic())
+            return Text(f"{rate:,.0f} tokens/s" if rate and not task.finished else "", justify="right", no_wrap=True)
+
+    class Left(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if task.total is None or task.finished:
+                words = f"since {duration(task.elapsed or 0.0)}" if task.total is None else "finished"
+            else:
+                left = task.fields["pace"].seconds_left(time.monotonic(), int(task.total))
+                words = "" if left is None else f"{duration(left)} left"
+            return Text(words, justify="right", no_wrap=True)
+
+    class Share(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.total is None else f"{task.percentage:3.0f} %", justify="right", no_wrap=True)
+
+    description = TextColumn("{task.description}")
+    if console.width < 60:
+        return (description, Share(), Left())
+    if console.width < 80:
+        return (description, BarColumn(10), Share(), Left())
+    return (description, BarColumn(16), Share(), Rate(), Left())

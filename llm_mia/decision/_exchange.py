@@ -1,0 +1,169 @@
+"""How probable so many flags are where no candidate is a member and passages share documents: by exchanging labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..documents import group_scores, matched_size, random_ranks
+from ..validity.permutation import LabelExchange, exchange_labels
+
+__all__ = ["Exchangeable", "Exchanged", "exchange_test"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+KEEP = 0.9
+"""Share of the documents on each side that have as many passages as documents are cut to."""
+CELLS = 4_000_000
+"""Passages times arrangements that are held at once."""
+MOST_CELLS = 200_000_000
+"""Passages times arrangements in all."""
+FEWEST, MOST = 499, 1_999
+"""Random arrangements."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchangeable:
+    """Candidates and calibration set, of which no candidate is a member in the case that is tested; shapes (n,)."""
+
+    scores: Floats
+    candidate: Bools
+    documents: Sequence[str]
+    categories: Ints
+    """The category of each passage; a document lies in a single category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The result of `exchange_test`."""
+
+    p_value: float
+    statistic: float
+    """Of the passages compared."""
+    candidates: int
+    """Passages compared; documents of several sizes are cut to a common size."""
+    nonmembers: int
+    documents: int
+    """Documents of both sides."""
+    arrangements: int
+
+
+Statistic = Callable[[Bools], Floats]
+"""Of arrangements, shape (rows, n): where each passage is a candidate."""
+
+
+def exchange_test(
+    passages: Exchangeable, rank: Callable[[int], int], *, smallest: bool, level: float, seed: int = 0
+) -> Exchanged | None:
+    """P(as many flags or more, if no candidate is a member); None where no label can be exchanged.
+
+    If candidates could as well have been drawn as non-members, their labels can be exchanged: those of a document with
+    candidates alone with a whole document of non-members of the same category, and those of a document that holds both
+    between its passages. For each arrangement of the labels the threshold is set again. So the p-value is
+    super-uniform, whatever the correlation of passages within a document, and includes the luck of the calibration set.
+
+    Documents are exchangeable only if they have equally many passages. Where whole documents have different numbers,
+    they are cut to a common number, drawn at random, which nine tenths of the documents on each side have; shorter
+    documents are left out. This assumes that the size of a document has no other relation to its scores.
+
+    Args:
+        passages: with a score each.
+        rank: the rank k of the threshold among n calibration scores.
+        smallest: the statistic is the smallest q-value (Simes' test), not the number of flags.
+        level: of the test, for which there are at least twenty arrangements.
+        seed: of the arrangements.
+    """
+    kept = _same_size(passages)
+    labels = passages.candidate[kept]
+    categories, scores = passages.categories[kept], passages.scores[kept]
+    _, documents = np.unique(np.array(passages.documents, dtype=object)[kept].astype(str), return_inverse=True)
+    exchange = exchange_labels(labels, documents, categories)
+    if exchange.log_arrangements <= 1e-9:
+        return None
+    statistic = _smallest_q(scores) if smallest else _count(scores, labels, categories, rank)
+    observed = float(statistic(labels[None])[0])
+    p_value, arrangements = _p_value(exchange, statistic, observed, level, seed)
+    return Exchanged(p_value, observed, int(labels.sum()), int((~labels).sum()), int(documents.max()) + 1, arrangements)
+
+
+def _p_value(
+    exchange: LabelExchange, statistic: Statistic, observed: float, level: float, seed: int
+) -> tuple[float, int]:
+    n = len(exchange.labels)
+    wanted = max(math.ceil(20 / level), min(MOST, max(FEWEST, MOST_CELLS // n)))
+    single = len(exchange.groups) == 1 and len(exchange.groups[0]) == 1
+    if single and exchange.log_arrangements <= math.log(wanted + 1):
+        every = [float(statistic(labels > 0)[0]) for labels in exchange.every()]
+        return float(np.mean(np.array(every) >= observed - 1e-12)), len(every)
+    as_large, rng = 0, np.random.default_rng(seed)
+    for block in exchange.draw(wanted, rng, max(1, min(250, CELLS // n))):
+        as_large += int((statistic(block > 0) >= observed - 1e-12).sum())
+    return (1 + as_large) / (1 + wanted), wanted
+
+
+def _same_size(passages: Exchangeable) -> Ints:
+    """The rows to compare: whole documents that exchange labels are cut to a common size in each category."""
+    candidate = passages.candidate
+    grouped = group_scores(passages.scores, passages.documents)
+    size, ones = (grouped.sizes(which) for which in (np.ones(len(candidate), dtype=bool), candidate))
+    category = np.zeros(len(size), dtype=np.intp)
+    category[grouped.numbers] = passages.categories
+    limit, draws = np.full(len(size), np.inf), random_ranks(grouped, 0)
+    for number in np.unique(category).tolist():
+        sides = [(category == number) & (ones == side) & (size > 0) for side in (0, size)]
+        whole = sides[0] | sides[1]
+        if all(side.any() for side in sides) and len(np.unique(size[whole])) > 1:
+            most = min(matched_size(size[side], KEEP) for side in sides)
+            limit[whole] = np.where(size[whole] >= most, most, 0)
+    return np.flatnonzero(draws < limit[grouped.numbers])
+
+
+def _count(scores: Floats, labels: Bools, categories: Ints, rank: Callable[[int], int]) -> Statistic:
+    """The number of candidates above the threshold of their category."""
+    parts = []
+    for number in np.unique(categories).tolist():
+        rows = np.flatnonzero(categories == number)
+        m = int(labels[rows].sum())
+        k = rank(len(rows) - m)
+        if m and k:
+            # A flagged candidate has fewer than k non-members at or above its score, so it is among the first k + m.
+            order, end = _descending(scores[rows])
+            first = min(len(rows), k + m)
+            parts.append((rows[order[:first]], end[:first], k))
+
+    def count(candidate: Bools) -> Floats:
+        flags = np.zeros(len(candidate))
+        for rows, end, k in parts:
+            here = candidate[:, rows]
+            above = np.cumsum(~here, axis=1, dtype=np.int32)
+            inside = end < len(rows)  # a tie that reaches beyond the first k + m has k non-members at or above it
+            flags += (here & inside & (above[:, np.minimum(end, len(rows) - 1)] < k)).sum(axis=1)
+        return flags
+
+    return count
+
+
+def _smallest_q(scores: Floats) -> Statistic:
+    """The smallest of (1 + non-members at or above) / (candidates at or above), negated: Simes' test."""
+    order, end = _descending(scores)
+
+    def smallest(candidate: Bools) -> Floats:
+        here = candidate[:, order]
+        of_all = np.cumsum(here, axis=1, dtype=np.int32)[:, end]
+        ratio = (1 + end + 1 - of_all) / np.maximum(of_all, 1)
+        return -np.asarray(np.where(here, ratio, np.inf).min(axis=1))
+
+    return smallest
+
+
+def _descending(scores: Floats) -> tuple[Ints, Ints]:
+    """The order of *scores* from the highest, and for each place in it the last place with an equal score."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    return order, np.searchsorted(-ordered, -ordered, side="right") - 1

@@ -1,0 +1,119 @@
+"""Files of tables: csv, jsonl and Parquet as Arrow columns, and the values of a column."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ScoresError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["is_number", "numbers_of", "read_file", "strings_of", "why_no_number"]
+
+MISSING_WORDS = ("None", "none", "<NA>")
+"""Cells of a csv file that hold no value, besides those that Arrow knows: empty, NaN, NA, null and others."""
+
+
+def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]) -> pa.Table:
+    """The table; the columns of a csv file that *as_written* selects stay bytes, so that id 007 is not id 7.
+
+    Raises:
+        ScoresError: no such file, another format, no rows, or two columns of the same name.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv, json as jsonl, parquet
+
+    def read_csv() -> pa.Table:
+        nulls = [*arrow_csv.ConvertOptions().null_values, *MISSING_WORDS]
+        types = dict.fromkeys(as_written(_header(path)), pa.binary())
+        options = arrow_csv.ConvertOptions(column_types=types, null_values=nulls)
+        return arrow_csv.read_csv(path, arrow_csv.ReadOptions(block_size=block()), convert_options=options)
+
+    def read_jsonl() -> pa.Table:
+        return jsonl.read_json(path, jsonl.ReadOptions(block_size=block()))
+
+    def block() -> int:
+        # The whole file: a row may not cross a block, and passages among the scores make rows of any length.
+        return min(max(path.stat().st_size, 1 << 20), (1 << 31) - 1)
+
+    readers: dict[str, Callable[[], pa.Table]] = {
+        ".csv": read_csv,
+        ".jsonl": read_jsonl,
+        ".ndjson": read_jsonl,
+        ".parquet": lambda: parquet.read_table(path),
+    }
+    if path.suffix not in readers:
+        raise ScoresError(f"{path}: a table of scores must be a run directory or a {', '.join(readers)} file")
+    if not path.is_file():
+        hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
+        raise ScoresError(f"{path}: no such file{hint}")
+    try:
+        table = readers[path.suffix]()
+        names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    if table.num_rows == 0:
+        raise ScoresError(f"{path}: holds no rows")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ScoresError(f"{path}: several columns are named {twice[0]!r}: rename all but the first")
+    return table
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        return next(csv.reader(lines), [])
+
+
+def strings_of(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:
+    """The values of a column as strings; *instead*, row by row, where there is none."""
+    if name is None:
+        return instead
+    try:
+        values = (v.decode() if isinstance(v, bytes) else v for v in table.column(name).to_pylist())
+        return [other if v is None or v == "" else str(v) for v, other in zip(values, instead, strict=True)]
+    except UnicodeDecodeError:
+        raise ScoresError(f"{path}: column {name!r} is not UTF-8 text: write the file again as UTF-8") from None
+
+
+def is_number(table: pa.Table, name: str) -> bool:
+    """Whether the column holds numbers, or nothing."""
+    import pyarrow.types
+
+    kind = table.schema.field(name).type
+    kinds = (pyarrow.types.is_floating, pyarrow.types.is_integer, pyarrow.types.is_null, pyarrow.types.is_decimal)
+    return any(is_kind(kind) for is_kind in kinds)
+
+
+def numbers_of(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """The values of a column of numbers; NaN where there is none."""
+    return np.asarray(table.column(name).cast("float64", safe=False).to_numpy(), dtype=np.float64)
+
+
+def why_no_number(table: pa.Table, name: str, classes: Mapping[str, Sequence[str]]) -> str:
+    """Why a column that does not hold numbers is no score, and what to do about it."""
+    if name in classes:
+        return f"column {name!r} holds classes ({', '.join(classes[name])}), so it is no score: name another column"
+    for row, value in enumerate(table.column(name).to_pylist(), start=1):
+        if value is not None and not _is_numeral(value):
+            shown = repr(value) if len(repr(value)) <= 40 else f"a {type(value).__name__}"
+            return (
+                f"column {name!r} holds {shown} in row {row}, which is no number: correct it (an empty cell or null is "
+                "a missing score), or name another column"
+            )
+    return f"column {name!r} holds numbers that are written as text: write them without quotes, as numbers"
+
+
+def _is_numeral(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return isinstance(value, str)
