@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtraError, ModelError
 from ..digests import gguf_parts
-from ._gguf_metadata import DAMAGED
+from ._gguf_metadata import DAMAGED, read_metadata
 from ._libraries import explain_errors
 
 __all__ = ["GgufFile", "read_gguf"]
@@ -85,7 +85,6 @@ def read_gguf(file: Path) -> GgufFile:
 def _read_part(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from gguf import GGUFReader
 
+    entries = read_metadata(file)
     with explain_errors(DAMAGED):
-        reader = GGUFReader(file)
-        entries = {name: field.contents() for name, field in reader.fields.items()}
-    return entries, {tensor.name: tensor for tensor in reader.tensors}
+        return entries, {tensor.name: tensor for tensor in GGUFReader(file).tensors}
