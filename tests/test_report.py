@@ -273,7 +273,7 @@ FIGURES = {
     "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
-    "candidates": 5, "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
+    "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
