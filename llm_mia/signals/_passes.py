@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from ._limits import Limits
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
-from ._threads import BackgroundWriter, prefetch
+from ._threads import BackgroundWriter, prefetch, stoppable
 from ._unfinished import UnfinishedBlocks
 from ._windows import check_longest_window
 
@@ -252,6 +253,9 @@ def score_positions(
     repeated = inputs.check.repeated
     cache = SignalsCache(limits.cached_bytes)
     cache.add_stored(folder, repeated, positions.start)
+    stopped = threading.Event()
+    if setup.rewrite is not None:
+        setup = replace(setup, rewrite=stoppable(setup.rewrite, stopped))
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
     try:
@@ -265,6 +269,7 @@ def score_positions(
                 report.kept += saves.save()
                 raise
             finally:
+                stopped.set()
                 write(None)
     finally:
         report.add(0, 0, 0)  # reports what is kept now
