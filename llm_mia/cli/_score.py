@@ -91,6 +91,8 @@ def frequencies(
 
     reading = ReadingOptions(
         text_column=None if text_column is None else [text_column],
+        id_column=[""],  # a corpus needs no ids
+        document_column=[""],
         delimiter=delimiter,
         skip_empty=skip_empty,
         passage_tokens=1024,
