@@ -22,7 +22,7 @@ from .conftest import sentences
 # The command line with the fake model behind it, which takes its time to load and to score.
 DRIVER = """
 import sys, time, types
-import llm_mia.backends
+import llm_mia.backends.checking
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 
@@ -35,6 +35,7 @@ def load(name, **_):
     time.sleep(float(sys.argv[1]))
     return Slow(len(name))
 
+llm_mia.backends.checking.check_model = lambda *_, **__: None
 llm_mia.backends.load_model = load
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 sys.exit(main(sys.argv[2:]))

@@ -29,7 +29,7 @@ from .conftest import pretend, sentences
 DRIVER = """
 import functools, resource, sys, time, types
 import pyarrow.parquet
-import llm_mia.backends, llm_mia.scoring
+import llm_mia.backends.checking, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.signals import Limits
@@ -42,6 +42,7 @@ class Slow(FakeBackend):
         time.sleep(float(pause))
         return super().score(windows, report, prefix=prefix)
 
+llm_mia.backends.checking.check_model = lambda *_, **__: None
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 limits = Limits(block_passages=4, part_seconds=0.0)
@@ -193,7 +194,8 @@ def test_an_interrupt_is_one_line_at_the_real_command(
 
 
 def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tmp_path: Path) -> None:
-    script = "import llm_mia.backends, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script = "import llm_mia.backends.checking, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script += "llm_mia.backends.checking.check_model = lambda *_, **__: None\n"
     script += "llm_mia.backends.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
     script += "sys.exit(main(sys.argv[1:]))"
     done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a" / "b")])
@@ -201,7 +203,10 @@ def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tm
     assert not (tmp_path / "a").exists()
 
 
-def test_one_run_at_a_time(passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_run_at_a_time(
+    passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
     out = tmp_path / "out"
     process = start(command(passages, out, pause=0.2))
     try:
