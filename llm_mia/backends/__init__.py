@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
-from ._context import WindowError
+from ._context import WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "WindowError",
     "load_model",
     "load_rewriter",
+    "refuse_no_numbers",
 ]
 
 Report = Callable[[int], None]

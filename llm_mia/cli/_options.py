@@ -16,6 +16,8 @@ __all__ = [
     "OUTPUT",
     "RATES",
     "AcceptVoid",
+    "CalibrationFile",
+    "CalibrationOut",
     "Confidence",
     "Delimiter",
     "DocumentColumn",
@@ -24,6 +26,7 @@ __all__ = [
     "Fdr",
     "FdrOfFlags",
     "FindingLevel",
+    "FlagsOut",
     "Fpr",
     "FprOrNone",
     "IdColumn",
@@ -136,6 +139,32 @@ DocumentColumn = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What divides the fields of csv and tsv files, such as ';' or tab.",
+        show_default="a comma in csv, a tab in tsv",
+        rich_help_panel=INPUT,
+    ),
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Leave out rows and files without text, and count them, instead of refusing them.",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelWords = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD=LABEL,…",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        show_default="1, true, member; 0, false, non-member; empty: unknown",
+        rich_help_panel=INPUT,
+    ),
+]
 TextColumns = Annotated[
     list[str] | None,
     typer.Option(
@@ -178,32 +207,6 @@ DocumentColumns = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHARACTER",
-        help="What divides the fields of csv and tsv files, such as ';' or tab.",
-        show_default="a comma in csv, a tab in tsv",
-        rich_help_panel=INPUT,
-    ),
-]
-SkipEmpty = Annotated[
-    bool,
-    typer.Option(
-        "--skip-empty",
-        help="Leave out rows and files without text, and count them, instead of refusing them.",
-        rich_help_panel=INPUT,
-    ),
-]
-LabelWords = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORD=LABEL,…",
-        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
-        show_default="1, true, member; 0, false, non-member; empty: unknown",
-        rich_help_panel=INPUT,
-    ),
-]
 PassageTokens = Annotated[
     int,
     typer.Option(
@@ -220,6 +223,38 @@ Out = Annotated[
         metavar="FILE",
         help="File for the result; an existing file is replaced.",
         rich_help_panel=OUTPUT,
+    ),
+]
+CalibrationOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="File for the result; an existing file is replaced, but not that of an audit.",
+        show_default="calibration.json in the run directory, or for a table in this folder",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FlagsOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="File for the result; an existing file is replaced, but not that of an audit.",
+        show_default="flags.csv, or flags-documents.csv, in the run directory, or for a table in this folder",
+        rich_help_panel=OUTPUT,
+    ),
+]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--calibration",
+        metavar="FILE",
+        help="File with the threshold, which 'llm-mia calibrate' or 'llm-mia audit' wrote.",
+        show_default="calibration.json in the run directory; for a table there is no default",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of text.", rich_help_panel=OUTPUT)]

@@ -14,9 +14,9 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
-from .._context import WindowError, describe_lengths, refuse_beyond_context
+from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
 from ..moments import Head, Moments, Reducer
-from ._batching import batches
+from ._batching import batches, fitting_tokens
 from ._causality import refuse_looking_ahead
 from ._context_length import context_of
 from ._evaluation import evaluation_mode
@@ -28,9 +28,6 @@ from ._tokenizer import LocalTokenizer
 
 __all__ = ["LocalBackend"]
 
-# Tokens fed at once, padding included. A CPU is fastest where the states of a layer stay in its cache; a GPU is faster
-# the more tokens it gets, within these limits.
-CPU_TOKENS, CUDA_TOKENS = 1024, (1024, 65536)
 # The largest difference that rounding explains between two ways to compute the same logits, relative to their spread.
 PROBE_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
@@ -75,7 +72,7 @@ class LocalBackend:
         self.opening = self.tokens.opening
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
-        self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
+        self.tokens_per_batch = tokens_per_batch or fitting_tokens(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
         self.tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
         """See `PROBE_TOLERANCE`."""
@@ -215,6 +212,8 @@ class LocalBackend:
         """
         try:
             return self._score_batch(windows, prefix)
+        except WindowError:
+            raise
         except Exception as error:  # hundreds of model classes, each of which fails in its own way
             if is_out_of_memory(error):
                 return None
@@ -252,11 +251,9 @@ class LocalBackend:
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
-        if np.isnan(logprob).any():
-            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try `dtype` float32 or bfloat16")
         rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
-        return [
+        scored = [
             TokenSignals(
                 token_ids=w.tokens[w.first_scored :],
                 logprob=logprob[start:end],
@@ -268,6 +265,8 @@ class LocalBackend:
             )
             for w, start, end in zip(windows, [0, *ends[:-1]], ends, strict=True)
         ]
+        refuse_no_numbers(self.info, windows, scored)
+        return scored
 
     @torch.inference_mode()
     def _check_model(self, tolerance: float) -> Head | None:
@@ -291,15 +290,3 @@ def _prepend(prefix: IntArray, windows: Sequence[Window]) -> list[Window]:
     """The *windows* with *prefix* in each of them, unscored."""
     n = len(prefix)
     return [replace(w, tokens=np.concatenate([prefix, w.tokens]), first_scored=w.first_scored + n) for w in windows]
-
-
-def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> int:
-    """The number of tokens that half of the free memory holds on CUDA, where memory limits the speed."""
-    if device.type != "cuda":
-        return CPU_TOKENS
-    free, _ = torch.cuda.mem_get_info(device)
-    width = config.hidden_size
-    # The states of one layer are held at a time: the residual stream, queries, keys, values, and the MLP's middle.
-    bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
-    least, most = CUDA_TOKENS
-    return int(min(most, max(least, free // 2 // bytes_per_token)))
