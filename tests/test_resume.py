@@ -53,7 +53,10 @@ sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
-NOTHING_KEPT = "llm-mia: interrupted; nothing was finished yet that could be kept; the same command begins again\n"
+NOTHING_KEPT = (
+    "llm-mia: interrupted; nothing new was finished yet that could be kept; the same command begins where this one "
+    "began\n"
+)
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
@@ -189,7 +192,7 @@ def test_an_interrupt_is_one_line_at_the_real_command(
         time.sleep(0.02)
     code, errors = stop(process, signal.SIGINT)
     assert (code, errors.count("\n")) == (130, 1)
-    assert re.fullmatch(r"llm-mia: interrupted; (nothing was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
+    assert re.fullmatch(r"llm-mia: interrupted; (nothing new was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
     assert not (out / "scores.parquet").exists()
 
 
