@@ -21,7 +21,7 @@ from ._parsing import Faults, TypedError
 from .interrupts import ending_signals
 from .output import carry_any_text
 from .parameters import options_of, running, spelled
-from .progress import kept_words
+from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
@@ -64,10 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     carry_any_text()
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
-    with running({} if command is None else options_of(command)), ending_signals() as signals:
+    options = {} if command is None else options_of(command)
+    with running(options), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
