@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ._cells import escape, share
 from .words import (
-    chance_words,
     collection_finding,
     collection_lines,
     collection_size,
@@ -39,9 +38,9 @@ def flags_table(flags: Flags) -> RenderableType:
         return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]rows in the file: {len(flags.rows):,}[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members, p_value = chance_words(flags), members_words(flags), finding_words(flags)
-    lines += [each for each in (chance, p_value) if each]
-    if chance is not None:
+    chance, members = finding_words(flags), members_words(flags)
+    lines += [chance] if chance else []
+    if flags.by_chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
     lines.append(

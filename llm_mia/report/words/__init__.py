@@ -3,7 +3,6 @@
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._counting import counted, have
 from ._decisions import (
-    chance_words,
     finding,
     finding_parts,
     finding_words,
@@ -29,7 +28,6 @@ from ._validity import standing_words, validity_meaning, void_note, why_withheld
 
 __all__ = [
     "at_threshold_words",
-    "chance_words",
     "collection_finding",
     "collection_lines",
     "collection_size",
