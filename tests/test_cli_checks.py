@@ -70,7 +70,7 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "stdin twice": (
         "audit - --members - --nonmembers a.jsonl -m ./x -o r",
         2,
-        "candidates and --members are both -, and standard input can be read only once: name a file for the others",
+        "CANDIDATES and --members are both -, and standard input can be read only once: name a file for the others",
     ),
     "fpr and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --fpr 0.05 --fdr 0.1",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["FUNCTIONS", "options_of", "reading_input", "running", "spelled"]
+__all__ = ["FUNCTIONS", "named_in", "options_of", "reading_input", "running", "running_options", "spelled"]
 
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
@@ -24,9 +24,12 @@ _inputs: ContextVar[dict[str, str] | None] = ContextVar("inputs", default=None)
 
 
 def options_of(command: Any) -> dict[str, str]:
-    """By parameter of *command* (click's): the first long spelling of its option; arguments have none."""
-    spellings = {parameter.name: [name for name in parameter.opts if name[:2] == "--"] for parameter in command.params}
-    return {name: long[0] for name, long in spellings.items() if long}
+    """By parameter of *command* (click's): the first long spelling of its option, or of an argument its name."""
+    spellings = {}
+    for parameter in command.params:
+        long = [name for name in parameter.opts if name[:2] == "--"]
+        spellings[parameter.name] = long[0] if long else parameter.metavar or parameter.name.upper()
+    return spellings
 
 
 @contextmanager
@@ -38,6 +41,20 @@ def running(options: Mapping[str, str]) -> Iterator[None]:
     finally:
         _options.reset(token)
         _inputs.reset(token_of_inputs)
+
+
+def running_options() -> Mapping[str, str]:
+    """The options of the running command, by parameter; none where no command is running."""
+    return _options.get() or {}
+
+
+def named_in(message: str) -> list[str]:
+    """The parameters and functions that *message* names.
+
+    >>> named_in("give `shots`, as `count_frequencies` does; no column `a b`")
+    ['shots', 'count_frequencies']
+    """
+    return [name for name, _ in _NAME.findall(message)]
 
 
 def reading_input(name: str, source: str) -> None:
@@ -63,7 +80,7 @@ def spelled(message: str) -> str:
     ...     spelled("a.csv line 1: no text column; did you mean `text_column` 'body'?")
     "a.csv line 1: no text column; did you mean --text-column 'members=body'?"
     """
-    options, inputs = _options.get() or {}, _inputs.get() or {}
+    options, inputs = running_options(), _inputs.get() or {}
     # The longest source, because the name of another may be its beginning.
     sources = sorted((source for source in inputs if message.startswith(source)), key=len)
     of_input = f"{inputs[sources[-1]]}=" if sources and len(inputs) > 1 else ""
