@@ -2,7 +2,8 @@
 
 The perplexity of a text is the exponential of the mean negative log-probability of its tokens. A text that is longer
 than the model's window is cut into several windows that overlap, so each token counts once and has tokens before it.
-The first token of a text counts only where the model was trained with a BOS token, since otherwise nothing precedes it.
+The first token of a text counts only where the tokenizer puts a token such as BOS before a text, since otherwise
+nothing precedes it.
 """
 
 from __future__ import annotations

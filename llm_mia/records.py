@@ -37,7 +37,7 @@ __all__ = [
 SCHEMA_VERSION = 3
 """Version of the run directory and of every JSON artefact in it."""
 
-Plain: TypeAlias = str | float | bool | None
+Plain: TypeAlias = str | int | float | bool | None
 """A value of a carried column; None where it is missing."""
 
 FloatArray = NDArray[np.float32]
@@ -72,7 +72,7 @@ class WindowRule:
     """How a passage that is longer than the model's context is cut (drawn in `llm_mia.signals`)."""
 
     tokens: int
-    """Most tokens fed to the model at once, BOS included."""
+    """Most tokens fed to the model at once, the opening included."""
     context: int
     """Tokens of left context that every window but the first repeats without scoring them."""
 
@@ -82,7 +82,7 @@ class Window:
     """What is fed to a model once."""
 
     tokens: IntArray
-    """Shape (n,): token ids, BOS included where the model has one."""
+    """Shape (n,): token ids, after the opening (`ModelRecord.opening`)."""
     first_scored: int
     """``tokens[first_scored:]`` are scored, each given everything left of it."""
     passage: int = 0
@@ -93,7 +93,7 @@ class Window:
 class TokenSignals:
     """Statistics of a model on the tokens of a passage: arrays of shape (scored tokens,).
 
-    The first token of a passage is scored only where the model prepends BOS.
+    The first token of a passage is scored only where tokens open the windows (`ModelRecord.opening`).
     """
 
     token_ids: IntArray
@@ -109,7 +109,7 @@ class TokenSignals:
     rank: IntArray
     """How many tokens are strictly likelier than x_t; 0 where x_t is the model's first choice."""
     tokenizer: str = ""
-    """Fingerprint of tokenizer and BOS rule; two passes with the same fingerprint align token by token."""
+    """Fingerprint of tokenizer and opening; two passes with the same fingerprint align token by token."""
 
     def __len__(self) -> int:
         return len(self.logprob)
@@ -226,7 +226,7 @@ class ModelRecord:
     dtype: str
     """Precision of the forward pass."""
     tokenizer: str
-    """Fingerprint of tokenizer and BOS rule."""
+    """Fingerprint of tokenizer and opening."""
     context: int
     """Longest input in tokens."""
     head: str = "blocked"
@@ -235,6 +235,12 @@ class ModelRecord:
     """Which `FIELDS` the backend gives; the others are NaN in its signals, and rank is −1."""
     dtype_choice: DTypeChoice | None = None
     """How ``auto`` chose the precision; None where the user named it. Not compared between runs."""
+    tokenizer_source: str = ""
+    """For a GGUF file: what its tokenizer was built from, such as ``GGUF file, pre-tokenizer smollm``."""
+    opening: tuple[int, ...] = ()
+    """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
+    opening_text: tuple[str, ...] = ()
+    """These tokens, as the tokenizer writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,8 @@ class FilesRecord:
     """Digest over its files; None where they are not on this machine."""
     dtype: str
     """The precision that the user asked for; ``auto`` where the choice was left to llm_mia."""
+    pre_tokenizer: str | None = None
+    """The parameter of that name with which the model was loaded."""
 
 
 @dataclass(frozen=True, slots=True)

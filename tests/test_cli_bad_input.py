@@ -195,7 +195,10 @@ def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys:
 @pytest.mark.usefixtures("fake_models")
 def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path) -> None:
     message = fails(*audit(members=rows(tmp_path / "x.jsonl", TEXTS[10:15], label=0)))
-    assert message.startswith("x.jsonl line 1: its label is 0 but the whole input was given as members: move the row")
+    assert message.startswith(
+        "x.jsonl: 5 rows cannot be passages (lines 1, 2, 3, 4, 5): its label is 0 but the whole input was given as "
+        "members: move the row"
+    )
     few = rows(tmp_path / "few.jsonl", TEXTS[15:25])
     assert (
         fails(*audit(nonmembers=few)) == "few.jsonl: 10 non-members cannot certify FPR ≤ 0.05: at least 19 are needed"

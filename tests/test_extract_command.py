@@ -198,10 +198,10 @@ def test_top_k_brackets_what_the_model_does(scene: Scene, cli: Callable[..., Ran
 def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
     assert ran.code == 0, ran.err
-    assert "1 spans in 1 of 201 documents" in ran.out
+    assert "1 span in 1 of 201 documents" in ran.out
     assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
     assert "181 more documents, with at most this share" in ran.out
-    assert "greedy decoding generates 1 of 1 stretches token for token" in ran.out
+    assert "greedy decoding generates 1 of 1 stretch token for token" in ran.out
     assert "after all the text before it in the model's window" in " ".join(ran.out.split())
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
     assert ran.err == ""
@@ -229,7 +229,8 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (
             ["--stretch", "5000"],
             1,
-            r"the longest passage has 1.. scored tokens: lower --stretch, or cut texts into .* with --passage-tokens",
+            r"the longest passage has 1.. scored tokens: lower --stretch, or give longer passages .for txt"
+            " files by a larger --passage-tokens",
         ),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after a prefix of 5000"),
     ],
@@ -486,15 +487,15 @@ def test_every_stated_probability_is_the_models_own_after_one_prompt(
     """Of every stretch that counts, and none that counts goes over the edge of a window: there it would not be."""
     text, folder = words(random.Random(5), 60), request.getfixturevalue(name)
     model: Any = load_model(folder, dtype=dtype, compiled=False)
-    rule, n, first = WindowRule(32, 8), 6, 0 if model.bos is not None else 1
+    rule, n, first = WindowRule(32, 8), 6, 0 if model.opening else 1
     ids = model.encode([text])[0]
-    signals = join(model.score(cut(ids, rule, bos=model.bos)), model.info.tokenizer)
-    inside = [edge - first for edge in edges(len(ids), rule, bos=model.bos is not None)]
+    signals = join(model.score(cut(ids, rule, opening=model.opening)), model.info.tokenizer)
+    inside = [edge - first for edge in edges(len(ids), rule, opening=len(model.opening))]
     result = examine(signals, n=n, edges=inside)
     sums = stretch_sums(signals.logprob.astype(np.float64), n)
     off = []
     for start, stated in enumerate(sums):
-        prompt = prompt_before(ids, rule, model.bos, start + first, n)
+        prompt = prompt_before(ids, rule, model.opening, start + first, n)
         generated = continuations(model, prompt, ids[start + first : start + first + n]).log_probability
         off.append(abs(generated - stated))
     crossing = np.array([any(start < edge < start + n for edge in inside) for start in range(len(sums))])
@@ -505,18 +506,18 @@ def test_every_stated_probability_is_the_models_own_after_one_prompt(
     assert not crossing[result.likeliest]
 
 
-@pytest.mark.parametrize("bos", [None, 99])
+@pytest.mark.parametrize("opening", [(), (99,), (98, 99)])
 @pytest.mark.parametrize("size", [5, 12, 40, 41])
-def test_the_prompt_is_what_the_scoring_window_held(bos: int | None, size: int) -> None:
+def test_the_prompt_is_what_the_scoring_window_held(opening: tuple[int, ...], size: int) -> None:
     ids, rule = np.arange(size, dtype=np.int32), WindowRule(12, 3)
-    for window in cut(ids, rule, bos=bos):
+    for window in cut(ids, rule, opening=opening):
         for at in range(window.first_scored, len(window.tokens)):
             start = int(window.tokens[at])
-            prompt = prompt_before(ids, rule, bos, start, 1)
+            prompt = prompt_before(ids, rule, opening, start, 1)
             np.testing.assert_array_equal(prompt, window.tokens[:at])
-            short = prompt_before(ids, rule, bos, start, 6)
+            short = prompt_before(ids, rule, opening, start, 6)
             assert len(short) + 6 <= 12
-            assert short[-1] == start - 1 or (bos is not None and start == 0)
+            assert short[-1] == start - 1 or (opening and start == 0)
 
 
 def test_a_damaged_pair_of_signals_and_tokenizer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

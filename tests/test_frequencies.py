@@ -30,7 +30,7 @@ class Letters:
     """Each character is a token: its code point."""
 
     fingerprint: str = "letters"
-    bos: int | None = None
+    opening: tuple[int, ...] = ()
     vocabulary: int = 128
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ def test_of_a_real_tokenizer(tiny_bos: str, write_jsonl: Callable[..., str], tmp
     assert frequencies.counts.sum() == sum(map(len, tokenizer.encode(texts)))
     assert len(frequencies.counts) == tokenizer.vocabulary
     assert frequencies.tokenizer == tokenizer.fingerprint
-    assert tokenizer.bos == 0
+    assert tokenizer.opening == (0,)
     assert frequencies.counts[0] == 0, "BOS is no token of the corpus"
     path = tmp_path / "freq.parquet"
     write_frequencies(path, frequencies)

@@ -49,7 +49,7 @@ def greedily(backend: LocalBackend, prompt: np.ndarray[Any, Any], n: int) -> np.
 
 def prompt_of(backend: LocalBackend, text: str) -> np.ndarray[Any, Any]:
     (ids,) = backend.encode([text])
-    return ids if backend.bos is None else np.concatenate([[backend.bos], ids]).astype(np.int32)
+    return np.concatenate([backend.opening, ids]).astype(np.int32)
 
 
 def test_greedy_is_the_plain_loop(backend: Any) -> None:

@@ -29,7 +29,7 @@ def in_memory(model: Any) -> Backend:
 
 def log_probabilities(backend: Backend) -> list[list[float]]:
     rule = window_rule(backend.info.context)
-    windows = [w for tokens in backend.encode(TEXTS) for w in cut(tokens, rule, bos=backend.bos)]
+    windows = [w for tokens in backend.encode(TEXTS) for w in cut(tokens, rule, opening=backend.opening)]
     return [signals.logprob.tolist() for signals in backend.score(windows)]
 
 
@@ -62,9 +62,9 @@ def test_a_model_in_memory_stays_as_it_was() -> None:
     backend = in_memory(model)
     assert {name: module.training for name, module in model.named_modules()} == modes, "after loading"
     log_probabilities(backend)
-    prefix = np.array([backend.bos, *backend.encode(["some shots "])[0]], dtype=np.int32)
+    prefix = np.array([*backend.opening, *backend.encode(["some shots "])[0]], dtype=np.int32)
     tokens = backend.encode(TEXTS[:1])[0][:20]
-    backend.score(cut(tokens, window_rule(32), bos=None), prefix=prefix)
+    backend.score(cut(tokens, window_rule(32)), prefix=prefix)
     assert {name: module.training for name, module in model.named_modules()} == modes
     assert model.config.to_dict() == config
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

@@ -62,7 +62,8 @@ def assert_plain(computed: Sequence[TokenSignals], expected: Sequence[dict[str, 
 
 
 def all_windows(backend: Any, texts: Sequence[str], rule: WindowRule) -> list[Any]:
-    return [w for i, ids in enumerate(backend.encode(texts)) for w in cut(ids, rule, bos=backend.bos, passage=i)]
+    encoded = enumerate(backend.encode(texts))
+    return [w for i, ids in encoded for w in cut(ids, rule, opening=backend.opening, passage=i)]
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -206,7 +207,7 @@ def test_empty_signals_of_a_single_token(tiny: str, tiny_bos: str) -> None:
         backend: Any = load_model(name, compiled=False)
         (ids,) = backend.encode(["a"])
         assert len(ids) == 1
-        assert len(cut(ids, WindowRule(64, 16), bos=backend.bos)) == windows
+        assert len(cut(ids, WindowRule(64, 16), opening=backend.opening)) == windows
 
 
 def test_signals_are_of_the_documented_types(fake: Any) -> None:

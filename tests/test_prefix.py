@@ -69,7 +69,7 @@ def test_the_scores_are_those_of_feeding_everything(name: str, dtype: str, reque
     """In any order and any batches, and those that a plain computation in float64 gives."""
     loaded: Any = load_model(request.getfixturevalue(name), dtype=dtype, compiled=False)
     rounding = rounding_of(loaded)
-    prefix = PREFIX if loaded.bos is None else np.concatenate([[loaded.bos], PREFIX[1:]]).astype(np.int32)
+    prefix = np.concatenate([loaded.opening, PREFIX[len(loaded.opening) :]]).astype(np.int32)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
     expected = [plain(loaded, w.tokens, w.first_scored) for w in whole(WINDOWS, prefix)]
     for budget in (1, 64, 1000):
@@ -242,9 +242,9 @@ def assert_equal(found: Sequence[TokenSignals], expected: Sequence[TokenSignals]
 @pytest.mark.parametrize("bos", [False, True])
 def test_the_fake_model_sees_the_last_token_of_the_prefix(bos: bool) -> None:
     fake = FakeBackend(3, bos=bos)
-    prefix = PREFIX if fake.bos is None else np.array([fake.bos, *PREFIX], dtype=np.int32)
+    prefix = np.array([*fake.opening, *PREFIX], dtype=np.int32)
     windows = [Window(w.tokens % 256, w.first_scored) for w in WINDOWS]
-    prefix = np.where(prefix == fake.bos, prefix, prefix % 256).astype(np.int32)
+    prefix = np.where(np.isin(prefix, fake.opening), prefix, prefix % 256).astype(np.int32)
     found = fake.score(windows, prefix=prefix)
     assert_equal(found, fake.score(whole(windows, prefix)))
     assert_equal(found, fake.score(windows, prefix=prefix[-1:]))

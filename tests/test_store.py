@@ -170,7 +170,11 @@ def renamed(**changes: str) -> Counting:
 
 OTHERS: dict[str, tuple[FakeBackend, int | None, str]] = {
     "model": (FakeBackend(1), None, "model weights_sha256 seed 0 there, seed 1 here"),
-    "tokenizer": (FakeBackend(0, bos=True), None, "model tokenizer bytes, BOS None there, bytes, BOS 256 here"),
+    "tokenizer": (
+        FakeBackend(0, bos=True),
+        None,
+        "model opening () there, (256,) here; model tokenizer bytes, BOS None there, bytes, BOS 256 here",
+    ),
     "context": (FakeBackend(0, context=512), 512, "model context 1024 there, 512 here; window context 256 there"),
     "window": (FakeBackend(0), 32, "window context 256 there, 8 here; window tokens 1024 there, 32 here"),
     "dtype": (renamed(dtype="bfloat16"), None, "model dtype float64 there, bfloat16 here"),

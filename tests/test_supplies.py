@@ -46,7 +46,7 @@ def passages(write_jsonl: Write) -> Passages:
 
 
 def signals_of(model: Backend, text: str) -> TokenSignals:
-    [window] = cut(model.encode([text])[0], window_rule(model.info.context), bos=model.bos)
+    [window] = cut(model.encode([text])[0], window_rule(model.info.context), opening=model.opening)
     return model.score([window])[0]
 
 
@@ -72,7 +72,6 @@ def test_shots_stand_before_every_passage_and_its_tokens_alone_are_scored(
         spec = ModelSpec(name, dtype="float32")
         table = score(passages, spec, attacks=["recall", "con_recall"], supplies=Supplies(shots=shots), out=out)
         model = spec.load(compiled=False)
-        bos = [] if model.bos is None else [model.bos]
         whole_ones = 0
         for row, text in enumerate(TEXTS):
             tokens = model.encode([text])[0]
@@ -82,7 +81,7 @@ def test_shots_stand_before_every_passage_and_its_tokens_alone_are_scored(
             evidence: dict[str, Any] = {"target": signals_of(model, text)}
             for label, kind in enumerate(("prefixed", "member_prefixed")):
                 before = "".join(f"{shot['text']}\n" for shot in SHOTS if shot["label"] == label)
-                whole = np.array([*bos, *model.encode([before])[0], *tokens], dtype=np.int32)
+                whole = np.array([*model.opening, *model.encode([before])[0], *tokens], dtype=np.int32)
                 scored = len(evidence["target"])
                 evidence[kind] = model.score([Window(whole, len(whole) - scored)])[0]
                 np.testing.assert_array_equal(evidence[kind].token_ids, evidence["target"].token_ids)

@@ -17,7 +17,7 @@ from tests.conftest import sentences
 
 
 def mean_loss(backend: Any, texts: list[str]) -> float:
-    windows = [w for ids in backend.encode(texts) for w in cut(ids, WindowRule(64, 16), bos=backend.bos)]
+    windows = [w for ids in backend.encode(texts) for w in cut(ids, WindowRule(64, 16), opening=backend.opening)]
     return -float(np.mean(np.concatenate([signals.logprob for signals in backend.score(windows)])))
 
 
@@ -63,7 +63,7 @@ def test_progress_counts_every_token_of_every_epoch(name: str, tmp_path: Path, r
     seen: list[tuple[int, int]] = []
     backend: Any = load_model(request.getfixturevalue(name), dtype="float32", compiled=False)
     texts = [*sentences(9, seed=22), " ".join(sentences(20, seed=23))]
-    tokens = sum(min(64, len(ids) + (backend.bos is not None)) for ids in backend.encode(texts))
+    tokens = sum(min(64, len(ids) + len(backend.opening)) for ids in backend.encode(texts))
     fine_tune(backend, texts, tmp_path / "tuned", epochs=2, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2 * tokens, 2 * tokens)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)

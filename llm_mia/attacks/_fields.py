@@ -21,7 +21,7 @@ class Likelihoods(Protocol):
 
     @property
     def tokenizer(self) -> str:
-        """Fingerprint of tokenizer and BOS rule."""
+        """Fingerprint of tokenizer and opening."""
 
     @property
     def logprob(self) -> NDArray[np.float32]:

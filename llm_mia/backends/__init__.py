@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
-from ._context import WindowError
+from ._context import WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "WindowError",
     "load_model",
     "load_rewriter",
+    "refuse_no_numbers",
 ]
 
 Report = Callable[[int], None]
@@ -48,8 +49,8 @@ class Backend(Protocol):
         """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
 
     @property
-    def bos(self) -> int | None:
-        """The token that starts every window; None for a model that was trained without such a token."""
+    def opening(self) -> tuple[int, ...]:
+        """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
 
     @property
     def tokens_per_batch(self) -> int:
@@ -68,9 +69,8 @@ class Backend(Protocol):
         Args:
             windows: the windows to score.
             report: is called after every batch.
-            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. For a model
-                with a BOS token the prefix starts with that token, and the windows do not. With a prefix,
-                `Window.first_scored` may be 0.
+            prefix: token ids, shape (n,), n ≥ 1, that the model reads before the tokens of every window. It starts with
+                the `opening`, and the windows do not. With a prefix, `Window.first_scored` may be 0.
 
         Raises:
             ModelError: the prefix and the longest window together exceed the model's context.
@@ -82,8 +82,8 @@ class Backend(Protocol):
 class LengthChecking(Protocol):
     """A backend that can check before the work begins that it takes windows of a length."""
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed a window of so many *tokens*, after a prefix of *prefix* tokens, to the first layer of the model.
 
         Raises:
             ModelError: the model fails on it.
@@ -96,11 +96,11 @@ class Tokenizer(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the tokenizer and its BOS rule, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
+        """Identifies the tokenizer and its opening, as in `ModelRecord.tokenizer` and `TokenSignals.tokenizer`."""
 
     @property
-    def bos(self) -> int | None:
-        """The token that starts every window; None for a model that was trained without such a token."""
+    def opening(self) -> tuple[int, ...]:
+        """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
 
     @property
     def vocabulary(self) -> int:
@@ -134,6 +134,7 @@ class ModelSpec:
     device: str = "auto"
     trust_remote_code: bool = False
     tokens_per_batch: int | None = None
+    pre_tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a device or a precision that does not exist."""
@@ -154,6 +155,7 @@ class ModelSpec:
             device=self.device,
             trust_remote_code=self.trust_remote_code,
             tokens_per_batch=self.tokens_per_batch,
+            pre_tokenizer=self.pre_tokenizer,
             compiled=compiled,
         )
 
@@ -167,7 +169,7 @@ class ModelSpec:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer alone: no weights are downloaded or read.
 
-        Token ids, BOS and fingerprint are those of the loaded model.
+        Token ids, opening and fingerprint are those of the loaded model.
 
         Raises:
             ModelError: there is no such model, or its tokenizer is missing or damaged.
@@ -178,7 +180,11 @@ class ModelSpec:
 
         path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
         return load_tokenizer(
-            str(path), name=str(self.name), revision=self.revision, trust_remote_code=self.trust_remote_code
+            str(path),
+            name=str(self.name),
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            pre_tokenizer=self.pre_tokenizer,
         )
 
     def sha256(self) -> str | None:
@@ -201,6 +207,7 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     tokens_per_batch: int | None = None,
+    pre_tokenizer: str | None = None,
     compiled: bool = True,
 ) -> Backend:
     """Load a causal language model with its tokenizer.
@@ -218,6 +225,8 @@ def load_model(
         device: ``auto`` (all CUDA devices that the model needs, or the CPU where there is none) or a torch device.
         trust_remote_code: run Python code from the model's repository.
         tokens_per_batch: most tokens computed at once; None: the backend chooses.
+        pre_tokenizer: for a GGUF file that does not name how its model cuts texts: the family that cuts as this model
+            does, by the name that llama.cpp gives it, such as ``llama-bpe`` or ``qwen2``.
         compiled: compile the reductions where a compiler is installed. This takes 3 s (longer the first time on a
             machine), and saves half a second for every 1,000 tokens with a vocabulary of 50,000.
 
@@ -230,7 +239,13 @@ def load_model(
     from . import embedded, local
 
     if not isinstance(model, str | Path):
-        _refuse_loading_parameters(revision=revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        _refuse_loading_parameters(
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            pre_tokenizer=pre_tokenizer,
+        )
         return local.from_memory(model, tokenizer, tokens_per_batch=tokens_per_batch, compiled=compiled)
     if tokenizer is not None:
         raise UsageError(
@@ -245,6 +260,7 @@ def load_model(
         dtype=dtype,
         device=device,
         trust_remote_code=trust_remote_code,
+        pre_tokenizer=pre_tokenizer,
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )
@@ -252,7 +268,7 @@ def load_model(
 
 def _refuse_loading_parameters(**given: object) -> None:
     """Refuse parameters that only apply to loading by name."""
-    defaults = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False}
+    defaults = {"revision": None, "dtype": "auto", "device": "auto", "trust_remote_code": False, "pre_tokenizer": None}
     for name, value in given.items():
         if value != defaults[name]:
             raise UsageError(

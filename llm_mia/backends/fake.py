@@ -35,7 +35,7 @@ class FakeBackend:
         self._std = np.sqrt((p * (self._logprob - self._mean[:, None]) ** 2).sum(1))
         self._top = self._logprob.max(1)
         self._rank = (-self._logprob).argsort(1).argsort(1)
-        self.bos = BYTES if bos else None
+        self.opening = (BYTES,) if bos else ()
         self.tokens_per_batch = 1024
         self.offers = frozenset(offers)
         self.info = ModelRecord(
@@ -44,8 +44,10 @@ class FakeBackend:
             weights_sha256=f"seed {seed}",
             config_sha256="bigram",
             dtype="float64",
-            tokenizer=f"bytes, BOS {self.bos}",
+            tokenizer=f"bytes, BOS {BYTES if bos else None}",
             context=context,
+            opening=self.opening,
+            opening_text=("BOS",) if bos else (),
             offers=tuple(name for name in FIELDS if name in self.offers),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,9 @@ class ReadingOptions(OptionGroup):
     id_column: opt.IdColumns = None
     label_column: opt.LabelColumns = None
     document_column: opt.DocumentColumns = None
+    delimiter: opt.Delimiter = None
+    labels: opt.LabelWords = None
+    skip_empty: opt.SkipEmpty = False
     passage_tokens: opt.PassageTokens = 128
 
     def read(self, source: str, name: str, label: int | None = None) -> Passages:
@@ -60,10 +64,29 @@ class ReadingOptions(OptionGroup):
             document_column=column_of(name, self.document_column),
             passage_tokens=self.passage_tokens,
             label=label,
+            labels=_words(self.labels),
+            skip_empty=self.skip_empty,
+            delimiter=self.delimiter,
         )
         for note in passages.notes:
             say(f"note: {note}")
         return passages
+
+
+def _words(labels: str | None) -> dict[str, int | None] | None:
+    """What words in a column of labels mean, from ``held-out=0,known-train=1``."""
+    if labels is None:
+        return None
+    meanings = {"1": 1, "0": 0, "": None}
+    words = {}
+    for pair in labels.split(","):
+        word, mark, label = pair.rpartition("=")
+        if not mark or label.strip() not in meanings:
+            raise UsageError(
+                f"`labels`: {pair!r} is not WORD=1, WORD=0 or WORD= (unknown), as in held-out=0,known-train=1"
+            )
+        words[word] = meanings[label.strip()]
+    return words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +218,13 @@ class TableOptions(OptionGroup):
             raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
         return self.table / "calibration.json"
 
-    def read(self, by: str = "") -> ScoreTable:
-        """The table; *by* names the column of categories."""
+    def read(self, by: str = "", scores: Sequence[str] = ()) -> ScoreTable:
+        """The table; *by* names the column of categories, *scores* the columns of scores."""
         from ..scores import read_scores
 
         return read_scores(
             self.table,
+            scores=scores,
             id_column=self.id_column,
             label_column=self.label_column,
             document_column=self.document_column,

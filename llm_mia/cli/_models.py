@@ -61,6 +61,7 @@ class _Running(OptionGroup):
         typer.Option(metavar="NAME", help="Where models run: auto, cpu, cuda, cuda:1 …", rich_help_panel=opt.MODELS),
     ] = "auto"
     trust_remote_code: opt.TrustRemoteCode = False
+    pre_tokenizer: opt.PreTokenizer = None
     tokens_per_batch: Annotated[
         int | None,
         typer.Option(
@@ -93,6 +94,7 @@ class _Running(OptionGroup):
             device=self.device,
             trust_remote_code=self.trust_remote_code,
             tokens_per_batch=self.tokens_per_batch,
+            pre_tokenizer=self.pre_tokenizer,
         )
 
 

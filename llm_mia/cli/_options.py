@@ -19,6 +19,7 @@ __all__ = [
     "CalibrationFile",
     "CalibrationOut",
     "Confidence",
+    "Delimiter",
     "DocumentColumn",
     "DocumentColumns",
     "FailIfFlagged",
@@ -34,10 +35,13 @@ __all__ = [
     "Json",
     "LabelColumn",
     "LabelColumns",
+    "LabelWords",
     "Out",
     "PassageTokens",
+    "PreTokenizer",
     "Quiet",
     "Revision",
+    "SkipEmpty",
     "TargetName",
     "TextColumn",
     "TextColumns",
@@ -88,6 +92,17 @@ TrustRemoteCode = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+PreTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
+        "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
+        "the folder of the file, which is then used.",
+        show_default="the name in the file; a file without a known name is refused",
+        rich_help_panel=MODELS,
+    ),
+]
 TextColumn = Annotated[
     str | None,
     typer.Option(
@@ -121,6 +136,32 @@ DocumentColumn = Annotated[
         metavar="NAME",
         help="Column that names the document of each passage. Passages of the same document are not independent.",
         show_default="the column named 'document' or similar",
+        rich_help_panel=INPUT,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What divides the fields of csv and tsv files, such as ';' or tab.",
+        show_default="a comma in csv, a tab in tsv",
+        rich_help_panel=INPUT,
+    ),
+]
+SkipEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--skip-empty",
+        help="Leave out rows and files without text, and count them, instead of refusing them.",
+        rich_help_panel=INPUT,
+    ),
+]
+LabelWords = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD=LABEL,…",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        show_default="1, true, member; 0, false, non-member; empty: unknown",
         rich_help_panel=INPUT,
     ),
 ]

@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import say, show, show_json
+from .output import say, say_skipped, show, show_json
 from .parameters import running, spelled
 from .progress import progress_bars
 
@@ -77,8 +77,11 @@ def frequencies(
     target: opt.TargetName,
     out: opt.Out = Path("frequencies.parquet"),
     text_column: opt.TextColumn = None,
+    delimiter: opt.Delimiter = None,
+    skip_empty: opt.SkipEmpty = False,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
+    pre_tokenizer: opt.PreTokenizer = None,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -86,11 +89,17 @@ def frequencies(
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = ReadingOptions(
-        text_column=None if text_column is None else [text_column], passage_tokens=1024
-    ).read_unlabelled(corpus, "corpus")
-    tokenizer = ModelSpec(target, revision, trust_remote_code=trust_remote_code).tokenizer()
+    reading = ReadingOptions(
+        text_column=None if text_column is None else [text_column],
+        delimiter=delimiter,
+        skip_empty=skip_empty,
+        passage_tokens=1024,
+    )
+    texts = reading.read_unlabelled(corpus, "corpus")
+    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
+    tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
+    say_skipped(texts)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())
     if as_json:

@@ -86,8 +86,7 @@ def extract(
         target_pass = run.record.passes["target"]
         if isinstance(source, ModelSpec):
             source = source.in_precision(target_pass.model.dtype)
-        first = 0 if tokenizer.bos is not None else 1
-        rule = SearchRule(sampling, stretch, probability, prefix, first, target_pass.window)
+        rule = SearchRule(sampling, stretch, probability, prefix, len(tokenizer.opening), target_pass.window)
         likeliest = LikeliestSpans(most_proofs if proof else 0, rule.window, tokenizer)
         report_activity(progress, "searching the spans")
         result = search(_signals(run, inputs), rule, tokenizer, likeliest)
@@ -155,10 +154,10 @@ def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer:
         raise PassageError(
             ", ".join(source.name for source in sources),
             f"no passage holds a stretch of {rule.stretch} tokens after a prefix of {rule.prefix}: the longest passage "
-            f"has {result.longest} scored tokens: lower `stretch`, or cut texts into longer passages with "
-            "`passage_tokens`",
+            f"has {result.longest} scored tokens: lower `stretch`, or give longer passages (for txt files "
+            "by a larger `passage_tokens`)",
         )
-    room = rule.window.tokens - (tokenizer.bos is not None)
+    room = rule.window.tokens - len(tokenizer.opening)
     if rule.stretch >= room:
         raise UsageError(
             f"`stretch` is {rule.stretch}, which leaves no room for a prompt in windows of {room} tokens: lower it"

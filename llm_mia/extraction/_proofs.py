@@ -87,7 +87,7 @@ def prove(
     for at, (span, text) in enumerate(likeliest):
         (ids,) = likeliest.tokenizer.encode([text])
         start = span.likeliest.start_token
-        prompt = prompt_before(ids, likeliest.window, likeliest.tokenizer.bos, start, stretch)
+        prompt = prompt_before(ids, likeliest.window, likeliest.tokenizer.opening, start, stretch)
         wanted = ids[start : start + stretch]
         drawn = continuations(
             backend, prompt, wanted, samples=samples, top_k=sampling.top_k if samples else None, seed=seed + at
@@ -117,23 +117,22 @@ def prove(
 
 
 def prompt_before(
-    ids: Sequence[int] | IntArray, rule: WindowRule, bos: int | None, start: int, length: int
+    ids: Sequence[int] | IntArray, rule: WindowRule, opening: Sequence[int], start: int, length: int
 ) -> IntArray:
     """What precedes token *start* in the window that scores it, cut on the left so that *length* more tokens fit.
 
-    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 2)  # see `llm_mia.signals`
+    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), (), 7, 2)  # see `llm_mia.signals`
     array([4, 5, 6], dtype=int32)
-    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), None, 7, 4)
+    >>> prompt_before(np.arange(10), WindowRule(tokens=6, context=2), (), 7, 4)
     array([5, 6], dtype=int32)
     """
-    opening = np.array([] if bos is None else [bos], dtype=np.int32)
     before: IntArray = np.empty(0, dtype=np.int32)
-    scored = 0 if bos is not None else 1
-    for window in cut(np.asarray(ids, dtype=np.int32), rule, bos=bos):
+    scored = 0 if opening else 1
+    for window in cut(np.asarray(ids, dtype=np.int32), rule, opening=opening):
         new = len(window.tokens) - window.first_scored
         if start < scored + new:
             before = window.tokens[len(opening) : window.first_scored + start - scored]
             break
         scored += new
     room = rule.tokens - len(opening) - length
-    return np.concatenate([opening, before[max(0, len(before) - room) :]])
+    return np.concatenate([np.array(opening, dtype=np.int32), before[max(0, len(before) - room) :]])

@@ -32,13 +32,18 @@ class SearchRule:
     stretch: int
     probability: float
     prefix: int
-    first: int
-    """Position of the first scored token in a passage: 0 where the model opens with BOS, else 1."""
+    opening: int
+    """The number of tokens that open every window."""
     window: WindowRule
+
+    @property
+    def first(self) -> int:
+        """Position of the first scored token in a passage: 0 where tokens open the windows, else 1."""
+        return 0 if self.opening else 1
 
     def examine(self, signals: TokenSignals) -> Examination:
         """The stretches and spans of a passage."""
-        further = edges(len(signals) + self.first, self.window, bos=self.first == 0)
+        further = edges(len(signals) + self.first, self.window, opening=self.opening)
         return examine(
             signals,
             self.sampling,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,9 @@ from ._limits import Limits
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
-from ._threads import BackgroundWriter, prefetch
+from ._threads import BackgroundWriter, prefetch, stoppable
 from ._unfinished import UnfinishedBlocks
+from ._windows import check_longest_window
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,7 +164,8 @@ def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: Pla
         record.files is not None
         and record.files.sha256 == digest
         and source.dtype in ("auto", record.model.dtype)
-        and record.window == wanted.rule(record.model.context, stage.window_tokens, shots_tokens)
+        and source.pre_tokenizer == record.files.pre_tokenizer
+        and record.window == wanted.rule(record.model, stage.window_tokens, shots_tokens)
     )
 
 
@@ -184,13 +187,15 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         prefix, depends = _prefix(backend, wanted)
         record = PassRecord(
             model=model,
-            window=wanted.rule(model.context, stage.window_tokens, depends.get("shots_tokens", 0)),
+            window=wanted.rule(model, stage.window_tokens, depends.get("shots_tokens", 0)),
             block=stage.limits.block_size(backend.tokens_per_batch, rewritten_by_model=wanted.rewritten_by_model),
             files=files,
             depends=depends,
         )
         if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
             record = replace(record, block=run.record.passes[wanted.name].block)
+        if stage.missing(wanted):
+            check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
         # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
         run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
@@ -209,7 +214,7 @@ def _load(
         source = source.in_precision(begun.dtype)
     backend = source.load(compiled=compiled)
     # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), dtype)
+    return backend, FilesRecord(source.sha256(), dtype, source.pre_tokenizer)
 
 
 def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
@@ -217,8 +222,7 @@ def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dic
     if not wanted.prefix:
         return None, dict(wanted.depends)
     tokens = backend.encode([wanted.prefix])[0]
-    bos = [] if backend.bos is None else [backend.bos]
-    prefix = np.array([*bos, *tokens], dtype=np.int32)
+    prefix = np.array([*backend.opening, *tokens], dtype=np.int32)
     return prefix, {**wanted.depends, "shots_tokens": len(tokens)}
 
 
@@ -249,6 +253,9 @@ def score_positions(
     repeated = inputs.check.repeated
     cache = SignalsCache(limits.cached_bytes)
     cache.add_stored(folder, repeated, positions.start)
+    stopped = threading.Event()
+    if setup.rewrite is not None:
+        setup = replace(setup, rewrite=stoppable(setup.rewrite, stopped))
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
     try:
@@ -262,6 +269,7 @@ def score_positions(
                 report.kept += saves.save()
                 raise
             finally:
+                stopped.set()
                 write(None)
     finally:
         report.add(0, 0, 0)  # reports what is kept now

@@ -40,19 +40,20 @@ class PlannedPass:
         """Whether a model rewrites the texts, which takes as long as to score them."""
         return "model" in self.depends.get("rewrite", {})
 
-    def rule(self, context: int, window_tokens: int | None, shots_tokens: int) -> WindowRule:
-        """The window rule of a model whose context is *context* tokens, when the shots take *shots_tokens* of them.
+    def rule(self, model: ModelRecord, window_tokens: int | None, shots_tokens: int) -> WindowRule:
+        """The window rule of *model*, when the shots take *shots_tokens* of its context.
 
         Raises `UsageError` where no room is left for passages.
         """
-        rule = window_rule(context, window_tokens)
-        room = context - shots_tokens
-        if room < LEAST_ROOM:
+        opening = len(model.opening)
+        rule = window_rule(model.context, window_tokens, opening=opening)
+        room = model.context - shots_tokens
+        if room < LEAST_ROOM + max(0, 2 * opening - 2):
             raise UsageError(
-                f"the `shots` have {shots_tokens} tokens, and the model takes {context} at most: give fewer or shorter "
-                "passages as `shots`"
+                f"the `shots` have {shots_tokens} tokens, and the model takes {model.context} at most: give fewer or "
+                "shorter passages as `shots`"
             )
-        return rule if rule.tokens <= room else window_rule(context, room)
+        return rule if rule.tokens <= room else window_rule(model.context, room, opening=opening)
 
 
 def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs) -> list[PlannedPass]:

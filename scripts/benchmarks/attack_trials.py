@@ -189,9 +189,9 @@ class Remembered:
         return self._backend.offers
 
     @property
-    def bos(self) -> int | None:
+    def opening(self) -> tuple[int, ...]:
         """See `Backend`."""
-        return self._backend.bos
+        return self._backend.opening
 
     @property
     def tokens_per_batch(self) -> int:

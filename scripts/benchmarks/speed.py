@@ -32,7 +32,8 @@ CARD = ["loss", "zlib", "min_k", "min_k++", "lowercase", "reference"]
 def windows_of(backend: LocalBackend, texts: Sequence[str]) -> list[Window]:
     """The windows that *texts* are cut into."""
     rule = window_rule(backend.info.context)
-    return [w for i, ids in enumerate(backend.encode(texts)) for w in cut(ids, rule, bos=backend.bos, passage=i)]
+    encoded = enumerate(backend.encode(texts))
+    return [w for i, ids in encoded for w in cut(ids, rule, opening=backend.opening, passage=i)]
 
 
 def flops_per_token(model: Any) -> float:

@@ -4,18 +4,26 @@ from ._backend import LocalBackend
 from ._batching import batches
 from ._causality import contribution_of_last_token
 from ._generating import Continuations, continuations
+from ._gguf_tokenizer import GgufTokenizer, read_gguf_tokenizer
+from ._identity import PROBE_TEXT
 from ._in_memory import from_memory
-from ._libraries import name_model_in_errors, silence_libraries
+from ._lengths import LengthRule
+from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
+from ._pre_tokenizers import PRE_TOKENIZERS
 from ._precision import choose_dtype, faster_dtype
-from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer
+from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer, surrounding_tokens
 
 __all__ = [
     "MEMORY_ERRORS",
+    "PRE_TOKENIZERS",
+    "PROBE_TEXT",
     "Continuations",
+    "GgufTokenizer",
+    "LengthRule",
     "LocalBackend",
     "LocalTokenizer",
     "batches",
@@ -23,6 +31,7 @@ __all__ = [
     "continuations",
     "contribution_of_last_token",
     "faster_dtype",
+    "first_line",
     "from_memory",
     "is_out_of_memory",
     "load",
@@ -30,8 +39,10 @@ __all__ = [
     "locate_model",
     "missing_spans_message",
     "name_model_in_errors",
+    "read_gguf_tokenizer",
     "read_tokenizer",
     "read_weights",
     "resolve_device",
     "silence_libraries",
+    "surrounding_tokens",
 ]

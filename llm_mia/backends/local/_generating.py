@@ -57,7 +57,7 @@ def continuations(
 
     Args:
         backend: the model.
-        prompt: shape (m,), m ≥ 1: token ids, BOS included where the model has one.
+        prompt: shape (m,), m ≥ 1: token ids, after the opening.
         expected: shape (n,), n ≥ 1: the token ids that follow the prompt in the text.
         samples: the number of continuations to draw.
         top_k: draw among this many likeliest tokens, and those as likely as the last of them; None: among all.
@@ -85,6 +85,10 @@ def continuations(
                 "`device`"
             )
         raise ModelError(f"model {backend.info.id!r} {problem}") from error
+    if np.isnan(log_probability):
+        raise ModelError(
+            f"model {backend.info.id!r} gives NaN after a prompt of {len(prompt)} tokens: leave out `proof`"
+        )
     sampled = np.concatenate([np.empty((0, len(expected)), np.int32), *drawn])
     text = _decode(backend, expected)
     return Continuations(

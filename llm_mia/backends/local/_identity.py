@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 __all__ = ["config_sha256", "tensors_sha256", "tokenizer_fingerprint"]
 
-PROBE_TEXT = "Café – naïve ΑΒΓ 中文 🙂 \t x=1.5;\nThe End"
+# Holds what tokenizers cut differently: digits, blanks, line ends, capitals, contractions, signs and scripts.
+PROBE_TEXT = (
+    "Cafe\u0301 – naïve ΑΒΓ 中文 かな 가나, 🙂 \t x=1.5;\nThe End\n\n1. It's  IT'S don't;  12 1234567 ١٢٣ "
+    "camelCaseHTML/\n/* (a)?! (b),\r\n \n  c_d e\u0301\u0302 ა 。《中》 ...\n\n\n$9+1=10 Ada'sun two words "
+    ",,a\u00a0b   "
+)
 # Entries that do not change what a model computes.
 IRRELEVANT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
 
@@ -31,10 +37,10 @@ def tensors_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def tokenizer_fingerprint(tokenizer: Any, bos: int | None) -> str:
+def tokenizer_fingerprint(tokenizer: Any, opening: Sequence[int]) -> str:
     """Equal for two tokenizers that give equal ids: it covers vocabulary and behaviour, not the layout of the files."""
     digest = hashlib.sha256()
     for token, index in sorted(tokenizer.get_vocab().items()):
         digest.update(f"{token!r} {index}\n".encode())
-    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, bos]).encode())
+    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, list(opening)]).encode())
     return digest.hexdigest()[:16]

@@ -11,11 +11,12 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
-from ..digests import files_sha256
+from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
-from ._completeness import refuse_incomplete, stored_tensors, weight_files
+from ._completeness import refuse_incomplete, refuse_pointer, stored_tensors, weight_files
 from ._gguf import convert_gguf
+from ._gguf_tokenizer import read_gguf_tokenizer
 from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._locating import locate_base_model, locate_model
 from ._precision import DTYPES, choose_dtype
@@ -31,6 +32,7 @@ class LoadingOptions:
     dtype: str
     device: str
     trust_remote_code: bool
+    pre_tokenizer: str | None = None
 
     def precision(self, folder: Path) -> tuple[torch.dtype, DTypeChoice | None]:
         """The precision of the model in *folder*, and how it was chosen where *dtype* is ``auto``."""
@@ -52,6 +54,8 @@ class LoadedModel:
     files: list[Path]
     """The files that hold its weights."""
     dtype_choice: DTypeChoice | None
+    tokenizer_source: str = ""
+    """What the tokenizer was built from where it was not with the model as transformers saves it."""
 
 
 def load(
@@ -62,11 +66,12 @@ def load(
     dtype: str,
     device: str,
     trust_remote_code: bool,
+    pre_tokenizer: str | None = None,
     tokens_per_batch: int | None = None,
     compiled: bool = True,
 ) -> LocalBackend:
     """A backend for the model at *path*; see `llm_mia.load_model`."""
-    options = LoadingOptions(dtype, device, trust_remote_code)
+    options = LoadingOptions(dtype, device, trust_remote_code, pre_tokenizer)
     with silence_libraries(), name_model_in_errors(name):
         folder, commit = locate_model(path, revision)
         loaded = _load_adapter(folder, options) if _is_adapter(folder) else _load_whole(folder, options)
@@ -77,6 +82,7 @@ def load(
             revision=commit,
             weights_sha256=files_sha256(loaded.files),
             dtype_choice=loaded.dtype_choice,
+            tokenizer_source=loaded.tokenizer_source,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )
@@ -110,9 +116,13 @@ def _is_adapter(folder: Path) -> bool:
 def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
     """The model in a folder or a GGUF file, with all of its weights."""
     if path.suffix == ".gguf":
-        folder, files = convert_gguf(path), [path]
+        refuse_pointer(path)
+        # The tokenizer comes first: it is read in no time, and may be refused.
+        of_gguf = read_gguf_tokenizer(path, pre_tokenizer=options.pre_tokenizer)
+        folder, files = convert_gguf(path), gguf_parts(path)
     else:
         _refuse_incomplete_folder(path)
+        of_gguf = None
         folder, files = path, weight_files(path)
     dtype, choice = options.precision(folder)
     device = resolve_device(options.device)
@@ -126,6 +136,8 @@ def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
         trust_remote_code=options.trust_remote_code,
         **placement,
     )
+    if of_gguf is not None:
+        return LoadedModel(model, of_gguf.tokenizer, files, choice, of_gguf.source)
     return LoadedModel(model, read_tokenizer(folder, trust_remote_code=options.trust_remote_code), files, choice)
 
 
@@ -222,8 +234,8 @@ def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:
         raise ModelError(f"its base model {base_path} is an adapter, too: merge that adapter into its base model first")
     base = _load_whole(base_path, options)
     model = merge_adapter(base.model, folder, str(base_path))
-    tokenizer = base.tokenizer
+    tokenizer, source = base.tokenizer, base.tokenizer_source
     if (folder / "tokenizer_config.json").is_file():
-        tokenizer = read_tokenizer(folder, trust_remote_code=options.trust_remote_code)
+        tokenizer, source = read_tokenizer(folder, trust_remote_code=options.trust_remote_code), ""
     files = [*base.files, *folder.glob("*.safetensors"), folder / "adapter_config.json"]
-    return LoadedModel(model, tokenizer, files, base.dtype_choice)
+    return LoadedModel(model, tokenizer, files, base.dtype_choice, source)

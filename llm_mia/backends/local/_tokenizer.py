@@ -15,11 +15,14 @@ from ...records import IntArray
 from ._identity import tokenizer_fingerprint
 from ._libraries import explain_errors
 
-__all__ = ["LocalTokenizer", "missing_spans_message", "read_tokenizer"]
+__all__ = ["LocalTokenizer", "missing_spans_message", "read_tokenizer", "surrounding_tokens"]
+
+
+PROBES = ("a word", "The river bends, twice.")
 
 
 class LocalTokenizer:
-    """A tokenizer of transformers; ids, BOS and fingerprint are those of a `LocalBackend` with the same tokenizer.
+    """A tokenizer of transformers; ids, opening and fingerprint are those of a `LocalBackend` with the same tokenizer.
 
     Args:
         tokenizer: a tokenizer of transformers.
@@ -29,8 +32,9 @@ class LocalTokenizer:
     def __init__(self, tokenizer: Any, *, name: str = "in memory") -> None:
         self.tokenizer = tokenizer
         self.name = name
-        self.bos = _bos(tokenizer)
-        self.fingerprint = tokenizer_fingerprint(tokenizer, self.bos)
+        before, _ = surrounding_tokens(tokenizer)
+        self.opening = tuple(before)
+        self.fingerprint = tokenizer_fingerprint(tokenizer, self.opening)
         # Not the number of entries: some vocabularies skip ids.
         self.vocabulary = 1 + max(tokenizer.get_vocab().values())
 
@@ -74,8 +78,24 @@ def missing_spans_message(tokenizer: Any) -> str:
     )
 
 
-def _bos(tokenizer: Any) -> int | None:
-    """The BOS token where the tokenizer puts it before a text, as it did when the model was trained."""
-    bos: int | None = tokenizer.bos_token_id
-    ids = tokenizer("a", verbose=False).input_ids
-    return bos if bos is not None and ids and ids[0] == bos else None
+def surrounding_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that *tokenizer* puts before and after a text.
+
+    Raises:
+        ModelError: they depend on the text, or the tokens of the text change with them.
+    """
+    around = [_around(tokenizer, text) for text in PROBES]
+    if around[0] is None or around[0] != around[1]:
+        raise ModelError(
+            f"its tokenizer ({type(tokenizer).__name__}) changes the tokens of a text where it adds special tokens, "
+            "so what comes before a text is unknown: use a tokenizer that puts the same tokens before every text"
+        )
+    return around[0]
+
+
+def _around(tokenizer: Any, text: str) -> tuple[list[int], list[int]] | None:
+    whole = list(tokenizer(text, verbose=False).input_ids)
+    plain = list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+    n = len(plain)
+    places = [at for at in range(len(whole) - n + 1) if whole[at : at + n] == plain]
+    return (whole[: places[0]], whole[places[0] + n :]) if places else None

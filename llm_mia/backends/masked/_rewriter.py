@@ -17,6 +17,8 @@ from ...errors import ModelError, UsageError
 from ...rewriting import choose, draws
 from ..local import (
     batches,
+    first_line,
+    is_out_of_memory,
     locate_model,
     missing_spans_message,
     name_model_in_errors,
@@ -24,6 +26,7 @@ from ..local import (
     read_weights,
     resolve_device,
     silence_libraries,
+    surrounding_tokens,
 )
 from ._fillers import Fillers, draw_columns
 from ._spans import eligible_units, match_case, replace_spans, units_of
@@ -117,7 +120,7 @@ class MaskedRewriter:
             model = _read_masked_model(folder)
             device = resolve_device(device)
             self.model = model.to("cuda" if device == "auto" else device).eval()
-            self._before, self._after = _special_tokens(self.tokenizer)
+            self._before, self._after = surrounding_tokens(self.tokenizer)
             vocabulary = model.get_input_embeddings().num_embeddings
             self._fillers = Fillers(self.tokenizer, vocabulary)
         self.room = _context(model, self.tokenizer) - len(self._before) - len(self._after)
@@ -128,13 +131,13 @@ class MaskedRewriter:
         """The version *number* of each text; a text of blanks alone is not changed.
 
         Raises:
-            ModelError: the model gives NaN.
+            ModelError: the model gives NaN, fails, or has too little memory for a single window.
         """
         plans = [self.plan(text, number) for text in texts]
         pieces = [piece for plan in plans for piece in self._pieces(plan)]
         words_of: list[list[str]] = [[] for _ in pieces]
         for batch in batches([len(piece.ids) for piece in pieces], self.tokens_per_batch):
-            words = iter(self._choose_words([pieces[i] for i in batch]))
+            words = iter(self._choose_words_in_parts([pieces[i] for i in batch]))
             for i in batch:
                 words_of[i] = [next(words) for _ in pieces[i].masked]
         all_words = iter([word for words in words_of for word in words])
@@ -180,6 +183,25 @@ class MaskedRewriter:
                     plan.draws[window],
                 )
 
+    def _choose_words_in_parts(self, pieces: Sequence[Piece]) -> list[str]:
+        """`_choose_words`; where the memory is too small, of one half and then of the other."""
+        try:
+            return self._choose_words(pieces)
+        except ModelError:
+            raise
+        except Exception as error:  # hundreds of model classes, each of which fails in its own way
+            size = f"a window of {len(pieces[0].ids)} tokens"
+            if not is_out_of_memory(error):
+                raise ModelError(
+                    f"model {self.name!r} fails on {size} ({first_line(error)}): give another masked language model"
+                ) from error
+            if len(pieces) == 1:
+                raise ModelError(f"model {self.name!r} is out of memory with {size}: give another `device`") from error
+        torch.cuda.empty_cache()
+        self.tokens_per_batch = max(1, self.tokens_per_batch // 2)
+        middle = len(pieces) // 2
+        return self._choose_words_in_parts(pieces[:middle]) + self._choose_words_in_parts(pieces[middle:])
+
     @torch.inference_mode()
     def _choose_words(self, pieces: Sequence[Piece]) -> list[str]:
         """A new word for each mask, in order."""
@@ -223,13 +245,6 @@ def _read_masked_model(folder: Path) -> Any:
         remedy="name a model such as BERT, with its head for masks",
         config=config,
     )
-
-
-def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens before and after a window."""
-    encoded = tokenizer("a word", return_special_tokens_mask=True)
-    ordinary = [i for i, special in enumerate(encoded.special_tokens_mask) if not special]
-    return list(encoded.input_ids[: ordinary[0]]), list(encoded.input_ids[ordinary[-1] + 1 :])
 
 
 def _context(model: Any, tokenizer: Any) -> int:
