@@ -157,7 +157,7 @@ def strict_messages() -> Iterator[None]:
         if options:
             unknown = [name for name in parameters.named_in(message) if name not in (*options, *parameters.FUNCTIONS)]
             assert not unknown, f"{message!r} names {unknown}, which the running command does not have"
-            unknown = sorted(options_named_in(spelled(message)) - {*options.values()})
+            unknown = sorted(options_named_in(spelled(message)) - {option.split()[0] for option in options.values()})
             assert not unknown, f"{message!r} names {unknown}, which the running command does not have"
         return spelled(message)
 
