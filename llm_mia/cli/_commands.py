@@ -1,4 +1,4 @@
-"""Commands that decide by a table of scores, and the list of all. Heavy imports are inside: '--help' is quick."""
+"""Commands that decide by a table of scores. Heavy imports are inside: '--help' is quick."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
-from ._extract import extract
+from ._audit import FINDING, REPAIR_KNOWN_SET, VOID
 from ._groups import TableOptions
-from ._guide import guide
-from ._parsing import CheckedCommand
-from ._perplexity import perplexity
-from ._score import attacks, frequencies, score
-from ._show import show as show_run
-from .grouping import with_groups
 from .output import say, show, show_json
 from .progress import working
 
-__all__ = ["register"]
+__all__ = ["calibrate", "collection", "evaluate", "flag"]
 
 TURNED = "'-loss' is the column 'loss' turned round: lower means member."
 
@@ -283,16 +276,6 @@ def collection(
     else:
         show(collection_table(result))
     return _withheld() if result.withheld else 0
-
-
-def register(app: typer.Typer) -> None:
-    """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command(cls=CheckedCommand)(with_groups(command))
-    app.command("show", cls=CheckedCommand)(show_run)
-    app.command(cls=CheckedCommand)(guide)
-    for other in (perplexity, attacks, frequencies, demo):
-        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:
