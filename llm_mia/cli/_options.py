@@ -15,6 +15,7 @@ __all__ = [
     "MODELS",
     "OUTPUT",
     "RATES",
+    "TURNED",
     "AcceptVoid",
     "Confidence",
     "Delimiter",
@@ -47,6 +48,8 @@ __all__ = [
 
 KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
+TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+"""How a column of scores is named whose low values mean member."""
 INPUT_KINDS = (
     "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
     "where there are none, its texts), hf://DATASET, or - for standard input"
