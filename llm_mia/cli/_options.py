@@ -33,6 +33,7 @@ __all__ = [
     "MODELS",
     "OUTPUT",
     "RATES",
+    "TURNED",
     "AcceptVoid",
     "CalibrationFile",
     "CalibrationOut",
@@ -68,6 +69,8 @@ __all__ = [
 
 KNOWN, MODELS, EVIDENCE = "Known set", "Models", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
+TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+"""How a column of scores is named whose low values mean member."""
 TargetName = Annotated[
     str,
     typer.Option(
