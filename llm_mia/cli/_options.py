@@ -34,6 +34,7 @@ __all__ = [
     "Quiet",
     "Revision",
     "TargetName",
+    "Templated",
     "TextColumn",
     "TrustRemoteCode",
 ]
@@ -90,6 +91,15 @@ PreTokenizer = Annotated[
         "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
         "the folder of the file, which is then used.",
         show_default="the name in the file; a file without a known name is refused",
+        rich_help_panel=MODELS,
+    ),
+]
+Templated = Annotated[
+    bool,
+    typer.Option(
+        "--templated",
+        help="The passages are in the model's template: special tokens in them, such as <|im_start|>, are read as "
+        "special tokens. Without this they are text, as <s> is in HTML.",
         rich_help_panel=MODELS,
     ),
 ]

@@ -80,6 +80,7 @@ def frequencies(
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     pre_tokenizer: opt.PreTokenizer = None,
+    templated: opt.Templated = False,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -88,7 +89,9 @@ def frequencies(
     from ..store import write_frequencies
 
     texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
-    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
+    model = ModelSpec(
+        target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer, templated=templated
+    )
     tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
     write_frequencies(out, counted)
