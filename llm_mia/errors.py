@@ -53,7 +53,7 @@ class PassageError(InputError):
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"{where}: {problem}")
-        self.where = where
+        self.where, self.problem = where, problem
 
 
 class ScoresError(InputError):

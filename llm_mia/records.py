@@ -38,7 +38,7 @@ __all__ = [
 SCHEMA_VERSION = 3
 """Version of the run directory and of every JSON artefact in it."""
 
-Plain: TypeAlias = str | float | bool | None
+Plain: TypeAlias = str | int | float | bool | None
 """A value of a carried column; None where it is missing."""
 
 FloatArray = NDArray[np.float32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .backends.local import LocalBackend, silence_libraries
+from .backends.local import LocalBackend, first_line, is_out_of_memory, silence_libraries
+from .errors import ModelError
 
 __all__ = ["fine_tune", "next_token_loss"]
 
@@ -43,6 +45,9 @@ def fine_tune(
         learning_rate: of AdamW.
         seed: sets the order of the texts, and dropout.
         progress: called after every step with the tokens completed and the total.
+
+    Raises:
+        ModelError: the model fails, or the memory is too small.
     """
     torch.manual_seed(seed)
     opening = torch.tensor(base.opening, dtype=torch.long)
@@ -54,11 +59,12 @@ def fine_tune(
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for batch in _shuffled_batches(encoded, batch_size, generator):
-            loss = next_token_loss(model, batch, base.device)
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=False)  # freeing and allocating half a gigabyte costs a second
+            with _explained_failure(base.info.id, batch):
+                loss = next_token_loss(model, batch, base.device)
+                torch.autograd.backward(loss)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=False)  # freeing and allocating half a gigabyte costs a second
             completed += sum(map(len, batch))
             if progress:
                 progress(completed, total)
@@ -66,6 +72,20 @@ def fine_tune(
     with silence_libraries():
         model.save_pretrained(out)
         base.tokenizer.save_pretrained(out)
+
+
+@contextmanager
+def _explained_failure(name: str, batch: Sequence[Tensor]) -> Iterator[None]:
+    """Turn an error of the model *name* on a *batch* into a `ModelError`."""
+    try:
+        yield
+    except Exception as error:  # hundreds of model classes, each of which fails in its own way
+        size = f"a step of {len(batch)} texts, the longest of {max(map(len, batch))} tokens"
+        if is_out_of_memory(error):
+            problem = f"is out of memory with {size}: give a smaller `batch_size`, or shorter `texts`"
+        else:
+            problem = f"fails in {size} ({first_line(error)}): give another model as `base`"
+        raise ModelError(f"model {name!r} {problem}") from error
 
 
 def _shuffled_batches(encoded: Sequence[Tensor], size: int, generator: torch.Generator) -> Iterator[list[Tensor]]:

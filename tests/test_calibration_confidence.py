@@ -335,17 +335,17 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(),
             CalibrationError,
-            r"^5 of category 'fr' cannot certify FPR ≤ 0.05: each category needs at least 19 non-members",
+            r"^5 of category 'fr' \(14 more needed\) cannot certify FPR ≤ 0.05: each category needs at least 19",
         ),
         (
             lambda: calibration_of(confidence=0.95, pool=["fr"]),
             CalibrationError,
-            "30 of category 'other'|35 of category 'other', 40 of category 'it'",
+            r"35 of category 'other' \(24 more needed\), 40 of category 'it' \(19 more|30 of category 'other' \(",
         ),
         (
             lambda: calibration_of(range(5), ["fr"] * 5, pool=True),
             CalibrationError,
-            "5 of category 'other' cannot certify",
+            r"5 of category 'other' \(14 more needed\) cannot certify FPR ≤ 0.05: each .* non-members: add them$",
         ),
         (
             lambda: calibration_of([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),
@@ -366,7 +366,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(pool=True).p_values([1.0], ["nl"]),
             CalibrationError,
-            "category 'nl' has no known non-members",
+            "no known non-member is of the category 'nl', so no passage of it can be flagged",
         ),
         (
             lambda: calibration_of(categories=None).flagged([1.0], ["de"]),

@@ -178,7 +178,8 @@ def test_fail_if_flagged_and_false_discoveries(scene: Scene, cli: Cli, tmp_path:
     # The base model against itself gains nothing on any passage.
     same = [scene.reference if argument == scene.model else argument for argument in scene.audit]
     ran = cli(*same, "-o", tmp_path / "same", "-q", "-a", "loss", "--fpr", "0.02", "--fail-if-flagged", "--json")
-    assert ran.code == (3 if ran.json["flags"]["flagged"] else 0)
+    assert ran.json["flags"]["finding"]["p_value"] > 0.05
+    assert ran.code == 0, "what chance alone flags is no finding"
     assert ran.json["flags"]["flagged"] <= 6
 
 
@@ -253,10 +254,11 @@ def test_help_and_usage(cli: Cli) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("llm-mia: No such command 'scoer'.")
     assert ran.err.count("\n") == 1
-    ran = cli("score", "x")
+    ran = cli("score", "-")
     assert (ran.code, ran.err) == (
         2,
-        "llm-mia: Missing option '-m' / '--target' / '--model'. (see 'llm-mia score --help')\n",
+        "llm-mia: Missing option '-m' / '--target' / '--model'. Missing option '-o' / '--out'. "
+        "(see 'llm-mia score --help')\n",
     )
 
 

@@ -198,10 +198,10 @@ def test_top_k_brackets_what_the_model_does(scene: Scene, cli: Callable[..., Ran
 def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
     assert ran.code == 0, ran.err
-    assert "1 spans in 1 of 201 documents" in ran.out
+    assert "1 span in 1 of 201 documents" in ran.out
     assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
     assert "181 more documents, with at most this share" in ran.out
-    assert "greedy decoding generates 1 of 1 stretches token for token" in ran.out
+    assert "greedy decoding generates 1 of 1 stretch token for token" in ran.out
     assert "after all the text before it in the model's window" in " ".join(ran.out.split())
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
     assert ran.err == ""
@@ -229,7 +229,8 @@ def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path
         (
             ["--stretch", "5000"],
             1,
-            r"the longest passage has 1.. scored tokens: lower --stretch, or cut texts into .* with --passage-tokens",
+            r"the longest passage has 1.. scored tokens: lower --stretch, or give longer passages .for txt"
+            " files by a larger --passage-tokens",
         ),
         (["--prefix", "5000"], 1, "no passage holds a stretch of 50 tokens after a prefix of 5000"),
     ],

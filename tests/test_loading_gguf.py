@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from llm_mia import load_model
+from llm_mia.backends import ModelSpec
+from llm_mia.backends.local import silence_libraries
 
+from .gguf_files import GGUF_FAMILIES, gguf_tensors, write_model
 from .rounding import assert_close, rounding_of
 from .test_loading import TEXTS, WEIGHTS, cut, logprobs, refusal
 
@@ -75,18 +81,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_MIA_CACHE", str(tmp_path / "cache"))
 
 
-def test_it_scores_as_its_model(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_scores_as_its_model(tiny: str, tmp_path: Path) -> None:
     file = tmp_path / "tiny.gguf"
     write_gguf(Path(tiny), file)
     read, model = (load_model(name, dtype="float32", compiled=False) for name in (file, tiny))
     assert [ids.tolist() for ids in read.encode(TEXTS)] == [ids.tolist() for ids in model.encode(TEXTS)]
     assert_close(logprobs(read), logprobs(model), rounding_of(model))
     (kept,) = (tmp_path / "cache").iterdir()
-    assert kept.name == f"gguf-{read.info.weights_sha256[:16]}"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), logprobs(read)), (
-        "the second time it is converted already"
-    )
+    assert kept.name.endswith(f"-{read.info.weights_sha256[:16]}")
+    written = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), logprobs(read))
+    assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == written, "it is converted already"
 
 
 def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
@@ -94,8 +99,165 @@ def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
     write_gguf(Path(tiny), file)
     for keep in (file.stat().st_size - 99, 2000, 4, 0):
         cut(file, keep)
-        assert refusal(file).startswith("the GGUF file is damaged, or of a kind that transformers cannot read (")
+        assert refusal(file).startswith("the GGUF file is damaged or cut short: download or copy it again (")
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert refusal(file) == "tiny.gguf is a placeholder of Git LFS without the weights: run 'git lfs pull' there"
     assert not (tmp_path / "cache").exists()
+
+
+# Complete or refused
+
+CASE = GGUF_FAMILIES["llama"]
+
+
+@pytest.fixture
+def tensors(tiny: str) -> dict[str, Any]:
+    """Those of a small Llama, under llama.cpp's names."""
+    import transformers
+
+    with silence_libraries():
+        config = transformers.LlamaConfig(vocab_size=455, **CASE.config)
+        return gguf_tensors(CASE, transformers.LlamaForCausalLM(config))
+
+
+@pytest.fixture
+def write(tiny: str, tmp_path: Path) -> Callable[..., Path]:
+    """Write a GGUF file beside a tokenizer, in an empty folder; returns its path."""
+
+    def write(tensors: dict[str, Any], architecture: str = "llama", **entries: Any) -> Path:
+        (tmp_path / "model").mkdir()
+        shutil.copy(Path(tiny) / "tokenizer.json", tmp_path / "model")
+        shutil.copy(Path(tiny) / "tokenizer_config.json", tmp_path / "model")
+        named = {name.replace("__", "."): value for name, value in entries.items()}
+        file = tmp_path / "model" / "small.gguf"
+        write_model(file, architecture, {**CASE.entries, **named}, tensors, Path(tiny))
+        return file
+
+    return write
+
+
+def test_a_tensor_gone(tensors: dict[str, Any], write: Callable[..., Path], tmp_path: Path) -> None:
+    del tensors["blk.1.ffn_down.weight"]
+    assert refusal(write(tensors)) == (
+        "its weights are incomplete: the tensor blk.1.ffn_down.weight is missing, so the model would be filled with "
+        "random numbers: download or copy the file again"
+    )
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_tensor_without_a_place(tensors: dict[str, Any], write: Callable[..., Path], tmp_path: Path) -> None:
+    tensors["blk.0.attn_q_norm.weight"] = np.ones(8, np.float32)
+    assert refusal(write(tensors)) == (
+        "its weights hold tensors that the model has no place for (1, such as blk.0.attn_q_norm.weight): without them "
+        "it is another model; name the folder of safetensors that it was made from"
+    )
+    assert not (tmp_path / "cache").exists()
+
+
+def test_biases_of_some_projections(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    for name, size in (("q", 32), ("k", 16), ("v", 16)):
+        tensors |= {f"blk.{layer}.attn_{name}.bias": np.ones(size, np.float32) for layer in range(2)}
+    assert refusal(write(tensors)).startswith(
+        "its weights are incomplete: the tensor blk.0.attn_output.bias is missing"
+    )
+
+
+def test_a_tensor_of_another_shape(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    tensors["blk.0.ffn_up.weight"] = tensors["blk.0.ffn_up.weight"][1:]
+    assert refusal(write(tensors)) == (
+        "its tensor blk.0.ffn_up.weight holds 1504 numbers, and its settings require 1536: download or copy the file "
+        "again"
+    )
+
+
+def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    assert refusal(write(tensors, attention__scale=0.5)) == (
+        "its entry llama.attention.scale (0.5) would be lost, and the model would be another: name the folder of "
+        "safetensors that it was made from"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ({"rope__scaling__type": "dynamic"}, "its positions are scaled in a way that was not tested (dynamic): name"),
+        ({"rope__scaling__type": "linear"}, "it lacks the entry llama.rope.scaling.factor: convert the model again"),
+        ({"expert_count": 8}, "its entry llama.expert_count (8) would be lost, and the model would be another: name"),
+        ({"feed_forward_length": [48, 32]}, "its layers differ in feed_forward_length, and that was not tested: name"),
+    ],
+)
+def test_settings_that_were_not_tested(
+    entries: dict[str, Any], expected: str, tensors: dict[str, Any], write: Callable[..., Path]
+) -> None:
+    assert refusal(write(tensors, **entries)).startswith(expected)
+
+
+def test_a_kind_of_model_that_was_not_tested(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    message = refusal(write(tensors, architecture="chatglm"))
+    assert message.startswith(
+        "GGUF files of the architecture 'chatglm' were not tested: name the folder of safetensors"
+    )
+
+
+def test_numbers_in_fewer_bits(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    """What they stand for is what the package gguf computes; every block has a scale of its own."""
+    from gguf import GGMLQuantizationType, dequantize, quantize
+
+    codes = {
+        name: quantize(t, GGMLQuantizationType.Q8_0) for name, t in tensors.items() if t.shape[-1] == 32 and t.ndim == 2
+    }
+    exact = {**tensors, **{name: dequantize(code, GGMLQuantizationType.Q8_0) for name, code in codes.items()}}
+    quantised = load_model(write({**tensors, **codes}), dtype="float32", compiled=False)
+    shutil.rmtree(Path(quantised.info.id).parent)
+    plain = load_model(write(exact), dtype="float32", compiled=False)
+    assert np.array_equal(logprobs(quantised), logprobs(plain))
+
+
+# Several files
+
+
+@pytest.fixture
+def split(tensors: dict[str, Any], tiny: str, tmp_path: Path) -> list[Path]:
+    names = [*tensors]
+    parts = [names[:5], names[5:11], names[11:]]
+    return write_model(tmp_path / "big.gguf", "llama", CASE.entries, tensors, Path(tiny), parts)
+
+
+def test_a_split_model(split: list[Path], tensors: dict[str, Any], write: Callable[..., Path], tmp_path: Path) -> None:
+    whole = load_model(write(tensors), dtype="float32", compiled=False)
+    read = [load_model(part, dtype="float32", compiled=False) for part in split]
+    assert all(np.array_equal(logprobs(model), logprobs(whole)) for model in read), "whichever part is named"
+    assert len({model.info.weights_sha256 for model in read}) == 1
+    assert len({ModelSpec(part).sha256() for part in split}) == 1
+    before = ModelSpec(split[0]).sha256()
+    split[2].write_bytes(split[2].read_bytes() + b"0")
+    assert ModelSpec(split[0]).sha256() != before, "every part counts"
+
+
+def test_a_part_gone(split: list[Path]) -> None:
+    split[1].unlink()
+    assert refusal(split[0]) == (
+        "its weights are split into 3 files, and big-00002-of-00003.gguf is not there: download or copy it too"
+    )
+
+
+def test_a_part_cut_short(split: list[Path], tmp_path: Path) -> None:
+    cut(split[2], split[2].stat().st_size - 500)
+    assert refusal(split[0]).startswith("the GGUF file is damaged or cut short: download or copy it again (")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_part_under_another_name(split: list[Path], tmp_path: Path) -> None:
+    file = split[0].rename(tmp_path / "first.gguf")
+    assert refusal(file) == (
+        "it is one of 3 files of a split model, and its name does not say which: name the files "
+        "NAME-00001-of-00003.gguf and so on, as when they were written"
+    )
+
+
+def test_a_part_twice(split: list[Path]) -> None:
+    shutil.copy(split[0], split[1])
+    assert refusal(split[0]).startswith("big-00002-of-00003.gguf repeats the tensor ")
 
 
 @pytest.mark.slow

@@ -119,6 +119,7 @@ def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"GGUF")
     assert refusal(gguf).startswith("is a GGUF file")
-    refusal(bert, device="no-such-device")
+    with pytest.raises(UsageError, match=r"`device` is 'no-such-device', and torch finds no such device here"):
+        MaskedRewriter(bert, device="no-such-device")
     with pytest.raises(UsageError, match=r"^`share` must be above 0 and at most 1: got "):
         MaskedRewriter(bert, share=0.0)

@@ -39,7 +39,7 @@ JSONL = {
     "cut off": (GOOD + f'{{"text": "{SECRET}', r"line 2: malformed JSON at column 10 \(Unterminated"),
     "raw line end in a string": (
         '{"text": "a\nb"}',
-        r"line 1: malformed JSON at column 12 \(Invalid control character\)",
+        r"2 rows cannot be passages: 1 \(line 1\): malformed JSON at column 12 \(Invalid control character\)",
     ),
     "two on a line": (GOOD.strip() * 2, r"line 1: malformed JSON at column \d+ \(Extra data\)"),
     "too deep": ("[" * 100_000, r"line 1: JSON nested too deeply"),
@@ -70,7 +70,10 @@ JSONL = {
         r"^a\.jsonl line 4: the id '5' occurs twice, first at \S*a\.jsonl line 2: ids must differ$",
     ),
     "label 2": (row(text=SECRET, label=2), r"line 1: column 'label' holds 2; a label is 1 or true"),
-    "label a word": (row(text=SECRET, member="yes"), r"line 1: column 'member' holds 'yes'; .*rename the column"),
+    "label a word": (
+        row(text=SECRET, member="yes"),
+        r"line 1: column 'member' holds 'yes'; .*read no labels with `label_column` ''",
+    ),
     "label a list": (row(text=SECRET, label=[1]), r"line 1: column 'label' holds a list"),
     "label the text": (row(text=SECRET, label=SECRET), r"line 1: column 'label' holds <58 characters>"),
 }
@@ -190,7 +193,7 @@ def utf8_array(*values: bytes) -> pa.Array[Any]:
     ("columns", "expected"),
     [
         ({"text": ["a", None]}, r"^a\.parquet row 2: column 'text' holds null"),
-        ({"text": [1, 2]}, r"row 1: column 'text' holds a number"),
+        ({"text": [1, 2]}, r"2 rows cannot be passages \(rows 1, 2\): column 'text' holds a number"),
         ({"text": [b"a"]}, r"row 1: column 'text' holds bytes"),
         ({"text": ["a"] * 600 + [" "]}, r"row 601: the text in column 'text' is only white space"),
         ({"text": ["a"], "label": [0.5]}, r"row 1: column 'label' holds 0\.5"),

@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "parts without suffix": ({"part-00001": ""}, r"^part-00001: .*: add the format to its name"),
     "a sheet": ({"b.xlsx": ""}, r"^b\.xlsx: .*: save the sheet as csv"),
     "a download": ({"b.jsonl.crdownload": ""}, r"^b\.jsonl\.crdownload: an unfinished copy, .*: complete it"),
-    "an empty part": ({"b.jsonl": ""}, r"^b\.jsonl: the file is empty$"),
+    "an empty part": ({"b.jsonl": ""}, r"^b\.jsonl: the file is empty; `skip_empty` leaves out"),
     "the same data in another format": ({"a.csv": "text\na"}, r"^a\.jsonl: differs from a\.csv only in its suffix"),
     "the same data compressed": ({"a.jsonl.gz": ""}, r"^a\.jsonl\.gz: differs from a\.jsonl only in its suffix"),
     "a missing shard": (

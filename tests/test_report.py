@@ -127,7 +127,7 @@ def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
     assert str(audited.path) in text
     assert "[red]x[/]/candidates.jsonl" in text
     assert f"{HOSTILE} candidates.jsonl 0" in text, "the twice-given passage, in a note"
-    assert "loss: 1 known passages have no score, and no figure counts them" in text
+    assert "loss: 1 known passage has no score, and no figure counts them" in text
     assert "reference ◂ decides" in text
     for note in audited.notes:
         assert note_words(note) in text
@@ -270,8 +270,11 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 
 FIGURES = {
     "attack": "loss", "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
+    "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
+    "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
+    "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

@@ -243,5 +243,5 @@ def test_a_backend_that_gives_other_tokens_or_no_numbers_is_refused() -> None:
 
     with pytest.raises(ModelError, match="'fake-0': `score` gave signals of 4 tokens in 1 windows, and 5 in 1 were"):
         signals_of(Short(0), ["a text"])
-    with pytest.raises(ModelError, match="'fake-0': `score` gave log-probabilities that are NaN"):
-        signals_of(NotANumber(0), ["a text"])
+    with pytest.raises(ModelError, match=r"passage '1': model 'fake-0' gives nan as the log-probability of the token"):
+        signals_of(NotANumber(0), ["", "a text"])

@@ -282,6 +282,9 @@ def test_a_part_of_the_calibration_set_gives_no_rate() -> None:
     assert NoteKind.THRESHOLD_SET_HERE in [note.kind for note in rates.notes]
 
 
+THEIRS = [word for name in ("loss", "ratio", "noise") for word in ("--scores", f"their {name}")]
+
+
 @pytest.fixture
 def scores(tmp_path: Path) -> Path:
     """Somebody's table, with documents of three passages."""
@@ -298,18 +301,21 @@ def scores(tmp_path: Path) -> Path:
 
 def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores: Path, tmp_path: Path) -> None:
     rule, flags = tmp_path / "c.json", tmp_path / "f.csv"
-    ran = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule)
+    ran = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule, *THEIRS)
     assert (ran.code, ran.err) == (0, "")
     assert " on stack (144 non-members, FPR ≤ 5 %)" in ran.out
     assert (
         "stack of 3 columns fitted on 168 known passages of 56 documents; other non-members set the threshold"
         in ran.out
     )
+    assert "columns used: their loss, their noise, their ratio" in ran.out
     written = read_calibration(rule)
     training = training_of(written)
     assert (training.seed, training.members, training.nonmembers) == (2, 72, 96)
     assert [column.name for column in stack_of(written).columns] == ["their loss", "their noise", "their ratio"]
-    summary = cli("calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule, "--json").json
+    summary = cli(
+        "calibrate", scores, "-a", "stack", "--fit-share", "0.4", "--seed", "2", "-o", rule, *THEIRS, "--json"
+    ).json
     assert summary["stack_columns"] == ["their loss", "their noise", "their ratio"]
     assert "stack" not in summary, "the model lies in the artefact, not in every summary"
     ran = cli("flag", scores, "-c", rule, "-o", flags)
@@ -326,5 +332,5 @@ def test_calibrate_flag_and_evaluate_by_the_stack(cli: Cli, fails: Fails, scores
     assert "no column 'stack'; it has their loss, their ratio, their noise" in fails("evaluate", scores, "-a", "stack")
     few = pq.read_table(scores).slice(120)
     pq.write_table(few, tmp_path / "few.parquet")
-    message = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule)
+    message = fails("calibrate", tmp_path / "few.parquet", "-a", "stack", "-o", rule, *THEIRS)
     assert message.endswith("20 of each are needed: add 20 documents of members to the known set")

@@ -77,7 +77,7 @@ def decide(
         power=_power(part, calibration) if members and request.fdr is None else None,
         notes=[
             *notes_of_sentences([*notes, *inputs.notes]),
-            *_notes(table, calibration),
+            *_notes(calibration),
             *flags.notes,
             Note(NoteKind.ASSUMPTION),
         ],
@@ -90,7 +90,7 @@ def _power(table: ScoreTable, calibration: Calibration) -> Interval:
     return clopper_pearson(int(calibration.flagged(np.where(np.isinf(scores), np.nan, scores)).sum()), len(scores))
 
 
-def _notes(table: ScoreTable, calibration: Calibration) -> Iterator[Note]:
+def _notes(calibration: Calibration) -> Iterator[Note]:
     """What is particular about this calibration."""
     attack, split, selection = calibration.attack, calibration.split, calibration.selection
     if split is not None:
@@ -102,9 +102,6 @@ def _notes(table: ScoreTable, calibration: Calibration) -> Iterator[Note]:
         shortage["unit"] = selection.shortage.unit.value
         figures = {"attack": attack, "wanted": selection.wanted.value, "shortage": shortage}
         yield Note(NoteKind.DECIDER_BY_DEFAULT, figures)
-    unscored = int(np.isnan(table.column(attack)[table.rows(0)]).sum())
-    if unscored:
-        yield Note(NoteKind.NONMEMBERS_UNSCORED, {"count": unscored})
     n, documents = calibration.n, calibration.n_documents
     if documents < n:
         yield Note(NoteKind.DOCUMENTS_SHARED, {"passages": n, "documents": documents})

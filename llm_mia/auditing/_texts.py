@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decision import NoteKind
-from ..passages import Passages, PassageSource, to_passages
+from ..passages import Passages, PassageSource, check_inputs, to_passages
 from ..records import Note, Passage
 from ..scores import UNKNOWN, ScoreTable
 from ..validity import KnownScores, KnownSet, RequestedRates, Validity
+from ._possible import possible_decisions
+from ._same_texts import refuse_few_texts, refuse_same_texts
 
 __all__ = ["KnownTexts", "read", "validate"]
 
@@ -32,6 +34,8 @@ class KnownTexts:
     rows: NDArray[np.intp]
     """Shape (passages,): the row of each in the table of scores."""
     notes: tuple[Note, ...]
+    names: Mapping[int | None, str]
+    """The sources, by label."""
 
     @classmethod
     def read(cls, sources: Sequence[Passages], *, most: int = MOST) -> KnownTexts:
@@ -49,7 +53,19 @@ class KnownTexts:
             kept += passages
             rows += (first + spaced).tolist()
             first += total
-        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes))
+        names = dict(zip((1, 0, None) if len(sources) > 2 else (0, None), (each.name for each in sources), strict=True))
+        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes), names)
+
+    def refuse_repeats(self, rates: RequestedRates) -> None:
+        """Refuse sets that hold the same texts, and non-members that are enough only by repeats.
+
+        Raises:
+            PassageError: more than half of a set have the text of a passage of another set.
+            CalibrationError: too few different texts of non-members for the rate.
+        """
+        refuse_same_texts(self.passages, self.names)
+        nonmembers = [self.passages[at] for at in self._of(0)]
+        refuse_few_texts(nonmembers, self.names[0], rates.fpr, rates.confidence)
 
     def known_set(self, rates: RequestedRates) -> KnownSet:
         """The passages, to be checked without and with their scores.
@@ -66,10 +82,7 @@ class KnownTexts:
 
     def table(self) -> ScoreTable:
         """The passages as a table without scores."""
-        labels = [UNKNOWN if passage.label is None else passage.label for passage in self.passages]
-        ids = [passage.id for passage in self.passages]
-        documents = [passage.document for passage in self.passages]
-        return ScoreTable("the known set", ids, documents, np.array(labels, dtype=np.int8), {})
+        return _table(self.passages)
 
     def _of(self, label: int | None) -> list[int]:
         return [at for at, passage in enumerate(self.passages) if passage.label == label]
@@ -81,6 +94,7 @@ def validate(
     candidates: PassageSource | None = None,
     *,
     rates: RequestedRates | None = None,
+    report_possible: Callable[[Note], None] | None = None,
 ) -> Validity:
     """Whether a known set may carry a verdict; its texts are checked, and no model is needed.
 
@@ -90,13 +104,30 @@ def validate(
         nonmembers: passages known not to be in it.
         candidates: the passages to be decided on, if they are known already.
         rates: the error rates that the known set has to certify (None: FPR ≤ 0.05).
+        report_possible: called first, where there are candidates, with a note on which decisions the input allows.
 
     Raises:
-        PassageError: a file cannot be read, or a class has only one document.
+        PassageError: a file cannot be read, a class has only one document, a text is both among members and among
+            non-members, or two sets hold mainly the same texts.
     """
     sets = ((members, 1), (nonmembers, 0), (candidates, None))
-    passages = [[] if source is None else list(read(source, label)) for source, label in sets]
-    return KnownSet(*passages, rates=rates).validity()
+    sources = {label: read(source, label) for source, label in sets if source is not None}
+    passages = {label: list(sources[label]) if label in sources else [] for _, label in sets}
+    refuse_same_texts(
+        [passage for each in passages.values() for passage in each],
+        {label: source.name for label, source in sources.items()},
+    )
+    check_inputs(list(sources.values()))
+    if candidates is not None and report_possible is not None:
+        texts = [passage for each in passages.values() for passage in each]
+        report_possible(possible_decisions(_table(texts), rates or RequestedRates()))
+    return KnownSet(passages[1], passages[0], passages[None], rates=rates).validity()
+
+
+def _table(passages: Sequence[Passage]) -> ScoreTable:
+    labels = [UNKNOWN if passage.label is None else passage.label for passage in passages]
+    ids, documents = [passage.id for passage in passages], [passage.document for passage in passages]
+    return ScoreTable("the known set", ids, documents, np.array(labels, dtype=np.int8), {})
 
 
 def read(source: PassageSource, label: int | None) -> Passages:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
-from ._context import WindowError
+from ._context import WindowError, refuse_no_numbers
+from .checking import check_device, check_dtype
 
 __all__ = [
     "Backend",
@@ -28,6 +29,7 @@ __all__ = [
     "WindowError",
     "load_model",
     "load_rewriter",
+    "refuse_no_numbers",
 ]
 
 Report = Callable[[int], None]
@@ -80,8 +82,8 @@ class Backend(Protocol):
 class LengthChecking(Protocol):
     """A backend that can check before the work begins that it takes windows of a length."""
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed a window of so many *tokens*, after a prefix of *prefix* tokens, to the first layer of the model.
 
         Raises:
             ModelError: the model fails on it.
@@ -134,6 +136,11 @@ class ModelSpec:
     tokens_per_batch: int | None = None
     pre_tokenizer: str | None = None
     templated: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a device or a precision that does not exist."""
+        check_device(self.device)
+        check_dtype(self.dtype)
 
     @property
     def offers(self) -> frozenset[str]:
@@ -233,6 +240,8 @@ def load_model(
         ModelError: there is no such model, it is not a causal language model, or its weights are damaged.
         MissingExtraError: the model needs a package that is not installed.
     """
+    check_device(device)
+    check_dtype(dtype)
     from . import embedded, local
 
     if not isinstance(model, str | Path):

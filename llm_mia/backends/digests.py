@@ -11,10 +11,11 @@ from pathlib import Path
 
 from . import embedded
 
-__all__ = ["files_sha256", "model_sha256"]
+__all__ = ["files_sha256", "gguf_parts", "model_sha256"]
 
 # Configuration, weights, tokenizer, template, and the code that some repositories hold.
 PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py")
+PART_NAME = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 SHA256_NAME = re.compile("[0-9a-f]{64}")
 
 
@@ -24,12 +25,24 @@ def files_sha256(files: Iterable[Path]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
+def gguf_parts(file: Path) -> list[Path]:
+    """The files of the model in a GGUF *file*, in order: the names tell where llama.cpp has split it.
+
+    >>> [part.name for part in gguf_parts(Path("big-00002-of-00003.gguf"))]
+    ['big-00001-of-00003.gguf', 'big-00002-of-00003.gguf', 'big-00003-of-00003.gguf']
+    """
+    named = PART_NAME.fullmatch(file.name)
+    if named is None:
+        return [file]
+    return [file.with_name(f"{named[1]}-{i:05}-of-{named[3]}.gguf") for i in range(1, int(named[3]) + 1)]
+
+
 def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     """The digest over all files of the model *name*; None where the files are not on this machine.
 
     For a folder, or for the snapshot of a hub model in the cache, it covers the configuration, the tokenizer, the
-    weights and the code, with the names of the files; for a GGUF file, that file and the tokenizer.json in its folder;
-    for a PEFT adapter, its base model too. It does not use the network.
+    weights and the code, with the names of the files; for a GGUF file, that file, the others of a split model and the
+    tokenizer.json in its folder; for a PEFT adapter, its base model too. It does not use the network.
 
     Raises:
         MissingExtraError: *name* is the embedded model, and the embedded model is not installed.
@@ -42,7 +55,10 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
         if not adapter.is_file():
             return _folder_sha256(path)
         base = _local_path(json.loads(adapter.read_bytes())["base_model_name_or_path"], None)
-        return None if base is None else _text_sha256(_folder_sha256(path), _folder_sha256(base))
+        if base is None:
+            return None
+        of_base = _folder_sha256(base) if base.is_dir() else _gguf_sha256(base)
+        return _text_sha256(_folder_sha256(path), of_base)
     except (OSError, ValueError, KeyError, TypeError):  # loading the model will report what is wrong with it
         return None
 
@@ -61,8 +77,8 @@ def _local_path(name: str, revision: str | None) -> Path | None:
 
 
 def _gguf_sha256(file: Path) -> str:
-    tokenizer = file.parent / "tokenizer.json"
-    return _text_sha256(_file_sha256(file), _file_sha256(tokenizer)) if tokenizer.is_file() else _file_sha256(file)
+    weights, tokenizer = files_sha256(gguf_parts(file)), file.parent / "tokenizer.json"
+    return _text_sha256(weights, _file_sha256(tokenizer)) if tokenizer.is_file() else weights
 
 
 def _folder_sha256(folder: Path) -> str:

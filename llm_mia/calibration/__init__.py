@@ -16,7 +16,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
 """
 
 from ._chance import chance_of_flags, flag_rank
-from ._checks import Floats, finite, sorted_finite
+from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._p_values import conformal_p_values, weighted_p_values
@@ -39,6 +39,7 @@ __all__ = [
     "benjamini_hochberg",
     "benjamini_yekutieli",
     "chance_of_flags",
+    "check_rate",
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",

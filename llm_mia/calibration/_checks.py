@@ -53,7 +53,8 @@ def listed(positions: NDArray[np.intp]) -> str:
 def check_rate(name: str, rate: float) -> None:
     """Raise `UsageError` unless *rate*, the parameter *name*, lies strictly between 0 and 1."""
     if not 0 < rate < 1:
-        raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {rate:g}")
+        percent = f"; for {rate:g} % give {rate / 100:g}" if 1 <= rate < 100 else ""
+        raise UsageError(f"`{name}` must lie between 0 and 1, both excluded: got {rate:g}{percent}")
 
 
 def twelve_digits(x: float) -> float:

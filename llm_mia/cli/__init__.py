@@ -28,6 +28,8 @@ __all__ = ["app", "main"]
 INTERRUPTED = 130
 CONTINUED = ("audit", "score", "extract", "perplexity", "demo")
 """Commands that continue where they were stopped."""
+COMPLETING = "_LLM_MIA_COMPLETE"
+"""The environment variable by which a shell asks for completions."""
 app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
@@ -60,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
     carry_any_text()
+    if COMPLETING in os.environ:
+        os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     with running({} if command is None else options_of(command)), ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
@@ -91,6 +95,9 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a folder that may not be written, a full disk: of what no package foresees
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{place}{error.strerror or error}: repair this, and run the same command again", 1)
     return code or 0
 
 

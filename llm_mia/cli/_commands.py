@@ -23,6 +23,8 @@ from .progress import working
 
 __all__ = ["register"]
 
+TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+
 
 def calibrate(
     table: TableOptions,
@@ -32,10 +34,18 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="The column of scores that decides. Or 'auto', 'stack', 'default': a part of the known set selects "
-            "what decides; each word is explained by 'llm-mia attacks WORD'.",
+            help=f"The column of scores that decides. {TURNED} Or 'auto', 'stack', 'default': a part of the known set "
+            "selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With -a auto, stack or default: a column that these may use; may be repeated.",
+            show_default="all attacks of a run directory; of another table, no column is used that is not named",
+        ),
+    ] = None,
     fpr: opt.Fpr = 0.05,
     confidence: opt.Confidence = None,
     by: Annotated[
@@ -69,12 +79,12 @@ def calibrate(
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="With -a auto, stack or default: seed of the draw of that share.")
     ] = 0,
-    out: opt.Out = Path("calibration.json"),
+    out: opt.CalibrationOut = None,
     as_json: opt.Json = False,
 ) -> None:
     """Set the threshold on the known non-members of a table (label 0), which guarantees a false positive rate."""
     from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate, calibration_to_json
-    from ..report import calibration_lines, calibration_summary
+    from ..report import calibration_lines, calibration_summary, note_words
     from ..store import write_text
 
     if fit_share is not None and attack not in (AUTO, STACK, BY_DEFAULT):
@@ -84,10 +94,10 @@ def calibrate(
         )
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
-    table.refuse_output(out)
+    written = table.output(out, "calibration.json")
     with working("setting the threshold"):
         calibration = run_calibrate(
-            table.read(by),
+            table.read(by, scores or ()),
             attack,
             fpr=fpr,
             confidence=confidence,
@@ -95,22 +105,19 @@ def calibrate(
             fit_share=0.5 if fit_share is None else fit_share,
             seed=seed,
         )
-    write_text(out, calibration_to_json(calibration))
+    write_text(written, calibration_to_json(calibration))
+    for note in calibration.notes:
+        say(f"note: {note_words(note)}")
     if as_json:
         show_json(calibration_summary(calibration))
     else:
-        show(calibration_lines(calibration, out))
+        show(calibration_lines(calibration, written))
 
 
 def flag(
     table: TableOptions,
-    calibration: Annotated[
-        Path,
-        typer.Option(
-            "-c", "--calibration", metavar="FILE", help="File with the threshold, which 'llm-mia calibrate' wrote."
-        ),
-    ],
-    out: opt.Out = Path("flags.csv"),
+    calibration: opt.CalibrationFile = None,
+    out: opt.FlagsOut = None,
     fdr: opt.FdrOfFlags = None,
     documents: Annotated[
         bool,
@@ -136,8 +143,9 @@ def flag(
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
     if labelled and fail_if_flagged:
         raise UsageError("`labelled` decides on labelled rows too, which gives no finding: leave out `fail_if_flagged`")
-    table.refuse_output(out, calibration)
-    rule = read_calibration(calibration)
+    threshold = table.calibration_file(calibration)
+    written = table.output(out, "flags-documents.csv" if documents else "flags.csv", threshold)
+    rule = read_calibration(threshold)
     with working("deciding"):
         scores = table.read(rule.by)
         if documents:
@@ -146,14 +154,14 @@ def flag(
             flags = run_flag(
                 scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
             )
-    write_text(out, flags.to_csv())
+    write_text(written, flags.to_csv())
     for note in flags.notes:
         say(f"note: {note_words(note)}")
     if as_json:
         show_json(flags_summary(flags))
     else:
         show(flags_table(flags))
-        show(str(out))
+        show(str(written))
     if flags.withheld:
         return _withheld()
     return FINDING if fail_if_flagged and flags.significant else 0
@@ -167,8 +175,8 @@ def evaluate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="A column of scores to evaluate; may be repeated.",
-            show_default="all",
+            help=f"A column of scores to evaluate; may be repeated. {TURNED}",
+            show_default="all attacks of a run directory; of another table, the columns of -c and --compare",
         ),
     ] = None,
     compare: Annotated[
@@ -196,6 +204,7 @@ def evaluate(
         compare as run_compare,
         confidence_gap,
         evaluate as run_evaluate,
+        evaluation_notes,
         evaluation_part,
         rates_at,
         read_calibration,
@@ -205,6 +214,7 @@ def evaluate(
         comparison_summary,
         evaluation_summary,
         evaluation_table,
+        note_words,
         threshold_lines,
         threshold_summary,
         void_note,
@@ -214,12 +224,17 @@ def evaluate(
     with working("evaluating"):
         scores = table.read(rule.by if rule else "")
         judged = evaluation_part(scores, rule) if rule else scores
-        evaluations, gap = run_evaluate(judged, attacks or ()), confidence_gap(scores)
+        # In another program's table only columns that are named here are scores.
+        others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
+        evaluations = run_evaluate(judged, attacks or list(dict.fromkeys(others)))
+        gap = confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
         at = rates_at(scores, rule) if rule else None
     warning = void_note(scores.standing)
     if warning:
         say(f"note: {warning}")
+    for note in evaluation_notes(judged, evaluations):
+        say(f"note: {note_words(note)}")
     if as_json:
         summary = evaluation_summary(evaluations, gap)
         summary |= {"comparison": comparison_summary(compared)} if compared else {}
@@ -240,9 +255,9 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help="A column of scores; may be repeated. Several columns are added with weights, which are learned on "
-            "half of the documents; the other half is tested.",
-            show_default="in a run directory 'reference', else 'min_k'; in another table its only column",
+            help=f"A column of scores; may be repeated. {TURNED} Several columns are added with weights, which are "
+            "learned on half of the documents; the other half is tested.",
+            show_default="in a run directory 'reference', else 'min_k'",
         ),
     ] = None,
     level: Annotated[

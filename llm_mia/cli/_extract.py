@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions, RunOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import TargetOptions
 from .output import say, show, show_json
 from .progress import progress_bars
@@ -19,7 +19,7 @@ WHAT, PROOF = "What is extracted", "Proof by generation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpanReadingOptions(LabelledReadingOptions):
+class SpanReadingOptions(ReadingOptions):
     """How passages are read, but with longer passages: a span that crosses the end of a passage is cut there."""
 
     passage_tokens: opt.PassageTokens = 16_384
@@ -117,7 +117,7 @@ def extract(
     sampling = Sampling(temperature, top_k)
     with progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
-        source = reading.read(passages)
+        source = reading.read(passages, "passages")
         for note in check_inputs([source]).notes:
             if note not in source.notes:  # those were shown when it was opened
                 say(f"note: {note}")

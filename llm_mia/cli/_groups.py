@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,11 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
+from ._checks import refuse_file_of_run
+from ._columns import column_of
 from .grouping import OptionGroup
 from .output import say
+from .parameters import reading_input
 
 if TYPE_CHECKING:
     from ..passages import Passages
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EvidenceOptions",
     "KnownSetOptions",
-    "LabelledReadingOptions",
     "ReadingOptions",
     "RunOptions",
     "TableOptions",
@@ -30,49 +33,60 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOptions(OptionGroup):
-    """How files of passages are read, where labels come from the role of a file."""
+    """How files of passages are read."""
 
-    text_column: opt.TextColumn = None
-    id_column: opt.IdColumn = None
-    document_column: opt.DocumentColumn = None
+    text_column: opt.TextColumns = None
+    id_column: opt.IdColumns = None
+    label_column: opt.LabelColumns = None
+    document_column: opt.DocumentColumns = None
+    delimiter: opt.Delimiter = None
+    labels: opt.LabelWords = None
+    skip_empty: opt.SkipEmpty = False
     passage_tokens: opt.PassageTokens = 128
 
-    def read(self, source: str, label: int | None = None) -> Passages:
-        """The passages of *source*, with the labels that it gives or with *label*."""
-        return self._read(source, self._label_column(), label)
+    def read(self, source: str, name: str, label: int | None = None) -> Passages:
+        """The passages of *source*, with the labels that it gives or with *label*; *name* is that of the input."""
+        return self._read(source, name, column_of(name, self.label_column), label)
 
-    def read_unlabelled(self, source: str) -> Passages:
+    def read_unlabelled(self, source: str, name: str) -> Passages:
         """The passages of *source*; a label column, if any, is not read."""
-        return self._read(source, "", None)
+        return self._read(source, name, "", None)
 
-    def _label_column(self) -> str | None:
-        return None
-
-    def _read(self, source: str, label_column: str | None, label: int | None) -> Passages:
+    def _read(self, source: str, name: str, label_column: str | None, label: int | None) -> Passages:
         from ..passages import read_passages
 
+        reading_input(name, source)
         passages = read_passages(
             source,
-            text_column=self.text_column,
-            id_column=self.id_column,
+            text_column=column_of(name, self.text_column),
+            id_column=column_of(name, self.id_column),
             label_column=label_column,
-            document_column=self.document_column,
+            document_column=column_of(name, self.document_column),
             passage_tokens=self.passage_tokens,
             label=label,
+            labels=_words(self.labels),
+            skip_empty=self.skip_empty,
+            delimiter=self.delimiter,
         )
         for note in passages.notes:
             say(f"note: {note}")
         return passages
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledReadingOptions(ReadingOptions):
-    """How files of passages are read, where each row may have a label."""
-
-    label_column: opt.LabelColumn = None
-
-    def _label_column(self) -> str | None:
-        return self.label_column
+def _words(labels: str | None) -> dict[str, int | None] | None:
+    """What words in a column of labels mean, from ``held-out=0,known-train=1``."""
+    if labels is None:
+        return None
+    meanings = {"1": 1, "0": 0, "": None}
+    words = {}
+    for pair in labels.split(","):
+        word, mark, label = pair.rpartition("=")
+        if not mark or label.strip() not in meanings:
+            raise UsageError(
+                f"`labels`: {pair!r} is not WORD=1, WORD=0 or WORD= (unknown), as in held-out=0,known-train=1"
+            )
+        words[word] = meanings[label.strip()]
+    return words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +113,11 @@ class KnownSetOptions(OptionGroup):
 
     def read_members(self, reading: ReadingOptions) -> Passages | None:
         """The known members, with label 1; None where the user named none."""
-        return None if self.members is None else reading.read(self.members, 1)
+        return None if self.members is None else reading.read(self.members, "members", 1)
 
     def read_nonmembers(self, reading: ReadingOptions) -> Passages:
         """The known non-members, with label 0."""
-        return reading.read(self.nonmembers, 0)
+        return reading.read(self.nonmembers, "nonmembers", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +175,8 @@ class EvidenceOptions(OptionGroup):
         from ..signals import Supplies
 
         return Supplies(
-            shots=None if self.shots is None else reading.read(self.shots),
-            population=None if self.population is None else reading.read_unlabelled(self.population),
+            shots=None if self.shots is None else reading.read(self.shots, "shots"),
+            population=None if self.population is None else reading.read_unlabelled(self.population, "population"),
             frequencies=self.frequencies,
             neighbours=self.neighbours,
             neighbour_model=None if self.neighbour_model is None else ModelSpec(self.neighbour_model, device=device),
@@ -185,17 +199,32 @@ class TableOptions(OptionGroup):
     id_column: opt.IdColumn = None
     document_column: opt.DocumentColumn = None
 
-    def refuse_output(self, out: Path, *others: Path) -> None:
-        """Raises `UsageError` where writing to *out* would replace the table, or one of the *others* that are read."""
-        if out.is_file() and out.resolve() in [path.resolve() for path in (self.table, *others)]:
-            raise UsageError(f"{out}: `out` is a file that is read, and would replace it: name another file")
+    def output(self, out: Path | None, name: str, *read: Path) -> Path:
+        """Where a result goes: *out*, or by default *name* in the run directory or, for a table, in this folder.
 
-    def read(self, by: str = "") -> ScoreTable:
-        """The table; *by* names the column of categories."""
+        `UsageError` where that would replace the table, a file that is *read*, or what a run or an audit consists of.
+        """
+        path = out or (self.table / name if self.table.is_dir() else Path(name))
+        if path.is_file() and path.resolve() in [other.resolve() for other in (self.table, *read)]:
+            raise UsageError(f"{path}: `out` is a file that is read, and would replace it: name another file")
+        refuse_file_of_run(path)
+        return path
+
+    def calibration_file(self, calibration: Path | None) -> Path:
+        """*calibration*, or by default that in the run directory."""
+        if calibration is not None:
+            return calibration
+        if not self.table.is_dir():
+            raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
+        return self.table / "calibration.json"
+
+    def read(self, by: str = "", scores: Sequence[str] = ()) -> ScoreTable:
+        """The table; *by* names the column of categories, *scores* the columns of scores."""
         from ..scores import read_scores
 
         return read_scores(
             self.table,
+            scores=scores,
             id_column=self.id_column,
             label_column=self.label_column,
             document_column=self.document_column,

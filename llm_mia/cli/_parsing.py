@@ -10,12 +10,15 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import LlmMiaError, UsageError
+from ._checks import faults_of
 
 __all__ = ["CheckedCommand", "Faults", "TypedError"]
 
 # Some releases of typer contain click, and others use the installed click; this is the base class of every usage error
 # in both cases.
 TypedError: Any = typer.BadParameter.__base__
+MAY_BE_EMPTY = ("_column", "by")
+"""Ends of the names of parameters whose empty value means something: no column."""
 _FAULTS = "llm_mia.faults"
 
 
@@ -54,6 +57,7 @@ class CheckedCommand(TyperCommand):
         except TypedError as error:  # more arguments than the command has
             faults.append(error)
         faults += [*_repeated(order), *_standard_input_twice(self.params, ctx.params)]
+        faults += faults_of(self.name or "", {name: value for name, value in ctx.params.items() if value != ""})
         if faults:
             raise Faults(faults, ctx.command_path)
         return rest
@@ -68,6 +72,9 @@ def _collect_faults(parameter: Any) -> None:
             result: tuple[Any, list[str]] = handle(ctx, opts, args)
             return result
         try:
+            if opts.get(parameter.name) == "" and not parameter.name.endswith(MAY_BE_EMPTY):
+                remedy = "give a value" if parameter.required else "give a value, or leave it out"
+                raise UsageError(f"`{parameter.name}` is empty: {remedy}")
             result = handle(ctx, opts, args)
         except (TypedError, LlmMiaError) as error:
             ctx.meta.setdefault(_FAULTS, []).append(error)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import LabelledReadingOptions
+from ._groups import ReadingOptions
 from ._models import ModelOptions
-from .output import say, show, show_json
+from .output import say, say_skipped, show, show_json
 from .progress import progress_bars
 
 __all__ = ["perplexity"]
@@ -20,7 +20,7 @@ __all__ = ["perplexity"]
 def perplexity(
     passages: opt.Input,
     models: ModelOptions,
-    reading: LabelledReadingOptions,
+    reading: ReadingOptions,
     out: opt.Out = Path("perplexity.csv"),
     per_token: Annotated[
         Path | None,
@@ -36,9 +36,10 @@ def perplexity(
     """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
 
+    source = reading.read(passages, "passages")
     with progress_bars(quiet) as progress:
         written = write_perplexities(
-            reading.read(passages),
+            source,
             models.target_model(),
             models.reference_model(),
             out=out,
@@ -46,6 +47,7 @@ def perplexity(
             window_tokens=models.window_tokens,
             progress=progress,
         )
+    say_skipped(source)
     if as_json:
         show_json({**asdict(written), "path": str(written.path)})
         return

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, LabelledReadingOptions, ReadingOptions, RunOptions
+from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import say, show, show_json
+from .output import say, say_skipped, show, show_json
 from .parameters import running, spelled
 from .progress import progress_bars
 
@@ -25,7 +25,7 @@ def score(
     passages: opt.Input,
     models: ModelOptions,
     evidence: EvidenceOptions,
-    reading: LabelledReadingOptions,
+    reading: ReadingOptions,
     run: RunOptions,
     attacks: Annotated[
         list[str] | None,
@@ -46,7 +46,7 @@ def score(
 
     with progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
-        source = reading.read(passages)
+        source = reading.read(passages, "passages")
         for note in check_inputs([source]).notes:
             if note not in source.notes:  # those were shown when it was opened
                 say(f"note: {note}")
@@ -77,6 +77,8 @@ def frequencies(
     target: opt.TargetName,
     out: opt.Out = Path("frequencies.parquet"),
     text_column: opt.TextColumn = None,
+    delimiter: opt.Delimiter = None,
+    skip_empty: opt.SkipEmpty = False,
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     pre_tokenizer: opt.PreTokenizer = None,
@@ -88,12 +90,19 @@ def frequencies(
     from ..signals import count_frequencies
     from ..store import write_frequencies
 
-    texts = ReadingOptions(text_column=text_column, passage_tokens=1024).read_unlabelled(corpus)
+    reading = ReadingOptions(
+        text_column=None if text_column is None else [text_column],
+        delimiter=delimiter,
+        skip_empty=skip_empty,
+        passage_tokens=1024,
+    )
+    texts = reading.read_unlabelled(corpus, "corpus")
     model = ModelSpec(
         target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer, templated=templated
     )
     tokenizer = model.tokenizer()
     counted = count_frequencies(texts, tokenizer)
+    say_skipped(texts)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())
     if as_json:

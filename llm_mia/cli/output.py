@@ -14,7 +14,9 @@ from .parameters import spelled
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["carry_any_text", "say", "show", "show_json"]
+    from ..passages import Passages
+
+__all__ = ["carry_any_text", "say", "say_skipped", "show", "show_json"]
 
 PIPED_WIDTH = 100
 PLAIN = {
@@ -39,9 +41,14 @@ def show(result: RenderableType) -> None:
             return super().render_str(_carried(text, sys.stdout), **options)
 
     console = AnyConsole(highlight=False, emoji=False, markup=not isinstance(result, str))
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+    if sys.stdout.isatty():
+        console.print(result)
+        return
+    if not os.environ.get("COLUMNS", "").isdecimal():
         console.width = PIPED_WIDTH
-    console.print(result)
+    with console.capture() as captured:
+        console.print(result)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def show_json(result: Mapping[str, Any]) -> None:
@@ -85,3 +92,10 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 def _plain(character: str) -> str:
     return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def say_skipped(passages: Passages) -> None:
+    """What the reading of *passages* left out, a line each; which files were left out was shown before."""
+    for note in passages.contents().counts.notes:
+        if note not in passages.notes:
+            say(f"note: {note}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["FUNCTIONS", "options_of", "running", "spelled"]
+__all__ = ["FUNCTIONS", "options_of", "reading_input", "running", "spelled"]
 
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
@@ -18,7 +18,9 @@ FUNCTIONS = {
 }
 """The command that does what a function of the library does."""
 _NAME = re.compile(r"`([A-Za-z_][A-Za-z0-9_]*)(\[[^`]*\])?`")
+_COLUMN = re.compile(r"`((?:text|id|label|document)_column)`( '[^']*')?")
 _options: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
+_inputs: ContextVar[dict[str, str] | None] = ContextVar("inputs", default=None)
 
 
 def options_of(command: Any) -> dict[str, str]:
@@ -30,11 +32,19 @@ def options_of(command: Any) -> dict[str, str]:
 @contextmanager
 def running(options: Mapping[str, str]) -> Iterator[None]:
     """For as long as it is open, messages are spelled for the command that has these *options*."""
-    token = _options.set(options)
+    token, token_of_inputs = _options.set(options), _inputs.set({})
     try:
         yield
     finally:
         _options.reset(token)
+        _inputs.reset(token_of_inputs)
+
+
+def reading_input(name: str, source: str) -> None:
+    """Note that the running command reads *source* as the input *name*, for messages about its columns."""
+    inputs = _inputs.get()
+    if inputs is not None:
+        inputs["stdin" if source == "-" else source] = name
 
 
 def spelled(message: str) -> str:
@@ -45,10 +55,25 @@ def spelled(message: str) -> str:
     >>> with running({"window_tokens": "--window-tokens"}):
     ...     spelled("ask for shorter windows by `window_tokens`, or for a smaller `block`")
     'ask for shorter windows by --window-tokens, or for a smaller block'
+
+    Where the command reads several inputs, a column is that of the input with which the message begins.
+
+    >>> with running({"text_column": "--text-column"}):
+    ...     reading_input("members", "a.csv"); reading_input("nonmembers", "b.csv")
+    ...     spelled("a.csv line 1: no text column; did you mean `text_column` 'body'?")
+    "a.csv line 1: no text column; did you mean --text-column 'members=body'?"
     """
-    options = _options.get() or {}
+    options, inputs = _options.get() or {}, _inputs.get() or {}
+    # The longest source, because the name of another may be its beginning.
+    sources = sorted((source for source in inputs if message.startswith(source)), key=len)
+    of_input = f"{inputs[sources[-1]]}=" if sources and len(inputs) > 1 else ""
+
+    def spelling_of_column(match: re.Match[str]) -> str:
+        if match[1] not in options or not of_input:
+            return match[0]
+        return f"{options[match[1]]} '{of_input}{match[2][2:-1] if match[2] else 'NAME'}'"
 
     def spelling(match: re.Match[str]) -> str:
         return (options.get(match[1]) or FUNCTIONS.get(match[1], match[1])) + (match[2] or "")
 
-    return _NAME.sub(spelling, message)
+    return _NAME.sub(spelling, _COLUMN.sub(spelling_of_column, message))

@@ -96,7 +96,8 @@ class Lines:
                 self._step = None
                 if step.name not in self._finished:
                     self._finished.add(step.name)
-                    self._write(f"{_label(step)}: {step.passages:,} passages, {step.tokens:,} tokens")
+                    size = f"{step.tokens:,} tokens" if step.tokens else "finished before"
+                    self._write(f"{_label(step)}: {step.passages:,} passages, {size}")
 
     def tick(self) -> None:
         """Write a line if it is time; called several times a second."""

@@ -23,11 +23,12 @@ from ._evaluating import (
     compare,
     confidence_gap,
     evaluate,
+    evaluation_notes,
     evaluation_part,
     rates_at,
 )
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import Flag, Flags, Reason
+from ._flags import CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
 from ._passages import flag
@@ -47,6 +48,7 @@ __all__ = [
     "AtThreshold",
     "Calibration",
     "Category",
+    "CategoryFlags",
     "CollectionResult",
     "Column",
     "Comparison",
@@ -84,6 +86,7 @@ __all__ = [
     "compare",
     "confidence_gap",
     "evaluate",
+    "evaluation_notes",
     "evaluation_part",
     "first_ids",
     "fit_stack",

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ScoresError
+from ..records import Note
 from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
-from ._notes import first_ids
+from ._doubts import order_notes, refuse_no_scores, turned_notes
+from ._notes import NoteKind, first_ids
 from ._origin import origin_of
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
@@ -41,10 +43,11 @@ def calibrate(
 
     Args:
         table: of a run directory, of a file (`read_scores`), or of arrays (`ScoreTable.of`).
-        attack: the column that decides. Or ``auto``, the column that separates best; ``stack``, a score that is learned
-            from all columns; ``default``, the stack of a large known set, else ``reference`` or ``min_k``. For these
-            three, a part of the known documents (the fit part) selects or fits what decides, and the non-members of
-            the other part set the threshold.
+        attack: the column that decides; ``-loss`` is the column ``loss`` turned round. Or ``auto``, the column that
+            separates best; ``stack``, a score that is learned from all columns; ``default``, the stack of a large known
+            set, else ``reference`` or ``min_k``. These three use the columns of a run or of arrays; of another file,
+            those that `read_scores` was given by name. A part of the known documents (the fit part) selects or fits
+            what decides, and the non-members of the other part set the threshold.
         fpr: the largest false positive rate.
         confidence: confidence with which the rate holds for this known set; None: it holds on average over known sets.
         pool: names of categories to treat as a single category; True: those that are too small here.
@@ -53,7 +56,8 @@ def calibrate(
         stack_settings: the forms that a stack may take.
 
     Raises:
-        ScoresError: the table has no such column, no non-members, or infinite scores of them.
+        ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
+            program the column cannot be a score (see `llm_mia.decision._doubts`), or none is named.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
             equal.
 
@@ -73,16 +77,26 @@ def calibrate(
             f"{table.name}: no row has the label 0 (known non-member), and the threshold is set by known non-members: "
             "add them"
         )
-    split, selection, stack = None, Selection(), None
+    split, selection, stack, used = None, Selection(), None, [attack]
+    turned = table
     if attack in (Wanted.AUTO, Wanted.STACK, Wanted.DEFAULT):
+        used = table.scores_named("scores")
+        refuse_no_scores(table, used)
         draw = Draw(fit_share, seed)
         decider = select_decider(
             table, Wanted(attack), draw=draw, fpr=fpr, confidence=confidence, settings=stack_settings
         )
         attack, known = decider.attack, known[~decider.fit[known]]
         split, selection, stack = decider.split, decider.selection, decider.stack
+        # The other part sets the threshold, and nothing else may be learned from it.
+        turned = table.only(decider.fit) if split else table
         table = add_stack_column(table, stack)
+    else:
+        refuse_no_scores(table, used)
     rows = _scored(table, attack, known)
+    notes = [*turned_notes(turned, [] if stack else used), *order_notes(table, [attack])]
+    if len(rows) < len(known):
+        notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, {"count": len(known) - len(rows)}))
     groups = table.groups()
     basis = Basis(
         attack=attack,
@@ -95,9 +109,11 @@ def calibrate(
         selection=selection,
         stack=stack,
         standing=table.standing,
+        notes=tuple(notes),
     )
     categories = [table.categories[row] for row in rows] if table.by else None
-    return set_thresholds(basis, table.column(attack)[rows], categories, pool)
+    wanted = {table.categories[row] for row in table.rows(None)} if table.by else ()
+    return set_thresholds(basis, table.column(attack)[rows], categories, pool, wanted)
 
 
 def add_decider_column(table: ScoreTable, calibration: Calibration) -> ScoreTable:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..calibration import Floats, Split, conformal_p_values
 from ..errors import CalibrationError, UsageError
-from ..records import Standing
+from ..records import Note, Standing
 from ._origin import Origin
 from ._rules import Guarantee
 from ._selection import Selection
@@ -68,6 +68,8 @@ class Calibration:
     """What computes the score from several columns; None where the attack is a column."""
     standing: Standing | None = None
     """Of the known set; None where it was not checked."""
+    notes: tuple[Note, ...] = ()
+    """What a reader ought to know about the scores and the known set."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -135,8 +137,9 @@ class Calibration:
         unknown = [name for name in kinds if name not in calibrated]
         if unknown:
             raise CalibrationError(
-                f"category {unknown[0]!r} has no known non-members, so none of its passages can be flagged: calibrate "
-                f"with non-members of this category too (there are {', '.join(map(repr, sorted(calibrated)))})"
+                f"no known non-member is of the category {' or '.join(map(repr, unknown))}, so no passage of it can be "
+                "flagged: calibrate with non-members of each category, or pool categories (there are "
+                f"{', '.join(map(repr, sorted(calibrated)))})"
             )
         for number, name in enumerate(kinds):
             yield calibrated[name], np.flatnonzero(kind == number)

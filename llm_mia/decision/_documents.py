@@ -16,6 +16,7 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
+from ._doubts import notes_on_candidates, refuse_no_scores
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
@@ -99,6 +100,8 @@ def flag_documents(
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
+    refuse_no_scores(table, [] if calibration.stack else [calibration.attack], order=False)
+    notes += notes_on_candidates(table, calibration)
     if calibration.categories:
         raise CalibrationError(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "

@@ -24,6 +24,7 @@ __all__ = [
     "FINDING_LEVEL",
     "Finding",
     "FindingTest",
+    "Ints",
     "Obstacle",
     "Tested",
     "check_finding_level",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -23,13 +23,22 @@ from ..calibration import (
     member_share,
 )
 from ..errors import CalibrationError
-from ..records import Interval, Note, Standing
+from ..records import Interval, Note, Plain, Standing
 from ._calibration import Calibration
 from ._finding import Finding
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
-__all__ = ["Flag", "Flags", "Reason", "bounds_of", "joint_standing", "limit_discoveries", "q_values_of"]
+__all__ = [
+    "CategoryFlags",
+    "Flag",
+    "Flags",
+    "Reason",
+    "bounds_of",
+    "joint_standing",
+    "limit_discoveries",
+    "q_values_of",
+]
 
 
 class Reason(StrEnum):
@@ -65,6 +74,22 @@ class Flag:
     """None where it has a score and is not flagged."""
     limit: float | None
     """What its score, p-value or q-value was compared with."""
+    columns: Mapping[str, Plain] = field(default_factory=dict)
+    """What else the input says about it, a column each in ``flags.csv``; of a document what all its passages share."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryFlags:
+    """The decisions on the candidates of a category."""
+
+    candidates: int
+    flagged: int
+    n: int
+    """Known non-members that set its threshold."""
+    threshold: float
+    members: CountBound | None = None
+    """At least so many of its candidates are members, with a confidence that holds for each category by itself; None
+    where that has no bound."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,6 +114,9 @@ class Flags:
     """Of the known set; a void known set withholds every finding."""
     finding: Finding | None = None
     """Whether so many flags are improbable where no candidate was trained on; None where a note says why."""
+
+    categories: Mapping[str, CategoryFlags] = field(default_factory=dict)
+    """By name of the calibration's category; empty where there are none."""
 
     def __repr__(self) -> str:
         rule = f"{self.rule.rate} {self.rule.level:g}"
@@ -115,13 +143,19 @@ class Flags:
         return self.finding is not None and self.finding.significant and not self.withheld
 
     def to_csv(self) -> str:
-        """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without."""
+        """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without.
+
+        The columns that the input gave come last.
+        """
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        names = Flag.__slots__
-        writer.writerow([*names, "known_set"])
+        names = [name for name in Flag.__slots__ if name != "columns"]
+        carried = list(dict.fromkeys(name for row in self.rows for name in row.columns))
+        writer.writerow([*names, "known_set", *carried])
         for row in self.rows:
-            writer.writerow([*(_cell(getattr(row, name)) for name in names), _cell(self.standing)])
+            figures = [getattr(row, name) for name in names]
+            values = [*figures, self.standing, *(row.columns.get(name) for name in carried)]
+            writer.writerow([_cell(value) for value in values])
         return text.getvalue()
 
 

@@ -38,7 +38,7 @@ def origin_of(table: ScoreTable, columns: Iterable[str]) -> Origin | None:
     if table.record is None:
         return None
     recorded = {attack.name: attack for attack in table.record.attacks}
-    names = sorted(columns)
+    names = sorted({column.removeprefix("-") for column in columns})
     if not set(names) <= recorded.keys():  # a column that somebody has added to the run's columns
         return None
     try:

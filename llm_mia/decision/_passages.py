@@ -11,9 +11,11 @@ from ..calibration import CountBound
 from ..errors import ScoresError
 from ..records import Interval, Note
 from ..scores import ScoreTable
+from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
 from ._documents import document_obstacle
+from ._doubts import notes_on_candidates, refuse_no_scores
 from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
@@ -66,6 +68,8 @@ def flag(
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
+    refuse_no_scores(table, [] if calibration.stack else [calibration.attack], order=False)
+    notes += notes_on_candidates(table, calibration)
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
@@ -100,6 +104,7 @@ def flag(
         share=share,
         standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
         finding=finding,
+        categories=flags_by_category(table, calibration, tested, rule, None if labelled else finding_level),
     )
 
 
@@ -169,6 +174,7 @@ def _flags(
             flagged=bool(chosen[i]),
             reason=why if chosen[i] else _why_no_figures(score, table),
             limit=limit,
+            columns={name: values[row] for name, values in table.carried.items()},
         )
 
 

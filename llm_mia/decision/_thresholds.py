@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from shlex import quote
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +20,7 @@ from ..calibration import (
     sorted_finite,
 )
 from ..errors import CalibrationError, UsageError
-from ..records import Standing
+from ..records import Note, Standing
 from ._calibration import Calibration, Category
 from ._origin import Origin
 from ._rules import Guarantee, GuaranteeKind
@@ -46,6 +47,7 @@ class Basis:
     selection: Selection = field(default_factory=Selection)
     stack: Stack | None = None
     standing: Standing | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def basis_of(calibration: Calibration) -> Basis:
@@ -58,6 +60,7 @@ def set_thresholds(
     scores: ArrayLike,
     categories: Sequence[str] | None = None,
     pool: bool | Collection[str] = False,
+    wanted: Collection[str] = (),
 ) -> Calibration:
     """The calibration that the *scores*, shape (n,), of known non-members give.
 
@@ -75,20 +78,24 @@ def set_thresholds(
     non-members were flagged at 5 % where that category scored far above the rest). Categories: Vovk, Gammerman and
     Shafer 2005, section 4.5.
 
+    *wanted* are categories of candidates, which need a threshold too.
+
     Raises:
         CalibrationError: no scores, NaN or infinite scores, all scores (of a category) equal, or n too small for the
-            FPR.
+            FPR; names every category that is too small.
     """
     groups = {} if categories is None else _grouped(finite(scores, "calibration scores"), categories)
     needed = nonmembers_needed(basis.fpr, basis.confidence)
-    small = {name for name, values in groups.items() if len(values) < needed}
+    sizes = {**dict.fromkeys(wanted, 0), **{name: len(values) for name, values in groups.items()}}
+    small = {name for name, size in sizes.items() if size < needed}
     names = small if pool is True else {pool} if isinstance(pool, str) else pool or ()
     pooled = tuple(sorted(names))
     if pooled and {*pooled, POOL} & {*groups}:
         groups, pooled = _pooled(groups, pooled)
-    short = {name: len(values) for name, values in groups.items() if len(values) < needed}
-    if short:
-        raise CalibrationError(_too_few(short, needed, describe_uncertified(basis.fpr, basis.confidence)))
+    sizes = {name: size for name, size in sizes.items() if name not in pooled}
+    sizes |= {name: len(values) for name, values in groups.items()}
+    if min(sizes.values(), default=needed) < needed:
+        raise CalibrationError(_too_few(sizes, needed, describe_uncertified(basis.fpr, basis.confidence), pooled))
     return assemble(
         basis,
         scores,
@@ -162,7 +169,19 @@ def _pooled(groups: Mapping[str, Floats], pooled: tuple[str, ...]) -> tuple[dict
     return {**single, POOL: np.concatenate([groups[name] for name in names if name in groups])}, names
 
 
-def _too_few(sizes: Mapping[str, int], needed: int, what: str) -> str:
-    fewest = sorted(sizes, key=lambda name: (sizes[name], name))
-    which = ", ".join(f"{sizes[name]} of category {name!r}" for name in fewest[:5]) + (" …" if fewest[5:] else "")
-    return f"{which} {what}: each category needs at least {needed} non-members: join small categories with `pool`"
+def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[str]) -> str:
+    """Every category that is too small, what each lacks, and which categories to pool so that each has enough."""
+    ascending = sorted(sizes, key=lambda name: (sizes[name], name))
+    short = [name for name in ascending if sizes[name] < needed]
+    which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in short)
+    problem = f"{which} {what}: each category needs at least {needed} non-members: add them"
+    if sum(sizes.values()) < needed:
+        return problem
+    joined, total = list(short), sum(sizes[name] for name in short)
+    for name in ascending[len(short) :]:
+        if total < needed:
+            joined, total = [*joined, name], total + sizes[name]
+    if len(joined) == len(sizes):
+        return f"{problem}, or leave out `by`, because only all categories together have as many"
+    names = sorted({*pooled, *joined} - ({POOL} if pooled else set()))
+    return f"{problem}, or treat them as a single category: {' '.join(f'`pool` {quote(name)}' for name in names)}"

@@ -103,7 +103,7 @@ class Stack:
         Raises:
             CalibrationError: the table lacks columns; names them.
         """
-        lacking = [column.name for column in self.columns if column.name not in table.columns]
+        lacking = [column.name for column in self.columns if not table.has(column.name)]
         if lacking:
             raise CalibrationError(
                 f"{table.name}: lacks {len(lacking)} of the {len(self.columns)} columns that the stack was fitted on "

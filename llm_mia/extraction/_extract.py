@@ -155,8 +155,8 @@ def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer:
         raise PassageError(
             ", ".join(source.name for source in sources),
             f"no passage holds a stretch of {rule.stretch} tokens after a prefix of {rule.prefix}: the longest passage "
-            f"has {result.longest} scored tokens: lower `stretch`, or cut texts into longer passages with "
-            "`passage_tokens`",
+            f"has {result.longest} scored tokens: lower `stretch`, or give longer passages (for txt files "
+            "by a larger `passage_tokens`)",
         )
     room = rule.window.tokens - len(tokenizer.opening)
     if rule.stretch >= room:

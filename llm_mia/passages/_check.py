@@ -51,8 +51,8 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     counts = tuple(contents.counts for contents in read)
     roles = np.concatenate([np.empty(0, np.uint8), *(contents.roles for contents in read)])
     repeats = _Repeats(_digests(read), roles)
-    how_read = [note for count in counts for note in count.notes]
-    notes = (*how_read, *_notes(repeats, _Reread(sources, counts)))
+    read_notes = [note for count in counts for note in count.notes]
+    notes = (*read_notes, *_notes(repeats, _Reread(sources, counts)))
     check = InputCheck(counts, notes, repeats.all_positions())
     if sources:
         sources[0].last_check = (read, check)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ..errors import PassageError
+from ..errors import PassageError, UsageError
 from ..records import Plain
-from ._usual import CARRIED_TYPES, USUAL, membership, usual_column
+from ._usual import CARRIED_TYPES, USUAL, folded, membership, usual_column
 
 LONGEST_SHOWN = 40
 """Characters of a name or value that a message repeats; of a longer value, maybe a passage, it gives the length."""
@@ -18,6 +19,8 @@ LONGEST_ID = 100
 """The same for an id: URLs and digests are shown as a whole."""
 MOST_SHOWN = 12
 """Number of columns that a message lists."""
+NOT_A_LABEL = -1
+"""The label of a draft whose label column holds something that means no membership."""
 
 
 class Draft(NamedTuple):
@@ -40,6 +43,8 @@ class ChosenColumns:
     id: str | None
     label: str | None
     document: str | None
+    words: Mapping[str, int | None] = field(default_factory=dict)
+    """What words in the column of labels mean, see `normal_word`."""
     carried: tuple[str, ...] = ()
     """Columns that mean nothing here, and go unchanged into the results."""
 
@@ -51,12 +56,24 @@ class ChosenColumns:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """The columns that the user named: None for a choice by usual names, an empty string for no column."""
+    """What the user said about a table; of a column None for a choice by usual names, an empty string for no column."""
 
     text: str | None = None
     id: str | None = None
     label: str | None = None
     document: str | None = None
+    by_role: bool = False
+    """The whole input has a label, so a column that seems to hold labels may hold something else, such as topics."""
+    words: Mapping[str, int | None] = field(default_factory=dict)
+    """What words in the column of labels mean, see `normal_word`."""
+    skip_empty: bool = False
+    """Whether rows without text are left out, and counted."""
+    delimiter: str | None = None
+    """What divides the fields of a csv or tsv file; None: a comma or a tab."""
+
+    def has_text(self, names: Sequence[str]) -> bool:
+        """Whether there is a text column among *names*."""
+        return self.text in names if self.text else usual_column("text", names) is not None
 
     def choose(self, names: Sequence[str], where: str, simple: Iterable[str] = ()) -> ChosenColumns:
         """The columns to use among *names*; `PassageError` where a column is missing or two have the same name.
@@ -69,17 +86,20 @@ class NamedColumns:
         text = _choose("text", self.text or None, names, where)
         if text is None:
             usual = USUAL["text"]
+            _refuse_two_texts(names, where)
             raise PassageError(where, f"no text column ({', '.join(usual)}); {_alternatives('text', usual, names)}")
+        others = [name for name in names if name != text]  # the column of texts of members may be named 'member'
         chosen = ChosenColumns(
             text,
             _choose("id", self.id, names, where),
-            _choose("label", self.label, names, where),
+            _choose("label", self.label, names if self.label else others, where),
             _choose("document", self.document, names, where),
+            self.words,
         )
         # A second column of texts is no property of the passage; and a column that is not to be read stays unread.
         unread = ["text", *(role for role, name in (("id", self.id), ("label", self.label)) if name == "")]
-        others = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
-        return replace(chosen, carried=tuple(name for name in simple if name not in others))
+        used = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
+        return replace(chosen, carried=tuple(name for name in simple if name not in used))
 
     def of_document(self, given: Sequence[str]) -> ChosenColumns:
         """The columns of the passages of a loose text, whose folders give it the columns *given*."""
@@ -87,7 +107,10 @@ class NamedColumns:
         def choose(role: str, wanted: str | None) -> str | None:
             return _choose(role, wanted if not wanted or wanted in given else None, given, "")
 
-        return ChosenColumns("text", "id", choose("label", self.label), choose("document", self.document) or "document")
+        document = choose("document", self.document) or "document"
+        label = choose("label", self.label)
+        carried = tuple(name for name in given if name not in ("text", "id", label, document))
+        return ChosenColumns("text", "id", label, document, self.words, carried)
 
 
 def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> str | None:
@@ -97,7 +120,33 @@ def _choose(role: str, wanted: str | None, names: Sequence[str], where: str) -> 
         return wanted
     if wanted == "":
         return None
-    return usual_column(role, names)
+    chosen = usual_column(role, names)
+    if chosen is not None:
+        _refuse_alike(role, chosen, names, where)
+    return chosen
+
+
+def _refuse_alike(role: str, chosen: str, names: Sequence[str], where: str) -> None:
+    """Refuse a column that was chosen by its name where another column has almost the same name."""
+    for name in names:
+        if name != chosen and folded(name) == folded(chosen):
+            raise PassageError(
+                where,
+                f"the columns {quoted(chosen)} and {quoted(name)} differ only in capitals, blanks or hyphens: name "
+                f"the right column with `{role}_column`",
+            )
+
+
+def _refuse_two_texts(names: Sequence[str], where: str) -> None:
+    """Refuse a table with a column of members' texts and another of non-members' texts, as MIMIR has."""
+    stems = {re.sub(r"[ _-]|s$|texts?$", "", name.lower()): name for name in reversed(names)}
+    if "member" in stems and "nonmember" in stems:
+        members, nonmembers = quoted(stems["member"]), quoted(stems["nonmember"])
+        raise PassageError(
+            where,
+            f"column {members} holds texts of members, and column {nonmembers} texts of non-members: read the file "
+            f"twice, and name one of them with `text_column` each time",
+        )
 
 
 def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
@@ -112,13 +161,17 @@ def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str
     return f"{existing}; name a column with `{role}_column`"
 
 
-def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str) -> Draft:
-    """A row as a draft; `PassageError` where a value is not valid in its column."""
+def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str, *, by_role: bool = False) -> Draft:
+    """A row as a draft; `PassageError` where a value is not valid in its column.
+
+    With *by_role* a value that is no label is not refused, and the label is `NOT_A_LABEL`.
+    """
+    read_label = _label_or_other if by_role else _label
     return Draft(
         _text(values[columns.text], columns.text, where),
         None if columns.id is None else _name(values[columns.id], columns.id, where),
         None if columns.document is None else _name(values[columns.document], columns.document, where),
-        None if columns.label is None else _label(values[columns.label], columns.label, where),
+        None if columns.label is None else read_label(values[columns.label], columns.label, columns.words, where),
         where,
         {name: _carried(values[name]) for name in columns.carried} if columns.carried else {},
     )
@@ -126,15 +179,22 @@ def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str)
 
 def _text(value: object, column: str, where: str) -> str:
     if not isinstance(value, str):
-        raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not text{_REMOVE}")
-    if not value or value.isspace():
+        skip = SKIP if value is None else ""
+        raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not text{_REMOVE}{skip}")
+    if is_blank(value):
         state = "only white space" if value else "empty"
-        raise PassageError(where, f"the text in column {quoted(column)} is {state}{_REMOVE}")
+        raise PassageError(where, f"the text in column {quoted(column)} is {state}{_REMOVE}{SKIP}")
     _check_unicode(value, column, where)
     return value
 
 
+def is_blank(value: object) -> bool:
+    """Whether *value* is missing, empty, or white space alone."""
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
 _REMOVE = ": remove it, or name another column with `text_column`"
+SKIP = "; `skip_empty` leaves out whatever has no text"
 
 
 def _check_unicode(value: str, column: str, where: str) -> None:
@@ -161,14 +221,35 @@ def _name(value: object, column: str, where: str) -> str | None:
     return name if name.strip() else None
 
 
-def _label(value: object, column: str, where: str) -> int | None:
+def normal_word(value: object) -> str:
+    """*value* as a word of a column of labels: capitals and blanks around it do not count, and 1.0 is 1.
+
+    >>> normal_word(" Held-out "), normal_word(2.0), normal_word(True)
+    ('held-out', '2', 'true')
+    """
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip().lower()
+
+
+def label_words(labels: Mapping[str, int | None] | None) -> dict[str, int | None]:
+    """*labels*, by `normal_word`; `UsageError` where a meaning is no label."""
+    words = {} if labels is None else {normal_word(word): meaning for word, meaning in labels.items()}
+    for word, meaning in words.items():
+        if meaning not in (0, 1, None):
+            raise UsageError(f"`labels` gives {word!r} the meaning {meaning!r}: it must be 1, 0 or None (unknown)")
+    return words
+
+
+def _label(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
+    if words and (word := normal_word(value)) in words:
+        return words[word]
     try:
         return membership(value)
     except ValueError:
         raise PassageError(
             where,
             f"column {quoted(column)} holds {quoted(value)}; a label is 1 or true (member), 0 or false (non-member), "
-            "or empty (unknown): correct it, or rename the column if it does not mean membership",
+            "or empty (unknown): correct it, give the meaning of such words with `labels`, or, if the column does not "
+            "mean membership, read no labels with `label_column` ''",
         ) from None
 
 
@@ -177,6 +258,13 @@ def _carried(value: object) -> Plain:
     if not isinstance(value, CARRIED_TYPES) or value != value:
         return None
     return value if not isinstance(value, str) else value.encode(errors="replace").decode()
+
+
+def _label_or_other(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
+    try:
+        return _label(value, column, words, where)
+    except PassageError:
+        return NOT_A_LABEL
 
 
 def quoted(value: object, longest: int = LONGEST_SHOWN) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Passage
+from ._tables import Tally
 
 __all__ = [
     "CANDIDATE",
@@ -76,6 +77,8 @@ class SourceCounts:
     """UTF-8 bytes of all texts."""
     blank_lines: int
     """Blank lines, which are skipped."""
+    empty_texts: int
+    """Rows or files without text, skipped because the user said so."""
     members: int
     """Passages with label 1."""
     nonmembers: int
@@ -119,14 +122,22 @@ class Reading:
             if value is not None:
                 self._types.setdefault(name, set()).add(_type_of(value))
 
-    def contents(self, name: str, blank_lines: int, notes: tuple[str, ...]) -> Contents:
-        """What the reading has noted."""
+    def contents(self, name: str, tally: Tally, notes: tuple[str, ...]) -> Contents:
+        """What the reading and *tally* have noted."""
+        if tally.empty_texts:
+            empty = (
+                "1 row or file without text is"
+                if tally.empty_texts == 1
+                else f"{tally.empty_texts:,} rows or files without text are"
+            )
+            notes = (*notes, f"{name}: {empty} left out")
         counts = SourceCounts(
             name=name,
             passages=len(self._roles),
             documents=len(np.unique(np.frombuffer(self._documents, np.int64))),
             bytes=self._bytes,
-            blank_lines=blank_lines,
+            blank_lines=tally.blank_lines,
+            empty_texts=tally.empty_texts,
             members=self._roles.count(MEMBER),
             nonmembers=self._roles.count(NON_MEMBER),
             notes=notes,

@@ -69,7 +69,7 @@ class FileName:
 
 
 def classify(path: Path) -> FileName:
-    """What the file is; files about other data, such as README.md, are told by their names before their suffixes."""
+    """What the file is; files about other data, such as README.md, are recognised by names, not suffixes."""
     name = path.name.lower()
     suffixes = [suffix.lower() for suffix in path.suffixes]
     last = suffixes[-1] if suffixes else ""

@@ -2,75 +2,30 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, NamedColumns, quoted
+from ._columns import LONGEST_ID, NOT_A_LABEL, NamedColumns, label_words, quoted
 from ._contents import Contents, Reading
-from ._files import find_files, spool_stdin
-from ._folders import readable
-from ._hub import SCHEME
 from ._ids import Ids
-from ._readers import FileReader, Reader, hub_reader, reader_of
+from ._readers import FileReader, Reader, reader_of
 from ._tables import Tally
 
 if TYPE_CHECKING:
     from ._check import InputCheck
 
-__all__ = ["PassageSource", "Passages", "read_passages", "to_passages", "to_sources"]
+__all__ = ["Passages", "check_label"]
 
 IN_MEMORY = "passages in memory"
-
-
-def read_passages(
-    source: str | Path,
-    *,
-    text_column: str | None = None,
-    id_column: str | None = None,
-    label_column: str | None = None,
-    document_column: str | None = None,
-    passage_tokens: int = 128,
-    label: int | None = None,
-) -> Passages:
-    """The passages of a file, a folder, ``hf://name?config=…&split=…`` or ``-`` (standard input).
-
-    Files are jsonl, ndjson, json, csv, tsv, parquet, txt and md; the text formats also gzipped. A txt or md file is one
-    document, cut into passages of about *passage_tokens* tokens (4 UTF-8 bytes a token, whatever the model). Standard
-    input is jsonl where it opens with ``{``, else one document. `Passages.of` takes data in memory.
-
-    Args:
-        source: a path, a uri of a dataset, or ``-``.
-        text_column: the column of the text; None: chosen by its usual names.
-        id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
-        label_column: the column of the label; an empty string: there is none.
-        document_column: the column of the document; an empty string: each passage is a document.
-        passage_tokens: see above.
-        label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
-
-    Raises:
-        PassageError: here for what does not exist or is not supported, and while iterating for what is inside.
-    """
-    _check_label(label)
-    if passage_tokens < 1:
-        raise UsageError(f"`passage_tokens` is {passage_tokens}: it must be at least 1")
-    columns = NamedColumns(text_column, id_column, label_column, document_column)
-    name = readable(source)
-    if name.startswith(SCHEME):
-        return Passages(name, hub_reader(name, columns), label)
-    if name != "-":
-        files, notes = find_files(source)
-        reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
-        return Passages(name, reader, label, notes)
-    file, spool = spool_stdin()
-    passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
-    weakref.finalize(passages, spool.close)
-    return passages
+MANY = 0.1
+"""Share of values that are no labels, from which a column of an input with a role is not a label column."""
+ROLES = ("non-members", "members")
+"""What an input is given as, by its label."""
 
 
 class Passages:
@@ -88,6 +43,8 @@ class Passages:
         """What is known before it is read: which files of a folder are read, and which are left out and why."""
         self.blank_lines = 0
         """Blank lines skipped in the last whole iteration."""
+        self.label_note = ""
+        """Why the label column is not read; empty where it is read, or there is none, and before it is reached."""
         self.reader = reader
         """Reads the rows."""
         self.last_check: tuple[tuple[Contents, ...], InputCheck] | None = None
@@ -107,6 +64,8 @@ class Passages:
         label_column: str | None = None,
         document_column: str | None = None,
         label: int | None = None,
+        labels: Mapping[str, int | None] | None = None,
+        skip_empty: bool = False,
         name: str = "",
     ) -> Passages:
         """The passages of *data* in memory, checked like those of a file.
@@ -119,7 +78,9 @@ class Passages:
             id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
             label_column: the column of the label; an empty string: there is none.
             document_column: the column of the document; an empty string: each passage is a document.
-            label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused.
+            label: as for `read_passages`.
+            labels: what words in the column of labels mean, as in ``{"held-out": 0}``; None: unknown.
+            skip_empty: leave out rows without text, and count them, instead of refusing them.
             name: how messages and records call the source.
 
         Raises:
@@ -130,8 +91,10 @@ class Passages:
         >>> [(passage.text, passage.label) for passage in passages]
         [('A river.', 1), ('A bridge.', None)]
         """
-        _check_label(label)
-        columns = NamedColumns(text_column, id_column, label_column, document_column)
+        check_label(label)
+        by_role = label is not None and label_column is None and labels is None
+        words = label_words(labels)
+        columns = NamedColumns(text_column, id_column, label_column, document_column, by_role, words, skip_empty)
         place = f"{name} row" if name else "row"
         return cls(name or IN_MEMORY, reader_of(data, columns, name or IN_MEMORY, place), label)
 
@@ -142,21 +105,27 @@ class Passages:
         return f"<p><b>{escape(self.name)}</b>{escape(self._counted())}</p>"
 
     def __iter__(self) -> Iterator[Passage]:
-        tally, ids = Tally(), Ids()
+        tally, ids, passage = Tally(), Ids(), None
         version, reading = self.reader.version(), Reading() if self._known() is None else None
         for position, (text, name, document, label, where, columns) in enumerate(self.reader.drafts(tally)):
             if name is None:
                 name = ids.derive(text)
-            elif not ids.add(name):
-                self._refuse_duplicate(name, where, position)
-            document, label = name if document is None else document, self._agree(label, where)
-            passage = Passage(name, text, document, label, where, columns)
+            elif not ids.add(name) and self._repeats(name, where, position, tally):
+                continue
+            if self._contradicts(label, where, tally):
+                continue
+            given = label if self._label is None else self._label
+            passage = Passage(name, text, name if document is None else document, given, where, columns)
             if reading is not None:
                 reading.add(passage)
             yield passage
+        tally.faults.refuse(self.name)
+        if passage is None:
+            raise PassageError(self.name, f"no passage in it: {tally.empty_texts:,} rows or files, all without text")
         self.blank_lines = tally.blank_lines
         if reading is not None:
-            self._contents, self._version = reading.contents(self.name, tally.blank_lines, self.notes), version
+            label_note = [self.label_note] if self.label_note else []
+            self._contents, self._version = reading.contents(self.name, tally, (*self.notes, *label_note)), version
 
     def contents(self) -> Contents:
         """Counts, digests and roles of all passages; the source is read where no whole iteration has come before."""
@@ -207,63 +176,57 @@ class Passages:
         shown = ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for n, kind in kinds if n)
         return f": {counts.passages:,} passages ({shown})"
 
-    def _agree(self, given: int | None, where: str) -> int | None:
-        """The label of the whole input if it has a label, else that of the row; the opposite label is refused."""
-        if self._label is None:
-            return given
-        if given is not None and given != self._label:
-            kinds = ("non-members", "members")
-            raise PassageError(
-                where,
-                f"its label is {given} but the whole input was given as {kinds[self._label]}: move the row, "
-                "or rename its label column if that does not mean membership",
-            )
-        return self._label
+    def _contradicts(self, given: int | None, where: str, tally: Tally) -> bool:
+        """Whether a row has another label than the whole input; a column that holds no labels is not read."""
+        if self._label is None or given in (None, self._label) or self.label_note:
+            return False
+        if not tally.labels_judged:
+            tally.labels_judged, self.label_note = True, self._why_unread()
+            if self.label_note:
+                return False
+        role = ROLES[self._label]
+        if given == NOT_A_LABEL:
+            problem = "its label is not 1 or true, 0 or false, or empty: correct it, give its meaning with `labels`"
+        else:
+            problem = f"its label is {given} but the whole input was given as {role}: move the row"
+        unread = "or, if the column does not mean membership, read no labels with `label_column` ''"
+        tally.faults.add(where, f"{problem}, {unread}")
+        return True
 
-    def _refuse_duplicate(self, name: str, where: str, position: int) -> None:
-        """Raises `PassageError` with both places, unless only the digests of two different ids are equal."""
-        for earlier in islice(self, position):
-            if earlier.id == name:
+    def _why_unread(self) -> str:
+        """Why the label column of an input with a role is not read; empty where it is read.
+
+        A column with many values that are no labels holds something else, such as topics. Otherwise a label that
+        differs from the role is a contradiction, or is misspelt.
+        """
+        values = [draft for draft in self.reader.drafts(Tally()) if draft.label is not None]
+        others = [draft.where for draft in values if draft.label == NOT_A_LABEL]
+        if len(others) < MANY * len(values):
+            return ""
+        return (
+            f"{self.name}: its label column is not read, because it holds other values than labels (the first at "
+            f"{others[0]}); all passages are {ROLES[self._label or 0]}, as the input was given"
+        )
+
+    def _repeats(self, name: str, where: str, position: int, tally: Tally) -> bool:
+        """Whether the id *name* has occurred before, and not only an id with the same digest."""
+        if tally.repeated_ids:
+            tally.faults.add(where, "its id has occurred before: ids must differ")
+            return True
+        ids = Ids()
+        for draft in islice(self.reader.drafts(Tally()), position):
+            earlier = ids.derive(draft.text) if draft.id is None else draft.id
+            if draft.id is not None:
+                ids.add(earlier)
+            if earlier == name:
                 shown = quoted(name, LONGEST_ID)
-                raise PassageError(where, f"the id {shown} occurs twice, first at {earlier.where}: ids must differ")
+                tally.faults.add(where, f"the id {shown} occurs twice, first at {draft.where}: ids must differ")
+                tally.repeated_ids = True
+                return True
+        return False
 
 
-class ArrowColumns(Protocol):
-    """What libraries of tables offer: pandas, polars, pyarrow, DuckDB."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """A capsule with an Arrow stream."""
-
-
-PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColumns
-"""`Passages`, a path or uri for `read_passages`, or data for `Passages.of`."""
-
-
-def to_passages(
-    source: PassageSource, *, label: int | None = None, label_column: str | None = None, name: str = ""
-) -> Passages:
-    """The passages of *source*, whatever it is; `Passages` are returned unchanged, with their labels.
-
-    Args:
-        source: `Passages`, a path or uri, or data.
-        label: given to every passage of a path or of data.
-        label_column: the column of the label; an empty string: there is none.
-        name: how messages call data.
-    """
-    if isinstance(source, Passages):
-        return source
-    if isinstance(source, str | Path):
-        return read_passages(source, label=label, label_column=label_column)
-    return Passages.of(source, label=label, label_column=label_column, name=name)
-
-
-def to_sources(sources: PassageSource) -> list[Passages]:
-    """The sources as a list: a sequence of `Passages` as it is; anything else as the single source of `to_passages`."""
-    if isinstance(sources, Sequence) and sources and all(isinstance(source, Passages) for source in sources):
-        return list(sources)
-    return [to_passages(sources)]
-
-
-def _check_label(label: int | None) -> None:
+def check_label(label: int | None) -> None:
+    """Raise `UsageError` where *label* is not that of an input."""
     if label not in (None, 0, 1):
         raise UsageError(f"`label` is 1, 0 or None, not {label!r}")

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import PassageError
-from ._columns import ChosenColumns, Draft, NamedColumns, make_draft
+from ._columns import SKIP, ChosenColumns, Draft, NamedColumns, is_blank, make_draft
 from ._compressed import reading
 from ._csv_rows import read_csv
 from ._cutting import cut_document
 from ._files import InputFile, decoded_lines, digest, first_character, is_empty, verify
 from ._hub import dataset_rows, parse_uri, read_hub
 from ._in_memory import RowsOf, rows_in_memory
-from ._json_rows import read_json, read_jsonl
+from ._json_rows import read_json
 from ._spool import SpooledReader, drafts_sha256
 from ._tables import Row, Tally, read_arrow, read_parquet, with_partition
 
@@ -44,15 +44,18 @@ class FileReader:
         """The rows of the tables and the pieces of the documents, file after file."""
         for file in self.files:
             if is_empty(file):
-                raise PassageError(file.shown, "the file is empty")
+                if not self._columns.skip_empty:
+                    raise PassageError(file.shown, f"the file is empty{SKIP}")
+                tally.empty_texts += 1
+                continue
             if (kind := file.format) == "stdin":
                 kind = "jsonl" if first_character(file) == "{" else "text"
             try:
                 if kind == "text":
-                    yield from self._of_document(file)
+                    yield from self._of_document(file, tally)
                 else:
-                    rows = with_partition(self._rows(file, kind, tally), file)
-                    yield from _drafts(rows, self._columns, file.shown)
+                    rows = with_partition(self._rows(file, kind, tally), file, tally)
+                    yield from _drafts(rows, self._columns, file.shown, tally)
             except PassageError:
                 if file.compression is not None:
                     verify(file)  # what cannot be read may be damage, which is known only at the end of the file
@@ -73,21 +76,23 @@ class FileReader:
 
     def _rows(self, file: InputFile, kind: str, tally: Tally) -> Iterator[Row]:
         match kind:
-            case "jsonl":
-                return read_jsonl(file, tally)
-            case "json":
-                return read_json(file, tally)
+            case "json" | "jsonl":
+                return read_json(file, tally, self._columns)
             case "parquet":
                 return read_parquet(file, self._columns)
             case "arrow":
                 return read_arrow(file, self._columns)
             case _:
-                return read_csv(file, tally, self._columns, "\t" if kind == "tsv" else ",")
+                return read_csv(file, tally, self._columns)
 
-    def _of_document(self, file: InputFile) -> Iterator[Draft]:
+    def _of_document(self, file: InputFile, tally: Tally) -> Iterator[Draft]:
         text = "".join(line for _, line in decoded_lines(file))
-        if not text or text.isspace():
-            raise PassageError(file.shown, "no text in it, or only white space")
+        if is_blank(text):
+            if self._columns.skip_empty:
+                tally.empty_texts += 1
+            else:
+                tally.faults.add(file.shown, f"no text in it, or only white space{SKIP}")
+            return
         columns, given = self._columns.of_document([name for name, _ in file.partition]), dict(file.partition)
         line = 1
         for number, passage in enumerate(cut_document(text, self._passage_tokens), start=1):
@@ -102,13 +107,16 @@ class MemoryReader:
     def __init__(self, rows: RowsOf, columns: NamedColumns, name: str) -> None:
         self._rows, self._columns, self._name = rows, columns, name
 
-    def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - rows in memory have no blank lines
+    def drafts(self, tally: Tally) -> Iterator[Draft]:
         """All rows."""
-        return _drafts(self._rows(), self._columns, self._name)
+        return _drafts(self._rows(), self._columns, self._name, tally)
 
     def sha256(self) -> str:
         """Hex digest of the texts, ids, documents and labels."""
-        return drafts_sha256(self.drafts(Tally()))
+        tally = Tally()
+        digest_of_rows = drafts_sha256(self.drafts(tally))
+        tally.faults.refuse(self._name)
+        return digest_of_rows
 
     def version(self) -> object:
         """Always the same: data that change while they are used are not expected."""
@@ -122,7 +130,7 @@ def hub_reader(uri: str, columns: NamedColumns) -> Reader:
         PassageError: *uri* is not of that form.
     """
     parse_uri(uri)
-    return SpooledReader(lambda: _drafts(read_hub(uri, columns), columns, uri), uri, f"{uri} row")
+    return SpooledReader(lambda tally: _drafts(read_hub(uri, columns), columns, uri, tally), uri, f"{uri} row")
 
 
 def reader_of(data: object, columns: NamedColumns, name: str, place: str) -> Reader:
@@ -138,13 +146,13 @@ def reader_of(data: object, columns: NamedColumns, name: str, place: str) -> Rea
             return dataset_rows(dataset, columns, name, place)
 
         if not hasattr(data, "__len__"):  # it is streamed
-            return SpooledReader(lambda: _drafts(rows(), columns, name), name, place)
+            return SpooledReader(lambda tally: _drafts(rows(), columns, name, tally), name, place)
         return MemoryReader(rows, columns, name)
     return MemoryReader(rows_in_memory(data, columns, name, place), columns, name)
 
 
-def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[Draft]:
-    """The *rows* as drafts; what cannot be a passage raises `PassageError` with its place."""
+def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str, tally: Tally) -> Iterator[Draft]:
+    """The *rows* as drafts; *tally* takes those that cannot be passages, and those without text if they are skipped."""
     chosen: ChosenColumns | None = None
     names: tuple[str, ...] = ()
     for where, values in rows:
@@ -152,6 +160,14 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str) -> Iterator[
         if chosen is None or tuple(values) != names:
             names = tuple(values)
             chosen = columns.choose(names, where, names)
-        yield make_draft(chosen, values, where)
-    if chosen is None:
+        if columns.skip_empty and is_blank(values[chosen.text]):
+            tally.empty_texts += 1
+            continue
+        try:
+            draft = make_draft(chosen, values, where, by_role=columns.by_role)
+        except PassageError as error:
+            tally.faults.add(error.where, error.problem)
+            continue
+        yield draft
+    if chosen is None and not tally.faults.count:
         raise PassageError(shown, "no passage in it: only blank lines, or a header without rows")

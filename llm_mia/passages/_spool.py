@@ -27,20 +27,23 @@ class SpooledReader:
     It takes as much of the disk as the texts do.
 
     Args:
-        drafts: returns all rows.
+        drafts: returns all rows, and leaves to a tally what it skips.
         shown: how messages call the source.
         place: what precedes the number of a row in messages.
     """
 
-    def __init__(self, drafts: Callable[[], Iterable[Draft]], shown: str, place: str) -> None:
+    def __init__(self, drafts: Callable[[Tally], Iterable[Draft]], shown: str, place: str) -> None:
         self._drafts, self._shown, self._place = drafts, shown, place
         self.file: IO[bytes] | None = None
         """All rows, a JSON list on each line; None before the first reading."""
         self._sha256 = ""
+        self._empty_texts = 0
 
-    def drafts(self, tally: Tally) -> Iterator[Draft]:  # noqa: ARG002 - a table has no blank lines
+    def drafts(self, tally: Tally) -> Iterator[Draft]:
         """All rows, as `SpooledReader` was given them."""
-        for number, line in enumerate(_lines(self._spool()), start=1):
+        lines = _lines(self._spool())
+        tally.empty_texts += self._empty_texts
+        for number, line in enumerate(lines, start=1):
             text, name, document, label, columns = json.loads(line)
             yield Draft(text, name, document, label, f"{self._place} {number}", columns)
 
@@ -67,9 +70,9 @@ class SpooledReader:
         return self.file
 
     def _fill(self, file: IO[bytes]) -> str:
-        digest = hashlib.sha256()
+        digest, tally = hashlib.sha256(), Tally()
         try:
-            for draft in self._drafts():
+            for draft in self._drafts(tally):
                 digest.update(_line(draft[:4]))
                 file.write(_line([*draft[:4], draft.columns]))
             file.flush()
@@ -77,6 +80,8 @@ class SpooledReader:
             folder, reason = tempfile.gettempdir(), error.strerror or error
             problem = f"cannot be kept in {folder} ({reason}): free space, or name another folder in TMPDIR"
             raise PassageError(self._shown, problem) from None
+        tally.faults.refuse(self._shown)
+        self._empty_texts = tally.empty_texts
         return digest.hexdigest()
 
 

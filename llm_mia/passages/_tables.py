@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import PassageError
 from ._columns import NamedColumns, quoted
+from ._faults import Faults
 from ._files import InputFile
 from ._usual import class_names, simple_columns
 
@@ -36,6 +37,13 @@ class Tally:
     """What an iteration over rows counts."""
 
     blank_lines: int = 0
+    empty_texts: int = 0
+    """Rows without text, left out."""
+    faults: Faults = field(default_factory=Faults)
+    repeated_ids: bool = False
+    """Whether an id has occurred twice."""
+    labels_judged: bool = False
+    """Whether it is decided that the column of labels of an input with a role holds labels."""
 
 
 def read_parquet(file: InputFile, columns: NamedColumns) -> Iterator[Row]:
@@ -90,22 +98,23 @@ def _rows(batches: Iterable[Any], shown: str, classes: Mapping[str, Sequence[str
             yield f"{shown} row {row}", values
 
 
-def with_partition(rows: Iterable[Row], file: InputFile) -> Iterator[Row]:
+def with_partition(rows: Iterable[Row], file: InputFile, tally: Tally) -> Iterator[Row]:
     """The *rows* with the columns that the folders of the file give, as ``label=0/`` does.
 
-    Raises:
-        PassageError: a row has another value in such a column.
+    A row that has another value in such a column is left to *tally*.
     """
     for where, values in rows:
-        for name, value in file.partition:
-            if values.get(name, value) not in (value, None) and str(values[name]) != value:
-                raise PassageError(
-                    where,
-                    f"column {quoted(name)} holds {quoted(values[name])}, but its folder is named {name}={value}: "
-                    "move the file, or correct the column",
-                )
-            values[name] = value
-        yield where, values
+        others = [(name, value) for name, value in file.partition if values.get(name) is not None]
+        wrong = [(name, value) for name, value in others if str(values[name]) != value]
+        if wrong:
+            name, value = wrong[0]
+            tally.faults.add(
+                where,
+                f"column {quoted(name)} holds {quoted(values[name])}, but its folder is named {name}={value}: "
+                "move the file, or correct the column",
+            )
+            continue
+        yield where, {**values, **dict(file.partition)}
 
 
 def rows_of_batch(

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["CARRIED_TYPES", "USUAL", "class_names", "membership", "simple_columns", "usual_column"]
+__all__ = ["CARRIED_TYPES", "USUAL", "class_names", "folded", "membership", "simple_columns", "usual_column"]
 
 USUAL = {
     "text": ("text", "input", "passage", "content", "snippet"),
@@ -27,6 +27,11 @@ MEANINGS: Mapping[Hashable, int | None] = {
 """What a label that is a string means, in small letters and without blanks around it."""
 
 
+def folded(name: str) -> str:
+    """*name* without what does not count in the name of a column: capitals, blanks around it, and hyphens."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
 def usual_column(role: str, names: Sequence[str]) -> str | None:
     """The column among *names* that is used as *role* where the user names none; None where no name is usual.
 
@@ -35,12 +40,12 @@ def usual_column(role: str, names: Sequence[str]) -> str | None:
     >>> usual_column("label", ["ID", "Is-Member"]), usual_column("id", ["ID", "id"]), usual_column("id", ["n"])
     ('Is-Member', 'id', None)
     """
-    folded = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)}
+    by_folded = {folded(name): name for name in reversed(names)}
     for usual in USUAL[role]:
         if usual in names:
             return usual
-        if usual in folded:
-            return folded[usual]
+        if usual in by_folded:
+            return by_folded[usual]
     return None
 
 

@@ -13,7 +13,7 @@ from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, E
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..validity import Check, Verdict
-from .words import collection_finding, finding, guarantee_words, notes_words, selection_words
+from .words import collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
     "audit_summary",
@@ -64,6 +64,8 @@ def calibration_summary(calibration: Calibration) -> dict[str, Any]:
             for name, category in calibration.categories.items()
         },
         "selection": {**asdict(calibration.selection), "sentence": selection_words(calibration)},
+        "columns_used": columns_used(calibration),
+        "notes": notes_words(calibration.notes),
         "stack_columns": [column.name for column in calibration.stack.columns] if calibration.stack else None,
     }
 
@@ -81,6 +83,16 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "withheld": flags.withheld,
         "finding": None if flags.finding is None else _finding(flags.finding),
         "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
+        "categories": {
+            name: {
+                "candidates": category.candidates,
+                "flagged": category.flagged,
+                "nonmembers": category.n,
+                "threshold": category.threshold,
+                "members_at_least": None if not category.members or flags.withheld else category.members.members,
+            }
+            for name, category in flags.categories.items()
+        },
     }
 
 

@@ -5,6 +5,16 @@ A table has a row for each passage and a column for each attack. A higher score 
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
 from ._reading import read_scores
+from ._row_order import ROW_ORDER_LEVEL, RowOrder, row_order
 from ._table import UNKNOWN, ScoreTable
 
-__all__ = ["CARRIED_MARK", "DECISION_COLUMNS", "UNKNOWN", "ScoreTable", "read_scores"]
+__all__ = [
+    "CARRIED_MARK",
+    "DECISION_COLUMNS",
+    "ROW_ORDER_LEVEL",
+    "UNKNOWN",
+    "RowOrder",
+    "ScoreTable",
+    "read_scores",
+    "row_order",
+]

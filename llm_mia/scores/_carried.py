@@ -21,10 +21,11 @@ DECISION_COLUMNS = frozenset(
 """Columns of ``flags.csv``; no carried column has such a name."""
 
 
-def carried_columns(table: pa.Table, others: Iterable[str], *, of_run: bool) -> dict[str, Sequence[Plain]]:
+def carried_columns(table: pa.Table, others: Iterable[str], by: str, *, of_run: bool) -> dict[str, Sequence[Plain]]:
     """The columns among *others* that are carried: of a run those that are marked.
 
-    Of another file those of short strings, and of true and false: a number there may be a score of another model.
+    Of another file those of short strings, those of true and false, and that of the categories, *by*: another number
+    may be a score of another model.
     """
     import pyarrow.types as types
 
@@ -36,9 +37,10 @@ def carried_columns(table: pa.Table, others: Iterable[str], *, of_run: bool) -> 
         if name in DECISION_COLUMNS or usual_column("text", [name]):
             continue
         kinds = (types.is_string, types.is_large_string, types.is_boolean, types.is_dictionary)
-        if not of_run and not any(is_kind(field.type) for is_kind in kinds):
+        if not of_run and name != by and not any(is_kind(field.type) for is_kind in kinds):
             continue
-        values = table.column(name).to_pylist()
+        # Names stay bytes where a csv file is read; another encoding was refused before.
+        values = [value.decode() if isinstance(value, bytes) else value for value in table.column(name).to_pylist()]
         if all(len(value) <= LONGEST_CARRIED for value in values if isinstance(value, str)):
             carried[name] = values
     return carried

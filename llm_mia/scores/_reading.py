@@ -119,7 +119,7 @@ def read_scores(
             **{name: f"column {name!r} describes the passages, so it is no score" for name in names if name in aside},
         },
         carried=carried_columns(
-            table, [name for name in names if name not in {*roles.names(), *columns}], of_run=record is not None
+            table, [name for name in names if name not in {*roles.names(), *columns}], by, of_run=record is not None
         ),
     )
     return _only_named(read, scores)

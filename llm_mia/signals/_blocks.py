@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends import Backend
+from ..backends import Backend, WindowError, refuse_no_numbers
 from ..errors import ModelError
 from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
@@ -43,6 +43,8 @@ class Block:
     first: int
     """Position of its first passage in the input."""
     ids: Sequence[str]
+    places: Sequence[str]
+    """Where each passage is in the input, for messages."""
     digests: Sequence[str]
     n_bytes: int
     windows: Sequence[Window]
@@ -116,6 +118,7 @@ def _block(
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
+        places=[passage.where or f"passage {passage.id!r}" for passage in passages],
         digests=[text_sha256(passage) for passage in passages],
         n_bytes=sum(passage.n_bytes for passage in passages),
         windows=[
@@ -171,7 +174,10 @@ def score_block(
     windows = [window for window in block.windows if window.passage not in signals and window.passage not in same_as]
     reported = BlockProgress(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), progress)
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
-    scored = _score_windows(setup, windows, block.first, reported, unfinished)
+    try:
+        scored = _score_windows(setup, windows, block.first, reported, unfinished)
+    except WindowError as error:
+        raise ModelError(f"{block.places[error.passage]}: {error}") from error
     for window, of_window in zip(windows, scored, strict=True):
         parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
@@ -237,5 +243,4 @@ def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Se
             f"model {backend.info.id!r}: `score` gave signals of {sum(map(len, scored))} tokens in {len(scored)} "
             f"windows, and {sum(wanted)} in {len(windows)} were to be scored: correct the backend"
         )
-    if any(np.isnan(signals.logprob).any() for signals in scored):
-        raise ModelError(f"model {backend.info.id!r}: `score` gave log-probabilities that are NaN: correct the backend")
+    refuse_no_numbers(backend.info, windows, scored)

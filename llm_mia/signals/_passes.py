@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,9 @@ from ._limits import Limits
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
-from ._threads import BackgroundWriter, prefetch
+from ._threads import BackgroundWriter, prefetch, stoppable
 from ._unfinished import UnfinishedBlocks
+from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
 
 if TYPE_CHECKING:
@@ -198,6 +200,8 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         elif wanted.name == role:
             report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
             record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
+        if stage.missing(wanted):
+            check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
         # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
         run.claim(wanted.name, record)
         unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
@@ -255,6 +259,9 @@ def score_positions(
     repeated = inputs.check.repeated
     cache = SignalsCache(limits.cached_bytes)
     cache.add_stored(folder, repeated, positions.start)
+    stopped = threading.Event()
+    if setup.rewrite is not None:
+        setup = replace(setup, rewrite=stoppable(setup.rewrite, stopped))
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
     try:
@@ -268,6 +275,7 @@ def score_positions(
                 report.kept += saves.save()
                 raise
             finally:
+                stopped.set()
                 write(None)
     finally:
         report.add(0, 0, 0)  # reports what is kept now

@@ -21,7 +21,7 @@ from ._limits import Limits
 from ._passes import COMPILED_FROM_BYTES, run_passes
 from ._plan import PlannedPass
 from ._progress import PassProgress, Progress, report_activity
-from ._windows import window_rule
+from ._windows import check_longest_window, window_rule
 
 __all__ = ["ModelSource", "checked_texts", "model_or_spec", "signals_of", "write_signals"]
 
@@ -173,6 +173,7 @@ def signals_of(
     limits, source = limits or Limits(), model_or_spec(model)
     backend = source.load(compiled=n_bytes >= COMPILED_FROM_BYTES) if isinstance(source, ModelSpec) else source
     rule = window_rule(backend.info.context, window_tokens, opening=len(backend.opening))
+    check_longest_window(backend, rule, n_bytes)
     setup = PassSetup(backend, rule, limits.block_size(backend.tokens_per_batch))
     report = PassProgress("target", len(passages), n_bytes, progress)
     cache = SignalsCache(limits.cached_bytes)

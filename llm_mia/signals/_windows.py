@@ -18,10 +18,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..backends import Backend, LengthChecking
 from ..errors import UsageError
 from ..records import IntArray, TokenSignals, Window, WindowRule
 
-__all__ = ["cut", "edges", "join", "window_rule"]
+__all__ = ["check_longest_window", "cut", "edges", "join", "window_rule"]
 
 LEAST_WINDOW, DEFAULT_WINDOW = 8, 2048
 
@@ -47,6 +48,21 @@ def window_rule(model_context: int, tokens: int | None = None, *, opening: int =
     if not least <= tokens <= model_context:
         raise UsageError(f"`window_tokens` is {tokens}: it must be {least} to {model_context}, the model's context")
     return WindowRule(tokens, tokens // 4)
+
+
+def check_longest_window(backend: Backend, rule: WindowRule, n_bytes: int, prefix: IntArray | None = None) -> None:
+    """Raise a `ModelError` where *backend* can tell at once that it fails on the longest window there may be.
+
+    Without this the error would come with the first passage of that length, perhaps after hours.
+
+    Args:
+        backend: the model.
+        rule: how passages are cut.
+        n_bytes: UTF-8 bytes of all passages. A token has at least one byte, so no window has more tokens.
+        prefix: tokens that precede every window.
+    """
+    if isinstance(backend, LengthChecking):
+        backend.check_length(min(rule.tokens, n_bytes + len(backend.opening)), 0 if prefix is None else len(prefix))
 
 
 def cut(tokens: IntArray, rule: WindowRule, *, opening: Sequence[int] = (), passage: int = 0) -> list[Window]:

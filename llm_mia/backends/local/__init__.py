@@ -7,7 +7,8 @@ from ._generating import Continuations, continuations
 from ._gguf_tokenizer import GgufTokenizer, read_gguf_tokenizer
 from ._identity import PROBE_TEXT
 from ._in_memory import from_memory
-from ._libraries import name_model_in_errors, silence_libraries
+from ._lengths import LengthRule
+from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
@@ -24,6 +25,7 @@ __all__ = [
     "PROBE_TEXT",
     "Continuations",
     "GgufTokenizer",
+    "LengthRule",
     "LocalBackend",
     "LocalTokenizer",
     "SpecialTokens",
@@ -32,6 +34,7 @@ __all__ = [
     "continuations",
     "contribution_of_last_token",
     "faster_dtype",
+    "first_line",
     "from_memory",
     "is_out_of_memory",
     "load",

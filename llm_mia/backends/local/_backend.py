@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +14,9 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
-from .._context import WindowError, describe_lengths, refuse_beyond_context
+from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
 from ..moments import Head, Moments, Reducer
-from ._batching import batches
+from ._batching import batches, fitting_tokens
 from ._causality import refuse_looking_ahead
 from ._context_length import context_of
 from ._embeddings import count_embeddings, refuse_beyond_embeddings
@@ -31,9 +30,6 @@ from ._tokenizer import LocalTokenizer
 
 __all__ = ["LocalBackend"]
 
-# Tokens fed at once, padding included. A CPU is fastest where the states of a layer stay in its cache; a GPU is faster
-# the more tokens it gets, within these limits.
-CPU_TOKENS, CUDA_TOKENS = 1024, (1024, 65536)
 # The largest difference that rounding explains between two ways to compute the same logits, relative to their spread.
 PROBE_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
@@ -82,7 +78,7 @@ class LocalBackend:
         refuse_beyond_embeddings(self.opening, self._embeddings, tokenizer)
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
-        self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
+        self.tokens_per_batch = tokens_per_batch or fitting_tokens(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
         self.tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
         """See `PROBE_TOLERANCE`."""
@@ -151,6 +147,7 @@ class LocalBackend:
                 positions.sort()
                 scored = self._score_group([windows[i] for i in positions], report, prefix, group)
                 results.update(zip(positions, scored, strict=True))
+            self.forward.forget_lengths()  # the caller may go on with the model
         return [results[i] for i in range(len(windows))]
 
     def _score_group(
@@ -234,6 +231,8 @@ class LocalBackend:
         """
         try:
             return self._score_batch(windows, prefix)
+        except WindowError:
+            raise
         except Exception as error:  # hundreds of model classes, each of which fails in its own way
             if is_out_of_memory(error):
                 return None
@@ -243,14 +242,14 @@ class LocalBackend:
         alone = [self._score_batch_or_none([window], prefix) for window in windows]
         return None if None in alone else [signals for (signals,) in filter(None, alone)]
 
-    def check_length(self, tokens: int) -> None:
-        """Feed a window of so many *tokens* to the first layer of the model: faults with length show there.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed *prefix* and *tokens* random tokens to the first layer of the model: faults with length show there.
 
         Raises:
             ModelError: the model fails on it.
         """
         with evaluation_mode(self.model):
-            self.forward.check_length(tokens)
+            self.forward.check_length(tokens, prefix)
 
     @torch.inference_mode()
     def _score_batch(self, windows: Sequence[Window], prefix: ComputedPrefix | None) -> list[TokenSignals]:
@@ -271,11 +270,9 @@ class LocalBackend:
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
-        if np.isnan(logprob).any():
-            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try `dtype` float32 or bfloat16")
         rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
-        return [
+        scored = [
             TokenSignals(
                 token_ids=w.tokens[w.first_scored :],
                 logprob=logprob[start:end],
@@ -287,6 +284,8 @@ class LocalBackend:
             )
             for w, start, end in zip(windows, [0, *ends[:-1]], ends, strict=True)
         ]
+        refuse_no_numbers(self.info, windows, scored)
+        return scored
 
     @torch.inference_mode()
     def _check_model(self, tolerance: float) -> Head | None:
@@ -294,8 +293,8 @@ class LocalBackend:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
         expected = self.model(input_ids=ids, use_cache=False).logits.float()
-        spread = float(expected.std()) or 1.0
-        if not math.isfinite(spread) and not bool(expected.isneginf().any()):
+        spread = float(expected[expected.isfinite()].std()) or 1.0
+        if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
             raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
         refuse_looking_ahead(self.model, ids, tolerance)
         head = None if self.model.base_model is self.model else Head.of(self.model)
@@ -310,15 +309,3 @@ def _prepend(prefix: IntArray, windows: Sequence[Window]) -> list[Window]:
     """The *windows* with *prefix* in each of them, unscored."""
     n = len(prefix)
     return [replace(w, tokens=np.concatenate([prefix, w.tokens]), first_scored=w.first_scored + n) for w in windows]
-
-
-def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> int:
-    """The number of tokens that half of the free memory holds on CUDA, where memory limits the speed."""
-    if device.type != "cuda":
-        return CPU_TOKENS
-    free, _ = torch.cuda.mem_get_info(device)
-    width = config.hidden_size
-    # The states of one layer are held at a time: the residual stream, queries, keys, values, and the MLP's middle.
-    bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
-    least, most = CUDA_TOKENS
-    return int(min(most, max(least, free // 2 // bytes_per_token)))

@@ -48,6 +48,7 @@ class Forward:
         # The longest input for which the rule is known to hold; that of other code is measured when it is needed.
         self._holds_to = math.inf if is_known(model) else 0
         self._growing = growing_modules(model)
+        self._checked_to = 0
 
     def states(self, ids: Tensor, head: Head | None, cache: PrefixCache | None = None) -> Tensor:
         """The input of *head*, shape (batch, tokens, width); the model's own logits where there is no head."""
@@ -85,19 +86,23 @@ class Forward:
         self._holds_to = longest
         return self._lengths
 
-    def check_length(self, tokens: int) -> None:
-        """Feed so many *tokens* to the first layer.
+    def check_length(self, tokens: int, prefix: int = 0) -> None:
+        """Feed random tokens to the first layer, *tokens* of them after *prefix*; not again for fewer.
 
         Raises:
             ModelError: the model fails on them.
         """
-        ids = self._random(max(1, tokens))
+        if prefix + tokens <= self._checked_to:
+            return
+        ids = self._random(prefix + tokens)
         try:
             self._feed_first_layer(ids)
+            self._checked_to = prefix + tokens
         except Exception as error:  # hundreds of model classes, each of which fails in its own way
-            problem = f"is out of memory with {tokens} tokens: give a smaller `window_tokens`, or another `device`"
+            size = f"{len(ids)} tokens"
+            problem = f"is out of memory with {size}: give a smaller `window_tokens`, or another `device`"
             if not is_out_of_memory(error):
-                problem = describe_failure(self._feed_first_layer, ids, error, self._tokenizer)
+                problem = describe_failure(self._feed_first_layer, ids, error, self._tokenizer, prefix=prefix)
             raise ModelError(f"model {self._name!r} {problem}") from error
 
     def describe_failure(self, tokens: IntArray, error: Exception, prefix: int = 0) -> str:

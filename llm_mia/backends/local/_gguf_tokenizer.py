@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ...errors import ModelError, UsageError
+from ..digests import gguf_parts
 from ._gguf_metadata import read_metadata
 from ._libraries import explain_errors
 from ._pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
@@ -57,7 +58,9 @@ def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> Gguf
     """
     if pre_tokenizer is not None and pre_tokenizer not in PRE_TOKENIZERS:
         raise UsageError(f"`pre_tokenizer` is {pre_tokenizer!r}, which is not known: {_known_names()}")
-    entries = {name: value for name, value in read_metadata(file).items() if not name.startswith("tensor")}
+    entries = {
+        name: value for name, value in read_metadata(gguf_parts(file)[0]).items() if not name.startswith("tensor")
+    }
     vocabulary = _Vocabulary.of(entries)
     if (own := file.parent / TOKENIZER_FILE).is_file():
         return GgufTokenizer(_read_own_file(own, vocabulary), "tokenizer.json in the folder of the GGUF file")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 __all__ = ["LengthRule", "forget_lengths", "growing_modules", "is_known"]
 
 # Types of rotary positions whose frequencies are the same for every length.
@@ -78,8 +80,9 @@ def forget_lengths(modules: list[Any]) -> None:
             current = getattr(module, f"{name}inv_freq", None)
             if current is None:  # a layer type that no layer has
                 continue
-            original = getattr(module, f"{name}original_inv_freq").to(current.device)
-            module.register_buffer(f"{name}inv_freq", original.clone(), persistent=False)
+            with torch.inference_mode(False):  # the caller may train the model
+                original = getattr(module, f"{name}original_inv_freq").to(current.device).clone()
+            module.register_buffer(f"{name}inv_freq", original, persistent=False)
             setattr(module, f"{name}max_seq_len_cached", module.original_max_seq_len)
 
 

@@ -11,10 +11,10 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
-from ..digests import files_sha256
+from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
-from ._completeness import refuse_incomplete, stored_tensors, weight_files
+from ._completeness import refuse_incomplete, refuse_pointer, stored_tensors, weight_files
 from ._gguf import convert_gguf
 from ._gguf_tokenizer import read_gguf_tokenizer
 from ._libraries import first_line, name_model_in_errors, silence_libraries
@@ -91,8 +91,24 @@ def load(
 
 
 def resolve_device(device: str) -> str:
-    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``."""
-    return "cpu" if device == "auto" and not torch.cuda.is_available() else device
+    """*device* itself; for ``auto`` on a machine without CUDA ``cpu``.
+
+    Raises:
+        UsageError: the machine has no such device.
+    """
+    if device == "auto":
+        return device if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    devices: Any = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    if kind != "cpu":
+        if devices is None or not devices.is_available():
+            raise UsageError(f"`device` is {device!r}, and torch finds no such device here: leave out `device`")
+        if number and int(number) >= devices.device_count():
+            raise UsageError(
+                f"`device` is {device!r}, and there are {devices.device_count()} such devices, counted from 0: name "
+                "one of them"
+            )
+    return device
 
 
 def _is_adapter(folder: Path) -> bool:
@@ -102,9 +118,10 @@ def _is_adapter(folder: Path) -> bool:
 def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
     """The model in a folder or a GGUF file, with all of its weights."""
     if path.suffix == ".gguf":
+        refuse_pointer(path)
         # The tokenizer comes first: it is read in no time, and may be refused.
         of_gguf = read_gguf_tokenizer(path, pre_tokenizer=options.pre_tokenizer)
-        folder, files = convert_gguf(path), [path]
+        folder, files = convert_gguf(path), gguf_parts(path)
     else:
         _refuse_incomplete_folder(path)
         of_gguf = None

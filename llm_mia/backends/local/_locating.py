@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, UsageError
+from ..digests import gguf_parts
 from ._libraries import first_line
 
 __all__ = ["MODEL_FILES", "TOKENIZER_FILES", "cache_folder", "locate_base_model", "locate_model", "read_adapter_config"]
@@ -32,7 +33,7 @@ def locate_model(name: str, revision: str | None, files: Sequence[str] = MODEL_F
     if local.is_dir() or (local.is_file() and local.suffix == ".gguf"):
         if revision is not None:
             raise UsageError(f"is on this machine and has no `revision` {revision!r}: leave out `revision`")
-        return local, None
+        return (_first_part(local) if local.is_file() else local), None
     if local.is_file():
         raise ModelError("is a file, but not a .gguf file: name the folder that holds config.json and *.safetensors")
     if not HUB_ID.fullmatch(name) or name.startswith("."):
@@ -44,6 +45,18 @@ def locate_model(name: str, revision: str | None, files: Sequence[str] = MODEL_F
     except (OSError, ValueError) as error:
         raise ModelError(f"no such folder here, and the hub did not provide it: {first_line(error)}") from None
     return Path(snapshot), Path(snapshot).name
+
+
+def _first_part(file: Path) -> Path:
+    """The first file of the model in a GGUF *file*, which has its settings; all files of a split model are there."""
+    parts = gguf_parts(file)
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
+        raise ModelError(
+            f"its weights are split into {len(parts)} files, and {', '.join(missing)} is not there: download or copy "
+            "it too"
+        )
+    return parts[0]
 
 
 def locate_base_model(adapter: Path, files: Sequence[str] = MODEL_FILES) -> Path:

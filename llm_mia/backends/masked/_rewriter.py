@@ -19,6 +19,8 @@ from ..local import (
     AS_TEXT,
     SpecialTokens,
     batches,
+    first_line,
+    is_out_of_memory,
     locate_model,
     missing_spans_message,
     name_model_in_errors,
@@ -133,13 +135,13 @@ class MaskedRewriter:
         """The version *number* of each text; a text of blanks alone is not changed.
 
         Raises:
-            ModelError: the model gives NaN.
+            ModelError: the model gives NaN, fails, or has too little memory for a single window.
         """
         plans = [self.plan(text, number) for text in texts]
         pieces = [piece for plan in plans for piece in self._pieces(plan)]
         words_of: list[list[str]] = [[] for _ in pieces]
         for batch in batches([len(piece.ids) for piece in pieces], self.tokens_per_batch):
-            words = iter(self._choose_words([pieces[i] for i in batch]))
+            words = iter(self._choose_words_in_parts([pieces[i] for i in batch]))
             for i in batch:
                 words_of[i] = [next(words) for _ in pieces[i].masked]
         all_words = iter([word for words in words_of for word in words])
@@ -182,6 +184,25 @@ class MaskedRewriter:
                     plan.originals[window],
                     plan.draws[window],
                 )
+
+    def _choose_words_in_parts(self, pieces: Sequence[Piece]) -> list[str]:
+        """`_choose_words`; where the memory is too small, of one half and then of the other."""
+        try:
+            return self._choose_words(pieces)
+        except ModelError:
+            raise
+        except Exception as error:  # hundreds of model classes, each of which fails in its own way
+            size = f"a window of {len(pieces[0].ids)} tokens"
+            if not is_out_of_memory(error):
+                raise ModelError(
+                    f"model {self.name!r} fails on {size} ({first_line(error)}): give another masked language model"
+                ) from error
+            if len(pieces) == 1:
+                raise ModelError(f"model {self.name!r} is out of memory with {size}: give another `device`") from error
+        torch.cuda.empty_cache()
+        self.tokens_per_batch = max(1, self.tokens_per_batch // 2)
+        middle = len(pieces) // 2
+        return self._choose_words_in_parts(pieces[:middle]) + self._choose_words_in_parts(pieces[middle:])
 
     @torch.inference_mode()
     def _choose_words(self, pieces: Sequence[Piece]) -> list[str]:

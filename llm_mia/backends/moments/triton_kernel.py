@@ -49,7 +49,8 @@ def sweep_kernel(  # type: ignore[no-untyped-def]
         s2 = a * (s2 + 2 * d * s1 + d * d * s0)
         s1 = a * (s1 + d * s0)
         s0 = a * s0
-        u = tl.maximum(x - moved, FLOOR)
+        # A NaN among the logits makes the row NaN, as in the other sweeps; a plain maximum would drop it.
+        u = tl.maximum(x - moved, FLOOR, propagate_nan=tl.PropagateNan.ALL)
         weight = tl.exp(u)
         s0 += tl.sum(weight, 0)
         s1 += tl.sum(weight * u, 0)

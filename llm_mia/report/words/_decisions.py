@@ -25,7 +25,9 @@ from ._counting import counted
 __all__ = [
     "WITHHELD",
     "FindingParts",
+    "category_lines",
     "chance_words",
+    "columns_used",
     "finding",
     "finding_parts",
     "finding_words",
@@ -208,6 +210,31 @@ def threshold_words(calibration: Calibration) -> str:
     if calibration.categories:
         return f"a threshold for each {calibration.by}"
     return f"threshold {calibration.threshold:.6g}"
+
+
+def category_lines(flags: Flags) -> list[str]:
+    """Counts, threshold and smallest number of members of each category, a line each."""
+    lines = []
+    for name, category in flags.categories.items():
+        line = (
+            f"  {name}: {category.flagged:,} of {category.candidates:,} flagged, threshold {category.threshold:.6g} "
+            f"({category.n:,} non-members)"
+        )
+        if category.members is not None:
+            line += f", at least {counted(category.members.members, 'member')}"
+        lines.append(line)
+    bounds = [category.members for category in flags.categories.values() if category.members is not None]
+    if bounds:
+        held = f"{100 * bounds[0].confidence:g} % confidence"
+        lines.append(f"  (each lower bound holds with {held} for its category, if {flags.unit} are independent)")
+    return lines
+
+
+def columns_used(calibration: Calibration) -> list[str]:
+    """The columns that the deciding score was selected from or is made of; empty where the user named a column."""
+    if calibration.stack:
+        return [column.name for column in calibration.stack.columns]
+    return list(calibration.selection.aurocs)
 
 
 def selection_words(calibration: Calibration) -> str | None:

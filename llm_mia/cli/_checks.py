@@ -1,0 +1,188 @@
+"""What is wrong with values that were typed: seen before a text is read, a model is loaded, or torch is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
+from ._columns import INPUTS, refuse_columns
+
+__all__ = ["faults_of", "refuse_file_of_run"]
+
+RUNS = ("audit", "score", "extract", "demo")
+"""Commands whose output is a folder."""
+SCORING = ("audit", "score")
+"""Commands whose attacks are names of attacks; those of other commands are columns of a table."""
+RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
+FILES = ("calibration", "run", "frequencies")
+FILES_OF_RUN = ("run.json", "scores.parquet", "validity.json", "audit.json", "extraction.json")
+FILES_OF_AUDIT = ("calibration.json", "flags.csv", "report.html")
+COLUMNS = ("text_column", "id_column", "label_column", "document_column")
+
+
+def faults_of(command: str, values: Mapping[str, Any]) -> list[LlmMiaError]:
+    """Everything that is wrong with the *values* of the parameters of *command*.
+
+    The hub and torch are asked about models and devices only where nothing else is wrong: they take seconds.
+    """
+    faults = [fault for check in _checks(command, values) if (fault := _fault(check)) is not None]
+    slow = () if faults else (*_model_checks(values, ask_hub=True), *_presence_checks(values))
+    return faults or [fault for check in slow if (fault := _fault(check)) is not None]
+
+
+Check = Callable[[], object]
+
+
+def _fault(check: Check) -> LlmMiaError | None:
+    try:
+        check()
+    except LlmMiaError as error:
+        return error
+    return None
+
+
+def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in filter(given.__contains__, RATES):
+        yield partial(_check_rate, name, given[name])
+    inputs = [name for name in (*INPUTS, "corpus") if name in given]
+    for name in inputs:
+        yield partial(_check_input, given[name])
+    for name in filter(given.__contains__, FILES):
+        yield partial(_check_file, given[name])
+    if "table" in given:
+        yield partial(_check_table, given["table"])
+    for name in COLUMNS:
+        if isinstance(given.get(name), list):
+            yield partial(refuse_columns, name, given[name], inputs)
+    if command in SCORING:
+        for attack in given.get("attacks") or ():
+            yield partial(_check_attack, attack, any_choice=command == "audit")
+    if "out" in given:
+        yield partial(_check_folder, given["out"]) if command in RUNS else partial(_check_out, given["out"], "out")
+    if "per_token" in given:
+        yield partial(_check_out, given["per_token"], "per_token")
+        yield partial(_refuse_same_file, given["per_token"], given["out"])
+    if "fpr" in given and "fdr" in given:
+        yield _refuse_both_rates
+    yield from _device_checks(given)
+    yield from _model_checks(given, ask_hub=False)
+
+
+def _check_rate(name: str, rate: float) -> None:
+    if not 0 < rate < 1:  # or nothing heavy is imported
+        from ..calibration import check_rate
+
+        check_rate(name, rate)
+
+
+def _refuse_both_rates() -> None:
+    raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
+
+
+def _check_input(source: str) -> None:
+    from ..backends.checking import similar_path
+
+    path = Path(source)
+    if source == "-" or source.startswith("hf://") or path.exists():
+        return
+    near = similar_path(path)
+    raise PassageError(source, "no such file or folder" + (f"; did you mean {near!r}?" if near else ""))
+
+
+def _check_file(path: Path) -> None:
+    from ..backends.checking import similar_path
+
+    near = None if path.exists() else similar_path(path)
+    if near is not None:  # else the reader of such files explains what it needs
+        raise InputError(f"{path}: no such file or folder; did you mean {near!r}?")
+
+
+def _check_table(path: Path) -> None:
+    _check_file(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder: name a run directory or a table of scores")
+
+
+def _check_attack(attack: str, *, any_choice: bool) -> None:
+    from ..attacks import parse_attack
+
+    if attack != "all" and not (any_choice and attack in ("auto", "stack")):
+        parse_attack(attack)
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise RunDirectoryError(f"{out}: is a file, and the results need a folder: name another with `out`")
+    _check_writable(out if out.exists() else out.parent, out, "out")
+
+
+def _check_out(out: Path, parameter: str) -> None:
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder: name a file in it with `{parameter}`")
+    _check_writable(out.parent, out, parameter)
+    refuse_file_of_run(out, parameter)
+
+
+def refuse_file_of_run(out: Path, parameter: str = "out") -> None:
+    """Raise `UsageError` where *out* is a file that belongs to a run or an audit in its folder."""
+    run = (out.parent / "run.json").is_file()
+    audited = run and (out.parent / "audit.json").is_file()
+    if (run and out.name in FILES_OF_RUN) or (audited and out.name in FILES_OF_AUDIT):
+        kind = "audit" if audited else "run"
+        raise UsageError(
+            f"{out}: belongs to the {kind} in this folder, which would no longer agree with it: name another file "
+            f"with `{parameter}`"
+        )
+
+
+def _refuse_same_file(per_token: Path, out: Path) -> None:
+    if per_token.resolve() == out.resolve():
+        raise UsageError(f"{out}: `out` and `per_token` are the same file: name two files")
+
+
+def _check_writable(folder: Path, out: Path, parameter: str) -> None:
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise RunDirectoryError(
+            f"{out}: cannot be written, because {existing} is a file: name another place with `{parameter}`"
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RunDirectoryError(
+            f"{out}: cannot be written, because {existing} may not be written: name another place with `{parameter}`"
+        )
+
+
+def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:
+    from ..backends.checking import check_device, check_dtype
+
+    if "device" in given:
+        yield partial(check_device, given["device"])
+    if "dtype" in given:
+        yield partial(check_dtype, given["dtype"])
+
+
+def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check]:
+    from ..backends import checking
+
+    roles = (("target", "revision"), ("reference", "reference_revision"), ("neighbour_model", ""))
+    for role, revision in roles:
+        name = values.get(role)
+        if name is not None:
+            causal = role != "neighbour_model"
+            yield partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+
+
+def _presence_checks(values: Mapping[str, Any]) -> Iterator[Check]:
+    if values.get("device") not in (None, "auto", "cpu"):
+        yield partial(_check_present, values["device"])
+
+
+def _check_present(device: str) -> None:
+    from ..backends.local import resolve_device
+
+    resolve_device(device)

@@ -1,0 +1,87 @@
+"""Whether scores follow the order of the rows, as a row number, a time or a leak of the labels does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FEWEST_IN_ORDER", "ROW_ORDER_LEVEL", "RowOrder", "row_order"]
+
+ROW_ORDER_LEVEL = 0.001
+"""Largest probability with which scores that do not depend on the order of the rows seem to follow it."""
+FEWEST_IN_ORDER = 20
+"""Documents of a label, below which nothing is said about their order."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RowOrder:
+    """How closely the scores of a label follow the order of its rows."""
+
+    label: int
+    """1 members, 0 non-members, −1 candidates: those whose scores follow most closely."""
+    correlation: float
+    """Spearman's rank correlation of the documents' mean score with their mean row."""
+    share: float
+    """Of the largest correlation that scores with these ties can have: 1 where they never turn back."""
+    documents: int
+
+
+def row_order(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str]) -> RowOrder | None:
+    """The label within which scores follow the order of the rows most closely; None where none follows it.
+
+    Where the documents of a label are exchangeable, whatever their scores are, the result is not None with probability
+    at most 0.001. Each label is tested by itself, so that a table which is sorted by its labels is no sign of anything:
+    the rank correlation times √(n − 1), whose variance under permutations of n documents is exactly 1, is compared with
+    the normal quantile of a third of the level (Bonferroni). Ranks have lighter tails than the normal distribution, so
+    the quantile errs on the safe side.
+
+    Args:
+        scores: of passages, shape (n,), in the order of the rows; NaN is left out.
+        labels: 1, 0 or −1 of each, shape (n,).
+        documents: the document of each, n of them.
+
+    >>> order = row_order(range(40), [0] * 20 + [1] * 20, [str(i) for i in range(40)])
+    >>> order.label, order.correlation, row_order([1, 2] * 20, [0] * 40, [str(i) for i in range(40)])
+    (0, 1.0, None)
+    """
+    values, codes = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    _, numbers = np.unique(np.asarray(documents, dtype=object), return_inverse=True)
+    closest: RowOrder | None = None
+    for label in (0, 1, -1):
+        rows = np.flatnonzero((codes == label) & ~np.isnan(values))
+        order = _of_label(label, rows.astype(np.float64), values[rows], numbers[rows])
+        if order is not None and (closest is None or abs(order.correlation) > abs(closest.correlation)):
+            closest = order
+    return closest
+
+
+def _of_label(label: int, rows: Floats, scores: Floats, documents: NDArray[np.intp]) -> RowOrder | None:
+    _, numbers, counts = np.unique(documents, return_inverse=True, return_counts=True)
+    if len(counts) < FEWEST_IN_ORDER:
+        return None
+    means = np.bincount(numbers, _ranks(scores)) / counts  # of ranks, so that no score is too large
+    places, ranks = _ranks(np.bincount(numbers, rows) / counts), _ranks(means)
+    ranks -= ranks.mean()
+    spread = float(ranks @ ranks)
+    if not spread:
+        return None
+    places -= places.mean()
+    product, largest = float(places @ ranks), float(np.sort(places) @ np.sort(ranks))
+    correlation = product / np.sqrt(spread * float(places @ places))
+    critical = NormalDist().inv_cdf(1 - ROW_ORDER_LEVEL / 6)
+    if abs(correlation) * np.sqrt(len(counts) - 1) <= critical:
+        return None
+    return RowOrder(label, float(correlation), abs(product) / largest, len(counts))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 0, ties sharing the middle of theirs."""
+    ordered = np.sort(values)
+    first, last = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return np.asarray((first + last - 1) / 2, dtype=np.float64)
