@@ -15,9 +15,8 @@ from ...errors import ModelError
 from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
-from ..moments import Head, Moments, Reducer
+from ..moments import Moments, Reducer
 from ._batching import batches, fitting_tokens
-from ._causality import refuse_looking_ahead
 from ._context_length import context_of
 from ._embeddings import count_embeddings, refuse_beyond_embeddings
 from ._evaluation import evaluation_mode
@@ -25,6 +24,7 @@ from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
 from ._libraries import name_model_in_errors
 from ._memory import MEMORY_ERRORS, is_out_of_memory
+from ._model_check import checked_head
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._tokenizer import LocalTokenizer
 
@@ -85,7 +85,7 @@ class LocalBackend:
         self.forward = Forward(model, tokenizer, self.device, name)
         """Feeds token ids to the model."""
         with evaluation_mode(model):
-            self.head = self.forward.head = self._check_model(self.tolerance)
+            self.head = self.forward.head = checked_head(self.forward, model, self.device, self.tolerance)
             """Computes logits from `states`, by blocks of rows; None where only the model itself can compute them."""
         self.prefix: ComputedPrefix | None = None
         """The last prefix, which is computed once for as long as it stays the same."""
@@ -286,26 +286,6 @@ class LocalBackend:
         ]
         refuse_no_numbers(self.info, windows, scored)
         return scored
-
-    @torch.inference_mode()
-    def _check_model(self, tolerance: float) -> Head | None:
-        """Refuse a model that looks ahead; return the head that gives the model's own logits, if there is one."""
-        generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(0, self._config.vocab_size, (1, 12), generator=generator).to(self.device)
-        expected = self.model(input_ids=ids, use_cache=False).logits.float()
-        spread = float(expected[expected.isfinite()].std()) or 1.0
-        if bool((expected.isnan() | expected.isposinf()).any()):  # −∞ is right for a token that the model excludes
-            raise ModelError("its logits are not numbers: its weights are damaged, or exceed the range of the `dtype`")
-        refuse_looking_ahead(self.model, ids, tolerance)
-        head = None if self.model.base_model is self.model else Head.of(self.model)
-        if head is None:
-            return None
-        states = self.forward.states(ids, head)[0]
-        if states.shape[-1] != head.weight.shape[-1]:  # ELECTRA has a layer between the two
-            return None
-        logits = head.logits(states)[None].float().to(expected.device)
-        same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
-        return head if same else None
 
 
 def _prepend(prefix: IntArray, windows: Sequence[Window]) -> list[Window]:
