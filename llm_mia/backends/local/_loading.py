@@ -11,6 +11,7 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
+from ..checking import missing_config_message
 from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
@@ -120,7 +121,8 @@ def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
         of_gguf = read_gguf_tokenizer(path, pre_tokenizer=options.pre_tokenizer)
         folder, files = convert_gguf(path), gguf_parts(path)
     else:
-        _refuse_incomplete_folder(path)
+        if not (path / "config.json").is_file():
+            raise ModelError(missing_config_message(path))
         of_gguf = None
         folder, files = path, weight_files(path)
     dtype, choice = options.precision(folder)
@@ -209,15 +211,6 @@ def _refuse_ignored_settings(config: Any) -> None:
             f"its config.json sets logit_scale ({config.logit_scale!r}), which transformers does not apply to MPT: its "
             "probabilities would be those of another model"
         )
-
-
-def _refuse_incomplete_folder(folder: Path) -> None:
-    if (folder / "config.json").is_file():
-        return
-    gguf = next((file.name for file in sorted(folder.glob("*.gguf"))), None)
-    adapters = next((file.parent.name for file in sorted(folder.glob("*/adapter_config.json"))), None)
-    hint = f"; name its file {gguf}" if gguf else f"; name its folder {adapters}, an adapter" if adapters else ""
-    raise ModelError(f"holds no config.json, so it is not a model that transformers can load{hint}")
 
 
 def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:
