@@ -25,6 +25,9 @@ from ._tokenizer import read_tokenizer
 
 __all__ = ["load", "read_weights", "resolve_device"]
 
+# How transformers reports that it cannot put tensors of a file together; the reason is in a report that is not shown.
+NOT_CONVERTED = "We encountered some issues during automatic conversion"
+
 
 @dataclass(frozen=True, slots=True)
 class LoadingOptions:
@@ -175,6 +178,8 @@ def read_weights(
             **options,
         )
     except (ImportError, ValueError, RuntimeError, NotImplementedError) as error:
+        if method is None and str(error).startswith(NOT_CONVERTED):
+            raise ModelError(f"{problem}: a tensor of its experts is missing or has another shape: {remedy}") from None
         if method is None:
             raise
         raise ModelError(
