@@ -178,7 +178,17 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
         name = values.get(role)
         if name is not None:
             causal = role != "neighbour_model"
-            yield partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            check = partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            yield partial(_named_revision, check, revision)
+
+
+def _named_revision(check: Check, revision: str) -> None:
+    """Run *check* of a model whose revision is the parameter *revision*, and name that in its errors."""
+    try:
+        check()
+    except LlmMiaError as error:
+        error.args = tuple(str(argument).replace("`revision`", f"`{revision}`") for argument in error.args)
+        raise
 
 
 def _presence_checks(values: Mapping[str, Any]) -> Iterator[Check]:

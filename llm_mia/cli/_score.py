@@ -82,6 +82,7 @@ def frequencies(
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     pre_tokenizer: opt.PreTokenizer = None,
+    templated: opt.Templated = False,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -91,13 +92,17 @@ def frequencies(
 
     reading = ReadingOptions(
         text_column=None if text_column is None else [text_column],
+        id_column=[""],  # a corpus needs no ids
+        document_column=[""],
         delimiter=delimiter,
         skip_empty=skip_empty,
         passage_tokens=1024,
     )
+    model = ModelSpec(
+        target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer, templated=templated
+    )
     with working("counting tokens"):
         texts = reading.read_unlabelled(corpus, "corpus")
-        model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
         counted = count_frequencies(texts, model.tokenizer())
     say_skipped(texts)
     write_frequencies(out, counted)
