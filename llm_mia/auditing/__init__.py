@@ -7,6 +7,6 @@ and `KnownTexts` holds the passages that an audit checks.
 
 from ._audit import audit
 from ._record import Audit, read_audit
-from ._texts import KnownTexts, validate
+from ._texts import KnownTexts, read, validate
 
-__all__ = ["Audit", "KnownTexts", "audit", "read_audit", "validate"]
+__all__ = ["Audit", "KnownTexts", "audit", "read", "read_audit", "validate"]

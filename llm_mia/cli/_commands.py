@@ -9,7 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
+from ._audit import REPAIR_KNOWN_SET, VOID, audit, demo, finding_code, validate
 from ._extract import extract
 from ._groups import TableOptions
 from ._perplexity import perplexity
@@ -150,7 +150,7 @@ def flag(
         show(str(out))
     if flags.withheld:
         return _withheld()
-    return FINDING if fail_if_flagged and flags.significant else 0
+    return finding_code(flags) if fail_if_flagged else 0
 
 
 def evaluate(
