@@ -21,7 +21,7 @@ from ._registering import register
 from .interrupts import ending_signals
 from .output import carry_any_text
 from .parameters import options_elsewhere, options_of, running, spelled
-from .progress import kept_words
+from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
@@ -65,10 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     options = {} if command is None else options_of(command)
-    with running(options, options_elsewhere(commands.commands)), ending_signals() as signals:
+    elsewhere = options_elsewhere(commands.commands)
+    with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 

@@ -16,8 +16,6 @@ from .progress import working
 
 __all__ = ["calibrate", "collection", "evaluate", "flag"]
 
-TURNED = "'-loss' is the column 'loss' turned round: lower means member."
-
 
 def calibrate(
     table: TableOptions,
@@ -27,8 +25,8 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"The column of scores that decides. {TURNED} Or 'auto', 'stack', 'default': a part of the known set "
-            "selects what decides; each word is explained by 'llm-mia attacks WORD'.",
+            help=f"The column of scores that decides. {opt.TURNED} Or 'auto', 'stack', 'default': a part of the known "
+            "set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
     scores: Annotated[
@@ -168,7 +166,7 @@ def evaluate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores to evaluate; may be repeated. {TURNED}",
+            help=f"A column of scores to evaluate; may be repeated. {opt.TURNED}",
             show_default="all attacks of a run directory; of another table, the columns of -c and --compare",
         ),
     ] = None,
@@ -219,12 +217,10 @@ def evaluate(
         judged = evaluation_part(scores, rule) if rule else scores
         # In another program's table only columns that are named here are scores.
         others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
-        evaluations = run_evaluate(judged, attacks or list(dict.fromkeys(others)))
-        gap = confidence_gap(scores)
+        evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
         at = rates_at(scores, rule) if rule else None
-    warning = void_note(scores.standing)
-    if warning:
+    if warning := void_note(scores.standing):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
         say(f"note: {note_words(note)}")
@@ -248,7 +244,7 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {TURNED} Several columns are added with weights, which are "
+            help=f"A column of scores; may be repeated. {opt.TURNED} Several columns are added with weights, which are "
             "learned on half of the documents; the other half is tested.",
             show_default="in a run directory 'reference', else 'min_k'",
         ),

@@ -33,6 +33,7 @@ __all__ = [
     "MODELS",
     "OUTPUT",
     "RATES",
+    "TURNED",
     "AcceptVoid",
     "CalibrationFile",
     "CalibrationOut",
@@ -61,6 +62,7 @@ __all__ = [
     "Revision",
     "SkipEmpty",
     "TargetName",
+    "Templated",
     "TextColumn",
     "TextColumns",
     "TrustRemoteCode",
@@ -68,6 +70,8 @@ __all__ = [
 
 KNOWN, MODELS, EVIDENCE = "Known set", "Models", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
+TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+"""How a column of scores is named whose low values mean member."""
 TargetName = Annotated[
     str,
     typer.Option(
@@ -105,6 +109,15 @@ PreTokenizer = Annotated[
         "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
         "the folder of the file, which is then used.",
         show_default="the name in the file; a file without a known name is refused",
+        rich_help_panel=MODELS,
+    ),
+]
+Templated = Annotated[
+    bool,
+    typer.Option(
+        "--templated",
+        help="The passages are in the model's template: special tokens in them, such as <|im_start|>, are read as "
+        "special tokens. Without this they are text, as <s> is in HTML.",
         rich_help_panel=MODELS,
     ),
 ]
