@@ -117,6 +117,16 @@ def test_what_cannot_be_a_score_is_refused(kind: str, write: Write) -> None:
         assert "\n" not in str(refused.value)
 
 
+def test_the_row_numbers_of_a_dataframe_are_no_scores_either() -> None:
+    rng, labels = np.random.default_rng(0), [0] * 60 + [1] * 60
+    frame = pd.DataFrame({"loss": rng.normal(size=120), "index": np.arange(120)})
+    with pytest.raises(
+        ScoresError, match="scores in memory: column 'index' holds a different whole number in each row"
+    ):
+        calibrate(ScoreTable.of(frame, labels), "auto", fpr=0.1)
+    assert calibrate(ScoreTable.of(frame[["loss"]], labels), "auto", fpr=0.1).attack == "loss"
+
+
 def test_a_table_that_is_sorted_by_its_score_is_read_after_shuffling(write: Write) -> None:
     in_order = read_scores(write(change=lambda frame: frame.sort_values("zlib")))
     with pytest.raises(ScoresError, match=r"rank correlation 1.00 with the row .* sorted by it, shuffle the rows"):
