@@ -196,9 +196,9 @@ def test_missing_scores_are_counted() -> None:
     np.testing.assert_equal(result.values, [NAN, 1.0])
     assert result.n_calibration.tolist() == [2, 2]
     assert [*map(describe_note, result.notes)] == [
-        "1 candidate documents have no passage with a score: they get no p-value",
-        "2 calibration documents have no passage with a score: they are not used for calibration",
-        "there are 2 calibration documents: the smallest possible p-value is 0.333, and FPR ≤ 0.05 needs 19 documents",
+        "candidate documents without a passage that has a score: 1; they get no p-value",
+        "calibration documents without a passage that has a score: 2; they are not used for calibration",
+        "calibration documents: 2; the smallest possible p-value is 0.333, and FPR ≤ 0.05 needs 19 documents",
     ]
 
 

@@ -226,7 +226,7 @@ def test_too_few_documents_get_the_number_needed() -> None:
     result = collection_test(posts(rng, 2, 50, "s", shift=9.0), posts(rng, 2, 50, "c"))
     assert result.smallest_p == result.p_value == 1 / 6
     assert [*map(describe_note, result.notes)] == [
-        "2 candidate documents and 2 documents of non-members are tested: the smallest possible p-value is 0.167, "
+        "documents tested: 2 of candidates and 2 of non-members; the smallest possible p-value is 0.167, "
         "and p ≤ 0.05 needs 3 documents of each",
     ]
     several = collection_test(posts(rng, 4, 9, "s", 2), posts(rng, 4, 9, "c", 2), level=0.01)
@@ -285,7 +285,7 @@ def test_missing_scores_are_counted() -> None:
     scores[[0, 1, 4]] = NAN
     result = collection_test((scores, names), posts(rng, 6, 2, "c"), permutations=99)
     assert result.n_documents == (5, 6)
-    unscored = "3 of 12 candidate passages have no score and are left out; 1 documents are left out with them"
+    unscored = "candidate passages without a score: 3 of 12; they are left out, and with them whole documents: 1"
     assert describe_note(result.notes[0]) == unscored
     assert isinstance(result, CollectionTest)
 

@@ -100,7 +100,7 @@ def test_doubts_are_noted() -> None:
     assert weak.effect.low < 0
     assert all(row.documents_cautious is None for row in weak.rows)
     assert "no number of documents is surely enough" in describe_note(weak.notes[0])
-    assert describe_note(weak.notes[1]) == "1 passages have no score and are left out of the number of documents needed"
+    assert describe_note(weak.notes[1]) == "passages without a score, left out of the number of documents needed: 1"
 
 
 @pytest.mark.parametrize(

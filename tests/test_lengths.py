@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +13,14 @@ import torch
 import transformers
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from llm_mia.backends.local import LocalBackend, silence_libraries
+from llm_mia.backends.local import LocalBackend, continuations, silence_libraries
+from llm_mia.errors import ModelError
 from llm_mia.records import IntArray, Window
 
 from .conftest import build_model, build_tokenizer
 from .rounding import rounding_of
 from .test_local import assert_plain, plain
 
-pytestmark = pytest.mark.precision
 ORIGINAL = 64
 """The length above which the rotary positions of these models change."""
 # Around the original length, far above it twice, and a repeated length.
@@ -99,7 +100,10 @@ def with_scales_by_length() -> Any:
 
 
 def local(model: Any, budget: int | None = None) -> LocalBackend:
-    return LocalBackend(model, build_tokenizer(300, bos=False, seed=1), tokens_per_batch=budget, compiled=False)
+    """The *model* with a context of 256: that of `dynamic` is its original length, and this is about what is beyond."""
+    backend = LocalBackend(model, build_tokenizer(300, bos=False, seed=1), tokens_per_batch=budget, compiled=False)
+    backend.info = replace(backend.info, context=256)
+    return backend
 
 
 def assert_scores_do_not_depend_on_what_else_is_fed(model: Any) -> None:
@@ -122,19 +126,91 @@ def assert_scores_do_not_depend_on_what_else_is_fed(model: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["default", *ROPE_INIT_FUNCTIONS])
-def test_no_type_of_rotary_positions_makes_a_score_depend_on_what_else_is_fed(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The context of `dynamic` is its original length, and a prefix beyond it is refused; this is about what is beyond.
-    monkeypatch.setattr("llm_mia.backends.local._backend.context_of", lambda *_: 256)
+def test_no_type_of_rotary_positions_makes_a_score_depend_on_what_else_is_fed(kind: str) -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(model_of_type(kind))
 
 
 @pytest.mark.parametrize("kind", ["longrope", "dynamic"])
-def test_nor_do_types_that_differ_between_layers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_mia.backends.local._backend.context_of", lambda *_: 256)
+def test_nor_do_types_that_differ_between_layers(kind: str) -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(with_layer_types(kind))
 
 
 def test_nor_does_a_factor_that_depends_on_the_length() -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(with_scales_by_length())
+
+
+def test_windows_that_the_model_computes_alike_still_share_a_batch() -> None:
+    backend, fed = local(model_of_type("longrope"), 1000), list[tuple[int, ...]]()
+    backend.model.model.register_forward_pre_hook(
+        lambda _, __, given: fed.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    backend.score(WINDOWS)
+    # Some of the others are alone because padding them costs more than a batch.
+    assert {length > ORIGINAL for _, length in fed} == {True, False}
+    assert sum(rows for rows, _ in fed) == len(WINDOWS)
+    assert len(fed) == 4
+
+
+@pytest.mark.parametrize("kind", ["yarn", "longrope", "dynamic"])
+def test_a_generated_token_is_that_of_the_whole_fed_at_once(kind: str) -> None:
+    """With top_k = 1 the model draws its first choices, whose probability is 1: if both see the same model."""
+    backend, prompt, length = local(model_of_type(kind)), tokens(60, 3), 12
+    whole = np.concatenate([prompt, np.zeros(length, np.int32)])
+    fresh = copy.deepcopy(backend.model)
+    for at in range(len(prompt), len(whole)):  # the plain loop: all positions are fed for every token
+        with torch.inference_mode():
+            logits = copy.deepcopy(fresh)(input_ids=torch.from_numpy(whole).long()[None]).logits[0]
+        whole[at] = int(logits[at - 1].argmax())
+    result = continuations(backend, prompt, whole[len(prompt) :], samples=3, top_k=1)
+    assert result.greedy_tokens == length
+    assert result.log_probability == pytest.approx(0, abs=1e-6)
+    assert result.sample_tokens.tolist() == [length] * 3
+
+
+class ByLength(transformers.LlamaModel):  # type: ignore[misc]
+    """Code of somebody else: it scales its states by the length of what is fed."""
+
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        output = super().forward(*arguments, **options)
+        output.last_hidden_state = output.last_hidden_state * (1 + self.length(output.last_hidden_state.shape[1]) / 100)
+        return output
+
+    def length(self, now: int) -> int:
+        return now
+
+
+class ByLongest(ByLength):
+    """It scales its states by the greatest length so far."""
+
+    longest = 0
+
+    def length(self, now: int) -> int:
+        self.longest = max(self.longest, now)
+        return self.longest
+
+
+def with_code_of_others(code: type[Any]) -> Any:
+    model = build_model(build_tokenizer(300, bos=False, seed=1), seed=1, context=256)
+    model.model.__class__ = code
+    return model
+
+
+def test_code_of_others_that_depends_on_the_length_is_measured() -> None:
+    assert_scores_do_not_depend_on_what_else_is_fed(with_code_of_others(ByLength))
+
+
+def test_code_of_others_that_remembers_lengths_is_refused() -> None:
+    backend = local(with_code_of_others(ByLongest))
+    with pytest.raises(ModelError, match="remembers what it was fed before: its prediction for a text differs after"):
+        backend.score(WINDOWS)
+
+
+def test_the_model_of_a_caller_is_left_as_it_was() -> None:
+    """A text beyond the original length changes the frequencies that the type `dynamic` keeps."""
+    model = model_of_type("dynamic")
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    local(model).score(WINDOWS)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    loss = model.train()(input_ids=torch.from_numpy(WINDOWS[1].tokens).long()[None]).logits.sum()
+    loss.backward()
+    assert model.model.embed_tokens.weight.grad is not None

@@ -128,7 +128,7 @@ def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
     assert str(audited.path) in text
     assert "[red]x[/]/candidates.jsonl" in text
     assert f"{HOSTILE} candidates.jsonl 0" in text, "the twice-given passage, in a note"
-    assert "loss: 1 known passages have no score, and no figure counts them" in text
+    assert "loss: 1 known passage has no score, and no figure counts them" in text
     assert "reference ◂ decides" in text
     for note in audited.notes:
         assert note_words(note) in text
@@ -199,7 +199,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [
                 "2 of 10",
                 ": no finding, chance alone may flag as many (p = 0.11)",
-                "p = 0.11 is the probability that chance alone flags as many; a finding needs at most 0.05",
+                "at most 0.5 flags are expected, and as many with p = 0.11; a finding needs at most 0.05",
                 "cannot be stated",
             ],
             ["consistent with"],
@@ -274,8 +274,11 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 FIGURES = {
     "among": "members", "attack": "loss", "auroc": 0.2, "low": 0.1, "high": 0.3, "foreign": True, "correlation": 0.9,
     "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
+    "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
+    "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
+    "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

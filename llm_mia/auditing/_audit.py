@@ -11,18 +11,22 @@ from ..calibration import fdr_floor, nonmembers_needed
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
+from ..records import Note
 from ..scores import read_scores
 from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
 from ._deciding import Request, decide
+from ._possible import possible_decisions
 from ._record import Audit, write_audit
+from ._replaced import notes_of_replaced
 from ._texts import KnownTexts, read
 
 __all__ = ["audit"]
 
 DEFAULT_FPR = 0.05
 ReportValidity: TypeAlias = Callable[[Validity], None]
+ReportNote: TypeAlias = Callable[[Note], None]
 
 
 def audit(
@@ -44,6 +48,7 @@ def audit(
     window_tokens: int | None = None,
     progress: Progress | None = None,
     report_validity: ReportValidity | None = None,
+    report_possible: ReportNote | None = None,
 ) -> Audit:
     """Which candidates the target model was trained on, with a stated error rate; the run directory holds everything.
 
@@ -77,6 +82,7 @@ def audit(
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
         report_validity: called with the checks of the texts, before any model is loaded.
+        report_possible: called before that, with a note on which decisions the input allows.
 
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
@@ -95,6 +101,8 @@ def audit(
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
     _refuse_few(check, request)
+    if report_possible is not None:
+        report_possible(possible_decisions(texts.table(), request.rates, decider))
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
     report_activity(progress, "checking whether the known set can carry a verdict")
@@ -109,6 +117,7 @@ def audit(
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
     done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=[*texts.notes, *scored.notes])
+    done = replace(done, notes=[*done.notes, *notes_of_replaced(done)])
     write_audit(done)
     return done
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,6 +14,7 @@ from ..passages import Passages, PassageSource, check_inputs, to_passages
 from ..records import Note, Passage
 from ..scores import UNKNOWN, ScoreTable
 from ..validity import KnownScores, KnownSet, RequestedRates, Validity
+from ._possible import possible_decisions
 from ._same_texts import refuse_few_texts, refuse_same_texts
 
 __all__ = ["KnownTexts", "read", "validate"]
@@ -81,10 +82,7 @@ class KnownTexts:
 
     def table(self) -> ScoreTable:
         """The passages as a table without scores."""
-        labels = [UNKNOWN if passage.label is None else passage.label for passage in self.passages]
-        ids = [passage.id for passage in self.passages]
-        documents = [passage.document for passage in self.passages]
-        return ScoreTable("the known set", ids, documents, np.array(labels, dtype=np.int8), {})
+        return _table(self.passages)
 
     def _of(self, label: int | None) -> list[int]:
         return [at for at, passage in enumerate(self.passages) if passage.label == label]
@@ -96,6 +94,7 @@ def validate(
     candidates: PassageSource | None = None,
     *,
     rates: RequestedRates | None = None,
+    report_possible: Callable[[Note], None] | None = None,
 ) -> Validity:
     """Whether a known set may carry a verdict; its texts are checked, and no model is needed.
 
@@ -105,6 +104,7 @@ def validate(
         nonmembers: passages known not to be in it.
         candidates: the passages to be decided on, if they are known already.
         rates: the error rates that the known set has to certify (None: FPR ≤ 0.05).
+        report_possible: called first, where there are candidates, with a note on which decisions the input allows.
 
     Raises:
         PassageError: a file cannot be read, a class has only one document, a text is both among members and among
@@ -118,7 +118,16 @@ def validate(
         {label: source.name for label, source in sources.items()},
     )
     check_inputs(list(sources.values()))
+    if candidates is not None and report_possible is not None:
+        texts = [passage for each in passages.values() for passage in each]
+        report_possible(possible_decisions(_table(texts), rates or RequestedRates()))
     return KnownSet(passages[1], passages[0], passages[None], rates=rates).validity()
+
+
+def _table(passages: Sequence[Passage]) -> ScoreTable:
+    labels = [UNKNOWN if passage.label is None else passage.label for passage in passages]
+    ids, documents = [passage.id for passage in passages], [passage.document for passage in passages]
+    return ScoreTable("the known set", ids, documents, np.array(labels, dtype=np.int8), {})
 
 
 def read(source: PassageSource, label: int | None) -> Passages:

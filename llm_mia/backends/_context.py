@@ -1,13 +1,15 @@
-"""Windows that a model does not take."""
+"""Windows that a model does not take, or gives no numbers for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import ModelError
-from ..records import IntArray, ModelRecord, Window
+import numpy as np
 
-__all__ = ["WindowError", "describe_lengths", "refuse_beyond_context"]
+from ..errors import ModelError
+from ..records import IntArray, ModelRecord, TokenSignals, Window
+
+__all__ = ["WindowError", "describe_lengths", "refuse_beyond_context", "refuse_no_numbers"]
 
 
 class WindowError(ModelError):
@@ -31,3 +33,24 @@ def refuse_beyond_context(info: ModelRecord, prefix: IntArray, windows: Sequence
 def describe_lengths(prefix: IntArray, windows: Sequence[Window]) -> str:
     """The lengths of *prefix* and of the longest of *windows*, for messages."""
     return f"a prefix of {len(prefix)} tokens and a window of {max(len(w.tokens) for w in windows)}"
+
+
+def refuse_no_numbers(info: ModelRecord, windows: Sequence[Window], scored: Sequence[TokenSignals]) -> None:
+    """Raise a `WindowError` for the first of *windows* with a token whose log-probability is NaN or infinite."""
+    for window, signals in zip(windows, scored, strict=True):
+        bad = np.flatnonzero(~np.isfinite(signals.logprob))
+        if not len(bad):
+            continue
+        token, value = window.tokens[window.first_scored + bad[0]], signals.logprob[bad[0]]
+        if value == -np.inf:
+            problem = (
+                f"gives the token {token} the probability 0, so the passage has no score: remove the passage, or give "
+                "another model"
+            )
+        else:
+            advice = "repair it, or give another model" if info.dtype == "float32" else "give float32 as `dtype`"
+            problem = (
+                f"gives {value:g} as the log-probability of the token {token}: its weights are damaged, or exceed the "
+                f"range of {info.dtype}; {advice}"
+            )
+        raise WindowError(f"model {info.id!r} {problem}", window.passage)

@@ -16,18 +16,20 @@ import typer
 
 from .. import __version__
 from ..errors import LlmMiaError, UsageError
-from . import _commands
 from ._parsing import Faults, TypedError
+from ._registering import register
 from .interrupts import ending_signals
 from .output import carry_any_text
-from .parameters import options_of, running, spelled
-from .progress import kept_words
+from .parameters import options_elsewhere, options_of, running, spelled
+from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 CONTINUED = ("audit", "score", "extract", "perplexity", "demo")
 """Commands that continue where they were stopped."""
+COMPLETING = "_LLM_MIA_COMPLETE"
+"""The environment variable by which a shell asks for completions."""
 app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
@@ -35,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_commands.register(app)
+register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,10 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
     carry_any_text()
-    with running({} if command is None else options_of(command)), ending_signals() as signals:
+    if COMPLETING in os.environ:
+        os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
+    options = {} if command is None else options_of(command)
+    elsewhere = options_elsewhere(commands.commands)
+    with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
@@ -91,6 +97,9 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a folder that may not be written, a full disk: of what no package foresees
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{place}{error.strerror or error}: repair this, and run the same command again", 1)
     return code or 0
 
 

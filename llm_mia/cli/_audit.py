@@ -15,6 +15,7 @@ from .output import say, say_skipped, show, show_json
 from .progress import progress_bars, working
 
 if TYPE_CHECKING:
+    from ..records import Note
     from ..validity import Validity
 
 __all__ = ["FINDING", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
@@ -59,11 +60,15 @@ def audit(
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
-    from ..report import audit_summary, audit_table, why_withheld
+    from ..report import audit_summary, audit_table, note_words, why_withheld
 
     def report_validity(validity: Validity) -> None:
         if validity.verdict == "void" and not run.quiet:
             say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
+
+    def report_possible(note: Note) -> None:
+        if not run.quiet:
+            say(f"note: {note_words(note)}")
 
     with progress_bars(run.quiet) as progress:
         audited = run_audit(
@@ -83,6 +88,7 @@ def audit(
             window_tokens=models.window_tokens,
             progress=progress,
             report_validity=report_validity,
+            report_possible=report_possible,
         )
     if run.as_json:
         show_json(audit_summary(audited))
@@ -111,18 +117,22 @@ def validate(
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 4 if it cannot."""
     from ..auditing import validate as run_validate
-    from ..report import validity_table
+    from ..report import note_words, validity_table
     from ..validity import RequestedRates
 
     members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
     unlabelled = None if candidates is None else reading.read_unlabelled(candidates, "candidates")
     with working("checking the known set"):
-        validity = run_validate(members, nonmembers, unlabelled, rates=RequestedRates(fpr, confidence))
+        validity = run_validate(
+            members,
+            nonmembers,
+            unlabelled,
+            rates=RequestedRates(fpr, confidence),
+            report_possible=lambda note: say(f"note: {note_words(note)}"),
+        )
     for source in (members, nonmembers, unlabelled):
         if source is not None:
             say_skipped(source)
-            if source.label_note:
-                say(f"note: {source.label_note}")
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:

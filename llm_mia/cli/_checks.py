@@ -10,8 +10,9 @@ from typing import Any
 
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
 from ._columns import INPUTS, refuse_columns
+from .progress import working
 
-__all__ = ["faults_of"]
+__all__ = ["faults_of", "refuse_file_of_run"]
 
 RUNS = ("audit", "score", "extract", "demo")
 """Commands whose output is a folder."""
@@ -19,6 +20,8 @@ SCORING = ("audit", "score")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
 FILES = ("calibration", "run", "frequencies")
+FILES_OF_RUN = ("run.json", "scores.parquet", "validity.json", "audit.json", "extraction.json")
+FILES_OF_AUDIT = ("calibration.json", "flags.csv", "report.html")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 
 
@@ -28,8 +31,11 @@ def faults_of(command: str, values: Mapping[str, Any]) -> list[LlmMiaError]:
     The hub and torch are asked about models and devices only where nothing else is wrong: they take seconds.
     """
     faults = [fault for check in _checks(command, values) if (fault := _fault(check)) is not None]
-    slow = () if faults else (*_model_checks(values, ask_hub=True), *_presence_checks(values))
-    return faults or [fault for check in slow if (fault := _fault(check)) is not None]
+    if faults:
+        return faults
+    with working("checking the models", quiet=bool(values.get("quiet"))):
+        slow = (*_model_checks(values, ask_hub=True), *_presence_checks(values))
+        return [fault for check in slow if (fault := _fault(check)) is not None]
 
 
 Check = Callable[[], object]
@@ -64,6 +70,7 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
         yield partial(_check_folder, given["out"]) if command in RUNS else partial(_check_out, given["out"], "out")
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
+        yield partial(_refuse_same_file, given["per_token"], given["out"])
     if "fpr" in given and "fdr" in given:
         yield _refuse_both_rates
     yield from _device_checks(given)
@@ -122,6 +129,24 @@ def _check_out(out: Path, parameter: str) -> None:
     if out.is_dir():
         raise UsageError(f"{out}: is a folder: name a file in it with `{parameter}`")
     _check_writable(out.parent, out, parameter)
+    refuse_file_of_run(out, parameter)
+
+
+def refuse_file_of_run(out: Path, parameter: str = "out") -> None:
+    """Raise `UsageError` where *out* is a file that belongs to a run or an audit in its folder."""
+    run = (out.parent / "run.json").is_file()
+    audited = run and (out.parent / "audit.json").is_file()
+    if (run and out.name in FILES_OF_RUN) or (audited and out.name in FILES_OF_AUDIT):
+        kind = "audit" if audited else "run"
+        raise UsageError(
+            f"{out}: belongs to the {kind} in this folder, which would no longer agree with it: name another file "
+            f"with `{parameter}`"
+        )
+
+
+def _refuse_same_file(per_token: Path, out: Path) -> None:
+    if per_token.resolve() == out.resolve():
+        raise UsageError(f"{out}: `out` and `per_token` are the same file: name two files")
 
 
 def _check_writable(folder: Path, out: Path, parameter: str) -> None:
@@ -153,7 +178,17 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
         name = values.get(role)
         if name is not None:
             causal = role != "neighbour_model"
-            yield partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            check = partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            yield partial(_named_revision, check, revision)
+
+
+def _named_revision(check: Check, revision: str) -> None:
+    """Run *check* of a model whose revision is the parameter *revision*, and name that in its errors."""
+    try:
+        check()
+    except LlmMiaError as error:
+        error.args = tuple(str(argument).replace("`revision`", f"`{revision}`") for argument in error.args)
+        raise
 
 
 def _presence_checks(values: Mapping[str, Any]) -> Iterator[Check]:

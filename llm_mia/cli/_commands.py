@@ -1,4 +1,4 @@
-"""Commands that decide by a table of scores, and the list of all. Heavy imports are inside: '--help' is quick."""
+"""Commands that decide by a table of scores. Heavy imports are inside: '--help' is quick."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
-from ._extract import extract
+from ._audit import FINDING, REPAIR_KNOWN_SET, VOID
 from ._groups import TableOptions
-from ._guide import guide
-from ._parsing import CheckedCommand
-from ._perplexity import perplexity
-from ._score import attacks, frequencies, score
-from ._show import show as show_run
-from .grouping import with_groups
 from .output import say, show, show_json
 from .progress import working
 
-__all__ = ["register"]
+__all__ = ["calibrate", "collection", "evaluate", "flag"]
 
 
 def calibrate(
@@ -77,7 +70,7 @@ def calibrate(
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="With -a auto, stack or default: seed of the draw of that share.")
     ] = 0,
-    out: opt.Out = Path("calibration.json"),
+    out: opt.CalibrationOut = None,
     as_json: opt.Json = False,
 ) -> None:
     """Set the threshold on the known non-members of a table (label 0), which guarantees a false positive rate."""
@@ -92,7 +85,7 @@ def calibrate(
         )
     if pool and not by:
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
-    table.refuse_output(out)
+    written = table.output(out, "calibration.json")
     with working("setting the threshold"):
         calibration = run_calibrate(
             table.read(by, scores or ()),
@@ -103,24 +96,19 @@ def calibrate(
             fit_share=0.5 if fit_share is None else fit_share,
             seed=seed,
         )
-    write_text(out, calibration_to_json(calibration))
+    write_text(written, calibration_to_json(calibration))
     for note in calibration.notes:
         say(f"note: {note_words(note)}")
     if as_json:
         show_json(calibration_summary(calibration))
     else:
-        show(calibration_lines(calibration, out))
+        show(calibration_lines(calibration, written))
 
 
 def flag(
     table: TableOptions,
-    calibration: Annotated[
-        Path,
-        typer.Option(
-            "-c", "--calibration", metavar="FILE", help="File with the threshold, which 'llm-mia calibrate' wrote."
-        ),
-    ],
-    out: opt.Out = Path("flags.csv"),
+    calibration: opt.CalibrationFile = None,
+    out: opt.FlagsOut = None,
     fdr: opt.FdrOfFlags = None,
     documents: Annotated[
         bool,
@@ -146,8 +134,9 @@ def flag(
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
     if labelled and fail_if_flagged:
         raise UsageError("`labelled` decides on labelled rows too, which gives no finding: leave out `fail_if_flagged`")
-    table.refuse_output(out, calibration)
-    rule = read_calibration(calibration)
+    threshold = table.calibration_file(calibration)
+    written = table.output(out, "flags-documents.csv" if documents else "flags.csv", threshold)
+    rule = read_calibration(threshold)
     with working("deciding"):
         scores = table.read(rule.by)
         if documents:
@@ -156,14 +145,14 @@ def flag(
             flags = run_flag(
                 scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
             )
-    write_text(out, flags.to_csv())
+    write_text(written, flags.to_csv())
     for note in flags.notes:
         say(f"note: {note_words(note)}")
     if as_json:
         show_json(flags_summary(flags))
     else:
         show(flags_table(flags))
-        show(str(out))
+        show(str(written))
     if flags.withheld:
         return _withheld()
     return FINDING if fail_if_flagged and flags.significant else 0
@@ -283,16 +272,6 @@ def collection(
     else:
         show(collection_table(result))
     return _withheld() if result.withheld else 0
-
-
-def register(app: typer.Typer) -> None:
-    """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command(cls=CheckedCommand)(with_groups(command))
-    app.command("show", cls=CheckedCommand)(show_run)
-    app.command(cls=CheckedCommand)(guide)
-    for other in (perplexity, attacks, frequencies, demo):
-        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
+from ._checks import refuse_file_of_run
 from ._columns import column_of
 from .grouping import OptionGroup
 from .output import say
@@ -198,10 +199,24 @@ class TableOptions(OptionGroup):
     id_column: opt.IdColumn = None
     document_column: opt.DocumentColumn = None
 
-    def refuse_output(self, out: Path, *others: Path) -> None:
-        """Raises `UsageError` where writing to *out* would replace the table, or one of the *others* that are read."""
-        if out.is_file() and out.resolve() in [path.resolve() for path in (self.table, *others)]:
-            raise UsageError(f"{out}: `out` is a file that is read, and would replace it: name another file")
+    def output(self, out: Path | None, name: str, *read: Path) -> Path:
+        """Where a result goes: *out*, or by default *name* in the run directory or, for a table, in this folder.
+
+        `UsageError` where that would replace the table, a file that is *read*, or what a run or an audit consists of.
+        """
+        path = out or (self.table / name if self.table.is_dir() else Path(name))
+        if path.is_file() and path.resolve() in [other.resolve() for other in (self.table, *read)]:
+            raise UsageError(f"{path}: `out` is a file that is read, and would replace it: name another file")
+        refuse_file_of_run(path)
+        return path
+
+    def calibration_file(self, calibration: Path | None) -> Path:
+        """*calibration*, or by default that in the run directory."""
+        if calibration is not None:
+            return calibration
+        if not self.table.is_dir():
+            raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
+        return self.table / "calibration.json"
 
     def read(self, by: str = "", scores: Sequence[str] = ()) -> ScoreTable:
         """The table; *by* names the column of categories, *scores* the columns of scores."""

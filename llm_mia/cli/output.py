@@ -41,9 +41,14 @@ def show(result: RenderableType) -> None:
             return super().render_str(_carried(text, sys.stdout), **options)
 
     console = AnyConsole(highlight=False, emoji=False, markup=not isinstance(result, str))
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+    if sys.stdout.isatty():
+        console.print(result)
+        return
+    if not os.environ.get("COLUMNS", "").isdecimal():
         console.width = PIPED_WIDTH
-    console.print(result)
+    with console.capture() as captured:
+        console.print(result)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def show_json(result: Mapping[str, Any]) -> None:

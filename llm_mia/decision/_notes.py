@@ -20,6 +20,10 @@ class NoteKind(StrEnum):
     """What the error rate assumes."""
     CHECKS_ON_SAMPLE = "checks_on_sample"
     """source, checked, passages"""
+    DECISIONS_POSSIBLE = "decisions_possible"
+    """candidates, nonmembers, candidate_documents, nonmember_documents, compared (documents of non-members that set a
+    threshold), on_both_sides (documents), first (of these), fpr, needed (documents of non-members), collection
+    (whether a test of the collection can be significant), collection_needs (documents on each side)"""
     DECIDER_FITTED = "decider_fitted"
     """attack, stack (whether it is a stack), passages, documents"""
     DECIDER_BY_DEFAULT = "decider_by_default"
@@ -58,6 +62,8 @@ class NoteKind(StrEnum):
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
+    AUDIT_REPLACED = "audit_replaced"
+    """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
     SCORE_TURNED = "score_turned"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

@@ -129,6 +129,8 @@ def _draw(corpus: Sequence[Passage], sizes: DemoSizes, seed: int) -> list[list[P
 def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress: Progress | None) -> Path:
     """The folder of the fine-tuned model, which is trained unless an earlier call has left it there."""
     if (folder / "config.json").exists():
+        if progress:
+            progress(Step("training", len(texts), 0, 1, len(texts), 1, kept=len(texts)))
         return folder
     report_activity(progress, "loading the model")
     from ..backends.local import load
@@ -144,7 +146,11 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
         compiled=False,  # training computes no signals
     )
 
+    tokens = 0
+
     def report(done: int, total: int) -> None:
+        nonlocal tokens
+        tokens = total
         if progress:
             trained = len(texts) * done // total
             progress(Step("training", trained, done, done, len(texts), total))
@@ -152,7 +158,10 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
     unfinished = folder.with_name(f".training-{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     fine_tune(base, texts, unfinished, epochs=epochs, batch_size=8, learning_rate=2e-4, seed=seed, progress=report)
-    return unfinished.rename(folder)
+    unfinished.rename(folder)
+    if progress:
+        progress(Step("training", len(texts), tokens, tokens, len(texts), tokens, kept=len(texts)))
+    return folder
 
 
 def _realised(audited: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]:

@@ -9,9 +9,9 @@ from ..records import Note
 __all__ = ["describe_note"]
 
 SENTENCES: Mapping[str, str] = {
-    "candidates_unscored": "{documents} candidate documents have no passage with a score: they get no p-value",
+    "candidates_unscored": "candidate documents without a passage that has a score: {documents}; they get no p-value",
     "calibration_unscored": (
-        "{documents} calibration documents have no passage with a score: they are not used for calibration"
+        "calibration documents without a passage that has a score: {documents}; they are not used for calibration"
     ),
     "documents_cut": "documents of up to {passages} passages are compared by {used} of their passages, drawn at random",
     "sizes_differ": (
@@ -19,16 +19,16 @@ SENTENCES: Mapping[str, str] = {
         "calibration documents"
     ),
     "few_calibration_documents": (
-        "there are {documents} calibration documents: the smallest possible p-value is {smallest_p:.3g}, and "
+        "calibration documents: {documents}; the smallest possible p-value is {smallest_p:.3g}, and "
         "FPR ≤ {fpr:g} needs {needed} documents"
     ),
-    "passages_unscored": "{unscored} of {passages} {side} passages have no score and are left out",
+    "passages_unscored": "{side} passages without a score: {unscored} of {passages}; they are left out",
     "documents_unscored": (
-        "{unscored} of {passages} {side} passages have no score and are left out; {documents} documents are left out "
-        "with them"
+        "{side} passages without a score: {unscored} of {passages}; they are left out, and with them whole documents: "
+        "{documents}"
     ),
     "few_documents": (
-        "{candidates} candidate documents and {nonmembers} documents of non-members are tested: the smallest possible "
+        "documents tested: {candidates} of candidates and {nonmembers} of non-members; the smallest possible "
         "p-value is {smallest_p:.3g}, and p ≤ {level:g} needs {needed} documents of each"
     ),
     "sizes_unequal": (
@@ -49,7 +49,7 @@ SENTENCES: Mapping[str, str] = {
     "effect_may_be_zero": (
         "the true effect may be zero (interval {low:.3g} to {high:.3g}), so no number of documents is surely enough"
     ),
-    "pilot_unscored": "{unscored} passages have no score and are left out of the number of documents needed",
+    "pilot_unscored": "passages without a score, left out of the number of documents needed: {unscored}",
 }
 """By kind of note; the fields are its figures."""
 
@@ -58,6 +58,6 @@ def describe_note(note: Note) -> str:
     """The sentence for a note of `DocumentPValues`, `CollectionTest`, `Placebo` or `PowerTable`.
 
     >>> describe_note(Note("pilot_unscored", {"unscored": 3}))
-    '3 passages have no score and are left out of the number of documents needed'
+    'passages without a score, left out of the number of documents needed: 3'
     """
     return SENTENCES[note.kind].format(**note.figures)

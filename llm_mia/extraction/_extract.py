@@ -18,6 +18,7 @@ from ..signals import (
     passages_with_signals,
     report_activity,
     write_signals,
+    written_token_notes,
 )
 from ..store import RunDirectory
 from ._artefacts import write_extraction
@@ -106,7 +107,7 @@ def extract(
             nonmembers=result.known_nonmembers(),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             notes=result.notes(),
-            input_notes=list(inputs.check.notes),
+            input_notes=[*inputs.check.notes, *written_token_notes(run.record)],
         )
         write_extraction(run, extraction)
     return extraction
@@ -154,8 +155,8 @@ def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer:
         raise PassageError(
             ", ".join(source.name for source in sources),
             f"no passage holds a stretch of {rule.stretch} tokens after a prefix of {rule.prefix}: the longest passage "
-            f"has {result.longest} scored tokens: lower `stretch`, or cut texts into longer passages with "
-            "`passage_tokens`",
+            f"has {result.longest} scored tokens: lower `stretch`, or give longer passages (for txt files "
+            "by a larger `passage_tokens`)",
         )
     room = rule.window.tokens - len(tokenizer.opening)
     if rule.stretch >= room:

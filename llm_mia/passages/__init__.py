@@ -9,7 +9,8 @@ line end, is another string. What cannot be a passage is refused in a line that 
 from ._check import InputCheck, check_inputs, shared_text
 from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
-from ._passages import Passages, PassageSource, read_passages, to_passages, to_sources
+from ._passages import Passages
+from ._sources import PassageSource, read_passages, to_passages, to_sources
 from ._usual import class_names, membership, usual_column
 
 __all__ = [

@@ -52,8 +52,7 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
     roles = np.concatenate([np.empty(0, np.uint8), *(contents.roles for contents in read)])
     repeats = _Repeats(_digests(read), roles)
     read_notes = [note for count in counts for note in count.notes]
-    label_notes = [source.label_note for source in sources if source.label_note]
-    notes = (*read_notes, *label_notes, *_notes(repeats, _Reread(sources, counts)))
+    notes = (*read_notes, *_notes(repeats, _Reread(sources, counts)))
     check = InputCheck(counts, notes, repeats.all_positions())
     if sources:
         sources[0].last_check = (read, check)

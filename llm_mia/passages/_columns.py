@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import NamedTuple
 
-from ..errors import PassageError
+from ..errors import PassageError, UsageError
 from ..records import Plain
 from ._usual import CARRIED_TYPES, USUAL, folded, membership, usual_column
 
@@ -212,7 +213,7 @@ def _check_unicode(value: str, column: str, where: str) -> None:
 
 def _name(value: object, column: str, where: str) -> str | None:
     """An id or document as a string; None where it is null or blank."""
-    if value is None:
+    if value is None or (isinstance(value, float | Decimal) and value != value):
         return None
     if isinstance(value, (list, dict, bytes)):
         raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not a name or number")
@@ -228,6 +229,15 @@ def normal_word(value: object) -> str:
     ('held-out', '2', 'true')
     """
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip().lower()
+
+
+def label_words(labels: Mapping[str, int | None] | None) -> dict[str, int | None]:
+    """*labels*, by `normal_word`; `UsageError` where a meaning is no label."""
+    words = {} if labels is None else {normal_word(word): meaning for word, meaning in labels.items()}
+    for word, meaning in words.items():
+        if meaning not in (0, 1, None):
+            raise UsageError(f"`labels` gives {word!r} the meaning {meaning!r}: it must be 1, 0 or None (unknown)")
+    return words
 
 
 def _label(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:

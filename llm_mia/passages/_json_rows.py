@@ -86,7 +86,9 @@ def _lines(file: InputFile, tally: Tally) -> Iterator[tuple[str, object]]:
         try:
             value = DECODER.decode(line)
         except (ValueError, RecursionError) as error:
-            tally.faults.add(where, _json_problem(error))
+            # The end of the line belongs to the line, so that an error there is not in the first column of the next.
+            column = min(error.pos, len(line.rstrip())) + 1 if isinstance(error, json.JSONDecodeError) else 0
+            tally.faults.add(where, _json_problem(error, column))
             continue
         yield where, value
 
@@ -170,10 +172,10 @@ def _refuse_wrapped(first: dict[str, Any], columns: NamedColumns, where: str) ->
         raise PassageError(where, f"a single object that holds columns ({quoted(next(iter(first)))}, …): {_AS_OBJECTS}")
 
 
-def _json_problem(error: ValueError | RecursionError) -> str:
+def _json_problem(error: ValueError | RecursionError, column: int = 0) -> str:
     if isinstance(error, json.JSONDecodeError):
         problem = error.msg.removesuffix(" at").removesuffix(" starting").rstrip(": ")
-        return f"malformed JSON at column {error.colno} ({problem}): correct it or remove it"
+        return f"malformed JSON at column {column or error.colno} ({problem}): correct it or remove it"
     if isinstance(error, RecursionError):
         return "JSON nested too deeply: write each passage as a flat object"
     return "JSON with a number of too many digits: write it as a string"

@@ -2,98 +2,30 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, NOT_A_LABEL, NamedColumns, normal_word, quoted
+from ._columns import LONGEST_ID, NOT_A_LABEL, NamedColumns, label_words, quoted
 from ._contents import Contents, Reading
-from ._files import find_files, spool_stdin
-from ._folders import readable
-from ._hub import SCHEME
 from ._ids import Ids
-from ._readers import FileReader, Reader, hub_reader, reader_of
+from ._readers import FileReader, Reader, reader_of
 from ._tables import Tally
 
 if TYPE_CHECKING:
     from ._check import InputCheck
 
-__all__ = ["PassageSource", "Passages", "read_passages", "to_passages", "to_sources"]
+__all__ = ["Passages", "check_label"]
 
 IN_MEMORY = "passages in memory"
 MANY = 0.1
 """Share of values that are no labels, from which a column of an input with a role is not a label column."""
 ROLES = ("non-members", "members")
 """What an input is given as, by its label."""
-
-
-def read_passages(
-    source: str | Path,
-    *,
-    text_column: str | None = None,
-    id_column: str | None = None,
-    label_column: str | None = None,
-    document_column: str | None = None,
-    passage_tokens: int = 128,
-    label: int | None = None,
-    labels: Mapping[str, int | None] | None = None,
-    skip_empty: bool = False,
-    delimiter: str | None = None,
-) -> Passages:
-    """The passages of a file, a folder, ``hf://name?config=…&split=…`` or ``-`` (standard input).
-
-    Files are jsonl, ndjson, json, csv, tsv, parquet, arrow, txt and md; all but parquet and arrow also as gz, bz2, xz
-    and zst. A txt or md file is one document, cut into passages of about *passage_tokens* tokens (4 UTF-8 bytes a
-    token, whatever the model). Of a folder the tables are read, and where there are none, the texts; `Passages.notes`
-    says which, and what was left out. Standard input is jsonl where it opens with ``{``, else one document.
-    `Passages.of` takes data in memory.
-
-    Args:
-        source: a path, a uri of a dataset, or ``-``.
-        text_column: the column of the text; None: chosen by its usual names.
-        id_column: the column of the id; an empty string: there is none, and ids follow from the texts.
-        label_column: the column of the label; an empty string: there is none.
-        document_column: the column of the document; an empty string: each passage is a document.
-        passage_tokens: see above.
-        label: given to every passage (1 member, 0 non-member); a row that has the opposite label is refused. A column
-            that is not named by *label_column* and holds other values than labels, such as topics, is not read.
-        labels: what words in the column of labels mean, as in ``{"held-out": 0, "known-train": 1}``; None: unknown.
-        skip_empty: leave out rows without text, and count them, instead of refusing them.
-        delimiter: what divides the fields of a csv or tsv file; None: a comma or a tab.
-
-    Raises:
-        PassageError: here for what does not exist or is not supported, and while iterating for what is inside.
-    """
-    _check_label(label)
-    if passage_tokens < 1:
-        raise UsageError(f"`passage_tokens` is {passage_tokens}: it must be at least 1")
-    by_role = label is not None and label_column is None
-    columns = NamedColumns(
-        text_column,
-        id_column,
-        label_column,
-        document_column,
-        by_role=by_role,
-        words=_words(labels),
-        skip_empty=skip_empty,
-        delimiter=_delimiter(delimiter),
-    )
-    name = readable(source)
-    if name.startswith(SCHEME):
-        return Passages(name, hub_reader(name, columns), label)
-    if name != "-":
-        files, notes = find_files(source)
-        reader = FileReader(files, columns, passage_tokens, folder=files[0].shown != name)
-        return Passages(name, reader, label, notes)
-    file, spool = spool_stdin()
-    passages = Passages("stdin", FileReader([file], columns, passage_tokens, folder=False), label)
-    weakref.finalize(passages, spool.close)
-    return passages
 
 
 class Passages:
@@ -159,17 +91,10 @@ class Passages:
         >>> [(passage.text, passage.label) for passage in passages]
         [('A river.', 1), ('A bridge.', None)]
         """
-        _check_label(label)
-        by_role = label is not None and label_column is None
-        columns = NamedColumns(
-            text_column,
-            id_column,
-            label_column,
-            document_column,
-            by_role=by_role,
-            words=_words(labels),
-            skip_empty=skip_empty,
-        )
+        check_label(label)
+        by_role = label is not None and label_column is None and labels is None
+        words = label_words(labels)
+        columns = NamedColumns(text_column, id_column, label_column, document_column, by_role, words, skip_empty)
         place = f"{name} row" if name else "row"
         return cls(name or IN_MEMORY, reader_of(data, columns, name or IN_MEMORY, place), label)
 
@@ -199,7 +124,8 @@ class Passages:
             raise PassageError(self.name, f"no passage in it: {tally.empty_texts:,} rows or files, all without text")
         self.blank_lines = tally.blank_lines
         if reading is not None:
-            self._contents, self._version = reading.contents(self.name, tally, self.notes), version
+            label_note = [self.label_note] if self.label_note else []
+            self._contents, self._version = reading.contents(self.name, tally, (*self.notes, *label_note)), version
 
     def contents(self) -> Contents:
         """Counts, digests and roles of all passages; the source is read where no whole iteration has come before."""
@@ -260,7 +186,7 @@ class Passages:
                 return False
         role = ROLES[self._label]
         if given == NOT_A_LABEL:
-            problem = "its label is not 1 or true, 0 or false, or empty: correct it"
+            problem = "its label is not 1 or true, 0 or false, or empty: correct it, give its meaning with `labels`"
         else:
             problem = f"its label is {given} but the whole input was given as {role}: move the row"
         unread = "or, if the column does not mean membership, read no labels with `label_column` ''"
@@ -300,59 +226,7 @@ class Passages:
         return False
 
 
-class ArrowColumns(Protocol):
-    """What libraries of tables offer: pandas, polars, pyarrow, DuckDB."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """A capsule with an Arrow stream."""
-
-
-PassageSource: TypeAlias = Passages | str | Path | Iterable[object] | ArrowColumns
-"""`Passages`, a path or uri for `read_passages`, or data for `Passages.of`."""
-
-
-def to_passages(
-    source: PassageSource, *, label: int | None = None, label_column: str | None = None, name: str = ""
-) -> Passages:
-    """The passages of *source*, whatever it is; `Passages` are returned unchanged, with their labels.
-
-    Args:
-        source: `Passages`, a path or uri, or data.
-        label: given to every passage of a path or of data.
-        label_column: the column of the label; an empty string: there is none.
-        name: how messages call data.
-    """
-    if isinstance(source, Passages):
-        return source
-    if isinstance(source, str | Path):
-        return read_passages(source, label=label, label_column=label_column)
-    return Passages.of(source, label=label, label_column=label_column, name=name)
-
-
-def to_sources(sources: PassageSource) -> list[Passages]:
-    """The sources as a list: a sequence of `Passages` as it is; anything else as the single source of `to_passages`."""
-    if isinstance(sources, Sequence) and sources and all(isinstance(source, Passages) for source in sources):
-        return list(sources)
-    return [to_passages(sources)]
-
-
-def _words(labels: Mapping[str, int | None] | None) -> dict[str, int | None]:
-    words = {} if labels is None else {normal_word(word): meaning for word, meaning in labels.items()}
-    for word, meaning in words.items():
-        if meaning not in (0, 1, None):
-            raise UsageError(f"`labels` gives {word!r} the meaning {meaning!r}: it must be 1, 0 or None (unknown)")
-    return words
-
-
-def _delimiter(delimiter: str | None) -> str | None:
-    if delimiter is None:
-        return None
-    character = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-    if len(character) != 1 or character in '"\r\n':
-        raise UsageError(f"`delimiter` is {delimiter!r}: it must be a single character, such as ';', or tab")
-    return character
-
-
-def _check_label(label: int | None) -> None:
+def check_label(label: int | None) -> None:
+    """Raise `UsageError` where *label* is not that of an input."""
     if label not in (None, 0, 1):
         raise UsageError(f"`label` is 1, 0 or None, not {label!r}")

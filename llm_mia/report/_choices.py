@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ._cells import escape
+from ._layout import Facts
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["CHOICES", "Choice", "choice_details"]
 
@@ -71,8 +77,8 @@ CHOICES: Mapping[str, Choice] = {
 """By the word."""
 
 
-def choice_details(choice: Choice) -> str:
-    """A paragraph for each field of *choice*, within 80 columns."""
+def choice_details(choice: Choice) -> RenderableType:
+    """A paragraph for each field of *choice*."""
     titled = {
         "word": choice.name,
         "meaning": choice.summary,
@@ -80,7 +86,4 @@ def choice_details(choice: Choice) -> str:
         "needs": choice.needs,
         "note": choice.caution,
     }
-    return "\n".join(
-        textwrap.fill(text, 80, initial_indent=f"{title:9}", subsequent_indent=" " * 9)
-        for title, text in titled.items()
-    )
+    return Facts([(title, escape(text)) for title, text in titled.items()])

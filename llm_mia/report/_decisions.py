@@ -10,11 +10,11 @@ from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import (
     category_lines,
-    chance_words,
     collection_finding,
     collection_lines,
     collection_size,
     columns_used,
+    counted,
     finding,
     finding_parts,
     finding_words,
@@ -38,12 +38,12 @@ def flags_table(flags: Flags) -> RenderableType:
     from rich.console import Group
 
     if flags.withheld:
-        return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]{len(flags.rows):,} rows are in the file[/]")
+        return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]rows in the file: {len(flags.rows):,}[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members, p_value = chance_words(flags), members_words(flags), finding_words(flags)
-    lines += [each for each in (chance, p_value) if each]
-    if chance is not None:
+    chance, members = finding_words(flags), members_words(flags)
+    lines += [chance] if chance else []
+    if flags.by_chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
     lines += [escape(line) for line in category_lines(flags)]
@@ -55,10 +55,11 @@ def flags_table(flags: Flags) -> RenderableType:
 
 def _basis(flags: Flags) -> str:
     """What the flags rest on."""
-    known = "known non-members" if flags.unit is Unit.PASSAGES else "documents of known non-members"
+    passages = counted(flags.n, "known non-member")
     if flags.by_chance is not None and flags.unit is Unit.PASSAGES:
-        return f"{threshold_words(flags.calibration)}, set by {flags.n:,} {known}"
-    return f"p-values from {flags.n:,} {known}, q-values by {q_values_words(flags.q_values)}"
+        return f"{threshold_words(flags.calibration)}, set by {passages}"
+    known = passages if flags.unit is Unit.PASSAGES else f"{counted(flags.n, 'document')} of known non-members"
+    return f"p-values from {known}, q-values by {q_values_words(flags.q_values)}"
 
 
 def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
@@ -66,11 +67,13 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
     from rich.console import Group
 
     held = "" if calibration.confidence is None else f" with {100 * calibration.confidence:g} % confidence"
-    basis = f"{calibration.n:,} non-members, FPR ≤ {100 * calibration.fpr:g} %{held}"
+    basis = f"{counted(calibration.n, 'non-member')}, FPR ≤ {100 * calibration.fpr:g} %{held}"
     lines = [escape(f"{threshold_words(calibration)} on {calibration.attack} ({basis}): {path}")]
     for name, category in calibration.categories.items():
         pooled = f" [dim]pooled: {escape(', '.join(category.pooled))}[/]" if category.pooled else ""
-        lines.append(f"  {escape(name)}: threshold {category.threshold:.6g} ({category.n:,} non-members){pooled}")
+        lines.append(
+            f"  {escape(name)}: threshold {category.threshold:.6g} ({counted(category.n, 'non-member')}){pooled}"
+        )
     selected = selection_words(calibration)
     if selected:
         lines.append(f"[{'dim' if calibration.split else 'yellow'}]{escape(selected)}[/]")

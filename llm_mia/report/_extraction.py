@@ -11,7 +11,7 @@ from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, S
 from ..store import to_json
 from ._cells import escape, share
 from ._layout import Column, Listing
-from .words import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from .words import counted, extraction_notes, extraction_rate, extraction_size, extraction_statement
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +42,7 @@ def extraction_table(extraction: Extraction) -> RenderableType:
     known = extraction_rate(extraction)
     parts: list[RenderableType] = [
         f"[bold]{extraction_size(extraction)}[/]: {escape(extraction_statement(extraction))}",
-        f"[yellow]{known}[/]" if extraction.nonmembers is None else known,
+        *([] if known is None else [f"[yellow]{known}[/]" if extraction.nonmembers is None else known]),
         "",
         _documents(extraction),
     ]
@@ -83,12 +83,13 @@ def _documents(extraction: Extraction) -> RenderableType:
             style="bold" if document.spans else "",
         )
     more = len(ordered) - MOST_DOCUMENTS
-    return Group(table, *([f"[dim]and {more:,} more documents, with at most this share[/]"] if more > 0 else []))
+    others = f"[dim]and {counted(more, 'more document')}, with at most this share[/]"
+    return Group(table, *([others] if more > 0 else []))
 
 
 def _spans(extraction: Extraction) -> list[RenderableType]:
     ordered = sorted(extraction.spans, key=lambda span: -span.likeliest.log_probability)
-    lines: list[RenderableType] = [f"[bold]The likeliest {min(len(ordered), MOST_SPANS)} of {len(ordered):,} spans[/]"]
+    lines: list[RenderableType] = [f"[bold]{_which(len(ordered))}[/]"]
     for span in ordered[:MOST_SPANS]:
         lines.append(
             f"{escape(span.id.translate(PRINTED))}  tokens {span.start_token:,} to {span.end_token:,}, characters "
@@ -96,6 +97,10 @@ def _spans(extraction: Extraction) -> list[RenderableType]:
         )
         lines.append(f"  [dim]{escape(_shown(span))}[/]")
     return lines
+
+
+def _which(spans: int) -> str:
+    return f"The likeliest {min(spans, MOST_SPANS)} of {spans:,} spans" if spans > 1 else "The span"
 
 
 def _proofs(extraction: Extraction) -> RenderableType:
@@ -117,7 +122,8 @@ def _proofs(extraction: Extraction) -> RenderableType:
     for proof in extraction.proofs:
         table.add(escape(proof.id.translate(PRINTED)), *_proof(proof))
     greedy = sum(proof.greedy for proof in extraction.proofs)
-    line = f"greedy decoding generates {greedy:,} of {len(extraction.proofs):,} stretches token for token"
+    stretches = "1 stretch" if len(extraction.proofs) == 1 else f"{len(extraction.proofs):,} stretches"
+    line = f"greedy decoding generates {greedy:,} of {stretches} token for token"
     return Group(table, line)
 
 

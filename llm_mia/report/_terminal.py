@@ -10,7 +10,7 @@ from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._layout import Facts
 from ._validity import validity_lines
-from .words import notes_words, void_note
+from .words import counted, notes_words, void_note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -60,6 +60,6 @@ def _models(audit: Audit) -> RenderableType:
             windows = f"windows of {record.window.tokens:,} tokens"
             rows.append((name, f"{escape(record.model.id)}  [dim]{record.model.dtype}, {windows}[/]"))
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):
-        size = f"{source.passages:,} passages, {source.documents:,} documents"
+        size = f"{counted(source.passages, 'passage')}, {counted(source.documents, 'document')}"
         rows.append((role, f"{size}  [dim]{escape(source.name)}[/]"))
     return Facts(rows)

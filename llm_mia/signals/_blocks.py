@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends import Backend, WindowError
+from ..backends import Backend, WindowError, refuse_no_numbers
 from ..errors import ModelError
 from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule
 from ..store import SignalsFolder, StoredChunk, text_sha256
@@ -115,7 +114,7 @@ def _block(
             if signals is not None:
                 known[place] = signals
     places = [place for place in range(len(texts)) if place not in known]
-    encoded = setup.backend.encode([texts[place] for place in places]) if places else []
+    encoded = _encode(setup.backend, [passages[place] for place in places], [texts[place] for place in places])
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
@@ -128,6 +127,19 @@ def _block(
         known=known,
         repeated=repeated,
     )
+
+
+def _encode(backend: Backend, passages: Sequence[Passage], texts: Sequence[str]) -> list[IntArray]:
+    """The tokens of *texts*; a text that cannot be encoded is refused with the place of its passage."""
+    try:
+        return backend.encode(texts) if texts else []
+    except ModelError:
+        for passage, text in zip(passages, texts, strict=True):
+            try:
+                backend.encode([text])
+            except ModelError as error:
+                raise ModelError(f"{passage.where or f'passage {passage.id!r}'}: {error}") from None
+        raise
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:
@@ -231,24 +243,4 @@ def _refuse_other_tokens(backend: Backend, windows: Sequence[Window], scored: Se
             f"model {backend.info.id!r}: `score` gave signals of {sum(map(len, scored))} tokens in {len(scored)} "
             f"windows, and {sum(wanted)} in {len(windows)} were to be scored: correct the backend"
         )
-    for window, signals in zip(windows, scored, strict=True):
-        if not np.isfinite(signals.logprob).all():
-            _refuse_no_number(backend, window, signals)
-
-
-def _refuse_no_number(backend: Backend, window: Window, signals: TokenSignals) -> NoReturn:
-    """Raises `WindowError` for the first token of a window whose log-probability is NaN or infinite."""
-    at = int(np.flatnonzero(~np.isfinite(signals.logprob))[0])
-    token, value = window.tokens[window.first_scored + at], signals.logprob[at]
-    if value == -np.inf:
-        raise WindowError(
-            f"model {backend.info.id!r} gives the token {token} the probability 0, so the passage has no score: remove "
-            "the passage, or give a model with another tokenizer",
-            window.passage,
-        )
-    advice = "repair it, or give another model" if backend.info.dtype == "float32" else "give float32 as `dtype`"
-    raise WindowError(
-        f"model {backend.info.id!r} gives {value:g} as the log-probability of the token {token}: its weights are "
-        f"damaged, or exceed the range of {backend.info.dtype}; {advice}",
-        window.passage,
-    )
+    refuse_no_numbers(backend.info, windows, scored)

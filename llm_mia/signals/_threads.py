@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, TypeVar
 
-__all__ = ["BackgroundWriter", "prefetch"]
+__all__ = ["BackgroundWriter", "prefetch", "stoppable"]
 
 T = TypeVar("T")
+REWRITTEN_AT_ONCE = 32
+"""Texts that a model rewrites together; a CPU takes seconds for them."""
 
 
 def prefetch(items: Iterator[T], depth: int = 2) -> Generator[T]:
@@ -32,6 +35,25 @@ def prefetch(items: Iterator[T], depth: int = 2) -> Generator[T]:
             yield item  # type: ignore[misc]  # mypy cannot see that it is not the end
     finally:
         worker.shutdown(cancel_futures=True)
+
+
+def stoppable(
+    rewrite: Callable[[Sequence[T]], Sequence[T]], stopped: threading.Event
+) -> Callable[[Sequence[T]], Sequence[T]]:
+    """*rewrite*, which is called with a few texts at a time, and gives up when *stopped* is set.
+
+    A masked language model takes minutes for a block, and a run that is interrupted must not wait for it.
+    """
+
+    def rewrite_slices(texts: Sequence[T]) -> Sequence[T]:
+        rewritten: list[T] = []
+        for start in range(0, len(texts), REWRITTEN_AT_ONCE):
+            if stopped.is_set():
+                raise CancelledError
+            rewritten += rewrite(texts[start : start + REWRITTEN_AT_ONCE])
+        return rewritten
+
+    return rewrite_slices
 
 
 class BackgroundWriter(Generic[T]):

@@ -151,5 +151,6 @@ def _check(members: Sequence[Passage], nonmembers: Sequence[Passage], candidates
             raise PassageError(
                 name,
                 f"all {len(passages)} come from a single document, {next(iter(documents))!r}, whose properties cannot "
-                "be distinguished from membership: give passages of at least 2 documents of each class",
+                "be distinguished from membership: give passages of at least 2 documents of each class, such as the "
+                "chapters of a book, each as a document",
             )

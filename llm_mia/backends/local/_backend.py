@@ -14,23 +14,22 @@ from torch import Tensor
 from ...errors import ModelError
 from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
-from .._context import WindowError, describe_lengths, refuse_beyond_context
+from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
 from ..moments import Head, Moments, Reducer
-from ._batching import batches
+from ._batching import batches, fitting_tokens
 from ._causality import refuse_looking_ahead
 from ._context_length import context_of
+from ._embeddings import count_embeddings, refuse_beyond_embeddings
 from ._evaluation import evaluation_mode
 from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
+from ._libraries import name_model_in_errors
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._tokenizer import LocalTokenizer
 
 __all__ = ["LocalBackend"]
 
-# Tokens fed at once, padding included. A CPU is fastest where the states of a layer stay in its cache; a GPU is faster
-# the more tokens it gets, within these limits.
-CPU_TOKENS, CUDA_TOKENS = 1024, (1024, 65536)
 # The largest difference that rounding explains between two ways to compute the same logits, relative to their spread.
 PROBE_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 
@@ -48,6 +47,7 @@ class LocalBackend:
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
         tokenizer_source: as in `ModelRecord.tokenizer_source`.
+        templated: as for `LocalTokenizer`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -65,17 +65,20 @@ class LocalBackend:
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
         tokenizer_source: str = "",
+        templated: bool = False,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.tokens = LocalTokenizer(tokenizer, name=name)
+        self.tokens = LocalTokenizer(tokenizer, name=name, templated=templated)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
         self.opening = self.tokens.opening
+        self._embeddings = count_embeddings(model)
+        refuse_beyond_embeddings(self.opening, self._embeddings, tokenizer)
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
-        self.tokens_per_batch = tokens_per_batch or _tokens_per_batch(self._config, self.device, model.dtype)
+        self.tokens_per_batch = tokens_per_batch or fitting_tokens(self._config, self.device, model.dtype)
         dtype = str(model.dtype).removeprefix("torch.")
         self.tolerance = PROBE_TOLERANCE.get(dtype, 5e-2)
         """See `PROBE_TOLERANCE`."""
@@ -100,13 +103,26 @@ class LocalBackend:
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
             tokenizer_source=tokenizer_source,
+            templated=templated,
             opening=self.opening,
             opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
-        """Token ids of each text, shape (n,), without special tokens added and without a limit on length."""
-        return self.tokens.encode(texts)
+        """Token ids of each text, shape (n,), without special tokens added and without a limit on length.
+
+        Raises:
+            ModelError: the model has no embedding of a token, or the tokenizer cannot read a special token as text.
+        """
+        encoded = self.tokens.encode(texts)
+        with name_model_in_errors(self.info.id):
+            for ids in encoded:
+                refuse_beyond_embeddings(ids, self._embeddings, self.tokenizer)
+        return encoded
+
+    def special_token_in(self, text: str) -> str | None:
+        """The first special token of the tokenizer that is written in *text*; None where there is none."""
+        return self.tokens.special_tokens.first_in(text)
 
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
@@ -215,6 +231,8 @@ class LocalBackend:
         """
         try:
             return self._score_batch(windows, prefix)
+        except WindowError:
+            raise
         except Exception as error:  # hundreds of model classes, each of which fails in its own way
             if is_out_of_memory(error):
                 return None
@@ -252,11 +270,9 @@ class LocalBackend:
 
     def _split(self, moments: Moments, windows: Sequence[Window]) -> list[TokenSignals]:
         logprob, mean, std, top, rank = (column.cpu().numpy() for column in moments)
-        if np.isnan(logprob).any():
-            raise ModelError(f"model {self.info.id!r} gives NaN in {self.info.dtype}: try `dtype` float32 or bfloat16")
         rank = rank.astype(np.int32)
         ends = np.cumsum([len(w.tokens) - w.first_scored for w in windows])
-        return [
+        scored = [
             TokenSignals(
                 token_ids=w.tokens[w.first_scored :],
                 logprob=logprob[start:end],
@@ -268,6 +284,8 @@ class LocalBackend:
             )
             for w, start, end in zip(windows, [0, *ends[:-1]], ends, strict=True)
         ]
+        refuse_no_numbers(self.info, windows, scored)
+        return scored
 
     @torch.inference_mode()
     def _check_model(self, tolerance: float) -> Head | None:
@@ -282,7 +300,10 @@ class LocalBackend:
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None
-        logits = head.logits(self.forward.states(ids, head)[0])[None].float().to(expected.device)
+        states = self.forward.states(ids, head)[0]
+        if states.shape[-1] != head.weight.shape[-1]:  # ELECTRA has a layer between the two
+            return None
+        logits = head.logits(states)[None].float().to(expected.device)
         same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
         return head if same else None
 
@@ -291,15 +312,3 @@ def _prepend(prefix: IntArray, windows: Sequence[Window]) -> list[Window]:
     """The *windows* with *prefix* in each of them, unscored."""
     n = len(prefix)
     return [replace(w, tokens=np.concatenate([prefix, w.tokens]), first_scored=w.first_scored + n) for w in windows]
-
-
-def _tokens_per_batch(config: Any, device: torch.device, dtype: torch.dtype) -> int:
-    """The number of tokens that half of the free memory holds on CUDA, where memory limits the speed."""
-    if device.type != "cuda":
-        return CPU_TOKENS
-    free, _ = torch.cuda.mem_get_info(device)
-    width = config.hidden_size
-    # The states of one layer are held at a time: the residual stream, queries, keys, values, and the MLP's middle.
-    bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
-    least, most = CUDA_TOKENS
-    return int(min(most, max(least, free // 2 // bytes_per_token)))

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
-__all__ = ["batches"]
+__all__ = ["batches", "fitting_tokens"]
+
+# Tokens fed at once, padding included. A CPU is fastest where the states of a layer stay in its cache; a GPU is faster
+# the more tokens it gets, within these limits.
+CPU_TOKENS, CUDA_TOKENS = 1024, (1024, 65536)
 
 # The fixed work of a forward pass takes as long as this fraction of the largest batch.
 FIXED_COST_DIVISOR = 32
@@ -47,3 +53,15 @@ def batches(lengths: Sequence[int], budget: int, *, fixed_cost: int | None = Non
         reverse.append(order[last_start[end] : end].tolist())
         end = int(last_start[end])
     return reverse[::-1]
+
+
+def fitting_tokens(config: Any, device: torch.device, dtype: torch.dtype) -> int:
+    """The number of tokens that half of the free memory holds on CUDA, where memory limits the speed."""
+    if device.type != "cuda":
+        return CPU_TOKENS
+    free, _ = torch.cuda.mem_get_info(device)
+    width = config.hidden_size
+    # The states of one layer are held at a time: the residual stream, queries, keys, values, and the MLP's middle.
+    bytes_per_token = dtype.itemsize * (12 * width + 4 * (getattr(config, "intermediate_size", None) or 4 * width))
+    least, most = CUDA_TOKENS
+    return int(min(most, max(least, free // 2 // bytes_per_token)))

@@ -85,6 +85,10 @@ def continuations(
                 "`device`"
             )
         raise ModelError(f"model {backend.info.id!r} {problem}") from error
+    if np.isnan(log_probability):
+        raise ModelError(
+            f"model {backend.info.id!r} gives NaN after a prompt of {len(prompt)} tokens: leave out `proof`"
+        )
     sampled = np.concatenate([np.empty((0, len(expected)), np.int32), *drawn])
     text = _decode(backend, expected)
     return Continuations(

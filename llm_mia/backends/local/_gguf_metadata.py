@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import ModelError
+from ._gguf_file import DAMAGED
 
-__all__ = ["read_metadata"]
+__all__ = ["DAMAGED", "read_metadata"]
+
+DAMAGED = "the GGUF file is damaged or cut short: download or copy it again"
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 STRING, ARRAY = 8, 9
@@ -26,7 +29,7 @@ def read_metadata(file: Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             return _Reader(stream, file.stat().st_size).entries()
     except (struct.error, UnicodeDecodeError, KeyError, ValueError) as error:
-        raise ModelError(f"the GGUF file is damaged, or of a kind that transformers cannot read ({error})") from None
+        raise ModelError(f"{DAMAGED} ({error})") from None
 
 
 class _Reader:

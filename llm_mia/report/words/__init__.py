@@ -1,9 +1,9 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._collections import collection_finding, collection_lines, collection_size, power_title
+from ._counting import counted, have
 from ._decisions import (
     category_lines,
-    chance_words,
     columns_used,
     finding,
     finding_parts,
@@ -31,12 +31,12 @@ from ._validity import standing_words, validity_meaning, void_note, why_withheld
 __all__ = [
     "at_threshold_words",
     "category_lines",
-    "chance_words",
     "collection_finding",
     "collection_lines",
     "collection_size",
     "columns_used",
     "comparison_words",
+    "counted",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -46,6 +46,7 @@ __all__ = [
     "finding_words",
     "gap_words",
     "guarantee_words",
+    "have",
     "held_words",
     "members_words",
     "note_words",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...decision import CollectionResult
 from ...documents import PowerTable
+from ._counting import counted
 from ._decisions import WITHHELD
 
 __all__ = ["collection_finding", "collection_lines", "collection_size", "power_title"]
@@ -19,7 +20,7 @@ def collection_finding(result: CollectionResult) -> str:
 def collection_size(result: CollectionResult) -> str:
     """How many documents of candidates were compared with how many of known non-members."""
     candidates, nonmembers = result.test.n_documents
-    return f"{candidates:,} candidate documents against {nonmembers:,} of known non-members"
+    return f"{counted(candidates, 'candidate document')} against {nonmembers:,} of known non-members"
 
 
 def collection_lines(result: CollectionResult) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...decision import AtThreshold, Comparison, Evaluation, first_ids
 from ...metrics import ConfidenceGap
+from ._counting import counted, have
 
 __all__ = ["at_threshold_words", "comparison_words", "gap_words", "too_few_words", "unscored_words"]
 
@@ -22,7 +23,7 @@ def comparison_words(comparison: Comparison) -> str:
     p_value = "p < 0.001" if comparison.paired.p_value < 0.001 else f"p = {comparison.paired.p_value:.3f}"
     return (
         f"AUROC of {comparison.first} minus AUROC of {comparison.second}: {difference.value:+.3f} "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, on the same {comparison.n:,} passages"
+        f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, on the same {counted(comparison.n, 'passage')}"
     )
 
 
@@ -34,7 +35,7 @@ def too_few_words(fpr: float, needed: int) -> str:
 def unscored_words(evaluation: Evaluation) -> str:
     """Which known passages no figure counts."""
     return (
-        f"{evaluation.attack}: {evaluation.unscored:,} known passages have no score, and no figure counts them "
+        f"{evaluation.attack}: {have(evaluation.unscored, 'known passage')} no score, and no figure counts them "
         f"({first_ids(evaluation.unscored_ids)})"
     )
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...extraction import Extraction, ExtractionNote, Sampling
+from ._counting import counted
 
 __all__ = ["extraction_notes", "extraction_rate", "extraction_size", "extraction_statement"]
 
 NOTES: Mapping[ExtractionNote, str] = {
     ExtractionNote.TOO_SHORT: (
-        "{too_short:,} of {passages:,} passages are too short for a stretch of {stretch} tokens after a prefix of "
-        "{prefix}: they have no spans, but the extractable share of a document counts their bytes"
+        "passages too short for a stretch of {stretch} tokens after a prefix of {prefix}: {too_short:,} of "
+        "{passages:,}; they have no spans, but the extractable share of a document counts their bytes"
     ),
     ExtractionNote.COPIED: (
-        "{stretches:,} probable stretches occur earlier in the same passage, so a model can copy them without having "
-        "been trained on them; they do not count"
+        "probable stretches that occur earlier in the same passage: {stretches:,}; a model can copy them without "
+        "having been trained on them, so they do not count"
     ),
-    ExtractionNote.UNKNOWN: "{stretches:,} stretches hold a token whose probability is not known (NaN)",
+    ExtractionNote.UNKNOWN: "stretches with a token whose probability is not known (NaN): {stretches:,}",
     ExtractionNote.CROSSING: (
-        "{stretches:,} stretches cross the edge of a window, so no single prompt gives their probability; they do not "
-        "count, and a span ends there"
+        "stretches that cross the edge of a window: {stretches:,}; no single prompt gives their probability, so they "
+        "do not count, and a span ends there"
     ),
     ExtractionNote.LOWER_BOUNDS: (
         "probabilities are lower bounds, and spans are selected by them; upper bounds are shown too. Exact values "
@@ -34,33 +35,55 @@ NOTES: Mapping[ExtractionNote, str] = {
 """By kind of note; the fields are its figures."""
 
 
+UNCOUNTED = {ExtractionNote.COPIED, ExtractionNote.UNKNOWN, ExtractionNote.CROSSING}
+"""Notes about stretches that may be probable, but do not count."""
+
+
 def extraction_size(extraction: Extraction) -> str:
     """How many spans, in how many documents."""
     with_spans = sum(document.spans > 0 for document in extraction.documents)
-    return f"{len(extraction.spans):,} spans in {with_spans:,} of {len(extraction.documents):,} documents"
+    documents = counted(len(extraction.documents), "document")
+    if not extraction.spans:
+        return f"no spans in {documents}"
+    return f"{counted(len(extraction.spans), 'span')} in {with_spans:,} of {documents}"
 
 
 def extraction_statement(extraction: Extraction) -> str:
-    """What the spans mean, in a sentence."""
+    """What the spans mean, or what it means that there are none, in a sentence."""
+    stretch = f"stretch of {counted(extraction.stretch, 'token')}"
+    rule = f"with probability {extraction.probability:g} or more, by {_sampling(extraction.sampling)}"
+    if not extraction.spans:
+        which = f"{stretch} that counts" if {note.kind for note in extraction.notes} & UNCOUNTED else stretch
+        return (
+            f"given the text before it, the model writes no {which} {rule}. So there is no evidence that the model has "
+            "memorised any of these texts; they may still have been trained on"
+        )
+    writes = f"given the text before it, the model writes each {stretch} in a span {rule}"
+    if all(span.label == 0 for span in extraction.spans):
+        return (
+            f"{writes}. All spans lie in texts that are known not to be in the training data (label 0), so at this "
+            "probability a span is no evidence that the model has memorised a text"
+        )
     return (
-        f"given the text before it, the model writes each stretch of {extraction.stretch} tokens in a span with "
-        f"probability {extraction.probability:g} or more, by {_sampling(extraction.sampling)}. This is evidence that "
-        "the model has memorised the text of a span. It is not a decision with an error rate, and a text without spans "
-        "may still have been trained on"
+        f"{writes}. This is evidence that the model has memorised the text of a span. It is not a decision with an "
+        "error rate, and a text without spans may still have been trained on"
     )
 
 
-def extraction_rate(extraction: Extraction) -> str:
-    """How often known non-members have such spans."""
+def extraction_rate(extraction: Extraction) -> str | None:
+    """How often known non-members have such spans; None where there are no spans, and no known non-members."""
     known = extraction.nonmembers
+    if known is None and not extraction.spans:
+        return None
     if known is None:
         return (
             "no passage is a known non-member (label 0), so nobody can say how often texts that were not trained on "
             "have such spans"
         )
+    have_spans = "has" if known.with_spans == 1 else "have"
     return (
-        f"of {known.passages:,} known non-members, {known.with_spans:,} have such spans; their share among all such "
-        f"texts is at most {100 * known.bound:.2g} % (95 % confidence, if passages are independent)"
+        f"of {counted(known.passages, 'known non-member')}, {known.with_spans:,} {have_spans} such spans; their share "
+        f"among all such texts is at most {100 * known.bound:.2g} % (95 % confidence, if passages are independent)"
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
+from ._decisions import rule_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -77,8 +78,8 @@ def _documents_instead(figures: Figures) -> str:
         ),
         DocumentObstacle.ON_BOTH_SIDES: (
             "each document on one side only, among the candidates or among the non-members; "
-            f"{counted(figures.get('documents', 0), 'document')} now on both sides (the first is "
-            f"{figures.get('first')!r})"
+            f"{counted(figures.get('documents', 0), 'document')} {'is' if figures.get('documents') == 1 else 'are'} on "
+            f"both sides now, the first {figures.get('first')!r}"
         ),
         DocumentObstacle.FEW_DOCUMENTS: (
             f"{figures.get('needed')} documents of non-members, and there "
@@ -88,6 +89,40 @@ def _documents_instead(figures: Figures) -> str:
         DocumentObstacle.INFINITE: "finite scores of all candidates",
     }[DocumentObstacle(str(obstacle))]
     return f"{reason}; decisions on documents, which count documents instead, would need {missing}"
+
+
+def _possible(figures: Figures) -> str:
+    """Which decisions an input allows, and what the others would need."""
+    candidates, nonmembers = counted(figures["candidates"], "candidate"), counted(figures["nonmembers"], "non-member")
+    passages = f"this input allows decisions on passages ({candidates}, {nonmembers})"
+    sides = (
+        f"{counted(figures['candidate_documents'], 'document')} of candidates, {figures['nonmember_documents']:,} of "
+        "non-members"
+    )
+    if figures["on_both_sides"]:
+        both = "document holds" if figures["on_both_sides"] == 1 else "documents hold"
+        return (
+            f"{passages}, and not on documents or on all candidates together: {figures['on_both_sides']:,} {both} both "
+            f"candidates and non-members, the first {figures['first']!r}"
+        )
+    allowed, missing = [passages], []
+    if figures["compared"] >= figures["needed"]:
+        allowed.append(f"on documents ({sides})")
+    else:
+        half = ", half of which select what decides" if figures["compared"] < figures["nonmember_documents"] else ""
+        missing.append(
+            f"decisions on documents need {figures['needed']:,} of non-members for FPR ≤ {100 * figures['fpr']:g} %, "
+            f"and there are {figures['compared']:,}{half}"
+        )
+    if figures["collection"]:
+        allowed.append("on all candidates together ('llm-mia collection')")
+    else:
+        missing.append(
+            f"a decision on all candidates together needs {figures['collection_needs']} documents on each side, and "
+            f"there are {sides}"
+        )
+    advice = "divide large documents, such as a book into its chapters, or add documents"
+    return "; ".join([", ".join(allowed), *missing, *([advice] if missing else [])])
 
 
 def _no_finding(figures: Figures) -> str:
@@ -113,6 +148,15 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
+def _replaced(figures: Figures) -> str:
+    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
+    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:g} % confidence"
+    return (
+        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
+        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
+    )
+
+
 def _turned(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -133,6 +177,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.CHECKS_ON_SAMPLE: lambda f: (
         f"{f['source']}: {f['checked']:,} of {counted(f['passages'], 'passage')} were checked"
     ),
+    NoteKind.DECISIONS_POSSIBLE: _possible,
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
@@ -191,6 +236,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.SCORE_TURNED: _turned,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
