@@ -302,7 +302,8 @@ def test_an_audit_points_out_members_that_score_below_nonmembers(fake: Backend, 
     texts = [f"{text} {i}" for i, text in enumerate(sentences(180, seed=4))]
     scored = score(texts, fake, attacks=["loss"], out=tmp_path / "first").column("loss")
     order = np.argsort(scored)[np.random.default_rng(0).permutation(180)]
-    low, high = ([texts[i] for i in order if (scored[i] > np.median(scored)) is np.bool_(kind)] for kind in (False, True))
+    middle = float(np.median(scored))
+    low, high = ([texts[i] for i in order if bool(scored[i] > middle) is above] for above in (False, True))
     result = audit(
         high[:30], nonmembers=high[30:], members=low[:60], target=fake, attacks=["loss"], accept_void=True,
         out=tmp_path / "run",
