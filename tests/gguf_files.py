@@ -468,8 +468,12 @@ def write_model(
     tensors: Mapping[str, Array],
     tokenizer: Path,
     parts: Sequence[Sequence[str]] | None = None,
+    codes: str = "Q8_0",
 ) -> list[Path]:
-    """Write a GGUF file with the tokenizer of a folder, or a file for each of *parts*, which are names of tensors."""
+    """Write a GGUF file with the tokenizer of a folder, or a file for each of *parts*, which are names of tensors.
+
+    Tensors of bytes are stored as quantised numbers of the kind *codes*.
+    """
     from gguf import GGMLQuantizationType, GGUFWriter
     from gguf.constants import TokenType
 
@@ -491,7 +495,7 @@ def write_model(
         if number == 0:
             file.add_name("small")
             for name, value in entries.items():
-                _add_entry(file, f"{architecture}.{name}", value)
+                _add_entry(file, name if name.startswith("general.") else f"{architecture}.{name}", value)
             file.add_tokenizer_model("gpt2")
             file.add_tokenizer_pre("gpt-2")
             file.add_token_list(vocabulary)
@@ -501,8 +505,7 @@ def write_model(
             file.add_eos_token_id(1)
         for name in held:
             array = np.ascontiguousarray(tensors[name])
-            coded = GGMLQuantizationType.Q8_0 if array.dtype == np.uint8 else None
-            file.add_tensor(name, array, raw_dtype=coded)
+            file.add_tensor(name, array, raw_dtype=GGMLQuantizationType[codes] if array.dtype == np.uint8 else None)
         file.write_header_to_file()
         file.write_kv_data_to_file()
         file.write_tensors_to_file()

@@ -16,7 +16,7 @@ import llm_mia
 from llm_mia import ModelSpec, audit, load_model
 from llm_mia.backends.checking import check_device, check_dtype, check_model
 from llm_mia.cli import main
-from llm_mia.errors import LlmMiaError, ModelError, UsageError
+from llm_mia.errors import ModelError, UsageError
 
 from .conftest import sentences
 
@@ -70,7 +70,7 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "stdin twice": (
         "audit - --members - --nonmembers a.jsonl -m ./x -o r",
         2,
-        "candidates and --members are both -, and standard input can be read only once: name a file for the others",
+        "CANDIDATES and --members are both -, and standard input can be read only once: name a file for the others",
     ),
     "fpr and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --fpr 0.05 --fdr 0.1",
@@ -102,6 +102,11 @@ TYPED: dict[str, tuple[str, int, str]] = {
     ),
     "a file as model": ("score a.jsonl -m a.jsonl -o r", 1, "model 'a.jsonl': is a file, but not a .gguf file: "),
     "a folder as model": ("score a.jsonl -m . -o r", 1, "model '.': holds no config.json, so it is not a model"),
+    "revision of the reference": (
+        "score a.jsonl -m embedded -r embedded --reference-revision x -o r",
+        2,
+        "model 'embedded': is on this machine and has no --reference-revision 'x': leave out --reference-revision",
+    ),
     "revision": ("score a.jsonl -m embedded --revision x -o r", 2, "model 'embedded': is on this machine and has no "),
 }
 
@@ -231,9 +236,3 @@ def test_what_the_hub_answers(hub: Callable[..., str]) -> None:
         "ModelError model 'a/none': no such folder here, and the hub cannot be reached (ConnectError): connect to the "
         "network, or name a folder\n"
     )
-
-
-def test_errors_of_checks_are_those_of_the_package() -> None:
-    for wrong in (lambda: check_model("./x"), lambda: check_device("x"), lambda: check_dtype("x")):
-        with pytest.raises(LlmMiaError):
-            wrong()

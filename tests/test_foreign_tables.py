@@ -136,8 +136,8 @@ def test_what_a_column_holds_in_place_of_numbers_is_named(write: Write, tmp_path
         calibrate(table, "loss", fpr=0.05)
     with pytest.raises(ScoresError, match=r"column 'loss' holds '1,5' in row 5"):
         read_scores(write(change=spoil), scores=["zlib", "loss"])
-    rows = [{"label": i % 2, "loss": str(i / 7), "n_tokens": i} for i in range(40)]
-    (tmp_path / "s.jsonl").write_text("".join(json.dumps({**row, "zlib": row["n_tokens"] / 3}) + "\n" for row in rows))
+    rows = [{"label": i % 2, "loss": str(i / 7), "n_tokens": i, "zlib": i / 3} for i in range(40)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     strings = read_scores(tmp_path / "s.jsonl")
     with pytest.raises(ScoresError, match=r"column 'loss' holds numbers that are written as text: write them without"):
         strings.column("loss")

@@ -24,6 +24,7 @@ from llm_mia.errors import LlmMiaError, MissingExtraError, ModelError, UsageErro
 from llm_mia.records import Window
 
 from .conftest import sentences
+from .gguf_files import write_model
 from .rounding import PRECISIONS, assert_close, rounding_of
 
 pytestmark = pytest.mark.precision
@@ -242,10 +243,10 @@ def test_a_damaged_adapter(damage: Callable[[Path], object], expected: str, adap
 # What is not installed
 
 
-def test_missing_extras(adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extras(adapter: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(tmp_path / "a.gguf", "llama", {}, {}, Path(tiny))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setitem(sys.modules, "peft", None)
-    (tmp_path / "a.gguf").write_bytes(b"GGUF")
     assert (
         refusal(adapter, MissingExtraError)
         == "peft, which this adapter needs, is not installed: pip install 'llm-mia[peft]'"

@@ -18,6 +18,8 @@ from llm_mia import load_model
 from llm_mia.backends import ModelSpec
 from llm_mia.backends.local import silence_libraries
 
+from .conftest import save
+from .gguf_files import GGUF_FAMILIES, gguf_tensors, write_model
 from .rounding import assert_close, rounding_of
 from .test_loading import logprobs, refusal
 
@@ -192,3 +194,22 @@ def test_a_revision_of_the_base_is_for_the_hub(adapter: Path) -> None:
     change_settings(adapter, base_model_name_or_path="no-such-organisation/model", revision="v2")
     assert "its base model 'no-such-organisation/model': no such folder here" in refusal(adapter)
     assert ModelSpec(adapter).sha256() is None
+
+
+def test_a_base_in_gguf(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    monkeypatch.setenv("LLM_MIA_CACHE", str(tmp_path / "cache"))
+    case = GGUF_FAMILIES["llama"]
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=455, **case.config))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny)
+    save(tmp_path / "base", model, tokenizer)
+    expected = train(str(tmp_path / "base"), tmp_path / "a", lora())
+    write_model(tmp_path / "b.gguf", "llama", case.entries, gguf_tensors(case, model), Path(tiny))
+    tokenizer.save_pretrained(tmp_path)
+    change_settings(tmp_path / "a", base_model_name_or_path=str(tmp_path / "b.gguf"))
+    merged = load_model(tmp_path / "a", dtype="float32", compiled=False)
+    assert_close(logprobs(merged), expected, rounding_of(merged))
+    before = ModelSpec(tmp_path / "a").sha256()
+    (tmp_path / "b.gguf").write_bytes(b"another model")
+    assert ModelSpec(tmp_path / "a").sha256() != before, "the base counts"

@@ -124,13 +124,13 @@ def tensors(tiny: str) -> dict[str, Any]:
 def write(tiny: str, tmp_path: Path) -> Callable[..., Path]:
     """Write a GGUF file beside a tokenizer, in an empty folder; returns its path."""
 
-    def write(tensors: dict[str, Any], architecture: str = "llama", **entries: Any) -> Path:
+    def write(tensors: dict[str, Any], architecture: str = "llama", codes: str = "Q8_0", **entries: Any) -> Path:
         (tmp_path / "model").mkdir()
         shutil.copy(Path(tiny) / "tokenizer.json", tmp_path / "model")
         shutil.copy(Path(tiny) / "tokenizer_config.json", tmp_path / "model")
         named = {name.replace("__", "."): value for name, value in entries.items()}
         file = tmp_path / "model" / "small.gguf"
-        write_model(file, architecture, {**CASE.entries, **named}, tensors, Path(tiny))
+        write_model(file, architecture, {**CASE.entries, **named}, tensors, Path(tiny), codes=codes)
         return file
 
     return write
@@ -199,15 +199,21 @@ def test_a_kind_of_model_that_was_not_tested(tensors: dict[str, Any], write: Cal
     )
 
 
-def test_numbers_in_fewer_bits(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
-    """What they stand for is what the package gguf computes; every block has a scale of its own."""
+@pytest.mark.parametrize("kind", ["adapter", "mmproj"])
+def test_a_part_of_a_model(kind: str, tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    message = refusal(write(tensors, general__type=kind))
+    assert message == f"is a GGUF file of the type {kind!r}, and no whole model: name the file of the model"
+
+
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q4_0", "Q5_1", "Q8_0"])
+def test_numbers_in_fewer_bits(kind: str, tensors: dict[str, Any], write: Callable[..., Path]) -> None:
+    """What they stand for is what the package gguf computes; most kinds have a scale for each block of 32."""
     from gguf import GGMLQuantizationType, dequantize, quantize
 
-    codes = {
-        name: quantize(t, GGMLQuantizationType.Q8_0) for name, t in tensors.items() if t.shape[-1] == 32 and t.ndim == 2
-    }
-    exact = {**tensors, **{name: dequantize(code, GGMLQuantizationType.Q8_0) for name, code in codes.items()}}
-    quantised = load_model(write({**tensors, **codes}), dtype="float32", compiled=False)
+    of_kind = GGMLQuantizationType[kind]
+    codes = {name: quantize(t, of_kind) for name, t in tensors.items() if t.shape[-1] == 32 and t.ndim == 2}
+    exact = {**tensors, **{name: dequantize(code, of_kind) for name, code in codes.items()}}
+    quantised = load_model(write({**tensors, **codes}, codes=kind), dtype="float32", compiled=False)
     shutil.rmtree(Path(quantised.info.id).parent)
     plain = load_model(write(exact), dtype="float32", compiled=False)
     assert np.array_equal(logprobs(quantised), logprobs(plain))

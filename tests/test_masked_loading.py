@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from llm_mia.backends import ModelSpec
 from llm_mia.backends.masked import MaskedRewriter
 from llm_mia.errors import ModelError, UsageError
 
-from .conftest import save
+from .conftest import save, sentences
 from .masked_models import build_masked, word_pieces
 
 
@@ -65,6 +67,34 @@ def test_a_model_without_a_head_for_masks_is_refused(bert: str, tmp_path: Path) 
     assert re.fullmatch(
         r"its weights are not those of a masked language model: .* \(\d+, such as cls\..*\): name a model such as .*",
         refusal(folder),
+    )
+
+
+def change_weights(folder: Path, **tensors: Any) -> None:
+    weights = {**load_file(folder / "model.safetensors"), **tensors}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_heads_for_other_tasks_are_not_used(bert: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bert, tmp_path / "model"))
+    change_weights(
+        folder,
+        **{
+            "bert.pooler.dense.weight": torch.ones(32, 32),
+            "cls.seq_relationship.weight": torch.ones(2, 32),
+            "bert.embeddings.position_ids": torch.arange(48)[None],
+        },
+    )
+    texts = sentences(3)
+    versions = [MaskedRewriter(str(name), device="cpu").rewrite(texts, 0) for name in (bert, folder)]
+    assert versions[0] == versions[1]
+
+
+def test_a_tensor_without_a_place_is_refused(bert: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bert, tmp_path / "model"))
+    change_weights(folder, **{"bert.encoder.layer.2.output.dense.weight": torch.ones(32, 64)})
+    assert refusal(folder).startswith(
+        "its weights hold tensors that config.json gives no place to (1, such as bert.encoder.layer.2.output.dense."
     )
 
 

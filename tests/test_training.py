@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from llm_mia.backends import load_model
+from llm_mia.errors import ModelError
 from llm_mia.records import WindowRule
 from llm_mia.signals import cut
 from llm_mia.training import fine_tune, next_token_loss
@@ -67,3 +68,21 @@ def test_progress_counts_every_token_of_every_epoch(name: str, tmp_path: Path, r
     fine_tune(backend, texts, tmp_path / "tuned", epochs=2, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2 * tokens, 2 * tokens)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("out of memory"), "is out of memory with a step of 2 texts, .* a smaller `batch_size`"),
+        (KeyError("no layer"), r"fails in a step of 2 texts, the longest of \d+ tokens \('no layer'\): give another"),
+    ],
+)
+def test_a_model_that_fails_is_one_line(tiny: str, tmp_path: Path, error: Exception, message: str) -> None:
+    backend: Any = load_model(tiny, dtype="float32", compiled=False)
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    backend.model.model.layers[1].register_forward_pre_hook(fail)
+    with pytest.raises(ModelError, match=message):
+        fine_tune(backend, sentences(2, seed=3), tmp_path / "tuned", batch_size=2)

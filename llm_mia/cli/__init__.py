@@ -16,12 +16,12 @@ import typer
 
 from .. import __version__
 from ..errors import LlmMiaError, UsageError
-from . import _commands
 from ._parsing import Faults, TypedError
+from ._registering import register
 from .interrupts import ending_signals
 from .output import carry_any_text
-from .parameters import options_of, running, spelled
-from .progress import kept_words
+from .parameters import options_elsewhere, options_of, running, spelled
+from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_commands.register(app)
+register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -64,10 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     carry_any_text()
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
-    with running({} if command is None else options_of(command)), ending_signals() as signals:
+    options = {} if command is None else options_of(command)
+    elsewhere = options_elsewhere(commands.commands)
+    with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 

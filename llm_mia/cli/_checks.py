@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
 from ._columns import INPUTS, refuse_columns
+from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run"]
 
@@ -30,8 +31,11 @@ def faults_of(command: str, values: Mapping[str, Any]) -> list[LlmMiaError]:
     The hub and torch are asked about models and devices only where nothing else is wrong: they take seconds.
     """
     faults = [fault for check in _checks(command, values) if (fault := _fault(check)) is not None]
-    slow = () if faults else (*_model_checks(values, ask_hub=True), *_presence_checks(values))
-    return faults or [fault for check in slow if (fault := _fault(check)) is not None]
+    if faults:
+        return faults
+    with working("checking the models", quiet=bool(values.get("quiet"))):
+        slow = (*_model_checks(values, ask_hub=True), *_presence_checks(values))
+        return [fault for check in slow if (fault := _fault(check)) is not None]
 
 
 Check = Callable[[], object]
@@ -174,7 +178,17 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
         name = values.get(role)
         if name is not None:
             causal = role != "neighbour_model"
-            yield partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            check = partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            yield partial(_named_revision, check, revision)
+
+
+def _named_revision(check: Check, revision: str) -> None:
+    """Run *check* of a model whose revision is the parameter *revision*, and name that in its errors."""
+    try:
+        check()
+    except LlmMiaError as error:
+        error.args = tuple(str(argument).replace("`revision`", f"`{revision}`") for argument in error.args)
+        raise
 
 
 def _presence_checks(values: Mapping[str, Any]) -> Iterator[Check]:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import NamedTuple
 
 from ..errors import PassageError, UsageError
@@ -212,7 +213,7 @@ def _check_unicode(value: str, column: str, where: str) -> None:
 
 def _name(value: object, column: str, where: str) -> str | None:
     """An id or document as a string; None where it is null or blank."""
-    if value is None:
+    if value is None or (isinstance(value, float | Decimal) and value != value):
         return None
     if isinstance(value, (list, dict, bytes)):
         raise PassageError(where, f"column {quoted(column)} holds {_kind(value)}, not a name or number")

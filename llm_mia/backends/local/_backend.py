@@ -300,7 +300,10 @@ class LocalBackend:
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None
-        logits = head.logits(self.forward.states(ids, head)[0])[None].float().to(expected.device)
+        states = self.forward.states(ids, head)[0]
+        if states.shape[-1] != head.weight.shape[-1]:  # ELECTRA has a layer between the two
+            return None
+        logits = head.logits(states)[None].float().to(expected.device)
         same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
         return head if same else None
 

@@ -14,7 +14,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from ...errors import ModelError
+from ...errors import MissingExtraError, ModelError
 from ..digests import files_sha256, gguf_parts
 from ._gguf_file import GgufFile, read_gguf
 from ._gguf_settings import transformers_settings
@@ -25,12 +25,14 @@ __all__ = ["convert_gguf"]
 
 # Raise it whenever the same file would give other weights or settings: models that were converted before are not used.
 REVISION = 2
+# Earlier releases of transformers have other names for settings, and ignore those that they do not know.
+OLDEST_TRANSFORMERS = 5
 # The most bytes in one file of the converted model: so much is in memory at once.
 FILE_BYTES = 1 << 31
 
 
 def convert_gguf(file: Path) -> Path:
-    """A folder with the same model in safetensors.
+    """A folder with the same model in safetensors, without its tokenizer.
 
     It holds every tensor of *file*, and every tensor that the model needs.
 
@@ -41,6 +43,11 @@ def convert_gguf(file: Path) -> Path:
     folder = _converted_folder(file)
     if (folder / "config.json").is_file():
         return folder
+    if int(transformers.__version__.split(".")[0]) < OLDEST_TRANSFORMERS:
+        raise MissingExtraError(
+            f"transformers {OLDEST_TRANSFORMERS}, which GGUF files need,",
+            f"pip install 'transformers>={OLDEST_TRANSFORMERS}'",
+        )
     contents = read_gguf(file)
     settings = transformers_settings(contents)
     config = transformers.AutoConfig.for_model(**settings)

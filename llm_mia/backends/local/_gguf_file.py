@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtraError, ModelError
 from ..digests import gguf_parts
-from ._completeness import refuse_pointer
+from ._gguf_metadata import DAMAGED, read_metadata
 from ._libraries import explain_errors
 
-__all__ = ["DAMAGED", "GgufFile", "read_gguf"]
-
-DAMAGED = "the GGUF file is damaged or cut short: download or copy it again"
+__all__ = ["GgufFile", "read_gguf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,6 @@ def read_gguf(file: Path) -> GgufFile:
 def _read_part(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from gguf import GGUFReader
 
-    refuse_pointer(file)
+    entries = read_metadata(file)
     with explain_errors(DAMAGED):
-        reader = GGUFReader(file)
-        entries = {name: field.contents() for name, field in reader.fields.items()}
-    return entries, {tensor.name: tensor for tensor in reader.tensors}
+        return entries, {tensor.name: tensor for tensor in GGUFReader(file).tensors}

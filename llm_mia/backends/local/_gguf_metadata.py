@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 from ...errors import ModelError
 from ._gguf_file import DAMAGED
 
-__all__ = ["read_metadata"]
+__all__ = ["DAMAGED", "read_metadata"]
+
+DAMAGED = "the GGUF file is damaged or cut short: download or copy it again"
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 STRING, ARRAY = 8, 9

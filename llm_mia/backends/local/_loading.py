@@ -14,7 +14,7 @@ from ...records import DTypeChoice
 from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
-from ._completeness import refuse_incomplete, refuse_pointer, stored_tensors, weight_files
+from ._completeness import refuse_incomplete, stored_tensors, weight_files
 from ._gguf import convert_gguf
 from ._gguf_tokenizer import read_gguf_tokenizer
 from ._libraries import first_line, name_model_in_errors, silence_libraries
@@ -118,7 +118,6 @@ def _is_adapter(folder: Path) -> bool:
 def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
     """The model in a folder or a GGUF file, with all of its weights."""
     if path.suffix == ".gguf":
-        refuse_pointer(path)
         # The tokenizer comes first: it is read in no time, and may be refused.
         of_gguf = read_gguf_tokenizer(path, pre_tokenizer=options.pre_tokenizer)
         folder, files = convert_gguf(path), gguf_parts(path)

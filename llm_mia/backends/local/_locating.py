@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import ModelError, UsageError
 from ..digests import gguf_parts
+from ._completeness import refuse_pointer
 from ._libraries import first_line
 
 __all__ = ["MODEL_FILES", "TOKENIZER_FILES", "cache_folder", "locate_base_model", "locate_model", "read_adapter_config"]
@@ -56,6 +57,8 @@ def _first_part(file: Path) -> Path:
             f"its weights are split into {len(parts)} files, and {', '.join(missing)} is not there: download or copy "
             "it too"
         )
+    for part in parts:
+        refuse_pointer(part)
     return parts[0]
 
 
