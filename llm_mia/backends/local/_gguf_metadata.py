@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import ModelError
-from ._gguf_file import DAMAGED
 
 __all__ = ["DAMAGED", "read_metadata"]
 
