@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
+    if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
+        # typer would install it for the running shell, whatever shell is named.
+        return _failed(f"{typed[0]} takes no value, because it is for the shell that runs it: run it in that shell", 2)
     carry_any_text()
     if shutil.get_terminal_size().columns < BOXES_FROM:
         commands.rich_markup_mode = None
