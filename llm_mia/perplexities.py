@@ -34,6 +34,7 @@ from .signals import (
     report_activity,
     signals_of,
     write_signals,
+    written_token_notes,
 )
 from .store import RunDirectory, StoredChunk, replacing
 
@@ -79,6 +80,8 @@ class WrittenPerplexities:
     """Scored tokens by role."""
     dtypes: Mapping[str, str]
     """The precision in which each model computed, by role."""
+    notes: tuple[str, ...] = ()
+    """What a reader ought to know about the passages."""
 
 
 def perplexity(
@@ -185,8 +188,9 @@ def write_perplexities(
         if per_token:
             _write_tokens(Path(per_token), passages_with_signals(run, inputs, list(models)), tokenizers)
         dtypes = {role: run.record.passes[role].model.dtype for role in models}
+        notes = written_token_notes(run.record)
     shutil.rmtree(folder)
-    return WrittenPerplexities(out, inputs.passages, unscored, tokens, dtypes)
+    return WrittenPerplexities(out, inputs.passages, unscored, tokens, dtypes, notes)
 
 
 Chunks = Iterator[tuple[list[Passage], dict[str, StoredChunk]]]

@@ -32,6 +32,7 @@ __all__ = [
     "TokenSignals",
     "Window",
     "WindowRule",
+    "WrittenTokens",
 ]
 
 SCHEMA_VERSION = 3
@@ -237,6 +238,8 @@ class ModelRecord:
     """How ``auto`` chose the precision; None where the user named it. Not compared between runs."""
     tokenizer_source: str = ""
     """For a GGUF file: what its tokenizer was built from, such as ``GGUF file, pre-tokenizer smollm``."""
+    templated: bool = False
+    """Whether special tokens that are written in a text, such as ``<|im_start|>``, are read as special tokens."""
     opening: tuple[int, ...] = ()
     """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
     opening_text: tuple[str, ...] = ()
@@ -266,6 +269,18 @@ class BlockSize:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenTokens:
+    """The passages in which special tokens of a model are written."""
+
+    passages: int
+    """How many there are."""
+    token: str
+    """The first of these tokens."""
+    first: str
+    """The passage that holds it: its place in the input, or its id."""
+
+
+@dataclass(frozen=True, slots=True)
 class PassRecord:
     """What the signals of a pass depend on."""
 
@@ -276,6 +291,8 @@ class PassRecord:
     """None for a backend in memory."""
     depends: Mapping[str, Any] = field(default_factory=dict)
     """JSON values: what the signals depend on in addition (digests of shots, how texts are rewritten)."""
+    written_tokens: WrittenTokens | None = None
+    """Special tokens that are written in the passages; None where there are none. Not compared between runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 DATA_FOLDER holds llm-pbe-echr.csv (scores of a fine-tuned 7B model, members known), wikimia-64.jsonl and
 wikimia-128.jsonl. Error rates over random splits are compared with the rates that were requested, three Monte-Carlo
 standard errors allowed; verdicts are compared for known sets that must be void, sound or not sound. Prints a table and
-writes it, also as JSON, to scripts/results/decisions.{md,json}. `--only simulated` needs no data.
+writes it, also as JSON, to scripts/results/decisions.{md,json}. `--only simulated findings` needs no data.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.figures import Figure, save
+from benchmarks.findings import finding_figures
 from benchmarks.known_sets import cost_figures, leaky_figures, random_split_figures, topic_figures
 from benchmarks.rates import (
     ERRORS,
@@ -30,7 +31,7 @@ from benchmarks.rates import (
 from benchmarks.shifted import weighted_figures
 
 SCORES, PAGES = "llm-pbe-echr.csv", ("wikimia-64.jsonl", "wikimia-128.jsonl")
-WITHOUT_DATA = {"simulated", "cost", "documents"}
+WITHOUT_DATA = {"simulated", "findings", "cost", "documents"}
 Section = Callable[[], list[Figure]]
 Measure = Callable[[Scores, int, np.random.Generator], list[Figure]]
 
@@ -52,6 +53,7 @@ def sections(folder: Path, splits: int, validity_splits: int, seed: int) -> dict
 
     return {
         "simulated": lambda: simulated_figures(1000, rng(0)),
+        "findings": lambda: finding_figures(splits, rng(7)),
         "fpr": lambda: over_scores(fpr_figures, 1),
         "fdr": lambda: over_scores(fdr_figures, 2, stronger=True),
         "count": lambda: over_scores(count_figures, 3, stronger=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,34 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLM_MIA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def strict_messages() -> Iterator[None]:
+    """A message of the command line names only what the running command has, in whichever test it is printed."""
+    from llm_mia.cli import parameters
+
+    spelled = parameters.spelled
+
+    def strictly_spelled(message: str) -> str:
+        options = parameters.running_options()
+        if options:
+            unknown = [name for name in parameters.named_in(message) if name not in (*options, *parameters.FUNCTIONS)]
+            assert not unknown, f"{message!r} names {unknown}, which the running command does not have"
+            unknown = sorted(options_named_in(spelled(message)) - {option.split()[0] for option in options.values()})
+            assert not unknown, f"{message!r} names {unknown}, which the running command does not have"
+        return spelled(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_mia.cli.spelled", strictly_spelled)
+        patch.setattr("llm_mia.cli.output.spelled", strictly_spelled)
+        yield
+
+
+def options_named_in(text: str) -> set[str]:
+    """The options that *text* says the running command has: not those of another command that it names, or of pip."""
+    elsewhere = re.compile(r"llm-mia [a-z]+(?: [^'`\"]*)?['`\"]|pip install [^;:]*|\bhf auth \S+")
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", elsewhere.sub("", text)))
 
 
 @pytest.fixture(scope="session")

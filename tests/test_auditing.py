@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from llm_mia import Audit, Validity, audit, read_audit, read_scores, score, validate
+from llm_mia.auditing import KnownTexts, read
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
@@ -92,6 +93,8 @@ def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: R
     assert result.flags.withheld
     summary = audit_summary(result)
     assert (summary["standing"], summary["flags"]["withheld"]) == ("void", True)
+    assert summary["flags"]["finding"] is None
+    assert not result.flags.significant
     assert summary["finding"].startswith("no finding: the known set is void")
     assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
     text = rendered(audit_table(result))
@@ -258,3 +261,87 @@ def test_a_known_set_that_was_not_checked_has_no_standing(run: Run, tmp_path: Pa
     score(exchanged, FakeBackend(0), attacks=["loss"], out=result.path)  # the same texts with other labels
     assert read_scores(result.path).standing is None
     assert read_audit(result.path) == result, "what the audit has decided stays"
+
+
+# -- sets that hold the same texts -------------------------------------------------------------------------------------
+
+SAME = [*TEXTS[:60]]
+OTHER = [*TEXTS[60:160]]
+
+
+def spaced(texts: Sequence[str]) -> list[str]:
+    return [f" {text.replace(' ', chr(10) + '  ')} " for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "members", "nonmembers", "message"),
+    [
+        (
+            SAME,
+            None,
+            SAME,
+            r"c\.jsonl: 60 of 60 candidates have the text of a non-member in .*n\.jsonl \(white space and",
+        ),
+        (spaced(SAME), None, SAME, "60 of 60 candidates have the text of a non-member"),
+        ([text.upper() for text in SAME], None, SAME, "60 of 60 candidates have the text of a non-member"),
+        (SAME[:40] + OTHER[:30], None, SAME, "40 of 70 candidates have the text of a non-member"),
+        (SAME + OTHER[:80], None, SAME, "60 of 60 non-members have the text of a candidate .* from the candidates"),
+        (SAME, SAME, OTHER, "60 of 60 candidates have the text of a member"),
+        (SAME[:10], SAME, OTHER, "10 of 10 candidates have the text of a member .*: give other candidates"),
+        (OTHER[:50], SAME, SAME, "60 of 60 members have the text of a non-member .* and one of the labels is false"),
+        (OTHER[:50], spaced(SAME), SAME, "60 of 60 members have the text of a non-member .* one of the labels is"),
+        (OTHER[:50], [*SAME[:1], *OTHER[60:]], SAME, "1 text occurs both among members and among non-members"),
+    ],
+    ids=["copy", "white space", "case", "most", "superset", "members", "subset", "labels", "labels spaced", "a text"],
+)
+def test_sets_of_the_same_texts_are_refused_before_a_model_is_loaded(
+    candidates: list[str], members: list[str] | None, nonmembers: list[str], message: str, tmp_path: Path
+) -> None:
+    names = (("c", candidates), ("m", members), ("n", nonmembers))
+    files = {name: write(tmp_path / f"{name}.jsonl", texts) for name, texts in names if texts}
+    with pytest.raises(PassageError, match=message):
+        audit(files["c"], members=files.get("m"), nonmembers=files["n"], target="no/model", out=tmp_path / "run")
+    with pytest.raises(PassageError, match=message):
+        validate(files.get("m"), files["n"], files["c"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_is_given_twice_is_named_and_a_link_to_it_is_the_same_texts(tmp_path: Path) -> None:
+    path, other = write(tmp_path / "n.jsonl", SAME), write(tmp_path / "o.jsonl", OTHER)
+    with pytest.raises(PassageError, match=r"n\.jsonl: is given both as candidates and as non-members: give different"):
+        audit(path, nonmembers=path, target="no/model", out=tmp_path / "run")
+    with pytest.raises(PassageError, match="is given both as members and as non-members"):
+        validate(path, path, other)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    with pytest.raises(PassageError, match=r"link\.jsonl: 60 of 60 candidates have the text of a non-member"):
+        audit(link, nonmembers=path, target="no/model", out=tmp_path / "run")
+    with pytest.raises(PassageError, match="60 of 60 candidates have the text of a non-member"):
+        audit(SAME, nonmembers=path, target="no/model", out=tmp_path / "run")
+
+
+def test_a_shuffled_copy_is_refused_where_only_samples_of_the_texts_are_held(tmp_path: Path) -> None:
+    sources = [read(texts, label) for texts, label in ((OTHER[:40], 0), (OTHER[39::-1], None))]
+    rates = RequestedRates(0.05)
+    sampled = KnownTexts.read(sources, most=4)
+    assert len(sampled.passages) == 8
+    with pytest.raises(PassageError, match="candidates: 40 of 40 candidates have the text of a non-member in non-memb"):
+        sampled.refuse_repeats(rates)
+    different = [read(texts, label) for texts, label in ((OTHER[:40], 0), (OTHER[40:], None))]
+    KnownTexts.read(different).refuse_repeats(rates)
+
+
+def test_a_few_shared_texts_are_noted_and_do_not_stop_an_audit(tmp_path: Path) -> None:
+    files = write(tmp_path / "c.jsonl", SAME[:2] + OTHER[:40]), write(tmp_path / "n.jsonl", SAME)
+    result = audit(files[0], nonmembers=files[1], target=FakeBackend(0), attacks=["loss"], out=tmp_path / "run")
+    assert len(result.flags.rows) == 42
+    assert any("2 texts occur both among the candidates and in the known set" in note.figures.get("text", "")
+               for note in result.notes)  # fmt: skip
+
+
+def test_repeated_texts_do_not_make_non_members_enough(tmp_path: Path) -> None:
+    repeated = write(tmp_path / "n.jsonl", SAME[:15] * 3)
+    with pytest.raises(CalibrationError, match="its 45 non-members have only 15 different texts, which cannot certify"):
+        audit(OTHER, nonmembers=repeated, target="no/model", out=tmp_path / "run")
+    enough = write(tmp_path / "n.jsonl", SAME[:19] * 3)
+    assert audit(OTHER, nonmembers=enough, target=FakeBackend(0), attacks=["loss"], out=tmp_path / "run").flags.rows

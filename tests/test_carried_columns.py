@@ -105,7 +105,9 @@ def test_the_names_of_classes_say_which_code_means_member(kind: str, names: tupl
 
 def test_classes_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     topics = dataset(("neg", "pos"))
-    with pytest.raises(PassageError, match=r"row 1: column 'label' holds 'neg'; a label is 1 or true \(member\)"):
+    with pytest.raises(
+        PassageError, match=r"\(row 1\): column 'label' holds 'neg', .* a label is 1 or true \(member\)"
+    ):
         list(Passages.of(topics))
     assert [p.label for p in Passages.of(topics, label_column="")] == [None] * 3
     carried = [p.columns for p in Passages.of(topics.rename_column("label", "topic"), label_column="")]

@@ -313,5 +313,5 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def scored(folder: Path) -> Path:
     path = folder / "scored.parquet"
-    pq.write_table(pa.table({"label": [0] * 30, "loss": np.arange(30.0)}), path)
+    pq.write_table(pa.table({"label": [0] * 30, "loss": np.sin(np.arange(30.0))}), path)
     return path

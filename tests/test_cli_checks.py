@@ -16,7 +16,7 @@ import llm_mia
 from llm_mia import ModelSpec, audit, load_model
 from llm_mia.backends.checking import check_device, check_dtype, check_model
 from llm_mia.cli import main
-from llm_mia.errors import LlmMiaError, ModelError, UsageError
+from llm_mia.errors import ModelError, UsageError
 
 from .conftest import sentences
 
@@ -70,12 +70,17 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "stdin twice": (
         "audit - --members - --nonmembers a.jsonl -m ./x -o r",
         2,
-        "candidates and --members are both -, and standard input can be read only once: name a file for the others",
+        "CANDIDATES and --members are both -, and standard input can be read only once: name a file for the others",
     ),
     "fpr and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --fpr 0.05 --fdr 0.1",
         2,
         "--fdr takes the place of --fpr: leave out --fpr or --fdr",
+    ),
+    "confidence and fdr": (
+        "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --confidence 0.95 --fdr 0.1",
+        2,
+        "--confidence is that of --fpr, and --fdr holds on average: leave out --confidence or --fdr",
     ),
     "column of an input that is not given": (
         "score a.jsonl -m embedded -o r --text-column shots=x",
@@ -90,6 +95,12 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "empty": ("validate --nonmembers= --members a.jsonl", 2, "--nonmembers is empty: give a value"),
     "empty output": ("score a.jsonl -m embedded --out=", 2, "--out is empty: give a value"),
     "out below a file": ("score a.jsonl -m ./x -o a.jsonl/r", 1, "a.jsonl/r: cannot be written, because "),
+    "out a device": (
+        "calibrate a.jsonl -a x -o /dev/null",
+        2,
+        "/dev/null: is no file, and would be replaced by a file: name a file with --out",
+    ),
+    "seed": ("collection a.jsonl --seed -1", 2, "--seed is -1: it must be at least 0"),
     "out a folder": ("perplexity a.jsonl -m embedded -o .", 2, ".: is a folder: name a file in it with --out"),
     "table": ("evaluate a", 1, "a: no such file or folder; did you mean 'a.jsonl'?"),
     "no table": ("evaluate run", 1, "run: no such file or folder: name a run directory or a table of scores"),
@@ -102,6 +113,11 @@ TYPED: dict[str, tuple[str, int, str]] = {
     ),
     "a file as model": ("score a.jsonl -m a.jsonl -o r", 1, "model 'a.jsonl': is a file, but not a .gguf file: "),
     "a folder as model": ("score a.jsonl -m . -o r", 1, "model '.': holds no config.json, so it is not a model"),
+    "revision of the reference": (
+        "score a.jsonl -m embedded -r embedded --reference-revision x -o r",
+        2,
+        "model 'embedded': is on this machine and has no --reference-revision 'x': leave out --reference-revision",
+    ),
     "revision": ("score a.jsonl -m embedded --revision x -o r", 2, "model 'embedded': is on this machine and has no "),
 }
 
@@ -231,9 +247,3 @@ def test_what_the_hub_answers(hub: Callable[..., str]) -> None:
         "ModelError model 'a/none': no such folder here, and the hub cannot be reached (ConnectError): connect to the "
         "network, or name a folder\n"
     )
-
-
-def test_errors_of_checks_are_those_of_the_package() -> None:
-    for wrong in (lambda: check_model("./x"), lambda: check_device("x"), lambda: check_dtype("x")):
-        with pytest.raises(LlmMiaError):
-            wrong()

@@ -150,6 +150,62 @@ def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: 
     assert ran.code == 0
 
 
+# -- findings and exit codes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flagged", "options", "code", "says"),
+    [
+        (
+            6,
+            [],
+            0,
+            "6 of 140 candidates flagged by gain at FPR ≤ 5 %: no finding, chance alone may flag as many (p = 0.59)",
+        ),
+        (49, [], 3, "49 of 140 candidates flagged by gain at FPR ≤ 5 %: consistent with training on them (p = 1e-09)"),
+        (49, ["--finding-level", "1e-9"], 0, "no finding, chance alone may flag as many (p = 1e-09)"),
+        (14, [], 0, "(p = 0.065)"),
+        (14, ["--finding-level", "0.1"], 3, "with 90 % confidence, at least 2 of these 140 candidates are members"),
+        (49, ["--fdr", "0.2"], 3, "chance gives a q-value as small, by Simes' test, with p = 0.028; a finding"),
+        (20, ["--fdr", "0.2"], 0, "20 of 140 candidates flagged by gain at FDR ≤ 20 %: no finding"),
+        (49, ["--documents"], 3, "49 of 140 candidate documents flagged"),
+        (0, [], 0, "0 of 140 candidates flagged by gain at FPR ≤ 5 %: no finding (p = 1)"),
+    ],
+)
+def test_fail_if_flagged_fails_on_a_finding_and_not_by_chance(
+    flagged: int, options: list[str], code: int, says: str, cli: Cli, tmp_path: Path
+) -> None:
+    table, rule = tmp_path / "t.csv", tmp_path / "c.json"
+    known = [f"n{i},0,{i}" for i in range(100)]
+    candidates = [f"c{i},,{999 if i < flagged else -1}" for i in range(140)]
+    table.write_text("\n".join(["id,label,gain", *known, *candidates]))
+    assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
+    typed = ["flag", table, "-c", rule, "-o", tmp_path / "f.csv", *options]
+    ran = cli(*typed, "--fail-if-flagged")
+    assert (ran.code, says in ran.out) == (code, True), ran.out
+    assert cli(*typed).code == 0, "without --fail-if-flagged"
+    summary = cli(*typed, "--json").json
+    assert summary["finding"]["significant"] == (code == 3)
+    assert summary["finding"]["level"] == float(options[1] if "--finding-level" in options else 0.05)
+
+
+def test_a_finding_on_labelled_rows_and_a_level_that_is_none_are_refused(fails: Fails, scores: Write, cli: Cli,
+                                                                         tmp_path: Path) -> None:  # fmt: skip
+    table, rule = scores(), tmp_path / "c.json"
+    assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
+    typed = ("flag", table, "-c", rule, "-o", tmp_path / "f.csv")
+    message = fails(*typed, "--labelled", "--fail-if-flagged", code=2)
+    assert message == "--labelled decides on labelled rows too, which gives no finding: leave out --fail-if-flagged"
+    ran = cli(*typed, "--labelled")
+    assert "note: no finding is possible: labelled rows are among the flags" in ran.err
+    assert "flagged by gain at FPR ≤ 5 %: no finding, because no p-value can be computed (see the notes)" in ran.out
+    assert fails(*typed, "--finding-level", "0", code=2) == "--finding-level must be at least 1e-09 and below 1: got 0"
+
+
+def test_a_void_known_set_exits_with_4_and_never_with_3(cli: Cli, void_run: list[Any]) -> None:
+    assert cli(*void_run, "--fail-if-flagged").code == 4
+
+
 # -- thresholds -------------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from llm_mia.extraction import ExtractionNote, Sampling, examine, prompt_before,
 from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import read_passages
 from llm_mia.records import SCHEMA_VERSION, Passage, WindowRule
+from llm_mia.report import extraction_statement, extraction_summary, extraction_table
 from llm_mia.scoring import score
 from llm_mia.signals import cut, edges, join
 from llm_mia.store import RunDirectory
@@ -35,6 +36,7 @@ from llm_mia.training import fine_tune
 
 from .conftest import WORDS, build_model, build_tokenizer
 from .rounding import PRECISIONS, rounding_of
+from .test_report import rendered
 
 pytestmark = pytest.mark.precision
 
@@ -569,3 +571,43 @@ def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
         "run.json", "signals", "extraction.json", "spans.csv",
     }  # fmt: skip
     assert isinstance(next(iter(read_passages(path))), Passage)
+
+
+# -- what is stated where there is nothing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "says", "not_says"),
+    [
+        (None, 1.0, ["no spans in 1 document: given the text before it, the model writes no stretch of 3 tokens with p",
+                     "there is no evidence that the model has memorised any of these texts; they may still have been"],
+         ["This is evidence", "nobody can say"]),
+        (0, 1.0, ["no spans in 1 document", "of 3 known non-members, 0 have such spans"], ["This is evidence"]),
+        (None, 1e-30, ["This is evidence that the model has memorised the text of a span", "nobody can say how often"],
+         ["no spans"]),
+        (0, 1e-30, ["All spans lie in texts that are known not to be in the training data (label 0), so at this "
+                    "probability a span is no evidence"], ["This is evidence"]),
+    ],
+)  # fmt: skip
+def test_no_evidence_is_worded_where_there_is_none(
+    label: int | None, probability: float, says: list[str], not_says: list[str], tmp_path: Path
+) -> None:
+    backend = Bytes()
+    path = write(tmp_path / "p.jsonl", rows(*(backend.likeliest(start, 12) for start in "abc"), label=label))
+    extraction = run_extract(path, backend, out=tmp_path / "run", stretch=3, probability=probability)
+    shown = " ".join(rendered(extraction_table(extraction), width=4000).split())
+    for part in says:
+        assert part in shown
+    for part in not_says:
+        assert part not in shown
+    assert extraction_summary(extraction)["statement"] in shown
+
+
+def test_probable_stretches_that_do_not_count_are_not_denied(tmp_path: Path) -> None:
+    """The model writes them, but can copy them from earlier in the passage."""
+    text = Bytes().likeliest("q", 1) * 20
+    path = write(tmp_path / "p.jsonl", rows(text))
+    extraction = run_extract(path, Bytes(), out=tmp_path / "run", stretch=30, probability=1e-300)
+    assert not extraction.spans
+    assert next(note.kind for note in extraction.notes) == "stretches copied"
+    assert "the model writes no stretch of 30 tokens that counts with probability" in extraction_statement(extraction)

@@ -100,7 +100,7 @@ def test_a_length_that_the_model_does_not_take_is_refused_before_anything_is_sco
 
 
 def test_the_check_of_a_length_takes_a_layer_once() -> None:
-    backend, ran = local(mpt()), list[str]()
+    backend, ran = local(mpt()), list[int]()
     assert isinstance(backend, LengthChecking)
     for name, block in enumerate(backend.model.transformer.blocks):
         block.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -112,22 +112,47 @@ def test_the_check_of_a_length_takes_a_layer_once() -> None:
 
 
 def test_a_window_that_fails_is_named_by_its_passage(write_jsonl: Any, tmp_path: Path) -> None:
-    """A tokenizer with two tokens for which the model has no row; only a passage that holds one of them fails."""
-    tokenizer = build_tokenizer(300, bos=False, seed=1)
-    model = build_model(tokenizer, seed=1)
-    tokenizer.add_tokens(["[PAD]", "zebra"])
-    backend = local(model, tokenizer)
-    rows = [{"text": text} for text in (*sentences(5), "The zebra writes.", *sentences(5))]
-    source = read_passages(write_jsonl("p.jsonl", rows))
+    backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1))
+    bad = int(backend.encode([" émigré"])[0][2])
+
+    def refuse_token(_: Any, __: Any, given: dict[str, Any]) -> None:
+        if bool((given["input_ids"] == bad).any()):
+            raise KeyError("no such\nexpert")
+
+    backend.model.model.register_forward_pre_hook(refuse_token, with_kwargs=True)
+    fine = [text for text in sentences(40) if bad not in backend.encode([text])[0]]
+    source = read_passages(
+        write_jsonl("p.jsonl", [{"text": text} for text in (*fine[:5], "An émigré writes.", *fine[5:])])
+    )
     with pytest.raises(ModelError) as refused:
         write_signals(source, backend, out=tmp_path / "run")
-    assert "p.jsonl line 6: model 'in memory' fails on the token 301 ('zebra') (index out of range" in str(
-        refused.value
-    )
-    assert "\n" not in str(refused.value)
-    with pytest.raises(WindowError, match=r"fails on the token 301 \('zebra'\)") as of_window:
-        backend.score([Window(np.array(ids, np.int32), 1, i) for i, ids in enumerate([[5, 6], [5, 301, 7], [8, 9]])])
+    message = str(refused.value)
+    assert f"p.jsonl line 6: model 'in memory' fails on the token {bad} (" in message
+    assert message.endswith("): give the tokenizer that belongs to its weights, or another model")
+    assert "\n" not in message
+    windows = [Window(np.array(ids, np.int32), 1, i) for i, ids in enumerate([[5, 6], [5, bad, 7], [8, 9]])]
+    with pytest.raises(WindowError) as of_window:
+        backend.score(windows)
     assert of_window.value.passage == 1
+
+
+def test_a_token_that_the_model_excludes_has_no_score() -> None:
+    """Its logit is −∞: the passage with it is named, the others have scores."""
+    backend = local(build_model(build_tokenizer(300, bos=False, seed=1), seed=1))
+    excluded = int(backend.encode([" émigré"])[0][2])
+    exclude = torch.zeros(300).index_fill(0, torch.tensor([excluded]), -torch.inf)
+    backend.model.lm_head.register_forward_hook(lambda *given: given[-1] + exclude)
+    backend = local(backend.model)
+    assert backend.info.head == "whole"
+    assert all(np.isfinite(signals.logprob).all() for signals in signals_of(backend, ["the river bends", "Anna"]))
+    with pytest.raises(ModelError, match=rf"passage '1': .* gives the token {excluded} the probability 0, so the pass"):
+        signals_of(backend, ["the river bends", "An émigré writes"])
+
+
+def test_logits_of_a_model_with_a_layer_before_its_head_come_from_the_model() -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    config = transformers.ElectraConfig(vocab_size=300, embedding_size=16, is_decoder=True, **sizes)
+    assert local(built(config)).info.head == "whole"
 
 
 def test_a_model_that_takes_a_single_row_at_a_time_is_fed_so() -> None:

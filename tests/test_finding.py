@@ -104,8 +104,8 @@ def test_the_bound_on_members_is_above_0_where_there_is_a_finding_and_only_there
 
 def test_a_level_that_is_no_probability_is_refused() -> None:
     scores = table(np.arange(20.0), [1.0])
-    for level in (0.0, 1.0, -1, math.nan):
-        with pytest.raises(UsageError, match="`finding_level` must lie between 0 and 1"):
+    for level in (0.0, 1e-40, 1.0, -1, math.nan):
+        with pytest.raises(UsageError, match="`finding_level` must be at least 1e-09 and below 1"):
             flag(scores, calibrate(scores, "score", fpr=0.05), finding_level=level)
 
 

@@ -331,3 +331,14 @@ def test_it_is_the_same_after_it_was_saved(
     saved = read_tokenizer(tmp_path / "saved")
     assert ids(saved) == ids(built)
     assert LocalTokenizer(saved).fingerprint == LocalTokenizer(built).fingerprint
+
+
+def test_of_a_model_that_was_split(pairs: tuple[dict[str, int], list[tuple[str, str]]], tmp_path: Path) -> None:
+    """The first of its files holds the tokenizer, whichever is named."""
+    first = byte_pairs(tmp_path / "a-00001-of-00002.gguf", pairs, pre="smollm")
+    second = tmp_path / "a-00002-of-00002.gguf"
+    second.write_bytes(b"GGUF")
+    assert ids(read_gguf_tokenizer(second).tokenizer) == ids(read_gguf_tokenizer(first).tokenizer)
+    first.unlink()
+    with pytest.raises(ModelError, match=r"^lacks a-00001-of-00002.gguf, the first of the files into which"):
+        read_gguf_tokenizer(second)

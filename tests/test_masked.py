@@ -213,3 +213,37 @@ def test_texts_go_in_batches(bert: str) -> None:
     rewriter.rewrite(["a stone bridge"] * 64, 0)
     assert sum(rows) == 64
     assert len(rows) <= 3
+
+
+def test_out_of_memory_halves_the_batch_and_chooses_the_same_words(bert: str) -> None:
+    rewriter, texts = MaskedRewriter(bert, device="cpu", tokens_per_batch=4000), [f"{TEXT} {i}" for i in range(20)]
+    expected = rewriter.rewrite(texts, 0)
+
+    def refuse_many(_: Any, __: Any, given: dict[str, Any]) -> None:
+        if len(given["input_ids"]) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+
+    rewriter.model.register_forward_pre_hook(refuse_many, with_kwargs=True)
+    assert rewriter.rewrite(texts, 0) == expected
+    assert rewriter.tokens_per_batch < 4000
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            torch.OutOfMemoryError("out of memory"),
+            r"is out of memory with a window .* tokens: give another `device`",
+        ),
+        (KeyError("no layer"), r"fails on a window of \d+ tokens \('no layer'\): give another masked language model"),
+    ],
+)
+def test_a_model_that_fails_is_one_line(bert: str, error: Exception, message: str) -> None:
+    rewriter = MaskedRewriter(bert, device="cpu")
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    rewriter.model.register_forward_pre_hook(fail)
+    with pytest.raises(ModelError, match=message):
+        rewriter.rewrite([TEXT], 0)

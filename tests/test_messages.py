@@ -9,12 +9,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import llm_mia
 import llm_mia.errors
+from llm_mia.cli import app
 from llm_mia.cli.parameters import FUNCTIONS
+
+from .conftest import options_named_in
 
 PACKAGE = Path(llm_mia.__file__).parent
 ERRORS = {name for name in llm_mia.errors.__all__ if name.endswith("Error")}
@@ -57,15 +62,100 @@ def parameters() -> set[str]:
     return found
 
 
+def literals(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every literal but documentation; what is filled in is left as ``{}``."""
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    passed_over = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.JoinedStr):
+            passed_over |= {id(part) for part in node.values}
+            parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield node.lineno, "".join(str(part) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed_over:
+            yield node.lineno, node.value
+
+
+LITERALS = [(f"{path.relative_to(PACKAGE)}:{line}", text) for path in FILES for line, text in literals(path)]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+OF_OTHERS = {"__arrow_c_stream__", "flatten_indices", "save_to_disk"}
+"""Names of other libraries."""
+
+
+def options_of_command(name: str) -> set[str]:
+    return {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
+
+
+def test_every_name_in_backticks_exists_in_whatever_may_be_printed() -> None:
+    """Notes, reasons and parts of messages too, not only what is passed to an error."""
+    known = parameters() | {name for path in FILES if path.name == "__init__.py" for name in exported(path)} | OF_OTHERS
+    named = [
+        (where, name) for where, text in LITERALS for name in re.findall(r"`([A-Za-z_]\w*)(?:\[[^`]*\]|\(\))?`", text)
+    ]
+    assert len(named) > 150
+    assert [(where, name) for where, name in named if name not in known] == []
+
+
+def test_every_command_that_is_named_exists_with_its_options() -> None:
+    texts = [*LITERALS, *((str(path), path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.md"))]
+    named = [
+        (where, *match) for where, text in texts for match in re.findall(r"llm-mia ([a-z]+\b)((?: [^'`\"\n]*)?)", text)
+    ]
+    assert len({command for _, command, _ in named}) > 5
+    wrong = [
+        (where, command, option)
+        for where, command, rest in named
+        for option in (["a command"] if command not in COMMANDS else re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest))
+        if command not in COMMANDS or option not in options_of_command(command)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_names_only_its_options(command: str) -> None:
+    """In its function and what that calls within the command line, such as lines of advice; not in ``--help``."""
+    (first,) = {(module, name) for module, name in BODIES if name == command and module not in ("output", "progress")}
+    reached, left = set[tuple[str, str]](), [first]
+    while left:
+        place = left.pop()
+        place = IMPORTED.get(place, place)
+        if place in BODIES and place not in reached:
+            reached.add(place)
+            nodes = [node for part in BODIES[place] for node in ast.walk(part)]
+            left += [(place[0], node.id) for node in nodes if isinstance(node, ast.Name)]
+    nodes = [node for place in reached for part in BODIES[place] for node in ast.walk(part)]
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert set().union(*map(options_named_in, texts)) <= options_of_command(command)
+
+
+Places = dict[tuple[str, str], tuple[str, str]]
+
+
+def bodies_and_imports() -> tuple[dict[tuple[str, str], list[ast.stmt]], Places]:
+    """By module and name within the command line: functions without their documentation, and constants; imports."""
+    bodies: dict[tuple[str, str], list[ast.stmt]] = {}
+    imports: Places = {}
+    for path in (PACKAGE / "cli").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                bodies[path.stem, node.name] = [part for part in node.body if not is_documentation(part)]
+            elif isinstance(node, ast.Assign) and path.stem != "_options":  # options have help, which has its test
+                assigned = [name for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+                bodies |= {(path.stem, name.id): [node] for name in assigned}
+            elif isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                imports |= {(path.stem, name.asname or name.name): (node.module, name.name) for name in node.names}
+    return bodies, imports
+
+
+def is_documentation(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+BODIES, IMPORTED = bodies_and_imports()
+
+
 def test_there_are_messages_that_name_parameters() -> None:
     assert len(MESSAGES) > 150
     assert sum(bool(NAMED.search(text)) for _, text in MESSAGES) > 20
-
-
-def test_every_name_in_backticks_is_a_parameter_or_another_public_name() -> None:
-    known = parameters() | {name for path in FILES if path.name == "__init__.py" for name in exported(path)}
-    unknown = [(where, name) for where, text in MESSAGES for name in NAMED.findall(text) if name not in known]
-    assert unknown == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])

@@ -138,6 +138,11 @@ for vocabulary in (300, 4096, 10_001):
     wide = torch.cat([logits, logits], 1)[:, :vocabulary]  # rows that do not follow each other in memory
     assert_right(sweep(wide, targets), logits, targets)
 assert [len(column) for column in sweep(torch.empty(0, 300), torch.empty(0, dtype=torch.long))] == [0] * 5
+for place in (3, 4999):
+    damaged = torch.zeros(2, 5000)
+    damaged[1, place] = torch.nan
+    logprob, *_ = sweep(damaged, torch.tensor([1, 2]))
+    assert logprob.isnan().tolist() == [False, True], "a NaN among the logits of other tokens was dropped"
 print("right")
 """
 

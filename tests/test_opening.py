@@ -151,7 +151,8 @@ def test_it_opens_each_window_of_a_long_text(glm: str) -> None:
     windows = cut(ids, WindowRule(24, 6), opening=backend.opening)
     assert len(windows) > 2
     expected = [
-        plain_loop(backend.model, w.tokens[: w.first_scored], w.tokens[w.first_scored :].tolist()) for w in windows
+        plain_loop(backend.model, w.tokens[: w.first_scored].tolist(), w.tokens[w.first_scored :].tolist())
+        for w in windows
     ]
     scored = np.concatenate([signals.logprob for signals in backend.score(windows)])
     assert_close(scored, np.concatenate(expected), rounding_of(backend))

@@ -157,6 +157,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
         {"x-00000-of-00001.jsonl": row("x"), "x-00000-of-00002.jsonl": row("y"), "x-00001-of-00002.jsonl": row("z")},
         r"shards of different sets \(1, 2 shards\) with the same name",
     ),
+    "a copy under another name": ({"b.jsonl": row("a")}, r"^b\.jsonl: a copy of a\.jsonl, so its passages would count"),
     "a Delta table": ({"_delta_log/0.json": "{}"}, r": a Delta Lake table, whose files may hold deleted rows"),
 }
 
@@ -186,6 +187,24 @@ def test_links(tmp_path: Path) -> None:
     assert refusal(folder).startswith("c.jsonl: a link to a file that does not exist")
 
 
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_compressed_file_whose_name_does_not_say_so(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(PACKERS[suffix](row("a").encode()))
+    assert re.search(rf"^\S*a\.jsonl: its bytes are an? \w+ file, .*: add \.{suffix} to its name$", refusal(path))
+    path.rename(tmp_path / f"a.jsonl.{suffix}")
+    assert texts(tmp_path / f"a.jsonl.{suffix}") == ["a"]
+
+
+def test_a_parquet_file_whose_name_does_not_say_so(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "a.csv")
+    assert refusal(tmp_path / "a.csv").endswith(
+        ": its bytes are a Parquet file, and it is read as a text: add .parquet to its name"
+    )
+    (tmp_path / "a.csv").rename(tmp_path / "a.csv.parquet")
+    assert texts(tmp_path / "a.csv.parquet") == ["a"]
+
+
 def test_a_single_shard_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "x-00000-of-00003.jsonl"
     path.write_text(row("a"))
@@ -201,6 +220,8 @@ def test_a_saved_dataset(tmp_path: Path) -> None:
     assert [(p.text, p.label) for p in passages] == [(f"t{i}", i % 2) for i in range(1200)]
     (tmp_path / "saved" / "data-00001-of-00002.arrow").unlink()
     assert refusal(tmp_path / "saved").startswith("data-00001-of-00002.arrow: a file of the saved dataset is missing")
+    with pytest.raises(PassageError, match="a saved dataset: name its folder without hf://, "):
+        list(read_passages(f"hf://{tmp_path / 'saved'}"))
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(tmp_path / "both")
     assert re.search(r"the splits train, test: name the folder of a split, as in .*train$", refusal(tmp_path / "both"))
     assert len(texts(tmp_path / "both" / "test")) == 1200

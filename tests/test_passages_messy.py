@@ -161,6 +161,12 @@ def test_a_column_of_members_and_a_column_of_others(names: tuple[str, str], tmp_
     )
     assert read(path, text_column=names[0], label=1) == [("a", 1)]
     assert read(path, text_column=names[1], label=0) == [("b", 0)]
+    passages = read_passages(path, text_column=names[1])
+    assert [(passage.label, passage.columns) for passage in passages] == [(None, {})], "no text is read as a label"
+    passages = read_passages(path, text_column=names[1], label=0)
+    assert check_inputs([passages]).notes == ()
+    path = write(tmp_path / "b.jsonl", '{"text": "a", "member": 0, "nonmember": 1}')
+    assert read(path) == [("a", 0)]
 
 
 # Labels
@@ -206,6 +212,20 @@ def test_words_of_labels(tmp_path: Path) -> None:
     assert [passage.label for passage in Passages.of(frame, labels={"3": 1, "4": 0})] == [1, 0]
     with pytest.raises(UsageError, match=r"`labels` gives 'held-out' the meaning 2: it must be 1, 0 or None"):
         read_passages(path, labels={"held-out": 2})
+
+
+def test_words_of_labels_without_a_column_of_labels(tmp_path: Path) -> None:
+    passages = read_passages(write(tmp_path / "a.csv", "text,split\na,held-out\n"), labels={"held-out": 0})
+    expected = "no label is read, because no column of labels is named; the columns are 'text', 'split'"
+    assert check_inputs([passages]).notes == (f"{passages.name}: {expected}",)
+    assert read(tmp_path / "a.csv", labels={"held-out": 0}, label_column="split") == [("a", 0)]
+
+
+def test_an_id_that_is_no_number_is_no_id(tmp_path: Path) -> None:
+    for values in ([1.5, float("nan"), float("nan")], [Decimal("1.5"), Decimal("NaN"), Decimal("NaN")]):
+        passages = list(Passages.of([{"text": text, "id": value} for text, value in zip("abc", values, strict=True)]))
+        assert passages[0].id == "1.5"
+        assert "nan" not in {passage.id.lower() for passage in passages}
 
 
 # All faults at once

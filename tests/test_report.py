@@ -98,6 +98,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "unscored": 1,
         "unit": "passages",
         "q_values": "benjamini_hochberg",
+        "categories": {},
         "withheld": False,
         "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
@@ -198,7 +199,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [
                 "2 of 10",
                 ": no finding, chance alone may flag as many (p = 0.11)",
-                "p = 0.11 is the probability that chance alone flags as many; a finding needs at most 0.05",
+                "at most 0.5 flags are expected, and as many with p = 0.11; a finding needs at most 0.05",
                 "cannot be stated",
             ],
             ["consistent with"],
@@ -242,6 +243,8 @@ def test_summaries_of_a_table_of_another_program() -> None:
     described = {"attack", "fpr", "threshold", "guarantee", "n", "n_documents", "confidence", "categories", "selection"}
     assert set(calibration_summary(calibration)) == described | {
         "realised_fpr_at_most_with_95_confidence",
+        "columns_used",
+        "notes",
         "stack_columns",
     }
     flags = flags_summary(flag(table, calibration, fdr=0.2))
@@ -269,7 +272,8 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 
 
 FIGURES = {
-    "attack": "loss", "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
+    "among": "members", "attack": "loss", "auroc": 0.2, "low": 0.1, "high": 0.3, "foreign": True, "correlation": 0.9,
+    "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
     "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",

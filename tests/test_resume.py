@@ -29,7 +29,7 @@ from .conftest import pretend, sentences
 DRIVER = """
 import functools, resource, sys, time, types
 import pyarrow.parquet
-import llm_mia.backends, llm_mia.scoring
+import llm_mia.backends.checking, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.signals import Limits
@@ -42,6 +42,7 @@ class Slow(FakeBackend):
         time.sleep(float(pause))
         return super().score(windows, report, prefix=prefix)
 
+llm_mia.backends.checking.check_model = lambda *_, **__: None
 llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 limits = Limits(block_passages=4, part_seconds=0.0)
@@ -52,7 +53,10 @@ sys.exit(main(arguments))
 """
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
-NOTHING_KEPT = "llm-mia: interrupted; nothing was finished yet that could be kept; the same command begins again\n"
+NOTHING_KEPT = (
+    "llm-mia: interrupted; nothing new was finished yet that could be kept; the same command begins where this one "
+    "began\n"
+)
 
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
@@ -188,12 +192,13 @@ def test_an_interrupt_is_one_line_at_the_real_command(
         time.sleep(0.02)
     code, errors = stop(process, signal.SIGINT)
     assert (code, errors.count("\n")) == (130, 1)
-    assert re.fullmatch(r"llm-mia: interrupted; (nothing was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
+    assert re.fullmatch(r"llm-mia: interrupted; (nothing new was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
     assert not (out / "scores.parquet").exists()
 
 
 def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tmp_path: Path) -> None:
-    script = "import llm_mia.backends, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script = "import llm_mia.backends.checking, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script += "llm_mia.backends.checking.check_model = lambda *_, **__: None\n"
     script += "llm_mia.backends.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
     script += "sys.exit(main(sys.argv[1:]))"
     done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a" / "b")])
@@ -201,7 +206,10 @@ def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tm
     assert not (tmp_path / "a").exists()
 
 
-def test_one_run_at_a_time(passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_run_at_a_time(
+    passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
     out = tmp_path / "out"
     process = start(command(passages, out, pause=0.2))
     try:

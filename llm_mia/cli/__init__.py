@@ -8,6 +8,7 @@ to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,12 +17,12 @@ import typer
 
 from .. import __version__
 from ..errors import LlmMiaError, UsageError
-from . import _commands
-from ._parsing import Faults, TypedError
+from ._parsing import BOXES_FROM, Faults, TypedError
+from ._registering import register
 from .interrupts import ending_signals
 from .output import carry_any_text
-from .parameters import options_of, running, spelled
-from .progress import kept_words
+from .parameters import options_elsewhere, options_of, running, spelled
+from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
 
@@ -34,10 +35,12 @@ app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
     "Begin with 'llm-mia demo' or 'llm-mia audit --help'.",
+    epilog="Exit codes: 0 ran · 1 expected failure, with a line that says what to do · 2 usage · 3 a finding, with "
+    "--fail-if-flagged · 4 a void known set withholds the finding · 130 interrupted",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_commands.register(app)
+register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -61,13 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
+    if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
+        # typer would install it for the running shell, whatever shell is named.
+        return _failed(f"{typed[0]} takes no value, because it is for the shell that runs it: run it in that shell", 2)
     carry_any_text()
+    if shutil.get_terminal_size().columns < BOXES_FROM:
+        commands.rich_markup_mode = None
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
-    with running({} if command is None else options_of(command)), ending_signals() as signals:
+    options = {} if command is None else options_of(command)
+    elsewhere = options_elsewhere(commands.commands)
+    with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed)
     if code == INTERRUPTED:
-        kept = f"; {kept_words()}" if typed[0] in CONTINUED else ""
+        kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 

@@ -33,9 +33,10 @@ def refuse_columns(option: str, named: Sequence[str], inputs: Sequence[str]) -> 
     split = [_split(value) for value in named]
     for of_input in {of_input for of_input, _ in split if of_input is not None} - {*inputs}:
         raise UsageError(f"`{option}` names a column of `{of_input}`, which is not given: leave it out, or give both")
-    for of_input in [of_input for of_input, _ in split]:
-        if [other for other, _ in split].count(of_input) > 1:
-            which = "all inputs" if of_input is None else f"`{of_input}`"
+    named_inputs = [of_input for of_input, _ in split]
+    for repeated in named_inputs:
+        if named_inputs.count(repeated) > 1:
+            which = "all inputs" if repeated is None else f"`{repeated}`"
             raise UsageError(f"`{option}` names two columns of {which}: leave out all but the right column")
     for value in named:
         before, sign, _ = value.partition("=")

@@ -1,4 +1,4 @@
-"""Commands that decide by a table of scores, and the list of all. Heavy imports are inside: '--help' is quick."""
+"""Commands that decide by a table of scores. Heavy imports are inside: '--help' is quick."""
 
 from __future__ import annotations
 
@@ -9,21 +9,12 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FINDING, REPAIR_KNOWN_SET, VOID, audit, demo, validate
-from ._extract import extract
+from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
 from ._groups import TableOptions
-from ._guide import guide
-from ._parsing import CheckedCommand
-from ._perplexity import perplexity
-from ._score import attacks, frequencies, score
-from ._show import show as show_run
-from .grouping import with_groups
 from .output import say, show, show_json
 from .progress import working
 
-__all__ = ["register"]
-
-TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+__all__ = ["calibrate", "collection", "evaluate", "flag"]
 
 
 def calibrate(
@@ -34,8 +25,8 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"The column of scores that decides. {TURNED} Or 'auto', 'stack', 'default': a part of the known set "
-            "selects what decides; each word is explained by 'llm-mia attacks WORD'.",
+            help=f"The column of scores that decides. {opt.TURNED} Or 'auto', 'stack', 'default': a part of the known "
+            "set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
     scores: Annotated[
@@ -164,7 +155,7 @@ def flag(
         show(str(written))
     if flags.withheld:
         return _withheld()
-    return FINDING if fail_if_flagged and flags.significant else 0
+    return finding_code(flags) if fail_if_flagged else 0
 
 
 def evaluate(
@@ -175,7 +166,7 @@ def evaluate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores to evaluate; may be repeated. {TURNED}",
+            help=f"A column of scores to evaluate; may be repeated. {opt.TURNED}",
             show_default="all attacks of a run directory; of another table, the columns of -c and --compare",
         ),
     ] = None,
@@ -226,12 +217,10 @@ def evaluate(
         judged = evaluation_part(scores, rule) if rule else scores
         # In another program's table only columns that are named here are scores.
         others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
-        evaluations = run_evaluate(judged, attacks or list(dict.fromkeys(others)))
-        gap = confidence_gap(scores)
+        evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
         at = rates_at(scores, rule) if rule else None
-    warning = void_note(scores.standing)
-    if warning:
+    if warning := void_note(scores.standing):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
         say(f"note: {note_words(note)}")
@@ -255,7 +244,7 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {TURNED} Several columns are added with weights, which are "
+            help=f"A column of scores; may be repeated. {opt.TURNED} Several columns are added with weights, which are "
             "learned on half of the documents; the other half is tested.",
             show_default="in a run directory 'reference', else 'min_k'",
         ),
@@ -283,16 +272,6 @@ def collection(
     else:
         show(collection_table(result))
     return _withheld() if result.withheld else 0
-
-
-def register(app: typer.Typer) -> None:
-    """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
-        app.command(cls=CheckedCommand)(with_groups(command))
-    app.command("show", cls=CheckedCommand)(show_run)
-    app.command(cls=CheckedCommand)(guide)
-    for other in (perplexity, attacks, frequencies, demo):
-        app.command(cls=CheckedCommand)(with_groups(other))
 
 
 def _withheld() -> int:

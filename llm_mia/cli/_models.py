@@ -62,6 +62,7 @@ class _Running(OptionGroup):
     ] = "auto"
     trust_remote_code: opt.TrustRemoteCode = False
     pre_tokenizer: opt.PreTokenizer = None
+    templated: opt.Templated = False
     tokens_per_batch: Annotated[
         int | None,
         typer.Option(
@@ -95,6 +96,7 @@ class _Running(OptionGroup):
             trust_remote_code=self.trust_remote_code,
             tokens_per_batch=self.tokens_per_batch,
             pre_tokenizer=self.pre_tokenizer,
+            templated=self.templated,
         )
 
 

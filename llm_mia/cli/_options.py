@@ -7,6 +7,24 @@ from typing import Annotated
 
 import typer
 
+from ._input_options import (
+    INPUT,
+    INPUT_KINDS,
+    Delimiter,
+    DocumentColumn,
+    DocumentColumns,
+    IdColumn,
+    IdColumns,
+    Input,
+    LabelColumn,
+    LabelColumns,
+    LabelWords,
+    PassageTokens,
+    SkipEmpty,
+    TextColumn,
+    TextColumns,
+)
+
 __all__ = [
     "EVIDENCE",
     "INPUT",
@@ -15,6 +33,7 @@ __all__ = [
     "MODELS",
     "OUTPUT",
     "RATES",
+    "TURNED",
     "AcceptVoid",
     "CalibrationFile",
     "CalibrationOut",
@@ -43,26 +62,16 @@ __all__ = [
     "Revision",
     "SkipEmpty",
     "TargetName",
+    "Templated",
     "TextColumn",
     "TextColumns",
     "TrustRemoteCode",
 ]
 
-KNOWN, MODELS, INPUT, EVIDENCE = "Known set", "Models", "How the input is read", "What some attacks need"
+KNOWN, MODELS, EVIDENCE = "Known set", "Models", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
-INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
-    "where there are none, its texts), hf://DATASET, or - for standard input"
-)
-"""What every command can read passages from."""
-
-Input = Annotated[
-    str,
-    typer.Argument(
-        help=f"Passages: {INPUT_KINDS}.",
-        show_default=False,
-    ),
-]
+TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+"""How a column of scores is named whose low values mean member."""
 TargetName = Annotated[
     str,
     typer.Option(
@@ -103,116 +112,13 @@ PreTokenizer = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
-TextColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column that holds the text.",
-        show_default="the column named 'text' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-IdColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column that identifies each passage.",
-        show_default="the column named 'id' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column of the label: 1 member, 0 non-member, empty unknown. With '' no labels are read.",
-        show_default="the column named 'label' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-DocumentColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column that names the document of each passage. Passages of the same document are not independent.",
-        show_default="the column named 'document' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHARACTER",
-        help="What divides the fields of csv and tsv files, such as ';' or tab.",
-        show_default="a comma in csv, a tab in tsv",
-        rich_help_panel=INPUT,
-    ),
-]
-SkipEmpty = Annotated[
+Templated = Annotated[
     bool,
     typer.Option(
-        "--skip-empty",
-        help="Leave out rows and files without text, and count them, instead of refusing them.",
-        rich_help_panel=INPUT,
-    ),
-]
-LabelWords = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORD=LABEL,…",
-        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
-        show_default="1, true, member; 0, false, non-member; empty: unknown",
-        rich_help_panel=INPUT,
-    ),
-]
-TextColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--text-column",
-        metavar="[INPUT=]NAME",
-        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
-        "be repeated.",
-        show_default="the column named 'text' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-IdColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--id-column",
-        metavar="[INPUT=]NAME",
-        help="Column that identifies each passage. With '' no column does.",
-        show_default="the column named 'id' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-LabelColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label-column",
-        metavar="[INPUT=]NAME",
-        help="Column of the label: 1 member, 0 non-member, empty unknown. With '', or with members= for a single "
-        "input, no labels are read. Labels of candidates are never read.",
-        show_default="the column named 'label' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-DocumentColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--document-column",
-        metavar="[INPUT=]NAME",
-        help="Column that names the document of each passage. Passages of the same document are not independent.",
-        show_default="the column named 'document' or similar",
-        rich_help_panel=INPUT,
-    ),
-]
-PassageTokens = Annotated[
-    int,
-    typer.Option(
-        metavar="TOKENS",
-        help="Length of the passages into which txt files are cut; 4 bytes count as a token.",
-        rich_help_panel=INPUT,
+        "--templated",
+        help="The passages are in the model's template: special tokens in them, such as <|im_start|>, are read as "
+        "special tokens. Without this they are text, as <s> is in HTML.",
+        rich_help_panel=MODELS,
     ),
 ]
 Out = Annotated[

@@ -51,6 +51,8 @@ def perplexity(
     if as_json:
         show_json({**asdict(written), "path": str(written.path)})
         return
+    for note in written.notes:
+        say(f"note: {note}")
     if written.unscored:
         say(f"note: {written.unscored} passages are too short to have a perplexity")
     precisions = " and ".join(dict.fromkeys(written.dtypes.values()))

@@ -13,7 +13,7 @@ from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .output import say, say_skipped, show, show_json
 from .parameters import running, spelled
-from .progress import progress_bars
+from .progress import progress_bars, working
 
 __all__ = ["attacks", "frequencies", "score"]
 
@@ -82,6 +82,7 @@ def frequencies(
     revision: opt.Revision = None,
     trust_remote_code: opt.TrustRemoteCode = False,
     pre_tokenizer: opt.PreTokenizer = None,
+    templated: opt.Templated = False,
     as_json: opt.Json = False,
 ) -> None:
     """Count how often each token of the target's tokenizer occurs in a corpus; the attack dc_pdd needs the counts."""
@@ -91,14 +92,18 @@ def frequencies(
 
     reading = ReadingOptions(
         text_column=None if text_column is None else [text_column],
+        id_column=[""],  # a corpus needs no ids
+        document_column=[""],
         delimiter=delimiter,
         skip_empty=skip_empty,
         passage_tokens=1024,
     )
-    texts = reading.read_unlabelled(corpus, "corpus")
-    model = ModelSpec(target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer)
-    tokenizer = model.tokenizer()
-    counted = count_frequencies(texts, tokenizer)
+    model = ModelSpec(
+        target, revision, trust_remote_code=trust_remote_code, pre_tokenizer=pre_tokenizer, templated=templated
+    )
+    with working("counting tokens"):
+        texts = reading.read_unlabelled(corpus, "corpus")
+        counted = count_frequencies(texts, model.tokenizer())
     say_skipped(texts)
     write_frequencies(out, counted)
     total, distinct = int(counted.counts.sum()), int((counted.counts > 0).sum())

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["FUNCTIONS", "options_of", "reading_input", "running", "spelled"]
+__all__ = [
+    "FUNCTIONS",
+    "named_in",
+    "options_elsewhere",
+    "options_of",
+    "reading_input",
+    "running",
+    "running_options",
+    "spelled",
+]
 
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
@@ -19,25 +29,62 @@ FUNCTIONS = {
 """The command that does what a function of the library does."""
 _NAME = re.compile(r"`([A-Za-z_][A-Za-z0-9_]*)(\[[^`]*\])?`")
 _COLUMN = re.compile(r"`((?:text|id|label|document)_column)`( '[^']*')?")
+_elsewhere: ContextVar[Mapping[str, str] | None] = ContextVar("elsewhere", default=None)
 _options: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
 _inputs: ContextVar[dict[str, str] | None] = ContextVar("inputs", default=None)
 
 
 def options_of(command: Any) -> dict[str, str]:
-    """By parameter of *command* (click's): the first long spelling of its option; arguments have none."""
-    spellings = {parameter.name: [name for name in parameter.opts if name[:2] == "--"] for parameter in command.params}
-    return {name: long[0] for name, long in spellings.items() if long}
+    """By parameter of *command* (click's): the first long spelling of its option, or of an argument its name."""
+    spellings = {}
+    for parameter in command.params:
+        long = [name for name in parameter.opts if name[:2] == "--"]
+        spellings[parameter.name] = long[0] if long else (parameter.metavar or parameter.name.upper()).strip("[]")
+    return spellings
+
+
+def options_elsewhere(commands: Mapping[str, Any]) -> dict[str, str]:
+    """By parameter that a single command has: its option there, for messages of other commands about what to repeat."""
+    of_each = {name: options_of(command) for name, command in commands.items()}
+    times = Counter(parameter for options in of_each.values() for parameter in options)
+    return {
+        parameter: f"{option} of 'llm-mia {name}'"
+        for name, options in of_each.items()
+        for parameter, option in options.items()
+        if times[parameter] == 1 and option.startswith("--")
+    }
 
 
 @contextmanager
-def running(options: Mapping[str, str]) -> Iterator[None]:
-    """For as long as it is open, messages are spelled for the command that has these *options*."""
-    token, token_of_inputs = _options.set(options), _inputs.set({})
+def running(options: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Iterator[None]:
+    """For as long as it is open, messages are spelled for the command that has these *options*.
+
+    Args:
+        options: by parameter, of the running command.
+        elsewhere: by parameter, of other commands.
+    """
+    tokens = [_options.set(options), _elsewhere.set(elsewhere or {})]
+    token_of_inputs = _inputs.set({})
     try:
         yield
     finally:
-        _options.reset(token)
+        _options.reset(tokens[0])
+        _elsewhere.reset(tokens[1])
         _inputs.reset(token_of_inputs)
+
+
+def running_options() -> Mapping[str, str]:
+    """By parameter: the option of the running command, else of another; none where no command is running."""
+    return {**(_elsewhere.get() or {}), **(_options.get() or {})}
+
+
+def named_in(message: str) -> list[str]:
+    """The parameters and functions that *message* names.
+
+    >>> named_in("give `shots`, as `count_frequencies` does; no column `a b`")
+    ['shots', 'count_frequencies']
+    """
+    return [name for name, _ in _NAME.findall(message)]
 
 
 def reading_input(name: str, source: str) -> None:
@@ -50,11 +97,14 @@ def reading_input(name: str, source: str) -> None:
 def spelled(message: str) -> str:
     """*message* with the option of the running command for each parameter that it names.
 
-    A parameter that the command does not have keeps its name.
+    A parameter that only another command has is that of the other command; of any other the name is kept.
 
     >>> with running({"window_tokens": "--window-tokens"}):
     ...     spelled("ask for shorter windows by `window_tokens`, or for a smaller `block`")
     'ask for shorter windows by --window-tokens, or for a smaller block'
+    >>> with running({}, {"by": "--by of 'llm-mia calibrate'"}):
+    ...     spelled("calibrate again without `by`")
+    "calibrate again without --by of 'llm-mia calibrate'"
 
     Where the command reads several inputs, a column is that of the input with which the message begins.
 
@@ -63,7 +113,7 @@ def spelled(message: str) -> str:
     ...     spelled("a.csv line 1: no text column; did you mean `text_column` 'body'?")
     "a.csv line 1: no text column; did you mean --text-column 'members=body'?"
     """
-    options, inputs = _options.get() or {}, _inputs.get() or {}
+    options, inputs = running_options(), _inputs.get() or {}
     # The longest source, because the name of another may be its beginning.
     sources = sorted((source for source in inputs if message.startswith(source)), key=len)
     of_input = f"{inputs[sources[-1]]}=" if sources and len(inputs) > 1 else ""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..signals import Progress, Step
 
-__all__ = ["Lines", "Pace", "kept_words", "progress_bars", "working"]
+__all__ = ["Lines", "Pace", "kept_words", "noting_steps", "progress_bars", "working"]
 
 LABELS = {
     "training": "fine-tuning",
@@ -35,7 +35,8 @@ FIRST_LINE, LINES_EVERY = 3.0, 60.0
 """Seconds before the first line of what is being done, and between two lines."""
 FEW_NAMES = 3
 
-_steps: ContextVar[dict[str, Step] | None] = ContextVar("steps", default=None)
+_steps: ContextVar[dict[str, Step]] = ContextVar("steps")
+"""The last step of each pass of the running command."""
 
 
 class Pace:
@@ -121,14 +122,16 @@ class Lines:
 @contextlib.contextmanager
 def progress_bars(quiet: bool) -> Iterator[Progress]:
     """Takes the steps of a run and shows them on stderr, unless *quiet*; where the run is stopped, keeps the last."""
-    steps: dict[str, Step] = {}
-    _steps.set(steps)
+    from ..signals import report_activity
+
+    steps = _steps.get({})
     with _display(quiet) as show:
 
         def progress(step: Step) -> None:
             steps[step.name] = step
             show(step)
 
+        report_activity(progress, "preparing")
         yield progress
 
 
@@ -142,11 +145,25 @@ def working(what: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def kept_words() -> str:
-    """What the command that was stopped has kept on disk, and that the same command continues."""
-    steps = [step for step in (_steps.get() or {}).values() if step.kept]
+@contextlib.contextmanager
+def noting_steps() -> Iterator[Mapping[str, Step]]:
+    """While the context is open, the last step of each pass is noted, by name, for `kept_words`."""
+    steps: dict[str, Step] = {}
+    token = _steps.set(steps)
+    try:
+        yield steps
+    finally:
+        _steps.reset(token)
+
+
+def kept_words(noted: Mapping[str, Step]) -> str:
+    """What a command that was stopped has kept on disk, by its last steps, and what the same command will do.
+
+    It may have been stopped before it looked at what an earlier call kept.
+    """
+    steps = [step for step in noted.values() if step.kept]
     if not steps:
-        return "nothing was finished yet that could be kept; the same command begins again"
+        return "nothing new was finished yet that could be kept; the same command begins where this one began"
     finished = [step.name for step in steps if step.kept >= step.total_passages]
     parts = []
     if len(finished) > FEW_NAMES:
@@ -230,14 +247,11 @@ class _Bars:
     def __init__(self, bars: Any) -> None:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
-        self._paces: dict[str, Pace] = {}
         self._activity: Any = None
 
     def __call__(self, step: Step) -> None:
         """Take in a step."""
-        if self._activity is not None:
-            self._bars.remove_task(self._activity)
-            self._activity = None
+        self.end_activity()
         if not step.total_bytes:
             self._activity = self._bars.add_task(_label(step), total=None, step=step, pace=Pace())
             return
@@ -249,6 +263,12 @@ class _Bars:
         self._bars.tasks[self._bars.task_ids.index(task)].fields["pace"].add(now, step)
         self._bars.update(task, completed=step.bytes, step=step)
 
+    def end_activity(self) -> None:
+        """Remove the line of what is being done besides passes."""
+        if self._activity is not None:
+            self._bars.remove_task(self._activity)
+            self._activity = None
+
 
 @contextlib.contextmanager
 def _bars() -> Iterator[Progress]:
@@ -257,7 +277,11 @@ def _bars() -> Iterator[Progress]:
 
     console = Console(stderr=True)
     with Bars(*_columns(console), console=console) as bars:
-        yield _Bars(bars)
+        shown = _Bars(bars)
+        try:
+            yield shown
+        finally:
+            shown.end_activity()
 
 
 def _columns(console: Console) -> tuple[Any, ...]:

@@ -27,12 +27,12 @@ def flags_by_category(
         return {}
     if risk is not None and not independent(table, calibration, tested.rows, known_rows(table, calibration)):
         risk = None
+    none = np.empty(0, dtype=np.intp)
     positions: dict[int, Ints] = {}
     categories = categories_of(table, calibration, tested.rows)
     for category, rows in calibration.rows_by_category(len(tested.rows), categories):
-        known = positions.get(id(category), np.empty(0, dtype=np.intp))
-        positions[id(category)] = np.union1d(known, rows)
-    none = np.empty(0, dtype=np.intp)
+        here = np.arange(len(tested.rows))[rows]  # names may be pooled into one category
+        positions[id(category)] = np.union1d(positions.get(id(category), none), here)
     return {
         name: _of_category(category, calibration, tested, positions.get(id(category), none), rule, risk)
         for name, category in calibration.categories.items()

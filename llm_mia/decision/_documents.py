@@ -87,7 +87,7 @@ def flag_documents(
     candidate was trained on, and one minus the confidence of the bound.
 
     Raises:
-        UsageError: *finding_level* lies outside (0, 1).
+        UsageError: *finding_level* is no probability, or 0.
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
         CalibrationError: scores of another model, other non-members, or too few documents for the rate.
     """

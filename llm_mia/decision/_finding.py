@@ -38,6 +38,8 @@ Ints = NDArray[np.intp]
 FINDING_LEVEL = 0.05
 """Probability of a finding where no candidate was trained on, unless the user sets another."""
 
+SMALLEST_LEVEL = 1e-9
+
 
 class FindingTest(StrEnum):
     """What the p-value of a finding is computed from."""
@@ -108,9 +110,9 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* lies strictly between 0 and 1."""
-    if not 0 < level < 1:
-        raise UsageError(f"`finding_level` must lie between 0 and 1, both excluded: got {level:g}")
+    """Raise `UsageError` unless *level* is a probability that leaves one minus it below 1."""
+    if not SMALLEST_LEVEL <= level < 1:
+        raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
 
 
 def find(

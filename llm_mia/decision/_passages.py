@@ -55,7 +55,7 @@ def flag(
             bound on the number of members.
 
     Raises:
-        UsageError: *finding_level* lies outside (0, 1).
+        UsageError: *finding_level* is no probability, or 0.
         ScoresError: no candidates, or no column of the calibration's attack.
         CalibrationError: scores of another model or window rule, other categories, or too few non-members for *fdr*.
     """

@@ -18,6 +18,7 @@ from ..signals import (
     passages_with_signals,
     report_activity,
     write_signals,
+    written_token_notes,
 )
 from ..store import RunDirectory
 from ._artefacts import write_extraction
@@ -106,7 +107,7 @@ def extract(
             nonmembers=result.known_nonmembers(),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             notes=result.notes(),
-            input_notes=list(inputs.check.notes),
+            input_notes=[*inputs.check.notes, *written_token_notes(run.record)],
         )
         write_extraction(run, extraction)
     return extraction

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Passage
+from ._columns import MOST_SHOWN, quoted
 from ._tables import Tally
 
 __all__ = [
@@ -131,6 +132,9 @@ class Reading:
                 else f"{tally.empty_texts:,} rows or files without text are"
             )
             notes = (*notes, f"{name}: {empty} left out")
+        if tally.without_labels:
+            names = ", ".join(map(quoted, tally.without_labels[:MOST_SHOWN]))
+            notes = (*notes, f"{name}: no label is read, because no column of labels is named; the columns are {names}")
         counts = SourceCounts(
             name=name,
             passages=len(self._roles),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,16 @@ from ._folders import partition_of, readable, shard_of, walk
 from ._formats import SUPPORTED, FileKind, classify
 
 UTF8_SIGNATURE = b"\xef\xbb\xbf"
+PACKED = {
+    rb"\x1f\x8b": ("a gzip file", ".gz"),
+    rb"BZh[1-9]1AY&SY": ("a bz2 file", ".bz2"),
+    rb"\xfd7zXZ\0": ("an xz file", ".xz"),
+    rb"\x28\xb5\x2f\xfd": ("a zstd file", ".zst"),
+    rb"PAR1[\0-\x1f]": ("a Parquet file", ".parquet"),
+    rb"ARROW1\0": ("an Arrow file", ".arrow"),
+}
+"""How files begin, as patterns, and what they are."""
+POINTER = b"version https://git-lfs.github.com/spec/"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -95,9 +106,16 @@ def spool_stdin() -> tuple[InputFile, IO[bytes]]:
 
 
 def is_empty(file: InputFile) -> bool:
-    """Whether the file has no bytes."""
-    with reading(file.shown):
-        return file.path.stat().st_size == 0
+    """Whether the file has no bytes.
+
+    Raises:
+        PassageError: it is what Git LFS leaves in place of a file that was not fetched.
+    """
+    with reading(file.shown), _open_packed(file) as stream:
+        head = stream.read(len(POINTER))
+    if head == POINTER:
+        raise PassageError(file.shown, "a pointer of Git LFS in place of the file: fetch the file ('git lfs pull')")
+    return not head
 
 
 def verify(file: InputFile) -> None:
@@ -130,6 +148,7 @@ def decoded_lines(file: InputFile) -> Iterator[tuple[int, str]]:
         for number, raw in enumerate(stream, start=1):
             skipped = 0
             if number == 1:
+                _refuse_packed(raw, file.shown)
                 skipped = _signature(raw, file.shown)
                 raw = raw[skipped:]
             if b"\0" in raw:
@@ -149,6 +168,14 @@ def decoded_lines(file: InputFile) -> Iterator[tuple[int, str]]:
 
 
 _CONVERT = "convert the file to UTF-8 (iconv -f ENCODING -t UTF-8)"
+
+
+def _refuse_packed(head: bytes, shown: str) -> None:
+    """Refuse a file that begins as a compressed file or as a table in binary form does, whatever its name."""
+    for mark, (what, suffix) in PACKED.items():
+        if re.match(mark, head):
+            remedy = "unpack it before" if shown == "stdin" else f"add {suffix} to its name"
+            raise PassageError(shown, f"its bytes are {what}, and it is read as a text: {remedy}")
 
 
 def _signature(head: bytes, shown: str) -> int:

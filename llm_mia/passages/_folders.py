@@ -7,11 +7,12 @@ count twice, is refused. What was read and what was left out is a note.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -74,7 +75,10 @@ class FolderContents:
             raise PassageError(readable(self.folder), f"a folder without passages: {problem}")
         if tables:
             _refuse_missing_shards(self.folder, tables)
-        self._refuse_twice(kept)
+            self._refuse_twice(tables)
+            _refuse_copies(self.folder, {name: self.files[name][0] for name in tables})
+        else:
+            self._refuse_twice(texts)
         return [(name, *self.files[name]) for name in kept]
 
     def note(self, read: Sequence[str]) -> str:
@@ -122,7 +126,7 @@ class FolderContents:
             stem = name[: name.rindex(".")]
             stem = stem[: stem.rindex(".")] if what.compression else stem
             same = by_file.setdefault((state.st_dev, state.st_ino), name)
-            alike = by_stem.setdefault(stem.lower(), name)
+            alike = by_stem.setdefault(stem, name)
             if same != name:
                 raise PassageError(
                     readable(path), f"the same file as {same}, so its passages would count twice: remove it"
@@ -257,6 +261,23 @@ def _refuse_missing_shards(folder: Path, names: Iterable[str]) -> None:
                     readable(folder / first),
                     f"{len(missing):,} of the {of:,} shards are missing (number {listed}): add them, or rename the "
                     "files if nothing is missing",
+                )
+
+
+def _refuse_copies(folder: Path, tables: Mapping[str, Path]) -> None:
+    """Refuse two *tables* with the same bytes under different names: their passages would count twice."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for name, path in tables.items():
+        with reading(readable(path)):
+            by_size[path.stat().st_size].append(name)
+    for names in by_size.values():
+        digests: dict[str, str] = {}
+        for name in names if len(names) > 1 else []:
+            with reading(readable(folder / name)), tables[name].open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if (same := digests.setdefault(digest, name)) != name:
+                raise PassageError(
+                    readable(folder / name), f"a copy of {same}, so its passages would count twice: remove it"
                 )
 
 

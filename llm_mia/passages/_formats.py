@@ -27,10 +27,10 @@ SUPPORTED = f"{' '.join(FORMATS)} (all but .parquet and .arrow also as {' '.join
 
 ARCHIVES = {".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".7z", ".rar"}
 SHEETS = {".xlsx", ".xls", ".xlsm", ".ods"}
-OTHER_TABLES = {".avro", ".orc", ".feather", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite"}
-OTHER_TABLES |= {".sqlite3", ".duckdb", ".dta", ".sav", ".rds", ".mdb", ".psv", ".yaml", ".yml", ".xml", ".tfrecord"}
+OTHER_TABLES = {".avro", ".orc", ".feather", ".pkl", ".pickle", ".h5", ".hdf5", ".db", ".sqlite", ".sqlite3", ".duckdb"}
+OTHER_TABLES |= {".dta", ".sav", ".rds", ".mdb", ".psv", ".tfrecord"}
 OTHER_TEXTS = {".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".mobi", ".azw3", ".htm", ".html", ".xhtml", ".tex"}
-OTHER_TEXTS |= {".rst", ".text", ".markdown"}
+OTHER_TEXTS |= {".rst", ".text", ".markdown", ".xml"}
 UNFINISHED = {".part", ".partial", ".crdownload", ".download", ".incomplete", ".tmp"}
 """What programs append to the name of a file as long as they write it."""
 COMPANIONS = {".crc", ".md5", ".sha1", ".sha256", ".sha512", ".sig", ".asc", ".lock", ".idx", ".index", ".bak", ".old"}
@@ -91,7 +91,7 @@ def _readable(last: str, inner: str) -> tuple[str, str | None]:
 def _unreadable(last: str, suffixes: list[str], name: str) -> FileName:
     if last in UNFINISHED:
         return FileName(FileKind.UNFINISHED, remedy="complete it, or remove it")
-    if last in COMPANIONS or name.endswith("~"):
+    if last in COMPANIONS or name.endswith("~") or name == "thumbs.db":
         return FileName(FileKind.NO_DATA)
     if last in ARCHIVES or ".tar" in suffixes:
         return FileName(FileKind.OTHER_TABLE, remedy="unpack it, and read the folder with its files")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -69,6 +70,8 @@ def _is_simple(kind: Any) -> bool:
 def _stream(uri: str) -> Any:
     """The split that *uri* names, or the only split, as a ``datasets.IterableDataset``."""
     name, options = parse_uri(uri)
+    if any(Path(name, file).is_file() for file in ("state.json", "dataset_dict.json")):
+        raise PassageError(uri, f"a saved dataset: name its folder without hf://, {name}")
     import datasets
 
     try:

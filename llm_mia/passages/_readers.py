@@ -54,7 +54,9 @@ class FileReader:
                 if kind == "text":
                     yield from self._of_document(file, tally)
                 else:
-                    rows = with_partition(self._rows(file, kind, tally), file, tally)
+                    rows = self._rows(file, kind, tally)
+                    if file.partition:
+                        rows = with_partition(rows, file, tally)
                     yield from _drafts(rows, self._columns, file.shown, tally)
             except PassageError:
                 if file.compression is not None:
@@ -160,6 +162,8 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str, tally: Tally
         if chosen is None or tuple(values) != names:
             names = tuple(values)
             chosen = columns.choose(names, where, names)
+            if columns.words and chosen.label is None and columns.label is None:
+                tally.without_labels = names
         if columns.skip_empty and is_blank(values[chosen.text]):
             tally.empty_texts += 1
             continue

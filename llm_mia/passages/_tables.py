@@ -40,6 +40,8 @@ class Tally:
     empty_texts: int = 0
     """Rows without text, left out."""
     faults: Faults = field(default_factory=Faults)
+    without_labels: tuple[str, ...] = ()
+    """The columns of a table among which none holds labels, although the user said what words of labels mean."""
     repeated_ids: bool = False
     """Whether an id has occurred twice."""
     labels_judged: bool = False

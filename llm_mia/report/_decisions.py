@@ -10,7 +10,6 @@ from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import (
     category_lines,
-    chance_words,
     collection_finding,
     collection_lines,
     collection_size,
@@ -42,9 +41,9 @@ def flags_table(flags: Flags) -> RenderableType:
         return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]rows in the file: {len(flags.rows):,}[/]")
     head, meaning = finding_parts(flags)
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members, p_value = chance_words(flags), members_words(flags), finding_words(flags)
-    lines += [each for each in (chance, p_value) if each]
-    if chance is not None:
+    chance, members = finding_words(flags), members_words(flags)
+    lines += [chance] if chance else []
+    if flags.by_chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
     lines += [escape(line) for line in category_lines(flags)]

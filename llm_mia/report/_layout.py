@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -81,8 +81,8 @@ class Listing:
             return None
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for column, title, of_column in zip(self.columns, titles, widths, strict=True):
-            justify = "right" if column.holds == "figures" else "left"
-            table.add_column(title, justify=justify, width=of_column, overflow="fold")
+            side: Literal["left", "right"] = "right" if column.holds == "figures" else "left"
+            table.add_column(title, justify=side, width=of_column, overflow="fold")
         for cells, (_, style) in zip(rows, self.rows, strict=True):
             table.add_row(*cells, style=style)
         return table

@@ -19,6 +19,7 @@ from ..signals import (
     refuse_scored,
     report_activity,
     run_passes,
+    written_token_notes,
 )
 from ..store import RunDirectory
 from ._score_columns import columns_of
@@ -145,6 +146,7 @@ def run_scoring(
         columns.write_record(run, columns.kept)
         written = write_table(run, inputs, planned, columns, supplies, progress)
         columns.write_record(run, columns.records)
+        record = run.record
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"
     counts = inputs.check.sources
@@ -157,5 +159,5 @@ def run_scoring(
         candidates=inputs.passages - members - nonmembers,
         attacks=tuple(attack.name for attack in chosen),
         unscored=written.unscored,
-        notes=(*selection.without(lost, note).notes, *written.notes),
+        notes=(*selection.without(lost, note).notes, *written.notes, *written_token_notes(record)),
     )

@@ -20,6 +20,7 @@ from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
+from ._written_tokens import written_token_notes
 
 __all__ = [
     "BackgroundWriter",
@@ -51,4 +52,5 @@ __all__ = [
     "signals_of",
     "window_rule",
     "write_signals",
+    "written_token_notes",
 ]

@@ -114,7 +114,7 @@ def _block(
             if signals is not None:
                 known[place] = signals
     places = [place for place in range(len(texts)) if place not in known]
-    encoded = setup.backend.encode([texts[place] for place in places]) if places else []
+    encoded = _encode(setup.backend, [passages[place] for place in places], [texts[place] for place in places])
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
@@ -127,6 +127,19 @@ def _block(
         known=known,
         repeated=repeated,
     )
+
+
+def _encode(backend: Backend, passages: Sequence[Passage], texts: Sequence[str]) -> list[IntArray]:
+    """The tokens of *texts*; a text that cannot be encoded is refused with the place of its passage."""
+    try:
+        return backend.encode(texts) if texts else []
+    except ModelError:
+        for passage, text in zip(passages, texts, strict=True):
+            try:
+                backend.encode([text])
+            except ModelError as error:
+                raise ModelError(f"{passage.where or f'passage {passage.id!r}'}: {error}") from None
+        raise
 
 
 def _windows(setup: PassSetup, tokens: IntArray, place: int) -> list[Window]:

@@ -28,6 +28,7 @@ from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._threads import BackgroundWriter, prefetch, stoppable
 from ._unfinished import UnfinishedBlocks
 from ._windows import check_longest_window
+from ._written_tokens import count_written_tokens
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,6 +166,7 @@ def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: Pla
         and record.files.sha256 == digest
         and source.dtype in ("auto", record.model.dtype)
         and source.pre_tokenizer == record.files.pre_tokenizer
+        and source.templated == record.model.templated
         and record.window == wanted.rule(record.model, stage.window_tokens, shots_tokens)
     )
 
@@ -193,7 +195,11 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
             depends=depends,
         )
         if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
-            record = replace(record, block=run.record.passes[wanted.name].block)
+            before = run.record.passes[wanted.name]
+            record = replace(record, block=before.block, written_tokens=before.written_tokens)
+        elif wanted.name == role:
+            report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
+            record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
         if stage.missing(wanted):
             check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
         # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.

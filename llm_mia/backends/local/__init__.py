@@ -15,9 +15,11 @@ from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._pre_tokenizers import PRE_TOKENIZERS
 from ._precision import choose_dtype, faster_dtype
+from ._special_tokens import AS_TEXT, SpecialTokens, reader_of_text
 from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer, surrounding_tokens
 
 __all__ = [
+    "AS_TEXT",
     "MEMORY_ERRORS",
     "PRE_TOKENIZERS",
     "PROBE_TEXT",
@@ -26,6 +28,7 @@ __all__ = [
     "LengthRule",
     "LocalBackend",
     "LocalTokenizer",
+    "SpecialTokens",
     "batches",
     "choose_dtype",
     "continuations",
@@ -42,6 +45,7 @@ __all__ = [
     "read_gguf_tokenizer",
     "read_tokenizer",
     "read_weights",
+    "reader_of_text",
     "resolve_device",
     "silence_libraries",
     "surrounding_tokens",

@@ -19,9 +19,11 @@ from ..moments import Head, Moments, Reducer
 from ._batching import batches, fitting_tokens
 from ._causality import refuse_looking_ahead
 from ._context_length import context_of
+from ._embeddings import count_embeddings, refuse_beyond_embeddings
 from ._evaluation import evaluation_mode
 from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
+from ._libraries import name_model_in_errors
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._tokenizer import LocalTokenizer
@@ -45,6 +47,7 @@ class LocalBackend:
         weights_sha256: the digest of the weights; None: it is computed.
         dtype_choice: how ``auto`` chose the precision, for the record.
         tokenizer_source: as in `ModelRecord.tokenizer_source`.
+        templated: as for `LocalTokenizer`.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -62,14 +65,17 @@ class LocalBackend:
         weights_sha256: str | None = None,
         dtype_choice: DTypeChoice | None = None,
         tokenizer_source: str = "",
+        templated: bool = False,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.tokens = LocalTokenizer(tokenizer, name=name)
+        self.tokens = LocalTokenizer(tokenizer, name=name, templated=templated)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
         self.opening = self.tokens.opening
+        self._embeddings = count_embeddings(model)
+        refuse_beyond_embeddings(self.opening, self._embeddings, tokenizer)
         self.device = model.get_input_embeddings().weight.device
         self._config = model.config.get_text_config()
         self.tokens_per_batch = tokens_per_batch or fitting_tokens(self._config, self.device, model.dtype)
@@ -97,13 +103,26 @@ class LocalBackend:
             head="whole" if self.head is None else "blocked",
             dtype_choice=dtype_choice,
             tokenizer_source=tokenizer_source,
+            templated=templated,
             opening=self.opening,
             opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
-        """Token ids of each text, shape (n,), without special tokens added and without a limit on length."""
-        return self.tokens.encode(texts)
+        """Token ids of each text, shape (n,), without special tokens added and without a limit on length.
+
+        Raises:
+            ModelError: the model has no embedding of a token, or the tokenizer cannot read a special token as text.
+        """
+        encoded = self.tokens.encode(texts)
+        with name_model_in_errors(self.info.id):
+            for ids in encoded:
+                refuse_beyond_embeddings(ids, self._embeddings, self.tokenizer)
+        return encoded
+
+    def special_token_in(self, text: str) -> str | None:
+        """The first special token of the tokenizer that is written in *text*; None where there is none."""
+        return self.tokens.special_tokens.first_in(text)
 
     def score(
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
@@ -281,7 +300,10 @@ class LocalBackend:
         head = None if self.model.base_model is self.model else Head.of(self.model)
         if head is None:
             return None
-        logits = head.logits(self.forward.states(ids, head)[0])[None].float().to(expected.device)
+        states = self.forward.states(ids, head)[0]
+        if states.shape[-1] != head.weight.shape[-1]:  # ELECTRA has a layer between the two
+            return None
+        logits = head.logits(states)[None].float().to(expected.device)
         same = logits.shape == expected.shape and float((logits - expected).abs().max()) <= tolerance * spread
         return head if same else None
 

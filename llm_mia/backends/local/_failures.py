@@ -43,7 +43,7 @@ def describe_failure(
         text = tokenizer.convert_ids_to_tokens(first_bad)
         return (
             f"fails on the token {first_bad} ({text!r}) ({reason}): give the tokenizer that belongs to its weights, or "
-            "resize its embeddings to this tokenizer (resize_token_embeddings)"
+            "another model"
         )
     problem = f"takes {longest} tokens, and fails on {len(tokens)} ({reason})"
     if prefix:

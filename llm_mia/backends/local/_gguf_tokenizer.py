@@ -31,7 +31,7 @@ DEFAULTS = {"llama": {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 
 ORDERED_BY_ID = ("gemma", "gemma2", "gemma3", "gemma3_text")
 ADVICE = (
     "put the model's own tokenizer.json in the folder of the GGUF file, or give as `pre_tokenizer` the name of the "
-    "family that cuts texts as this model does"
+    "family that cuts texts as this model does, such as llama-bpe or qwen2"
 )
 
 
@@ -58,9 +58,7 @@ def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> Gguf
     """
     if pre_tokenizer is not None and pre_tokenizer not in PRE_TOKENIZERS:
         raise UsageError(f"`pre_tokenizer` is {pre_tokenizer!r}, which is not known: {_known_names()}")
-    entries = {
-        name: value for name, value in read_metadata(gguf_parts(file)[0]).items() if not name.startswith("tensor")
-    }
+    entries = read_metadata(_first_part(file))
     vocabulary = _Vocabulary.of(entries)
     if (own := file.parent / TOKENIZER_FILE).is_file():
         return GgufTokenizer(_read_own_file(own, vocabulary), "tokenizer.json in the folder of the GGUF file")
@@ -76,6 +74,14 @@ def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> Gguf
             "put the model's own tokenizer.json in the folder of the GGUF file"
         )
     return GgufTokenizer(_finished(backend, vocabulary, pre), source)
+
+
+def _first_part(file: Path) -> Path:
+    """The file of a split model that holds the tokenizer."""
+    first = gguf_parts(file)[0]
+    if not first.is_file():
+        raise ModelError(f"lacks {first.name}, the first of the files into which the model was split: copy it, too")
+    return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ def _choose(named: str | None, chosen: str | None) -> tuple[PreTokenizer, str]:
         what = "none" if named is None else repr(named)
         return PRE_TOKENIZERS[chosen], f"GGUF file, pre-tokenizer {chosen} by choice (the file names {what})"
     what = "names no pre-tokenizer" if named is None else f"names the pre-tokenizer {named!r}, which is not known"
-    raise ModelError(f"its GGUF file {what}, so where the model cuts texts is unknown: {ADVICE} ({_known_names()})")
+    raise ModelError(f"its GGUF file {what}, so where the model cuts texts is unknown: {ADVICE}")
 
 
 def _byte_pairs(vocabulary: _Vocabulary, pre: PreTokenizer) -> Tokenizer:

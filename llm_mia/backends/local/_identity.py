@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,10 +37,16 @@ def tensors_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def tokenizer_fingerprint(tokenizer: Any, opening: Sequence[int]) -> str:
-    """Equal for two tokenizers that give equal ids: it covers vocabulary and behaviour, not the layout of the files."""
+def tokenizer_fingerprint(vocabulary: Mapping[str, int], probed: Sequence[int], opening: Sequence[int]) -> str:
+    """Equal for two tokenizers that give equal ids: it covers vocabulary and behaviour, not the layout of the files.
+
+    Args:
+        vocabulary: the id of each token.
+        probed: the ids of `PROBE_TEXT`.
+        opening: the ids before every text.
+    """
     digest = hashlib.sha256()
-    for token, index in sorted(tokenizer.get_vocab().items()):
+    for token, index in sorted(vocabulary.items()):
         digest.update(f"{token!r} {index}\n".encode())
-    digest.update(repr([tokenizer(PROBE_TEXT, add_special_tokens=False).input_ids, list(opening)]).encode())
+    digest.update(repr([list(probed), list(opening)]).encode())
     return digest.hexdigest()[:16]

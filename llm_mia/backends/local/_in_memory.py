@@ -11,7 +11,9 @@ from ._backend import LocalBackend
 __all__ = ["from_memory"]
 
 
-def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, compiled: bool) -> LocalBackend:
+def from_memory(
+    model: Any, tokenizer: Any, *, tokens_per_batch: int | None, compiled: bool, templated: bool = False
+) -> LocalBackend:
     """A backend for *model*, which keeps its device, its precision and its mode; see `llm_mia.load_model`.
 
     Raises:
@@ -33,7 +35,12 @@ def from_memory(model: Any, tokenizer: Any, *, tokens_per_batch: int | None, com
     name = f"{getattr(model.config, 'name_or_path', '') or 'model'} in memory"
     try:
         return LocalBackend(
-            _unwrap_peft(model), tokenizer, name=name, tokens_per_batch=tokens_per_batch, compiled=compiled
+            _unwrap_peft(model),
+            tokenizer,
+            name=name,
+            tokens_per_batch=tokens_per_batch,
+            compiled=compiled,
+            templated=templated,
         )
     except ModelError as error:
         raise ModelError(f"model {name!r}: {error}") from None

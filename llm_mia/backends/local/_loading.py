@@ -71,6 +71,7 @@ def load(
     device: str,
     trust_remote_code: bool,
     pre_tokenizer: str | None = None,
+    templated: bool = False,
     tokens_per_batch: int | None = None,
     compiled: bool = True,
 ) -> LocalBackend:
@@ -87,6 +88,7 @@ def load(
             weights_sha256=files_sha256(loaded.files),
             dtype_choice=loaded.dtype_choice,
             tokenizer_source=loaded.tokenizer_source,
+            templated=templated,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )

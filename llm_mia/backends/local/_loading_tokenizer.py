@@ -11,7 +11,7 @@ __all__ = ["load_tokenizer"]
 
 
 def load_tokenizer(
-    path: str, *, name: str, revision: str | None, trust_remote_code: bool, pre_tokenizer: str | None
+    path: str, *, name: str, revision: str | None, trust_remote_code: bool, pre_tokenizer: str | None, templated: bool
 ) -> LocalTokenizer:
     """The tokenizer of the model at *path*; see `llm_mia.backends.ModelSpec.tokenizer`."""
     with silence_libraries(), name_model_in_errors(name):
@@ -19,5 +19,7 @@ def load_tokenizer(
         if (folder / "adapter_config.json").is_file() and not (folder / "tokenizer_config.json").is_file():
             folder = locate_base_model(folder, TOKENIZER_FILES)
         if folder.suffix == ".gguf":
-            return LocalTokenizer(read_gguf_tokenizer(folder, pre_tokenizer=pre_tokenizer).tokenizer, name=name)
-        return LocalTokenizer(read_tokenizer(folder, trust_remote_code=trust_remote_code), name=name)
+            tokenizer = read_gguf_tokenizer(folder, pre_tokenizer=pre_tokenizer).tokenizer
+        else:
+            tokenizer = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+        return LocalTokenizer(tokenizer, name=name, templated=templated)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import ModelError
 from ...records import IntArray
-from ._identity import tokenizer_fingerprint
+from ._identity import PROBE_TEXT, tokenizer_fingerprint
 from ._libraries import explain_errors
+from ._special_tokens import AS_TEXT, SpecialTokens, reader_of_text
 
 __all__ = ["LocalTokenizer", "missing_spans_message", "read_tokenizer", "surrounding_tokens"]
 
@@ -27,21 +28,44 @@ class LocalTokenizer:
     Args:
         tokenizer: a tokenizer of transformers.
         name: the name in messages.
+        templated: read special tokens in a text, such as ``<|im_start|>``, as special tokens; without it they are text.
     """
 
-    def __init__(self, tokenizer: Any, *, name: str = "in memory") -> None:
+    def __init__(self, tokenizer: Any, *, name: str = "in memory", templated: bool = False) -> None:
         self.tokenizer = tokenizer
         self.name = name
+        self.special_tokens = SpecialTokens(tokenizer)
+        self._reader = tokenizer if templated else reader_of_text(tokenizer, self.special_tokens)
+        self._arguments = {**AS_TEXT, "split_special_tokens": not templated}
         before, _ = surrounding_tokens(tokenizer)
         self.opening = tuple(before)
-        self.fingerprint = tokenizer_fingerprint(tokenizer, self.opening)
         # Not the number of entries: some vocabularies skip ids.
-        self.vocabulary = 1 + max(tokenizer.get_vocab().values())
+        vocabulary = tokenizer.get_vocab()
+        self.vocabulary = 1 + max(vocabulary.values())
+        # As text a special token is like any other string, so two tokenizers may differ in what they call special.
+        probe = PROBE_TEXT + "".join(self.special_tokens.ids) if templated else PROBE_TEXT
+        self.fingerprint = tokenizer_fingerprint(vocabulary, self.encode([probe])[0].tolist(), self.opening)
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
-        """Token ids of each text, shape (n,), without special tokens added and without a limit on length."""
-        ids = self.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False).input_ids
-        return [np.array(text_ids, dtype=np.int32) for text_ids in ids]
+        """Token ids of each text, shape (n,), without special tokens added and without a limit on length.
+
+        Raises:
+            ModelError: the tokenizer cannot read a special token in a text as text.
+        """
+        encoded = [np.array(ids, dtype=np.int32) for ids in self._reader(list(texts), **self._arguments).input_ids]
+        if self._arguments["split_special_tokens"]:
+            for text, ids in zip(texts, encoded, strict=True):
+                self._refuse_special_tokens(text, ids)
+        return encoded
+
+    def _refuse_special_tokens(self, text: str, ids: IntArray) -> None:
+        if self.special_tokens.control.isdisjoint(ids.tolist()):
+            return
+        raise ModelError(
+            f"model {self.name!r}: its tokenizer ({type(self.tokenizer).__name__}) reads "
+            f"{self.special_tokens.first_in(text)!r} in a text as a special token, and cannot read it as text: remove "
+            "it from the texts, or set `templated` if they are in the model's template"
+        )
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Start and end of each token in *text*, in characters, shape (tokens, 2); see `Tokenizer.spans`.
@@ -51,9 +75,7 @@ class LocalTokenizer:
         """
         if not self.tokenizer.is_fast:
             raise ModelError(f"model {self.name!r}: {missing_spans_message(self.tokenizer)}")
-        encoded = self.tokenizer(
-            text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True
-        )
+        encoded = self._reader(text, **self._arguments, return_offsets_mapping=True)
         return np.array(encoded.offset_mapping, dtype=np.int64).reshape(-1, 2)
 
 

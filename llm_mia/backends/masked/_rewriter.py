@@ -16,6 +16,8 @@ import transformers
 from ...errors import ModelError, UsageError
 from ...rewriting import choose, draws
 from ..local import (
+    AS_TEXT,
+    SpecialTokens,
     batches,
     first_line,
     is_out_of_memory,
@@ -24,6 +26,7 @@ from ..local import (
     name_model_in_errors,
     read_tokenizer,
     read_weights,
+    reader_of_text,
     resolve_device,
     silence_libraries,
     surrounding_tokens,
@@ -120,6 +123,7 @@ class MaskedRewriter:
             model = _read_masked_model(folder)
             device = resolve_device(device)
             self.model = model.to("cuda" if device == "auto" else device).eval()
+            self._reader = reader_of_text(self.tokenizer, SpecialTokens(self.tokenizer))
             self._before, self._after = surrounding_tokens(self.tokenizer)
             vocabulary = model.get_input_embeddings().num_embeddings
             self._fillers = Fillers(self.tokenizer, vocabulary)
@@ -145,9 +149,7 @@ class MaskedRewriter:
 
     def plan(self, text: str, number: int) -> RewritingPlan:
         """Which words of *text* its version *number* replaces."""
-        encoded = self.tokenizer(
-            text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True
-        )
+        encoded = self._reader(text, **AS_TEXT, return_offsets_mapping=True)
         candidates = eligible_units(text, units_of(text, encoded))
         count = min(len(candidates), max(1, int(self.share * len(candidates) + 0.5)))
         numbers = draws(f"masked {self.seed} {number}", text, 2 * count)

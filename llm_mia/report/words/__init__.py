@@ -4,7 +4,6 @@ from ._collections import collection_finding, collection_lines, collection_size,
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
-    chance_words,
     columns_used,
     finding,
     finding_parts,
@@ -32,7 +31,6 @@ from ._validity import standing_words, validity_meaning, void_note, why_withheld
 __all__ = [
     "at_threshold_words",
     "category_lines",
-    "chance_words",
     "collection_finding",
     "collection_lines",
     "collection_size",

@@ -26,7 +26,6 @@ __all__ = [
     "WITHHELD",
     "FindingParts",
     "category_lines",
-    "chance_words",
     "columns_used",
     "finding",
     "finding_parts",
@@ -74,7 +73,7 @@ def _meaning(flags: Flags) -> str:
     if not finding.significant:
         chance = ", chance alone may flag as many" if flags.flagged else ""
         return f"no finding{chance} ({p_words(finding.p_value)})"
-    them = "them" if flags.flagged else "some of them, without showing on which"
+    them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
     return f"consistent with training on {them} ({p_words(finding.p_value)})"
 
 
@@ -88,20 +87,22 @@ def p_words(p_value: float) -> str:
 
 
 def finding_words(flags: Flags) -> str | None:
-    """What the p-value of the finding is, and the level that it is compared with; None where there is none."""
-    finding = flags.finding
+    """How many flags chance alone gives, and what the p-value of the finding is; None where there is neither."""
+    finding, by_chance = flags.finding, flags.by_chance
+    expected = None
+    if by_chance is not None:
+        expected = f"{by_chance:,.1f} flags are expected" if by_chance != 1 else "1 flag is expected"
+        expected = f"if none of the candidates is a member, at most {expected}"
     if finding is None:
-        return None
-    what = {
-        FindingTest.COUNT: "that chance alone flags as many",
-        FindingTest.SMALLEST_Q: "of Simes' test, that chance alone gives a q-value as small",
-        FindingTest.EXCHANGE: "that chance alone gives as much, with labels exchanged between documents",
-    }[finding.test]
-    rule = f"a finding needs at most {finding.level:g}"
-    if finding.test is not FindingTest.EXCHANGE:
-        return f"{p_words(finding.p_value)} is the probability {what}; {rule}"
-    counts = f"{counted(finding.documents, 'document')}, {counted(finding.arrangements, 'arrangement')}"
-    return f"{p_words(finding.p_value)} is the probability {what} ({counts}); {rule}"
+        return expected
+    p_value, rule = p_words(finding.p_value), f"a finding needs at most {finding.level:g}"
+    what = "as many" if expected else "a q-value as small, by Simes' test,"
+    if finding.test is FindingTest.EXCHANGE:
+        what = "as many" if expected else "a q-value as small"
+        exchanges = f"{finding.arrangements:,} exchanges of labels between or within"
+        p_value = f"{p_value}, the share of {exchanges} {counted(finding.documents, 'document')}"
+    start = f"{expected}, and {what}" if expected else f"if none of the candidates is a member, chance gives {what}"
+    return f"{start} with {p_value}; {rule}"
 
 
 def rule_words(rule: Rule) -> str:
@@ -179,25 +180,17 @@ def held_words(flags: Flags) -> str:
     )
 
 
-def chance_words(flags: Flags) -> str | None:
-    """How many flags chance alone gives; None for an FDR."""
-    if flags.by_chance is None:
-        return None
-    expected = f"{flags.by_chance:,.1f} flags are expected" if flags.by_chance != 1 else "1 flag is expected"
-    return f"if none of the candidates is a member, at most {expected}"
-
-
 def members_words(flags: Flags) -> str | None:
     """The smallest number of members among the candidates; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
-    candidates = f"this {name}" if bound.candidates == 1 else f"these {counted(bound.candidates, name)}"
+    candidates = counted(bound.candidates, name)
     if not bound.members:
-        return f"it cannot be stated {confidence} that any of {candidates} is a member"
-    if bound.candidates == 1:
-        return f"{confidence}, {candidates} is a member"
+        which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
+        return f"it cannot be stated {confidence} that {which} is a member"
+    candidates = f"these {candidates}" if bound.candidates > 1 else candidates
     are = "is a member" if bound.members == 1 else "are members"
     return (
         f"{confidence}, at least {bound.members:,} of {candidates} {are} (at least {100 * flags.share.low:.1f} %, if "

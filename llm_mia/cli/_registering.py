@@ -1,0 +1,27 @@
+"""The list of all commands."""
+
+from __future__ import annotations
+
+import typer
+
+from ._audit import audit, demo, validate
+from ._commands import calibrate, collection, evaluate, flag
+from ._extract import extract
+from ._guide import guide
+from ._parsing import CheckedCommand
+from ._perplexity import perplexity
+from ._score import attacks, frequencies, score
+from ._show import show
+from .grouping import with_groups
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command, in the order in which '--help' lists them."""
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
+        app.command(cls=CheckedCommand)(with_groups(command))
+    app.command("show", cls=CheckedCommand)(show)
+    app.command(cls=CheckedCommand)(guide)
+    for other in (perplexity, attacks, frequencies, demo):
+        app.command(cls=CheckedCommand)(with_groups(other))

@@ -1,0 +1,44 @@
+"""Special tokens of a model that are written in the passages: counted when a pass begins, for a note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..backends import Backend
+from ..records import Passage, RunRecord, WrittenTokens
+
+__all__ = ["count_written_tokens", "written_token_notes"]
+
+
+def count_written_tokens(backend: Backend, passages: Iterable[Passage]) -> WrittenTokens | None:
+    """The *passages* in which special tokens of *backend* are written; None where there are none.
+
+    A backend that has no method ``special_token_in`` has no special tokens.
+    """
+    special_token_in = getattr(backend, "special_token_in", None)
+    if special_token_in is None:
+        return None
+    count, first = 0, ("", "")
+    for passage in passages:
+        token = special_token_in(passage.text)
+        if token is not None:
+            first = first if count else (token, passage.where or f"passage {passage.id!r}")
+            count += 1
+    return WrittenTokens(count, *first) if count else None
+
+
+def written_token_notes(record: RunRecord) -> tuple[str, ...]:
+    """A sentence for each model of a run of which special tokens are written in the passages."""
+    return tuple(
+        _note(role, written, templated=record.passes[role].model.templated)
+        for role in ("target", "reference")
+        if role in record.passes and (written := record.passes[role].written_tokens)
+    )
+
+
+def _note(role: str, written: WrittenTokens, *, templated: bool) -> str:
+    passages = f"{written.passages:,} passage{' holds' if written.passages == 1 else 's hold'}"
+    held = f"{passages} special tokens of the {role}, such as {written.token!r} ({written.first}): "
+    if templated:
+        return held + "they are read as special tokens, because `templated` is set"
+    return held + "they are read as text; set `templated` if the passages are in the model's template"
