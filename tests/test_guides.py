@@ -61,7 +61,7 @@ def test_a_terminal_of_80_columns_shows_every_word(topic: str) -> None:
 
 def test_no_such_guide(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["guide", "format"]) == 2
-    assert "there is no guide about topic 'format': did you mean 'formats'? The guides: " in capsys.readouterr().err
+    assert "there is no guide about TOPIC 'format': did you mean 'formats'? The guides: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("topic", topics())
