@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .backends.local import LocalBackend, first_line, is_out_of_memory, silence_libraries
+from .backends.local import MEMORY_ERRORS, LocalBackend, first_line, is_out_of_memory, silence_libraries
 from .errors import ModelError
 
 __all__ = ["fine_tune", "next_token_loss"]
@@ -33,8 +33,8 @@ def fine_tune(
 ) -> None:
     """Train *base* on *texts* with AdamW on the next-token loss, and save it with its tokenizer in the folder *out*.
 
-    Every epoch uses each text once. Texts are padded and not packed together, and padding does not count in the loss.
-    The weights of *base* change.
+    Every epoch uses each text once. Where the memory is too small for a step, its texts are computed in smaller groups.
+    Texts are padded and not packed together, and padding does not count in the loss. The weights of *base* change.
 
     Args:
         base: the model to train.
@@ -60,8 +60,7 @@ def fine_tune(
     for _ in range(epochs):
         for batch in _shuffled_batches(encoded, batch_size, generator):
             with _explained_failure(base.info.id, batch):
-                loss = next_token_loss(model, batch, base.device)
-                torch.autograd.backward(loss)
+                _set_gradients(model, batch, base.device)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=False)  # freeing and allocating half a gigabyte costs a second
@@ -81,11 +80,28 @@ def _explained_failure(name: str, batch: Sequence[Tensor]) -> Iterator[None]:
         yield
     except Exception as error:  # hundreds of model classes, each of which fails in its own way
         size = f"a step of {len(batch)} texts, the longest of {max(map(len, batch))} tokens"
+        problem = f"fails in {size} ({first_line(error)}): give another model"
         if is_out_of_memory(error):
-            problem = f"is out of memory with {size}: give a smaller `batch_size`, or shorter `texts`"
-        else:
-            problem = f"fails in {size} ({first_line(error)}): give another model as `base`"
+            problem = f"is out of memory in {size}, computed one text at a time: give shorter texts, or a smaller model"
         raise ModelError(f"model {name!r} {problem}") from error
+
+
+def _set_gradients(model: Any, batch: Sequence[Tensor], device: torch.device) -> None:
+    """Set the gradients of the loss of *batch*: of all texts at once, or of as many as the memory holds."""
+    counted = sum(len(ids) - 1 for ids in batch)
+    size = len(batch)
+    while True:
+        try:
+            for start in range(0, len(batch), size):
+                part = batch[start : start + size]
+                share = sum(len(ids) - 1 for ids in part) / counted
+                torch.autograd.backward(share * next_token_loss(model, part, device))
+            return
+        except MEMORY_ERRORS as error:
+            if not is_out_of_memory(error) or size == 1:
+                raise
+        size //= 2
+        model.zero_grad()
 
 
 def _shuffled_batches(encoded: Sequence[Tensor], size: int, generator: torch.Generator) -> Iterator[list[Tensor]]:

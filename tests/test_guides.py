@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
+from rich.markdown import Markdown
 
 from llm_mia.cli import app, main
 from llm_mia.guides import guide, topics
@@ -47,6 +50,13 @@ def test_a_guide_is_printed_as_it_is_written(topic: str, capsys: pytest.CaptureF
     assert main(["guide", topic]) == 0
     assert capsys.readouterr().out == guide(topic)
     assert guide(topic).startswith(f"# {topics()[topic]}\n")
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_a_terminal_of_80_columns_shows_every_word(topic: str) -> None:
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(Markdown(guide(topic)))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in screen.getvalue(), "rich shortens words that are wider than their column"
 
 
 def test_no_such_guide(capsys: pytest.CaptureFixture[str]) -> None:

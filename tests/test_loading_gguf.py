@@ -92,6 +92,11 @@ def test_it_scores_as_its_model(tiny: str, tmp_path: Path) -> None:
     written = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
     assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), logprobs(read))
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == written, "it is converted already"
+    (weights,) = kept.glob("*.safetensors")
+    for keep in (-9, 0):
+        cut(weights, keep)
+        again = load_model(file, dtype="float32", compiled=False)
+        assert np.array_equal(logprobs(again), logprobs(read)), "what was cut off is converted again"
 
 
 def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
