@@ -35,7 +35,7 @@ def refuse_no_scores(table: ScoreTable, attacks: Sequence[str], *, order: bool =
     Args:
         table: what the columns are of.
         attacks: the columns that are used.
-        order: refuse also a column that is the order of the rows.
+        order: refuse also a column that is the order of the labelled rows.
 
     Raises:
         ScoresError: names the column, what its values are, and what to do.
@@ -64,7 +64,9 @@ def _why_no_score(table: ScoreTable, attack: str, *, order: bool) -> str:
             f"is {members[0]:g} for all members and {nonmembers[0]:g} for all non-members: it holds the label and no "
             "score: name a column of scores"
         )
-    closest = row_order(scores, table.labels, _document_numbers(table)) if order else None
+    # Candidates that are sorted by their score are no sign against it.
+    known = np.where(table.labels >= 0, scores, np.nan)
+    closest = row_order(known, table.labels, _document_numbers(table)) if order else None
     if closest is not None and closest.share >= IS_ORDER:
         return (
             f"follows the order of the rows (rank correlation {closest.correlation:.2f} with the row number among the "
