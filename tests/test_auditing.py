@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from llm_mia import Audit, Validity, audit, read_audit, read_scores, score, validate
+from llm_mia.auditing import KnownTexts, read
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
@@ -87,11 +88,13 @@ def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: R
     steps: list[str] = []
     result = run(" 2023", report_validity=record_validity, progress=lambda step: steps.append(step.name))
     assert heard[0].standing is result.standing is Standing.VOID
-    assert steps[0] == "validity"
+    assert steps.index("validity") < steps.index("target")
     assert result.withheld
     assert result.flags.withheld
     summary = audit_summary(result)
     assert (summary["standing"], summary["flags"]["withheld"]) == ("void", True)
+    assert summary["flags"]["finding"] is None
+    assert not result.flags.significant
     assert summary["finding"].startswith("no finding: the known set is void")
     assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
     text = rendered(audit_table(result))
@@ -192,7 +195,7 @@ def test_a_stack_decides_wherever_it_is_named_and_is_refused_before_a_model_runs
     heard: list[Any] = []
     with pytest.raises(CalibrationError, match=r"the known set: no stack can be fitted: the fit part has 6 documents"):
         run(attacks=["stack"], members=12, progress=heard.append)
-    assert not heard
+    assert not any(step.total_bytes for step in heard), "no pass has begun"
 
 
 def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
@@ -315,6 +318,17 @@ def test_a_file_that_is_given_twice_is_named_and_a_link_to_it_is_the_same_texts(
         audit(link, nonmembers=path, target="no/model", out=tmp_path / "run")
     with pytest.raises(PassageError, match="60 of 60 candidates have the text of a non-member"):
         audit(SAME, nonmembers=path, target="no/model", out=tmp_path / "run")
+
+
+def test_a_shuffled_copy_is_refused_where_only_samples_of_the_texts_are_held(tmp_path: Path) -> None:
+    sources = [read(texts, label) for texts, label in ((OTHER[:40], 0), (OTHER[39::-1], None))]
+    rates = RequestedRates(0.05)
+    sampled = KnownTexts.read(sources, most=4)
+    assert len(sampled.passages) == 8
+    with pytest.raises(PassageError, match="candidates: 40 of 40 candidates have the text of a non-member in non-memb"):
+        sampled.refuse_repeats(rates)
+    different = [read(texts, label) for texts, label in ((OTHER[:40], 0), (OTHER[40:], None))]
+    KnownTexts.read(different).refuse_repeats(rates)
 
 
 def test_a_few_shared_texts_are_noted_and_do_not_stop_an_audit(tmp_path: Path) -> None:

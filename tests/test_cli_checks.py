@@ -77,6 +77,11 @@ TYPED: dict[str, tuple[str, int, str]] = {
         2,
         "--fdr takes the place of --fpr: leave out --fpr or --fdr",
     ),
+    "confidence and fdr": (
+        "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --confidence 0.95 --fdr 0.1",
+        2,
+        "--confidence is that of --fpr, and --fdr holds on average: leave out --confidence or --fdr",
+    ),
     "column of an input that is not given": (
         "score a.jsonl -m embedded -o r --text-column shots=x",
         2,
@@ -90,6 +95,12 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "empty": ("validate --nonmembers= --members a.jsonl", 2, "--nonmembers is empty: give a value"),
     "empty output": ("score a.jsonl -m embedded --out=", 2, "--out is empty: give a value"),
     "out below a file": ("score a.jsonl -m ./x -o a.jsonl/r", 1, "a.jsonl/r: cannot be written, because "),
+    "out a device": (
+        "calibrate a.jsonl -a x -o /dev/null",
+        2,
+        "/dev/null: is no file, and would be replaced by a file: name a file with --out",
+    ),
+    "seed": ("collection a.jsonl --seed -1", 2, "--seed is -1: it must be at least 0"),
     "out a folder": ("perplexity a.jsonl -m embedded -o .", 2, ".: is a folder: name a file in it with --out"),
     "table": ("evaluate a", 1, "a: no such file or folder; did you mean 'a.jsonl'?"),
     "no table": ("evaluate run", 1, "run: no such file or folder: name a run directory or a table of scores"),

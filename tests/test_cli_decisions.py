@@ -176,7 +176,7 @@ def test_fail_if_flagged_fails_on_a_finding_and_not_by_chance(
     flagged: int, options: list[str], code: int, says: str, cli: Cli, tmp_path: Path
 ) -> None:
     table, rule = tmp_path / "t.csv", tmp_path / "c.json"
-    known = [f"n{i},0,{i}" for i in range(100)]
+    known = [f"n{i},0,{37 * i % 100}" for i in range(100)]
     candidates = [f"c{i},,{999 if i < flagged else -1}" for i in range(140)]
     table.write_text("\n".join(["id,label,gain", *known, *candidates]))
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0

@@ -136,6 +136,7 @@ def test_completion(tmp_path: Path) -> None:
     home = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(llm_mia.__file__).parents[1])}
     ran = subprocess.run(["bash", "-c", installing], capture_output=True, text=True, check=False, env=home)
     assert (ran.returncode, ran.stdout.split()[0]) == (0, "bash")
+    assert main(["--install-completion", "fish"]) == 2
     assert (tmp_path / ".bashrc").read_text().strip().startswith("source ")
     for words, word, expected in (("llm-mia calib", "1", "calibrate"), ("llm-mia audit --nonm", "2", "--nonmembers")):
         asked = run_module(COMP_WORDS=words, COMP_CWORD=word, **{COMPLETE: "complete_bash"})

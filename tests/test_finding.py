@@ -227,9 +227,9 @@ def test_nobody_trained_on_gives_a_finding_in_at_most_5_percent_of_audits(m: int
 
 
 def test_the_simulation_gives_what_the_probabilities_say_and_shows_the_former_rule_up() -> None:
-    findings, former = rates(independent(100, 140), 0.05, 600)
-    assert at_most(findings, LEVEL, 600)
-    assert former == pytest.approx(0.39, abs=4 * math.sqrt(0.39 * 0.61 / 600))
+    findings, former = rates(independent(100, 140), 0.05, 300)
+    assert at_most(findings, LEVEL, 300)
+    assert former == pytest.approx(0.39, abs=4 * math.sqrt(0.39 * 0.61 / 300))
 
 
 @pytest.mark.parametrize(
@@ -244,25 +244,25 @@ def test_the_simulation_gives_what_the_probabilities_say_and_shows_the_former_ru
     ids=["equal sizes", "strong correlation", "long non-members", "long candidates", "documents on both sides"],
 )
 def test_documents_that_are_shared_give_no_more_findings(draw: Draw, fpr: float) -> None:
-    assert at_most(rates(draw, fpr, 150)[0], LEVEL, 150)
+    assert at_most(rates(draw, fpr, 100)[0], LEVEL, 100)
 
 
 @pytest.mark.parametrize("decide", [by_document, by_discovery])
 def test_decisions_on_documents_and_discoveries_give_no_more_findings(decide: Decide) -> None:
-    assert at_most(rates(books(40, 20, 4), 0.05, 150, decide)[0], LEVEL, 150)
+    assert at_most(rates(books(40, 20, 4), 0.05, 80, decide)[0], LEVEL, 80)
 
 
 def test_discoveries_among_independent_passages_give_no_more_findings() -> None:
-    assert at_most(rates(independent(100, 140), 0.05, 400, by_discovery)[0], LEVEL, 400)
+    assert at_most(rates(independent(100, 140), 0.05, 200, by_discovery)[0], LEVEL, 200)
 
 
 def test_the_check_detects_documents_taken_for_independent_passages() -> None:
     rng, findings = np.random.default_rng(0), 0
-    for _ in range(150):
+    for _ in range(100):
         scores = books(20, 10, 10, 0.8)(rng)
         flags = by_passage(scores, 0.1)
         findings += chance_of_flags([(flags.flagged, 100, flag_rank(200, 0.1), 200)]) <= LEVEL
-    assert not at_most(findings / 150, LEVEL, 150)
+    assert not at_most(findings / 100, LEVEL, 100)
 
 
 # -- by simulation: half were trained on ------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ SHIFT = 1.41
 
 @pytest.mark.parametrize("n", [60, 100, 1000])
 def test_a_hundred_members_of_two_hundred_candidates_are_found(n: int) -> None:
-    assert rates(independent(n, 200, members=100, shift=SHIFT), 0.05, 100)[0] >= 0.9
+    assert rates(independent(n, 200, members=100, shift=SHIFT), 0.05, 50)[0] >= 0.9
 
 
 def test_members_among_shared_documents_are_found() -> None:

@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llm_mia import ScoreTable, calibrate, evaluate, flag, read_scores
+from llm_mia import ScoreTable, audit, calibrate, evaluate, flag, read_scores, score
+from llm_mia.backends import Backend
 from llm_mia.decision import NoteKind, evaluation_notes, judge_collection, read_calibration
 from llm_mia.errors import CalibrationError, ScoresError
+from llm_mia.report import note_words
 from llm_mia.scores import ROW_ORDER_LEVEL, row_order
 
+from .conftest import sentences
 from .test_cli import Cli, cli
 from .test_cli_bad_input import Fails, fails
 
@@ -115,6 +118,16 @@ def test_what_cannot_be_a_score_is_refused(kind: str, write: Write) -> None:
         with pytest.raises(ScoresError, match=rf"t.csv: column 'index_of' .*{reason}") as refused:
             run()
         assert "\n" not in str(refused.value)
+
+
+def test_the_row_numbers_of_a_dataframe_are_no_scores_either() -> None:
+    rng, labels = np.random.default_rng(0), [0] * 60 + [1] * 60
+    frame = pd.DataFrame({"loss": rng.normal(size=120), "index": np.arange(120)})
+    with pytest.raises(
+        ScoresError, match="scores in memory: column 'index' holds a different whole number in each row"
+    ):
+        calibrate(ScoreTable.of(frame, labels), "auto", fpr=0.1)
+    assert calibrate(ScoreTable.of(frame[["loss"]], labels), "auto", fpr=0.1).attack == "loss"
 
 
 def test_a_table_that_is_sorted_by_its_score_is_read_after_shuffling(write: Write) -> None:
@@ -283,6 +296,23 @@ def test_of_arrays_a_turned_score_is_noted_too() -> None:
     assert [note.kind for note in evaluation_notes(table, evaluate(table))] == [NoteKind.SCORE_TURNED]
     few = ScoreTable.of([1.0, 2, 3, 4, 0, -1], [0, 0, 0, 0, 1, 1])
     assert calibrate(few, "score", fpr=0.25).notes == (), "two members show no direction"
+
+
+def test_an_audit_points_out_members_that_score_below_nonmembers(fake: Backend, tmp_path: Path) -> None:
+    texts = [f"{text} {i}" for i, text in enumerate(sentences(180, seed=4))]
+    scored = score(texts, fake, attacks=["loss"], out=tmp_path / "first").column("loss")
+    order = np.argsort(scored)[np.random.default_rng(0).permutation(180)]
+    middle = float(np.median(scored))
+    low, high = ([texts[i] for i in order if bool(scored[i] > middle) is above] for above in (False, True))
+    result = audit(
+        high[:30], nonmembers=high[30:], members=low[:60], target=fake, attacks=["loss"], accept_void=True,
+        out=tmp_path / "run",
+    )  # fmt: skip
+    (note,) = [note for note in result.notes if note.kind == NoteKind.SCORE_TURNED]
+    assert (note.figures["auroc"], note.figures["foreign"]) == (0.0, False)
+    assert note_words(note).endswith(
+        "check that members and non-members, or target and reference model, are not exchanged"
+    )
 
 
 # -- do scores follow the rows? ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
+from rich.markdown import Markdown
 
 from llm_mia.cli import app, main
 from llm_mia.guides import guide, topics
@@ -49,9 +52,16 @@ def test_a_guide_is_printed_as_it_is_written(topic: str, capsys: pytest.CaptureF
     assert guide(topic).startswith(f"# {topics()[topic]}\n")
 
 
+@pytest.mark.parametrize("topic", topics())
+def test_a_terminal_of_80_columns_shows_every_word(topic: str) -> None:
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(Markdown(guide(topic)))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in screen.getvalue(), "rich shortens words that are wider than their column"
+
+
 def test_no_such_guide(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["guide", "format"]) == 2
-    assert "there is no guide about topic 'format': did you mean 'formats'? The guides: " in capsys.readouterr().err
+    assert "there is no guide about TOPIC 'format': did you mean 'formats'? The guides: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("topic", topics())

@@ -180,6 +180,18 @@ def test_a_pipe_gets_at_most_a_hundred_columns(capsys: pytest.CaptureFixture[str
         assert not any(line.endswith(" ") for line in lines)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_help_cuts_no_option(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in ([], ["audit"], ["extract"]):
+        assert main([*command, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert not re.search(r"-\w+…|\w=\w*…", shown)
+        assert max(map(len, shown.splitlines())) <= max(width, 50), "typer's texts are at least 50 wide"
+        names = ("--tokens-per-batch", "held-out=0,known-train=1") if command else ("perplexity", "frequencies")
+        assert all(name in "".join(shown.split()) for name in names), "a name may wrap at a hyphen"
+
+
 PROGRAM = "import sys; from llm_mia.cli import main; sys.exit(main(sys.argv[1:]))"
 
 

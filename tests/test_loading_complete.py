@@ -111,6 +111,50 @@ def test_families_are_complete_as_transformers_saves_them(family: str, tmp_path:
     assert np.array_equal(logprobs(backend), logprobs(in_memory)), "the same weights in the same arithmetic"
 
 
+# Experts, which transformers stores one by one and holds together
+
+
+@pytest.fixture
+def experts(tmp_path: Path) -> Path:
+    tokenizer = build_tokenizer(500, bos=False, seed=1)
+    return Path(save(tmp_path / "experts", build_family("Mixtral", "float32", vocab_size=500), tokenizer))
+
+
+EXPERT = "model.layers.0.block_sparse_moe.experts.{}.w{}.weight"
+
+
+def lose_part_of_expert(weights: dict[str, Any]) -> None:
+    del weights[EXPERT.format(1, 2)]
+
+
+def lose_last_expert(weights: dict[str, Any]) -> None:
+    for part in (1, 2, 3):
+        del weights[EXPERT.format(3, part)]
+
+
+def rename_expert(weights: dict[str, Any]) -> None:
+    for part in (1, 2, 3):
+        weights[EXPERT.format(4, part)] = weights.pop(EXPERT.format(2, part))
+
+
+def cut_expert(weights: dict[str, Any]) -> None:
+    weights[EXPERT.format(0, 1)] = weights[EXPERT.format(0, 1)][1:].clone()
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lose_part_of_expert, "tensors are missing or have another shape ("),
+        (lose_last_expert, "tensors are missing or have another shape (2, such as model.layers.0.mlp.experts.down_pro"),
+        (rename_expert, "tensors are missing or have another shape (3, such as model.layers.0.block_sparse_moe.exper"),
+        (cut_expert, "a tensor of its experts is missing or has another shape: copy or download the whole model again"),
+    ],
+)
+def test_experts_that_are_not_all_there(damage: Callable[[dict[str, Any]], None], expected: str, experts: Path) -> None:
+    change_weights(experts, damage)
+    assert refusal(experts).startswith(f"its weights do not match config.json: {expected}")
+
+
 # Tied embeddings
 
 

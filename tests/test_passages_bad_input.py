@@ -162,6 +162,14 @@ BYTES = {
     "blank txt": ("a.md", b"\xef\xbb\xbf \r\n", r"^a\.md: no text in it"),
     "blank lines": ("a.jsonl", b"\n \r\n", r"^a\.jsonl: no passage in it"),
     "not parquet": ("a.parquet", b"PAR1 nonsense PAR1", r"^a\.parquet: not a readable Parquet file \(.+\): write"),
+    **{
+        f"a pointer of Git LFS as {suffix}": (
+            f"a.{suffix}",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+            rf"^a\.{suffix}: a pointer of Git LFS in place of the file: fetch the file",
+        )
+        for suffix in ("txt", "jsonl", "parquet", "csv.gz")
+    },
     "not gzip": ("a.jsonl.gz", GOOD.encode(), r"^a\.jsonl\.gz: a broken or truncated gzip file"),
     "truncated gzip": ("a.txt.gz", gzip.compress(b"text" * 99)[:-9], r"^a\.txt\.gz: a broken or truncated gzip file"),
     "damaged gzip": ("a.csv.gz", gzip.compress(b"text\n", 0)[:10] + b"\xff" * 20, r"^a\.csv\.gz: a broken or trunc"),

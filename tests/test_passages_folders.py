@@ -220,7 +220,7 @@ def test_a_saved_dataset(tmp_path: Path) -> None:
     assert [(p.text, p.label) for p in passages] == [(f"t{i}", i % 2) for i in range(1200)]
     (tmp_path / "saved" / "data-00001-of-00002.arrow").unlink()
     assert refusal(tmp_path / "saved").startswith("data-00001-of-00002.arrow: a file of the saved dataset is missing")
-    with pytest.raises(PassageError, match="a folder that `save_to_disk` wrote: read it as a folder, "):
+    with pytest.raises(PassageError, match="a saved dataset: name its folder without hf://, "):
         list(read_passages(f"hf://{tmp_path / 'saved'}"))
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(tmp_path / "both")
     assert re.search(r"the splits train, test: name the folder of a split, as in .*train$", refusal(tmp_path / "both"))

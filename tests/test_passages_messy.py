@@ -161,6 +161,12 @@ def test_a_column_of_members_and_a_column_of_others(names: tuple[str, str], tmp_
     )
     assert read(path, text_column=names[0], label=1) == [("a", 1)]
     assert read(path, text_column=names[1], label=0) == [("b", 0)]
+    passages = read_passages(path, text_column=names[1])
+    assert [(passage.label, passage.columns) for passage in passages] == [(None, {})], "no text is read as a label"
+    passages = read_passages(path, text_column=names[1], label=0)
+    assert check_inputs([passages]).notes == ()
+    path = write(tmp_path / "b.jsonl", '{"text": "a", "member": 0, "nonmember": 1}')
+    assert read(path) == [("a", 0)]
 
 
 # Labels

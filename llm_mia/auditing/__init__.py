@@ -5,9 +5,9 @@ calls it; `read_audit` gives the audit back without a model. `validate` checks a
 and `KnownTexts` holds the passages that an audit checks.
 """
 
-from ._audit import audit
+from ._audit import audit, refuse_rates
 from ._record import Audit, read_audit
 from ._replaced import notes_of_replaced
-from ._texts import KnownTexts, validate
+from ._texts import KnownTexts, read, validate
 
-__all__ = ["Audit", "KnownTexts", "audit", "notes_of_replaced", "read_audit", "validate"]
+__all__ = ["Audit", "KnownTexts", "audit", "notes_of_replaced", "read", "read_audit", "refuse_rates", "validate"]

@@ -22,7 +22,7 @@ from ._record import Audit, write_audit
 from ._replaced import notes_of_replaced
 from ._texts import KnownTexts, read
 
-__all__ = ["audit"]
+__all__ = ["audit", "refuse_rates"]
 
 DEFAULT_FPR = 0.05
 ReportValidity: TypeAlias = Callable[[Validity], None]
@@ -87,8 +87,7 @@ def audit(
     Raises:
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
-    if fpr is not None and fdr is not None:
-        raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
+    refuse_rates(fpr, fdr, confidence)
     check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
@@ -120,6 +119,14 @@ def audit(
     done = replace(done, notes=[*done.notes, *notes_of_replaced(done)])
     write_audit(done)
     return done
+
+
+def refuse_rates(fpr: float | None, fdr: float | None, confidence: float | None) -> None:
+    """Raise `UsageError` where the error rates exclude each other."""
+    if fdr is not None and fpr is not None:
+        raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
+    if fdr is not None and confidence is not None:
+        raise UsageError("`confidence` is that of `fpr`, and `fdr` holds on average: leave out `confidence` or `fdr`")
 
 
 def _decider(attacks: Sequence[str]) -> tuple[list[str], str]:

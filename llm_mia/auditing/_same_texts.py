@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from ..calibration import describe_uncertified, nonmembers_needed
 from ..errors import CalibrationError, PassageError
+from ..passages import Passages
 from ..records import Passage
 
-__all__ = ["refuse_few_texts", "refuse_same_texts"]
+__all__ = ["refuse_few_texts", "refuse_same_sources", "refuse_same_texts"]
 
 MOST_SHARED = 0.5
 """Share of a set that may have the text of a passage of another set; the checks of the known set judge less."""
@@ -20,6 +23,28 @@ SETS: Mapping[int | None, tuple[str, str]] = {
 }
 """By label: what a set is called, and one of its passages."""
 PAIRS: tuple[tuple[int | None, int | None], ...] = ((None, 0), (None, 1), (1, 0))
+
+
+def refuse_same_sources(sources: Mapping[int | None, Passages]) -> None:
+    """Refuse two sources, by label, of which one holds mainly texts of the other, exactly; however large they are.
+
+    Raises:
+        PassageError: as `refuse_same_texts` does.
+    """
+    digests = {label: source.contents().digests[:, 0] for label, source in sources.items()}
+    names = {label: source.name for label, source in sources.items()}
+    for label, other in _pairs(sources):
+        shared = int(np.isin(digests[label], digests[other]).sum())
+        if shared > MOST_SHARED * len(digests[label]):
+            _refuse(label, other, shared, len(digests[label]), names)
+
+
+def _pairs(sets: Container[int | None]) -> Iterator[tuple[int | None, int | None]]:
+    """Each set with each other set, both ways."""
+    for first, second in PAIRS:
+        if first in sets and second in sets:
+            yield first, second
+            yield second, first
 
 
 def refuse_same_texts(passages: Sequence[Passage], names: Mapping[int | None, str]) -> None:
@@ -36,12 +61,11 @@ def refuse_same_texts(passages: Sequence[Passage], names: Mapping[int | None, st
         PassageError: more than half of a set have the text of a passage of another set.
     """
     texts = {label: [plain(each.text) for each in passages if each.label == label] for label in SETS}
-    for first, second in PAIRS:
-        for label, other in ((first, second), (second, first)):
-            others = set(texts[other])
-            shared = sum(text in others for text in texts[label])
-            if shared > MOST_SHARED * len(texts[label]):
-                _refuse(label, other, shared, len(texts[label]), names)
+    for label, other in _pairs(texts):
+        others = set(texts[other])
+        shared = sum(text in others for text in texts[label])
+        if shared > MOST_SHARED * len(texts[label]):
+            _refuse(label, other, shared, len(texts[label]), names)
 
 
 def _refuse(label: int | None, other: int | None, shared: int, total: int, names: Mapping[int | None, str]) -> None:

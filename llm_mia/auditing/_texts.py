@@ -15,7 +15,7 @@ from ..records import Note, Passage
 from ..scores import UNKNOWN, ScoreTable
 from ..validity import KnownScores, KnownSet, RequestedRates, Validity
 from ._possible import possible_decisions
-from ._same_texts import refuse_few_texts, refuse_same_texts
+from ._same_texts import refuse_few_texts, refuse_same_sources, refuse_same_texts
 
 __all__ = ["KnownTexts", "read", "validate"]
 
@@ -34,12 +34,14 @@ class KnownTexts:
     rows: NDArray[np.intp]
     """Shape (passages,): the row of each in the table of scores."""
     notes: tuple[Note, ...]
-    names: Mapping[int | None, str]
-    """The sources, by label."""
+    sources: Mapping[int | None, Passages]
+    """By label."""
 
     @classmethod
     def read(cls, sources: Sequence[Passages], *, most: int = MOST) -> KnownTexts:
         """The passages of all *sources*; of a set of more than *most* as many, evenly spaced.
+
+        The last two sources are the non-members and the candidates.
 
         A source is read once here, and a source of more than *most* passages twice: which of them are evenly spaced is
         known only at its end. `check_inputs` on the same sources then needs no reading.
@@ -53,8 +55,8 @@ class KnownTexts:
             kept += passages
             rows += (first + spaced).tolist()
             first += total
-        names = dict(zip((1, 0, None) if len(sources) > 2 else (0, None), (each.name for each in sources), strict=True))
-        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes), names)
+        by_label = dict(zip((1, 0, None)[-len(sources) :], sources, strict=True))
+        return cls(kept, np.array(rows, dtype=np.intp), tuple(notes), by_label)
 
     def refuse_repeats(self, rates: RequestedRates) -> None:
         """Refuse sets that hold the same texts, and non-members that are enough only by repeats.
@@ -63,9 +65,11 @@ class KnownTexts:
             PassageError: more than half of a set have the text of a passage of another set.
             CalibrationError: too few different texts of non-members for the rate.
         """
-        refuse_same_texts(self.passages, self.names)
+        refuse_same_texts(self.passages, {label: source.name for label, source in self.sources.items()})
+        if self.notes:  # only samples were compared
+            refuse_same_sources(self.sources)
         nonmembers = [self.passages[at] for at in self._of(0)]
-        refuse_few_texts(nonmembers, self.names[0], rates.fpr, rates.confidence)
+        refuse_few_texts(nonmembers, self.sources[0].name, rates.fpr, rates.confidence)
 
     def known_set(self, rates: RequestedRates) -> KnownSet:
         """The passages, to be checked without and with their scores.

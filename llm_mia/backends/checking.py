@@ -12,7 +12,15 @@ from typing import Any
 from ..errors import ModelError, UsageError
 from . import embedded
 
-__all__ = ["DTYPE_NAMES", "HUB_ID", "check_device", "check_dtype", "check_model", "similar_path"]
+__all__ = [
+    "DTYPE_NAMES",
+    "HUB_ID",
+    "check_device",
+    "check_dtype",
+    "check_model",
+    "missing_config_message",
+    "similar_path",
+]
 
 DTYPE_NAMES = ("float32", "bfloat16", "float16")
 DTYPE_VARIABLE = "LLM_MIA_DTYPE"
@@ -53,7 +61,7 @@ def check_model(name: str | Path, revision: str | None = None, *, causal: bool =
         embedded.gguf_file()
     elif path.is_dir():
         if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
-            raise ModelError(f"{shown}: holds no config.json, so it is not a model that transformers can load")
+            raise ModelError(f"{shown}: {missing_config_message(path)}")
     elif path.is_file():
         if path.suffix != ".gguf":
             raise ModelError(
@@ -67,6 +75,14 @@ def check_model(name: str | Path, revision: str | None = None, *, causal: bool =
         return
     if revision is not None:
         raise UsageError(f"{shown}: is on this machine and has no `revision` {revision!r}: leave out `revision`")
+
+
+def missing_config_message(folder: Path) -> str:
+    """The message for a *folder* without config.json; it names a model that the folder holds."""
+    gguf = next((file.name for file in sorted(folder.glob("*.gguf"))), None)
+    adapter = next((file.parent.name for file in sorted(folder.glob("*/adapter_config.json"))), None)
+    hint = f"; name its file {gguf}" if gguf else f"; name its folder {adapter}, an adapter" if adapter else ""
+    return f"holds no config.json, so it is not a model that transformers can load{hint}"
 
 
 def check_device(device: str) -> None:

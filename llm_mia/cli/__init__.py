@@ -8,6 +8,7 @@ to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import LlmMiaError, UsageError
-from ._parsing import Faults, TypedError
+from ._parsing import BOXES_FROM, Faults, TypedError
 from ._registering import register
 from .interrupts import ending_signals
 from .output import carry_any_text
@@ -34,6 +35,8 @@ app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
     "Begin with 'llm-mia demo' or 'llm-mia audit --help'.",
+    epilog="Exit codes: 0 ran · 1 expected failure, with a line that says what to do · 2 usage · 3 a finding, with "
+    "--fail-if-flagged · 4 a void known set withholds the finding · 130 interrupted",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,7 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
+    if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
+        # typer would install it for the running shell, whatever shell is named.
+        return _failed(f"{typed[0]} takes no value, because it is for the shell that runs it: run it in that shell", 2)
     carry_any_text()
+    if shutil.get_terminal_size().columns < BOXES_FROM:
+        commands.rich_markup_mode = None
     if COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     options = {} if command is None else options_of(command)

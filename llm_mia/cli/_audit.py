@@ -15,10 +15,11 @@ from .output import say, say_skipped, show, show_json
 from .progress import progress_bars, working
 
 if TYPE_CHECKING:
+    from ..decision import Flags
     from ..records import Note
     from ..validity import Validity
 
-__all__ = ["FINDING", "REPAIR_KNOWN_SET", "VOID", "audit", "demo", "validate"]
+__all__ = ["REPAIR_KNOWN_SET", "VOID", "audit", "demo", "finding_code", "validate"]
 
 FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
@@ -97,7 +98,14 @@ def audit(
     if audited.withheld:
         say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
-    return FINDING if fail_if_flagged and audited.flags.significant else 0
+    return finding_code(audited.flags) if fail_if_flagged else 0
+
+
+def finding_code(flags: Flags) -> int:
+    """The exit code under --fail-if-flagged; where no finding is possible, a line says that it could not fail."""
+    if flags.finding is None:
+        say("note: no finding is possible (see the notes), so --fail-if-flagged has nothing to fail on")
+    return FINDING if flags.significant else 0
 
 
 def validate(

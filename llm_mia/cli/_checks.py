@@ -53,6 +53,8 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
     given = {name: value for name, value in values.items() if value is not None}
     for name in filter(given.__contains__, RATES):
         yield partial(_check_rate, name, given[name])
+    if "seed" in given:
+        yield partial(_check_seed, given["seed"])
     inputs = [name for name in (*INPUTS, "corpus") if name in given]
     for name in inputs:
         yield partial(_check_input, given[name])
@@ -71,8 +73,8 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
         yield partial(_refuse_same_file, given["per_token"], given["out"])
-    if "fpr" in given and "fdr" in given:
-        yield _refuse_both_rates
+    if "fdr" in given:
+        yield partial(_check_rates, given.get("fpr"), given["fdr"], given.get("confidence"))
     yield from _device_checks(given)
     yield from _model_checks(given, ask_hub=False)
 
@@ -84,8 +86,16 @@ def _check_rate(name: str, rate: float) -> None:
         check_rate(name, rate)
 
 
-def _refuse_both_rates() -> None:
-    raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise UsageError(f"`seed` is {seed}: it must be at least 0")
+
+
+def _check_rates(fpr: float | None, fdr: float, confidence: float | None) -> None:
+    if fpr is not None or confidence is not None:
+        from ..auditing import refuse_rates
+
+        refuse_rates(fpr, fdr, confidence)
 
 
 def _check_input(source: str) -> None:
@@ -128,6 +138,8 @@ def _check_folder(out: Path) -> None:
 def _check_out(out: Path, parameter: str) -> None:
     if out.is_dir():
         raise UsageError(f"{out}: is a folder: name a file in it with `{parameter}`")
+    if out.exists() and not out.is_file():  # a device or a pipe would be replaced by a file
+        raise UsageError(f"{out}: is no file, and would be replaced by a file: name a file with `{parameter}`")
     _check_writable(out.parent, out, parameter)
     refuse_file_of_run(out, parameter)
 

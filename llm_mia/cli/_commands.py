@@ -9,7 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import FINDING, REPAIR_KNOWN_SET, VOID
+from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
 from ._groups import TableOptions
 from .output import say, show, show_json
 from .progress import working
@@ -155,7 +155,7 @@ def flag(
         show(str(written))
     if flags.withheld:
         return _withheld()
-    return FINDING if fail_if_flagged and flags.significant else 0
+    return finding_code(flags) if fail_if_flagged else 0
 
 
 def evaluate(

@@ -13,7 +13,7 @@ __all__ = ["guide"]
 def guide(
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[TOPIC]", help="The guide to print; without it all topics are listed."),
+        typer.Argument(metavar="TOPIC", help="The guide to print; without it all topics are listed."),
     ] = None,
 ) -> None:
     """Print a guide, which is longer than a help text; without a topic, list the guides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,13 +13,15 @@ from typer.core import TyperCommand
 from ..errors import LlmMiaError, UsageError
 from ._checks import faults_of
 
-__all__ = ["CheckedCommand", "Faults", "TypedError"]
+__all__ = ["BOXES_FROM", "CheckedCommand", "Faults", "TypedError"]
 
 # Some releases of typer contain click, and others use the installed click; this is the base class of every usage error
 # in both cases.
 TypedError: Any = typer.BadParameter.__base__
 MAY_BE_EMPTY = ("_column", "by")
 """Ends of the names of parameters whose empty value means something: no column."""
+BOXES_FROM = 80
+"""Columns of the terminal from which help texts are in boxes."""
 _FAULTS = "llm_mia.faults"
 
 
@@ -44,6 +47,12 @@ class CheckedCommand(TyperCommand):
         super().__init__(*arguments, **settings)
         for parameter in self.params:
             _collect_faults(parameter)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help text: in boxes where the terminal is wide enough; they cut the names of options where it is not."""
+        if shutil.get_terminal_size().columns < BOXES_FROM:
+            self.rich_markup_mode = None
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse *args* into ``ctx.params``; `Faults` where anything is wrong with them."""

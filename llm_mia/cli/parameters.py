@@ -39,7 +39,7 @@ def options_of(command: Any) -> dict[str, str]:
     spellings = {}
     for parameter in command.params:
         long = [name for name in parameter.opts if name[:2] == "--"]
-        spellings[parameter.name] = long[0] if long else parameter.metavar or parameter.name.upper()
+        spellings[parameter.name] = long[0] if long else (parameter.metavar or parameter.name.upper()).strip("[]")
     return spellings
 
 

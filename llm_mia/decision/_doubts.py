@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import metrics
 from ..errors import ScoresError
@@ -34,7 +35,7 @@ def refuse_no_scores(table: ScoreTable, attacks: Sequence[str], *, order: bool =
     Args:
         table: what the columns are of.
         attacks: the columns that are used.
-        order: refuse also a column that is the order of the rows.
+        order: refuse also a column that is the order of the labelled rows.
 
     Raises:
         ScoresError: names the column, what its values are, and what to do.
@@ -63,7 +64,9 @@ def _why_no_score(table: ScoreTable, attack: str, *, order: bool) -> str:
             f"is {members[0]:g} for all members and {nonmembers[0]:g} for all non-members: it holds the label and no "
             "score: name a column of scores"
         )
-    closest = row_order(scores, table.labels, table.groups()) if order else None
+    # Candidates that are sorted by their score are no sign against it.
+    known = np.where(table.labels >= 0, scores, np.nan)
+    closest = row_order(known, table.labels, _document_numbers(table)) if order else None
     if closest is not None and closest.share >= IS_ORDER:
         return (
             f"follows the order of the rows (rank correlation {closest.correlation:.2f} with the row number among the "
@@ -71,6 +74,11 @@ def _why_no_score(table: ScoreTable, attack: str, *, order: bool) -> str:
             "table was sorted by it, shuffle the rows"
         )
     return ""
+
+
+def _document_numbers(table: ScoreTable) -> NDArray[np.intp]:
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in table.groups()], dtype=np.intp)
 
 
 ROLES = {1: "members", 0: "non-members", -1: "candidates"}
@@ -81,9 +89,9 @@ def order_notes(table: ScoreTable, attacks: Sequence[str]) -> Iterator[Note]:
 
     A column whose values do not depend on the order is noted with probability at most 0.001 (`row_order`).
     """
-    groups = table.groups()
+    documents = _document_numbers(table)
     for attack in attacks:
-        order = row_order(table.column(attack), table.labels, groups)
+        order = row_order(table.column(attack), table.labels, documents)
         if order is not None and order.share >= FOLLOWS:
             figures = {"correlation": order.correlation, "among": ROLES[order.label], "documents": order.documents}
             yield Note(NoteKind.SCORE_FOLLOWS_ROWS, {"attack": attack, **figures})

@@ -22,7 +22,7 @@ KEEP = 0.9
 """Share of the documents on each side that have as many passages as documents are cut to."""
 CELLS = 4_000_000
 """Passages times arrangements that are held at once."""
-MOST_CELLS = 200_000_000
+MOST_CELLS = 100_000_000
 """Passages times arrangements in all."""
 FEWEST, MOST = 499, 1_999
 """Random arrangements."""

@@ -87,4 +87,5 @@ class Selection:
 
 
 def _counted(n: int, unit: Unit, kind: str) -> str:
-    return f"{n} documents of {kind}" if unit is Unit.DOCUMENTS else f"{n} passages of {kind}"
+    units = unit.value if n != 1 else unit.value.removesuffix("s")
+    return f"{n} {units} of {kind}"

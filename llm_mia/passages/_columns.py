@@ -84,12 +84,19 @@ class NamedColumns:
         twice = [name for name, times in Counter(names).items() if name and times > 1]
         if twice:
             raise PassageError(where, f"two columns are named {quoted(twice[0])}: rename one of them")
-        text = _choose("text", self.text or None, names, where)
+        text, pair = _choose("text", self.text or None, names, where), _texts_by_class(names)
         if text is None:
             usual = USUAL["text"]
-            _refuse_two_texts(names, where)
+            if pair is not None:
+                members, nonmembers = map(quoted, pair)
+                raise PassageError(
+                    where,
+                    f"column {members} holds texts of members, and column {nonmembers} texts of non-members: read the "
+                    "file twice, and name one of them with `text_column` each time",
+                )
             raise PassageError(where, f"no text column ({', '.join(usual)}); {_alternatives('text', usual, names)}")
-        others = [name for name in names if name != text]  # the column of texts of members may be named 'member'
+        texts = pair if pair is not None and text in pair else (text,)
+        others = [name for name in names if name not in texts]  # the column of texts of members may be named 'member'
         chosen = ChosenColumns(
             text,
             _choose("id", self.id, names, where),
@@ -99,7 +106,7 @@ class NamedColumns:
         )
         # A second column of texts is no property of the passage; and a column that is not to be read stays unread.
         unread = ["text", *(role for role, name in (("id", self.id), ("label", self.label)) if name == "")]
-        used = {*chosen.names(), "", *(name for name in names for role in unread if usual_column(role, [name]))}
+        used = {*chosen.names(), "", *texts, *(name for name in names for role in unread if usual_column(role, [name]))}
         return replace(chosen, carried=tuple(name for name in simple if name not in used))
 
     def of_document(self, given: Sequence[str]) -> ChosenColumns:
@@ -138,16 +145,10 @@ def _refuse_alike(role: str, chosen: str, names: Sequence[str], where: str) -> N
             )
 
 
-def _refuse_two_texts(names: Sequence[str], where: str) -> None:
-    """Refuse a table with a column of members' texts and another of non-members' texts, as MIMIR has."""
+def _texts_by_class(names: Sequence[str]) -> tuple[str, str] | None:
+    """A column named like texts of members, and another like texts of non-members, as MIMIR has; None without both."""
     stems = {re.sub(r"[ _-]|s$|texts?$", "", name.lower()): name for name in reversed(names)}
-    if "member" in stems and "nonmember" in stems:
-        members, nonmembers = quoted(stems["member"]), quoted(stems["nonmember"])
-        raise PassageError(
-            where,
-            f"column {members} holds texts of members, and column {nonmembers} texts of non-members: read the file "
-            f"twice, and name one of them with `text_column` each time",
-        )
+    return (stems["member"], stems["nonmember"]) if "member" in stems and "nonmember" in stems else None
 
 
 def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:

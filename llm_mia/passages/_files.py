@@ -28,6 +28,7 @@ PACKED = {
     rb"ARROW1\0": ("an Arrow file", ".arrow"),
 }
 """How files begin, as patterns, and what they are."""
+POINTER = b"version https://git-lfs.github.com/spec/"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -105,9 +106,16 @@ def spool_stdin() -> tuple[InputFile, IO[bytes]]:
 
 
 def is_empty(file: InputFile) -> bool:
-    """Whether the file has no bytes."""
-    with reading(file.shown):
-        return file.path.stat().st_size == 0
+    """Whether the file has no bytes.
+
+    Raises:
+        PassageError: it is what Git LFS leaves in place of a file that was not fetched.
+    """
+    with reading(file.shown), _open_packed(file) as stream:
+        head = stream.read(len(POINTER))
+    if head == POINTER:
+        raise PassageError(file.shown, "a pointer of Git LFS in place of the file: fetch the file ('git lfs pull')")
+    return not head
 
 
 def verify(file: InputFile) -> None:

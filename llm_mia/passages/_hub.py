@@ -71,7 +71,7 @@ def _stream(uri: str) -> Any:
     """The split that *uri* names, or the only split, as a ``datasets.IterableDataset``."""
     name, options = parse_uri(uri)
     if any(Path(name, file).is_file() for file in ("state.json", "dataset_dict.json")):
-        raise PassageError(uri, f"a folder that `save_to_disk` wrote: read it as a folder, {name}")
+        raise PassageError(uri, f"a saved dataset: name its folder without hf://, {name}")
     import datasets
 
     try:

@@ -81,7 +81,7 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "unit": flags.unit,
         "q_values": flags.q_values,
         "withheld": flags.withheld,
-        "finding": None if flags.finding is None else _finding(flags.finding),
+        "finding": None if flags.finding is None or flags.withheld else _finding(flags.finding),
         "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
         "categories": {
             name: {

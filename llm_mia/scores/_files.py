@@ -58,7 +58,9 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
         table = readers[path.suffix]()
         names = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ScoresError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        hint = ": write values of a single type, and null where there is none" if " changed from " in reason else ""
+        raise ScoresError(f"{path}: cannot be read: {reason}{hint}") from None
     if table.num_rows == 0:
         raise ScoresError(f"{path}: holds no rows")
     twice = [name for name in names if names.count(name) > 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -32,7 +31,7 @@ class RowOrder:
     documents: int
 
 
-def row_order(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str]) -> RowOrder | None:
+def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> RowOrder | None:
     """The label within which scores follow the order of the rows most closely; None where none follows it.
 
     Where the documents of a label are exchangeable, whatever their scores are, the result is not None with probability
@@ -44,14 +43,15 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str]) ->
     Args:
         scores: of passages, shape (n,), in the order of the rows; NaN is left out.
         labels: 1, 0 or −1 of each, shape (n,).
-        documents: the document of each, n of them.
+        documents: the document of each, shape (n,), by name or number.
 
     >>> order = row_order(range(40), [0] * 20 + [1] * 20, [str(i) for i in range(40)])
     >>> order.label, order.correlation, row_order([1, 2] * 20, [0] * 40, [str(i) for i in range(40)])
     (0, 1.0, None)
     """
     values, codes = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    _, numbers = np.unique(np.asarray(documents, dtype=object), return_inverse=True)
+    names = np.asarray(documents)
+    numbers = names if names.dtype.kind in "iu" else np.unique(names, return_inverse=True)[1]
     closest: RowOrder | None = None
     for label in (0, 1, -1):
         rows = np.flatnonzero((codes == label) & ~np.isnan(values))

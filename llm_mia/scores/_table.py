@@ -55,7 +55,7 @@ class ScoreTable:
     standing: Standing | None = None
     """Whether the known set may carry a verdict, from ``validity.json``; None where nothing was checked."""
     foreign: bool = False
-    """Whether it is a file that is not a run's table: which of its columns are scores, only the user knows."""
+    """Whether it is a file of another program, or a DataFrame, which may hold other columns of numbers than scores."""
     named: bool = True
     """Whether `columns` are scores; False: they are all columns of numbers, and whoever uses some has to name them."""
     no_scores: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +117,7 @@ class ScoreTable:
             labels=label_codes((None if mark == UNKNOWN else mark for mark in marks), name),
             columns=columns,
             by=by if categories is not None else "",
+            foreign=hasattr(scores, "columns"),
             categories=names_of("categories", categories, n, name),
         )
 
@@ -197,13 +198,15 @@ class ScoreTable:
         The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
         1 of the non-members would seem to be the same document; so the label is added to their names.
         """
-        sizes = Counter(zip(self.documents, self.labels.tolist(), strict=True))
-        names = []
-        for passage, document, label in zip(self.ids, self.documents, self.labels.tolist(), strict=True):
-            alone = passage == document and sizes[document, label] == 1
-            shared = alone and any(sizes[document, other] for other in ROLES if other != label)
-            names.append(f"{document} ({ROLES[label]})" if shared else document)
-        return names
+        labels = self.labels.tolist()
+        sizes = Counter(zip(self.documents, labels, strict=True))
+        labels_of = Counter(document for document, _ in sizes)
+        return [
+            f"{document} ({ROLES[label]})"
+            if labels_of[document] > 1 and passage == document and sizes[document, label] == 1
+            else document
+            for passage, document, label in zip(self.ids, self.documents, labels, strict=True)
+        ]
 
     def to_arrow(self) -> pa.Table:
         """The table as a ``pyarrow.Table``: id, document, label (null where unknown), category, and the scores."""

@@ -37,6 +37,8 @@ UNUSED_NAME = re.compile("|".join(UNUSED))
 # A causal mask that old versions of transformers saved; a bias of a layer has one dimension.
 MASK_NAME = re.compile(r"\.attn(\.attention)?\.(bias|causal_mask)$")
 
+EXPERT_NAME = re.compile(r"(.*\.experts)\.(\d+)\.(.*)")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
@@ -118,7 +120,7 @@ def refuse_incomplete(
         remedy: what to do about them.
         quantised: its configuration says how integers become weights.
     """
-    missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    missing = {*_missing_experts(tensors), *report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     if (folder / INDEX).is_file():
         missing |= set(_index(folder)) - set(tensors)
     if missing:
@@ -133,6 +135,16 @@ def refuse_incomplete(
         raise ModelError(f"{problem}: {report['error_msgs'][0].strip().splitlines()[0]}")
     if not quantised:
         _refuse_integers(tensors)
+
+
+def _missing_experts(tensors: Iterable[str]) -> set[str]:
+    """The tensors of experts whose numbers are left out: transformers would give their places to the next experts."""
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for name in tensors:
+        parts = EXPERT_NAME.fullmatch(name)
+        if parts:
+            numbers.setdefault((parts[1], parts[3]), set()).add(int(parts[2]))
+    return {f"{layer}.{i}.{part}" for (layer, part), held in numbers.items() for i in set(range(max(held))) - held}
 
 
 def _refuse_integers(tensors: Mapping[str, StoredTensor]) -> None:

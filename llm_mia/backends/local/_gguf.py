@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ...errors import MissingExtraError, ModelError
 from ..digests import files_sha256, gguf_parts
+from ._completeness import stored_tensors, weight_files
 from ._gguf_file import GgufFile, read_gguf
 from ._gguf_settings import transformers_settings
 from ._gguf_tensors import check_tensors, read_tensors
@@ -41,7 +43,7 @@ def convert_gguf(file: Path) -> Path:
         ModelError: the file is damaged or incomplete, or holds something that the converted model would lack.
     """
     folder = _converted_folder(file)
-    if (folder / "config.json").is_file():
+    if _is_complete(folder):
         return folder
     if int(transformers.__version__.split(".")[0]) < OLDEST_TRANSFORMERS:
         raise MissingExtraError(
@@ -52,6 +54,7 @@ def convert_gguf(file: Path) -> Path:
     settings = transformers_settings(contents)
     config = transformers.AutoConfig.for_model(**settings)
     sources = check_tensors(contents, config)
+    shutil.rmtree(folder, ignore_errors=True)  # something was deleted from it
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
     try:
@@ -63,6 +66,14 @@ def convert_gguf(file: Path) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether *folder* holds a converted model, of which nothing was deleted or cut off since."""
+    try:
+        return (folder / "config.json").is_file() and bool(stored_tensors(weight_files(folder)))
+    except (ModelError, SafetensorError):
+        return False
 
 
 def _write_weights(file: GgufFile, config: Any, sources: Mapping[str, list[str]], folder: Path) -> None:

@@ -31,7 +31,7 @@ DEFAULTS = {"llama": {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 
 ORDERED_BY_ID = ("gemma", "gemma2", "gemma3", "gemma3_text")
 ADVICE = (
     "put the model's own tokenizer.json in the folder of the GGUF file, or give as `pre_tokenizer` the name of the "
-    "family that cuts texts as this model does"
+    "family that cuts texts as this model does, such as llama-bpe or qwen2"
 )
 
 
@@ -136,7 +136,7 @@ def _choose(named: str | None, chosen: str | None) -> tuple[PreTokenizer, str]:
         what = "none" if named is None else repr(named)
         return PRE_TOKENIZERS[chosen], f"GGUF file, pre-tokenizer {chosen} by choice (the file names {what})"
     what = "names no pre-tokenizer" if named is None else f"names the pre-tokenizer {named!r}, which is not known"
-    raise ModelError(f"its GGUF file {what}, so where the model cuts texts is unknown: {ADVICE} ({_known_names()})")
+    raise ModelError(f"its GGUF file {what}, so where the model cuts texts is unknown: {ADVICE}")
 
 
 def _byte_pairs(vocabulary: _Vocabulary, pre: PreTokenizer) -> Tokenizer:

@@ -11,6 +11,7 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...records import DTypeChoice
+from ..checking import missing_config_message
 from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
@@ -23,6 +24,9 @@ from ._precision import DTYPES, choose_dtype
 from ._tokenizer import read_tokenizer
 
 __all__ = ["load", "read_weights", "resolve_device"]
+
+# How transformers reports that it cannot put tensors of a file together; the reason is in a report that is not shown.
+NOT_CONVERTED = "We encountered some issues during automatic conversion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,8 @@ def _load_whole(path: Path, options: LoadingOptions) -> LoadedModel:
         of_gguf = read_gguf_tokenizer(path, pre_tokenizer=options.pre_tokenizer)
         folder, files = convert_gguf(path), gguf_parts(path)
     else:
-        _refuse_incomplete_folder(path)
+        if not (path / "config.json").is_file():
+            raise ModelError(missing_config_message(path))
         of_gguf = None
         folder, files = path, weight_files(path)
     dtype, choice = options.precision(folder)
@@ -175,6 +180,8 @@ def read_weights(
             **options,
         )
     except (ImportError, ValueError, RuntimeError, NotImplementedError) as error:
+        if method is None and str(error).startswith(NOT_CONVERTED):
+            raise ModelError(f"{problem}: a tensor of its experts is missing or has another shape: {remedy}") from None
         if method is None:
             raise
         raise ModelError(
@@ -211,15 +218,6 @@ def _refuse_ignored_settings(config: Any) -> None:
             f"its config.json sets logit_scale ({config.logit_scale!r}), which transformers does not apply to MPT: its "
             "probabilities would be those of another model"
         )
-
-
-def _refuse_incomplete_folder(folder: Path) -> None:
-    if (folder / "config.json").is_file():
-        return
-    gguf = next((file.name for file in sorted(folder.glob("*.gguf"))), None)
-    adapters = next((file.parent.name for file in sorted(folder.glob("*/adapter_config.json"))), None)
-    hint = f"; name its file {gguf}" if gguf else f"; name its folder {adapters}, an adapter" if adapters else ""
-    raise ModelError(f"holds no config.json, so it is not a model that transformers can load{hint}")
 
 
 def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:

@@ -186,9 +186,11 @@ def members_words(flags: Flags) -> str | None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
-    candidates = f"{'' if bound.candidates == 1 else 'these '}{counted(bound.candidates, name)}"
+    candidates = counted(bound.candidates, name)
     if not bound.members:
-        return f"it cannot be stated {confidence} that any of {candidates} is a member"
+        which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
+        return f"it cannot be stated {confidence} that {which} is a member"
+    candidates = f"these {candidates}" if bound.candidates > 1 else candidates
     are = "is a member" if bound.members == 1 else "are members"
     return (
         f"{confidence}, at least {bound.members:,} of {candidates} {are} (at least {100 * flags.share.low:.1f} %, if "

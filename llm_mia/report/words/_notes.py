@@ -209,7 +209,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.DISCOVERIES_LIMITED: _discoveries,
     NoteKind.MEMBERS_UNBOUNDED_LABELLED: lambda _: f"{UNBOUNDED}: labelled passages are among them",
-    NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: f"{UNBOUNDED}: each category has a separate calibration set",
+    NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: (
+        "the number of members among the candidates of all categories together has no lower bound: each category has "
+        "a separate calibration set"
+    ),
     NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS: _documents_instead,
     NoteKind.MEMBERS_UNBOUNDED_FEW: lambda f: (
         f"{UNBOUNDED}: {counted(f['documents'], 'document')} of non-members with as many passages "
