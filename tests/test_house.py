@@ -114,7 +114,7 @@ def test_every_import_is_seen() -> None:
     assert "llm_mia.errors.LlmMiaError" in set(imported("cli/__init__.py", names["cli/__init__.py"]))
     assert "llm_mia.store.RunDirectory" in set(imported("signals/_passes.py", names["signals/_passes.py"]))
     assert "llm_mia.backends.moments.Head" in set(
-        imported("backends/local/_backend.py", "llm_mia.backends.local._backend")
+        imported("backends/local/_model_check.py", "llm_mia.backends.local._model_check")
     )
     assert "llm_mia.decision.calibrate" in set(imported("cli/_commands.py", names["cli/_commands.py"]))
 

@@ -16,7 +16,7 @@ __all__ = ["checked_head"]
 
 @torch.inference_mode()
 def checked_head(forward: Forward, model: Any, device: torch.device, tolerance: float) -> Head | None:
-    """The head that gives the logits of *model*, None where only the model itself gives them; an unfit model is refused.
+    """The head that gives the logits of *model*; None where only the model gives them. An unfit model is refused.
 
     Args:
         forward: the forward pass of *model*.
