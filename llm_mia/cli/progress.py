@@ -6,19 +6,19 @@ import contextlib
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .output import say
+from .pace import Pace, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..signals import Progress, Step
 
-__all__ = ["Lines", "Pace", "kept_words", "noting_steps", "progress_bars", "working"]
+__all__ = ["Lines", "kept_words", "noting_steps", "progress_bars", "working"]
 
 LABELS = {
     "training": "fine-tuning",
@@ -37,36 +37,6 @@ FEW_NAMES = 3
 
 _steps: ContextVar[dict[str, Step]] = ContextVar("steps")
 """The last step of each pass of the running command."""
-
-
-class Pace:
-    """How long the rest of a pass will take, by how fast its bytes were computed in the last minutes.
-
-    A step that adds nothing begins the measurement again: what was there before, from an earlier run, took no time.
-    """
-
-    WINDOW = 120.0
-
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int, int]] = deque()
-
-    def add(self, now: float, step: Step) -> None:
-        """Take in a step that was reported at the time *now*."""
-        if self._marks and step.bytes == self._marks[-1][1]:
-            self._marks.clear()
-        self._marks.append((now, step.bytes, step.tokens))
-        while len(self._marks) > 2 and now - self._marks[1][0] > self.WINDOW:
-            self._marks.popleft()
-
-    def seconds_left(self, now: float, total_bytes: int) -> float | None:
-        """Seconds until *total_bytes* are computed; None where nothing was computed yet."""
-        (start, first, _), (_, last, _) = (self._marks[0], self._marks[-1]) if self._marks else ((now, 0, 0),) * 2
-        return None if last == first else (total_bytes - last) * (now - start) / (last - first)
-
-    def tokens_per_second(self, now: float) -> float | None:
-        """None where nothing was computed yet."""
-        (start, _, first), (_, _, last) = (self._marks[0], self._marks[-1]) if self._marks else ((now, 0, 0),) * 2
-        return None if last == first or now <= start else (last - first) / (now - start)
 
 
 class Lines:
@@ -176,22 +146,6 @@ def kept_words(noted: Mapping[str, Step]) -> str:
         if step.name not in finished
     ]
     return f"kept: {' and '.join(parts)}; the same command continues"
-
-
-def duration(seconds: float) -> str:
-    """*seconds* in the two largest units.
-
-    >>> [duration(seconds) for seconds in (0.2, 59, 200, 7260, 200000)]
-    ['1 s', '59 s', '3 min 20 s', '2 h 1 min', '2 d 7 h']
-    """
-    rest = max(1, round(seconds))
-    if rest < 60:
-        return f"{rest} s"
-    if rest < 3600:
-        return f"{rest // 60} min {rest % 60} s"
-    if rest < 86400:
-        return f"{rest // 3600} h {rest % 3600 // 60} min"
-    return f"{rest // 86400} d {rest % 86400 // 3600} h"
 
 
 def _is_finished(step: Step) -> bool:

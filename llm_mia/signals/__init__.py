@@ -12,8 +12,9 @@ from ._cache import SignalsCache
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
-from ._passes import run_passes, score_positions
+from ._passes import run_passes
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
+from ._positions import score_positions
 from ._progress import PassProgress, Progress, Step, report_activity
 from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
