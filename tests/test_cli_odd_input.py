@@ -74,7 +74,7 @@ def test_the_audit_counts_blank_lines_and_passages_without_a_score(
     report = json.loads(capsys.readouterr().out)
     assert [source["blank_lines"] for source in report["inputs"]] == [25, 0]
     assert (report["calibration"]["n"], report["flags"]["candidates"], report["flags"]["unscored"]) == (25, 3, 2)
-    assert any(note.startswith("1 non-members have no score (too short") for note in report["notes"])
+    assert any(note.startswith("1 non-member has no score (too short") for note in report["notes"])
     assert any(note.startswith("2 candidates have no score and cannot be flagged") for note in report["notes"])
     with (out / "flags.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
