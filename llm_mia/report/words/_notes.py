@@ -181,8 +181,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
-        f"{have(f['count'], 'non-member')} no score (too short to have a scored token), so the threshold does not "
-        "depend on them"
+        f"{have(f['count'], 'non-member')} no score (too short to have a scored token), and no part in the threshold"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
