@@ -199,7 +199,10 @@ def test_a_finding_on_labelled_rows_and_a_level_that_is_none_are_refused(fails: 
     ran = cli(*typed, "--labelled")
     assert "note: no finding is possible: labelled rows are among the flags" in ran.err
     assert "flagged by gain at FPR ≤ 5 %: no finding, because no p-value can be computed (see the notes)" in ran.out
-    assert fails(*typed, "--finding-level", "0", code=2) == "--finding-level must be at least 1e-09 and below 1: got 0"
+    assert (
+        fails(*typed, "--finding-level", "0", code=2)
+        == "--finding-level must lie between 0 and 1, both excluded: got 0"
+    )
 
 
 def test_a_void_known_set_exits_with_4_and_never_with_3(cli: Cli, void_run: list[Any]) -> None:

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from llm_mia import load_model
-from llm_mia.backends import Backend
+from llm_mia.backends import Backend, WindowError
 from llm_mia.errors import ModelError, UsageError
 from llm_mia.signals import cut, window_rule
 
@@ -86,7 +86,7 @@ def test_the_mode_comes_back_where_scoring_fails() -> None:
     backend: Any = in_memory(model)
     modes = [module.training for module in model.modules()]
     model.model.register_forward_pre_hook(lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(WindowError, match="division by zero"):
         log_probabilities(backend)
     assert [module.training for module in model.modules()] == modes
 
