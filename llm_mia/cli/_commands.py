@@ -25,7 +25,7 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"The column of scores that decides. {opt.TURNED} Or 'auto', 'stack', 'default': a part of the known "
+            help=f"The column of scores that decides. {opt.REVERSED} Or 'auto', 'stack', 'default': a part of the known "
             "set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
@@ -166,7 +166,7 @@ def evaluate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores to evaluate; may be repeated. {opt.TURNED}",
+            help=f"A column of scores to evaluate; may be repeated. {opt.REVERSED}",
             show_default="all attacks of a run directory; of another table, the columns of -c and --compare",
         ),
     ] = None,
@@ -244,7 +244,7 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.TURNED} Several columns are added with weights, which are "
+            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which are "
             "learned on half of the documents; the other half is tested.",
             show_default="in a run directory 'reference', else 'min_k'",
         ),
