@@ -80,7 +80,7 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "confidence and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --confidence 0.95 --fdr 0.1",
         2,
-        "--confidence is that of --fpr, and --fdr holds on average: leave out --confidence or --fdr",
+        "--confidence belongs to --fpr, and an FDR holds only on average: leave out --confidence or --fdr",
     ),
     "column of an input that is not given": (
         "score a.jsonl -m embedded -o r --text-column shots=x",

@@ -29,11 +29,12 @@ def column_of(name: str, named: Sequence[str] | None) -> str | None:
 
 
 def refuse_columns(option: str, named: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raise `UsageError` where the values of the parameter *option* contradict each other or the *inputs* that are given."""
+    """Raise `UsageError` where the values of the parameter *option* contradict each other, or the *inputs* given."""
     split = [_split(value) for value in named]
     for of_input in {of_input for of_input, _ in split if of_input is not None} - {*inputs}:
         raise UsageError(
-            f"`{option}` names a column of `{of_input}`, which is not given: leave out that column, or give `{of_input}`"
+            f"`{option}` names a column of `{of_input}`, which is not given: leave out that column, or give "
+            f"`{of_input}`"
         )
     named_inputs = [of_input for of_input, _ in split]
     for repeated in named_inputs:

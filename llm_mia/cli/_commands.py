@@ -25,8 +25,8 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"The column of scores that decides. {opt.REVERSED} Or 'auto', 'stack', 'default': a part of the known "
-            "set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
+            help=f"The column of scores that decides. {opt.REVERSED} Or 'auto', 'stack', 'default': a part of the "
+            "known set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
     scores: Annotated[
@@ -244,8 +244,8 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which are "
-            "learned on half of the documents; the other half is tested.",
+            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which "
+            "are learned on half of the documents; the other half is tested.",
             show_default="in a run directory 'reference', else 'min_k'",
         ),
     ] = None,

@@ -106,8 +106,8 @@ PreTokenizer = Annotated[
     typer.Option(
         metavar="NAME",
         help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
-        "model does, such as llama-bpe or qwen2 (an unknown name lists them all). Better: put the tokenizer.json of the "
-        "model in the folder of the file; it is then used.",
+        "model does, such as llama-bpe or qwen2 (an unknown name lists them all). Better: put the tokenizer.json of "
+        "the model in the folder of the file; it is then used.",
         show_default="the name in the file; a file without a known name is refused",
         rich_help_panel=MODELS,
     ),
@@ -116,8 +116,8 @@ Templated = Annotated[
     bool,
     typer.Option(
         "--templated",
-        help="The passages are written in the model's chat template: special tokens in them, such as <|im_start|>, are read as "
-        "special tokens. Without this they are text, as <s> is in HTML.",
+        help="The passages are written in the model's chat template: special tokens in them, such as "
+        "<|im_start|>, are read as special tokens. Without this they are text, as <s> is in HTML.",
         rich_help_panel=MODELS,
     ),
 ]
