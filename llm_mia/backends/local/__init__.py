@@ -4,7 +4,6 @@ from ._backend import LocalBackend
 from ._batching import batches
 from ._causality import contribution_of_last_token
 from ._generating import Continuations, continuations
-from ._gguf_tokenizer import GgufTokenizer, read_gguf_tokenizer
 from ._identity import PROBE_TEXT
 from ._in_memory import from_memory
 from ._lengths import LengthRule
@@ -13,10 +12,10 @@ from ._loading import load, read_weights, resolve_device
 from ._loading_tokenizer import load_tokenizer
 from ._locating import locate_model
 from ._memory import MEMORY_ERRORS, is_out_of_memory
-from ._pre_tokenizers import PRE_TOKENIZERS
 from ._precision import choose_dtype, faster_dtype
 from ._special_tokens import AS_TEXT, SpecialTokens, reader_of_text
 from ._tokenizer import LocalTokenizer, missing_spans_message, read_tokenizer, surrounding_tokens
+from .gguf import PRE_TOKENIZERS, GgufTokenizer, read_gguf_tokenizer
 
 __all__ = [
     "AS_TEXT",

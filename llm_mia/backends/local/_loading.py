@@ -16,12 +16,11 @@ from ..digests import files_sha256, gguf_parts
 from ._adapters import check_adapter, merge_adapter
 from ._backend import LocalBackend
 from ._completeness import refuse_incomplete, stored_tensors, weight_files
-from ._gguf import convert_gguf
-from ._gguf_tokenizer import read_gguf_tokenizer
 from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._locating import locate_base_model, locate_model
 from ._precision import DTYPES, choose_dtype
 from ._tokenizer import read_tokenizer
+from .gguf import convert_gguf, read_gguf_tokenizer
 
 __all__ = ["load", "read_weights", "resolve_device"]
 

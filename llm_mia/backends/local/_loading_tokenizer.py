@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ._gguf_tokenizer import read_gguf_tokenizer
 from ._libraries import name_model_in_errors, silence_libraries
 from ._locating import TOKENIZER_FILES, locate_base_model, locate_model
 from ._tokenizer import LocalTokenizer, read_tokenizer
+from .gguf import read_gguf_tokenizer
 
 __all__ = ["load_tokenizer"]
 

@@ -11,10 +11,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from ...errors import ModelError, UsageError
-from ..digests import gguf_parts
-from ._gguf_metadata import read_metadata
-from ._libraries import explain_errors
+from ....errors import ModelError, UsageError
+from ...digests import gguf_parts
+from .._libraries import explain_errors
+from ._metadata import read_metadata
 from ._pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
 
 __all__ = ["GgufTokenizer", "read_gguf_tokenizer"]

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...errors import ModelError
+from ....errors import ModelError
 
 __all__ = ["DAMAGED", "read_metadata"]
 

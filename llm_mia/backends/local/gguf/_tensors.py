@@ -11,8 +11,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from ...errors import ModelError
-from ._gguf_file import GgufFile
+from ....errors import ModelError
+from ._file import GgufFile
 
 __all__ = ["check_tensors", "read_tensors"]
 

@@ -15,13 +15,13 @@ import transformers
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from ...errors import MissingExtraError, ModelError
-from ..digests import files_sha256, gguf_parts
-from ._completeness import stored_tensors, weight_files
-from ._gguf_file import GgufFile, read_gguf
-from ._gguf_settings import transformers_settings
-from ._gguf_tensors import check_tensors, read_tensors
-from ._locating import cache_folder
+from ....errors import MissingExtraError, ModelError
+from ...digests import files_sha256, gguf_parts
+from .._completeness import stored_tensors, weight_files
+from .._locating import cache_folder
+from ._file import GgufFile, read_gguf
+from ._settings import transformers_settings
+from ._tensors import check_tensors, read_tensors
 
 __all__ = ["convert_gguf"]
 

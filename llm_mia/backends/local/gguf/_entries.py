@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import ModelError
-from ._gguf_file import GgufFile
+from ....errors import ModelError
+from ._file import GgufFile
 
 __all__ = ["Entries", "decoder_settings", "head_dim", "rope_parameters"]
 

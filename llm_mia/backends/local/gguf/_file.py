@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import MissingExtraError, ModelError
-from ..digests import gguf_parts
-from ._gguf_metadata import DAMAGED, read_metadata
-from ._libraries import explain_errors
+from ....errors import MissingExtraError, ModelError
+from ...digests import gguf_parts
+from .._libraries import explain_errors
+from ._metadata import DAMAGED, read_metadata
 
 __all__ = ["GgufFile", "read_gguf"]
 

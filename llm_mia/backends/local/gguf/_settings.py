@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...errors import ModelError
-from ._gguf_entries import Entries, decoder_settings, rope_parameters
-from ._gguf_file import GgufFile
+from ....errors import ModelError
+from ._entries import Entries, decoder_settings, rope_parameters
+from ._file import GgufFile
 
 __all__ = ["ARCHITECTURES", "transformers_settings"]
 
