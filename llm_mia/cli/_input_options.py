@@ -26,8 +26,8 @@ __all__ = [
 
 INPUT = "How the input is read"
 INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
-    "where there are none, its texts), hf://DATASET, or - for standard input"
+    "a file (jsonl, json, csv, tsv, parquet, arrow, txt, md; also as gz, bz2, xz, zst), a folder of such files (its "
+    "tables; where there are none, its texts), hf://DATASET, or - for standard input"
 )
 """What every command can read passages from."""
 

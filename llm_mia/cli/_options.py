@@ -170,7 +170,7 @@ FailIfFlagged = Annotated[
     typer.Option(
         "--fail-if-flagged",
         help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void known set exits with code 4.",
+        "explains (see --finding-level); chance alone flags some, too. A void known set always exits with code 4.",
         rich_help_panel=OUTPUT,
     ),
 ]

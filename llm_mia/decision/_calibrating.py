@@ -11,9 +11,9 @@ from ..errors import CalibrationError, ScoresError
 from ..records import Note
 from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
-from ._doubts import order_notes, refuse_non_scores, reversed_notes
 from ._notes import NoteKind, first_ids
 from ._origin import origin_of
+from ._score_checks import order_notes, refuse_non_scores, reversed_notes
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
 from ._thresholds import Basis, set_thresholds
@@ -57,7 +57,7 @@ def calibrate(
 
     Raises:
         ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
-            program the column cannot be a score (see `llm_mia.decision._doubts`), or none is named.
+            program the column cannot be a score (see `llm_mia.decision._score_checks`), or none is named.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
             equal.
 

@@ -13,9 +13,9 @@ from ..documents import CollectionTest, PowerTable, collection_test, power_table
 from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
 from ..scores import ScoreTable
-from ._doubts import order_notes, refuse_non_scores
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
+from ._score_checks import order_notes, refuse_non_scores
 from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]

@@ -16,12 +16,12 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._doubts import notes_on_candidates, refuse_non_scores
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
 from ._rules import ErrorRate, Rule, Unit
+from ._score_checks import notes_on_candidates, refuse_non_scores
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 

@@ -15,9 +15,9 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
-from ._doubts import order_notes, refuse_non_scores, reversed_note
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
+from ._score_checks import order_notes, refuse_non_scores, reversed_note
 
 __all__ = [
     "AtThreshold",

@@ -15,12 +15,12 @@ from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
 from ._documents import document_obstacle
-from ._doubts import notes_on_candidates, refuse_non_scores
 from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._rules import ErrorRate, Rule, Unit
+from ._score_checks import notes_on_candidates, refuse_non_scores
 
 __all__ = ["flag"]
 
