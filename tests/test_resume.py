@@ -54,8 +54,7 @@ sys.exit(main(arguments))
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
 NOTHING_KEPT = (
-    "llm-mia: interrupted; nothing new was finished yet that could be kept; the same command begins where this one "
-    "began\n"
+    "llm-mia: interrupted; nothing new could be kept yet; the same command starts again where this command started\n"
 )
 
 
@@ -192,7 +191,9 @@ def test_an_interrupt_is_one_line_at_the_real_command(
         time.sleep(0.02)
     code, errors = stop(process, signal.SIGINT)
     assert (code, errors.count("\n")) == (130, 1)
-    assert re.fullmatch(r"llm-mia: interrupted; (nothing new was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
+    assert re.fullmatch(
+        r"llm-mia: interrupted; (nothing new could be kept|kept: [\d,]+ of 20,000 passages).*\n", errors
+    )
     assert not (out / "scores.parquet").exists()
 
 
