@@ -15,12 +15,14 @@ import pyarrow.csv
 import pytest
 
 from llm_mia import ScoreTable, audit, validate
+from llm_mia.auditing._possible import possible_decisions
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import NoteKind, calibrate, flag, flag_documents, judge_collection
 from llm_mia.documents import documents_needed, smallest_p_value
 from llm_mia.errors import CalibrationError, LlmMiaError, PassageError
 from llm_mia.records import Note
 from llm_mia.report import note_words
+from llm_mia.validity import RequestedRates
 
 from .conftest import sentences
 from .test_cli import Cli, cli
@@ -123,12 +125,21 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
 # -- what an input allows, before anything is scored -------------------------------------------------------------------
 
 
+def test_documents_that_select_the_attack_do_not_count_among_those_that_decide() -> None:
+    documents = [*(f"n{i % 30}" for i in range(100)), *(f"c{i}" for i in range(60))]
+    table = ScoreTable.of(np.zeros(160), labels=[*[0] * 100, *[None] * 60], documents=documents)
+    assert (
+        "decisions on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 15 after 15 others have "
+        "selected what decides"
+    ) in note_words(possible_decisions(table, RequestedRates(), "auto"))
+
+
 @pytest.mark.parametrize(
     ("known", "candidates", "prefix", "says"),
     [
         (0, 0, "c", ["on passages (60 candidates, 100 non-members), on documents (60 documents of candidates, 100 of "
                      "non-members), on all candidates together ('llm-mia collection')"]),
-        (7, 7, "c", ["decisions on documents need 19 of non-members for FPR ≤ 5 %, and there are 7",
+        (7, 7, "c", ["decisions on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 7",
                      "on all candidates together ('llm-mia collection')", "such as a book into its chapters"]),
         (2, 2, "c", ["a decision on all candidates together needs 3 documents on each side, and there are 2 documents "
                      "of candidates, 2 of non-members"]),

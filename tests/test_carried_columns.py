@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from llm_mia import Passages, ScoreTable, read_passages, read_scores, score
 from llm_mia.backends import Backend
+from llm_mia.decision import Flag
 from llm_mia.errors import PassageError, ScoresError
 from llm_mia.scores import DECISION_COLUMNS
 from llm_mia.scoring import score_to_disk
@@ -77,7 +79,7 @@ def test_what_is_no_property_of_a_passage_is_not_carried(fake: Backend, tmp_path
     mixed = [{"text": "a", "kind": 1}, {"text": "b", "kind": "x"}, {"text": "c", "kind": True}]
     table = score(Passages.of(mixed), fake, attacks=["loss"], out=tmp_path / "mixed")
     assert dict(table.carried) == {"kind": ["1", "x", "true"]}
-    assert {"id", "document", "attack", "score", "p_value", "q_value", "flagged"} < DECISION_COLUMNS
+    assert {field.name for field in fields(Flag)} - {"columns"} | {"known_set"} == DECISION_COLUMNS
 
 
 def test_a_part_of_a_table_keeps_its_carried_columns() -> None:

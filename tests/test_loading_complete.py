@@ -223,7 +223,8 @@ SEVERAL: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "two sets": (
         add_whole,
-        f"holds {WEIGHTS} and {INDEX}, which are two sets of weights: move the set that is not the model's away",
+        f"holds {WEIGHTS} and {INDEX}, which are two sets of weights: move away the set that does not "
+        "belong to the model",
     ),
 }
 

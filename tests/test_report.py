@@ -199,7 +199,8 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [
                 "2 of 10",
                 ": no finding, chance alone may flag as many (p = 0.11)",
-                "at most 0.5 flags are expected, and as many with p = 0.11; a finding needs at most 0.05",
+                "at most 0.5 flags are expected, and p = 0.11 is the probability of as many as here or more; a finding "
+                "needs p ≤ 0.05",
                 "cannot be stated",
             ],
             ["consistent with"],

@@ -25,7 +25,7 @@ BOXES_FROM = 80
 _FAULTS = "llm_mia.faults"
 
 
-class Faults(Exception):  # noqa: N818 - it holds errors, and is none of its own
+class Faults(Exception):  # noqa: N818 - it holds errors, and is not one itself
     """Everything that is wrong with what was typed; never empty."""
 
     def __init__(self, errors: Sequence[Exception], path: str) -> None:
@@ -111,4 +111,4 @@ def _standard_input_twice(parameters: Sequence[Any], values: Mapping[str, Any]) 
     if len(named) < 2:
         return []
     names = " and ".join(f"`{name}`" for name in named)
-    return [UsageError(f"{names} are both -, and standard input can be read only once: name a file for the others")]
+    return [UsageError(f"{names} are -, and standard input can be read only once: name a file for all but one")]

@@ -97,7 +97,8 @@ def reading_input(name: str, source: str) -> None:
 def spelled(message: str) -> str:
     """*message* with the option of the running command for each parameter that it names.
 
-    A parameter that only another command has is that of the other command; of any other the name is kept.
+    A parameter that the command lacks, and a single other command has, becomes the option of that command. The name of
+    any other parameter stays.
 
     >>> with running({"window_tokens": "--window-tokens"}):
     ...     spelled("ask for shorter windows by `window_tokens`, or for a smaller `block`")

@@ -133,7 +133,7 @@ def kept_words(noted: Mapping[str, Step]) -> str:
     """
     steps = [step for step in noted.values() if step.kept]
     if not steps:
-        return "nothing new was finished yet that could be kept; the same command begins where this one began"
+        return "nothing new could be kept yet; the same command starts again where this command started"
     finished = [step.name for step in steps if step.kept >= step.total_passages]
     parts = []
     if len(finished) > FEW_NAMES:

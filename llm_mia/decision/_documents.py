@@ -16,12 +16,12 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._doubts import notes_on_candidates, refuse_no_scores
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
 from ._rules import ErrorRate, Rule, Unit
+from ._score_checks import notes_on_candidates, refuse_non_scores
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -83,11 +83,11 @@ def flag_documents(
     (`llm_mia.documents.document_p_values`). With *fdr* the false discovery rate over documents is held instead: by
     Benjamini and Hochberg where all documents are compared with the same passages of others, else by Benjamini and
     Yekutieli. The finding and the bound on the number of members count the documents of which the most frequent number
-    of passages is compared: they share a calibration set. *finding_level* is the probability of a finding where no
-    candidate was trained on, and one minus the confidence of the bound.
+    of passages is compared: they share a calibration set. *finding_level* is the largest probability of a finding
+    where no candidate was trained on, and 1 minus the confidence of the bound.
 
     Raises:
-        UsageError: *finding_level* is no probability, or 0.
+        UsageError: *finding_level* is below 1e-9, or is not below 1.
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
         CalibrationError: scores of another model, other non-members, or too few documents for the rate.
     """
@@ -100,7 +100,7 @@ def flag_documents(
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
-    refuse_no_scores(table, [] if calibration.stack else [calibration.attack], order=False)
+    refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
     notes += notes_on_candidates(table, calibration)
     if calibration.categories:
         raise CalibrationError(

@@ -89,7 +89,7 @@ class Finding:
     documents: int = 0
     """Documents whose labels are exchanged; 0 where none are."""
     arrangements: int = 0
-    """Arrangements of labels that the p-value rests on; 0 where it is exact."""
+    """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
 
     @property
     def significant(self) -> bool:
@@ -110,7 +110,7 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is a probability that leaves one minus it below 1."""
+    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
     if not SMALLEST_LEVEL <= level < 1:
         raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
 
@@ -211,7 +211,7 @@ def _by_documents(
 
 
 def _rank_of_any(n: int, calibration: Calibration) -> int:
-    """The rank of the threshold, and the highest of ranks where documents cut to a common size leave too few for it."""
+    """The rank of the threshold; 1, the highest, where documents that are cut to a common size leave too few for it."""
     if n < nonmembers_needed(calibration.fpr, calibration.confidence):
         return 1
     return flag_rank(n, calibration.fpr, calibration.confidence)

@@ -143,7 +143,7 @@ class Flags:
         return self.finding is not None and self.finding.significant and not self.withheld
 
     def to_csv(self) -> str:
-        """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without.
+        """The text of ``flags.csv``; each row repeats the standing of the known set, so that a copied row has it.
 
         The columns that the input gave come last.
         """

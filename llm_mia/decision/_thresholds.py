@@ -174,7 +174,7 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     ascending = sorted(sizes, key=lambda name: (sizes[name], name))
     short = [name for name in ascending if sizes[name] < needed]
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in short)
-    problem = f"{which} {what}: each category needs at least {needed} non-members: add them"
+    problem = f"{which} {what}: each category needs at least {needed} non-members: add some"
     if sum(sizes.values()) < needed:
         return problem
     joined, total = list(short), sum(sizes[name] for name in short)
@@ -184,4 +184,4 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     if len(joined) == len(sizes):
         return f"{problem}, or leave out `by`, because only all categories together have as many"
     names = sorted({*pooled, *joined} - ({POOL} if pooled else set()))
-    return f"{problem}, or treat them as a single category: {' '.join(f'`pool` {quote(name)}' for name in names)}"
+    return f"{problem}, or join categories: {' '.join(f'`pool` {quote(name)}' for name in names)}"

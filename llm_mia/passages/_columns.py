@@ -57,7 +57,7 @@ class ChosenColumns:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """What the user said about a table; of a column None for a choice by usual names, an empty string for no column."""
+    """What the user said about a table. A column that is None is chosen by its usual names; an empty string: none."""
 
     text: str | None = None
     id: str | None = None

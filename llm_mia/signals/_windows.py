@@ -35,8 +35,8 @@ def window_rule(model_context: int, tokens: int | None = None, *, opening: int =
     number of tokens that open every window.
 
     Raises:
-        UsageError: the window is longer than the model's context, or shorter than 8 tokens; with an opening of several
-            tokens, shorter than that leaves room for.
+        UsageError: the window is longer than the model's context, or shorter than 8 tokens, or than 6 more than twice
+            the *opening*.
 
     >>> window_rule(1024)
     WindowRule(tokens=1024, context=256)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtraError, ModelError
-from ._completeness import StoredTensor, refuse_pointer, stored_tensors
+from ._completeness import StoredTensor, name_some, refuse_pointer, stored_tensors
 from ._libraries import explain_errors
 from ._locating import read_adapter_config
 
@@ -104,14 +104,14 @@ def merge_adapter(base: Any, folder: Path, base_name: str) -> Any:
         missing = expected - set(tensors)
         if missing:
             raise ModelError(
-                f"its weights lack tensors that adapter_config.json requires ({_some(missing)}): does it belong to "
+                f"its weights lack tensors that adapter_config.json requires ({name_some(missing)}): does it belong to "
                 f"{base_name}?"
             )
         unused = set(tensors) - expected - _names(model, embeddings=True)
         if unused:
             raise ModelError(
                 f"its weights hold tensors that have no place in {base_name} with this adapter_config.json "
-                f"({_some(unused)}): does it belong to that model?"
+                f"({name_some(unused)}): does it belong to that model?"
             )
         if not hasattr(model.base_model, "merge_and_unload"):
             raise ModelError(
@@ -147,8 +147,3 @@ def _resize_embeddings(base: Any, tensors: dict[str, StoredTensor], base_name: s
             "embeddings of these tokens: merge it into its base model where it was trained"
         )
     base.resize_token_embeddings(stored.pop(), mean_resizing=False)
-
-
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return f"{len(names)}, such as {names[0]}"

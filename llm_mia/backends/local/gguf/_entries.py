@@ -124,12 +124,12 @@ def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool
             whatever their configuration says.
     """
     width = head_dim(entries, settings)
-    turned = int(entries.take("rope.dimension_count", width))
+    rotated = int(entries.take("rope.dimension_count", width))
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": entries.take("rope.freq_base", 10000.0)}
-    if turned != width:
+    if rotated != width:
         if not partial:
-            _refuse_lost(entries, "rope.dimension_count", turned)
-        rope["partial_rotary_factor"] = turned / width
+            _refuse_lost(entries, "rope.dimension_count", rotated)
+        rope["partial_rotary_factor"] = rotated / width
     factors = ["rope_freqs.weight"] * 2
     if not entries.has(factors[0]):
         factors = ["rope_factors_short.weight", "rope_factors_long.weight"]
@@ -140,8 +140,8 @@ def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool
         if entries.take("rope.scaling.type", "longrope") not in ("none", "longrope"):
             raise ModelError("its positions are scaled twice, which was not tested: name the folder it was made from")
         entries.take("rope.scaling.factor", None)  # the factors of the frequencies contain it
-        if len(short) * 2 != turned:
-            raise ModelError(f"its tensor {factors[0]} has {len(short)} factors, and its settings need {turned // 2}")
+        if len(short) * 2 != rotated:
+            raise ModelError(f"its tensor {factors[0]} has {len(short)} factors, and its settings need {rotated // 2}")
         return {
             **rope,
             "rope_type": "longrope",

@@ -1,7 +1,7 @@
 """From the entries of a GGUF file to the configuration of transformers for the same model.
 
-llama.cpp writes some settings under other names, holds others in its code, and some kinds of model in a form of their
-own. Each function below is a kind that a test compares with the model that transformers saves. An entry that nothing
+llama.cpp writes some settings under other names, holds others in its code, and writes some kinds of model in another
+form. Each function below is a kind that a test compares with the model that transformers saves. An entry that nothing
 here reads would be lost, so it is refused by name.
 """
 

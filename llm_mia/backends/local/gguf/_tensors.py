@@ -129,7 +129,7 @@ def _unchanged(_: str, values: Array, __: Any) -> Array:
 
 
 def _halves(name: str, values: Array, config: Any) -> Array:
-    """RoPE turns pairs of neighbours in llama.cpp, and pairs from the two halves of a head in transformers."""
+    """RoPE rotates pairs of neighbours in llama.cpp, and pairs from the two halves of a head in transformers."""
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(name.split(".")[-2])
     if heads is None:
         return values
@@ -143,8 +143,8 @@ def _norms_around_zero(name: str, values: Array, _: Any) -> Array:
 
 def _transposed(name: str, values: Array, _: Any) -> Array:
     """The matrices of GPT-2 have rows for inputs."""
-    turned = name.endswith((".attn_qkv.weight", ".attn_output.weight", ".ffn_up.weight", ".ffn_down.weight"))
-    return values.T if turned else values
+    is_matrix = name.endswith((".attn_qkv.weight", ".attn_output.weight", ".ffn_up.weight", ".ffn_down.weight"))
+    return values.T if is_matrix else values
 
 
 def _head_by_head(name: str, values: Array, config: Any) -> Array:
