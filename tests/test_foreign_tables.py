@@ -172,7 +172,7 @@ def test_a_cell_without_a_score_is_a_missing_score(cell: str, cli: Cli, write: W
     assert np.isnan(table.column("zlib")).nonzero()[0].tolist() == [2]
     calibration = calibrate(table, "zlib", fpr=0.05)
     assert (calibration.n, calibration.notes[-1].kind) == (N - 1, NoteKind.NONMEMBERS_UNSCORED)
-    assert calibration.notes[-1].figures == {"count": 1}
+    assert calibration.notes[-1].figures == {"count": 1, "foreign": True}
     assert evaluate(table, ["zlib"])[0].unscored_ids == ("p2",)
     ran = cli("calibrate", path, "-a", "zlib", "-o", tmp_path / "c.json")
     assert "note: 1 non-member has no score" in ran.err

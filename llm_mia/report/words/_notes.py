@@ -15,6 +15,7 @@ __all__ = ["note_words", "notes_words"]
 
 Figures = Mapping[str, Any]
 
+TOO_SHORT = "too short to have a scored token"
 UNBOUNDED = "the number of members among the candidates has no lower bound here"
 
 
@@ -181,7 +182,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
-        f"{have(f['count'], 'non-member')} no score (too short to have a scored token), and no part in the threshold"
+        f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
+        "part in the threshold"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
