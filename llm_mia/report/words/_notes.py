@@ -151,7 +151,7 @@ def _no_finding(figures: Figures) -> str:
 
 def _replaced(figures: Figures) -> str:
     rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:g} % confidence"
+    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
     return (
         f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
         f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
