@@ -248,7 +248,9 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
         return frame.assign(source=np.where(frame["label"].isna() & (frame.index % 2 == 0), "sv", "en"))
 
     table = read_scores(write(change=foreign), by="source")
-    with pytest.raises(CalibrationError, match=r"^0 of category 'sv' \(19 more needed\) .*leave out `by`"):
+    with pytest.raises(
+        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for whom no"
+    ):
         calibrate(table, "zlib", fpr=0.05)
     assert calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"]).categories["other"].n == N
 

@@ -181,6 +181,10 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
     which += f" and {len(short) - len(named):,} smaller than {needed} besides" if len(short) > len(named) else ""
     problem = f"{which} {what}: each category needs at least {needed} non-members: add them"
+    empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
+    if empty:
+        # A pool with a category that has no non-members would hold a rate for the others alone.
+        return f"{problem}, or leave out the candidates of {', '.join(empty)}, for whom no error rate can hold"
     if sum(sizes.values()) < needed:
         return problem
     joined, total = list(short), sum(sizes[name] for name in short)
