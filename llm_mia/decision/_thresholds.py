@@ -174,7 +174,7 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     ascending = sorted(sizes, key=lambda name: (sizes[name], name))
     short = [name for name in ascending if sizes[name] < needed]
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in short)
-    problem = f"{which} {what}: each category needs at least {needed} non-members: add some"
+    problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
     if sum(sizes.values()) < needed:
         return problem
     joined, total = list(short), sum(sizes[name] for name in short)
