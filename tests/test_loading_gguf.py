@@ -184,6 +184,15 @@ def test_a_tensor_of_another_shape(tensors: dict[str, Any], write: Callable[...,
     )
 
 
+def test_a_tensor_with_its_sides_exchanged(tensors: dict[str, Any], write: Callable[..., Path], tmp_path: Path) -> None:
+    """It holds as many numbers as it should, and another model."""
+    tensors["output.weight"] = np.ascontiguousarray(tensors["output.weight"].T)
+    assert refusal(write(tensors)) == (
+        "its tensor output.weight has the shape (32, 455), and its settings require another: convert the model again"
+    )
+    assert not [*(tmp_path / "cache").iterdir()]
+
+
 def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
     assert refusal(write(tensors, attention__scale=0.5)) == (
         "its entry llama.attention.scale (0.5) would be lost, and the model would be another: name the folder of "
@@ -196,6 +205,11 @@ def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..
     [
         ({"rope__scaling__type": "dynamic"}, "its positions are scaled in a way that was not tested (dynamic): name"),
         ({"rope__scaling__type": "linear"}, "it lacks the entry llama.rope.scaling.factor: convert the model again"),
+        # transformers turns the whole head of a Llama, whatever its configuration says.
+        (
+            {"rope__dimension_count": 4},
+            "its entry llama.rope.dimension_count (4) would be lost, and the model would be another: name",
+        ),
         ({"expert_count": 8}, "its entry llama.expert_count (8) would be lost, and the model would be another: name"),
         ({"feed_forward_length": [48, 32]}, "its layers differ in feed_forward_length, and that was not tested: name"),
     ],

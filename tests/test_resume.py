@@ -64,11 +64,12 @@ def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> lis
 
 
 def hear_interrupts() -> None:
-    """In a child process: Ctrl-C interrupts it, even where a shell started the tests in the background.
+    """In a child process: signals interrupt it, even where the tests were started in the background or by ``nohup``.
 
-    Such a shell makes its children ignore the signal, and Python then installs no handler of its own.
+    Then children ignore SIGINT or SIGHUP, Python installs no handler of its own, and neither do we.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(interrupt, signal.SIG_DFL)
 
 
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,8 @@ __all__ = ["InputCheck", "check_inputs", "shared_text"]
 
 PAIRS_SHOWN = 3
 """Pairs of passages that a message names."""
+TWICE = {CANDIDATE: "candidates", NON_MEMBER: "non-members"}
+"""Roles whose repeated texts are noted, and their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def check_inputs(sources: Sequence[Passages]) -> InputCheck:
 
     The result is kept with the first source, so a later call on the same unchanged sources returns it at once.
 
-    A text that occurs twice among candidates (no label), or both among candidates and in the known set, is noted. For
-    that, sources that hold such texts are read once more, as far as the last passage that a note names.
+    A text that occurs twice among candidates or among non-members, or both among candidates and in the known set, is
+    noted. For that, sources that hold such texts are read once more, as far as the last passage that a note names.
 
     Raises:
         PassageError: a text is both among members (label 1) and among non-members (label 0). Either
@@ -136,11 +138,12 @@ class _Reread:
 def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
     """A line for each kind of repeat; members that are also non-members are refused."""
     members, nonmembers, candidates = repeats.count[[MEMBER, NON_MEMBER, CANDIDATE]]
-    both, twice = (members > 0) & (nonmembers > 0), candidates > 1
+    both = (members > 0) & (nonmembers > 0)
+    twice = {role: repeats.count[role] > 1 for role in TWICE}
     known = (candidates > 0) & (members + nonmembers > 0)
-    pairs = {
+    pairs: dict[object, list[tuple[int, int]]] = {
         "both": [(repeats.positions(t, MEMBER)[0], repeats.positions(t, NON_MEMBER)[0]) for t in repeats.first(both)],
-        "twice": [_two(repeats.positions(t, CANDIDATE)) for t in repeats.first(twice)],
+        **{role: [_two(repeats.positions(t, role)) for t in repeats.first(several)] for role, several in twice.items()},
         "known": [
             (repeats.positions(t, CANDIDATE)[0], repeats.positions(t, MEMBER, NON_MEMBER)[0])
             for t in repeats.first(known)
@@ -156,9 +159,13 @@ def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
             "remove one of the two",
         )
     notes = []
-    if twice.any():
-        ids = _ids(twice, named["twice"])
-        notes.append(f"{_texts(twice)} more than once among the candidates ({ids}): kept, each is scored")
+    for role, several in twice.items():
+        if several.any():
+            ids = _ids(several, named[role])
+            notes.append(
+                f"{_texts(several)} more than once among the {TWICE[role]} ({ids}): kept, each is scored; equal texts "
+                "without a document count as a single document"
+            )
     if known.any():
         ids = _ids(known, named["known"])
         notes.append(

@@ -14,6 +14,7 @@ from ..records import Passage, TokenSignals
 from ..signals import Inputs, PassProgress, PlannedPass, Progress, passages_with_signals
 from ..store import RunDirectory, StoredChunk, as_numpy, numbers, replacing, strings
 from ._carried import CarriedColumns
+from ._documents import Documents
 from ._score_columns import SCORES, EarlierRows, ScoreColumns, column_names
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def write_table(
     scores = [pa.field(name, "float64") for name in (*perplexities, *columns.names)]
     schema = pa.schema([*(pa.field(*fact) for fact in FACTS.items()), *carried.fields(), *scores])
     earlier = EarlierRows(run.path / SCORES, copied) if copied else None
+    documents = Documents(inputs.check.repeated.tolist())
     unscored = 0
     with replacing(run.path / SCORES) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
         for passages, chunks in passages_with_signals(run, inputs, list(computed.passes)):
-            block = {**_facts(passages, chunks), **(earlier.take(passages) if earlier else {})}
+            block = {**_facts(passages, chunks, documents), **(earlier.take(passages) if earlier else {})}
             block |= carried.arrays(passages)
             block |= {name: numbers(values) for name, values in computed.scores(passages, chunks).items()}
             waiting.append(pa.table([block[name] for name in schema.names], schema=schema))
@@ -91,7 +93,7 @@ def _is_copied(name: str, columns: ScoreColumns, computed: _ComputedColumns) -> 
     return (name in PERPLEXITIES and name not in computed.names) or name in [record.name for record in columns.kept]
 
 
-def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, pa.Array]:
+def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk], documents: Documents) -> dict[str, pa.Array]:
     """The columns that describe the passages."""
     labels = [passage.label for passage in passages]
     unknown = np.array([label is None for label in labels])
@@ -99,7 +101,7 @@ def _facts(passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> di
     n_tokens = chunks["target"].n_tokens if "target" in chunks else np.zeros(len(passages), np.int32)
     return {
         "id": strings([passage.id for passage in passages]),
-        "document": strings([passage.document for passage in passages]),
+        "document": strings(documents.of_next(passages)),
         "label": numbers(np.array([label or 0 for label in labels], np.int8), unknown),
         "n_tokens": numbers(n_tokens, no_target),
         "n_bytes": numbers(np.array([passage.n_bytes for passage in passages], np.int64)),

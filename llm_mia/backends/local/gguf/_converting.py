@@ -26,7 +26,7 @@ from ._tensors import check_tensors, read_tensors
 __all__ = ["convert_gguf"]
 
 # Raise it whenever the same file would give other weights or settings: models that were converted before are not used.
-REVISION = 2
+REVISION = 3
 # Earlier releases of transformers have other names for settings, and ignore those that they do not know.
 OLDEST_TRANSFORMERS = 5
 # The most bytes in one file of the converted model: so much is in memory at once.

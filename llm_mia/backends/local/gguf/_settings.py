@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....errors import ModelError
-from ._entries import Entries, decoder_settings, rope_parameters
+from ._entries import Entries, decoder_settings, head_dim, rope_parameters
 from ._file import GgufFile
 
 __all__ = ["ARCHITECTURES", "transformers_settings"]
@@ -103,7 +103,7 @@ def _gemma3(entries: Entries) -> dict[str, Any]:
 
 def _phi3(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries)
-    rope = rope_parameters(entries, settings)
+    rope = rope_parameters(entries, settings, partial=True)
     context = settings["max_position_embeddings"]
     original = rope.get(
         "original_max_position_embeddings", entries.take("rope.scaling.original_context_length", context)
@@ -133,7 +133,7 @@ def _stablelm(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_eps")
     settings["rope_parameters"] = {
         "partial_rotary_factor": 1.0,
-        **rope_parameters(entries, settings),
+        **rope_parameters(entries, settings, partial=True),
     }
     entries.take("use_parallel_residual", None)  # the norm that such a model lacks says so
     return {
@@ -146,7 +146,7 @@ def _stablelm(entries: Entries) -> dict[str, Any]:
 
 def _nemotron(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "norm_eps")
-    settings["rope_parameters"] = {"partial_rotary_factor": 1.0, **rope_parameters(entries, settings)}
+    settings["rope_parameters"] = {"partial_rotary_factor": 1.0, **rope_parameters(entries, settings, partial=True)}
     biases = {"attention_bias": entries.has("blk.0.attn_q.bias"), "mlp_bias": entries.has("blk.0.ffn_up.bias")}
     return {"model_type": "nemotron", **settings, **biases}
 
@@ -154,7 +154,8 @@ def _nemotron(entries: Entries) -> dict[str, Any]:
 def _gpt_neox(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_eps")
     settings.pop("num_key_value_heads")
-    rope = rope_parameters(entries, settings)
+    head_dim(entries, settings, any_width=False)
+    rope = rope_parameters(entries, settings, partial=True)
     return {
         "model_type": "gpt_neox",
         **settings,
@@ -166,6 +167,7 @@ def _gpt_neox(entries: Entries) -> dict[str, Any]:
 def _falcon(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_epsilon")
     key_value_heads = settings.pop("num_key_value_heads")
+    head_dim(entries, settings, any_width=False)
     rope = rope_parameters(entries, settings)
     del settings["head_dim"]  # it follows from the width
     return {

@@ -62,12 +62,20 @@ def read_tensors(file: GgufFile, config: Any, sources: Mapping[str, list[str]]) 
         file: a GGUF file.
         config: the configuration of its model.
         sources: what `check_tensors` gives.
+
+    Raises:
+        ModelError: a tensor has another shape, with as many numbers.
     """
     restore = CHANGES.get(file.architecture, _unchanged)
     shapes = _shapes(config)
     for ours, theirs in sources.items():
         values = [restore(name, file.values(name), config) for name in theirs]
         array = values[0] if len(values) == 1 else np.concatenate(values, axis=1)  # the experts' gates, then their ups
+        if np.squeeze(array).shape != tuple(size for size in shapes[ours] if size != 1):
+            raise ModelError(
+                f"its tensor {theirs[0]} has the shape {file.shape(theirs[0])}, and its settings require another: "
+                "convert the model again"
+            )
         yield ours, torch.from_numpy(np.ascontiguousarray(array)).reshape(shapes[ours])
 
 
