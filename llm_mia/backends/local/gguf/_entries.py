@@ -120,7 +120,7 @@ def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool
     Args:
         entries: the settings of the file.
         settings: those of transformers so far.
-        partial: in transformers this kind of model can turn a part of each head; other kinds turn the whole head,
+        partial: in transformers this kind of model can rotate a part of each head; other kinds rotate the whole head,
             whatever their configuration says.
     """
     width = head_dim(entries, settings)
