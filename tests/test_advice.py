@@ -80,7 +80,7 @@ def test_flag_documents_is_recommended_where_it_decides_and_nowhere_else() -> No
         notes = [note for note in flag(table, calibration).notes if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS]
         if not notes:
             continue
-        recommended = "'llm-mia flag --documents'" in note_words(notes[0])
+        recommended = "'llm-mia flag TABLE --documents'" in note_words(notes[0])
         seen.append(recommended)
         if not recommended:
             assert "would need" in note_words(notes[0])
@@ -116,7 +116,7 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
         fails("flag", path, "-c", rule, *flags, "--documents")
     path = scores_file(tmp_path / "t.csv", {f"n{i}": 3 for i in range(19)}, {f"c{i}": 5 for i in range(4)})
     assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
-    assert "'llm-mia flag --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
+    assert "'llm-mia flag TABLE --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
     assert cli("flag", path, "-c", rule, *flags, "--documents").code == 0
 
 

@@ -71,7 +71,7 @@ def _documents_instead(figures: Figures) -> str:
     reason = f"{UNBOUNDED}, because passages of the same document are not independent"
     obstacle = figures.get("obstacle")
     if obstacle is None:
-        return f"{reason}; 'llm-mia flag --documents' counts documents instead, and bounds their number"
+        return f"{reason}; 'llm-mia flag TABLE --documents' counts documents instead, and bounds their number"
     missing = {
         DocumentObstacle.OTHER_NONMEMBERS: (
             "the table that was calibrated, since documents are compared with the documents of its non-members"
