@@ -15,14 +15,12 @@ import pyarrow.csv
 import pytest
 
 from llm_mia import ScoreTable, audit, validate
-from llm_mia.auditing._possible import possible_decisions
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import NoteKind, calibrate, flag, flag_documents, judge_collection
 from llm_mia.documents import documents_needed, smallest_p_value
 from llm_mia.errors import CalibrationError, LlmMiaError, PassageError
 from llm_mia.records import Note
 from llm_mia.report import note_words
-from llm_mia.validity import RequestedRates
 
 from .conftest import sentences
 from .test_cli import Cli, cli
@@ -82,7 +80,7 @@ def test_flag_documents_is_recommended_where_it_decides_and_nowhere_else() -> No
         notes = [note for note in flag(table, calibration).notes if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS]
         if not notes:
             continue
-        recommended = "'llm-mia flag --documents'" in note_words(notes[0])
+        recommended = "'llm-mia flag TABLE --documents'" in note_words(notes[0])
         seen.append(recommended)
         if not recommended:
             assert "would need" in note_words(notes[0])
@@ -118,20 +116,33 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
         fails("flag", path, "-c", rule, *flags, "--documents")
     path = scores_file(tmp_path / "t.csv", {f"n{i}": 3 for i in range(19)}, {f"c{i}": 5 for i in range(4)})
     assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
-    assert "'llm-mia flag --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
+    assert "'llm-mia flag TABLE --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
     assert cli("flag", path, "-c", rule, *flags, "--documents").code == 0
 
 
 # -- what an input allows, before anything is scored -------------------------------------------------------------------
 
 
-def test_documents_that_select_the_attack_do_not_count_among_those_that_decide() -> None:
-    documents = [*(f"n{i % 30}" for i in range(100)), *(f"c{i}" for i in range(60))]
-    table = ScoreTable.of(np.zeros(160), labels=[*[0] * 100, *[None] * 60], documents=documents)
-    assert (
-        "decisions on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 15 after 15 others have "
-        "selected what decides"
-    ) in note_words(possible_decisions(table, RequestedRates(), "auto"))
+class Stop(Exception):  # noqa: N818 - no error
+    """Ends an audit at its first note."""
+
+
+def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(tmp_path: Path) -> None:
+    def stop(note: Note) -> None:
+        raise Stop(note_words(note))
+
+    others = "after 15 others have selected what decides"
+    expected = f"need 19 documents of non-members for FPR ≤ 5 %, and there are 15 {others}"
+    with pytest.raises(Stop, match=expected):
+        audit(
+            rows(tmp_path / "c.jsonl", TEXTS[100:160], 60, "c"),
+            nonmembers=rows(tmp_path / "n.jsonl", TEXTS[:100], 30, "n"),
+            members=rows(tmp_path / "m.jsonl", TEXTS[160:], 30, "m"),
+            target=FakeBackend(0),
+            attacks=["auto"],
+            out=tmp_path / "run",
+            report_possible=stop,
+        )
 
 
 @pytest.mark.parametrize(

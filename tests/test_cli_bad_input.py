@@ -188,7 +188,9 @@ def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys:
     twice = rows(tmp_path / "twice.jsonl", [TEXTS[0], TEXTS[0], TEXTS[10], *TEXTS[1:9]])
     assert main([*audit(candidates=twice), "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert notes[0].startswith("1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): kept")
+    assert notes[0].startswith(
+        "1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): all are kept"
+    )
     assert notes[1].startswith("1 text occurs both among the candidates and in the known set (ids 'twice2' = 'm0')")
 
 

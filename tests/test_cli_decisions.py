@@ -362,7 +362,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     message = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert message == (
         "5 of category 'de' (14 more needed) cannot certify FPR ≤ 0.05: each category needs at least 19 non-members: "
-        "add some, or leave out --by, because only all categories together have as many"
+        "add non-members, or leave out --by, because only all categories together have as many"
     )
     lone = scores("lone.parquet", n=60, members=1)
     assert "no attack can be selected (the members come from 1 document, and each part of the split needs" in fails(

@@ -83,7 +83,7 @@ def test_an_audit_keeps_its_files(here: Path, refused: Refused, capsys: pytest.C
     assert audit("--accept-void") == 0
     before = {path: path.read_bytes() for path in Path("run").glob("*.*")}
     capsys.readouterr()
-    belongs = "belongs to the audit in this folder, which would no longer agree with it: name another file with --out"
+    belongs = "belongs to the audit in this folder, and has to agree with it: name another file with --out"
     assert refused("flag", "run") == f"run/flags.csv: {belongs}"
     assert refused("calibrate", "run", "-a", "loss") == f"run/calibration.json: {belongs}"
     assert refused("calibrate", "run", "-a", "loss", "-o", "./run/../run/flags.csv") == (

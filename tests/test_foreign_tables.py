@@ -62,8 +62,8 @@ def test_a_row_number_never_decides(cli: Cli, fails: Fails, write: Write, tmp_pa
     table, rule = write(), tmp_path / "c.json"
     for word in ("auto", "stack", "default"):
         assert fails("calibrate", table, "-a", word, "-o", rule).endswith(
-            "t.csv: not a run directory, so only columns that you name are scores: name them as --scores; its columns "
-            "of numbers are row_number, loss, zlib"
+            "t.csv: not a run directory, so only columns that you name are scores: name them with --scores; its "
+            "columns of numbers are row_number, loss, zlib"
         )
     refused = (
         "t.csv: column 'row_number' holds a different whole number in each row, as a row number, an id, a time or a "
@@ -75,8 +75,8 @@ def test_a_row_number_never_decides(cli: Cli, fails: Fails, write: Write, tmp_pa
     assert fails("evaluate", table, "-a", "row_number").endswith(refused)
     assert fails("evaluate", table, "-a", "zlib", "--compare", "zlib", "row_number").endswith(refused)
     assert fails("collection", table, "-a", "row_number").endswith(refused)
-    assert "name them as --attack; its columns" in fails("evaluate", table)
-    assert "name them as --attack; its columns" in fails("collection", table)
+    assert "name them with --attack; its columns" in fails("evaluate", table)
+    assert "name them with --attack; its columns" in fails("collection", table)
     ran = cli(*typed, "loss")
     assert ran.code == 0
     assert " on zlib (60 non-members" in ran.out

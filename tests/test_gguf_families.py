@@ -75,5 +75,5 @@ def test_heads_that_transformers_would_compute_otherwise(case: str, tokenizer: P
         load_model(tmp_path / "a.gguf", dtype="float32", compiled=False)
     assert str(caught.value).endswith(
         f"its entry {family.architecture}.{name} (4) would be lost, and the model would be another: name the folder of "
-        "safetensors that it was made from"
+        "safetensors that it was converted from"
     )

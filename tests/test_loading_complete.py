@@ -284,7 +284,7 @@ def test_a_quantisation_that_cannot_be_read(model: Path) -> None:
     set_config(model, quantization_config={"quant_method": "gptq", "bits": 4})
     message = refusal(model)
     assert message.startswith("its weights are quantised (gptq), and transformers cannot read them here (")
-    assert message.endswith("): name the model that it was made from")
+    assert message.endswith("): name the unquantised model")
 
 
 # Settings that transformers ignores

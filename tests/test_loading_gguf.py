@@ -181,7 +181,7 @@ def test_a_tensor_without_a_place(tensors: dict[str, Any], write: Callable[..., 
     tensors["blk.0.attn_q_norm.weight"] = np.ones(8, np.float32)
     assert refusal(write(tensors)) == (
         "its weights hold tensors that the model has no place for (1, such as blk.0.attn_q_norm.weight): without them "
-        "it is another model; name the folder of safetensors that it was made from"
+        "it is another model; name the folder of safetensors that it was converted from"
     )
     assert not (tmp_path / "cache").exists()
 
@@ -214,7 +214,7 @@ def test_a_tensor_with_its_sides_exchanged(tensors: dict[str, Any], write: Calla
 def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
     assert refusal(write(tensors, attention__scale=0.5)) == (
         "its entry llama.attention.scale (0.5) would be lost, and the model would be another: name the folder of "
-        "safetensors that it was made from"
+        "safetensors that it was converted from"
     )
 
 

@@ -153,7 +153,7 @@ def refuse_file_of_run(out: Path, parameter: str = "out") -> None:
     if (run and out.name in FILES_OF_RUN) or (audited and out.name in FILES_OF_AUDIT):
         kind = "audit" if audited else "run"
         raise UsageError(
-            f"{out}: belongs to the {kind} in this folder, which would no longer agree with it: name another file "
+            f"{out}: belongs to the {kind} in this folder, and has to agree with it: name another file "
             f"with `{parameter}`"
         )
 

@@ -23,7 +23,7 @@ __all__ = [
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
     "count_frequencies": "'llm-mia frequencies'",
-    "flag_documents": "'llm-mia flag --documents'",
+    "flag_documents": "'llm-mia flag TABLE --documents'",
     "score_to_disk": "'llm-mia score'",
 }
 """The command that does what a function of the library does."""

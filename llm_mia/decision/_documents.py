@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..calibration import CountBound, chance_of_flags, flag_rank, nonmembers_needed
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
-from ..records import Interval, Note
+from ..records import Interval, Note, Plain
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
@@ -123,7 +123,7 @@ def flag_documents(
     alike = _Alike.of(judged)
     finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
     return Flags(
-        rows=list(_flags(judged, q_values, chosen, calibration.attack, rule)),
+        rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
         rule=rule,
         notes=[*notes, *judged.notes, *notes_of_bounds],
@@ -220,7 +220,26 @@ def _conclusions(
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 
-def _flags(judged: DocumentPValues, q_values: Floats, chosen: Bools, attack: str, rule: Rule) -> Iterator[Flag]:
+def _shared_columns(table: ScoreTable, rows: NDArray[np.intp]) -> dict[str, dict[str, Plain]]:
+    """By document: its value in each carried column; None where its passages among *rows* differ."""
+    groups, shared = table.groups(), dict[str, dict[str, Plain]]()
+    for row in rows.tolist():
+        values = {name: column[row] for name, column in table.carried.items()}
+        of_document = shared.setdefault(groups[row], values)
+        for name, value in values.items():
+            if of_document[name] != value:
+                of_document[name] = None
+    return shared
+
+
+def _flags(
+    judged: DocumentPValues,
+    q_values: Floats,
+    chosen: Bools,
+    attack: str,
+    rule: Rule,
+    columns: Mapping[str, Mapping[str, Plain]],
+) -> Iterator[Flag]:
     why = Reason.P_VALUE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
     for i, name in enumerate(judged.names):
         scored = not np.isnan(judged.p_values[i])
@@ -234,4 +253,5 @@ def _flags(judged: DocumentPValues, q_values: Floats, chosen: Bools, attack: str
             flagged=bool(chosen[i]),
             reason=why if chosen[i] else None if scored else Reason.NO_SCORE,
             limit=rule.level,
+            columns=columns[name],
         )

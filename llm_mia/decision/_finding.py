@@ -62,7 +62,9 @@ class Obstacle(StrEnum):
     OTHER_NONMEMBERS = "other_nonmembers"
     """Passages share documents, and the table does not hold the non-members that set the threshold."""
     CATEGORIES = "categories"
-    """Passages share documents, and a document lies in several categories, or an FDR is held over categories."""
+    """Passages share documents, and a document lies in several categories."""
+    CATEGORIES_FDR = "categories_fdr"
+    """Passages share documents, and a false discovery rate is held over several categories."""
     FEW_DOCUMENTS = "few_documents"
     """Documents of non-members with as many passages are too few for the rate."""
     NOTHING_TO_EXCHANGE = "nothing_to_exchange"
@@ -180,8 +182,10 @@ def _by_documents(
     documents = [groups[row] for row in rows.tolist()]
     codes = _category_codes(calibration, categories_of(table, calibration, rows), len(rows))
     smallest = rule.rate is ErrorRate.FALSE_DISCOVERIES
-    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)) or (smallest and codes.any()):
+    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)):
         return _none(Obstacle.CATEGORIES)
+    if smallest and codes.any():
+        return _none(Obstacle.CATEGORIES_FDR)
     passages = Exchangeable(
         scores=table.column(calibration.attack)[rows],
         candidate=np.arange(len(rows)) < len(tested.rows),

@@ -75,7 +75,8 @@ class Flag:
     limit: float | None
     """What its score, p-value or q-value was compared with."""
     columns: Mapping[str, Plain] = field(default_factory=dict)
-    """What else the input says about it, a column each in ``flags.csv``; of a document what all its passages share."""
+    """What else the input says about it, a column each in ``flags.csv``; of a document None unless all its passages
+    have the same value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     named = short[:MOST_NAMED]
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
     which += f" and {len(short) - len(named):,} smaller than {needed} besides" if len(short) > len(named) else ""
-    problem = f"{which} {what}: each category needs at least {needed} non-members: add some"
+    problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
     empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
     if empty:
         # A pool with a category that has no non-members would hold a rate for the others alone.

@@ -57,7 +57,7 @@ class ChosenColumns:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """What the user said about a table. A column that is None is chosen by its usual names; an empty string: none."""
+    """How a table is to be read. A column that is None is chosen by its usual names; an empty string means none."""
 
     text: str | None = None
     id: str | None = None

@@ -79,7 +79,7 @@ class SourceCounts:
     blank_lines: int
     """Blank lines, which are skipped."""
     empty_texts: int
-    """Rows or files without text, skipped because the user said so."""
+    """Rows or files without text, skipped because of ``skip_empty``."""
     members: int
     """Passages with label 1."""
     nonmembers: int

@@ -164,7 +164,7 @@ class ScoreTable:
         """
         if not self.named:
             raise ScoresError(
-                f"{self.name}: not a run directory, so only columns that you name are scores: name them as "
+                f"{self.name}: not a run directory, so only columns that you name are scores: name them with "
                 f"`{parameter}`; its columns of numbers are {', '.join(self.columns)}"
             )
         return list(self.columns)

@@ -185,7 +185,7 @@ def read_weights(
             raise
         raise ModelError(
             f"its weights are quantised ({method}), and transformers cannot read them here ({first_line(error)}): name "
-            "the model that it was made from"
+            "the unquantised model"
         ) from error
     refuse_incomplete(report, folder, tensors, problem=problem, remedy=remedy, quantised=method is not None)
     if method == "fp8":

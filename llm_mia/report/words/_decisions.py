@@ -95,9 +95,11 @@ def finding_words(flags: Flags) -> str | None:
         expected = f"if none of the candidates is a member, at most {expected}"
     if finding is None:
         return expected
-    what = "is the probability of as many as here or more" if expected else "is the smallest q-value (Simes' test)"
+    what = (
+        "is the probability of as many flags as here or more" if expected else "is the smallest q-value (Simes' test)"
+    )
     if finding.test is FindingTest.EXCHANGE:
-        result = "as many as here or more" if expected else "a smallest q-value as small as here"
+        result = "as many flags as here or more" if expected else "a smallest q-value as small as here"
         documents = counted(finding.documents, "document")
         what = (
             f"is the share of {finding.arrangements:,} exchanges of labels, between or within {documents}, that give "

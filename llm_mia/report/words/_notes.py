@@ -72,7 +72,7 @@ def _documents_instead(figures: Figures) -> str:
     reason = f"{UNBOUNDED}, because passages of the same document are not independent"
     obstacle = figures.get("obstacle")
     if obstacle is None:
-        return f"{reason}; 'llm-mia flag --documents' counts documents instead, and bounds their number"
+        return f"{reason}; 'llm-mia flag TABLE --documents' counts documents instead, and bounds their number"
     missing = {
         DocumentObstacle.OTHER_NONMEMBERS: (
             "the table that was calibrated, since documents are compared with the documents of its non-members"
@@ -136,8 +136,12 @@ def _no_finding(figures: Figures) -> str:
             "table that was calibrated"
         ),
         Obstacle.CATEGORIES: (
-            "passages share documents, and a document lies in several categories, or an FDR is held over categories: "
-            "give documents of a single category, or calibrate without categories"
+            "passages share documents, and a document lies in several categories: give documents of a single category, "
+            "or calibrate without categories"
+        ),
+        Obstacle.CATEGORIES_FDR: (
+            "passages share documents, and a false discovery rate is held over several categories: decide at a false "
+            "positive rate, or calibrate without categories"
         ),
         Obstacle.FEW_DOCUMENTS: (
             "too few documents of non-members have as many passages as the candidate documents: add larger ones"

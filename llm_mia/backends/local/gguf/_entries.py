@@ -63,7 +63,7 @@ class Entries:
         lists = [names[ours] for ours, size in sizes.items() if isinstance(size, list)]
         if lists:
             raise ModelError(
-                f"its layers differ in {lists[0]}, and that was not tested: name the folder that it was made from"
+                f"its layers differ in {lists[0]}, and that was not tested: name the folder that it was converted from"
             )
         return sizes
 
@@ -82,7 +82,7 @@ class Entries:
 def _refuse_lost(entries: Entries, name: str, value: object) -> NoReturn:
     raise ModelError(
         f"its entry {entries.file.architecture}.{name} ({value!r}) would be lost, and the model would be another: "
-        "name the folder of safetensors that it was made from"
+        "name the folder of safetensors that it was converted from"
     )
 
 
@@ -120,7 +120,7 @@ def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool
     Args:
         entries: the settings of the file.
         settings: those of transformers so far.
-        partial: in transformers this kind of model can turn a part of each head; other kinds turn the whole head,
+        partial: in transformers this kind of model can rotate a part of each head; other kinds rotate the whole head,
             whatever their configuration says.
     """
     width = head_dim(entries, settings)
@@ -138,7 +138,9 @@ def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool
         short, long = (entries.file.values(name).tolist() for name in factors)
         original = entries.take("rope.scaling.original_context_length", context)
         if entries.take("rope.scaling.type", "longrope") not in ("none", "longrope"):
-            raise ModelError("its positions are scaled twice, which was not tested: name the folder it was made from")
+            raise ModelError(
+                "its positions are scaled twice, which was not tested: name the folder it was converted from"
+            )
         entries.take("rope.scaling.factor", None)  # the factors of the frequencies contain it
         if len(short) * 2 != rotated:
             raise ModelError(f"its tensor {factors[0]} has {len(short)} factors, and its settings need {rotated // 2}")

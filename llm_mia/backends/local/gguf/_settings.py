@@ -191,7 +191,9 @@ def _gpt2(entries: Entries) -> dict[str, Any]:
         layer_norm_epsilon="attention.layer_norm_epsilon",
     )
     if entries.take("attention.head_count_kv", sizes["n_head"]) != sizes["n_head"]:
-        raise ModelError("its heads share keys and values, which GPT-2 does not: name the folder that it was made from")
+        raise ModelError(
+            "its heads share keys and values, which GPT-2 does not: name the folder that it was converted from"
+        )
     return {"model_type": "gpt2", **sizes}
 
 
@@ -260,7 +262,7 @@ def transformers_settings(file: GgufFile) -> dict[str, Any]:
     if file.architecture not in ARCHITECTURES:
         raise ModelError(
             f"GGUF files of the architecture {file.architecture!r} were not tested: name the folder of safetensors "
-            f"that it was made from (tested: {', '.join(ARCHITECTURES)})"
+            f"that it was converted from (tested: {', '.join(ARCHITECTURES)})"
         )
     if not file.stored.keys() & {"token_embd.weight"}:
         raise ModelError("its weights are incomplete: the tensor token_embd.weight is missing")

@@ -50,7 +50,7 @@ def check_tensors(file: GgufFile, config: Any) -> dict[str, list[str]]:
     if unused:
         raise ModelError(
             f"its weights hold tensors that the model has no place for ({len(unused)}, such as {unused[0]}): without "
-            "them it is another model; name the folder of safetensors that it was made from"
+            "them it is another model; name the folder of safetensors that it was converted from"
         )
     return sources
 

@@ -42,7 +42,7 @@ class GgufTokenizer:
     tokenizer: Any
     """Of transformers."""
     source: str
-    """What it was made from, for the record of the model."""
+    """What it was built from, for the record of the model."""
 
 
 def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> GgufTokenizer:
@@ -253,8 +253,8 @@ def _opening(vocabulary: _Vocabulary, pre: PreTokenizer) -> list[str]:
     bos = vocabulary.role("bos_token_id")
     if bos is None:
         raise ModelError(
-            "its GGUF file puts a BOS token before every text, and does not name that token: put the model's own "
-            "tokenizer.json in the folder of the GGUF file"
+            "its GGUF file puts a BOS token before every text, and does not name that token: put the "
+            "tokenizer.json of the model in the folder of the GGUF file"
         )
     return [bos]
 
