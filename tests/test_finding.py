@@ -15,6 +15,7 @@ from llm_mia import ScoreTable
 from llm_mia.calibration import chance_of_flags, flag_rank
 from llm_mia.decision import Finding, FindingTest, Flags, NoteKind, Obstacle, calibrate, flag, flag_documents
 from llm_mia.errors import UsageError
+from llm_mia.report.words import members_words
 
 Floats = NDArray[np.float64]
 LEVEL = 0.05
@@ -285,3 +286,9 @@ def test_members_among_shared_documents_are_found() -> None:
         lifted = scores.columns["score"] + math.sqrt(2) * SHIFT * (np.arange(300) >= 200)
         findings += by_passage(table(lifted[:100], lifted[100:], scores.documents), 0.05).significant
     assert findings / 40 >= 0.9
+
+
+def test_a_confidence_is_never_rounded_to_certainty() -> None:
+    scores = table(np.arange(100.0), np.full(60, 999.0))
+    flags = flag(scores, calibrate(scores, "score", fpr=0.05), finding_level=1e-9)
+    assert str(members_words(flags)).startswith("with 99.9999999 % confidence, at least ")

@@ -172,7 +172,7 @@ def test_a_cell_without_a_score_is_a_missing_score(cell: str, cli: Cli, write: W
     assert np.isnan(table.column("zlib")).nonzero()[0].tolist() == [2]
     calibration = calibrate(table, "zlib", fpr=0.05)
     assert (calibration.n, calibration.notes[-1].kind) == (N - 1, NoteKind.NONMEMBERS_UNSCORED)
-    assert calibration.notes[-1].figures == {"count": 1}
+    assert calibration.notes[-1].figures == {"count": 1, "foreign": True}
     assert evaluate(table, ["zlib"])[0].unscored_ids == ("p2",)
     ran = cli("calibrate", path, "-a", "zlib", "-o", tmp_path / "c.json")
     assert "note: 1 non-member has no score" in ran.err
@@ -248,7 +248,9 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
         return frame.assign(source=np.where(frame["label"].isna() & (frame.index % 2 == 0), "sv", "en"))
 
     table = read_scores(write(change=foreign), by="source")
-    with pytest.raises(CalibrationError, match=r"^0 of category 'sv' \(19 more needed\) .*leave out `by`"):
+    with pytest.raises(
+        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for which no"
+    ):
         calibrate(table, "zlib", fpr=0.05)
     assert calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"]).categories["other"].n == N
 

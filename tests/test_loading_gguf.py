@@ -108,6 +108,24 @@ def test_a_converted_model_that_is_no_longer_whole(tiny: str, tmp_path: Path) ->
         assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), expected)
 
 
+@pytest.mark.parametrize("n_bytes", [100, 2000], ids=["settings", "weights"])
+def test_a_cache_without_room(n_bytes: int, tiny: str, tmp_path: Path) -> None:
+    """The file is whole, so the message is about the cache; what was begun there is removed."""
+    resource = pytest.importorskip("resource")
+    file = tmp_path / "tiny.gguf"
+    write_gguf(Path(tiny), file)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        message = refusal(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert message.startswith(f"the converted model cannot be written to {tmp_path / 'cache'} (")
+    assert "File too large" in message
+    assert message.endswith(": free space there, or set the environment variable LLM_MIA_CACHE to another folder")
+    assert not [*(tmp_path / "cache").iterdir()]
+
+
 def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
     file = tmp_path / "tiny.gguf"
     write_gguf(Path(tiny), file)

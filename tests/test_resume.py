@@ -242,7 +242,7 @@ def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) 
     }[what]
     assert full.returncode == 1
     assert full.stderr == (
-        f"llm-mia: {out / file}: cannot be written (File too large); what is finished is kept; "
+        f"llm-mia: {out / file}: cannot be written (File too large); what was written before is kept; "
         "free space or fix the folder and run the same command\n"
     )
     assert not list(out.rglob(".writing-*"))

@@ -132,7 +132,7 @@ def test_integers_beyond_a_double_are_rounded_like_any_number(write: Write) -> N
         ("t.jsonl", '{"id": 1,\n', "cannot be read: JSON parse error"),
         ("t.jsonl", '{"loss": 1}\n{"loss": "x"}\n', "cannot be read: .* changed from number to string in row 1"),
         ("t.parquet", b"PAR1 no", "cannot be read"),
-        ("t.xlsx", b"", "must be a run directory or a .csv, .jsonl, .ndjson, .parquet file"),
+        ("t.xlsx", b"", "must be a run directory or a .csv, .tsv, .jsonl, .ndjson, .parquet file"),
     ],
 )
 def test_what_is_no_table_of_scores_is_refused_in_one_line(

@@ -190,8 +190,8 @@ class TableOptions(OptionGroup):
     table: Annotated[
         Path,
         typer.Argument(
-            help="Scores: a run directory, or a csv, jsonl or parquet file with a row for each passage and a column "
-            "for each attack.",
+            help="Scores: a run directory, or a csv, tsv, jsonl or parquet file with a row for each passage and a "
+            "column for each attack.",
             show_default=False,
         ),
     ]

@@ -96,7 +96,8 @@ def calibrate(
     rows = _scored(table, attack, known)
     notes = [*reversed_notes(checked, [] if stack else used), *order_notes(table, [attack])]
     if len(rows) < len(known):
-        notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, {"count": len(known) - len(rows)}))
+        unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
+        notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))
     groups = table.groups()
     basis = Basis(
         attack=attack,

@@ -29,7 +29,7 @@ class NoteKind(StrEnum):
     DECIDER_BY_DEFAULT = "decider_by_default"
     """attack, wanted, shortage (the fields of a `Shortage`)"""
     NONMEMBERS_UNSCORED = "nonmembers_unscored"
-    """count"""
+    """count, foreign (whether another program wrote the scores)"""
     DOCUMENTS_SHARED = "documents_shared"
     """passages, documents (of the calibration set)"""
     DOCUMENTS_FEW = "documents_few"

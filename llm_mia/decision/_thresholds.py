@@ -33,6 +33,10 @@ POOL = "other"
 """The category of all that are pooled."""
 
 
+MOST_NAMED = 12
+"""Categories that a message names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a calibration rests on besides its scores; each field is described at `Calibration`."""
@@ -173,8 +177,14 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     """Every category that is too small, what each lacks, and which categories to pool so that each has enough."""
     ascending = sorted(sizes, key=lambda name: (sizes[name], name))
     short = [name for name in ascending if sizes[name] < needed]
-    which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in short)
+    named = short[:MOST_NAMED]
+    which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
+    which += f" and {len(short) - len(named):,} more categories below {needed}" if len(short) > len(named) else ""
     problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
+    empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
+    if empty:
+        # A pool with a category that has no non-members would hold a rate for the others alone.
+        return f"{problem}, or leave out the candidates of {', '.join(empty)}, for which no error rate can hold"
     if sum(sizes.values()) < needed:
         return problem
     joined, total = list(short), sum(sizes[name] for name in short)
@@ -184,4 +194,6 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     if len(joined) == len(sizes):
         return f"{problem}, or leave out `by`, because only all categories together have as many"
     names = sorted({*pooled, *joined} - ({POOL} if pooled else set()))
+    if len(names) > MOST_NAMED:
+        return f"{problem}, or name as `by` a column of fewer and larger categories"
     return f"{problem}, or join categories: {' '.join(f'`pool` {quote(name)}' for name in names)}"

@@ -11,7 +11,7 @@ from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
 from ._passages import Passages
 from ._sources import PassageSource, read_passages, to_passages, to_sources
-from ._usual import class_names, membership, usual_column
+from ._usual import class_names, membership, other_labels, usual_column
 
 __all__ = [
     "LONGEST_CARRIED",
@@ -25,6 +25,7 @@ __all__ = [
     "common_type",
     "cut_document",
     "membership",
+    "other_labels",
     "read_passages",
     "shared_text",
     "to_passages",

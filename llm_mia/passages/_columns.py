@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import PassageError, UsageError
 from ..records import Plain
-from ._usual import CARRIED_TYPES, USUAL, folded, membership, usual_column
+from ._usual import CARRIED_TYPES, USUAL, folded, membership, other_labels, usual_column
 
 LONGEST_SHOWN = 40
 """Characters of a name or value that a message repeats; of a longer value, maybe a passage, it gives the length."""
@@ -104,6 +104,8 @@ class NamedColumns:
             _choose("document", self.document, names, where),
             self.words,
         )
+        if chosen.label is not None and self.label is None and not self.by_role:
+            _refuse_other_labels(chosen.label, others, where)
         # A second column of texts is no property of the passage; and a column that is not to be read stays unread.
         unread = ["text", *(role for role, name in (("id", self.id), ("label", self.label)) if name == "")]
         used = {*chosen.names(), "", *texts, *(name for name in names for role in unread if usual_column(role, [name]))}
@@ -143,6 +145,16 @@ def _refuse_alike(role: str, chosen: str, names: Sequence[str], where: str) -> N
                 f"the columns {quoted(chosen)} and {quoted(name)} differ only in capitals, blanks or hyphens: name "
                 f"the right column with `{role}_column`",
             )
+
+
+def _refuse_other_labels(chosen: str, names: Sequence[str], where: str) -> None:
+    """Refuse a column of labels that was chosen by its name where another column may hold the labels."""
+    for name in other_labels(chosen, names):
+        raise PassageError(
+            where,
+            f"the columns {quoted(chosen)} and {quoted(name)} may both hold the labels: name the right column with "
+            "`label_column`",
+        )
 
 
 def _texts_by_class(names: Sequence[str]) -> tuple[str, str] | None:

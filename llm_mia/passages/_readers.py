@@ -10,6 +10,7 @@ from ._columns import SKIP, ChosenColumns, Draft, NamedColumns, is_blank, make_d
 from ._compressed import reading
 from ._csv_rows import read_csv
 from ._cutting import cut_document
+from ._disguised import refuse_table
 from ._files import InputFile, decoded_lines, digest, first_character, is_empty, verify
 from ._hub import dataset_rows, parse_uri, read_hub
 from ._in_memory import RowsOf, rows_in_memory
@@ -95,6 +96,7 @@ class FileReader:
             else:
                 tally.faults.add(file.shown, f"no text in it, or only white space{SKIP}")
             return
+        refuse_table(text, self._columns, file.shown, stdin=file.format == "stdin")
         columns, given = self._columns.of_document([name for name, _ in file.partition]), dict(file.partition)
         line = 1
         for number, passage in enumerate(cut_document(text, self._passage_tokens), start=1):

@@ -8,7 +8,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["CARRIED_TYPES", "USUAL", "class_names", "folded", "membership", "simple_columns", "usual_column"]
+__all__ = [
+    "CARRIED_TYPES",
+    "USUAL",
+    "class_names",
+    "folded",
+    "membership",
+    "other_labels",
+    "simple_columns",
+    "usual_column",
+]
 
 USUAL = {
     "text": ("text", "input", "passage", "content", "snippet"),
@@ -47,6 +56,17 @@ def usual_column(role: str, names: Sequence[str]) -> str | None:
         if usual in by_folded:
             return by_folded[usual]
     return None
+
+
+def other_labels(chosen: str, names: Sequence[str]) -> list[str]:
+    """The columns among *names* that could hold the labels as well as the column that was *chosen* by its name.
+
+    Such a table may hold topics as ``label``, and membership as ``is_member``.
+
+    >>> other_labels("label", ["text", "label", "Is-Member"])
+    ['Is-Member']
+    """
+    return [name for name in names if name != chosen and folded(name) in USUAL["label"]]
 
 
 def membership(value: object) -> int | None:

@@ -66,7 +66,7 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
     """The threshold, the attack and the known set that it belongs to, and the file that it was written to."""
     from rich.console import Group
 
-    held = "" if calibration.confidence is None else f" with {100 * calibration.confidence:g} % confidence"
+    held = "" if calibration.confidence is None else f" with {100 * calibration.confidence:.12g} % confidence"
     basis = f"{counted(calibration.n, 'non-member')}, FPR ≤ {100 * calibration.fpr:g} %{held}"
     lines = [escape(f"{threshold_words(calibration)} on {calibration.attack} ({basis}): {path}")]
     for name, category in calibration.categories.items():

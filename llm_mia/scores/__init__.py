@@ -1,4 +1,4 @@
-"""Tables of scores: from a run directory, from anybody's csv, jsonl or parquet file, or from arrays in memory.
+"""Tables of scores: from a run directory, from anybody's csv, tsv, jsonl or parquet file, or from arrays in memory.
 
 A table has a row for each passage and a column for each attack. A higher score is always more member-like.
 """

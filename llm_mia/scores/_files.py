@@ -1,8 +1,9 @@
-"""Files of tables: csv, jsonl and Parquet as Arrow columns, and the values of a column."""
+"""Files of tables: csv, tsv, jsonl and Parquet as Arrow columns, and the values of a column."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,12 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
 
     def read_csv() -> pa.Table:
         nulls = [*arrow_csv.ConvertOptions().null_values, *MISSING_WORDS]
-        types = dict.fromkeys(as_written(_header(path)), pa.binary())
+        delimiter, header = _header(path)
+        types = dict.fromkeys(as_written(header), pa.binary())
+        parsing = arrow_csv.ParseOptions(delimiter=delimiter)
         options = arrow_csv.ConvertOptions(column_types=types, null_values=nulls)
-        return arrow_csv.read_csv(path, arrow_csv.ReadOptions(block_size=block()), convert_options=options)
+        reading = arrow_csv.ReadOptions(block_size=block())
+        return arrow_csv.read_csv(path, reading, parse_options=parsing, convert_options=options)
 
     def read_jsonl() -> pa.Table:
         return jsonl.read_json(path, jsonl.ReadOptions(block_size=block()))
@@ -45,22 +49,23 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
 
     readers: dict[str, Callable[[], pa.Table]] = {
         ".csv": read_csv,
+        ".tsv": read_csv,
         ".jsonl": read_jsonl,
         ".ndjson": read_jsonl,
         ".parquet": lambda: parquet.read_table(path),
     }
-    if path.suffix not in readers:
+    if path.suffix.lower() not in readers:
         raise ScoresError(f"{path}: a table of scores must be a run directory or a {', '.join(readers)} file")
     if not path.is_file():
         hint = "; the run is not finished, run the same command again" if path.name == "scores.parquet" else ""
         raise ScoresError(f"{path}: no such file{hint}")
+    if path.suffix.lower() != ".parquet":
+        _refuse_other_contents(path)
     try:
-        table = readers[path.suffix]()
+        table = readers[path.suffix.lower()]()
         names = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        hint = ": write values of a single type, and null where there is none" if " changed from " in reason else ""
-        raise ScoresError(f"{path}: cannot be read: {reason}{hint}") from None
+        raise ScoresError(f"{path}: cannot be read: {_reason(error)}") from None
     if table.num_rows == 0:
         raise ScoresError(f"{path}: holds no rows")
     twice = [name for name in names if names.count(name) > 1]
@@ -69,9 +74,34 @@ def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]
     return table
 
 
-def _header(path: Path) -> list[str]:
+def _refuse_other_contents(path: Path) -> None:
+    """Refuse a file of lines that is UTF-16, or a list of JSON."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ScoresError(f"{path}: is UTF-16 text: write the file again as UTF-8")
+    if path.suffix.lower() in (".jsonl", ".ndjson") and start.lstrip().startswith(b"["):
+        raise ScoresError(f"{path}: holds a JSON list: write an object on each line instead")
+
+
+def _reason(error: Exception) -> str:
+    """Why a library cannot read a file, and what to do about it."""
+    reason = str(error).splitlines()[0]
+    twice = re.search(r"Column\(/(.*)\) was specified twice in row (\d+)", reason)
+    if twice is not None:
+        return f"row {int(twice[2]) + 1} has the key {twice[1]!r} twice: keep the right value"
+    return reason + (
+        ": write values of a single type, and null where there is none" if " changed from " in reason else ""
+    )
+
+
+def _header(path: Path) -> tuple[str, list[str]]:
+    """What divides the fields of a csv file, and its header: a comma, unless the header is then a single field."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        return next(csv.reader(lines), [])
+        line = next(lines, "")
+    divided = {delimiter: next(csv.reader([line], delimiter=delimiter), []) for delimiter in ",;\t|"}
+    delimiter = next((name for name, fields in divided.items() if len(fields) > 1), ",")
+    return delimiter, divided[delimiter]
 
 
 def strings_of(path: Path, table: pa.Table, name: str | None, instead: Sequence[str]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Reading a table of scores: of a run directory, or anybody's csv, jsonl or parquet file."""
+"""Reading a table of scores: of a run directory, or anybody's csv, tsv, jsonl or parquet file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScoresError
-from ..passages import class_names, usual_column
+from ..passages import class_names, other_labels, usual_column
 from ..records import RunRecord, Standing
 from ..store import read_run
 from ._carried import carried_columns
@@ -29,6 +29,9 @@ __all__ = ["read_scores"]
 REFERENCE = "reference_perplexity"
 # In the tables of a run these columns describe a passage; they are not scores of an attack.
 DESCRIPTIONS = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
+
+REASONS = 3
+"""Columns of which a message says why they hold no scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def read_scores(
     document_column: str | None = None,
     by: str = "",
 ) -> ScoreTable:
-    """The table of scores in a csv, jsonl or parquet file, or in a run directory.
+    """The table of scores in a csv, tsv, jsonl or parquet file, or in a run directory.
 
     In a run directory the columns of its attacks are scores. Of another file only the columns that *scores* names, or
     that a later stage is given by name, are scores: a row number is a column of numbers too. For a role that
@@ -98,7 +101,9 @@ def read_scores(
     if not columns and record is not None:
         raise ScoresError(f"{path}: the run is not finished; run the same command again")
     if not columns:
-        raise ScoresError(f"{path}: no column of scores (numbers) among {', '.join(names)}: add such a column")
+        reasons = [why_no_number(table, name, classes) for name in possible[:REASONS]]
+        why = f"; {'; '.join(reasons)}" if reasons else ": add such a column"
+        raise ScoresError(f"{path}: no column of scores (numbers) among {', '.join(names)}{why}")
     ids = strings_of(path, table, roles.id, [str(row + 1) for row in range(table.num_rows)])
     labels = _labels(path, table, roles.label, classes)
     _refuse_repeated(path, roles.id, ids, labels)
@@ -134,7 +139,14 @@ def _as_written(names: Sequence[str], given: Mapping[str, str | None], by: str) 
 
 def _find(path: Path, names: Sequence[str], role: str, given: str | None) -> str | None:
     if given is None:
-        return usual_column(role, names)
+        chosen = usual_column(role, names)
+        others = other_labels(chosen, names) if chosen is not None and role == "label" else []
+        if others:
+            raise ScoresError(
+                f"{path}: the columns {chosen!r} and {others[0]!r} may both hold the labels: name the right column as "
+                "`label_column`"
+            )
+        return chosen
     if given == "":
         return None
     if given not in names:

@@ -123,7 +123,8 @@ class PassageSets:
 def _number_documents(by_role: Sequence[Sequence[Passage]]) -> Ints:
     """The number of the document of each passage.
 
-    A single passage under its id is a document of its own set: row 1 of two files is not a shared document.
+    A single passage under its id is a document of its own set: row 1 of two files is not a shared document. Those of a
+    set with the same text share a document: otherwise a classifier would be tested on texts that it was fitted on.
     """
     numbers: dict[object, int] = {}
     documents = []
@@ -131,7 +132,7 @@ def _number_documents(by_role: Sequence[Sequence[Passage]]) -> Ints:
         sizes = Counter(passage.document for passage in passages)
         for passage in passages:
             unnamed = passage.document == passage.id and sizes[passage.document] == 1
-            documents.append(numbers.setdefault((role, passage.id) if unnamed else passage.document, len(numbers)))
+            documents.append(numbers.setdefault((role, passage.text) if unnamed else passage.document, len(numbers)))
     return np.array(documents, dtype=np.intp)
 
 

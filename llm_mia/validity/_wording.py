@@ -36,8 +36,10 @@ def _leak(feature: str) -> str:
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "scores_*": (
-        "A passage without a finite score cannot be used for calibration, and leaving it out would bias the sample.",
-        "Find the cause (a passage without a scored token, an overflow), and score again.",
+        "A passage without a finite score cannot be used for calibration, and leaving it out would bias the sample; an "
+        "attack that gives all passages the same score distinguishes none.",
+        "Find the cause (a passage without a scored token, an overflow), and score again; decide by an attack whose "
+        "scores differ.",
     ),
     "blind_detectable_auroc": (
         "With so few documents, a difference of the texts below this AUROC looks like chance, so there may be such a "

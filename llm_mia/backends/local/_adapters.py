@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ PROMPTS_MESSAGE = (
 )
 # Later versions of peft write more settings, most of which are not used.
 SWITCHED_OFF: tuple[object, ...] = (None, False, "", [], {})
+# Ways to begin a training that change the base model and cannot be repeated: their numbers are drawn at random, or come
+# from data. peft repeats the first with other numbers, and leaves the others out.
+CHANGED_BASE = ("pissa_niter", "corda", "lora_ga")
 # Parts that peft puts into the names of the tensors of a base model.
 WRAPPERS = re.compile(r"^base_model\.model\.|(?<=\.)(base_layer|original_module|modules_to_save)\.")
 
@@ -29,7 +33,8 @@ def check_adapter(folder: Path) -> None:
 
     Raises:
         MissingExtraError: peft is not installed.
-        ModelError: the adapter lacks its weights, is of an unknown kind, or consists of learned prompts.
+        ModelError: the adapter lacks its weights, is of an unknown kind, consists of learned prompts, or was trained
+            on a base model that peft had changed.
     """
     try:
         import peft
@@ -58,6 +63,22 @@ def check_adapter(folder: Path) -> None:
         )
     if config.is_prompt_learning:
         raise ModelError(PROMPTS_MESSAGE)
+    _refuse_unrepeatable(settings)
+
+
+def _refuse_unrepeatable(settings: Mapping[str, Any]) -> None:
+    """Refuse an adapter that peft would load without an error, and give other weights than those of the training."""
+    start = settings.get("init_lora_weights")
+    if isinstance(start, str) and start.startswith(CHANGED_BASE):
+        raise ModelError(
+            f"it was trained on a base model that peft had changed at random (init_lora_weights {start!r}), and does "
+            "not hold that change: merge it into that base model where it was trained"
+        )
+    if settings.get("layer_replication"):
+        raise ModelError(
+            "it repeats layers of its base model (layer_replication), which share their weights, so it cannot be "
+            "merged: load it in Python, and give `load_model` the model in memory"
+        )
 
 
 def merge_adapter(base: Any, folder: Path, base_name: str) -> Any:

@@ -172,7 +172,7 @@ def held_words(flags: Flags) -> str:
     where = ", in each category separately" if calibration.categories else ""
     if calibration.confidence is not None:
         return (
-            f"With {100 * calibration.confidence:g} % confidence the rate with this calibration set is at most "
+            f"With {100 * calibration.confidence:.12g} % confidence the rate with this calibration set is at most "
             f"{100 * calibration.fpr:g} %{where}, if {flags.unit} are independent."
         )
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
@@ -188,7 +188,7 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of members among the candidates; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {100 * flags.members.confidence:g} % confidence"
+    bound, confidence = flags.members, f"with {100 * flags.members.confidence:.12g} % confidence"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
@@ -222,7 +222,7 @@ def category_lines(flags: Flags) -> list[str]:
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
-        held = f"{100 * bounds[0].confidence:g} % confidence"
+        held = f"{100 * bounds[0].confidence:.12g} % confidence"
         lines.append(f"  (each lower bound holds with {held} for its category, if {flags.unit} are independent)")
     return lines
 

@@ -45,6 +45,6 @@ def at_threshold_words(rates: AtThreshold) -> str | None:
     if rates.epsilon is None:
         return None
     return (
-        f"with {100 * rates.confidence:g} % confidence, the training is not (ε, 0)-differentially private for any ε "
+        f"with {100 * rates.confidence:.12g} % confidence, the training is not (ε, 0)-differentially private for any ε "
         f"below {rates.epsilon:.2f} (if each passage is an independent trial)"
     )

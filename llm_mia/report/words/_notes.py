@@ -15,6 +15,7 @@ __all__ = ["note_words", "notes_words"]
 
 Figures = Mapping[str, Any]
 
+TOO_SHORT = "too short to have a scored token"
 UNBOUNDED = "the number of members among the candidates has no lower bound here"
 
 
@@ -155,7 +156,7 @@ def _no_finding(figures: Figures) -> str:
 
 def _replaced(figures: Figures) -> str:
     rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:g} % confidence"
+    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
     return (
         f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
         f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
@@ -186,7 +187,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
-        f"{have(f['count'], 'non-member')} no score (too short to have a scored token), and no part in the threshold"
+        f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
+        "part in the threshold"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
