@@ -93,6 +93,14 @@ def test_a_column_of_a_single_input(validate: Any, capsys: pytest.CaptureFixture
     code, _, err = validate(members, "--text-column", "body")
     assert (code, "n.jsonl line 1: no column 'body'" in err) == (1, True)
     assert err.rstrip().endswith("--text-column 'nonmembers=NAME'")
+    # A column of another input: this input is not expected to have it.
+    code, _, err = validate(rows("m", label=lambda i: 1), "--label-column", "label")
+    assert code == 1
+    assert err.rstrip().endswith(
+        "name a column with --label-column 'nonmembers=NAME', or none with --label-column 'nonmembers='"
+    )
+    with_label = validate(rows("m", label=lambda i: 1), "--label-column", "label", "--label-column", "nonmembers=")
+    assert with_label == validate(rows("m"))
 
 
 def test_an_input_in_memory_follows_the_same_rule() -> None:

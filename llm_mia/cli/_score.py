@@ -40,6 +40,7 @@ def score(
     ] = None,
 ) -> None:
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
+    from ..report.words import counted
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
@@ -65,8 +66,9 @@ def score(
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
         if done.unscored:
-            say(f"note: {done.unscored} passages are too short to have a score")
-        show(f"{done.passages:,} passages scored by {', '.join(done.attacks)}: {table}")
+            are = "is" if done.unscored == 1 else "are"
+            say(f"note: {counted(done.unscored, 'passage')} {are} too short to have a score")
+        show(f"{counted(done.passages, 'passage')} scored by {', '.join(done.attacks)}: {table}")
 
 
 def frequencies(

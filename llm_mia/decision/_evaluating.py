@@ -192,7 +192,10 @@ def _rates(table: ScoreTable, calibration: Calibration, confidence: float) -> tu
 def _known(table: ScoreTable) -> NDArray[np.intp]:
     missing = [name for name, label in (("members (1)", 1), ("non-members (0)", 0)) if not len(table.rows(label))]
     if missing:
-        raise ScoresError(f"{table.name}: no row has the label of {' or '.join(missing)}: both are needed")
+        raise ScoresError(
+            f"{table.name}: no row has the label of {' or '.join(missing)}: both are needed, "
+            "so score known passages of that kind too, with their label"
+        )
     return np.flatnonzero(table.labels >= 0)
 
 

@@ -172,7 +172,9 @@ def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str
     near = [match for name in wanted for match in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)]
     if near:
         return f"{existing}; did you mean `{role}_column` {quoted(folded[near[0]])}?"
-    return f"{existing}; name a column with `{role}_column`"
+    # The name may be meant for another input of the command, and every passage has a text.
+    none = "" if role == "text" else f", or none with `{role}_column` ''"
+    return f"{existing}; name a column with `{role}_column`{none}"
 
 
 def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str, *, by_role: bool = False) -> Draft:
