@@ -35,6 +35,7 @@ def perplexity(
 ) -> None:
     """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
+    from ..report.words import counted, have
 
     source = reading.read(passages, "passages")
     with progress_bars(quiet) as progress:
@@ -54,7 +55,7 @@ def perplexity(
     for note in written.notes:
         say(f"note: {note}")
     if written.unscored:
-        say(f"note: {written.unscored} passages are too short to have a perplexity")
+        say(f"note: {have(written.unscored, 'passage')} no perplexity, because too short")
     precisions = " and ".join(dict.fromkeys(written.dtypes.values()))
     tokens = f"{written.tokens['target']:,} tokens of the target"
-    show(f"{written.passages:,} passages, {tokens}, computed in {precisions}: {written.path}")
+    show(f"{counted(written.passages, 'passage')}, {tokens}, computed in {precisions}: {written.path}")

@@ -41,6 +41,7 @@ def score(
 ) -> None:
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..passages import check_inputs
+    from ..report.words import counted, have
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
@@ -68,8 +69,8 @@ def score(
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
         if done.unscored:
-            say(f"note: {done.unscored} passages are too short to have a score")
-        show(f"{done.passages:,} passages scored by {', '.join(done.attacks)}: {table}")
+            say(f"note: {have(done.unscored, 'passage')} no score, because too short")
+        show(f"{counted(done.passages, 'passage')} scored by {', '.join(done.attacks)}: {table}")
 
 
 def frequencies(
