@@ -265,7 +265,8 @@ class BlockSize:
     passages: int
     bytes: int
     batch_tokens: int = 1024
-    """Tokens of the windows of a block that the model gets at once; a run that is stopped loses no more than these."""
+    """Tokens of the windows of a block that the model gets at once. A run that is interrupted loses no more than these;
+    a run that is killed loses what was computed since a file was last written, too."""
 
 
 @dataclass(frozen=True, slots=True)

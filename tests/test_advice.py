@@ -80,7 +80,7 @@ def test_flag_documents_is_recommended_where_it_decides_and_nowhere_else() -> No
         notes = [note for note in flag(table, calibration).notes if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS]
         if not notes:
             continue
-        recommended = "'llm-mia flag --documents'" in note_words(notes[0])
+        recommended = "'llm-mia flag TABLE --documents'" in note_words(notes[0])
         seen.append(recommended)
         if not recommended:
             assert "would need" in note_words(notes[0])
@@ -116,11 +116,33 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
         fails("flag", path, "-c", rule, *flags, "--documents")
     path = scores_file(tmp_path / "t.csv", {f"n{i}": 3 for i in range(19)}, {f"c{i}": 5 for i in range(4)})
     assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
-    assert "'llm-mia flag --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
+    assert "'llm-mia flag TABLE --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
     assert cli("flag", path, "-c", rule, *flags, "--documents").code == 0
 
 
 # -- what an input allows, before anything is scored -------------------------------------------------------------------
+
+
+class Stop(Exception):  # noqa: N818 - no error
+    """Ends an audit at its first note."""
+
+
+def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(tmp_path: Path) -> None:
+    def stop(note: Note) -> None:
+        raise Stop(note_words(note))
+
+    others = "after 15 others have selected what decides"
+    expected = f"need 19 documents of non-members for FPR ≤ 5 %, and there are 15 {others}"
+    with pytest.raises(Stop, match=expected):
+        audit(
+            rows(tmp_path / "c.jsonl", TEXTS[100:160], 60, "c"),
+            nonmembers=rows(tmp_path / "n.jsonl", TEXTS[:100], 30, "n"),
+            members=rows(tmp_path / "m.jsonl", TEXTS[160:], 30, "m"),
+            target=FakeBackend(0),
+            attacks=["auto"],
+            out=tmp_path / "run",
+            report_possible=stop,
+        )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +150,7 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
     [
         (0, 0, "c", ["on passages (60 candidates, 100 non-members), on documents (60 documents of candidates, 100 of "
                      "non-members), on all candidates together ('llm-mia collection')"]),
-        (7, 7, "c", ["decisions on documents need 19 of non-members for FPR ≤ 5 %, and there are 7",
+        (7, 7, "c", ["decisions on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 7",
                      "on all candidates together ('llm-mia collection')", "such as a book into its chapters"]),
         (2, 2, "c", ["a decision on all candidates together needs 3 documents on each side, and there are 2 documents "
                      "of candidates, 2 of non-members"]),

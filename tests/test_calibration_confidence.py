@@ -345,7 +345,7 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(range(5), ["fr"] * 5, pool=True),
             CalibrationError,
-            r"5 of category 'other' \(14 more needed\) cannot certify FPR ≤ 0.05: each .* non-members: add them$",
+            r"5 of category 'other' \(14 more needed\) cannot certify FPR ≤ 0.05: each .*: add non-members$",
         ),
         (
             lambda: calibration_of([1.0] * 20 + [*range(20)], ["a"] * 20 + ["b"] * 20),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pytest
 
 from llm_mia import Passages, ScoreTable, read_passages, read_scores, score
 from llm_mia.backends import Backend
+from llm_mia.decision import Flag, calibrate, flag_documents
 from llm_mia.errors import PassageError, ScoresError
 from llm_mia.scores import DECISION_COLUMNS
 from llm_mia.scoring import score_to_disk
@@ -77,13 +80,32 @@ def test_what_is_no_property_of_a_passage_is_not_carried(fake: Backend, tmp_path
     mixed = [{"text": "a", "kind": 1}, {"text": "b", "kind": "x"}, {"text": "c", "kind": True}]
     table = score(Passages.of(mixed), fake, attacks=["loss"], out=tmp_path / "mixed")
     assert dict(table.carried) == {"kind": ["1", "x", "true"]}
-    assert {"id", "document", "attack", "score", "p_value", "q_value", "flagged"} < DECISION_COLUMNS
+    assert {field.name for field in fields(Flag)} - {"columns"} | {"known_set"} == DECISION_COLUMNS
 
 
 def test_a_part_of_a_table_keeps_its_carried_columns() -> None:
     table = ScoreTable.of([1.0, 2.0, 3.0], [0, 0, None])
     kept = table.only(table.labels == 0)
     assert dict(kept.carried) == {}
+
+
+def test_a_document_has_the_columns_that_its_passages_share() -> None:
+    rng = np.random.default_rng(0)
+    documents = [f"d{i // 2}" for i in range(44)]
+    table = replace(
+        ScoreTable.of(rng.normal(size=44), [*[0] * 40, *[None] * 4], documents=documents),
+        carried={"source": [*["web"] * 40, "news", "news", "news", None], "page": list(range(44))},
+    )
+    flags = flag_documents(table, calibrate(table, "score", fpr=0.05))
+    assert [dict(row.columns) for row in flags.rows] == [
+        {"source": "news", "page": None},
+        {"source": None, "page": None},
+    ]
+    assert flags.to_csv().splitlines()[0].endswith(",known_set,source,page")
+    assert [line.split(",")[-2:] for line in flags.to_csv().splitlines()[1:]] == [
+        ["news", ""],
+        ["", ""],
+    ]
 
 
 # -- classes that datasets has numbered -------------------------------------------------------------------------------

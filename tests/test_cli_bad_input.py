@@ -188,7 +188,9 @@ def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys:
     twice = rows(tmp_path / "twice.jsonl", [TEXTS[0], TEXTS[0], TEXTS[10], *TEXTS[1:9]])
     assert main([*audit(candidates=twice), "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert notes[0].startswith("1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): kept")
+    assert notes[0].startswith(
+        "1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): all are kept"
+    )
     assert notes[1].startswith("1 text occurs both among the candidates and in the known set (ids 'twice2' = 'm0')")
 
 
@@ -209,6 +211,8 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
         assert fails(*audit(), "--fpr", rate, code=2).startswith("--fpr must lie between 0 and 1, both excluded: got ")
     assert "FDR ≤ 0.001" in fails(*audit(), "--fdr", "0.001")
     assert "'--fpr'" in fails(*audit(), "--fpr", "five", code=2)
+    assert fails(*audit(), "--fpr", "5 %", code=2) == "--fpr is '5 %': give a share, as in 0.05"
+    assert "'--fpr'" in fails(*audit(), "--fpr", "five%", code=2)
 
 
 @pytest.mark.usefixtures("fake_models")
@@ -217,7 +221,9 @@ def test_a_missing_class_is_refused(fails: Fails, tmp_path: Path, capsys: pytest
         path = rows(tmp_path / f"{label}.jsonl", TEXTS, label=label)
         assert main(["score", str(path), "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / f"run{label}")]) == 0
         capsys.readouterr()
-        assert f"no row has the label of {missing}: both are needed" in fails("evaluate", tmp_path / f"run{label}")
+        assert f"no row has the label of {missing}: both are needed, so score known passages of " in fails(
+            "evaluate", tmp_path / f"run{label}"
+        )
     message = fails("calibrate", tmp_path / "run1", "-a", "loss", "-o", tmp_path / "c.json")
     assert message.endswith(
         "no row has the label 0 (known non-member), and the threshold is set by known non-members: add them"

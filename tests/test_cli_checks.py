@@ -70,7 +70,7 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "stdin twice": (
         "audit - --members - --nonmembers a.jsonl -m ./x -o r",
         2,
-        "CANDIDATES and --members are both -, and standard input can be read only once: name a file for the others",
+        "CANDIDATES and --members are -, and standard input can be read only once: name a file for all but one",
     ),
     "fpr and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --fpr 0.05 --fdr 0.1",
@@ -80,17 +80,17 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "confidence and fdr": (
         "audit a.jsonl --nonmembers a.jsonl -m embedded -o r --confidence 0.95 --fdr 0.1",
         2,
-        "--confidence is that of --fpr, and --fdr holds on average: leave out --confidence or --fdr",
+        "--confidence belongs to --fpr, and an FDR holds only on average: leave out --confidence or --fdr",
     ),
     "column of an input that is not given": (
         "score a.jsonl -m embedded -o r --text-column shots=x",
         2,
-        "--text-column names a column of --shots, which is not given: leave it out, or give both",
+        "--text-column names a column of --shots, which is not given: leave out that column, or give --shots",
     ),
     "two columns": (
         "score a.jsonl -m embedded -o r --text-column a --text-column b",
         2,
-        "--text-column names two columns of all inputs: leave out all but the right column",
+        "--text-column names two columns for all inputs: name only the right column",
     ),
     "empty": ("validate --nonmembers= --members a.jsonl", 2, "--nonmembers is empty: give a value"),
     "empty output": ("score a.jsonl -m embedded --out=", 2, "--out is empty: give a value"),
@@ -98,7 +98,7 @@ TYPED: dict[str, tuple[str, int, str]] = {
     "out a device": (
         "calibrate a.jsonl -a x -o /dev/null",
         2,
-        "/dev/null: is no file, and would be replaced by a file: name a file with --out",
+        "/dev/null: is not an ordinary file, and would be replaced by one: name another file with --out",
     ),
     "seed": ("collection a.jsonl --seed -1", 2, "--seed is -1: it must be at least 0"),
     "out a folder": ("perplexity a.jsonl -m embedded -o .", 2, ".: is a folder: name a file in it with --out"),

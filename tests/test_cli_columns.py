@@ -47,7 +47,7 @@ def test_topics_in_a_label_column_are_not_labels(validate: Any) -> None:
     path = note.split()[1].rstrip(":")
     assert note == (
         f"note: {path}: its label column is not read, because it holds other values than labels (the first at {path} "
-        "line 3); all passages are members, as the input was given"
+        "line 3); all passages count as members, because the input was given as these"
     )
 
 
@@ -93,6 +93,14 @@ def test_a_column_of_a_single_input(validate: Any, capsys: pytest.CaptureFixture
     code, _, err = validate(members, "--text-column", "body")
     assert (code, "n.jsonl line 1: no column 'body'" in err) == (1, True)
     assert err.rstrip().endswith("--text-column 'nonmembers=NAME'")
+    # A column of another input: this input is not expected to have it.
+    code, _, err = validate(rows("m", label=lambda i: 1), "--label-column", "label")
+    assert code == 1
+    assert err.rstrip().endswith(
+        "name a column with --label-column 'nonmembers=NAME', or none with --label-column 'nonmembers='"
+    )
+    with_label = validate(rows("m", label=lambda i: 1), "--label-column", "label", "--label-column", "nonmembers=")
+    assert with_label == validate(rows("m"))
 
 
 def test_an_input_in_memory_follows_the_same_rule() -> None:
@@ -101,7 +109,7 @@ def test_an_input_in_memory_follows_the_same_rule() -> None:
     assert [passage.label for passage in members] == [1] * 20
     assert check_inputs([members]).notes == (
         "topics: its label column is not read, because it holds other values than labels (the first at topics row 3); "
-        "all passages are members, as the input was given",
+        "all passages count as members, because the input was given as these",
     )
     with pytest.raises(PassageError, match=r"^topics: 16 rows .* 4 \(rows 3, 8, 13, 18\): column 'label' holds 2"):
         list(Passages.of(texts, label=1, label_column="label", name="topics"))

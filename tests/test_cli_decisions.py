@@ -166,7 +166,7 @@ def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: 
         (49, ["--finding-level", "1e-9"], 0, "no finding, chance alone may flag as many (p = 1e-09)"),
         (14, [], 0, "(p = 0.065)"),
         (14, ["--finding-level", "0.1"], 3, "with 90 % confidence, at least 2 of these 140 candidates are members"),
-        (49, ["--fdr", "0.2"], 3, "chance gives a q-value as small, by Simes' test, with p = 0.028; a finding"),
+        (49, ["--fdr", "0.2"], 3, "p = 0.028 is the smallest q-value (Simes' test); a finding needs p ≤ 0.05"),
         (20, ["--fdr", "0.2"], 0, "20 of 140 candidates flagged by gain at FDR ≤ 20 %: no finding"),
         (49, ["--documents"], 3, "49 of 140 candidate documents flagged"),
         (0, [], 0, "0 of 140 candidates flagged by gain at FPR ≤ 5 %: no finding (p = 1)"),
@@ -362,7 +362,7 @@ def test_scores_that_cannot_be_decided_on(fails: Fails, scores: Write, tmp_path:
     message = fails("calibrate", few, "-a", "gain", "--by", "language", *out)
     assert message == (
         "5 of category 'de' (14 more needed) cannot certify FPR ≤ 0.05: each category needs at least 19 non-members: "
-        "add them, or leave out --by, because only all categories together have as many"
+        "add non-members, or leave out --by, because only all categories together have as many"
     )
     lone = scores("lone.parquet", n=60, members=1)
     assert "no attack can be selected (the members come from 1 document, and each part of the split needs" in fails(

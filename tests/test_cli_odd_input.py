@@ -58,7 +58,7 @@ def test_odd_but_fine(
     scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pydict()
     assert (scores["n_bytes"], scores["n_tokens"]) == (n_bytes, n_tokens)
     assert [np.isnan(score) for score in scores["loss"]] == [tokens == 0 for tokens in n_tokens]
-    note = "note: 1 passage has no score, because too short\n" if 0 in n_tokens else ""
+    note = "note: 1 passage is too short to have a score\n" if 0 in n_tokens else ""
     assert capsys.readouterr().err == note
 
 

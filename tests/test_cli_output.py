@@ -83,7 +83,7 @@ def test_an_audit_keeps_its_files(here: Path, refused: Refused, capsys: pytest.C
     assert audit("--accept-void") == 0
     before = {path: path.read_bytes() for path in Path("run").glob("*.*")}
     capsys.readouterr()
-    belongs = "belongs to the audit in this folder, which would no longer agree with it: name another file with --out"
+    belongs = "belongs to the audit in this folder, and has to agree with it: name another file with --out"
     assert refused("flag", "run") == f"run/flags.csv: {belongs}"
     assert refused("calibrate", "run", "-a", "loss") == f"run/calibration.json: {belongs}"
     assert refused("calibrate", "run", "-a", "loss", "-o", "./run/../run/flags.csv") == (
@@ -130,11 +130,15 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ran.returncode, ran.stdout) == (0, f"llm-mia {llm_mia.__version__}\n")
 
 
+def install_completion(home: Path | str) -> subprocess.CompletedProcess[str]:
+    installing = f"{sys.executable} -m llm_mia --install-completion; exit $?"  # bash, not replaced by the command
+    settings = {**os.environ, "HOME": str(home), "PYTHONPATH": str(Path(llm_mia.__file__).parents[1])}
+    return subprocess.run(["bash", "-c", installing], capture_output=True, text=True, check=False, env=settings)
+
+
 def test_completion(tmp_path: Path) -> None:
     """It is installed for the shell that runs the command, and knows commands and options; an option takes one line."""
-    installing = f"{sys.executable} -m llm_mia --install-completion; exit $?"  # bash, not replaced by the command
-    home = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(llm_mia.__file__).parents[1])}
-    ran = subprocess.run(["bash", "-c", installing], capture_output=True, text=True, check=False, env=home)
+    ran = install_completion(tmp_path)
     assert (ran.returncode, ran.stdout.split()[0]) == (0, "bash")
     assert main(["--install-completion", "fish"]) == 2
     assert (tmp_path / ".bashrc").read_text().strip().startswith("source ")
@@ -150,7 +154,7 @@ COMPLETE = "_LLM_MIA_COMPLETE"
 
 
 def test_a_folder_that_cannot_be_written_is_no_traceback() -> None:
-    ran = run_module("--install-completion", HOME="/proc/none")
+    ran = install_completion("/proc/none")
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert ran.stderr.startswith("llm-mia: /proc/none")

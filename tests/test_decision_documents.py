@@ -258,7 +258,7 @@ def test_each_category_has_its_threshold() -> None:
     assert NoteKind.MEMBERS_UNBOUNDED_CATEGORIES in [note.kind for note in flags.notes]
     with pytest.raises(CalibrationError, match=r"the calibration was computed by 'kind', but t\.csv was read without"):
         flag(replace(score_table, by="", categories=()), calibration)
-    with pytest.raises(CalibrationError, match=r"at least 99 non-members: add them$"):
+    with pytest.raises(CalibrationError, match=r"at least 99 non-members: add non-members$"):
         calibrate(score_table, "loss", fpr=0.01)
     new = replace(score_table, categories=[*kinds[:-1], "huge"])
     with pytest.raises(CalibrationError, match="no known non-member is of the category 'huge'"):

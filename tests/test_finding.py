@@ -137,6 +137,7 @@ def test_documents_of_other_sizes_are_cut_to_a_common_size() -> None:
         ({"candidates": [math.nan] * 4}, Obstacle.UNSCORED),
         ({"other": True}, Obstacle.OTHER_NONMEMBERS),
         ({"categories": ["a", "b"] * 32}, Obstacle.CATEGORIES),
+        ({"categories": ["a", "a", "b", "b"] * 16, "fdr": 0.1}, Obstacle.CATEGORIES_FDR),
         ({"documents": [f"n{i}" for i in range(60)] + ["c"] * 4}, None),
     ],
 )
@@ -147,7 +148,7 @@ def test_where_no_finding_is_possible_a_note_says_why(change: dict[str, Any], wh
     calibration = calibrate(scores, "score", fpr=0.05)
     if change.get("other"):
         scores = scores.only(np.arange(64) > 3)
-    flags = flag(scores, calibration, labelled=change.get("labelled", False))
+    flags = flag(scores, calibration, labelled=change.get("labelled", False), fdr=change.get("fdr"))
     notes = [note.figures["why"] for note in flags.notes if note.kind == NoteKind.FINDING_IMPOSSIBLE]
     assert notes == ([] if why is None else [why])
     assert (flags.finding is None) == (why is not None)

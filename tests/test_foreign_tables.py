@@ -62,8 +62,8 @@ def test_a_row_number_never_decides(cli: Cli, fails: Fails, write: Write, tmp_pa
     table, rule = write(), tmp_path / "c.json"
     for word in ("auto", "stack", "default"):
         assert fails("calibrate", table, "-a", word, "-o", rule).endswith(
-            "t.csv: not a run directory, so only columns that you name are scores: name them as --scores; its columns "
-            "of numbers are row_number, loss, zlib"
+            "t.csv: not a run directory, so only columns that you name are scores: name them with --scores; its "
+            "columns of numbers are row_number, loss, zlib"
         )
     refused = (
         "t.csv: column 'row_number' holds a different whole number in each row, as a row number, an id, a time or a "
@@ -75,8 +75,8 @@ def test_a_row_number_never_decides(cli: Cli, fails: Fails, write: Write, tmp_pa
     assert fails("evaluate", table, "-a", "row_number").endswith(refused)
     assert fails("evaluate", table, "-a", "zlib", "--compare", "zlib", "row_number").endswith(refused)
     assert fails("collection", table, "-a", "row_number").endswith(refused)
-    assert "name them as --attack; its columns" in fails("evaluate", table)
-    assert "name them as --attack; its columns" in fails("collection", table)
+    assert "name them with --attack; its columns" in fails("evaluate", table)
+    assert "name them with --attack; its columns" in fails("collection", table)
     ran = cli(*typed, "loss")
     assert ran.code == 0
     assert " on zlib (60 non-members" in ran.out
@@ -217,7 +217,7 @@ def test_small_categories_are_all_named_with_the_options_that_help(
     message = fails(*typed)
     for name in ("it", "de", "fr", "es"):
         assert f"{counts[name]} of category '{name}' ({19 - counts[name]} more needed)" in message
-    problem, advice = message.split(", or treat them as a single category: ")
+    problem, advice = message.split(", or join categories: ")
     assert "news" not in problem
     assert advice == "--pool de --pool es --pool fr --pool it"
     ran = cli(*typed, *advice.split())
@@ -255,12 +255,12 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
     assert calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"]).categories["other"].n == N
 
 
-# -- turned round -----------------------------------------------------------------------------------------------------
+# -- reversed signs --------------------------------------------------------------------------------------------------
 
 
 def test_a_score_that_is_turned_round_is_pointed_out_and_never_turned(cli: Cli, write: Write, tmp_path: Path) -> None:
     table, rule, flags = write(change=shuffled), tmp_path / "c.json", tmp_path / "f.csv"
-    expected = "note: members score lower than non-members by loss: AUROC 0.1"
+    expected = "note: members have lower scores than non-members by loss: AUROC 0.1"
     advice = "if a lower value means member, name the column '-loss'; otherwise check the labels"
     ran = cli("calibrate", table, "-a", "loss", "-o", rule)
     assert ran.err.startswith(expected)
@@ -293,9 +293,9 @@ def test_of_arrays_a_turned_score_is_noted_too() -> None:
     labels = [0] * 60 + [1] * 60
     table = ScoreTable.of(rng.normal(size=120) - np.array(labels), labels)
     (note,) = calibrate(table, "score", fpr=0.05).notes
-    assert (note.kind, note.figures["foreign"]) == (NoteKind.SCORE_TURNED, True)
+    assert (note.kind, note.figures["foreign"]) == (NoteKind.SCORE_REVERSED, True)
     assert note.figures["high"] < 0.5
-    assert [note.kind for note in evaluation_notes(table, evaluate(table))] == [NoteKind.SCORE_TURNED]
+    assert [note.kind for note in evaluation_notes(table, evaluate(table))] == [NoteKind.SCORE_REVERSED]
     few = ScoreTable.of([1.0, 2, 3, 4, 0, -1], [0, 0, 0, 0, 1, 1])
     assert calibrate(few, "score", fpr=0.25).notes == (), "two members show no direction"
 
@@ -310,7 +310,7 @@ def test_an_audit_points_out_members_that_score_below_nonmembers(fake: Backend, 
         high[:30], nonmembers=high[30:], members=low[:60], target=fake, attacks=["loss"], accept_void=True,
         out=tmp_path / "run",
     )  # fmt: skip
-    (note,) = [note for note in result.notes if note.kind == NoteKind.SCORE_TURNED]
+    (note,) = [note for note in result.notes if note.kind == NoteKind.SCORE_REVERSED]
     assert (note.figures["auroc"], note.figures["foreign"]) == (0.0, False)
     assert note_words(note).endswith(
         "check that members and non-members, or target and reference model, are not exchanged"

@@ -10,6 +10,7 @@ import pytest
 
 from llm_mia import load_model
 from llm_mia.backends.local import silence_libraries
+from llm_mia.errors import ModelError
 
 from .conftest import build_tokenizer
 from .gguf_files import GGUF_FAMILIES, GgufFamily, gguf_tensors, write_model
@@ -61,3 +62,18 @@ def test_the_same_figures_as_safetensors(case: GgufFamily, tokenizer: Path, tmp_
         assert np.array_equal(logprobs(read), logprobs(expected)), "the same numbers in the same arithmetic"
     else:
         assert_close(logprobs(read), logprobs(expected), rounding_of(expected))
+
+
+@pytest.mark.parametrize("case", ["gptneox", "falcon 7B", "gemma", "qwen3", "starcoder2"])
+def test_heads_that_transformers_would_compute_otherwise(case: str, tokenizer: Path, tmp_path: Path) -> None:
+    """Heads that are narrower than the tensors, or of which a part is turned, where transformers ignores that."""
+    family = GGUF_FAMILIES[case]
+    name = "attention.key_length" if case in ("gptneox", "falcon 7B") else "rope.dimension_count"
+    tensors = gguf_tensors(family, build(family, build_tokenizer(500, bos=False, seed=1)))
+    write_model(tmp_path / "a.gguf", family.architecture, {**family.entries, name: 4}, tensors, tokenizer)
+    with pytest.raises(ModelError) as caught:
+        load_model(tmp_path / "a.gguf", dtype="float32", compiled=False)
+    assert str(caught.value).endswith(
+        f"its entry {family.architecture}.{name} (4) would be lost, and the model would be another: name the folder of "
+        "safetensors that it was converted from"
+    )

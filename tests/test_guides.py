@@ -61,7 +61,12 @@ def test_a_terminal_of_80_columns_shows_every_word(topic: str) -> None:
 
 def test_no_such_guide(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["guide", "format"]) == 2
-    assert "there is no guide about TOPIC 'format': did you mean 'formats'? The guides: " in capsys.readouterr().err
+    assert capsys.readouterr().err == "llm-mia: there is no guide about TOPIC 'format': did you mean 'formats'?\n"
+    assert main(["guide", "zzz"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"llm-mia: there is no guide about TOPIC 'zzz': the guides are {', '.join(topics())}\n"
+    )
 
 
 @pytest.mark.parametrize("topic", topics())

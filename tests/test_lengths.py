@@ -139,6 +139,25 @@ def test_nor_does_a_factor_that_depends_on_the_length() -> None:
     assert_scores_do_not_depend_on_what_else_is_fed(with_scales_by_length())
 
 
+def test_nor_does_a_model_whose_configuration_does_not_show_it() -> None:
+    """ProphetNet computes the start of a text otherwise than the same tokens alone."""
+    torch.manual_seed(0)
+    config = transformers.ProphetNetConfig(
+        vocab_size=300,
+        hidden_size=32,
+        num_decoder_layers=2,
+        num_decoder_attention_heads=4,
+        decoder_ffn_dim=64,
+        max_position_embeddings=256,
+        init_std=0.3,
+        is_decoder=True,
+        is_encoder_decoder=False,
+        add_cross_attention=False,
+    )
+    with silence_libraries():
+        assert_scores_do_not_depend_on_what_else_is_fed(transformers.ProphetNetForCausalLM(config).eval())
+
+
 def test_windows_that_the_model_computes_alike_still_share_a_batch() -> None:
     backend, fed = local(model_of_type("longrope"), 1000), list[tuple[int, ...]]()
     backend.model.model.register_forward_pre_hook(

@@ -118,6 +118,10 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: set_config(f, max_position_embeddings="long"),
         "Validation error for field 'max_position_embeddings': TypeError: Field",
     ),
+    "positions of an unknown type": (
+        lambda f: set_config(f, rope_parameters={"rope_type": "later", "rope_theta": 10000.0}),
+        "a file of it names 'later', which transformers ",
+    ),
     "code in the folder": (
         lambda f: set_config(
             f, model_type="custom", auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}

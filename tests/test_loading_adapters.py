@@ -66,6 +66,7 @@ def train(base: str, folder: Path, config: Any, rows: int | None = None) -> NDAr
 KINDS: dict[str, dict[str, Any]] = {
     "DoRA": {"use_dora": True},
     "rank-stabilised": {"use_rslora": True},
+    "on a base without its main directions": {"init_lora_weights": "pissa"},
     "with a whole head": {"modules_to_save": ["lm_head"]},
     "with new vectors for two tokens": {"trainable_token_indices": [3, 5]},
 }
@@ -164,6 +165,26 @@ def test_learned_prompts(kind: str, tiny: str, tmp_path: Path) -> None:
     assert refusal(tmp_path / "a") == (
         "its adapter puts learned prompts before every text, and no text has a likelihood without them: name its base "
         "model"
+    )
+
+
+@pytest.mark.parametrize("start", ["pissa_niter_4", "corda", "lora_ga"])
+def test_a_base_that_was_changed_at_random(start: str, adapter: Path) -> None:
+    """With ``pissa_niter_4`` every load gave other figures, and no load those of the training."""
+    change_settings(adapter, init_lora_weights=start)
+    assert refusal(adapter) == (
+        f"it was trained on a base model that peft had changed at random (init_lora_weights {start!r}), and does not "
+        "hold that change: merge it into that base model where it was trained"
+    )
+
+
+def test_repeated_layers(tiny: str, tmp_path: Path) -> None:
+    """They share their weights, to which a merge would add the adapters of all of them."""
+    in_memory = train(tiny, tmp_path / "a", lora(layer_replication=[[0, 2], [1, 2]]))
+    assert np.isfinite(in_memory).all(), "the way that the message names works"
+    assert refusal(tmp_path / "a") == (
+        "it repeats layers of its base model (layer_replication), which share their weights, so it cannot be merged: "
+        "load it in Python, and give `load_model` the model in memory"
     )
 
 

@@ -223,7 +223,8 @@ SEVERAL: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "two sets": (
         add_whole,
-        f"holds {WEIGHTS} and {INDEX}, which are two sets of weights: move the set that is not the model's away",
+        f"holds {WEIGHTS} and {INDEX}, which are two sets of weights: move away the set that does not "
+        "belong to the model",
     ),
 }
 
@@ -283,7 +284,7 @@ def test_a_quantisation_that_cannot_be_read(model: Path) -> None:
     set_config(model, quantization_config={"quant_method": "gptq", "bits": 4})
     message = refusal(model)
     assert message.startswith("its weights are quantised (gptq), and transformers cannot read them here (")
-    assert message.endswith("): name the model that it was made from")
+    assert message.endswith("): name the unquantised model")
 
 
 # Settings that transformers ignores

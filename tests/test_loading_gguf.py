@@ -108,6 +108,24 @@ def test_a_converted_model_that_is_no_longer_whole(tiny: str, tmp_path: Path) ->
         assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), expected)
 
 
+@pytest.mark.parametrize("n_bytes", [100, 2000], ids=["settings", "weights"])
+def test_a_cache_without_room(n_bytes: int, tiny: str, tmp_path: Path) -> None:
+    """The file is whole, so the message is about the cache; what was begun there is removed."""
+    resource = pytest.importorskip("resource")
+    file = tmp_path / "tiny.gguf"
+    write_gguf(Path(tiny), file)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        message = refusal(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert message.startswith(f"the converted model cannot be written to {tmp_path / 'cache'} (")
+    assert "File too large" in message
+    assert message.endswith(": free space there, or set the environment variable LLM_MIA_CACHE to another folder")
+    assert not [*(tmp_path / "cache").iterdir()]
+
+
 def test_a_damaged_file(tiny: str, tmp_path: Path) -> None:
     file = tmp_path / "tiny.gguf"
     write_gguf(Path(tiny), file)
@@ -163,7 +181,7 @@ def test_a_tensor_without_a_place(tensors: dict[str, Any], write: Callable[..., 
     tensors["blk.0.attn_q_norm.weight"] = np.ones(8, np.float32)
     assert refusal(write(tensors)) == (
         "its weights hold tensors that the model has no place for (1, such as blk.0.attn_q_norm.weight): without them "
-        "it is another model; name the folder of safetensors that it was made from"
+        "it is another model; name the folder of safetensors that it was converted from"
     )
     assert not (tmp_path / "cache").exists()
 
@@ -184,10 +202,19 @@ def test_a_tensor_of_another_shape(tensors: dict[str, Any], write: Callable[...,
     )
 
 
+def test_a_tensor_with_its_sides_exchanged(tensors: dict[str, Any], write: Callable[..., Path], tmp_path: Path) -> None:
+    """It holds as many numbers as it should, and another model."""
+    tensors["output.weight"] = np.ascontiguousarray(tensors["output.weight"].T)
+    assert refusal(write(tensors)) == (
+        "its tensor output.weight has the shape (32, 455), and its settings require another: convert the model again"
+    )
+    assert not [*(tmp_path / "cache").iterdir()]
+
+
 def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..., Path]) -> None:
     assert refusal(write(tensors, attention__scale=0.5)) == (
         "its entry llama.attention.scale (0.5) would be lost, and the model would be another: name the folder of "
-        "safetensors that it was made from"
+        "safetensors that it was converted from"
     )
 
 
@@ -196,6 +223,11 @@ def test_an_entry_that_would_be_lost(tensors: dict[str, Any], write: Callable[..
     [
         ({"rope__scaling__type": "dynamic"}, "its positions are scaled in a way that was not tested (dynamic): name"),
         ({"rope__scaling__type": "linear"}, "it lacks the entry llama.rope.scaling.factor: convert the model again"),
+        # transformers turns the whole head of a Llama, whatever its configuration says.
+        (
+            {"rope__dimension_count": 4},
+            "its entry llama.rope.dimension_count (4) would be lost, and the model would be another: name",
+        ),
         ({"expert_count": 8}, "its entry llama.expert_count (8) would be lost, and the model would be another: name"),
         ({"feed_forward_length": [48, 32]}, "its layers differ in feed_forward_length, and that was not tested: name"),
     ],

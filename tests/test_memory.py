@@ -11,9 +11,10 @@ import pytest
 MEMORY = """
 import re, sys
 from pathlib import Path
-import llm_mia.backends
+import llm_mia.backends.checking
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+llm_mia.backends.checking.check_model = lambda *_, **__: None
 llm_mia.backends.load_model = lambda *_, **__: FakeBackend()
 code = main(sys.argv[1:])
 # Not ru_maxrss: that begins with what the parent held when it forked.

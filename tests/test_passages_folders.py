@@ -199,7 +199,7 @@ def test_a_compressed_file_whose_name_does_not_say_so(suffix: str, tmp_path: Pat
 def test_a_parquet_file_whose_name_does_not_say_so(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "a.csv")
     assert refusal(tmp_path / "a.csv").endswith(
-        ": its bytes are a Parquet file, and it is read as a text: add .parquet to its name"
+        ": its bytes are a Parquet file, which cannot be read as a text: add .parquet to its name"
     )
     (tmp_path / "a.csv").rename(tmp_path / "a.csv.parquet")
     assert texts(tmp_path / "a.csv.parquet") == ["a"]

@@ -146,7 +146,7 @@ def test_json_over_several_lines(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("indent", [None, 1])
 def test_an_object_that_holds_the_passages(value: object, expected: str, indent: int | None, tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", json.dumps(value, indent=indent))
-    pattern = rf"^a\.json line 1: a single object,? {expected}: write each passage as an object on a line of its own$"
+    pattern = rf"^a\.json line 1: a single object,? {expected}: write each passage as an object on a separate line$"
     assert re.search(pattern, refusal(path))
 
 
@@ -216,7 +216,8 @@ def test_words_of_labels(tmp_path: Path) -> None:
 
 def test_words_of_labels_without_a_column_of_labels(tmp_path: Path) -> None:
     passages = read_passages(write(tmp_path / "a.csv", "text,split\na,held-out\n"), labels={"held-out": 0})
-    expected = "no label is read, because no column of labels is named; the columns are 'text', 'split'"
+    reason = "no column has a usual name of labels: name it with `label_column`"
+    expected = f"no label is read, because {reason}; the columns are 'text', 'split'"
     assert check_inputs([passages]).notes == (f"{passages.name}: {expected}",)
     assert read(tmp_path / "a.csv", labels={"held-out": 0}, label_column="split") == [("a", 0)]
 
@@ -285,7 +286,7 @@ def test_faults_in_the_files_of_a_folder(tmp_path: Path) -> None:
     assert read(folder, skip_empty=True) == [("A text.", None)]
     assert check_inputs([read_passages(folder, skip_empty=True)]).sources[0].empty_texts == 3
     (folder / "a.txt").unlink()
-    assert refusal(folder, skip_empty=True) == "f: no passage in it: 3 rows or files, all without text"
+    assert refusal(folder, skip_empty=True) == "f: no passage in it: all rows or files (3) are without text"
 
 
 def test_a_streamed_dataset_and_a_column_of_a_folder(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_the_command_writes_what_the_function_gives(
     assert main([*command, "--per-token", str(tokens)]) == 0
     printed = capsys.readouterr()
     assert str(out) in printed.out
-    assert "1 passage has no perplexity, because too short" in printed.err
+    assert "1 passage is too short to have a perplexity" in printed.err
     expected = perplexity(TEXTS[:-1], tiny)
     shown = [float(row["target_perplexity"] or "nan") for row in rows_of(out)]
     np.testing.assert_allclose(shown, expected, rtol=TOLERANCE)

@@ -123,7 +123,7 @@ def test_a_finished_pass_has_a_single_line() -> None:
 
 def test_quiet_is_silent_and_still_knows_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
     with noting_steps() as steps, progress_bars(quiet=True) as progress:
-        assert kept_words(steps).startswith("nothing new was finished yet that could be kept; ")
+        assert kept_words(steps).startswith("nothing new could be kept yet; ")
         report_activity(progress, "reading")
         for name, kept in (("target", 5000), ("reference", 1204), ("scores", 0)):
             progress(Step(name, kept, 0, 0, 5000, 1, kept))

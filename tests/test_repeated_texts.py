@@ -25,8 +25,8 @@ def repeated(write_jsonl: Callable[..., str], fake: Backend, tmp_path: Path) -> 
     candidates = [{"id": f"c{i}", "text": TEXTS[20 + i // COPIES]} for i in range(47 * COPIES)]
     source = read_passages(write_jsonl("in.jsonl", [*known, *candidates]))
     assert check_inputs([source]).notes == (
-        "47 texts occur more than once among the candidates (ids 'c0' = 'c1', 'c3' = 'c4', 'c6' = 'c7', …): kept, each "
-        "is scored; equal texts without a document count as a single document",
+        "47 texts occur more than once among the candidates (ids 'c0' = 'c1', 'c3' = 'c4', 'c6' = 'c7', …): all are "
+        "kept and scored; equal texts without a document count as a single document",
     )
     score(source, fake, attacks=["loss"], out=tmp_path / "run")
     return read_scores(tmp_path / "run")

@@ -54,8 +54,7 @@ sys.exit(main(arguments))
 PASSES = ("target", "lowered", "reference")
 FIRST_PART = "signals/target/part-000000000-000000003.parquet"
 NOTHING_KEPT = (
-    "llm-mia: interrupted; nothing new was finished yet that could be kept; the same command begins where this one "
-    "began\n"
+    "llm-mia: interrupted; nothing new could be kept yet; the same command starts again where this command started\n"
 )
 
 
@@ -65,11 +64,12 @@ def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> lis
 
 
 def hear_interrupts() -> None:
-    """In a child process: Ctrl-C interrupts it, even where a shell started the tests in the background.
+    """In a child process: signals interrupt it, even where the tests were started in the background or by ``nohup``.
 
-    Such a shell makes its children ignore the signal, and Python then installs no handler of its own.
+    Then children ignore SIGINT or SIGHUP, Python installs no handler of its own, and neither do we.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(interrupt, signal.SIG_DFL)
 
 
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -192,7 +192,9 @@ def test_an_interrupt_is_one_line_at_the_real_command(
         time.sleep(0.02)
     code, errors = stop(process, signal.SIGINT)
     assert (code, errors.count("\n")) == (130, 1)
-    assert re.fullmatch(r"llm-mia: interrupted; (nothing new was finished|kept: [\d,]+ of 20,000 passages).*\n", errors)
+    assert re.fullmatch(
+        r"llm-mia: interrupted; (nothing new could be kept|kept: [\d,]+ of 20,000 passages).*\n", errors
+    )
     assert not (out / "scores.parquet").exists()
 
 
@@ -240,7 +242,7 @@ def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) 
     }[what]
     assert full.returncode == 1
     assert full.stderr == (
-        f"llm-mia: {out / file}: cannot be written (File too large); what is finished is kept; "
+        f"llm-mia: {out / file}: cannot be written (File too large); what was written before is kept; "
         "free space or fix the folder and run the same command\n"
     )
     assert not list(out.rglob(".writing-*"))

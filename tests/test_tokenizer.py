@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 
 from llm_mia.backends import ModelSpec, Tokenizer, load_model
 from llm_mia.backends.local import LocalBackend, LocalTokenizer, silence_libraries
@@ -103,6 +104,20 @@ def adapter(folder: Path, base: object) -> Path:
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
     return folder
+
+
+@pytest.mark.parametrize("dropout", [0.001, 0.9])
+def test_merges_that_are_left_out_at_random(dropout: float, tiny: str, tmp_path: Path) -> None:
+    """With a small share the tokens of a short text rarely differ, and those of a long one always do."""
+    folder = without_weights(tiny, tmp_path / "dropout")
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["dropout"] = dropout
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=rf"at random \(dropout {dropout}\), so a text has other tokens each time"):
+        ModelSpec(folder).tokenizer()
+    in_memory = transformers.AutoTokenizer.from_pretrained(folder)
+    in_memory.backend_tokenizer.model.dropout = None  # as the message says
+    assert LocalTokenizer(in_memory).fingerprint == ModelSpec(tiny).tokenizer().fingerprint
 
 
 def test_of_an_adapter(tiny: str, tiny_bos: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_json_keeps_numbers(pool: list[Passage]) -> None:
     assert [check["name"] for check in document["checks"]] == [check.name for check in result.checks]
     assert len({check.name for check in result.checks}) == len(result.checks)
     for check, written in zip(result.checks, document["checks"], strict=True):
-        assert list(written) == ["name", "figure", "verdict", "why", "remedy", "p_value", "details"]
+        assert list(written) == ["name", "figure", "verdict", "why", "remedy", "p_value", "details", "ids"]
         if isinstance(check.figure, Interval):
             assert written["figure"]["low"] == check.figure.low
         else:

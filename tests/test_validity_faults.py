@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -120,6 +121,13 @@ def test_candidates_that_repeat_the_known_set_are_doubtful(pool: list[Passage]) 
     members, nonmembers, candidates = pool[:50], pool[50:110], pool[110:]
     result = validate(members, nonmembers, [*candidates, *(replace(p, id=f"{p.id}'") for p in members[:10])])
     assert faults(result) == {"candidates_overlap_13_words", "candidates_near_duplicates"}
+    # Whoever follows the remedy needs all ids, and not only the five that are shown.
+    check = result["candidates_near_duplicates"]
+    assert check.details.endswith(" and 5 more")
+    assert check.remedy.endswith("validity.json lists all ids.")
+    written = {check["name"]: check["ids"] for check in json.loads(result.to_json())["checks"]}
+    assert written["candidates_near_duplicates"] == check.ids == [f"{p.id}'" for p in members[:10]]
+    assert written["placebo_words_auroc"] == []
 
 
 # --- scores -----------------------------------------------------------------------------------------------------------

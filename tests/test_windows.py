@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import UsageError
+from llm_mia.errors import ModelError, UsageError
 from llm_mia.records import TokenSignals, WindowRule
 from llm_mia.signals import cut, join, window_rule
 
@@ -94,10 +94,19 @@ def test_the_least_window_leaves_room_for_the_passage(opening: int, least: int) 
         window_rule(1000, least - 1, opening=opening)
 
 
-@pytest.mark.parametrize(("context", "asked"), [(64, 65), (64, 7), (64, 0), (64, -1), (4, None)])
+@pytest.mark.parametrize(("context", "asked"), [(64, 65), (64, 7), (64, 0), (64, -1)])
 def test_a_window_that_cannot_be_is_refused(context: int, asked: int | None) -> None:
     with pytest.raises(UsageError, match=f"must be 8 to {context}, the model's context"):
         window_rule(context, asked)
+
+
+@pytest.mark.parametrize(("context", "asked", "opening", "least"), [(4, None, 0, 8), (7, 7, 1, 8), (85, None, 40, 86)])
+def test_a_context_without_room_for_any_window(context: int, asked: int | None, opening: int, least: int) -> None:
+    with pytest.raises(ModelError) as caught:
+        window_rule(context, asked, opening=opening)
+    assert str(caught.value) == (
+        f"the model takes {context} tokens, and a window has at least {least}: give another one"
+    )
 
 
 def part(*logprob: float) -> TokenSignals:

@@ -76,8 +76,8 @@ def audit(
         fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
         accept_void: state findings even where the known set is void; every artefact records this.
-        finding_level: the probability of a finding where no candidate was trained on; one minus the confidence of the
-            bound on the number of members.
+        finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
+            the bound on the number of members.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
@@ -126,7 +126,9 @@ def refuse_rates(fpr: float | None, fdr: float | None, confidence: float | None)
     if fdr is not None and fpr is not None:
         raise UsageError("`fdr` takes the place of `fpr`: leave out `fpr` or `fdr`")
     if fdr is not None and confidence is not None:
-        raise UsageError("`confidence` is that of `fpr`, and `fdr` holds on average: leave out `confidence` or `fdr`")
+        raise UsageError(
+            "`confidence` belongs to `fpr`, and an FDR holds only on average: leave out `confidence` or `fdr`"
+        )
 
 
 def _decider(attacks: Sequence[str]) -> tuple[list[str], str]:

@@ -1,4 +1,4 @@
-"""Refuses sets that hold the same texts, before a model is loaded: a decision on them would be about nothing."""
+"""Refuses sets that hold the same texts, before a model is loaded: a decision on them would mean nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ..records import Passage
 __all__ = ["refuse_few_texts", "refuse_same_sources", "refuse_same_texts"]
 
 MOST_SHARED = 0.5
-"""Share of a set that may have the text of a passage of another set; the checks of the known set judge less."""
+"""Share of a set that may have the text of a passage of another set; smaller shares are left to the checks of the
+known set."""
 SETS: Mapping[int | None, tuple[str, str]] = {
     1: ("members", "a member"),
     0: ("non-members", "a non-member"),
@@ -79,8 +80,8 @@ def _refuse(label: int | None, other: int | None, shared: int, total: int, names
     advice = f"give other {plural}, or remove these texts from the {other_plural}"
     raise PassageError(
         names[label],
-        f"{shared:,} of {total:,} {plural} have the text of {other_single} in {names[other]} (white space and case "
-        f"aside), {why}: {advice}",
+        f"{shared:,} of {total:,} {plural} have the text of {other_single} in {names[other]} (white space and "
+        f"case do not count), {why}: {advice}",
     )
 
 

@@ -83,7 +83,7 @@ class LengthChecking(Protocol):
     """A backend that can check before the work begins that it takes windows of a length."""
 
     def check_length(self, tokens: int, prefix: int = 0) -> None:
-        """Feed a window of so many *tokens*, after a prefix of *prefix* tokens, to the first layer of the model.
+        """Feed a window of *tokens* tokens, after a prefix of *prefix* tokens, to the first layer of the model.
 
         Raises:
             ModelError: the model fails on it.

@@ -1,7 +1,7 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
 stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
-to do · 2 usage · 3 a finding, and ``--fail-if-flagged`` · 4 a void known set withholds the finding · 130 interrupted
+to do · 2 usage · 3 a finding, with ``--fail-if-flagged`` · 4 a void known set withholds the finding · 130 interrupted
 (by another signal: 128 + its number).
 """
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.commands.get(typed[0])
     if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
         # typer would install it for the running shell, whatever shell is named.
-        return _failed(f"{typed[0]} takes no value, because it is for the shell that runs it: run it in that shell", 2)
+        return _failed(f"{typed[0]} takes no value: run it, without a value, in the shell that it is for", 2)
     carry_any_text()
     if shutil.get_terminal_size().columns < BOXES_FROM:
         commands.rich_markup_mode = None
@@ -105,9 +105,9 @@ def _exit_code(commands: Any, typed: list[str]) -> int:
         # Whoever reads our output left ('| head'); nothing may be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:  # a folder that may not be written, a full disk: of what no package foresees
+    except OSError as error:  # a full disk, a folder without permission: what no package has checked
         place = f"{error.filename}: " if error.filename else ""
-        return _failed(f"{place}{error.strerror or error}: repair this, and run the same command again", 1)
+        return _failed(f"{place}{error.strerror or error}: remove the cause, and run the same command again", 1)
     return code or 0
 
 

@@ -102,9 +102,9 @@ def audit(
 
 
 def finding_code(flags: Flags) -> int:
-    """The exit code under --fail-if-flagged; where no finding is possible, a line says that it could not fail."""
+    """The exit code under --fail-if-flagged; where no finding is possible, a line says that it cannot fail."""
     if flags.finding is None:
-        say("note: no finding is possible (see the notes), so --fail-if-flagged has nothing to fail on")
+        say("note: --fail-if-flagged cannot fail here, because no finding is possible")
     return FINDING if flags.significant else 0
 
 

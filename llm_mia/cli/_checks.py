@@ -139,7 +139,9 @@ def _check_out(out: Path, parameter: str) -> None:
     if out.is_dir():
         raise UsageError(f"{out}: is a folder: name a file in it with `{parameter}`")
     if out.exists() and not out.is_file():  # a device or a pipe would be replaced by a file
-        raise UsageError(f"{out}: is no file, and would be replaced by a file: name a file with `{parameter}`")
+        raise UsageError(
+            f"{out}: is not an ordinary file, and would be replaced by one: name another file with `{parameter}`"
+        )
     _check_writable(out.parent, out, parameter)
     refuse_file_of_run(out, parameter)
 
@@ -151,7 +153,7 @@ def refuse_file_of_run(out: Path, parameter: str = "out") -> None:
     if (run and out.name in FILES_OF_RUN) or (audited and out.name in FILES_OF_AUDIT):
         kind = "audit" if audited else "run"
         raise UsageError(
-            f"{out}: belongs to the {kind} in this folder, which would no longer agree with it: name another file "
+            f"{out}: belongs to the {kind} in this folder, and has to agree with it: name another file "
             f"with `{parameter}`"
         )
 
@@ -169,7 +171,7 @@ def _check_writable(folder: Path, out: Path, parameter: str) -> None:
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RunDirectoryError(
-            f"{out}: cannot be written, because {existing} may not be written: name another place with `{parameter}`"
+            f"{out}: cannot be written, because you may not write to {existing}: name another place with `{parameter}`"
         )
 
 

@@ -29,15 +29,18 @@ def column_of(name: str, named: Sequence[str] | None) -> str | None:
 
 
 def refuse_columns(option: str, named: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raise `UsageError` where the values of the parameter *option* cannot be meant so; *inputs* are those given."""
+    """Raise `UsageError` where the values of the parameter *option* contradict each other, or the *inputs* given."""
     split = [_split(value) for value in named]
     for of_input in {of_input for of_input, _ in split if of_input is not None} - {*inputs}:
-        raise UsageError(f"`{option}` names a column of `{of_input}`, which is not given: leave it out, or give both")
+        raise UsageError(
+            f"`{option}` names a column of `{of_input}`, which is not given: leave out that column, or give "
+            f"`{of_input}`"
+        )
     named_inputs = [of_input for of_input, _ in split]
     for repeated in named_inputs:
         if named_inputs.count(repeated) > 1:
             which = "all inputs" if repeated is None else f"`{repeated}`"
-            raise UsageError(f"`{option}` names two columns of {which}: leave out all but the right column")
+            raise UsageError(f"`{option}` names two columns for {which}: name only the right column")
     for value in named:
         before, sign, _ = value.partition("=")
         near = difflib.get_close_matches(before, INPUTS, n=1, cutoff=ALIKE)

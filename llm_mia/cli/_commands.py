@@ -25,8 +25,8 @@ def calibrate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"The column of scores that decides. {opt.TURNED} Or 'auto', 'stack', 'default': a part of the known "
-            "set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
+            help=f"The column of scores that decides. {opt.REVERSED} Or 'auto', 'stack', 'default': a part of the "
+            "known set selects what decides; each word is explained by 'llm-mia attacks WORD'.",
         ),
     ],
     scores: Annotated[
@@ -34,7 +34,7 @@ def calibrate(
         typer.Option(
             metavar="COLUMN",
             help="With -a auto, stack or default: a column that these may use; may be repeated.",
-            show_default="all attacks of a run directory; of another table, no column is used that is not named",
+            show_default="all attacks of a run directory; a table has no default",
         ),
     ] = None,
     fpr: opt.Fpr = 0.05,
@@ -166,8 +166,8 @@ def evaluate(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores to evaluate; may be repeated. {opt.TURNED}",
-            show_default="all attacks of a run directory; of another table, the columns of -c and --compare",
+            help=f"A column of scores to evaluate; may be repeated. {opt.REVERSED}",
+            show_default="all attacks of a run directory; of a table, the columns of -c and --compare",
         ),
     ] = None,
     compare: Annotated[
@@ -244,9 +244,9 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.TURNED} Several columns are added with weights, which are "
-            "learned on half of the documents; the other half is tested.",
-            show_default="in a run directory 'reference', else 'min_k'",
+            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which "
+            "are learned on half of the documents; the other half is tested.",
+            show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
         ),
     ] = None,
     level: Annotated[

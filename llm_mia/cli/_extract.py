@@ -10,7 +10,7 @@ import typer
 from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
 from ._models import TargetOptions
-from .output import say, show, show_json
+from .output import say_input_notes, show, show_json
 from .progress import progress_bars
 
 __all__ = ["extract"]
@@ -110,7 +110,6 @@ def extract(
     Rows with label 0 (known non-members) show how often texts that were not trained on have such spans.
     """
     from ..extraction import Sampling, extract as run_extract
-    from ..passages import check_inputs
     from ..report import extraction_summary, extraction_table
     from ..signals import report_activity
 
@@ -118,9 +117,7 @@ def extract(
     with progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
-        for note in check_inputs([source]).notes:
-            if note not in source.notes:  # those were shown when it was opened
-                say(f"note: {note}")
+        say_input_notes(source)
         extraction = run_extract(
             source,
             models.target_model(),

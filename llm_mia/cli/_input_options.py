@@ -26,8 +26,8 @@ __all__ = [
 
 INPUT = "How the input is read"
 INPUT_KINDS = (
-    "a file (jsonl, json, csv, tsv, parquet, arrow, txt; also gz, bz2, xz, zst), a folder of such files (its tables; "
-    "where there are none, its texts), hf://DATASET, or - for standard input"
+    "a file (jsonl, json, csv, tsv, parquet, arrow, txt, md; also as gz, bz2, xz, zst), a folder of such files (its "
+    "tables; where there are none, its texts), hf://DATASET, or - for standard input"
 )
 """What every command can read passages from."""
 
@@ -95,7 +95,7 @@ LabelWords = Annotated[
     str | None,
     typer.Option(
         metavar="WORD=LABEL,…",
-        help="What words in the column of labels mean, as in held-out=0,known-train=1; 'unsure=' is unknown.",
+        help="What words in the column of labels mean, as in held-out=0,known-train=1,unsure= (empty: unknown).",
         show_default="1, true, member; 0, false, non-member; empty: unknown",
         rich_help_panel=INPUT,
     ),
@@ -105,8 +105,8 @@ TextColumns = Annotated[
     typer.Option(
         "--text-column",
         metavar="[INPUT=]NAME",
-        help="Column that holds the text. For a single input put its option before the name, as in members=body; may "
-        "be repeated.",
+        help="Column that holds the text. For a single input, write its name first, as in members=body or "
+        "candidates=text; may be repeated.",
         show_default="the column named 'text' or similar",
         rich_help_panel=INPUT,
     ),

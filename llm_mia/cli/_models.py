@@ -58,7 +58,11 @@ class _Running(OptionGroup):
     ] = "auto"
     device: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Where models run: auto, cpu, cuda, cuda:1 …", rich_help_panel=opt.MODELS),
+        typer.Option(
+            metavar="NAME",
+            help="Where models run: auto (on CUDA if this machine has it, else cpu), cpu, cuda, cuda:1 … or mps.",
+            rich_help_panel=opt.MODELS,
+        ),
     ] = "auto"
     trust_remote_code: opt.TrustRemoteCode = False
     pre_tokenizer: opt.PreTokenizer = None

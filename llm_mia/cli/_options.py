@@ -33,7 +33,7 @@ __all__ = [
     "MODELS",
     "OUTPUT",
     "RATES",
-    "TURNED",
+    "REVERSED",
     "AcceptVoid",
     "CalibrationFile",
     "CalibrationOut",
@@ -70,7 +70,7 @@ __all__ = [
 
 KNOWN, MODELS, EVIDENCE = "Known set", "Models", "What some attacks need"
 OUTPUT, RATES = "Output", "Error rates"
-TURNED = "'-loss' is the column 'loss' turned round: lower means member."
+REVERSED = "'-loss' is the column 'loss' with the opposite sign, if its low values mean member."
 """How a column of scores is named whose low values mean member."""
 TargetName = Annotated[
     str,
@@ -106,8 +106,8 @@ PreTokenizer = Annotated[
     typer.Option(
         metavar="NAME",
         help="For a GGUF file that does not name how its model cuts texts into words: the family that cuts as this "
-        "model does, such as llama-bpe or qwen2 (a wrong name lists all). Better: the model's own tokenizer.json in "
-        "the folder of the file, which is then used.",
+        "model does, such as llama-bpe or qwen2 (an unknown name lists them all). Better: put the tokenizer.json of "
+        "the model in the folder of the file; it is then used.",
         show_default="the name in the file; a file without a known name is refused",
         rich_help_panel=MODELS,
     ),
@@ -116,8 +116,8 @@ Templated = Annotated[
     bool,
     typer.Option(
         "--templated",
-        help="The passages are in the model's template: special tokens in them, such as <|im_start|>, are read as "
-        "special tokens. Without this they are text, as <s> is in HTML.",
+        help="The passages are written in the model's chat template: special tokens in them, such as "
+        "<|im_start|>, are read as special tokens. Without this they are text, as <s> is in HTML.",
         rich_help_panel=MODELS,
     ),
 ]
@@ -137,8 +137,8 @@ CalibrationOut = Annotated[
         "-o",
         "--out",
         metavar="FILE",
-        help="File for the result; an existing file is replaced, but not that of an audit.",
-        show_default="calibration.json in the run directory, or for a table in this folder",
+        help="File for the result; an existing file is replaced, unless a run or an audit wrote it.",
+        show_default="calibration.json in the run directory; for a table, in the current folder",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -148,8 +148,8 @@ FlagsOut = Annotated[
         "-o",
         "--out",
         metavar="FILE",
-        help="File for the result; an existing file is replaced, but not that of an audit.",
-        show_default="flags.csv, or flags-documents.csv, in the run directory, or for a table in this folder",
+        help="File for the result; an existing file is replaced, unless a run or an audit wrote it.",
+        show_default="flags.csv, or flags-documents.csv, in the run directory; for a table, in the current folder",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -170,7 +170,7 @@ FailIfFlagged = Annotated[
     typer.Option(
         "--fail-if-flagged",
         help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void known set exits with code 4.",
+        "explains (see --finding-level); chance alone flags some, too. A void known set always exits with code 4.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -178,8 +178,8 @@ FindingLevel = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
-        help="Probability of a finding where the model was trained on no candidate: a finding needs a p-value of at "
-        "most this. The bound on the number of members holds with a confidence of one minus this.",
+        help="Largest p-value of a finding, and so the largest probability of a finding if the model was trained on no "
+        "candidate. The lower bound on the number of members holds with a confidence of 1 minus this.",
         rich_help_panel=RATES,
     ),
 ]

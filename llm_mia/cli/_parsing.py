@@ -25,7 +25,7 @@ BOXES_FROM = 80
 _FAULTS = "llm_mia.faults"
 
 
-class Faults(Exception):  # noqa: N818 - it holds errors, and is none of its own
+class Faults(Exception):  # noqa: N818 - it holds errors, and is not one itself
     """Everything that is wrong with what was typed; never empty."""
 
     def __init__(self, errors: Sequence[Exception], path: str) -> None:
@@ -89,11 +89,22 @@ def _collect_faults(parameter: Any) -> None:
                 raise UsageError(f"`{parameter.name}` is empty: {remedy}")
             result = handle(ctx, opts, args)
         except (TypedError, LlmMiaError) as error:
-            ctx.meta.setdefault(_FAULTS, []).append(error)
+            ctx.meta.setdefault(_FAULTS, []).append(_in_percent(parameter, opts.get(parameter.name)) or error)
             return None, args
         return result
 
     parameter.handle_parse_result = handle_parse_result
+
+
+def _in_percent(parameter: Any, value: Any) -> UsageError | None:
+    """What to type instead of a share in percent; None where *value* is none."""
+    if parameter.metavar != "SHARE" or not isinstance(value, str) or not value.rstrip().endswith("%"):
+        return None
+    try:
+        share = float(value.rstrip().removesuffix("%")) / 100
+    except ValueError:
+        return None
+    return UsageError(f"`{parameter.name}` is {value!r}: give a share, as in {share:g}")
 
 
 def _repeated(order: Sequence[Any]) -> list[UsageError]:
@@ -129,4 +140,4 @@ def _standard_input_twice(parameters: Sequence[Any], values: Mapping[str, Any]) 
     if len(named) < 2:
         return []
     names = " and ".join(f"`{name}`" for name in named)
-    return [UsageError(f"{names} are both -, and standard input can be read only once: name a file for the others")]
+    return [UsageError(f"{names} are -, and standard input can be read only once: name a file for all but one")]

@@ -35,7 +35,7 @@ def perplexity(
 ) -> None:
     """Write the perplexity and the number of tokens of every passage, by the target and by a reference."""
     from ..perplexities import write_perplexities
-    from ..report.words import counted, have
+    from ..report.words import counted
 
     source = reading.read(passages, "passages")
     with progress_bars(quiet) as progress:
@@ -55,7 +55,8 @@ def perplexity(
     for note in written.notes:
         say(f"note: {note}")
     if written.unscored:
-        say(f"note: {have(written.unscored, 'passage')} no perplexity, because too short")
+        are = "is" if written.unscored == 1 else "are"
+        say(f"note: {counted(written.unscored, 'passage')} {are} too short to have a perplexity")
     precisions = " and ".join(dict.fromkeys(written.dtypes.values()))
     tokens = f"{written.tokens['target']:,} tokens of the target"
     show(f"{counted(written.passages, 'passage')}, {tokens}, computed in {precisions}: {written.path}")

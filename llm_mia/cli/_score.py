@@ -11,7 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
-from .output import say, say_skipped, show, show_json
+from .output import say, say_input_notes, say_skipped, show, show_json
 from .parameters import running, spelled
 from .progress import progress_bars, working
 
@@ -40,17 +40,14 @@ def score(
     ] = None,
 ) -> None:
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
-    from ..passages import check_inputs
-    from ..report.words import counted, have
+    from ..report.words import counted
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
     with progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
-        for note in check_inputs([source]).notes:
-            if note not in source.notes:  # those were shown when it was opened
-                say(f"note: {note}")
+        say_input_notes(source)
         done = score_to_disk(
             source,
             models.target_model(),
@@ -69,7 +66,8 @@ def score(
         show_json({**{name: getattr(done, name) for name in counts}, "scores": str(table)})
     else:
         if done.unscored:
-            say(f"note: {have(done.unscored, 'passage')} no score, because too short")
+            are = "is" if done.unscored == 1 else "are"
+            say(f"note: {counted(done.unscored, 'passage')} {are} too short to have a score")
         show(f"{counted(done.passages, 'passage')} scored by {', '.join(done.attacks)}: {table}")
 
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 __all__ = ["ending_signals"]
 
-# A batch system or a container sends SIGTERM, a terminal that is closed SIGHUP. Windows has neither of the latter two.
+# A batch system or a container sends SIGTERM; a terminal that is closed sends SIGHUP, on Windows SIGBREAK.
 NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 

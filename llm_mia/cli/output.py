@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..passages import Passages
 
-__all__ = ["carry_any_text", "say", "say_skipped", "show", "show_json"]
+__all__ = ["carry_any_text", "say", "say_input_notes", "say_skipped", "show", "show_json"]
 
 PIPED_WIDTH = 100
 PLAIN = {
@@ -98,4 +98,13 @@ def say_skipped(passages: Passages) -> None:
     """What the reading of *passages* left out, a line each; which files were left out was shown before."""
     for note in passages.contents().counts.notes:
         if note not in passages.notes:
+            say(f"note: {note}")
+
+
+def say_input_notes(passages: Passages) -> None:
+    """What the reading of *passages* left out, and what occurs twice, a line each; the rest was shown before."""
+    from ..passages import check_inputs
+
+    for note in check_inputs([passages]).notes:
+        if note not in passages.notes:  # those were shown when it was opened
             say(f"note: {note}")

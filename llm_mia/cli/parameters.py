@@ -23,7 +23,7 @@ __all__ = [
 FUNCTIONS = {
     "calibrate": "'llm-mia calibrate'",
     "count_frequencies": "'llm-mia frequencies'",
-    "flag_documents": "'llm-mia flag --documents'",
+    "flag_documents": "'llm-mia flag TABLE --documents'",
     "score_to_disk": "'llm-mia score'",
 }
 """The command that does what a function of the library does."""
@@ -97,7 +97,8 @@ def reading_input(name: str, source: str) -> None:
 def spelled(message: str) -> str:
     """*message* with the option of the running command for each parameter that it names.
 
-    A parameter that only another command has is that of the other command; of any other the name is kept.
+    A parameter that the command lacks, and a single other command has, becomes the option of that command. The name of
+    any other parameter stays.
 
     >>> with running({"window_tokens": "--window-tokens"}):
     ...     spelled("ask for shorter windows by `window_tokens`, or for a smaller `block`")

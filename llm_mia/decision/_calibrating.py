@@ -11,9 +11,9 @@ from ..errors import CalibrationError, ScoresError
 from ..records import Note
 from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
-from ._doubts import order_notes, refuse_no_scores, turned_notes
 from ._notes import NoteKind, first_ids
 from ._origin import origin_of
+from ._score_checks import order_notes, refuse_non_scores, reversed_notes
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
 from ._thresholds import Basis, set_thresholds
@@ -43,11 +43,11 @@ def calibrate(
 
     Args:
         table: of a run directory, of a file (`read_scores`), or of arrays (`ScoreTable.of`).
-        attack: the column that decides; ``-loss`` is the column ``loss`` turned round. Or ``auto``, the column that
-            separates best; ``stack``, a score that is learned from all columns; ``default``, the stack of a large known
-            set, else ``reference`` or ``min_k``. These three use the columns of a run or of arrays; of another file,
-            those that `read_scores` was given by name. A part of the known documents (the fit part) selects or fits
-            what decides, and the non-members of the other part set the threshold.
+        attack: the column that decides; ``-loss`` is the column ``loss`` with the opposite sign. Or ``auto``, the
+            column that separates best; ``stack``, a score that is learned from all columns; ``default``, the stack of a
+            large known set, else ``reference`` or ``min_k``. These three use the columns of a run or of arrays; of
+            another file, those that `read_scores` was given by name. A part of the known documents (the fit part)
+            selects or fits what decides, and the non-members of the other part set the threshold.
         fpr: the largest false positive rate.
         confidence: confidence with which the rate holds for this known set; None: it holds on average over known sets.
         pool: names of categories to treat as a single category; True: those that are too small here.
@@ -57,7 +57,7 @@ def calibrate(
 
     Raises:
         ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
-            program the column cannot be a score (see `llm_mia.decision._doubts`), or none is named.
+            program the column cannot be a score (see `llm_mia.decision._score_checks`), or none is named.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
             equal.
 
@@ -78,10 +78,10 @@ def calibrate(
             "add them"
         )
     split, selection, stack, used = None, Selection(), None, [attack]
-    turned = table
+    checked = table
     if attack in (Wanted.AUTO, Wanted.STACK, Wanted.DEFAULT):
-        used = table.scores_named("scores")
-        refuse_no_scores(table, used)
+        used = table.all_scores("scores")
+        refuse_non_scores(table, used)
         draw = Draw(fit_share, seed)
         decider = select_decider(
             table, Wanted(attack), draw=draw, fpr=fpr, confidence=confidence, settings=stack_settings
@@ -89,12 +89,12 @@ def calibrate(
         attack, known = decider.attack, known[~decider.fit[known]]
         split, selection, stack = decider.split, decider.selection, decider.stack
         # The other part sets the threshold, and nothing else may be learned from it.
-        turned = table.only(decider.fit) if split else table
+        checked = table.only(decider.fit) if split else table
         table = add_stack_column(table, stack)
     else:
-        refuse_no_scores(table, used)
+        refuse_non_scores(table, used)
     rows = _scored(table, attack, known)
-    notes = [*turned_notes(turned, [] if stack else used), *order_notes(table, [attack])]
+    notes = [*reversed_notes(checked, [] if stack else used), *order_notes(table, [attack])]
     if len(rows) < len(known):
         unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
         notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))

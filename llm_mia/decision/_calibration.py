@@ -138,7 +138,7 @@ class Calibration:
         if unknown:
             raise CalibrationError(
                 f"no known non-member is of the category {' or '.join(map(repr, unknown))}, so no passage of it can be "
-                "flagged: calibrate with non-members of each category, or pool categories (there are "
+                "flagged: calibrate with non-members of each category, or join categories by `pool` (calibrated are "
                 f"{', '.join(map(repr, sorted(calibrated)))})"
             )
         for number, name in enumerate(kinds):

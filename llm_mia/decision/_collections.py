@@ -13,9 +13,9 @@ from ..documents import CollectionTest, PowerTable, collection_test, power_table
 from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
 from ..scores import ScoreTable
-from ._doubts import order_notes, refuse_no_scores
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
+from ._score_checks import order_notes, refuse_non_scores
 from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]
@@ -75,7 +75,7 @@ def judge_collection(
         UsageError: no attack is named, and several are possible.
     """
     names = tuple(attacks) or (_default_attack(table),)
-    refuse_no_scores(table, names)
+    refuse_non_scores(table, names)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
             raise ScoresError(
@@ -122,7 +122,7 @@ def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -
 
 def _default_attack(table: ScoreTable) -> str:
     if not table.named:
-        return table.scores_named("attacks")[0]
+        return table.all_scores("attacks")[0]
     defaults = [name for name in DEFAULT_ATTACKS if table.record is not None and name in table.columns]
     if not defaults and len(table.columns) > 1:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from ..calibration import CountBound, chance_of_flags, flag_rank, nonmembers_needed
 from ..documents import DocumentPValues, document_p_values
 from ..errors import CalibrationError, ScoresError
-from ..records import Interval, Note
+from ..records import Interval, Note, Plain
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._doubts import notes_on_candidates, refuse_no_scores
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
 from ._rules import ErrorRate, Rule, Unit
+from ._score_checks import notes_on_candidates, refuse_non_scores
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -83,11 +83,11 @@ def flag_documents(
     (`llm_mia.documents.document_p_values`). With *fdr* the false discovery rate over documents is held instead: by
     Benjamini and Hochberg where all documents are compared with the same passages of others, else by Benjamini and
     Yekutieli. The finding and the bound on the number of members count the documents of which the most frequent number
-    of passages is compared: they share a calibration set. *finding_level* is the probability of a finding where no
-    candidate was trained on, and one minus the confidence of the bound.
+    of passages is compared: they share a calibration set. *finding_level* is the largest probability of a finding
+    where no candidate was trained on, and 1 minus the confidence of the bound.
 
     Raises:
-        UsageError: *finding_level* is no probability, or 0.
+        UsageError: *finding_level* is below 1e-9, or is not below 1.
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
         CalibrationError: scores of another model, other non-members, or too few documents for the rate.
     """
@@ -100,7 +100,7 @@ def flag_documents(
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
-    refuse_no_scores(table, [] if calibration.stack else [calibration.attack], order=False)
+    refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
     notes += notes_on_candidates(table, calibration)
     if calibration.categories:
         raise CalibrationError(
@@ -123,7 +123,7 @@ def flag_documents(
     alike = _Alike.of(judged)
     finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
     return Flags(
-        rows=list(_flags(judged, q_values, chosen, calibration.attack, rule)),
+        rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
         rule=rule,
         notes=[*notes, *judged.notes, *notes_of_bounds],
@@ -220,7 +220,26 @@ def _conclusions(
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 
-def _flags(judged: DocumentPValues, q_values: Floats, chosen: Bools, attack: str, rule: Rule) -> Iterator[Flag]:
+def _shared_columns(table: ScoreTable, rows: NDArray[np.intp]) -> dict[str, dict[str, Plain]]:
+    """By document: its value in each carried column; None where its passages among *rows* differ."""
+    groups, shared = table.groups(), dict[str, dict[str, Plain]]()
+    for row in rows.tolist():
+        values = {name: column[row] for name, column in table.carried.items()}
+        of_document = shared.setdefault(groups[row], values)
+        for name, value in values.items():
+            if of_document[name] != value:
+                of_document[name] = None
+    return shared
+
+
+def _flags(
+    judged: DocumentPValues,
+    q_values: Floats,
+    chosen: Bools,
+    attack: str,
+    rule: Rule,
+    columns: Mapping[str, Mapping[str, Plain]],
+) -> Iterator[Flag]:
     why = Reason.P_VALUE if rule.rate is ErrorRate.FALSE_POSITIVES else Reason.Q_VALUE
     for i, name in enumerate(judged.names):
         scored = not np.isnan(judged.p_values[i])
@@ -234,4 +253,5 @@ def _flags(judged: DocumentPValues, q_values: Floats, chosen: Bools, attack: str
             flagged=bool(chosen[i]),
             reason=why if chosen[i] else None if scored else Reason.NO_SCORE,
             limit=rule.level,
+            columns=columns[name],
         )

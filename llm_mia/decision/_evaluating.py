@@ -15,9 +15,9 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
-from ._doubts import order_notes, refuse_no_scores, turned_note
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
+from ._score_checks import order_notes, refuse_non_scores, reversed_note
 
 __all__ = [
     "AtThreshold",
@@ -88,16 +88,16 @@ def evaluate(table: ScoreTable, attacks: Sequence[str] = ()) -> list[Evaluation]
     Raises:
         ScoresError: the table lacks a column, or members, or non-members.
     """
-    known, names = _known(table), list(attacks) or table.scores_named("attacks")
-    refuse_no_scores(table, names)
+    known, names = _known(table), list(attacks) or table.all_scores("attacks")
+    refuse_non_scores(table, names)
     return [_evaluate(table, attack, known) for attack in names]
 
 
 def evaluation_notes(table: ScoreTable, evaluations: Sequence[Evaluation]) -> list[Note]:
-    """The columns of *table* that seem turned round, and those that follow the order of its rows."""
+    """Notes on the columns of *table* whose sign seems reversed, and on those that follow the order of its rows."""
     foreign = table.record is None
-    turned = [note for each in evaluations for note in turned_note(each.attack, each.auroc, foreign=foreign)]
-    return [*turned, *order_notes(table, [each.attack for each in evaluations])]
+    signs = [note for each in evaluations for note in reversed_note(each.attack, each.auroc, foreign=foreign)]
+    return [*signs, *order_notes(table, [each.attack for each in evaluations])]
 
 
 def compare(table: ScoreTable, first: str, second: str) -> Comparison:
@@ -109,7 +109,7 @@ def compare(table: ScoreTable, first: str, second: str) -> Comparison:
         ScoresError: as `evaluate` does.
     """
     known = _known(table)
-    refuse_no_scores(table, [first, second])
+    refuse_non_scores(table, [first, second])
     rows = _scored(table, second, _scored(table, first, known))
     groups, labels = table.groups(), table.labels[rows]
     _refuse_missing_class(table, f"{first} and {second} together have", labels)
@@ -192,7 +192,10 @@ def _rates(table: ScoreTable, calibration: Calibration, confidence: float) -> tu
 def _known(table: ScoreTable) -> NDArray[np.intp]:
     missing = [name for name, label in (("members (1)", 1), ("non-members (0)", 0)) if not len(table.rows(label))]
     if missing:
-        raise ScoresError(f"{table.name}: no row has the label of {' or '.join(missing)}: both are needed")
+        raise ScoresError(
+            f"{table.name}: no row has the label of {' or '.join(missing)}: both are needed, "
+            "so score known passages of that kind too, with their label"
+        )
     return np.flatnonzero(table.labels >= 0)
 
 

@@ -19,7 +19,7 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 KEEP = 0.9
-"""Share of the documents on each side that have as many passages as documents are cut to."""
+"""Share of the documents on each side that have at least the number of passages to which documents are cut."""
 CELLS = 4_000_000
 """Passages times arrangements that are held at once."""
 MOST_CELLS = 100_000_000
@@ -68,15 +68,15 @@ def exchange_test(
     between its passages. For each arrangement of the labels the threshold is set again. So the p-value is
     super-uniform, whatever the correlation of passages within a document, and includes the luck of the calibration set.
 
-    Documents are exchangeable only if they have equally many passages. Where whole documents have different numbers,
-    they are cut to a common number, drawn at random, which nine tenths of the documents on each side have; shorter
-    documents are left out. This assumes that the size of a document has no other relation to its scores.
+    Documents are exchangeable only if they have equally many passages. Where their numbers of passages differ, whole
+    documents are cut to a common number, drawn at random, that nine tenths of the documents on each side reach;
+    shorter documents are left out. This assumes that the size of a document has no other relation to its scores.
 
     Args:
         passages: with a score each.
         rank: the rank k of the threshold among n calibration scores.
         smallest: the statistic is the smallest q-value (Simes' test), not the number of flags.
-        level: of the test, for which there are at least twenty arrangements.
+        level: of the test; at least 20 / *level* arrangements are drawn, or each is computed where there are fewer.
         seed: of the arrangements.
     """
     kept = _same_size(passages)
@@ -111,12 +111,12 @@ def _same_size(passages: Exchangeable) -> Ints:
     """The rows to compare: whole documents that exchange labels are cut to a common size in each category."""
     candidate = passages.candidate
     grouped = group_scores(passages.scores, passages.documents)
-    size, ones = (grouped.sizes(which) for which in (np.ones(len(candidate), dtype=bool), candidate))
+    size, candidates = (grouped.sizes(which) for which in (np.ones(len(candidate), dtype=bool), candidate))
     category = np.zeros(len(size), dtype=np.intp)
     category[grouped.numbers] = passages.categories
     limit, draws = np.full(len(size), np.inf), random_ranks(grouped, 0)
     for number in np.unique(category).tolist():
-        sides = [(category == number) & (ones == side) & (size > 0) for side in (0, size)]
+        sides = [(category == number) & (candidates == side) & (size > 0) for side in (0, size)]
         whole = sides[0] | sides[1]
         if all(side.any() for side in sides) and len(np.unique(size[whole])) > 1:
             most = min(matched_size(size[side], KEEP) for side in sides)

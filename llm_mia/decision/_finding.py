@@ -62,7 +62,9 @@ class Obstacle(StrEnum):
     OTHER_NONMEMBERS = "other_nonmembers"
     """Passages share documents, and the table does not hold the non-members that set the threshold."""
     CATEGORIES = "categories"
-    """Passages share documents, and a document lies in several categories, or an FDR is held over categories."""
+    """Passages share documents, and a document lies in several categories."""
+    CATEGORIES_FDR = "categories_fdr"
+    """Passages share documents, and a false discovery rate is held over several categories."""
     FEW_DOCUMENTS = "few_documents"
     """Documents of non-members with as many passages are too few for the rate."""
     NOTHING_TO_EXCHANGE = "nothing_to_exchange"
@@ -89,7 +91,7 @@ class Finding:
     documents: int = 0
     """Documents whose labels are exchanged; 0 where none are."""
     arrangements: int = 0
-    """Arrangements of labels that the p-value rests on; 0 where it is exact."""
+    """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
 
     @property
     def significant(self) -> bool:
@@ -110,7 +112,7 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is a probability that leaves one minus it below 1."""
+    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
     if not SMALLEST_LEVEL <= level < 1:
         raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
 
@@ -180,8 +182,10 @@ def _by_documents(
     documents = [groups[row] for row in rows.tolist()]
     codes = _category_codes(calibration, categories_of(table, calibration, rows), len(rows))
     smallest = rule.rate is ErrorRate.FALSE_DISCOVERIES
-    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)) or (smallest and codes.any()):
+    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)):
         return _none(Obstacle.CATEGORIES)
+    if smallest and codes.any():
+        return _none(Obstacle.CATEGORIES_FDR)
     passages = Exchangeable(
         scores=table.column(calibration.attack)[rows],
         candidate=np.arange(len(rows)) < len(tested.rows),
@@ -211,7 +215,7 @@ def _by_documents(
 
 
 def _rank_of_any(n: int, calibration: Calibration) -> int:
-    """The rank of the threshold, and the highest of ranks where documents cut to a common size leave too few for it."""
+    """The rank of the threshold; 1, the highest, where documents that are cut to a common size leave too few for it."""
     if n < nonmembers_needed(calibration.fpr, calibration.confidence):
         return 1
     return flag_rank(n, calibration.fpr, calibration.confidence)

@@ -75,7 +75,8 @@ class Flag:
     limit: float | None
     """What its score, p-value or q-value was compared with."""
     columns: Mapping[str, Plain] = field(default_factory=dict)
-    """What else the input says about it, a column each in ``flags.csv``; of a document what all its passages share."""
+    """What else the input says about it, a column each in ``flags.csv``; of a document None unless all its passages
+    have the same value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Flags:
         return self.finding is not None and self.finding.significant and not self.withheld
 
     def to_csv(self) -> str:
-        """The text of ``flags.csv``; each row repeats the standing of the known set, so that no row travels without.
+        """The text of ``flags.csv``; each row repeats the standing of the known set, so that a copied row has it.
 
         The columns that the input gave come last.
         """

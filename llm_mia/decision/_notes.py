@@ -64,7 +64,7 @@ class NoteKind(StrEnum):
     """problem"""
     AUDIT_REPLACED = "audit_replaced"
     """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
-    SCORE_TURNED = "score_turned"
+    SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"
     """attack, correlation, among (which passages), documents"""

@@ -15,12 +15,12 @@ from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
 from ._documents import document_obstacle
-from ._doubts import notes_on_candidates, refuse_no_scores
 from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._rules import ErrorRate, Rule, Unit
+from ._score_checks import notes_on_candidates, refuse_non_scores
 
 __all__ = ["flag"]
 
@@ -51,11 +51,11 @@ def flag(
             or with categories by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
         accept_void: state findings although the known set is void.
-        finding_level: the probability of a finding where no candidate was trained on; one minus the confidence of the
-            bound on the number of members.
+        finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
+            the bound on the number of members.
 
     Raises:
-        UsageError: *finding_level* is no probability, or 0.
+        UsageError: *finding_level* is below 1e-9, or is not below 1.
         ScoresError: no candidates, or no column of the calibration's attack.
         CalibrationError: scores of another model or window rule, other categories, or too few non-members for *fdr*.
     """
@@ -68,7 +68,7 @@ def flag(
         )
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
-    refuse_no_scores(table, [] if calibration.stack else [calibration.attack], order=False)
+    refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
     notes += notes_on_candidates(table, calibration)
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)

@@ -180,7 +180,7 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     named = short[:MOST_NAMED]
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
     which += f" and {len(short) - len(named):,} smaller than {needed} besides" if len(short) > len(named) else ""
-    problem = f"{which} {what}: each category needs at least {needed} non-members: add them"
+    problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
     empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
     if empty:
         # A pool with a category that has no non-members would hold a rate for the others alone.
@@ -196,4 +196,4 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     names = sorted({*pooled, *joined} - ({POOL} if pooled else set()))
     if len(names) > MOST_NAMED:
         return f"{problem}, or name as `by` a column of fewer and larger categories"
-    return f"{problem}, or treat them as a single category: {' '.join(f'`pool` {quote(name)}' for name in names)}"
+    return f"{problem}, or join categories: {' '.join(f'`pool` {quote(name)}' for name in names)}"

@@ -26,8 +26,8 @@ def guide(topic: str) -> str:
     names = list(topics())
     if topic not in names:
         close = difflib.get_close_matches(topic, names, n=1)
-        meant = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"there is no guide about `topic` {topic!r}: {meant}The guides: {', '.join(names)}")
+        meant = f"did you mean {close[0]!r}?" if close else f"the guides are {', '.join(names)}"
+        raise UsageError(f"there is no guide about `topic` {topic!r}: {meant}")
     return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
 

@@ -163,8 +163,8 @@ def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
         if several.any():
             ids = _ids(several, named[role])
             notes.append(
-                f"{_texts(several)} more than once among the {TWICE[role]} ({ids}): kept, each is scored; equal texts "
-                "without a document count as a single document"
+                f"{_texts(several)} more than once among the {TWICE[role]} ({ids}): all are kept and scored; equal "
+                "texts without a document count as a single document"
             )
     if known.any():
         ids = _ids(known, named["known"])

@@ -57,7 +57,7 @@ class ChosenColumns:
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """What the user said about a table; of a column None for a choice by usual names, an empty string for no column."""
+    """How a table is to be read. A column that is None is chosen by its usual names; an empty string means none."""
 
     text: str | None = None
     id: str | None = None
@@ -172,7 +172,9 @@ def _alternatives(role: str, wanted: Sequence[str], names: Sequence[str]) -> str
     near = [match for name in wanted for match in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)]
     if near:
         return f"{existing}; did you mean `{role}_column` {quoted(folded[near[0]])}?"
-    return f"{existing}; name a column with `{role}_column`"
+    # The name may be meant for another input of the command, and every passage has a text.
+    none = "" if role == "text" else f", or none with `{role}_column` ''"
+    return f"{existing}; name a column with `{role}_column`{none}"
 
 
 def make_draft(columns: ChosenColumns, values: Mapping[str, object], where: str, *, by_role: bool = False) -> Draft:

@@ -77,7 +77,7 @@ class _XzStream(io.RawIOBase):
                 return len(data)
 
     def _next_stream(self) -> bytes:
-        """The first bytes of the next stream; empty at the end of the file. Zeros may stand between streams."""
+        """The first bytes of the next stream; empty at the end of the file. Zeros between streams are skipped."""
         rest = self._unpack.unused_data.lstrip(b"\0")
         while not rest:
             rest = self._file.read(CHUNK_BYTES)

@@ -79,7 +79,7 @@ class SourceCounts:
     blank_lines: int
     """Blank lines, which are skipped."""
     empty_texts: int
-    """Rows or files without text, skipped because the user said so."""
+    """Rows or files without text, skipped because of ``skip_empty``."""
     members: int
     """Passages with label 1."""
     nonmembers: int
@@ -134,7 +134,11 @@ class Reading:
             notes = (*notes, f"{name}: {empty} left out")
         if tally.without_labels:
             names = ", ".join(map(quoted, tally.without_labels[:MOST_SHOWN]))
-            notes = (*notes, f"{name}: no label is read, because no column of labels is named; the columns are {names}")
+            notes = (
+                *notes,
+                f"{name}: no label is read, because no column has a usual name of labels: name it with "
+                f"`label_column`; the columns are {names}",
+            )
         counts = SourceCounts(
             name=name,
             passages=len(self._roles),

@@ -174,8 +174,8 @@ def _refuse_packed(head: bytes, shown: str) -> None:
     """Refuse a file that begins as a compressed file or as a table in binary form does, whatever its name."""
     for mark, (what, suffix) in PACKED.items():
         if re.match(mark, head):
-            remedy = "unpack it before" if shown == "stdin" else f"add {suffix} to its name"
-            raise PassageError(shown, f"its bytes are {what}, and it is read as a text: {remedy}")
+            remedy = "unpack it first" if shown == "stdin" else f"add {suffix} to its name"
+            raise PassageError(shown, f"its bytes are {what}, which cannot be read as a text: {remedy}")
 
 
 def _signature(head: bytes, shown: str) -> int:

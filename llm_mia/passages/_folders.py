@@ -68,7 +68,7 @@ class FolderContents:
         if not kept:
             named = self._named(name for name in about if self.files[name][1].format == "text")
             problem = (
-                f"only texts that describe data ({named}): name the file itself"
+                f"it holds only texts that describe data ({named}): name the file itself"
                 if named
                 else f"no file in it ends in {SUPPORTED}"
             )
@@ -159,7 +159,7 @@ def walk(folder: Path) -> FolderContents:
             if name.startswith("."):
                 contents.hidden += 1
             elif saved is not None and path.suffix == ".arrow" and name not in saved:
-                contents.left_out.append((relative, "no part of the saved dataset"))
+                contents.left_out.append((relative, "not a part of the saved dataset"))
             else:
                 contents.files[relative] = path, _kind_of(path)
     return contents

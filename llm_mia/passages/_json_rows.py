@@ -15,7 +15,7 @@ from ._tables import Row, Tally
 __all__ = ["read_json"]
 
 _BLANK = re.compile(r"[ \t\n\r]*")  # white space as JSON defines it
-_AS_OBJECTS = "write each passage as an object on a line of its own"
+_AS_OBJECTS = "write each passage as an object on a separate line"
 
 
 class _Repeating(dict[str, Any]):

@@ -121,7 +121,9 @@ class Passages:
             yield passage
         tally.faults.refuse(self.name)
         if passage is None:
-            raise PassageError(self.name, f"no passage in it: {tally.empty_texts:,} rows or files, all without text")
+            raise PassageError(
+                self.name, f"no passage in it: all rows or files ({tally.empty_texts:,}) are without text"
+            )
         self.blank_lines = tally.blank_lines
         if reading is not None:
             label_note = [self.label_note] if self.label_note else []
@@ -205,7 +207,7 @@ class Passages:
             return ""
         return (
             f"{self.name}: its label column is not read, because it holds other values than labels (the first at "
-            f"{others[0]}); all passages are {ROLES[self._label or 0]}, as the input was given"
+            f"{others[0]}); all passages count as {ROLES[self._label or 0]}, because the input was given as these"
         )
 
     def _repeats(self, name: str, where: str, position: int, tally: Tally) -> bool:

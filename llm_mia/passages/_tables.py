@@ -41,7 +41,7 @@ class Tally:
     """Rows without text, left out."""
     faults: Faults = field(default_factory=Faults)
     without_labels: tuple[str, ...] = ()
-    """The columns of a table among which none holds labels, although the user said what words of labels mean."""
+    """The columns of a table among which none holds labels, although ``labels`` gives the meaning of words."""
     repeated_ids: bool = False
     """Whether an id has occurred twice."""
     labels_judged: bool = False

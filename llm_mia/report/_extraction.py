@@ -122,7 +122,7 @@ def _proofs(extraction: Extraction) -> RenderableType:
     for proof in extraction.proofs:
         table.add(escape(proof.id.translate(PRINTED)), *_proof(proof))
     greedy = sum(proof.greedy for proof in extraction.proofs)
-    stretches = "1 stretch" if len(extraction.proofs) == 1 else f"{len(extraction.proofs):,} stretches"
+    stretches = counted(len(extraction.proofs), "stretch", "stretches")
     line = f"greedy decoding generates {greedy:,} of {stretches} token for token"
     return Group(table, line)
 

@@ -22,7 +22,7 @@ def categories_of(path: Path, table: pa.Table, by: str, column: str | None) -> S
     """The category of each row *by* ``length`` or by the values of *column*; none where *by* is empty.
 
     Raises:
-        ScoresError: no column tells the lengths.
+        ScoresError: no column holds the lengths.
     """
     names = table.column_names
     if not by:

@@ -64,12 +64,13 @@ def read_scores(
     """The table of scores in a csv, tsv, jsonl or parquet file, or in a run directory.
 
     In a run directory the columns of its attacks are scores. Of another file only the columns that *scores* names, or
-    that a later stage is given by name, are scores: a row number is a column of numbers too. Where None names a column,
-    the usual names are tried; an empty string means that there is no such column.
+    that a later stage is given by name, are scores: a row number is a column of numbers too. For a role that
+    is None the usual names are tried; an empty string means that there is no such column.
 
     Args:
         path: the file, or the run directory, whose record the table then has.
-        scores: the columns of scores. ``-loss`` is the column ``loss`` turned round, where lower is more member-like.
+        scores: the columns of scores. ``-loss`` is the column ``loss`` with the opposite sign, for a column where
+            lower is more member-like.
         id_column: names the passages; without it, the row number is the name, counted from 1.
         label_column: 1 or true member, 0 or false non-member, empty candidate; without it, all are candidates.
         document_column: the document of each passage; without it, each passage is a document.
@@ -77,8 +78,8 @@ def read_scores(
             double: 64 to 127 bytes, 128 to 255, …
 
     Raises:
-        ScoresError: no such file, another format, a named column that is not there or holds no numbers, a label that is
-            neither 0/1 nor true/false, an id that occurs twice, or no column of numbers.
+        ScoresError: no such file, another format, a named column that is not there or holds no numbers, a label that
+            means neither member nor non-member, an id that occurs twice, or no column of numbers.
         RunDirectoryError: the folder is not a run directory, or is of another schema.
     """
     path = Path(path)
@@ -169,8 +170,8 @@ def _refuse_repeated(path: Path, column: str | None, ids: Sequence[str], labels:
         if first.setdefault(passage, row) != row:
             raise ScoresError(
                 f"{path}: {ROLES[passage[1]]} {passage[0]!r} occurs in row {first[passage]} and again in row {row} "
-                f"(column {column!r}): keep a single row for each passage, such as those of a single model, or name "
-                "the column that identifies the passages as `id_column`"
+                f"(column {column!r}): keep a single row for each passage, for example only the rows of one model, "
+                "or name the column that identifies the passages as `id_column`"
             )
 
 

@@ -13,7 +13,7 @@ __all__ = ["FEWEST_IN_ORDER", "ROW_ORDER_LEVEL", "RowOrder", "row_order"]
 ROW_ORDER_LEVEL = 0.001
 """Largest probability with which scores that do not depend on the order of the rows seem to follow it."""
 FEWEST_IN_ORDER = 20
-"""Documents of a label, below which nothing is said about their order."""
+"""Documents of a label, below which nothing is concluded about their order."""
 
 Floats = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ __all__ = ["UNKNOWN", "ScoreTable"]
 
 ROLES = {UNKNOWN: "candidate", 0: "non-member", 1: "member"}
 IN_MEMORY = "scores in memory"
-TURNED = "-"
+REVERSED = "-"
 """Before the name of a column: lower is more member-like, and the scores are the values with the opposite sign."""
 
 
@@ -140,23 +140,23 @@ class ScoreTable:
         return f"{len(self):,} passages ({kinds})"
 
     def column(self, attack: str) -> NDArray[np.float64]:
-        """The scores of *attack*; ``-loss`` is the column ``loss`` turned round, where lower is more member-like.
+        """The scores of *attack*; ``-loss`` is the column ``loss`` with the opposite sign.
 
         Raises:
             ScoresError: there is no such column; the message names the existing columns.
         """
         if attack in self.columns:
             return self.columns[attack]
-        name = attack.removeprefix(TURNED)
+        name = attack.removeprefix(REVERSED)
         if name not in self.columns:
             raise ScoresError(f"{self.name}: {self.no_scores.get(name) or missing_column(attack, self.columns)}")
         return -self.columns[name]
 
     def has(self, attack: str) -> bool:
         """Whether `column` gives scores of *attack*."""
-        return attack in self.columns or attack.removeprefix(TURNED) in self.columns
+        return attack in self.columns or attack.removeprefix(REVERSED) in self.columns
 
-    def scores_named(self, parameter: str) -> list[str]:
+    def all_scores(self, parameter: str) -> list[str]:
         """All columns of scores, for a stage that was given no names.
 
         Raises:
@@ -164,7 +164,7 @@ class ScoreTable:
         """
         if not self.named:
             raise ScoresError(
-                f"{self.name}: not a run directory, so only columns that you name are scores: name them as "
+                f"{self.name}: not a run directory, so only columns that you name are scores: name them with "
                 f"`{parameter}`; its columns of numbers are {', '.join(self.columns)}"
             )
         return list(self.columns)

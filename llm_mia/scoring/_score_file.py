@@ -30,7 +30,7 @@ PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "referenc
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is to be said of a table that was written."""
+    """What a reader ought to know of a table that was written."""
 
     unscored: int
     """How many passages lack a score of some column."""

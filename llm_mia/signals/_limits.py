@@ -21,7 +21,7 @@ class Limits:
     least_block_bytes: int = 1 << 16
     most_block_bytes: int = 1 << 21
     part_seconds: float = 20.0
-    """What is finished is written after this time, also the windows of a block that is not finished."""
+    """Seconds after which what is finished is written, also the windows of a block that is not finished."""
     rewritten_block_divisor: int = 8
     """A block whose texts a model rewrites is smaller by this factor, because a rewritten text is kept only when its
     signals are."""

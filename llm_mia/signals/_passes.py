@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from ._progress import PassProgress, Progress, report_activity
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["run_passes"]
 

@@ -48,8 +48,8 @@ class UnfinishedBlocks:
     def kept(self, positions: Sequence[int]) -> list[TokenSignals] | None:
         """The signals of the windows at *positions* in the block; None unless all of them are kept."""
         signals = [self._windows.get(self._digests[position]) for position in positions]
-        found = [of_window for of_window in signals if of_window is not None]
-        return found if len(found) == len(signals) else None
+        kept = [of_window for of_window in signals if of_window is not None]
+        return kept if len(kept) == len(signals) else None
 
     def add(self, positions: Sequence[int], signals: Sequence[TokenSignals]) -> None:
         """Keep the *signals* of the windows at *positions* in the block; they are written when it is time."""

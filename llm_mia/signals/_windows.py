@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..backends import Backend, LengthChecking
-from ..errors import UsageError
+from ..errors import ModelError, UsageError
 from ..records import IntArray, TokenSignals, Window, WindowRule
 
 __all__ = ["check_longest_window", "cut", "edges", "join", "window_rule"]
@@ -35,16 +35,19 @@ def window_rule(model_context: int, tokens: int | None = None, *, opening: int =
     number of tokens that open every window.
 
     Raises:
-        UsageError: the window is longer than the model's context, or shorter than 8 tokens; with an opening of several
-            tokens, shorter than that leaves room for.
+        ModelError: the model's context is too short for any window.
+        UsageError: the window is longer than the model's context, or shorter than 8 tokens, or than 6 more than twice
+            the *opening*.
 
     >>> window_rule(1024)
     WindowRule(tokens=1024, context=256)
     """
-    if tokens is None:
-        tokens = min(model_context, DEFAULT_WINDOW)
     # At least 7 tokens of the passage, and more than half of the window: a quarter of it repeats as context.
     least = max(LEAST_WINDOW, 2 * opening + 6)
+    if model_context < least:
+        raise ModelError(f"the model takes {model_context} tokens, and a window has at least {least}: give another one")
+    if tokens is None:
+        tokens = min(model_context, DEFAULT_WINDOW)
     if not least <= tokens <= model_context:
         raise UsageError(f"`window_tokens` is {tokens}: it must be {least} to {model_context}, the model's context")
     return WindowRule(tokens, tokens // 4)

@@ -20,7 +20,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         # An error of Arrow has the system's number, but a long text of Arrow in place of the system's.
         problem = f"cannot be written ({os.strerror(error.errno) if error.errno else error})"
-        advice = "what is finished is kept; free space or fix the folder and run the same command"
+        advice = "what was written before is kept; free space or fix the folder and run the same command"
         raise RunDirectoryError(f"{path}: {problem}; {advice}") from None
 
 

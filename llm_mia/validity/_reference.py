@@ -14,7 +14,7 @@ from ._judging import REFERENCE as LEVEL
 from ._scores import REFERENCE, Column, missing_as_lowest, separation_check
 from ._sets import MEMBER, NON_MEMBER, ROLES, Contrast, PassageSets
 from ._verdicts import Check, Verdict
-from ._wording import first_ids
+from ._wording import all_ids
 
 __all__ = ["reference_checks"]
 
@@ -65,7 +65,7 @@ def _memorised_check(scores: Floats, sets: PassageSets) -> Check:
     outlying = rows[residuals > _OUTLYING]
     share = len(outlying) / len(rows)
     verdict = Verdict.DOUBTFUL if share > _MOST_OUTLYING else Verdict.SOUND
-    notes = (Note("passages", first_ids(sets.ids(outlying))),) if len(outlying) else ()
+    notes = (Note("passages", all_ids(sets.ids(outlying))),) if len(outlying) else ()
     return Check(name, share, verdict, None, notes)
 
 

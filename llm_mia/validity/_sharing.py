@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..records import Note
 from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, PassageSets
 from ._verdicts import Check, Verdict
-from ._wording import first_ids
+from ._wording import all_ids
 from .overlap import hash_words, near_duplicates, shared_share
 
 __all__ = ["sharing_checks"]
@@ -49,7 +49,7 @@ def sharing_checks(sets: PassageSets, fpr: float) -> list[Check]:
         }
         for name, repeated in repeats.items():
             share = float(repeated.mean())
-            notes = (Note("passages", first_ids(sets.ids(candidates[repeated]))),) if repeated.any() else ()
+            notes = (Note("passages", all_ids(sets.ids(candidates[repeated]))),) if repeated.any() else ()
             verdict = Verdict.DOUBTFUL if share > _CANDIDATES else Verdict.SOUND
             checks.append(Check(name, share, verdict, None, notes))
     return [*checks, *_document_checks(sets)]
@@ -60,7 +60,7 @@ def _repeats_check(name: str, sets: PassageSets, sides: list[tuple[Ints, NDArray
     rows, repeated = max(sides, key=lambda side: float(side[1].mean()))
     share = float(repeated.mean())
     verdict = Verdict.SOUND if share <= fpr else Verdict.DOUBTFUL if share < _MEANINGLESS else Verdict.VOID
-    figures = {**first_ids(sets.ids(rows[repeated])), "total": len(rows), "set": ROLES[sets.roles[rows[0]]]}
+    figures = {**all_ids(sets.ids(rows[repeated])), "total": len(rows), "set": ROLES[sets.roles[rows[0]]]}
     notes = (Note("repeats", figures),) if repeated.any() else ()
     return Check(name, share, verdict, None, notes)
 
@@ -73,5 +73,5 @@ def _document_checks(sets: PassageSets) -> list[Check]:
     both = np.intersect1d(sets.documents[members], sets.documents[nonmembers])
     names = sorted({sets.passages[row].document for row in members[np.isin(sets.documents[members], both)]})
     share = len(both) / len(np.unique(sets.documents[np.concatenate([members, nonmembers])]))
-    notes = (Note("shared_documents", first_ids(names)),) if names else ()
+    notes = (Note("shared_documents", all_ids(names)),) if names else ()
     return [Check("documents_in_both_classes", share, Verdict.SOUND, None, notes)]

@@ -60,6 +60,12 @@ class Check:
         """The notes in words; empty where there are none."""
         return details(self.notes)
 
+    @property
+    def ids(self) -> list[str]:
+        """The passages or documents that the check names; empty where its notes keep only the first of them."""
+        named = [note.figures for note in self.notes if "ids" in note.figures]
+        return [name for figures in named if len(figures["ids"]) == figures["count"] for name in figures["ids"]]
+
 
 @dataclass(frozen=True, slots=True)
 class Validity:
@@ -112,6 +118,7 @@ def _check_document(check: Check) -> dict[str, Any]:
         "remedy": check.remedy,
         "p_value": check.p_value,
         "details": check.details,
+        "ids": check.ids,
     }
 
 

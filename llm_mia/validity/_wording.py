@@ -8,7 +8,7 @@ from typing import Any
 
 from ..records import Note
 
-__all__ = ["details", "first_ids", "list_ids", "remedy", "why"]
+__all__ = ["all_ids", "details", "first_ids", "list_ids", "remedy", "why"]
 
 _IDS_SHOWN = 5
 
@@ -19,11 +19,14 @@ _REPEATS_MEMBER = (
     "A non-member that contains the text of a member was trained on after all: it raises the threshold, which hides "
     "members."
 )
-_REMOVE_REPEATS = "Remove the named passages from either class, and split by document, not by passage."
+_REMOVE_REPEATS = (
+    "Remove the named passages from either class, and split by document, not by passage; validity.json lists all ids."
+)
+_SHARE_NO_TEXT = "Take non-members that share no text with members, and split by document, not by passage."
 _TRUTH_IS_KNOWN = (
     "If the text of a candidate is in the known set, its label is known, and its score depends on the calibration."
 )
-_REMOVE_CANDIDATES = "Remove the named candidates, or the known passages that they repeat."
+_REMOVE_CANDIDATES = "Remove the named candidates, or the known passages that they repeat; validity.json lists all ids."
 _MORE_NONMEMBERS = "Add {unit} until there are {needed}, or choose a larger rate."
 _DOCUMENTS_COUNT = (
     "Passages of one document are not independent: a rate for new documents depends on the number of documents."
@@ -77,7 +80,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         _leak("the share of characters of other scripts"),
         "Take both classes in the same languages and scripts.",
     ),
-    "overlap_7_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "overlap_7_words": (_REPEATS_MEMBER, _SHARE_NO_TEXT),
     "overlap_13_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
@@ -193,6 +196,11 @@ def list_ids(ids: Sequence[str], count: int | None = None) -> str:
     shown = ids[:_IDS_SHOWN]
     more = (len(ids) if count is None else count) - len(shown)
     return ", ".join(map(repr, shown)) + (f" and {more} more" if more else "")
+
+
+def all_ids(ids: Sequence[str]) -> dict[str, Any]:
+    """The figures of a note about passages that may have to be removed: their number, and all of their *ids*."""
+    return {"count": len(ids), "ids": list(ids)}
 
 
 def first_ids(ids: Sequence[str]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtraError, ModelError
-from ._completeness import StoredTensor, refuse_pointer, stored_tensors
+from ._completeness import StoredTensor, name_some, refuse_pointer, stored_tensors
 from ._libraries import explain_errors
 from ._locating import read_adapter_config
 
@@ -21,6 +21,9 @@ PROMPTS_MESSAGE = (
 )
 # Later versions of peft write more settings, most of which are not used.
 SWITCHED_OFF: tuple[object, ...] = (None, False, "", [], {})
+# Ways to begin a training that change the base model and cannot be repeated: their numbers are drawn at random, or come
+# from data. peft repeats the first with other numbers, and leaves the others out.
+CHANGED_BASE = ("pissa_niter", "corda", "lora_ga")
 # Parts that peft puts into the names of the tensors of a base model.
 WRAPPERS = re.compile(r"^base_model\.model\.|(?<=\.)(base_layer|original_module|modules_to_save)\.")
 
@@ -30,7 +33,8 @@ def check_adapter(folder: Path) -> None:
 
     Raises:
         MissingExtraError: peft is not installed.
-        ModelError: the adapter lacks its weights, is of an unknown kind, or consists of learned prompts.
+        ModelError: the adapter lacks its weights, is of an unknown kind, consists of learned prompts, or was trained
+            on a base model that peft had changed.
     """
     try:
         import peft
@@ -59,6 +63,22 @@ def check_adapter(folder: Path) -> None:
         )
     if config.is_prompt_learning:
         raise ModelError(PROMPTS_MESSAGE)
+    _refuse_unrepeatable(settings)
+
+
+def _refuse_unrepeatable(settings: Mapping[str, Any]) -> None:
+    """Refuse an adapter that peft would load without an error, and give other weights than those of the training."""
+    start = settings.get("init_lora_weights")
+    if isinstance(start, str) and start.startswith(CHANGED_BASE):
+        raise ModelError(
+            f"it was trained on a base model that peft had changed at random (init_lora_weights {start!r}), and does "
+            "not hold that change: merge it into that base model where it was trained"
+        )
+    if settings.get("layer_replication"):
+        raise ModelError(
+            "it repeats layers of its base model (layer_replication), which share their weights, so it cannot be "
+            "merged: load it in Python, and give `load_model` the model in memory"
+        )
 
 
 def merge_adapter(base: Any, folder: Path, base_name: str) -> Any:
@@ -84,14 +104,14 @@ def merge_adapter(base: Any, folder: Path, base_name: str) -> Any:
         missing = expected - set(tensors)
         if missing:
             raise ModelError(
-                f"its weights lack tensors that adapter_config.json requires ({_some(missing)}): does it belong to "
+                f"its weights lack tensors that adapter_config.json requires ({name_some(missing)}): does it belong to "
                 f"{base_name}?"
             )
         unused = set(tensors) - expected - _names(model, embeddings=True)
         if unused:
             raise ModelError(
                 f"its weights hold tensors that have no place in {base_name} with this adapter_config.json "
-                f"({_some(unused)}): does it belong to that model?"
+                f"({name_some(unused)}): does it belong to that model?"
             )
         if not hasattr(model.base_model, "merge_and_unload"):
             raise ModelError(
@@ -127,8 +147,3 @@ def _resize_embeddings(base: Any, tensors: dict[str, StoredTensor], base_name: s
             "embeddings of these tokens: merge it into its base model where it was trained"
         )
     base.resize_token_embeddings(stored.pop(), mean_resizing=False)
-
-
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return f"{len(names)}, such as {names[0]}"

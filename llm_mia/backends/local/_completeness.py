@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from ...errors import ModelError
 
-__all__ = ["StoredTensor", "refuse_incomplete", "refuse_pointer", "stored_tensors", "weight_files"]
+__all__ = ["StoredTensor", "name_some", "refuse_incomplete", "refuse_pointer", "stored_tensors", "weight_files"]
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 POINTER = b"version https://git-lfs"
@@ -57,7 +57,8 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / WHOLE).is_file():
         if (folder / INDEX).is_file():
             raise ModelError(
-                f"holds {WHOLE} and {INDEX}, which are two sets of weights: move the set that is not the model's away"
+                f"holds {WHOLE} and {INDEX}, which are two sets of weights: move away the set that does "
+                "not belong to the model"
             )
         files = [folder / WHOLE]
     elif (folder / INDEX).is_file():
@@ -124,11 +125,11 @@ def refuse_incomplete(
     if (folder / INDEX).is_file():
         missing |= set(_index(folder)) - set(tensors)
     if missing:
-        raise ModelError(f"{problem}: tensors are missing or have another shape ({_some(missing)}): {remedy}")
+        raise ModelError(f"{problem}: tensors are missing or have another shape ({name_some(missing)}): {remedy}")
     unused = {name for name in report["unexpected_keys"] if not _is_harmless(name, tensors.get(name))}
     if unused:
         raise ModelError(
-            f"its weights hold tensors that config.json gives no place to ({_some(unused)}): without them it is "
+            f"its weights hold tensors that config.json gives no place to ({name_some(unused)}): without them it is "
             "another model; use the config.json that belongs to these weights"
         )
     if report.get("error_msgs"):
@@ -159,8 +160,8 @@ def _refuse_integers(tensors: Mapping[str, StoredTensor]) -> None:
     if coded:
         dtypes = ", ".join(sorted({tensors[name].dtype for name in coded}))
         raise ModelError(
-            f"its weights are quantised ({dtypes}; {_some(coded)}), and config.json has no quantization_config that "
-            "says how to read them: use the config.json that belongs to these weights, or the unquantised model"
+            f"its weights are quantised ({dtypes}; {name_some(coded)}), and config.json has no quantization_config "
+            "that says how to read them: use the config.json that belongs to these weights, or the unquantised model"
         )
 
 
@@ -178,7 +179,8 @@ def _index(folder: Path) -> dict[str, str]:
         raise ModelError(f"its {INDEX} is damaged: download or copy it again") from None
 
 
-def _some(names: Iterable[str]) -> str:
+def name_some(names: Iterable[str]) -> str:
+    """How many *names* there are, and the first in the alphabet."""
     names = sorted(names)
     return f"{len(names)}, such as {names[0]}"
 

@@ -49,7 +49,7 @@ def describe_failure(
     if prefix:
         return f"{problem}: give fewer or shorter `shots`, or a smaller `window_tokens`"
     if longest < LEAST_WINDOW:
-        return f"{problem}: that is no use for scoring, so give another model"
+        return f"{problem}: too few for a window, so give another model"
     return f"{problem}: give a `window_tokens` of at most {longest}"
 
 

@@ -46,6 +46,11 @@ def name_model_in_errors(name: str) -> Iterator[None]:
         raise ModelError(f"model {name!r}: its weights file is damaged or cut short ({first_line(error)})") from None
     except Exception as error:  # hundreds of model classes read the user's files, and each has its own errors
         reason = first_line(error)
+        if isinstance(error, KeyError):  # its message is the key alone
+            reason = (
+                f"a file of it names {reason}, which transformers {transformers.__version__} does not know: correct "
+                "config.json, or install the release of transformers that its config.json names"
+            )
         if reason.startswith("Unrecognized configuration class"):
             reason = f"not a causal language model ({reason.split('.')[-2].split(' ')[0].rstrip(chr(39) + '>')})"
         raise ModelError(f"model {name!r}: {reason}") from error

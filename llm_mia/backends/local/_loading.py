@@ -108,8 +108,8 @@ def resolve_device(device: str) -> str:
             raise UsageError(f"`device` is {device!r}, and torch finds no such device here: leave out `device`")
         if number and int(number) >= devices.device_count():
             raise UsageError(
-                f"`device` is {device!r}, and there are {devices.device_count()} such devices, counted from 0: name "
-                "one of them"
+                f"`device` is {device!r}, which this machine does not have: the last is "
+                f"{kind}:{devices.device_count() - 1}"
             )
     return device
 
@@ -185,7 +185,7 @@ def read_weights(
             raise
         raise ModelError(
             f"its weights are quantised ({method}), and transformers cannot read them here ({first_line(error)}): name "
-            "the model that it was made from"
+            "the unquantised model"
         ) from error
     refuse_incomplete(report, folder, tensors, problem=problem, remedy=remedy, quantised=method is not None)
     if method == "fp8":
@@ -223,8 +223,8 @@ def _load_adapter(folder: Path, options: LoadingOptions) -> LoadedModel:
     """A PEFT adapter merged into its base model."""
     if (folder / "model.safetensors").is_file():
         raise ModelError(
-            "holds a whole model and an adapter: move adapter_config.json and adapter_model.safetensors to a folder of "
-            "their own, and name the folder that you mean"
+            "holds a whole model and an adapter: move adapter_config.json and adapter_model.safetensors to another "
+            "folder, and name the folder that you mean"
         )
     check_adapter(folder)
     base_path = locate_base_model(folder)

@@ -29,9 +29,13 @@ class LocalTokenizer:
         tokenizer: a tokenizer of transformers.
         name: the name in messages.
         templated: read special tokens in a text, such as ``<|im_start|>``, as special tokens; without it they are text.
+
+    Raises:
+        ModelError: the tokens of a text are not always the same, or what precedes them is not.
     """
 
     def __init__(self, tokenizer: Any, *, name: str = "in memory", templated: bool = False) -> None:
+        _refuse_dropout(tokenizer, name)
         self.tokenizer = tokenizer
         self.name = name
         self.special_tokens = SpecialTokens(tokenizer)
@@ -77,6 +81,21 @@ class LocalTokenizer:
             raise ModelError(f"model {self.name!r}: {missing_spans_message(self.tokenizer)}")
         encoded = self._reader(text, **self._arguments, return_offsets_mapping=True)
         return np.array(encoded.offset_mapping, dtype=np.int64).reshape(-1, 2)
+
+
+def _refuse_dropout(tokenizer: Any, name: str) -> None:
+    """Refuse a *tokenizer* that leaves out merges at random, as some do in training: a text has other tokens each time.
+
+    The caller may train with it, so it is not changed here.
+    """
+    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    dropout = getattr(model, "dropout", None)
+    if dropout:
+        raise ModelError(
+            f"model {name!r}: its tokenizer leaves out merges at random (dropout {dropout:.3g}), so a text has other "
+            "tokens each time: set dropout to null in tokenizer.json, or in Python "
+            "tokenizer.backend_tokenizer.model.dropout to None"
+        )
 
 
 def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:

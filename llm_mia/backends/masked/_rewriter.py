@@ -15,6 +15,7 @@ import transformers
 
 from ...errors import ModelError, UsageError
 from ...rewriting import choose, draws
+from ..checking import missing_config_message
 from ..local import (
     AS_TEXT,
     SpecialTokens,
@@ -235,7 +236,7 @@ def _read_fast_tokenizer(folder: Path) -> Any:
 
 def _read_masked_model(folder: Path) -> Any:
     if not (folder / "config.json").is_file():
-        raise ModelError("holds no config.json, so it is not a model that transformers can load")
+        raise ModelError(missing_config_message(folder))
     config = transformers.AutoConfig.from_pretrained(folder)
     if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(f"not a masked language model ({type(config).__name__}): name a model such as BERT")

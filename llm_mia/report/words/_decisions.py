@@ -87,7 +87,7 @@ def p_words(p_value: float) -> str:
 
 
 def finding_words(flags: Flags) -> str | None:
-    """How many flags chance alone gives, and what the p-value of the finding is; None where there is neither."""
+    """How many flags chance alone gives, and what the p-value of the finding is of; None where there is neither."""
     finding, by_chance = flags.finding, flags.by_chance
     expected = None
     if by_chance is not None:
@@ -95,14 +95,18 @@ def finding_words(flags: Flags) -> str | None:
         expected = f"if none of the candidates is a member, at most {expected}"
     if finding is None:
         return expected
-    p_value, rule = p_words(finding.p_value), f"a finding needs at most {finding.level:g}"
-    what = "as many" if expected else "a q-value as small, by Simes' test,"
+    what = (
+        "is the probability of as many flags as here or more" if expected else "is the smallest q-value (Simes' test)"
+    )
     if finding.test is FindingTest.EXCHANGE:
-        what = "as many" if expected else "a q-value as small"
-        exchanges = f"{finding.arrangements:,} exchanges of labels between or within"
-        p_value = f"{p_value}, the share of {exchanges} {counted(finding.documents, 'document')}"
-    start = f"{expected}, and {what}" if expected else f"if none of the candidates is a member, chance gives {what}"
-    return f"{start} with {p_value}; {rule}"
+        result = "as many flags as here or more" if expected else "a smallest q-value as small as here"
+        documents = counted(finding.documents, "document")
+        what = (
+            f"is the share of {finding.arrangements:,} exchanges of labels, between or within {documents}, that give "
+            f"{result}"
+        )
+    start = f"{expected}, and " if expected else ""
+    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.level:g}"
 
 
 def rule_words(rule: Rule) -> str:

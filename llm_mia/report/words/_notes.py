@@ -72,7 +72,7 @@ def _documents_instead(figures: Figures) -> str:
     reason = f"{UNBOUNDED}, because passages of the same document are not independent"
     obstacle = figures.get("obstacle")
     if obstacle is None:
-        return f"{reason}; 'llm-mia flag --documents' counts documents instead, and bounds their number"
+        return f"{reason}; 'llm-mia flag TABLE --documents' counts documents instead, and bounds their number"
     missing = {
         DocumentObstacle.OTHER_NONMEMBERS: (
             "the table that was calibrated, since documents are compared with the documents of its non-members"
@@ -104,16 +104,17 @@ def _possible(figures: Figures) -> str:
         both = "document holds" if figures["on_both_sides"] == 1 else "documents hold"
         return (
             f"{passages}, and not on documents or on all candidates together: {figures['on_both_sides']:,} {both} both "
-            f"candidates and non-members, the first {figures['first']!r}"
+            f"candidates and non-members, the first {figures['first']!r}; give each document on one side only"
         )
     allowed, missing = [passages], []
     if figures["compared"] >= figures["needed"]:
         allowed.append(f"on documents ({sides})")
     else:
-        half = ", half of which select what decides" if figures["compared"] < figures["nonmember_documents"] else ""
+        selecting = figures["nonmember_documents"] - figures["compared"]
+        others = f" after {selecting:,} others have selected what decides" if selecting else ""
         missing.append(
-            f"decisions on documents need {figures['needed']:,} of non-members for FPR ≤ {100 * figures['fpr']:g} %, "
-            f"and there are {figures['compared']:,}{half}"
+            f"decisions on documents need {figures['needed']:,} documents of non-members for FPR ≤ "
+            f"{100 * figures['fpr']:g} %, and there are {figures['compared']:,}{others}"
         )
     if figures["collection"]:
         allowed.append("on all candidates together ('llm-mia collection')")
@@ -135,8 +136,12 @@ def _no_finding(figures: Figures) -> str:
             "table that was calibrated"
         ),
         Obstacle.CATEGORIES: (
-            "passages share documents, and a document lies in several categories, or an FDR is held over categories: "
-            "give documents of a single category, or calibrate without categories"
+            "passages share documents, and a document lies in several categories: give documents of a single category, "
+            "or calibrate without categories"
+        ),
+        Obstacle.CATEGORIES_FDR: (
+            "passages share documents, and a false discovery rate is held over several categories: decide at a false "
+            "positive rate, or calibrate without categories"
         ),
         Obstacle.FEW_DOCUMENTS: (
             "too few documents of non-members have as many passages as the candidate documents: add larger ones"
@@ -158,10 +163,10 @@ def _replaced(figures: Figures) -> str:
     )
 
 
-def _turned(figures: Figures) -> str:
+def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
-        f"members score lower than non-members by {attack}: AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, "
+        f"members have lower scores than non-members by {attack}: AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, "
         f"{figures['high']:.3f}]"
     )
     if figures["foreign"]:
@@ -238,11 +243,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
     NoteKind.AUDIT_REPLACED: _replaced,
-    NoteKind.SCORE_TURNED: _turned,
+    NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
         f"documents of {f['among']}; by chance this happens at most once in 1,000 times): harmless if the rows were "
-        "sorted by a property of the texts, such as their length or source; otherwise search for a leak"
+        "sorted by a property of the texts, such as their length or source; otherwise find out how the order "
+        "entered the score"
     ),
     NoteKind.SENTENCE: lambda f: str(f["text"]),
 }

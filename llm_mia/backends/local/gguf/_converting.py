@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ._tensors import check_tensors, read_tensors
 __all__ = ["convert_gguf"]
 
 # Raise it whenever the same file would give other weights or settings: models that were converted before are not used.
-REVISION = 2
+REVISION = 3
 # Earlier releases of transformers have other names for settings, and ignore those that they do not know.
 OLDEST_TRANSFORMERS = 5
 # The most bytes in one file of the converted model: so much is in memory at once.
@@ -55,17 +55,30 @@ def convert_gguf(file: Path) -> Path:
     config = transformers.AutoConfig.for_model(**settings)
     sources = check_tensors(contents, config)
     shutil.rmtree(folder, ignore_errors=True)  # something was deleted from it
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
-    try:
-        config.save_pretrained(temporary)
-        _write_weights(contents, config, sources, temporary)
-        temporary.chmod(0o755)
-        with contextlib.suppress(OSError):  # another process has finished first: its folder holds the same
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _explain_writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
+        try:
+            config.save_pretrained(temporary)
+            _write_weights(contents, config, sources, temporary)
+            temporary.chmod(0o755)
+            with contextlib.suppress(OSError):  # another process has finished first: its folder holds the same
+                temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+@contextlib.contextmanager
+def _explain_writing(cache: Path) -> Iterator[None]:
+    """Say where the folder of converted models is, if it cannot be written."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # safetensors has its own error for a disk that is full
+        raise ModelError(
+            f"the converted model cannot be written to {cache} ({getattr(error, 'strerror', None) or error}): free "
+            "space there, or set the environment variable LLM_MIA_CACHE to another folder"
+        ) from None
 
 
 def _is_complete(folder: Path) -> bool:
@@ -87,19 +100,13 @@ def _write_weights(file: GgufFile, config: Any, sources: Mapping[str, list[str]]
         holder.update(dict.fromkeys(tensors, name))
         tensors.clear()
 
-    try:
-        for name, tensor in read_tensors(file, config, sources):
-            if tensors and sum(t.nbytes for t in tensors.values()) + tensor.nbytes > FILE_BYTES:
-                write()
-            tensors[name] = tensor
-        write()
-        index = {"metadata": {"total_size": 0}, "weight_map": holder}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the converted model does not fit into {folder.parent} ({error.strerror}): free space there, or set the "
-            "environment variable LLM_MIA_CACHE to another folder"
-        ) from None
+    for name, tensor in read_tensors(file, config, sources):
+        if tensors and sum(t.nbytes for t in tensors.values()) + tensor.nbytes > FILE_BYTES:
+            write()
+        tensors[name] = tensor
+    write()
+    index = {"metadata": {"total_size": 0}, "weight_map": holder}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def _converted_folder(file: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from ....errors import ModelError
 from ._file import GgufFile
@@ -63,7 +63,7 @@ class Entries:
         lists = [names[ours] for ours, size in sizes.items() if isinstance(size, list)]
         if lists:
             raise ModelError(
-                f"its layers differ in {lists[0]}, and that was not tested: name the folder that it was made from"
+                f"its layers differ in {lists[0]}, and that was not tested: name the folder that it was converted from"
             )
         return sizes
 
@@ -76,10 +76,14 @@ class Entries:
         for name, value in sorted(self._left.items()):
             if name in IRRELEVANT or value in NEUTRAL.get(name, ()):
                 continue
-            raise ModelError(
-                f"its entry {self.file.architecture}.{name} ({value!r}) would be lost, and the model would be another: "
-                "name the folder of safetensors that it was made from"
-            )
+            _refuse_lost(self, name, value)
+
+
+def _refuse_lost(entries: Entries, name: str, value: object) -> NoReturn:
+    raise ModelError(
+        f"its entry {entries.file.architecture}.{name} ({value!r}) would be lost, and the model would be another: "
+        "name the folder of safetensors that it was converted from"
+    )
 
 
 def decoder_settings(entries: Entries, epsilon: str = "rms_norm_eps") -> dict[str, Any]:
@@ -98,24 +102,34 @@ def decoder_settings(entries: Entries, epsilon: str = "rms_norm_eps") -> dict[st
     return {**sizes, **shared, epsilon: entries.take(norm)}
 
 
-def head_dim(entries: Entries, settings: dict[str, Any]) -> int:
-    """The width of an attention head."""
+def head_dim(entries: Entries, settings: dict[str, Any], *, any_width: bool = True) -> int:
+    """The width of an attention head; without *any_width* transformers divides the width of the model by the heads."""
     default = settings["hidden_size"] // settings["num_attention_heads"]
     settings.setdefault("head_dim", int(entries.take("attention.key_length", default)))
+    if settings["head_dim"] != default and not any_width:
+        _refuse_lost(entries, "attention.key_length", settings["head_dim"])
     return int(settings["head_dim"])
 
 
-def rope_parameters(entries: Entries, settings: dict[str, Any]) -> dict[str, Any]:
+def rope_parameters(entries: Entries, settings: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
     """How positions are encoded, with the factors of the file where it has them.
 
     Factors for each frequency are the same in every length here, so what transformers calls ``longrope`` with two equal
     lists is Llama 3.1's scaling, too.
+
+    Args:
+        entries: the settings of the file.
+        settings: those of transformers so far.
+        partial: in transformers this kind of model can rotate a part of each head; other kinds rotate the whole head,
+            whatever their configuration says.
     """
     width = head_dim(entries, settings)
-    turned = int(entries.take("rope.dimension_count", width))
+    rotated = int(entries.take("rope.dimension_count", width))
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": entries.take("rope.freq_base", 10000.0)}
-    if turned != width:
-        rope["partial_rotary_factor"] = turned / width
+    if rotated != width:
+        if not partial:
+            _refuse_lost(entries, "rope.dimension_count", rotated)
+        rope["partial_rotary_factor"] = rotated / width
     factors = ["rope_freqs.weight"] * 2
     if not entries.has(factors[0]):
         factors = ["rope_factors_short.weight", "rope_factors_long.weight"]
@@ -124,10 +138,12 @@ def rope_parameters(entries: Entries, settings: dict[str, Any]) -> dict[str, Any
         short, long = (entries.file.values(name).tolist() for name in factors)
         original = entries.take("rope.scaling.original_context_length", context)
         if entries.take("rope.scaling.type", "longrope") not in ("none", "longrope"):
-            raise ModelError("its positions are scaled twice, which was not tested: name the folder it was made from")
+            raise ModelError(
+                "its positions are scaled twice, which was not tested: name the folder it was converted from"
+            )
         entries.take("rope.scaling.factor", None)  # the factors of the frequencies contain it
-        if len(short) * 2 != turned:
-            raise ModelError(f"its tensor {factors[0]} has {len(short)} factors, and its settings need {turned // 2}")
+        if len(short) * 2 != rotated:
+            raise ModelError(f"its tensor {factors[0]} has {len(short)} factors, and its settings need {rotated // 2}")
         return {
             **rope,
             "rope_type": "longrope",

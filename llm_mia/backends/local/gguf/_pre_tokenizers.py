@@ -2,7 +2,7 @@
 
 A GGUF file holds the vocabulary and the merges of a tokenizer, but of its pre-tokenizer only a name, in the entry
 ``tokenizer.ggml.pre``. The names are those of llama.cpp (``src/llama-vocab.cpp``). The patterns are those of the
-models' own ``tokenizer.json``, where they are known, and otherwise those of llama.cpp.
+models' files ``tokenizer.json``, where they are known, and otherwise those of llama.cpp.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From the entries of a GGUF file to the configuration of transformers for the same model.
 
-llama.cpp writes some settings under other names, holds others in its code, and some kinds of model in a form of their
-own. Each function below is a kind that a test compares with the model that transformers saves. An entry that nothing
+llama.cpp writes some settings under other names, holds others in its code, and writes some kinds of model in another
+form. Each function below is a kind that a test compares with the model that transformers saves. An entry that nothing
 here reads would be lost, so it is refused by name.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....errors import ModelError
-from ._entries import Entries, decoder_settings, rope_parameters
+from ._entries import Entries, decoder_settings, head_dim, rope_parameters
 from ._file import GgufFile
 
 __all__ = ["ARCHITECTURES", "transformers_settings"]
@@ -103,7 +103,7 @@ def _gemma3(entries: Entries) -> dict[str, Any]:
 
 def _phi3(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries)
-    rope = rope_parameters(entries, settings)
+    rope = rope_parameters(entries, settings, partial=True)
     context = settings["max_position_embeddings"]
     original = rope.get(
         "original_max_position_embeddings", entries.take("rope.scaling.original_context_length", context)
@@ -133,7 +133,7 @@ def _stablelm(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_eps")
     settings["rope_parameters"] = {
         "partial_rotary_factor": 1.0,
-        **rope_parameters(entries, settings),
+        **rope_parameters(entries, settings, partial=True),
     }
     entries.take("use_parallel_residual", None)  # the norm that such a model lacks says so
     return {
@@ -146,7 +146,7 @@ def _stablelm(entries: Entries) -> dict[str, Any]:
 
 def _nemotron(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "norm_eps")
-    settings["rope_parameters"] = {"partial_rotary_factor": 1.0, **rope_parameters(entries, settings)}
+    settings["rope_parameters"] = {"partial_rotary_factor": 1.0, **rope_parameters(entries, settings, partial=True)}
     biases = {"attention_bias": entries.has("blk.0.attn_q.bias"), "mlp_bias": entries.has("blk.0.ffn_up.bias")}
     return {"model_type": "nemotron", **settings, **biases}
 
@@ -154,7 +154,8 @@ def _nemotron(entries: Entries) -> dict[str, Any]:
 def _gpt_neox(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_eps")
     settings.pop("num_key_value_heads")
-    rope = rope_parameters(entries, settings)
+    head_dim(entries, settings, any_width=False)
+    rope = rope_parameters(entries, settings, partial=True)
     return {
         "model_type": "gpt_neox",
         **settings,
@@ -166,6 +167,7 @@ def _gpt_neox(entries: Entries) -> dict[str, Any]:
 def _falcon(entries: Entries) -> dict[str, Any]:
     settings = decoder_settings(entries, "layer_norm_epsilon")
     key_value_heads = settings.pop("num_key_value_heads")
+    head_dim(entries, settings, any_width=False)
     rope = rope_parameters(entries, settings)
     del settings["head_dim"]  # it follows from the width
     return {
@@ -189,7 +191,9 @@ def _gpt2(entries: Entries) -> dict[str, Any]:
         layer_norm_epsilon="attention.layer_norm_epsilon",
     )
     if entries.take("attention.head_count_kv", sizes["n_head"]) != sizes["n_head"]:
-        raise ModelError("its heads share keys and values, which GPT-2 does not: name the folder that it was made from")
+        raise ModelError(
+            "its heads share keys and values, which GPT-2 does not: name the folder that it was converted from"
+        )
     return {"model_type": "gpt2", **sizes}
 
 
@@ -258,7 +262,7 @@ def transformers_settings(file: GgufFile) -> dict[str, Any]:
     if file.architecture not in ARCHITECTURES:
         raise ModelError(
             f"GGUF files of the architecture {file.architecture!r} were not tested: name the folder of safetensors "
-            f"that it was made from (tested: {', '.join(ARCHITECTURES)})"
+            f"that it was converted from (tested: {', '.join(ARCHITECTURES)})"
         )
     if not file.stored.keys() & {"token_embd.weight"}:
         raise ModelError("its weights are incomplete: the tensor token_embd.weight is missing")

@@ -50,7 +50,7 @@ def check_tensors(file: GgufFile, config: Any) -> dict[str, list[str]]:
     if unused:
         raise ModelError(
             f"its weights hold tensors that the model has no place for ({len(unused)}, such as {unused[0]}): without "
-            "them it is another model; name the folder of safetensors that it was made from"
+            "them it is another model; name the folder of safetensors that it was converted from"
         )
     return sources
 
@@ -62,12 +62,20 @@ def read_tensors(file: GgufFile, config: Any, sources: Mapping[str, list[str]]) 
         file: a GGUF file.
         config: the configuration of its model.
         sources: what `check_tensors` gives.
+
+    Raises:
+        ModelError: a tensor has another shape, with as many numbers.
     """
     restore = CHANGES.get(file.architecture, _unchanged)
     shapes = _shapes(config)
     for ours, theirs in sources.items():
         values = [restore(name, file.values(name), config) for name in theirs]
         array = values[0] if len(values) == 1 else np.concatenate(values, axis=1)  # the experts' gates, then their ups
+        if np.squeeze(array).shape != tuple(size for size in shapes[ours] if size != 1):
+            raise ModelError(
+                f"its tensor {theirs[0]} has the shape {file.shape(theirs[0])}, and its settings require another: "
+                "convert the model again"
+            )
         yield ours, torch.from_numpy(np.ascontiguousarray(array)).reshape(shapes[ours])
 
 
@@ -121,7 +129,7 @@ def _unchanged(_: str, values: Array, __: Any) -> Array:
 
 
 def _halves(name: str, values: Array, config: Any) -> Array:
-    """RoPE turns pairs of neighbours in llama.cpp, and pairs from the two halves of a head in transformers."""
+    """RoPE rotates pairs of neighbours in llama.cpp, and pairs from the two halves of a head in transformers."""
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(name.split(".")[-2])
     if heads is None:
         return values
@@ -135,8 +143,8 @@ def _norms_around_zero(name: str, values: Array, _: Any) -> Array:
 
 def _transposed(name: str, values: Array, _: Any) -> Array:
     """The matrices of GPT-2 have rows for inputs."""
-    turned = name.endswith((".attn_qkv.weight", ".attn_output.weight", ".ffn_up.weight", ".ffn_down.weight"))
-    return values.T if turned else values
+    is_matrix = name.endswith((".attn_qkv.weight", ".attn_output.weight", ".ffn_up.weight", ".ffn_down.weight"))
+    return values.T if is_matrix else values
 
 
 def _head_by_head(name: str, values: Array, config: Any) -> Array:

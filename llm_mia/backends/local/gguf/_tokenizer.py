@@ -30,7 +30,7 @@ DEFAULTS = {"llama": {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 
 # The vocabularies of these architectures are ordered as their merges are, and their scores are not.
 ORDERED_BY_ID = ("gemma", "gemma2", "gemma3", "gemma3_text")
 ADVICE = (
-    "put the model's own tokenizer.json in the folder of the GGUF file, or give as `pre_tokenizer` the name of the "
+    "put the tokenizer.json of the model in the folder of the GGUF file, or give as `pre_tokenizer` the name of the "
     "family that cuts texts as this model does, such as llama-bpe or qwen2"
 )
 
@@ -42,7 +42,7 @@ class GgufTokenizer:
     tokenizer: Any
     """Of transformers."""
     source: str
-    """What it was made from, for the record of the model."""
+    """What it was built from, for the record of the model."""
 
 
 def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> GgufTokenizer:
@@ -60,8 +60,8 @@ def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> Gguf
         raise UsageError(f"`pre_tokenizer` is {pre_tokenizer!r}, which is not known: {_known_names()}")
     entries = read_metadata(_first_part(file))
     vocabulary = _Vocabulary.of(entries)
-    if (own := file.parent / TOKENIZER_FILE).is_file():
-        return GgufTokenizer(_read_own_file(own, vocabulary), "tokenizer.json in the folder of the GGUF file")
+    if (beside := file.parent / TOKENIZER_FILE).is_file():
+        return GgufTokenizer(_read_tokenizer_file(beside, vocabulary), "tokenizer.json in the folder of the GGUF file")
     if vocabulary.kind == "gpt2":
         pre, source = _choose(entries.get("tokenizer.ggml.pre"), pre_tokenizer)
         backend = _byte_pairs(vocabulary, pre)
@@ -71,7 +71,7 @@ def read_gguf_tokenizer(file: Path, *, pre_tokenizer: str | None = None) -> Gguf
     else:
         raise ModelError(
             f"its GGUF file has a vocabulary of the kind {vocabulary.kind!r}, from which no tokenizer is built here: "
-            "put the model's own tokenizer.json in the folder of the GGUF file"
+            "put the tokenizer.json of the model in the folder of the GGUF file"
         )
     return GgufTokenizer(_finished(backend, vocabulary, pre), source)
 
@@ -104,7 +104,7 @@ class _Vocabulary:
         }
         tokens = entries.get("tokens")
         if not tokens or "model" not in entries:
-            raise ModelError("its GGUF file holds no tokenizer: put the model's own tokenizer.json in its folder")
+            raise ModelError("its GGUF file holds no tokenizer: put the tokenizer.json of the model in its folder")
         types = entries.get("token_type") or [NORMAL] * len(tokens)
         return cls(entries["model"], metadata.get("general.architecture", ""), tokens, types, entries)
 
@@ -253,13 +253,13 @@ def _opening(vocabulary: _Vocabulary, pre: PreTokenizer) -> list[str]:
     bos = vocabulary.role("bos_token_id")
     if bos is None:
         raise ModelError(
-            "its GGUF file puts a BOS token before every text, and does not name that token: put the model's own "
-            "tokenizer.json in the folder of the GGUF file"
+            "its GGUF file puts a BOS token before every text, and does not name that token: put the "
+            "tokenizer.json of the model in the folder of the GGUF file"
         )
     return [bos]
 
 
-def _read_own_file(file: Path, vocabulary: _Vocabulary) -> Any:
+def _read_tokenizer_file(file: Path, vocabulary: _Vocabulary) -> Any:
     """The tokenizer in *file*, of which the tokens have the ids that they have in the GGUF file."""
     with explain_errors(f"{file}: is damaged, or no tokenizer"):
         backend = Tokenizer.from_file(str(file))
@@ -268,7 +268,7 @@ def _read_own_file(file: Path, vocabulary: _Vocabulary) -> Any:
         if of == NORMAL and ids.get(_blanks(token)) != index:
             raise ModelError(
                 f"{file}: is not the tokenizer of the GGUF file, in which the token {index} is {token!r}: remove it, "
-                "or move the GGUF file to a folder of its own"
+                "or move the GGUF file to another folder"
             )
     bos = vocabulary.role("bos_token_id")
     opens = backend.post_processor is not None and backend.num_special_tokens_to_add(is_pair=False) > 0

@@ -1,4 +1,4 @@
-"""Columns that cannot be scores, and columns that look turned round or follow the order of the rows."""
+"""Columns that cannot be scores, and columns whose sign seems reversed or that follow the order of the rows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ._notes import NoteKind
 if TYPE_CHECKING:
     from ._calibration import Calibration
 
-__all__ = ["notes_on_candidates", "order_notes", "refuse_no_scores", "turned_note", "turned_notes"]
+__all__ = ["notes_on_candidates", "order_notes", "refuse_non_scores", "reversed_note", "reversed_notes"]
 
 FEWEST = 20
 """Rows below which nothing is concluded from the values of a column."""
 FEWEST_OF_CLASS = 10
-"""Members, and non-members, below which nothing is said about the direction of a column."""
+"""Members, and non-members, below which nothing is concluded about the sign of a column."""
 FOLLOWS, IS_ORDER = 0.5, 0.9
 """Shares of the largest possible rank correlation with the rows: from the first a note, from the second a refusal."""
 
 
-def refuse_no_scores(table: ScoreTable, attacks: Sequence[str], *, order: bool = True) -> None:
+def refuse_non_scores(table: ScoreTable, attacks: Sequence[str], *, order: bool = True) -> None:
     """Refuse columns of another program's file that cannot be scores: numbers of the rows, ids, times, labels.
 
     In a run's table, or in arrays that the user gives as scores, nothing is refused.
@@ -43,12 +43,12 @@ def refuse_no_scores(table: ScoreTable, attacks: Sequence[str], *, order: bool =
     if not table.foreign:
         return
     for attack in attacks:
-        reason = _why_no_score(table, attack, order=order)
+        reason = _why_not_a_score(table, attack, order=order)
         if reason:
             raise ScoresError(f"{table.name}: column {attack!r} {reason}")
 
 
-def _why_no_score(table: ScoreTable, attack: str, *, order: bool) -> str:
+def _why_not_a_score(table: ScoreTable, attack: str, *, order: bool) -> str:
     """What the values are, if not scores, and what to do; empty where they may be scores."""
     scores = table.column(attack)
     finite = scores[np.isfinite(scores)]
@@ -100,11 +100,11 @@ def order_notes(table: ScoreTable, attacks: Sequence[str]) -> Iterator[Note]:
 def notes_on_candidates(table: ScoreTable, calibration: Calibration) -> list[Note]:
     """The notes of the calibration, and those that the table of the candidates adds."""
     attack, notes = calibration.attack, list(calibration.notes)
-    here = [*order_notes(table, [attack]), *([] if calibration.stack else turned_notes(table, [attack]))]
+    here = [*order_notes(table, [attack]), *([] if calibration.stack else reversed_notes(table, [attack]))]
     return [*notes, *(note for note in here if note.kind not in {note.kind for note in notes})]
 
 
-def turned_notes(table: ScoreTable, attacks: Sequence[str]) -> list[Note]:
+def reversed_notes(table: ScoreTable, attacks: Sequence[str]) -> list[Note]:
     """A note for each column by which members score below non-members: the interval of its AUROC is below 0.5."""
     groups, notes = table.groups(), []
     for attack in attacks:
@@ -119,13 +119,13 @@ def turned_notes(table: ScoreTable, attacks: Sequence[str]) -> list[Note]:
             if grouped
             else metrics.delong(scores[rows], labels)
         )
-        notes += turned_note(attack, auroc, foreign=table.record is None)
+        notes += reversed_note(attack, auroc, foreign=table.record is None)
     return notes
 
 
-def turned_note(attack: str, auroc: Interval, *, foreign: bool) -> list[Note]:
+def reversed_note(attack: str, auroc: Interval, *, foreign: bool) -> list[Note]:
     """The note of a column with this *auroc*; none where its interval reaches 0.5."""
     if not auroc.high < 0.5:
         return []
     figures = {"auroc": auroc.value, "low": auroc.low, "high": auroc.high, "foreign": foreign}
-    return [Note(NoteKind.SCORE_TURNED, {"attack": attack, **figures})]
+    return [Note(NoteKind.SCORE_REVERSED, {"attack": attack, **figures})]
