@@ -249,7 +249,7 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
 
     table = read_scores(write(change=foreign), by="source")
     with pytest.raises(
-        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for whom no"
+        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for which no"
     ):
         calibrate(table, "zlib", fpr=0.05)
     assert calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"]).categories["other"].n == N

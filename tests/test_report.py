@@ -103,7 +103,8 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
     }
-    # 11 scored candidates, two with the same text, so 10 documents, and 2 of the non-members: 12 choose 2 arrangements.
+    # 11 scored candidates, of which two have the same text and so share a document, against the 2 documents of the
+    # non-members: 12 choose 2 arrangements.
     assert (finding.test, finding.documents, finding.arrangements) == ("exchange", 12, 66)
     chance = ", chance alone may flag as many" if flagged else ""
     assert summary["finding"] == (

@@ -57,7 +57,7 @@ def calibrate(
 
     Raises:
         ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
-            program the column cannot be a score (see `llm_mia.decision._score_checks`), or none is named.
+            program the column cannot be a score (a row number, an id, a time, the label), or none is named.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
             equal.
 

@@ -238,7 +238,11 @@ def selection_words(calibration: Calibration) -> str | None:
     """How the attack that decides was selected; None where the user named it, or gave no members to select by."""
     if calibration.split is not None:
         split = calibration.split
-        how = f"stack of {len(calibration.stack.columns)} columns fitted" if calibration.stack else "attack selected"
+        how = (
+            f"stack of {counted(len(calibration.stack.columns), 'column')} fitted"
+            if calibration.stack
+            else "attack selected"
+        )
         return (
             f"{how} on {split.fit_passages:,} known passages of {split.fit_documents:,} documents; other non-members "
             "set the threshold"
