@@ -99,6 +99,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "unit": "passages",
         "q_values": "benjamini_hochberg",
         "categories": {},
+        "standing": audited.flags.standing,
         "withheld": False,
         "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
