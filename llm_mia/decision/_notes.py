@@ -37,6 +37,8 @@ class NoteKind(StrEnum):
     DOCUMENTS_FEW = "documents_few"
     """documents, needed, fpr"""
     ORIGIN_UNKNOWN = "origin_unknown"
+    OTHER_NONMEMBERS = "other_nonmembers"
+    """above (the threshold), nonmembers (of the table; others set the threshold), fpr"""
     LABELLED_FLAGGED = "labelled_flagged"
     """selected: whether the decider was selected or fitted on some of them"""
     STACK_COLUMNS_MISSING = "stack_columns_missing"

@@ -206,6 +206,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
     ),
+    NoteKind.OTHER_NONMEMBERS: lambda f: (
+        f"the known non-members of this table did not set the threshold; {f['above']:,} of {f['nonmembers']:,} of them "
+        f"are above it, and of non-members like those that set it at most {100 * f['fpr']:g} % are expected to be"
+    ),
     NoteKind.LABELLED_FLAGGED: _labelled,
     NoteKind.STACK_COLUMNS_MISSING: lambda f: (
         f"{have(f['count'], 'candidate')} no score in at least one column of the stack ({_ids(f)}); the median of the "
