@@ -132,8 +132,8 @@ def test_hundreds_of_small_categories_make_a_message_of_a_line(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        (["--by", "kind", "--pool", "-o", "c.json"], "--pool is '-o', which is an option: give --pool a value before"),
-        (["--by", "--json"], "--by is '--json', which is an option: give --by a value before it, or leave it out"),
+        (["--by", "kind", "--pool", "-o", "c.json"], "--pool has no value, because the option -o follows"),
+        (["--by", "--json"], "--by has no value, because the option --json follows"),
     ],
 )
 def test_an_option_is_no_value_of_another(typed: list[str], expected: str, fails: Fails, tmp_path: Path) -> None:
