@@ -99,6 +99,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "unit": "passages",
         "q_values": "benjamini_hochberg",
         "categories": {},
+        "standing": audited.flags.standing,
         "withheld": False,
         "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
@@ -281,6 +282,7 @@ FIGURES = {
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
+    "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

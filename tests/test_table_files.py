@@ -132,10 +132,17 @@ def test_hundreds_of_small_categories_make_a_message_of_a_line(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        (["--by", "kind", "--pool", "-o", "c.json"], "--pool is '-o', which is an option: give --pool a value before"),
-        (["--by", "--json"], "--by is '--json', which is an option: give --by a value before it, or leave it out"),
+        (["--by", "kind", "--pool", "-o", "c.json"], "--pool has no value, because the option -o follows"),
+        (["--by", "--json"], "--by has no value, because the option --json follows"),
     ],
 )
 def test_an_option_is_no_value_of_another(typed: list[str], expected: str, fails: Fails, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("label,loss,kind\n0,1,a\n")
     assert expected in fails("calibrate", tmp_path / "t.csv", "-a", "loss", *typed, code=2)
+
+
+def test_an_attack_is_not_compared_with_itself(fails: Fails, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("label,loss\n" + "".join(f"{i % 2},{i * 7 % 40 / 3}\n" for i in range(40)))
+    message = fails("evaluate", table, "--compare", "loss", "loss", code=2)
+    assert message == "'loss' is compared with itself: name two different attacks"

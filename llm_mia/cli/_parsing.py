@@ -59,7 +59,9 @@ class CheckedCommand(TyperCommand):
         if ctx.resilient_parsing:  # for completion, which takes what is typed so far
             return super().parse_args(ctx, args)
         faults: list[Exception] = ctx.meta.setdefault(_FAULTS, [])
-        order: Any = self.make_parser(ctx).parse_args(args=list(args))[2]
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        if options_as_values := _options_as_values(self.params, values, args):
+            raise Faults(options_as_values, ctx.command_path)  # what follows from them is no fault
         rest: list[str] = []
         surplus: list[Exception] = []
         try:
@@ -67,8 +69,7 @@ class CheckedCommand(TyperCommand):
         except TypedError as error:  # more arguments than the command has
             surplus = [error]
         faults += [*_repeated(order), *_standard_input_twice(self.params, ctx.params)]
-        # The value of an option that became a value is left over, and no fault of itself.
-        faults += _options_as_values(self.params, ctx.params) or surplus
+        faults += surplus
         faults += faults_of(self.name or "", {name: value for name, value in ctx.params.items() if value != ""})
         if faults:
             raise Faults(faults, ctx.command_path)
@@ -107,6 +108,20 @@ def _in_percent(parameter: Any, value: Any) -> UsageError | None:
     return UsageError(f"`{parameter.name}` is {value!r}: give a share, as in {share:g}")
 
 
+def _options_as_values(parameters: Sequence[Any], values: Mapping[str, Any], args: Sequence[str]) -> list[UsageError]:
+    """A fault for each option that took the next option for its value, as ``-m`` in ``-m -o run``.
+
+    A value that begins like an option is possible: ``-a -loss`` names a column, and so does ``--attack=-o``.
+    """
+    spellings = {spelling for parameter in parameters for spelling in parameter.opts if spelling in args}
+    return [
+        UsageError(f"`{name}` has no value, because the option {value} follows: give the value")
+        for name, given in values.items()
+        for value in (given if isinstance(given, list) else [given])
+        if isinstance(value, str) and value in spellings
+    ]
+
+
 def _repeated(order: Sequence[Any]) -> list[UsageError]:
     """A fault for each option that is given more often than it has values; click would take the last in silence."""
     # Options that may be repeated are `multiple`; a flag that is repeated still means the same.
@@ -117,21 +132,6 @@ def _repeated(order: Sequence[Any]) -> list[UsageError]:
         UsageError(f"`{name}` is given {number} times, and only a single value is used: leave out the others")
         for name, number in times.items()
         if number > 1
-    ]
-
-
-def _options_as_values(parameters: Sequence[Any], values: Mapping[str, Any]) -> list[UsageError]:
-    """A fault for each value that is an option of the command, because the value before it was forgotten."""
-    options = {name for parameter in parameters if parameter.param_type_name == "option" for name in parameter.opts}
-    given = {
-        parameter.name: value if isinstance(value := values.get(parameter.name), list | tuple) else [value]
-        for parameter in parameters
-    }
-    return [
-        UsageError(f"`{name}` is {str(value)!r}, which is an option: give `{name}` a value before it, or leave it out")
-        for name, several in given.items()
-        for value in several
-        if value is not None and str(value) in options
     ]
 
 

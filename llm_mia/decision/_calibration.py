@@ -138,8 +138,8 @@ class Calibration:
         if unknown:
             raise CalibrationError(
                 f"no known non-member is of the category {' or '.join(map(repr, unknown))}, so no passage of it can be "
-                "flagged: calibrate with non-members of each category, or join categories by `pool` (calibrated are "
-                f"{', '.join(map(repr, sorted(calibrated)))})"
+                "flagged: calibrate with non-members of each category, or leave out the candidates of the others "
+                f"(calibrated are {', '.join(map(repr, sorted(calibrated)))})"
             )
         for number, name in enumerate(kinds):
             yield calibrated[name], np.flatnonzero(kind == number)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..errors import ScoresError
+from ..errors import ScoresError, UsageError
 from ..metrics import ConfidenceGap, PairedComparison, Rates
 from ..records import Interval, Note
 from ..scores import ScoreTable
@@ -106,8 +106,11 @@ def compare(table: ScoreTable, first: str, second: str) -> Comparison:
     The interval holds the difference with about 95 % confidence.
 
     Raises:
+        UsageError: both are the same attack.
         ScoresError: as `evaluate` does.
     """
+    if first == second:
+        raise UsageError(f"{first!r} is compared with itself: name two different attacks")
     known = _known(table)
     refuse_non_scores(table, [first, second])
     rows = _scored(table, second, _scored(table, first, known))

@@ -19,6 +19,7 @@ from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
+from ._other_nonmembers import other_nonmembers
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 
@@ -69,7 +70,7 @@ def flag(
     notes = check_origin(table, calibration)
     table = add_decider_column(table, calibration)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += notes_on_candidates(table, calibration)
+    notes += [*notes_on_candidates(table, calibration), *other_nonmembers(table, calibration)]
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)

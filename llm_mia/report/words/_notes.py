@@ -190,6 +190,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.POOL_UNKNOWN: lambda f: (
+        f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
+        f"categories are {', '.join(map(repr, f['categories']))}"
+    ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
         "not independent, so the rate with this known set can differ more from the average rate"
@@ -201,6 +205,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
+    ),
+    NoteKind.OTHER_NONMEMBERS: lambda f: (
+        f"the known non-members of this table did not set the threshold; {f['above']:,} of {f['nonmembers']:,} of them "
+        f"are above it, and of non-members like those that set it at most {100 * f['fpr']:g} % are expected to be"
     ),
     NoteKind.LABELLED_FLAGGED: _labelled,
     NoteKind.STACK_COLUMNS_MISSING: lambda f: (
