@@ -71,8 +71,8 @@ class LocalTokenizer:
             token = self.tokenizer.convert_ids_to_tokens(min(control))
             raise ModelError(
                 f"model {self.name!r}: its tokenizer ({type(self.tokenizer).__name__}) gives the special token "
-                f"{token!r} for a text in which it is not written, as it does if its unknown token has another number: give the "
-                "tokenizer that belongs to the model"
+                f"{token!r} for a text in which it is not written, as it does if its unknown token has another number: "
+                "give the tokenizer that belongs to the model"
             )
         raise ModelError(
             f"model {self.name!r}: its tokenizer ({type(self.tokenizer).__name__}) reads "
