@@ -66,6 +66,16 @@ def test_everything_at_once(lines: Lines) -> None:
 
 TYPED: dict[str, tuple[str, int, str]] = {
     "twice": ("score a.jsonl -m x -m y -o r", 2, "--target is given 2 times, and only a single value is used: "),
+    "option without a value": (
+        "score a.jsonl -m -r ./x -o r",
+        2,
+        "--target has no value, because the option -r follows: ",
+    ),
+    "pool is no flag": (
+        "calibrate t.csv -a loss --by length --pool -o c.json",
+        2,
+        "--pool has no value, because the option -o follows: give the value",
+    ),
     "flag twice": ("score a.jsonl -q -q -m ./x -o r", 1, "model './x': no such folder or file: correct the path"),
     "stdin twice": (
         "audit - --members - --nonmembers a.jsonl -m ./x -o r",

@@ -249,10 +249,15 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
 
     table = read_scores(write(change=foreign), by="source")
     with pytest.raises(
-        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for whom no"
+        CalibrationError, match=r"^0 of category 'sv' \(19 .*or leave out the candidates of 'sv', for which no"
     ):
         calibrate(table, "zlib", fpr=0.05)
-    assert calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"]).categories["other"].n == N
+    pooled = calibrate(table, "zlib", fpr=0.05, pool=["sv", "en"])
+    assert (pooled.categories["other"].n, pooled.notes) == (N, ())
+    misspelt = calibrate(table, "zlib", fpr=0.05, pool=["sv", "en", "se"]).notes
+    assert [note_words(note) for note in misspelt] == [
+        "no row is of the category 'se', which is to be joined with others; the categories are 'en', 'sv'"
+    ]
 
 
 # -- reversed signs --------------------------------------------------------------------------------------------------

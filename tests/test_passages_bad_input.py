@@ -163,10 +163,10 @@ BYTES = {
     "blank lines": ("a.jsonl", b"\n \r\n", r"^a\.jsonl: no passage in it"),
     "not parquet": ("a.parquet", b"PAR1 nonsense PAR1", r"^a\.parquet: not a readable Parquet file \(.+\): write"),
     **{
-        f"a pointer of Git LFS as {suffix}": (
+        f"a placeholder of Git LFS as {suffix}": (
             f"a.{suffix}",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
-            rf"^a\.{suffix}: a pointer of Git LFS in place of the file: fetch the file",
+            rf"^a\.{suffix}: a placeholder of Git LFS in place of the file: run",
         )
         for suffix in ("txt", "jsonl", "parquet", "csv.gz")
     },

@@ -99,11 +99,13 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "unit": "passages",
         "q_values": "benjamini_hochberg",
         "categories": {},
+        "standing": audited.flags.standing,
         "withheld": False,
         "finding": {**asdict(finding), "significant": finding.significant},
         "members_at_least": None,
     }
-    # 11 scored candidates, two with the same text, so 10 documents, and 2 of the non-members: 12 choose 2 arrangements.
+    # 11 scored candidates, of which two have the same text and so share a document, against the 2 documents of the
+    # non-members: 12 choose 2 arrangements.
     assert (finding.test, finding.documents, finding.arrangements) == ("exchange", 12, 66)
     chance = ", chance alone may flag as many" if flagged else ""
     assert summary["finding"] == (
@@ -280,6 +282,7 @@ FIGURES = {
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
+    "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

@@ -208,6 +208,20 @@ def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tm
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_replaces_by_an_error_of_its_own(
+    number: int, passages: str, tmp_path: Path
+) -> None:
+    """numpy does so where it reads the format of a buffer, and it is called by the classifiers of the checks."""
+    script = "import llm_mia.backends.checking, sys, os, signal\nfrom llm_mia.cli import main\n"
+    script += "llm_mia.backends.checking.check_model = lambda *_, **__: None\n"
+    script += f"def load(*_, **__):\n    try:\n        os.kill(os.getpid(), {int(number)})\n"
+    script += "    except KeyboardInterrupt:\n        raise ValueError('not a valid format') from None\n"
+    script += "llm_mia.backends.load_model = load\nsys.exit(main(sys.argv[1:]))"
+    done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a")])
+    assert (done.returncode, done.stderr) == (128 + number, NOTHING_KEPT)
+
+
 def test_one_run_at_a_time(
     passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

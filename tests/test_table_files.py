@@ -125,7 +125,7 @@ def test_hundreds_of_small_categories_make_a_message_of_a_line(tmp_path: Path) -
     message = str(refused.value)
     assert message.startswith("10 of category 'c0' (9 more needed), ")
     assert message.count(" of category ") == 12
-    assert " and 388 smaller than 19 besides cannot certify FPR ≤ 0.05: each category needs at least 19" in message
+    assert " and 388 more categories below 19 cannot certify FPR ≤ 0.05: each category needs at least 19" in message
     assert message.endswith("add non-members, or name as `by` a column of fewer and larger categories")
 
 

@@ -105,7 +105,7 @@ def test_a_context_without_room_for_any_window(context: int, asked: int | None, 
     with pytest.raises(ModelError) as caught:
         window_rule(context, asked, opening=opening)
     assert str(caught.value) == (
-        f"the model takes {context} tokens, and a window has at least {least}: give another one"
+        f"the model takes {context} tokens, and a window has at least {least}: give another model"
     )
 
 

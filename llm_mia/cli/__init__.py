@@ -19,7 +19,7 @@ from .. import __version__
 from ..errors import LlmMiaError, UsageError
 from ._parsing import BOXES_FROM, Faults, TypedError
 from ._registering import register
-from .interrupts import ending_signals
+from .interrupts import ending_signals, interrupts_first
 from .output import carry_any_text
 from .parameters import options_elsewhere, options_of, running, spelled
 from .progress import kept_words, noting_steps
@@ -75,17 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {} if command is None else options_of(command)
     elsewhere = options_elsewhere(commands.commands)
     with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
-        code = _exit_code(commands, typed)
+        code = _exit_code(commands, typed, signals)
     if code == INTERRUPTED:
         kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
 
-def _exit_code(commands: Any, typed: list[str]) -> int:
-    """The exit code of the command that is *typed*; 130, without a message, where it was interrupted."""
+def _exit_code(commands: Any, typed: list[str], signals: Sequence[int]) -> int:
+    """The exit code of the command that is *typed*; 130, without a message, where one of *signals* interrupted it."""
     try:
-        code: int | None = commands.main(typed, "llm-mia", standalone_mode=False)
+        with interrupts_first(signals):
+            code: int | None = commands.main(typed, "llm-mia", standalone_mode=False)
         sys.stdout.flush()  # here, where it may still fail
     except Faults as faults:
         typed_errors = [error for error in faults.errors if isinstance(error, TypedError)]

@@ -12,6 +12,7 @@ from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .output import say, say_skipped, show, show_json
+from .parameters import spelled
 from .progress import progress_bars, working
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def audit(
     if run.as_json:
         show_json(audit_summary(audited))
     else:
-        show(audit_table(audited))
+        show(audit_table(audited, spelled))
     if audited.withheld:
         say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID

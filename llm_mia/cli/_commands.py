@@ -127,7 +127,7 @@ def flag(
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import flag as run_flag, flag_documents, read_calibration
-    from ..report import flags_summary, flags_table, note_words
+    from ..report import flags_summary, flags_table, note_words, standing_note
     from ..store import write_text
 
     if documents and labelled:
@@ -146,6 +146,8 @@ def flag(
                 scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
             )
     write_text(written, flags.to_csv())
+    if warning := standing_note(flags.standing):
+        say(f"note: {warning}")
     for note in flags.notes:
         say(f"note: {note_words(note)}")
     if as_json:
@@ -263,10 +265,12 @@ def collection(
 ) -> int:
     """Test whether the candidates as a whole score higher than the known non-members; documents are compared."""
     from ..decision import judge_collection
-    from ..report import collection_summary, collection_table
+    from ..report import collection_summary, collection_table, standing_note
 
     with working("testing the collection"):
         result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
+    if warning := standing_note(result.standing):
+        say(f"note: {warning}")
     if as_json:
         show_json(collection_summary(result))
     else:

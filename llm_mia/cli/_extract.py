@@ -11,6 +11,7 @@ from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
 from ._models import TargetOptions
 from .output import say_input_notes, show, show_json
+from .parameters import spelled
 from .progress import progress_bars
 
 __all__ = ["extract"]
@@ -136,4 +137,4 @@ def extract(
     if run.as_json:
         show_json(extraction_summary(extraction))
     else:
-        show(extraction_table(extraction))
+        show(extraction_table(extraction, spelled))

@@ -59,7 +59,9 @@ class CheckedCommand(TyperCommand):
         if ctx.resilient_parsing:  # for completion, which takes what is typed so far
             return super().parse_args(ctx, args)
         faults: list[Exception] = ctx.meta.setdefault(_FAULTS, [])
-        order: Any = self.make_parser(ctx).parse_args(args=list(args))[2]
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        if options_as_values := _options_as_values(self.params, values, args):
+            raise Faults(options_as_values, ctx.command_path)  # what follows from them is no fault
         rest: list[str] = []
         surplus: list[Exception] = []
         try:
@@ -105,6 +107,20 @@ def _in_percent(parameter: Any, value: Any) -> UsageError | None:
     except ValueError:
         return None
     return UsageError(f"`{parameter.name}` is {value!r}: give a share, as in {share:g}")
+
+
+def _options_as_values(parameters: Sequence[Any], values: Mapping[str, Any], args: Sequence[str]) -> list[UsageError]:
+    """A fault for each option that took the next option for its value, as ``-m`` in ``-m -o run``.
+
+    A value that begins like an option is possible: ``-a -loss`` names a column, and so does ``--attack=-o``.
+    """
+    spellings = {spelling for parameter in parameters for spelling in parameter.opts if spelling in args}
+    return [
+        UsageError(f"`{name}` has no value, because the option {value} follows: give the value")
+        for name, given in values.items()
+        for value in (given if isinstance(given, list) else [given])
+        if isinstance(value, str) and value in spellings
+    ]
 
 
 def _repeated(order: Sequence[Any]) -> list[UsageError]:

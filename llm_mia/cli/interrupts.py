@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
-__all__ = ["ending_signals"]
+__all__ = ["ending_signals", "interrupts_first"]
 
-# A batch system or a container sends SIGTERM; a terminal that is closed sends SIGHUP, on Windows SIGBREAK.
-NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")
+# A terminal sends SIGINT for Ctrl-C, and SIGHUP when it is closed, on Windows SIGBREAK; a batch system or a container
+# sends SIGTERM.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 @contextlib.contextmanager
 def ending_signals() -> Iterator[list[int]]:
-    """While the context is open, the signals raise `KeyboardInterrupt`, as Ctrl-C does; yields those that came.
+    """While the context is open, the signals raise `KeyboardInterrupt`; yields those that came.
 
     A signal that is ignored (after ``nohup``) stays ignored.
     """
@@ -31,11 +32,26 @@ def ending_signals() -> Iterator[list[int]]:
         return
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
-    changed = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    changed = [number for number, handler in before.items() if handler in usual]
     for number in changed:
         signal.signal(number, interrupt)
     try:
         yield came
     finally:
         for number in changed:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def interrupts_first(came: Sequence[int]) -> Iterator[None]:
+    """Turn every error in the block into `KeyboardInterrupt` if a signal *came*.
+
+    The interrupt may hit other libraries where they replace it: numpy reports that a buffer has no valid format.
+    """
+    try:
+        yield
+    except Exception:
+        if came:
+            raise KeyboardInterrupt from None
+        raise

@@ -22,6 +22,9 @@ from .stacking import StackSettings
 
 __all__ = ["add_decider_column", "calibrate", "calibration_part", "calibration_rows"]
 
+MOST_CATEGORIES = 12
+"""Categories that a note lists at most."""
+
 
 def calibrate(
     table: ScoreTable,
@@ -57,7 +60,7 @@ def calibrate(
 
     Raises:
         ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
-            program the column cannot be a score (see `llm_mia.decision._score_checks`), or none is named.
+            program the column cannot be a score (a row number, an id, a time, the label), or none is named.
         CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
             equal.
 
@@ -98,6 +101,7 @@ def calibrate(
     if len(rows) < len(known):
         unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
         notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))
+    notes += _unknown_pool(table, pool)
     groups = table.groups()
     basis = Basis(
         attack=attack,
@@ -115,6 +119,17 @@ def calibrate(
     categories = [table.categories[row] for row in rows] if table.by else None
     wanted = {table.categories[row] for row in table.rows(None)} if table.by else ()
     return set_thresholds(basis, table.column(attack)[rows], categories, pool, wanted)
+
+
+def _unknown_pool(table: ScoreTable, pool: bool | Collection[str]) -> list[Note]:
+    """A note on the names in *pool* that no row has; other tables may have them, or they are misspelt."""
+    names = [] if isinstance(pool, bool) else [pool] if isinstance(pool, str) else list(pool)
+    unknown = sorted({*names} - {*table.categories})
+    if not table.by or not unknown:
+        return []
+    return [
+        Note(NoteKind.POOL_UNKNOWN, {"names": unknown, "categories": sorted({*table.categories})[:MOST_CATEGORIES]})
+    ]
 
 
 def add_decider_column(table: ScoreTable, calibration: Calibration) -> ScoreTable:

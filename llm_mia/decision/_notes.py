@@ -30,6 +30,8 @@ class NoteKind(StrEnum):
     """attack, wanted, shortage (the fields of a `Shortage`)"""
     NONMEMBERS_UNSCORED = "nonmembers_unscored"
     """count, foreign (whether another program wrote the scores)"""
+    POOL_UNKNOWN = "pool_unknown"
+    """names (to be pooled, but of no row), categories (of the table)"""
     DOCUMENTS_SHARED = "documents_shared"
     """passages, documents (of the calibration set)"""
     DOCUMENTS_FEW = "documents_few"

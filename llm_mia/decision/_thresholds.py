@@ -179,12 +179,12 @@ def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[
     short = [name for name in ascending if sizes[name] < needed]
     named = short[:MOST_NAMED]
     which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
-    which += f" and {len(short) - len(named):,} smaller than {needed} besides" if len(short) > len(named) else ""
+    which += f" and {len(short) - len(named):,} more categories below {needed}" if len(short) > len(named) else ""
     problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
     empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
     if empty:
         # A pool with a category that has no non-members would hold a rate for the others alone.
-        return f"{problem}, or leave out the candidates of {', '.join(empty)}, for whom no error rate can hold"
+        return f"{problem}, or leave out the candidates of {', '.join(empty)}, for which no error rate can hold"
     if sum(sizes.values()) < needed:
         return problem
     joined, total = list(short), sum(sizes[name] for name in short)

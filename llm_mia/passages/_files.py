@@ -120,7 +120,7 @@ def is_empty(file: InputFile) -> bool:
     with reading(file.shown), _open_packed(file) as stream:
         head = stream.read(len(POINTER))
     if head == POINTER:
-        raise PassageError(file.shown, "a pointer of Git LFS in place of the file: fetch the file ('git lfs pull')")
+        raise PassageError(file.shown, "a placeholder of Git LFS in place of the file: run 'git lfs pull' there")
     return not head
 
 

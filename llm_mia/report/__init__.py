@@ -18,7 +18,7 @@ from ._summary import (
 )
 from ._terminal import audit_html, audit_table
 from ._validity import validity_lines, validity_table
-from .words import extraction_statement, note_words, void_note, why_withheld
+from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
     "CHOICES",
@@ -46,6 +46,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "standing_note",
     "threshold_lines",
     "threshold_summary",
     "validity_lines",

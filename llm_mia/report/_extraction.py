@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,11 @@ def extraction_summary(extraction: Extraction) -> dict[str, Any]:
     }
 
 
-def extraction_table(extraction: Extraction) -> RenderableType:
-    """The extractable share of each document, the likeliest spans with their text, proofs, and what they mean."""
+def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
+    """The extractable share of each document, the likeliest spans with their text, proofs, and what they mean.
+
+    *spell* rewrites the parameters that notes name between backticks.
+    """
     from rich.console import Group
     from rich.padding import Padding
 
@@ -51,7 +55,7 @@ def extraction_table(extraction: Extraction) -> RenderableType:
     if extraction.proofs:
         parts += ["", _proofs(extraction)]
     parts += ["", "[dim]Notes[/]"]
-    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in extraction_notes(extraction)]
+    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in extraction_notes(extraction)]
     parts += ["", f"[dim]all figures[/]  {escape(str(extraction.path / 'extraction.json'))}"]
     parts += [f"[dim]all spans[/]    {escape(str(extraction.path / 'spans.csv'))}"]
     return Group(*parts)

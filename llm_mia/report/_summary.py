@@ -80,6 +80,7 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "unscored": sum(row.score is None for row in flags.rows),
         "unit": flags.unit,
         "q_values": flags.q_values,
+        "standing": flags.standing,
         "withheld": flags.withheld,
         "finding": None if flags.finding is None or flags.withheld else _finding(flags.finding),
         "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["audit_html", "audit_table"]
 
 
-def audit_table(audit: Audit) -> RenderableType:
-    """What was audited, how the attacks separate the known set, what was flagged, and the notes."""
+def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableType:
+    """What was audited, how the attacks separate the known set, what was flagged, and the notes.
+
+    *spell* rewrites the parameters that notes name between backticks.
+    """
     from rich.console import Group
     from rich.padding import Padding
 
@@ -36,7 +40,7 @@ def audit_table(audit: Audit) -> RenderableType:
             "independent)"
         )
     parts += ["", "[dim]Notes[/]"]
-    parts += [Padding(f"[dim]• {escape(note)}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
+    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
     parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
     return Group(*parts)
 

@@ -41,20 +41,24 @@ def score_positions(
         setup = replace(setup, rewrite=stoppable(setup.rewrite, stopped))
     passages = islice(inputs, positions.start, positions.stop)
     prepared = prefetch(blocks(setup, passages, positions.start, repeated))
+    writer, saved, first = _PartWriter(folder, limits, report), 0, positions.start
     try:
-        with BackgroundWriter(_PartWriter(folder, limits, report)) as write, closing(prepared):
+        with BackgroundWriter(writer) as write, closing(prepared):
             saves = UnfinishedBlocks(folder, limits.part_seconds, write_blocks=lambda: write(None))
             try:
                 for block in prepared:
+                    first = block.first
                     write((block, score_block(setup, block, cache, report, saves)))
                     saves.end_block()
             except KeyboardInterrupt:  # all finished batches are kept
-                report.kept += saves.save()
+                saved = saves.save()
                 raise
             finally:
                 stopped.set()
                 write(None)
     finally:
+        # The interrupt may come when the block is on its way to a part, which then holds these passages, too.
+        report.kept += 0 if writer.written_to > first else saved
         report.add(0, 0, 0)  # reports what is kept now
 
 
@@ -63,6 +67,8 @@ class _PartWriter:
 
     def __init__(self, folder: SignalsFolder, limits: Limits, report: PassProgress) -> None:
         self._folder, self._limits, self._report = folder, limits, report
+        self.written_to = 0
+        """Position after the last passage in a part."""
         self._first = 0
         self._tables: list[pa.Table] = []
         self._tokens, self._since = 0, time.monotonic()
@@ -77,5 +83,7 @@ class _PartWriter:
         enough = late or self._tokens >= self._limits.part_tokens
         if self._tables and (enough or scored is None):
             self._folder.append(self._first, self._tables)
-            self._report.kept += sum(map(len, self._tables))
+            passages = sum(map(len, self._tables))
+            self.written_to = self._first + passages
+            self._report.kept += passages
             self._tables, self._tokens, self._since = [], 0, time.monotonic()

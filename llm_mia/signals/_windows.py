@@ -45,7 +45,9 @@ def window_rule(model_context: int, tokens: int | None = None, *, opening: int =
     # At least 7 tokens of the passage, and more than half of the window: a quarter of it repeats as context.
     least = max(LEAST_WINDOW, 2 * opening + 6)
     if model_context < least:
-        raise ModelError(f"the model takes {model_context} tokens, and a window has at least {least}: give another one")
+        raise ModelError(
+            f"the model takes {model_context} tokens, and a window has at least {least}: give another model"
+        )
     if tokens is None:
         tokens = min(model_context, DEFAULT_WINDOW)
     if not least <= tokens <= model_context:

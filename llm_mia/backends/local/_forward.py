@@ -87,7 +87,7 @@ class Forward:
         return self._lengths
 
     def try_twice_the_length(self, ids: Tensor, expected: Tensor, tolerance: float) -> None:
-        """Let `length_rule` measure, where the model computes a text otherwise as the start of another.
+        """Let `length_rule` measure, where the model computes a text differently where it is the start of another.
 
         That is so in ProphetNet, whose configuration does not show it.
 

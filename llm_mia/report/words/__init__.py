@@ -26,7 +26,7 @@ from ._evaluations import (
 )
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._notes import note_words, notes_words
-from ._validity import standing_words, validity_meaning, void_note, why_withheld
+from ._validity import standing_note, standing_words, validity_meaning, void_note, why_withheld
 
 __all__ = [
     "at_threshold_words",
@@ -56,6 +56,7 @@ __all__ = [
     "reason_words",
     "rule_words",
     "selection_words",
+    "standing_note",
     "standing_words",
     "threshold_words",
     "too_few_words",

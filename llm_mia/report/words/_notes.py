@@ -190,6 +190,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.POOL_UNKNOWN: lambda f: (
+        f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
+        f"categories are {', '.join(map(repr, f['categories']))}"
+    ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
         "not independent, so the rate with this known set can differ more from the average rate"

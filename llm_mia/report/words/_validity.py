@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...records import Standing
 from ...validity import Validity, Verdict
 
-__all__ = ["standing_words", "validity_meaning", "void_note", "why_withheld"]
+__all__ = ["standing_note", "standing_words", "validity_meaning", "void_note", "why_withheld"]
 
 NAMED = 3
 """Checks that a sentence names."""
@@ -31,6 +31,17 @@ def validity_meaning(standing: Standing | None) -> str:
         Standing.SOUND: "no check shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
+
+
+def standing_note(standing: Standing | None) -> str | None:
+    """A warning for a finding; None where the known set is sound or unchecked, or where no finding is stated."""
+    meaning = {
+        Standing.DOUBTFUL: "a finding must be read together with its faults",
+        Standing.ACCEPTED: "its faults alone may explain a finding, without any training",
+    }
+    if standing not in meaning:
+        return None
+    return f"the known set is {standing_words(standing)}: {meaning[standing]} (see validity.json)"
 
 
 def void_note(standing: Standing | None) -> str | None:
