@@ -1,9 +1,10 @@
-"""Tables that would be read as texts: each would have become a passage of commas, braces and labels."""
+"""What is not what it seems: tables that would be read as texts, and pipes that would be waited for."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -63,3 +64,10 @@ def test_standard_input_is_no_table_but_json_lines(content: str, suffix: str, mo
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     with pytest.raises(PassageError, match=rf"read as a text: save it as a file that ends in \{suffix}$"):
         list(read_passages("-"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.jsonl")
+    for pipe in (tmp_path / "in.jsonl", Path("/dev/null")):
+        with pytest.raises(PassageError, match="a pipe or a device, which cannot be read twice: give - and send it"):
+            read_passages(pipe)

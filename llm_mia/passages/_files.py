@@ -64,6 +64,12 @@ def find_files(source: str | Path) -> tuple[list[InputFile], tuple[str, ...]]:
             raise PassageError(shown, "no such file or folder")
         if path.is_dir():
             return _files_of_folder(path)
+        if not path.is_file():
+            # Opening a pipe waits for its writer, and what was read from it is gone.
+            raise PassageError(
+                shown,
+                "a pipe or a device, which cannot be read twice: give - and send it to standard input, or save it",
+            )
     what = classify(path)
     if not what.format:
         suffix = f"the suffix {path.suffix!r}" if path.suffix else "a file without suffix"
