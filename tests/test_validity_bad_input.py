@@ -120,16 +120,26 @@ def test_too_few_documents_for_any_difference_to_show() -> None:
     assert "4 are needed" in result["placebo_words_auroc"].details
 
 
+def with_text(text: str) -> list[list[Passage]]:
+    """Both sets with this text in every passage, each a document by name."""
+    return [[replace(p, text=text, document=f"book {p.id}") for p in known] for known in (MEMBERS, OTHERS)]
+
+
+def test_a_set_of_a_single_text_is_refused() -> None:
+    with pytest.raises(PassageError, match=r"members: all 12 have the same text, .* at least 2 different texts"):
+        validate([replace(p, text="A river.", document=p.id) for p in MEMBERS], OTHERS)
+
+
 @pytest.mark.parametrize("text", ["…", "日本語のテキスト", "a" * 5000, "\x00", "🙂 🙃"])
 def test_a_text_in_both_classes_is_void(text: str) -> None:
-    result = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    result = validate(*with_text(text))
     assert result["near_duplicates"].verdict == result["overlap_13_words"].verdict == "void"
     assert result["blind_words_auroc"].verdict == "sound"
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_texts_without_words_share_nothing(text: str) -> None:
-    result = validate([replace(p, text=text) for p in MEMBERS], [replace(p, text=text) for p in OTHERS])
+    result = validate(*with_text(text))
     assert result["near_duplicates"].figure == result["overlap_13_words"].figure == 0
     assert json.loads(result.to_json())["checks"]
 

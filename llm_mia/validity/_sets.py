@@ -155,3 +155,9 @@ def _check(members: Sequence[Passage], nonmembers: Sequence[Passage], candidates
                 "be distinguished from membership: give passages of at least 2 documents of each class, such as the "
                 "chapters of a book, each as a document",
             )
+        if passages and len(set(_number_documents([passages]).tolist())) < 2:
+            raise PassageError(
+                name,
+                f"all {len(passages)} have the same text, whose properties cannot be distinguished from membership: "
+                "give passages of at least 2 different texts of each class",
+            )
