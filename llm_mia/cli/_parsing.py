@@ -69,8 +69,7 @@ class CheckedCommand(TyperCommand):
         except TypedError as error:  # more arguments than the command has
             surplus = [error]
         faults += [*_repeated(order), *_standard_input_twice(self.params, ctx.params)]
-        # The value of an option that became a value is left over, and no fault of itself.
-        faults += _options_as_values(self.params, ctx.params) or surplus
+        faults += surplus
         faults += faults_of(self.name or "", {name: value for name, value in ctx.params.items() if value != ""})
         if faults:
             raise Faults(faults, ctx.command_path)
@@ -133,21 +132,6 @@ def _repeated(order: Sequence[Any]) -> list[UsageError]:
         UsageError(f"`{name}` is given {number} times, and only a single value is used: leave out the others")
         for name, number in times.items()
         if number > 1
-    ]
-
-
-def _options_as_values(parameters: Sequence[Any], values: Mapping[str, Any]) -> list[UsageError]:
-    """A fault for each value that is an option of the command, because the value before it was forgotten."""
-    options = {name for parameter in parameters if parameter.param_type_name == "option" for name in parameter.opts}
-    given = {
-        parameter.name: value if isinstance(value := values.get(parameter.name), list | tuple) else [value]
-        for parameter in parameters
-    }
-    return [
-        UsageError(f"`{name}` is {str(value)!r}, which is an option: give `{name}` a value before it, or leave it out")
-        for name, several in given.items()
-        for value in several
-        if value is not None and str(value) in options
     ]
 
 
