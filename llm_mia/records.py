@@ -304,7 +304,7 @@ class AttackRecord:
     """As the user named it, settings included: ``min_k:k=0.1``. Also the name of the column."""
     revision: int
     """Of the formula."""
-    settings: Mapping[str, float | str] = field(default_factory=dict)
+    settings: Mapping[str, int | float | str] = field(default_factory=dict)
     """The values that the scores are computed with."""
     evidence: tuple[str, ...] = ()
     """The kinds of evidence that it takes."""

@@ -90,6 +90,17 @@ def test_a_finished_audit_loads_nothing(loads: Loads, tiny: str, tiny_reference:
     assert loads.count == 2
 
 
+def test_every_file_is_the_same_after_a_second_call(loads: Loads, texts: str, model: Path, tmp_path: Path) -> None:
+    """Also the settings of attacks, some of which are whole numbers (``gap_k``, ``camia``, ``win_k``)."""
+    command = ["score", texts, "-m", str(model), "-q", "-o", str(tmp_path / "run")]
+    assert main(command) == 0
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    assert main(command) == 0
+    assert loads.count == 1
+    assert {path: path.read_bytes() for path in files} == before
+
+
 def test_what_is_asked_must_be_what_is_there(loads: Loads, texts: str, model: Path, tmp_path: Path) -> None:
     passages, out = read_passages(texts), tmp_path / "run"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,17 @@ def test_a_converted_model_that_is_no_longer_whole(tiny: str, tmp_path: Path) ->
         weights.unlink()
         weights.write_bytes(content)
         assert np.array_equal(logprobs(load_model(file, dtype="float32", compiled=False)), expected)
+
+
+def test_what_a_killed_process_has_left_in_the_cache(tiny: str, tmp_path: Path) -> None:
+    file, now = tmp_path / "tiny.gguf", time.time()
+    write_gguf(Path(tiny), file)
+    for name, hours in (("converting-old", 25), ("converting-now", 1), ("other", 25)):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        os.utime(tmp_path / "cache" / name, (now - 3600 * hours,) * 2)
+    load_model(file, dtype="float32", compiled=False)
+    left = {path.name for path in (tmp_path / "cache").iterdir() if not path.name.startswith("gguf-")}
+    assert left == {"converting-now", "other"}
 
 
 @pytest.mark.parametrize("n_bytes", [100, 2000], ids=["settings", "weights"])

@@ -215,11 +215,18 @@ def test_words_of_labels(tmp_path: Path) -> None:
 
 
 def test_words_of_labels_without_a_column_of_labels(tmp_path: Path) -> None:
-    passages = read_passages(write(tmp_path / "a.csv", "text,split\na,held-out\n"), labels={"held-out": 0})
+    path = write(tmp_path / "a.csv", "text,split\na,held-out\nb, Known-Train\n")
+    assert refusal(path, labels={"held-out": 0}) == (
+        "a.csv line 2: column 'split' holds 'held-out', a word of `labels`, and is not read as labels: name it with "
+        "`label_column`, or read no labels with `label_column` ''"
+    )
+    words = {"held-out": 0, "known-train": 1}
+    assert read(path, labels=words, label_column="split") == [("a", 0), ("b", 1)]
+    assert read(path, labels=words, label_column="") == [("a", None), ("b", None)]
+    passages = read_passages(write(tmp_path / "a.csv", "text,split\na,dev\n"), labels={"held-out": 0})
     reason = "no column has a usual name of labels: name it with `label_column`"
     expected = f"no label is read, because {reason}; the columns are 'text', 'split'"
     assert check_inputs([passages]).notes == (f"{passages.name}: {expected}",)
-    assert read(tmp_path / "a.csv", labels={"held-out": 0}, label_column="split") == [("a", 0)]
 
 
 def test_an_id_that_is_no_number_is_no_id(tmp_path: Path) -> None:

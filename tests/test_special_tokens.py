@@ -151,6 +151,22 @@ def test_a_tokenizer_that_cannot_is_refused_with_the_passage() -> None:
     assert len(signals_of(LocalBackend(model, tokenizer, compiled=False, templated=True), ["a</s>b"])[0]) == 2
 
 
+def test_a_special_token_that_is_not_written_in_the_text() -> None:
+    """The model of this tokenizer gives padding for what it does not know, and the tokenizer names another token."""
+    from transformers import PreTrainedTokenizerFast
+
+    scored = [("<pad>", 0.0), ("<unk>", 0.0), ("a", -1.0)]
+    backend = Tokenizer(models.Unigram(scored, unk_id=0))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>")
+    with pytest.raises(ModelError) as caught:
+        LocalTokenizer(tokenizer)
+    assert str(caught.value) == (
+        "model 'in memory': its tokenizer (TokenizersBackend) gives the special token '<pad>' for a text in which it "
+        "is not written, as it does if its unknown token has another number: give the tokenizer that belongs to the "
+        "model"
+    )
+
+
 def test_where_they_are_written() -> None:
     special = LocalTokenizer(pairs(False)).special_tokens
     found = {text: special.first_in(text) for text in ("x < s", "1<2 </s><s>", "a[MASK", "a[MASK]", "<keep>", "")}

@@ -129,6 +129,18 @@ def test_hundreds_of_small_categories_make_a_message_of_a_line(tmp_path: Path) -
     assert message.endswith("add non-members, or name as `by` a column of fewer and larger categories")
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["--by", "kind", "--pool", "-o", "c.json"], "--pool has no value, because the option -o follows"),
+        (["--by", "--json"], "--by has no value, because the option --json follows"),
+    ],
+)
+def test_an_option_is_no_value_of_another(typed: list[str], expected: str, fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("label,loss,kind\n0,1,a\n")
+    assert expected in fails("calibrate", tmp_path / "t.csv", "-a", "loss", *typed, code=2)
+
+
 def test_an_attack_is_not_compared_with_itself(fails: Fails, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("label,loss\n" + "".join(f"{i % 2},{i * 7 % 40 / 3}\n" for i in range(40)))

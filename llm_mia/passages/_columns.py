@@ -255,6 +255,19 @@ def label_words(labels: Mapping[str, int | None] | None) -> dict[str, int | None
     return words
 
 
+def refuse_unread_words(
+    columns: ChosenColumns, values: Mapping[str, object], words: Mapping[str, int | None], where: str
+) -> None:
+    """Raise `PassageError` where a row without a column of labels holds one of the *words* in another column."""
+    for name in columns.carried:
+        if normal_word(values[name]) in words:
+            raise PassageError(
+                where,
+                f"column {quoted(name)} holds {quoted(values[name])}, a word of `labels`, and is not read as labels: "
+                "name it with `label_column`, or read no labels with `label_column` ''",
+            )
+
+
 def _label(value: object, column: str, words: Mapping[str, int | None], where: str) -> int | None:
     if words and (word := normal_word(value)) in words:
         return words[word]

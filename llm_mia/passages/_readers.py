@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import PassageError
-from ._columns import SKIP, ChosenColumns, Draft, NamedColumns, is_blank, make_draft
+from ._columns import SKIP, ChosenColumns, Draft, NamedColumns, is_blank, make_draft, refuse_unread_words
 from ._compressed import reading
 from ._csv_rows import read_csv
 from ._cutting import cut_document
@@ -170,6 +170,8 @@ def _drafts(rows: Iterator[Row], columns: NamedColumns, shown: str, tally: Tally
             tally.empty_texts += 1
             continue
         try:
+            if tally.without_labels:
+                refuse_unread_words(chosen, values, columns.words, where)
             draft = make_draft(chosen, values, where, by_role=columns.by_role)
         except PassageError as error:
             tally.faults.add(error.where, error.problem)

@@ -63,11 +63,20 @@ class LocalTokenizer:
         return encoded
 
     def _refuse_special_tokens(self, text: str, ids: IntArray) -> None:
-        if self.special_tokens.control.isdisjoint(ids.tolist()):
+        control = self.special_tokens.control.intersection(ids.tolist())
+        if not control:
             return
+        written = self.special_tokens.first_in(text)
+        if written is None:
+            token = self.tokenizer.convert_ids_to_tokens(min(control))
+            raise ModelError(
+                f"model {self.name!r}: its tokenizer ({type(self.tokenizer).__name__}) gives the special token "
+                f"{token!r} for a text in which it is not written, as it does if its unknown token has another number: "
+                "give the tokenizer that belongs to the model"
+            )
         raise ModelError(
             f"model {self.name!r}: its tokenizer ({type(self.tokenizer).__name__}) reads "
-            f"{self.special_tokens.first_in(text)!r} in a text as a special token, and cannot read it as text: remove "
+            f"{written!r} in a text as a special token, and cannot read it as text: remove "
             "it from the texts, or set `templated` if they are in the model's template"
         )
 

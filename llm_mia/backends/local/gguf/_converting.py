@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ __all__ = ["convert_gguf"]
 REVISION = 3
 # Earlier releases of transformers have other names for settings, and ignore those that they do not know.
 OLDEST_TRANSFORMERS = 5
+# A conversion takes minutes. After this time without a new file its process is no more.
+ABANDONED_SECONDS = 24 * 60 * 60
 # The most bytes in one file of the converted model: so much is in memory at once.
 FILE_BYTES = 1 << 31
 
@@ -57,6 +60,7 @@ def convert_gguf(file: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)  # something was deleted from it
     with _explain_writing(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder.parent)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="converting-"))
         try:
             config.save_pretrained(temporary)
@@ -67,6 +71,14 @@ def convert_gguf(file: Path) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _remove_abandoned(cache: Path) -> None:
+    """Remove what processes that were killed have left; it may be as large as a model."""
+    for folder in cache.glob("converting-*"):
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
