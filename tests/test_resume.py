@@ -169,6 +169,7 @@ def test_at_most_one_part_is_redone(passages: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(command(passages, out, pause=0.05))
     while len(scored_ids(out, "target")) < 12:
+        assert process.poll() is None
         time.sleep(0.02)
     stop(process, signal.SIGKILL)
     kept = sum(len(scored_ids(out, name)) for name in PASSES)
