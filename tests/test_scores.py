@@ -202,11 +202,11 @@ def test_passages_that_name_no_document_share_none_across_labels() -> None:
     scores = {"x": np.arange(5.0)}
     labels = np.array([0, 1, 0, 0, -1], dtype=np.int8)
     table = ScoreTable("t", ["1", "1", "2", "3", "2"], ["1", "1", "book", "book", "2"], labels, scores)
-    assert table.groups() == ["1 (non-member)", "1 (member)", "book", "book", "2"]
+    assert table.groups() == ("1 (non-member)", "1 (member)", "book", "book", "2")
     kept = table.only(labels == 0)
     assert (list(kept.ids), list(kept.documents)) == (["1", "2", "3"], ["1", "book", "book"])
     assert kept.column("x").tolist() == [0.0, 2.0, 3.0]
-    assert kept.groups() == ["1", "book", "book"]
+    assert kept.groups() == ("1", "book", "book")
 
 
 def test_a_table_without_scores_of_one_attack_counts_them() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ class ScoreTable:
     """Columns that cannot be scores, each with the reason."""
     carried: Mapping[str, Sequence[Plain]] = field(default_factory=dict)
     """What else the input says about each passage, by column: never a score."""
+    _groups: tuple[str, ...] | None = field(default=None, init=False)
+    """The result of `groups`, which several steps of a decision need."""
 
     @classmethod
     def of(
@@ -192,21 +194,24 @@ class ScoreTable:
             carried={name: [values[row] for row in rows] for name, values in self.carried.items()},
         )
 
-    def groups(self) -> list[str]:
+    def groups(self) -> tuple[str, ...]:
         """The name of each passage's document, such that equal names mean the same document.
 
         The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
         1 of the non-members would seem to be the same document; so the label is added to their names.
         """
+        if self._groups is None:
+            object.__setattr__(self, "_groups", tuple(self._document_names()))
+        assert self._groups is not None
+        return self._groups
+
+    def _document_names(self) -> Iterator[str]:
         labels = self.labels.tolist()
         sizes = Counter(zip(self.documents, labels, strict=True))
         labels_of = Counter(document for document, _ in sizes)
-        return [
-            f"{document} ({ROLES[label]})"
-            if labels_of[document] > 1 and passage == document and sizes[document, label] == 1
-            else document
-            for passage, document, label in zip(self.ids, self.documents, labels, strict=True)
-        ]
+        for passage, document, label in zip(self.ids, self.documents, labels, strict=True):
+            alone = labels_of[document] > 1 and passage == document and sizes[document, label] == 1
+            yield f"{document} ({ROLES[label]})" if alone else document
 
     def to_arrow(self) -> pa.Table:
         """The table as a ``pyarrow.Table``: id, document, label (null where unknown), category, and the scores."""
