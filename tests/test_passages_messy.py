@@ -229,6 +229,14 @@ def test_words_of_labels_without_a_column_of_labels(tmp_path: Path) -> None:
     assert check_inputs([passages]).notes == (f"{passages.name}: {expected}",)
 
 
+def test_the_faults_of_a_folder_name_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write(tmp_path / "in" / f"{name}.csv", f"text,source\n,x\nriver {name},x\n,y\n")
+    message = refusal(tmp_path / "in")
+    assert message.startswith("in: 4 rows cannot be passages (in/a.csv lines 2, 4; in/b.csv lines 2, 4): the text in ")
+
+
 def test_an_id_that_is_no_number_is_no_id(tmp_path: Path) -> None:
     for values in ([1.5, float("nan"), float("nan")], [Decimal("1.5"), Decimal("NaN"), Decimal("NaN")]):
         passages = list(Passages.of([{"text": text, "id": value} for text, value in zip("abc", values, strict=True)]))

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
-from ._context import WindowError, refuse_no_numbers
+from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype
 
 __all__ = [
+    "LEAST_WINDOW",
     "Backend",
     "LengthChecking",
     "ModelSpec",

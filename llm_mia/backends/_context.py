@@ -9,7 +9,10 @@ import numpy as np
 from ..errors import ModelError
 from ..records import IntArray, ModelRecord, TokenSignals, Window
 
-__all__ = ["WindowError", "describe_lengths", "refuse_beyond_context", "refuse_no_numbers"]
+__all__ = ["LEAST_WINDOW", "WindowError", "describe_lengths", "refuse_beyond_context", "refuse_no_numbers"]
+
+LEAST_WINDOW = 8
+"""The fewest tokens of a window that a user can ask for, see `llm_mia.signals.window_rule`."""
 
 
 class WindowError(ModelError):

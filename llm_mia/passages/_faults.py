@@ -60,11 +60,19 @@ class Faults:
 
     def _named(self, problem: str, places: list[str], shown: str) -> str:
         """The *places* of rows that have the *problem*, and whether there are more."""
-        named = [place.removeprefix(f"{shown} ") for place in places]
-        kinds = {place.partition(" ")[0] for place in named}
-        if len(kinds) == 1 and all(place.partition(" ")[2].isdigit() for place in named):  # line 4, line 7
-            named = [f"{kinds.pop()}{'s' if len(named) > 1 else ''} {', '.join(p.partition(' ')[2] for p in named)}"]
-        return ", ".join(named) + (", …" if self._counts[problem] > len(places) else "")
+        numbers: dict[str, list[str]] = {}
+        for place in places:
+            of, _, number = place.removeprefix(f"{shown} ").rpartition(" ")  # of "line", "row", or "part.csv line"
+            if number.isdigit():
+                numbers.setdefault(of, []).append(number)
+            else:
+                numbers[place.removeprefix(f"{shown} ")] = []
+        named = [
+            f"{of}{'s' if len(each) > 1 else ''} {', '.join(each)}" if each else of for of, each in numbers.items()
+        ]
+        return ("; " if any(numbers.values()) else ", ").join(named) + (
+            ", …" if self._counts[problem] > len(places) else ""
+        )
 
 
 def _parted(problem: str) -> tuple[str, str, str]:

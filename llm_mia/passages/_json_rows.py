@@ -71,8 +71,8 @@ def _goes_on(line: str) -> bool:
         DECODER.decode(line)
     except json.JSONDecodeError as error:
         return error.pos >= len(line)
-    except (ValueError, RecursionError):
-        pass
+    except (ValueError, RecursionError):  # another fault of the line, which `_lines` words
+        return False
     return False
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import PassageError, UsageError
 from ..records import Passage
-from ._columns import LONGEST_ID, NOT_A_LABEL, NamedColumns, label_words, quoted
+from ._columns import LONGEST_ID, NamedColumns, quoted
 from ._contents import Contents, Reading
+from ._drafts import NOT_A_LABEL, label_words
 from ._ids import Ids
 from ._readers import FileReader, Reader, reader_of
 from ._tables import Tally

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import PassageError
-from ._columns import SKIP, ChosenColumns, Draft, NamedColumns, is_blank, make_draft, refuse_unread_words
+from ._columns import ChosenColumns, NamedColumns
 from ._compressed import reading
 from ._csv_rows import read_csv
 from ._cutting import cut_document
 from ._disguised import refuse_table
+from ._drafts import SKIP, Draft, is_blank, make_draft, refuse_unread_words
 from ._files import InputFile, decoded_lines, digest, first_character, is_empty, verify
 from ._hub import dataset_rows, parse_uri, read_hub
 from ._in_memory import RowsOf, rows_in_memory

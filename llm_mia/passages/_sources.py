@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from ..errors import UsageError
-from ._columns import NamedColumns, label_words
+from ._columns import NamedColumns
+from ._drafts import label_words
 from ._files import find_files, spool_stdin
 from ._folders import readable
 from ._hub import SCHEME

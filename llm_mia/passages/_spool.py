@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from ..errors import PassageError
-from ._columns import Draft
+from ._drafts import Draft
 from ._tables import Tally
 
 __all__ = ["SpooledReader", "drafts_sha256"]

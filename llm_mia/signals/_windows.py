@@ -18,13 +18,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..backends import Backend, LengthChecking
+from ..backends import LEAST_WINDOW, Backend, LengthChecking
 from ..errors import ModelError, UsageError
 from ..records import IntArray, TokenSignals, Window, WindowRule
 
 __all__ = ["check_longest_window", "cut", "edges", "join", "window_rule"]
 
-LEAST_WINDOW, DEFAULT_WINDOW = 8, 2048
+DEFAULT_WINDOW = 2048
 
 
 def window_rule(model_context: int, tokens: int | None = None, *, opening: int = 0) -> WindowRule:

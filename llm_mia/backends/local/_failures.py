@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...records import IntArray
+from .._context import LEAST_WINDOW
 from ._libraries import first_line
 
 __all__ = ["describe_failure"]
 
-# The shortest window that a user can ask for, see `llm_mia.signals.window_rule`.
-LEAST_WINDOW = 8
 # Tokens of every vocabulary: a model that takes none of them takes nothing.
 OTHER_TOKENS = (0, 1, 2)
 
