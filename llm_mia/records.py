@@ -35,7 +35,7 @@ __all__ = [
     "WrittenTokens",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the run directory and of every JSON artefact in it."""
 
 Plain: TypeAlias = str | int | float | bool | None
@@ -353,13 +353,22 @@ class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
     SOUND = "sound"
-    """There were checks, and they showed no fault."""
+    """There were checks, another model was among them, and they showed no fault."""
+    NOT_CHECKED = "not_checked"
+    """The checks showed no fault, but no other model has scored the passages: what only a model sees is unchecked."""
     DOUBTFUL = "doubtful"
     """A finding may be worded; it has to be read together with the faults that the checks showed."""
+    UNTESTABLE = "untestable"
+    """No finding may be worded, because there are too few documents to test whether it could rest on them."""
     VOID = "void"
     """No finding may be worded."""
     ACCEPTED = "accepted"
-    """Void, and the user asked for findings all the same."""
+    """Untestable or void, and the user asked for findings all the same."""
+
+    @property
+    def withholds(self) -> bool:
+        """Whether no finding may be worded."""
+        return self in (Standing.UNTESTABLE, Standing.VOID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ def test_arrays_make_a_table_that_can_be_calibrated_and_flagged() -> None:
     table = ScoreTable.of(scores, [0] * 40 + [None, np.nan], documents=[f"d{i // 2}" for i in range(42)])
     assert list(table.columns) == ["mine", "theirs"]
     assert (table.ids[0], table.documents[41], table.labels.tolist()[39:]) == ("1", "d20", [0, -1, -1])
-    assert (table.record, table.reference_log_likelihood, table.standing) == (None, None, None)
+    assert (table.record, table.others, table.standing) == (None, {}, None)
     flags = flag(table, calibrate(table, "mine", fpr=0.05))
     assert [row.flagged for row in flags.rows] == [True, True]
 

@@ -67,8 +67,8 @@ class Audit:
 
     @property
     def withheld(self) -> bool:
-        """Whether everything is computed and stored but no finding is stated, because the known set is void."""
-        return self.standing is Standing.VOID
+        """Whether all is computed and stored but no finding is stated, because the known set is void or untestable."""
+        return self.standing is not None and self.standing.withholds
 
     @property
     def scores(self) -> ScoreTable:
@@ -99,8 +99,8 @@ class Audit:
 
 def standing_of(validity: Validity, *, accept_void: bool) -> Standing | None:
     """The standing of a known set; None where every check was skipped."""
-    void = validity.standing is Standing.VOID
-    return Standing.ACCEPTED if accept_void and void else validity.standing
+    standing = validity.standing
+    return Standing.ACCEPTED if accept_void and standing is not None and standing.withholds else standing
 
 
 def write_audit(audit: Audit) -> None:

@@ -157,8 +157,8 @@ def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> K
 
     def reference(label: int | None) -> NDArray[np.float64] | None:
         """Mean log-likelihood under the reference model; its perplexity is in the table whatever the attacks."""
-        log_likelihood = table.reference_log_likelihood
-        return None if log_likelihood is None else log_likelihood[rows[label]]
+        of_reference = table.others.get("reference")
+        return None if of_reference is None else of_reference["loss"][rows[label]]
 
     return KnownScores(
         members=by_attack(1),

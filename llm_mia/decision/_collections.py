@@ -45,8 +45,8 @@ class CollectionResult:
 
     @property
     def withheld(self) -> bool:
-        """Whether the test is computed but supports no finding, because the known set is void."""
-        return self.standing is Standing.VOID
+        """Whether the test is computed but supports no finding, because the known set is void or untestable."""
+        return self.standing is not None and self.standing.withholds
 
 
 def judge_collection(

@@ -135,8 +135,8 @@ class Flags:
 
     @property
     def withheld(self) -> bool:
-        """Whether the flags are stored but support no finding, because the known set is void."""
-        return self.standing is Standing.VOID
+        """Whether the flags are stored but support no finding, because the known set is void or untestable."""
+        return self.standing is not None and self.standing.withholds
 
     @property
     def significant(self) -> bool:
@@ -161,15 +161,15 @@ class Flags:
 
 
 def joint_standing(*standings: Standing | None, accept_void: bool) -> Standing | None:
-    """The standing that holds where several are known of a known set: void if any is, else the first that is known.
+    """The standing that holds where several are known of a known set: one that withholds, else the first that is known.
 
     >>> str(joint_standing(Standing.SOUND, Standing.VOID, accept_void=True))
     'accepted'
     """
     known = [standing for standing in standings if standing is not None]
-    void = next((standing for standing in known if standing in (Standing.VOID, Standing.ACCEPTED)), None)
-    if void is not None:
-        return Standing.ACCEPTED if accept_void else void
+    faulty = next((standing for standing in known if standing.withholds or standing is Standing.ACCEPTED), None)
+    if faulty is not None:
+        return Standing.ACCEPTED if accept_void else faulty
     return known[0] if known else None
 
 

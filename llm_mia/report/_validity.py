@@ -20,7 +20,9 @@ __all__ = ["blind_aurocs", "validity_lines", "validity_table"]
 COLOURS = {Verdict.SOUND: "green", Verdict.DOUBTFUL: "yellow", Verdict.VOID: "red", Verdict.SKIPPED: "dim"}
 STANDING_COLOURS = {
     Standing.SOUND: "green",
+    Standing.NOT_CHECKED: "yellow",
     Standing.DOUBTFUL: "yellow",
+    Standing.UNTESTABLE: "red",
     Standing.VOID: "red",
     Standing.ACCEPTED: "red",
     None: "dim",

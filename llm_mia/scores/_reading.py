@@ -114,7 +114,7 @@ def read_scores(
         labels=labels,
         columns=columns,
         record=record,
-        reference_log_likelihood=_reference_log_likelihood(table),
+        others=_others(table),
         by=by,
         categories=categories_of(path, table, by, _find(path, names, "by", by) if by not in ("", LENGTH) else None),
         standing=standing,
@@ -189,11 +189,12 @@ def _standing(folder: Path, record: RunRecord) -> Standing | None:
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
 
 
-def _reference_log_likelihood(table: pa.Table) -> NDArray[np.float64] | None:
+def _others(table: pa.Table) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Scores by other models; of the reference model its mean log-likelihood, from its perplexity."""
     if REFERENCE not in table.column_names or not is_number(table, REFERENCE):
-        return None
+        return {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-np.log(numbers_of(table, REFERENCE)))
+        return {"reference": {"loss": np.asarray(-np.log(numbers_of(table, REFERENCE)))}}
 
 
 def _labels(path: Path, table: pa.Table, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:

@@ -44,10 +44,13 @@ class ScoreTable:
     """Scores by attack; NaN where a passage has none."""
     record: RunRecord | None = None
     """The record of the run: models, window rules, attacks; None for a table that is not from a run directory."""
-    reference_log_likelihood: NDArray[np.float64] | None = None
-    """Mean log-likelihood of each passage under the reference model, nats per token; None without a reference model.
+    others: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
+    """Scores by other models than the target: by role, then by attack.
 
-    It is not the score of the attack ``reference``, which compares two models."""
+    ``others["reference"]["min_k"]`` is the score that ``min_k`` gives with the reference model in the place of the
+    target; ``"loss"`` is always there. ``others["reference-2"]["reference"]`` is the score of ``reference`` with the
+    second reference model in the place of the first. A model that cannot know the passages (``stand-in``, or a
+    reference model) shows how much of a score is not membership. NaN where a passage has none."""
     by: str = ""
     """What the categories are: ``length``, or the name of a column; empty where there are none."""
     categories: Sequence[str] = ()
@@ -182,14 +185,17 @@ class ScoreTable:
 
     def only(self, kept: NDArray[np.bool_]) -> ScoreTable:
         """The passages where *kept*, shape (passages,), is true."""
-        rows, reference = np.flatnonzero(kept).tolist(), self.reference_log_likelihood
+        rows = np.flatnonzero(kept).tolist()
         return replace(
             self,
             ids=[self.ids[row] for row in rows],
             documents=[self.documents[row] for row in rows],
             labels=self.labels[kept],
             columns={name: scores[kept] for name, scores in self.columns.items()},
-            reference_log_likelihood=None if reference is None else reference[kept],
+            others={
+                role: {attack: scores[kept] for attack, scores in of_role.items()}
+                for role, of_role in self.others.items()
+            },
             categories=[self.categories[row] for row in rows] if self.by else (),
             carried={name: [values[row] for row in rows] for name, values in self.carried.items()},
         )

@@ -19,7 +19,8 @@ def standing_words(standing: Standing | None) -> str:
     """
     if standing is None:
         return "not checked"
-    return "void, accepted by the user" if standing is Standing.ACCEPTED else standing.value
+    words = {Standing.ACCEPTED: "void, accepted by the user", Standing.NOT_CHECKED: "not checked by another model"}
+    return words.get(standing, standing.value)
 
 
 def validity_meaning(standing: Standing | None) -> str:
@@ -28,6 +29,8 @@ def validity_meaning(standing: Standing | None) -> str:
         Standing.VOID: "no finding may rest on it",
         Standing.ACCEPTED: "no finding may rest on it, but the user requested findings nevertheless",
         Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults above",
+        Standing.UNTESTABLE: "no finding may rest on it, because it is too small to be tested",
+        Standing.NOT_CHECKED: "no check shows a fault, but no other model has scored the passages",
         Standing.SOUND: "no check shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
