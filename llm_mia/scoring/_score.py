@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..passages import PassageSource, to_sources
-from ..scores import ScoreTable, read_scores
+from ..scores import ScoreTable, is_other_role, read_scores
 from ..signals import (
     Inputs,
     Limits,
@@ -137,15 +137,16 @@ def run_scoring(
         selection = plan.selection_for(run)
         chosen = selection.attacks
         refuse_scored(supplies, inputs)
-        planned = plan_passes(chosen, supplies, inputs)
+        planned = plan_passes(chosen, supplies, inputs, [role for role in plan.models if is_other_role(role)])
         before = [attack.name for attack in run.record.attacks]
         run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
-        columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
+        depends = evidence_dependencies(chosen, planned, supplies, models_of)
+        columns = columns_of(run, chosen, depends, {role: models_of[role] for role in plan.models if role in models_of})
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
-        columns.write_record(run, columns.kept)
-        written = write_table(run, inputs, planned, columns, supplies, progress)
-        columns.write_record(run, columns.records)
+        columns.record_copied(run)
+        written = write_table(run, inputs, planned, columns, supplies, plan.trained_on, progress)
+        columns.record_all(run)
         record = run.record
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"

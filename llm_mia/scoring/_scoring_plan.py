@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..attacks import LoadedSupplies
@@ -27,6 +27,11 @@ class ScoringPlan:
     supplies: LoadedSupplies
     selection: Selection
     """The attacks that models and supplies allow, as far as this is known without the tokenizers."""
+
+    @property
+    def trained_on(self) -> dict[str, Collection[str]]:
+        """By role: digests of the texts on which a model was trained in this run, and which it gives no score."""
+        return {role: getattr(model, "trained_on", ()) for role, model in self.models.items()}
 
     def selection_for(self, run: RunDirectory) -> Selection:
         """The selection without attacks that the tokenizers of the models do not allow.
