@@ -116,6 +116,25 @@ def test_an_attack_with_another_formula_loses_its_columns_of_other_models(tmp_pa
     np.testing.assert_array_equal(table.others["reference"]["counted"], first.column("counted"))
 
 
+def test_further_references_take_the_place_of_the_first(tmp_path: Path) -> None:
+    attacks = ["min_k", "reference", "wbc"]
+    models = [FakeBackend(1), FakeBackend(2), FakeBackend(3, bos=True)]
+    table = score(TEXTS, FakeBackend(0), models, attacks=attacks, out=tmp_path)
+    assert {role: [*columns] for role, columns in table.others.items()} == {
+        "reference": ["loss", "min_k"],
+        "reference-2": ["loss", "min_k", "reference", "wbc"],
+        "reference-3": ["loss", "min_k", "reference"],
+    }, "wbc compares tokens, and the third reference has another tokenizer"
+    for role, model in (("reference-2", models[1]), ("reference-3", models[2])):
+        alone = score(TEXTS, FakeBackend(0), model, attacks=["reference"], out=tmp_path / role)
+        np.testing.assert_array_equal(table.others[role]["reference"], alone.column("reference"))
+        np.testing.assert_array_equal(table.others[role]["loss"], alone.others["reference"]["loss"])
+    with pytest.raises(UsageError, match="'fake-1' is given both as reference and as reference-2"):
+        score(TEXTS, FakeBackend(0), [models[0], models[0]], out=tmp_path / "twice")
+    with pytest.raises(UsageError, match="the role 'reference-2'"):
+        score(TEXTS, FakeBackend(0), models={"reference-2": models[1]}, out=tmp_path / "role")
+
+
 def test_a_column_of_the_input_with_such_a_name_is_not_carried(tmp_path: Path) -> None:
     rows = [{"text": text, "min_k@reference": 1.0} for text in TEXTS]
     done = score_to_disk(Passages.of(rows), FakeBackend(0), FakeBackend(1), attacks=["min_k"], out=tmp_path)
