@@ -15,7 +15,7 @@ from ..records import Note, Standing
 from ..scores import ScoreTable
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
-from ._score_checks import order_notes, refuse_non_scores
+from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]
@@ -83,7 +83,7 @@ def judge_collection(
             )
     candidates, nonmembers = _sides(table, names)
     test = collection_test(candidates, nonmembers, level=level, seed=seed)
-    power, notes = None, [*test.notes, *order_notes(table, names)]
+    power, notes = None, [*validation_notes(table), *test.notes, *order_notes(table, names)]
     if test.p_value > level:
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
