@@ -29,7 +29,7 @@ from ._evaluating import (
     rates_at,
 )
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import CategoryFlags, Flag, Flags, Reason
+from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
 from ._passages import flag
@@ -45,6 +45,7 @@ __all__ = [
     "DEFAULT_ATTACKS",
     "FEWEST",
     "FINDING_LEVEL",
+    "NOT_VALIDATED",
     "STACK",
     "AtThreshold",
     "Calibration",

@@ -16,7 +16,7 @@ from ..scores import ScoreTable
 from ._collection_others import OtherModel, compare_with_others
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
-from ._score_checks import order_notes, refuse_non_scores
+from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]
@@ -132,7 +132,7 @@ def judge_collection(
     candidates, nonmembers = _sides(table, names)
     test = collection_test(candidates, nonmembers, level=level, seed=seed)
     others, pairs, notes_of_others = compare_with_others(table, names, level=level, seed=seed)
-    power, notes = None, [*test.notes, *notes_of_others, *order_notes(table, names)]
+    power, notes = None, [*validation_notes(table), *test.notes, *notes_of_others, *order_notes(table, names)]
     if test.p_value > level:
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power

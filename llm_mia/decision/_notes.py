@@ -73,6 +73,9 @@ class NoteKind(StrEnum):
     """role, candidates, nonmembers (documents that both models scored), smallest_p, level, needed (of each)"""
     AUDIT_REPLACED = "audit_replaced"
     """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
+    NOT_VALIDATED = "not_validated"
+    """foreign (whether it is a table and no run directory), others (roles of other models that have scores),
+    evaluated (whether attacks were compared, and nothing was decided)"""
     SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

@@ -163,6 +163,23 @@ def _replaced(figures: Figures) -> str:
     )
 
 
+def _not_validated(figures: Figures) -> str:
+    if figures["foreign"]:
+        texts = (
+            "a table holds no texts, so it is unknown whether a classifier that never sees the model tells candidates, "
+            "members and non-members apart, and whether they share texts ('llm-mia validate' checks files of texts)"
+        )
+    else:
+        texts = "no audit has checked the texts of this run ('llm-mia audit' with the same folder does)"
+    if figures["others"]:
+        return f"not validated: {texts}"
+    advice = "evaluate its scores too" if figures["evaluated"] else "give its scores as `others`"
+    return (
+        f"not validated: {texts}; and no scores of another model are given, so it is unknown whether a model that "
+        f"cannot know the texts tells them apart too: {advice}"
+    )
+
+
 def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -263,6 +280,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{f['needed']} documents of each"
     ),
     NoteKind.AUDIT_REPLACED: _replaced,
+    NoteKind.NOT_VALIDATED: _not_validated,
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
