@@ -323,8 +323,11 @@ def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
     assert "ε below" not in ran.out
     ran = cli("evaluate", other, "-c", rule)
     assert re.search(r"At the threshold of the calibration for gain: TPR \S+ \S+ %, FPR \S+ \S+ %", ran.out)
-    assert re.search(r"the training is not \(ε, 0\)-differentially private for any ε below [12345]\.\d\d", ran.out)
-    evaluated = cli("evaluate", other, "-c", rule, "--compare", "gain", "noise", "--json").json
+    assert "ε below" not in ran.out
+    assert "before the training, state that with --randomised" in " ".join(ran.out.split())
+    ran = cli("evaluate", other, "-c", rule, "--randomised")
+    assert re.search(r"the training is not ε-differentially private for any ε below [3456]\.\d\d", ran.out)
+    evaluated = cli("evaluate", other, "-c", rule, "--randomised", "--compare", "gain", "noise", "--json").json
     assert evaluated["at_threshold"]["epsilon"] > 1
     assert evaluated["comparison"]["auroc_difference"]["low"] > 0
     assert cli("evaluate", table, "--compare", "gain").code == 2

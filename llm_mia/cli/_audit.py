@@ -78,7 +78,7 @@ def audit(
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
-            reference=models.reference_model(),
+            reference=models.reference_models(),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,

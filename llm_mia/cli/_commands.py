@@ -12,6 +12,7 @@ from . import _options as opt
 from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
 from ._groups import TableOptions
 from .output import say, show, show_json
+from .parameters import spelled
 from .progress import working
 
 __all__ = ["calibrate", "collection", "evaluate", "flag"]
@@ -190,6 +191,14 @@ def evaluate(
             "rows that selected or fitted what decides.",
         ),
     ] = None,
+    randomised: Annotated[
+        bool,
+        typer.Option(
+            "--randomised",
+            help="With -c: members and non-members were drawn at random from one pool before the training. Only then "
+            "is a lower bound on ε (differential privacy) shown.",
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
@@ -213,6 +222,8 @@ def evaluate(
         void_note,
     )
 
+    if randomised and calibration is None:
+        raise UsageError("`randomised` is for the rates at a threshold: name its file with `calibration`")
     rule = None if calibration is None else read_calibration(calibration)
     with working("evaluating"):
         scores = table.read(rule.by if rule else "")
@@ -221,7 +232,7 @@ def evaluate(
         others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
         evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
-        at = rates_at(scores, rule) if rule else None
+        at = rates_at(scores, rule, randomised=randomised) if rule else None
     if warning := void_note(scores.standing):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
@@ -235,7 +246,7 @@ def evaluate(
     if compared:
         show(comparison_line(compared))
     if at:
-        show(threshold_lines(at))
+        show(threshold_lines(at, spelled))
 
 
 def collection(

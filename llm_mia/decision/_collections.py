@@ -37,11 +37,20 @@ class CollectionResult:
     notes: tuple[Note, ...]
     standing: Standing | None
     """Of the known set; a void known set withholds the finding."""
+    number: int = 1
+    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    level_share: float = 1.0
+    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest p-value with which this decision is a finding: its share of the level."""
+        return self.level * self.level_share
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.test.p_value <= self.level
+        """Whether the p-value is at most what this decision is allowed."""
+        return self.test.p_value <= self.allowed
 
     @property
     def withheld(self) -> bool:

@@ -63,6 +63,7 @@ class NoteKind(StrEnum):
     """count"""
     THRESHOLD_SET_HERE = "threshold_set_here"
     EPSILON_UNBOUNDED = "epsilon_unbounded"
+    EPSILON_NOT_RANDOMISED = "epsilon_not_randomised"
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""

@@ -106,7 +106,7 @@ def finding_words(flags: Flags) -> str | None:
             f"{result}"
         )
     start = f"{expected}, and " if expected else ""
-    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.level:g}"
+    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.allowed:.3g}"
 
 
 def rule_words(rule: Rule) -> str:

@@ -246,7 +246,11 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         "information: give a table with other non-members"
     ),
     NoteKind.EPSILON_UNBOUNDED: lambda _: (
-        "several passages come from the same document and are not independent trials, so ε has no lower bound here"
+        "several passages come from the same document, so they were not drawn one by one, and ε has no lower bound here"
+    ),
+    NoteKind.EPSILON_NOT_RANDOMISED: lambda _: (
+        "ε has no lower bound here: any difference between members and non-members would raise it; if they were drawn "
+        "at random from one pool before the training, state that with `randomised`"
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
