@@ -17,7 +17,7 @@ from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
-from ._score_checks import order_notes, refuse_non_scores, reversed_note
+from ._score_checks import order_notes, refuse_non_scores, reversed_note, validation_notes
 
 __all__ = [
     "AtThreshold",
@@ -95,10 +95,14 @@ def evaluate(table: ScoreTable, attacks: Sequence[str] = ()) -> list[Evaluation]
 
 
 def evaluation_notes(table: ScoreTable, evaluations: Sequence[Evaluation]) -> list[Note]:
-    """Notes on the columns of *table* whose sign seems reversed, and on those that follow the order of its rows."""
+    """Notes on what was not checked, on columns whose sign seems reversed, and on those that follow the row order."""
     foreign = table.record is None
     signs = [note for each in evaluations for note in reversed_note(each.attack, each.auroc, foreign=foreign)]
-    return [*signs, *order_notes(table, [each.attack for each in evaluations])]
+    return [
+        *validation_notes(table, evaluated=True),
+        *signs,
+        *order_notes(table, [each.attack for each in evaluations]),
+    ]
 
 
 def compare(table: ScoreTable, first: str, second: str) -> Comparison:

@@ -183,6 +183,36 @@ class ScoreTable:
             )
         return list(self.columns)
 
+    def with_others(self, attack: str, others: Sequence[str]) -> ScoreTable:
+        """The table with the columns *others* as scores of *attack* by other models, which cannot know the passages.
+
+        They get the roles ``reference``, ``reference-2``, … `read_scores` does so by itself with columns that are
+        named like ``min_k@reference``.
+
+        Raises:
+            UsageError: a column is *attack* itself, or the table is that of a run, which has its own.
+            ScoresError: there is no such column.
+
+        >>> table = ScoreTable.of({"loss": [0.3, 0.1], "theirs": [0.2, 0.2]}).with_others("loss", ["theirs"])
+        >>> table.others["reference"]["loss"].tolist(), list(table.columns)
+        ([0.2, 0.2], ['loss'])
+        """
+        if self.record is not None:
+            raise UsageError(f"{self.name}: a run directory holds the scores of its other models: leave out `others`")
+        if {name.removeprefix(REVERSED) for name in others} & {attack.removeprefix(REVERSED)}:
+            raise UsageError(f"{self.name}: `others` names {attack!r}, the score of the target: name another column")
+        roles = ["reference", *(f"reference-{number}" for number in range(2, len(others) + 1))]
+        columns = [self.column(name) for name in others]
+        used = {name if name in self.columns else name.removeprefix(REVERSED) for name in others}
+        return replace(
+            self,
+            columns={name: scores for name, scores in self.columns.items() if name not in used},
+            others={
+                **self.others,
+                **{role: {attack: column} for role, column in zip(roles, columns, strict=False)},
+            },
+        )
+
     @property
     def unscored(self) -> int:
         """How many passages lack a score of some attack."""
