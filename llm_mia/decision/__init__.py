@@ -27,7 +27,8 @@ from ._evaluating import (
     evaluation_part,
     rates_at,
 )
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
+from ._finding import check_finding_level
+from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherModel, OtherReference, Sensitivity
 from ._flags import CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
@@ -65,10 +66,13 @@ __all__ = [
     "NoteKind",
     "Obstacle",
     "Origin",
+    "OtherModel",
+    "OtherReference",
     "QValueMethod",
     "Reason",
     "Rule",
     "Selection",
+    "Sensitivity",
     "Shortage",
     "ShortageKind",
     "Stack",
