@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ..records import Interval
 
-__all__ = ["FINDING_LEVEL", "Finding", "FindingTest", "Obstacle", "OtherModel", "OtherReference", "Sensitivity"]
+__all__ = ["FINDING_LEVEL", "Finding", "FindingTest", "Obstacle", "OtherFlags", "OtherReference", "Sensitivity"]
 
 FINDING_LEVEL = 0.05
 """Probability of a finding where no candidate was trained on, unless the user sets another."""
@@ -58,7 +58,7 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherModel:
+class OtherFlags:
     """The candidates by a model that cannot know them, compared with the non-members in the same way."""
 
     role: str
@@ -94,8 +94,9 @@ class Finding:
 
     A finding needs that chance does not give as many flags (`chance`), with no reference model (`references`), and that
     no other model explains them (`others`). So it has the largest of their p-values. Where no candidate was trained on,
-    `significant` is true with probability at most `level`, if candidates could as well have been drawn as non-members,
-    or if they differ in a way that an other model sees as well as the target.
+    `significant` is true with probability at most `level`, over all decisions on these candidates of which this is
+    number `number`: if candidates could as well have been drawn as non-members, or if they differ in a way that another
+    model sees as well as the target.
     """
 
     chance: float
@@ -114,10 +115,19 @@ class Finding:
     arrangements: int = 0
     """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
     references: tuple[OtherReference, ...] = ()
-    others: tuple[OtherModel, ...] = ()
+    others: tuple[OtherFlags, ...] = ()
     """Empty where no other model has scored candidates and non-members: then nothing but chance is excluded."""
     sensitivity: Sensitivity | None = None
     """None where there is no finding."""
+    number: int = 1
+    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    level_share: float = 1.0
+    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest p-value with which this decision is a finding: its share of the level."""
+        return self.level * self.level_share
 
     @property
     def p_value(self) -> float:
@@ -126,8 +136,8 @@ class Finding:
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.p_value <= self.level
+        """Whether the p-value is at most what this decision is allowed."""
+        return self.p_value <= self.allowed
 
     @property
     def resists(self) -> bool | None:

@@ -9,7 +9,7 @@ from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
 from ._exchange import Exchangeable, same_size
 from ._finding import Ints
-from ._finding_record import OtherModel
+from ._finding_record import OtherFlags
 from ._other_models import Pair, compare_models, scores_by_others
 from ._rules import Rule
 
@@ -18,7 +18,7 @@ __all__ = ["other_models_by_document"]
 
 def other_models_by_document(
     table: ScoreTable, calibration: Calibration, known: Ints, rule: Rule, level: float
-) -> tuple[OtherModel, ...]:
+) -> tuple[OtherFlags, ...]:
     """The comparison with each other model that has scored candidates and known non-members; by document.
 
     The score of a document is the mean of its passages. Documents are cut to a common number of passages, drawn at

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..attacks import parse_attack
 from ..calibration import surplus_p_value
-from ..errors import AttackError, CalibrationError, ScoresError
+from ..errors import CalibrationError, ScoresError
 from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
+from ._collection_others import takes_other_model
 from ._finding import Ints, Tested, find
-from ._finding_record import Finding, OtherModel, OtherReference
+from ._finding_record import Finding, OtherFlags, OtherReference
 from ._flags import q_values_of
 from ._origin import categories_of
 from ._rules import ErrorRate, Rule
@@ -40,7 +40,7 @@ class Pair:
 
 def other_models(
     table: ScoreTable, calibration: Calibration, tested: Tested, known: Ints | None, rule: Rule, level: float
-) -> tuple[OtherModel, ...]:
+) -> tuple[OtherFlags, ...]:
     """The comparison with each other model that has scored candidates and known non-members; by passage.
 
     Passages that only one of both models has scored are left out for both.
@@ -67,20 +67,14 @@ def scores_by_others(table: ScoreTable, attack: str) -> Iterator[tuple[str, str,
     """
     name = attack.removeprefix("-")
     for role, columns in table.others.items():
-        if name in columns and not _takes_reference(name):
-            yield role, attack, (-1.0 if attack != name and attack not in columns else 1.0) * columns[name]
-        elif LOSS in columns:
-            yield role, LOSS, columns[LOSS]
+        if takes_other_model(name) or not {attack, name} & columns.keys():
+            if LOSS in columns:
+                yield role, LOSS, columns[LOSS]
+        else:
+            yield role, attack, columns[attack] if attack in columns else -columns[name]
 
 
-def _takes_reference(attack: str) -> bool:
-    try:
-        return any(name.startswith("reference") for name in parse_attack(attack).passes)
-    except AttackError:  # a column of another program
-        return False
-
-
-def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: float) -> list[OtherModel]:
+def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: float) -> list[OtherFlags]:
     """The comparison, or none where candidates or non-members are missing."""
     table = pair.table
     candidate, groups = table.labels == UNKNOWN, table.groups()
@@ -94,7 +88,7 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
     flags = _flags(table, "target", calibration, rule), _flags(table, "other", calibration, rule)
     both = None not in flags
     return [
-        OtherModel(
+        OtherFlags(
             role=pair.role,
             attack=pair.attack,
             p_value=p_value,
@@ -145,7 +139,7 @@ def other_references(
     results, findings = [], list[Finding]()
     attack = calibration.attack
     name = attack.removeprefix("-")
-    if not _takes_reference(name):
+    if not takes_other_model(name):
         return (), []
     for role, columns in table.others.items():
         if name not in columns:
