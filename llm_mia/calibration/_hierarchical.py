@@ -30,7 +30,7 @@ MORE_DOCUMENTS = (
 """What to do where the documents are too few."""
 
 
-def hierarchical_p_values(scores: ArrayLike, calibration: ArrayLike, documents: Sequence[str] | Ints) -> Floats:
+def hierarchical_p_values(scores: ArrayLike, calibration: ArrayLike, documents: Sequence[str | int] | Ints) -> Floats:
     """A p-value for each score, shape (m,): p = (1 + Σ over documents of the share of its passages ≥ score) / (D + 1).
 
     D is the number of documents of the calibration set. For a passage of a new document that was not trained on,
@@ -68,7 +68,7 @@ def hierarchical_p_values(scores: ArrayLike, calibration: ArrayLike, documents: 
     return np.where(np.isnan(candidates), np.nan, _p_values(candidates, known, sizes))
 
 
-def hierarchical_threshold(calibration: ArrayLike, documents: Sequence[str] | Ints, fpr: float) -> float:
+def hierarchical_threshold(calibration: ArrayLike, documents: Sequence[str | int] | Ints, fpr: float) -> float:
     """The least threshold for *fpr* on average: ``score > threshold`` exactly where `hierarchical_p_values` ≤ *fpr*.
 
     It is the largest calibration score with a p-value above *fpr*. A passage of a new document that was not trained on
@@ -100,7 +100,7 @@ def hierarchical_rank(n: int, documents: int, fpr: float) -> int:
 
 
 def confident_document_threshold(
-    calibration: ArrayLike, documents: Sequence[str] | Ints, fpr: float, confidence: float = 0.95
+    calibration: ArrayLike, documents: Sequence[str | int] | Ints, fpr: float, confidence: float = 0.95
 ) -> float:
     """The threshold for *fpr* with *confidence*: `confident_threshold` of the highest score of each document.
 
@@ -136,7 +136,7 @@ def check_enough_documents(documents: int, passages: int, fpr: float, confidence
         )
 
 
-def _grouped(calibration: ArrayLike, documents: Sequence[str] | Ints) -> tuple[Floats, Ints, Ints]:
+def _grouped(calibration: ArrayLike, documents: Sequence[str | int] | Ints) -> tuple[Floats, Ints, Ints]:
     """Scores, the number of the document of each, and how many passages its document has; shapes (n,)."""
     known = finite(calibration, "calibration scores")
     if not len(known):
