@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from ..calibration import fdr_floor, nonmembers_needed
+from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
@@ -80,7 +80,8 @@ def audit(
             reference model.
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
-        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
+        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg, or
+            Benjamini–Yekutieli where passages share documents).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
         accept_void: state findings even where the known set is void or untestable; every artefact records this.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
@@ -106,10 +107,10 @@ def audit(
     texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
-    _refuse_few(check, request)
     chosen = choose_stand_in(stand_in, plan, texts, out)
     if report_possible is not None:
         report_possible(possible_decisions(texts.table(), request.rates, decider))
+    _refuse_few(check, request)
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
     report_activity(progress, "checking whether the known set can carry a verdict")
@@ -164,14 +165,16 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 
 
 def _refuse_few(check: InputCheck, request: Request) -> None:
-    """Refuse non-members that are too few for the error rate."""
+    """Refuse non-members that are too few for the error rate, or that come from too few documents."""
     nonmembers, candidates = check.sources[-2:]
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
-    needed = nonmembers_needed(request.fpr, request.confidence)
-    if nonmembers.passages < needed:
-        held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
-        raise CalibrationError(
-            f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
-            f"least {needed} are needed"
-        )
+    passages, documents = nonmembers.passages, nonmembers.documents
+    try:
+        if documents < passages:
+            check_enough_documents(documents, passages, request.fpr, request.confidence)
+        check_enough(passages, request.fpr, request.confidence)
+        if request.fdr is not None:
+            shared = documents < passages or candidates.documents < candidates.passages
+            unit = "documents of non-members" if documents < passages else "non-members"
+            fdr_floor(documents, candidates.passages, request.fdr, any_dependence=shared, unit=unit)
+    except CalibrationError as error:
+        raise CalibrationError(f"{nonmembers.name}: {error}") from None

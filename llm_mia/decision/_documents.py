@@ -42,8 +42,6 @@ class DocumentObstacle(StrEnum):
     """The table does not hold the non-members that set the threshold."""
     ON_BOTH_SIDES = "on_both_sides"
     """Documents hold both candidates and non-members: ``documents`` of them, the ``first`` by name."""
-    FEW_DOCUMENTS = "few_documents"
-    """``documents`` of known non-members, and ``needed``."""
     INFINITE = "infinite"
     """Candidates have infinite scores."""
 
@@ -60,14 +58,10 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
         return {"obstacle": DocumentObstacle.OTHER_NONMEMBERS.value}
     if np.isinf(scores[rows]).any():
         return {"obstacle": DocumentObstacle.INFINITE.value}
-    nonmembers, holders = {groups[row] for row in known if not np.isnan(scores[row])}, {groups[row] for row in known}
+    holders = {groups[row] for row in known}
     both = list(dict.fromkeys(groups[row] for row in rows if groups[row] in holders))
     if both:
         return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, "documents": len(both), "first": both[0]}
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if len(nonmembers) < needed:
-        counts = {"documents": len(nonmembers), "needed": needed}
-        return {"obstacle": DocumentObstacle.FEW_DOCUMENTS.value, **counts}
     return {"obstacle": None}
 
 
@@ -93,7 +87,7 @@ def flag_documents(
     Raises:
         UsageError: *finding_level* is below 1e-9, or is not below 1.
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
-        CalibrationError: scores of another model, other non-members, or too few documents for the rate.
+        CalibrationError: scores of another model, or other non-members.
     """
     check_finding_level(finding_level)
     rows = table.rows(None)
@@ -113,7 +107,6 @@ def flag_documents(
         )
     judged = _p_values(table, calibration, rows)
     n = int(judged.n_calibration.max())
-    _refuse_few(n, calibration)
     same_size = len(np.unique(judged.n_used[judged.n_used > 0])) <= 1
     q_values, method = q_values_of(judged.p_values, any_dependence=not same_size)
     if fdr is None:
@@ -154,22 +147,11 @@ def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp
             f"{table.name}: infinite scores ({infinite}), and the mean of a document needs finite scores: search for "
             "the cause, and score again"
         )
-    documents = len({groups[row] for row in known if not np.isnan(scores[row])})
     needed = nonmembers_needed(calibration.fpr, calibration.confidence)
     # Of few documents none may be lost to a comparison of larger documents: as many as the rate needs would not do.
-    keep = max(KEEP, min(1.0, needed / max(1, documents)))
+    keep = max(KEEP, needed / calibration.n_documents)
     candidates, nonmembers = ([groups[row] for row in each] for each in (rows, known))
     return document_p_values(scores[rows], candidates, scores[known], nonmembers, keep=keep)
-
-
-def _refuse_few(n: int, calibration: Calibration) -> None:
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if n < needed:
-        held = "" if calibration.confidence is None else f" at {100 * calibration.confidence:g} % confidence"
-        raise CalibrationError(
-            f"{n} documents of known non-members cannot certify FPR ≤ {calibration.fpr:g}{held} for documents: at "
-            f"least {needed} are needed"
-        )
 
 
 def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:

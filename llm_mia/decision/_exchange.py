@@ -61,10 +61,11 @@ class Exchanged:
 
 Statistic = Callable[[Bools], Floats]
 """Of arrangements, shape (rows, n): where each passage is a candidate."""
+Rank = Callable[[int, int], int]
 
 
 def exchange_test(
-    passages: Exchangeable, rank: Callable[[int], int], *, smallest: bool, level: float, seed: int = 0
+    passages: Exchangeable, rank: Rank, *, smallest: bool, level: float, seed: int = 0
 ) -> Exchanged | None:
     """P(as many flags or more, if no candidate is a member); None where no label can be exchanged.
 
@@ -79,7 +80,7 @@ def exchange_test(
 
     Args:
         passages: with a score each.
-        rank: the rank k of the threshold among n calibration scores.
+        rank: the rank k of the threshold among n calibration scores of D documents, from n and D.
         smallest: the statistic is the smallest q-value (Simes' test), not the number of flags.
         level: of the test; at least 20 / *level* arrangements are drawn, or each is computed where there are fewer.
         seed: of the arrangements.
@@ -91,7 +92,7 @@ def exchange_test(
     exchange = exchange_labels(labels, documents, categories)
     if exchange.log_arrangements <= 1e-9:
         return None
-    statistic = _smallest_q(scores) if smallest else _count(scores, labels, categories, rank)
+    statistic = _smallest_q(scores) if smallest else _count(scores, labels, documents, categories, rank)
     observed = float(statistic(labels[None])[0])
     chance = _by_chance(exchange, statistic, observed, level, seed)
     p_value = float(np.mean(chance >= observed - 1e-12))
@@ -159,13 +160,13 @@ def same_size(passages: Exchangeable) -> Ints:
     return np.flatnonzero(draws < limit[grouped.numbers])
 
 
-def _count(scores: Floats, labels: Bools, categories: Ints, rank: Callable[[int], int]) -> Statistic:
+def _count(scores: Floats, labels: Bools, documents: Ints, categories: Ints, rank: Rank) -> Statistic:
     """The number of candidates above the threshold of their category."""
     parts = []
     for number in np.unique(categories).tolist():
         rows = np.flatnonzero(categories == number)
         m = int(labels[rows].sum())
-        k = rank(len(rows) - m)
+        k = rank(len(rows) - m, len(np.unique(documents[rows][~labels[rows]])))
         if m and k:
             # A flagged candidate has fewer than k non-members at or above its score, so it is among the first k + m.
             order, end = _descending(scores[rows])

@@ -50,8 +50,8 @@ def flag(
     Args:
         table: its unlabelled rows are the candidates.
         calibration: what `calibrate` gave, for scores of the same models and window rule.
-        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg,
-            or with categories by Benjamini and Yekutieli.
+        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg;
+            with categories, or where passages share documents, by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
         accept_void: state findings although the known set is void.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
@@ -77,15 +77,19 @@ def flag(
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
     p_values = calibration.p_values(finite, categories)
-    q_values, method = q_values_of(p_values, any_dependence=categories is not None)
+    alone = independent(table, calibration, rows, known_rows(table, calibration))
+    q_values, method = q_values_of(p_values, any_dependence=categories is not None or not alone)
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)
         limits = _thresholds(calibration, categories, len(rows))
     else:
         rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
-        n = max((category.n for category in calibration.categories.values()), default=calibration.n)
-        notes += limit_discoveries(n, p_values, fdr, method, Unit.PASSAGES)
+        whole = calibration.n_documents
+        n = max((category.n_documents for category in calibration.categories.values()), default=whole)
+        unit = Unit.DOCUMENTS if calibration.documents else Unit.PASSAGES
+        notes += limit_discoveries(n, p_values, fdr, method, unit)
+        notes += [] if alone else [Note(NoteKind.DISCOVERIES_ANY_DEPENDENCE)]
         chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
     notes += _notes(table, calibration, rows, labelled=labelled)
     kept = np.isfinite(p_values)
