@@ -145,6 +145,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def empty_record() -> None:
+    """No test counts the decisions of another: tests decide on the same candidates again and again."""
+    (Path(os.environ["LLM_MIA_CACHE"]) / "decisions.jsonl").unlink(missing_ok=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def strict_messages() -> Iterator[None]:
     """A message of the command line names only what the running command has, in whichever test it is printed."""

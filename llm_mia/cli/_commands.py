@@ -126,7 +126,8 @@ def flag(
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
-    from ..decision import flag as run_flag, flag_documents, read_calibration
+    from ..decision import flag as run_flag, read_calibration
+    from ..history import flag_on_record
     from ..report import flags_summary, flags_table, note_words, standing_note
     from ..store import write_text
 
@@ -139,11 +140,18 @@ def flag(
     rule = read_calibration(threshold)
     with working("deciding"):
         scores = table.read(rule.by)
-        if documents:
-            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
+        if labelled:  # there is no finding, so there is nothing to count
+            flags = run_flag(scores, rule, fdr=fdr, labelled=True, accept_void=accept_void, finding_level=finding_level)
         else:
-            flags = run_flag(
-                scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
+            flags = flag_on_record(
+                scores,
+                rule,
+                table.history(),
+                documents=documents,
+                fdr=fdr,
+                accept_void=accept_void,
+                finding_level=finding_level,
+                protocol=table.protocol(),
             )
     write_text(written, flags.to_csv())
     if warning := standing_note(flags.standing):
@@ -264,11 +272,19 @@ def collection(
     as_json: opt.Json = False,
 ) -> int:
     """Test whether the candidates as a whole score higher than the known non-members; documents are compared."""
-    from ..decision import judge_collection
+    from ..history import judge_on_record
     from ..report import collection_summary, collection_table, standing_note
 
     with working("testing the collection"):
-        result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
+        result = judge_on_record(
+            table.read(),
+            attacks or (),
+            table.history(),
+            level=level,
+            seed=seed,
+            accept_void=accept_void,
+            protocol=table.protocol(),
+        )
     if warning := standing_note(result.standing):
         say(f"note: {warning}")
     if as_json:

@@ -14,7 +14,7 @@ Everything they give is data: `llm_mia.report` phrases it.
 from ._artefact import calibration_from_json, calibration_to_json, read_calibration
 from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
-from ._collections import CollectionResult, judge_collection
+from ._collections import CollectionResult, collection_attacks, judge_collection
 from ._documents import DocumentObstacle, flag_documents
 from ._evaluating import (
     AtThreshold,
@@ -27,10 +27,10 @@ from ._evaluating import (
     evaluation_part,
     rates_at,
 )
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
+from ._finding import FINDING_LEVEL, SMALLEST_FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
-from ._origin import Origin
+from ._origin import Origin, origin_of
 from ._passages import flag
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
@@ -44,6 +44,7 @@ __all__ = [
     "DEFAULT_ATTACKS",
     "FEWEST",
     "FINDING_LEVEL",
+    "SMALLEST_FINDING_LEVEL",
     "STACK",
     "AtThreshold",
     "Calibration",
@@ -83,6 +84,7 @@ __all__ = [
     "calibration_part",
     "calibration_to_json",
     "check_finding_level",
+    "collection_attacks",
     "compare",
     "confidence_gap",
     "evaluate",
@@ -94,6 +96,7 @@ __all__ = [
     "flag_documents",
     "judge_collection",
     "notes_of_sentences",
+    "origin_of",
     "rates_at",
     "read_calibration",
     "refuse_small",

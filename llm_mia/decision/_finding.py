@@ -22,6 +22,7 @@ from ._rules import ErrorRate, Rule
 
 __all__ = [
     "FINDING_LEVEL",
+    "SMALLEST_FINDING_LEVEL",
     "Finding",
     "FindingTest",
     "Ints",
@@ -38,7 +39,7 @@ Ints = NDArray[np.intp]
 FINDING_LEVEL = 0.05
 """Probability of a finding where no candidate was trained on, unless the user sets another."""
 
-SMALLEST_LEVEL = 1e-9
+SMALLEST_FINDING_LEVEL = 1e-9
 
 
 class FindingTest(StrEnum):
@@ -121,9 +122,9 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
-    if not SMALLEST_LEVEL <= level < 1:
-        raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
+    """Raise `UsageError` unless *level* is below 1, and so far above 0 that 1 minus it is below 1."""
+    if not SMALLEST_FINDING_LEVEL <= level < 1:
+        raise UsageError(f"`finding_level` must be at least {SMALLEST_FINDING_LEVEL:g} and below 1: got {level:g}")
 
 
 def find(

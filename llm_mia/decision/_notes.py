@@ -66,8 +66,16 @@ class NoteKind(StrEnum):
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
-    AUDIT_REPLACED = "audit_replaced"
-    """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
+    OTHER_DECISIONS = "other_decisions"
+    """number (of this decision), allowed (largest p-value of a finding), level, others (a list of attack, rate, level,
+    confidence, seed, decided, flagged, p_value, finding)"""
+    PROTOCOL = "protocol"
+    """sha256, decisions (that it names), deviations (phrases)"""
+    RECORD_INCOMPLETE = "record_incomplete"
+    """problem: what could not be read from the record of decisions, or written to it"""
+    CONTROL = "control"
+    """passages, flagged, documents, rate, low, high (95 % interval of the rate), requested, p_value, exceeds (whether
+    the rate is significantly above the requested rate)"""
     SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
-from ._decisions import rule_words
+from ._history import control_words, other_decisions_words, protocol_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -154,15 +154,6 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
-def _replaced(figures: Figures) -> str:
-    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
-    return (
-        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
-        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
-    )
-
-
 def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -250,7 +241,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
-    NoteKind.AUDIT_REPLACED: _replaced,
+    NoteKind.OTHER_DECISIONS: other_decisions_words,
+    NoteKind.PROTOCOL: protocol_words,
+    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
+    NoteKind.CONTROL: control_words,
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
