@@ -14,7 +14,7 @@ from ..history import History, Protocol, keep_protocol, read_protocol
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
 from ..scores import ScoreTable, read_scores
-from ..scoring import ALL, ModelSource, ScoringPlan, plan_scoring, run_scoring
+from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
 from ._control import refuse_known
@@ -38,7 +38,7 @@ def audit(
     nonmembers: PassageSource,
     members: PassageSource | None = None,
     target: ModelSource,
-    reference: ModelSource | None = None,
+    reference: References = None,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -69,7 +69,8 @@ def audit(
         members: passages known to be in the training data; they show how well the attacks separate, and set no
             threshold.
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
-        reference: a model that was not trained on the passages.
+        reference: a model that was not trained on the passages; or several, of unlike training: of the p-values that
+            they give, the largest counts.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is

@@ -63,6 +63,7 @@ class NoteKind(StrEnum):
     """count"""
     THRESHOLD_SET_HERE = "threshold_set_here"
     EPSILON_UNBOUNDED = "epsilon_unbounded"
+    EPSILON_NOT_RANDOMISED = "epsilon_not_randomised"
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
@@ -76,6 +77,13 @@ class NoteKind(StrEnum):
     CONTROL = "control"
     """passages, flagged, documents, rate, low, high (95 % interval of the rate), requested, p_value, exceeds (whether
     the rate is significantly above the requested rate)"""
+    OTHER_UNSCORED = "other_unscored"
+    """role (of the other model, which has not scored passages of both sides)"""
+    OTHER_FEW_DOCUMENTS = "other_few_documents"
+    """role, candidates, nonmembers (documents that both models scored), smallest_p, level, needed (of each)"""
+    NOT_VALIDATED = "not_validated"
+    """foreign (whether it is a table and no run directory), others (roles of other models that have scores),
+    evaluated (whether attacks were compared, and nothing was decided)"""
     SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

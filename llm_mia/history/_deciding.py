@@ -28,7 +28,7 @@ from ..decision import (
 from ..errors import UsageError
 from ..records import Note
 from ..scores import ScoreTable
-from ._entries import Entry, Kind, Wanted, models_of, origin_digest, rule_of, settings_of
+from ._entries import Entry, Kind, Wanted, models_of, origin_digest, others_digest, rule_of, settings_of
 from ._fingerprints import Subject
 from ._levels import Place, place_among
 from ._protocol import Protocol
@@ -123,7 +123,7 @@ def judge_on_record(
         place = place_among(history.entries(), wanted)
         result = judge_collection(table, attacks, level=level * place.share, seed=seed, accept_void=accept_void)
         result = replace(result, level=level, level_share=place.share, number=place.number)
-        p_value = result.test.p_value
+        p_value = result.p_value
         judged = _Result(result.test.n_documents[0], None, p_value, result.significant, result.withheld)
         _add(history, wanted, place, judged)
     return replace(result, notes=(*result.notes, *_notes(history, wanted, place, judged)))
@@ -142,7 +142,7 @@ def _wanted_flags(
         seed=None if calibration.split is None else calibration.split.seed,
         models=models_of(calibration.origin),
         subject=Subject.of(table, history.run),
-        settings=settings_of(calibration, scores),
+        settings=settings_of(calibration, scores, others_digest(table)),
         finding_level=finding_level,
         chosen_by="" if calibration.selection.wanted is ChosenBy.GIVEN else calibration.selection.wanted.value,
     )
@@ -166,7 +166,7 @@ def _wanted_collection(table: ScoreTable, names: tuple[str, ...], history: Histo
         seed=seed,
         models=models_of(origin),
         subject=Subject.of(table, history.run),
-        settings=origin_digest(origin, columns),
+        settings=origin_digest(origin, columns) + others_digest(table),
         finding_level=level,
     )
 

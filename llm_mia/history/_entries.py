@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..decision import Calibration, ErrorRate, Origin, Rule
+from ..scores import ScoreTable
 from ..store import from_json, to_json
 from ._fingerprints import Subject
 
@@ -119,8 +120,24 @@ def entry_from_line(line: str) -> Entry:
     return from_json(Entry, line)
 
 
-def settings_of(calibration: Calibration, scores: str) -> str:
-    """Digest of what a decision by *calibration* depends on; *scores* is the digest of the origin of the scores."""
+def others_digest(table: ScoreTable) -> str:
+    """Digest of the other models that a decision compares with: to take another of them is another decision."""
+    passes = {} if table.record is None else table.record.passes
+    others: dict[str, str] = {}
+    for role, columns in table.others.items():
+        scores = b"".join(column.tobytes() for _, column in sorted(columns.items()))
+        others[role] = passes[role].model.weights_sha256 if role in passes else hashlib.sha256(scores).hexdigest()
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
+def settings_of(calibration: Calibration, scores: str, others: str) -> str:
+    """Digest of what a decision by *calibration* depends on.
+
+    Args:
+        calibration: what sets the threshold.
+        scores: digest of the origin of the scores.
+        others: digest of the other models.
+    """
     chosen: dict[str, Any] = {
         "by": calibration.by,
         "pooled": {name: category.pooled for name, category in calibration.categories.items()},
@@ -130,6 +147,7 @@ def settings_of(calibration: Calibration, scores: str) -> str:
         # To four digits: the same decision elsewhere may differ by the rounding of the model's precision.
         "threshold": f"{calibration.threshold:.4g}",
         "scores": scores,
+        "others": others,
     }
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -74,7 +74,8 @@ def _meaning(flags: Flags) -> str:
         chance = ", chance alone may flag as many" if flags.flagged else ""
         return f"no finding{chance} ({p_words(finding.p_value)})"
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
-    return f"consistent with training on {them} ({p_words(finding.p_value)})"
+    validated = "" if flags.standing else ", not validated"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}"
 
 
 def p_words(p_value: float) -> str:
