@@ -82,7 +82,7 @@ def audit(
         fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
         fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
-        accept_void: state findings even where the known set is void; every artefact records this.
+        accept_void: state findings even where the known set is void or untestable; every artefact records this.
         finding_level: the largest probability of a finding where no candidate was trained on, over all decisions on
             these candidates (`llm_mia.history`); None: that of the protocol, else 0.05.
         control: sealed non-members, which are scored and decided on as candidates are; how many of them are flagged is

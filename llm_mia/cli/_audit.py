@@ -85,7 +85,7 @@ def audit(
 
     def report_validity(validity: Validity) -> None:
         if validity.standing is not None and validity.standing.withholds and not run.quiet:
-            say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
+            say(f"note: {why_withheld(validity.standing, validity)}; the scores are computed nevertheless")
 
     def report_possible(note: Note) -> None:
         if not run.quiet:
@@ -118,7 +118,7 @@ def audit(
     else:
         show(audit_table(audited, spelled))
     if audited.withheld:
-        say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
+        say(f"llm-mia: {why_withheld(audited.standing, audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
     return finding_code(audited.flags) if fail_if_flagged else 0
 
