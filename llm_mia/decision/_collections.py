@@ -19,7 +19,7 @@ from ._notes import NoteKind, first_ids
 from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
-__all__ = ["CollectionResult", "judge_collection"]
+__all__ = ["CollectionResult", "collection_attacks", "judge_collection"]
 
 Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
 """Scores of passages, and the document of each."""
@@ -122,7 +122,7 @@ def judge_collection(
         ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.
         UsageError: no attack is named, and several are possible.
     """
-    names = tuple(attacks) or (_default_attack(table),)
+    names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
@@ -170,6 +170,15 @@ def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -
         return power_table(candidates, nonmembers, level=level), []
     except ScoresError as error:
         return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
+
+
+def collection_attacks(table: ScoreTable, attacks: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns by which `judge_collection` decides: *attacks*, or else the default of *table*.
+
+    Raises:
+        UsageError: no attack is named, and several are possible.
+    """
+    return tuple(attacks) or (_default_attack(table),)
 
 
 def _default_attack(table: ScoreTable) -> str:
