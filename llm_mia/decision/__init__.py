@@ -16,6 +16,7 @@ from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collections import CollectionResult, judge_collection
 from ._documents import DocumentObstacle, flag_documents
+from ._equal_scores import equal_rows
 from ._evaluating import (
     AtThreshold,
     Comparison,
@@ -86,6 +87,7 @@ __all__ = [
     "check_finding_level",
     "compare",
     "confidence_gap",
+    "equal_rows",
     "evaluate",
     "evaluation_notes",
     "evaluation_part",

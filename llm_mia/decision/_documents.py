@@ -16,6 +16,7 @@ from ..records import Interval, Note, Plain
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, first_ids
@@ -99,9 +100,12 @@ def flag_documents(
             "on"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += notes_on_candidates(table, calibration)
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
     if calibration.categories:
         raise CalibrationError(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "

@@ -72,6 +72,8 @@ class NoteKind(StrEnum):
     NOT_VALIDATED = "not_validated"
     """foreign (whether it is a table and no run directory), others (roles of other models that have scores),
     evaluated (whether attacks were compared, and nothing was decided)"""
+    SCORES_EQUAL = "scores_equal"
+    """attack, role, rows (with equal scores), documents (that they count as)"""
     SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

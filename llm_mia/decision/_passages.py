@@ -15,6 +15,7 @@ from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
 from ._documents import document_obstacle
+from ._equal_scores import join_equal_scores
 from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
 from ._notes import NoteKind, note_of_ids
@@ -68,9 +69,13 @@ def flag(
             "rows"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += [*notes_on_candidates(table, calibration), *other_nonmembers(table, calibration)]
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
+    notes += other_nonmembers(table, calibration)
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)

@@ -273,6 +273,11 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
     NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.NOT_VALIDATED: _not_validated,
+    NoteKind.SCORES_EQUAL: lambda f: (
+        f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
+        "copies of a text have, so each group counts as a single document; if they are different texts, name the "
+        "document of each with `document_column`"
+    ),
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
