@@ -303,8 +303,9 @@ def test_collection(cli: Cli, scores: Write) -> None:
     assert "40 candidate documents against 60 of known non-members: consistent with training on the collec" in ran.out
     assert "placebo, half of the known non-members against the other half: p = " in ran.out
     ran = cli("collection", table, "-a", "gain", "-a", "noise", "--json")
-    assert ran.json["documents"] == {"candidates": 20, "nonmembers": 30}
-    assert len(ran.json["weights"]) == 2
+    assert ran.json["documents"] == {"candidates": 40, "nonmembers": 60}
+    assert len(ran.json["statistics"]) == 3
+    assert (ran.json["others"], ran.json["resists"]) == ([], None)
     assert ran.json["p_value"] < 0.05
 
 

@@ -258,8 +258,8 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which "
-            "are learned on half of the documents; the other half is tested.",
+            help=f"A column of scores; may be repeated. {opt.REVERSED} Of several columns, the largest "
+            "difference counts, and the p-value allows for the choice.",
             show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
         ),
     ] = None,
@@ -276,7 +276,11 @@ def collection(
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
 ) -> int:
-    """Test whether the candidates as a whole score higher than the known non-members; documents are compared."""
+    """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
+
+    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
+    expect.
+    """
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table, standing_note
 
@@ -285,7 +289,7 @@ def collection(
     with working("testing the collection"):
         scores = table.read(others=OfAttack(attacks[0], others)) if attacks and others else table.read()
         result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
-    if warning := standing_note(result.standing):
+    if warning := standing_note(result.known_set):
         say(f"note: {warning}")
     if as_json:
         show_json(collection_summary(result))

@@ -14,6 +14,7 @@ Everything they give is data: `llm_mia.report` phrases it.
 from ._artefact import calibration_from_json, calibration_to_json, read_calibration
 from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
+from ._collection_others import OtherModel
 from ._collections import CollectionResult, judge_collection
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
@@ -67,6 +68,7 @@ __all__ = [
     "NoteKind",
     "Obstacle",
     "Origin",
+    "OtherModel",
     "QValueMethod",
     "Reason",
     "Rule",

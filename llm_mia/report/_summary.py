@@ -153,14 +153,20 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
     return {
         "finding": collection_finding(result),
         "attacks": list(result.attacks),
-        "p_value": test.p_value,
+        "p_value": result.p_value,
+        "p_value_of_target": test.p_value,
+        "others": [
+            {"role": other.role, "attacks": list(other.attacks), **asdict(other.test)} for other in result.others
+        ],
+        "vanishing_auroc": result.vanishing,
+        "resists": result.resists,
         "level": result.level,
         "smallest_p": test.smallest_p,
         "effect": asdict(test.effect),
         "statistic": test.statistic,
+        "statistics": list(test.statistics),
         "placebo": placebo,
         "documents": {"candidates": test.n_documents[0], "nonmembers": test.n_documents[1]},
-        "weights": list(test.weights),
         "documents_needed": None if power is None else [asdict(row) for row in power.rows],
         "standing": result.standing or NOT_VALIDATED,
         "notes": notes_words(result.notes),

@@ -190,7 +190,8 @@ def _standing(folder: Path, record: RunRecord) -> Standing | None:
         validity = json.loads(path.read_text(encoding="utf-8"))
         if validity["inputs_sha256"] != [source.sha256 for source in record.inputs]:
             return None
-        return Standing.ACCEPTED if validity["accepted"] else Standing(validity["verdict"])
+        standing = None if validity["standing"] is None else Standing(validity["standing"])
+        return Standing.ACCEPTED if validity["accepted"] else standing
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
 

@@ -271,6 +271,14 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.OTHER_UNSCORED: lambda f: (
+        f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
+    ),
+    NoteKind.OTHER_FEW_DOCUMENTS: lambda f: (
+        f"documents that the {f['role']} model scored too: {f['candidates']} of candidates and {f['nonmembers']} of "
+        f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
+        f"{f['needed']} documents of each"
+    ),
     NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.NOT_VALIDATED: _not_validated,
     NoteKind.SCORES_EQUAL: lambda f: (
