@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from ._notes import NoteKind, first_ids
 from ._origin import check_origin
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -126,7 +128,7 @@ def flag_documents(
         notes += limit_discoveries(n, judged.p_values, fdr, method, Unit.DOCUMENTS)
     alike = _Alike.of(judged)
     finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
-    return Flags(
+    flags = Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
         rule=rule,
@@ -139,6 +141,7 @@ def flag_documents(
         standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
         finding=finding,
     )
+    return count_unscored(flags, table, calibration, partial(flag_documents, fdr=fdr, finding_level=finding_level))
 
 
 def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:

@@ -30,6 +30,9 @@ class NoteKind(StrEnum):
     """attack, wanted, shortage (the fields of a `Shortage`)"""
     NONMEMBERS_UNSCORED = "nonmembers_unscored"
     """count, foreign (whether another program wrote the scores)"""
+    UNSCORED_HIGHEST = "unscored_highest"
+    """nonmembers (without a score), of_nonmembers, candidates (without a score), of_candidates, unit, without (the
+    p-value of the finding that leaves these non-members out), with (that where they have the highest scores)"""
     POOL_UNKNOWN = "pool_unknown"
     """names (to be pooled, but of no row), categories (of the table)"""
     DOCUMENTS_SHARED = "documents_shared"

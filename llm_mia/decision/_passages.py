@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._unscored import count_unscored
 
 __all__ = ["flag"]
 
@@ -99,7 +101,7 @@ def flag(
         finding, none = find(table, calibration, tested, rule, finding_level)
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
-    return Flags(
+    flags = Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
         rule=rule,
@@ -112,6 +114,7 @@ def flag(
         finding=finding,
         categories=flags_by_category(table, calibration, tested, rule, None if labelled else finding_level),
     )
+    return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
 
 
 def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:

@@ -9,7 +9,7 @@ from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, S
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
-from ._decisions import rule_words
+from ._decisions import p_words, rule_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -180,6 +180,16 @@ def _not_validated(figures: Figures) -> str:
     )
 
 
+def _unscored_highest(figures: Figures) -> str:
+    candidates = "candidates" if figures["unit"] == Unit.PASSAGES else "candidate documents"
+    return (
+        f"{figures['nonmembers']:,} of {counted(figures['of_nonmembers'], 'non-member')} and {figures['candidates']:,} "
+        f"of {figures['of_candidates']:,} {candidates} have no score, for unknown reasons; so the finding counts each "
+        "of these non-members as if it had the highest score, which gives "
+        f"{p_words(figures['with'])} instead of {p_words(figures['without'])}"
+    )
+
+
 def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -207,6 +217,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.UNSCORED_HIGHEST: _unscored_highest,
     NoteKind.POOL_UNKNOWN: lambda f: (
         f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
         f"categories are {', '.join(map(repr, f['categories']))}"
