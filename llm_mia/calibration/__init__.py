@@ -19,6 +19,7 @@ from ._chance import chance_of_flags, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
+from ._fit import RatioFit, fit_of_ratio
 from ._p_values import conformal_p_values, weighted_p_values
 from ._split import Split, split_by_document
 from ._thresholds import (
@@ -34,6 +35,7 @@ __all__ = [
     "CountBound",
     "Floats",
     "Method",
+    "RatioFit",
     "Split",
     "Weights",
     "benjamini_hochberg",
@@ -46,6 +48,7 @@ __all__ = [
     "exceedance_probability",
     "fdr_floor",
     "finite",
+    "fit_of_ratio",
     "flag_rank",
     "fpr_bound",
     "fpr_threshold",
