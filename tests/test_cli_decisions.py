@@ -234,8 +234,8 @@ def test_calibrate_with_confidence_and_flag(cli: Cli, scores: Write, tmp_path: P
     assert 10 <= int(bound) <= 20
     assert re.search(r"at least \d+\.\d %, if passages are independent", ran.out)
     summary = cli("flag", table, "-c", rule, "-o", flags, "--json").json
-    assert summary["members_at_least"]["members"] == int(bound)
-    assert summary["members_at_least"]["share"]["low"] == pytest.approx(int(bound) / 40)
+    assert summary["trained_on_at_least"]["number"] == int(bound)
+    assert summary["trained_on_at_least"]["share"]["low"] == pytest.approx(int(bound) / 40)
     ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
     assert "q-values by Benjamini–Hochberg" in ran.out
 

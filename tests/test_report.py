@@ -102,7 +102,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "standing": audited.flags.standing,
         "withheld": False,
         "finding": {**asdict(finding), "significant": finding.significant},
-        "members_at_least": None,
+        "trained_on_at_least": None,
     }
     # 11 scored candidates, of which two have the same text and so share a document, against the 2 documents of the
     # non-members: 12 choose 2 arrangements.
@@ -254,7 +254,7 @@ def test_summaries_of_a_table_of_another_program() -> None:
     rule = {"rate": "fdr", "level": 0.2, "confidence": None}
     decided = {"rule": rule, "candidates": 2, "flagged": 1, "expected_by_chance": None, "unscored": 1}
     assert decided.items() <= flags.items()
-    assert flags["members_at_least"]["candidates"] == 1
+    assert flags["trained_on_at_least"]["candidates"] == 1
     json.dumps(flags, allow_nan=False)
     summary = evaluation_summary(evaluate(table), None)
     json.dumps(summary, allow_nan=False)
