@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...decision import Finding, Flags, OtherFlags, OtherReference, Unit
 from ._counting import counted
 
@@ -83,9 +85,10 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     rate = ""
     if limit.fpr is not None:
         rate = f", that is a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %"
+    flags = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
         f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {limit.flags:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
+        f"than {flags:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
         f"{limit.auroc:.2f}"
     )
     if not finding.others:

@@ -74,7 +74,7 @@ def _meaning(flags: Flags) -> str:
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
     short = {None: ", not compared with another model", False: ", but doubtful", True: ""}[finding.resists]
     validated = "" if flags.standing else ", not validated"
-    return f"consistent with training on {them} ({p_words(finding.p_value)}){short}{validated}"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}{short}"
 
 
 def finding_words(flags: Flags) -> str | None:
@@ -83,7 +83,7 @@ def finding_words(flags: Flags) -> str | None:
     expected = None
     if by_chance is not None:
         expected = f"{by_chance:,.1f} flags are expected" if by_chance != 1 else "1 flag is expected"
-        expected = f"if none of the candidates was trained on, at most {expected}"
+        expected = f"if none of the candidates is a member, at most {expected}"
     if finding is None:
         return expected
     what = (
@@ -184,7 +184,7 @@ def members_words(flags: Flags) -> str | None:
     candidates = counted(bound.candidates, name)
     if not bound.members:
         which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
-        return f"it cannot be stated {confidence} that {which} was trained on"
+        return f"it cannot be stated {confidence} that {which} is a member"
     candidates = f"these {candidates}" if bound.candidates > 1 else candidates
     was = "was" if bound.members == 1 else "were"
     return (
