@@ -19,7 +19,7 @@ MOST, AT_MOST = 9_999, 200_000
 """Random exchanges; the second number where the level needs more."""
 MOST_CELLS = 100_000_000
 """Documents times exchanges in all, unless the level needs more."""
-CELLS = 4_000_000
+CELLS = 1_000_000
 """Documents times exchanges that are held at once."""
 
 
@@ -103,6 +103,8 @@ def _share_as_large(surplus: Floats, level: float, seed: int) -> float:
     observed = float(surplus.sum()) - 1e-9 * float(np.abs(surplus).sum())
     block = max(1, CELLS // len(surplus))
     for start in range(0, wanted, block):
-        exchanged = rng.integers(2, size=(min(block, wanted - start), len(surplus)), dtype=np.int8)
+        rows = min(block, wanted - start)
+        bits = rng.integers(256, size=(rows, -(-len(surplus) // 8)), dtype=np.uint8)
+        exchanged = np.unpackbits(bits, axis=1, count=len(surplus)).astype(np.float64)
         as_large += int((surplus.sum() - 2 * (exchanged @ surplus) >= observed).sum())
     return (1 + as_large) / (1 + wanted)
