@@ -336,6 +336,9 @@ class RunRecord:
     """Of Python and of the packages that compute."""
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
     """By pass."""
+    others: tuple[AttackRecord, ...] = ()
+    """The columns of scores by other models than the target, in order: ``min_k@stand-in`` is ``min_k`` of the stand-in.
+    The role is the name of the pass, too, and so of the model."""
     schema_version: int = SCHEMA_VERSION
 
 

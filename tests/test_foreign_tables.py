@@ -137,7 +137,8 @@ def test_a_table_that_is_sorted_by_its_score_is_read_after_shuffling(write: Writ
     table = read_scores(write(change=lambda frame: shuffled(frame.sort_values("zlib"))))
     assert calibrate(table, "zlib", fpr=0.05).notes == ()
     flags = flag(in_order, calibrate(table, "zlib", fpr=0.05))
-    assert [note.kind for note in flags.notes][:2] == ["origin_unknown", "score_follows_rows"], "a note, for a flag"
+    kinds = [note.kind for note in flags.notes][:3]
+    assert kinds == ["origin_unknown", "not_validated", "score_follows_rows"], "a note, for a flag"
 
 
 def test_what_a_column_holds_in_place_of_numbers_is_named(write: Write, tmp_path: Path) -> None:
@@ -300,7 +301,8 @@ def test_of_arrays_a_turned_score_is_noted_too() -> None:
     (note,) = calibrate(table, "score", fpr=0.05).notes
     assert (note.kind, note.figures["foreign"]) == (NoteKind.SCORE_REVERSED, True)
     assert note.figures["high"] < 0.5
-    assert [note.kind for note in evaluation_notes(table, evaluate(table))] == [NoteKind.SCORE_REVERSED]
+    kinds = [note.kind for note in evaluation_notes(table, evaluate(table))]
+    assert kinds == [NoteKind.NOT_VALIDATED, NoteKind.SCORE_REVERSED]
     few = ScoreTable.of([1.0, 2, 3, 4, 0, -1], [0, 0, 0, 0, 1, 1])
     assert calibrate(few, "score", fpr=0.25).notes == (), "two members show no direction"
 

@@ -13,7 +13,7 @@ from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
 from ..records import Note
 from ..scores import read_scores
-from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
+from ..scoring import ALL, ModelSource, References, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
 from ._deciding import Request, decide
@@ -35,7 +35,7 @@ def audit(
     nonmembers: PassageSource,
     members: PassageSource | None = None,
     target: ModelSource,
-    reference: ModelSource | None = None,
+    reference: References = None,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -63,7 +63,8 @@ def audit(
         members: passages known to be in the training data; they show how well the attacks separate, and set no
             threshold.
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
-        reference: a model that was not trained on the passages.
+        reference: a model that was not trained on the passages; or several, of unlike training: of the p-values that
+            they give, the largest counts.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is

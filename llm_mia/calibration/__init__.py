@@ -20,6 +20,7 @@ from ._chance import chance_of_flags, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
+from ._fit import RatioFit, fit_of_ratio
 from ._hierarchical import (
     MORE_DOCUMENTS,
     check_enough_documents,
@@ -45,6 +46,7 @@ __all__ = [
     "CountBound",
     "Floats",
     "Method",
+    "RatioFit",
     "Split",
     "Weights",
     "benjamini_hochberg",
@@ -60,6 +62,7 @@ __all__ = [
     "exceedance_probability",
     "fdr_floor",
     "finite",
+    "fit_of_ratio",
     "flag_rank",
     "fpr_bound",
     "fpr_threshold",

@@ -24,7 +24,7 @@ __all__ = ["REPAIR_KNOWN_SET", "VOID", "audit", "demo", "finding_code", "validat
 
 FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
-"""What to do about a void known set."""
+"""What to do about a known set that withholds findings."""
 
 
 def audit(
@@ -65,7 +65,7 @@ def audit(
     from ..report import audit_summary, audit_table, note_words, why_withheld
 
     def report_validity(validity: Validity) -> None:
-        if validity.verdict == "void" and not run.quiet:
+        if validity.standing is not None and validity.standing.withholds and not run.quiet:
             say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
 
     def report_possible(note: Note) -> None:
@@ -78,7 +78,7 @@ def audit(
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
-            reference=models.reference_model(),
+            reference=models.reference_models(),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,
@@ -146,7 +146,7 @@ def validate(
         show_json(json.loads(validity.to_json()))
     else:
         show(validity_table(validity))
-    return VOID if validity.verdict == "void" else 0
+    return VOID if validity.standing is not None and validity.standing.withholds else 0
 
 
 def demo(

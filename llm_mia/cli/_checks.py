@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +190,16 @@ def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check
 
     roles = (("target", "revision"), ("reference", "reference_revision"), ("neighbour_model", ""))
     for role, revision in roles:
-        name = values.get(role)
-        if name is not None:
+        names, revisions = _each(values.get(role)), _each(values.get(revision))
+        for name, of_name in zip_longest(names, revisions[: len(names)]):
             causal = role != "neighbour_model"
-            check = partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            check = partial(checking.check_model, name, of_name, causal=causal, ask_hub=ask_hub)
             yield partial(_named_revision, check, revision)
+
+
+def _each(value: str | Sequence[str] | None) -> list[str]:
+    """The values of an option, of which some commands take several."""
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _named_revision(check: Check, revision: str) -> None:

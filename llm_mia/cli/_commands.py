@@ -10,8 +10,9 @@ import typer
 from ..errors import UsageError
 from . import _options as opt
 from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
-from ._groups import TableOptions
+from ._groups import OfAttack, TableOptions
 from .output import say, show, show_json
+from .parameters import spelled
 from .progress import working
 
 __all__ = ["calibrate", "collection", "evaluate", "flag"]
@@ -109,6 +110,7 @@ def flag(
     table: TableOptions,
     calibration: opt.CalibrationFile = None,
     out: opt.FlagsOut = None,
+    others: opt.Others = None,
     fdr: opt.FdrOfFlags = None,
     documents: Annotated[
         bool,
@@ -138,7 +140,7 @@ def flag(
     written = table.output(out, "flags-documents.csv" if documents else "flags.csv", threshold)
     rule = read_calibration(threshold)
     with working("deciding"):
-        scores = table.read(rule.by)
+        scores = table.read(rule.by, others=OfAttack(rule.attack, others or ()))
         if documents:
             flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
         else:
@@ -190,6 +192,14 @@ def evaluate(
             "rows that selected or fitted what decides.",
         ),
     ] = None,
+    randomised: Annotated[
+        bool,
+        typer.Option(
+            "--randomised",
+            help="With -c: members and non-members were drawn at random from one pool before the training. Only then "
+            "is a lower bound on ε (differential privacy) shown.",
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
@@ -213,6 +223,8 @@ def evaluate(
         void_note,
     )
 
+    if randomised and calibration is None:
+        raise UsageError("`randomised` is for the rates at a threshold: name its file with `calibration`")
     rule = None if calibration is None else read_calibration(calibration)
     with working("evaluating"):
         scores = table.read(rule.by if rule else "")
@@ -221,7 +233,7 @@ def evaluate(
         others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
         evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
-        at = rates_at(scores, rule) if rule else None
+        at = rates_at(scores, rule, randomised=randomised) if rule else None
     if warning := void_note(scores.standing):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
@@ -235,7 +247,7 @@ def evaluate(
     if compared:
         show(comparison_line(compared))
     if at:
-        show(threshold_lines(at))
+        show(threshold_lines(at, spelled))
 
 
 def collection(
@@ -246,8 +258,8 @@ def collection(
             "-a",
             "--attack",
             metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.REVERSED} Several columns are added with weights, which "
-            "are learned on half of the documents; the other half is tested.",
+            help=f"A column of scores; may be repeated. {opt.REVERSED} Of several columns, the largest "
+            "difference counts, and the p-value allows for the choice.",
             show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
         ),
     ] = None,
@@ -259,17 +271,25 @@ def collection(
             rich_help_panel=opt.RATES,
         ),
     ] = 0.05,
+    others: opt.Others = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the random permutations and halves.")] = 0,
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
 ) -> int:
-    """Test whether the candidates as a whole score higher than the known non-members; documents are compared."""
+    """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
+
+    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
+    expect.
+    """
     from ..decision import judge_collection
     from ..report import collection_summary, collection_table, standing_note
 
+    if others and len(attacks or ()) != 1:
+        raise UsageError("`others` is a score of a single attack by another model: name that attack alone as `attacks`")
     with working("testing the collection"):
-        result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
-    if warning := standing_note(result.standing):
+        scores = table.read(others=OfAttack(attacks[0], others)) if attacks and others else table.read()
+        result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
+    if warning := standing_note(result.known_set):
         say(f"note: {warning}")
     if as_json:
         show_json(collection_summary(result))

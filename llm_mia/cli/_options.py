@@ -55,6 +55,7 @@ __all__ = [
     "LabelColumn",
     "LabelColumns",
     "LabelWords",
+    "Others",
     "Out",
     "PassageTokens",
     "PreTokenizer",
@@ -151,6 +152,16 @@ FlagsOut = Annotated[
         help="File for the result; an existing file is replaced, unless a run or an audit wrote it.",
         show_default="flags.csv, or flags-documents.csv, in the run directory; for a table, in the current folder",
         rich_help_panel=OUTPUT,
+    ),
+]
+Others = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--other",
+        metavar="COLUMN",
+        help="Of a table: a column of the same score by another model, which cannot know the texts (a reference "
+        "model). What that model separates too is not membership. May be repeated; the largest p-value is kept.",
+        show_default="none: the finding is not compared with another model",
     ),
 ]
 CalibrationFile = Annotated[

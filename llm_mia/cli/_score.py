@@ -51,7 +51,7 @@ def score(
         done = score_to_disk(
             source,
             models.target_model(),
-            models.reference_model(),
+            models.reference_models(),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             out=run.out,

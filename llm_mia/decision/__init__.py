@@ -14,6 +14,7 @@ Everything they give is data: `llm_mia.report` phrases it.
 from ._artefact import calibration_from_json, calibration_to_json, read_calibration
 from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
+from ._collection_others import OtherModel
 from ._collections import CollectionResult, judge_collection
 from ._documents import DocumentObstacle, flag_documents
 from ._evaluating import (
@@ -28,7 +29,7 @@ from ._evaluating import (
     rates_at,
 )
 from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import CategoryFlags, Flag, Flags, Reason
+from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
 from ._passages import flag
@@ -44,6 +45,7 @@ __all__ = [
     "DEFAULT_ATTACKS",
     "FEWEST",
     "FINDING_LEVEL",
+    "NOT_VALIDATED",
     "STACK",
     "AtThreshold",
     "Calibration",
@@ -65,6 +67,7 @@ __all__ = [
     "NoteKind",
     "Obstacle",
     "Origin",
+    "OtherModel",
     "QValueMethod",
     "Reason",
     "Rule",

@@ -9,13 +9,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..documents import CollectionTest, PowerTable, collection_test, power_table
+from ..documents import CollectionTest, PowerTable, collection_test, power_table, vanishing_difference
 from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
 from ..scores import ScoreTable
+from ._collection_others import OtherModel, compare_with_others
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
-from ._score_checks import order_notes, refuse_non_scores
+from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
 __all__ = ["CollectionResult", "judge_collection"]
@@ -30,23 +31,67 @@ class CollectionResult:
 
     attacks: tuple[str, ...]
     test: CollectionTest
+    """Candidates against non-members, by the target alone."""
+    others: tuple[OtherModel, ...]
+    """The same, given the scores of each other model; empty where no other model has scored."""
     level: float
-    """What p-values are compared with."""
+    """What the p-value is compared with."""
+    vanishing: float | None
+    """The AUROC of the least difference between candidates and non-members at which no finding would be left
+    (`llm_mia.documents.vanishing_difference`); None where the test is not significant."""
     power: PowerTable | None
-    """Documents that would be needed; None where the test is significant or has nothing to plan with."""
+    """Documents that would be needed; None where the test of the target is significant or has nothing to plan with."""
     notes: tuple[Note, ...]
-    standing: Standing | None
-    """Of the known set; a void known set withholds the finding."""
+    known_set: Standing | None
+    """Whether the known set may carry a verdict."""
+    number: int = 1
+    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    level_share: float = 1.0
+    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest p-value with which this decision is a finding: its share of the level."""
+        return self.level * self.level_share
+
+    @property
+    def p_value(self) -> float:
+        """The largest p-value, of the test of the target and of those given another model's scores.
+
+        A finding needs all of them, so it is wrong with at most the error rate of any of them that holds.
+        """
+        return max(self.test.p_value, *(other.test.p_value for other in self.others), 0.0)
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.test.p_value <= self.level
+        """Whether the p-value is at most what this decision is allowed."""
+        return self.p_value <= self.allowed
+
+    @property
+    def resists(self) -> bool | None:
+        """Whether each other model excludes, by its interval, the difference at which the finding would vanish.
+
+        None where there is no finding, or no other model.
+        """
+        if self.vanishing is None or not self.others:
+            return None
+        return all(other.test.other.high < self.vanishing for other in self.others)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Of the finding: that of the known set, at best doubtful without resistance, not checked without others."""
+        best = {None: Standing.NOT_CHECKED, False: Standing.DOUBTFUL}.get(self.resists)
+        if self.resists is None and (self.others or self.known_set is None):
+            return self.known_set
+        ranked = (Standing.SOUND, Standing.NOT_CHECKED, Standing.DOUBTFUL)
+        if best is None or (self.known_set is not None and self.known_set not in ranked):
+            return self.known_set
+        return max(best, self.known_set or Standing.SOUND, key=ranked.index)
 
     @property
     def withheld(self) -> bool:
         """Whether the test is computed but supports no finding, because the known set is void or untestable."""
-        return self.standing is not None and self.standing.withholds
+        return self.known_set is not None and self.known_set.withholds
 
 
 def judge_collection(
@@ -57,17 +102,20 @@ def judge_collection(
     seed: int = 0,
     accept_void: bool = False,
 ) -> CollectionResult:
-    """Whether the candidates' documents together score above those of the known non-members.
+    """Whether the candidates' documents together score above the known non-members', and above what others expect.
 
     The result is significant at *level* with probability at most *level* if the candidates were not trained on and are
-    exchangeable with the known non-members, document by document (`llm_mia.documents.collection_test`).
+    exchangeable with the known non-members, document by document (`llm_mia.documents.collection_test`). Where other
+    models have scored the passages, it has to be significant given the scores of each of them, too: then the error rate
+    holds approximately even where the texts of the two sides differ, if the other models respond to that difference as
+    the target does (`llm_mia.documents.difference_test`).
 
     Args:
         table: candidates and known non-members.
-        attacks: columns; several are joined by weights that are learned on half of the documents and tested on the
-            others. Empty: ``reference``, or else ``min_k``; in a table of other software, its only column.
+        attacks: columns; of several the largest difference counts, and the p-value allows for the choice. Empty:
+            ``reference``, or else ``min_k``; in a table of other software, its only column.
         level: what the p-value is compared with.
-        seed: of permutations and splits.
+        seed: of permutations and bootstrap.
         accept_void: state a finding although the known set is void.
 
     Raises:
@@ -83,12 +131,16 @@ def judge_collection(
             )
     candidates, nonmembers = _sides(table, names)
     test = collection_test(candidates, nonmembers, level=level, seed=seed)
-    power, notes = None, [*test.notes, *order_notes(table, names)]
+    others, pairs, notes_of_others = compare_with_others(table, names, level=level, seed=seed)
+    power, notes = None, [*validation_notes(table), *test.notes, *notes_of_others, *order_notes(table, names)]
     if test.p_value > level:
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
-    standing = joint_standing(table.standing, accept_void=accept_void)
-    return CollectionResult(names, test, level, power, tuple(notes), standing)
+    vanishing = None
+    if max(test.p_value, *(other.test.p_value for other in others), 0.0) <= level:
+        vanishing = vanishing_difference(candidates, nonmembers, pairs, level=level, seed=seed)
+    known_set = joint_standing(table.standing, accept_void=accept_void)
+    return CollectionResult(names, test, others, level, vanishing, power, tuple(notes), known_set)
 
 
 def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:

@@ -76,7 +76,7 @@ class Finding:
     """How probable so many flags are where no candidate was trained on, and the level that decides on it.
 
     Where no candidate was trained on, and candidates could as well have been drawn as non-members, `significant` is
-    true with probability at most `level`.
+    true with probability at most `level`, over all decisions on these candidates of which this is number `number`.
     """
 
     p_value: float
@@ -92,11 +92,20 @@ class Finding:
     """Documents whose labels are exchanged; 0 where none are."""
     arrangements: int = 0
     """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
+    number: int = 1
+    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    level_share: float = 1.0
+    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest p-value with which this decision is a finding: its share of the level."""
+        return self.level * self.level_share
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.p_value <= self.level
+        """Whether the p-value is at most what this decision is allowed."""
+        return self.p_value <= self.allowed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,7 @@ from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
 __all__ = [
+    "NOT_VALIDATED",
     "CategoryFlags",
     "Flag",
     "Flags",
@@ -37,6 +38,10 @@ __all__ = [
     "limit_discoveries",
     "q_values_of",
 ]
+
+
+NOT_VALIDATED = "not_validated"
+"""What ``flags.csv`` and ``--json`` hold in place of a standing where nothing was checked."""
 
 
 class Reason(StrEnum):
@@ -153,22 +158,27 @@ class Flags:
         writer.writerow([*names, "known_set", *carried])
         for row in self.rows:
             figures = [getattr(row, name) for name in names]
-            values = [*figures, self.standing, *(row.columns.get(name) for name in carried)]
+            values = [*figures, self.standing or NOT_VALIDATED, *(row.columns.get(name) for name in carried)]
             writer.writerow([_cell(value) for value in values])
         return text.getvalue()
 
 
 def joint_standing(*standings: Standing | None, accept_void: bool) -> Standing | None:
-    """The standing that holds where several are known of a known set: one that withholds, else the first that is known.
+    """The standing of a decision, from that of its calibration and, last, that of its table.
+
+    A standing that withholds holds wherever the known set goes. Any other holds only for the candidates that it was
+    compared with: those of its table. So a table that was not checked is not validated, whatever its calibration is.
 
     >>> str(joint_standing(Standing.SOUND, Standing.VOID, accept_void=True))
     'accepted'
+    >>> str(joint_standing(Standing.SOUND, None, accept_void=False))
+    'None'
     """
     known = [standing for standing in standings if standing is not None]
     faulty = next((standing for standing in known if standing.withholds or standing is Standing.ACCEPTED), None)
     if faulty is not None:
         return Standing.ACCEPTED if accept_void else faulty
-    return known[0] if known else None
+    return standings[-1]
 
 
 def q_values_of(p_values: NDArray[np.float64], *, any_dependence: bool) -> tuple[NDArray[np.float64], QValueMethod]:

@@ -8,7 +8,8 @@ Higher scores mean more member-like. A passage without a score (NaN) is left out
 counted in a note. Infinite scores are refused.
 """
 
-from ._collections import CollectionTest, Placebo, collection_test, discriminant_weights
+from ._collections import CollectionTest, Placebo, collection_test, vanishing_difference
+from ._difference import DifferenceTest, Pairs, adjusted_statistic, difference_test
 from ._notes import describe_note
 from ._p_values import DocumentPValues, Sizes, document_p_values
 from ._permutation import documents_needed, permutation_test, smallest_p_value, welch_statistic
@@ -22,20 +23,25 @@ from ._scores import (
     matched_size,
     random_ranks,
 )
+from ._sensitivity import auroc_of_shift, shift_of_auroc
 
 __all__ = [
     "Average",
     "CollectionTest",
+    "DifferenceTest",
     "DocumentPValues",
     "DocumentScores",
     "GroupedScores",
+    "Pairs",
     "Placebo",
     "PowerRow",
     "PowerTable",
     "Sizes",
+    "adjusted_statistic",
+    "auroc_of_shift",
     "collection_test",
     "describe_note",
-    "discriminant_weights",
+    "difference_test",
     "document_p_values",
     "document_scores",
     "documents_needed",
@@ -44,6 +50,8 @@ __all__ = [
     "permutation_test",
     "power_table",
     "random_ranks",
+    "shift_of_auroc",
     "smallest_p_value",
+    "vanishing_difference",
     "welch_statistic",
 ]

@@ -3,47 +3,105 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._scores import Floats
 
-Flags = NDArray[np.bool_]
+Flags: TypeAlias = NDArray[np.bool_]
+Statistic: TypeAlias = Callable[[Flags], Floats]
+"""The statistic of each row of flags (rows, documents): which documents are taken for the candidates'."""
+
+CELLS = 1_000_000
+"""Documents times permutations that are computed at once."""
+MOST_CELLS = 100_000_000
+"""Documents times permutations from which fewer permutations are drawn."""
 
 
 def permutation_test(first: Floats, second: Floats, permutations: int, rng: np.random.Generator) -> tuple[float, float]:
-    """The statistic (`welch_statistic`) and its one-sided p-value.
+    """The statistic (`largest_welch`) and its one-sided p-value (`permutation_p_value`).
 
-    The p-value is super-uniform where the documents of both sides are exchangeable. p = (1 + #{permutations with a
-    statistic at least as large}) / (1 + permutations), where differences from rounding count as ties. If the number of
-    possible divisions is not larger than that, each division is used once instead of random permutations.
-
-    *first* and *second* hold the evidence of documents, at least 1 each.
+    *first* and *second* hold the evidence of documents, at least 1 each, of shape (documents,) or (documents, attacks).
 
     >>> first, second = np.array([5.0, 6.0]), np.array([1.0, 2.0, 3.0])
     >>> permutation_test(first, second, 999, np.random.default_rng(0))[1]  # the largest of C(5, 2)
     0.1
     """
-    values, size = np.concatenate([first, second]), len(first)
-    # Centred and scaled first: sums of squares would lose the digits of scores far from 0. Means of equal scores may
-    # differ in the last digit when documents differ in size; that is rounding and counts as equal.
-    spread = float(np.ptp(values))
-    values = (values - values.mean()) / spread if spread > 1e-12 * np.abs(values).max() else np.zeros(len(values))
-    in_first = np.arange(len(values)) < size
-    statistic = float(welch_statistic(values, in_first[None])[0])
-    least = statistic - 1e-9 * (1 + abs(statistic))
-    ways = math.comb(len(values), size)
+    values = standardised(np.concatenate([first, second]))
+
+    def statistic(picked: Flags) -> Floats:
+        return largest_welch(values, picked)
+
+    return permutation_p_value(statistic, (len(first), len(second)), permutations, rng)
+
+
+def permutation_p_value(
+    statistic: Statistic, sizes: tuple[int, int], permutations: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """The *statistic* of the documents as they lie, candidates first, and its one-sided p-value.
+
+    The p-value is super-uniform where the documents of both sides are exchangeable, whatever the statistic.
+    p = (1 + #{permutations with a statistic at least as large}) / (1 + permutations), where differences from rounding
+    count as ties. If the number of possible divisions is not larger than that, each division is used once instead of
+    random permutations.
+    """
+    documents, size = sum(sizes), sizes[0]
+    in_first = np.arange(documents) < size
+    observed = float(statistic(in_first[None])[0])
+    least = observed if math.isinf(observed) else observed - 1e-9 * (1 + abs(observed))
+    ways = divisions(sizes)
     if ways <= permutations + 1:
-        every = np.zeros((ways, len(values)), dtype=bool)
-        np.put_along_axis(every, np.array(list(combinations(range(len(values)), size))), True, axis=1)
-        return statistic, float(np.mean(welch_statistic(values, every) >= least))
-    as_large, rows = 0, max(1, 1_000_000 // len(values))
+        every = np.zeros((int(ways), documents), dtype=bool)
+        np.put_along_axis(every, np.array(list(combinations(range(documents), size))), True, axis=1)
+        return observed, float(np.mean(statistic(every) >= least))
+    as_large, rows = 0, max(1, CELLS // documents)
     for start in range(0, permutations, rows):
         drawn = rng.permuted(np.tile(in_first, (min(rows, permutations - start), 1)), axis=1)
-        as_large += int(np.sum(welch_statistic(values, drawn) >= least))
-    return statistic, (1 + as_large) / (1 + permutations)
+        as_large += int(np.sum(statistic(drawn) >= least))
+    return observed, (1 + as_large) / (1 + permutations)
+
+
+def permutations_for(documents: int, permutations: int, level: float) -> int:
+    """*permutations*, or fewer where there are very many documents, but enough to resolve *level* to a fiftieth.
+
+    >>> permutations_for(10_000, 9999, 0.05), permutations_for(50_000, 9999, 0.05), permutations_for(10**7, 9999, 0.05)
+    (9999, 1999, 999)
+    """
+    return min(permutations, max(MOST_CELLS // documents, math.ceil(50 / level - 1e-9)) - 1)
+
+
+def standardised(values: Floats) -> Floats:
+    """*values* of documents, (n,) or (n, attacks), centred, and scaled to a range of 1; 0 where all are equal.
+
+    Sums of squares would lose the digits of scores far from 0. Means of equal scores may differ in the last digit when
+    documents differ in size; that is rounding and counts as equal.
+    """
+    spread = np.ptp(values, axis=0)
+    real = spread > 1e-12 * np.abs(values).max(axis=0)
+    return np.asarray(np.where(real, (values - values.mean(axis=0)) / np.where(real, spread, 1.0), 0.0))
+
+
+def with_average(values: Floats) -> Floats:
+    """*values*, (n, attacks), and after them the mean of all attacks that vary, each per its standard deviation.
+
+    >>> with_average(np.array([[0.0, 4.0], [2.0, 0.0]])).tolist()  # standard deviations 1 and 2
+    [[0.0, 4.0, 1.0], [2.0, 0.0, 1.0]]
+    """
+    if values.ndim == 1 or values.shape[1] == 1:
+        return values
+    deviation = values.std(axis=0)
+    return np.column_stack([values, (values / np.where(deviation > 0, deviation, np.inf)).mean(axis=1)])
+
+
+def largest_welch(values: Floats, picked: Flags) -> Floats:
+    """`welch_statistic`; of several attacks, (n, attacks), the largest that an attack or `with_average` has."""
+    if values.ndim == 1:
+        return welch_statistic(values, picked)
+    return np.max([welch_statistic(column, picked) for column in with_average(values).T], axis=0)
 
 
 def welch_statistic(values: Floats, picked: Flags) -> Floats:
@@ -55,19 +113,29 @@ def welch_statistic(values: Floats, picked: Flags) -> Floats:
     >>> welch_statistic(np.array([1.0, 3.0, 0.0, 0.0]), np.array([[True, True, False, False]])).tolist()  # 2 / √(2/2)
     [2.0]
     """
-    counts = picked.sum(axis=1), (~picked).sum(axis=1)
-    means, variances = [], []
-    for count, weights in zip(counts, (picked, ~picked), strict=True):
-        weights = weights.astype(np.float64)
-        mean = weights @ values / count
-        means.append(mean)
-        squares = weights @ values**2 - count * mean**2
-        variances.append(np.where(count > 1, np.maximum(squares, 0) / np.maximum(count - 1, 1), np.nan))
+    counts, means = side_means(np.column_stack([values, values**2]), picked)
+    variances = [
+        np.where(count > 1, (mean[:, 1] - mean[:, 0] ** 2) * count / np.maximum(count - 1, 1), np.nan)
+        for count, mean in zip(counts, means, strict=True)
+    ]
+    return (means[0][:, 0] - means[1][:, 0]) / standard_error(variances, counts)
+
+
+def side_means(columns: Floats, picked: Flags) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Numbers of documents, and means of *columns* (n, m), on the picked side and on the other, a row each."""
+    count = picked.sum(axis=1).astype(np.float64)
+    sums = picked.astype(np.float64) @ columns
+    others = picked.shape[1] - count
+    return (count, others), (sums / count[:, None], (columns.sum(axis=0) - sums) / others[:, None])
+
+
+def standard_error(variances: list[Floats], counts: tuple[Floats, Floats]) -> Floats:
+    """The standard error of a difference of means, at least 10⁻⁶; NaN is a variance that the other side supplies."""
     first, second = (
-        np.where(np.isnan(side), np.nan_to_num(other), side) for side, other in (variances, variances[::-1])
+        np.maximum(np.where(np.isnan(side), np.nan_to_num(other), side), 0)
+        for side, other in (variances, variances[::-1])
     )
-    error = np.sqrt(first / counts[0] + second / counts[1])
-    return np.asarray((means[0] - means[1]) / np.maximum(error, 1e-6))
+    return np.maximum(np.sqrt(first / counts[0] + second / counts[1]), 1e-6)
 
 
 def smallest_p_value(sizes: tuple[int, int], permutations: int) -> float:
@@ -76,7 +144,18 @@ def smallest_p_value(sizes: tuple[int, int], permutations: int) -> float:
     >>> smallest_p_value((3, 3), 9999), smallest_p_value((30, 30), 9999)
     (0.05, 0.0001)
     """
-    return max(1 / math.comb(sum(sizes), sizes[0]), 1 / (1 + permutations))
+    return max(1 / divisions(sizes), 1 / (1 + permutations))
+
+
+def divisions(sizes: tuple[int, int]) -> float:
+    """In how many ways documents can be divided into sides of *sizes*; infinity where it has more than 300 digits.
+
+    >>> divisions((3, 4)), divisions((10**6, 10**6))
+    (35, inf)
+    """
+    first, second = sizes
+    logarithm = math.lgamma(first + second + 1) - math.lgamma(first + 1) - math.lgamma(second + 1)
+    return math.comb(first + second, first) if logarithm < 690 else math.inf  # e⁶⁹⁰: the whole number takes minutes
 
 
 def documents_needed(level: float) -> int:

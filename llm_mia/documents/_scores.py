@@ -120,6 +120,12 @@ def evidence(passages: GroupedScores, chosen: NDArray[np.bool_], average: Averag
         return np.bincount(numbers, weights=passages.values[rows], minlength=d) / np.bincount(numbers, minlength=d)
 
 
+def evidence_by_attack(passages: GroupedScores) -> Floats:
+    """The mean of each document's passages that have all scores, shape (documents, attacks)."""
+    columns = (GroupedScores(column, passages.names, passages.numbers) for column in passages.values.T)
+    return np.column_stack([evidence(column, passages.scored, "mean") for column in columns])
+
+
 def group_scores(scores: ArrayLike, documents: Sequence[str], whose: str = "") -> GroupedScores:
     """Checked scores of shape (n,) or (n, attacks), by document; *whose* names them in messages."""
     values = np.asarray(scores, dtype=np.float64)

@@ -93,7 +93,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
     if result.withheld:
         return Group(f"[bold red]{collection_finding(result)}[/]", f"[dim]{size}, {attacks}[/]")
     lines = [
-        f"[bold]p = {result.test.p_value:.4g}[/] by {attacks}, {size}: {collection_finding(result)} "
+        f"[bold]p = {result.p_value:.4g}[/] by {attacks}, {size}: {escape(collection_finding(result))} "
         f"[dim](level {result.level:g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..auditing import Audit
 from ..calibration import fpr_bound
-from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
+from ..decision import NOT_VALIDATED, AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..validity import Check, Verdict
@@ -80,7 +80,7 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "unscored": sum(row.score is None for row in flags.rows),
         "unit": flags.unit,
         "q_values": flags.q_values,
-        "standing": flags.standing,
+        "standing": flags.standing or NOT_VALIDATED,
         "withheld": flags.withheld,
         "finding": None if flags.finding is None or flags.withheld else _finding(flags.finding),
         "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
@@ -153,16 +153,22 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
     return {
         "finding": collection_finding(result),
         "attacks": list(result.attacks),
-        "p_value": test.p_value,
+        "p_value": result.p_value,
+        "p_value_of_target": test.p_value,
+        "others": [
+            {"role": other.role, "attacks": list(other.attacks), **asdict(other.test)} for other in result.others
+        ],
+        "vanishing_auroc": result.vanishing,
+        "resists": result.resists,
         "level": result.level,
         "smallest_p": test.smallest_p,
         "effect": asdict(test.effect),
         "statistic": test.statistic,
+        "statistics": list(test.statistics),
         "placebo": placebo,
         "documents": {"candidates": test.n_documents[0], "nonmembers": test.n_documents[1]},
-        "weights": list(test.weights),
         "documents_needed": None if power is None else [asdict(row) for row in power.rows],
-        "standing": result.standing,
+        "standing": result.standing or NOT_VALIDATED,
         "notes": notes_words(result.notes),
     }
 

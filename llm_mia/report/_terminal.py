@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
+from ..scores import is_other_role
 from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
@@ -36,7 +37,8 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
     parts += ["", flags_table(audit.flags)]
     if audit.power is not None and not audit.withheld:
         parts.append(
-            f"power: {percent(audit.power)} % of the known members are above the threshold (95 % interval, by document)"
+            f"power: {percent(audit.power)} % of the known members are above the threshold (95 % interval, by "
+            "document); candidates that were trained on may be harder to recognise than these"
         )
     parts += ["", "[dim]Notes[/]"]
     parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
@@ -57,9 +59,8 @@ def audit_html(audit: Audit) -> str:
 
 def _models(audit: Audit) -> RenderableType:
     rows = []
-    for name in ("target", "reference"):
-        record = audit.passes.get(name)
-        if record:
+    for name, record in audit.passes.items():
+        if name == "target" or is_other_role(name):
             windows = f"windows of {record.window.tokens:,} tokens"
             rows.append((name, f"{escape(record.model.id)}  [dim]{record.model.dtype}, {windows}[/]"))
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +56,10 @@ class PlannedPass:
         return rule if rule.tokens <= room else window_rule(model.context, room, opening=opening)
 
 
-def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs) -> list[PlannedPass]:
-    """The passes that serve *attacks*, model after model.
+def plan_passes(
+    attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs, others: Collection[str] = ()
+) -> list[PlannedPass]:
+    """The passes that serve *attacks*, model after model; and a pass over the passages for each role of *others*.
 
     Raises `PassageError` where the population is needed and holds no passage.
     """
@@ -72,6 +74,8 @@ def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inp
                 planned[version.name] = PlannedPass(
                     version.name, each.name, role, texts[each.texts], version.rewrite, version.prefix, version.depends
                 )
+        if role in others:
+            planned.setdefault(role, PlannedPass(role, role, role, inputs))
     return list(planned.values())
 
 

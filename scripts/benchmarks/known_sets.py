@@ -96,7 +96,7 @@ def topic_passages() -> list[Passage]:
         if len(lines & seen) <= REPEATED * len(lines):
             kept[name] = topics[name]
         seen |= lines
-    return _cut(kept.items(), WORDS)
+    return cut_words(kept.items(), WORDS)
 
 
 def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Passage]:
@@ -107,10 +107,11 @@ def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Pa
         parts = path.relative_to(root).parts
         if not {"site-packages", "test", "tests"} & set(parts) and (not packages or parts[0] in packages):
             files.append(("/".join(parts), path.read_text("utf-8", errors="replace")))
-    return _cut(files, words)
+    return cut_words(files, words)
 
 
-def _cut(documents: Iterable[tuple[str, str]], size: int) -> list[Passage]:
+def cut_words(documents: Iterable[tuple[str, str]], size: int) -> list[Passage]:
+    """Each document in passages of *size* words."""
     passages = []
     for document, text in documents:
         words = text.split()

@@ -20,6 +20,7 @@ from ._decisions import (
 from ._evaluations import (
     at_threshold_words,
     comparison_words,
+    gap_meaning,
     gap_words,
     too_few_words,
     unscored_words,
@@ -44,6 +45,7 @@ __all__ = [
     "finding",
     "finding_parts",
     "finding_words",
+    "gap_meaning",
     "gap_words",
     "guarantee_words",
     "have",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...decision import CollectionResult
+from ...decision import CollectionResult, OtherModel
 from ...documents import PowerTable
 from ._counting import counted
 from ._decisions import WITHHELD
@@ -11,10 +11,18 @@ __all__ = ["collection_finding", "collection_lines", "collection_size", "power_t
 
 
 def collection_finding(result: CollectionResult) -> str:
-    """What the test of the collection shows."""
+    """What the tests of the collection show."""
     if result.withheld:
         return WITHHELD
-    return "consistent with training on the collection" if result.significant else "no evidence of training"
+    if result.significant:
+        head = "consistent with training on the collection"
+        if not result.others:
+            return f"{head}; not compared with another model"
+        return head if result.resists else f"{head}, but doubtful"
+    if result.test.p_value > result.level:
+        return "no evidence of training"
+    explained = [other.role for other in result.others if other.test.p_value > result.level]
+    return f"no finding: candidates score higher, but not more than the {explained[0]} model leads to expect"
 
 
 def collection_size(result: CollectionResult) -> str:
@@ -24,16 +32,49 @@ def collection_size(result: CollectionResult) -> str:
 
 
 def collection_lines(result: CollectionResult) -> list[str]:
-    """Figures to read with the finding: the placebo, and the weights of several attacks."""
+    """Figures to read with the finding: other models, what the finding withstands, the placebo, and each attack."""
+    lines = [_other_line(other) for other in result.others]
+    if not result.others:
+        lines.append(
+            "no other model has scored the passages, so a difference between the texts of candidates and known "
+            "non-members could have the same effect as training"
+        )
+    if result.vanishing is not None:
+        lines.append(_vanishing_line(result))
     placebo = result.test.placebo
-    lines = [
+    lines.append(
         f"placebo, half of the known non-members against the other half: p = {placebo.p_value:.4g} in random halves, "
         f"p = {placebo.in_order_p_value:.4g} in halves by the order of the input"
-    ]
+    )
     if len(result.attacks) > 1:
-        weights = zip(result.attacks, result.test.weights, strict=True)
-        lines.append("weights of the attacks: " + ", ".join(f"{name} {weight:+.2f}" for name, weight in weights))
+        statistics = zip((*result.attacks, "their average"), result.test.statistics, strict=True)
+        figures = ", ".join(f"{name} {statistic:+.2f}" for name, statistic in statistics)
+        lines.append(f"differences in standard errors, of which the largest counts: {figures}")
     return lines
+
+
+def _other_line(other: OtherModel) -> str:
+    test, shown = other.test, other.test.other
+    return (
+        f"{other.role} model: p = {test.p_value:.4g} given its scores by {', '.join(other.attacks)} "
+        f"({counted(test.n_documents[0], 'document')} against {test.n_documents[1]:,}); it scores a candidate passage "
+        f"higher than a known non-member with probability {shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], and a "
+        f"difference from {test.detectable:.2f} would have shown with probability 0.8"
+    )
+
+
+def _vanishing_line(result: CollectionResult) -> str:
+    """How large a difference the finding withstands, and whether the other models exclude it."""
+    assert result.vanishing is not None
+    line = (
+        "the finding would vanish if a difference between the texts of candidates and known non-members alone gave a "
+        f"probability (AUROC) of {result.vanishing:.2f}"
+    )
+    if not result.others:
+        return line
+    most = max(result.others, key=lambda other: other.test.other.high)
+    shown = f"the {most.role} model shows at most {most.test.other.high:.2f} with 95 % confidence"
+    return f"{line}; {shown}" + ("" if result.resists else ", which does not exclude it: the finding is doubtful")
 
 
 def power_title(power: PowerTable) -> str:

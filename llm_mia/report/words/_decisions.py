@@ -74,7 +74,8 @@ def _meaning(flags: Flags) -> str:
         chance = ", chance alone may flag as many" if flags.flagged else ""
         return f"no finding{chance} ({p_words(finding.p_value)})"
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
-    return f"consistent with training on {them} ({p_words(finding.p_value)})"
+    validated = "" if flags.standing else ", not validated"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}"
 
 
 def p_words(p_value: float) -> str:
@@ -106,7 +107,7 @@ def finding_words(flags: Flags) -> str | None:
             f"{result}"
         )
     start = f"{expected}, and " if expected else ""
-    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.level:g}"
+    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.allowed:.3g}"
 
 
 def rule_words(rule: Rule) -> str:

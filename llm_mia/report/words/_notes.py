@@ -167,6 +167,23 @@ def _replaced(figures: Figures) -> str:
     )
 
 
+def _not_validated(figures: Figures) -> str:
+    if figures["foreign"]:
+        texts = (
+            "a table holds no texts, so it is unknown whether a classifier that never sees the model tells candidates, "
+            "members and non-members apart, and whether they share texts ('llm-mia validate' checks files of texts)"
+        )
+    else:
+        texts = "no audit has checked the texts of this run ('llm-mia audit' with the same folder does)"
+    if figures["others"]:
+        return f"not validated: {texts}"
+    advice = "evaluate its scores too" if figures["evaluated"] else "give its scores as `others`"
+    return (
+        f"not validated: {texts}; and no scores of another model are given, so it is unknown whether a model that "
+        f"cannot know the texts tells them apart too: {advice}"
+    )
+
+
 def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -249,11 +266,24 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         "information: give a table with other non-members"
     ),
     NoteKind.EPSILON_UNBOUNDED: lambda _: (
-        "several passages come from the same document and are not independent trials, so ε has no lower bound here"
+        "several passages come from the same document, so they were not drawn one by one, and ε has no lower bound here"
+    ),
+    NoteKind.EPSILON_NOT_RANDOMISED: lambda _: (
+        "ε has no lower bound here: any difference between members and non-members would raise it; if they were drawn "
+        "at random from one pool before the training, state that with `randomised`"
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.OTHER_UNSCORED: lambda f: (
+        f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
+    ),
+    NoteKind.OTHER_FEW_DOCUMENTS: lambda f: (
+        f"documents that the {f['role']} model scored too: {f['candidates']} of candidates and {f['nonmembers']} of "
+        f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
+        f"{f['needed']} documents of each"
+    ),
     NoteKind.AUDIT_REPLACED: _replaced,
+    NoteKind.NOT_VALIDATED: _not_validated,
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "

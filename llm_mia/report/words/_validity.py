@@ -18,7 +18,7 @@ def standing_words(standing: Standing | None) -> str:
     'void, accepted by the user'
     """
     if standing is None:
-        return "not checked"
+        return "not validated"
     words = {Standing.ACCEPTED: "void, accepted by the user", Standing.NOT_CHECKED: "not checked by another model"}
     return words.get(standing, standing.value)
 
