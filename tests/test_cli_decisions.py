@@ -149,8 +149,8 @@ def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: 
     ran = cli("flag", tmp_path / "run", "-c", tmp_path / "run/calibration.json", "-o", tmp_path / "f.csv")
     assert ran.code == 0
     warning = (
-        "note: the known set is void, accepted by the user: its faults alone may explain a finding, without any "
-        "training (see validity.json)"
+        "note: the known set is void or untestable, accepted by the user: its faults alone may explain a finding, "
+        "without any training (see validity.json)"
     )
     assert warning in ran.err.splitlines(), "the acceptance came with an earlier command"
     ran = cli("collection", tmp_path / "run")

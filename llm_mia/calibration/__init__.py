@@ -12,11 +12,13 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
                                                          `confident_threshold`: for this set, with confidence
     the same where passages share documents              `hierarchical_threshold`, `confident_document_threshold`
     E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
-    P(so many flags | no candidate is a member)          `chance_of_flags`
+    P(so many flags | no candidate is a member)          `chance_of_flags`, `flag_probabilities`
+    candidates higher than by another model              `surplus_p_value`
+    differences of the texts that flags withstand        `largest_excess`, `largest_excess_flags`
     least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
-from ._chance import chance_of_flags, flag_rank
+from ._chance import chance_of_flags, flag_probabilities, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
@@ -30,7 +32,9 @@ from ._hierarchical import (
     hierarchical_threshold,
 )
 from ._p_values import conformal_p_values, weighted_p_values
+from ._sensitivity import largest_excess, largest_excess_flags
 from ._split import Split, split_by_document
+from ._surplus import surplus_p_value
 from ._thresholds import (
     check_enough,
     confident_threshold,
@@ -63,17 +67,21 @@ __all__ = [
     "fdr_floor",
     "finite",
     "fit_of_ratio",
+    "flag_probabilities",
     "flag_rank",
     "fpr_bound",
     "fpr_threshold",
     "hierarchical_p_values",
     "hierarchical_rank",
     "hierarchical_threshold",
+    "largest_excess",
+    "largest_excess_flags",
     "likelihood_ratio_weights",
     "member_count_bound",
     "member_share",
     "nonmembers_needed",
     "sorted_finite",
     "split_by_document",
+    "surplus_p_value",
     "weighted_p_values",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -16,12 +16,16 @@ from ..records import Interval, Note, Plain
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
+from ._concluding import doubt, settle
+from ._finding import check_finding_level
+from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
+from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -115,6 +119,11 @@ def flag_documents(
         notes += limit_discoveries(n, judged.p_values, fdr, method, Unit.DOCUMENTS)
     alike = _Alike.of(judged)
     finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
+    if finding is not None:
+        known = calibration_rows(table, calibration)
+        others = other_models_by_document(table, calibration, known, rule, finding_level)
+        finding = settle(replace(finding, others=others), [])
+    members, share = limited(members, share, finding)
     return Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
@@ -125,7 +134,7 @@ def flag_documents(
         n=n,
         members=members,
         share=share,
-        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
     )
 
@@ -189,16 +198,18 @@ def _conclusions(
         notes = [Note(NoteKind.FINDING_IMPOSSIBLE, few), Note(NoteKind.MEMBERS_UNBOUNDED_FEW, {"documents": n})]
         return None, None, None, notes
     p_values, flagged = judged.p_values[alike.positions], int(chosen[alike.positions].sum())
-    k = flag_rank(n, calibration.fpr, calibration.confidence)
+    counts = [(flagged, m, flag_rank(n, calibration.fpr, calibration.confidence), n)]
     if rule.rate is ErrorRate.FALSE_POSITIVES:
-        p_value, test = chance_of_flags([(flagged, m, k, n)]), FindingTest.COUNT
+        chance, test = chance_of_flags(counts), FindingTest.COUNT
+        excess = excess_of_flags(counts, chance, level)
     else:
-        p_value, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
+        chance, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
+        excess = excess_of_discoveries(p_values, chance, level)
     # Scores that lie among n others where the p-values put them.
     equivalent = n + 1.5 - np.rint(p_values * (n + 1))
     members, share = bounds_of(equivalent, range(1, n + 1), p_values, calibration, rule, level)
     in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": m, "passages": alike.passages})
-    finding = Finding(p_value, level, test, flagged, m, n)
+    finding = Finding(chance, level, test, flagged, m, n, sensitivity=sensitivity(excess, m, rule, level))
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 

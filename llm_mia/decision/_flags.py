@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..calibration import (
 )
 from ..records import Interval, Note, Plain, Standing
 from ._calibration import Calibration
-from ._finding import Finding
+from ._finding_record import Finding
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
@@ -36,6 +36,7 @@ __all__ = [
     "bounds_of",
     "joint_standing",
     "limit_discoveries",
+    "limited",
     "q_values_of",
 ]
 
@@ -209,6 +210,19 @@ def bounds_of(
     share = member_share(p_values, members.n, confidence=1 - risk, level=level)
     low = members.members / members.candidates
     return members, Interval(max(share.value, low), low, 1.0, 1 - risk)
+
+
+def limited(
+    members: CountBound | None, share: Interval | None, finding: Finding | None
+) -> tuple[CountBound | None, Interval | None]:
+    """The bound on the number of members, 0 where there is no finding.
+
+    The bound takes chance alone into account, so another model may explain all flags although it is above 0.
+    """
+    if members is None or share is None or finding is None or finding.significant:
+        return members, share
+    none = replace(members, members=0, steps=np.full_like(members.steps, members.candidates + 1))
+    return none, replace(share, low=0.0)
 
 
 def limit_discoveries(

@@ -20,6 +20,10 @@ class NoteKind(StrEnum):
     """What the error rate assumes."""
     CHECKS_ON_SAMPLE = "checks_on_sample"
     """source, checked, passages"""
+    STAND_IN = "stand_in"
+    """model; of an n-gram model: trained_on (how many documents of non-members), documents (of non-members)"""
+    STAND_IN_MISSING = "stand_in_missing"
+    """documents (of non-members), needed"""
     DECISIONS_POSSIBLE = "decisions_possible"
     """candidates, nonmembers, candidate_documents, nonmember_documents, compared (documents of non-members that set a
     threshold), on_both_sides (documents), first (of these), fpr, needed (documents of non-members), collection

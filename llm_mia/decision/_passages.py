@@ -14,9 +14,11 @@ from ..scores import ScoreTable
 from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
+from ._concluding import conclude, doubt
 from ._documents import document_obstacle
-from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
+from ._finding import Tested, check_finding_level, independent, known_rows
+from ._finding_record import FINDING_LEVEL, Obstacle
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
@@ -41,9 +43,9 @@ def flag(
     """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
     A candidate without a finite score is never flagged. The result holds the `Finding`: how probable so many flags are
-    where no candidate was trained on. It also bounds from below how many candidates are members, where passages count
-    as independent: where no document, among candidates and calibration set, has several. With a rate of false
-    positives the bound is above 0 where there is a finding, and only there.
+    where no candidate was trained on, by chance and by every other model that has scored them. It also bounds from
+    below how many candidates are members, where passages count as independent: where no document, among candidates and
+    calibration set, has several. The bound is above 0 where there is a finding, and only there.
 
     Args:
         table: its unlabelled rows are the candidates.
@@ -95,9 +97,11 @@ def flag(
     if labelled:
         finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
     else:
-        finding, none = find(table, calibration, tested, rule, finding_level)
+        finding, none = conclude(table, calibration, tested, rule, finding_level)
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
+    members, share = limited(members, share, finding)
+    risk = finding_level if finding is not None and finding.significant else None
     return Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
@@ -107,9 +111,9 @@ def flag(
         n=calibration.n,
         members=members,
         share=share,
-        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
-        categories=flags_by_category(table, calibration, tested, rule, None if labelled else finding_level),
+        categories=flags_by_category(table, calibration, tested, rule, risk),
     )
 
 

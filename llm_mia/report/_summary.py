@@ -12,7 +12,7 @@ from ..calibration import fpr_bound
 from ..decision import NOT_VALIDATED, AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
-from ..validity import Check, Verdict
+from ..validity import Check
 from .words import collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
@@ -33,9 +33,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "passes": {name: asdict(record) for name, record in audit.passes.items()},
         "inputs": [asdict(source) for source in audit.inputs],
         "standing": audit.standing,
-        "not_sound": [
-            _check(check) for check in audit.validity.checks if check.verdict in (Verdict.DOUBTFUL, Verdict.VOID)
-        ],
+        "not_sound": [_check(check) for check in audit.validity.checks if check.is_fault],
         "finding": finding(audit.flags),
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),

@@ -21,9 +21,9 @@ from ...decision import (
     Wanted,
 )
 from ._counting import counted
+from ._validity import withheld_words
 
 __all__ = [
-    "WITHHELD",
     "FindingParts",
     "category_lines",
     "columns_used",
@@ -41,8 +41,6 @@ __all__ = [
     "threshold_words",
 ]
 
-WITHHELD = "no finding: the known set is void, so the figures are stored but support no conclusion"
-
 
 class FindingParts(NamedTuple):
     """The sentence of a finding in two parts, so that the first can be set in bold."""
@@ -53,7 +51,7 @@ class FindingParts(NamedTuple):
 
 def finding(flags: Flags) -> str:
     """The decision in a sentence."""
-    return WITHHELD if flags.withheld else " ".join(finding_parts(flags))
+    return withheld_words(flags.standing) if flags.withheld else " ".join(finding_parts(flags))
 
 
 def finding_parts(flags: Flags) -> FindingParts:

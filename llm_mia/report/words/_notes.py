@@ -87,6 +87,18 @@ def _documents_instead(figures: Figures) -> str:
     return f"{reason}; decisions on documents, which count documents instead, would need {missing}"
 
 
+def _stand_in(figures: Figures) -> str:
+    """Which model stands in for a reference model."""
+    head = "there is no reference model, so "
+    if "trained_on" not in figures:
+        return f"{head}the {figures['model']} model takes its place in the checks, and reads all passages, too"
+    return (
+        f"{head}an n-gram model takes its place in the checks. It was trained on {figures['trained_on']:,} of "
+        f"{counted(figures['documents'], 'document')} of non-members, which have no score by it; a reference model is "
+        "stronger"
+    )
+
+
 def _possible(figures: Figures) -> str:
     """Which decisions an input allows, and what the others would need."""
     candidates, nonmembers = counted(figures["candidates"], "candidate"), counted(figures["nonmembers"], "non-member")
@@ -203,6 +215,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.CHECKS_ON_SAMPLE: lambda f: (
         f"{f['source']}: {f['checked']:,} of {counted(f['passages'], 'passage')} were checked"
+    ),
+    NoteKind.STAND_IN: _stand_in,
+    NoteKind.STAND_IN_MISSING: lambda f: (
+        "no other model has scored the passages: there is no reference model, the embedded model is not installed or "
+        f"is the target, and an n-gram model takes {f['needed']} documents of non-members, of which there are "
+        f"{f['documents']}; give a model as `reference` or as `stand_in`"
     ),
     NoteKind.DECISIONS_POSSIBLE: _possible,
     NoteKind.DECIDER_FITTED: _fitted,
