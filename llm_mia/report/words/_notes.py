@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
-from ._decisions import rule_words
+from ._decisions import p_words
+from ._history import control_words, other_decisions_words, protocol_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -170,15 +171,6 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
-def _replaced(figures: Figures) -> str:
-    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
-    return (
-        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
-        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
-    )
-
-
 def _not_validated(figures: Figures) -> str:
     if figures["foreign"]:
         texts = (
@@ -193,6 +185,16 @@ def _not_validated(figures: Figures) -> str:
     return (
         f"not validated: {texts}; and no scores of another model are given, so it is unknown whether a model that "
         f"cannot know the texts tells them apart too: {advice}"
+    )
+
+
+def _unscored_highest(figures: Figures) -> str:
+    candidates = "candidates" if figures["unit"] == Unit.PASSAGES else "candidate documents"
+    return (
+        f"{figures['nonmembers']:,} of {counted(figures['of_nonmembers'], 'non-member')} and {figures['candidates']:,} "
+        f"of {figures['of_candidates']:,} {candidates} have no score, for unknown reasons; so the finding counts each "
+        "of these non-members as if it had the highest score, which gives "
+        f"{p_words(figures['with'])} instead of {p_words(figures['without'])}"
     )
 
 
@@ -229,6 +231,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.UNSCORED_HIGHEST: _unscored_highest,
     NoteKind.POOL_UNKNOWN: lambda f: (
         f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
         f"categories are {', '.join(map(repr, f['categories']))}"
@@ -293,6 +296,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.OTHER_DECISIONS: other_decisions_words,
+    NoteKind.PROTOCOL: protocol_words,
+    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
+    NoteKind.CONTROL: control_words,
     NoteKind.OTHER_UNSCORED: lambda f: (
         f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
     ),
@@ -301,8 +308,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
         f"{f['needed']} documents of each"
     ),
-    NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.NOT_VALIDATED: _not_validated,
+    NoteKind.SCORES_EQUAL: lambda f: (
+        f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
+        "copies of a text have, so each group counts as a single document; if they are different texts, name the "
+        "document of each with `document_column`"
+    ),
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
