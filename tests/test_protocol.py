@@ -26,7 +26,7 @@ from llm_mia.store import read_lines
 from .conftest import sentences
 from .test_report import rendered
 
-TEXTS = sentences(400, seed=40)
+TEXTS = sentences(220, seed=40)
 DECISIONS = """
 [[decision]]
 attack = "loss"
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Run:
 
     def run(out: str = "run", **options: Any) -> Audit:
         return audit(
-            write(tmp_path / "candidates.jsonl", TEXTS[160:]),
+            write(tmp_path / "candidates.jsonl", TEXTS[160:220]),
             nonmembers=write(tmp_path / "nonmembers.jsonl", TEXTS[40:160]),
             target=FakeBackend(0),
             out=tmp_path / out,
@@ -74,7 +74,7 @@ def run(tmp_path: Path) -> Run:
 def plan(tmp_path: Path) -> Path:
     """A protocol of three decisions on the files of `run`."""
     files = {
-        "candidates": write(tmp_path / "candidates.jsonl", TEXTS[160:]),
+        "candidates": write(tmp_path / "candidates.jsonl", TEXTS[160:220]),
         "nonmembers": write(tmp_path / "nonmembers.jsonl", TEXTS[40:160]),
     }
     inputs = "".join(f'{role} = "{read_passages(file).sha256()}"\n' for role, file in files.items())
@@ -227,7 +227,7 @@ def test_known_texts_and_a_false_discovery_rate_are_refused_with_a_control(run: 
 
 def test_the_interval_and_the_p_value_of_a_control_hold_by_documents() -> None:
     """Documents of six passages that are flagged together: the truth is refuted in at most 5 % of draws."""
-    rng, repeats, rate = np.random.default_rng(0), 1_000, 0.05
+    rng, repeats, rate = np.random.default_rng(0), 400, 0.05
     whole = rng.random((repeats, 60)) < rate
     draws = [[[flagged] * 6 for flagged in draw] for draw in whole.tolist()]
     results = [sealed_rate(documents, rate) for documents in draws]
