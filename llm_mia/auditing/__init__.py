@@ -8,13 +8,18 @@ adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives t
 from ._audit import audit, refuse_rates
 from ._control import Control, sealed_rate
 from ._record import Audit, read_audit
+from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
 
 __all__ = [
+    "FEWEST_OTHERS",
     "Audit",
     "Control",
     "KnownTexts",
+    "StandIn",
+    "TrainingHalf",
     "audit",
+    "choose_stand_in",
     "read",
     "read_audit",
     "refuse_rates",

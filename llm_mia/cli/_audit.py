@@ -53,6 +53,17 @@ def audit(
             "which of them decides",
         ),
     ] = None,
+    stand_in: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that cannot know the passages, in the place of a reference. It reads all of them: if it "
+            "separates them, too, that is no sign of training. A model, or: auto (without a reference the model "
+            "'embedded', if it is installed, else 'ngram'), ngram (a small model that is trained on half of the "
+            "non-members), none.",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = "auto",
     fpr: opt.FprOrNone = None,
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
@@ -98,6 +109,7 @@ def audit(
             members=known.read_members(reading),
             target=models.target_model(),
             reference=models.reference_models(),
+            stand_in=models.stand_in_model(stand_in),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,

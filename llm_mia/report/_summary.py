@@ -50,14 +50,14 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
     """The calibration without its n scores, its stack and the origin of the scores."""
-    plain = calibration.confidence is None and not calibration.categories
+    plain = calibration.confidence is None and not calibration.categories and not calibration.documents
     return {
         "attack": calibration.attack,
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
         "guarantee": {**asdict(calibration.guarantee), "sentence": guarantee_words(calibration.guarantee)},
         "confidence": calibration.confidence,
-        # Of a threshold that holds on average and for all passages alike.
+        # Of a threshold that holds on average and for all passages alike, which share no documents.
         "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr) if plain else None,
         "n": calibration.n,
         "n_documents": calibration.n_documents,
