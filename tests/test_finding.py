@@ -75,7 +75,7 @@ def test_the_chance_of_flags_is_that_of_every_arrangement() -> None:
 
 def test_with_a_confidence_the_flags_above_that_threshold_count() -> None:
     rng = np.random.default_rng(0)
-    scores = table(rng.normal(size=100), [*np.full(5, 9.0), *rng.normal(size=45)])
+    scores = table(rng.normal(size=100), [*np.linspace(9.0, 9.4, 5), *rng.normal(size=45)])
     k = flag_rank(100, 0.05, 0.95)
     calibration = calibrate(scores, "score", fpr=0.05, confidence=0.95)
     assert calibration.threshold == sorted(calibration.scores)[-k]

@@ -281,7 +281,10 @@ FIGURES = {
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
-    "others": [], "evaluated": False, "names": ["se"], "categories": ["en", "sv"],
+    "others": [], "evaluated": False,
+    "role": "candidate", "rows": 500,
+    "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
+    "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

@@ -121,9 +121,9 @@ def audit(
     texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
+    chosen = choose_stand_in(stand_in, plan, texts, out)
     if sealed is not None:
         refuse_known(sealed, sources, fdr)
-    chosen = choose_stand_in(stand_in, plan, texts, out)
     if report_possible is not None:
         report_possible(possible_decisions(texts.table(), request.rates, decider))
     _refuse_few(check, request)
@@ -142,16 +142,15 @@ def audit(
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
-    notes: list[Note | str] = [*texts.notes, *chosen.notes, *scored.notes]
     done = decide(
         table,
         request,
         path=Path(out),
         inputs=check,
         validity=validity,
-        notes=notes,
+        notes=[*texts.notes, *chosen.notes, *scored.notes],
         history=History(out, history),
-        sealed=None if sealed is None else _sealed_scores(sealed, plan, Path(out), window_tokens, progress),
+        sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
     )
     write_audit(done)
     return done

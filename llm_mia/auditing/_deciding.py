@@ -73,7 +73,7 @@ def decide(
     if sealed is not None:
         control = control_of(table, add_decider_column(sealed, calibration), calibration)
         if control.exceeds:
-            validity = Validity.of([*validity.checks, control.check], compared=True)  # doubtful at best
+            validity = Validity.of([*validity.checks, control.check], compared=True)  # doubtful, or worse
     standing = standing_of(validity, accept_void=request.accept_void)
     table, calibration = replace(table, standing=standing), replace(calibration, standing=standing)
     flags = flag_on_record(

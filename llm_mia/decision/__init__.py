@@ -17,6 +17,7 @@ from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
 from ._documents import DocumentObstacle, flag_documents
+from ._equal_scores import equal_rows
 from ._evaluating import (
     AtThreshold,
     Comparison,
@@ -94,6 +95,7 @@ __all__ = [
     "collection_attacks",
     "compare",
     "confidence_gap",
+    "equal_rows",
     "evaluate",
     "evaluation_notes",
     "evaluation_part",

@@ -11,6 +11,7 @@ from ..errors import CalibrationError, ScoresError
 from ..records import Note
 from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._notes import NoteKind, first_ids
 from ._origin import origin_of
 from ._score_checks import order_notes, refuse_non_scores, reversed_notes
@@ -97,8 +98,13 @@ def calibrate(
         table = add_stack_column(table, stack)
     else:
         refuse_non_scores(table, used)
+    table, equal = (table, []) if split else join_equal_scores(table, attack)
     rows = _scored(table, attack, known)
-    notes = [*reversed_notes(checked, [] if stack else used), *order_notes(table, [attack])]
+    notes = [
+        *(note for note in equal if note.figures["role"] == "non-member"),
+        *reversed_notes(checked, [] if stack else used),
+        *order_notes(table, [attack]),
+    ]
     if len(rows) < len(known):
         unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
         notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))

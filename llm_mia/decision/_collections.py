@@ -60,7 +60,7 @@ class CollectionResult:
 
         A finding needs all of them, so it is wrong with at most the error rate of any of them that holds.
         """
-        return max(self.test.p_value, *(other.test.p_value for other in self.others), 0.0)
+        return _largest(self.test, self.others)
 
     @property
     def significant(self) -> bool:
@@ -79,14 +79,15 @@ class CollectionResult:
 
     @property
     def standing(self) -> Standing | None:
-        """Of the finding: that of the known set, at best doubtful without resistance, not checked without others."""
-        best = {None: Standing.NOT_CHECKED, False: Standing.DOUBTFUL}.get(self.resists)
-        if self.resists is None and (self.others or self.known_set is None):
-            return self.known_set
-        ranked = (Standing.SOUND, Standing.NOT_CHECKED, Standing.DOUBTFUL)
-        if best is None or (self.known_set is not None and self.known_set not in ranked):
-            return self.known_set
-        return max(best, self.known_set or Standing.SOUND, key=ranked.index)
+        """Of the finding: that of the known set, but at best not checked without other models, or doubtful.
+
+        It is doubtful where the finding does not resist. None where nothing was checked.
+        """
+        if self.resists is False and self.known_set in (None, Standing.SOUND, Standing.NOT_CHECKED):
+            return Standing.DOUBTFUL
+        if not self.others and self.known_set is Standing.SOUND:
+            return Standing.NOT_CHECKED
+        return self.known_set
 
     @property
     def withheld(self) -> bool:
@@ -137,10 +138,14 @@ def judge_collection(
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
     vanishing = None
-    if max(test.p_value, *(other.test.p_value for other in others), 0.0) <= level:
+    if _largest(test, others) <= level:
         vanishing = vanishing_difference(candidates, nonmembers, pairs, level=level, seed=seed)
     known_set = joint_standing(table.standing, accept_void=accept_void)
     return CollectionResult(names, test, others, level, vanishing, power, tuple(notes), known_set)
+
+
+def _largest(test: CollectionTest, others: Sequence[OtherModel]) -> float:
+    return max([test.p_value, *(other.test.p_value for other in others)])
 
 
 def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:

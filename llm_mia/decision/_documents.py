@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
 from ._concluding import doubt, settle
+from ._equal_scores import join_equal_scores
 from ._finding import check_finding_level
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
@@ -26,6 +28,7 @@ from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
+from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -97,9 +100,12 @@ def flag_documents(
             "on"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += notes_on_candidates(table, calibration)
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
     if calibration.categories:
         raise CalibrationError(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "
@@ -124,7 +130,7 @@ def flag_documents(
         others = other_models_by_document(table, calibration, known, rule, finding_level)
         finding = settle(replace(finding, others=others), [])
     members, share = limited(members, share, finding)
-    return Flags(
+    flags = Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
         rule=rule,
@@ -137,6 +143,7 @@ def flag_documents(
         standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
     )
+    return count_unscored(flags, table, calibration, partial(flag_documents, fdr=fdr, finding_level=finding_level))
 
 
 def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:

@@ -15,6 +15,7 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
 from ._score_checks import order_notes, refuse_non_scores, reversed_note, validation_notes
@@ -220,6 +221,7 @@ def _known(table: ScoreTable) -> NDArray[np.intp]:
 
 
 def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evaluation:
+    table, _ = join_equal_scores(table, attack)
     scored = _scored(table, attack, known)
     scores, labels, groups = table.column(attack)[scored], table.labels[scored], table.groups()
     documents = [groups[row] for row in scored]

@@ -34,6 +34,9 @@ class NoteKind(StrEnum):
     """attack, wanted, shortage (the fields of a `Shortage`)"""
     NONMEMBERS_UNSCORED = "nonmembers_unscored"
     """count, foreign (whether another program wrote the scores)"""
+    UNSCORED_HIGHEST = "unscored_highest"
+    """nonmembers (without a score), of_nonmembers, candidates (without a score), of_candidates, unit, without (the
+    p-value of the finding that leaves these non-members out), with (that where they have the highest scores)"""
     POOL_UNKNOWN = "pool_unknown"
     """names (to be pooled, but of no row), categories (of the table)"""
     DOCUMENTS_SHARED = "documents_shared"
@@ -88,6 +91,8 @@ class NoteKind(StrEnum):
     NOT_VALIDATED = "not_validated"
     """foreign (whether it is a table and no run directory), others (roles of other models that have scores),
     evaluated (whether attacks were compared, and nothing was decided)"""
+    SCORES_EQUAL = "scores_equal"
+    """attack, role, rows (with equal scores), documents (that they count as)"""
     SCORE_REVERSED = "score_reversed"
     """attack, auroc, low, high, foreign (whether another program wrote the scores)"""
     SCORE_FOLLOWS_ROWS = "score_follows_rows"

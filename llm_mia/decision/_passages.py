@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ._calibrating import add_decider_column
 from ._calibration import Calibration
 from ._concluding import conclude, doubt
 from ._documents import document_obstacle
+from ._equal_scores import join_equal_scores
 from ._finding import Tested, check_finding_level, independent, known_rows
 from ._finding_record import FINDING_LEVEL, Obstacle
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
@@ -24,6 +26,7 @@ from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._unscored import count_unscored
 
 __all__ = ["flag"]
 
@@ -73,9 +76,13 @@ def flag(
             "rows"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += [*notes_on_candidates(table, calibration), *other_nonmembers(table, calibration)]
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
+    notes += other_nonmembers(table, calibration)
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
@@ -105,7 +112,7 @@ def flag(
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
     members, share = limited(members, share, finding)
     risk = finding_level if finding is not None and finding.significant else None
-    return Flags(
+    flags = Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
         rule=rule,
@@ -118,6 +125,7 @@ def flag(
         finding=finding,
         categories=flags_by_category(table, calibration, tested, rule, risk),
     )
+    return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
 
 
 def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:

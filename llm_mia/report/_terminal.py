@@ -40,7 +40,7 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
         parts.append(f"[{colour}]{escape(control_words(audit.control.note.figures))}[/]")
     if audit.power is not None and not audit.withheld:
         parts.append(
-            f"power: {percent(audit.power)} % of the known members are above the threshold (95 % interval by document); "
+            f"power: {percent(audit.power)} % of the known members are above the threshold (95 %, by document); "
             "candidates that were trained on may be harder to recognise than these"
         )
     parts += ["", "[dim]Notes[/]"]

@@ -9,6 +9,7 @@ from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, Shortage
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
+from ._decisions import p_words
 from ._history import HISTORY_WORDS
 
 __all__ = ["note_words", "notes_words"]
@@ -187,6 +188,16 @@ def _not_validated(figures: Figures) -> str:
     )
 
 
+def _unscored_highest(figures: Figures) -> str:
+    candidates = "candidates" if figures["unit"] == Unit.PASSAGES else "candidate documents"
+    return (
+        f"{figures['nonmembers']:,} of {counted(figures['of_nonmembers'], 'non-member')} and {figures['candidates']:,} "
+        f"of {figures['of_candidates']:,} {candidates} have no score, for unknown reasons; so the finding counts each "
+        "of these non-members as if it had the highest score, which gives "
+        f"{p_words(figures['with'])} instead of {p_words(figures['without'])}"
+    )
+
+
 def _reversed(figures: Figures) -> str:
     attack = figures["attack"]
     head = (
@@ -220,6 +231,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.UNSCORED_HIGHEST: _unscored_highest,
     NoteKind.POOL_UNKNOWN: lambda f: (
         f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
         f"categories are {', '.join(map(repr, f['categories']))}"
@@ -293,6 +305,11 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{f['needed']} documents of each"
     ),
     NoteKind.NOT_VALIDATED: _not_validated,
+    NoteKind.SCORES_EQUAL: lambda f: (
+        f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
+        "copies of a text have, so each group counts as a single document; if they are different texts, name the "
+        "document of each with `document_column`"
+    ),
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "
