@@ -146,6 +146,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_embedded_stand_in() -> Iterator[None]:
+    """An audit without a reference does not choose the embedded model, which takes seconds; a test may name it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_mia.backends.embedded.is_installed", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def strict_messages() -> Iterator[None]:
     """A message of the command line names only what the running command has, in whichever test it is printed."""
     from llm_mia.cli import parameters

@@ -8,6 +8,20 @@ and `KnownTexts` holds the passages that an audit checks.
 from ._audit import audit, refuse_rates
 from ._record import Audit, read_audit
 from ._replaced import notes_of_replaced
+from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
 
-__all__ = ["Audit", "KnownTexts", "audit", "notes_of_replaced", "read", "read_audit", "refuse_rates", "validate"]
+__all__ = [
+    "FEWEST_OTHERS",
+    "Audit",
+    "KnownTexts",
+    "StandIn",
+    "TrainingHalf",
+    "audit",
+    "choose_stand_in",
+    "notes_of_replaced",
+    "read",
+    "read_audit",
+    "refuse_rates",
+    "validate",
+]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from ..calibration import fdr_floor, nonmembers_needed
+from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
 from ..passages import InputCheck, PassageSource, check_inputs
@@ -20,6 +20,7 @@ from ._deciding import Request, decide
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
 from ._replaced import notes_of_replaced
+from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
 __all__ = ["audit", "refuse_rates"]
@@ -36,6 +37,7 @@ def audit(
     members: PassageSource | None = None,
     target: ModelSource,
     reference: References = None,
+    stand_in: StandIn = AUTO_STAND_IN,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -65,6 +67,10 @@ def audit(
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
         reference: a model that was not trained on the passages; or several, of unlike training: of the p-values that
             they give, the largest counts.
+        stand_in: a model that cannot know the passages, in the place of a reference model: a model, ``auto``,
+            ``ngram`` or ``none``. ``auto`` is, where no reference model is given, the embedded model if it is
+            installed; else an n-gram model, which is trained on half of the non-members. It reads all passages once.
+            Without it the known set is not checked by another model.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is
@@ -74,9 +80,10 @@ def audit(
             reference model.
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
-        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
+        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg, or
+            Benjamini–Yekutieli where passages share documents).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
-        accept_void: state findings even where the known set is void; every artefact records this.
+        accept_void: state findings even where the known set is void or untestable; every artefact records this.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
             the bound on the number of members.
         out: the run directory.
@@ -100,9 +107,10 @@ def audit(
     texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
-    _refuse_few(check, request)
+    chosen = choose_stand_in(stand_in, plan, texts, out)
     if report_possible is not None:
         report_possible(possible_decisions(texts.table(), request.rates, decider))
+    _refuse_few(check, request)
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
     report_activity(progress, "checking whether the known set can carry a verdict")
@@ -110,13 +118,14 @@ def audit(
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
-    scored = run_scoring(sources, plan, out=out, window_tokens=window_tokens, progress=progress)
+    scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
     report_activity(progress, "deciding")
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
-    done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=[*texts.notes, *scored.notes])
+    notes: list[Note | str] = [*texts.notes, *chosen.notes, *scored.notes]
+    done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=notes)
     done = replace(done, notes=[*done.notes, *notes_of_replaced(done)])
     write_audit(done)
     return done
@@ -156,14 +165,16 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 
 
 def _refuse_few(check: InputCheck, request: Request) -> None:
-    """Refuse non-members that are too few for the error rate."""
+    """Refuse non-members that are too few for the error rate, or that come from too few documents."""
     nonmembers, candidates = check.sources[-2:]
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
-    needed = nonmembers_needed(request.fpr, request.confidence)
-    if nonmembers.passages < needed:
-        held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
-        raise CalibrationError(
-            f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
-            f"least {needed} are needed"
-        )
+    passages, documents = nonmembers.passages, nonmembers.documents
+    try:
+        if documents < passages:
+            check_enough_documents(documents, passages, request.fpr, request.confidence)
+        check_enough(passages, request.fpr, request.confidence)
+        if request.fdr is not None:
+            shared = documents < passages or candidates.documents < candidates.passages
+            unit = "documents of non-members" if documents < passages else "non-members"
+            fdr_floor(documents, candidates.passages, request.fdr, any_dependence=shared, unit=unit)
+    except CalibrationError as error:
+        raise CalibrationError(f"{nonmembers.name}: {error}") from None

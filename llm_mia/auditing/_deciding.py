@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..calibration import nonmembers_needed
 from ..decision import (
     FINDING_LEVEL,
     Calibration,
@@ -22,7 +21,7 @@ from ..decision import (
     flag,
     notes_of_sentences,
 )
-from ..metrics import clopper_pearson
+from ..metrics import flagged_share
 from ..passages import InputCheck
 from ..records import Interval, Note
 from ..scores import ScoreTable
@@ -85,9 +84,11 @@ def decide(
 
 
 def _power(table: ScoreTable, calibration: Calibration) -> Interval:
-    """The share of the members that are flagged, exact for independent passages; a member without a score is missed."""
-    scores = table.column(calibration.attack)[table.rows(1)]
-    return clopper_pearson(int(calibration.flagged(np.where(np.isinf(scores), np.nan, scores)).sum()), len(scores))
+    """The share of the known members that are flagged, by document; a member without a score is missed."""
+    rows, groups = table.rows(1), table.groups()
+    scores = table.column(calibration.attack)[rows]
+    flagged = calibration.flagged(np.where(np.isinf(scores), np.nan, scores))
+    return flagged_share(flagged, [groups[row] for row in rows])
 
 
 def _notes(calibration: Calibration) -> Iterator[Note]:
@@ -102,9 +103,6 @@ def _notes(calibration: Calibration) -> Iterator[Note]:
         shortage["unit"] = selection.shortage.unit.value
         figures = {"attack": attack, "wanted": selection.wanted.value, "shortage": shortage}
         yield Note(NoteKind.DECIDER_BY_DEFAULT, figures)
-    n, documents = calibration.n, calibration.n_documents
-    if documents < n:
-        yield Note(NoteKind.DOCUMENTS_SHARED, {"passages": n, "documents": documents})
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if documents < needed:
-        yield Note(NoteKind.DOCUMENTS_FEW, {"documents": documents, "needed": needed, "fpr": calibration.fpr})
+    if calibration.documents:
+        figures = {"passages": calibration.n, "documents": calibration.n_documents}
+        yield Note(NoteKind.DOCUMENTS_SHARED, figures)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ MOST_BYTES = 1 << 21
 """Bytes of text, after which no further text is used: tables of more would take seconds to count, and memory."""
 BYTES, BOS, SYMBOLS = 256, 256, 257
 ROWS = 1024
-"""Distributions that are computed at once: 2 MB each time an array of them is needed, which a processor's cache holds."""
+"""Distributions that are computed at once: an array of them has 2 MB, which a processor's cache holds."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -37,7 +38,7 @@ class _Counts:
     """Which bytes follow the contexts of a length, and how often."""
 
     contexts: Ints
-    """Shape (contexts,), ascending: the symbols of each as the digits of a number, the last symbol least significant."""
+    """Shape (contexts,), ascending: the symbols of each are the digits of a number, the last the least significant."""
     starts: Ints
     """Shape (contexts,): where the bytes that follow each begin in the arrays below."""
     sizes: Ints
@@ -146,7 +147,7 @@ class NgramBackend:
         if report:
             report(len(scored))
         bounds = np.cumsum([0, *sizes]).tolist()
-        return [whole.take(slice(start, end)) for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [whole.take(slice(start, end)) for start, end in pairwise(bounds)]
 
     def _signals(self, symbols: Ints, depths: Ints, scored: Ints) -> TokenSignals:
         """The signals of the symbols at the positions *scored*; *depths* symbols precede each in its text."""

@@ -53,6 +53,17 @@ def audit(
             "which of them decides",
         ),
     ] = None,
+    stand_in: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that cannot know the passages, in the place of a reference. It reads all of them: if it "
+            "separates them, too, that is no sign of training. A model, or: auto (without a reference the model "
+            "'embedded', if it is installed, else 'ngram'), ngram (a small model that is trained on half of the "
+            "non-members), none.",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = "auto",
     fpr: opt.FprOrNone = None,
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
@@ -66,7 +77,7 @@ def audit(
 
     def report_validity(validity: Validity) -> None:
         if validity.standing is not None and validity.standing.withholds and not run.quiet:
-            say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
+            say(f"note: {why_withheld(validity.standing, validity)}; the scores are computed nevertheless")
 
     def report_possible(note: Note) -> None:
         if not run.quiet:
@@ -79,6 +90,7 @@ def audit(
             members=known.read_members(reading),
             target=models.target_model(),
             reference=models.reference_models(),
+            stand_in=models.stand_in_model(stand_in),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,
@@ -97,7 +109,7 @@ def audit(
     else:
         show(audit_table(audited, spelled))
     if audited.withheld:
-        say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
+        say(f"llm-mia: {why_withheld(audited.standing, audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
     return finding_code(audited.flags) if fail_if_flagged else 0
 

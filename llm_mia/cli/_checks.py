@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
 from ._columns import INPUTS, refuse_columns
+from ._models import STAND_IN_WORDS
 from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run"]
@@ -188,10 +189,12 @@ def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:
 def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check]:
     from ..backends import checking
 
-    roles = (("target", "revision"), ("reference", "reference_revision"), ("neighbour_model", ""))
+    roles = (("target", "revision"), ("reference", "reference_revision"), ("stand_in", ""), ("neighbour_model", ""))
     for role, revision in roles:
         names, revisions = _each(values.get(role)), _each(values.get(revision))
         for name, of_name in zip_longest(names, revisions[: len(names)]):
+            if role == "stand_in" and name in STAND_IN_WORDS:
+                continue
             causal = role != "neighbour_model"
             check = partial(checking.check_model, name, of_name, causal=causal, ask_hub=ask_hub)
             yield partial(_named_revision, check, revision)

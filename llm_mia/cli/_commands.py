@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from ._groups import OfAttack, TableOptions
 from .output import say, show, show_json
 from .parameters import spelled
 from .progress import working
+
+if TYPE_CHECKING:
+    from ..records import Standing
 
 __all__ = ["calibrate", "collection", "evaluate", "flag"]
 
@@ -158,7 +161,7 @@ def flag(
         show(flags_table(flags))
         show(str(written))
     if flags.withheld:
-        return _withheld()
+        return _withheld(flags.standing)
     return finding_code(flags) if fail_if_flagged else 0
 
 
@@ -295,9 +298,11 @@ def collection(
         show_json(collection_summary(result))
     else:
         show(collection_table(result))
-    return _withheld() if result.withheld else 0
+    return _withheld(result.standing) if result.withheld else 0
 
 
-def _withheld() -> int:
-    say(f"llm-mia: the known set is void, so no finding may rest on it: {REPAIR_KNOWN_SET}")
+def _withheld(standing: Standing | None) -> int:
+    from ..report import why_withheld
+
+    say(f"llm-mia: {why_withheld(standing)}: {REPAIR_KNOWN_SET}")
     return VOID

@@ -15,7 +15,10 @@ from .grouping import OptionGroup
 if TYPE_CHECKING:
     from ..backends import ModelSpec
 
-__all__ = ["ModelOptions", "PairOptions", "TargetOptions"]
+__all__ = ["STAND_IN_WORDS", "ModelOptions", "PairOptions", "TargetOptions"]
+
+STAND_IN_WORDS = ("auto", "ngram", "none")
+"""In the place of a stand-in model: words by which an audit chooses it. Those of `llm_mia.scoring`, which is heavy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +152,10 @@ class ModelOptions(_Running, _References, _Target):
     def target_model(self) -> ModelSpec:
         """The target, not yet loaded."""
         return self.model_spec(self.target, self.revision)
+
+    def stand_in_model(self, name: str) -> ModelSpec | str:
+        """The stand-in, not yet loaded; or the word in its place."""
+        return name if name in STAND_IN_WORDS else self.model_spec(name, None)
 
     def reference_models(self) -> list[ModelSpec]:
         """The references, not yet loaded."""

@@ -181,7 +181,8 @@ FailIfFlagged = Annotated[
     typer.Option(
         "--fail-if-flagged",
         help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void known set always exits with code 4.",
+        "explains (see --finding-level); chance alone flags some, too. A void or untestable known set "
+        "always exits with code 4.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -244,7 +245,7 @@ AcceptVoid = Annotated[
     bool,
     typer.Option(
         "--accept-void",
-        help="State findings even if the known set is void (its checks show that a finding cannot rest on it). Each "
+        help="State findings even if the known set is void or untestable (no finding can rest on it). Each "
         "result then records this.",
         rich_help_panel=RATES,
     ),

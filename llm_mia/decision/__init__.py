@@ -29,7 +29,8 @@ from ._evaluating import (
     evaluation_part,
     rates_at,
 )
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
+from ._finding import check_finding_level
+from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
 from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin
@@ -68,11 +69,14 @@ __all__ = [
     "NoteKind",
     "Obstacle",
     "Origin",
+    "OtherFlags",
     "OtherModel",
+    "OtherReference",
     "QValueMethod",
     "Reason",
     "Rule",
     "Selection",
+    "Sensitivity",
     "Shortage",
     "ShortageKind",
     "Stack",

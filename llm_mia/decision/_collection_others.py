@@ -15,7 +15,7 @@ from ..records import Note
 from ..scores import ScoreTable
 from ._notes import NoteKind
 
-__all__ = ["OtherModel", "compare_with_others"]
+__all__ = ["OtherModel", "compare_with_others", "takes_other_model"]
 
 Columns = Mapping[str, NDArray[np.float64]]
 LIKELIHOOD = "loss"
@@ -74,14 +74,14 @@ def _columns(
     table: ScoreTable, names: Sequence[str], columns: Columns
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], tuple[str, ...], bool]:
     """Scores of the target, scores of the other model, its attacks, and whether these are the same attacks."""
-    alone = [name for name in names if name in columns and not _takes_reference(name)]
+    alone = [name for name in names if name in columns and not takes_other_model(name)]
     if len(alone) == len(names):
         return [table.column(name) for name in names], [columns[name] for name in names], tuple(names), True
     target = [columns[name] if name in columns and name not in alone else table.column(name) for name in names]
     return target, [columns[LIKELIHOOD]] * len(names), (LIKELIHOOD,), False
 
 
-def _takes_reference(name: str) -> bool:
+def takes_other_model(name: str) -> bool:
     """Whether the attack itself takes another model than the target; False for scores of other software."""
     try:
         kinds = parse_attack(name).kinds

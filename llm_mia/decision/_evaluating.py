@@ -132,8 +132,9 @@ def rates_at(
 ) -> AtThreshold:
     """True and false positive rate at the threshold of *calibration*, on the known set of another table.
 
-    Each interval holds its rate with at least *confidence*, exactly where passages are independent. The threshold must
-    not have been set by the table's non-members; where it was by any of them, no rate of false positives is given.
+    Each interval holds its rate with at least *confidence* where each passage is a document by itself; where passages
+    share documents, it comes from a bootstrap over documents, and holds about so often. The threshold must not have
+    been set by the table's non-members; where it was by any of them, no rate of false positives is given.
     Passages that a stack was fitted on are left out, and in the table calibrated on those that selected the attack. A
     passage without a finite score counts as not flagged.
 

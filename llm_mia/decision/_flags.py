@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -22,10 +21,9 @@ from ..calibration import (
     member_count_bound,
     member_share,
 )
-from ..errors import CalibrationError
 from ..records import Interval, Note, Plain, Standing
 from ._calibration import Calibration
-from ._finding import Finding
+from ._finding_record import Finding
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
@@ -38,6 +36,7 @@ __all__ = [
     "bounds_of",
     "joint_standing",
     "limit_discoveries",
+    "limited",
     "q_values_of",
 ]
 
@@ -213,27 +212,30 @@ def bounds_of(
     return members, Interval(max(share.value, low), low, 1.0, 1 - risk)
 
 
+def limited(
+    members: CountBound | None, share: Interval | None, finding: Finding | None
+) -> tuple[CountBound | None, Interval | None]:
+    """The bound on the number of members, 0 where there is no finding.
+
+    The bound takes chance alone into account, so another model may explain all flags although it is above 0.
+    """
+    if members is None or share is None or finding is None or finding.significant:
+        return members, share
+    none = replace(members, members=0, steps=np.full_like(members.steps, members.candidates + 1))
+    return none, replace(share, low=0.0)
+
+
 def limit_discoveries(
     n: int, p_values: NDArray[np.float64], fdr: float, method: QValueMethod, unit: Unit
 ) -> list[Note]:
-    """A note where a small number of discoveries is impossible with *n* non-members compared with.
+    """A note where a small number of discoveries is impossible with *n* non-members, or documents, compared with.
 
     Raises:
         CalibrationError: no discovery at all is possible.
     """
     m = max(1, int(np.isfinite(p_values).sum()))
-    if method is QValueMethod.BENJAMINI_HOCHBERG:
-        least = fdr_floor(n, m, fdr)
-    else:
-        factor = math.fsum(1 / j for j in range(1, m + 1))
-        least = max(1, math.ceil(m * factor / (fdr * (n + 1)) - 1e-9))
-        if least > m:
-            needed = math.ceil(factor / fdr - 1e-9) - 1
-            kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
-            raise CalibrationError(
-                f"{n} {kind} cannot support a discovery at FDR ≤ {fdr:g} by Benjamini–Yekutieli: {needed} are needed "
-                f"if all {m} candidates are members"
-            )
+    kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
+    least = fdr_floor(n, m, fdr, any_dependence=method is QValueMethod.BENJAMINI_YEKUTIELI, unit=kind)
     figures = {"n": n, "unit": unit.value, "least": least}
     return [Note(NoteKind.DISCOVERIES_LIMITED, figures)] if least > 1 else []
 

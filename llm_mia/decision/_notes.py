@@ -20,6 +20,10 @@ class NoteKind(StrEnum):
     """What the error rate assumes."""
     CHECKS_ON_SAMPLE = "checks_on_sample"
     """source, checked, passages"""
+    STAND_IN = "stand_in"
+    """model; of an n-gram model: trained_on (how many documents of non-members), documents (of non-members)"""
+    STAND_IN_MISSING = "stand_in_missing"
+    """documents (of non-members), needed"""
     DECISIONS_POSSIBLE = "decisions_possible"
     """candidates, nonmembers, candidate_documents, nonmember_documents, compared (documents of non-members that set a
     threshold), on_both_sides (documents), first (of these), fpr, needed (documents of non-members), collection
@@ -37,8 +41,6 @@ class NoteKind(StrEnum):
     """names (to be pooled, but of no row), categories (of the table)"""
     DOCUMENTS_SHARED = "documents_shared"
     """passages, documents (of the calibration set)"""
-    DOCUMENTS_FEW = "documents_few"
-    """documents, needed, fpr"""
     ORIGIN_UNKNOWN = "origin_unknown"
     OTHER_NONMEMBERS = "other_nonmembers"
     """above (the threshold), nonmembers (of the table; others set the threshold), fpr"""
@@ -52,6 +54,8 @@ class NoteKind(StrEnum):
     """count, ids"""
     DISCOVERIES_LIMITED = "discoveries_limited"
     """n, unit (of the non-members compared with), least"""
+    DISCOVERIES_ANY_DEPENDENCE = "discoveries_any_dependence"
+    """Passages share documents, so their q-values are those of Benjamini and Yekutieli."""
     MEMBERS_UNBOUNDED_LABELLED = "members_unbounded_labelled"
     MEMBERS_UNBOUNDED_CATEGORIES = "members_unbounded_categories"
     MEMBERS_UNBOUNDED_DOCUMENTS = "members_unbounded_documents"

@@ -15,10 +15,12 @@ from ..scores import ScoreTable
 from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
+from ._concluding import conclude, doubt
 from ._documents import document_obstacle
 from ._equal_scores import join_equal_scores
-from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
+from ._finding import Tested, check_finding_level, independent, known_rows
+from ._finding_record import FINDING_LEVEL, Obstacle
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
@@ -44,15 +46,15 @@ def flag(
     """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
     A candidate without a finite score is never flagged. The result holds the `Finding`: how probable so many flags are
-    where no candidate was trained on. It also bounds from below how many candidates are members, where passages count
-    as independent: where no document, among candidates and calibration set, has several. With a rate of false
-    positives the bound is above 0 where there is a finding, and only there.
+    where no candidate was trained on, by chance and by every other model that has scored them. It also bounds from
+    below how many candidates are members, where passages count as independent: where no document, among candidates and
+    calibration set, has several. The bound is above 0 where there is a finding, and only there.
 
     Args:
         table: its unlabelled rows are the candidates.
         calibration: what `calibrate` gave, for scores of the same models and window rule.
-        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg,
-            or with categories by Benjamini and Yekutieli.
+        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg;
+            with categories, or where passages share documents, by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
         accept_void: state findings although the known set is void.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
@@ -82,15 +84,19 @@ def flag(
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
     p_values = calibration.p_values(finite, categories)
-    q_values, method = q_values_of(p_values, any_dependence=categories is not None)
+    alone = independent(table, calibration, rows, known_rows(table, calibration))
+    q_values, method = q_values_of(p_values, any_dependence=categories is not None or not alone)
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)
         limits = _thresholds(calibration, categories, len(rows))
     else:
         rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
-        n = max((category.n for category in calibration.categories.values()), default=calibration.n)
-        notes += limit_discoveries(n, p_values, fdr, method, Unit.PASSAGES)
+        whole = calibration.n_documents
+        n = max((category.n_documents for category in calibration.categories.values()), default=whole)
+        unit = Unit.DOCUMENTS if calibration.documents else Unit.PASSAGES
+        notes += limit_discoveries(n, p_values, fdr, method, unit)
+        notes += [] if alone else [Note(NoteKind.DISCOVERIES_ANY_DEPENDENCE)]
         chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
     notes += _notes(table, calibration, rows, labelled=labelled)
     kept = np.isfinite(p_values)
@@ -98,9 +104,11 @@ def flag(
     if labelled:
         finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
     else:
-        finding, none = find(table, calibration, tested, rule, finding_level)
+        finding, none = conclude(table, calibration, tested, rule, finding_level)
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
+    members, share = limited(members, share, finding)
+    risk = finding_level if finding is not None and finding.significant else None
     flags = Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
@@ -110,9 +118,9 @@ def flag(
         n=calibration.n,
         members=members,
         share=share,
-        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
-        categories=flags_by_category(table, calibration, tested, rule, None if labelled else finding_level),
+        categories=flags_by_category(table, calibration, tested, rule, risk),
     )
     return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
 

@@ -56,6 +56,8 @@ def flags_table(flags: Flags) -> RenderableType:
 def _basis(flags: Flags) -> str:
     """What the flags rest on."""
     passages = counted(flags.n, "known non-member")
+    if flags.calibration.documents:
+        passages += f" of {counted(flags.calibration.n_documents, 'document')}"
     if flags.by_chance is not None and flags.unit is Unit.PASSAGES:
         return f"{threshold_words(flags.calibration)}, set by {passages}"
     known = passages if flags.unit is Unit.PASSAGES else f"{counted(flags.n, 'document')} of known non-members"

@@ -12,7 +12,7 @@ from ..calibration import fpr_bound
 from ..decision import NOT_VALIDATED, AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
-from ..validity import Check, Verdict
+from ..validity import Check
 from .words import collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
@@ -33,9 +33,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "passes": {name: asdict(record) for name, record in audit.passes.items()},
         "inputs": [asdict(source) for source in audit.inputs],
         "standing": audit.standing,
-        "not_sound": [
-            _check(check) for check in audit.validity.checks if check.verdict in (Verdict.DOUBTFUL, Verdict.VOID)
-        ],
+        "not_sound": [_check(check) for check in audit.validity.checks if check.is_fault],
         "finding": finding(audit.flags),
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),
@@ -48,14 +46,14 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
     """The calibration without its n scores, its stack and the origin of the scores."""
-    plain = calibration.confidence is None and not calibration.categories
+    plain = calibration.confidence is None and not calibration.categories and not calibration.documents
     return {
         "attack": calibration.attack,
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
         "guarantee": {**asdict(calibration.guarantee), "sentence": guarantee_words(calibration.guarantee)},
         "confidence": calibration.confidence,
-        # Of a threshold that holds on average and for all passages alike.
+        # Of a threshold that holds on average and for all passages alike, which share no documents.
         "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr) if plain else None,
         "n": calibration.n,
         "n_documents": calibration.n_documents,

@@ -37,8 +37,8 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
     parts += ["", flags_table(audit.flags)]
     if audit.power is not None and not audit.withheld:
         parts.append(
-            f"power: {percent(audit.power)} % of the known members are above the threshold; candidates that were "
-            "trained on may be harder to recognise than these"
+            f"power: {percent(audit.power)} % of the known members are above the threshold (95 % interval by document); "
+            "candidates that were trained on may be harder to recognise than these"
         )
     parts += ["", "[dim]Notes[/]"]
     parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]

@@ -4,7 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
-from ._others import STAND_IN, is_other_role, other_column, split_other
+from ._others import is_other_role, other_column, split_other
 from ._reading import read_scores
 from ._row_order import ROW_ORDER_LEVEL, RowOrder, row_order
 from ._table import UNKNOWN, ScoreTable
@@ -13,7 +13,6 @@ __all__ = [
     "CARRIED_MARK",
     "DECISION_COLUMNS",
     "ROW_ORDER_LEVEL",
-    "STAND_IN",
     "UNKNOWN",
     "RowOrder",
     "ScoreTable",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["STAND_IN", "is_other_role", "other_column", "split_other"]
+from ..records import STAND_IN
 
-STAND_IN = "stand-in"
-"""The role of the model that takes the place of a reference model where none is given."""
+__all__ = ["is_other_role", "other_column", "split_other"]
+
 MARK = "@"
 _ROLE = re.compile(rf"reference(-[2-9]|-[1-9]\d+)?|{STAND_IN}")
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from ..attacks import LoadedSupplies
 from ..backends import Backend, ModelSpec
 from ..errors import UsageError
-from ..scores import STAND_IN, is_other_role
+from ..records import STAND_IN
+from ..scores import is_other_role
 from ..signals import ModelSource, Supplies, model_or_spec, refuse_other_tokenizer
 from ..store import RunDirectory
 from ._select import Selection, attacks_for
 
-__all__ = ["References", "ScoringPlan", "plan_scoring"]
+__all__ = ["AUTO", "NGRAM", "NONE", "STAND_IN_WORDS", "References", "ScoringPlan", "plan_scoring"]
 
 References: TypeAlias = ModelSource | Sequence[ModelSource] | None
 """A reference model, or several; None where there is none."""
+AUTO, NGRAM, NONE = STAND_IN_WORDS = ("auto", "ngram", "none")
+"""In the place of a stand-in: words by which an audit chooses it."""
 ROLE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -37,6 +40,11 @@ class ScoringPlan:
     def trained_on(self) -> dict[str, Collection[str]]:
         """By role: digests of the texts on which a model was trained in this run, and which it gives no score."""
         return {role: getattr(model, "trained_on", ()) for role, model in self.models.items()}
+
+    def with_stand_in(self, model: ModelSource) -> ScoringPlan:
+        """The plan with *model* as the stand-in, which no attack takes and which takes the target's place."""
+        models = {**self.models, STAND_IN: model_or_spec(model)}
+        return replace(self, models=models, supplies=replace(self.supplies, roles=tuple(models)))
 
     def selection_for(self, run: RunDirectory) -> Selection:
         """The selection without attacks that the tokenizers of the models do not allow.
@@ -100,7 +108,9 @@ def _by_role(
     given = {"target": target}
     for number, source in enumerate(_several(reference), start=1):
         given["reference" if number == 1 else f"reference-{number}"] = source
-    if stand_in is not None:
+    if stand_in in (AUTO, NGRAM):
+        raise UsageError(f"`stand_in` is {stand_in!r}: only an audit makes that choice, so give a model")
+    if stand_in is not None and stand_in != NONE:
         given[STAND_IN] = stand_in
     for role, source in (models or {}).items():
         if role == "target" or is_other_role(role) or not ROLE.fullmatch(role):

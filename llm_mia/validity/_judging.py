@@ -143,7 +143,7 @@ def auroc_check(
     if two_sided and figure.value < 0.5:
         figure = Interval(1 - figure.value, 1 - figure.high, 1 - figure.low, figure.confidence)
     verdict = verdict_of(figure.low, result.p_value, level)
-    return Check(name, figure, verdict, result.p_value, result.detectable, notes)
+    return Check(name, figure, verdict, result.p_value, notes, result.detectable)
 
 
 def rate_check(name: str, scores: Floats, contrast: Contrast, fpr: float, p_value: float, level: float) -> Check:

@@ -46,10 +46,15 @@ class Check:
     """Of the permutation test over documents that the verdict is based on; None where there is none.
 
     It is adjusted for the other checks that the same test makes."""
-    detectable: float | None = None
-    """The AUROC that would have been significant with a probability of 0.8; None for checks of other figures."""
     notes: tuple[Note, ...] = ()
     """Details: ids of passages, the limits of the figure, the reason why the check was skipped."""
+    detectable: float | None = None
+    """The AUROC that would have been significant with a probability of 0.8; None for checks of other figures."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a finding is withheld because of this check, or has to be read together with it."""
+        return self.verdict not in (Verdict.SKIPPED, Verdict.SOUND)
 
     @property
     def why(self) -> str:

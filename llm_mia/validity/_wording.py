@@ -15,8 +15,8 @@ _IDS_SHOWN = 5
 _SAME_POOL = "Draw members and non-members at random from the same pool: same source, period, style and length."
 _SAME_RULES = "Take both classes from the same source, and clean and cut them by the same rule."
 _SAME_DIFFICULTY = (
-    "Take both sets from the same source, cleaned and cut by the same rule. If the other model was trained on some of the "
-    "texts, take another model."
+    "Take both sets from the same source, cleaned and cut by the same rule. If the other model was trained on some of "
+    "the texts, take another model."
 )
 _REPEATS_MEMBER = (
     "A non-member that contains the text of a member was trained on after all: it raises the threshold, which hides "
@@ -84,7 +84,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "leak_double_spaces": (_leak("several spaces between words"), _SAME_RULES),
     "leak_spaced_punctuation": (_leak("white space before punctuation"), _SAME_RULES),
     "leak_rare_triples": (_leak("the share of triples of letters that no other document has"), _SAME_RULES),
-    "leak_surprise": (_leak("how improbable its letters are after each other"), _SAME_RULES),
     "leak_rare_words": (_leak("the share of words that no other document has"), _SAME_RULES),
     "leak_exchanged_letters": (_leak("words with two letters exchanged"), _SAME_RULES),
     "leak_replaced_letters": (_leak("words with a letter replaced"), _SAME_RULES),

@@ -17,21 +17,22 @@ __all__ = ["RARITY", "rarity"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-RARITY = ("rare_triples", "surprise", "rare_words", "exchanged_letters", "replaced_letters", "missing_letters")
+RARITY = ("rare_triples", "rare_words", "exchanged_letters", "replaced_letters", "missing_letters")
 """Names of the columns of `rarity`."""
 _WORD = re.compile(r"[^\W\d_]+")
 _TIMES = 5
 """A word is a possible slip where a neighbour occurs in at least this many times as many documents."""
 _FEWEST_LETTERS = 4
 """Of a word with a replaced or a missing letter: nearly all shorter words have such a neighbour."""
-_SMOOTHING = 0.1
+
+_MOST_LETTERS = 40
+"""Of a word that may be a slip: scripts without spaces have longer runs of letters."""
 
 
 def rarity(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
     """Counts of each text, shape (texts, `RARITY`), each a mean over its triples of letters or over its words.
 
     - ``rare_triples``: the share of its triples of letters that no other document has;
-    - ``surprise``: −log of the probability of each letter after the two before it, as counted in other documents;
     - ``rare_words``: the share of its words that no other document has;
     - ``exchanged_letters``, ``replaced_letters``, ``missing_letters``: the share of its words that become a word of 5
       times as many documents if two neighbouring letters are exchanged, a letter is replaced, a letter is added or
@@ -44,24 +45,21 @@ def rarity(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
         texts: of all sets that are compared.
         documents: shape (texts,): the number of the document of each.
     """
-    return np.column_stack([_of_letters(texts, documents), _of_words(texts, documents)])
+    return np.column_stack([_rare_triples(texts, documents), _of_words(texts, documents)])
 
 
-def _of_letters(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
-    """The first two columns of `rarity`."""
+def _rare_triples(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
+    """The first column of `rarity`, shape (texts,)."""
     letters, alphabet, text = _letters(texts)
     first, second, third = letters[:-2], letters[1:-1], letters[2:]
     kept = (second > 0) & (text[:-2] == text[2:])  # the blank before or after a word belongs to its triples
-    triple = ((first * alphabet + second) * alphabet + third)[kept]
-    pair, text = (first * alphabet + second)[kept], text[:-2][kept]
-    number = documents[text].astype(np.int64)
-    _, triple = np.unique(triple, return_inverse=True)
-    _, pair = np.unique(pair, return_inverse=True)
-    elsewhere, pairs_elsewhere = _count_elsewhere(triple, number), _count_elsewhere(pair, number)
-    surprise = np.log(pairs_elsewhere + _SMOOTHING * alphabet) - np.log(elsewhere + _SMOOTHING)
-    n = np.maximum(1, np.bincount(text, minlength=len(texts)))
-    sums = [np.bincount(text, weights=values, minlength=len(texts)) for values in (elsewhere == 0, surprise)]
-    return np.stack(sums, axis=1) / n[:, None]
+    _, triple = np.unique(((first * alphabet + second) * alphabet + third)[kept], return_inverse=True)
+    text = text[:-2][kept]
+    document = documents[text].astype(np.int64)
+    pairs = np.unique(document * (1 + len(triple)) + triple)
+    rare = np.bincount(pairs % (1 + len(triple)), minlength=1)[triple] == 1
+    sums = np.bincount(text, weights=rare, minlength=len(texts))
+    return np.asarray(sums / np.maximum(1, np.bincount(text, minlength=len(texts))))
 
 
 def _letters(texts: Sequence[str]) -> tuple[Ints, int, Ints]:
@@ -78,16 +76,8 @@ def _letters(texts: Sequence[str]) -> tuple[Ints, int, Ints]:
     )
 
 
-def _count_elsewhere(items: Ints, documents: Ints) -> Ints:
-    """How often each of *items* occurs in other documents; both of shape (n,)."""
-    if not len(items):
-        return items
-    _, inverse, counts = np.unique(documents * (items.max() + 1) + items, return_inverse=True, return_counts=True)
-    return np.asarray(np.bincount(items)[items] - counts[inverse])
-
-
 def _of_words(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
-    """The last four columns of `rarity`."""
+    """The other columns of `rarity`."""
     words = [_WORD.findall(text.lower()) for text in texts]
     in_document: dict[int, set[str]] = {}
     for document, in_text in zip(documents.tolist(), words, strict=True):
@@ -100,14 +90,14 @@ def _of_words(texts: Sequence[str], documents: NDArray[np.intp]) -> Floats:
     sizes = np.array(list(map(len, words)))
     text = np.repeat(np.arange(len(texts)), sizes)
     sums = [np.bincount(text, weights=kind, minlength=len(texts)) for kind in of_text.T]
-    return np.stack(sums, axis=1) / np.maximum(1, sizes)[:, None]
+    return np.asarray(np.stack(sums, axis=1) / np.maximum(1, sizes)[:, None])
 
 
 def _most_by_gap(spread: Mapping[str, int]) -> dict[str, int]:
     """In how many documents the most frequent word is that has these letters but for a gap, marked ``?``."""
     most: dict[str, int] = {}
     for word, count in spread.items():
-        if count >= _TIMES:
+        if count >= _TIMES and len(word) <= _MOST_LETTERS:
             for gap in _gaps(word):
                 most[gap] = max(count, most.get(gap, 0))
     return most
@@ -116,6 +106,8 @@ def _most_by_gap(spread: Mapping[str, int]) -> dict[str, int]:
 def _kinds(word: str, spread: Mapping[str, int], most_by_gap: Mapping[str, int]) -> tuple[bool, bool, bool, bool]:
     """Whether a word is rare, and whether it may be a frequent word with each kind of slip."""
     count = spread[word]
+    if len(word) > _MOST_LETTERS:
+        return count == 1, False, False, False
     needed = _TIMES * count
     exchanged = any(spread.get(other, 0) >= needed for other in _exchanges(word))
     if len(word) < _FEWEST_LETTERS:

@@ -27,7 +27,15 @@ from ._evaluations import (
 )
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._notes import note_words, notes_words
-from ._validity import standing_note, standing_words, validity_meaning, void_note, why_withheld
+from ._validity import (
+    standing_note,
+    standing_words,
+    validity_meaning,
+    void_note,
+    weakest_words,
+    why_withheld,
+    withheld_words,
+)
 
 __all__ = [
     "at_threshold_words",
@@ -65,5 +73,7 @@ __all__ = [
     "unscored_words",
     "validity_meaning",
     "void_note",
+    "weakest_words",
     "why_withheld",
+    "withheld_words",
 ]
