@@ -172,8 +172,8 @@ def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: 
         (49, [], 3, "49 of 140 candidates flagged by gain at FPR ≤ 5 %: consistent with training on them (p = 1e-09)"),
         (49, ["--finding-level", "1e-9"], 0, "no finding, chance alone may flag as many (p = 1e-09)"),
         (14, [], 0, "(p = 0.065)"),
-        (14, ["--finding-level", "0.1"], 3, "with 90 % confidence, at least 2 of these 140 candidates are members"),
-        (49, ["--fdr", "0.2"], 3, "p = 0.028 is the smallest q-value (Simes' test); a finding needs p ≤ 0.05"),
+        (14, ["--finding-level", "0.1"], 3, "with 91 % confidence, at least 2 of these 140 candidates are members"),
+        (49, ["--fdr", "0.2"], 3, "p = 0.028 is the smallest q-value (Simes' test); a finding needs p ≤ 0.045"),
         (20, ["--fdr", "0.2"], 0, "20 of 140 candidates flagged by gain at FDR ≤ 20 %: no finding"),
         (49, ["--documents"], 3, "49 of 140 candidate documents flagged"),
         (0, [], 0, "0 of 140 candidates flagged by gain at FPR ≤ 5 %: no finding (p = 1)"),
@@ -230,7 +230,7 @@ def test_calibrate_with_confidence_and_flag(cli: Cli, scores: Write, tmp_path: P
         "independent." in ran.out
     )
     assert "on average" not in ran.out
-    (bound,) = re.findall(r"with 95 % confidence, at least (\d+) of these 40 candidates are members", ran.out)
+    (bound,) = re.findall(r"with 95\.5 % confidence, at least (\d+) of these 40 candidates are members", ran.out)
     assert 10 <= int(bound) <= 20
     assert re.search(r"at least \d+\.\d %, if passages are independent", ran.out)
     summary = cli("flag", table, "-c", rule, "-o", flags, "--json").json

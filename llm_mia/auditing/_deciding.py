@@ -18,14 +18,15 @@ from ..decision import (
     calibration_part,
     confidence_gap,
     evaluate,
-    flag,
     notes_of_sentences,
 )
+from ..history import History, Protocol, flag_on_record
 from ..metrics import flagged_share
 from ..passages import InputCheck
 from ..records import Interval, Note
 from ..scores import ScoreTable
 from ..validity import RequestedRates, Validity
+from ._control import control_of
 from ._record import Audit, standing_of
 
 __all__ = ["Request", "decide"]
@@ -42,6 +43,8 @@ class Request:
     confidence: float | None = None
     accept_void: bool = False
     finding_level: float = FINDING_LEVEL
+    protocol: Protocol | None = None
+    """What was to be decided; None where nothing was fixed before the scores."""
 
     @property
     def rates(self) -> RequestedRates:
@@ -57,12 +60,30 @@ def decide(
     inputs: InputCheck,
     validity: Validity,
     notes: Sequence[Note | str],
+    history: History,
+    sealed: ScoreTable | None = None,
 ) -> Audit:
-    """Everything that follows from the scores; *notes* are those of the stages before."""
-    table = replace(table, standing=standing_of(validity, accept_void=request.accept_void))
+    """Everything that follows from the scores; *notes* are those of the stages before.
+
+    The decision enters the record *history*. *sealed* holds the scores of sealed non-members.
+    """
     calibration = calibrate(table, request.decider, fpr=request.fpr, confidence=request.confidence)
     table = add_decider_column(table, calibration)
-    flags = flag(table, calibration, fdr=request.fdr, finding_level=request.finding_level)
+    control = None
+    if sealed is not None:
+        control = control_of(table, add_decider_column(sealed, calibration), calibration)
+        if control.exceeds:
+            validity = Validity.of([*validity.checks, control.check], compared=True)  # doubtful, or worse
+    standing = standing_of(validity, accept_void=request.accept_void)
+    table, calibration = replace(table, standing=standing), replace(calibration, standing=standing)
+    flags = flag_on_record(
+        table,
+        calibration,
+        history,
+        fdr=request.fdr,
+        finding_level=request.finding_level,
+        protocol=request.protocol,
+    )
     members, part = len(table.rows(1)) > 0, calibration_part(table, calibration)
     return Audit(
         path=path,
@@ -71,6 +92,8 @@ def decide(
         validity=validity,
         accepted=request.accept_void,
         flags=flags,
+        control=control,
+        protocol="" if request.protocol is None else request.protocol.sha256,
         evaluations=evaluate(part) if members else [],
         confidence_gap=confidence_gap(table) if members else None,
         power=_power(part, calibration) if members and request.fdr is None else None,
@@ -78,6 +101,7 @@ def decide(
             *notes_of_sentences([*notes, *inputs.notes]),
             *_notes(calibration),
             *flags.notes,
+            *([] if control is None else [control.note]),
             Note(NoteKind.ASSUMPTION),
         ],
     )

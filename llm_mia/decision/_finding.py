@@ -21,11 +21,11 @@ from ._origin import categories_of
 from ._rules import ErrorRate, Rule
 from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
 
-__all__ = ["Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
+__all__ = ["SMALLEST_FINDING_LEVEL", "Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-SMALLEST_LEVEL = 1e-9
+SMALLEST_FINDING_LEVEL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +41,9 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
-    if not SMALLEST_LEVEL <= level < 1:
-        raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
+    """Raise `UsageError` unless *level* is below 1, and so far above 0 that 1 minus it is below 1."""
+    if not SMALLEST_FINDING_LEVEL <= level < 1:
+        raise UsageError(f"`finding_level` must be at least {SMALLEST_FINDING_LEVEL:g} and below 1: got {level:g}")
 
 
 def find(

@@ -74,12 +74,20 @@ class NoteKind(StrEnum):
     POWER_OF_SEVERAL = "power_of_several"
     POWER_UNKNOWN = "power_unknown"
     """problem"""
+    OTHER_DECISIONS = "other_decisions"
+    """number (of this decision), allowed (largest p-value of a finding), level, others (a list of attack, rate, level,
+    confidence, seed, decided, flagged, p_value, finding)"""
+    PROTOCOL = "protocol"
+    """sha256, decisions (that it names), deviations (phrases)"""
+    RECORD_INCOMPLETE = "record_incomplete"
+    """problem: what could not be read from the record of decisions, or written to it"""
+    CONTROL = "control"
+    """passages, flagged, documents, rate, low, high (95 % interval of the rate), requested, p_value, exceeds (whether
+    the rate is significantly above the requested rate)"""
     OTHER_UNSCORED = "other_unscored"
     """role (of the other model, which has not scored passages of both sides)"""
     OTHER_FEW_DOCUMENTS = "other_few_documents"
     """role, candidates, nonmembers (documents that both models scored), smallest_p, level, needed (of each)"""
-    AUDIT_REPLACED = "audit_replaced"
-    """attack, rate, level, confidence, flagged, candidates (of a former audit in the same run directory)"""
     NOT_VALIDATED = "not_validated"
     """foreign (whether it is a table and no run directory), others (roles of other models that have scores),
     evaluated (whether attacks were compared, and nothing was decided)"""

@@ -50,6 +50,9 @@ def flag(
     below how many candidates are members, where passages count as independent: where no document, among candidates and
     calibration set, has several. The bound is above 0 where there is a finding, and only there.
 
+    This keeps no record of decisions, so a finding has the whole *finding_level*, however often it is called:
+    `llm_mia.history.flag_on_record` counts the decisions on the same candidates, as the commands and `audit` do.
+
     Args:
         table: its unlabelled rows are the candidates.
         calibration: what `calibrate` gave, for scores of the same models and window rule.

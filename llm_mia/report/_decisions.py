@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..decision import Calibration, CollectionResult, Flags, Unit
+from ..history import Entry
 from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import (
@@ -15,6 +17,7 @@ from .words import (
     collection_size,
     columns_used,
     counted,
+    entry_words,
     finding,
     finding_parts,
     finding_words,
@@ -30,7 +33,7 @@ from .words import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["calibration_lines", "collection_table", "flags_table"]
+__all__ = ["calibration_lines", "collection_table", "decisions_table", "flags_table"]
 
 
 def flags_table(flags: Flags) -> RenderableType:
@@ -94,7 +97,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
         return Group(f"[bold red]{collection_finding(result)}[/]", f"[dim]{size}, {attacks}[/]")
     lines = [
         f"[bold]p = {result.p_value:.4g}[/] by {attacks}, {size}: {escape(collection_finding(result))} "
-        f"[dim](level {result.level:g})[/]",
+        f"[dim](level {result.allowed:.3g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
         *(f"[dim]{escape(note)}[/]" for note in notes_words(result.notes)),
@@ -114,3 +117,12 @@ def _power(result: CollectionResult) -> RenderableType:
         cautious = "–" if row.documents_cautious is None else f"{row.documents_cautious:,}"
         table.add(f"{row.passages:,}", f"{row.documents:,}", cautious)
     return table
+
+
+def decisions_table(entries: Sequence[Entry]) -> RenderableType:
+    """A line for each decision of a record, the first decision first."""
+    from rich.console import Group
+
+    if not entries:
+        return "no decision is on record"
+    return Group(*(escape(entry_words(entry)) for entry in entries))

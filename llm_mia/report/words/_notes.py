@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
-from ._decisions import p_words, rule_words
+from ._decisions import p_words
+from ._history import control_words, other_decisions_words, protocol_words
 
 __all__ = ["note_words", "notes_words"]
 
@@ -170,15 +171,6 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
-def _replaced(figures: Figures) -> str:
-    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
-    return (
-        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
-        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
-    )
-
-
 def _not_validated(figures: Figures) -> str:
     if figures["foreign"]:
         texts = (
@@ -303,6 +295,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    NoteKind.OTHER_DECISIONS: other_decisions_words,
+    NoteKind.PROTOCOL: protocol_words,
+    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
+    NoteKind.CONTROL: control_words,
     NoteKind.OTHER_UNSCORED: lambda f: (
         f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
     ),
@@ -311,7 +307,6 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
         f"{f['needed']} documents of each"
     ),
-    NoteKind.AUDIT_REPLACED: _replaced,
     NoteKind.NOT_VALIDATED: _not_validated,
     NoteKind.SCORES_EQUAL: lambda f: (
         f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
