@@ -100,7 +100,12 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "allowed": finding.allowed, "significant": finding.significant}
+    return {
+        **asdict(finding),
+        "allowed": finding.allowed,
+        "p_value": finding.p_value,
+        "significant": finding.significant,
+    }
 
 
 def _bound(flags: Flags) -> dict[str, Any]:
