@@ -284,7 +284,7 @@ FIGURES = {
     "correlation": 0.9, "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
     "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
-    "model": "ngram", "trained_on": 4,
+    "trained_on": 4,
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
