@@ -145,6 +145,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def empty_record() -> None:
+    """No test counts the decisions of another: tests decide on the same candidates again and again."""
+    (Path(os.environ["LLM_MIA_CACHE"]) / "decisions.jsonl").unlink(missing_ok=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_embedded_stand_in() -> Iterator[None]:
     """An audit without a reference does not choose the embedded model, which takes seconds; a test may name it."""

@@ -209,7 +209,8 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
     text = rendered(audit_table(result))
     assert (
-        "With 90 % confidence the rate with this calibration set is at most 5 %, if passages are independent." in text
+        "With 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
+        "independent." in text
     )
     assert "on average" not in text
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
@@ -221,9 +222,7 @@ def test_a_single_document_is_refused_before_a_model_runs(tmp_path: Path) -> Non
         write(tmp_path / "n.jsonl", TEXTS[40:120], document="one book"),
     )
     candidates = write(tmp_path / "c.jsonl", TEXTS[160:])
-    with pytest.raises(
-        PassageError, match=r"non-members: all 80 come from a single document, 'one book'.*at least 2 doc"
-    ):
+    with pytest.raises(CalibrationError, match=r"n.jsonl: 1 document of non-members, with 80 passages, .*least 19 doc"):
         audit(candidates, members=members, nonmembers=nonmembers, target="no/model", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

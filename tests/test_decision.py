@@ -196,8 +196,9 @@ def test_labelled_rows_are_candidates_only_where_asked() -> None:
 def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_from(tmp_path: Path) -> None:
     score_table = table([*range(19), math.nan, 500.0, 600.0], [0] * 20 + [1, -1])
     score_table = replace(score_table, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
-    calibration = calibrate(score_table, "loss", fpr=0.05)
+    calibration = calibrate(score_table, "loss", fpr=0.1)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
+    assert calibration.documents == (0,) * 10 + tuple(range(1, 10))
     assert calibration.origin is not None
     assert calibration.origin.passes == {"target": PASS}, "the passes of this attack alone"
     assert calibration.origin.attacks == (AttackRecord("loss", 1),)

@@ -82,8 +82,8 @@ def test_candidates_are_compared_within_their_category() -> None:
     first, second = rng.normal(size=80), rng.normal(size=80)
     candidate, kinds = np.arange(80) >= 40, np.array(["a", "b"])[np.arange(80) % 2]
     single = surplus_p_value(first, second, candidate, range(80), categories=kinds)
-    shifted = [scores + 100 * (kinds == "b") for scores in (first, second)]
-    assert surplus_p_value(*shifted, candidate, range(80), categories=kinds) == single
+    shift = 100 * (kinds == "b")
+    assert surplus_p_value(first + shift, second + shift, candidate, range(80), categories=kinds) == single
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

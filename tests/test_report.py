@@ -72,7 +72,7 @@ def audited(tmp_path: Path) -> Audit:
     target.info = replace(target.info, id=f"model {HOSTILE}")
     return audit(
         write("candidates.jsonl", [*texts[:10], texts[0], "x"]),
-        nonmembers=write("non.jsonl", [*texts[10:40], "x"], documents=2),
+        nonmembers=write("non.jsonl", [*texts[10:40], "x"], documents=20),
         members=write("members.jsonl", texts[40:]),
         target=target,
         reference=FakeBackend(1),
@@ -85,8 +85,8 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
     assert summary["decider"] == "reference"
     assert summary["calibration"]["threshold"] == audited.calibration.threshold
     assert summary["calibration"]["guarantee"]["kind"] == "marginal"
-    assert summary["calibration"]["guarantee"]["sentence"].startswith("marginal: a new non-member")
-    assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 2)
+    assert summary["calibration"]["guarantee"]["sentence"].startswith("marginal: a passage of a new document")
+    assert (summary["calibration"]["n"], summary["calibration"]["n_documents"]) == (30, 20)
     flagged = sum(row.flagged for row in audited.flags.rows)
     finding = audited.flags.finding
     assert finding is not None
@@ -97,21 +97,21 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "expected_by_chance": pytest.approx(0.6),
         "unscored": 1,
         "unit": "passages",
-        "q_values": "benjamini_hochberg",
+        "q_values": "benjamini_yekutieli",
         "categories": {},
         "standing": audited.flags.standing,
         "withheld": False,
         "finding": {
             **asdict(finding),
             "p_value": finding.p_value,
+            "allowed": finding.allowed,
             "significant": False,
             "resists": None,
         },
         "trained_on_at_least": None,
     }
-    # 11 scored candidates, of which two have the same text and so share a document, against the 2 documents of the
-    # non-members: 12 choose 2 arrangements.
-    assert (finding.test, finding.documents, finding.arrangements) == ("exchange", 12, 66)
+    # 11 scored candidates, of which two have the same text and so share a document, against 20 documents.
+    assert (finding.test, finding.documents, finding.arrangements) == ("exchange", 30, 1999)
     chance = ", chance alone may flag as many" if flagged else ""
     assert summary["finding"] == (
         f"{flagged} of 12 candidates flagged by reference at FPR ≤ 5 %: no finding{chance} (p = {finding.p_value:.2g})"
@@ -198,7 +198,8 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [99] * 3 + [1] * 7,
             None,
             [
-                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), not validated, not compared"
+                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), "
+                "not validated, not compared with another model"
             ],
             ["no finding"],
         ),
@@ -291,7 +292,10 @@ FIGURES = {
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
-    "others": [], "evaluated": False, "names": ["se"], "categories": ["en", "sv"],
+    "others": [], "evaluated": False,
+    "role": "candidate", "rows": 500,
+    "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
+    "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     goal                                                 function
     P(a non-member is flagged) ≤ fpr                     `fpr_threshold`: on average over calibration sets
                                                          `confident_threshold`: for this set, with confidence
+    the same where passages share documents              `hierarchical_threshold`, `confident_document_threshold`
     E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
     P(so many flags | no candidate is a member)          `chance_of_flags`, `flag_probabilities`
     candidates higher than by another model              `surplus_p_value`
@@ -22,11 +23,20 @@ from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._fit import RatioFit, fit_of_ratio
+from ._hierarchical import (
+    MORE_DOCUMENTS,
+    check_enough_documents,
+    confident_document_threshold,
+    hierarchical_p_values,
+    hierarchical_rank,
+    hierarchical_threshold,
+)
 from ._p_values import conformal_p_values, weighted_p_values
 from ._sensitivity import largest_excess, largest_excess_flags
 from ._split import Split, split_by_document
 from ._surplus import surplus_p_value
 from ._thresholds import (
+    check_enough,
     confident_threshold,
     describe_uncertified,
     fpr_bound,
@@ -36,6 +46,7 @@ from ._thresholds import (
 from ._weights import Weights, likelihood_ratio_weights
 
 __all__ = [
+    "MORE_DOCUMENTS",
     "CountBound",
     "Floats",
     "Method",
@@ -45,7 +56,10 @@ __all__ = [
     "benjamini_hochberg",
     "benjamini_yekutieli",
     "chance_of_flags",
+    "check_enough",
+    "check_enough_documents",
     "check_rate",
+    "confident_document_threshold",
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",
@@ -57,6 +71,9 @@ __all__ = [
     "flag_rank",
     "fpr_bound",
     "fpr_threshold",
+    "hierarchical_p_values",
+    "hierarchical_rank",
+    "hierarchical_threshold",
     "largest_excess",
     "largest_excess_flags",
     "likelihood_ratio_weights",

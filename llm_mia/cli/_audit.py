@@ -68,7 +68,26 @@ def audit(
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
     accept_void: opt.AcceptVoid = False,
-    finding_level: opt.FindingLevel = 0.05,
+    finding_level: opt.FindingLevelOrNone = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Sealed non-members: further passages known not to be in the training data, which set no threshold. "
+            "They are decided on as candidates are, and how many are flagged is printed.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None,
+    protocol: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML file, fixed before anything is scored, with the decisions, the models and the digests of the "
+            "inputs; a decision that deviates from it counts as a further decision. 'llm-mia guide protocol' shows "
+            "the format.",
+            rich_help_panel=opt.RATES,
+        ),
+    ] = None,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
@@ -98,6 +117,8 @@ def audit(
             confidence=confidence,
             accept_void=accept_void,
             finding_level=finding_level,
+            control=None if control is None else reading.read_unlabelled(control, "control"),
+            protocol=protocol,
             out=run.out,
             window_tokens=models.window_tokens,
             progress=progress,

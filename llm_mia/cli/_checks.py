@@ -21,8 +21,16 @@ RUNS = ("audit", "score", "extract", "demo")
 SCORING = ("audit", "score")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies")
-FILES_OF_RUN = ("run.json", "scores.parquet", "validity.json", "audit.json", "extraction.json")
+FILES = ("calibration", "run", "frequencies", "protocol")
+FILES_OF_RUN = (
+    "run.json",
+    "scores.parquet",
+    "validity.json",
+    "audit.json",
+    "extraction.json",
+    "decisions.jsonl",
+    "protocol.toml",
+)
 FILES_OF_AUDIT = ("calibration.json", "flags.csv", "report.html")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 

@@ -131,7 +131,8 @@ def flag(
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
-    from ..decision import flag as run_flag, flag_documents, read_calibration
+    from ..decision import flag as run_flag, read_calibration
+    from ..history import flag_on_record
     from ..report import flags_summary, flags_table, note_words, standing_note
     from ..store import write_text
 
@@ -144,11 +145,18 @@ def flag(
     rule = read_calibration(threshold)
     with working("deciding"):
         scores = table.read(rule.by, others=OfAttack(rule.attack, others or ()))
-        if documents:
-            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
+        if labelled:  # there is no finding, so there is nothing to count
+            flags = run_flag(scores, rule, fdr=fdr, labelled=True, accept_void=accept_void, finding_level=finding_level)
         else:
-            flags = run_flag(
-                scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
+            flags = flag_on_record(
+                scores,
+                rule,
+                table.history(),
+                documents=documents,
+                fdr=fdr,
+                accept_void=accept_void,
+                finding_level=finding_level,
+                protocol=table.protocol(),
             )
     write_text(written, flags.to_csv())
     if warning := standing_note(flags.standing):
@@ -284,14 +292,22 @@ def collection(
     Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
     expect.
     """
-    from ..decision import judge_collection
+    from ..history import judge_on_record
     from ..report import collection_summary, collection_table, standing_note
 
     if others and len(attacks or ()) != 1:
         raise UsageError("`others` is a score of a single attack by another model: name that attack alone as `attacks`")
     with working("testing the collection"):
         scores = table.read(others=OfAttack(attacks[0], others)) if attacks and others else table.read()
-        result = judge_collection(scores, attacks or (), level=level, seed=seed, accept_void=accept_void)
+        result = judge_on_record(
+            scores,
+            attacks or (),
+            table.history(),
+            level=level,
+            seed=seed,
+            accept_void=accept_void,
+            protocol=table.protocol(),
+        )
     if warning := standing_note(result.known_set):
         say(f"note: {warning}")
     if as_json:

@@ -18,6 +18,7 @@ from .output import say
 from .parameters import reading_input
 
 if TYPE_CHECKING:
+    from ..history import History, Protocol
     from ..passages import Passages
     from ..scores import ScoreTable
     from ..signals import Supplies
@@ -225,6 +226,18 @@ class TableOptions(OptionGroup):
         if not self.table.is_dir():
             raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
         return self.table / "calibration.json"
+
+    def history(self) -> History:
+        """The record of decisions, with that of the run directory where the table lies in it."""
+        from ..history import History
+
+        return History(self.table if self.table.is_dir() else None)
+
+    def protocol(self) -> Protocol | None:
+        """The protocol that was fixed before the run directory was scored; None where there is none."""
+        from ..history import protocol_of_run
+
+        return protocol_of_run(self.table) if self.table.is_dir() else None
 
     def read(self, by: str = "", scores: Sequence[str] = (), *, others: OfAttack | None = None) -> ScoreTable:
         """The table; *by* names the column of categories, *scores* the columns of scores, *others* of other models."""

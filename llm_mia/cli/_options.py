@@ -45,6 +45,7 @@ __all__ = [
     "Fdr",
     "FdrOfFlags",
     "FindingLevel",
+    "FindingLevelOrNone",
     "FlagsOut",
     "Fpr",
     "FprOrNone",
@@ -190,8 +191,18 @@ FindingLevel = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
-        help="Largest p-value of a finding, and so the largest probability of a finding if the model was trained on no "
-        "candidate. The lower bound on the number of members holds with a confidence of 1 minus this.",
+        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
+        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        rich_help_panel=RATES,
+    ),
+]
+FindingLevelOrNone = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
+        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        show_default="0.05, or the level in the file of --protocol",
         rich_help_panel=RATES,
     ),
 ]

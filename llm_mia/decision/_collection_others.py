@@ -35,7 +35,7 @@ class OtherModel:
 def compare_with_others(
     table: ScoreTable, names: Sequence[str], *, level: float, seed: int
 ) -> tuple[tuple[OtherModel, ...], tuple[Pairs, ...], list[Note]]:
-    """For each other model of *table* the test given its scores, and the evidence; notes where there is no test.
+    """For each other model of *table*: the test given its scores, and the evidence; notes where there is no test.
 
     An attack of the target alone is compared with the same attack by the other model. Where an attack takes other
     evidence too, such as a reference model, the other model's ``loss`` is a covariate. For the second reference such an
@@ -44,8 +44,8 @@ def compare_with_others(
     tests, pairs, notes = [], [], []
     for role, columns in table.others.items():
         target, other, attacks, same = _columns(table, names, columns)
-        scored = ~np.isnan(np.column_stack([*target, *other])).any(axis=1)
-        if not all(scored[table.rows(label)].any() for label in (None, 0)):
+        unscored = np.isnan(np.column_stack([*target, *other]))
+        if any(unscored[table.rows(label)].any(axis=1).all() for label in (None, 0)):
             notes.append(Note(NoteKind.OTHER_UNSCORED, {"role": role}))
             continue
         groups = table.groups()

@@ -19,7 +19,7 @@ from ._notes import NoteKind, first_ids
 from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
-__all__ = ["CollectionResult", "judge_collection"]
+__all__ = ["CollectionResult", "collection_attacks", "judge_collection"]
 
 Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
 """Scores of passages, and the document of each."""
@@ -60,7 +60,7 @@ class CollectionResult:
 
         A finding needs all of them, so it is wrong with at most the error rate of any of them that holds.
         """
-        return max(self.test.p_value, *(other.test.p_value for other in self.others), 0.0)
+        return _largest(self.test, self.others)
 
     @property
     def significant(self) -> bool:
@@ -79,14 +79,15 @@ class CollectionResult:
 
     @property
     def standing(self) -> Standing | None:
-        """Of the finding: that of the known set, at best doubtful without resistance, not checked without others."""
-        best = {None: Standing.NOT_CHECKED, False: Standing.DOUBTFUL}.get(self.resists)
-        if self.resists is None and (self.others or self.known_set is None):
-            return self.known_set
-        ranked = (Standing.SOUND, Standing.NOT_CHECKED, Standing.DOUBTFUL)
-        if best is None or (self.known_set is not None and self.known_set not in ranked):
-            return self.known_set
-        return max(best, self.known_set or Standing.SOUND, key=ranked.index)
+        """Of the finding: that of the known set, but at best not checked without other models, or doubtful.
+
+        It is doubtful where the finding does not resist. None where nothing was checked.
+        """
+        if self.resists is False and self.known_set in (None, Standing.SOUND, Standing.NOT_CHECKED):
+            return Standing.DOUBTFUL
+        if not self.others and self.known_set is Standing.SOUND:
+            return Standing.NOT_CHECKED
+        return self.known_set
 
     @property
     def withheld(self) -> bool:
@@ -122,7 +123,7 @@ def judge_collection(
         ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.
         UsageError: no attack is named, and several are possible.
     """
-    names = tuple(attacks) or (_default_attack(table),)
+    names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
@@ -137,10 +138,14 @@ def judge_collection(
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
     vanishing = None
-    if max(test.p_value, *(other.test.p_value for other in others), 0.0) <= level:
+    if _largest(test, others) <= level:
         vanishing = vanishing_difference(candidates, nonmembers, pairs, level=level, seed=seed)
     known_set = joint_standing(table.standing, accept_void=accept_void)
     return CollectionResult(names, test, others, level, vanishing, power, tuple(notes), known_set)
+
+
+def _largest(test: CollectionTest, others: Sequence[OtherModel]) -> float:
+    return max([test.p_value, *(other.test.p_value for other in others)])
 
 
 def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
@@ -170,6 +175,15 @@ def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -
         return power_table(candidates, nonmembers, level=level), []
     except ScoresError as error:
         return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
+
+
+def collection_attacks(table: ScoreTable, attacks: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns by which `judge_collection` decides: *attacks*, or else the default of *table*.
+
+    Raises:
+        UsageError: no attack is named, and several are possible.
+    """
+    return tuple(attacks) or (_default_attack(table),)
 
 
 def _default_attack(table: ScoreTable) -> str:

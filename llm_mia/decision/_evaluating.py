@@ -15,6 +15,7 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
 from ._score_checks import order_notes, refuse_non_scores, reversed_note, validation_notes
@@ -131,8 +132,9 @@ def rates_at(
 ) -> AtThreshold:
     """True and false positive rate at the threshold of *calibration*, on the known set of another table.
 
-    Each interval holds its rate with at least *confidence*, exactly where passages are independent. The threshold must
-    not have been set by the table's non-members; where it was by any of them, no rate of false positives is given.
+    Each interval holds its rate with at least *confidence* where each passage is a document by itself; where passages
+    share documents, it comes from a bootstrap over documents, and holds about so often. The threshold must not have
+    been set by the table's non-members; where it was by any of them, no rate of false positives is given.
     Passages that a stack was fitted on are left out, and in the table calibrated on those that selected the attack. A
     passage without a finite score counts as not flagged.
 
@@ -219,6 +221,7 @@ def _known(table: ScoreTable) -> NDArray[np.intp]:
 
 
 def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evaluation:
+    table, _ = join_equal_scores(table, attack)
     scored = _scored(table, attack, known)
     scores, labels, groups = table.column(attack)[scored], table.labels[scored], table.groups()
     documents = [groups[row] for row in scored]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import chance_of_flags, flag_rank, nonmembers_needed
+from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, nonmembers_needed
 from ..errors import CalibrationError, UsageError
 from ..records import Note
 from ..scores import ScoreTable
@@ -21,11 +21,11 @@ from ._origin import categories_of
 from ._rules import ErrorRate, Rule
 from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
 
-__all__ = ["Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
+__all__ = ["SMALLEST_FINDING_LEVEL", "Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-SMALLEST_LEVEL = 1e-9
+SMALLEST_FINDING_LEVEL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +41,9 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
-    if not SMALLEST_LEVEL <= level < 1:
-        raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
+    """Raise `UsageError` unless *level* is below 1, and so far above 0 that 1 minus it is below 1."""
+    if not SMALLEST_FINDING_LEVEL <= level < 1:
+        raise UsageError(f"`finding_level` must be at least {SMALLEST_FINDING_LEVEL:g} and below 1: got {level:g}")
 
 
 def find(
@@ -128,7 +128,7 @@ def _by_documents(
     )
     exchanged = exchange_test(
         passages,
-        lambda n: _rank_of_any(n, calibration),
+        lambda n, documents: _rank_of_any(n, documents, calibration),
         smallest=smallest,
         level=level,
     )
@@ -150,11 +150,17 @@ def _by_documents(
     return finding, []
 
 
-def _rank_of_any(n: int, calibration: Calibration) -> int:
-    """The rank of the threshold; 1, the highest, where documents that are cut to a common size leave too few for it."""
-    if n < nonmembers_needed(calibration.fpr, calibration.confidence):
+def _rank_of_any(n: int, documents: int, calibration: Calibration) -> int:
+    """The rank of the threshold among *n* scores of equally large *documents*.
+
+    It is 1, the highest, where documents that are cut to a common size leave too few for the rate. With a confidence it
+    is a rank of documents, which a rank of passages cannot be below.
+    """
+    if documents < nonmembers_needed(calibration.fpr, calibration.confidence):
         return 1
-    return flag_rank(n, calibration.fpr, calibration.confidence)
+    if calibration.confidence is not None:
+        return flag_rank(documents, calibration.fpr, calibration.confidence)
+    return hierarchical_rank(n, documents, calibration.fpr)
 
 
 def _category_codes(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Ints:

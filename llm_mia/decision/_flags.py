@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -22,7 +21,6 @@ from ..calibration import (
     member_count_bound,
     member_share,
 )
-from ..errors import CalibrationError
 from ..records import Interval, Note, Plain, Standing
 from ._calibration import Calibration
 from ._finding_record import Finding
@@ -230,24 +228,14 @@ def limited(
 def limit_discoveries(
     n: int, p_values: NDArray[np.float64], fdr: float, method: QValueMethod, unit: Unit
 ) -> list[Note]:
-    """A note where a small number of discoveries is impossible with *n* non-members compared with.
+    """A note where a small number of discoveries is impossible with *n* non-members, or documents, compared with.
 
     Raises:
         CalibrationError: no discovery at all is possible.
     """
     m = max(1, int(np.isfinite(p_values).sum()))
-    if method is QValueMethod.BENJAMINI_HOCHBERG:
-        least = fdr_floor(n, m, fdr)
-    else:
-        factor = math.fsum(1 / j for j in range(1, m + 1))
-        least = max(1, math.ceil(m * factor / (fdr * (n + 1)) - 1e-9))
-        if least > m:
-            needed = math.ceil(factor / fdr - 1e-9) - 1
-            kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
-            raise CalibrationError(
-                f"{n} {kind} cannot support a discovery at FDR ≤ {fdr:g} by Benjamini–Yekutieli: {needed} are needed "
-                f"if all {m} candidates are members"
-            )
+    kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
+    least = fdr_floor(n, m, fdr, any_dependence=method is QValueMethod.BENJAMINI_YEKUTIELI, unit=kind)
     figures = {"n": n, "unit": unit.value, "least": least}
     return [Note(NoteKind.DISCOVERIES_LIMITED, figures)] if least > 1 else []
 

@@ -93,6 +93,7 @@ def demo(
         write_text(out / f"{name}.jsonl", "\n".join(rows) + "\n")
     trained = [p.text for p in (*members, *hidden)]
     model = _train(out / f"model-seed{seed}-epochs{epochs}", trained, epochs, seed, progress)
+    run = out / f"run-seed{seed}-epochs{epochs}"
     audited = audit(
         out / "candidates.jsonl",
         nonmembers=out / "nonmembers.jsonl",
@@ -100,7 +101,8 @@ def demo(
         target=model,
         reference=embedded.NAME,
         fpr=fpr,
-        out=out / f"run-seed{seed}-epochs{epochs}",
+        out=run,
+        history=run,  # what the demo decides is no decision about texts of the user
         progress=progress,
     )
     truth = {p.id: True for p in hidden} | {p.id: False for p in clean}

@@ -57,7 +57,9 @@ class Pairs:
 
         def statistic(picked: Flags) -> Floats:
             attacks = zip(columns[0].T, columns[1].T, strict=True)
-            return np.max([_exceeding(*attack, picked, self.same_attack) for attack in attacks], axis=0)
+            return np.asarray(
+                np.stack([_exceeding(*attack, picked, self.same_attack) for attack in attacks]).max(axis=0)
+            )
 
         return permutation_p_value(statistic, self.sizes, permutations, np.random.default_rng(seed))
 

@@ -101,7 +101,7 @@ def largest_welch(values: Floats, picked: Flags) -> Floats:
     """`welch_statistic`; of several attacks, (n, attacks), the largest that an attack or `with_average` has."""
     if values.ndim == 1:
         return welch_statistic(values, picked)
-    return np.max([welch_statistic(column, picked) for column in with_average(values).T], axis=0)
+    return np.asarray(np.stack([welch_statistic(column, picked) for column in with_average(values).T]).max(axis=0))
 
 
 def welch_statistic(values: Floats, picked: Flags) -> Floats:

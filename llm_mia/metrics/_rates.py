@@ -14,7 +14,7 @@ from ..records import Interval
 from ._intervals import Ends, Floats, clopper_pearson, tail_of
 from ._samples import Sample, Seed, split_by_class
 
-__all__ = ["Rates", "epsilon_lower_bound", "epsilon_of_one_run", "rates_at_threshold"]
+__all__ = ["Rates", "epsilon_lower_bound", "epsilon_of_one_run", "flagged_share", "rates_at_threshold"]
 
 LARGEST_EPSILON = 100.0
 """Bounds above this are not computed: no privacy is left."""
@@ -69,6 +69,25 @@ def rates_at_threshold(
     classes = (sample.members, sample.member_documents), (sample.nonmembers, sample.nonmember_documents)
     (flagged, tpr), (false, fpr) = (_share(of_class > threshold, group, confidence, rng) for of_class, group in classes)
     return Rates(threshold, flagged, len(sample.members), false, len(sample.nonmembers), tpr, fpr)
+
+
+def flagged_share(flagged: ArrayLike, documents: Sequence[str], *, confidence: float = 0.95, rng: Seed = 0) -> Interval:
+    """The share of *flagged*, shape (n,), with its interval.
+
+    It is that of Clopper and Pearson where each passage is a document by itself. Where *documents* have several
+    passages, it comes from a bootstrap over documents, is approximate, and is never narrower.
+
+    Raises:
+        UsageError: there are no passages, or lengths differ.
+
+    >>> flagged_share([True, True, False], ["a", "b", "c"]) == flagged_share([True, True, False], "abc")
+    True
+    """
+    values = np.asarray(flagged, dtype=bool)
+    if not len(values) or len(documents) != len(values):
+        raise UsageError(f"a share needs the document of each passage: got {len(values)} and {len(documents)}")
+    number_of = {name: number for number, name in enumerate(sorted(set(documents)))}
+    return _share(values, np.array([number_of[name] for name in documents]), confidence, rng)[1]
 
 
 def _share(

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
 
 
+BEST_OF_SEVERAL = (
+    "The best of several attacks is known only with hindsight: a decision by another attack than the attack that "
+    "decides is a further decision on these candidates, and needs a smaller p-value."
+)
+
+
 def evaluation_table(
     evaluations: Sequence[Evaluation],
     gap: ConfidenceGap | None,
@@ -56,6 +62,8 @@ def evaluation_table(
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
+    elif len(evaluations) > 1:
+        below.append(BEST_OF_SEVERAL)
     return Group(listing, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
 
 

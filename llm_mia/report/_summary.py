@@ -10,6 +10,7 @@ from typing import Any
 from ..auditing import Audit
 from ..calibration import fpr_bound
 from ..decision import NOT_VALIDATED, AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
+from ..history import Entry
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..validity import Check
@@ -20,6 +21,7 @@ __all__ = [
     "calibration_summary",
     "collection_summary",
     "comparison_summary",
+    "decisions_summary",
     "evaluation_summary",
     "flags_summary",
     "threshold_summary",
@@ -38,6 +40,8 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),
         "flags": flags_summary(audit.flags),
+        "control": None if audit.control is None else {**asdict(audit.control), "exceeds": audit.control.exceeds},
+        "protocol_sha256": audit.protocol or None,
         "power": None if audit.power is None else asdict(audit.power),
         "evaluation": evaluation_summary(audit.evaluations, audit.confidence_gap),
         "notes": notes_words(audit.notes),
@@ -46,14 +50,14 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
     """The calibration without its n scores, its stack and the origin of the scores."""
-    plain = calibration.confidence is None and not calibration.categories
+    plain = calibration.confidence is None and not calibration.categories and not calibration.documents
     return {
         "attack": calibration.attack,
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
         "guarantee": {**asdict(calibration.guarantee), "sentence": guarantee_words(calibration.guarantee)},
         "confidence": calibration.confidence,
-        # Of a threshold that holds on average and for all passages alike.
+        # Of a threshold that holds on average and for all passages alike, which share no documents.
         "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr) if plain else None,
         "n": calibration.n,
         "n_documents": calibration.n_documents,
@@ -96,8 +100,8 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    decided = {"p_value": finding.p_value, "significant": finding.significant, "resists": finding.resists}
-    return {**decided, **asdict(finding)}
+    decided = {"p_value": finding.p_value, "allowed": finding.allowed, "significant": finding.significant}
+    return {**decided, "resists": finding.resists, **asdict(finding)}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:
@@ -160,6 +164,8 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
         "vanishing_auroc": result.vanishing,
         "resists": result.resists,
         "level": result.level,
+        "allowed": result.allowed,
+        "number": result.number,
         "smallest_p": test.smallest_p,
         "effect": asdict(test.effect),
         "statistic": test.statistic,
@@ -181,3 +187,13 @@ def _check(check: Check) -> dict[str, Any]:
         "details": check.details,
         "remedy": check.remedy,
     }
+
+
+def decisions_summary(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The decisions of a record, without the sketches of their candidates."""
+    decisions = []
+    for entry in entries:
+        fields = {name: value for name, value in asdict(entry).items() if name != "subject"}
+        allowed = entry.finding_level * entry.level_share
+        decisions.append({**fields, "allowed": allowed, "candidates_sha256": entry.subject.sha256})
+    return {"schema_version": SCHEMA_VERSION, "decisions": decisions}

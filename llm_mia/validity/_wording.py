@@ -90,6 +90,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "leak_missing_letters": (_leak("words with a letter missing or added"), _SAME_RULES),
     "overlap_7_words": (_REPEATS_MEMBER, _SHARE_NO_TEXT),
     "overlap_13_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "control_rate": (
+        "Sealed non-members were decided on as candidates, and more were flagged than the requested rate explains: the "
+        "known non-members do not represent passages that were not trained on.",
+        "Find out how the sealed non-members differ from the known ones, and take known non-members like the "
+        "candidates.",
+    ),
     "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
     "candidates_near_duplicates": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),

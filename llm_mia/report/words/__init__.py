@@ -27,6 +27,7 @@ from ._evaluations import (
     unscored_words,
 )
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._history import control_words, entry_words
 from ._notes import note_words, notes_words
 from ._validity import (
     standing_note,
@@ -47,7 +48,9 @@ __all__ = [
     "columns_used",
     "comparison_lines",
     "comparison_words",
+    "control_words",
     "counted",
+    "entry_words",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",

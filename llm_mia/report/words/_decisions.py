@@ -138,15 +138,21 @@ def guarantee_words(guarantee: Guarantee) -> str:
     'with confidence: with probability at least 0.95 over the draw of the calibr'
     """
     if guarantee.kind is GuaranteeKind.MARGINAL:
+        new, known, once = "new non-member", "the calibration set", ""
+        if guarantee.by_document:
+            new, known = "passage of a new document that was not trained on", "the documents of the calibration set"
+            once = ", where each document counts once"
         holds = (
-            "marginal: a new non-member, exchangeable with the calibration set, is flagged with probability at most "
-            "the FPR, on average over calibration sets like this one"
+            f"marginal: a {new}, exchangeable with {known}, is flagged with probability at most the FPR, on average "
+            f"over calibration sets like this one{once}"
         )
     else:
+        new = "non-member, drawn independently from the same source, is"
+        if guarantee.by_document:
+            new = "document that was not trained on, drawn independently from the same source, has a passage that is"
         holds = (
             f"with confidence: with probability at least {guarantee.confidence:g} over the draw of the calibration "
-            "set, a new non-member, drawn independently from the same source, is flagged with probability at most the "
-            "FPR"
+            f"set, a new {new} flagged with probability at most the FPR"
         )
     if guarantee.by_category:
         holds += "; this holds in each category separately"
@@ -161,17 +167,22 @@ def held_words(flags: Flags) -> str:
     """In which sense the false positive rate of these flags holds."""
     calibration = flags.calibration
     where = ", in each category separately" if calibration.categories else ""
+    by_document = flags.unit is Unit.PASSAGES and bool(calibration.documents)
     if calibration.confidence is not None:
+        rate = "the share of new documents with a flagged passage" if by_document else "the rate"
+        independent = "documents" if by_document or flags.unit is Unit.DOCUMENTS else "known non-members"
         return (
-            f"With {100 * calibration.confidence:.12g} % confidence the rate with this calibration set is at most "
-            f"{100 * calibration.fpr:g} %{where}, if {flags.unit} are independent."
+            f"With {100 * calibration.confidence:.12g} % confidence {rate} with this calibration set is at most "
+            f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent."
         )
+    if by_document:
+        return f"The rate holds on average over calibration sets{where}, for a passage of a new document."
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
         return f"The rate holds on average over calibration sets{where}."
     bound = fpr_bound(calibration.n, calibration.fpr)
     return (
         f"The rate holds on average over calibration sets; with this calibration set it is at most {100 * bound:.1f} % "
-        "(95 % confidence, if passages are independent)."
+        "(95 % confidence, if the known non-members are independent)."
     )
 
 
