@@ -100,8 +100,8 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    decided = {"p_value": finding.p_value, "allowed": finding.allowed, "significant": finding.significant}
-    return {**decided, "resists": finding.resists, **asdict(finding)}
+    decided = {"p_value": finding.p_value, "allowed": finding.allowed}
+    return {**decided, "significant": finding.significant, "resists": finding.resists, **asdict(finding)}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:

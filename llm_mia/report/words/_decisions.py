@@ -97,7 +97,8 @@ def finding_words(flags: Flags) -> str | None:
             f"{result}"
         )
     start = f"{expected}, and " if expected else ""
-    return f"{start}{p_words(finding.chance)} {what}; a finding needs p ≤ {finding.allowed:.3g}"
+    number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
+    return f"{start}{p_words(finding.chance)} {what}; a finding needs p ≤ {finding.allowed:.3g}{number}"
 
 
 def rule_words(rule: Rule) -> str:
