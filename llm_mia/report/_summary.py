@@ -100,7 +100,9 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "allowed": finding.allowed, "significant": finding.significant}
+    figures = asdict(finding)
+    compared = {"references": list(figures["references"]), "others": list(figures["others"])}
+    return {**figures, **compared, "allowed": finding.allowed, "significant": finding.significant}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:
