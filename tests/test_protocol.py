@@ -203,7 +203,7 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
 
 
 def test_sealed_nonmembers_that_are_flagged_too_often_make_the_flags_doubtful(run: Run, tmp_path: Path) -> None:
-    many = {f"t{i}": text for i, text in enumerate(sentences(400, seed=41))}
+    many = {f"t{i}": text for i, text in enumerate(sentences(800, seed=41))}
     rows = [{"id": name, "text": text} for name, text in many.items()]
     usual = audit(rows, nonmembers=TEXTS[40:100], target=FakeBackend(0), out=tmp_path / "usual", attacks=["loss"])
     sealed = [many[row.id] for row in usual.flags.rows if row.flagged]

@@ -238,7 +238,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
-        "not independent, so each document counts once, and the rate holds for a passage of a new document"
+        "not independent, so each document counts once, and the rate is an average over new documents; where large "
+        "documents score higher than small ones, a larger share of all passages can be flagged"
     ),
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
