@@ -103,8 +103,9 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "standing": audited.flags.standing,
         "withheld": False,
         "finding": {
-            **asdict(finding),
+            **json.loads(json.dumps(asdict(finding))),
             "p_value": finding.p_value,
+            "allowed": finding.allowed,
             "significant": False,
             "resists": None,
         },
@@ -198,7 +199,8 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [99] * 3 + [1] * 7,
             None,
             [
-                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), not validated, not compared"
+                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), "
+                "not validated, not compared"
             ],
             ["no finding"],
         ),
@@ -293,7 +295,7 @@ FIGURES = {
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
     "others": [], "evaluated": False,
-    "role": "candidate", "rows": 500, "model": "embedded", "smallest_p": 0.1, "p_value": 0.2,
+    "role": "candidate", "rows": 500, "smallest_p": 0.1, "p_value": 0.2,
     "number": 3, "allowed": 0.0008, "sha256": "0" * 64, "decisions": 2, "deviations": ["another attack"],
     "realised": 0.05, "requested": 0.05, "exceeds": False,
     "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
