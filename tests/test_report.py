@@ -292,7 +292,7 @@ FIGURES = {
     "others": [], "evaluated": False,
     "role": "candidate", "rows": 500,
     "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
-    "model": "embedded", "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "decisions": 2,
+    "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "decisions": 2,
     "p_value": 0.3, "smallest_p": 0.01, "requested": 0.05, "realised": 0.04, "exceeds": False,
     "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
