@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "FIELDS",
     "SCHEMA_VERSION",
+    "STAND_IN",
     "TOKEN_ARRAYS",
     "AttackRecord",
     "BlockSize",
@@ -37,6 +38,9 @@ __all__ = [
 
 SCHEMA_VERSION = 4
 """Version of the run directory and of every JSON artefact in it."""
+
+STAND_IN = "stand-in"
+"""The role of a model that takes the place of a reference model where none is given."""
 
 Plain: TypeAlias = str | int | float | bool | None
 """A value of a carried column; None where it is missing."""
@@ -336,6 +340,9 @@ class RunRecord:
     """Of Python and of the packages that compute."""
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
     """By pass."""
+    others: tuple[AttackRecord, ...] = ()
+    """The columns of scores by other models than the target, in order: ``min_k@stand-in`` is ``min_k`` of the stand-in.
+    The role is the name of the pass, too, and so of the model."""
     schema_version: int = SCHEMA_VERSION
 
 

@@ -145,6 +145,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def empty_record() -> None:
+    """No test counts the decisions of another: tests decide on the same candidates again and again."""
+    (Path(os.environ["LLM_MIA_CACHE"]) / "decisions.jsonl").unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_embedded_stand_in() -> Iterator[None]:
+    """An audit without a reference does not choose the embedded model, which takes seconds; a test may name it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_mia.backends.embedded.is_installed", lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="session")
 def strict_messages() -> Iterator[None]:
     """A message of the command line names only what the running command has, in whichever test it is printed."""

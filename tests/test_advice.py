@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from llm_mia import ScoreTable, audit, validate
+from llm_mia import Audit, ScoreTable, audit, score, validate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import NoteKind, calibrate, flag, flag_documents, judge_collection
 from llm_mia.documents import documents_needed, smallest_p_value
@@ -104,16 +104,16 @@ def test_what_documents_lack_is_named_and_when_it_is_there_they_are_decided_on(
     cli: Cli, fails: Fails, tmp_path: Path
 ) -> None:
     rule, flags = tmp_path / "c.json", ("-o", tmp_path / "f.csv")
-    for known, needs in (
-        ({f"n{i}": 8 for i in range(7)}, "would need 19 documents of non-members, and there are 7: add documents"),
-        ({f"c{i}": 8 for i in range(20)}, "would need each document on one side only, among the candidates or among"),
-    ):
-        path = scores_file(tmp_path / "t.csv", known, {f"c{i}": 5 for i in range(4)})
-        assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
-        ran = cli("flag", path, "-c", rule, *flags)
-        assert needs in ran.err
-        assert "--documents" not in ran.err
-        fails("flag", path, "-c", rule, *flags, "--documents")
+    path = scores_file(tmp_path / "t.csv", {f"n{i}": 8 for i in range(7)}, {f"c{i}": 5 for i in range(4)})
+    message = fails("calibrate", path, "-a", "gain", "-o", rule)
+    assert "at least 19 documents are needed" in message
+    assert "add documents, divide large ones" in message
+    path = scores_file(tmp_path / "t.csv", {f"c{i}": 8 for i in range(20)}, {f"c{i}": 5 for i in range(4)})
+    assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
+    ran = cli("flag", path, "-c", rule, *flags)
+    assert "would need each document on one side only, among the candidates or among" in ran.err
+    assert "--documents" not in ran.err
+    fails("flag", path, "-c", rule, *flags, "--documents")
     path = scores_file(tmp_path / "t.csv", {f"n{i}": 3 for i in range(19)}, {f"c{i}": 5 for i in range(4)})
     assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
     assert "'llm-mia flag TABLE --documents' counts documents instead" in cli("flag", path, "-c", rule, *flags).err
@@ -132,14 +132,14 @@ def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(t
         raise Stop(note_words(note))
 
     others = "after 15 others have selected what decides"
-    expected = f"need 19 documents of non-members for FPR ≤ 5 %, and there are 15 {others}"
+    expected = f"on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 15 {others}"
     with pytest.raises(Stop, match=expected):
         audit(
             rows(tmp_path / "c.jsonl", TEXTS[100:160], 60, "c"),
             nonmembers=rows(tmp_path / "n.jsonl", TEXTS[:100], 30, "n"),
             members=rows(tmp_path / "m.jsonl", TEXTS[160:], 30, "m"),
             target=FakeBackend(0),
-            attacks=["auto"],
+            attacks=["stack"],
             out=tmp_path / "run",
             report_possible=stop,
         )
@@ -150,12 +150,14 @@ def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(t
     [
         (0, 0, "c", ["on passages (60 candidates, 100 non-members), on documents (60 documents of candidates, 100 of "
                      "non-members), on all candidates together ('llm-mia collection')"]),
-        (7, 7, "c", ["decisions on documents need 19 documents of non-members for FPR ≤ 5 %, and there are 7",
-                     "on all candidates together ('llm-mia collection')", "such as a book into its chapters"]),
-        (2, 2, "c", ["a decision on all candidates together needs 3 documents on each side, and there are 2 documents "
-                     "of candidates, 2 of non-members"]),
+        (7, 7, "c", ["decisions on passages or on documents need 19 documents of non-members for FPR ≤ 5 %, and there",
+                     "allows decisions on all candidates together ('llm-mia", "such as a book into its chapters"]),
+        (2, 2, "c", ["this input allows no decision; ", "a decision on all candidates together needs 3 documents on "
+                     "each side, and there are 2 documents of candidates, 2 of non-members"]),
         (20, 1, "c", ["on documents (1 document of candidates, 20 of non-members), on all candidates together"]),
-        (7, 7, "n", ["and not on documents or on all candidates together: 7 documents hold both candidates and"]),
+        (20, 7, "n", ["decisions on passages (60 candidates, 100 non-members); decisions on documents or on all ",
+                      "each document on one side only, and 7 documents hold both candidates and"]),
+        (7, 7, "n", ["this input allows no decision; decisions on passages or on documents need 19 documents"]),
     ],
 )  # fmt: skip
 def test_a_line_says_what_the_input_allows_and_that_is_what_it_allows(
@@ -171,20 +173,31 @@ def test_a_line_says_what_the_input_allows_and_that_is_what_it_allows(
         notes.append(note)
         steps.append("possible")
 
-    result = audit(
-        files[0], nonmembers=files[1], target=FakeBackend(0), attacks=["loss"], out=tmp_path / "run", accept_void=True,
-        report_possible=report_possible,
-        progress=lambda step: steps.append(step.name),
-    )  # fmt: skip
-    assert steps.index("possible") < steps.index("target"), "before anything is scored"
+    def audited() -> Audit:
+        return audit(
+            files[0], nonmembers=files[1], target=FakeBackend(0), attacks=["loss"], out=tmp_path / "run",
+            accept_void=True, report_possible=report_possible, progress=lambda step: steps.append(step.name),
+        )  # fmt: skip
+
+    scored = [{**json.loads(line), "label": label} for label, file in zip((None, 0), files, strict=True)
+              for line in file.read_text().splitlines()]  # fmt: skip
+    scores = score(scored, FakeBackend(0), attacks=["loss"], out=tmp_path / "scored")
+    if "decisions on passages (" in says[0] or says[0].startswith("on "):
+        audited()
+        assert steps.index("possible") < steps.index("target"), "before anything is scored"
+    else:
+        with pytest.raises(CalibrationError, match=r"n.jsonl: \d documents of non-members, with 100 passages, cannot"):
+            audited()
+        with pytest.raises(CalibrationError):
+            calibrate(scores, "loss", fpr=0.05)
     sentence = note_words(notes[0])
     for part in says:
         assert part in sentence
     by_document = re.search(r"on documents \(", sentence) is not None
     together = "on all candidates together ('llm-mia collection')" in sentence
     for allowed, decide in (
-        (by_document, lambda: flag_documents(result.scores, result.calibration, accept_void=True)),
-        (together, lambda: judge_collection(result.scores, ["loss"], accept_void=True)),
+        (by_document, lambda: flag_documents(scores, calibrate(scores, "loss", fpr=0.05), accept_void=True)),
+        (together, lambda: judge_collection(scores, ["loss"], accept_void=True)),
     ):
         if allowed:
             decide()

@@ -65,11 +65,15 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     texts, everything = ({check.name for check in validity.checks} for validity in (heard[0], result.validity))
     assert texts < everything
     assert {"blind_words_auroc", "shift_words_auroc", "size_fpr_0.05"} <= texts
-    assert {"placebo_attack_reference_auroc", "reference_as_target", "shift_reference_auroc"} <= everything - texts
+    by_reference = {f"reference_{known}_loss_auroc" for known in ("members", "candidates")}
+    assert {"placebo_attack_reference_auroc", *by_reference} <= everything - texts
+    assert heard[0].standing in (Standing.NOT_CHECKED, Standing.DOUBTFUL), "no other model has scored the texts yet"
+    # `reference` with another reference would take the target too, which may know the candidates.
+    assert not [name for name in everything if name.startswith("reference_candidates_reference")]
     files = [tmp_path / f"{name}.jsonl" for name in ("members", "nonmembers", "candidates")]
     assert validate(*files, rates=RequestedRates(0.05)) == heard[0], "what llm-mia validate says"
     stored = json.loads((result.path / "validity.json").read_text())
-    assert (stored["verdict"], stored["accepted"]) == (result.standing, False)
+    assert (stored["standing"], stored["accepted"]) == (result.standing, False)
     assert [check["name"] for check in stored["checks"]] == [check.name for check in result.validity.checks]
     assert read_scores(result.path).standing == result.standing == result.calibration.standing
     text = rendered(audit_table(result))
@@ -118,7 +122,7 @@ def test_a_void_known_set_that_is_accepted_marks_everything(run: Run) -> None:
     assert read_calibration(result.path / "calibration.json").standing is Standing.ACCEPTED
     assert all(row["known_set"] == "accepted" for row in csv_rows(result.path / "flags.csv"))
     text = rendered(audit_table(result))
-    assert "void, accepted by the user" in text
+    assert "void or untestable, accepted by the user" in text
     assert "candidates flagged by reference" in text
 
 
@@ -205,7 +209,8 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
     text = rendered(audit_table(result))
     assert (
-        "With 90 % confidence the rate with this calibration set is at most 5 %, if passages are independent." in text
+        "With 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
+        "independent." in text
     )
     assert "on average" not in text
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
@@ -217,9 +222,7 @@ def test_a_single_document_is_refused_before_a_model_runs(tmp_path: Path) -> Non
         write(tmp_path / "n.jsonl", TEXTS[40:120], document="one book"),
     )
     candidates = write(tmp_path / "c.jsonl", TEXTS[160:])
-    with pytest.raises(
-        PassageError, match=r"non-members: all 80 come from a single document, 'one book'.*at least 2 doc"
-    ):
+    with pytest.raises(CalibrationError, match=r"n.jsonl: 1 document of non-members, with 80 passages, .*least 19 doc"):
         audit(candidates, members=members, nonmembers=nonmembers, target="no/model", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

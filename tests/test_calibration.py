@@ -290,7 +290,7 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
 # --- the artefact -----------------------------------------------------------------------------------------------------
 
 
-def calibration_of(scores: ArrayLike, n_documents: int = 1) -> Calibration:
+def calibration_of(scores: ArrayLike, n_documents: int = 9) -> Calibration:
     values = np.asarray(scores, dtype=np.float64)
     documents = [f"Ünï {i % n_documents}" for i in range(len(values))]
     table = ScoreTable.of({"min_k:k=0.1": values}, [0] * len(values), documents=documents)
@@ -298,11 +298,17 @@ def calibration_of(scores: ArrayLike, n_documents: int = 1) -> Calibration:
 
 
 def test_what_a_calibration_holds() -> None:
-    calibration = calibration_of([3.0, 1.0, 2.0, *range(10, 30)], n_documents=4)
-    assert (calibration.n, calibration.n_documents) == (23, 4)
+    calibration = calibration_of([3.0, 1.0, 2.0, *range(10, 30)], n_documents=23)
+    assert (calibration.n, calibration.n_documents, calibration.documents) == (23, 23, ())
     assert calibration.threshold == fpr_threshold(calibration.scores, 0.1) == 28
     assert calibration.scores[:3] == (1.0, 2.0, 3.0)
     assert calibration.guarantee == Guarantee(GuaranteeKind.MARGINAL)
+    shared = calibration_of([3.0, 1.0, 2.0, *range(10, 30)], n_documents=9)
+    assert (shared.n, shared.n_documents, shared.scores) == (23, 9, calibration.scores)
+    assert shared.documents[:5] == (0, 1, 2, 3, 4), "d1, d2, d0, d3, d4: numbered in the order of the scores"
+    assert shared.documents[9:12] == (2, 0, 1)
+    assert shared.threshold == 29, "9 documents for 10 %: a passage must be above every passage of all of them"
+    assert shared.guarantee == Guarantee(GuaranteeKind.MARGINAL, by_document=True)
     assert calibration.origin is None
 
 
@@ -313,7 +319,14 @@ def test_round_trip_is_exact(scores: list[float]) -> None:
     assert calibration_from_json(calibration_to_json(calibration)) == calibration
 
 
-GUARANTEE = {"kind": "marginal", "confidence": None, "by_category": False, "pooled": False, "pooled_by_size": False}
+GUARANTEE = {
+    "kind": "marginal",
+    "confidence": None,
+    "by_document": True,
+    "by_category": False,
+    "pooled": False,
+    "pooled_by_size": False,
+}
 
 
 def edited(**changes: object) -> str:
@@ -332,12 +345,17 @@ def edited(**changes: object) -> str:
         (edited(fpr="gone", n="gone"), "'fpr' is missing"),
         (edited(note="x"), "note"),
         (edited(n=21), "n should be 20, not 21"),
-        (edited(threshold=3.0), "threshold should be 18.0, not 3.0"),
-        (edited(fpr=0.2), "threshold should be 16.0, not 18.0"),
-        (edited(fpr=0.01), "20 non-members cannot certify FPR ≤ 0.01: at least 99"),
+        (edited(threshold=3.0), "threshold should be 19.0, not 3.0"),
+        (edited(fpr=0.2), "threshold should be 17.0, not 19.0"),
+        (edited(fpr=0.01), "9 documents of non-members, with 20 passages, cannot certify FPR ≤ 0.01: at least 99"),
+        (edited(documents=[]), "should be"),
+        (edited(documents=[*range(20)]), "should be"),
+        (edited(documents=[0, 1]), "20 calibration scores but 2 documents"),
+        (edited(documents=[*range(9), *range(8, -1, -1), 0, 1]), "edited after it was written"),
+        (edited(documents=[str(i % 9) for i in range(20)]), "is not a whole number|is not of type int"),
         (edited(guarantee={**GUARANTEE, "by_category": True}), "guarantee should be"),
         (edited(scores=[*range(19, -1, -1)]), "the scores are not ascending"),
-        (edited(scores=[*range(19)]), "should be"),
+        (edited(scores=[*range(19)]), "19 calibration scores but 20 documents"),
         (edited(scores=[*range(19), float("nan")]), "1 of 20 calibration scores are NaN"),
         (edited(scores=["a"]), "'a' is not a number"),
         (edited(scores=None), "cannot be read as a calibration"),
@@ -345,7 +363,8 @@ def edited(**changes: object) -> str:
         (edited(fpr="0.1"), "'0.1' is not a number"),
         (edited(attack=5), "5 is not of type str"),
         (edited(selection=None), "cannot be read as a calibration"),
-        (edited(n_documents=10**400), "cannot come from"),
+        (edited(n_documents=10), "n_documents should be 9, not 10"),
+        (edited(n_documents=10**400), "n_documents should be 9"),
     ],
 )
 def test_a_calibration_whose_figures_do_not_follow_from_its_scores_is_refused(text: str, message: str) -> None:

@@ -233,9 +233,9 @@ SCORES = np.random.default_rng(0).normal(size=len(KINDS)).round(3)
 
 
 def calibration_of(scores: ArrayLike = SCORES, categories: Sequence[str] | None = KINDS, **more: Any) -> Calibration:
-    """The same of passages of nine documents."""
+    """The same of passages of 150 documents: a document has a passage in each of two categories, or one passage."""
     n = len(np.asarray(scores))
-    table = ScoreTable.of(scores, [0] * n, documents=[f"d{i % 9}" for i in range(n)], categories=categories)
+    table = ScoreTable.of(scores, [0] * n, documents=[f"d{i % 150}" for i in range(n)], categories=categories)
     return calibrate(table, "score", **{"fpr": 0.05, **more})
 
 
@@ -259,10 +259,9 @@ def test_what_a_calibration_by_category_holds() -> None:
     assert calibration.threshold == max(calibration.thresholds.values()), "whoever knows only this flags too few"
     assert (calibration.n, calibration.scores) == (205, tuple(sorted(SCORES.tolist())))
     confident = GuaranteeKind.WITH_CONFIDENCE
-    assert calibration.guarantee == Guarantee(confident, 0.95, by_category=True, pooled=True, pooled_by_size=False)
-    assert calibration_of(pool=True).guarantee == Guarantee(
-        GuaranteeKind.MARGINAL, None, True, True, pooled_by_size=True
-    )
+    assert calibration.guarantee == Guarantee(confident, 0.95, by_document=True, by_category=True, pooled=True)
+    assert calibration_of(pool=True).guarantee == Guarantee(GuaranteeKind.MARGINAL, None, True, True, True, True)
+    assert (calibration.n_documents, calibration.categories["other"].n_documents) == (150, 75)
     asked = [9.0, -9.0, np.nan, 9.0]
     assert calibration.flagged(asked, ["de", "de", "fr", "es"]).tolist() == [True, False, False, True]
     p_values = calibration.p_values(asked, ["de", "de", "fr", "es"])
@@ -299,7 +298,7 @@ def changed(path: str, value: object) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (changed("n_documents", 8), "edited after it was written: calibrate again"),
+        (changed("n_documents", 8), "n_documents should be 150, not 8"),
         (changed("attack", "zlib"), "edited after it was written"),
         (changed("origin/shared/frequencies/id", "u"), "edited after it was written"),
         (changed("selection/wanted", "stack"), "edited after it was written"),
@@ -309,14 +308,17 @@ def changed(path: str, value: object) -> str:
         (changed("split/fit_sha", ""), "cannot be read as a calibration"),
         (changed("categories/de/threshold", -1.0), "figures of category 'de' are not those of its scores"),
         (changed("categories/de/n", 71), "figures of category 'de'"),
-        (changed("categories/de/scores", [1.0]), "category 'de': 1 non-members cannot certify FPR ≤ 0.05 at 95 %"),
+        (changed("categories/de/scores", [1.0]), "1 calibration scores but 70 documents"),
+        (changed("categories/de/documents", [0] * 70), "category 'de': 1 document of non-members, with 70 passages"),
         (changed("categories/de/scores", [*range(70)]), "threshold should be|not those of the categories"),
         (changed("categories/other/pooled_by_size", True), "guarantee should be|edited after"),
         (changed("categories/other/pooled", []), "guarantee should be"),
         (changed("categories", {}), "should be"),
         (changed("categories", 5), "5 is not a mapping"),
         (changed("categories/de", {}), "'threshold' is missing"),
-        (changed("scores", [1.0]), "the scores are not those of the categories"),
+        (changed("scores", [1.0]), "1 calibration scores but 205 documents"),
+        (changed("documents", [0] * 205), "should be"),
+        (changed("categories/de/documents", [10**400, *range(69)]), "figures of category|should be"),
         (changed("confidence", None), "should be"),
         (changed("confidence", 0.5), "should be"),
         (changed("confidence", "high"), "'high' is not a number"),
@@ -335,12 +337,12 @@ def test_an_edited_calibration_is_refused(text: str, message: str) -> None:
         (
             lambda: calibration_of(),
             CalibrationError,
-            r"^5 of category 'fr' \(14 more needed\) cannot certify FPR ≤ 0.05: each category needs at least 19",
+            r"^5 documents of category 'fr' \(14 more needed\) cannot certify FPR ≤ 0.05: each category needs at least",
         ),
         (
             lambda: calibration_of(confidence=0.95, pool=["fr"]),
             CalibrationError,
-            r"35 of category 'other' \(24 more needed\), 40 of category 'it' \(19 more|30 of category 'other' \(",
+            r"35 documents of category 'other' \(24 more needed\), 40 documents of category 'it' \(19 more",
         ),
         (
             lambda: calibration_of(range(5), ["fr"] * 5, pool=True),

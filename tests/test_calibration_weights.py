@@ -13,6 +13,7 @@ from llm_mia.calibration import (
     benjamini_hochberg,
     benjamini_yekutieli,
     conformal_p_values,
+    fit_of_ratio,
     likelihood_ratio_weights,
     weighted_p_values,
 )
@@ -117,6 +118,66 @@ def fitted_share(weigh: bool) -> float:
 def test_with_estimated_weights_p_values_are_nearly_super_uniform() -> None:
     assert fitted_share(weigh=True) < 0.12
     assert fitted_share(weigh=False) > 0.2, "and the check notices when none are used"
+
+
+def shares_of_squares(check_fit: bool) -> list[float]:
+    """P(p ≤ 0.1) of non-members whose lengths have the same mean and another spread, of each draw that is not refused.
+
+    The score grows with the distance of the length from its mean. The true ratio is the exponential of a square.
+    """
+    rng, results = np.random.default_rng(4), []
+    for draw in range(12):
+        known, new = rng.normal(0, 1, 400), rng.normal(0, 1.6, 300)
+        scores, candidates = (np.abs(length) + 0.3 * rng.normal(size=len(length)) for length in (known, new))
+        names = [f"{draw} {i}" for i in range(700)]
+        try:
+            fitted = likelihood_ratio_weights(known[:, None], new[:, None], names, seed=draw, check_fit=check_fit)
+        except CalibrationError:
+            continue
+        p_values = weighted_p_values(candidates, fitted.candidates, scores, fitted.calibration)
+        results.append(float((p_values <= 0.1).mean()))
+    return results
+
+
+def test_a_ratio_that_is_not_log_linear_is_refused_because_its_weights_do_not_hold_the_rate() -> None:
+    unchecked = shares_of_squares(check_fit=False)
+    assert np.mean(unchecked) > 0.2, "the planted fault: without the test 10 % becomes more than 20 %"
+    assert shares_of_squares(check_fit=True) == []
+    rng = np.random.default_rng(4)
+    known, new, names = rng.normal(0, 1, (400, 1)), rng.normal(0, 1.6, (300, 1)), list(map(str, range(700)))
+    with pytest.raises(
+        CalibrationError, match=r"differ in the square of feature 0 as no log-linear ratio can .*add it"
+    ):
+        likelihood_ratio_weights(known, new, names)
+    squared = likelihood_ratio_weights(np.hstack([known, known**2]), np.hstack([new, new**2]), names)
+    assert squared.fit.p_value > 0.01, "with the square as a feature, as the message advises, the ratio is log-linear"
+
+
+def test_a_log_linear_ratio_is_refused_as_rarely_as_the_level_allows_with_and_without_shared_documents() -> None:
+    rng, p_values = np.random.default_rng(5), []
+    for draw in range(60):
+        per = 1 + 3 * (draw % 2)
+        features = np.repeat(np.concatenate([rng.normal(0, 1, (90, 2)), rng.normal(0.5, 1, (60, 2))]), per, axis=0)
+        documents = [f"d{i // per}" for i in range(len(features))]
+        p_values.append(fit_of_ratio(features, np.arange(len(features)) >= 90 * per, documents, draw).p_value)
+    # With probability 0.999 at most 9 of 60 are below 0.05 (binomial).
+    assert sum(p <= 0.05 for p in p_values) <= 9
+
+    def by_passage(draw: int) -> float:
+        features = np.repeat(np.random.default_rng(draw).normal(size=(40, 1)), 20, axis=0)
+        return fit_of_ratio(features, np.arange(800) >= 480, [str(i) for i in range(800)]).p_value
+
+    assert sum(by_passage(draw) <= 0.05 for draw in range(10)) > 5, "copies that count as documents are noticed"
+
+
+def test_features_with_two_values_leave_nothing_to_test_and_their_product_is_tested() -> None:
+    rng = np.random.default_rng(6)
+    language = rng.integers(0, 2, (600, 1)).astype(np.float64)
+    names = [str(i) for i in range(600)]
+    assert fit_of_ratio(language, np.arange(600) >= 300, names).p_value == 1
+    both = np.column_stack([language[:, 0], np.where(np.arange(600) >= 300, language[:, 0], 1 - language[:, 0])])
+    fit = fit_of_ratio(both, np.arange(600) >= 300, names)
+    assert (fit.p_value <= 0.001, fit.worst) == (True, "the product of features 0 and 1")
 
 
 def test_estimated_weights_are_the_density_ratio_within_a_few_percent() -> None:

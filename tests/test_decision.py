@@ -29,7 +29,7 @@ from llm_mia.decision import (
     read_calibration,
 )
 from llm_mia.errors import CalibrationError, ScoresError, UsageError
-from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, WindowRule
+from llm_mia.records import AttackRecord, BlockSize, ModelRecord, PassRecord, RunRecord, Standing, WindowRule
 
 Floats = NDArray[np.float64]
 steady = settings(derandomize=True, deadline=None)
@@ -42,7 +42,8 @@ OURS = RunRecord({"target": PASS, "reference": PASS}, ATTACKS)
 def table(scores: Any, labels: Any, *, name: str = "loss", record: RunRecord | None = OURS, **more: Any) -> ScoreTable:
     values = np.asarray(scores, dtype=np.float64)
     ids = [f"p{i}" for i in range(len(values))]
-    return ScoreTable("t.csv", ids, ids, np.asarray(labels, dtype=np.int8), {name: values, **more}, record)
+    columns, codes = {name: values, **more}, np.asarray(labels, dtype=np.int8)
+    return ScoreTable("t.csv", ids, ids, codes, columns, record, standing=Standing.SOUND)
 
 
 def known_and_candidates(nonmembers: Any, candidates: Any) -> ScoreTable:
@@ -195,8 +196,9 @@ def test_labelled_rows_are_candidates_only_where_asked() -> None:
 def test_calibration_takes_scored_non_members_alone_and_records_where_they_are_from(tmp_path: Path) -> None:
     score_table = table([*range(19), math.nan, 500.0, 600.0], [0] * 20 + [1, -1])
     score_table = replace(score_table, documents=["book"] * 10 + [f"d{i}" for i in range(12)])
-    calibration = calibrate(score_table, "loss", fpr=0.05)
+    calibration = calibrate(score_table, "loss", fpr=0.1)
     assert (calibration.n, calibration.n_documents, calibration.threshold) == (19, 10, 18.0)
+    assert calibration.documents == (0,) * 10 + tuple(range(1, 10))
     assert calibration.origin is not None
     assert calibration.origin.passes == {"target": PASS}, "the passes of this attack alone"
     assert calibration.origin.attacks == (AttackRecord("loss", 1),)
@@ -346,7 +348,7 @@ def test_the_confidence_gap_needs_the_attack_confidence() -> None:
     gap = confidence_gap(ours)
     assert gap is not None
     assert gap.gap.value == pytest.approx(0.2)
-    assert gap.exposed
+    assert not gap.exposed, "a passage on each side shows nothing of the spread"
     assert confidence_gap(replace(ours, record=None)) is None
     assert confidence_gap(table([1.0, 2.0], [1, 0])) is None
 

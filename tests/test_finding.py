@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_mia import ScoreTable
-from llm_mia.calibration import chance_of_flags, flag_rank
+from llm_mia.calibration import chance_of_flags, flag_rank, fpr_threshold
 from llm_mia.decision import Finding, FindingTest, Flags, NoteKind, Obstacle, calibrate, flag, flag_documents
 from llm_mia.errors import UsageError
 from llm_mia.report.words import members_words
@@ -75,7 +75,7 @@ def test_the_chance_of_flags_is_that_of_every_arrangement() -> None:
 
 def test_with_a_confidence_the_flags_above_that_threshold_count() -> None:
     rng = np.random.default_rng(0)
-    scores = table(rng.normal(size=100), [*np.full(5, 9.0), *rng.normal(size=45)])
+    scores = table(rng.normal(size=100), [*np.linspace(9.0, 9.4, 5), *rng.normal(size=45)])
     k = flag_rank(100, 0.05, 0.95)
     calibration = calibrate(scores, "score", fpr=0.05, confidence=0.95)
     assert calibration.threshold == sorted(calibration.scores)[-k]
@@ -113,13 +113,14 @@ def test_a_level_that_is_no_probability_is_refused() -> None:
 def test_labels_are_exchanged_between_documents_and_within_those_that_hold_both() -> None:
     # Whole documents: 3 of 12, whose passages are the highest; 1 of 220 arrangements has as many flags.
     scores = table(np.arange(18.0), np.arange(18.0, 24.0), [f"d{i // 2}" for i in range(24)])
-    finding = finding_of(scores, fpr=0.06)
+    finding = finding_of(scores, fpr=0.1)
     assert (finding.test, finding.documents, finding.arrangements) == (FindingTest.EXCHANGE, 12, 220)
     assert finding.p_value == pytest.approx(1 / 220)
-    # A document of both kinds: 1 candidate of 20 passages, the highest.
-    both = table(np.arange(19.0), [99.0], ["book"] * 20)
+    # A document of both kinds: 1 candidate of 20 passages, the highest; the other documents have no candidate.
+    both = table(np.arange(37.0), [99.0], [*(f"d{i}" for i in range(18)), *["book"] * 20])
     finding = finding_of(both)
-    assert (finding.documents, finding.arrangements, finding.p_value) == (1, 20, 0.05)
+    assert finding.documents == 19
+    assert finding.p_value == pytest.approx(1 / 20, abs=4 * math.sqrt(0.05 * 0.95 / finding.arrangements))
 
 
 def test_documents_of_other_sizes_are_cut_to_a_common_size() -> None:
@@ -136,18 +137,18 @@ def test_documents_of_other_sizes_are_cut_to_a_common_size() -> None:
         ({"labelled": True}, Obstacle.LABELLED),
         ({"candidates": [math.nan] * 4}, Obstacle.UNSCORED),
         ({"other": True}, Obstacle.OTHER_NONMEMBERS),
-        ({"categories": ["a", "b"] * 32}, Obstacle.CATEGORIES),
-        ({"categories": ["a", "a", "b", "b"] * 16, "fdr": 0.1}, Obstacle.CATEGORIES_FDR),
-        ({"documents": [f"n{i}" for i in range(60)] + ["c"] * 4}, None),
+        ({"categories": ["a", "b"] * 82}, Obstacle.CATEGORIES),
+        ({"categories": ["a", "a", "b", "b"] * 41, "fdr": 0.1}, Obstacle.CATEGORIES_FDR),
+        ({"documents": [f"n{i}" for i in range(160)] + ["c"] * 4}, None),
     ],
 )
 def test_where_no_finding_is_possible_a_note_says_why(change: dict[str, Any], why: Obstacle | None) -> None:
     rng = np.random.default_rng(0)
-    documents = change.get("documents", [f"d{i // 2}" for i in range(64)])
-    scores = table(rng.normal(size=60), change.get("candidates", [1.0] * 4), documents, change.get("categories"))
+    documents = change.get("documents", [f"d{i // 2}" for i in range(164)])
+    scores = table(rng.normal(size=160), change.get("candidates", [1.0] * 4), documents, change.get("categories"))
     calibration = calibrate(scores, "score", fpr=0.05)
     if change.get("other"):
-        scores = scores.only(np.arange(64) > 3)
+        scores = scores.only(np.arange(164) > 3)
     flags = flag(scores, calibration, labelled=change.get("labelled", False), fdr=change.get("fdr"))
     notes = [note.figures["why"] for note in flags.notes if note.kind == NoteKind.FINDING_IMPOSSIBLE]
     assert notes == ([] if why is None else [why])
@@ -241,7 +242,7 @@ def test_the_simulation_gives_what_the_probabilities_say_and_shows_the_former_ru
         (books(20, 10, 10, 0.8), 0.1),
         (books(40, 20, (8, 1)), 0.05),
         (books(40, 5, (1, 30)), 0.05),
-        (split_books(12, 100, 60), 0.05),
+        (split_books(24, 100, 60), 0.05),
     ],
     ids=["equal sizes", "strong correlation", "long non-members", "long candidates", "documents on both sides"],
 )
@@ -251,7 +252,7 @@ def test_documents_that_are_shared_give_no_more_findings(draw: Draw, fpr: float)
 
 @pytest.mark.parametrize("decide", [by_document, by_discovery])
 def test_decisions_on_documents_and_discoveries_give_no_more_findings(decide: Decide) -> None:
-    assert at_most(rates(books(40, 20, 4), 0.05, 80, decide)[0], LEVEL, 80)
+    assert at_most(rates(books(60, 20, 4), 0.05, 80, decide)[0], LEVEL, 80)
 
 
 def test_discoveries_among_independent_passages_give_no_more_findings() -> None:
@@ -261,9 +262,9 @@ def test_discoveries_among_independent_passages_give_no_more_findings() -> None:
 def test_the_check_detects_documents_taken_for_independent_passages() -> None:
     rng, findings = np.random.default_rng(0), 0
     for _ in range(100):
-        scores = books(20, 10, 10, 0.8)(rng)
-        flags = by_passage(scores, 0.1)
-        findings += chance_of_flags([(flags.flagged, 100, flag_rank(200, 0.1), 200)]) <= LEVEL
+        scores = books(20, 10, 10, 0.8)(rng).columns["score"]
+        flags = int((scores[200:] > fpr_threshold(scores[:200], 0.1)).sum())
+        findings += chance_of_flags([(flags, 100, flag_rank(200, 0.1), 200)]) <= LEVEL
     assert not at_most(findings / 100, LEVEL, 100)
 
 

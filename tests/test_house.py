@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("scoring",),
     ("extraction",),
     ("decision",),
+    ("history",),
     ("auditing",),
     ("training", "shadow", "defenses", "gate", "guard", "monitor", "canary", "distributed"),
     ("report",),

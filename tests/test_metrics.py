@@ -206,6 +206,7 @@ def test_gap_interval_is_welch() -> None:
     gap = confidence_gap(members, others).gap
     welch = stats.ttest_ind(members, others, equal_var=False).confidence_interval()
     assert (gap.low, gap.high) == pytest.approx((welch.low, welch.high))
+    assert not confidence_gap(members, others).exposed, "the gap is 0.325, its interval reaches below 0.1"
 
 
 def test_gap_without_spread_is_unknown() -> None:

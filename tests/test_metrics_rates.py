@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from llm_mia.errors import LlmMiaError, ScoresError, UsageError
-from llm_mia.metrics import clopper_pearson, epsilon_lower_bound, rates_at_threshold
+from llm_mia.metrics import clopper_pearson, epsilon_lower_bound, epsilon_of_one_run, rates_at_threshold
 
 
 def marks(m: int, n: int) -> list[int]:
@@ -121,6 +121,55 @@ def test_more_trials_show_more() -> None:
     assert epsilon_lower_bound(73, 100, 27, 100, confidence=0.5) > epsilon_lower_bound(73, 100, 27, 100)
 
 
+# --- a single training run --------------------------------------------------------------------------------------------
+
+
+def exceeds_in_a_run(bound: Bound, epsilon: float, members: int, nonmembers: int, guesses: int) -> float:
+    """Chance that *bound* exceeds ε after a single run that leaks all that ε-differential privacy allows.
+
+    Of a pool, exactly *members* passages are drawn at random; the mechanism names *guesses* passages, with a
+    probability proportional to exp(ε · members among them). Exchanging a member for a non-member changes that
+    probability by a factor of at most e^ε.
+    """
+    named = np.arange(max(0, guesses - nonmembers), min(guesses, members) + 1)
+    ways = [math.comb(members, k) * math.comb(nonmembers, guesses - k) * math.exp(epsilon * k) for k in named.tolist()]
+    above = [bound(k, members, guesses - k, nonmembers) > epsilon for k in named.tolist()]
+    return float(np.dot(ways, above) / np.sum(ways))
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.5, 2.0])
+def test_the_bound_of_a_run_exceeds_the_epsilon_of_its_mechanism_in_at_most_5_percent_of_cases(epsilon: float) -> None:
+    shares = [exceeds_in_a_run(epsilon_of_one_run, epsilon, 40, 60, guesses) for guesses in range(1, 100)]
+    assert max(shares) <= 0.05
+    assert max(shares) > 0.03, "and hardly more cautious than necessary"
+
+    def ratio_of_shares(tp: int, members: int, fp: int, nonmembers: int) -> float:
+        return math.log(max(tp, 0.5) / members / (max(fp, 0.5) / nonmembers))
+
+    assert exceeds_in_a_run(ratio_of_shares, epsilon, 40, 60, 10) > 0.05, "the check detects an estimate"
+
+
+def test_the_bound_of_a_run_is_the_end_of_fishers_exact_interval_of_the_odds_ratio() -> None:
+    from scipy.stats.contingency import odds_ratio
+
+    table = [[30, 10], [12, 48]]  # members flagged and not, non-members flagged and not
+    exact = odds_ratio(table).confidence_interval(0.95, alternative="greater")
+    assert epsilon_of_one_run(30, 40, 12, 60) == pytest.approx(math.log(exact.low), abs=1e-6)
+    # A single member, which is named, and a single non-member: e^ε / (e^ε + 1) = 0.75 at e^ε = 3.
+    assert epsilon_of_one_run(1, 1, 0, 1, confidence=0.25) == pytest.approx(math.log(3))
+    assert epsilon_of_one_run(0, 10, 10, 10) == 0.0
+
+
+def test_two_sets_that_differ_give_a_bound_without_any_training() -> None:
+    """Why the decision gives a bound only for members that were drawn at random: the planted fault is its absence."""
+    rng = np.random.default_rng(0)
+    above = [
+        epsilon_of_one_run(int((rng.normal(1, 1, 100) > 1.3).sum()), 100, int((rng.normal(0, 1, 100) > 1.3).sum()), 100)
+        for _ in range(100)
+    ]
+    assert np.mean(np.array(above) > 0) > 0.9
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -133,6 +182,8 @@ def test_more_trials_show_more() -> None:
         ),
         (lambda: rates_at_threshold([1.0, 2.0], [0, 1], 1.0, documents=["a"]), UsageError, "2 scores but 1 documents"),
         (lambda: epsilon_lower_bound(3, 2, 0, 2), UsageError, "3 of 2 is not a share"),
+        (lambda: epsilon_of_one_run(3, 2, 0, 2), UsageError, "3 of 2 is not a share"),
+        (lambda: epsilon_of_one_run(1, 2, 0, 2, confidence=1.0), UsageError, "`confidence` must lie between 0 and 1"),
         (lambda: epsilon_lower_bound(1, 2, 0, 0), UsageError, "0 of 0 is not a share"),
         (lambda: epsilon_lower_bound(1, 2, 0, 2, confidence=1.0), UsageError, "`confidence` must lie between 0 and 1"),
         (lambda: epsilon_lower_bound(1, 2, 0, 2, delta=1.0), UsageError, r"`delta` must lie in 0\.\.1"),

@@ -189,7 +189,8 @@ def test_a_reference_that_is_the_target_is_refused_before_anything_is_scored(sou
         score(source(TEXTS), target, reference, out=tmp_path / "run")
     assert not target.calls
     assert not (tmp_path / "run").exists()
-    score(source(TEXTS), target, reference, attacks=["loss"], out=tmp_path / "run")  # nobody asks the reference
+    with pytest.raises(UsageError, match=REFUSED):  # an attack that takes no reference is compared with it, too
+        score(source(TEXTS), target, reference, attacks=["loss"], out=tmp_path / "run")
     other = Noting(0, context=512)
     score(source(TEXTS), target, other, window_tokens=512, attacks=["reference"], out=tmp_path / "other")
 

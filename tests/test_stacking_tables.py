@@ -191,7 +191,7 @@ def test_scores_of_another_model_are_refused_by_the_passes_behind_all_columns() 
             60,
             60,
             0.02,
-            "only 30 passages of non-members would be left to set the threshold, and 49 are needed: add 38 ",
+            "only 30 documents of non-members would be left to set the threshold, and 49 are needed: add 38 ",
         ),
         (1, 60, 0.05, "no stack can be fitted: the members come from 1 document"),
         (0, 60, 0.05, "no stack can be fitted: no members are known, .* give `members`"),

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from llm_mia.errors import LlmMiaError, PassageError, UsageError
-from llm_mia.records import Interval, Passage
+from llm_mia.records import Passage, Standing
 from llm_mia.validity import KnownScores, RequestedRates, validate
 
 
@@ -23,6 +24,11 @@ def passages(name: str, count: int, *, document: str | None = None, words: int =
 
 
 MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
+
+
+def other_scores(**given: Any) -> KnownScores:
+    """Scores of a reference model alone."""
+    return KnownScores(others={"reference": KnownScores(**given)})
 
 
 @pytest.mark.parametrize(
@@ -52,9 +58,9 @@ MEMBERS, OTHERS = passages("m", 12), passages("n", 24)
             "^attack loss: 1 scores for 12 members: give a score for each, in their order",
         ),
         (
-            lambda: validate(MEMBERS, OTHERS, scores=KnownScores(reference_candidates=[0.0])),
+            lambda: validate(MEMBERS, OTHERS, scores=other_scores(candidates={"loss": [0.0]})),
             UsageError,
-            "^reference: 1 scores for 0 candidates",
+            "^reference loss: 1 scores for 0 candidates",
         ),
         (lambda: RequestedRates(fpr=0.0), UsageError, "^`fpr` must lie between 0 and 1, both excluded: got 0"),
         (lambda: RequestedRates(tpr_at=(0.1, 1.0)), UsageError, "^`tpr_at` must lie between 0 and 1"),
@@ -73,51 +79,68 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
 
 def test_missing_scores_are_reported_by_id_and_never_dropped() -> None:
     bad = [float("nan"), float("inf"), *range(10)]
-    given = KnownScores({"loss": bad}, {"loss": range(24)}, reference_members=range(12), reference_nonmembers=range(24))
+    by_reference = other_scores(members={"loss": range(12)}, nonmembers={"loss": range(24)})
+    given = replace(by_reference, members={"loss": bad}, nonmembers={"loss": range(24)})
     result = validate(MEMBERS, OTHERS, scores=given)
     assert result["scores_attack_loss"].verdict == "doubtful"
     assert result["scores_attack_loss"].figure == pytest.approx(2 / 36)
     assert result["scores_attack_loss"].details == "2 NaN or infinite: 'm0', 'm1'"
     assert result["scores_reference"].verdict == "sound"
     result = validate(MEMBERS, OTHERS, scores=replace(given, nonmembers={"loss": [*range(23), float("nan")]}))
-    assert result["placebo_attack_loss_auroc"].details == "1 NaN (taken as lowest) or infinite: 'n23'"
-    assert json.loads(result.to_json())["verdict"] == result.verdict
-
-
-def test_a_passage_without_a_score_ranks_below_all_others() -> None:
-    lowest = [float("nan")] * 12
-    given = KnownScores({"loss": range(12)}, {"loss": range(24)}, {}, lowest, range(24))
-    check = validate(MEMBERS, OTHERS, scores=given)["reference_as_target"]
-    assert isinstance(check.figure, Interval)
-    assert check.figure.value == 1
-    assert "'m0', 'm1', 'm2', 'm3', 'm4' and 7 more" in check.details
+    assert result["placebo_attack_loss_auroc"].details.startswith("1 NaN (taken as lowest) or infinite: 'n23'")
+    assert json.loads(result.to_json())["standing"] == result.standing
 
 
 def test_scores_of_one_set_only_skip_what_needs_both() -> None:
-    result = validate(MEMBERS, OTHERS, scores=KnownScores({"loss": range(12)}, reference_nonmembers=range(24)))
-    assert result["reference_as_target"].verdict == "skipped"
-    assert result["reference_as_target"].details == "no scores of members were given"
+    given = replace(other_scores(nonmembers={"loss": range(24)}), members={"loss": range(12)})
+    result = validate(MEMBERS, OTHERS, scores=given)
+    assert result["reference_members_loss_auroc"].verdict == "skipped"
+    assert result["reference_members_loss_auroc"].details == "no scores of members were given"
     assert result["placebo_attack_loss_auroc"].details == "no scores of non-members were given"
-    assert result["reference_as_target"].figure is None
+    assert result["reference_members_loss_auroc"].figure is None
 
 
 def test_equal_scores_carry_no_information() -> None:
-    equal = KnownScores({"loss": [1.5] * 12}, {"loss": [1.5] * 24}, {}, [0.0] * 12, [0.0] * 24)
+    by_reference = other_scores(members={"loss": [0.0] * 12}, nonmembers={"loss": [0.0] * 24})
+    equal = replace(by_reference, members={"loss": [1.5] * 12}, nonmembers={"loss": [1.5] * 24})
     result = validate(MEMBERS, OTHERS, scores=equal)
     assert result["scores_attack_loss"].verdict == "doubtful"
     assert "all 36 scores equal 1.5" in result["scores_attack_loss"].details
-    assert result["reference_as_target"].p_value == 1
+    assert result["reference_members_loss_auroc"].verdict == "skipped"
     assert result["reference_known_text"].figure == 0
 
 
-def test_too_few_documents_for_any_difference_to_show() -> None:
-    few = [replace(p, document=f"book {i % 2}") for i, p in enumerate(MEMBERS)]
-    others = [replace(p, document=f"novel {i % 2}") for i, p in enumerate(OTHERS)]
-    result = validate(few, others)
-    assert result["blind_words_auroc"].verdict == "doubtful"
-    assert result["blind_words_auroc"].details == "2 and 2 documents: too few to distinguish any difference from chance"
+# --- too few documents ------------------------------------------------------------------------------------------------
+
+
+def test_too_few_documents_for_any_difference_to_show_withhold_findings() -> None:
+    few = [replace(p, document=f"book {i % 3}") for i, p in enumerate(MEMBERS)]
+    others = [replace(p, document=f"novel {i % 4}") for i, p in enumerate(OTHERS)]
+    result = validate(few, others, rates=RequestedRates(0.4))
+    assert result["blind_words_auroc"].verdict == "untestable"
+    assert result.standing is Standing.UNTESTABLE
+    assert result.standing.withholds
+    assert result["blind_words_auroc"].details == (
+        "3 and 4 documents: too few to distinguish any difference from chance; at least 7 of each are needed"
+    )
     assert result["placebo_words_auroc"].verdict == "skipped"
-    assert "4 are needed" in result["placebo_words_auroc"].details
+    assert {check.verdict for check in result.checks if check.name.startswith("leak")} == {"skipped"}
+    # As many documents as the message names can be tested, though hardly.
+    enough = [replace(p, document=f"1 {i % 7}") for i, p in enumerate(MEMBERS)]
+    others = [replace(p, document=f"2 {i % 7}") for i, p in enumerate(OTHERS)]
+    result = validate(enough, others, rates=RequestedRates(0.4))
+    assert result.standing == "doubtful"
+    assert "would look like chance" in result["blind_counts_auroc"].details
+
+
+def test_two_vocabularies_are_void_by_passage_and_untestable_by_document() -> None:
+    # Books 1 to 3 of a series against books 4 to 7: another plot, and other names.
+    first, second = passages("early", 60), passages("late", 80)
+    second = [replace(p, text=p.text.replace("w1", "v1").replace("w2", "v2")) for p in second]
+    assert validate(first, second).standing == "void"
+    first = [replace(p, document=f"book {1 + i % 3}") for i, p in enumerate(first)]
+    second = [replace(p, document=f"book {4 + i % 4}") for i, p in enumerate(second)]
+    assert validate(first, second).standing == "untestable"
 
 
 def with_text(text: str) -> list[list[Passage]]:

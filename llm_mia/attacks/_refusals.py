@@ -30,8 +30,8 @@ def refuse_declaration(name: str, revision: object, settings: Mapping[str, objec
     Raises:
         AttackError: see above; the message names the attack.
     """
-    if not name.strip() or name != name.strip() or ":" in name:
-        raise AttackError(f"attack {name!r}: choose a name without ':' and without blanks around it")
+    if not name.strip() or name != name.strip() or ":" in name or "@" in name:
+        raise AttackError(f"attack {name!r}: choose a name without ':' and '@', and without blanks around it")
     if name in CHOICES | FACTS:
         what = "means a choice among attacks" if name in CHOICES else "is a column of the table of scores"
         raise AttackError(f"attack {name!r}: the name {what}: choose another one")

@@ -1,13 +1,28 @@
 """Passages → validity, scores, threshold and flags, in a single call; and the audit read again from its directory.
 
-`audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, whoever
-calls it; `read_audit` gives the audit back without a model. `validate` checks a known set alone,
-and `KnownTexts` holds the passages that an audit checks.
+`audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, and
+adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives the audit back without a model.
+`validate` checks a known set alone, and `KnownTexts` holds the passages that an audit checks.
 """
 
 from ._audit import audit, refuse_rates
+from ._control import Control, sealed_rate
 from ._record import Audit, read_audit
-from ._replaced import notes_of_replaced
+from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
 
-__all__ = ["Audit", "KnownTexts", "audit", "notes_of_replaced", "read", "read_audit", "refuse_rates", "validate"]
+__all__ = [
+    "FEWEST_OTHERS",
+    "Audit",
+    "Control",
+    "KnownTexts",
+    "StandIn",
+    "TrainingHalf",
+    "audit",
+    "choose_stand_in",
+    "read",
+    "read_audit",
+    "refuse_rates",
+    "sealed_rate",
+    "validate",
+]

@@ -7,24 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from ..calibration import fdr_floor, nonmembers_needed
+from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
-from ..passages import InputCheck, PassageSource, check_inputs
+from ..history import History, Protocol, keep_protocol, read_protocol
+from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
-from ..scores import read_scores
-from ..scoring import ALL, ModelSource, plan_scoring, run_scoring
+from ..scores import ScoreTable, read_scores
+from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
 from ..validity import Validity
+from ._control import refuse_known
 from ._deciding import Request, decide
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
-from ._replaced import notes_of_replaced
+from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
 __all__ = ["audit", "refuse_rates"]
 
 DEFAULT_FPR = 0.05
+CONTROL = "control"
+"""Folder in the run directory with the scores of the sealed non-members."""
 ReportValidity: TypeAlias = Callable[[Validity], None]
 ReportNote: TypeAlias = Callable[[Note], None]
 
@@ -35,7 +39,8 @@ def audit(
     nonmembers: PassageSource,
     members: PassageSource | None = None,
     target: ModelSource,
-    reference: ModelSource | None = None,
+    reference: References = None,
+    stand_in: StandIn = AUTO_STAND_IN,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -43,7 +48,10 @@ def audit(
     fdr: float | None = None,
     confidence: float | None = None,
     accept_void: bool = False,
-    finding_level: float = FINDING_LEVEL,
+    finding_level: float | None = None,
+    control: PassageSource | None = None,
+    protocol: str | Path | None = None,
+    history: str | Path | None = None,
     out: str | Path,
     window_tokens: int | None = None,
     progress: Progress | None = None,
@@ -63,7 +71,12 @@ def audit(
         members: passages known to be in the training data; they show how well the attacks separate, and set no
             threshold.
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
-        reference: a model that was not trained on the passages.
+        reference: a model that was not trained on the passages; or several, of unlike training: of the p-values that
+            they give, the largest counts.
+        stand_in: a model that cannot know the passages, in the place of a reference model: a model, ``auto``,
+            ``ngram`` or ``none``. ``auto`` is, where no reference model is given, the embedded model if it is
+            installed; else an n-gram model, which is trained on half of the non-members. It reads all passages once.
+            Without it the known set is not checked by another model.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is
@@ -73,11 +86,16 @@ def audit(
             reference model.
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
-        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg).
+        fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg, or
+            Benjamini–Yekutieli where passages share documents).
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
-        accept_void: state findings even where the known set is void; every artefact records this.
-        finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
-            the bound on the number of members.
+        accept_void: state findings even where the known set is void or untestable; every artefact records this.
+        finding_level: the largest probability of a finding where no candidate was trained on, over all decisions on
+            these candidates (`llm_mia.history`); None: that of the protocol, else 0.05.
+        control: sealed non-members, which are scored and decided on as candidates are; how many of them are flagged is
+            reported. They set no threshold, and are not counted among the candidates.
+        protocol: a file that names the decisions, the models and the inputs, fixed before anything is scored.
+        history: the folder of the record of decisions that all run directories share; None: the user's cache.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
@@ -88,20 +106,27 @@ def audit(
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
     refuse_rates(fpr, fdr, confidence)
+    planned = None if protocol is None else read_protocol(protocol)
+    if finding_level is None:
+        finding_level = FINDING_LEVEL if planned is None else planned.finding_level
     check_finding_level(finding_level)
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
     request = Request(decider, level, fdr, confidence, accept_void, finding_level)
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
+    sealed = None if control is None else to_passages(control, label_column="", name="control")
     report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other
     texts.refuse_repeats(request.rates)
     check = check_inputs(sources)
     _refuse_labels(check, known_members=members is not None)
-    _refuse_few(check, request)
+    chosen = choose_stand_in(stand_in, plan, texts, out)
+    if sealed is not None:
+        refuse_known(sealed, sources, fdr)
     if report_possible is not None:
         report_possible(possible_decisions(texts.table(), request.rates, decider))
+    _refuse_few(check, request)
     if decider == STACK:
         refuse_small(texts.table(), fpr=request.fpr, confidence=confidence)
     report_activity(progress, "checking whether the known set can carry a verdict")
@@ -109,16 +134,41 @@ def audit(
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
-    scored = run_scoring(sources, plan, out=out, window_tokens=window_tokens, progress=progress)
+    if planned is not None:
+        request = replace(request, protocol=_kept(planned, sources, Path(out)))
+    scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
     report_activity(progress, "deciding")
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     validity = known_set.validity(texts.scores(table))
-    done = decide(table, request, path=Path(out), inputs=check, validity=validity, notes=[*texts.notes, *scored.notes])
-    done = replace(done, notes=[*done.notes, *notes_of_replaced(done)])
+    done = decide(
+        table,
+        request,
+        path=Path(out),
+        inputs=check,
+        validity=validity,
+        notes=[*texts.notes, *chosen.notes, *scored.notes],
+        history=History(out, history),
+        sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
+    )
     write_audit(done)
     return done
+
+
+def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
+    """The protocol for these inputs, after its copy has been kept in the run directory."""
+    keep_protocol(protocol, run)
+    roles = ("members", "nonmembers", "candidates")[-len(sources) :]
+    return protocol.on_inputs({role: source.sha256() for role, source in zip(roles, sources, strict=True)})
+
+
+def _sealed_scores(
+    sealed: Passages, plan: ScoringPlan, run: Path, window_tokens: int | None, progress: Progress | None
+) -> ScoreTable:
+    """The scores of the sealed non-members, in a folder of their own: no later command takes them for candidates."""
+    scored = run_scoring([sealed], plan, out=run / CONTROL, window_tokens=window_tokens, progress=progress)
+    return read_scores(scored.path)
 
 
 def refuse_rates(fpr: float | None, fdr: float | None, confidence: float | None) -> None:
@@ -155,14 +205,16 @@ def _refuse_labels(check: InputCheck, *, known_members: bool) -> None:
 
 
 def _refuse_few(check: InputCheck, request: Request) -> None:
-    """Refuse non-members that are too few for the error rate."""
+    """Refuse non-members that are too few for the error rate, or that come from too few documents."""
     nonmembers, candidates = check.sources[-2:]
-    if request.fdr is not None:
-        fdr_floor(nonmembers.passages, candidates.passages, request.fdr)
-    needed = nonmembers_needed(request.fpr, request.confidence)
-    if nonmembers.passages < needed:
-        held = "" if request.confidence is None else f" at {100 * request.confidence:g} % confidence"
-        raise CalibrationError(
-            f"{nonmembers.name}: {nonmembers.passages} non-members cannot certify FPR ≤ {request.fpr:g}{held}: at "
-            f"least {needed} are needed"
-        )
+    passages, documents = nonmembers.passages, nonmembers.documents
+    try:
+        if documents < passages:
+            check_enough_documents(documents, passages, request.fpr, request.confidence)
+        check_enough(passages, request.fpr, request.confidence)
+        if request.fdr is not None:
+            shared = documents < passages or candidates.documents < candidates.passages
+            unit = "documents of non-members" if documents < passages else "non-members"
+            fdr_floor(documents, candidates.passages, request.fdr, any_dependence=shared, unit=unit)
+    except CalibrationError as error:
+        raise CalibrationError(f"{nonmembers.name}: {error}") from None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..calibration import nonmembers_needed
 from ..decision import (
     FINDING_LEVEL,
     Calibration,
@@ -19,14 +18,15 @@ from ..decision import (
     calibration_part,
     confidence_gap,
     evaluate,
-    flag,
     notes_of_sentences,
 )
-from ..metrics import clopper_pearson
+from ..history import History, Protocol, flag_on_record
+from ..metrics import flagged_share
 from ..passages import InputCheck
 from ..records import Interval, Note
 from ..scores import ScoreTable
 from ..validity import RequestedRates, Validity
+from ._control import control_of
 from ._record import Audit, standing_of
 
 __all__ = ["Request", "decide"]
@@ -43,6 +43,8 @@ class Request:
     confidence: float | None = None
     accept_void: bool = False
     finding_level: float = FINDING_LEVEL
+    protocol: Protocol | None = None
+    """What was to be decided; None where nothing was fixed before the scores."""
 
     @property
     def rates(self) -> RequestedRates:
@@ -58,12 +60,30 @@ def decide(
     inputs: InputCheck,
     validity: Validity,
     notes: Sequence[Note | str],
+    history: History,
+    sealed: ScoreTable | None = None,
 ) -> Audit:
-    """Everything that follows from the scores; *notes* are those of the stages before."""
-    table = replace(table, standing=standing_of(validity, accept_void=request.accept_void))
+    """Everything that follows from the scores; *notes* are those of the stages before.
+
+    The decision enters the record *history*. *sealed* holds the scores of sealed non-members.
+    """
     calibration = calibrate(table, request.decider, fpr=request.fpr, confidence=request.confidence)
     table = add_decider_column(table, calibration)
-    flags = flag(table, calibration, fdr=request.fdr, finding_level=request.finding_level)
+    control = None
+    if sealed is not None:
+        control = control_of(table, add_decider_column(sealed, calibration), calibration)
+        if control.exceeds:
+            validity = Validity.of([*validity.checks, control.check], compared=True)  # doubtful, or worse
+    standing = standing_of(validity, accept_void=request.accept_void)
+    table, calibration = replace(table, standing=standing), replace(calibration, standing=standing)
+    flags = flag_on_record(
+        table,
+        calibration,
+        history,
+        fdr=request.fdr,
+        finding_level=request.finding_level,
+        protocol=request.protocol,
+    )
     members, part = len(table.rows(1)) > 0, calibration_part(table, calibration)
     return Audit(
         path=path,
@@ -72,6 +92,8 @@ def decide(
         validity=validity,
         accepted=request.accept_void,
         flags=flags,
+        control=control,
+        protocol="" if request.protocol is None else request.protocol.sha256,
         evaluations=evaluate(part) if members else [],
         confidence_gap=confidence_gap(table) if members else None,
         power=_power(part, calibration) if members and request.fdr is None else None,
@@ -79,15 +101,18 @@ def decide(
             *notes_of_sentences([*notes, *inputs.notes]),
             *_notes(calibration),
             *flags.notes,
+            *([] if control is None else [control.note]),
             Note(NoteKind.ASSUMPTION),
         ],
     )
 
 
 def _power(table: ScoreTable, calibration: Calibration) -> Interval:
-    """The share of the members that are flagged, exact for independent passages; a member without a score is missed."""
-    scores = table.column(calibration.attack)[table.rows(1)]
-    return clopper_pearson(int(calibration.flagged(np.where(np.isinf(scores), np.nan, scores)).sum()), len(scores))
+    """The share of the known members that are flagged, by document; a member without a score is missed."""
+    rows, groups = table.rows(1), table.groups()
+    scores = table.column(calibration.attack)[rows]
+    flagged = calibration.flagged(np.where(np.isinf(scores), np.nan, scores))
+    return flagged_share(flagged, [groups[row] for row in rows])
 
 
 def _notes(calibration: Calibration) -> Iterator[Note]:
@@ -102,9 +127,3 @@ def _notes(calibration: Calibration) -> Iterator[Note]:
         shortage["unit"] = selection.shortage.unit.value
         figures = {"attack": attack, "wanted": selection.wanted.value, "shortage": shortage}
         yield Note(NoteKind.DECIDER_BY_DEFAULT, figures)
-    n, documents = calibration.n, calibration.n_documents
-    if documents < n:
-        yield Note(NoteKind.DOCUMENTS_SHARED, {"passages": n, "documents": documents})
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if documents < needed:
-        yield Note(NoteKind.DOCUMENTS_FEW, {"documents": documents, "needed": needed, "fpr": calibration.fpr})

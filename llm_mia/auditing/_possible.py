@@ -18,6 +18,8 @@ PERMUTATIONS = 9_999
 def possible_decisions(table: ScoreTable, rates: RequestedRates, decider: str = "") -> Note:
     """A note with the numbers that decisions on passages, on documents and on the collection depend on.
 
+    Decisions on passages and decisions on documents need the same number of documents of non-members.
+
     Args:
         table: the passages of all sets.
         rates: what is to be certified.
@@ -26,7 +28,10 @@ def possible_decisions(table: ScoreTable, rates: RequestedRates, decider: str = 
     groups = table.groups()
     candidates, nonmembers = (list(dict.fromkeys(groups[row] for row in table.rows(label))) for label in (None, 0))
     both = sorted(set(candidates) & set(nonmembers))
+    needed = nonmembers_needed(rates.fpr, rates.confidence)
     left = len(nonmembers) // 2 if decider in (AUTO, STACK) else len(nonmembers)
+    if decider == AUTO and left < needed:  # then nothing is selected, and all set the threshold
+        left = len(nonmembers)
     smallest = smallest_p_value((len(candidates), len(nonmembers)), PERMUTATIONS) if candidates else 1.0
     figures = {
         "candidates": len(table.rows(None)),
@@ -37,7 +42,7 @@ def possible_decisions(table: ScoreTable, rates: RequestedRates, decider: str = 
         "on_both_sides": len(both),
         "first": both[0] if both else None,
         "fpr": rates.fpr,
-        "needed": nonmembers_needed(rates.fpr, rates.confidence),
+        "needed": needed,
         "collection": smallest <= COLLECTION_LEVEL,
         "collection_needs": documents_needed(COLLECTION_LEVEL),
     }

@@ -17,6 +17,7 @@ from ..records import Interval, Note, PassRecord, Standing
 from ..scores import ScoreTable, read_scores
 from ..store import RunDirectory, read_record, to_json
 from ..validity import Validity
+from ._control import Control
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,6 +50,10 @@ class Audit:
     """Share of the known members above the threshold; None without members, or where an FDR is the error rate."""
     notes: Sequence[Note]
     """What a reader ought to know; `llm_mia.report` phrases them."""
+    control: Control | None = None
+    """How often sealed non-members were flagged; None where none were given."""
+    protocol: str = ""
+    """Digest of the protocol that was fixed before the scores; empty where there was none."""
 
     @property
     def calibration(self) -> Calibration:
@@ -106,6 +111,7 @@ def standing_of(validity: Validity, *, accept_void: bool) -> Standing | None:
 def write_audit(audit: Audit) -> None:
     """Write the artefacts of an audit into its run directory; ``audit.json`` is the last."""
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
+    validity |= {"protocol_sha256": audit.protocol} if audit.protocol else {}
     with RunDirectory(audit.path) as run:
         # A stop between two files may not leave this one beside the files of another audit.
         (run.path / FILE).unlink(missing_ok=True)

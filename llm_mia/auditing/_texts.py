@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attacks import parse_attack
 from ..decision import NoteKind
 from ..passages import Passages, PassageSource, check_inputs, to_passages
 from ..records import Note, Passage
@@ -152,19 +153,22 @@ def _evenly_spaced(source: Passages, most: int) -> tuple[list[Passage], NDArray[
 
 
 def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> KnownScores:
-    def by_attack(label: int | None) -> dict[str, NDArray[np.float64]]:
-        return {name: column[rows[label]] for name, column in table.columns.items()}
+    def of_sets(columns: Mapping[str, NDArray[np.float64]]) -> KnownScores:
+        members, nonmembers, candidates = (
+            {name: column[rows[label]] for name, column in columns.items()} for label in (1, 0, None)
+        )
+        return KnownScores(members, nonmembers, candidates)
 
-    def reference(label: int | None) -> NDArray[np.float64] | None:
-        """Mean log-likelihood under the reference model; its perplexity is in the table whatever the attacks."""
-        of_reference = table.others.get("reference")
-        return None if of_reference is None else of_reference["loss"][rows[label]]
-
-    return KnownScores(
-        members=by_attack(1),
-        nonmembers=by_attack(0),
-        candidates=by_attack(None),
-        reference_members=reference(1),
-        reference_nonmembers=reference(0),
-        reference_candidates=reference(None),
+    # `reference` with another reference model still takes the target, which may know the candidates.
+    alone = {
+        role: {name: of_role[name] for name in of_role if _of_model_alone(name)}
+        for role, of_role in table.others.items()
+    }
+    return replace(
+        of_sets(table.columns), others={role: of_sets(columns) for role, columns in alone.items() if columns}
     )
+
+
+def _of_model_alone(attack: str) -> bool:
+    """Whether an attack takes only the passage, and its signals by a single model."""
+    return set(parse_attack(attack).evidence) <= {"target", "text"}

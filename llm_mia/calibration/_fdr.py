@@ -50,7 +50,7 @@ def benjamini_yekutieli(p_values: ArrayLike) -> Floats:
     [0.0833, 0.1111, 0.1111, 1.0]
     """
     m = int((~np.isnan(np.asarray(p_values, dtype=np.float64))).sum())
-    return _stepped_up(p_values, math.fsum(1 / j for j in range(1, m + 1)))
+    return _stepped_up(p_values, _harmonic(m))
 
 
 def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
@@ -69,11 +69,13 @@ def _stepped_up(p_values: ArrayLike, factor: float) -> Floats:
     return q_values
 
 
-def fdr_floor(n: int, m: int, fdr: float) -> int:
+def fdr_floor(n: int, m: int, fdr: float, *, any_dependence: bool = False, unit: str = "non-members") -> int:
     """The least number of discoveries that `benjamini_hochberg` can make, if it makes any.
 
     The least p-value from *n* non-members is 1/(n + 1), so k of *m* candidates are discovered together only where
-    k·fdr/m ≥ 1/(n + 1). A result of 1 means that a single member can be discovered, which needs n ≥ m/fdr − 1.
+    k·fdr/m ≥ 1/(n + 1). A result of 1 means that a single member can be discovered, which needs n ≥ m/fdr − 1. With
+    *any_dependence* it is the least number for `benjamini_yekutieli`, which needs 1 + 1/2 + … + 1/m times as many.
+    Where passages share documents, n is the number of documents, and *unit* names them in a message.
 
     Raises:
         CalibrationError: no discovery is possible even if all *m* are members; the message gives the necessary n.
@@ -88,11 +90,18 @@ def fdr_floor(n: int, m: int, fdr: float) -> int:
     check_rate("fdr", fdr)
     if n < 1 or m < 1:
         raise CalibrationError(f"an FDR needs non-members and candidates: there are {n} and {m}")
-    together = max(1, math.ceil(twelve_digits(m / (fdr * (n + 1)))))
+    factor = _harmonic(m) if any_dependence else 1.0
+    together = max(1, math.ceil(twelve_digits(m * factor / (fdr * (n + 1)))))
     if together > m:
-        lone = math.ceil(twelve_digits(m / fdr)) - 1
+        needed = math.ceil(twelve_digits(factor / fdr)) - 1 if any_dependence else nonmembers_needed(fdr)
+        lone = math.ceil(twelve_digits(m * factor / fdr)) - 1
+        method = " by Benjamini–Yekutieli" if any_dependence else ""
         raise CalibrationError(
-            f"{n} non-members cannot support a discovery at FDR ≤ {fdr:g}: {nonmembers_needed(fdr)} are needed "
-            f"if all {m} candidates are members, {lone} if only 1 is"
+            f"{n} {unit} cannot support a discovery at FDR ≤ {fdr:g}{method}: {needed} are needed if all {m} "
+            f"candidates are members, {lone} if only 1 is"
         )
     return together
+
+
+def _harmonic(m: int) -> float:
+    return math.fsum(1 / j for j in range(1, m + 1))

@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import CalibrationError, InputError, UsageError
 from ._checks import Floats, listed
+from ._fit import RatioFit, fit_of_ratio
 from ._split import by_hash
 
 LARGEST_RATIO = 20.0
 """Ratios are clipped to this and its inverse, so that a single passage does not outweigh the calibration set."""
+FIT_LEVEL = 0.01
+"""Largest p-value of the fit at which weights are refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +32,8 @@ class Weights:
     """(Σ w)² / Σ w² of the calibration weights: the equivalent number of unweighted non-members (Kish)."""
     clipped: int
     """Number of the n + m ratios that were clipped."""
+    fit: RatioFit
+    """Whether the ratio is log-linear in the features, as far as the data show."""
 
 
 def likelihood_ratio_weights(
@@ -37,26 +42,29 @@ def likelihood_ratio_weights(
     documents: Sequence[str],
     folds: int = 5,
     seed: int = 0,
+    check_fit: bool = True,
 ) -> Weights:
     """Estimated density ratios of both sets; `weighted_p_values` with them are approximately super-uniform, no more.
 
     Three assumptions are made: the ratio is log-linear in the features; among the candidates, features are independent
     of membership (length, language, date or source are possible features, a score of the target is not); given its
-    features, a non-member's score has the same distribution in both sets. The ratio at a passage comes from a logistic
-    regression of candidates against calibration set, fitted without any passage of its document, and is clipped to
-    1/20 … 20.
+    features, a non-member's score has the same distribution in both sets. Only the first is tested (`Weights.fit`). The
+    ratio at a passage comes from a logistic regression of candidates against calibration set, fitted without any
+    passage of its document, and is clipped to 1/20 … 20.
 
     Args:
         features_calibration: shape (n, d).
         features_candidates: shape (m, d).
         documents: shape (n + m,), those of the calibration set first.
         folds: number of parts in cross-fitting.
-        seed: of the folds. The fold of a document depends on its name and *seed* alone.
+        seed: of the folds and of the test. The fold of a document depends on its name and *seed* alone.
+        check_fit: refuse weights of a ratio that is not log-linear, with p ≤ 0.01.
 
     Raises:
         UsageError: shapes differ, or *folds* is below 2.
         InputError: a feature is NaN or infinite.
-        CalibrationError: a set has fewer documents than *folds*.
+        CalibrationError: a set has fewer documents than *folds*; or the ratio is not log-linear in the features, and
+            weights by such a ratio would not make the calibration set like the candidates.
 
     Sugiyama, Suzuki and Kanamori 2012, "Density Ratio Estimation", chapter 4.
 
@@ -76,13 +84,20 @@ def likelihood_ratio_weights(
     candidate = np.arange(len(features)) >= n
     ratios = np.full(len(features), np.nan)
     fold = _folds(documents, candidate, folds, seed)
+    fit = fit_of_ratio(features, candidate, documents, seed)
+    if check_fit and fit.p_value <= FIT_LEVEL:
+        raise CalibrationError(
+            f"candidates and calibration set differ in {fit.worst} as no log-linear ratio can (p = {fit.p_value:.2g}), "
+            "so weights would not make them alike: add it as a feature, or give non-members that are like the "
+            "candidates"
+        )
     for held_out in range(folds):
         inside = fold == held_out
         ratios[inside] = _density_ratios(features[~inside], candidate[~inside], features[inside])
     clipped = np.clip(ratios, 1 / LARGEST_RATIO, LARGEST_RATIO)
     weights = clipped[:n]
     effective_n = float(weights.sum() ** 2 / (weights**2).sum())
-    return Weights(weights, clipped[n:], effective_n, int((clipped != ratios).sum()))
+    return Weights(weights, clipped[n:], effective_n, int((clipped != ratios).sum()), fit)
 
 
 def _density_ratios(features: Floats, candidate: NDArray[np.bool_], points: Floats) -> Floats:

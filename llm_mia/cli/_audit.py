@@ -24,7 +24,7 @@ __all__ = ["REPAIR_KNOWN_SET", "VOID", "audit", "demo", "finding_code", "validat
 
 FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
-"""What to do about a void known set."""
+"""What to do about a known set that withholds findings."""
 
 
 def audit(
@@ -53,11 +53,41 @@ def audit(
             "which of them decides",
         ),
     ] = None,
+    stand_in: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that cannot know the passages, in the place of a reference. It reads all of them: if it "
+            "separates them, too, that is no sign of training. A model, or: auto (without a reference the model "
+            "'embedded', if it is installed, else 'ngram'), ngram (a small model that is trained on half of the "
+            "non-members), none.",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = "auto",
     fpr: opt.FprOrNone = None,
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
     accept_void: opt.AcceptVoid = False,
-    finding_level: opt.FindingLevel = 0.05,
+    finding_level: opt.FindingLevelOrNone = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Sealed non-members: further passages known not to be in the training data, which set no threshold. "
+            "They are decided on as candidates are, and how many are flagged is printed.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None,
+    protocol: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML file, fixed before anything is scored, with the decisions, the models and the digests of the "
+            "inputs; a decision that deviates from it counts as a further decision. 'llm-mia guide protocol' shows "
+            "the format.",
+            rich_help_panel=opt.RATES,
+        ),
+    ] = None,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
@@ -65,8 +95,8 @@ def audit(
     from ..report import audit_summary, audit_table, note_words, why_withheld
 
     def report_validity(validity: Validity) -> None:
-        if validity.verdict == "void" and not run.quiet:
-            say(f"note: {why_withheld(validity)}; the scores are computed nevertheless")
+        if validity.standing is not None and validity.standing.withholds and not run.quiet:
+            say(f"note: {why_withheld(validity.standing, validity)}; the scores are computed nevertheless")
 
     def report_possible(note: Note) -> None:
         if not run.quiet:
@@ -78,7 +108,8 @@ def audit(
             nonmembers=known.read_nonmembers(reading),
             members=known.read_members(reading),
             target=models.target_model(),
-            reference=models.reference_model(),
+            reference=models.reference_models(),
+            stand_in=models.stand_in_model(stand_in),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,
@@ -86,6 +117,8 @@ def audit(
             confidence=confidence,
             accept_void=accept_void,
             finding_level=finding_level,
+            control=None if control is None else reading.read_unlabelled(control, "control"),
+            protocol=protocol,
             out=run.out,
             window_tokens=models.window_tokens,
             progress=progress,
@@ -97,7 +130,7 @@ def audit(
     else:
         show(audit_table(audited, spelled))
     if audited.withheld:
-        say(f"llm-mia: {why_withheld(audited.validity)}: {REPAIR_KNOWN_SET}")
+        say(f"llm-mia: {why_withheld(audited.standing, audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
     return finding_code(audited.flags) if fail_if_flagged else 0
 
@@ -146,7 +179,7 @@ def validate(
         show_json(json.loads(validity.to_json()))
     else:
         show(validity_table(validity))
-    return VOID if validity.verdict == "void" else 0
+    return VOID if validity.standing is not None and validity.standing.withholds else 0
 
 
 def demo(

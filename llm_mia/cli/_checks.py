@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
 from ._columns import INPUTS, refuse_columns
+from ._models import STAND_IN_WORDS
 from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run"]
@@ -19,8 +21,16 @@ RUNS = ("audit", "score", "extract", "demo")
 SCORING = ("audit", "score")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies")
-FILES_OF_RUN = ("run.json", "scores.parquet", "validity.json", "audit.json", "extraction.json")
+FILES = ("calibration", "run", "frequencies", "protocol")
+FILES_OF_RUN = (
+    "run.json",
+    "scores.parquet",
+    "validity.json",
+    "audit.json",
+    "extraction.json",
+    "decisions.jsonl",
+    "protocol.toml",
+)
 FILES_OF_AUDIT = ("calibration.json", "flags.csv", "report.html")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 
@@ -187,13 +197,20 @@ def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:
 def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check]:
     from ..backends import checking
 
-    roles = (("target", "revision"), ("reference", "reference_revision"), ("neighbour_model", ""))
+    roles = (("target", "revision"), ("reference", "reference_revision"), ("stand_in", ""), ("neighbour_model", ""))
     for role, revision in roles:
-        name = values.get(role)
-        if name is not None:
+        names, revisions = _each(values.get(role)), _each(values.get(revision))
+        for name, of_name in zip_longest(names, revisions[: len(names)]):
+            if role == "stand_in" and name in STAND_IN_WORDS:
+                continue
             causal = role != "neighbour_model"
-            check = partial(checking.check_model, name, values.get(revision), causal=causal, ask_hub=ask_hub)
+            check = partial(checking.check_model, name, of_name, causal=causal, ask_hub=ask_hub)
             yield partial(_named_revision, check, revision)
+
+
+def _each(value: str | Sequence[str] | None) -> list[str]:
+    """The values of an option, of which some commands take several."""
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _named_revision(check: Check, revision: str) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
 from . import _options as opt
 from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
-from ._groups import TableOptions
+from ._groups import OfAttack, TableOptions
 from .output import say, show, show_json
+from .parameters import spelled
 from .progress import working
 
-__all__ = ["calibrate", "collection", "evaluate", "flag"]
+if TYPE_CHECKING:
+    from ..records import Standing
+
+__all__ = ["calibrate", "evaluate", "flag", "withheld_code"]
 
 
 def calibrate(
@@ -109,6 +113,7 @@ def flag(
     table: TableOptions,
     calibration: opt.CalibrationFile = None,
     out: opt.FlagsOut = None,
+    others: opt.Others = None,
     fdr: opt.FdrOfFlags = None,
     documents: Annotated[
         bool,
@@ -126,7 +131,8 @@ def flag(
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
-    from ..decision import flag as run_flag, flag_documents, read_calibration
+    from ..decision import flag as run_flag, read_calibration
+    from ..history import flag_on_record
     from ..report import flags_summary, flags_table, note_words, standing_note
     from ..store import write_text
 
@@ -138,12 +144,19 @@ def flag(
     written = table.output(out, "flags-documents.csv" if documents else "flags.csv", threshold)
     rule = read_calibration(threshold)
     with working("deciding"):
-        scores = table.read(rule.by)
-        if documents:
-            flags = flag_documents(scores, rule, fdr=fdr, accept_void=accept_void, finding_level=finding_level)
+        scores = table.read(rule.by, others=OfAttack(rule.attack, others or ()))
+        if labelled:  # there is no finding, so there is nothing to count
+            flags = run_flag(scores, rule, fdr=fdr, labelled=True, accept_void=accept_void, finding_level=finding_level)
         else:
-            flags = run_flag(
-                scores, rule, fdr=fdr, labelled=labelled, accept_void=accept_void, finding_level=finding_level
+            flags = flag_on_record(
+                scores,
+                rule,
+                table.history(),
+                documents=documents,
+                fdr=fdr,
+                accept_void=accept_void,
+                finding_level=finding_level,
+                protocol=table.protocol(),
             )
     write_text(written, flags.to_csv())
     if warning := standing_note(flags.standing):
@@ -156,7 +169,7 @@ def flag(
         show(flags_table(flags))
         show(str(written))
     if flags.withheld:
-        return _withheld()
+        return withheld_code(flags.standing)
     return finding_code(flags) if fail_if_flagged else 0
 
 
@@ -190,6 +203,14 @@ def evaluate(
             "rows that selected or fitted what decides.",
         ),
     ] = None,
+    randomised: Annotated[
+        bool,
+        typer.Option(
+            "--randomised",
+            help="With -c: members and non-members were drawn at random from one pool before the training. Only then "
+            "is a lower bound on ε (differential privacy) shown.",
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
@@ -213,6 +234,8 @@ def evaluate(
         void_note,
     )
 
+    if randomised and calibration is None:
+        raise UsageError("`randomised` is for the rates at a threshold: name its file with `calibration`")
     rule = None if calibration is None else read_calibration(calibration)
     with working("evaluating"):
         scores = table.read(rule.by if rule else "")
@@ -221,7 +244,7 @@ def evaluate(
         others = [] if scores.named else [*([rule.attack] if rule else []), *(compare or [])]
         evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
-        at = rates_at(scores, rule) if rule else None
+        at = rates_at(scores, rule, randomised=randomised) if rule else None
     if warning := void_note(scores.standing):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
@@ -235,53 +258,12 @@ def evaluate(
     if compared:
         show(comparison_line(compared))
     if at:
-        show(threshold_lines(at))
+        show(threshold_lines(at, spelled))
 
 
-def collection(
-    table: TableOptions,
-    attacks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-a",
-            "--attack",
-            metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.REVERSED} Of several columns, the largest "
-            "difference counts, and the p-value allows for the choice.",
-            show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
-        ),
-    ] = None,
-    level: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Significance level: the finding is 'consistent with training on' if the p-value is at most this.",
-            rich_help_panel=opt.RATES,
-        ),
-    ] = 0.05,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the random permutations and halves.")] = 0,
-    accept_void: opt.AcceptVoid = False,
-    as_json: opt.Json = False,
-) -> int:
-    """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
+def withheld_code(standing: Standing | None) -> int:
+    """The exit code where a finding is withheld; a line says why, and what to do."""
+    from ..report import why_withheld
 
-    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
-    expect.
-    """
-    from ..decision import judge_collection
-    from ..report import collection_summary, collection_table, standing_note
-
-    with working("testing the collection"):
-        result = judge_collection(table.read(), attacks or (), level=level, seed=seed, accept_void=accept_void)
-    if warning := standing_note(result.known_set):
-        say(f"note: {warning}")
-    if as_json:
-        show_json(collection_summary(result))
-    else:
-        show(collection_table(result))
-    return _withheld() if result.withheld else 0
-
-
-def _withheld() -> int:
-    say(f"llm-mia: the known set is void, so no finding may rest on it: {REPAIR_KNOWN_SET}")
+    say(f"llm-mia: {why_withheld(standing)}: {REPAIR_KNOWN_SET}")
     return VOID

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,6 +18,7 @@ from .output import say
 from .parameters import reading_input
 
 if TYPE_CHECKING:
+    from ..history import History, Protocol
     from ..passages import Passages
     from ..scores import ScoreTable
     from ..signals import Supplies
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EvidenceOptions",
     "KnownSetOptions",
+    "OfAttack",
     "ReadingOptions",
     "RunOptions",
     "TableOptions",
@@ -183,6 +185,13 @@ class EvidenceOptions(OptionGroup):
         )
 
 
+class OfAttack(NamedTuple):
+    """Columns of scores of an attack by other models than the target."""
+
+    attack: str
+    columns: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions(OptionGroup):
     """A table of scores, and how it is read."""
@@ -218,11 +227,23 @@ class TableOptions(OptionGroup):
             raise UsageError(f"{self.table}: is no run directory, so `calibration` has no default: name a file")
         return self.table / "calibration.json"
 
-    def read(self, by: str = "", scores: Sequence[str] = ()) -> ScoreTable:
-        """The table; *by* names the column of categories, *scores* the columns of scores."""
+    def history(self) -> History:
+        """The record of decisions, with that of the run directory where the table lies in it."""
+        from ..history import History
+
+        return History(self.table if self.table.is_dir() else None)
+
+    def protocol(self) -> Protocol | None:
+        """The protocol that was fixed before the run directory was scored; None where there is none."""
+        from ..history import protocol_of_run
+
+        return protocol_of_run(self.table) if self.table.is_dir() else None
+
+    def read(self, by: str = "", scores: Sequence[str] = (), *, others: OfAttack | None = None) -> ScoreTable:
+        """The table; *by* names the column of categories, *scores* the columns of scores, *others* of other models."""
         from ..scores import read_scores
 
-        return read_scores(
+        table = read_scores(
             self.table,
             scores=scores,
             id_column=self.id_column,
@@ -230,6 +251,7 @@ class TableOptions(OptionGroup):
             document_column=self.document_column,
             by=by,
         )
+        return table if others is None or not others.columns else table.with_others(others.attack, others.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

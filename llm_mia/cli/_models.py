@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from . import _options as opt
 from .grouping import OptionGroup
 
 if TYPE_CHECKING:
     from ..backends import ModelSpec
 
-__all__ = ["ModelOptions", "TargetOptions"]
+__all__ = ["STAND_IN_WORDS", "ModelOptions", "PairOptions", "TargetOptions"]
+
+STAND_IN_WORDS = ("auto", "ngram", "none")
+"""In the place of a stand-in model: words by which an audit chooses it. Those of `llm_mia.scoring`, which is heavy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,32 @@ class _Reference(OptionGroup):
         typer.Option(
             metavar="NAME",
             help="Branch, tag or commit of the reference on the hub.",
+            show_default="main",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _References(OptionGroup):
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-r",
+            "--reference",
+            metavar="MODEL",
+            help="A model that was not trained on the passages; the target is compared with it. May be repeated, with "
+            "models of unlike training: the largest p-value is kept.",
+            show_default="none",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
+    reference_revision: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Branch, tag or commit of the reference on the hub; of several references, one for each, in their "
+            "order.",
             show_default="main",
             rich_help_panel=opt.MODELS,
         ),
@@ -115,8 +146,32 @@ class TargetOptions(_Running, _Target):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(_Running, _Reference, _Target):
-    """The target and the reference model, and how models are run."""
+class ModelOptions(_Running, _References, _Target):
+    """The target and the reference models, and how models are run."""
+
+    def target_model(self) -> ModelSpec:
+        """The target, not yet loaded."""
+        return self.model_spec(self.target, self.revision)
+
+    def stand_in_model(self, name: str) -> ModelSpec | str:
+        """The stand-in, not yet loaded; or the word in its place."""
+        return name if name in STAND_IN_WORDS else self.model_spec(name, None)
+
+    def reference_models(self) -> list[ModelSpec]:
+        """The references, not yet loaded."""
+        names = self.reference or []
+        revisions: Sequence[str | None] = self.reference_revision or [None for _ in names]
+        if len(revisions) != len(names):
+            raise UsageError(
+                f"`reference_revision` is given {len(revisions)} times, and `reference` {len(names)} times: give a "
+                "revision for each reference, in their order ('main' for those without)"
+            )
+        return [self.model_spec(name, revision) for name, revision in zip(names, revisions, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions(_Running, _Reference, _Target):
+    """The target and a reference model, and how models are run."""
 
     def target_model(self) -> ModelSpec:
         """The target, not yet loaded."""

@@ -45,6 +45,7 @@ __all__ = [
     "Fdr",
     "FdrOfFlags",
     "FindingLevel",
+    "FindingLevelOrNone",
     "FlagsOut",
     "Fpr",
     "FprOrNone",
@@ -55,6 +56,7 @@ __all__ = [
     "LabelColumn",
     "LabelColumns",
     "LabelWords",
+    "Others",
     "Out",
     "PassageTokens",
     "PreTokenizer",
@@ -153,6 +155,16 @@ FlagsOut = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Others = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--other",
+        metavar="COLUMN",
+        help="Of a table: a column of the same score by another model, which cannot know the texts (a reference "
+        "model). What that model separates too is not membership. May be repeated; the largest p-value is kept.",
+        show_default="none: the finding is not compared with another model",
+    ),
+]
 CalibrationFile = Annotated[
     Path | None,
     typer.Option(
@@ -170,7 +182,8 @@ FailIfFlagged = Annotated[
     typer.Option(
         "--fail-if-flagged",
         help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void known set always exits with code 4.",
+        "explains (see --finding-level); chance alone flags some, too. A void or untestable known set "
+        "always exits with code 4.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -178,8 +191,18 @@ FindingLevel = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
-        help="Largest p-value of a finding, and so the largest probability of a finding if the model was trained on no "
-        "candidate. The lower bound on the number of members holds with a confidence of 1 minus this.",
+        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
+        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        rich_help_panel=RATES,
+    ),
+]
+FindingLevelOrNone = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
+        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        show_default="0.05, or the level in the file of --protocol",
         rich_help_panel=RATES,
     ),
 ]
@@ -233,7 +256,7 @@ AcceptVoid = Annotated[
     bool,
     typer.Option(
         "--accept-void",
-        help="State findings even if the known set is void (its checks show that a finding cannot rest on it). Each "
+        help="State findings even if the known set is void or untestable (no finding can rest on it). Each "
         "result then records this.",
         rich_help_panel=RATES,
     ),

@@ -113,7 +113,9 @@ def _options_as_values(parameters: Sequence[Any], values: Mapping[str, Any], arg
 
     A value that begins like an option is possible: ``-a -loss`` names a column, and so does ``--attack=-o``.
     """
-    spellings = {spelling for parameter in parameters for spelling in parameter.opts if spelling in args}
+    # An argument has its name in `opts`: a run directory that is called run is no option.
+    options = {spelling for parameter in parameters for spelling in parameter.opts if spelling.startswith("-")}
+    spellings = options & set(args)
     return [
         UsageError(f"`{name}` has no value, because the option {value} follows: give the value")
         for name, given in values.items()

@@ -10,7 +10,7 @@ import typer
 
 from . import _options as opt
 from ._groups import ReadingOptions
-from ._models import ModelOptions
+from ._models import PairOptions
 from .output import say, say_skipped, show, show_json
 from .progress import progress_bars
 
@@ -19,7 +19,7 @@ __all__ = ["perplexity"]
 
 def perplexity(
     passages: opt.Input,
-    models: ModelOptions,
+    models: PairOptions,
     reading: ReadingOptions,
     out: opt.Out = Path("perplexity.csv"),
     per_token: Annotated[

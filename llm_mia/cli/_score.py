@@ -38,6 +38,16 @@ def score(
             show_default="attacks that the inputs allow and that cost little",
         ),
     ] = None,
+    stand_in: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that cannot know the passages, in the place of a reference; its scores go into the table, "
+            "as in min_k@stand-in.",
+            show_default="none",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None,
 ) -> None:
     """Score every passage by each attack, and write OUT/scores.parquet; a higher score is more member-like."""
     from ..report.words import counted
@@ -51,7 +61,8 @@ def score(
         done = score_to_disk(
             source,
             models.target_model(),
-            models.reference_model(),
+            models.reference_models(),
+            stand_in=None if stand_in is None else models.stand_in_model(stand_in),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             out=run.out,

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import RunDirectoryError
 from . import _options as opt
-from .output import show as print_result, show_json
+from .output import say, show as print_result, show_json
 
 __all__ = ["show"]
 
@@ -21,12 +21,21 @@ def show(
             metavar="RUN", help="A run directory of 'llm-mia audit' or 'llm-mia extract'.", show_default=False
         ),
     ],
+    decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions",
+            help="List every decision on the candidates of this run directory, the first decision first.",
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Print the stored result of an audit or an extraction again; loads no model and computes nothing."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
-    if (run / "audit.json").is_file():
+    if decisions:
+        _show_decisions(run, as_json)
+    elif (run / "audit.json").is_file():
         _show_audit(run, as_json)
     elif (run / "extraction.json").is_file():
         _show_extraction(run, as_json)
@@ -35,6 +44,20 @@ def show(
             f"{run}: holds no audit.json and no extraction.json, so there is no result: repeat the command that began "
             "this run, or name the folder of a finished run of 'llm-mia audit' or 'llm-mia extract'"
         )
+
+
+def _show_decisions(run: Path, as_json: bool) -> None:
+    from ..history import History
+    from ..report import decisions_summary, decisions_table
+
+    history = History(run)
+    entries = history.of_run()
+    for problem in history.problems:
+        say(f"note: {problem}")
+    if as_json:
+        show_json(decisions_summary(entries))
+    else:
+        print_result(decisions_table(entries))
 
 
 def _show_audit(run: Path, as_json: bool) -> None:

@@ -28,6 +28,7 @@ LABELS = {
     "member_prefixed": "target, after members",
     "population_target": "target, population",
     "reference": "reference model",
+    "stand-in": "stand-in for a reference",
     "population_reference": "reference, population",
     "scores": "scores",
 }

@@ -15,8 +15,9 @@ from ._artefact import calibration_from_json, calibration_to_json, read_calibrat
 from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
-from ._collections import CollectionResult, judge_collection
+from ._collections import CollectionResult, collection_attacks, judge_collection
 from ._documents import DocumentObstacle, flag_documents
+from ._equal_scores import equal_rows
 from ._evaluating import (
     AtThreshold,
     Comparison,
@@ -28,10 +29,11 @@ from ._evaluating import (
     evaluation_part,
     rates_at,
 )
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import CategoryFlags, Flag, Flags, Reason
+from ._finding import SMALLEST_FINDING_LEVEL, check_finding_level
+from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
+from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason
 from ._notes import NoteKind, first_ids, notes_of_sentences
-from ._origin import Origin
+from ._origin import Origin, origin_of
 from ._passages import flag
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
@@ -45,6 +47,8 @@ __all__ = [
     "DEFAULT_ATTACKS",
     "FEWEST",
     "FINDING_LEVEL",
+    "NOT_VALIDATED",
+    "SMALLEST_FINDING_LEVEL",
     "STACK",
     "AtThreshold",
     "Calibration",
@@ -66,11 +70,14 @@ __all__ = [
     "NoteKind",
     "Obstacle",
     "Origin",
+    "OtherFlags",
     "OtherModel",
+    "OtherReference",
     "QValueMethod",
     "Reason",
     "Rule",
     "Selection",
+    "Sensitivity",
     "Shortage",
     "ShortageKind",
     "Stack",
@@ -85,8 +92,10 @@ __all__ = [
     "calibration_part",
     "calibration_to_json",
     "check_finding_level",
+    "collection_attacks",
     "compare",
     "confidence_gap",
+    "equal_rows",
     "evaluate",
     "evaluation_notes",
     "evaluation_part",
@@ -96,6 +105,7 @@ __all__ = [
     "flag_documents",
     "judge_collection",
     "notes_of_sentences",
+    "origin_of",
     "rates_at",
     "read_calibration",
     "refuse_small",

@@ -6,15 +6,14 @@ import hashlib
 import json
 import textwrap
 from dataclasses import fields
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..errors import CalibrationError, LlmMiaError
 from ..store import RecordError, from_json, to_json
 from ._calibration import Calibration
-from ._thresholds import assemble, basis_of
+from ._thresholds import KnownScores, assemble, basis_of
 
 __all__ = ["calibration_from_json", "calibration_to_json", "read_calibration"]
 
@@ -86,14 +85,15 @@ def _digest(entries: dict[str, Any]) -> str:
 
 
 def _rebuilt(written: Calibration) -> Calibration:
-    """The calibration that the scores of *written* give."""
-    groups = {
-        name: (np.asarray(category.scores, dtype=np.float64), category.pooled)
-        for name, category in written.categories.items()
-    }
+    """The calibration that the scores of *written*, and their documents, give."""
     by_size = any(category.pooled_by_size for category in written.categories.values())
     try:
-        return assemble(basis_of(written), written.scores, groups, by_size=by_size)
+        known = KnownScores.of(written.scores, written.documents or range(len(written.scores)))
+        groups, numbers, alone = dict[str, tuple[KnownScores, tuple[str, ...]]](), dict[str | int, int](), count()
+        for name, category in written.categories.items():
+            documents = category.documents if written.documents else [*islice(alone, len(category.scores))]
+            groups[name] = KnownScores.of(category.scores, documents, numbers), category.pooled
+        return assemble(basis_of(written), known, groups, by_size=by_size)
     except LlmMiaError as error:  # whatever the scores, the rate or the confidence are refused for
         raise CalibrationError(f"was edited ({error}): calibrate again") from None
 

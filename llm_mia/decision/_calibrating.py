@@ -11,12 +11,13 @@ from ..errors import CalibrationError, ScoresError
 from ..records import Note
 from ..scores import UNKNOWN, ScoreTable
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._notes import NoteKind, first_ids
 from ._origin import origin_of
 from ._score_checks import order_notes, refuse_non_scores, reversed_notes
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
-from ._thresholds import Basis, set_thresholds
+from ._thresholds import Basis, KnownScores, set_thresholds
 from .stack import STACK, add_stack_column
 from .stacking import StackSettings
 
@@ -40,9 +41,10 @@ def calibrate(
     """The threshold above which a score is flagged, and all it takes to apply it to other scores.
 
     A non-member that is exchangeable with the table's non-members is flagged with probability at most *fpr*: on average
-    over known sets like this one, or with *confidence* in this one. Where the table was read with categories, it holds
-    in each category separately (see `llm_mia.decision._thresholds.set_thresholds`). Non-members without a score set no
-    threshold.
+    over known sets like this one, or with *confidence* in this one. Where passages share documents, it is a passage of
+    a new document, each document counts once, and the number of documents must be enough for the rate. Where the table
+    was read with categories, the rate holds in each category separately (see
+    `llm_mia.decision._thresholds.set_thresholds`). Non-members without a score set no threshold.
 
     Args:
         table: of a run directory, of a file (`read_scores`), or of arrays (`ScoreTable.of`).
@@ -61,8 +63,8 @@ def calibrate(
     Raises:
         ScoresError: the table has no such column, no non-members, or infinite scores of them; or in a file of another
             program the column cannot be a score (a row number, an id, a time, the label), or none is named.
-        CalibrationError: the non-members are too few for *fpr* or the known set for a stack, or their scores are all
-            equal.
+        CalibrationError: the non-members or their documents are too few for *fpr*, or the known set for a stack, or
+            their scores are all equal.
 
     >>> table = ScoreTable.of([3.0, 1.0, 2.0, 5.0], [0, 0, 0, None])
     >>> calibration = calibrate(table, "score", fpr=0.25)
@@ -96,8 +98,13 @@ def calibrate(
         table = add_stack_column(table, stack)
     else:
         refuse_non_scores(table, used)
+    table, equal = (table, []) if split else join_equal_scores(table, attack)
     rows = _scored(table, attack, known)
-    notes = [*reversed_notes(checked, [] if stack else used), *order_notes(table, [attack])]
+    notes = [
+        *(note for note in equal if note.figures["role"] == "non-member"),
+        *reversed_notes(checked, [] if stack else used),
+        *order_notes(table, [attack]),
+    ]
     if len(rows) < len(known):
         unscored = {"count": len(known) - len(rows), "foreign": table.record is None}
         notes.append(Note(NoteKind.NONMEMBERS_UNSCORED, unscored))
@@ -107,7 +114,6 @@ def calibrate(
         attack=attack,
         fpr=fpr,
         confidence=confidence,
-        n_documents=len({groups[row] for row in rows}),
         origin=origin_of(table, [column.name for column in stack.columns] if stack else [attack]),
         by=table.by,
         split=split,
@@ -118,7 +124,8 @@ def calibrate(
     )
     categories = [table.categories[row] for row in rows] if table.by else None
     wanted = {table.categories[row] for row in table.rows(None)} if table.by else ()
-    return set_thresholds(basis, table.column(attack)[rows], categories, pool, wanted)
+    scored = KnownScores.of(table.column(attack)[rows], [groups[row] for row in rows])
+    return set_thresholds(basis, scored, categories, pool, wanted)
 
 
 def _unknown_pool(table: ScoreTable, pool: bool | Collection[str]) -> list[Note]:
@@ -172,14 +179,20 @@ def calibration_rows(table: ScoreTable, calibration: Calibration) -> NDArray[np.
     """The rows of the non-members that *calibration* was computed from.
 
     Raises:
-        CalibrationError: the table has other non-members.
+        CalibrationError: the table has other non-members, or they come from another number of documents.
     """
     known = table.rows(0)[~fit_part(table, calibration)[table.rows(0)]]
-    scores = table.column(calibration.attack)[known]
+    scores, groups = table.column(calibration.attack)[known], table.groups()
     if not np.array_equal(np.sort(scores[~np.isnan(scores)]), calibration.scores):
         raise CalibrationError(
             f"{table.name}: its known non-members are not those that set the threshold: give the table that was "
             "calibrated, or calibrate this table"
+        )
+    documents = len({groups[row] for row in known[~np.isnan(scores)]})
+    if documents != calibration.n_documents:
+        raise CalibrationError(
+            f"{table.name}: its known non-members come from {documents} documents, and those that set the threshold "
+            f"from {calibration.n_documents}: give the table that was calibrated, or calibrate this table"
         )
     return known
 

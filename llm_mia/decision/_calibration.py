@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..calibration import Floats, Split, conformal_p_values
+from ..calibration import Floats, Split, conformal_p_values, hierarchical_p_values
 from ..errors import CalibrationError, UsageError
 from ..records import Note, Standing
 from ._origin import Origin
@@ -29,10 +29,23 @@ class Category:
     """Known non-members of it."""
     scores: tuple[float, ...]
     """Their scores, ascending."""
+    documents: tuple[int, ...] = ()
+    """The number of the document of each, as in `Calibration.documents`."""
     pooled: tuple[str, ...] = ()
     """Names of the categories pooled into it; empty where it is a single category."""
     pooled_by_size: bool = False
     """Whether their sizes in the calibration set decided which are pooled."""
+
+    @property
+    def n_documents(self) -> int:
+        """Documents that its non-members come from; no p-value is below 1 / (this number + 1)."""
+        return len(set(self.documents)) or self.n
+
+    def p_values(self, scores: Floats) -> Floats:
+        """`hierarchical_p_values` of *scores* where passages share documents, else `conformal_p_values`."""
+        if not self.documents:
+            return conformal_p_values(scores, self.scores)
+        return hierarchical_p_values(scores, self.scores, np.array(self.documents))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,6 +65,9 @@ class Calibration:
     """Documents that they come from."""
     scores: tuple[float, ...]
     """Their scores, ascending."""
+    documents: tuple[int, ...] = ()
+    """The number of the document of each, in the order of first appearance; empty where each is a document by
+    itself."""
     origin: Origin | None = None
     """The models, rules and attacks behind the scores; None where the table does not record them."""
     confidence: float | None = None
@@ -94,9 +110,10 @@ class Calibration:
         return flags
 
     def p_values(self, scores: ArrayLike, categories: Sequence[str] | None = None) -> Floats:
-        """`conformal_p_values` of *scores*, shape (m,), each among the non-members of its category.
+        """The p-value of each of *scores*, shape (m,), among the non-members of its category; see `Category.p_values`.
 
-        p-values of several categories together are not proven to be PRDS; `benjamini_yekutieli` holds over them.
+        p-values of several categories, or of passages that share documents, are not proven to be PRDS;
+        `benjamini_yekutieli` holds over them.
 
         Raises:
             CalibrationError: as `flagged` does.
@@ -104,7 +121,7 @@ class Calibration:
         values = np.asarray(scores, dtype=np.float64)
         p_values = np.full(values.shape, np.nan)
         for category, rows in self.rows_by_category(len(values), categories):
-            p_values[rows] = conformal_p_values(values[rows], category.scores)
+            p_values[rows] = category.p_values(values[rows])
         return p_values
 
     def _by_passage_category(self) -> dict[str, Category]:
@@ -129,7 +146,7 @@ class Calibration:
             advice = "give the category of each score" if calibrated else "give no `categories`"
             raise CalibrationError(f"the calibration {has}: {advice}")
         if categories is None:
-            yield Category(self.threshold, self.n, self.scores), slice(None)
+            yield Category(self.threshold, self.n, self.scores, self.documents), slice(None)
             return
         if len(categories) != m:
             raise UsageError(f"{m} scores but {len(categories)} categories: give the category of each score")

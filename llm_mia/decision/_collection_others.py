@@ -15,7 +15,7 @@ from ..records import Note
 from ..scores import ScoreTable
 from ._notes import NoteKind
 
-__all__ = ["OtherModel", "compare_with_others"]
+__all__ = ["OtherModel", "compare_with_others", "takes_other_model"]
 
 Columns = Mapping[str, NDArray[np.float64]]
 LIKELIHOOD = "loss"
@@ -71,7 +71,7 @@ def compare_with_others(
 
 def _comparisons(table: ScoreTable, names: Sequence[str], columns: Columns) -> list[_Comparison]:
     """The ways in which an other model with scores *columns* is compared."""
-    with_it = {name for name in names if name in columns and _takes_reference(name)}
+    with_it = {name for name in names if name in columns and takes_other_model(name)}
     if all(name in columns for name in names) and not with_it:
         return [_Comparison(tuple(names), [table.column(name) for name in names], [columns[n] for n in names], True)]
     likelihoods = [columns[LIKELIHOOD]]
@@ -105,7 +105,7 @@ def _few_documents(role: str, test: DifferenceTest, level: float) -> Note:
     return Note(NoteKind.OTHER_FEW_DOCUMENTS, {"role": role, **figures, "needed": documents_needed(level)})
 
 
-def _takes_reference(name: str) -> bool:
+def takes_other_model(name: str) -> bool:
     """Whether the attack itself takes another model than the target; False for scores of other software."""
     try:
         kinds = parse_attack(name).kinds

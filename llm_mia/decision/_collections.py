@@ -16,10 +16,10 @@ from ..scores import ScoreTable
 from ._collection_others import OtherModel, compare_with_others
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
-from ._score_checks import order_notes, refuse_non_scores
+from ._score_checks import order_notes, refuse_non_scores, validation_notes
 from ._selecting import DEFAULT_ATTACKS
 
-__all__ = ["CollectionResult", "judge_collection"]
+__all__ = ["CollectionResult", "collection_attacks", "judge_collection"]
 
 Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
 """Scores of passages, and the document of each."""
@@ -44,6 +44,15 @@ class CollectionResult:
     notes: tuple[Note, ...]
     known_set: Standing | None
     """Whether the known set may carry a verdict."""
+    number: int = 1
+    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    level_share: float = 1.0
+    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+
+    @property
+    def allowed(self) -> float:
+        """The largest p-value with which this decision is a finding: its share of the level."""
+        return self.level * self.level_share
 
     @property
     def p_value(self) -> float:
@@ -55,8 +64,8 @@ class CollectionResult:
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.p_value <= self.level
+        """Whether the p-value is at most what this decision is allowed."""
+        return self.p_value <= self.allowed
 
     @property
     def resists(self) -> bool | None:
@@ -115,7 +124,7 @@ def judge_collection(
         ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.
         UsageError: no attack is named, and several are possible.
     """
-    names = tuple(attacks) or (_default_attack(table),)
+    names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
@@ -125,7 +134,7 @@ def judge_collection(
     candidates, nonmembers = _sides(table, names)
     test = collection_test(candidates, nonmembers, level=level, seed=seed)
     others, pairs, notes_of_others = compare_with_others(table, names, level=level, seed=seed)
-    power, notes = None, [*test.notes, *notes_of_others, *order_notes(table, names)]
+    power, notes = None, [*validation_notes(table), *test.notes, *notes_of_others, *order_notes(table, names)]
     if test.p_value > level:
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power
@@ -167,6 +176,15 @@ def _power(candidates: Side, nonmembers: Side, level: float, *, several: bool) -
         return power_table(candidates, nonmembers, level=level), []
     except ScoresError as error:
         return None, [Note(NoteKind.POWER_UNKNOWN, {"problem": str(error)})]
+
+
+def collection_attacks(table: ScoreTable, attacks: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns by which `judge_collection` decides: *attacks*, or else the default of *table*.
+
+    Raises:
+        UsageError: no attack is named, and several are possible.
+    """
+    return tuple(attacks) or (_default_attack(table),)
 
 
 def _default_attack(table: ScoreTable) -> str:

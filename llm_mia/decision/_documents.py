@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,18 @@ from ..records import Interval, Note, Plain
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
-from ._finding import FINDING_LEVEL, Finding, FindingTest, Obstacle, check_finding_level
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
+from ._concluding import doubt, settle
+from ._equal_scores import join_equal_scores
+from ._finding import check_finding_level
+from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, first_ids
 from ._origin import check_origin
+from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
+from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
 
@@ -38,8 +45,6 @@ class DocumentObstacle(StrEnum):
     """The table does not hold the non-members that set the threshold."""
     ON_BOTH_SIDES = "on_both_sides"
     """Documents hold both candidates and non-members: ``documents`` of them, the ``first`` by name."""
-    FEW_DOCUMENTS = "few_documents"
-    """``documents`` of known non-members, and ``needed``."""
     INFINITE = "infinite"
     """Candidates have infinite scores."""
 
@@ -56,14 +61,10 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
         return {"obstacle": DocumentObstacle.OTHER_NONMEMBERS.value}
     if np.isinf(scores[rows]).any():
         return {"obstacle": DocumentObstacle.INFINITE.value}
-    nonmembers, holders = {groups[row] for row in known if not np.isnan(scores[row])}, {groups[row] for row in known}
+    holders = {groups[row] for row in known}
     both = list(dict.fromkeys(groups[row] for row in rows if groups[row] in holders))
     if both:
         return {"obstacle": DocumentObstacle.ON_BOTH_SIDES.value, "documents": len(both), "first": both[0]}
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if len(nonmembers) < needed:
-        counts = {"documents": len(nonmembers), "needed": needed}
-        return {"obstacle": DocumentObstacle.FEW_DOCUMENTS.value, **counts}
     return {"obstacle": None}
 
 
@@ -89,7 +90,7 @@ def flag_documents(
     Raises:
         UsageError: *finding_level* is below 1e-9, or is not below 1.
         ScoresError: no candidates, infinite scores, a document among candidates and non-members.
-        CalibrationError: scores of another model, other non-members, or too few documents for the rate.
+        CalibrationError: scores of another model, or other non-members.
     """
     check_finding_level(finding_level)
     rows = table.rows(None)
@@ -99,9 +100,12 @@ def flag_documents(
             "on"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += notes_on_candidates(table, calibration)
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
     if calibration.categories:
         raise CalibrationError(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "
@@ -109,7 +113,6 @@ def flag_documents(
         )
     judged = _p_values(table, calibration, rows)
     n = int(judged.n_calibration.max())
-    _refuse_few(n, calibration)
     same_size = len(np.unique(judged.n_used[judged.n_used > 0])) <= 1
     q_values, method = q_values_of(judged.p_values, any_dependence=not same_size)
     if fdr is None:
@@ -122,7 +125,12 @@ def flag_documents(
         notes += limit_discoveries(n, judged.p_values, fdr, method, Unit.DOCUMENTS)
     alike = _Alike.of(judged)
     finding, members, share, notes_of_bounds = _conclusions(judged, alike, chosen, calibration, rule, finding_level)
-    return Flags(
+    if finding is not None:
+        known = calibration_rows(table, calibration)
+        others = other_models_by_document(table, calibration, known, rule, finding_level)
+        finding = settle(replace(finding, others=others), [])
+    members, share = limited(members, share, finding)
+    flags = Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
         calibration=calibration,
         rule=rule,
@@ -132,9 +140,10 @@ def flag_documents(
         n=n,
         members=members,
         share=share,
-        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
     )
+    return count_unscored(flags, table, calibration, partial(flag_documents, fdr=fdr, finding_level=finding_level))
 
 
 def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:
@@ -145,22 +154,11 @@ def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp
             f"{table.name}: infinite scores ({infinite}), and the mean of a document needs finite scores: search for "
             "the cause, and score again"
         )
-    documents = len({groups[row] for row in known if not np.isnan(scores[row])})
     needed = nonmembers_needed(calibration.fpr, calibration.confidence)
     # Of few documents none may be lost to a comparison of larger documents: as many as the rate needs would not do.
-    keep = max(KEEP, min(1.0, needed / max(1, documents)))
+    keep = max(KEEP, needed / calibration.n_documents)
     candidates, nonmembers = ([groups[row] for row in each] for each in (rows, known))
     return document_p_values(scores[rows], candidates, scores[known], nonmembers, keep=keep)
-
-
-def _refuse_few(n: int, calibration: Calibration) -> None:
-    needed = nonmembers_needed(calibration.fpr, calibration.confidence)
-    if n < needed:
-        held = "" if calibration.confidence is None else f" at {100 * calibration.confidence:g} % confidence"
-        raise CalibrationError(
-            f"{n} documents of known non-members cannot certify FPR ≤ {calibration.fpr:g}{held} for documents: at "
-            f"least {needed} are needed"
-        )
 
 
 def _at_fpr(judged: DocumentPValues, calibration: Calibration) -> Bools:
@@ -207,16 +205,18 @@ def _conclusions(
         notes = [Note(NoteKind.FINDING_IMPOSSIBLE, few), Note(NoteKind.MEMBERS_UNBOUNDED_FEW, {"documents": n})]
         return None, None, None, notes
     p_values, flagged = judged.p_values[alike.positions], int(chosen[alike.positions].sum())
-    k = flag_rank(n, calibration.fpr, calibration.confidence)
+    counts = [(flagged, m, flag_rank(n, calibration.fpr, calibration.confidence), n)]
     if rule.rate is ErrorRate.FALSE_POSITIVES:
-        p_value, test = chance_of_flags([(flagged, m, k, n)]), FindingTest.COUNT
+        chance, test = chance_of_flags(counts), FindingTest.COUNT
+        excess = excess_of_flags(counts, chance, level)
     else:
-        p_value, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
+        chance, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
+        excess = excess_of_discoveries(p_values, chance, level)
     # Scores that lie among n others where the p-values put them.
     equivalent = n + 1.5 - np.rint(p_values * (n + 1))
     members, share = bounds_of(equivalent, range(1, n + 1), p_values, calibration, rule, level)
     in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": m, "passages": alike.passages})
-    finding = Finding(p_value, level, test, flagged, m, n)
+    finding = Finding(chance, level, test, flagged, m, n, sensitivity=sensitivity(excess, m, rule, level))
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 

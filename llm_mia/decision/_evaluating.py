@@ -15,9 +15,10 @@ from ..records import Interval, Note
 from ..scores import ScoreTable
 from ._calibrating import add_decider_column, calibration_part
 from ._calibration import Calibration
+from ._equal_scores import join_equal_scores
 from ._notes import NoteKind
 from ._origin import categories_of, check_origin
-from ._score_checks import order_notes, refuse_non_scores, reversed_note
+from ._score_checks import order_notes, refuse_non_scores, reversed_note, validation_notes
 
 __all__ = [
     "AtThreshold",
@@ -73,8 +74,9 @@ class AtThreshold:
     fpr: Interval | None
     """Share of the non-members above it; None where these set it."""
     epsilon: float | None
-    """No training with differential privacy below this ε reveals so much; None where passages are not independent
-    trials, or the rate of false positives is not known."""
+    """With `confidence`, the training is not ε-differentially private for any ε below this; None where nobody states
+    that members and non-members were drawn at random, where passages share documents, or where the rate of false
+    positives is not known."""
     confidence: float
     """Of the intervals, and of ε."""
     notes: tuple[Note, ...]
@@ -94,10 +96,14 @@ def evaluate(table: ScoreTable, attacks: Sequence[str] = ()) -> list[Evaluation]
 
 
 def evaluation_notes(table: ScoreTable, evaluations: Sequence[Evaluation]) -> list[Note]:
-    """Notes on the columns of *table* whose sign seems reversed, and on those that follow the order of its rows."""
+    """Notes on what was not checked, on columns whose sign seems reversed, and on those that follow the row order."""
     foreign = table.record is None
     signs = [note for each in evaluations for note in reversed_note(each.attack, each.auroc, foreign=foreign)]
-    return [*signs, *order_notes(table, [each.attack for each in evaluations])]
+    return [
+        *validation_notes(table, evaluated=True),
+        *signs,
+        *order_notes(table, [each.attack for each in evaluations]),
+    ]
 
 
 def compare(table: ScoreTable, first: str, second: str) -> Comparison:
@@ -121,13 +127,23 @@ def compare(table: ScoreTable, first: str, second: str) -> Comparison:
     return Comparison(first, second, paired, len(rows))
 
 
-def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float = 0.95) -> AtThreshold:
+def rates_at(
+    table: ScoreTable, calibration: Calibration, *, confidence: float = 0.95, randomised: bool = False
+) -> AtThreshold:
     """True and false positive rate at the threshold of *calibration*, on the known set of another table.
 
-    Each interval holds its rate with at least *confidence*, exactly where passages are independent. The threshold must
-    not have been set by the table's non-members; where it was by any of them, no rate of false positives is given.
+    Each interval holds its rate with at least *confidence* where each passage is a document by itself; where passages
+    share documents, it comes from a bootstrap over documents, and holds about so often. The threshold must not have
+    been set by the table's non-members; where it was by any of them, no rate of false positives is given.
     Passages that a stack was fitted on are left out, and in the table calibrated on those that selected the attack. A
     passage without a finite score counts as not flagged.
+
+    Args:
+        table: of a known set; its candidates are ignored.
+        calibration: what `calibrate` gave.
+        confidence: of the intervals, and of the lower bound on ε.
+        randomised: members and non-members were drawn at random from one pool before the training. Only then is there a
+            lower bound on ε (`llm_mia.metrics.epsilon_of_one_run`): any other difference between them would raise it.
 
     Raises:
         ScoresError: the table lacks the attack, or members, or non-members.
@@ -145,9 +161,11 @@ def rates_at(table: ScoreTable, calibration: Calibration, *, confidence: float =
         notes.append(Note(NoteKind.THRESHOLD_SET_HERE))
     elif not independent:
         notes.append(Note(NoteKind.EPSILON_UNBOUNDED))
+    elif not randomised:
+        notes.append(Note(NoteKind.EPSILON_NOT_RANDOMISED))
     else:
         counts = rates.true_positives, rates.members, rates.false_positives, rates.nonmembers
-        epsilon = metrics.epsilon_lower_bound(*counts, confidence)
+        epsilon = metrics.epsilon_of_one_run(*counts, confidence)
     fpr = None if set_here else rates.fpr
     return AtThreshold(calibration.attack, rates.tpr, fpr, epsilon, confidence, tuple(notes))
 
@@ -203,6 +221,7 @@ def _known(table: ScoreTable) -> NDArray[np.intp]:
 
 
 def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evaluation:
+    table, _ = join_equal_scores(table, attack)
     scored = _scored(table, attack, known)
     scores, labels, groups = table.column(attack)[scored], table.labels[scored], table.groups()
     documents = [groups[row] for row in scored]

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibration import largest_excess, largest_excess_flags
 from ..documents import group_scores, matched_size, random_ranks
 from ..validity.permutation import LabelExchange, exchange_labels
+from ._sensitivity import REMOVED_AT, removable
 
-__all__ = ["Exchangeable", "Exchanged", "exchange_test"]
+__all__ = ["Exchangeable", "Exchanged", "exchange_test", "same_size"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -24,8 +26,8 @@ CELLS = 4_000_000
 """Passages times arrangements that are held at once."""
 MOST_CELLS = 100_000_000
 """Passages times arrangements in all."""
-FEWEST, MOST = 499, 1_999
-"""Random arrangements."""
+FEWEST, MOST, AT_MOST = 499, 1_999, 200_000
+"""Random arrangements; the last where the level needs more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +54,18 @@ class Exchanged:
     documents: int
     """Documents of both sides."""
     arrangements: int
+    """With the observed one."""
+    excess: float
+    """`largest_excess`, or `largest_excess_flags`, where a difference adds whole documents of flags."""
 
 
 Statistic = Callable[[Bools], Floats]
 """Of arrangements, shape (rows, n): where each passage is a candidate."""
+Rank = Callable[[int, int], int]
 
 
 def exchange_test(
-    passages: Exchangeable, rank: Callable[[int], int], *, smallest: bool, level: float, seed: int = 0
+    passages: Exchangeable, rank: Rank, *, smallest: bool, level: float, seed: int = 0
 ) -> Exchanged | None:
     """P(as many flags or more, if no candidate is a member); None where no label can be exchanged.
 
@@ -74,40 +80,70 @@ def exchange_test(
 
     Args:
         passages: with a score each.
-        rank: the rank k of the threshold among n calibration scores.
+        rank: the rank k of the threshold among n calibration scores of D documents, from n and D.
         smallest: the statistic is the smallest q-value (Simes' test), not the number of flags.
         level: of the test; at least 20 / *level* arrangements are drawn, or each is computed where there are fewer.
         seed: of the arrangements.
     """
-    kept = _same_size(passages)
+    kept = same_size(passages)
     labels = passages.candidate[kept]
     categories, scores = passages.categories[kept], passages.scores[kept]
     _, documents = np.unique(np.array(passages.documents, dtype=object)[kept].astype(str), return_inverse=True)
     exchange = exchange_labels(labels, documents, categories)
     if exchange.log_arrangements <= 1e-9:
         return None
-    statistic = _smallest_q(scores) if smallest else _count(scores, labels, categories, rank)
+    statistic = _smallest_q(scores) if smallest else _count(scores, labels, documents, categories, rank)
     observed = float(statistic(labels[None])[0])
-    p_value, arrangements = _p_value(exchange, statistic, observed, level, seed)
-    return Exchanged(p_value, observed, int(labels.sum()), int((~labels).sum()), int(documents.max()) + 1, arrangements)
+    chance = _by_chance(exchange, statistic, observed, level, seed)
+    p_value = float(np.mean(chance >= observed - 1e-12))
+    size = int(np.bincount(documents[labels]).max())
+    m = int(labels.sum())
+    if smallest:
+        excess = _excess_of_smallest(scores, labels, chance, size, level)
+    else:
+        excess = _excess_of_count(int(observed), m, chance, size, level)
+    return Exchanged(
+        p_value=p_value,
+        statistic=observed,
+        candidates=m,
+        nonmembers=int((~labels).sum()),
+        documents=int(documents.max()) + 1,
+        arrangements=len(chance),
+        excess=excess if p_value <= level else 0.0,
+    )
 
 
-def _p_value(
-    exchange: LabelExchange, statistic: Statistic, observed: float, level: float, seed: int
-) -> tuple[float, int]:
+def _by_chance(exchange: LabelExchange, statistic: Statistic, observed: float, level: float, seed: int) -> Floats:
+    """The statistic of every arrangement of the labels; where they are many, of the observed and of random ones."""
     n = len(exchange.labels)
-    wanted = max(math.ceil(20 / level), min(MOST, max(FEWEST, MOST_CELLS // n)))
+    wanted = max(min(math.ceil(20 / level), AT_MOST), min(MOST, max(FEWEST, MOST_CELLS // n)))
     single = len(exchange.groups) == 1 and len(exchange.groups[0]) == 1
     if single and exchange.log_arrangements <= math.log(wanted + 1):
-        every = [float(statistic(labels > 0)[0]) for labels in exchange.every()]
-        return float(np.mean(np.array(every) >= observed - 1e-12)), len(every)
-    as_large, rng = 0, np.random.default_rng(seed)
-    for block in exchange.draw(wanted, rng, max(1, min(250, CELLS // n))):
-        as_large += int((statistic(block > 0) >= observed - 1e-12).sum())
-    return (1 + as_large) / (1 + wanted), wanted
+        return np.array([float(statistic(labels > 0)[0]) for labels in exchange.every()])
+    rng, rows = np.random.default_rng(seed), max(1, min(250, CELLS // n))
+    return np.concatenate([[observed], *(statistic(block > 0) for block in exchange.draw(wanted, rng, rows))])
 
 
-def _same_size(passages: Exchangeable) -> Ints:
+def _excess_of_count(flags: int, m: int, chance: Floats, size: int, level: float) -> float:
+    """`largest_excess` of a difference that flags whole documents of the *m* candidates, the largest of *size*."""
+    probabilities = np.bincount(chance.astype(np.intp), minlength=m + 1) / len(chance)
+    return largest_excess(probabilities, flags, -(-m // size), level, size)
+
+
+def _excess_of_smallest(scores: Floats, labels: Bools, chance: Floats, size: int, level: float) -> float:
+    """`largest_excess_flags` of a difference that flags whole documents of candidates."""
+    ratios = np.sort(-chance)
+    within = np.flatnonzero(np.searchsorted(ratios, ratios, side="right") <= REMOVED_AT * level * len(ratios))
+    if not len(within):
+        return 0.0
+    order, end = _descending(scores)
+    here = labels[order]
+    of_all = np.cumsum(here)[end]
+    removed = removable(of_all[here], (2 + end - of_all)[here], float(ratios[within[-1]]))
+    return largest_excess_flags(removed // size, -(-int(labels.sum()) // size), level)
+
+
+def same_size(passages: Exchangeable) -> Ints:
     """The rows to compare: whole documents that exchange labels are cut to a common size in each category."""
     candidate = passages.candidate
     grouped = group_scores(passages.scores, passages.documents)
@@ -124,13 +160,13 @@ def _same_size(passages: Exchangeable) -> Ints:
     return np.flatnonzero(draws < limit[grouped.numbers])
 
 
-def _count(scores: Floats, labels: Bools, categories: Ints, rank: Callable[[int], int]) -> Statistic:
+def _count(scores: Floats, labels: Bools, documents: Ints, categories: Ints, rank: Rank) -> Statistic:
     """The number of candidates above the threshold of their category."""
     parts = []
     for number in np.unique(categories).tolist():
         rows = np.flatnonzero(categories == number)
         m = int(labels[rows].sum())
-        k = rank(len(rows) - m)
+        k = rank(len(rows) - m, len(np.unique(documents[rows][~labels[rows]])))
         if m and k:
             # A flagged candidate has fewer than k non-members at or above its score, so it is among the first k + m.
             order, end = _descending(scores[rows])

@@ -1,102 +1,31 @@
-"""The finding: whether so many flags are improbable where no candidate was trained on."""
+"""Whether so many flags are improbable where no candidate was trained on: the part of a finding that chance decides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import chance_of_flags, flag_rank, nonmembers_needed
+from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, nonmembers_needed
 from ..errors import CalibrationError, UsageError
 from ..records import Note
 from ..scores import ScoreTable
 from ._calibrating import calibration_rows
 from ._calibration import Calibration
 from ._exchange import Exchangeable, exchange_test
+from ._finding_record import Finding, FindingTest, Obstacle
 from ._notes import NoteKind
 from ._origin import categories_of
 from ._rules import ErrorRate, Rule
+from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
 
-__all__ = [
-    "FINDING_LEVEL",
-    "Finding",
-    "FindingTest",
-    "Ints",
-    "Obstacle",
-    "Tested",
-    "check_finding_level",
-    "find",
-    "independent",
-    "known_rows",
-]
+__all__ = ["SMALLEST_FINDING_LEVEL", "Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-FINDING_LEVEL = 0.05
-"""Probability of a finding where no candidate was trained on, unless the user sets another."""
-
-SMALLEST_LEVEL = 1e-9
-
-
-class FindingTest(StrEnum):
-    """What the p-value of a finding is computed from."""
-
-    COUNT = "count"
-    """The number of flags; each candidate and each non-member is a document by itself, or a document is the unit."""
-    SMALLEST_Q = "smallest_q"
-    """The smallest q-value (Simes' test), where a false discovery rate is held."""
-    EXCHANGE = "exchange"
-    """The number of flags, or the smallest q-value, after exchanging labels of documents: passages share documents."""
-
-
-class Obstacle(StrEnum):
-    """Why no finding can be computed; the figure ``why`` of its note."""
-
-    UNSCORED = "unscored"
-    """No candidate has a score."""
-    LABELLED = "labelled"
-    """Labelled rows are among the flags."""
-    OTHER_NONMEMBERS = "other_nonmembers"
-    """Passages share documents, and the table does not hold the non-members that set the threshold."""
-    CATEGORIES = "categories"
-    """Passages share documents, and a document lies in several categories."""
-    CATEGORIES_FDR = "categories_fdr"
-    """Passages share documents, and a false discovery rate is held over several categories."""
-    FEW_DOCUMENTS = "few_documents"
-    """Documents of non-members with as many passages are too few for the rate."""
-    NOTHING_TO_EXCHANGE = "nothing_to_exchange"
-    """No document of candidates has a counterpart among the non-members."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How probable so many flags are where no candidate was trained on, and the level that decides on it.
-
-    Where no candidate was trained on, and candidates could as well have been drawn as non-members, `significant` is
-    true with probability at most `level`.
-    """
-
-    p_value: float
-    level: float
-    test: FindingTest
-    flagged: int
-    """Flags that the test counts."""
-    candidates: int
-    """Candidates that the test counts, of `Flags.unit`: those that have a score."""
-    nonmembers: int
-    """Known non-members that they are compared with."""
-    documents: int = 0
-    """Documents whose labels are exchanged; 0 where none are."""
-    arrangements: int = 0
-    """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
-
-    @property
-    def significant(self) -> bool:
-        """Whether the p-value is at most the level."""
-        return self.p_value <= self.level
+SMALLEST_FINDING_LEVEL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +41,9 @@ class Tested:
 
 
 def check_finding_level(level: float) -> None:
-    """Raise `UsageError` unless *level* is at least `SMALLEST_LEVEL`, so that 1 minus it is below 1, and below 1."""
-    if not SMALLEST_LEVEL <= level < 1:
-        raise UsageError(f"`finding_level` must be at least {SMALLEST_LEVEL:g} and below 1: got {level:g}")
+    """Raise `UsageError` unless *level* is below 1, and so far above 0 that 1 minus it is below 1."""
+    if not SMALLEST_FINDING_LEVEL <= level < 1:
+        raise UsageError(f"`finding_level` must be at least {SMALLEST_FINDING_LEVEL:g} and below 1: got {level:g}")
 
 
 def find(
@@ -131,12 +60,17 @@ def find(
     known = known_rows(table, calibration)
     if not independent(table, calibration, tested.rows, known):
         return _by_documents(table, calibration, tested, rule, level, known)
-    flagged = int(tested.chosen.sum())
+    flagged, m = int(tested.chosen.sum()), len(tested.rows)
     if rule.rate is ErrorRate.FALSE_DISCOVERIES:
-        p_value, test = float(tested.q_values.min()), FindingTest.SMALLEST_Q
+        p_values = calibration.p_values(tested.scores, categories_of(table, calibration, tested.rows))
+        chance, test = float(tested.q_values.min()), FindingTest.SMALLEST_Q
+        excess = excess_of_discoveries(p_values, chance, level)
     else:
-        p_value, test = chance_of_flags(_counts(table, calibration, tested)), FindingTest.COUNT
-    return Finding(p_value, level, test, flagged, len(tested.rows), calibration.n), []
+        counts = _counts(table, calibration, tested)
+        chance, test = chance_of_flags(counts), FindingTest.COUNT
+        excess = excess_of_flags(counts, chance, level)
+    finding = Finding(chance, level, test, flagged, m, calibration.n)
+    return replace(finding, sensitivity=sensitivity(excess, m, rule, level)), []
 
 
 def _none(why: Obstacle) -> tuple[None, list[Note]]:
@@ -194,13 +128,14 @@ def _by_documents(
     )
     exchanged = exchange_test(
         passages,
-        lambda n: _rank_of_any(n, calibration),
+        lambda n, documents: _rank_of_any(n, documents, calibration),
         smallest=smallest,
         level=level,
     )
     if exchanged is None:
         return _none(Obstacle.NOTHING_TO_EXCHANGE)
     flagged = int(tested.chosen.sum()) if smallest else int(exchanged.statistic)
+    excess = None if exchanged.p_value > level else exchanged.excess
     finding = Finding(
         exchanged.p_value,
         level,
@@ -210,15 +145,22 @@ def _by_documents(
         exchanged.nonmembers,
         exchanged.documents,
         exchanged.arrangements,
+        sensitivity=sensitivity(excess, exchanged.candidates, rule, level),
     )
     return finding, []
 
 
-def _rank_of_any(n: int, calibration: Calibration) -> int:
-    """The rank of the threshold; 1, the highest, where documents that are cut to a common size leave too few for it."""
-    if n < nonmembers_needed(calibration.fpr, calibration.confidence):
+def _rank_of_any(n: int, documents: int, calibration: Calibration) -> int:
+    """The rank of the threshold among *n* scores of equally large *documents*.
+
+    It is 1, the highest, where documents that are cut to a common size leave too few for the rate. With a confidence it
+    is a rank of documents, which a rank of passages cannot be below.
+    """
+    if documents < nonmembers_needed(calibration.fpr, calibration.confidence):
         return 1
-    return flag_rank(n, calibration.fpr, calibration.confidence)
+    if calibration.confidence is not None:
+        return flag_rank(documents, calibration.fpr, calibration.confidence)
+    return hierarchical_rank(n, documents, calibration.fpr)
 
 
 def _category_codes(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Ints:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -22,14 +21,14 @@ from ..calibration import (
     member_count_bound,
     member_share,
 )
-from ..errors import CalibrationError
 from ..records import Interval, Note, Plain, Standing
 from ._calibration import Calibration
-from ._finding import Finding
+from ._finding_record import Finding
 from ._notes import NoteKind
 from ._rules import ErrorRate, QValueMethod, Rule, Unit
 
 __all__ = [
+    "NOT_VALIDATED",
     "CategoryFlags",
     "Flag",
     "Flags",
@@ -37,8 +36,13 @@ __all__ = [
     "bounds_of",
     "joint_standing",
     "limit_discoveries",
+    "limited",
     "q_values_of",
 ]
+
+
+NOT_VALIDATED = "not_validated"
+"""What ``flags.csv`` and ``--json`` hold in place of a standing where nothing was checked."""
 
 
 class Reason(StrEnum):
@@ -155,22 +159,27 @@ class Flags:
         writer.writerow([*names, "known_set", *carried])
         for row in self.rows:
             figures = [getattr(row, name) for name in names]
-            values = [*figures, self.standing, *(row.columns.get(name) for name in carried)]
+            values = [*figures, self.standing or NOT_VALIDATED, *(row.columns.get(name) for name in carried)]
             writer.writerow([_cell(value) for value in values])
         return text.getvalue()
 
 
 def joint_standing(*standings: Standing | None, accept_void: bool) -> Standing | None:
-    """The standing that holds where several are known of a known set: one that withholds, else the first that is known.
+    """The standing of a decision, from that of its calibration and, last, that of its table.
+
+    A standing that withholds holds wherever the known set goes. Any other holds only for the candidates that it was
+    compared with: those of its table. So a table that was not checked is not validated, whatever its calibration is.
 
     >>> str(joint_standing(Standing.SOUND, Standing.VOID, accept_void=True))
     'accepted'
+    >>> str(joint_standing(Standing.SOUND, None, accept_void=False))
+    'None'
     """
     known = [standing for standing in standings if standing is not None]
     faulty = next((standing for standing in known if standing.withholds or standing is Standing.ACCEPTED), None)
     if faulty is not None:
         return Standing.ACCEPTED if accept_void else faulty
-    return known[0] if known else None
+    return standings[-1]
 
 
 def q_values_of(p_values: NDArray[np.float64], *, any_dependence: bool) -> tuple[NDArray[np.float64], QValueMethod]:
@@ -203,27 +212,30 @@ def bounds_of(
     return members, Interval(max(share.value, low), low, 1.0, 1 - risk)
 
 
+def limited(
+    members: CountBound | None, share: Interval | None, finding: Finding | None
+) -> tuple[CountBound | None, Interval | None]:
+    """The bound on the number of members, 0 where there is no finding.
+
+    The bound takes chance alone into account, so another model may explain all flags although it is above 0.
+    """
+    if members is None or share is None or finding is None or finding.significant:
+        return members, share
+    none = replace(members, members=0, steps=np.full_like(members.steps, members.candidates + 1))
+    return none, replace(share, low=0.0)
+
+
 def limit_discoveries(
     n: int, p_values: NDArray[np.float64], fdr: float, method: QValueMethod, unit: Unit
 ) -> list[Note]:
-    """A note where a small number of discoveries is impossible with *n* non-members compared with.
+    """A note where a small number of discoveries is impossible with *n* non-members, or documents, compared with.
 
     Raises:
         CalibrationError: no discovery at all is possible.
     """
     m = max(1, int(np.isfinite(p_values).sum()))
-    if method is QValueMethod.BENJAMINI_HOCHBERG:
-        least = fdr_floor(n, m, fdr)
-    else:
-        factor = math.fsum(1 / j for j in range(1, m + 1))
-        least = max(1, math.ceil(m * factor / (fdr * (n + 1)) - 1e-9))
-        if least > m:
-            needed = math.ceil(factor / fdr - 1e-9) - 1
-            kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
-            raise CalibrationError(
-                f"{n} {kind} cannot support a discovery at FDR ≤ {fdr:g} by Benjamini–Yekutieli: {needed} are needed "
-                f"if all {m} candidates are members"
-            )
+    kind = "non-members" if unit is Unit.PASSAGES else "documents of non-members"
+    least = fdr_floor(n, m, fdr, any_dependence=method is QValueMethod.BENJAMINI_YEKUTIELI, unit=kind)
     figures = {"n": n, "unit": unit.value, "least": least}
     return [Note(NoteKind.DISCOVERIES_LIMITED, figures)] if least > 1 else []
 

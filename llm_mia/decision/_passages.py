@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,18 @@ from ..scores import ScoreTable
 from ._by_category import flags_by_category
 from ._calibrating import add_decider_column
 from ._calibration import Calibration
+from ._concluding import conclude, doubt
 from ._documents import document_obstacle
-from ._finding import FINDING_LEVEL, Obstacle, Tested, check_finding_level, find, independent, known_rows
-from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, q_values_of
+from ._equal_scores import join_equal_scores
+from ._finding import Tested, check_finding_level, independent, known_rows
+from ._finding_record import FINDING_LEVEL, Obstacle
+from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
+from ._unscored import count_unscored
 
 __all__ = ["flag"]
 
@@ -41,15 +46,18 @@ def flag(
     """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
     A candidate without a finite score is never flagged. The result holds the `Finding`: how probable so many flags are
-    where no candidate was trained on. It also bounds from below how many candidates are members, where passages count
-    as independent: where no document, among candidates and calibration set, has several. With a rate of false
-    positives the bound is above 0 where there is a finding, and only there.
+    where no candidate was trained on, by chance and by every other model that has scored them. It also bounds from
+    below how many candidates are members, where passages count as independent: where no document, among candidates and
+    calibration set, has several. The bound is above 0 where there is a finding, and only there.
+
+    This keeps no record of decisions, so a finding has the whole *finding_level*, however often it is called:
+    `llm_mia.history.flag_on_record` counts the decisions on the same candidates, as the commands and `audit` do.
 
     Args:
         table: its unlabelled rows are the candidates.
         calibration: what `calibrate` gave, for scores of the same models and window rule.
-        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg,
-            or with categories by Benjamini and Yekutieli.
+        fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg;
+            with categories, or where passages share documents, by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
         accept_void: state findings although the known set is void.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
@@ -68,22 +76,30 @@ def flag(
             "rows"
         )
     notes = check_origin(table, calibration)
-    table = add_decider_column(table, calibration)
+    table, equal = join_equal_scores(add_decider_column(table, calibration), calibration.attack)
     refuse_non_scores(table, [] if calibration.stack else [calibration.attack], order=False)
-    notes += [*notes_on_candidates(table, calibration), *other_nonmembers(table, calibration)]
+    notes += [
+        *(note for note in equal if note.figures["role"] == "candidate"),
+        *notes_on_candidates(table, calibration),
+    ]
+    notes += other_nonmembers(table, calibration)
     scores = table.column(calibration.attack)[rows]
     finite = np.where(np.isinf(scores), np.nan, scores)
     categories = categories_of(table, calibration, rows)
     p_values = calibration.p_values(finite, categories)
-    q_values, method = q_values_of(p_values, any_dependence=categories is not None)
+    alone = independent(table, calibration, rows, known_rows(table, calibration))
+    q_values, method = q_values_of(p_values, any_dependence=categories is not None or not alone)
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)
         limits = _thresholds(calibration, categories, len(rows))
     else:
         rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
-        n = max((category.n for category in calibration.categories.values()), default=calibration.n)
-        notes += limit_discoveries(n, p_values, fdr, method, Unit.PASSAGES)
+        whole = calibration.n_documents
+        n = max((category.n_documents for category in calibration.categories.values()), default=whole)
+        unit = Unit.DOCUMENTS if calibration.documents else Unit.PASSAGES
+        notes += limit_discoveries(n, p_values, fdr, method, unit)
+        notes += [] if alone else [Note(NoteKind.DISCOVERIES_ANY_DEPENDENCE)]
         chosen, limits = np.asarray(q_values <= fdr), np.full(len(rows), fdr)
     notes += _notes(table, calibration, rows, labelled=labelled)
     kept = np.isfinite(p_values)
@@ -91,10 +107,12 @@ def flag(
     if labelled:
         finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
     else:
-        finding, none = find(table, calibration, tested, rule, finding_level)
+        finding, none = conclude(table, calibration, tested, rule, finding_level)
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
     members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
-    return Flags(
+    members, share = limited(members, share, finding)
+    risk = finding_level if finding is not None and finding.significant else None
+    flags = Flags(
         rows=list(_flags(table, calibration.attack, rows, (scores, p_values, q_values, limits), chosen, rule)),
         calibration=calibration,
         rule=rule,
@@ -103,10 +121,11 @@ def flag(
         n=calibration.n,
         members=members,
         share=share,
-        standing=joint_standing(calibration.standing, table.standing, accept_void=accept_void),
+        standing=doubt(joint_standing(calibration.standing, table.standing, accept_void=accept_void), finding),
         finding=finding,
-        categories=flags_by_category(table, calibration, tested, rule, None if labelled else finding_level),
+        categories=flags_by_category(table, calibration, tested, rule, risk),
     )
+    return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
 
 
 def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:
@@ -118,7 +137,10 @@ def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: i
 
 
 def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool) -> Iterator[Note]:
-    """What is particular about these candidates."""
+    """What is particular about these candidates, and about the non-members that they are compared with."""
+    if calibration.documents:
+        figures = {"passages": calibration.n, "documents": calibration.n_documents}
+        yield Note(NoteKind.DOCUMENTS_SHARED, figures)
     if labelled and len(table.rows(0)):
         yield Note(NoteKind.LABELLED_FLAGGED, {"selected": calibration.split is not None})
     scores = table.column(calibration.attack)

@@ -59,6 +59,8 @@ class Guarantee:
     kind: GuaranteeKind
     confidence: float | None = None
     """Probability over the draw of the calibration set; None where the guarantee is marginal."""
+    by_document: bool = False
+    """Whether each document counts once, because passages share documents: the new passage is of a new document."""
     by_category: bool = False
     """Whether the rate holds in each category by itself."""
     pooled: bool = False

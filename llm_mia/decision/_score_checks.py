@@ -17,7 +17,14 @@ from ._notes import NoteKind
 if TYPE_CHECKING:
     from ._calibration import Calibration
 
-__all__ = ["notes_on_candidates", "order_notes", "refuse_non_scores", "reversed_note", "reversed_notes"]
+__all__ = [
+    "notes_on_candidates",
+    "order_notes",
+    "refuse_non_scores",
+    "reversed_note",
+    "reversed_notes",
+    "validation_notes",
+]
 
 FEWEST = 20
 """Rows below which nothing is concluded from the values of a column."""
@@ -100,8 +107,23 @@ def order_notes(table: ScoreTable, attacks: Sequence[str]) -> Iterator[Note]:
 def notes_on_candidates(table: ScoreTable, calibration: Calibration) -> list[Note]:
     """The notes of the calibration, and those that the table of the candidates adds."""
     attack, notes = calibration.attack, list(calibration.notes)
-    here = [*order_notes(table, [attack]), *([] if calibration.stack else reversed_notes(table, [attack]))]
+    here = [
+        *validation_notes(table),
+        *order_notes(table, [attack]),
+        *([] if calibration.stack else reversed_notes(table, [attack])),
+    ]
     return [*notes, *(note for note in here if note.kind not in {note.kind for note in notes})]
+
+
+def validation_notes(table: ScoreTable, *, evaluated: bool = False) -> list[Note]:
+    """A note on what could not be checked, where the known set of *table* has no standing.
+
+    *evaluated*: attacks are compared, and nothing is decided.
+    """
+    if table.standing is not None:
+        return []
+    figures = {"foreign": table.record is None, "others": sorted(table.others), "evaluated": evaluated}
+    return [Note(NoteKind.NOT_VALIDATED, figures)]
 
 
 def reversed_notes(table: ScoreTable, attacks: Sequence[str]) -> list[Note]:

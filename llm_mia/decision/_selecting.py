@@ -169,18 +169,17 @@ def _shortage(table: ScoreTable, wanted: Wanted, draw: Draw, needed: int) -> Sho
         return Shortage(ShortageKind.NO_SPLIT, Unit.DOCUMENTS, *in_all)
     fit, fewest = _drawn(table, draw), FEWEST[wanted]
     parts = (fit & members, fit & nonmembers, ~fit & nonmembers)
-    passages = [int(mask.sum()) for mask in parts]
+    passages = [int(mask.sum()) for mask in parts[:2]]
     # The passages of a document carry little more than a single passage of it, so a stack counts documents.
     unit = Unit.PASSAGES if wanted is Wanted.AUTO else Unit.DOCUMENTS
-    counts = passages if unit is Unit.PASSAGES else [documents(mask) for mask in parts]
+    counts = passages if unit is Unit.PASSAGES else [documents(mask) for mask in parts[:2]]
     if min(counts[:2]) < fewest:
         more = [max(0, math.ceil((fewest - n) / draw.fit_share)) for n in counts[:2]]
         return Shortage(ShortageKind.FIT_PART, unit, counts[0], counts[1], fewest, *more)
-    unit = Unit.DOCUMENTS if wanted is Wanted.DEFAULT else Unit.PASSAGES
-    left = counts[2] if wanted is Wanted.DEFAULT else passages[2]
+    left = documents(parts[2])  # a threshold needs documents, however many passages each has
     if left < needed:
         more_nonmembers = math.ceil((needed - left) / (1 - draw.fit_share))
-        return Shortage(ShortageKind.CALIBRATION_PART, unit, 0, left, needed, 0, more_nonmembers)
+        return Shortage(ShortageKind.CALIBRATION_PART, Unit.DOCUMENTS, 0, left, needed, 0, more_nonmembers)
     return None
 
 

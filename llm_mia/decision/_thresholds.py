@@ -7,17 +7,19 @@ from dataclasses import dataclass, field, fields, replace
 from shlex import quote
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..calibration import (
+    MORE_DOCUMENTS,
     Floats,
     Split,
+    confident_document_threshold,
     confident_threshold,
     describe_uncertified,
     finite,
     fpr_threshold,
+    hierarchical_threshold,
     nonmembers_needed,
-    sorted_finite,
 )
 from ..errors import CalibrationError, UsageError
 from ..records import Note, Standing
@@ -27,8 +29,9 @@ from ._rules import Guarantee, GuaranteeKind
 from ._selection import Selection
 from .stack import Stack
 
-__all__ = ["POOL", "Basis", "assemble", "basis_of", "set_thresholds"]
+__all__ = ["POOL", "Basis", "KnownScores", "assemble", "basis_of", "set_thresholds"]
 
+Ints = NDArray[np.intp]
 POOL = "other"
 """The category of all that are pooled."""
 
@@ -37,13 +40,40 @@ MOST_NAMED = 12
 """Categories that a message names."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownScores:
+    """Scores of known non-members, and the number of the document of each; shapes (n,)."""
+
+    scores: Floats
+    documents: Ints
+
+    @classmethod
+    def of(
+        cls, scores: ArrayLike, documents: Sequence[str | int], numbers: dict[str | int, int] | None = None
+    ) -> KnownScores:
+        """Checked scores; equal *documents* mean the same document. *numbers* of documents are extended by new ones."""
+        values = finite(scores, "calibration scores")
+        if len(documents) != len(values):
+            raise UsageError(f"{len(values)} calibration scores but {len(documents)} documents")
+        numbers = {} if numbers is None else numbers
+        return cls(values, np.array([numbers.setdefault(name, len(numbers)) for name in documents], dtype=np.intp))
+
+    def only(self, rows: Sequence[int]) -> KnownScores:
+        """Those at the positions *rows*."""
+        return KnownScores(self.scores[rows], self.documents[rows])
+
+    def ascending(self) -> KnownScores:
+        """The same in ascending order of the scores; documents are numbered in the order of first appearance."""
+        order = np.argsort(self.scores, kind="stable")
+        return KnownScores.of(self.scores[order], self.documents[order].tolist())
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a calibration rests on besides its scores; each field is described at `Calibration`."""
 
     attack: str
     fpr: float
-    n_documents: int
     confidence: float | None = None
     origin: Origin | None = None
     by: str = ""
@@ -61,17 +91,17 @@ def basis_of(calibration: Calibration) -> Basis:
 
 def set_thresholds(
     basis: Basis,
-    scores: ArrayLike,
+    known: KnownScores,
     categories: Sequence[str] | None = None,
     pool: bool | Collection[str] = False,
     wanted: Collection[str] = (),
 ) -> Calibration:
-    """The calibration that the *scores*, shape (n,), of known non-members give.
+    """The calibration that the scores of *known* non-members, n of them, give.
 
     A new non-member exchangeable with them is flagged with probability at most the FPR: see `fpr_threshold`, and
     `confident_threshold` where there is a confidence. Nothing else may have been chosen on these non-members. Where
-    several come from a document it is the documents that must be exchangeable, and n passages carry less than n
-    independent passages would.
+    several come from a document, it is the documents that must be exchangeable, and each counts once: see
+    `hierarchical_threshold` and `confident_document_threshold`.
 
     With *categories*, shape (n,), the guarantee holds in each category separately, and not only over all (Mondrian): a
     category is whatever is known of a passage without its score, such as a length band, a language or a source. With a
@@ -85,112 +115,156 @@ def set_thresholds(
     *wanted* are categories of candidates, which need a threshold too.
 
     Raises:
-        CalibrationError: no scores, NaN or infinite scores, all scores (of a category) equal, or n too small for the
-            FPR; names every category that is too small.
+        CalibrationError: no scores, all scores (of a category) equal, or n, or the number of their documents, too small
+            for the FPR; names every category that is too small.
     """
-    groups = {} if categories is None else _grouped(finite(scores, "calibration scores"), categories)
+    groups = {} if categories is None else _grouped(known, categories)
     needed = nonmembers_needed(basis.fpr, basis.confidence)
-    sizes = {**dict.fromkeys(wanted, 0), **{name: len(values) for name, values in groups.items()}}
-    small = {name for name, size in sizes.items() if size < needed}
+    documents = {name: set[int]() for name in wanted} | _documents_of(groups)
+    small = {name for name, numbers in documents.items() if len(numbers) < needed}
     names = small if pool is True else {pool} if isinstance(pool, str) else pool or ()
     pooled = tuple(sorted(names))
     if pooled and {*pooled, POOL} & {*groups}:
         groups, pooled = _pooled(groups, pooled)
-    sizes = {name: size for name, size in sizes.items() if name not in pooled}
-    sizes |= {name: len(values) for name, values in groups.items()}
-    if min(sizes.values(), default=needed) < needed:
-        raise CalibrationError(_too_few(sizes, needed, describe_uncertified(basis.fpr, basis.confidence), pooled))
+    documents = {name: numbers for name, numbers in documents.items() if name not in pooled} | _documents_of(groups)
+    if min(map(len, documents.values()), default=needed) < needed:
+        raise CalibrationError(_too_few(documents, needed, basis, pooled, shared=_shared(known)))
     return assemble(
         basis,
-        scores,
-        {name: (values, pooled if name == POOL else ()) for name, values in groups.items()},
+        known,
+        {name: (each, pooled if name == POOL else ()) for name, each in groups.items()},
         by_size=pool is True,
     )
 
 
 def assemble(
-    basis: Basis, scores: ArrayLike, groups: Mapping[str, tuple[Floats, tuple[str, ...]]], *, by_size: bool
+    basis: Basis, known: KnownScores, groups: Mapping[str, tuple[KnownScores, tuple[str, ...]]], *, by_size: bool
 ) -> Calibration:
-    """The calibration that follows from the *scores*, or from those of *groups*, each with the names pooled into it."""
-    known = sorted_finite(np.concatenate([values for values, _ in groups.values()]) if groups else scores)
-    categories = {
-        name: replace(_category(name, groups[name][0], basis), pooled=names, pooled_by_size=by_size and bool(names))
-        for name, (_, names) in sorted(groups.items())
-    }
-    whole = None if categories else _category("", known, basis)
-    if not 1 <= basis.n_documents <= len(known):
-        raise UsageError(f"{len(known)} calibration scores cannot come from {basis.n_documents} documents")
+    """The calibration that follows from *known*, or from those of *groups*, each with the names pooled into it."""
+    joined = _joined([groups[name][0] for name in sorted(groups)]) if groups else known
+    if not len(joined.scores):
+        raise CalibrationError("there are no calibration scores: known non-members are needed")
+    ascending, shared = joined.ascending(), _shared(joined)
+    # Documents are numbered as in `ascending`, in the categories too.
+    in_order = joined.documents[np.argsort(joined.scores, kind="stable")]
+    number_of = np.empty(1 + int(in_order.max()), dtype=np.intp)
+    number_of[in_order] = ascending.documents
+    categories = {}
+    for name in sorted(groups):
+        part, names = groups[name]
+        numbered = KnownScores(part.scores, number_of[part.documents])
+        category = _category(name, numbered, basis, shared=shared)
+        categories[name] = replace(category, pooled=names, pooled_by_size=by_size and bool(names))
+    whole = None if categories else _category("", ascending, basis, shared=shared)
     return Calibration(
         **{each.name: getattr(basis, each.name) for each in fields(Basis)},
         threshold=whole.threshold if whole else max(category.threshold for category in categories.values()),
-        guarantee=_guarantee(basis.confidence, categories),
-        n=len(known),
-        scores=tuple(known.tolist()),
+        guarantee=_guarantee(basis.confidence, categories, shared=shared),
+        n=len(ascending.scores),
+        n_documents=int(ascending.documents.max()) + 1,
+        scores=tuple(ascending.scores.tolist()),
+        documents=tuple(ascending.documents.tolist()) if shared else (),
         categories=categories,
     )
 
 
-def _guarantee(confidence: float | None, categories: Mapping[str, Category]) -> Guarantee:
+def _shared(known: KnownScores) -> bool:
+    """Whether a document has several of the scores."""
+    return len(np.unique(known.documents)) < len(known.documents)
+
+
+def _guarantee(confidence: float | None, categories: Mapping[str, Category], *, shared: bool) -> Guarantee:
     return Guarantee(
         kind=GuaranteeKind.MARGINAL if confidence is None else GuaranteeKind.WITH_CONFIDENCE,
         confidence=confidence,
+        by_document=shared,
         by_category=bool(categories),
         pooled=any(category.pooled for category in categories.values()),
         pooled_by_size=any(category.pooled_by_size for category in categories.values()),
     )
 
 
-def _category(name: str, scores: ArrayLike, basis: Basis) -> Category:
-    known, where = sorted_finite(scores), f" of category {name!r}" if name else ""
+def _category(name: str, known: KnownScores, basis: Basis, *, shared: bool) -> Category:
+    order = np.argsort(known.scores, kind="stable")
+    scores, documents = known.scores[order], known.documents[order]
+    where = f" of category {name!r}" if name else ""
     try:
-        if basis.confidence is None:
-            threshold = fpr_threshold(known, basis.fpr)
-        else:
-            threshold = confident_threshold(known, basis.fpr, basis.confidence)
+        threshold = _threshold(scores, documents if shared else None, basis)
     except CalibrationError as error:
         raise CalibrationError(f"category {name!r}: {error}" if name else str(error)) from None
-    if len(known) > 1 and known[0] == known[-1]:
+    if len(scores) > 1 and scores[0] == scores[-1]:
         raise CalibrationError(
-            f"all {len(known)} scores of known non-members{where} equal {known[0]:g}, so {basis.attack} cannot "
+            f"all {len(scores)} scores of known non-members{where} equal {scores[0]:g}, so {basis.attack} cannot "
             "distinguish these passages: calibrate another attack"
         )
-    return Category(threshold, len(known), tuple(known.tolist()))
+    return Category(
+        threshold, len(scores), tuple(scores.tolist()), documents=tuple(documents.tolist()) if shared else ()
+    )
 
 
-def _grouped(scores: Floats, categories: Sequence[str]) -> dict[str, Floats]:
-    if len(categories) != len(scores):
-        raise UsageError(f"{len(scores)} calibration scores but {len(categories)} categories")
+def _threshold(scores: Floats, documents: Ints | None, basis: Basis) -> float:
+    """The threshold of passages, or with *documents* of passages that share them."""
+    fpr, confidence = basis.fpr, basis.confidence
+    if documents is None:
+        return fpr_threshold(scores, fpr) if confidence is None else confident_threshold(scores, fpr, confidence)
+    if confidence is None:
+        return hierarchical_threshold(scores, documents, fpr)
+    return confident_document_threshold(scores, documents, fpr, confidence)
+
+
+def _grouped(known: KnownScores, categories: Sequence[str]) -> dict[str, KnownScores]:
+    if len(categories) != len(known.scores):
+        raise UsageError(f"{len(known.scores)} calibration scores but {len(categories)} categories")
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(categories):
         rows.setdefault(str(name), []).append(row)
-    return {name: scores[members] for name, members in rows.items()}
+    return {name: known.only(members) for name, members in rows.items()}
 
 
-def _pooled(groups: Mapping[str, Floats], pooled: tuple[str, ...]) -> tuple[dict[str, Floats], tuple[str, ...]]:
+def _documents_of(groups: Mapping[str, KnownScores]) -> dict[str, set[int]]:
+    """The documents of each category; of passages that share none, as many as passages."""
+    return {name: set(known.documents.tolist()) for name, known in groups.items()}
+
+
+def _pooled(
+    groups: Mapping[str, KnownScores], pooled: tuple[str, ...]
+) -> tuple[dict[str, KnownScores], tuple[str, ...]]:
     """*groups* with the *pooled* categories as ``other``, and with a category of that name among the pooled."""
     names = tuple(sorted({*pooled} | ({POOL} & groups.keys())))
     single = {name: values for name, values in groups.items() if name not in names}
-    return {**single, POOL: np.concatenate([groups[name] for name in names if name in groups])}, names
+    return {**single, POOL: _joined([groups[name] for name in names if name in groups])}, names
 
 
-def _too_few(sizes: Mapping[str, int], needed: int, what: str, pooled: Sequence[str]) -> str:
+def _joined(parts: Sequence[KnownScores]) -> KnownScores:
+    scores, documents = [part.scores for part in parts], [part.documents for part in parts]
+    return KnownScores(np.concatenate(scores), np.concatenate(documents))
+
+
+def _too_few(
+    documents: Mapping[str, set[int]], needed: int, basis: Basis, pooled: Sequence[str], *, shared: bool
+) -> str:
     """Every category that is too small, what each lacks, and which categories to pool so that each has enough."""
+    sizes = {name: len(numbers) for name, numbers in documents.items()}
     ascending = sorted(sizes, key=lambda name: (sizes[name], name))
     short = [name for name in ascending if sizes[name] < needed]
-    named = short[:MOST_NAMED]
-    which = ", ".join(f"{sizes[name]} of category {name!r} ({needed - sizes[name]} more needed)" for name in named)
+    named, units = short[:MOST_NAMED], " documents" if shared else ""
+    which = ", ".join(
+        f"{sizes[name]}{units} of category {name!r} ({needed - sizes[name]} more needed)" for name in named
+    )
     which += f" and {len(short) - len(named):,} more categories below {needed}" if len(short) > len(named) else ""
-    problem = f"{which} {what}: each category needs at least {needed} non-members: add non-members"
+    what, add = describe_uncertified(basis.fpr, basis.confidence), MORE_DOCUMENTS if shared else "add non-members"
+    unit = "documents of non-members" if shared else "non-members"
+    problem = f"{which} {what}: each category needs at least {needed} {unit}: {add}"
     empty = [repr(name) for name in short if not sizes[name]][:MOST_NAMED]
     if empty:
         # A pool with a category that has no non-members would hold a rate for the others alone.
         return f"{problem}, or leave out the candidates of {', '.join(empty)}, for which no error rate can hold"
-    if sum(sizes.values()) < needed:
+    if len(set().union(*documents.values())) < needed:
         return problem
-    joined, total = list(short), sum(sizes[name] for name in short)
+    joined, total = list(short), set().union(*(documents[name] for name in short))
     for name in ascending[len(short) :]:
-        if total < needed:
-            joined, total = [*joined, name], total + sizes[name]
+        if len(total) < needed:
+            joined, total = [*joined, name], total | documents[name]
     if len(joined) == len(sizes):
         return f"{problem}, or leave out `by`, because only all categories together have as many"
     names = sorted({*pooled, *joined} - ({POOL} if pooled else set()))

@@ -10,7 +10,7 @@ passage; where a document has several passages, the interval comes from a bootst
 from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
-from ._rates import Rates, epsilon_lower_bound, rates_at_threshold
+from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "delong_estimate",
     "describe_positions",
     "epsilon_lower_bound",
+    "epsilon_of_one_run",
+    "flagged_share",
     "fpr_at_tpr",
     "rates_at_threshold",
     "roc",

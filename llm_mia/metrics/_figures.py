@@ -43,7 +43,7 @@ class ConfidenceGap:
     midpoint: float
     """The mean of the two means: the threshold of the simplest attack."""
     exposed: bool
-    """Whether the gap is above 0.1."""
+    """Whether the whole interval of the gap is above 0.1."""
 
 
 def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
@@ -192,7 +192,8 @@ def confidence_gap(
     """The difference between the mean confidences of members and non-members, with its interval.
 
     The interval contains the difference of the population's means with about *confidence* (Welch's t). Where the spread
-    of a class cannot be measured (a single passage or document, or no spread in either class), it is -1..1.
+    of a class cannot be measured (a single passage or document, or no spread in either class), it is -1..1. The gap is
+    a difference between two sets of texts, which need not be due to training.
 
     *members* and *nonmembers* are mean token probabilities in 0..1, shapes (M,) and (N,); *documents* names the
     documents of the members, then those of the non-members.
@@ -227,4 +228,4 @@ def confidence_gap(
         return max(-1.0, low), min(1.0, high)
 
     gap = sample.interval(means[0] - means[1], difference, independent, (-1.0, 1.0), confidence, rng)
-    return ConfidenceGap(*means, gap, midpoint=(means[0] + means[1]) / 2, exposed=gap.value > EXPOSED_ABOVE)
+    return ConfidenceGap(*means, gap, midpoint=(means[0] + means[1]) / 2, exposed=gap.low > EXPOSED_ABOVE)

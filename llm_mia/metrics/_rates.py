@@ -14,12 +14,15 @@ from ..records import Interval
 from ._intervals import Ends, Floats, clopper_pearson, tail_of
 from ._samples import Sample, Seed, split_by_class
 
-__all__ = ["Rates", "epsilon_lower_bound", "rates_at_threshold"]
+__all__ = ["Rates", "epsilon_lower_bound", "epsilon_of_one_run", "flagged_share", "rates_at_threshold"]
+
+LARGEST_EPSILON = 100.0
+"""Bounds above this are not computed: no privacy is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How many members and non-members a threshold flags; `epsilon_lower_bound` takes the counts."""
+    """How many members and non-members a threshold flags; the bounds on ε take the counts."""
 
     threshold: float
     """Scores strictly above it are flagged."""
@@ -68,6 +71,25 @@ def rates_at_threshold(
     return Rates(threshold, flagged, len(sample.members), false, len(sample.nonmembers), tpr, fpr)
 
 
+def flagged_share(flagged: ArrayLike, documents: Sequence[str], *, confidence: float = 0.95, rng: Seed = 0) -> Interval:
+    """The share of *flagged*, shape (n,), with its interval.
+
+    It is that of Clopper and Pearson where each passage is a document by itself. Where *documents* have several
+    passages, it comes from a bootstrap over documents, is approximate, and is never narrower.
+
+    Raises:
+        UsageError: there are no passages, or lengths differ.
+
+    >>> flagged_share([True, True, False], ["a", "b", "c"]) == flagged_share([True, True, False], "abc")
+    True
+    """
+    values = np.asarray(flagged, dtype=bool)
+    if not len(values) or len(documents) != len(values):
+        raise UsageError(f"a share needs the document of each passage: got {len(values)} and {len(documents)}")
+    number_of = {name: number for number, name in enumerate(sorted(set(documents)))}
+    return _share(values, np.array([number_of[name] for name in documents]), confidence, rng)[1]
+
+
 def _share(
     flagged: NDArray[np.bool_], documents: NDArray[np.intp], confidence: float, rng: Seed
 ) -> tuple[int, Interval]:
@@ -103,8 +125,8 @@ def epsilon_lower_bound(
     better than chance.
 
     The guarantee is for independent trials and a threshold that was fixed beforehand: each trial is a separate
-    training run with or without the passage. Passages of the same training run are not independent trials; for them
-    the figure describes the attack, and does not certify what the training procedure leaks.
+    training run with or without the passage. Passages of the same training run are not independent trials: for them
+    there is `epsilon_of_one_run`.
 
     Raises:
         UsageError: a count is below 0 or above its total, *confidence* lies outside (0, 1), or *delta* outside [0, 1).
@@ -124,3 +146,52 @@ def epsilon_lower_bound(
 
 def _log_ratio(above: float, below: float) -> float:
     return math.log(above / below) if above > 0 else 0.0
+
+
+def epsilon_of_one_run(
+    true_positives: int, members: int, false_positives: int, nonmembers: int, confidence: float = 0.95
+) -> float:
+    """A lower bound on ε from a single training run: with at least *confidence*, it is not ε-private for a smaller ε.
+
+    The guarantee is for members that were drawn from a pool of independent passages, at random and without regard to
+    anything else, and for (ε, 0)-differential privacy where two data sets differ by the replacement of a passage. Given
+    everything that the training released, and therefore which passages are flagged, exchanging a member for a
+    non-member changes the probability by a factor of at most e^ε. So the number of members among the flagged passages
+    is stochastically at most that of Fisher's noncentral hypergeometric distribution with odds e^ε, and the bound is
+    the logarithm of the lower end of the exact interval of an odds ratio. The threshold may depend on anything but on
+    which passages of the pool are members. Where the passages were not drawn at random, a difference between the sets
+    gives a large bound without any training.
+
+    Raises:
+        UsageError: a count is below 0 or above its total, or *confidence* lies outside (0, 1).
+
+    The argument is that of Steinke, Nasr and Jagielski 2023, arXiv:2305.08846, for a pool of which exactly so many
+    passages are drawn.
+
+    >>> round(epsilon_of_one_run(100, 100, 0, 100), 2), epsilon_of_one_run(50, 100, 50, 100)
+    (7.51, 0.0)
+    """
+    from scipy.optimize import brentq
+    from scipy.special import gammaln
+
+    tail_of(confidence)
+    for flagged, of_class in ((true_positives, members), (false_positives, nonmembers)):
+        clopper_pearson(flagged, of_class, confidence)  # refuses counts that are no share
+    flagged = true_positives + false_positives
+    count = np.arange(max(0, flagged - nonmembers), min(flagged, members) + 1)
+    ways = -(  # log of the number of draws with so many members among the flagged passages
+        gammaln(count + 1)
+        + gammaln(members - count + 1)
+        + gammaln(flagged - count + 1)
+        + gammaln(nonmembers - flagged + count + 1)
+    )
+
+    def excess(epsilon: float) -> float:
+        """P(at least as many members are flagged) − (1 − confidence); it increases with ε."""
+        logs = ways + epsilon * count
+        weights = np.exp(logs - logs.max())
+        return float(weights[count >= true_positives].sum() / weights.sum()) - (1 - confidence)
+
+    if excess(0.0) >= 0:
+        return 0.0
+    return float(brentq(excess, 0.0, LARGEST_EPSILON)) if excess(LARGEST_EPSILON) > 0 else LARGEST_EPSILON

@@ -3,7 +3,7 @@
 from ._attacks import attack_details, attacks_table
 from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
-from ._decisions import calibration_lines, collection_table, flags_table
+from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._extraction import extraction_summary, extraction_table
 from ._layout import Column, Listing
@@ -12,6 +12,7 @@ from ._summary import (
     calibration_summary,
     collection_summary,
     comparison_summary,
+    decisions_summary,
     evaluation_summary,
     flags_summary,
     threshold_summary,
@@ -37,6 +38,8 @@ __all__ = [
     "collection_table",
     "comparison_line",
     "comparison_summary",
+    "decisions_summary",
+    "decisions_table",
     "evaluation_summary",
     "evaluation_table",
     "extraction_statement",

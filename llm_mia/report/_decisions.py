@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..decision import Calibration, CollectionResult, Flags, Unit
+from ..history import Entry
 from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import (
@@ -14,7 +16,9 @@ from .words import (
     collection_lines,
     collection_size,
     columns_used,
+    comparison_lines,
     counted,
+    entry_words,
     finding,
     finding_parts,
     finding_words,
@@ -30,7 +34,7 @@ from .words import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["calibration_lines", "collection_table", "flags_table"]
+__all__ = ["calibration_lines", "collection_table", "decisions_table", "flags_table"]
 
 
 def flags_table(flags: Flags) -> RenderableType:
@@ -43,6 +47,7 @@ def flags_table(flags: Flags) -> RenderableType:
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
     chance, members = finding_words(flags), members_words(flags)
     lines += [chance] if chance else []
+    lines += [escape(line) for line in comparison_lines(flags)]
     if flags.by_chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []
@@ -56,6 +61,8 @@ def flags_table(flags: Flags) -> RenderableType:
 def _basis(flags: Flags) -> str:
     """What the flags rest on."""
     passages = counted(flags.n, "known non-member")
+    if flags.calibration.documents:
+        passages += f" of {counted(flags.calibration.n_documents, 'document')}"
     if flags.by_chance is not None and flags.unit is Unit.PASSAGES:
         return f"{threshold_words(flags.calibration)}, set by {passages}"
     known = passages if flags.unit is Unit.PASSAGES else f"{counted(flags.n, 'document')} of known non-members"
@@ -92,7 +99,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
         return Group(f"[bold red]{collection_finding(result)}[/]", f"[dim]{size}, {attacks}[/]")
     lines = [
         f"[bold]p = {result.p_value:.4g}[/] by {attacks}, {size}: {escape(collection_finding(result))} "
-        f"[dim](level {result.level:g})[/]",
+        f"[dim](level {result.allowed:.3g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
         *(f"[dim]{escape(note)}[/]" for note in notes_words(result.notes)),
@@ -112,3 +119,12 @@ def _power(result: CollectionResult) -> RenderableType:
         cautious = "–" if row.documents_cautious is None else f"{row.documents_cautious:,}"
         table.add(f"{row.passages:,}", f"{row.documents:,}", cautious)
     return table
+
+
+def decisions_table(entries: Sequence[Entry]) -> RenderableType:
+    """A line for each decision of a record, the first decision first."""
+    from rich.console import Group
+
+    if not entries:
+        return "no decision is on record"
+    return Group(*(escape(entry_words(entry)) for entry in entries))

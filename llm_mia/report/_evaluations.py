@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..calibration import nonmembers_needed
@@ -12,12 +12,26 @@ from ..validity import Validity
 from ._cells import escape, percent, share
 from ._layout import Column, Listing
 from ._validity import blind_aurocs
-from .words import at_threshold_words, comparison_words, gap_words, notes_words, too_few_words, unscored_words
+from .words import (
+    at_threshold_words,
+    comparison_words,
+    gap_meaning,
+    gap_words,
+    notes_words,
+    too_few_words,
+    unscored_words,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
+
+
+BEST_OF_SEVERAL = (
+    "The best of several attacks is known only with hindsight: a decision by another attack than the attack that "
+    "decides is a further decision on these candidates, and needs a smaller p-value."
+)
 
 
 def evaluation_table(
@@ -48,6 +62,8 @@ def evaluation_table(
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
+    elif len(evaluations) > 1:
+        below.append(BEST_OF_SEVERAL)
     return Group(listing, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
 
 
@@ -70,8 +86,8 @@ def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
 
 
 def _gap(gap: ConfidenceGap) -> str:
-    warning = "\n[yellow]A gap above 0.1: the model is markedly more certain of the members.[/]" if gap.exposed else ""
-    return escape(gap_words(gap)) + warning
+    meaning = escape(gap_meaning(gap))
+    return escape(gap_words(gap)) + (f"\n[yellow]{meaning}[/]" if gap.exposed else f"\n[dim]{meaning}[/]")
 
 
 def comparison_line(comparison: Comparison) -> RenderableType:
@@ -79,12 +95,12 @@ def comparison_line(comparison: Comparison) -> RenderableType:
     return escape(comparison_words(comparison))
 
 
-def threshold_lines(rates: AtThreshold) -> RenderableType:
-    """What the threshold of a calibration does on this known set."""
+def threshold_lines(rates: AtThreshold, spell: Callable[[str], str] = str) -> RenderableType:
+    """What the threshold of a calibration does on this known set; *spell* rewrites parameters that notes name."""
     from rich.console import Group
 
     fpr = "" if rates.fpr is None else f", FPR {percent(rates.fpr)} %"
     lines = [f"At the threshold of the calibration for {escape(rates.attack)}: TPR {percent(rates.tpr)} %{fpr}"]
     epsilon = at_threshold_words(rates)
     lines += [escape(epsilon)] if epsilon else []
-    return Group(*lines, *(f"[dim]{escape(note)}[/]" for note in notes_words(rates.notes)))
+    return Group(*lines, *(f"[dim]{escape(spell(note))}[/]" for note in notes_words(rates.notes)))

@@ -9,10 +9,11 @@ from typing import Any
 
 from ..auditing import Audit
 from ..calibration import fpr_bound
-from ..decision import AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
+from ..decision import NOT_VALIDATED, AtThreshold, Calibration, CollectionResult, Comparison, Evaluation, Finding, Flags
+from ..history import Entry
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
-from ..validity import Check, Verdict
+from ..validity import Check
 from .words import collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "calibration_summary",
     "collection_summary",
     "comparison_summary",
+    "decisions_summary",
     "evaluation_summary",
     "flags_summary",
     "threshold_summary",
@@ -33,13 +35,13 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "passes": {name: asdict(record) for name, record in audit.passes.items()},
         "inputs": [asdict(source) for source in audit.inputs],
         "standing": audit.standing,
-        "not_sound": [
-            _check(check) for check in audit.validity.checks if check.verdict in (Verdict.DOUBTFUL, Verdict.VOID)
-        ],
+        "not_sound": [_check(check) for check in audit.validity.checks if check.is_fault],
         "finding": finding(audit.flags),
         "decider": audit.decider,
         "calibration": calibration_summary(audit.calibration),
         "flags": flags_summary(audit.flags),
+        "control": None if audit.control is None else {**asdict(audit.control), "exceeds": audit.control.exceeds},
+        "protocol_sha256": audit.protocol or None,
         "power": None if audit.power is None else asdict(audit.power),
         "evaluation": evaluation_summary(audit.evaluations, audit.confidence_gap),
         "notes": notes_words(audit.notes),
@@ -48,14 +50,14 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
 
 def calibration_summary(calibration: Calibration) -> dict[str, Any]:
     """The calibration without its n scores, its stack and the origin of the scores."""
-    plain = calibration.confidence is None and not calibration.categories
+    plain = calibration.confidence is None and not calibration.categories and not calibration.documents
     return {
         "attack": calibration.attack,
         "fpr": calibration.fpr,
         "threshold": calibration.threshold,
         "guarantee": {**asdict(calibration.guarantee), "sentence": guarantee_words(calibration.guarantee)},
         "confidence": calibration.confidence,
-        # Of a threshold that holds on average and for all passages alike.
+        # Of a threshold that holds on average and for all passages alike, which share no documents.
         "realised_fpr_at_most_with_95_confidence": fpr_bound(calibration.n, calibration.fpr) if plain else None,
         "n": calibration.n,
         "n_documents": calibration.n_documents,
@@ -80,17 +82,17 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "unscored": sum(row.score is None for row in flags.rows),
         "unit": flags.unit,
         "q_values": flags.q_values,
-        "standing": flags.standing,
+        "standing": flags.standing or NOT_VALIDATED,
         "withheld": flags.withheld,
         "finding": None if flags.finding is None or flags.withheld else _finding(flags.finding),
-        "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
+        "trained_on_at_least": None if flags.members is None or flags.withheld else _bound(flags),
         "categories": {
             name: {
                 "candidates": category.candidates,
                 "flagged": category.flagged,
                 "nonmembers": category.n,
                 "threshold": category.threshold,
-                "members_at_least": None if not category.members or flags.withheld else category.members.members,
+                "trained_on_at_least": None if not category.members or flags.withheld else category.members.members,
             }
             for name, category in flags.categories.items()
         },
@@ -98,13 +100,14 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "significant": finding.significant}
+    decided = {"p_value": finding.p_value, "allowed": finding.allowed}
+    return {**decided, "significant": finding.significant, "resists": finding.resists, **asdict(finding)}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:
     assert flags.members is not None
     return {
-        "members": flags.members.members,
+        "number": flags.members.members,
         "candidates": flags.members.candidates,
         "confidence": flags.members.confidence,
         "share": None if flags.share is None else asdict(flags.share),
@@ -161,6 +164,8 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
         "vanishing_auroc": result.vanishing,
         "resists": result.resists,
         "level": result.level,
+        "allowed": result.allowed,
+        "number": result.number,
         "smallest_p": test.smallest_p,
         "effect": asdict(test.effect),
         "statistic": test.statistic,
@@ -168,7 +173,7 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
         "placebo": placebo,
         "documents": {"candidates": test.n_documents[0], "nonmembers": test.n_documents[1]},
         "documents_needed": None if power is None else [asdict(row) for row in power.rows],
-        "standing": result.standing,
+        "standing": result.standing or NOT_VALIDATED,
         "notes": notes_words(result.notes),
     }
 
@@ -182,3 +187,13 @@ def _check(check: Check) -> dict[str, Any]:
         "details": check.details,
         "remedy": check.remedy,
     }
+
+
+def decisions_summary(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The decisions of a record, without the sketches of their candidates."""
+    decisions = []
+    for entry in entries:
+        fields = {name: value for name, value in asdict(entry).items() if name != "subject"}
+        allowed = entry.finding_level * entry.level_share
+        decisions.append({**fields, "allowed": allowed, "candidates_sha256": entry.subject.sha256})
+    return {"schema_version": SCHEMA_VERSION, "decisions": decisions}

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
+from ..scores import is_other_role
 from ._cells import escape, percent
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._layout import Facts
 from ._validity import validity_lines
-from .words import counted, notes_words, void_note
+from .words import control_words, counted, notes_words, void_note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,10 +35,13 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
         if audit.withheld:
             parts.append(f"[red]{void_note(audit.standing)}[/]")
     parts += ["", flags_table(audit.flags)]
+    if audit.control is not None:
+        colour = "yellow" if audit.control.exceeds else "dim"
+        parts.append(f"[{colour}]{escape(control_words(audit.control.note.figures))}[/]")
     if audit.power is not None and not audit.withheld:
         parts.append(
-            f"power: {percent(audit.power)} % of the known members are above the threshold (if passages are "
-            "independent)"
+            f"power: {percent(audit.power)} % of the known members are above the threshold (95 %, by document); "
+            "candidates that were trained on may be harder to recognise than these"
         )
     parts += ["", "[dim]Notes[/]"]
     parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
@@ -58,9 +62,8 @@ def audit_html(audit: Audit) -> str:
 
 def _models(audit: Audit) -> RenderableType:
     rows = []
-    for name in ("target", "reference"):
-        record = audit.passes.get(name)
-        if record:
+    for name, record in audit.passes.items():
+        if name == "target" or is_other_role(name):
             windows = f"windows of {record.window.tokens:,} tokens"
             rows.append((name, f"{escape(record.model.id)}  [dim]{record.model.dtype}, {windows}[/]"))
     for source, role in zip(reversed(audit.inputs), ("candidates", "non-members", "members"), strict=False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,20 @@ from ..records import Interval, Standing
 from ..validity import Check, Validity, Verdict
 from ._cells import escape, share
 from ._layout import Column, Listing
-from .words import standing_words, validity_meaning
+from .words import standing_words, validity_meaning, weakest_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["blind_aurocs", "validity_lines", "validity_table"]
 
-COLOURS = {Verdict.SOUND: "green", Verdict.DOUBTFUL: "yellow", Verdict.VOID: "red", Verdict.SKIPPED: "dim"}
+COLOURS = {
+    Verdict.SOUND: "green",
+    Verdict.DOUBTFUL: "yellow",
+    Verdict.UNTESTABLE: "red",
+    Verdict.VOID: "red",
+    Verdict.SKIPPED: "dim",
+}
 STANDING_COLOURS = {
     Standing.SOUND: "green",
     Standing.NOT_CHECKED: "yellow",
@@ -27,7 +32,6 @@ STANDING_COLOURS = {
     Standing.ACCEPTED: "red",
     None: "dim",
 }
-FAULTS = (Verdict.DOUBTFUL, Verdict.VOID)
 BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts"}
 
 
@@ -39,25 +43,28 @@ def validity_table(validity: Validity) -> RenderableType:
     table = Listing(columns)
     for check in validity.checks:
         text = escape(check.why)
-        if check.verdict is not Verdict.SOUND:
+        if check.verdict is not Verdict.SOUND or check.detectable is not None:
             text += f" [dim]{escape(check.details)}[/]" if check.details else ""
-        if check.verdict in FAULTS:
+        if check.is_fault:
             text += f"\nRemedy: {escape(check.remedy)}"
         table.add(check.name, _figure(check), _coloured(check.verdict), text)
     standing = validity.standing
-    return Group(table, f"[bold]The known set is {_coloured_standing(standing)}[/]: {validity_meaning(standing)}.")
+    verdict = f"[bold]The known set is {_coloured_standing(standing)}[/]: {validity_meaning(standing)}."
+    return Group(table, verdict, *_weakest(validity))
 
 
 def validity_lines(validity: Validity, standing: Standing | None) -> RenderableType:
-    """The standing of the known set, and a line for each check that is behind it."""
+    """The standing of the known set, what its checks may have missed, and a line for each check with a fault."""
     from rich.console import Group
     from rich.padding import Padding
 
-    counts = Counter(check.verdict.value for check in validity.checks)
-    tally = ", ".join(f"{counts[each]} {each}" for each in reversed(Verdict) if counts[each])
-    lines: list[RenderableType] = [f"Known set: [bold]{_coloured_standing(standing)}[/] [dim]({tally})[/]"]
+    meaning = validity_meaning(standing)
+    lines: list[RenderableType] = [
+        f"Known set: [bold]{_coloured_standing(standing)}[/]: {meaning}",
+        *_weakest(validity),
+    ]
     for check in validity.checks:
-        if check.verdict in FAULTS:
+        if check.is_fault:
             seen = f" [dim]{escape(check.details.rstrip('.'))}.[/]" if check.details else ""
             line = f"• {check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
             lines.append(Padding(f"{line} Remedy: {escape(check.remedy)}", (0, 0, 0, 2)))
@@ -69,6 +76,11 @@ def blind_aurocs(validity: Validity | None) -> Iterator[tuple[str, Interval]]:
     for check in validity.checks if validity else ():
         if check.name in BLIND and isinstance(check.figure, Interval):
             yield BLIND[check.name], check.figure
+
+
+def _weakest(validity: Validity) -> list[str]:
+    weakest = weakest_words(validity)
+    return [] if weakest is None else [f"[dim]{escape(weakest)}[/]"]
 
 
 def _figure(check: Check) -> str:

@@ -4,6 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
+from ._others import is_other_role, other_column, split_other
 from ._reading import read_scores
 from ._row_order import ROW_ORDER_LEVEL, RowOrder, row_order
 from ._table import UNKNOWN, ScoreTable
@@ -15,6 +16,9 @@ __all__ = [
     "UNKNOWN",
     "RowOrder",
     "ScoreTable",
+    "is_other_role",
+    "other_column",
     "read_scores",
     "row_order",
+    "split_other",
 ]

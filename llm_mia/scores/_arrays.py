@@ -26,19 +26,19 @@ def by_attack(scores: Mapping[str, ArrayLike] | ArrayLike | pd.DataFrame) -> Map
     return {"score": scores}
 
 
-def floats(attack: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
+def floats(what: str, values: ArrayLike, name: str) -> NDArray[np.float64]:
     if isinstance(values, np.ma.MaskedArray):
         masked: Any = values if values.dtype.kind == "f" else values.astype(np.float64)
         values = masked.filled(np.nan)
     if np.iscomplexobj(values):
-        raise UsageError(f"{name}: `scores[{attack!r}]` holds complex numbers: give real ones")
+        raise UsageError(f"{name}: `{what}` holds complex numbers: give real ones")
     try:
         column = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):  # the last by torch, of a tensor with a gradient
-        raise UsageError(f"{name}: `scores[{attack!r}]` holds something that is not a number") from None
+        raise UsageError(f"{name}: `{what}` holds something that is not a number") from None
     if column.ndim != 1:
         raise UsageError(
-            f"{name}: `scores[{attack!r}]` has {column.ndim} dimensions, not 1: give a score for each passage, "
+            f"{name}: `{what}` has {column.ndim} dimensions, not 1: give a score for each passage, "
             "and several attacks as a mapping"
         )
     return column

@@ -19,6 +19,7 @@ from ._carried import carried_columns
 from ._categories import LENGTH, categories_of
 from ._files import is_number, numbers_of, read_file, strings_of, why_no_number
 from ._labels import UNKNOWN, label_codes, missing_column
+from ._others import split_other
 from ._table import ROLES, ScoreTable
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def read_scores(
     table = read_file(path, as_written=lambda names: _as_written(names, given, by))
     classes, names = class_names(table.schema), table.column_names
     roles = _Roles.of(path, names, given)
-    aside = roles.names() | DESCRIPTIONS | {by}
+    others = split_other(names)
+    aside = roles.names() | DESCRIPTIONS | {by} | others.keys()
     # A run that stopped while it added columns leaves some that its record does not hold yet.
     ours = names if record is None else [attack.name for attack in record.attacks if attack.name in names]
     possible = [name for name in ours if name not in aside]
@@ -114,7 +116,7 @@ def read_scores(
         labels=labels,
         columns=columns,
         record=record,
-        others=_others(table),
+        others=_others(table, others, record),
         by=by,
         categories=categories_of(path, table, by, _find(path, names, "by", by) if by not in ("", LENGTH) else None),
         standing=standing,
@@ -123,9 +125,13 @@ def read_scores(
         no_scores={
             **{name: why_no_number(table, name, classes) for name in possible if name not in columns},
             **{name: f"column {name!r} describes the passages, so it is no score" for name in names if name in aside},
+            **{name: f"column {name!r} holds scores of another model than the target" for name in others},
         },
         carried=carried_columns(
-            table, [name for name in names if name not in {*roles.names(), *columns}], by, of_run=record is not None
+            table,
+            [name for name in names if name not in {*roles.names(), *columns, *others}],
+            by,
+            of_run=record is not None,
         ),
     )
     return _only_named(read, scores)
@@ -184,17 +190,28 @@ def _standing(folder: Path, record: RunRecord) -> Standing | None:
         validity = json.loads(path.read_text(encoding="utf-8"))
         if validity["inputs_sha256"] != [source.sha256 for source in record.inputs]:
             return None
-        return Standing.ACCEPTED if validity["accepted"] else Standing(validity["verdict"])
+        standing = None if validity["standing"] is None else Standing(validity["standing"])
+        return Standing.ACCEPTED if validity["accepted"] else standing
     except (OSError, ValueError, KeyError, TypeError):
         raise ScoresError(f"{path}: is not what an audit wrote; run the audit again") from None
 
 
-def _others(table: pa.Table) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Scores by other models; of the reference model its mean log-likelihood, from its perplexity."""
-    if REFERENCE not in table.column_names or not is_number(table, REFERENCE):
-        return {}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {"reference": {"loss": np.asarray(-np.log(numbers_of(table, REFERENCE)))}}
+def _others(
+    table: pa.Table, columns: Mapping[str, tuple[str, str]], record: RunRecord | None
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Scores by other models, by role and attack, from *columns*: of a run from those that its record names.
+
+    A table without such columns may hold the perplexity of the reference model, which gives its mean log-likelihood.
+    """
+    recorded = columns if record is None else {each.name for each in record.others}
+    others: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for name, (attack, role) in columns.items():
+        if name in recorded and is_number(table, name):
+            others.setdefault(role, {})[attack] = numbers_of(table, name)
+    if "loss" not in others.get("reference", {}) and REFERENCE in table.column_names and is_number(table, REFERENCE):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            others.setdefault("reference", {})["loss"] = np.asarray(-np.log(numbers_of(table, REFERENCE)))
+    return others
 
 
 def _labels(path: Path, table: pa.Table, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:

@@ -14,6 +14,7 @@ from ..errors import MissingExtraError, ScoresError, UsageError
 from ..records import Plain, RunRecord, Standing
 from ._arrays import by_attack, floats, names_of, plain_objects, refuse_other_length
 from ._labels import UNKNOWN, label_codes, missing_column
+from ._others import is_other_role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,9 +49,9 @@ class ScoreTable:
     """Scores by other models than the target: by role, then by attack.
 
     ``others["reference"]["min_k"]`` is the score that ``min_k`` gives with the reference model in the place of the
-    target; ``"loss"`` is always there. ``others["reference-2"]["reference"]`` is the score of ``reference`` with the
-    second reference model in the place of the first. A model that cannot know the passages (``stand-in``, or a
-    reference model) shows how much of a score is not membership. NaN where a passage has none."""
+    target; in the table of a run ``"loss"`` is always there. ``others["reference-2"]["reference"]`` is the score of
+    ``reference`` with the second reference model in the place of the first. A model that cannot know the passages
+    (``stand-in``, or a reference model) shows how much of a score is not membership. NaN where a passage has none."""
     by: str = ""
     """What the categories are: ``length``, or the name of a column; empty where there are none."""
     categories: Sequence[str] = ()
@@ -77,6 +78,7 @@ class ScoreTable:
         ids: Sequence[object] | NDArray[Any] | None = None,
         documents: Sequence[object] | NDArray[Any] | None = None,
         categories: Sequence[object] | NDArray[Any] | None = None,
+        others: Mapping[str, Mapping[str, ArrayLike]] | None = None,
         by: str = "category",
         name: str = IN_MEMORY,
     ) -> ScoreTable:
@@ -90,18 +92,24 @@ class ScoreTable:
             ids: a name for each passage; by default its row number, counted from 1.
             documents: the document of each passage; by default each passage is a document.
             categories: a kind for each passage, where each kind is to have its threshold.
+            others: scores of the same passages by other models, by role (``reference``, ``reference-2``, …,
+                ``stand-in``) and by the name of the attack; NaN is no score.
             by: what the categories are called.
             name: how messages call the table.
 
         Raises:
-            UsageError: the arrays have different lengths, or are not numbers, or there are none.
+            UsageError: the arrays have different lengths, or are not numbers, or there are none, or another model has
+                a role that is none of these.
             ScoresError: a label is something else; the message names the row.
 
         >>> table = ScoreTable.of([0.3, 0.1, 0.7], labels=[0, 0, None])
         >>> table.column("score").tolist(), len(table.rows(0))
         ([0.3, 0.1, 0.7], 2)
         """
-        columns = {str(attack): floats(str(attack), values, name) for attack, values in by_attack(scores).items()}
+        columns = {
+            str(attack): floats(f"scores[{str(attack)!r}]", values, name)
+            for attack, values in by_attack(scores).items()
+        }
         if not columns or not len(next(iter(columns.values()))):
             raise UsageError(f"{name}: `scores` is empty; give at least one passage a score")
         n = len(next(iter(columns.values())))
@@ -124,6 +132,7 @@ class ScoreTable:
             by=by if categories is not None else "",
             foreign=hasattr(scores, "columns"),
             categories=names_of("categories", categories, n, name),
+            others={role: _of_role(role, given, n, name) for role, given in (others or {}).items()},
         )
 
     def __len__(self) -> int:
@@ -173,6 +182,36 @@ class ScoreTable:
                 f"`{parameter}`; its columns of numbers are {', '.join(self.columns)}"
             )
         return list(self.columns)
+
+    def with_others(self, attack: str, others: Sequence[str]) -> ScoreTable:
+        """The table with the columns *others* as scores of *attack* by other models, which cannot know the passages.
+
+        They get the roles ``reference``, ``reference-2``, … `read_scores` does so by itself with columns that are
+        named like ``min_k@reference``.
+
+        Raises:
+            UsageError: a column is *attack* itself, or the table is that of a run, which has its own.
+            ScoresError: there is no such column.
+
+        >>> table = ScoreTable.of({"loss": [0.3, 0.1], "theirs": [0.2, 0.2]}).with_others("loss", ["theirs"])
+        >>> table.others["reference"]["loss"].tolist(), list(table.columns)
+        ([0.2, 0.2], ['loss'])
+        """
+        if self.record is not None:
+            raise UsageError(f"{self.name}: a run directory holds the scores of its other models: leave out `others`")
+        if {name.removeprefix(REVERSED) for name in others} & {attack.removeprefix(REVERSED)}:
+            raise UsageError(f"{self.name}: `others` names {attack!r}, the score of the target: name another column")
+        roles = ["reference", *(f"reference-{number}" for number in range(2, len(others) + 1))]
+        columns = [self.column(name) for name in others]
+        used = {name if name in self.columns else name.removeprefix(REVERSED) for name in others}
+        return replace(
+            self,
+            columns={name: scores for name, scores in self.columns.items() if name not in used},
+            others={
+                **self.others,
+                **{role: {attack: column} for role, column in zip(roles, columns, strict=False)},
+            },
+        )
 
     @property
     def unscored(self) -> int:
@@ -249,3 +288,18 @@ class ScoreTable:
             raise MissingExtraError("pandas", "pip install pandas") from None
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame.astype({"label": pd.Int8Dtype()})
+
+
+def _of_role(role: str, given: Mapping[str, ArrayLike], n: int, name: str) -> dict[str, NDArray[np.float64]]:
+    """Scores by the model of *role*, by attack, each of shape (n,)."""
+    if not is_other_role(role):
+        raise UsageError(
+            f"{name}: `others` has the role {role!r}: it must be 'reference', 'reference-2', 'reference-3' …, or "
+            "'stand-in'"
+        )
+    columns = {}
+    for attack, values in given.items():
+        what = f"others[{role!r}][{attack!r}]"
+        columns[str(attack)] = floats(what, values, name)
+        refuse_other_length(what, columns[str(attack)], n, name)
+    return columns

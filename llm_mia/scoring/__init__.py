@@ -1,12 +1,14 @@
 """Signals → a score for each passage and attack, in ``scores.parquet``."""
 
 from ._score import ModelSource, Scored, run_scoring, score, score_to_disk
-from ._scoring_plan import ScoringPlan, plan_scoring
+from ._scoring_plan import STAND_IN_WORDS, References, ScoringPlan, plan_scoring
 from ._select import ALL, Selection, attacks_for
 
 __all__ = [
     "ALL",
+    "STAND_IN_WORDS",
     "ModelSource",
+    "References",
     "Scored",
     "ScoringPlan",
     "Selection",

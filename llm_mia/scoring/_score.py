@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..passages import PassageSource, to_sources
-from ..scores import ScoreTable, read_scores
+from ..scores import ScoreTable, is_other_role, read_scores
 from ..signals import (
     Inputs,
     Limits,
@@ -24,7 +24,7 @@ from ..signals import (
 from ..store import RunDirectory
 from ._score_columns import columns_of
 from ._score_file import write_table
-from ._scoring_plan import ScoringPlan, plan_scoring
+from ._scoring_plan import References, ScoringPlan, plan_scoring
 
 __all__ = ["ModelSource", "Scored", "run_scoring", "score", "score_to_disk"]
 
@@ -50,8 +50,9 @@ class Scored:
 def score(
     sources: PassageSource,
     target: ModelSource,
-    reference: ModelSource | None = None,
+    reference: References = None,
     *,
+    stand_in: ModelSource | None = None,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -69,7 +70,9 @@ def score(
     Args:
         sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         target: the model under suspicion.
-        reference: a model that was not trained on the passages, for the attacks that need one.
+        reference: a model that was not trained on the passages, for the attacks that need one; or several. Attacks that
+            need one take the first, and are computed with each of the others in its place too (`ScoreTable.others`).
+        stand_in: a model that cannot know the passages, which is compared with the target where there is no reference.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names with settings, as ``min_k:k=0.1``; ``all``: every attack that models and supplies allow; none:
             those of them that cost little for what they bring.
@@ -86,6 +89,7 @@ def score(
         sources,
         target,
         reference,
+        stand_in=stand_in,
         models=models,
         attacks=attacks,
         supplies=supplies,
@@ -100,8 +104,9 @@ def score(
 def score_to_disk(
     sources: PassageSource,
     target: ModelSource,
-    reference: ModelSource | None = None,
+    reference: References = None,
     *,
+    stand_in: ModelSource | None = None,
     models: Mapping[str, ModelSource] | None = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
@@ -114,7 +119,7 @@ def score_to_disk(
 
     The exception is some 50 bytes a passage, which show whether ids or texts are repeated.
     """
-    plan = plan_scoring(target, reference, models=models, attacks=attacks, supplies=supplies)
+    plan = plan_scoring(target, reference, stand_in=stand_in, models=models, attacks=attacks, supplies=supplies)
     return run_scoring(sources, plan, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
 
 
@@ -137,15 +142,16 @@ def run_scoring(
         selection = plan.selection_for(run)
         chosen = selection.attacks
         refuse_scored(supplies, inputs)
-        planned = plan_passes(chosen, supplies, inputs)
+        planned = plan_passes(chosen, supplies, inputs, [role for role in plan.models if is_other_role(role)])
         before = [attack.name for attack in run.record.attacks]
         run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}
-        columns = columns_of(run, chosen, evidence_dependencies(chosen, planned, supplies, models_of))
+        depends = evidence_dependencies(chosen, planned, supplies, models_of)
+        columns = columns_of(run, chosen, depends, {role: models_of[role] for role in plan.models if role in models_of})
         # Whichever of these lines is the last before a stop, the record names only columns that the table holds.
-        columns.write_record(run, columns.kept)
-        written = write_table(run, inputs, planned, columns, supplies, progress)
-        columns.write_record(run, columns.records)
+        columns.record_copied(run)
+        written = write_table(run, inputs, planned, columns, supplies, plan.trained_on, progress)
+        columns.record_all(run)
         record = run.record
     lost = [name for name in before if name not in columns.names]
     note = f"the table no longer holds the scores of {', '.join(lost)}, which were of other passages or are damaged"

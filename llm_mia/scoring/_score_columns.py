@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..attacks import Attack
 from ..errors import RunDirectoryError
-from ..records import AttackRecord, Passage
+from ..records import AttackRecord, ModelRecord, Passage
+from ..scores import split_other
 from ..store import RunDirectory, differences
+from ._others import OtherColumn, other_columns, registered
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,28 +30,54 @@ class ScoreColumns:
     """Columns of an earlier call, which are copied."""
     new: tuple[Attack, ...]
     """Columns that are computed."""
+    kept_others: tuple[AttackRecord, ...]
+    """Columns of scores by other models that are copied."""
+    new_others: tuple[OtherColumn, ...]
+    """Columns of scores by other models that are computed."""
     shared: Mapping[str, Any]
     """By kind of evidence: what the scores depend on besides the passes."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all columns, in the order of the table."""
+        """Of the columns of the target, in the order of the table."""
         return tuple(record.name for record in self.records)
 
     @property
+    def copied(self) -> tuple[str, ...]:
+        """Of all columns that are copied."""
+        return tuple(record.name for record in (*self.kept, *self.kept_others))
+
+    @property
     def records(self) -> tuple[AttackRecord, ...]:
-        """Of all columns, in the order of the table."""
+        """Of the columns of the target, in the order of the table."""
         return (*self.kept, *(attack.record for attack in self.new))
 
-    def write_record(self, run: RunDirectory, attacks: Sequence[AttackRecord]) -> None:
-        """Record in ``run.json`` that the table holds the columns of *attacks*."""
-        used = {name for attack in attacks for name in attack.evidence}
+    @property
+    def others(self) -> tuple[AttackRecord, ...]:
+        """Of the columns of other models, in the order of the table."""
+        return (*self.kept_others, *(column.record for column in self.new_others))
+
+    def record_copied(self, run: RunDirectory) -> None:
+        """Record in ``run.json`` that the table holds the columns that are copied."""
+        self._record(run, self.kept, self.kept_others)
+
+    def record_all(self, run: RunDirectory) -> None:
+        """Record in ``run.json`` that the table holds all columns."""
+        self._record(run, self.records, self.others)
+
+    def _record(self, run: RunDirectory, attacks: Sequence[AttackRecord], others: Sequence[AttackRecord]) -> None:
+        used = {name for attack in (*attacks, *others) for name in attack.evidence}
         shared = {name: values for name, values in self.shared.items() if name in used}
-        run.update(attacks=tuple(attacks), shared=shared)
+        run.update(attacks=tuple(attacks), others=tuple(others), shared=shared)
 
 
-def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any]) -> ScoreColumns:
+def columns_of(
+    run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str, Any], models: Mapping[str, ModelRecord]
+) -> ScoreColumns:
     """The columns of *run* when *chosen* are added, whose kinds of evidence depend on *depends*.
+
+    The other models among *models*, which are by role, give scores for the attacks of all columns: for those of an
+    earlier call too.
 
     A column is kept where its record is the same. An attack of *chosen* whose formula, settings or evidence has changed
     is computed again. So is an attack of *chosen* that a notebook or a
@@ -75,8 +103,27 @@ def columns_of(run: RunDirectory, chosen: Sequence[Attack], depends: Mapping[str
             )
         kept.append(record)
     names = {record.name for record in kept}
-    return ScoreColumns(
-        tuple(kept), tuple(attack for attack in chosen if attack.name not in names), {**shared, **depends}
+    new = tuple(attack for attack in chosen if attack.name not in names)
+    again = editable | ({attack.name for attack in new} & {record.name for record in run.record.attacks})
+    of_others = other_columns([*registered(kept), *new], models)
+    kept_others = _kept_others(run.record.others, of_others, {*names, *wanted, "loss"} - again, existing)
+    copied = {record.name for record in kept_others}
+    new_others = tuple(column for column in of_others if column.name not in copied)
+    return ScoreColumns(tuple(kept), new, kept_others, new_others, {**shared, **depends})
+
+
+def _kept_others(
+    recorded: Sequence[AttackRecord], others: Sequence[OtherColumn], attacks: Container[str], existing: Container[str]
+) -> tuple[AttackRecord, ...]:
+    """Of the *recorded* columns of other models those that the table holds, of *attacks*, with the same formula."""
+    wanted = {column.name: column.record for column in others}
+    attack_of = {name: attack for name, (attack, _) in split_other(record.name for record in recorded).items()}
+    return tuple(
+        record
+        for record in recorded
+        if record.name in existing
+        and attack_of.get(record.name) in attacks
+        and wanted.get(record.name, record) == record
     )
 
 

@@ -87,7 +87,7 @@ def run_passes(
     )
     same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
-    columns: dict[str, Any] = {} if same else {"attacks": (), "shared": {}}
+    columns: dict[str, Any] = {} if same else {"attacks": (), "others": (), "shared": {}}
     run.update(versions=_versions(), inputs=recorded, **columns)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..attacks import EVIDENCE, Attack, EvidenceKind, LoadedSupplies, ModelPass, Rewrite
 from ..errors import PassageError, UsageError
-from ..records import ModelRecord, WindowRule
+from ..records import STAND_IN, ModelRecord, WindowRule
 from ._inputs import Inputs
 from ._windows import window_rule
 
@@ -34,6 +34,8 @@ class PlannedPass:
     """A text that the model reads before each text; its tokens are not scored."""
     depends: Mapping[str, Any] = field(default_factory=dict)
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
+    shortened: bool = False
+    """Whether a window that exceeds the model's context is shortened, because it was meant for another model."""
 
     @property
     def rewritten_by_model(self) -> bool:
@@ -46,6 +48,8 @@ class PlannedPass:
         Raises `UsageError` where no room is left for passages.
         """
         opening = len(model.opening)
+        if self.shortened and window_tokens is not None:
+            window_tokens = min(window_tokens, model.context)
         rule = window_rule(model.context, window_tokens, opening=opening)
         room = model.context - shots_tokens
         if room < LEAST_ROOM + max(0, 2 * opening - 2):
@@ -56,8 +60,10 @@ class PlannedPass:
         return rule if rule.tokens <= room else window_rule(model.context, room, opening=opening)
 
 
-def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs) -> list[PlannedPass]:
-    """The passes that serve *attacks*, model after model.
+def plan_passes(
+    attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inputs, others: Collection[str] = ()
+) -> list[PlannedPass]:
+    """The passes that serve *attacks*, model after model; and a pass over the passages for each role of *others*.
 
     Raises `PassageError` where the population is needed and holds no passage.
     """
@@ -72,6 +78,8 @@ def plan_passes(attacks: Iterable[Attack], supplies: LoadedSupplies, inputs: Inp
                 planned[version.name] = PlannedPass(
                     version.name, each.name, role, texts[each.texts], version.rewrite, version.prefix, version.depends
                 )
+        if role in others:
+            planned.setdefault(role, PlannedPass(role, role, role, inputs, shortened=role == STAND_IN))
     return list(planned.values())
 
 

@@ -34,7 +34,7 @@ def refuse_target_record_in_role(role: str, target: ModelRecord, other: ModelRec
 def _refuse_target(role: str) -> NoReturn:
     raise UsageError(
         f"the {role} model is the target model itself, so a comparison of the two shows nothing: name a {role} model "
-        "that was not trained on the passages, or attacks that need none"
+        "that was not trained on the passages, or leave it out"
     )
 
 

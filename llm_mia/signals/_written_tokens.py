@@ -31,8 +31,8 @@ def written_token_notes(record: RunRecord) -> tuple[str, ...]:
     """A sentence for each model of a run of which special tokens are written in the passages."""
     return tuple(
         _note(role, written, templated=record.passes[role].model.templated)
-        for role in ("target", "reference")
-        if role in record.passes and (written := record.passes[role].written_tokens)
+        for role in record.passes
+        if role.startswith(("target", "reference")) and (written := record.passes[role].written_tokens)
     )
 
 

@@ -1,8 +1,9 @@
 """The run directory: every file on disk is complete, and what is on disk is never computed again.
 
 Every file is written under another name and renamed when all of it is on the disk, so a run that is stopped at any
-instant leaves only complete files. Signals lie in parts. A part holds consecutive passages, and its name is their
-range, so the names of the files show what is missing.
+instant leaves only complete files. A file that only grows is the exception: its last line may be incomplete. Signals
+lie in parts. A part holds consecutive passages, and its name is their range, so the names of the files show what is
+missing.
 """
 
 from ._arrow import as_numpy, numbers, plain_values, strings
@@ -10,6 +11,7 @@ from ._atomic import replacing, write_text
 from ._directory import RunDirectory, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
+from ._lines import append_line, locked, read_lines
 from ._part_file import signals_table
 from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
 
@@ -20,12 +22,15 @@ __all__ = [
     "SignalsFolder",
     "StoredChunk",
     "StoredSignals",
+    "append_line",
     "as_numpy",
     "differences",
     "from_json",
+    "locked",
     "numbers",
     "plain_values",
     "read_frequencies",
+    "read_lines",
     "read_record",
     "read_run",
     "read_signals",

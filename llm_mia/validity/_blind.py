@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Note
-from ._judging import auroc_check, permutations_for, rate_check
+from ._judging import auroc_check, few_arrangements, few_documents, permutations_for, rate_check
 from ._sets import Contrast
 from ._verdicts import Check, Verdict
-from .counts import counts
+from .counts import COUNTS, counts
 from .folds import folds_by_document, most_folds
 from .ngrams import tf_idf
 from .permutation import LabelExchange, exchange_labels, fitted_test, placements, rate_test
+from .rarity import RARITY, rarity
 
 __all__ = [
     "CLASSIFIERS",
+    "FEATURES",
     "BlindScores",
     "FitClassifiers",
     "TextFeatures",
@@ -34,6 +36,8 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 CLASSIFIERS = ("words", "counts")
+FEATURES = (*COUNTS, *RARITY)
+"""Names of the columns of `TextFeatures.counts`."""
 _TPR_AT = (0.01, 0.05)
 _HARDLY_DETECTABLE = 0.8
 
@@ -45,17 +49,21 @@ class TextFeatures:
     words: Any
     """Sparse, shape (rows, terms)."""
     counts: Floats
-    """Shape (rows, `COUNTS`)."""
+    """Shape (rows, `FEATURES`)."""
     row_of: Ints
     """The row of each passage, −1 for passages that are left out."""
 
+    def of(self, rows: Ints, *names: str) -> Floats:
+        """The counts *names* of the passages *rows*, shape (rows, names)."""
+        return self.counts[self.row_of[rows]][:, [FEATURES.index(name) for name in names]]
 
-def text_features(texts: list[str], rows: Ints) -> TextFeatures:
-    """Features of the passages *rows*."""
+
+def text_features(texts: list[str], documents: Ints, rows: Ints) -> TextFeatures:
+    """Features of the passages *rows*; *documents* are the numbers of the documents of all passages."""
     row_of = np.full(len(texts), -1, dtype=np.intp)
     row_of[rows] = np.arange(len(rows))
     chosen = [texts[row] for row in rows]
-    return TextFeatures(tf_idf(chosen), counts(chosen), row_of)
+    return TextFeatures(tf_idf(chosen), np.hstack([counts(chosen), rarity(chosen, documents[rows])]), row_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,25 +93,25 @@ FitClassifiers: TypeAlias = Callable[[Contrast, TextFeatures, np.random.Generato
 
 
 def blind_checks(
-    family: str, blind: BlindScores, level: float, rng: np.random.Generator, *, detectable: bool = False
+    family: str, blind: BlindScores, level: float, rng: np.random.Generator, *, few: Verdict
 ) -> list[Check]:
-    """The AUROC of both classifiers; with *detectable* also the least AUROC that is significant for both.
+    """The AUROC of both classifiers; the verdict is *few* where no AUROC could be significant.
 
     Where labels are independent of the texts, all are ``sound`` with a probability of about 1 − 2 · level
-    (`fitted_test`).
+    (`fitted_test`), unless an AUROC of `_HARDLY_DETECTABLE` would not be significant.
     """
     results = fitted_test(blind.scores, blind.labels, level=level, permutations=permutations_for(level), rng=rng)
     checks = []
     for classifier, (name, result) in enumerate(zip(CLASSIFIERS, results, strict=True)):
         notes = (Note(f"{name}_classifier", {"critical": result.critical}),)
         scores = blind.placements(classifier)
-        checks.append(
-            auroc_check(f"{family}_{name}_auroc", scores, blind.contrast, blind.labels, result, level, notes=notes)
-        )
-    if detectable:
-        least = max(result.critical for result in results)
-        verdict = Verdict.DOUBTFUL if least >= _HARDLY_DETECTABLE else Verdict.SOUND
-        checks.append(Check(f"{family}_detectable_auroc", least, verdict))
+        check = auroc_check(f"{family}_{name}_auroc", scores, blind.contrast, result, level, notes=notes)
+        if few_arrangements(blind.labels, level):
+            check = replace(check, verdict=few, detectable=None, notes=(few_documents(blind.contrast, level),))
+        elif few is not Verdict.SKIPPED and check.verdict is Verdict.SOUND and result.critical >= _HARDLY_DETECTABLE:
+            hardly = Note("hardly_detectable", {"least": _HARDLY_DETECTABLE})
+            check = replace(check, verdict=Verdict.DOUBTFUL, notes=(*notes, hardly))
+        checks.append(check)
     return checks
 
 

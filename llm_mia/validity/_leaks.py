@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Note
-from ._judging import LEAKS as LEVEL, auroc_check, permutations_for
+from ._blind import TextFeatures
+from ._judging import auroc_check, few_arrangements, few_documents, permutations_for
 from ._sets import Contrast
 from ._verdicts import Check, Verdict
-from .counts import COUNTS
 from .permutation import LabelExchange, PermutationResult, category_auroc, exchange_labels, given_test
+from .rarity import RARITY
 
-__all__ = ["LEAKS", "fill_missing_years", "leak_checks", "source_of"]
+__all__ = ["LEAKS", "fill_missing_years", "leak_checks", "name_check", "source_of"]
 
 Floats = NDArray[np.float64]
 
-LEAKS = ("latest_year", "bytes", "bytes_per_word", "upper", "punctuation", "non_ascii", "other_scripts")
+LEAKS = (
+    *("latest_year", "bytes", "bytes_per_word", "upper", "punctuation", "non_ascii", "other_scripts"),
+    *("broken_words", "digits_in_words", "odd_characters", "double_spaces", "spaced_punctuation"),
+    *RARITY,
+)
 _LETTERS = re.compile(r"[^\W\d_]+")
 # A name such as "train" shows the user's label of a file, not the source of its text.
 _LABEL_WORDS = frozenset(
@@ -34,23 +39,31 @@ _LABEL_WORDS = frozenset(
 
 
 def leak_checks(
-    contrast: Contrast, counts: Floats, names: Sequence[str] | None, rng: np.random.Generator
+    family: str,
+    contrast: Contrast,
+    features: TextFeatures,
+    level: float,
+    rng: np.random.Generator,
+    leaks: Sequence[str] = LEAKS,
 ) -> list[Check]:
-    """The AUROC of each of `LEAKS`, and of the *names* of documents, in whichever direction it separates.
+    """The AUROC of each of *leaks*, in whichever direction it separates.
 
-    If labels are independent of the texts, all are ``sound`` with probability at least 0.99 (`given_test`, Bonferroni).
-    *counts* has shape (n, `COUNTS`); *names* are the documents' names, n of them, None where the input has none.
+    If labels are independent of the texts, all are ``sound`` with probability at least 1 − *level* (`given_test`). They
+    are skipped where too few documents can be exchanged; the classifiers' checks then have a verdict on that.
     """
     labels = exchange_labels(contrast.labels, contrast.documents)
-    level = LEVEL / (len(LEAKS) + 1)
-    columns = counts[:, [COUNTS.index(leak) for leak in LEAKS]]
-    columns[:, 0] = fill_missing_years(columns[:, 0])
+    if few_arrangements(labels, level, two_sided=True):
+        few = (few_documents(contrast, level),)
+        return [Check(f"{family}_{leak}", None, Verdict.SKIPPED, notes=few) for leak in leaks]
+    columns = features.of(contrast.rows, *leaks)
+    for number, leak in enumerate(leaks):
+        if leak == "latest_year":
+            columns[:, number] = fill_missing_years(columns[:, number])
     results = given_test(columns, labels, level=level, permutations=permutations_for(level), rng=rng)
-    checks = [
-        auroc_check(f"leak_{leak}", columns[:, number], contrast, labels, result, level, two_sided=True)
-        for number, (leak, result) in enumerate(zip(LEAKS, results, strict=True))
+    return [
+        auroc_check(f"{family}_{leak}", columns[:, number], contrast, result, level, two_sided=True)
+        for number, (leak, result) in enumerate(zip(leaks, results, strict=True))
     ]
-    return [*checks, _names_check(names, contrast, labels, level, rng)]
 
 
 def fill_missing_years(years: Floats) -> Floats:
@@ -73,25 +86,35 @@ def source_of(name: str) -> str:
     return next(words, "")
 
 
-def _names_check(
-    names: Sequence[str] | None, contrast: Contrast, labels: LabelExchange, level: float, rng: np.random.Generator
-) -> Check:
+def name_check(names: Sequence[str] | None, contrast: Contrast, level: float, rng: np.random.Generator) -> Check:
+    """The AUROC of the beginnings of the *names* of documents, n of them; None where the input has none."""
     name = "leak_document_name"
+    labels = exchange_labels(contrast.labels, contrast.documents)
     beginnings = _number_beginnings(names or (), contrast.documents)
     distinct = len(np.unique(beginnings))
     if distinct < 2:
         kind = "no_document_names" if names is None else "distinct_beginnings"
-        return Check(name, None, Verdict.SKIPPED, None, (Note(kind, {}),))
-    value = float(category_auroc(labels.labels[None, :].astype(np.float32), beginnings)[0])
-    drawn = np.concatenate([category_auroc(block, beginnings) for block in labels.draw(permutations_for(level), rng)])
-    p_value = float((1 + (drawn >= value - 1e-6).sum()) / (len(drawn) + 1))
-    result = PermutationResult(value, p_value, float(np.quantile(drawn, 1 - level)))
+        return Check(name, None, Verdict.SKIPPED, notes=(Note(kind, {}),))
+    if few_arrangements(labels, level):
+        return Check(name, None, Verdict.SKIPPED, notes=(few_documents(contrast, level),))
     _, beginning = np.unique(beginnings, return_inverse=True)
     member_share = np.bincount(beginning, weights=contrast.labels) / np.bincount(beginning)
-    check = auroc_check(name, member_share[beginning], contrast, labels, result, level)
+    result = _categories_test(beginnings, labels, level, rng)
+    check = auroc_check(name, member_share[beginning], contrast, result, level)
     # The model never sees a name: where the texts differ too, the other checks show it, and may be void.
     verdict = Verdict.DOUBTFUL if check.verdict is Verdict.VOID else check.verdict
-    return replace(check, verdict=verdict, notes=(*check.notes, Note("shared_beginnings", {"beginnings": distinct})))
+    notes = (Note("shared_beginnings", {"beginnings": distinct}),)
+    return replace(check, verdict=verdict, detectable=None, notes=notes)
+
+
+def _categories_test(
+    categories: NDArray[np.intp], labels: LabelExchange, level: float, rng: np.random.Generator
+) -> PermutationResult:
+    """The permutation test of *categories*, shape (n,), ordered by their share of members in each arrangement."""
+    value = float(category_auroc(labels.labels[None, :].astype(np.float32), categories)[0])
+    drawn = np.concatenate([category_auroc(block, categories) for block in labels.draw(permutations_for(level), rng)])
+    p_value = float((1 + (drawn >= value - 1e-6).sum()) / (len(drawn) + 1))
+    return PermutationResult(value, p_value, float(np.quantile(drawn, 1 - level)), float("nan"))
 
 
 def _number_beginnings(names: Sequence[str], documents: NDArray[np.intp]) -> NDArray[np.intp]:

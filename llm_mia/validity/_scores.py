@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..records import Note
-from ._judging import auroc_check, permutations_for
+from ._judging import auroc_check, few_arrangements, few_documents, permutations_for
 from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets
 from ._verdicts import Check, Verdict
 from ._wording import first_ids
 from .permutation import exchange_labels, given_test
 
-__all__ = ["REFERENCE", "Column", "missing_as_lowest", "score_columns", "scores_checks", "separation_check"]
+__all__ = ["Column", "missing_scores_check", "placebo_score_checks", "score_columns", "separation_checks"]
 
 Floats = NDArray[np.float64]
 
-REFERENCE = "reference"
-"""Name of the column of the reference model's scores; those of the target are ``attack …``."""
 _MOST_MISSING = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """Scores of an attack, or of the reference model."""
+    """Scores of an attack, with the target or with another model in its place."""
 
     values: Floats
     """Shape (passages,): NaN where a passage has none."""
@@ -35,71 +33,84 @@ class Column:
     """The sets for which scores were given."""
 
 
-def score_columns(scores: KnownScores, sets: PassageSets) -> dict[str, Column]:
-    """A column by name, over all sets; `UsageError` where an array is not as long as its set."""
+def score_columns(scores: KnownScores, sets: PassageSets, model: str = "attack") -> dict[str, Column]:
+    """A column by attack, over all sets; `UsageError` where an array is not as long as its set."""
     columns: dict[str, Column] = {}
-    for name, role, array in _arrays(scores):
-        rows, values = sets.rows(role), np.asarray(array, dtype=np.float64).ravel()
-        if len(values) != len(rows):
-            sizes = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
-            raise UsageError(f"{name}: {sizes}: give a score for each, in their order")
-        column = columns.get(name, Column(np.full(len(sets.passages), np.nan), ()))
-        column.values[rows] = values
-        columns[name] = Column(column.values, (*column.roles, role))
+    for role, by_attack in ((NON_MEMBER, scores.nonmembers), (MEMBER, scores.members), (CANDIDATE, scores.candidates)):
+        rows = sets.rows(role)
+        for name, array in by_attack.items():
+            values = np.asarray(array, dtype=np.float64).ravel()
+            if len(values) != len(rows):
+                sizes = f"{len(values)} scores for {len(rows)} {ROLES[role]}"
+                raise UsageError(f"{model} {name}: {sizes}: give a score for each, in their order")
+            column = columns.get(name, Column(np.full(len(sets.passages), np.nan), ()))
+            column.values[rows] = values
+            columns[name] = Column(column.values, (*column.roles, role))
     return columns
 
 
-def _arrays(scores: KnownScores) -> Iterator[tuple[str, int, ArrayLike]]:
-    for role, by_attack, reference in (
-        (NON_MEMBER, scores.nonmembers, scores.reference_nonmembers),
-        (MEMBER, scores.members, scores.reference_members),
-        (CANDIDATE, scores.candidates, scores.reference_candidates),
-    ):
-        yield from ((f"attack {name}", role, values) for name, values in by_attack.items())
-        if reference is not None:
-            yield REFERENCE, role, reference
+def missing_scores_check(name: str, column: Column, sets: PassageSets) -> Check:
+    """The share of scores that are NaN or infinite, with their ids, and whether all are equal."""
+    rows = sets.rows(*column.roles)
+    values = column.values[rows]
+    bad = rows[~np.isfinite(values)]
+    share = len(bad) / max(1, len(rows))
+    notes = (Note("not_finite", first_ids(sets.ids(bad))),) if len(bad) else ()
+    equal = not len(bad) and len(values) > 1 and values.min() == values.max()
+    if equal:
+        notes = (Note("all_equal", {"count": len(values), "value": float(values[0])}),)
+    verdict = Verdict.DOUBTFUL if equal or share > _MOST_MISSING else Verdict.SOUND
+    return Check(name, share, verdict, notes=notes)
 
 
-def scores_checks(columns: dict[str, Column], sets: PassageSets) -> list[Check]:
-    """For each column the share of scores that are NaN or infinite, with their ids, and whether all are equal."""
+def placebo_score_checks(
+    columns: Mapping[str, Column], halves: Contrast, sets: PassageSets, level: float, rng: np.random.Generator
+) -> list[Check]:
+    """The AUROC of each attack between two halves of the non-members.
+
+    A passage without a score ranks below all others, because it is never flagged.
+    """
+    named = {f"placebo_attack_{_plain(attack)}_auroc": column for attack, column in columns.items()}
+    given = {name: column for name, column in named.items() if NON_MEMBER in column.roles}
+    missing = halves.rows[[any(np.isnan(each.values[row]) for each in given.values()) for row in halves.rows]]
+    notes = (Note("not_finite_lowest", first_ids(sets.ids(missing))),) if len(missing) else ()
+    lowest = {
+        name: Column(np.where(np.isnan(each.values), -np.inf, each.values), each.roles) for name, each in given.items()
+    }
+    checks = {check.name: check for check in separation_checks(lowest, halves, level, rng, notes)}
+    not_given = (Note("not_given", {"sets": [ROLES[NON_MEMBER]]}),)
+    return [checks.get(name) or Check(name, None, Verdict.SKIPPED, notes=not_given) for name in named]
+
+
+def separation_checks(
+    columns: Mapping[str, Column],
+    contrast: Contrast,
+    level: float,
+    rng: np.random.Generator,
+    notes: tuple[Note, ...] = (),
+) -> list[Check]:
+    """The AUROC of each column, by the name of its check, between the two sets of *contrast*.
+
+    If the sets do not differ, all checks are ``sound`` with probability at least 1 − *level*, exactly (`given_test`).
+    A check is skipped where no figure could be significant, and where all scores are equal.
+    """
+    if not columns:
+        return []
+    labels = exchange_labels(contrast.labels, contrast.documents)
+    if min(map(contrast.count_documents, (True, False))) < 1 or few_arrangements(labels, level, two_sided=True):
+        few = few_documents(contrast, level)
+        return [Check(name, None, Verdict.SKIPPED, notes=(few,)) for name in columns]
+    scores = np.column_stack([column.values[contrast.rows] for column in columns.values()])
+    results = given_test(scores, labels, level=level, permutations=permutations_for(level), rng=rng)
     checks = []
-    for name, column in columns.items():
-        rows = sets.rows(*column.roles)
-        values = column.values[rows]
-        bad = rows[~np.isfinite(values)]
-        share = len(bad) / max(1, len(rows))
-        equal = not len(bad) and len(values) > 1 and values.min() == values.max()
-        notes = _missing_notes("not_finite", sets.ids(bad))
-        if equal:
-            notes = (Note("all_equal", {"count": len(values), "value": float(values[0])}),)
-        verdict = Verdict.DOUBTFUL if equal or share > _MOST_MISSING else Verdict.SOUND
-        checks.append(Check(f"scores_{name.replace(' ', '_')}", share, verdict, None, notes))
+    for name, values, result in zip(columns, scores.T, results, strict=True):
+        check = auroc_check(name, values, contrast, result, level, notes=notes, two_sided=True)
+        if values.min() == values.max():
+            equal = Note("all_equal", {"count": len(values), "value": float(values[0])})
+            check = replace(check, verdict=Verdict.SKIPPED, detectable=None, notes=(*notes, equal))
+        checks.append(check)
     return checks
 
 
-def missing_as_lowest(values: Floats) -> Floats:
-    """*values* with −∞ in place of NaN: a passage without a score is never flagged, so it ranks below all others."""
-    return np.where(np.isnan(values), -np.inf, values)
-
-
-def separation_check(
-    name: str, column: Column, contrast: Contrast, sets: PassageSets, level: float, rng: np.random.Generator
-) -> Check:
-    """The AUROC of a column between the two sets of *contrast*; skipped where a set has no scores.
-
-    If the sets do not differ, the check is ``sound`` with probability at least 1 − level, exactly (`given_test`).
-    """
-    missing = [role for role in np.unique(sets.roles[contrast.rows]).tolist() if role not in column.roles]
-    if missing:
-        not_given = Note("not_given", {"sets": [ROLES[role] for role in missing]})
-        return Check(name, None, Verdict.SKIPPED, None, (not_given,))
-    values = missing_as_lowest(column.values[contrast.rows])
-    bad = contrast.rows[~np.isfinite(values)]
-    notes = _missing_notes("not_finite_lowest", sets.ids(bad))
-    labels = exchange_labels(contrast.labels, contrast.documents)
-    result = given_test(values[:, None], labels, level=level, permutations=permutations_for(level), rng=rng)[0]
-    return auroc_check(name, values, contrast, labels, result, level, notes=notes, two_sided=True)
-
-
-def _missing_notes(kind: str, ids: list[str]) -> tuple[Note, ...]:
-    return (Note(kind, first_ids(ids)),) if ids else ()
+def _plain(attack: str) -> str:
+    return attack.replace(" ", "_")

@@ -51,12 +51,10 @@ class KnownScores:
     """Likewise, (non-members,)."""
     candidates: Mapping[str, ArrayLike] = field(default_factory=dict)
     """Likewise, (candidates,). Only missing scores are checked: candidates that are members rightly differ."""
-    reference_members: ArrayLike | None = None
-    """The reference model's mean log-likelihood of each member, nats per token or per byte."""
-    reference_nonmembers: ArrayLike | None = None
-    """Likewise, of each non-member."""
-    reference_candidates: ArrayLike | None = None
-    """Likewise, of each candidate."""
+    others: Mapping[str, KnownScores] = field(default_factory=dict)
+    """By role, the scores of the same attacks with another model in the place of the target (``reference``,
+    ``stand-in``). That model cannot know the texts, so candidates that are members must not differ. NaN: it has not
+    scored the passage, which is then left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +72,10 @@ class Contrast:
     def names(self) -> list[str] | None:
         """Documents as names; None where no document has two passages."""
         return None if len(np.unique(self.documents)) == len(self.rows) else list(map(str, self.documents.tolist()))
+
+    def only(self, kept: Bools) -> Contrast:
+        """The passages where *kept*, shape (n,), is true."""
+        return Contrast(self.rows[kept], self.labels[kept], self.documents[kept])
 
     def count_documents(self, label: bool) -> int:
         """The number of documents with passages of the first (True) or the second set."""

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from ..records import Note
 from ._blind import FitClassifiers, TextFeatures, blind_checks
-from ._judging import SHIFT, permutations_for
-from ._scores import REFERENCE, Column, separation_check
-from ._sets import Contrast, PassageSets
+from ._judging import Levels, permutations_for
+from ._leaks import LEAKS, leak_checks
+from ._sets import Contrast
 from ._verdicts import Check, Verdict
-from .counts import COUNTS
 from .folds import most_folds
 from .permutation import exchange_labels, kolmogorov_smirnov
 
@@ -23,29 +22,20 @@ _VOID_DISTANCE = 0.3
 
 
 def shift_checks(
-    contrast: Contrast,
-    features: TextFeatures,
-    columns: dict[str, Column],
-    sets: PassageSets,
-    rng: np.random.Generator,
-    fit: FitClassifiers,
+    contrast: Contrast, features: TextFeatures, levels: Levels, rng: np.random.Generator, fit: FitClassifiers
 ) -> list[Check]:
-    """Candidates against non-members: texts, lengths, and the reference model's scores.
+    """The texts of candidates against those of non-members: classifiers, lengths, single properties.
 
-    If candidates come from the source of the non-members, all are ``sound`` with a probability of at least about 0.99.
-    Candidates may include members, so scores of the target may differ; texts and scores of the reference must not.
+    Few documents of candidates are doubtful and not untestable: of the candidates there may be no more.
     """
-    with_reference = REFERENCE in columns
-    level = SHIFT / (4 if with_reference else 3)
+    level = levels.classifier
     if most_folds(contrast.labels, contrast.documents) < 2:
-        checks = [Check("shift_words_auroc", None, Verdict.DOUBTFUL, None, (Note("single_document", {}),))]
+        checks = [Check("shift_words_auroc", None, Verdict.DOUBTFUL, notes=(Note("single_document", {}),))]
     else:
-        checks = blind_checks("shift", fit(contrast, features, rng), level, rng)
-    lengths = features.counts[features.row_of[contrast.rows], COUNTS.index("bytes")]
-    checks.append(_length_check(lengths, contrast, level, rng))
-    if with_reference:
-        checks.append(separation_check("shift_reference_auroc", columns[REFERENCE], contrast, sets, level, rng))
-    return checks
+        checks = blind_checks("shift", fit(contrast, features, rng), level, rng, few=Verdict.DOUBTFUL)
+    checks.append(_length_check(features.of(contrast.rows, "bytes")[:, 0], contrast, levels.lengths, rng))
+    others = [leak for leak in LEAKS if leak != "bytes"]
+    return [*checks, *leak_checks("shift", contrast, features, levels.single, rng, others)]
 
 
 def _length_check(lengths: Floats, contrast: Contrast, level: float, rng: np.random.Generator) -> Check:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +18,11 @@ from ._blind import (
     rate_checks,
     text_features,
 )
-from ._judging import BLIND, PLACEBO
-from ._leaks import leak_checks
-from ._reference import reference_checks
-from ._scores import REFERENCE, Column, score_columns, scores_checks, separation_check
-from ._sets import CANDIDATE, MEMBER, NON_MEMBER, Contrast, KnownScores, PassageSets, RequestedRates
+from ._judging import PLACEBO, Levels, few_arrangements
+from ._leaks import leak_checks, name_check
+from ._others import known_text_checks, other_checks, was_compared
+from ._scores import Column, missing_scores_check, placebo_score_checks, score_columns
+from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets, RequestedRates
 from ._sharing import sharing_checks
 from ._shift import shift_checks
 from ._sizes import size_checks
@@ -50,7 +49,7 @@ def validate(
         members: passages known to be in the training data; may be empty where there are candidates.
         nonmembers: passages known not to be in the training data; they set the threshold.
         candidates: the passages to decide on, if they are known already.
-        scores: of the target by attack, and of the reference model.
+        scores: of the target by attack, and of other models.
         rates: the rates that the audit wants to state (default: FPR ≤ 0.05).
         seed: of folds, splits and permutations.
 
@@ -89,33 +88,49 @@ class KnownSet:
     def validity(self, scores: KnownScores | None = None) -> Validity:
         """The checks of the texts, and with *scores* also those of the scores.
 
-        A known set whose labels are a random split of its documents is ``sound`` with probability 0.95 or more,
-        approximately; the rules are in the docstring of `llm_mia.validity`. No model is needed. A known set that is
-        ``void`` carries no verdict; the verdict of a ``doubtful`` known set must be read with the checks. The same
-        arguments give the same answer.
+        A known set whose labels are a random split of its documents is ``sound``, or ``not_checked`` without scores of
+        another model, with probability 0.95 or more, approximately; the rules are in the docstring of
+        `llm_mia.validity`. No model is needed. A known set that is ``void`` or ``untestable`` carries no verdict; the
+        verdict of a ``doubtful`` known set must be read with the checks. The same arguments give the same answer.
         """
-        columns = score_columns(scores or KnownScores(), self._sets)
+        scores = scores or KnownScores()
         sets, seed = self._sets, self._seed
-        with_members, with_candidates = self._contrasts[MEMBER], self._contrasts[CANDIDATE]
-        checks = scores_checks(columns, sets)
-        checks += [*self._checks_of_members, *self._checks_of_sharing]
-        checks += _placebo_checks(with_members, self._features, columns, sets, seed, self._fit_once)
-        if len(sets.rows(MEMBER)):
-            checks += reference_checks(columns, with_members, sets, _rng(seed, 5))
-        if len(sets.rows(CANDIDATE)):
-            checks += shift_checks(with_candidates, self._features, columns, sets, _rng(seed, 6), self._fit_once)
-        return Validity.of([*checks, *size_checks(sets, self._rates)])
+        columns = score_columns(scores, sets)
+        others = {role: score_columns(of_role, sets, role) for role, of_role in scores.others.items()}
+        checks = [missing_scores_check(f"scores_attack_{_plain(name)}", each, sets) for name, each in columns.items()]
+        checks += [*known_text_checks(others, sets), *self._checks_of_members, *self._checks_of_sharing]
+        checks += _placebo_checks(self._contrasts[MEMBER], self._features, columns, sets, seed, self._fit_once)
+        checks += self._checks_of_candidates
+        compared = True
+        for part, (role, levels) in enumerate(self._levels.items()):
+            if len(sets.rows(role)):
+                checks += other_checks(others, self._contrasts[role], sets, levels.other, _rng(seed, 20 + part))
+                compared &= was_compared(checks, others, ROLES[role])
+        return Validity.of([*checks, *size_checks(sets, self._rates)], compared=compared)
+
+    @property
+    def _levels(self) -> dict[int, Levels]:
+        members, candidates = (len(self._sets.rows(role)) > 0 for role in (MEMBER, CANDIDATE))
+        return {MEMBER: Levels.of_members(candidates), CANDIDATE: Levels.of_candidates(members)}
 
     @cached_property
     def _features(self) -> TextFeatures:
         used = np.unique(np.concatenate([contrast.rows for contrast in self._contrasts.values()]))
-        return text_features(self._sets.texts, used)
+        return text_features(self._sets.texts, self._sets.documents, used)
 
     @cached_property
     def _checks_of_members(self) -> list[Check]:
         if not len(self._sets.rows(MEMBER)):
             return []
-        return _checks_of_members(self._contrasts[MEMBER], self._features, self._sets, self._seed)
+        levels = self._levels[MEMBER]
+        return _checks_of_members(self._contrasts[MEMBER], self._features, self._sets, levels, self._seed)
+
+    @cached_property
+    def _checks_of_candidates(self) -> list[Check]:
+        if not len(self._sets.rows(CANDIDATE)):
+            return []
+        rng, levels = _rng(self._seed, 6), self._levels[CANDIDATE]
+        return shift_checks(self._contrasts[CANDIDATE], self._features, levels, rng, self._fit_once)
 
     @cached_property
     def _checks_of_sharing(self) -> list[Check]:
@@ -136,25 +151,31 @@ def _rng(seed: int, part: int) -> np.random.Generator:
     return np.random.default_rng([seed, part])
 
 
-def _checks_of_members(contrast: Contrast, features: TextFeatures, sets: PassageSets, seed: int) -> list[Check]:
-    """Members against non-members: the blind baselines, the least AUROC that they detect, and single leaks."""
+def _plain(attack: str) -> str:
+    return attack.replace(" ", "_")
+
+
+def _checks_of_members(
+    contrast: Contrast, features: TextFeatures, sets: PassageSets, levels: Levels, seed: int
+) -> list[Check]:
+    """The texts of members against those of non-members: the blind baselines, and single leaks."""
     rng = _rng(seed, 3)
     blind = fit_classifiers(contrast, features, rng)
     passages = [sets.passages[row] for row in contrast.rows]
     unnamed = all(passage.document == passage.id for passage in passages)
     names = None if unnamed else [passage.document for passage in passages]
     return [
-        # Most of the level goes to the two AUROCs, the strongest tests; the four rates must be large as well.
-        *blind_checks("blind", blind, 0.4 * BLIND, rng, detectable=True),
-        *rate_checks("blind", blind, 0.05 * BLIND, rng),
-        *leak_checks(contrast, features.counts[features.row_of[contrast.rows]], names, _rng(seed, 4)),
+        *blind_checks("blind", blind, levels.classifier, rng, few=Verdict.UNTESTABLE),
+        *rate_checks("blind", blind, levels.rate, rng),
+        *leak_checks("leak", contrast, features, levels.single, _rng(seed, 4)),
+        name_check(names, contrast, levels.names, _rng(seed, 8)),
     ]
 
 
 def _placebo_checks(
     contrast: Contrast,
     features: TextFeatures,
-    columns: dict[str, Column],
+    columns: Mapping[str, Column],
     sets: PassageSets,
     seed: int,
     fit: FitClassifiers,
@@ -162,23 +183,19 @@ def _placebo_checks(
     """Two random halves of the non-members, by document: text classifiers and attacks must not separate them."""
     rng = _rng(seed, 7)
     nonmembers = contrast.rows[sets.roles[contrast.rows] == NON_MEMBER]
-    attacks = [name for name in columns if name != REFERENCE]
-    level = PLACEBO / (2 + len(attacks))
     names, number = np.unique(sets.documents[nonmembers], return_inverse=True)
     if len(names) < _PLACEBO_DOCUMENTS:
         few = Note("few_placebo_documents", {"documents": len(names), "needed": _PLACEBO_DOCUMENTS})
-        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, None, (few,))]
+        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, notes=(few,))]
     in_first = np.zeros(len(names), dtype=bool)
     in_first[rng.permutation(len(names))[: len(names) // 2]] = True
     halves = Contrast(nonmembers, in_first[number], sets.documents[nonmembers])
     blind = fit(halves, features, rng)
-    if blind.labels.log_arrangements < -math.log(level):
+    level = PLACEBO / 4
+    if few_arrangements(blind.labels, level):
         few = Note("few_placebo_arrangements", {"documents": len(names)})
-        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, None, (few,))]
+        return [Check("placebo_words_auroc", None, Verdict.SKIPPED, notes=(few,))]
     return [
-        *blind_checks("placebo", blind, level, rng),
-        *(
-            separation_check(f"placebo_{name.replace(' ', '_')}_auroc", columns[name], halves, sets, level, rng)
-            for name in attacks
-        ),
+        *blind_checks("placebo", blind, level, rng, few=Verdict.SKIPPED),
+        *placebo_score_checks(columns, halves, sets, PLACEBO / 2, rng),
     ]

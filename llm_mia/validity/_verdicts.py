@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """No fault was detected."""
     DOUBTFUL = "doubtful"
     """A finding may be stated; it has to be read together with this check."""
+    UNTESTABLE = "untestable"
+    """No finding may be stated, because there are too few documents to detect any fault."""
     VOID = "void"
     """No finding may be stated."""
 
@@ -41,9 +43,18 @@ class Check:
     """The measured value; None where it could not be measured."""
     verdict: Verdict
     p_value: float | None = None
-    """Of the permutation test over documents that the verdict is based on; None where there is none."""
+    """Of the permutation test over documents that the verdict is based on; None where there is none.
+
+    It is adjusted for the other checks that the same test makes."""
     notes: tuple[Note, ...] = ()
     """Details: ids of passages, the limits of the figure, the reason why the check was skipped."""
+    detectable: float | None = None
+    """The AUROC that would have been significant with a probability of 0.8; None for checks of other figures."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a finding is withheld because of this check, or has to be read together with it."""
+        return self.verdict not in (Verdict.SKIPPED, Verdict.SOUND)
 
     @property
     def why(self) -> str:
@@ -57,8 +68,8 @@ class Check:
 
     @property
     def details(self) -> str:
-        """The notes in words; empty where there are none."""
-        return details(self.notes)
+        """What the check could have detected, and the notes in words; empty where there is nothing to say."""
+        return details(self.notes, self.detectable)
 
     @property
     def ids(self) -> list[str]:
@@ -69,28 +80,29 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """Whether a known set may carry a verdict: the checks, and the worst of their verdicts."""
+    """Whether a known set may carry a verdict: the checks, and what follows from all of them."""
 
-    verdict: Verdict
-    """The worst of the checks; ``skipped`` only where all are."""
+    standing: Standing | None
+    """None where every check was skipped."""
     checks: tuple[Check, ...]
     """In a fixed order; no name occurs twice."""
 
     @classmethod
-    def of(cls, checks: Iterable[Check]) -> Validity:
-        """The checks with the worst of their verdicts.
+    def of(cls, checks: Iterable[Check], *, compared: bool) -> Validity:
+        """The checks, with the worst of their verdicts as the standing.
+
+        Where no check shows a fault, the standing is ``sound`` only if another model was *compared*, too.
 
         >>> checks = [Check("near_duplicates", 0.5, verdict) for verdict in (Verdict.SOUND, Verdict.VOID)]
-        >>> Validity.of(checks).verdict
-        <Verdict.VOID: 'void'>
+        >>> str(Validity.of(checks, compared=True).standing), str(Validity.of(checks[:1], compared=False).standing)
+        ('void', 'not_checked')
         """
         kept = tuple(checks)
-        return cls(max((check.verdict for check in kept), key=_FROM_BEST.index, default=Verdict.SKIPPED), kept)
-
-    @property
-    def standing(self) -> Standing | None:
-        """The verdict as the standing of the known set; None where every check was skipped."""
-        return None if self.verdict is Verdict.SKIPPED else Standing(self.verdict.value)
+        worst = max((check.verdict for check in kept), key=_FROM_BEST.index, default=Verdict.SKIPPED)
+        if worst is Verdict.SKIPPED:
+            return cls(None, kept)
+        standing = Standing(worst.value)
+        return cls(Standing.NOT_CHECKED if standing is Standing.SOUND and not compared else standing, kept)
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name; `KeyError` where there is none."""
@@ -103,7 +115,7 @@ class Validity:
         """The text of ``validity.json``: numbers stay numbers, a figure that could not be measured is null."""
         document = {
             "schema_version": SCHEMA_VERSION,
-            "verdict": self.verdict,
+            "standing": self.standing,
             "checks": [_check_document(check) for check in self.checks],
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -117,6 +129,7 @@ def _check_document(check: Check) -> dict[str, Any]:
         "why": check.why,
         "remedy": check.remedy,
         "p_value": check.p_value,
+        "detectable": check.detectable,
         "details": check.details,
         "ids": check.ids,
     }

@@ -14,7 +14,10 @@ _IDS_SHOWN = 5
 
 _SAME_POOL = "Draw members and non-members at random from the same pool: same source, period, style and length."
 _SAME_RULES = "Take both classes from the same source, and clean and cut them by the same rule."
-_SAME_DIFFICULTY = "Take members and non-members of equal difficulty, or a reference model that was trained on neither."
+_SAME_DIFFICULTY = (
+    "Take both sets from the same source, cleaned and cut by the same rule. If the other model was trained on some of "
+    "the texts, take another model."
+)
 _REPEATS_MEMBER = (
     "A non-member that contains the text of a member was trained on after all: it raises the threshold, which hides "
     "members."
@@ -44,18 +47,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Find the cause (a passage without a scored token, an overflow), and score again; decide by an attack whose "
         "scores differ.",
     ),
-    "blind_detectable_auroc": (
-        "With so few documents, a difference of the texts below this AUROC looks like chance, so there may be such a "
-        "difference.",
-        "Add documents to both classes, first to the class that has fewer.",
-    ),
     "blind_*_tpr_at_fpr_*": (
         "At a low false positive rate, the passages whose texts show their class most clearly decide the result.",
         _SAME_POOL,
     ),
     "blind_*": (
         "What a classifier that never sees the model can separate, a score can separate without any training.",
-        _SAME_POOL,
+        f"{_SAME_POOL} If documents are too few to detect a difference, add documents to both classes.",
     ),
     "leak_document_name": (
         "Document names that begin differently in the two classes suggest different sources.",
@@ -80,8 +78,24 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         _leak("the share of characters of other scripts"),
         "Take both classes in the same languages and scripts.",
     ),
+    "leak_broken_words": (_leak("words that are divided by a hyphen"), _SAME_RULES),
+    "leak_digits_in_words": (_leak("digits within words"), _SAME_RULES),
+    "leak_odd_characters": (_leak("ligatures and unreadable characters"), _SAME_RULES),
+    "leak_double_spaces": (_leak("several spaces between words"), _SAME_RULES),
+    "leak_spaced_punctuation": (_leak("white space before punctuation"), _SAME_RULES),
+    "leak_rare_triples": (_leak("the share of triples of letters that no other document has"), _SAME_RULES),
+    "leak_rare_words": (_leak("the share of words that no other document has"), _SAME_RULES),
+    "leak_exchanged_letters": (_leak("words with two letters exchanged"), _SAME_RULES),
+    "leak_replaced_letters": (_leak("words with a letter replaced"), _SAME_RULES),
+    "leak_missing_letters": (_leak("words with a letter missing or added"), _SAME_RULES),
     "overlap_7_words": (_REPEATS_MEMBER, _SHARE_NO_TEXT),
     "overlap_13_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
+    "control_rate": (
+        "Sealed non-members were decided on as candidates, and more were flagged than the requested rate explains: the "
+        "known non-members do not represent passages that were not trained on.",
+        "Find out how the sealed non-members differ from the known ones, and take known non-members like the "
+        "candidates.",
+    ),
     "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
     "candidates_near_duplicates": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
@@ -93,17 +107,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Halves of the non-members differ by chance alone: if something separates them, no figure here is reliable.",
         "Check the documents: passages of one text under several document names look independent.",
     ),
-    "reference_as_target": (
-        "A reference model that was trained on neither class can separate them by difficulty only; if it separates "
-        "them, they differ in difficulty, or it was trained on one of them.",
-        _SAME_DIFFICULTY,
-    ),
-    "reference_known_text": (
+    "*_known_text": (
         "A passage that the reference model has memorised hides membership: the target can hardly know it better.",
         "Take a reference model that was trained before, or without, the named passages, or leave these out.",
     ),
-    "attack_*_above_reference": (
-        "What the reference model separates as well is no sign of training on the members.",
+    "*_candidates_*_auroc": (
+        "A model that cannot know the candidates can separate them from non-members only by what is not training, and "
+        "so can the target.",
+        _SAME_DIFFICULTY,
+    ),
+    "*_members_*_auroc": (
+        "A model that cannot know the members can separate them from non-members only by what is not training, and so "
+        "can the target.",
         _SAME_DIFFICULTY,
     ),
     "shift_*": (
@@ -125,7 +140,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 """Why a check matters and what removes the fault, by the pattern of its name; the first that matches counts."""
 
 DETAILS: Mapping[str, str] = {
-    "few_documents": "{first} and {second} documents: too few to distinguish any difference from chance",
+    "few_documents": (
+        "{first} and {second} documents: too few to distinguish any difference from chance; at least {needed} of each "
+        "are needed"
+    ),
+    "hardly_detectable": "so few documents that an AUROC of {least:g} would look like chance",
+    "left_out": "{count} of {total} passages left out, because this model has not scored them",
+    "no_scores": "this model has scored none of the passages",
     "few_nonmembers": "{nonmembers} non-members cannot bound it from below: {needed} are needed",
     "few_placebo_documents": "{documents} documents of non-members: {needed} are needed",
     "few_placebo_arrangements": (
@@ -144,7 +165,6 @@ DETAILS: Mapping[str, str] = {
     "not_finite_lowest": "{count} NaN (taken as lowest) or infinite: {ids}",
     "all_equal": "all {count} scores equal {value:g}: they carry no information",
     "not_given": "no scores of {sets} were given",
-    "above_floor": "AUROC {auroc:.3f} less the reference's {floor:.3f}",
     "few_scores": "{scores} finite scores: {needed} are needed",
     "passages": "{ids}",
     "mean_overlap": "mean share of a non-member's runs of 7 words that are in members",
@@ -178,13 +198,18 @@ def remedy(name: str, notes: Sequence[Note] = ()) -> str:
     return _texts(name)[1].format(**figures)
 
 
-def details(notes: Sequence[Note]) -> str:
-    """The notes of a check in words, empty where there are none.
+def details(notes: Sequence[Note], detectable: float | None = None) -> str:
+    """The notes of a check in words, and the AUROC that it could have detected; empty where there are none.
 
     >>> details([Note("not_finite", {"count": 2, "ids": ["p1", "p2"]})])
     "2 NaN or infinite: 'p1', 'p2'"
+    >>> details([], 0.58)
+    'an AUROC of 0.58 would have been detected with a probability of 0.8'
     """
-    return "; ".join(_detail(note) for note in notes)
+    parts = [_detail(note) for note in notes]
+    if detectable is not None:
+        parts.append(f"an AUROC of {detectable:.2f} would have been detected with a probability of 0.8")
+    return "; ".join(parts)
 
 
 def list_ids(ids: Sequence[str], count: int | None = None) -> str:

@@ -13,6 +13,13 @@ __all__ = ["COUNTS", "counts", "latest_year"]
 _YEAR = re.compile(r"(?<![0-9])(?:19[0-9]{2}|20[0-9]{2}|2100)(?![0-9])")
 _SENTENCE_END = re.compile(r"[.!?…。！？]+(?=\s|$)")
 _LAST_LATIN = 0x24F  # the end of Latin Extended-B
+_SLIPS = {
+    "broken_words": re.compile(r"[^\W\d_][-\u00ad\u00ac]\s+[^\W\d_]"),
+    "digits_in_words": re.compile(r"[^\W\d_][0-9]|[0-9][^\W\d_]"),
+    "odd_characters": re.compile(r"[\ufb00-\ufb06\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]"),
+    "double_spaces": re.compile(r"(?<=\S)[^\S\n]{2,}(?=\S)"),
+    "spaced_punctuation": re.compile(r"\w\s+[.,;:!?](?=\s|$)"),
+}
 _CHARACTER_KINDS = ("upper", "punctuation", "digits", "space", "non_ascii", "other_scripts")
 COUNTS = (
     "bytes",
@@ -26,14 +33,20 @@ COUNTS = (
     "years",
     "latest_year",
     "earliest_year",
+    *_SLIPS,
     *_CHARACTER_KINDS,
 )
-"""Names of the columns of `counts`; the last six are shares of the characters."""
+"""Names of the columns of `counts`; the last six are shares of the characters.
+
+The five before them are counts, for each word, of what scanners and careless conversion leave behind: words that a
+hyphen and white space divide, digits within words, ligatures with characters that no keyboard writes, several spaces
+between words, and white space before punctuation.
+"""
 
 
 def counts(texts: Sequence[str]) -> NDArray[np.float64]:
     """The counts of each text, shape (texts, `COUNTS`)."""
-    rows = [[*_count_words(text), *_count_years(text), *_character_shares(text)] for text in texts]
+    rows = [[*_count_words(text), *_count_years(text), *_count_slips(text), *_character_shares(text)] for text in texts]
     return np.array(rows).reshape(-1, len(COUNTS))
 
 
@@ -65,6 +78,16 @@ def _count_words(text: str) -> tuple[float, ...]:
 def _count_years(text: str) -> tuple[float, ...]:
     years = [int(year) for year in _YEAR.findall(text)]
     return len(years), max(years, default=0), min(years, default=0)
+
+
+def _count_slips(text: str) -> list[float]:
+    """The matches of each of `_SLIPS` for each word.
+
+    >>> dict(zip(_SLIPS, _count_slips("an exam- ple c0de"), strict=True))["digits_in_words"]
+    0.25
+    """
+    n = max(1, len(text.split()))
+    return [len(slip.findall(text)) / n for slip in _SLIPS.values()]
 
 
 def _character_shares(text: str) -> NDArray[np.float64]:

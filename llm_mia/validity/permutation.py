@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "POWER",
     "WIDENING",
     "LabelExchange",
     "PermutationResult",
@@ -28,6 +29,10 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 _ROWS = 250
+_POWER_QUANTILE = 0.8416  # of the standard normal distribution, at `POWER`
+
+POWER = 0.8
+"""The probability with which a difference of the size `PermutationResult.detectable` is significant."""
 
 WIDENING = math.sqrt(2)
 """By which `fitted_test` multiplies the distance of permuted figures from one half.
@@ -119,6 +124,8 @@ class PermutationResult:
     p_value: float
     critical: float
     """The least value that would have been significant at the level of the test."""
+    detectable: float
+    """The value that would have been significant with probability `POWER`."""
 
 
 def fitted_test(
@@ -140,7 +147,12 @@ def fitted_test(
 
     p = (1 + #{permuted values at least as large}) / (permutations + 1).
     """
-    return _auroc_test(scores, labels, level, permutations, rng, widening=widening, sided=1)
+    observed, drawn = _aurocs(scores, labels, permutations, rng)
+    distance, chance = _normal_quantile(observed), widening * _normal_quantile(drawn)
+    # Equal arrangements must count as equal: single precision keeps seven digits.
+    p_values = (1 + (chance >= distance - 1e-5).sum(axis=0)) / (permutations + 1)
+    spread = np.sqrt((chance**2).mean(axis=0))
+    return _results(observed, p_values, np.quantile(chance, 1 - level, axis=0), spread)
 
 
 def given_test(
@@ -148,9 +160,19 @@ def given_test(
 ) -> list[PermutationResult]:
     """A two-sided test for each column of *scores*, shape (n, k), which must not depend on the labels.
 
-    If labels are exchangeable over documents, P(p ≤ u) ≤ u exactly.
+    The p-values are adjusted for the number of columns by the largest of the permuted figures, each in units of its
+    standard deviation (Westfall and Young 1993, *Resampling-Based Multiple Testing*, single-step maxT): if labels are
+    exchangeable over documents, P(any p ≤ u) ≤ u exactly, however the columns depend on each other. Columns that are
+    nearly the same cost no more than a single column.
     """
-    return _auroc_test(scores, labels, level, permutations, rng, widening=1.0, sided=2)
+    observed, drawn = _aurocs(scores, labels, permutations, rng)
+    distance, chance = np.abs(_normal_quantile(observed)), np.abs(_normal_quantile(drawn))
+    # The observed arrangement counts among the permuted, so that no arrangement has a place of its own.
+    spread = np.sqrt((distance**2 + (chance**2).sum(axis=0)) / (permutations + 1))
+    unit = np.where(spread > 1e-9, spread, np.inf)  # a column of equal scores separates nothing
+    largest = (chance / unit).max(axis=1)
+    p_values = (1 + (largest[:, None] >= distance / unit - 1e-3).sum(axis=0)) / (permutations + 1)
+    return _results(observed, p_values, float(np.quantile(largest, 1 - level)) * spread, spread)
 
 
 def rate_test(
@@ -238,28 +260,22 @@ def placements(scores: Floats, labels: Bools, folds: Ints) -> Floats:
     return places
 
 
-def _auroc_test(
-    scores: Floats,
-    labels: LabelExchange,
-    level: float,
-    permutations: int,
-    rng: np.random.Generator,
-    *,
-    widening: float,
-    sided: int,
-) -> list[PermutationResult]:
-    from scipy.special import ndtr
-
+def _aurocs(
+    scores: Floats, labels: LabelExchange, permutations: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The AUROC of each column of *scores*, shape (k,), and with permuted labels, shape (permutations, k)."""
     ranks = _ranks(scores, labels.folds)
     observed = _fold_auroc(labels.labels[None, :].astype(np.float32), ranks, labels.folds)[0]
-    drawn = np.concatenate([_fold_auroc(block, ranks, labels.folds) for block in labels.draw(permutations, rng)])
-    distance, chance = _normal_quantile(observed), widening * _normal_quantile(drawn)
-    if sided == 2:
-        distance, chance = np.abs(distance), np.abs(chance)
-    # Equal arrangements must count as equal: single precision keeps seven digits.
-    p_values = (1 + (chance >= distance - 1e-5).sum(axis=0)) / (permutations + 1)
-    critical = ndtr(np.quantile(chance, 1 - level, axis=0))
-    return [PermutationResult(*map(float, column)) for column in zip(observed, p_values, critical, strict=True)]
+    drawn = [_fold_auroc(block, ranks, labels.folds) for block in labels.draw(permutations, rng)]
+    return observed, np.concatenate(drawn)
+
+
+def _results(observed: Floats, p_values: Floats, critical: Floats, spread: Floats) -> list[PermutationResult]:
+    """The results of a test whose least significant figures and standard deviations are given as normal quantiles."""
+    from scipy.special import ndtr
+
+    columns = observed, p_values, ndtr(critical), ndtr(critical + _POWER_QUANTILE * spread)
+    return [PermutationResult(*map(float, column)) for column in zip(*columns, strict=True)]
 
 
 def _normal_quantile(auroc: Floats) -> Floats:

@@ -22,6 +22,8 @@ from .figures import Figure
 
 STAGE = re.compile(r"\b(?:awards?|film|films|pageant|album|song|music|concert|actor|television)\b", re.IGNORECASE)
 WORDS = 48
+FAIR = ("sound", "not_checked")
+"""Standings of a known set whose checks show no fault."""
 REPEATED = 0.2
 """A topic is left out if longer topics hold more than this share of its lines: it is part of them."""
 
@@ -32,8 +34,8 @@ def leaky_figures(path: Path) -> list[Figure]:
     validity = validate([p for p in pages if p.label == 1], [p for p in pages if p.label == 0])
     blind = {name: _value(validity, f"blind_{name}_auroc") for name in ("words", "counts")}
     return [
-        Figure(f"{path.stem}: verdict void (1: yes)", float(validity.verdict == "void"), at_least=1,
-               note=validity.verdict),
+        Figure(f"{path.stem}: verdict void (1: yes)", float(validity.standing == "void"), at_least=1,
+               note=str(validity.standing)),
         Figure(f"{path.stem}: blind AUROC", max(blind.values()), at_least=0.95,
                note=", ".join(f"{name} {value:.3f}" for name, value in blind.items())),
         Figure(f"{path.stem}: AUROC of the latest year alone", _value(validity, "leak_latest_year"), at_least=0.9),
@@ -96,7 +98,7 @@ def topic_passages() -> list[Passage]:
         if len(lines & seen) <= REPEATED * len(lines):
             kept[name] = topics[name]
         seen |= lines
-    return _cut(kept.items(), WORDS)
+    return cut_words(kept.items(), WORDS)
 
 
 def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Passage]:
@@ -107,10 +109,11 @@ def source_passages(packages: Sequence[str] = (), words: int = WORDS) -> list[Pa
         parts = path.relative_to(root).parts
         if not {"site-packages", "test", "tests"} & set(parts) and (not packages or parts[0] in packages):
             files.append(("/".join(parts), path.read_text("utf-8", errors="replace")))
-    return _cut(files, words)
+    return cut_words(files, words)
 
 
-def _cut(documents: Iterable[tuple[str, str]], size: int) -> list[Passage]:
+def cut_words(documents: Iterable[tuple[str, str]], size: int) -> list[Passage]:
+    """Each document in passages of *size* words."""
     passages = []
     for document, text in documents:
         words = text.split()
@@ -128,8 +131,8 @@ def _value(validity: Validity, name: str) -> float:
 
 
 def _checks_not_sound(validity: Validity) -> list[str]:
-    """Names of the checks that are doubtful or void."""
-    return [check.name for check in validity.checks if check.verdict in ("doubtful", "void")]
+    """Names of the checks that show a fault."""
+    return [check.name for check in validity.checks if check.is_fault]
 
 
 def _parted(passages: Sequence[Passage], first: Sequence[bool]) -> tuple[list[Passage], list[Passage]]:
@@ -150,15 +153,15 @@ def _halves(passages: Sequence[Passage], rng: np.random.Generator) -> tuple[list
 def _not_sound(title: str, passages: Sequence[Passage], first: Sequence[bool]) -> Figure:
     members, others = _parted(passages, first)
     validity = validate(members, others)
-    note = f"{validity.verdict}, {len(members)} against {len(others)}: {', '.join(_checks_not_sound(validity))}"
-    return Figure(f"{title}: not sound (1: yes)", float(validity.verdict != "sound"), at_least=1, note=note)
+    note = f"{validity.standing}, {len(members)} against {len(others)}: {', '.join(_checks_not_sound(validity))}"
+    return Figure(f"{title}: not sound (1: yes)", float(validity.standing not in FAIR), at_least=1, note=note)
 
 
 def _share_sound(title: str, passages: Sequence[Passage], splits: int, rng: np.random.Generator) -> Figure:
     sound, against = 0, Counter[str]()
     for seed in range(splits):
         validity = validate(*_halves(passages, rng), seed=seed)
-        sound += validity.verdict == "sound"
+        sound += validity.standing in FAIR
         against.update(_checks_not_sound(validity))
     documents = len({passage.document for passage in passages})
     note = f"{splits} splits of {len(passages)} passages, {documents} documents"

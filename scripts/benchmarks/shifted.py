@@ -65,7 +65,7 @@ def _drawn(z: Floats, tilt: float, rng: np.random.Generator) -> tuple[NDArray[np
 def _p_values(scores: Floats, z: Floats, calibration: Floats, their_z: Floats, tilt: float) -> tuple[Floats, float]:
     """P-values, shape (`WAYS`, candidates), and the effective number of non-members under the fitted weights."""
     documents = [str(i) for i in range(len(their_z) + len(z))]
-    fitted = likelihood_ratio_weights(their_z[:, None], z[:, None], documents)
+    fitted = likelihood_ratio_weights(their_z[:, None], z[:, None], documents, check_fit=False)
     ways = [
         conformal_p_values(scores, calibration),
         weighted_p_values(scores, np.exp(tilt * z), calibration, np.exp(tilt * their_z)),

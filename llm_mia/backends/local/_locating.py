@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..digests import gguf_parts
 from ._completeness import refuse_pointer
 from ._libraries import first_line
 
-__all__ = ["MODEL_FILES", "TOKENIZER_FILES", "cache_folder", "locate_base_model", "locate_model", "read_adapter_config"]
+__all__ = ["MODEL_FILES", "TOKENIZER_FILES", "locate_base_model", "locate_model", "read_adapter_config"]
 
 TOKENIZER_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
 MODEL_FILES = (*TOKENIZER_FILES, "*.safetensors")
@@ -83,9 +82,3 @@ def read_adapter_config(adapter: Path) -> dict[str, Any]:
     if not isinstance(base, str):
         raise ModelError("its adapter_config.json is damaged, or has no base_model_name_or_path")
     return settings
-
-
-def cache_folder() -> Path:
-    """The folder for converted models: ``$LLM_MIA_CACHE``, else ``llm_mia`` in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("LLM_MIA_CACHE") or Path(home) / "llm_mia")

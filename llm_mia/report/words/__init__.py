@@ -1,6 +1,7 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._collections import collection_finding, collection_lines, collection_size, power_title
+from ._comparisons import comparison_lines, role_words
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
@@ -20,13 +21,23 @@ from ._decisions import (
 from ._evaluations import (
     at_threshold_words,
     comparison_words,
+    gap_meaning,
     gap_words,
     too_few_words,
     unscored_words,
 )
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._history import control_words, entry_words
 from ._notes import note_words, notes_words
-from ._validity import standing_note, standing_words, validity_meaning, void_note, why_withheld
+from ._validity import (
+    standing_note,
+    standing_words,
+    validity_meaning,
+    void_note,
+    weakest_words,
+    why_withheld,
+    withheld_words,
+)
 
 __all__ = [
     "at_threshold_words",
@@ -35,8 +46,11 @@ __all__ = [
     "collection_lines",
     "collection_size",
     "columns_used",
+    "comparison_lines",
     "comparison_words",
+    "control_words",
     "counted",
+    "entry_words",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -44,6 +58,7 @@ __all__ = [
     "finding",
     "finding_parts",
     "finding_words",
+    "gap_meaning",
     "gap_words",
     "guarantee_words",
     "have",
@@ -54,6 +69,7 @@ __all__ = [
     "power_title",
     "q_values_words",
     "reason_words",
+    "role_words",
     "rule_words",
     "selection_words",
     "standing_note",
@@ -63,5 +79,7 @@ __all__ = [
     "unscored_words",
     "validity_meaning",
     "void_note",
+    "weakest_words",
     "why_withheld",
+    "withheld_words",
 ]

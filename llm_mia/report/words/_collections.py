@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...decision import CollectionResult, OtherModel
 from ...documents import LEAST_CORRELATION, PowerTable
 from ._counting import counted
-from ._decisions import WITHHELD
+from ._validity import withheld_words
 
 __all__ = ["collection_finding", "collection_lines", "collection_size", "power_title"]
 
@@ -13,7 +13,7 @@ __all__ = ["collection_finding", "collection_lines", "collection_size", "power_t
 def collection_finding(result: CollectionResult) -> str:
     """What the tests of the collection show."""
     if result.withheld:
-        return WITHHELD
+        return withheld_words(result.standing)
     if result.significant:
         head = "consistent with training on the collection"
         if not result.others:

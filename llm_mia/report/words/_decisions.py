@@ -20,10 +20,11 @@ from ...decision import (
     Unit,
     Wanted,
 )
+from ._comparisons import explained_by, p_words
 from ._counting import counted
+from ._validity import withheld_words
 
 __all__ = [
-    "WITHHELD",
     "FindingParts",
     "category_lines",
     "columns_used",
@@ -33,15 +34,12 @@ __all__ = [
     "guarantee_words",
     "held_words",
     "members_words",
-    "p_words",
     "q_values_words",
     "reason_words",
     "rule_words",
     "selection_words",
     "threshold_words",
 ]
-
-WITHHELD = "no finding: the known set is void, so the figures are stored but support no conclusion"
 
 
 class FindingParts(NamedTuple):
@@ -53,7 +51,7 @@ class FindingParts(NamedTuple):
 
 def finding(flags: Flags) -> str:
     """The decision in a sentence."""
-    return WITHHELD if flags.withheld else " ".join(finding_parts(flags))
+    return withheld_words(flags.standing) if flags.withheld else " ".join(finding_parts(flags))
 
 
 def finding_parts(flags: Flags) -> FindingParts:
@@ -71,19 +69,12 @@ def _meaning(flags: Flags) -> str:
     if finding is None:
         return "no finding, because no p-value can be computed (see the notes)"
     if not finding.significant:
-        chance = ", chance alone may flag as many" if flags.flagged else ""
-        return f"no finding{chance} ({p_words(finding.p_value)})"
+        why = explained_by(finding) or ("chance alone may flag as many" if flags.flagged else "")
+        return f"no finding{', ' if why else ''}{why} ({p_words(finding.p_value)})"
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
-    return f"consistent with training on {them} ({p_words(finding.p_value)})"
-
-
-def p_words(p_value: float) -> str:
-    """A p-value.
-
-    >>> p_words(0.6273), p_words(0.0312), p_words(2.1e-12), p_words(0.0)
-    ('p = 0.63', 'p = 0.031', 'p = 2.1e-12', 'p < 1e-300')
-    """
-    return f"p = {p_value:.2g}" if p_value >= 1e-300 else "p < 1e-300"
+    short = {None: ", not compared with another model", False: ", but doubtful", True: ""}[finding.resists]
+    validated = "" if flags.standing else ", not validated"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}{short}"
 
 
 def finding_words(flags: Flags) -> str | None:
@@ -106,7 +97,8 @@ def finding_words(flags: Flags) -> str | None:
             f"{result}"
         )
     start = f"{expected}, and " if expected else ""
-    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.level:g}"
+    number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
+    return f"{start}{p_words(finding.chance)} {what}; a finding needs p ≤ {finding.allowed:.3g}{number}"
 
 
 def rule_words(rule: Rule) -> str:
@@ -147,15 +139,21 @@ def guarantee_words(guarantee: Guarantee) -> str:
     'with confidence: with probability at least 0.95 over the draw of the calibr'
     """
     if guarantee.kind is GuaranteeKind.MARGINAL:
+        new, known, once = "new non-member", "the calibration set", ""
+        if guarantee.by_document:
+            new, known = "passage of a new document that was not trained on", "the documents of the calibration set"
+            once = ", where each document counts once"
         holds = (
-            "marginal: a new non-member, exchangeable with the calibration set, is flagged with probability at most "
-            "the FPR, on average over calibration sets like this one"
+            f"marginal: a {new}, exchangeable with {known}, is flagged with probability at most the FPR, on average "
+            f"over calibration sets like this one{once}"
         )
     else:
+        new = "non-member, drawn independently from the same source, is"
+        if guarantee.by_document:
+            new = "document that was not trained on, drawn independently from the same source, has a passage that is"
         holds = (
             f"with confidence: with probability at least {guarantee.confidence:g} over the draw of the calibration "
-            "set, a new non-member, drawn independently from the same source, is flagged with probability at most the "
-            "FPR"
+            f"set, a new {new} flagged with probability at most the FPR"
         )
     if guarantee.by_category:
         holds += "; this holds in each category separately"
@@ -170,22 +168,27 @@ def held_words(flags: Flags) -> str:
     """In which sense the false positive rate of these flags holds."""
     calibration = flags.calibration
     where = ", in each category separately" if calibration.categories else ""
+    by_document = flags.unit is Unit.PASSAGES and bool(calibration.documents)
     if calibration.confidence is not None:
+        rate = "the share of new documents with a flagged passage" if by_document else "the rate"
+        independent = "documents" if by_document or flags.unit is Unit.DOCUMENTS else "known non-members"
         return (
-            f"With {100 * calibration.confidence:.12g} % confidence the rate with this calibration set is at most "
-            f"{100 * calibration.fpr:g} %{where}, if {flags.unit} are independent."
+            f"With {100 * calibration.confidence:.12g} % confidence {rate} with this calibration set is at most "
+            f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent."
         )
+    if by_document:
+        return f"The rate holds on average over calibration sets{where}, for a passage of a new document."
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
         return f"The rate holds on average over calibration sets{where}."
     bound = fpr_bound(calibration.n, calibration.fpr)
     return (
         f"The rate holds on average over calibration sets; with this calibration set it is at most {100 * bound:.1f} % "
-        "(95 % confidence, if passages are independent)."
+        "(95 % confidence, if the known non-members are independent)."
     )
 
 
 def members_words(flags: Flags) -> str | None:
-    """The smallest number of members among the candidates; None where it has no bound."""
+    """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:.12g} % confidence"
@@ -195,10 +198,10 @@ def members_words(flags: Flags) -> str | None:
         which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
         return f"it cannot be stated {confidence} that {which} is a member"
     candidates = f"these {candidates}" if bound.candidates > 1 else candidates
-    are = "is a member" if bound.members == 1 else "are members"
+    was = "was" if bound.members == 1 else "were"
     return (
-        f"{confidence}, at least {bound.members:,} of {candidates} {are} (at least {100 * flags.share.low:.1f} %, if "
-        f"{flags.unit} are independent)"
+        f"{confidence}, at least {bound.members:,} of {candidates} {was} trained on, {100 * flags.share.low:.1f} % or "
+        "more, if the assumption holds"
     )
 
 
@@ -210,7 +213,7 @@ def threshold_words(calibration: Calibration) -> str:
 
 
 def category_lines(flags: Flags) -> list[str]:
-    """Counts, threshold and smallest number of members of each category, a line each."""
+    """Counts, threshold and smallest number trained on of each category, a line each."""
     lines = []
     for name, category in flags.categories.items():
         line = (
@@ -218,12 +221,12 @@ def category_lines(flags: Flags) -> list[str]:
             f"({category.n:,} non-members)"
         )
         if category.members is not None:
-            line += f", at least {counted(category.members.members, 'member')}"
+            line += f", at least {category.members.members:,} trained on"
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
         held = f"{100 * bounds[0].confidence:.12g} % confidence"
-        lines.append(f"  (each lower bound holds with {held} for its category, if {flags.unit} are independent)")
+        lines.append(f"  (each lower bound holds with {held} for its category, if the assumption holds)")
     return lines
 
 

@@ -6,7 +6,14 @@ from ...decision import AtThreshold, Comparison, Evaluation, first_ids
 from ...metrics import ConfidenceGap
 from ._counting import counted, have
 
-__all__ = ["at_threshold_words", "comparison_words", "gap_words", "too_few_words", "unscored_words"]
+__all__ = [
+    "at_threshold_words",
+    "comparison_words",
+    "gap_meaning",
+    "gap_words",
+    "too_few_words",
+    "unscored_words",
+]
 
 
 def gap_words(gap: ConfidenceGap) -> str:
@@ -15,6 +22,22 @@ def gap_words(gap: ConfidenceGap) -> str:
         f"Confidence gap {gap.gap.value:.3f} [{gap.gap.low:.3f}, {gap.gap.high:.3f}]: mean probability of the tokens "
         f"of members {gap.member_mean:.3f}, of non-members {gap.nonmember_mean:.3f}, midpoint {gap.midpoint:.3f}"
     )
+
+
+def gap_meaning(gap: ConfidenceGap) -> str:
+    """What the interval of the gap shows, and no more."""
+    low, high = gap.gap.low, gap.gap.high
+    if low <= 0 <= high:
+        return "The interval contains 0: it does not show of which the model is more certain."
+    held = f"With {100 * gap.gap.confidence:.12g} % confidence"
+    if high < 0:
+        return f"{held} the model is more certain of the non-members: check the labels."
+    if gap.exposed:
+        return (
+            f"{held} the gap is above 0.1: the model is markedly more certain of the members, because it was trained "
+            "on them or because the texts differ."
+        )
+    return f"{held} the model is more certain of the members; the interval does not show that the gap is above 0.1."
 
 
 def comparison_words(comparison: Comparison) -> str:
@@ -45,6 +68,7 @@ def at_threshold_words(rates: AtThreshold) -> str | None:
     if rates.epsilon is None:
         return None
     return (
-        f"with {100 * rates.confidence:.12g} % confidence, the training is not (ε, 0)-differentially private for any ε "
-        f"below {rates.epsilon:.2f} (if each passage is an independent trial)"
+        f"with {100 * rates.confidence:.12g} % confidence, the training is not ε-differentially private for any ε "
+        f"below {rates.epsilon:.2f} (for data sets that differ in a single passage; if members and non-members were "
+        "drawn at random from one pool, as you state)"
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...decision import DocumentObstacle, ErrorRate, NoteKind, Obstacle, Rule, Shortage, ShortageKind, Unit, Wanted
+from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
-from ._decisions import rule_words
+from ._decisions import p_words
+from ._history import HISTORY_WORDS
 
 __all__ = ["note_words", "notes_words"]
 
@@ -82,49 +83,65 @@ def _documents_instead(figures: Figures) -> str:
             f"{counted(figures.get('documents', 0), 'document')} {'is' if figures.get('documents') == 1 else 'are'} on "
             f"both sides now, the first {figures.get('first')!r}"
         ),
-        DocumentObstacle.FEW_DOCUMENTS: (
-            f"{figures.get('needed')} documents of non-members, and there "
-            f"{'is' if figures.get('documents') == 1 else 'are'} {figures.get('documents')}: add documents, or divide "
-            "large ones, such as a book into its chapters"
-        ),
         DocumentObstacle.INFINITE: "finite scores of all candidates",
     }[DocumentObstacle(str(obstacle))]
     return f"{reason}; decisions on documents, which count documents instead, would need {missing}"
 
 
+def _stand_in(figures: Figures) -> str:
+    """Which model stands in for a reference model."""
+    head = "there is no reference model, so "
+    if "trained_on" not in figures:
+        return f"{head}the {figures['model']} model takes its place in the checks, and reads all passages, too"
+    return (
+        f"{head}an n-gram model takes its place in the checks. It was trained on {figures['trained_on']:,} of "
+        f"{counted(figures['documents'], 'document')} of non-members, which have no score by it; a reference model is "
+        "stronger"
+    )
+
+
 def _possible(figures: Figures) -> str:
     """Which decisions an input allows, and what the others would need."""
     candidates, nonmembers = counted(figures["candidates"], "candidate"), counted(figures["nonmembers"], "non-member")
-    passages = f"this input allows decisions on passages ({candidates}, {nonmembers})"
     sides = (
         f"{counted(figures['candidate_documents'], 'document')} of candidates, {figures['nonmember_documents']:,} of "
         "non-members"
     )
+    allowed, missing, enough = list[str](), list[str](), figures["compared"] >= figures["needed"]
+    if enough:
+        allowed.append(f"on passages ({candidates}, {nonmembers})")
+    else:
+        missing.append(_documents_missing(figures))
     if figures["on_both_sides"]:
         both = "document holds" if figures["on_both_sides"] == 1 else "documents hold"
-        return (
-            f"{passages}, and not on documents or on all candidates together: {figures['on_both_sides']:,} {both} both "
-            f"candidates and non-members, the first {figures['first']!r}; give each document on one side only"
-        )
-    allowed, missing = [passages], []
-    if figures["compared"] >= figures["needed"]:
-        allowed.append(f"on documents ({sides})")
-    else:
-        selecting = figures["nonmember_documents"] - figures["compared"]
-        others = f" after {selecting:,} others have selected what decides" if selecting else ""
         missing.append(
-            f"decisions on documents need {figures['needed']:,} documents of non-members for FPR ≤ "
-            f"{100 * figures['fpr']:g} %, and there are {figures['compared']:,}{others}"
+            f"decisions on documents or on all candidates together need each document on one side only, and "
+            f"{figures['on_both_sides']:,} {both} both candidates and non-members, the first {figures['first']!r}"
         )
-    if figures["collection"]:
-        allowed.append("on all candidates together ('llm-mia collection')")
     else:
-        missing.append(
-            f"a decision on all candidates together needs {figures['collection_needs']} documents on each side, and "
-            f"there are {sides}"
-        )
-    advice = "divide large documents, such as a book into its chapters, or add documents"
-    return "; ".join([", ".join(allowed), *missing, *([advice] if missing else [])])
+        allowed += [f"on documents ({sides})"] if enough else []
+        if figures["collection"]:
+            allowed.append("on all candidates together ('llm-mia collection')")
+        else:
+            missing.append(
+                f"a decision on all candidates together needs {figures['collection_needs']} documents on each side, "
+                f"and there are {sides}"
+            )
+    head = f"this input allows decisions {', '.join(allowed)}" if allowed else "this input allows no decision"
+    few = not enough or not (figures["collection"] or figures["on_both_sides"])
+    advice = ["divide large documents, such as a book into its chapters, or add documents"] if few else []
+    return "; ".join([head, *missing, *advice])
+
+
+def _documents_missing(figures: Figures) -> str:
+    """How many documents of non-members are missing for decisions on passages, and for those on documents."""
+    selecting = figures["nonmember_documents"] - figures["compared"]
+    others = f" after {selecting:,} others have selected what decides" if selecting else ""
+    are = "is" if figures["compared"] == 1 else "are"
+    return (
+        f"decisions on passages or on documents need {figures['needed']:,} documents of non-members for FPR ≤ "
+        f"{100 * figures['fpr']:g} %, and there {are} {figures['compared']:,}{others}"
+    )
 
 
 def _no_finding(figures: Figures) -> str:
@@ -154,12 +171,30 @@ def _no_finding(figures: Figures) -> str:
     return f"no finding is possible: {why}"
 
 
-def _replaced(figures: Figures) -> str:
-    rule = rule_words(Rule(ErrorRate(figures["rate"]), figures["level"]))
-    confidence = "" if figures["confidence"] is None else f" with {100 * figures['confidence']:.12g} % confidence"
+def _not_validated(figures: Figures) -> str:
+    if figures["foreign"]:
+        texts = (
+            "a table holds no texts, so it is unknown whether a classifier that never sees the model tells candidates, "
+            "members and non-members apart, and whether they share texts ('llm-mia validate' checks files of texts)"
+        )
+    else:
+        texts = "no audit has checked the texts of this run ('llm-mia audit' with the same folder does)"
+    if figures["others"]:
+        return f"not validated: {texts}"
+    advice = "evaluate its scores too" if figures["evaluated"] else "give its scores as `others`"
     return (
-        f"this is not the first decision of this run: an audit with {rule}{confidence} by {figures['attack']}, which "
-        f"flagged {figures['flagged']:,} of {counted(figures['candidates'], 'candidate')}, is replaced"
+        f"not validated: {texts}; and no scores of another model are given, so it is unknown whether a model that "
+        f"cannot know the texts tells them apart too: {advice}"
+    )
+
+
+def _unscored_highest(figures: Figures) -> str:
+    candidates = "candidates" if figures["unit"] == Unit.PASSAGES else "candidate documents"
+    return (
+        f"{figures['nonmembers']:,} of {counted(figures['of_nonmembers'], 'non-member')} and {figures['candidates']:,} "
+        f"of {figures['of_candidates']:,} {candidates} have no score, for unknown reasons; so the finding counts each "
+        "of these non-members as if it had the highest score, which gives "
+        f"{p_words(figures['with'])} instead of {p_words(figures['without'])}"
     )
 
 
@@ -183,6 +218,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.CHECKS_ON_SAMPLE: lambda f: (
         f"{f['source']}: {f['checked']:,} of {counted(f['passages'], 'passage')} were checked"
     ),
+    NoteKind.STAND_IN: _stand_in,
+    NoteKind.STAND_IN_MISSING: lambda f: (
+        "no other model has scored the passages: there is no reference model, the embedded model is not installed or "
+        f"is the target, and an n-gram model takes {f['needed']} documents of non-members, of which there are "
+        f"{f['documents']}; give a model as `reference` or as `stand_in`"
+    ),
     NoteKind.DECISIONS_POSSIBLE: _possible,
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
@@ -190,18 +231,15 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'non-member')} no score ({'the table has none' if f['foreign'] else TOO_SHORT}), and no "
         "part in the threshold"
     ),
+    NoteKind.UNSCORED_HIGHEST: _unscored_highest,
     NoteKind.POOL_UNKNOWN: lambda f: (
         f"no row is of the category {' or '.join(map(repr, f['names']))}, which is to be joined with others; the "
         f"categories are {', '.join(map(repr, f['categories']))}"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
-        "not independent, so the rate with this known set can differ more from the average rate"
-    ),
-    NoteKind.DOCUMENTS_FEW: lambda f: (
-        f"FPR ≤ {100 * f['fpr']:g} % needs {f['needed']} independent documents of non-members, and there "
-        f"{'is' if f['documents'] == 1 else 'are'} {f['documents']}: the rate is not guaranteed for candidates from "
-        "other documents"
+        "not independent, so each document counts once, and the rate is an average over new documents; where large "
+        "documents score higher than small ones, a larger share of all passages can be flagged"
     ),
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
@@ -222,6 +260,10 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"{have(f['count'], 'candidate')} no score and cannot be flagged ({_ids(f)}); flags.csv gives the reason"
     ),
     NoteKind.DISCOVERIES_LIMITED: _discoveries,
+    NoteKind.DISCOVERIES_ANY_DEPENDENCE: lambda _: (
+        "passages share documents, so the false discovery rate is held by Benjamini–Yekutieli: it needs that each "
+        "p-value by itself is valid, and nothing of how passages depend on each other"
+    ),
     NoteKind.MEMBERS_UNBOUNDED_LABELLED: lambda _: f"{UNBOUNDED}: labelled passages are among them",
     NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: (
         "the number of members among the candidates of all categories together has no lower bound: each category has "
@@ -246,10 +288,15 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         "information: give a table with other non-members"
     ),
     NoteKind.EPSILON_UNBOUNDED: lambda _: (
-        "several passages come from the same document and are not independent trials, so ε has no lower bound here"
+        "several passages come from the same document, so they were not drawn one by one, and ε has no lower bound here"
+    ),
+    NoteKind.EPSILON_NOT_RANDOMISED: lambda _: (
+        "ε has no lower bound here: any difference between members and non-members would raise it; if they were drawn "
+        "at random from one pool before the training, state that with `randomised`"
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
+    **HISTORY_WORDS,
     NoteKind.OTHER_UNSCORED: lambda f: (
         f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
     ),
@@ -258,7 +305,12 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
         f"{f['needed']} documents of each"
     ),
-    NoteKind.AUDIT_REPLACED: _replaced,
+    NoteKind.NOT_VALIDATED: _not_validated,
+    NoteKind.SCORES_EQUAL: lambda f: (
+        f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
+        "copies of a text have, so each group counts as a single document; if they are different texts, name the "
+        "document of each with `document_column`"
+    ),
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (
         f"{f['attack']} follows the order of the rows (rank correlation {f['correlation']:.2f} over {f['documents']:,} "

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from ...records import Standing
-from ...validity import Validity, Verdict
+from ...validity import Check, Validity, Verdict
 
-__all__ = ["standing_note", "standing_words", "validity_meaning", "void_note", "why_withheld"]
+__all__ = [
+    "standing_note",
+    "standing_words",
+    "validity_meaning",
+    "void_note",
+    "weakest_words",
+    "why_withheld",
+    "withheld_words",
+]
 
 NAMED = 3
 """Checks that a sentence names."""
+MAIN = ("blind_words_auroc", "blind_counts_auroc", "shift_words_auroc", "shift_counts_auroc")
+"""The checks by text; those by other models are main checks, too."""
 
 
 def standing_words(standing: Standing | None) -> str:
     """The standing of a known set.
 
     >>> standing_words(Standing.ACCEPTED)
-    'void, accepted by the user'
+    'void or untestable, accepted by the user'
     """
     if standing is None:
-        return "not checked"
-    words = {Standing.ACCEPTED: "void, accepted by the user", Standing.NOT_CHECKED: "not checked by another model"}
+        return "not validated"
+    words = {
+        Standing.ACCEPTED: "void or untestable, accepted by the user",
+        Standing.NOT_CHECKED: "not checked by another model",
+    }
     return words.get(standing, standing.value)
 
 
@@ -28,17 +41,35 @@ def validity_meaning(standing: Standing | None) -> str:
     meanings = {
         Standing.VOID: "no finding may rest on it",
         Standing.ACCEPTED: "no finding may rest on it, but the user requested findings nevertheless",
-        Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults above",
-        Standing.UNTESTABLE: "no finding may rest on it, because it is too small to be tested",
-        Standing.NOT_CHECKED: "no check shows a fault, but no other model has scored the passages",
-        Standing.SOUND: "no check shows a fault",
+        Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults",
+        Standing.UNTESTABLE: "no finding may rest on it, because it has too few documents to be tested",
+        Standing.NOT_CHECKED: "the texts show no fault, but no other model has scored them: an audit with a reference "
+        "model or a stand-in shows what only a model notices",
+        Standing.SOUND: "neither the texts nor another model shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
+
+
+def weakest_words(validity: Validity) -> str | None:
+    """The main check that detects least, and what it may have missed; None where there is none.
+
+    The main checks are the classifiers that never see a model, and other models in the place of the target.
+    """
+    main = [check for check in validity.checks if check.name in MAIN or _by_model(check)]
+    measured = [(check.detectable, check.name) for check in main if check.detectable is not None]
+    if not measured:
+        return None
+    detectable, name = max(measured)
+    return (
+        f"Each main check would have shown an AUROC of {detectable:.2f} or more with a probability of at least 0.8 "
+        f"(the weakest: {name}); smaller differences, and differences of another kind, may be missed"
+    )
 
 
 def standing_note(standing: Standing | None) -> str | None:
     """A warning for a finding; None where the known set is sound or unchecked, or where no finding is stated."""
     meaning = {
+        Standing.NOT_CHECKED: "a difference that only a model notices may explain a finding, without any training",
         Standing.DOUBTFUL: "a finding must be read together with its faults",
         Standing.ACCEPTED: "its faults alone may explain a finding, without any training",
     }
@@ -48,15 +79,34 @@ def standing_note(standing: Standing | None) -> str | None:
 
 
 def void_note(standing: Standing | None) -> str | None:
-    """A warning for figures of a void known set; None where it is not void."""
-    if standing not in (Standing.VOID, Standing.ACCEPTED):
+    """A warning for figures of a void or untestable known set; None where it is neither."""
+    if standing is None or not (standing.withholds or standing is Standing.ACCEPTED):
         return None
     return f"the known set is {standing_words(standing)}: what separates members from non-members may not be membership"
 
 
-def why_withheld(validity: Validity | None = None) -> str:
-    """Why a finding is withheld, in a line: the checks that make the known set void."""
-    names = [check.name for check in validity.checks if check.verdict is Verdict.VOID] if validity else []
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    which = f" ({', '.join(names[:NAMED])}{more})" if names else ""
-    return f"the known set is void{which}, so no finding may rest on it"
+def withheld_words(standing: Standing | None) -> str:
+    """What takes the place of a finding that is withheld.
+
+    >>> withheld_words(Standing.UNTESTABLE)
+    'no finding: the known set is untestable, so the figures are stored but support no conclusion'
+    """
+    return (
+        f"no finding: the known set is {standing_words(standing)}, so the figures are stored but support no conclusion"
+    )
+
+
+def why_withheld(standing: Standing | None, validity: Validity | None = None) -> str:
+    """Why a finding is withheld, in a line: the checks that make the known set void, or what it has too few of."""
+    which = ""
+    if validity is not None and standing is Standing.UNTESTABLE:
+        which = f" ({next(check.details for check in validity.checks if check.verdict is Verdict.UNTESTABLE)})"
+    elif validity is not None:
+        names = [check.name for check in validity.checks if check.verdict is Verdict.VOID]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        which = f" ({', '.join(names[:NAMED])}{more})"
+    return f"the known set is {standing_words(standing)}{which}, so no finding may rest on it"
+
+
+def _by_model(check: Check) -> bool:
+    return check.name.endswith("_auroc") and ("_members_" in check.name or "_candidates_" in check.name)

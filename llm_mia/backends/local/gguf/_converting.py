@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ....errors import MissingExtraError, ModelError
+from ...cache import cache_folder
 from ...digests import files_sha256, gguf_parts
 from .._completeness import stored_tensors, weight_files
-from .._locating import cache_folder
 from ._file import GgufFile, read_gguf
 from ._settings import transformers_settings
 from ._tensors import check_tensors, read_tensors

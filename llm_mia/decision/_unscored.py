@@ -1,0 +1,97 @@
+"""Non-members of a table that have no score, and nobody knows why: a finding has to hold wherever they would lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import CalibrationError
+from ..records import Note
+from ..scores import ScoreTable
+from ._calibrating import calibrate, calibration_part
+from ._calibration import Calibration
+from ._concluding import doubt
+from ._flags import CategoryFlags, Flags
+from ._notes import NoteKind
+
+__all__ = ["count_unscored"]
+
+HALF = 0.5
+"""Any rate: p-values do not depend on it."""
+
+Decide = Callable[[ScoreTable, Calibration], Flags]
+
+
+def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, decide: Decide) -> Flags:
+    """The flags with the finding, and the bounds, that hold if each non-member without a score had the highest score.
+
+    In a run a passage has no score if it is too short, among candidates as among non-members, so it is right to leave
+    it out. Why a table of another program has no score is unknown. If high scores of non-members were missing, the
+    threshold would be too low; so there the larger p-value counts. The flags and their threshold stay as they are: in
+    the worst case more non-members lie above it, and so many flags are less improbable.
+
+    Args:
+        flags: the decision on *table*.
+        table: with the column that *calibration* decides by.
+        calibration: what was calibrated on the non-members that have a score.
+        decide: gives the decision on another table by another calibration.
+    """
+    if table.record is not None or flags.finding is None:
+        return flags
+    try:
+        part = calibration_part(table, calibration)
+    except CalibrationError:  # other non-members set the threshold; the calibration's notes count those without a score
+        return flags
+    scores = part.column(calibration.attack)
+    missing, known = (part.labels == 0) & np.isnan(scores), part.labels == 0
+    if not missing.any():
+        return flags
+    worst = decide(*_with_highest(part, calibration, missing))
+    if worst.finding is None or worst.finding.chance <= flags.finding.chance:
+        return flags
+    figures = {
+        "nonmembers": int(missing.sum()),
+        "of_nonmembers": int(known.sum()),
+        "candidates": sum(row.score is None for row in flags.rows),
+        "of_candidates": len(flags.rows),
+        "unit": flags.unit.value,
+        "without": flags.finding.chance,
+        "with": worst.finding.chance,
+    }
+    return replace(
+        flags,
+        finding=worst.finding,
+        standing=doubt(flags.standing, worst.finding),
+        members=worst.members,
+        share=worst.share,
+        categories=_bounded_by(flags, worst),
+        notes=[*flags.notes, Note(NoteKind.UNSCORED_HIGHEST, figures)],
+    )
+
+
+def _with_highest(
+    table: ScoreTable, calibration: Calibration, missing: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> tuple[ScoreTable, Calibration]:
+    """The table where the *missing* non-members score above everything, and a calibration with the same threshold.
+
+    Among these non-members the threshold has another false positive rate; of several categories the largest.
+    """
+    attack, scores = calibration.attack, table.column(calibration.attack).copy()
+    finite = scores[np.isfinite(scores)]
+    scores[missing] = finite.max() + (1 + np.arange(missing.sum())) * (1 + np.ptp(finite))  # all different: no copies
+    filled = replace(table, columns={**table.columns, attack: scores}, foreign=False)
+    pool = {name for category in calibration.categories.values() for name in category.pooled}
+    among = calibrate(filled, attack, fpr=HALF, pool=pool)
+    thresholds = calibration.thresholds
+    limits = np.array([*thresholds.values()] or [calibration.threshold])
+    fpr = float(among.p_values(np.nextafter(limits, np.inf), [*thresholds] or None).max())
+    return filled, calibrate(filled, attack, fpr=fpr, pool=pool)
+
+
+def _bounded_by(flags: Flags, worst: Flags) -> dict[str, CategoryFlags]:
+    return {
+        name: replace(category, members=worst.categories[name].members if name in worst.categories else None)
+        for name, category in flags.categories.items()
+    }

@@ -1,0 +1,127 @@
+"""What a decision was about, without texts and ids: digests, and a sketch by which overlapping candidates are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RunDirectoryError
+from ..scores import ScoreTable
+from ..store import read_signals
+
+__all__ = ["SKETCH", "Candidates", "Subject"]
+
+Hashes = NDArray[np.uint64]
+SKETCH = 256
+"""Hashes that a sketch holds: of a smaller set it holds all."""
+OVERLAP = 0.1
+"""Share of the smaller of two sets that the other holds, from which on they count as the same candidates."""
+ROLE = "target"
+"""The model whose signals hold the digests of the texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates of a decision, as hashes."""
+
+    count: int
+    """Different texts, or ids."""
+    sha256: str
+    """Of all their hashes, and of their documents."""
+    sketch: tuple[str, ...]
+    """The `SKETCH` smallest hashes, ascending, 64 bits each, as hex."""
+
+    @classmethod
+    def of(cls, hashes: Hashes, documents: Hashes) -> Candidates:
+        """The candidates with these *hashes*, of texts or of ids."""
+        distinct = np.unique(hashes)
+        sketch = tuple(f"{each:016x}" for each in distinct[:SKETCH].tolist())
+        return cls(len(distinct), _digest(hashes, documents), sketch)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the sketch holds every hash."""
+        return len(self.sketch) == self.count
+
+    def share_in(self, other: Candidates) -> float | None:
+        """The share of the smaller of both sets that the other holds, estimated; None where no hash is comparable.
+
+        A sketch holds all hashes up to its largest, so up to the smaller of two largest both are complete.
+        """
+        ends = [each.sketch[-1] for each in (self, other) if not each.whole]
+        first, second = (
+            {each for each in sketch if not ends or each <= min(ends)} for sketch in (self.sketch, other.sketch)
+        )
+        least = min(len(first), len(second))
+        return len(first & second) / least if least else None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The candidates and the known set of a decision."""
+
+    texts: Candidates | None
+    """By their texts; None where no run directory holds them."""
+    ids: Candidates
+    """By their ids."""
+    known_sets: tuple[str, ...]
+    """Digests of the non-members: of ids and scores, a digest for each column of scores."""
+
+    @classmethod
+    def of(cls, table: ScoreTable, run: Path | None = None) -> Subject:
+        """The subject of a decision on the unlabelled rows of *table*, whose texts are known where *run* holds them."""
+        texts = None if run is None else _hashes_of_texts(table, run)
+        ids, documents = _hashes(table.ids), _hashes(table.groups())
+        rows, known = table.rows(None), table.rows(0)
+        columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
+        return cls(
+            texts=None if texts is None else Candidates.of(texts[rows], documents[rows]),
+            ids=Candidates.of(ids[rows], documents[rows]),
+            known_sets=tuple(_digest(ids[known], scores.view(np.uint64)) for scores in columns),
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the candidates."""
+        return (self.texts or self.ids).sha256
+
+    def overlaps(self, other: Subject) -> bool:
+        """Whether a decision on *other* is a decision on the same candidates: they grew, shrank, or are the same.
+
+        Ids may be numbers of rows. So where the texts of either are unknown, the known set has to be the same, too.
+        """
+        same_known = bool(set(self.known_sets) & set(other.known_sets))
+        if self.texts is not None and other.texts is not None:
+            share = self.texts.share_in(other.texts)
+            return same_known if share is None else share >= OVERLAP
+        share = self.ids.share_in(other.ids)
+        return same_known and (share is None or share >= OVERLAP)
+
+
+def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
+    """A hash of the text of each row; None where the run directory does not hold the signals of these rows."""
+    if table.record is None or ROLE not in table.record.passes:
+        return None
+    try:
+        digests = read_signals(run, ROLE).text_digests()
+    except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
+        return None
+    if len(digests) != len(table):
+        return None
+    return np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+
+
+def _hashes(names: Iterable[str]) -> Hashes:
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(digests, dtype=np.uint64)
+
+
+def _digest(*columns: Hashes) -> str:
+    """Digest of rows, whatever their order."""
+    rows = np.stack([np.ascontiguousarray(column) for column in columns])
+    return hashlib.sha256(rows[:, np.lexsort(rows)].tobytes()).hexdigest()

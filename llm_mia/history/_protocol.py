@@ -1,0 +1,213 @@
+"""A protocol: which decisions are to be taken, by which models and on which inputs, fixed before anything is scored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..store import write_text
+from ._entries import Kind, Plan, Wanted
+
+__all__ = ["PROTOCOL", "PlannedDecision", "Protocol", "keep_protocol", "protocol_of_run", "read_protocol"]
+
+PROTOCOL = "protocol.toml"
+"""The copy of the protocol in the run directory."""
+INPUTS = ("candidates", "nonmembers", "members")
+NEEDED_INPUTS = INPUTS[:2]
+SHA256 = re.compile(r"[0-9a-f]{64}")
+RATES = ("fpr", "fdr", "confidence")
+ADVICE = "the guide 'protocol' shows the format"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDecision:
+    """A decision that a protocol names."""
+
+    kind: Kind
+    attacks: tuple[str, ...]
+    """What decides; several only of a collection."""
+    fpr: float | None = None
+    fdr: float | None = None
+    confidence: float | None = None
+    seed: int | None = None
+    """Of a collection."""
+
+    def differences(self, wanted: Wanted) -> Iterator[str]:
+        """What *wanted* decides otherwise, a phrase each."""
+        attack, here = ",".join(self.attacks), wanted.attack
+        if attack not in (here, wanted.chosen_by):
+            yield f"the attack is {here} and not {attack}"
+        if self.kind is Kind.COLLECTION:
+            if wanted.seed != (self.seed or 0):
+                yield f"the seed is {wanted.seed} and not {self.seed or 0}"
+            return
+        rate, level = ("fdr", self.fdr) if self.fdr is not None else ("fpr", self.fpr)
+        if (wanted.rate, wanted.level) != (rate, level):
+            yield f"the rate is {wanted.rate} {wanted.level:g} and not {rate} {level:g}"
+        if wanted.confidence != self.confidence:
+            yield f"the confidence is {_or_none(wanted.confidence)} and not {_or_none(self.confidence)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What `read_protocol` gives."""
+
+    text: str
+    decisions: tuple[PlannedDecision, ...]
+    finding_level: float
+    models: Mapping[str, str]
+    """By role: a name, or the digest of the weights."""
+    inputs: Mapping[str, str]
+    """Digests of the files, by ``candidates``, ``nonmembers``, ``members``."""
+    deviations: tuple[str, ...] = field(default=())
+    """Of the inputs, which concern every decision."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def on_inputs(self, digests: Mapping[str, str]) -> Protocol:
+        """The protocol for inputs with these *digests*, by role: what differs is a deviation of every decision."""
+        other = [
+            f"the {role} are not those of the protocol" if role in digests else f"there are no {role}"
+            for role in INPUTS
+            if role in self.inputs and digests.get(role) != self.inputs[role]
+        ]
+        more = [f"the protocol names no {role}" for role in digests if role not in self.inputs]
+        return replace(self, deviations=(*other, *more))
+
+    def planned(self, wanted: Wanted) -> Wanted:
+        """*wanted* under this protocol, with its deviations from the most similar decision that the protocol names."""
+        of_kind = [decision for decision in self.decisions if decision.kind is wanted.kind]
+        choices = [list(decision.differences(wanted)) for decision in of_kind]
+        of_decision = min(choices, key=len, default=[f"the protocol names no decision on {wanted.kind.value}"])
+        deviations = [*self.deviations, *self._other_models(wanted), *of_decision]
+        if wanted.finding_level != self.finding_level:
+            deviations.append(f"the level of the finding is {wanted.finding_level:g} and not {self.finding_level:g}")
+        return replace(wanted, plan=Plan(self.sha256, len(self.decisions), tuple(deviations)))
+
+    def _other_models(self, wanted: Wanted) -> Iterator[str]:
+        for role, name in self.models.items():
+            used = wanted.models.get(role)
+            if used is not None and name.removeprefix("sha256:") not in used.values():
+                yield f"the {role} model is {used['name']} and not {name}"
+
+
+def read_protocol(path: str | Path) -> Protocol:
+    """The protocol in the TOML file *path*.
+
+    Raises:
+        UsageError: it cannot be read, is no TOML, or a key is missing, unknown or has another value than it may have;
+            the message names the line or the key.
+    """
+    try:
+        text = Path(path).read_bytes().decode()
+        entries = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}): name the protocol with `protocol`") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is no TOML ({error}): correct it; {ADVICE}") from None
+    check = _Check(str(path))
+    check.keys(entries, ("decision", "models", "inputs", "finding_level"), "")
+    models, inputs = check.strings(entries, "models"), check.strings(entries, "inputs")
+    check.keys(inputs, INPUTS, "inputs.")
+    for name in NEEDED_INPUTS:
+        check.that(name in inputs, f"inputs.{name}", "is missing: give the sha256 of the file")
+    for name, digest in inputs.items():
+        check.that(bool(SHA256.fullmatch(digest)), f"inputs.{name}", "is no sha256: give 64 hexadecimal digits")
+    check.that("target" in models, "models.target", "is missing: give a name, or the sha256 of the weights")
+    listed = entries.get("decision", [])
+    check.that(isinstance(listed, list) and len(listed) > 0, "decision", "is missing: begin it with [[decision]]")
+    decisions = tuple(_decision(check, each, f"decision {number}: ") for number, each in enumerate(listed, start=1))
+    check.that(len(set(decisions)) == len(decisions), "decision", "is there twice: name each decision once")
+    level = check.share(entries, "finding_level", "", 0.05)
+    assert level is not None
+    return Protocol(text, decisions, level, models, inputs)
+
+
+def keep_protocol(protocol: Protocol, run: Path) -> None:
+    """Keep a copy of *protocol* in the run directory *run*, before anything is scored there.
+
+    Raises:
+        UsageError: the directory has another protocol, or a run began there without a protocol.
+    """
+    kept = protocol_of_run(run)
+    if kept is None and (run / "run.json").exists():
+        raise UsageError(
+            f"{run}: a run began here without a protocol, so this protocol was not fixed before the scores: name "
+            "another folder with `out`, or leave out `protocol`"
+        )
+    if kept is not None and kept.sha256 != protocol.sha256:
+        raise UsageError(f"{run}: holds another protocol ({PROTOCOL}): name another folder with `out`")
+    write_text(run / PROTOCOL, protocol.text)
+
+
+def protocol_of_run(run: Path) -> Protocol | None:
+    """The protocol of which the run directory *run* holds a copy; None where it holds none."""
+    return read_protocol(run / PROTOCOL) if (run / PROTOCOL).is_file() else None
+
+
+def _decision(check: _Check, entries: Any, where: str) -> PlannedDecision:
+    check.that(isinstance(entries, dict), f"{where}decision", "is no table: begin it with [[decision]]")
+    check.keys(entries, ("kind", "attack", "seed", *RATES), where)
+    kinds = [kind.value for kind in Kind]
+    kind = entries.get("kind", Kind.PASSAGES.value)
+    check.that(kind in kinds, f"{where}kind", f"is none of {', '.join(kinds)}")
+    attack = entries.get("attack")
+    attacks = tuple(attack) if isinstance(attack, list) else (attack,)
+    named = len(attacks) > 0 and all(isinstance(each, str) and each for each in attacks)
+    check.that(named, f"{where}attack", "is missing or no name: name the attack that decides")
+    rates = {name: check.share(entries, name, where) for name in RATES}
+    seed = entries.get("seed")
+    if kind == Kind.COLLECTION:
+        check.that(seed is None or (isinstance(seed, int) and seed >= 0), f"{where}seed", "is no number from 0 on")
+        check.that(not any(rates.values()), f"{where}fpr", "is for passages and documents: leave out fpr and fdr")
+    else:
+        check.that(seed is None, f"{where}seed", "is for a collection: leave it out")
+        check.that(len(attacks) == 1, f"{where}attack", "names several: only a collection takes a list")
+        rated = (rates["fpr"] is None) != (rates["fdr"] is None)
+        check.that(rated, f"{where}fpr", "or fdr has to be given, and not both")
+    return PlannedDecision(Kind(kind), attacks, seed=seed, **rates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Refuses what a protocol may not hold, by its key."""
+
+    path: str
+
+    def that(self, right: bool, key: str, problem: str) -> None:
+        if not right:
+            raise self.fault(key, problem)
+
+    def fault(self, key: str, problem: str) -> UsageError:
+        return UsageError(f"{self.path}: {key} {problem}; {ADVICE}")
+
+    def keys(self, entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+        for key in entries:
+            self.that(key in known, f"{where}{key}", f"is no key here: the keys are {', '.join(known)}")
+
+    def strings(self, entries: Mapping[str, Any], key: str) -> dict[str, str]:
+        table = entries.get(key)
+        self.that(isinstance(table, dict), key, f"is missing: begin it with [{key}]")
+        assert isinstance(table, dict)
+        for name, value in table.items():
+            self.that(isinstance(value, str), f"{key}.{name}", "is no text: write it in quotation marks")
+        return table
+
+    def share(self, entries: Mapping[str, Any], key: str, where: str, default: float | None = None) -> float | None:
+        value = entries.get(key, default)
+        if value is None or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise self.fault(f"{where}{key}", "has to be a number between 0 and 1, both excluded")
+
+
+def _or_none(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

@@ -1,0 +1,109 @@
+"""What a record of decisions, a protocol and a control show, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...decision import ErrorRate, NoteKind, Rule
+from ...history import Entry
+from ._counting import counted
+from ._decisions import p_words, rule_words
+
+__all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
+
+Figures = Mapping[str, Any]
+MOST_DECISIONS = 5
+"""Other decisions that a note lists."""
+
+
+def _other_decisions(figures: Figures) -> str:
+    """Which decision on these candidates this is, and what the others were."""
+    number, others = figures["number"], [decision_words(other) for other in figures["others"]]
+    listed = "; ".join(others[:MOST_DECISIONS])
+    more = f"; and {len(others) - MOST_DECISIONS} more" if len(others) > MOST_DECISIONS else ""
+    return (
+        f"this is decision {number} on these candidates (others: {listed}{more}), so a finding needs "
+        f"p ≤ {figures['allowed']:.2g}: all decisions on the same candidates divide the level {figures['level']:g}"
+    )
+
+
+def decision_words(figures: Figures) -> str:
+    """A decision of the record.
+
+    >>> decision_words({"attack": "loss", "rate": "fpr", "level": 0.05, "confidence": None, "seed": None,
+    ...     "decided": 20, "flagged": 3, "p_value": 0.21, "finding": False})
+    'loss at FPR ≤ 5 %, 3 of 20 flagged, p = 0.21, no finding'
+    """
+    parts = [str(figures["attack"])]
+    if figures["level"] is not None:
+        parts[0] += f" at {rule_words(Rule(ErrorRate(figures['rate']), figures['level']))}"
+    if figures["confidence"] is not None:
+        parts[0] += f" with {100 * figures['confidence']:.12g} % confidence"
+    parts += [] if figures["seed"] is None else [f"seed {figures['seed']}"]
+    if figures["flagged"] is not None:
+        parts.append(f"{figures['flagged']:,} of {figures['decided']:,} flagged")
+    if figures["p_value"] is not None:
+        parts += [p_words(figures["p_value"]), "a finding" if figures["finding"] else "no finding"]
+    return ", ".join(parts)
+
+
+def _protocol(figures: Figures) -> str:
+    """Whether a decision is among those that a protocol names."""
+    name = f"the protocol with the sha256 {figures['sha256'][:16]}…"
+    if figures["deviations"]:
+        return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
+            figures["deviations"]
+        )
+    return f"this decision is named in {name}; {counted(figures['decisions'], 'decision')} of it divide the level"
+
+
+def control_words(figures: Figures) -> str:
+    """How often sealed non-members were flagged."""
+    interval = f"{100 * figures['low']:.1f}–{100 * figures['high']:.1f} %"
+    of_documents = (
+        f", by their {figures['documents']:,} documents" if figures["documents"] < figures["passages"] else ""
+    )
+    were, p_value = "was" if figures["flagged"] == 1 else "were", p_words(figures["p_value"])
+    sentence = (
+        f"control: of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
+        f"{100 * figures['rate']:.1f} % (95 % interval {interval}{of_documents}), and at most "
+        f"{100 * figures['requested']:g} % are expected"
+    )
+    if not figures["exceeds"]:
+        return f"{sentence} ({p_value})"
+    return (
+        f"{sentence}; so many are improbable ({p_value}): candidates that were not trained on are flagged too often, "
+        "too, so the flags are doubtful"
+    )
+
+
+def entry_words(entry: Entry) -> str:
+    """A line of the record of decisions."""
+    deciding = {
+        "attack": entry.attack,
+        "rate": entry.rate,
+        "level": entry.level,
+        "confidence": entry.confidence,
+        "seed": entry.seed if entry.level is None else None,
+        "decided": entry.decided,
+        "flagged": entry.flagged,
+        "p_value": entry.p_value,
+        "finding": entry.finding,
+    }
+    allowed = entry.finding_level * entry.level_share
+    parts = [
+        f"{entry.when[:19]} UTC, {entry.kind}, number {entry.number}: {decision_words(deciding)}",
+        f"a finding needs p ≤ {allowed:.2g}" if entry.could_find else "no finding was possible",
+    ]
+    parts += [f"protocol {entry.protocol[:16]}"] if entry.protocol else []
+    return "; ".join([*parts, *entry.deviations])
+
+
+HISTORY_WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
+    NoteKind.OTHER_DECISIONS: _other_decisions,
+    NoteKind.PROTOCOL: _protocol,
+    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
+    NoteKind.CONTROL: control_words,
+}
+"""The sentence of each kind of note, from its figures."""

@@ -1,0 +1,162 @@
+"""Columns that are computed from signals: perplexities, and scores of the target and of other models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
+from ..records import Passage, TokenSignals
+from ..signals import Inputs, PlannedPass, passages_with_signals
+from ..store import RunDirectory, StoredChunk, text_sha256
+from ._others import OtherColumn
+from ._score_columns import ScoreColumns
+
+__all__ = ["PERPLEXITIES", "ComputedColumns"]
+
+PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "reference"}
+"""Columns of perplexities, with the pass that each is of."""
+Signals = Mapping[str, Sequence[TokenSignals]]
+"""By name of the pass: the signals of each passage."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Columns that are computed from the same passes."""
+
+    attacks: Mapping[str, Attack]
+    """By name of the column."""
+    kinds: Sequence[EvidenceKind]
+    """The evidence that differs between passages."""
+    passes: Mapping[str, str]
+    """By name of a pass: the name of the `ModelPass` as which its signals are read."""
+    trained_on: Collection[str] = ()
+    """Digests of the texts that get no score, because the model was trained on them."""
+
+    @classmethod
+    def of(cls, attacks: Mapping[str, Attack], passes: Mapping[str, str], trained_on: Collection[str] = ()) -> _Group:
+        """The columns of *attacks*, from those of *passes* that they read."""
+        kinds = _kinds(attacks.values())
+        declared = {each.name for kind in kinds for each in kind.passes}
+        read = {name: declaration for name, declaration in passes.items() if declaration in declared}
+        return cls(attacks, [kind for kind in kinds if kind.value], read, trained_on)
+
+    def scores(
+        self, passages: Sequence[Passage], signals: Signals, shared: Mapping[str, Evidence]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Scores by name of the column, each of shape (passages,)."""
+        rows = _assembled(passages, {name: signals[name] for name in self.passes}, self.passes)
+        evidence = [
+            None
+            if self._was_trained_on(row.passage)
+            else {**shared, **{kind.name: _value(kind, row) for kind in self.kinds}}
+            for row in rows
+        ]
+        return {
+            name: np.array([math.nan if of_row is None else attack.score(of_row) for of_row in evidence])
+            for name, attack in self.attacks.items()
+        }
+
+    def _was_trained_on(self, passage: Passage) -> bool:
+        return bool(self.trained_on) and text_sha256(passage) in self.trained_on
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedColumns:
+    """Columns that are computed from signals."""
+
+    groups: Sequence[_Group]
+    shared: Mapping[str, Evidence]
+    """The evidence that is the same for all passages."""
+
+    @classmethod
+    def of(
+        cls,
+        run: RunDirectory,
+        inputs: Inputs,
+        planned: Sequence[PlannedPass],
+        columns: ScoreColumns,
+        supplies: LoadedSupplies,
+        trained_on: Mapping[str, Collection[str]],
+    ) -> ComputedColumns:
+        """The new columns among *columns*, with their shared evidence, for which the population is read.
+
+        *trained_on* holds, by role of another model, digests of the texts that the model was trained on.
+        """
+        kinds = _kinds([*columns.new, *(column.attack for column in columns.new_others)])
+        declared = {each.name for kind in kinds for each in kind.passes}
+        population = [each for each in planned if each.declaration in declared and each.inputs is not inputs]
+        shared = {kind.name: kind.shared(supplies, _rows(run, population)) for kind in kinds if kind.shared}
+        passes = {each.name: each.declaration for each in planned if each.inputs is inputs}
+        groups = [_Group.of({attack.name: attack for attack in columns.new}, passes)] if columns.new else []
+        by_model: dict[tuple[str, str], list[OtherColumn]] = {}
+        for column in columns.new_others:
+            by_model.setdefault((column.role, column.replaces), []).append(column)
+        for (role, replaces), of_model in by_model.items():
+            read = {name: declaration for name, declaration in passes.items() if declaration != replaces}
+            attacks = {column.name: column.attack for column in of_model}
+            groups.append(_Group.of(attacks, {**read, role: replaces}, trained_on.get(role, ())))
+        return cls(groups, shared)
+
+    @property
+    def passes(self) -> list[str]:
+        """The names of the passes that are read."""
+        return list(dict.fromkeys(name for group in self.groups for name in group.passes))
+
+    @property
+    def perplexities(self) -> list[str]:
+        """The columns of perplexities."""
+        passes = self.passes
+        return [name for name, of_pass in PERPLEXITIES.items() if of_pass in passes]
+
+    def values(self, passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, NDArray[np.float64]]:
+        """Perplexities and scores by name of the column, each of shape (passages,)."""
+        signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+        values = {name: _perplexity(signals[PERPLEXITIES[name]]) for name in self.perplexities}
+        for group in self.groups:
+            values |= group.scores(passages, signals, self.shared)
+        return values
+
+
+def _kinds(attacks: Collection[Attack]) -> list[EvidenceKind]:
+    """The kinds of evidence that *attacks* take, in the order of `EVIDENCE`."""
+    used = {name for attack in attacks for name in attack.evidence}
+    return [kind for name, kind in EVIDENCE.items() if name in used]
+
+
+def _value(kind: EvidenceKind, row: PassageSignals) -> Evidence:
+    assert kind.value is not None
+    return kind.value(row)
+
+
+def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[PassageSignals]:
+    """The passages of the population with their signals; none where no pass is over it."""
+    if not planned:
+        return
+    passes = {each.name: each.declaration for each in planned}
+    for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
+        signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+        yield from _assembled(passages, signals, passes)
+
+
+def _assembled(passages: Sequence[Passage], signals: Signals, passes: Mapping[str, str]) -> Iterator[PassageSignals]:
+    """Each passage with its signals by name of the `ModelPass`; *signals* and *passes* are by name of the pass."""
+    declared: dict[str, list[Sequence[TokenSignals]]] = {}
+    for name, of_pass in signals.items():
+        declared.setdefault(passes[name], []).append(of_pass)
+    for at, passage in enumerate(passages):
+        yield PassageSignals(
+            passage, {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()}
+        )
+
+
+def _perplexity(signals: Sequence[TokenSignals]) -> NDArray[np.float64]:
+    """Exponential of the mean negative log-likelihood of the tokens; NaN where none was scored."""
+    means = np.array([each.logprob.mean(dtype=np.float64) if len(each) else np.nan for each in signals])
+    with np.errstate(over="ignore"):
+        perplexities: NDArray[np.float64] = np.exp(-means)
+    return perplexities
