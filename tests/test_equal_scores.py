@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_copies_are_pointed_out_and_share_a_document() -> None:
         ]
 
 
-DRAW = {
+DRAW: dict[str, Callable[[np.random.Generator], Any]] = {
     "counts": lambda rng: rng.poisson(3, 400),
     "two values": lambda rng: rng.random(400) < 0.8,
     "one decimal": lambda rng: np.round(rng.normal(size=400), 1),
