@@ -102,13 +102,8 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
         "categories": {},
         "standing": audited.flags.standing,
         "withheld": False,
-        "finding": {
-            **json.loads(json.dumps(asdict(finding))),
-            "p_value": finding.p_value,
-            "allowed": finding.allowed,
-            "significant": False,
-            "resists": None,
-        },
+        "finding": json.loads(json.dumps(asdict(finding)))
+        | {"p_value": finding.p_value, "allowed": finding.allowed, "significant": False, "resists": None},
         "trained_on_at_least": None,
     }
     # 11 scored candidates, of which two have the same text and so share a document, against 20 documents.

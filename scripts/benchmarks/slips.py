@@ -58,13 +58,14 @@ def slips_figures(work: Path, draws: int, checks: int, seed: int) -> list[Figure
     """Every number of slips, known sets of 100 and of 300 non-members, each target and other model."""
     texts = real_texts(work)
     return [
-        figure for slips in SLIPS for n in SIZES for figure in _figures(texts, slips, n, draws, checks, [seed, slips, n])
+        figure
+        for slips in SLIPS
+        for n in SIZES
+        for figure in _figures(texts, slips, n, draws, checks, [seed, slips, n])
     ]
 
 
-def _figures(
-    texts: RealTexts, slips: int, n: int, draws: int, checks: int, seed: list[int]
-) -> Iterator[Figure]:
+def _figures(texts: RealTexts, slips: int, n: int, draws: int, checks: int, seed: list[int]) -> Iterator[Figure]:
     findings: defaultdict[tuple[str, str], Findings] = defaultdict(lambda: Findings(checks))
     standings: defaultdict[str, Counter[Standing | None]] = defaultdict(Counter)
     for at in range(draws):
