@@ -255,6 +255,7 @@ def test_summaries_of_a_table_of_another_program() -> None:
         "columns_used",
         "notes",
         "stack_columns",
+        "standing",
     }
     flags = flags_summary(flag(table, calibration, fdr=0.2))
     rule = {"rate": "fdr", "level": 0.2, "confidence": None}
