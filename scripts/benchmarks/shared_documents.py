@@ -59,13 +59,28 @@ def _figures(
         return
     values, done = np.array(rates), len(rates)
     refused = f"; refused in {draws - done}" if done < draws else ""
-    yield Figure(f"{title}: realised", 100 * values.mean(), "%", 100 * mean_limit(fpr, values),
-                 note=f"± {100 * standard_error(values):.2g}, {done} draws{refused}")
+    yield Figure(
+        f"{title}: realised",
+        100 * values.mean(),
+        "%",
+        100 * mean_limit(fpr, values),
+        note=f"± {100 * standard_error(values):.2g}, {done} draws{refused}",
+    )
     if bounds:
-        yield Figure(f"{title}: the printed bound is false", 100 * false_bounds / bounds, "%",
-                     100 * share_limit(0.05, bounds), note=f"at 95 % confidence; printed in {bounds} draws")
-    yield Figure(f"{title}: a finding", 100 * findings / done, "%", 100 * share_limit(0.05, done),
-                 note=f"a number of members is bounded above 0 in {100 * counted / done:.3g} %")
+        yield Figure(
+            f"{title}: the printed bound is false",
+            100 * false_bounds / bounds,
+            "%",
+            100 * share_limit(0.05, bounds),
+            note=f"at 95 % confidence; printed in {bounds} draws",
+        )
+    yield Figure(
+        f"{title}: a finding",
+        100 * findings / done,
+        "%",
+        100 * share_limit(0.05, done),
+        note=f"a number of members is bounded above 0 in {100 * counted / done:.3g} %",
+    )
 
 
 def printed_bound(flags: Flags, calibration: Calibration) -> float | None:
