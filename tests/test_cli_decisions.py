@@ -172,7 +172,7 @@ def test_a_void_audit_that_is_accepted(cli: Cli, void_run: list[Any], tmp_path: 
         (49, [], 3, "49 of 140 candidates flagged by gain at FPR ≤ 5 %: consistent with training on them (p = 1e-09)"),
         (49, ["--finding-level", "1e-9"], 0, "no finding, chance alone may flag as many (p = 1e-09)"),
         (14, [], 0, "(p = 0.065)"),
-        (14, ["--finding-level", "0.1"], 3, "with 91 % confidence, at least 2 of these 140 candidates are members"),
+        (14, ["--finding-level", "0.1"], 3, "with 91 % confidence, at least 2 of these 140 candidates were trained on"),
         (49, ["--fdr", "0.2"], 3, "p = 0.028 is the smallest q-value (Simes' test); a finding needs p ≤ 0.045"),
         (20, ["--fdr", "0.2"], 0, "20 of 140 candidates flagged by gain at FDR ≤ 20 %: no finding"),
         (49, ["--documents"], 3, "49 of 140 candidate documents flagged"),
@@ -230,12 +230,12 @@ def test_calibrate_with_confidence_and_flag(cli: Cli, scores: Write, tmp_path: P
         "independent." in ran.out
     )
     assert "on average" not in ran.out
-    (bound,) = re.findall(r"with 95\.5 % confidence, at least (\d+) of these 40 candidates are members", ran.out)
+    (bound,) = re.findall(r"with 95\.5 % confidence, at least (\d+) of these 40 candidates were trained on", ran.out)
     assert 10 <= int(bound) <= 20
-    assert re.search(r"at least \d+\.\d %, if passages are independent", ran.out)
+    assert re.search(r"were trained on, \d+\.\d % or more, if the assumption holds", ran.out)
     summary = cli("flag", table, "-c", rule, "-o", flags, "--json").json
-    assert summary["members_at_least"]["members"] == int(bound)
-    assert summary["members_at_least"]["share"]["low"] == pytest.approx(int(bound) / 40)
+    assert summary["trained_on_at_least"]["number"] == int(bound)
+    assert summary["trained_on_at_least"]["share"]["low"] == pytest.approx(int(bound) / 40)
     ran = cli("flag", table, "-c", rule, "-o", flags, "--fdr", "0.2")
     assert "q-values by Benjamini–Hochberg" in ran.out
 
@@ -282,7 +282,7 @@ def test_flag_documents(cli: Cli, scores: Write, tmp_path: Path) -> None:
     table, rule, flags = scores("grouped.parquet", n=60, passages=3), tmp_path / "c.json", tmp_path / "f.csv"
     assert cli("calibrate", table, "-a", "gain", "-o", rule).code == 0
     ran = cli("flag", table, "-c", rule, "-o", flags)
-    assert "at least" not in ran.out
+    assert "trained on, " not in ran.out
     assert (
         "the number of members among the candidates has no lower bound here, because passages of the same document are"
         in ran.err
@@ -290,7 +290,7 @@ def test_flag_documents(cli: Cli, scores: Write, tmp_path: Path) -> None:
     ran = cli("flag", table, "-c", rule, "-o", flags, "--documents")
     assert (ran.code, len(flags_of(flags))) == (0, 40)
     assert re.search(r"1\d|2\d of 40 candidate documents flagged by gain at FPR ≤ 5 %: consistent with", ran.out)
-    assert re.search(r"at least \d+ of these 40 candidate documents are members", ran.out)
+    assert re.search(r"at least \d+ of these 40 candidate documents were trained on", ran.out)
     assert "p-values from 60 documents of known non-members" in ran.out
     assert "a document that is not flagged may still have been trained on" in ran.out
     assert {row["id"] for row in flags_of(flags) if row["flagged"] == "true"} >= {"d120", "d122"}

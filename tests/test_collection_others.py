@@ -53,7 +53,8 @@ def p_values(target: Floats, other: Floats, sizes: tuple[int, int], seed: int) -
     first, rng = sizes[0], np.random.default_rng(seed)
     alone = permutation_test(target[:first], target[first:], 99, rng)[1]
     given, direct = (
-        Pairs(target[:, None], other[:, None], sizes, same_attack).p_value(99, seed)[1] for same_attack in (True, False)
+        Pairs(target[:, None], other[:, None], sizes, same_attack, target[first:, None]).p_value(99, seed)[1]
+        for same_attack in (True, False)
     )
     return alone, given, direct
 
@@ -102,7 +103,8 @@ def test_training_is_still_detected() -> None:
 def test_another_model_that_shows_nothing_of_the_texts_supports_no_finding() -> None:
     rng = np.random.default_rng(3)
     target, _ = evidence(rng, (20, 20), (1.0, 0.0), effect=3.0)
-    assert Pairs(target[:, None], -target[:, None], (20, 20), same_attack=True).p_value(99, 0)[1] == 1
+    pairs = Pairs(target[:, None], -target[:, None], (20, 20), True, target[20:, None])
+    assert (pairs.p_value(99, 0)[1], round(pairs.correlation, 9)) == (1, -1)
 
 
 def test_the_adjusted_difference_is_that_of_least_squares() -> None:
@@ -112,8 +114,9 @@ def test_the_adjusted_difference_is_that_of_least_squares() -> None:
     values = 2 * covariate + picked + rng.normal(size=12)
     design = np.column_stack([np.ones(12), picked, covariate])
     fitted = np.linalg.lstsq(design, values, rcond=None)[0]
-    statistic, slope = adjusted_statistic(values, covariate, picked[None])
-    assert slope[0] == pytest.approx(fitted[2])
+    statistic, correlation = adjusted_statistic(values, covariate, picked[None])
+    centred = [x - np.where(picked, x[picked].mean(), x[~picked].mean()) for x in (values, covariate)]
+    assert correlation[0] == pytest.approx(np.corrcoef(*centred)[0, 1])
     assert np.sign(statistic[0]) == np.sign(fitted[1])
     residuals = values - design @ fitted
     within = [residuals[side].var(ddof=1) for side in (picked, ~picked)]
@@ -201,6 +204,15 @@ def test_both_p_values_have_to_be_significant() -> None:
     assert "not more than the reference model leads to expect" in collection_finding(shifted)
 
 
+def test_another_model_that_does_not_resemble_the_target_supports_no_finding() -> None:
+    score_table = table(2.0)
+    unlike = {"loss": np.random.default_rng(1).normal(size=len(score_table))}
+    result = judge(replace(score_table, others={"stand-in": unlike}))
+    assert (result.test.p_value, result.others[0].test.p_value, result.significant) == (1e-4, 1, False)
+    assert abs(result.others[0].test.correlation) < 0.5
+    assert "agrees too little with the target to be compared with" in collection_finding(result)
+
+
 def test_without_another_model_a_finding_is_at_best_not_checked() -> None:
     alone = replace(table(2.0), others={}, standing=Standing.SOUND)
     result = judge(alone)
@@ -219,11 +231,11 @@ def test_a_finding_that_a_difference_could_explain_is_doubtful() -> None:
     assert weak.vanishing is not None
     assert weak.others[0].test.other.high >= weak.vanishing
     assert (weak.resists, weak.standing) == (False, Standing.DOUBTFUL)
-    assert "which does not exclude it" in " ".join(collection_lines(weak))
+    assert "which is not enough: the finding is doubtful" in " ".join(collection_lines(weak))
     assert judge(replace(table(0.8, genre=0.8, precision=0.99), standing=Standing.VOID)).standing is Standing.VOID
 
 
-def test_an_attack_that_takes_the_reference_has_its_likelihood_as_a_covariate() -> None:
+def test_an_attack_that_takes_the_reference_is_compared_by_likelihood() -> None:
     score_table = table(1.0)
     result = judge(score_table, "reference")
     assert result.others[0].attacks == ("loss",)
@@ -231,9 +243,11 @@ def test_an_attack_that_takes_the_reference_has_its_likelihood_as_a_covariate() 
     other = score_table.others["reference"]["loss"]
     second = {"loss": other + 0.1, "reference": score_table.column("loss") - other}
     both = judge(replace(score_table, others={**score_table.others, "reference-2": second}), "reference")
-    assert [each.role for each in both.others] == ["reference", "reference-2"]
-    assert both.others[0].test.p_value == both.others[1].test.p_value, "the covariate differs by a constant"
+    assert [each.role for each in both.others] == ["reference", "reference-2", "reference-2"]
+    assert [each.attacks for each in both.others] == [("loss",), ("reference",), ("loss",)]
     unlike = {**second, "reference": np.random.default_rng(0).normal(size=len(score_table))}
+    only = replace(score_table, columns={"reference": score_table.column("reference")})
+    assert judge(only, "reference").others[0].attacks == ("reference",), "with the likelihood as a covariate"
     no = judge(replace(score_table, others={**score_table.others, "reference-2": unlike}), "reference")
     assert not no.significant, "the second reference does not confirm it"
 

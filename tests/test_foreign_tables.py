@@ -81,8 +81,8 @@ def test_a_row_number_never_decides(cli: Cli, fails: Fails, write: Write, tmp_pa
     assert ran.code == 0
     assert " on zlib (60 non-members" in ran.out
     assert "columns used: zlib, loss" in ran.out
-    bound = cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--json").json["members_at_least"]
-    assert bound["members"] <= 12, "17 % of the 60 candidates are members, and 40 % of these are flagged"
+    bound = cli("flag", table, "-c", rule, "-o", tmp_path / "f.csv", "--json").json["trained_on_at_least"]
+    assert bound["number"] <= 12, "17 % of the 60 candidates are members, and 40 % of these are flagged"
     evaluated = cli("evaluate", table, "-c", rule, "--json").json
     assert list(evaluated["attacks"]) == ["zlib"], "the column that the calibration names"
 
@@ -233,11 +233,11 @@ def test_small_categories_are_all_named_with_the_options_that_help(
         line = f"\n  {name}: {count} of {len(here)} flagged, threshold {calibrated(rule, name):.6g} ({counts[name]} "
         assert line in ran.out
     pooled = counts[["it", "de", "fr", "es"]].sum()
-    line = rf"\n  other: \d+ of \d+ flagged, threshold \S+ \({pooled} non-members\), at least \d+ members?\n"
+    line = rf"\n  other: \d+ of \d+ flagged, threshold \S+ \({pooled} non-members\)\n"
     assert re.search(line, ran.out)
     by_source = cli("flag", table, "-c", rule, "-o", flags, "--json").json["categories"]
     assert sum(category["candidates"] for category in by_source.values()) == CANDIDATES
-    assert by_source["news"]["members_at_least"] <= 0.17 * by_source["news"]["candidates"] + 4
+    assert by_source["news"]["trained_on_at_least"] is None, "there is no finding"
 
 
 def calibrated(rule: Path, category: str) -> float:

@@ -118,7 +118,7 @@ def test_its_evidence_is_put_together_from_the_models_that_its_roles_name(
     ]
     np.testing.assert_array_equal(table.column("shadow_gain"), expected)
     folders = sorted(path.name for path in (tmp_path / "run" / "signals").iterdir())
-    assert folders == [*shadows, "target"], "no pass of a model that no attack needs"
+    assert folders == ["reference", *shadows, "target"], "no pass of a teacher, whom no attack needs"
 
 
 def test_it_runs_with_real_models(
@@ -141,7 +141,7 @@ def test_an_audit_hands_the_models_of_further_roles_on(tmp_path: Path) -> None:
         out=tmp_path / "run",
     )  # fmt: skip
     assert done.decider == "shadow_gain"
-    assert sorted(done.passes) == [*shadows, "target"]
+    assert sorted(done.passes) == [*shadows, "stand-in", "target"]
 
 
 @pytest.mark.usefixtures("shadow_gain")

@@ -26,7 +26,7 @@ from llm_mia.store import read_lines
 from .conftest import sentences
 from .test_report import rendered
 
-TEXTS = sentences(400, seed=40)
+TEXTS = sentences(220, seed=40)
 DECISIONS = """
 [[decision]]
 attack = "loss"
@@ -60,8 +60,8 @@ def run(tmp_path: Path) -> Run:
 
     def run(out: str = "run", **options: Any) -> Audit:
         return audit(
-            write(tmp_path / "candidates.jsonl", TEXTS[160:]),
-            nonmembers=write(tmp_path / "nonmembers.jsonl", TEXTS[40:160]),
+            write(tmp_path / "candidates.jsonl", TEXTS[160:190]),
+            nonmembers=write(tmp_path / "nonmembers.jsonl", TEXTS[40:100]),
             target=FakeBackend(0),
             out=tmp_path / out,
             **{"attacks": ["loss"], **options},
@@ -74,8 +74,8 @@ def run(tmp_path: Path) -> Run:
 def plan(tmp_path: Path) -> Path:
     """A protocol of three decisions on the files of `run`."""
     files = {
-        "candidates": write(tmp_path / "candidates.jsonl", TEXTS[160:]),
-        "nonmembers": write(tmp_path / "nonmembers.jsonl", TEXTS[40:160]),
+        "candidates": write(tmp_path / "candidates.jsonl", TEXTS[160:190]),
+        "nonmembers": write(tmp_path / "nonmembers.jsonl", TEXTS[40:100]),
     }
     inputs = "".join(f'{role} = "{read_passages(file).sha256()}"\n' for role, file in files.items())
     path = tmp_path / "plan.toml"
@@ -195,7 +195,7 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
     assert (control.passages, control.documents) == (40, 40)
     flagged = read_scores(result.path / "control").columns["loss"] > result.calibration.threshold
     assert control.flagged == flagged.sum()
-    assert control.p_value == pytest.approx(chance_of_flags([(control.flagged, 40, flag_rank(120, 0.05), 120)]))
+    assert control.p_value == pytest.approx(chance_of_flags([(control.flagged, 40, flag_rank(60, 0.05), 60)]))
     assert not control.exceeds
     assert f"of 40 sealed non-members {control.flagged} w" in " ".join(rendered(audit_table(result)).split())
     assert read_audit(result.path) == result
@@ -227,7 +227,7 @@ def test_known_texts_and_a_false_discovery_rate_are_refused_with_a_control(run: 
 
 def test_the_interval_and_the_p_value_of_a_control_hold_by_documents() -> None:
     """Documents of six passages that are flagged together: the truth is refuted in at most 5 % of draws."""
-    rng, repeats, rate = np.random.default_rng(0), 1_000, 0.05
+    rng, repeats, rate = np.random.default_rng(0), 400, 0.05
     whole = rng.random((repeats, 60)) < rate
     draws = [[[flagged] * 6 for flagged in draw] for draw in whole.tolist()]
     results = [sealed_rate(documents, rate) for documents in draws]

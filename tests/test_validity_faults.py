@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pydoc_data.topics import topics
 
 import numpy as np
 import pytest
@@ -210,7 +211,8 @@ def test_candidates_that_differ_in_the_eyes_of_another_model(pool: list[Passage]
 def exchange_letters(text: str, times: int, rng: np.random.Generator) -> str:
     """*text* with two neighbouring letters exchanged in each of *times* words."""
     words = text.split(" ")
-    for chosen in rng.permutation(len(words))[:times]:
+    longer = [at for at, word in enumerate(words) if len(word) > 1 and word.isalpha()]
+    for chosen in rng.permutation(longer)[:times]:
         word, at = words[chosen], int(rng.integers(len(words[chosen]) - 1))
         words[chosen] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     return " ".join(words)
@@ -221,17 +223,36 @@ def exchange_letters(text: str, times: int, rng: np.random.Generator) -> str:
     [
         ("leak_broken_words", lambda text, rng: text.replace(" ", "-\n", 2)),
         ("leak_digits_in_words", lambda text, rng: text.replace("o", "0", 2)),
-        ("leak_odd_characters", lambda text, rng: text.replace("f", "\ufb01", 2)),
-        ("leak_double_spaces", lambda text, rng: text.replace(" ", "  ", 1)),
-        ("leak_spaced_punctuation", lambda text, rng: text.replace(".", " .")),
+        ("shift_odd_characters", lambda text, rng: text.replace("f", "\ufb01", 2)),
+        ("shift_double_spaces", lambda text, rng: text.replace(" ", "  ", 1)),
+        ("shift_spaced_punctuation", lambda text, rng: text.replace(".", " .")),
         ("leak_exchanged_letters", lambda text, rng: exchange_letters(text, 1, rng)),
     ],
 )
-def test_what_a_scanner_leaves_behind_is_detected_on_either_side(
+def test_what_a_scanner_leaves_behind_is_detected(
     check: str, change: Callable[[str, np.random.Generator], str]
 ) -> None:
     rng = np.random.default_rng(0)
     clean, others = halves(corpus(120, seed=5), 0)
     scanned = [replace(p, text=change(p.text, rng)) for p in others]
-    assert check in faults(validate(clean, scanned))
-    assert check.replace("leak", "shift") in faults(validate([], scanned, clean))
+    result = validate(clean, scanned) if check.startswith("leak") else validate([], scanned, clean)
+    assert check in faults(result)
+
+
+def test_one_slip_in_each_passage_of_the_non_members_is_no_fair_comparison() -> None:
+    # 48-word passages of Python's language reference; the classifiers of words alone saw 3 to 10 % of such sets.
+    clean = language_passages()
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        chosen = [clean[i] for i in rng.permutation(len(clean))[:200]]
+        slips = [replace(p, text=exchange_letters(p.text, 1, rng)) for p in chosen[100:]]
+        result = validate([], slips, chosen[:100], seed=seed)
+        assert result.standing == "void"
+        assert "shift_exchanged_letters" in faults(result)
+
+
+def language_passages() -> list[Passage]:
+    """Passages of 48 words, each a document."""
+    words = [word for name in sorted(topics) for word in topics[name].split()]
+    texts = dict.fromkeys(" ".join(words[start : start + 48]) for start in range(0, len(words) - 47, 48))
+    return [Passage(f"p{number}", text, f"p{number}") for number, text in enumerate(texts)]

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from llm_mia.metrics import auroc
 from llm_mia.validity.folds import assign_folds, folds_by_document, most_folds
 from llm_mia.validity.permutation import (
+    POWER,
     WIDENING,
+    LabelExchange,
     category_auroc,
     exchange_labels,
     fitted_test,
@@ -139,6 +141,63 @@ def test_given_scores_are_tested_exactly_over_documents() -> None:
     assert (given_p_values(documents, documents, 800) <= 0.05).mean() <= most(0.05, 800)
     # Passages of one document treated as independent: the same check detects it.
     assert (given_p_values(documents, np.arange(60), 800) <= 0.05).mean() > most(0.05, 800)
+
+
+def smallest_p_values(times: int) -> tuple[Floats, Floats]:
+    """The least p-value of eight columns that are alike: adjusted together; and, 100 times, of separate tests."""
+    rng = np.random.default_rng(0)
+    together, apart = [], []
+    for time in range(times):
+        scores = 0.7 * rng.normal(size=(40, 1)) + 0.7 * rng.normal(size=(40, 8))
+        labels = exchange_labels(random_labels(40, rng), np.arange(40))
+        together.append(min(p_values_of(scores, labels, rng)))
+        if time < 100:
+            apart.append(min(p for column in scores.T for p in p_values_of(column[:, None], labels, rng)))
+    return np.array(together), np.array(apart)
+
+
+def p_values_of(scores: Floats, labels: LabelExchange, rng: np.random.Generator) -> list[float]:
+    return [each.p_value for each in given_test(scores, labels, level=0.05, permutations=99, rng=rng)]
+
+
+def test_columns_are_tested_together() -> None:
+    together, apart = smallest_p_values(300)
+    assert (together <= 0.05).mean() <= most(0.05, 300)
+    # The test is exact, so it rejects about as often as it may: Bonferroni would reject less often, as the columns are
+    # much alike.
+    assert (together <= 0.05).mean() >= 0.05 - 4 * math.sqrt(0.05 * 0.95 / 300)
+    # Eight separate tests: the same check detects that nobody has adjusted them.
+    assert (apart <= 0.05).mean() > most(0.05, 100)
+
+
+def seen(labels: Bools, auroc: float, times: int, columns: int) -> float:
+    """How often a difference between two normal distributions with that *auroc* is significant at 0.02."""
+    from scipy.special import ndtri
+
+    rng = np.random.default_rng(1)
+    exchange, distance = exchange_labels(labels, np.arange(len(labels))), math.sqrt(2) * float(ndtri(auroc))
+    hits = 0
+    for _ in range(times):
+        scores = rng.normal(size=(len(labels), columns))
+        scores[:, 0] += distance * labels
+        hits += given_test(scores, exchange, level=0.02, permutations=199, rng=rng)[0].p_value <= 0.02
+    return hits / times
+
+
+@pytest.mark.parametrize(("members", "others", "columns"), [(30, 30, 1), (12, 100, 6)])
+def test_a_difference_of_the_detectable_size_is_seen_as_often_as_stated(
+    members: int, others: int, columns: int
+) -> None:
+    labels = np.repeat([True, False], [members, others])
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(len(labels), columns))
+    result = given_test(scores, exchange_labels(labels, np.arange(len(labels))), level=0.02, permutations=1999, rng=rng)
+    # The standard deviation of the figure is that without a difference, and distributions may be other than normal:
+    # within 0.1 of the stated probability, besides four standard errors of 400 draws.
+    allowed = 0.1 + 4 * math.sqrt(POWER * (1 - POWER) / 400)
+    assert abs(seen(labels, result[0].detectable, 400, columns) - POWER) <= allowed
+    # The least significant figure is another value: a difference of that size is seen in half of the cases.
+    assert POWER - seen(labels, result[0].critical, 400, columns) > allowed
 
 
 def test_given_scores_by_counting_all_arrangements() -> None:

@@ -133,7 +133,7 @@ def refuse_known(control: Passages, others: Sequence[Passages], fdr: float | Non
 
 def _as_candidates(table: ScoreTable, sealed: ScoreTable) -> ScoreTable:
     """The known set of *table* with the passages of *sealed* as the only candidates."""
-    known = np.flatnonzero(table.labels >= 0)
+    known = np.flatnonzero(table.labels >= 0).tolist()
     columns = {name: np.concatenate([table.columns[name][known], sealed.columns[name]]) for name in table.columns}
     return replace(
         table,

@@ -127,6 +127,3 @@ def _notes(calibration: Calibration) -> Iterator[Note]:
         shortage["unit"] = selection.shortage.unit.value
         figures = {"attack": attack, "wanted": selection.wanted.value, "shortage": shortage}
         yield Note(NoteKind.DECIDER_BY_DEFAULT, figures)
-    if calibration.documents:
-        figures = {"passages": calibration.n, "documents": calibration.n_documents}
-        yield Note(NoteKind.DOCUMENTS_SHARED, figures)

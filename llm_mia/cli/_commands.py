@@ -18,7 +18,7 @@ from .progress import working
 if TYPE_CHECKING:
     from ..records import Standing
 
-__all__ = ["calibrate", "collection", "evaluate", "flag"]
+__all__ = ["calibrate", "evaluate", "flag", "withheld_code"]
 
 
 def calibrate(
@@ -169,7 +169,7 @@ def flag(
         show(flags_table(flags))
         show(str(written))
     if flags.withheld:
-        return _withheld(flags.standing)
+        return withheld_code(flags.standing)
     return finding_code(flags) if fail_if_flagged else 0
 
 
@@ -261,63 +261,8 @@ def evaluate(
         show(threshold_lines(at, spelled))
 
 
-def collection(
-    table: TableOptions,
-    attacks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-a",
-            "--attack",
-            metavar="COLUMN",
-            help=f"A column of scores; may be repeated. {opt.REVERSED} Of several columns, the largest "
-            "difference counts, and the p-value allows for the choice.",
-            show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
-        ),
-    ] = None,
-    level: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Significance level: the finding is 'consistent with training on' if the p-value is at most this.",
-            rich_help_panel=opt.RATES,
-        ),
-    ] = 0.05,
-    others: opt.Others = None,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the random permutations and halves.")] = 0,
-    accept_void: opt.AcceptVoid = False,
-    as_json: opt.Json = False,
-) -> int:
-    """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
-
-    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
-    expect.
-    """
-    from ..history import judge_on_record
-    from ..report import collection_summary, collection_table, standing_note
-
-    if others and len(attacks or ()) != 1:
-        raise UsageError("`others` is a score of a single attack by another model: name that attack alone as `attacks`")
-    with working("testing the collection"):
-        scores = table.read(others=OfAttack(attacks[0], others)) if attacks and others else table.read()
-        result = judge_on_record(
-            scores,
-            attacks or (),
-            table.history(),
-            level=level,
-            seed=seed,
-            accept_void=accept_void,
-            protocol=table.protocol(),
-        )
-    if warning := standing_note(result.known_set):
-        say(f"note: {warning}")
-    if as_json:
-        show_json(collection_summary(result))
-    else:
-        show(collection_table(result))
-    return _withheld(result.standing) if result.withheld else 0
-
-
-def _withheld(standing: Standing | None) -> int:
+def withheld_code(standing: Standing | None) -> int:
+    """The exit code where a finding is withheld; a line says why, and what to do."""
     from ..report import why_withheld
 
     say(f"llm-mia: {why_withheld(standing)}: {REPAIR_KNOWN_SET}")

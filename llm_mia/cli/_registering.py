@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from ._audit import audit, demo, validate
-from ._commands import calibrate, collection, evaluate, flag
+from ._collection import collection
+from ._commands import calibrate, evaluate, flag
 from ._extract import extract
 from ._guide import guide
 from ._parsing import CheckedCommand

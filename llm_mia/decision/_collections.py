@@ -71,11 +71,12 @@ class CollectionResult:
     def resists(self) -> bool | None:
         """Whether each other model excludes, by its interval, the difference at which the finding would vanish.
 
+        A difference in either direction counts, since texts that raise a model's scores may lower those of another.
         None where there is no finding, or no other model.
         """
         if self.vanishing is None or not self.others:
             return None
-        return all(other.test.other.high < self.vanishing for other in self.others)
+        return all(max(each.test.other.high, 1 - each.test.other.low) < self.vanishing for each in self.others)
 
     @property
     def standing(self) -> Standing | None:

@@ -47,7 +47,7 @@ class Obstacle(StrEnum):
 class Sensitivity:
     """The largest difference between candidates and non-members, other than membership, that a finding withstands."""
 
-    flags: int
+    flags: float
     """How many flags it may cause on average."""
     share: float
     """The share of the candidates that it may flag, besides those that chance flags."""

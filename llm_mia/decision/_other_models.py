@@ -15,7 +15,7 @@ from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
 from ._collection_others import takes_other_model
-from ._finding import Ints, Tested, find
+from ._finding import Ints, Tested, find, independent, known_rows
 from ._finding_record import Finding, OtherFlags, OtherReference
 from ._flags import q_values_of
 from ._origin import categories_of
@@ -119,7 +119,8 @@ def _flags(table: ScoreTable, column: str, calibration: Calibration, rule: Rule)
     scores, categories = table.column(column)[rows], categories_of(table, again, rows)
     if rule.rate is ErrorRate.FALSE_POSITIVES:
         return int(again.flagged(scores, categories).sum())
-    q_values, _ = q_values_of(again.p_values(scores, categories), any_dependence=categories is not None)
+    dependent = categories is not None or not independent(table, again, rows, table.rows(0))
+    q_values, _ = q_values_of(again.p_values(scores, categories), any_dependence=dependent)
     return int((q_values <= rule.level).sum())
 
 
@@ -163,7 +164,8 @@ def _by_chance(table: ScoreTable, calibration: Calibration, rule: Rule, level: f
     rows = table.rows(None)
     rows = rows[np.isfinite(table.column(calibration.attack)[rows])]
     scores, categories = table.column(calibration.attack)[rows], categories_of(table, calibration, rows)
-    q_values, _ = q_values_of(calibration.p_values(scores, categories), any_dependence=categories is not None)
+    dependent = categories is not None or not independent(table, calibration, rows, known_rows(table, calibration))
+    q_values, _ = q_values_of(calibration.p_values(scores, categories), any_dependence=dependent)
     if rule.rate is ErrorRate.FALSE_POSITIVES:
         chosen = calibration.flagged(scores, categories)
     else:

@@ -137,7 +137,10 @@ def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: i
 
 
 def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool) -> Iterator[Note]:
-    """What is particular about these candidates."""
+    """What is particular about these candidates, and about the non-members that they are compared with."""
+    if calibration.documents:
+        figures = {"passages": calibration.n, "documents": calibration.n_documents}
+        yield Note(NoteKind.DOCUMENTS_SHARED, figures)
     if labelled and len(table.rows(0)):
         yield Note(NoteKind.LABELLED_FLAGGED, {"selected": calibration.split is not None})
     scores = table.column(calibration.attack)

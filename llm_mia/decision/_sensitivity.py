@@ -50,7 +50,7 @@ def sensitivity(excess: float | None, m: int, rule: Rule, level: float) -> Sensi
     by_rate = rule.rate is ErrorRate.FALSE_POSITIVES
     alpha = rule.level if by_rate else level
     share = excess * (1 - alpha)
-    return Sensitivity(math.floor(share * m + 1e-9), share, alpha + share if by_rate else None, (1 + share) / 2)
+    return Sensitivity(share * m, share, alpha + share if by_rate else None, (1 + share) / 2)
 
 
 def removable(places: Floats, values: Floats, critical: float) -> int:

@@ -12,6 +12,7 @@ from ..records import Note
 from ..scores import ScoreTable
 from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
+from ._concluding import doubt
 from ._flags import CategoryFlags, Flags
 from ._notes import NoteKind
 
@@ -48,7 +49,7 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
     if not missing.any():
         return flags
     worst = decide(*_with_highest(part, calibration, missing))
-    if worst.finding is None or worst.finding.p_value <= flags.finding.p_value:
+    if worst.finding is None or worst.finding.chance <= flags.finding.chance:
         return flags
     figures = {
         "nonmembers": int(missing.sum()),
@@ -56,12 +57,13 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
         "candidates": sum(row.score is None for row in flags.rows),
         "of_candidates": len(flags.rows),
         "unit": flags.unit.value,
-        "without": flags.finding.p_value,
-        "with": worst.finding.p_value,
+        "without": flags.finding.chance,
+        "with": worst.finding.chance,
     }
     return replace(
         flags,
         finding=worst.finding,
+        standing=doubt(flags.standing, worst.finding),
         members=worst.members,
         share=worst.share,
         categories=_bounded_by(flags, worst),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..auditing import Audit, audit
 from ..backends import embedded
-from ..metrics import clopper_pearson
+from ..metrics import flagged_share
 from ..passages import read_passages
 from ..records import Interval, Passage
 from ..signals import Progress, Step, report_activity
@@ -167,12 +167,12 @@ def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress:
 
 
 def _realised(audited: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]:
-    """Share of the flagged among the candidates not trained on, and among those trained on."""
-    flagged = {row.id: row.flagged for row in audited.flags.rows}
+    """Share of the flagged among the candidates not trained on, and among those trained on; intervals by document."""
+    row_of = {row.id: row for row in audited.flags.rows}
     shares = []
     for trained in (False, True):
-        decisions = [flagged[name] for name, was in truth.items() if was is trained]
-        shares.append(clopper_pearson(sum(decisions), len(decisions)))
+        rows = [row_of[name] for name, was in truth.items() if was is trained]
+        shares.append(flagged_share([row.flagged for row in rows], [row.document for row in rows]))
     return shares[0], shares[1]
 
 

@@ -9,7 +9,7 @@ counted in a note. Infinite scores are refused.
 """
 
 from ._collections import CollectionTest, Placebo, collection_test, vanishing_difference
-from ._difference import DifferenceTest, Pairs, adjusted_statistic, difference_test
+from ._difference import LEAST_CORRELATION, DifferenceTest, Pairs, adjusted_statistic, difference_test
 from ._notes import describe_note
 from ._p_values import DocumentPValues, Sizes, document_p_values
 from ._permutation import documents_needed, permutation_test, smallest_p_value, welch_statistic
@@ -26,6 +26,7 @@ from ._scores import (
 from ._sensitivity import auroc_of_shift, shift_of_auroc
 
 __all__ = [
+    "LEAST_CORRELATION",
     "Average",
     "CollectionTest",
     "DifferenceTest",

@@ -177,7 +177,7 @@ def vanishing_difference(
     def significant(area: float) -> bool:
         shift = np.array([shift_of_auroc(column, area) for column in sides[1].values.T])
         p_value = permutation_test(first - shift, second, permutations, np.random.default_rng(seed))[1]
-        return p_value <= level and all(each.p_value(permutations, seed, shift)[1] <= level for each in others)
+        return p_value <= level and all(each.p_value(permutations, seed, area)[1] <= level for each in others)
 
     return vanishing_auroc(significant)
 

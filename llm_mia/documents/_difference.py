@@ -23,13 +23,15 @@ from ._permutation import (
     with_average,
 )
 from ._scores import Floats, GroupedScores, check_disjoint, document_scores, evidence_by_attack, group_scores
-from ._sensitivity import auroc_of_shift
+from ._sensitivity import auroc_of_shift, shift_of_auroc
 
 __all__ = ["DifferenceTest", "Pairs", "difference_test"]
 
 PairedSide: TypeAlias = tuple[ArrayLike, ArrayLike, Sequence[str]]
 """Scores of passages by the target, scores by the other model (each (n,) or (n, attacks)), and n documents."""
 
+LEAST_CORRELATION = 0.5
+"""Of the two models' evidence, within the sides: with less, the other model's scores lead to no expectation."""
 Z_LEVEL, Z_POWER = 1.645, 0.842
 """Normal quantiles of a one-sided level of 5 %, and of a power of 80 %."""
 
@@ -46,14 +48,14 @@ class Pairs:
     """Documents of candidates, and of non-members."""
     same_attack: bool
     """Whether *other* holds the same attacks, with the other model in the target's place."""
+    scores: Floats
+    """Shape (passages, attacks): the target's scores of the non-members' passages."""
 
-    def p_value(self, permutations: int, seed: int, shift: ArrayLike = 0.0) -> tuple[float, float]:
-        """The statistic and its p-value, with *shift* taken from the target's evidence of all candidates."""
+    def p_value(self, permutations: int, seed: int, area: float = 0.5) -> tuple[float, float]:
+        """The statistic and its p-value, after a difference of the AUROC *area* is taken from the candidates."""
         target = self.target.copy()
-        target[: self.sizes[0]] -= np.asarray(shift)
-        columns = standardised(target), standardised(self.other)
-        if self.same_attack:
-            columns = with_average(columns[0]), with_average(columns[1])
+        target[: self.sizes[0]] -= [shift_of_auroc(column, area) for column in self.scores.T]
+        columns = self._columns(target)
 
         def statistic(picked: Flags) -> Floats:
             attacks = zip(columns[0].T, columns[1].T, strict=True)
@@ -62,6 +64,17 @@ class Pairs:
             )
 
         return permutation_p_value(statistic, self.sizes, permutations, np.random.default_rng(seed))
+
+    @property
+    def correlation(self) -> float:
+        """Of the two models' evidence within the sides; of several attacks the highest."""
+        picked = np.arange(sum(self.sizes))[None] < self.sizes[0]
+        attacks = zip(*(columns.T for columns in self._columns(self.target)), strict=True)
+        return max(float(adjusted_statistic(*attack, picked)[1][0]) for attack in attacks)
+
+    def _columns(self, target: Floats) -> tuple[Floats, Floats]:
+        columns = standardised(target), standardised(self.other)
+        return (with_average(columns[0]), with_average(columns[1])) if self.same_attack else columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,9 @@ class DifferenceTest:
     detectable: float
     """The AUROC that a difference between candidates and non-members must have for the other model to show it, at 5 %
     (one-sided, by document), with a probability of 80 %. An approximation by the normal distribution."""
+    correlation: float
+    """Of the two models' evidence of documents, within the sides. Below 0.5 the p-value is 1: scores of a model that
+    responds to other properties of the texts than the target lead to no expectation. Of several attacks the highest."""
     n_documents: tuple[int, int]
     """Documents of candidates and of non-members that both models scored."""
     smallest_p: float
@@ -107,10 +123,11 @@ def difference_test(
     regression would not do: both scores are imprecise measurements, so its line is too flat and leaves a part of the
     difference of the texts in the result. The reverse line is too steep, and errs against a finding. The two bound the
     true line (Frisch 1934). The price is power where the two models agree little: with a correlation of documents of
-    0.95 nothing is lost, with 0.6 about half.
+    0.95 nothing is lost, with 0.6 about half, and below 0.5 there is no test.
 
     Where *same_attack* is false, the attack itself takes the other model (such as `reference`), and the other model's
-    score is a covariate: the direct regression removes what the difference of the two models leaves of it.
+    score is a covariate: the direct regression removes a part of what the difference of the two models leaves of it.
+    An imprecise other model leaves more, so the same attack by both models, such as ``loss``, is the safer comparison.
 
     Of several attacks the largest statistic counts, in the permutations too; `with_average` is one of them.
 
@@ -132,12 +149,12 @@ def difference_test(
     check_disjoint(sides[0][0], sides[1][0], "among the candidates and among the non-members")
     target, other = (np.concatenate([evidence_by_attack(side[which]) for side in sides]) for which in (0, 1))
     sizes = len(sides[0][0].names), len(sides[1][0].names)
-    pairs = Pairs(target, other, sizes, same_attack)
+    pairs = Pairs(target, other, sizes, same_attack, sides[1][0].values)
     permutations = permutations_for(sum(sizes), permutations, level)
     statistic, p_value = pairs.p_value(permutations, seed)
     shown, detectable = _shown_by_other(sides[0][1], sides[1][1], confidence, seed)
     smallest = smallest_p_value(sizes, permutations)
-    return DifferenceTest(statistic, p_value, shown, detectable, sizes, smallest), pairs
+    return DifferenceTest(statistic, p_value, shown, detectable, pairs.correlation, sizes, smallest), pairs
 
 
 def _shown_by_other(
@@ -156,15 +173,16 @@ def _shown_by_other(
 
 
 def adjusted_statistic(values: Floats, covariate: Floats, picked: Flags) -> tuple[Floats, Floats]:
-    """The mean of the picked *values* less that of the others, given the *covariate*, in standard errors; the slope.
+    """The mean of the picked *values* less that of the others, given the *covariate*, in standard errors.
 
-    The slope is that of the regression within the two sides. The standard error allows for its imprecision and for
+    With it the correlation of *values* and *covariate* within the two sides; their regression within the sides is the
+    line that the difference is adjusted by. The standard error allows for its imprecision and for
     unequal variances. *values* and *covariate* have shape (n,), *picked* (rows, n).
 
     >>> values, covariate = np.array([1.0, 2.0, 4.0, 0.0, 3.0, 3.0]), np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
-    >>> adjusted, slope = adjusted_statistic(values, covariate, np.array([[True] * 3 + [False] * 3]))
-    >>> np.round(slope, 2).tolist(), np.round(adjusted, 2).tolist()  # equal means of the covariate: 7/3 − 6/3 remains
-    ([1.5], [0.63])
+    >>> adjusted, correlation = adjusted_statistic(values, covariate, np.array([[True] * 3 + [False] * 3]))
+    >>> np.round(adjusted, 2).tolist(), np.round(correlation, 2).tolist()  # equal means of the covariate: 7/3 − 6/3
+    ([0.63], [0.92])
     """
     counts, means = side_means(
         np.column_stack([values, covariate, values**2, covariate**2, values * covariate]), picked
@@ -185,16 +203,17 @@ def adjusted_statistic(values: Floats, covariate: Floats, picked: Flags) -> tupl
     left = np.maximum(of_values - slope * products, 0) / np.maximum(picked.shape[1] - 3, 1)
     slope_error = np.where(varies, apart[:, 1] ** 2 * left / safe, 0.0)
     error = np.sqrt(standard_error(variances, counts) ** 2 + slope_error)
-    return (apart[:, 0] - slope * apart[:, 1]) / error, slope
+    correlation = products / np.sqrt(np.maximum(of_values * of_covariate, 1e-18))
+    return (apart[:, 0] - slope * apart[:, 1]) / error, correlation
 
 
 def _exceeding(target: Floats, other: Floats, picked: Flags, same_attack: bool) -> Floats:
     """How far the target's scores of the picked documents exceed what the other model's lead to expect."""
     if not same_attack:
         return adjusted_statistic(target, other, picked)[0]
-    below, slope = adjusted_statistic(other, target, picked)
-    # Without a positive slope the other model shows nothing of what the target responds to: there is no line.
-    return np.where(slope > 0, -below, -np.inf)
+    below, correlation = adjusted_statistic(other, target, picked)
+    # Without agreement the other model shows nothing of what the target responds to: there is no line.
+    return np.where(correlation >= LEAST_CORRELATION, -below, -np.inf)
 
 
 def _grouped(side: PairedSide, whose: str) -> tuple[GroupedScores, GroupedScores]:

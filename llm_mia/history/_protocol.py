@@ -185,7 +185,10 @@ class _Check:
 
     def that(self, right: bool, key: str, problem: str) -> None:
         if not right:
-            raise UsageError(f"{self.path}: {key} {problem}; {ADVICE}")
+            raise self.fault(key, problem)
+
+    def fault(self, key: str, problem: str) -> UsageError:
+        return UsageError(f"{self.path}: {key} {problem}; {ADVICE}")
 
     def keys(self, entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
         for key in entries:
@@ -201,9 +204,9 @@ class _Check:
 
     def share(self, entries: Mapping[str, Any], key: str, where: str, default: float | None = None) -> float | None:
         value = entries.get(key, default)
-        right = value is None or (isinstance(value, float) and 0 < value < 1)
-        self.that(right, f"{where}{key}", "has to be a number between 0 and 1, both excluded")
-        return value
+        if value is None or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise self.fault(f"{where}{key}", "has to be a number between 0 and 1, both excluded")
 
 
 def _or_none(value: float | None) -> str:

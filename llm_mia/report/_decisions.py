@@ -16,6 +16,7 @@ from .words import (
     collection_lines,
     collection_size,
     columns_used,
+    comparison_lines,
     counted,
     entry_words,
     finding,
@@ -46,6 +47,7 @@ def flags_table(flags: Flags) -> RenderableType:
     lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
     chance, members = finding_words(flags), members_words(flags)
     lines += [chance] if chance else []
+    lines += [escape(line) for line in comparison_lines(flags)]
     if flags.by_chance is not None:
         lines.append(f"[dim]{held_words(flags)}[/]")
     lines += [escape(members)] if members else []

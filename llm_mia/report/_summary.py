@@ -85,14 +85,14 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
         "standing": flags.standing or NOT_VALIDATED,
         "withheld": flags.withheld,
         "finding": None if flags.finding is None or flags.withheld else _finding(flags.finding),
-        "members_at_least": None if flags.members is None or flags.withheld else _bound(flags),
+        "trained_on_at_least": None if flags.members is None or flags.withheld else _bound(flags),
         "categories": {
             name: {
                 "candidates": category.candidates,
                 "flagged": category.flagged,
                 "nonmembers": category.n,
                 "threshold": category.threshold,
-                "members_at_least": None if not category.members or flags.withheld else category.members.members,
+                "trained_on_at_least": None if not category.members or flags.withheld else category.members.members,
             }
             for name, category in flags.categories.items()
         },
@@ -100,13 +100,14 @@ def flags_summary(flags: Flags) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "allowed": finding.allowed, "significant": finding.significant}
+    decided = {"p_value": finding.p_value, "allowed": finding.allowed}
+    return {**decided, "significant": finding.significant, "resists": finding.resists, **asdict(finding)}
 
 
 def _bound(flags: Flags) -> dict[str, Any]:
     assert flags.members is not None
     return {
-        "members": flags.members.members,
+        "number": flags.members.members,
         "candidates": flags.members.candidates,
         "confidence": flags.members.confidence,
         "share": None if flags.share is None else asdict(flags.share),

@@ -61,7 +61,7 @@ def p_values(case: Collections, rng: np.random.Generator) -> tuple[float, float]
     target, other = case.draw(rng)
     first = case.documents[0]
     alone = permutation_test(target[:first], target[first:], PERMUTATIONS, rng)[1]
-    pairs = Pairs(target[:, None], other[:, None], case.documents, same_attack=True)
+    pairs = Pairs(target[:, None], other[:, None], case.documents, True, target[first:, None])
     return alone, pairs.p_value(PERMUTATIONS, int(rng.integers(1 << 31)))[1]
 
 

@@ -1,6 +1,7 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._collections import collection_finding, collection_lines, collection_size, power_title
+from ._comparisons import comparison_lines, role_words
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
@@ -45,6 +46,7 @@ __all__ = [
     "collection_lines",
     "collection_size",
     "columns_used",
+    "comparison_lines",
     "comparison_words",
     "control_words",
     "counted",
@@ -67,6 +69,7 @@ __all__ = [
     "power_title",
     "q_values_words",
     "reason_words",
+    "role_words",
     "rule_words",
     "selection_words",
     "standing_note",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...decision import CollectionResult, OtherModel
-from ...documents import PowerTable
+from ...documents import LEAST_CORRELATION, PowerTable
 from ._counting import counted
 from ._validity import withheld_words
 
@@ -21,8 +21,10 @@ def collection_finding(result: CollectionResult) -> str:
         return head if result.resists else f"{head}, but doubtful"
     if result.test.p_value > result.level:
         return "no evidence of training"
-    explained = [other.role for other in result.others if other.test.p_value > result.level]
-    return f"no finding: candidates score higher, but not more than the {explained[0]} model leads to expect"
+    other = max(result.others, key=lambda other: other.test.p_value)
+    if other.test.correlation < LEAST_CORRELATION:
+        return f"no finding: the {other.role} model agrees too little with the target to be compared with"
+    return f"no finding: candidates score higher, but not more than the {other.role} model leads to expect"
 
 
 def collection_size(result: CollectionResult) -> str:
@@ -56,10 +58,11 @@ def collection_lines(result: CollectionResult) -> list[str]:
 def _other_line(other: OtherModel) -> str:
     test, shown = other.test, other.test.other
     return (
-        f"{other.role} model: p = {test.p_value:.4g} given its scores by {', '.join(other.attacks)} "
-        f"({counted(test.n_documents[0], 'document')} against {test.n_documents[1]:,}); it scores a candidate passage "
-        f"higher than a known non-member with probability {shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], and a "
-        f"difference from {test.detectable:.2f} would have shown with probability 0.8"
+        f"{other.role} model: p = {test.p_value:.4g} given its scores ({', '.join(other.attacks)}; "
+        f"{counted(test.n_documents[0], 'document')} against {test.n_documents[1]:,}; correlation with the target "
+        f"{test.correlation:.2f}); it scores a candidate passage higher than a known non-member with probability "
+        f"{shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], and {test.detectable:.2f} would have been detected in "
+        "80 % of cases"
     )
 
 
@@ -68,13 +71,15 @@ def _vanishing_line(result: CollectionResult) -> str:
     assert result.vanishing is not None
     line = (
         "the finding would vanish if a difference between the texts of candidates and known non-members alone gave a "
-        f"probability (AUROC) of {result.vanishing:.2f}"
+        f"probability of {result.vanishing:.2f}"
     )
     if not result.others:
         return line
-    most = max(result.others, key=lambda other: other.test.other.high)
-    shown = f"the {most.role} model shows at most {most.test.other.high:.2f} with 95 % confidence"
-    return f"{line}; {shown}" + ("" if result.resists else ", which does not exclude it: the finding is doubtful")
+    intervals = {other.role: other.test.other for other in result.others}
+    farthest = {role: max(interval.high, 1 - interval.low) for role, interval in intervals.items()}
+    role = max(farthest, key=lambda role: farthest[role])
+    shown = f"the {role} model excludes {farthest[role]:.2f} and more, in either direction, with 95 % confidence"
+    return f"{line}; {shown}" + ("" if result.resists else ", which is not enough: the finding is doubtful")
 
 
 def power_title(power: PowerTable) -> str:

@@ -20,6 +20,7 @@ from ...decision import (
     Unit,
     Wanted,
 )
+from ._comparisons import explained_by, p_words
 from ._counting import counted
 from ._validity import withheld_words
 
@@ -33,7 +34,6 @@ __all__ = [
     "guarantee_words",
     "held_words",
     "members_words",
-    "p_words",
     "q_values_words",
     "reason_words",
     "rule_words",
@@ -69,20 +69,12 @@ def _meaning(flags: Flags) -> str:
     if finding is None:
         return "no finding, because no p-value can be computed (see the notes)"
     if not finding.significant:
-        chance = ", chance alone may flag as many" if flags.flagged else ""
-        return f"no finding{chance} ({p_words(finding.p_value)})"
+        why = explained_by(finding) or ("chance alone may flag as many" if flags.flagged else "")
+        return f"no finding{', ' if why else ''}{why} ({p_words(finding.p_value)})"
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
+    short = {None: ", not compared with another model", False: ", but doubtful", True: ""}[finding.resists]
     validated = "" if flags.standing else ", not validated"
-    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}"
-
-
-def p_words(p_value: float) -> str:
-    """A p-value.
-
-    >>> p_words(0.6273), p_words(0.0312), p_words(2.1e-12), p_words(0.0)
-    ('p = 0.63', 'p = 0.031', 'p = 2.1e-12', 'p < 1e-300')
-    """
-    return f"p = {p_value:.2g}" if p_value >= 1e-300 else "p < 1e-300"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}{short}"
 
 
 def finding_words(flags: Flags) -> str | None:
@@ -105,7 +97,8 @@ def finding_words(flags: Flags) -> str | None:
             f"{result}"
         )
     start = f"{expected}, and " if expected else ""
-    return f"{start}{p_words(finding.p_value)} {what}; a finding needs p ≤ {finding.allowed:.3g}"
+    number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
+    return f"{start}{p_words(finding.chance)} {what}; a finding needs p ≤ {finding.allowed:.3g}{number}"
 
 
 def rule_words(rule: Rule) -> str:
@@ -195,7 +188,7 @@ def held_words(flags: Flags) -> str:
 
 
 def members_words(flags: Flags) -> str | None:
-    """The smallest number of members among the candidates; None where it has no bound."""
+    """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
     bound, confidence = flags.members, f"with {100 * flags.members.confidence:.12g} % confidence"
@@ -205,10 +198,10 @@ def members_words(flags: Flags) -> str | None:
         which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
         return f"it cannot be stated {confidence} that {which} is a member"
     candidates = f"these {candidates}" if bound.candidates > 1 else candidates
-    are = "is a member" if bound.members == 1 else "are members"
+    was = "was" if bound.members == 1 else "were"
     return (
-        f"{confidence}, at least {bound.members:,} of {candidates} {are} (at least {100 * flags.share.low:.1f} %, if "
-        f"{flags.unit} are independent)"
+        f"{confidence}, at least {bound.members:,} of {candidates} {was} trained on, {100 * flags.share.low:.1f} % or "
+        "more, if the assumption holds"
     )
 
 
@@ -220,7 +213,7 @@ def threshold_words(calibration: Calibration) -> str:
 
 
 def category_lines(flags: Flags) -> list[str]:
-    """Counts, threshold and smallest number of members of each category, a line each."""
+    """Counts, threshold and smallest number trained on of each category, a line each."""
     lines = []
     for name, category in flags.categories.items():
         line = (
@@ -228,12 +221,12 @@ def category_lines(flags: Flags) -> list[str]:
             f"({category.n:,} non-members)"
         )
         if category.members is not None:
-            line += f", at least {counted(category.members.members, 'member')}"
+            line += f", at least {category.members.members:,} trained on"
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
         held = f"{100 * bounds[0].confidence:.12g} % confidence"
-        lines.append(f"  (each lower bound holds with {held} for its category, if {flags.unit} are independent)")
+        lines.append(f"  (each lower bound holds with {held} for its category, if the assumption holds)")
     return lines
 
 

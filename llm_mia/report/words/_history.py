@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...decision import ErrorRate, Rule
+from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
 from ._counting import counted
 from ._decisions import p_words, rule_words
 
-__all__ = ["control_words", "decision_words", "entry_words", "other_decisions_words", "protocol_words"]
+__all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
 
 Figures = Mapping[str, Any]
 MOST_DECISIONS = 5
 """Other decisions that a note lists."""
 
 
-def other_decisions_words(figures: Figures) -> str:
+def _other_decisions(figures: Figures) -> str:
     """Which decision on these candidates this is, and what the others were."""
     number, others = figures["number"], [decision_words(other) for other in figures["others"]]
     listed = "; ".join(others[:MOST_DECISIONS])
@@ -48,7 +48,7 @@ def decision_words(figures: Figures) -> str:
     return ", ".join(parts)
 
 
-def protocol_words(figures: Figures) -> str:
+def _protocol(figures: Figures) -> str:
     """Whether a decision is among those that a protocol names."""
     name = f"the protocol with the sha256 {figures['sha256'][:16]}…"
     if figures["deviations"]:
@@ -98,3 +98,12 @@ def entry_words(entry: Entry) -> str:
     ]
     parts += [f"protocol {entry.protocol[:16]}"] if entry.protocol else []
     return "; ".join([*parts, *entry.deviations])
+
+
+HISTORY_WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
+    NoteKind.OTHER_DECISIONS: _other_decisions,
+    NoteKind.PROTOCOL: _protocol,
+    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
+    NoteKind.CONTROL: control_words,
+}
+"""The sentence of each kind of note, from its figures."""

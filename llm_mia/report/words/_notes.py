@@ -10,7 +10,7 @@ from ...documents import describe_note
 from ...records import Note
 from ._counting import counted, have
 from ._decisions import p_words
-from ._history import control_words, other_decisions_words, protocol_words
+from ._history import HISTORY_WORDS
 
 __all__ = ["note_words", "notes_words"]
 
@@ -238,7 +238,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
         f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
-        "not independent, so each document counts once, and the rate holds for a passage of a new document"
+        "not independent, so each document counts once, and the rate is an average over new documents; where large "
+        "documents score higher than small ones, a larger share of all passages can be flagged"
     ),
     NoteKind.ORIGIN_UNKNOWN: lambda _: (
         "the scores or the calibration do not record their model, so nobody has checked that both are of the same model"
@@ -295,10 +296,7 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
-    NoteKind.OTHER_DECISIONS: other_decisions_words,
-    NoteKind.PROTOCOL: protocol_words,
-    NoteKind.RECORD_INCOMPLETE: lambda f: f"the record of decisions is incomplete: {f['problem']}",
-    NoteKind.CONTROL: control_words,
+    **HISTORY_WORDS,
     NoteKind.OTHER_UNSCORED: lambda f: (
         f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
     ),
