@@ -31,7 +31,8 @@ def power_figures(work: Path, draws: int, checks: int, rng: np.random.Generator,
             of_trained, of_clean = rng.permutation(trained), rng.permutation(clean)
             candidates = np.concatenate([of_trained[:MEMBERS], of_clean[:CLEAN]])
             rows = (of_trained[MEMBERS : MEMBERS + KNOWN_MEMBERS], of_clean[CLEAN : CLEAN + n], candidates)
-            passages = Texts(*(texts.texts(side.tolist()) for side in rows), fpr=FPR)
+            members, nonmembers, unknown = (texts.texts(side.tolist()) for side in rows)
+            passages = Texts(members, nonmembers, unknown, FPR)
             order = np.concatenate(rows)
             picked = {name: {a: v[order] for a, v in columns.items()} for name, columns in others.items()}
             case = Case(passages, {name: values[order] for name, values in scores.items()}, picked)

@@ -71,7 +71,7 @@ COMPARED: dict[str, tuple[str, Others]] = {
 def slips_figures(work: Path, draws: int, checks: int, seed: int, *, compared: bool) -> list[Figure]:
     """Every number of slips, known sets of 100 and of 300 non-members, each target and other model."""
     settings = {**ALONE, **(COMPARED if compared else {})}
-    figures = []
+    figures: list[Figure] = []
     for slips in SLIPS:
         for n in SIZES:
             measured = _measured(real_texts(work), settings, slips, n, draws, checks, seed)
@@ -83,7 +83,7 @@ def slips_figures(work: Path, draws: int, checks: int, seed: int, *, compared: b
 def fair_text_figures(work: Path, draws: int, checks: int, seed: int, *, compared: bool) -> list[Figure]:
     """The same without slips: the known set may not be called faulty."""
     settings = {**ALONE, **(COMPARED if compared else {})}
-    figures = []
+    figures: list[Figure] = []
     for n in SIZES:
         measured = _measured(real_texts(work), settings, 0, n, draws, checks, seed)
         figures += _figures(f"fair, {n} non-members", measured, draws, fair_figure)
