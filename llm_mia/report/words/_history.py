@@ -68,7 +68,7 @@ def control_words(figures: Figures) -> str:
     were, p_value = "was" if figures["flagged"] == 1 else "were", p_words(figures["p_value"])
     sentence = (
         f"control: of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
-        f"{100 * figures['rate']:.1f} % (95 % interval {interval}{of_documents}), and at most "
+        f"{100 * figures['realised']:.1f} % (95 % interval {interval}{of_documents}), and at most "
         f"{100 * figures['requested']:g} % are expected"
     )
     if not figures["exceeds"]:
