@@ -132,7 +132,8 @@ class Finding:
     @property
     def p_value(self) -> float:
         """The largest p-value of all comparisons, so that a finding needs each of them (intersection–union test)."""
-        return max(self.chance, *(each.p_value for each in (*self.references, *self.others)), 0.0)
+        with_references = (each.p_value for each in self.references)
+        return max(self.chance, *with_references, *(each.p_value for each in self.others), 0.0)
 
     @property
     def significant(self) -> bool:

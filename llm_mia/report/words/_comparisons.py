@@ -67,7 +67,9 @@ def comparison_lines(flags: Flags) -> list[str]:
 def _other_line(other: OtherFlags) -> str:
     """How many flags another model gives, and whether the target's scores are higher than its."""
     model = role_words(other.role)
-    higher = f"{p_words(other.p_value)} that the target scores them so much higher than {model}"
+    higher = f"the target scores them higher, with {p_words(other.p_value)} if neither model knows them"
+    if other.p_value > 0.5:
+        higher = f"the target does not score them higher ({p_words(other.p_value)})"
     if other.flagged is None or other.other_flagged is None:
         few = f"{other.nonmembers:,} non-members are too few to set its threshold"
         return f"by {model}, of {counted(other.candidates, 'candidate')}: {few}; {higher}"
