@@ -19,7 +19,6 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import NoteKind, calibrate, flag, flag_documents, judge_collection
 from llm_mia.documents import documents_needed, smallest_p_value
 from llm_mia.errors import CalibrationError, LlmMiaError, PassageError
-from llm_mia.history import level_share
 from llm_mia.records import Note
 from llm_mia.report import note_words
 
@@ -155,7 +154,8 @@ def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(t
                      "allows decisions on all candidates together ('llm-mia", "such as a book into its chapters"]),
         (2, 2, "c", ["this input allows no decision; ", "a decision on all candidates together needs 4 documents on "
                      "each side, and there are 2 documents of candidates, 2 of non-members"]),
-        (22, 1, "c", ["on documents (1 document of candidates, 22 of non-members), on all candidates together"]),
+        (20, 1, "c", ["on documents (1 document of candidates, 20 of non-members); a decision on all candidates",
+                     "needs 4 documents on each side"]),
         (20, 7, "n", ["decisions on passages (60 candidates, 100 non-members); decisions on documents or on all ",
                       "each document on one side only, and 7 documents hold both candidates and"]),
         (7, 7, "n", ["this input allows no decision; decisions on passages or on documents need 19 documents"]),
@@ -216,8 +216,7 @@ def test_a_line_says_what_the_input_allows_and_that_is_what_it_allows(
 def test_a_collection_of_as_many_documents_as_the_note_names_can_be_significant(tmp_path: Path, cli: Cli) -> None:
     few = scores_file(tmp_path / "few.csv", {"a": 20, "b": 20}, {"c": 20, "d": 20}, lift=5.0)
     ran = cli("collection", few, "-a", "gain")
-    first = 0.05 * level_share(1)  # the level of the first decision on these candidates
-    assert f"p ≤ {first:g} needs {documents_needed(first)} documents of each" in ran.out
+    assert f"p ≤ 0.045 needs {documents_needed(0.045)} documents of each" in ran.out
     enough = scores_file(tmp_path / "more.csv", dict.fromkeys("abcd", 20), dict.fromkeys("efgh", 20), lift=5.0)
     assert "consistent with training on the collection" in cli("collection", enough, "-a", "gain").out
 

@@ -194,7 +194,8 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [99] * 3 + [1] * 7,
             None,
             [
-                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), not validated, not compared"
+                "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), "
+                "not validated, not compared with another model"
             ],
             ["no finding"],
         ),
@@ -254,6 +255,7 @@ def test_summaries_of_a_table_of_another_program() -> None:
         "columns_used",
         "notes",
         "stack_columns",
+        "standing",
     }
     flags = flags_summary(flag(table, calibration, fdr=0.2))
     rule = {"rate": "fdr", "level": 0.2, "confidence": None}
@@ -291,8 +293,8 @@ FIGURES = {
     "others": [], "evaluated": False,
     "role": "candidate", "rows": 500,
     "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
-    "model": "embedded", "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "decisions": 2,
-    "p_value": 0.3, "smallest_p": 0.01, "requested": 0.05, "exceeds": False,
+    "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "decisions": 2,
+    "p_value": 0.3, "smallest_p": 0.01, "requested": 0.05, "realised": 0.04, "exceeds": False,
     "names": ["se"], "categories": ["en", "sv"],
     "shortage": asdict(Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 3, 4, 20, 34, 32)),
 }  # fmt: skip
@@ -300,11 +302,10 @@ FIGURES = {
 
 @pytest.mark.parametrize("kind", list(NoteKind))
 def test_every_note_has_a_sentence(kind: NoteKind) -> None:
-    figures = FIGURES | ({"rate": 0.04} if kind is NoteKind.CONTROL else {})
-    sentence = note_words(Note(kind, figures))
+    sentence = note_words(Note(kind, FIGURES))
     assert len(sentence) > 8
     assert "{" not in sentence
-    assert note_words(Note(kind.value, json.loads(json.dumps(figures)))) == sentence, "also where it was read back"
+    assert note_words(Note(kind.value, json.loads(json.dumps(FIGURES)))) == sentence, "also where it was read back"
 
 
 @pytest.mark.parametrize("reason", list(Reason))

@@ -13,7 +13,7 @@ from ..validity import RequestedRates
 __all__ = ["possible_decisions"]
 
 COLLECTION_LEVEL = 0.05 * level_share(1)
-"""Of the first decision on the collection."""
+"""What the first test of a collection needs as its p-value."""
 PERMUTATIONS = 9_999
 
 
