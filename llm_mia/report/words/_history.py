@@ -7,8 +7,9 @@ from typing import Any
 
 from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
+from ._comparisons import p_words
 from ._counting import counted
-from ._decisions import p_words, rule_words
+from ._decisions import rule_words
 
 __all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
 
