@@ -195,7 +195,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             None,
             [
                 "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), "
-                "not validated, not compared"
+                "not validated, not compared with another model"
             ],
             ["no finding"],
         ),
@@ -255,6 +255,7 @@ def test_summaries_of_a_table_of_another_program() -> None:
         "columns_used",
         "notes",
         "stack_columns",
+        "standing",
     }
     flags = flags_summary(flag(table, calibration, fdr=0.2))
     rule = {"rate": "fdr", "level": 0.2, "confidence": None}

@@ -36,7 +36,8 @@ def explained_by(finding: Finding) -> str | None:
     """
     if finding.significant or finding.chance > finding.allowed:
         return None
-    worst = max((*finding.references, *finding.others), key=lambda each: each.p_value)
+    compared: list[OtherFlags | OtherReference] = [*finding.references, *finding.others]
+    worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
     return f"{role_words(worst.role)}, which cannot know the candidates, sees a similar difference"
@@ -85,10 +86,10 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     rate = ""
     if limit.fpr is not None:
         rate = f", that is a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %"
-    flags = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
+    most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
         f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {flags:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
+        f"than {most:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
         f"{limit.auroc:.2f}"
     )
     if not finding.others:
