@@ -362,7 +362,7 @@ class Standing(StrEnum):
     SOUND = "sound"
     """There were checks, another model was among them, and they showed no fault."""
     NOT_CHECKED = "not_checked"
-    """The checks showed no fault, but no other model has scored the passages: what only a model sees is unchecked."""
+    """The checks showed no fault, but no other language model has scored the passages: an n-gram model misses much."""
     DOUBTFUL = "doubtful"
     """A finding may be worded; it has to be read together with the faults that the checks showed."""
     UNTESTABLE = "untestable"

@@ -67,6 +67,7 @@ def main() -> None:
                 target=FakeBackend(0),
                 reference=FakeBackend(1),
                 out=folder / f"run{number}",
+                history=folder,
             )
             return time.perf_counter() - start
 

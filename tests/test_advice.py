@@ -152,9 +152,10 @@ def test_documents_that_select_the_attack_do_not_count_among_those_that_decide(t
                      "non-members), on all candidates together ('llm-mia collection')"]),
         (7, 7, "c", ["decisions on passages or on documents need 19 documents of non-members for FPR ≤ 5 %, and there",
                      "allows decisions on all candidates together ('llm-mia", "such as a book into its chapters"]),
-        (2, 2, "c", ["this input allows no decision; ", "a decision on all candidates together needs 3 documents on "
+        (2, 2, "c", ["this input allows no decision; ", "a decision on all candidates together needs 4 documents on "
                      "each side, and there are 2 documents of candidates, 2 of non-members"]),
-        (20, 1, "c", ["on documents (1 document of candidates, 20 of non-members), on all candidates together"]),
+        (20, 1, "c", ["on documents (1 document of candidates, 20 of non-members); a decision on all candidates",
+                     "needs 4 documents on each side"]),
         (20, 7, "n", ["decisions on passages (60 candidates, 100 non-members); decisions on documents or on all ",
                       "each document on one side only, and 7 documents hold both candidates and"]),
         (7, 7, "n", ["this input allows no decision; decisions on passages or on documents need 19 documents"]),
@@ -206,7 +207,7 @@ def test_a_line_says_what_the_input_allows_and_that_is_what_it_allows(
                 decide()
             except LlmMiaError:
                 continue
-            assert smallest_p_value((candidates, known), 9999) > 0.05, "it runs, and cannot reach the level"
+            assert smallest_p_value((candidates, known), 9999) > 0.045, "it runs, and cannot reach the level"
     seen: list[Note] = []
     validate(None, files[1], files[0], report_possible=seen.append)
     assert seen == notes
@@ -215,8 +216,8 @@ def test_a_line_says_what_the_input_allows_and_that_is_what_it_allows(
 def test_a_collection_of_as_many_documents_as_the_note_names_can_be_significant(tmp_path: Path, cli: Cli) -> None:
     few = scores_file(tmp_path / "few.csv", {"a": 20, "b": 20}, {"c": 20, "d": 20}, lift=5.0)
     ran = cli("collection", few, "-a", "gain")
-    assert f"p ≤ 0.05 needs {documents_needed(0.05)} documents of each" in ran.out
-    enough = scores_file(tmp_path / "more.csv", dict.fromkeys("abc", 20), dict.fromkeys("def", 20), lift=5.0)
+    assert f"p ≤ 0.045 needs {documents_needed(0.045)} documents of each" in ran.out
+    enough = scores_file(tmp_path / "more.csv", dict.fromkeys("abcd", 20), dict.fromkeys("efgh", 20), lift=5.0)
     assert "consistent with training on the collection" in cli("collection", enough, "-a", "gain").out
 
 

@@ -79,6 +79,7 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     text = rendered(audit_table(result))
     assert "words, without the model" in text
     assert "Known set: " in text
+    assert "known only with hindsight" in " ".join(text.split()), "as several attacks are shown"
     assert "candidates flagged by reference" in text
 
 

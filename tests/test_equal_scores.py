@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from llm_mia import Flags, ScoreTable
-from llm_mia.decision import NoteKind, calibrate, equal_rows, flag, flag_documents
+from llm_mia.decision import NoteKind, calibrate, equal_rows, flag, flag_documents, judge_collection
 from llm_mia.records import RunRecord
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,8 @@ def test_copies_are_pointed_out_and_share_a_document() -> None:
     assert [note.figures for note in flags.notes if note.kind == NoteKind.SCORES_EQUAL] == [figures]
     assert {row.document for row in flags.rows[:4]} == {"61 (equal scores of candidates)"}
     assert len(decided(table_of(known, candidates), flag_documents).rows) == 10
+    assert judge_collection(table_of(known, candidates)).test.n_documents == (10, 60)
+    assert judge_collection(table_of(known, candidates, named=True)).test.n_documents == (40, 60)
     again = calibrate(table_of(np.repeat(known, 2), candidates), "score", fpr=0.05)
     assert (again.n, again.n_documents) == (120, 60)
     assert [note.figures["role"] for note in again.notes if note.kind == NoteKind.SCORES_EQUAL] == ["non-member"]
@@ -63,7 +66,7 @@ def test_copies_are_pointed_out_and_share_a_document() -> None:
         ]
 
 
-DRAW = {
+DRAW: dict[str, Callable[[np.random.Generator], Any]] = {
     "counts": lambda rng: rng.poisson(3, 400),
     "two values": lambda rng: rng.random(400) < 0.8,
     "one decimal": lambda rng: np.round(rng.normal(size=400), 1),

@@ -82,8 +82,8 @@ def test_candidates_are_compared_within_their_category() -> None:
     first, second = rng.normal(size=80), rng.normal(size=80)
     candidate, kinds = np.arange(80) >= 40, np.array(["a", "b"])[np.arange(80) % 2]
     single = surplus_p_value(first, second, candidate, range(80), categories=kinds)
-    shifted = [scores + 100 * (kinds == "b") for scores in (first, second)]
-    assert surplus_p_value(*shifted, candidate, range(80), categories=kinds) == single
+    shift = 100 * (kinds == "b")
+    assert surplus_p_value(first + shift, second + shift, candidate, range(80), categories=kinds) == single
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
@@ -124,7 +124,8 @@ def test_a_difference_that_both_models_see_is_a_finding_in_at_most_5_percent(
 def test_a_hundred_members_of_two_hundred_candidates_are_found(n: int, correlation: float) -> None:
     """Members 1.41 standard deviations higher: an AUROC of 0.84, the lowest in README's demonstration.
 
-    At least 0.9 on average; a share of 50 draws is below that by three standard errors with probability 0.001.
+    In 4,000 draws 0.92 to 1.00, and 0.88 with 60 non-members and another model that has nothing in common with the
+    target. A share of 50 draws is below its expectation by three standard errors with probability 0.001.
     """
     rng, findings, repeats = np.random.default_rng(3), 0, 50
     for _ in range(repeats):
@@ -135,7 +136,8 @@ def test_a_hundred_members_of_two_hundred_candidates_are_found(n: int, correlati
         if chance_of_flags([(flags, 200, k, n)]) <= LEVEL:
             candidate = np.arange(n + 200) >= n
             findings += surplus_p_value(target, other, candidate, range(n + 200)) <= LEVEL
-    assert findings / repeats >= 0.9 - 3 * math.sqrt(0.9 * 0.1 / repeats)
+    power = 0.9 if n > 60 or correlation else 0.88
+    assert findings / repeats >= power - 3 * math.sqrt(power * (1 - power) / repeats)
 
 
 # -- the difference that a finding withstands -------------------------------------------------------------------------

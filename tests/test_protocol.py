@@ -203,12 +203,11 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
 
 
 def test_sealed_nonmembers_that_are_flagged_too_often_make_the_flags_doubtful(run: Run, tmp_path: Path) -> None:
-    usual = run("usual")
-    scores = read_scores(usual.path)
-    high = np.argsort(scores.columns["loss"])[-12:]
-    texts = {passage.id: passage.text for name in ("candidates", "nonmembers")
-             for passage in read_passages(tmp_path / f"{name}.jsonl")}  # fmt: skip
-    sealed = [f"{texts[scores.ids[row]]} {texts[scores.ids[row]]}" for row in high.tolist()]
+    many = {f"t{i}": text for i, text in enumerate(sentences(800, seed=41))}
+    rows = [{"id": name, "text": text} for name, text in many.items()]
+    usual = audit(rows, nonmembers=TEXTS[40:100], target=FakeBackend(0), out=tmp_path / "usual", attacks=["loss"])
+    sealed = [many[row.id] for row in usual.flags.rows if row.flagged]
+    assert len(sealed) >= 5, "enough that all of them flagged is improbable"
     result = run(control=write(tmp_path / "sealed.jsonl", sealed))
     assert result.control is not None
     assert result.control.exceeds

@@ -48,7 +48,7 @@ class Control:
     def note(self) -> Note:
         """The result as a note."""
         figures = {"passages": self.passages, "flagged": self.flagged, "documents": self.documents}
-        ends = {"rate": self.rate.value, "low": self.rate.low, "high": self.rate.high}
+        ends = {"realised": self.rate.value, "low": self.rate.low, "high": self.rate.high}
         figures_of_test = {"requested": self.requested, "p_value": self.p_value, "exceeds": self.exceeds}
         return Note(NoteKind.CONTROL, {**figures, **ends, **figures_of_test})
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from ..calibration import nonmembers_needed
 from ..decision import AUTO, STACK, NoteKind
 from ..documents import documents_needed, smallest_p_value
+from ..history import level_share
 from ..records import Note
 from ..scores import ScoreTable
 from ..validity import RequestedRates
 
 __all__ = ["possible_decisions"]
 
-COLLECTION_LEVEL = 0.05
+COLLECTION_LEVEL = 0.05 * level_share(1)
+"""What the first test of a collection needs as its p-value."""
 PERMUTATIONS = 9_999
 
 

@@ -1,6 +1,7 @@
 """Models that compute token signals: the protocol `Backend` and its implementations.
 
 * `local`: any causal language model that transformers loads
+* `ngram`: an n-gram model over bytes, trained here on the texts that it is given, in numpy
 * `fake`: a seeded bigram model over bytes, in numpy, for tests and for timing everything but a model
 """
 

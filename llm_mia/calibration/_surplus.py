@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import CalibrationError, UsageError
 from ._checks import Floats, finite
 
 __all__ = ["surplus_p_value"]
 
-Ints = NDArray[np.intp]
-Bools = NDArray[np.bool_]
 MOST, AT_MOST = 9_999, 200_000
 """Random exchanges; the second number where the level needs more."""
 MOST_CELLS = 100_000_000
@@ -27,9 +24,9 @@ def surplus_p_value(
     scores: ArrayLike,
     others: ArrayLike,
     candidate: ArrayLike,
-    documents: Sequence[str] | Ints,
+    documents: ArrayLike,
     *,
-    categories: Sequence[str] | NDArray[np.generic] | None = None,
+    categories: ArrayLike | None = None,
     level: float = 0.05,
     seed: int = 0,
 ) -> float:
@@ -70,11 +67,11 @@ def surplus_p_value(
     """
     first, second = finite(scores, "scores"), finite(others, "scores of the other model")
     marks, n = np.asarray(candidate, dtype=bool), len(first)
-    kinds = np.zeros(n, dtype=np.intp) if categories is None else np.asarray(categories)
-    if not n == len(second) == len(marks) == len(documents) == len(kinds):
-        lengths = f"{n}, {len(second)}, {len(marks)}, {len(documents)}, {len(kinds)}"
+    kinds, names = np.zeros(n) if categories is None else np.asarray(categories), np.asarray(documents)
+    if not n == len(second) == len(marks) == len(names) == len(kinds):
+        lengths = f"{n}, {len(second)}, {len(marks)}, {len(names)}, {len(kinds)}"
         raise UsageError(f"scores, the other model's, candidates, documents and categories have lengths {lengths}")
-    _, numbers = np.unique(np.asarray(documents), return_inverse=True)
+    _, numbers = np.unique(names, return_inverse=True)
     surplus = np.zeros(int(numbers.max(initial=-1)) + 1)
     for kind in np.unique(kinds):
         rows = np.flatnonzero(kinds == kind)

@@ -131,7 +131,8 @@ def check_enough(n: int, fpr: float, confidence: float | None = None) -> None:
     """Raise `CalibrationError` where *n* non-members cannot certify *fpr*, marginally or with *confidence*."""
     needed = nonmembers_needed(fpr, confidence)
     if n < needed:
-        raise CalibrationError(f"{n} non-members {describe_uncertified(fpr, confidence)}: at least {needed} are needed")
+        known = "1 non-member" if n == 1 else f"{n} non-members"
+        raise CalibrationError(f"{known} {describe_uncertified(fpr, confidence)}: at least {needed} are needed")
 
 
 def describe_uncertified(fpr: float, confidence: float | None) -> str:

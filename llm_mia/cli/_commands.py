@@ -78,7 +78,14 @@ def calibrate(
     as_json: opt.Json = False,
 ) -> None:
     """Set the threshold on the known non-members of a table (label 0), which guarantees a false positive rate."""
-    from ..decision import AUTO, BY_DEFAULT, STACK, calibrate as run_calibrate, calibration_to_json
+    from ..decision import (
+        AUTO,
+        BY_DEFAULT,
+        STACK,
+        calibrate as run_calibrate,
+        calibration_to_json,
+        validation_notes,
+    )
     from ..report import calibration_lines, calibration_summary, note_words
     from ..store import write_text
 
@@ -91,8 +98,9 @@ def calibrate(
         raise UsageError("`pool` joins categories, and there are none: give `by`, or leave out `pool`")
     written = table.output(out, "calibration.json")
     with working("setting the threshold"):
+        known = table.read(by, scores or ())
         calibration = run_calibrate(
-            table.read(by, scores or ()),
+            known,
             attack,
             fpr=fpr,
             confidence=confidence,
@@ -101,7 +109,7 @@ def calibrate(
             seed=seed,
         )
     write_text(written, calibration_to_json(calibration))
-    for note in calibration.notes:
+    for note in [*calibration.notes, *validation_notes(known, evaluated=True)]:
         say(f"note: {note_words(note)}")
     if as_json:
         show_json(calibration_summary(calibration))
@@ -215,6 +223,7 @@ def evaluate(
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
     from ..decision import (
+        NOT_VALIDATED,
         compare as run_compare,
         confidence_gap,
         evaluate as run_evaluate,
@@ -250,7 +259,7 @@ def evaluate(
     for note in evaluation_notes(judged, evaluations):
         say(f"note: {note_words(note)}")
     if as_json:
-        summary = evaluation_summary(evaluations, gap)
+        summary = evaluation_summary(evaluations, gap) | {"standing": scores.standing or NOT_VALIDATED}
         summary |= {"comparison": comparison_summary(compared)} if compared else {}
         show_json(summary | ({"at_threshold": threshold_summary(at)} if at else {}))
         return

@@ -36,6 +36,7 @@ from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin, origin_of
 from ._passages import flag
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
+from ._score_checks import validation_notes
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
 from ._selection import Selection, Shortage, ShortageKind, Wanted
 from .stack import STACK, Column, Stack, Training, Tree
@@ -109,4 +110,5 @@ __all__ = [
     "rates_at",
     "read_calibration",
     "refuse_small",
+    "validation_notes",
 ]

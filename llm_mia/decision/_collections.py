@@ -14,6 +14,7 @@ from ..errors import ScoresError, UsageError
 from ..records import Note, Standing
 from ..scores import ScoreTable
 from ._collection_others import OtherModel, compare_with_others
+from ._equal_scores import join_equal_scores
 from ._flags import joint_standing
 from ._notes import NoteKind, first_ids
 from ._score_checks import order_notes, refuse_non_scores, validation_notes
@@ -126,6 +127,7 @@ def judge_collection(
     """
     names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)
+    table, equal = join_equal_scores(table, names[0])
     for label, what in ((None, "candidates (rows without a label)"), (0, "known non-members (0)")):
         if not len(table.rows(label)):
             raise ScoresError(
@@ -134,7 +136,7 @@ def judge_collection(
     candidates, nonmembers = _sides(table, names)
     test = collection_test(candidates, nonmembers, level=level, seed=seed)
     others, pairs, notes_of_others = compare_with_others(table, names, level=level, seed=seed)
-    power, notes = None, [*validation_notes(table), *test.notes, *notes_of_others, *order_notes(table, names)]
+    power, notes = None, [*equal, *validation_notes(table), *test.notes, *notes_of_others, *order_notes(table, names)]
     if test.p_value > level:
         power, notes_of_power = _power(candidates, nonmembers, level, several=len(names) > 1)
         notes += notes_of_power

@@ -54,7 +54,6 @@ class Exchanged:
     documents: int
     """Documents of both sides."""
     arrangements: int
-    """With the observed one."""
     excess: float
     """`largest_excess`, or `largest_excess_flags`, where a difference adds whole documents of flags."""
 
@@ -94,7 +93,7 @@ def exchange_test(
         return None
     statistic = _smallest_q(scores) if smallest else _count(scores, labels, documents, categories, rank)
     observed = float(statistic(labels[None])[0])
-    chance = _by_chance(exchange, statistic, observed, level, seed)
+    chance, arrangements = _by_chance(exchange, statistic, observed, level, seed)
     p_value = float(np.mean(chance >= observed - 1e-12))
     size = int(np.bincount(documents[labels]).max())
     m = int(labels.sum())
@@ -108,20 +107,27 @@ def exchange_test(
         candidates=m,
         nonmembers=int((~labels).sum()),
         documents=int(documents.max()) + 1,
-        arrangements=len(chance),
+        arrangements=arrangements,
         excess=excess if p_value <= level else 0.0,
     )
 
 
-def _by_chance(exchange: LabelExchange, statistic: Statistic, observed: float, level: float, seed: int) -> Floats:
-    """The statistic of every arrangement of the labels; where they are many, of the observed and of random ones."""
+def _by_chance(
+    exchange: LabelExchange, statistic: Statistic, observed: float, level: float, seed: int
+) -> tuple[Floats, int]:
+    """The statistic of every arrangement of the labels; where they are many, of the observed and of random ones.
+
+    Also how many are computed.
+    """
     n = len(exchange.labels)
     wanted = max(min(math.ceil(20 / level), AT_MOST), min(MOST, max(FEWEST, MOST_CELLS // n)))
     single = len(exchange.groups) == 1 and len(exchange.groups[0]) == 1
     if single and exchange.log_arrangements <= math.log(wanted + 1):
-        return np.array([float(statistic(labels > 0)[0]) for labels in exchange.every()])
+        every = [float(statistic(labels > 0)[0]) for labels in exchange.every()]
+        return np.array(every), len(every)
     rng, rows = np.random.default_rng(seed), max(1, min(250, CELLS // n))
-    return np.concatenate([[observed], *(statistic(block > 0) for block in exchange.draw(wanted, rng, rows))])
+    drawn = [statistic(block > 0) for block in exchange.draw(wanted, rng, rows)]
+    return np.concatenate([[observed], *drawn]), wanted
 
 
 def _excess_of_count(flags: int, m: int, chance: Floats, size: int, level: float) -> float:
@@ -138,7 +144,7 @@ def _excess_of_smallest(scores: Floats, labels: Bools, chance: Floats, size: int
         return 0.0
     order, end = _descending(scores)
     here = labels[order]
-    of_all = np.cumsum(here)[end]
+    of_all = np.cumsum(here, dtype=np.float64)[end]
     removed = removable(of_all[here], (2 + end - of_all)[here], float(ratios[within[-1]]))
     return largest_excess_flags(removed // size, -(-int(labels.sum()) // size), level)
 

@@ -82,8 +82,8 @@ class NoteKind(StrEnum):
     RECORD_INCOMPLETE = "record_incomplete"
     """problem: what could not be read from the record of decisions, or written to it"""
     CONTROL = "control"
-    """passages, flagged, documents, rate, low, high (95 % interval of the rate), requested, p_value, exceeds (whether
-    the rate is significantly above the requested rate)"""
+    """passages, flagged, documents, realised (rate), low, high (its 95 % interval), requested, p_value, exceeds
+    (whether the rate is significantly above the requested rate)"""
     OTHER_UNSCORED = "other_unscored"
     """role (of the other model, which has not scored passages of both sides)"""
     OTHER_FEW_DOCUMENTS = "other_few_documents"

@@ -31,7 +31,7 @@ __all__ = ["CollectionTest", "Placebo", "collection_test", "vanishing_difference
 Side: TypeAlias = tuple[ArrayLike, Sequence[str]]
 """Scores of passages, (n,) or (n, attacks), and the document of each."""
 
-SEARCHED = 50
+SEARCHED = 20
 """Permutations of the search for a vanishing finding, per 1/level."""
 UNEQUAL_FROM = 2.0
 """Ratio of the median document sizes of the two sides above which the p-value is called approximate."""
@@ -115,7 +115,7 @@ def collection_test(
         candidates: scores of shape (n,) or (n, attacks), and n documents.
         nonmembers: likewise.
         seed: of permutations, placebo and bootstrap.
-        permutations: number of random permutations; fewer are drawn for more than 10,000 documents.
+        permutations: number of random permutations; fewer are drawn for more than 3,000 documents.
         level: the significance level that notes refer to.
         confidence: of the effect's interval.
 

@@ -69,7 +69,8 @@ class Pairs:
     def correlation(self) -> float:
         """Of the two models' evidence within the sides; of several attacks the highest."""
         picked = np.arange(sum(self.sizes))[None] < self.sizes[0]
-        attacks = zip(*(columns.T for columns in self._columns(self.target)), strict=True)
+        target, other = self._columns(self.target)
+        attacks = zip(target.T, other.T, strict=True)
         return max(float(adjusted_statistic(*attack, picked)[1][0]) for attack in attacks)
 
     def _columns(self, target: Floats) -> tuple[Floats, Floats]:
@@ -176,8 +177,8 @@ def adjusted_statistic(values: Floats, covariate: Floats, picked: Flags) -> tupl
     """The mean of the picked *values* less that of the others, given the *covariate*, in standard errors.
 
     With it the correlation of *values* and *covariate* within the two sides; their regression within the sides is the
-    line that the difference is adjusted by. The standard error allows for its imprecision and for
-    unequal variances. *values* and *covariate* have shape (n,), *picked* (rows, n).
+    line that the difference is adjusted by. The standard error allows for its imprecision and for unequal variances.
+    *values* and *covariate* have shape (n,), *picked* (rows, n).
 
     >>> values, covariate = np.array([1.0, 2.0, 4.0, 0.0, 3.0, 3.0]), np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
     >>> adjusted, correlation = adjusted_statistic(values, covariate, np.array([[True] * 3 + [False] * 3]))

@@ -18,7 +18,7 @@ Statistic: TypeAlias = Callable[[Flags], Floats]
 
 CELLS = 1_000_000
 """Documents times permutations that are computed at once."""
-MOST_CELLS = 100_000_000
+MOST_CELLS = 30_000_000
 """Documents times permutations from which fewer permutations are drawn."""
 
 
@@ -69,7 +69,7 @@ def permutations_for(documents: int, permutations: int, level: float) -> int:
     """*permutations*, or fewer where there are very many documents, but enough to resolve *level* to a fiftieth.
 
     >>> permutations_for(10_000, 9999, 0.05), permutations_for(50_000, 9999, 0.05), permutations_for(10**7, 9999, 0.05)
-    (9999, 1999, 999)
+    (2999, 999, 999)
     """
     return min(permutations, max(MOST_CELLS // documents, math.ceil(50 / level - 1e-9)) - 1)
 

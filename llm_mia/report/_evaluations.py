@@ -15,6 +15,7 @@ from ._validity import blind_aurocs
 from .words import (
     at_threshold_words,
     comparison_words,
+    counted,
     gap_meaning,
     gap_words,
     notes_words,
@@ -81,7 +82,7 @@ def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
                 for rate, other, level in rates
             ),
         ],
-        f"Known set: {members:,} members, {nonmembers:,} non-members (95 % intervals)",
+        f"Known set: {counted(members, 'member')}, {counted(nonmembers, 'non-member')} (95 % intervals)",
     )
 
 

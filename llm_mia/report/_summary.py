@@ -67,6 +67,7 @@ def calibration_summary(calibration: Calibration) -> dict[str, Any]:
         },
         "selection": {**asdict(calibration.selection), "sentence": selection_words(calibration)},
         "columns_used": columns_used(calibration),
+        "standing": calibration.standing or NOT_VALIDATED,
         "notes": notes_words(calibration.notes),
         "stack_columns": [column.name for column in calibration.stack.columns] if calibration.stack else None,
     }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
 from ..records import STAND_IN
+from ._arrays import floats, refuse_other_length
 
-__all__ = ["is_other_role", "other_column", "split_other"]
+__all__ = ["is_other_role", "other_column", "scores_of_role", "split_other"]
 
 MARK = "@"
 _ROLE = re.compile(rf"reference(-[2-9]|-[1-9]\d+)?|{STAND_IN}")
@@ -39,3 +44,22 @@ def split_other(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """
     parts = ((name, name.rpartition(MARK)) for name in names)
     return {name: (attack, role) for name, (attack, _, role) in parts if attack and is_other_role(role)}
+
+
+def scores_of_role(role: str, given: Mapping[str, ArrayLike], n: int, name: str) -> dict[str, NDArray[np.float64]]:
+    """Scores by the model of *role* that are in memory, by attack, each of shape (n,).
+
+    Raises:
+        UsageError: no other model has this role, or the scores are of another length or no numbers; names the table.
+    """
+    if not is_other_role(role):
+        raise UsageError(
+            f"{name}: `others` has the role {role!r}: it must be 'reference', 'reference-2', 'reference-3' …, or "
+            "'stand-in'"
+        )
+    columns = {}
+    for attack, values in given.items():
+        what = f"others[{role!r}][{attack!r}]"
+        columns[str(attack)] = floats(what, values, name)
+        refuse_other_length(what, columns[str(attack)], n, name)
+    return columns

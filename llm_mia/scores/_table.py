@@ -14,7 +14,7 @@ from ..errors import MissingExtraError, ScoresError, UsageError
 from ..records import Plain, RunRecord, Standing
 from ._arrays import by_attack, floats, names_of, plain_objects, refuse_other_length
 from ._labels import UNKNOWN, label_codes, missing_column
-from ._others import is_other_role
+from ._others import scores_of_role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ class ScoreTable:
             by=by if categories is not None else "",
             foreign=hasattr(scores, "columns"),
             categories=names_of("categories", categories, n, name),
-            others={role: _of_role(role, given, n, name) for role, given in (others or {}).items()},
+            others={role: scores_of_role(role, given, n, name) for role, given in (others or {}).items()},
         )
 
     def __len__(self) -> int:
@@ -288,18 +288,3 @@ class ScoreTable:
             raise MissingExtraError("pandas", "pip install pandas") from None
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame.astype({"label": pd.Int8Dtype()})
-
-
-def _of_role(role: str, given: Mapping[str, ArrayLike], n: int, name: str) -> dict[str, NDArray[np.float64]]:
-    """Scores by the model of *role*, by attack, each of shape (n,)."""
-    if not is_other_role(role):
-        raise UsageError(
-            f"{name}: `others` has the role {role!r}: it must be 'reference', 'reference-2', 'reference-3' …, or "
-            "'stand-in'"
-        )
-    columns = {}
-    for attack, values in given.items():
-        what = f"others[{role!r}][{attack!r}]"
-        columns[str(attack)] = floats(what, values, name)
-        refuse_other_length(what, columns[str(attack)], n, name)
-    return columns

@@ -10,17 +10,18 @@ looks for a property that separates the classes without the model, and gives a v
     sound       no fault was detected; ``Check.detectable`` is what would have been detected
     skipped     the check was not possible; its details give the reason
 
-The standing of a known set is the worst of its verdicts. It is ``sound`` only where another model, which cannot know
-the texts, was put in the place of the target and separated neither members nor candidates from non-members. Where no
-other model has scored the texts and no check shows a fault, it is ``not_checked``: a model notices damage and
-difficulty that no count shows.
+The standing of a known set is the worst of its verdicts. It is ``sound`` only where another language model, which
+cannot know the texts, was put in the place of the target and separated neither members nor candidates from non-members.
+Where no other language model has scored the texts and no check shows a fault, it is ``not_checked``: such a model
+notices damage and difficulty that no count shows, and that an n-gram model does not see.
 
-**Significance.** All tests together give a false alarm with a probability of at most 0.05: the comparison of two halves
-of the non-members takes 0.002, that of candidates 0.0288, that of members 0.0192; where there are only members, or only
-candidates, they take 0.048. Within each, `Levels` divides among the blind classifiers, single properties of a text, and
-other models. The tests exchange labels over documents, or over the passages of a document that has both classes.
-Properties of a text, and the attacks of a model, are tested together by their largest figure, so that many of them cost
-no more than a few. What a test would have detected is given: the AUROC that is significant with probability 0.8.
+**Significance.** All tests together give a false alarm with a probability of at most 0.04, and 0.05 allows for the test
+of fitted classifiers, which is approximate. The comparison of two halves of the non-members takes 0.002, that of
+candidates 0.0228, that of members 0.0152; where there are only members, or only candidates, they take 0.038. Within
+each, `Levels` divides among the blind classifiers, single properties of a text, and other models. The tests exchange
+labels over documents, or over the passages of a document that has both classes. Properties of a text, and the attacks
+of a model, are tested together by their largest figure, so that many of them cost no more than a few. What a test would
+have detected is given: the AUROC that is significant with probability 0.8.
 
 **Size.** A significant difference is doubtful, and void where the 95 % interval of its AUROC starts at 0.6 or above:
 attacks on pre-trained models seldom reach more than 0.6, and all of that could then be a difference of the texts. A

@@ -30,7 +30,7 @@ def size_checks(sets: PassageSets, rates: RequestedRates) -> list[Check]:
         verdict = Verdict.SOUND if n >= needed else Verdict.VOID
         note = Note(kind, {**figures, "needed": needed, "unit": "non-members"})
         checks.append(Check(name, float(n), verdict, None, (note,)))
-        verdict = Verdict.SOUND if documents >= needed else Verdict.VOID  # no threshold can be set
+        verdict = Verdict.SOUND if documents >= needed else Verdict.UNTESTABLE
         note = Note(kind, {**figures, "needed": needed, "unit": "documents of non-members"})
         checks.append(Check(f"{name}_documents", float(documents), verdict, None, (note,)))
     for rate in rates.tpr_at:

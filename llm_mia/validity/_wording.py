@@ -147,7 +147,7 @@ DETAILS: Mapping[str, str] = {
     "hardly_detectable": "so few documents that an AUROC of {least:g} would look like chance",
     "left_out": "{count} of {total} passages left out, because this model has not scored them",
     "no_scores": "this model has scored none of the passages",
-    "few_nonmembers": "{nonmembers} non-members cannot bound it from below: {needed} are needed",
+    "few_nonmembers": "to bound it from below takes {needed} non-members, and the known set has {nonmembers}",
     "few_placebo_documents": "{documents} documents of non-members: {needed} are needed",
     "few_placebo_arrangements": (
         "{documents} documents of non-members: too few to distinguish any difference from chance"

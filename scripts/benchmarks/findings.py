@@ -41,7 +41,7 @@ def _null_figures(draws: int, rng: np.random.Generator) -> Iterator[Figure]:
         "20 and 10 documents of 10 passages": books(20, 10, 10, 10),
         "40 documents of 8 passages, 20 single candidates": books(40, 20, 8, 1),
         "40 single non-members, 5 documents of 30 candidates": books(40, 5, 1, 30),
-        "12 documents on both sides": dealt(12, 100, 140),
+        "24 documents on both sides": dealt(24, 100, 140),
     }
     for name, draw in shared.items():
         yield _null(f"nobody trained on, {name}, FPR ≤ 5 %", draw, 0.05, draws, rng)

@@ -36,7 +36,8 @@ def explained_by(finding: Finding) -> str | None:
     """
     if finding.significant or finding.chance > finding.allowed:
         return None
-    worst = max((*finding.references, *finding.others), key=lambda each: each.p_value)
+    compared: list[OtherFlags | OtherReference] = [*finding.references, *finding.others]
+    worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
     return f"{role_words(worst.role)}, which cannot know the candidates, sees a similar difference"
@@ -66,7 +67,9 @@ def comparison_lines(flags: Flags) -> list[str]:
 def _other_line(other: OtherFlags) -> str:
     """How many flags another model gives, and whether the target's scores are higher than its."""
     model = role_words(other.role)
-    higher = f"{p_words(other.p_value)} that the target scores them so much higher than {model}"
+    higher = f"the target scores them higher, with {p_words(other.p_value)} if neither model knows them"
+    if other.p_value > 0.5:
+        higher = f"the target does not score them higher ({p_words(other.p_value)})"
     if other.flagged is None or other.other_flagged is None:
         few = f"{other.nonmembers:,} non-members are too few to set its threshold"
         return f"by {model}, of {counted(other.candidates, 'candidate')}: {few}; {higher}"
@@ -85,10 +88,10 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     rate = ""
     if limit.fpr is not None:
         rate = f", that is a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %"
-    flags = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
+    most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
         f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {flags:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
+        f"than {most:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
         f"{limit.auroc:.2f}"
     )
     if not finding.others:

@@ -7,8 +7,9 @@ from typing import Any
 
 from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
+from ._comparisons import p_words
 from ._counting import counted
-from ._decisions import p_words, rule_words
+from ._decisions import rule_words
 
 __all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
 
@@ -67,7 +68,7 @@ def control_words(figures: Figures) -> str:
     were, p_value = "was" if figures["flagged"] == 1 else "were", p_words(figures["p_value"])
     sentence = (
         f"control: of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
-        f"{100 * figures['rate']:.1f} % (95 % interval {interval}{of_documents}), and at most "
+        f"{100 * figures['realised']:.1f} % (95 % interval {interval}{of_documents}), and at most "
         f"{100 * figures['requested']:g} % are expected"
     )
     if not figures["exceeds"]:

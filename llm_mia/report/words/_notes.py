@@ -8,8 +8,8 @@ from typing import Any
 from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
+from ._comparisons import p_words
 from ._counting import counted, have
-from ._decisions import p_words
 from ._history import HISTORY_WORDS
 
 __all__ = ["note_words", "notes_words"]
