@@ -349,7 +349,7 @@ def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
     ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
     assert ran.code == 0
     assert ran.err.startswith("note: not validated: a table holds no texts, so it is unknown whether a classifier that")
-    assert ran.err.endswith("tells them apart too: evaluate its scores too\n")
+    assert ran.err.endswith("separates them, too: evaluate its scores too\n")
     assert re.search(r"AUROC of gain minus AUROC of noise: \+0\.\d{3} \[\+0\.\d{3}, \+0\.\d{3}\], p < 0\.001", ran.out)
     assert "some or all non-members of the table set this threshold" in ran.out
     assert "ε below" not in ran.out
