@@ -360,9 +360,9 @@ class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
     SOUND = "sound"
-    """No check showed a fault, and checks by another model were among them."""
+    """No check showed a fault, and checks by another language model were among them."""
     NOT_CHECKED = "not_checked"
-    """No check showed a fault, but no other model has checked the texts: what only a model notices is unchecked."""
+    """No check showed a fault, but no other language model has checked the texts: an n-gram model misses much."""
     DOUBTFUL = "doubtful"
     """A finding may be stated; it has to be read together with the faults that the checks showed."""
     UNTESTABLE = "untestable"

@@ -159,6 +159,10 @@ def test_what_another_model_separates_is_no_membership(pool: list[Passage]) -> N
     result = validate(members, others, scores=level)
     assert result.standing == "sound", faults(result)
     assert result["placebo_attack_loss_auroc"].verdict == "sound"
+    # An n-gram model misses much of what a language model notices, but what it separates is a fault all the same.
+    for effect, standing in ((0.0, "not_checked"), (1.5, "void")):
+        ngram = replace(by_model(*scores((80, 80), effect, seed=2)), language_model=False)
+        assert validate(members, others, scores=replace(target, others={"stand-in": ngram})).standing == standing
     # Scores of the target alone leave the question open.
     assert validate(members, others, scores=target).standing == "not_checked"
 

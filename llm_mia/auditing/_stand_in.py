@@ -119,7 +119,7 @@ def _began_with_ngram(out: str | Path) -> bool:
     if not (Path(out) / "run.json").exists():
         return False
     record = read_run(out).passes.get(STAND_IN)
-    return record is not None and record.model.id == NGRAM
+    return record is not None and record.model.id == ngram.NAME
 
 
 def _is_embedded(target: Backend | ModelSpec) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import parse_attack
+from ..backends import ngram
 from ..decision import NoteKind
 from ..passages import Passages, PassageSource, check_inputs, to_passages
 from ..records import Note, Passage
@@ -164,9 +165,13 @@ def _scores(table: ScoreTable, rows: Mapping[int | None, NDArray[np.intp]]) -> K
         role: {name: of_role[name] for name in of_role if _of_model_alone(name)}
         for role, of_role in table.others.items()
     }
-    return replace(
-        of_sets(table.columns), others={role: of_sets(columns) for role, columns in alone.items() if columns}
-    )
+    passes = table.record.passes if table.record else {}
+    others = {
+        role: replace(of_sets(columns), language_model=role not in passes or passes[role].model.id != ngram.NAME)
+        for role, columns in alone.items()
+        if columns
+    }
+    return replace(of_sets(table.columns), others=others)
 
 
 def _of_model_alone(attack: str) -> bool:

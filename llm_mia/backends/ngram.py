@@ -19,8 +19,10 @@ from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from . import Report
 from ._context import refuse_beyond_context
 
-__all__ = ["MOST_BYTES", "ORDER", "NgramBackend"]
+__all__ = ["MOST_BYTES", "NAME", "ORDER", "NgramBackend"]
 
+NAME = "ngram"
+"""The `ModelRecord.id` of every such model."""
 ORDER = 5
 """A byte is predicted from the 4 bytes before it, and fewer."""
 MOST_BYTES = 1 << 21
@@ -113,7 +115,7 @@ class NgramBackend:
         self.tokens_per_batch = 1 << 16
         self.offers = frozenset(FIELDS)
         self.info = ModelRecord(
-            id="ngram",
+            id=NAME,
             revision=None,
             weights_sha256=digest.hexdigest(),
             config_sha256=f"Witten-Bell, order {order}",

@@ -132,8 +132,8 @@ class Finding:
     @property
     def p_value(self) -> float:
         """The largest p-value of all comparisons, so that a finding needs each of them (intersection–union test)."""
-        with_references = (each.p_value for each in self.references)
-        return max(self.chance, *with_references, *(each.p_value for each in self.others), 0.0)
+        references, others = ([each.p_value for each in of] for of in (self.references, self.others))
+        return max([self.chance, *references, *others])
 
     @property
     def significant(self) -> bool:

@@ -55,6 +55,9 @@ class KnownScores:
     """By role, the scores of the same attacks with another model in the place of the target (``reference``,
     ``stand-in``). That model cannot know the texts, so candidates that are members must not differ. NaN: it has not
     scored the passage, which is then left out."""
+    language_model: bool = True
+    """Whether a language model gave them. What an n-gram model does not see may still differ for the target: with two
+    exchanged letters in each passage of a side, its AUROC is .54 where that of a language model is .75."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

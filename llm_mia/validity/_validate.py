@@ -101,11 +101,12 @@ class KnownSet:
         checks += [*known_text_checks(others, sets), *self._checks_of_members, *self._checks_of_sharing]
         checks += _placebo_checks(self._contrasts[MEMBER], self._features, columns, sets, seed, self._fit_once)
         checks += self._checks_of_candidates
+        models = {role: columns for role, columns in others.items() if scores.others[role].language_model}
         compared = True
         for part, (role, levels) in enumerate(self._levels.items()):
             if len(sets.rows(role)):
                 checks += other_checks(others, self._contrasts[role], sets, levels.other, _rng(seed, 20 + part))
-                compared &= was_compared(checks, others, ROLES[role])
+                compared &= was_compared(checks, models, ROLES[role])
         return Validity.of([*checks, *size_checks(sets, self._rates)], compared=compared)
 
     @property

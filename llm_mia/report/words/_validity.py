@@ -31,7 +31,7 @@ def standing_words(standing: Standing | None) -> str:
         return "not validated"
     words = {
         Standing.ACCEPTED: "void or untestable, accepted by the user",
-        Standing.NOT_CHECKED: "not checked by another model",
+        Standing.NOT_CHECKED: "not checked by another language model",
     }
     return words.get(standing, standing.value)
 
@@ -43,9 +43,8 @@ def validity_meaning(standing: Standing | None) -> str:
         Standing.ACCEPTED: "no finding may rest on it, but the user requested findings nevertheless",
         Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults",
         Standing.UNTESTABLE: "no finding may rest on it, because it has too few documents to be tested",
-        Standing.NOT_CHECKED: "the texts show no fault, but no other model has checked them: an audit with a reference "
-        "model or a stand-in shows what only a model notices",
-        Standing.SOUND: "no check of the texts, and none by another model, shows a fault",
+        Standing.NOT_CHECKED: "the texts show no fault, but no other language model has checked them, and an n-gram "
+        "model misses much: name a reference model, or a stand-in",
     }
     return meanings[standing] if standing else "nothing could be checked"
 
