@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_mia import ScoreTable
-from llm_mia.auditing._record import standing_of
-from llm_mia.auditing._texts import KnownTexts
+from llm_mia.auditing import KnownTexts, standing_of
 from llm_mia.decision import Flags, calibrate, flag
 from llm_mia.records import Passage, Standing
 from llm_mia.validity import KnownSet, RequestedRates

@@ -23,7 +23,7 @@ def control_figures(draws: int, rng: np.random.Generator) -> list[Figure]:
 
 
 def _figures(size: int, shift: float, draws: int, rng: np.random.Generator) -> list[Figure]:
-    from llm_mia.auditing._control import control_of
+    from llm_mia.auditing import control_of
 
     rates, covered, exceeds = np.zeros(draws), 0, 0
     for at in range(draws):

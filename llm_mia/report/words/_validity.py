@@ -45,6 +45,7 @@ def validity_meaning(standing: Standing | None) -> str:
         Standing.UNTESTABLE: "no finding may rest on it, because it has too few documents to be tested",
         Standing.NOT_CHECKED: "the texts show no fault, but no other language model has checked them, and an n-gram "
         "model misses much: name a reference model, or a stand-in",
+        Standing.SOUND: "no check of the texts, and none by another model, shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
 
