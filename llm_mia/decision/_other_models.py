@@ -1,4 +1,4 @@
-"""The candidates by a model that cannot know them: whether it would lead to as many flags."""
+"""The candidates by a model that cannot know them: whether the target scores them higher than this model does."""
 
 from __future__ import annotations
 
