@@ -337,7 +337,7 @@ def test_collection(cli: Cli, scores: Write) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "40 candidate documents against 60 of known non-members: consistent with training on the collec" in ran.out
     assert "placebo, half of the known non-members against the other half: p = " in ran.out
-    assert "tells them apart too: give its scores as --other" in " ".join(ran.out.split())
+    assert "separates them, too: give its scores as --other" in " ".join(ran.out.split())
     ran = cli("collection", table, "-a", "gain", "-a", "noise", "--json")
     assert ran.json["documents"] == {"candidates": 40, "nonmembers": 60}
     assert len(ran.json["statistics"]) == 3
@@ -356,7 +356,7 @@ def test_evaluate_compares_attacks_and_tests_a_threshold_on_other_passages(
     ran = cli("evaluate", table, "--compare", "gain", "noise", "-c", rule)
     assert ran.code == 0
     assert ran.err.startswith("note: not validated: a table holds no texts, so it is unknown whether a classifier that")
-    assert ran.err.endswith("tells them apart too: evaluate its scores too\n")
+    assert ran.err.endswith("separates them, too: evaluate its scores too\n")
     assert re.search(r"AUROC of gain minus AUROC of noise: \+0\.\d{3} \[\+0\.\d{3}, \+0\.\d{3}\], p < 0\.001", ran.out)
     assert "some or all non-members of the table set this threshold" in ran.out
     assert "ε below" not in ran.out

@@ -235,7 +235,9 @@ def test_both_models_flag_the_same_candidates_by_the_same_rule() -> None:
     assert f", {expected[0]} by the target (198 non-members); " in sentence or expected[0] == result.flagged
     vanishes = str(sensitivity_words(flags))
     assert vanishes.startswith("the finding would vanish if a difference between candidates and non-members")
-    assert "the stand-in model shows 0." in vanishes
+    assert f"the stand-in model allows a rate of at most {100 * compared.largest_rate(0.05):.1f} %" in vanishes
+    assert compared.other_share is not None
+    assert compared.largest_rate(0.05) == min(compared.other_share.high, 2 * compared.auroc.high - 0.95)
 
 
 def test_another_model_that_sees_the_same_leaves_no_finding_and_no_bound() -> None:

@@ -245,8 +245,8 @@ def test_a_finding_names_what_is_wrong_with_its_known_set() -> None:
     table = table_of("loss", range(19), [], [99] * 3 + [1] * 7)
     flags = flag(table, calibrate(table, "loss", fpr=0.05))
     assert flags.finding is not None
-    compared = OtherFlags("reference", "loss", 3, 0, 10, 19, 0.01, Interval(0.5, 0.4, 0.6))
-    resisting = replace(flags.finding, others=(compared,), sensitivity=Sensitivity(2, 0.9, 0.9, 0.2))
+    compared = OtherFlags("reference", "loss", 0.01, 3, 0, 10, 19, Interval(0.5, 0.4, 0.6))
+    resisting = replace(flags.finding, others=(compared,), sensitivity=Sensitivity(9, 0.9, 0.9, 0.9))
     for standing, end in (
         (Standing.SOUND, "(p = 0.033)"),
         (Standing.DOUBTFUL, ", but the known set is doubtful"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_UP, Decimal
+import math
 
-__all__ = ["confidence_words", "counted", "have"]
+__all__ = ["counted", "have", "held_with"]
 
 
 def counted(number: int, name: str, plural: str = "") -> str:
@@ -25,13 +25,13 @@ def have(number: int, name: str) -> str:
     return f"{counted(number, name)} {'has' if number == 1 else 'have'}"
 
 
-def confidence_words(confidence: float) -> str:
-    """The confidence, rounded down: what it lacks to 1 has two digits.
+def held_with(confidence: float) -> str:
+    """The confidence in percent, never above the true figure; the rest to 100 % has three significant digits.
 
-    >>> confidence_words(0.95), confidence_words(0.955), confidence_words(1 - 0.05 / 60), confidence_words(1 - 1e-9)
-    ('95 % confidence', '95.5 % confidence', '99.916 % confidence', '99.9999999 % confidence')
+    >>> held_with(0.95), held_with(0.955), held_with(1 - 0.05 * 0.1 / 12)
+    ('95 % confidence', '95.5 % confidence', '99.9583 % confidence')
     """
-    lacking = Decimal(f"{1 - confidence:.9g}")
-    digits = Decimal(1).scaleb(lacking.adjusted() - 1)
-    percent = 100 * (1 - lacking.quantize(digits, rounding=ROUND_UP))
-    return f"{percent.normalize():f} % confidence"
+    risk = 100 * (1 - confidence)
+    scale = 10 ** max(0, 2 - math.floor(math.log10(risk)))
+    # 1 - 0.95 is above 0.05 by rounding.
+    return f"{100 - math.ceil(risk * scale - 1e-6) / scale:.12g} % confidence"

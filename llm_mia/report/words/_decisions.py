@@ -23,7 +23,7 @@ from ...decision import (
 )
 from ...records import Standing
 from ._comparisons import comparison_facts, explained_by, p_words, sensitivity_words
-from ._counting import confidence_words, counted
+from ._counting import counted, held_with
 from ._validity import withheld_words
 
 __all__ = [
@@ -197,7 +197,7 @@ def held_words(flags: Flags) -> str:
         rate = "the share of new documents with a flagged passage" if by_document else "the rate"
         independent = "documents" if by_document or flags.unit is Unit.DOCUMENTS else "known non-members"
         return (
-            f"with {confidence_words(calibration.confidence)} {rate} with this calibration set is at most "
+            f"with {held_with(calibration.confidence)} {rate} with this calibration set is at most "
             f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent"
         )
     if by_document:
@@ -215,7 +215,7 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {confidence_words(flags.members.confidence)}"
+    bound, confidence = flags.members, f"with {held_with(flags.members.confidence)}"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
@@ -249,7 +249,7 @@ def category_lines(flags: Flags) -> list[str]:
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
-        held = confidence_words(bounds[0].confidence)
+        held = held_with(bounds[0].confidence)
         lines.append(f"  (each lower bound holds with {held} for its category, if the assumption holds)")
     return lines
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
 from ._comparisons import p_words
-from ._counting import confidence_words, counted
+from ._counting import counted, held_with
 from ._decisions import rule_words
 
 __all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
@@ -26,7 +26,7 @@ def _other_decisions(figures: Figures) -> str:
     others_words = f"others: {listed}{more}" if others else "planned decisions come first"
     return (
         f"this is decision {number} on these candidates ({others_words}), so a finding needs "
-        f"p ≤ {figures['allowed']:.2g}: all decisions on the same candidates divide the level {figures['level']:g}"
+        f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
     )
 
 
@@ -41,7 +41,7 @@ def decision_words(figures: Figures) -> str:
     if figures["level"] is not None:
         parts[0] += f" at {rule_words(Rule(ErrorRate(figures['rate']), figures['level']))}"
     if figures["confidence"] is not None:
-        parts[0] += f" with {confidence_words(figures['confidence'])}"
+        parts[0] += f" with {held_with(figures['confidence'])}"
     parts += [] if figures["seed"] is None else [f"seed {figures['seed']}"]
     if figures["flagged"] is not None:
         parts.append(f"{figures['flagged']:,} of {figures['decided']:,} flagged")
@@ -57,7 +57,9 @@ def _protocol(figures: Figures) -> str:
         return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
             figures["deviations"]
         )
-    return f"this decision is named in {name}; {counted(figures['decisions'], 'decision')} of it divide the level"
+    number = figures["decisions"]
+    divided = "it names no other" if number == 1 else f"{number:,} decisions of it divide the level"
+    return f"this decision is named in {name}; {divided}"
 
 
 def control_words(figures: Figures) -> str:
@@ -96,7 +98,7 @@ def entry_words(entry: Entry) -> str:
     allowed = entry.finding_level * entry.level_share
     parts = [
         f"{entry.when[:19]} UTC, {entry.kind}, number {entry.number}: {decision_words(deciding)}",
-        f"a finding needs p ≤ {allowed:.2g}" if entry.could_find else "no finding was possible",
+        f"a finding needs p ≤ {allowed:.3g}" if entry.could_find else "no finding was possible",
     ]
     parts += [f"protocol {entry.protocol[:16]}"] if entry.protocol else []
     return "; ".join([*parts, *entry.deviations])
