@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
-from ..history import History, Protocol, keep_protocol, read_protocol
+from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
 from ..scores import ScoreTable, read_scores
@@ -94,7 +94,8 @@ def audit(
             these candidates (`llm_mia.history`); None: that of the protocol, else 0.05.
         control: sealed non-members, which are scored and decided on as candidates are; how many of them are flagged is
             reported. They set no threshold, and are not counted among the candidates.
-        protocol: a file that names the decisions, the models and the inputs, fixed before anything is scored.
+        protocol: a file that names the decisions, the models and the inputs, fixed before anything is scored; None:
+            that of the run directory, if it holds a copy.
         history: the folder of the record of decisions that all run directories share; None: the user's cache.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
@@ -106,7 +107,7 @@ def audit(
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
     refuse_rates(fpr, fdr, confidence)
-    planned = None if protocol is None else read_protocol(protocol)
+    planned = protocol_of_run(Path(out)) if protocol is None else read_protocol(protocol)
     if finding_level is None:
         finding_level = FINDING_LEVEL if planned is None else planned.finding_level
     check_finding_level(finding_level)
@@ -159,8 +160,7 @@ def audit(
 def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
     """The protocol for these inputs, after its copy has been kept in the run directory."""
     keep_protocol(protocol, run)
-    roles = ("members", "nonmembers", "candidates")[-len(sources) :]
-    return protocol.on_inputs({role: source.sha256() for role, source in zip(roles, sources, strict=True)})
+    return protocol.on_inputs([source.sha256() for source in sources])
 
 
 def _sealed_scores(

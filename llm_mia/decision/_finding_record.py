@@ -76,6 +76,18 @@ class OtherFlags:
     nonmembers: int
     auroc: Interval
     """Of its scores, candidates against non-members, with a 95 % interval: it shows a difference of the texts."""
+    other_share: Interval | None = None
+    """The share of the candidates that this model flags; None where a false discovery rate is held, or without
+    flags."""
+
+    def largest_rate(self, fpr: float) -> float:
+        """The largest realised false positive rate that this model does not exclude, where *fpr* was requested.
+
+        It is the upper end of the 95 % interval of the share that it flags, or the rate that its AUROC, at the upper
+        end of the interval, allows for a score with a concave ROC: the smaller.
+        """
+        by_auroc = fpr + 2 * self.auroc.high - 1
+        return by_auroc if self.other_share is None else min(by_auroc, self.other_share.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +154,16 @@ class Finding:
 
     @property
     def resists(self) -> bool | None:
-        """Whether every difference that could explain the flags is larger than the other models leave possible.
+        """Whether the other models exclude every difference of the texts that could explain the flags.
 
-        That is, whether the upper ends of the 95 % intervals of their AUROCs lie below the AUROC of the sensitivity;
-        None where there is no finding, or no other model.
+        That is, whether the false positive rate at which the finding would vanish is above the largest that any of them
+        allows (`OtherFlags.largest_rate`); where a false discovery rate is held, whether the AUROC of the sensitivity
+        is above the upper ends of their intervals. None where there is no finding, or no other model.
         """
-        if self.sensitivity is None or not self.others or not self.significant:
+        limit = self.sensitivity
+        if limit is None or not self.others or not self.significant:
             return None
-        return all(other.auroc.high < self.sensitivity.auroc for other in self.others)
+        if limit.fpr is None:
+            return all(other.auroc.high < limit.auroc for other in self.others)
+        requested = limit.fpr + 1 - 2 * limit.auroc
+        return all(other.largest_rate(requested) < limit.fpr for other in self.others)

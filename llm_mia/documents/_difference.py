@@ -107,7 +107,7 @@ def difference_test(
     *,
     same_attack: bool = True,
     seed: int = 0,
-    permutations: int = 9999,
+    permutations: int | None = None,
     level: float = 0.05,
     confidence: float = 0.95,
 ) -> tuple[DifferenceTest, Pairs]:
@@ -137,7 +137,7 @@ def difference_test(
         nonmembers: likewise.
         same_attack: whether both models' scores are of the same attack.
         seed: of permutations and bootstrap.
-        permutations: number of random permutations.
+        permutations: number of random permutations; None: as many as *level* needs, 9,999 to 99,999.
         level: the significance level that the permutations have to resolve.
         confidence: of the interval of the other model's AUROC.
 

@@ -65,12 +65,19 @@ def permutation_p_value(
     return observed, (1 + as_large) / (1 + permutations)
 
 
-def permutations_for(documents: int, permutations: int, level: float) -> int:
+def permutations_for(documents: int, permutations: int | None, level: float) -> int:
     """*permutations*, or fewer where there are very many documents, but enough to resolve *level* to a fiftieth.
+
+    None: 9,999, or as many as resolve *level* to a tenth, up to 99,999. So the eighth decision on the same candidates,
+    which has to reach p ≤ 0.00009, can be a finding.
 
     >>> permutations_for(10_000, 9999, 0.05), permutations_for(50_000, 9999, 0.05), permutations_for(10**7, 9999, 0.05)
     (2999, 999, 999)
+    >>> permutations_for(80, None, 0.05), permutations_for(80, None, 0.0005), permutations_for(80, None, 1e-9)
+    (9999, 19999, 99999)
     """
+    if permutations is None:
+        permutations = min(99_999, max(9_999, math.ceil(10 / level - 1e-9) - 1))
     return min(permutations, max(MOST_CELLS // documents, math.ceil(50 / level - 1e-9)) - 1)
 
 

@@ -84,6 +84,7 @@ def flag_on_record(
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
+        wanted = wanted.deviating(place.deviation)
         allowed = max(finding_level * place.share, SMALLEST_FINDING_LEVEL)
         decide = flag_documents if documents else flag
         flags = decide(table, calibration, fdr=fdr, accept_void=accept_void, finding_level=allowed)
@@ -121,6 +122,7 @@ def judge_on_record(
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
+        wanted = wanted.deviating(place.deviation)
         result = judge_collection(table, attacks, level=level * place.share, seed=seed, accept_void=accept_void)
         result = replace(result, level=level, level_share=place.share, number=place.number)
         p_value = result.p_value
@@ -140,7 +142,7 @@ def _wanted_flags(
         level=rule.level,
         confidence=rule.confidence,
         seed=None if calibration.split is None else calibration.split.seed,
-        models=models_of(calibration.origin),
+        models=models_of(calibration.origin, table),
         subject=Subject.of(table, history.run),
         settings=settings_of(calibration, scores, others_digest(table)),
         finding_level=finding_level,
@@ -164,7 +166,7 @@ def _wanted_collection(table: ScoreTable, names: tuple[str, ...], history: Histo
         level=None,
         confidence=None,
         seed=seed,
-        models=models_of(origin),
+        models=models_of(origin, table),
         subject=Subject.of(table, history.run),
         settings=origin_digest(origin, columns) + others_digest(table),
         finding_level=level,
@@ -194,6 +196,7 @@ def _add(history: History, wanted: Wanted, place: Place, result: _Result) -> Non
             p_value=result.p_value,
             finding=result.significant and not result.withheld,
             protocol="" if plan is None else plan.sha256,
+            planned=0 if plan is None else plan.decision,
             deviations=() if plan is None else plan.deviations,
         )
     )

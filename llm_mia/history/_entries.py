@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +35,8 @@ class Plan:
     sha256: str
     decisions: int
     """That it names."""
+    decision: int
+    """Number in the protocol of the decision that this is, or that is most similar; 0 where it names none of a kind."""
     deviations: tuple[str, ...] = ()
     """How this decision differs from what the protocol names, a phrase each; empty where the protocol names it."""
 
@@ -70,6 +72,12 @@ class Wanted:
         parts += [self.subject.sha256]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    def deviating(self, deviation: str) -> Wanted:
+        """The same decision with a further *deviation* from its protocol; nothing changes where that is empty."""
+        if self.plan is None or not deviation:
+            return self
+        return replace(self, plan=replace(self.plan, deviations=(*self.plan.deviations, deviation)))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -102,6 +110,8 @@ class Entry:
     finding: bool
     protocol: str = ""
     """Digest of the protocol; empty where there was none."""
+    planned: int = 0
+    """Number in the protocol of the decision that this is, or that is most similar; 0 where there is none."""
     deviations: tuple[str, ...] = field(default=())
     """From the protocol."""
 
@@ -152,9 +162,12 @@ def settings_of(calibration: Calibration, scores: str, others: str) -> str:
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def models_of(origin: Origin | None) -> dict[str, dict[str, str]]:
-    """Name and digest of the weights of each model behind the scores, by pass."""
+def models_of(origin: Origin | None, table: ScoreTable) -> dict[str, dict[str, str]]:
+    """Name and digest of the weights of each model behind the scores or compared with, by pass."""
     models = {} if origin is None else {name: record.model for name, record in origin.passes.items()}
+    if table.record is not None:
+        compared = {role: table.record.passes[role] for role in table.others if role in table.record.passes}
+        models |= {role: record.model for role, record in compared.items()}
     return {name: {"name": model.id, "sha256": model.weights_sha256} for name, model in models.items()}
 
 

@@ -42,27 +42,34 @@ class Place:
     """Of the level."""
     others: tuple[Entry, ...]
     """The other decisions on these candidates that could have become findings, the first decision first."""
+    deviation: str = ""
+    """From the protocol, because of the other decisions; empty where there is none."""
 
 
 def place_among(entries: Sequence[Entry], wanted: Wanted) -> Place:
     """The place of the decision *wanted* among the *entries* of a record.
 
     A decision that is recorded already keeps its place. The decisions that a protocol names have a place together and
-    divide its share equally. A decision that deviates from a protocol comes after the protocol.
+    divide its share equally; each of them is taken once, so that whoever takes it with another category, seed or other
+    model deviates. A decision that deviates from a protocol comes after the protocol.
     """
     others: dict[str, Entry] = {}
     for entry in entries:
         if entry.could_find and entry.kind == wanted.kind and wanted.subject.overlaps(entry.subject):
             others.setdefault(entry.identity, entry)
     same = others.pop(wanted.identity, None)
+    plan, deviation = wanted.plan, ""
     if same is not None:
-        return Place(same.number, same.level_share, tuple(others.values()))
-    plan = wanted.plan
+        if plan is not None and not plan.deviations and same.protocol == plan.sha256 and same.deviations:
+            deviation = same.deviations[-1]  # its other deviations would be those of *wanted*
+        return Place(same.number, same.level_share, tuple(others.values()), deviation)
     numbers = [entry.number for entry in others.values()]
     if plan is not None and not plan.deviations:
-        of_plan = [entry.number for entry in others.values() if entry.protocol == plan.sha256 and not entry.deviations]
-        unused = next(number for number in range(1, len(numbers) + 2) if number not in numbers)
-        number = of_plan[0] if of_plan else unused
-        return Place(number, level_share(number) / plan.decisions, tuple(others.values()))
+        of_plan = [entry for entry in others.values() if entry.protocol == plan.sha256 and not entry.deviations]
+        if plan.decision not in [entry.planned for entry in of_plan]:
+            unused = next(number for number in range(1, len(numbers) + 2) if number not in numbers)
+            number = of_plan[0].number if of_plan else unused
+            return Place(number, level_share(number) / plan.decisions, tuple(others.values()))
+        deviation = f"decision {plan.decision} of the protocol was taken before, with other settings or other models"
     number = max([*numbers, 1 if plan is not None else 0]) + 1
-    return Place(number, level_share(number), tuple(others.values()))
+    return Place(number, level_share(number), tuple(others.values()), deviation)

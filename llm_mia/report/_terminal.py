@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
+from ..decision import NoteKind
 from ..scores import is_other_role
 from ._cells import escape, percent
 from ._decisions import flags_table
@@ -44,7 +45,8 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
             "candidates that were trained on may be harder to recognise than these"
         )
     parts += ["", "[dim]Notes[/]"]
-    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
+    notes = notes_words(note for note in audit.notes if note.kind != NoteKind.CONTROL)  # that is above
+    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes]
     parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
     return Group(*parts)
 

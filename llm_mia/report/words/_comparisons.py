@@ -96,6 +96,17 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     )
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
-    seen = max(finding.others, key=lambda other: other.auroc.high)
-    line += f"; {role_words(seen.role)} shows {seen.auroc.value:.2f}, at most {seen.auroc.high:.2f}"
-    return line if finding.resists else f"{line}, which does not exclude it: the finding is doubtful"
+    return f"{line}; {_seen_words(finding, flags.rule.level)}"
+
+
+def _seen_words(finding: Finding, requested: float) -> str:
+    """Which difference the other models do not exclude."""
+    limit = finding.sensitivity
+    assert limit is not None
+    if limit.fpr is None:
+        seen = max(finding.others, key=lambda other: other.auroc.high)
+        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, at most {seen.auroc.high:.2f}"
+    else:
+        seen = max(finding.others, key=lambda other: other.largest_rate(requested))
+        shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"
+    return shown if finding.resists else f"{shown}, which does not exclude it: the finding is doubtful"

@@ -21,7 +21,7 @@ from ...decision import (
     Wanted,
 )
 from ._comparisons import explained_by, p_words
-from ._counting import counted
+from ._counting import counted, held_with
 from ._validity import withheld_words
 
 __all__ = [
@@ -191,7 +191,7 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {100 * flags.members.confidence:.12g} % confidence"
+    bound, confidence = flags.members, f"with {held_with(flags.members.confidence)}"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
@@ -225,7 +225,7 @@ def category_lines(flags: Flags) -> list[str]:
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
-        held = f"{100 * bounds[0].confidence:.12g} % confidence"
+        held = held_with(bounds[0].confidence)
         lines.append(f"  (each lower bound holds with {held} for its category, if the assumption holds)")
     return lines
 

@@ -23,9 +23,10 @@ def _other_decisions(figures: Figures) -> str:
     number, others = figures["number"], [decision_words(other) for other in figures["others"]]
     listed = "; ".join(others[:MOST_DECISIONS])
     more = f"; and {len(others) - MOST_DECISIONS} more" if len(others) > MOST_DECISIONS else ""
+    known = f" (others: {listed}{more})" if others else ""  # decisions of a protocol count before they are taken
     return (
-        f"this is decision {number} on these candidates (others: {listed}{more}), so a finding needs "
-        f"p ≤ {figures['allowed']:.2g}: all decisions on the same candidates divide the level {figures['level']:g}"
+        f"this is decision {number} on these candidates{known}, so a finding needs "
+        f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
     )
 
 
@@ -56,7 +57,9 @@ def _protocol(figures: Figures) -> str:
         return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
             figures["deviations"]
         )
-    return f"this decision is named in {name}; {counted(figures['decisions'], 'decision')} of it divide the level"
+    number = figures["decisions"]
+    divided = "it names no other" if number == 1 else f"{number:,} decisions of it divide the level"
+    return f"this decision is named in {name}; {divided}"
 
 
 def control_words(figures: Figures) -> str:
@@ -95,7 +98,7 @@ def entry_words(entry: Entry) -> str:
     allowed = entry.finding_level * entry.level_share
     parts = [
         f"{entry.when[:19]} UTC, {entry.kind}, number {entry.number}: {decision_words(deciding)}",
-        f"a finding needs p ≤ {allowed:.2g}" if entry.could_find else "no finding was possible",
+        f"a finding needs p ≤ {allowed:.3g}" if entry.could_find else "no finding was possible",
     ]
     parts += [f"protocol {entry.protocol[:16]}"] if entry.protocol else []
     return "; ".join([*parts, *entry.deviations])
