@@ -61,8 +61,9 @@ def audit(
     """Whether the target model was trained on the candidates, with a stated error rate; *out* holds every result.
 
     A candidate that was not trained on is flagged with probability at most *fpr*, if it could as well have been among
-    the known non-members; where passages share documents, if it is a passage of a document like theirs. Whatever can be refused without a model is refused before a model is loaded, and the texts of
-    the known set are checked before that, too. The same call continues an audit that was stopped.
+    the known non-members; where passages share documents, if it is a passage of a document like theirs. Whatever can
+    be refused without a model is refused before a model is loaded, and the texts of the known set are checked before
+    that, too. The same call continues an audit that was stopped.
 
     Args:
         candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
