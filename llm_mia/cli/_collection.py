@@ -34,8 +34,7 @@ def collection(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Largest probability of a finding if the model was trained on none of the candidates, over all "
-            "decisions on them: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+            help=opt.FINDING_LEVEL_HELP,
             rich_help_panel=opt.RATES,
         ),
     ] = 0.05,
@@ -46,8 +45,8 @@ def collection(
 ) -> int:
     """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
 
-    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
-    expect.
+    If a reference model or the stand-in has scored the passages, a finding also needs that the candidates score higher
+    than the scores of that model predict.
     """
     from ..history import judge_on_record
     from ..report import collection_summary, collection_table, standing_note

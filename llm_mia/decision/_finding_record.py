@@ -154,11 +154,11 @@ class Finding:
 
     @property
     def resists(self) -> bool | None:
-        """Whether the other models exclude every difference of the texts that would explain the flags.
+        """Whether the other models exclude every difference of the texts that could explain the flags.
 
         That is, whether the false positive rate at which the finding would vanish is above the largest that any of them
-        allows (`OtherFlags.largest_rate`); where a false discovery rate is held, whether its AUROC is above the upper
-        ends of their intervals. None where there is no finding, or no other model.
+        allows (`OtherFlags.largest_rate`); where a false discovery rate is held, whether the AUROC of the sensitivity
+        is above the upper ends of their intervals. None where there is no finding, or no other model.
         """
         limit = self.sensitivity
         if limit is None or not self.others or not self.significant:
