@@ -200,9 +200,10 @@ def test_discoveries_and_documents_have_a_sensitivity() -> None:
     assert 0.5 < result.sensitivity.auroc < 1
     assert result.resists
     shared = table(target, other, 1000, documents=[f"d{i // 2}" for i in range(1100)])
-    for _, result in (decided(shared), decided(shared, fdr=0.1)):
+    for flags, result in (decided(shared), decided(shared, fdr=0.1)):
         assert result.sensitivity is not None
         assert 0.5 < result.sensitivity.auroc < 1
+        assert ("flags that the test counts" in str(sensitivity_words(flags))) == (result.flagged != flags.flagged)
 
 
 # -- what is compared -------------------------------------------------------------------------------------------------

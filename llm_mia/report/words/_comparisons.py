@@ -81,10 +81,12 @@ def sensitivity_words(flags: Flags) -> str | None:
     rate = ""
     if limit.fpr is not None:
         rate = f" (a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %)"
+    # Of documents of unlike sizes the test counts as many passages each, so it may count fewer flags.
+    counts = "" if finding.flagged == flags.flagged else " that the test counts"
     most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
         f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {most:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
+        f"than {most:,} of the {finding.flagged:,} flags{counts}{rate}; such a difference has an AUROC of at least "
         f"{limit.auroc:.2f}"
     )
     if not finding.others:

@@ -77,8 +77,8 @@ def control_words(figures: Figures) -> str:
     if not figures["exceeds"]:
         return f"{sentence} ({p_value})"
     return (
-        f"{sentence}; so many are improbable ({p_value}): candidates that were not trained on are flagged too often, "
-        "too, so the flags are doubtful"
+        f"{sentence}; so many are improbable ({p_value}): candidates that were not trained on may be flagged too "
+        "often, too, so the flags are doubtful"
     )
 
 
