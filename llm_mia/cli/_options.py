@@ -183,9 +183,9 @@ FailIfFlagged = Annotated[
     bool,
     typer.Option(
         "--fail-if-flagged",
-        help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void or untestable known set "
-        "always exits with code 4.",
+        help="Exit with code 3 if there is a finding: neither chance nor another model explains the flags (see "
+        "--finding-level). Flags alone are no finding, because chance flags some candidates. Where a void or "
+        "untestable known set withholds the finding, the exit code is always 4.",
         rich_help_panel=OUTPUT,
     ),
 ]

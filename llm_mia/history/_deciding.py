@@ -104,7 +104,7 @@ def judge_on_record(
     attacks: Sequence[str],
     history: History,
     *,
-    level: float = 0.05,
+    finding_level: float = FINDING_LEVEL,
     seed: int = 0,
     accept_void: bool = False,
     protocol: Protocol | None = None,
@@ -116,15 +116,16 @@ def judge_on_record(
     Raises:
         LlmMiaError: as `judge_collection` does; or the record cannot be written.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"`level` must lie between 0 and 1, both excluded: got {level:g}")
-    wanted = _wanted_collection(table, collection_attacks(table, attacks), history, level, seed)
+    if not 0 < finding_level < 1:
+        raise UsageError(f"`finding_level` must lie between 0 and 1, both excluded: got {finding_level:g}")
+    wanted = _wanted_collection(table, collection_attacks(table, attacks), history, finding_level, seed)
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
         wanted = wanted.deviating(place.deviation)
-        result = judge_collection(table, attacks, level=level * place.share, seed=seed, accept_void=accept_void)
-        result = replace(result, level=level, level_share=place.share, number=place.number)
+        allowed = finding_level * place.share
+        result = judge_collection(table, attacks, level=allowed, seed=seed, accept_void=accept_void)
+        result = replace(result, level=finding_level, level_share=place.share, number=place.number)
         p_value = result.p_value
         judged = _Result(result.test.n_documents[0], None, p_value, result.significant, result.withheld)
         _add(history, wanted, place, judged)
