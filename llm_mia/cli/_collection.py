@@ -11,6 +11,7 @@ from . import _options as opt
 from ._commands import withheld_code
 from ._groups import OfAttack, TableOptions
 from .output import say, show, show_json
+from .parameters import spelled
 from .progress import working
 
 __all__ = ["collection"]
@@ -69,5 +70,5 @@ def collection(
     if as_json:
         show_json(collection_summary(result))
     else:
-        show(collection_table(result))
+        show(collection_table(result, spelled))
     return withheld_code(result.standing) if result.withheld else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,11 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
     return Group(*lines)
 
 
-def collection_table(result: CollectionResult) -> RenderableType:
-    """Whether the candidates as a whole score above the known non-members, with the placebo."""
+def collection_table(result: CollectionResult, spell: Callable[[str], str] = str) -> RenderableType:
+    """Whether the candidates as a whole score above the known non-members, with the placebo.
+
+    *spell* rewrites the parameters that notes name between backticks.
+    """
     from rich.console import Group
 
     attacks, size = escape(", ".join(result.attacks)), collection_size(result)
@@ -102,7 +105,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
         f"[dim](level {result.allowed:.3g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
-        *(f"[dim]{escape(note)}[/]" for note in notes_words(result.notes)),
+        *(f"[dim]{escape(spell(note))}[/]" for note in notes_words(result.notes)),
     ]
     return Group(*lines, *([] if result.power is None else [_power(result)]))
 
