@@ -360,7 +360,7 @@ class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
     SOUND = "sound"
-    """No check showed a fault, and checks by another model were among them."""
+    """No check showed a fault, and checks by another language model were among them."""
     NOT_CHECKED = "not_checked"
     """No check showed a fault, but no other language model has checked the texts: an n-gram model misses much."""
     DOUBTFUL = "doubtful"

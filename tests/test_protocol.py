@@ -86,7 +86,11 @@ def plan(tmp_path: Path) -> Path:
 
 
 def notes_on_protocol(result: Audit) -> list[str]:
-    return [note for note in audit_summary(result)["notes"] if "protocol" in note]
+    return [note for note in note_texts(result) if "protocol" in note]
+
+
+def note_texts(result: Audit) -> list[str]:
+    return list(audit_summary(result)["notes"])
 
 
 def test_decisions_of_a_protocol_divide_the_first_share_and_its_digest_is_everywhere(run: Run, plan: Path) -> None:
@@ -115,6 +119,7 @@ def test_what_deviates_from_a_protocol_is_named_and_counts_as_a_further_decision
     (note,) = notes_on_protocol(result)
     assert "deviates" in note
     assert note.endswith("so it counts as a further decision: the attack is min_k and not loss")
+    assert any("decision 2 on these candidates (planned decisions come first)" in each for each in note_texts(result))
     planned = run(protocol=plan)
     assert planned.flags.finding is not None
     assert planned.flags.finding.number == 1
@@ -232,7 +237,8 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
     assert control.flagged == flagged.sum()
     assert control.p_value == pytest.approx(chance_of_flags([(control.flagged, 40, flag_rank(60, 0.05), 60)]))
     assert not control.exceeds
-    assert " ".join(rendered(audit_table(result)).split()).count(f"of 40 sealed non-members {control.flagged} w") == 1
+    text = " ".join(rendered(audit_table(result)).split())
+    assert text.count(f"of 40 sealed non-members {control.flagged} w") == 1, "beside the flags, and not in a note again"
     assert read_audit(result.path) == result
     assert audit_summary(result)["control"]["exceeds"] is False
 

@@ -1,4 +1,4 @@
-"""Non-members of a table that have no score, and nobody knows why: a finding has to hold wherever they would lie."""
+"""Non-members of a table that have no score, for unknown reasons: a finding has to hold whatever their scores are."""
 
 from __future__ import annotations
 

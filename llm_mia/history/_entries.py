@@ -18,7 +18,7 @@ __all__ = ["Entry", "Kind", "Plan", "Wanted", "entry_from_line", "entry_to_line"
 
 
 class Kind(StrEnum):
-    """The question that a decision answers; the decisions on each question divide a level of their own."""
+    """The question that a decision answers. The decisions of each kind have the whole level, and divide it."""
 
     PASSAGES = "passages"
     """Which passages the model was trained on."""
@@ -38,7 +38,7 @@ class Plan:
     decision: int
     """Number in the protocol of the decision that this is, or that is most similar; 0 where it names none of a kind."""
     deviations: tuple[str, ...] = ()
-    """How this decision differs from what the protocol names, a phrase each; empty where it names it."""
+    """How this decision differs from what the protocol names, a phrase each; empty where the protocol names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Wanted:
     """Of the rate; None of a collection."""
     confidence: float | None
     seed: int | None
-    """Of the choice of what decides, or of a collection's permutations."""
+    """Of the split that selects the attack, or of a collection's permutations."""
     models: Mapping[str, Mapping[str, str]]
     """Name and digest of the weights, by pass."""
     subject: Subject
@@ -62,12 +62,12 @@ class Wanted:
     """Digest of everything else that the decision depends on: models, window rules, categories, threshold."""
     finding_level: float
     chosen_by: str = ""
-    """How what decides was selected: ``auto``, ``stack`` or ``default``; empty where the user named it."""
+    """How the attack was selected: ``auto``, ``stack`` or ``default``; empty where the user named it."""
     plan: Plan | None = None
 
     @property
     def identity(self) -> str:
-        """Digest by which the same decision is known again; the level of a finding and a protocol are no part of it."""
+        """Digest by which the same decision is recognised; the level of a finding and a protocol are no part of it."""
         parts = [self.kind.value, self.attack, self.rate, self.level, self.confidence, self.seed, self.settings]
         parts += [self.subject.sha256]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -94,10 +94,10 @@ class Entry:
     models: Mapping[str, Mapping[str, str]]
     subject: Subject
     identity: str
-    """Digest by which the same decision is known again."""
+    """Digest by which the same decision is recognised."""
     finding_level: float
     number: int
-    """Which decision on the same candidates it was."""
+    """Which of the decisions of its kind on the same candidates it was."""
     level_share: float
     """The share of the level of the finding that it had."""
     could_find: bool
@@ -131,7 +131,7 @@ def entry_from_line(line: str) -> Entry:
 
 
 def others_digest(table: ScoreTable) -> str:
-    """Digest of the other models that a decision compares with: to take another of them is another decision."""
+    """Digest of the other models that a decision is compared with; with other models it is another decision."""
     passes = {} if table.record is None else table.record.passes
     others: dict[str, str] = {}
     for role, columns in table.others.items():

@@ -1,4 +1,4 @@
-"""How several decisions on the same candidates divide a level, so that it holds over all of them."""
+"""How several decisions of a kind on the same candidates divide a level, so that it holds over all of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FIRST_SHARE = 0.9
 
 
 def level_share(number: int) -> float:
-    """The share of the level that decision *number* on the same candidates has: 0.9, then 0.1 / (k (k − 1)).
+    """The share of the level that decision k, the *number*, on the same candidates has: 0.9, then 0.1 / (k (k − 1)).
 
     All shares together are 1. So if decision k is a finding only where its p-value is at most its share of the level,
     the probability that any of them is a finding, where no candidate was trained on, is at most the level (the union
-    bound), however the decisions depend on each other and whenever somebody stops. It takes for granted that which
-    decision comes next was not selected by scores of the candidates that no decision has recorded.
+    bound), however the decisions depend on each other and whenever somebody stops. This assumes that each p-value is
+    valid, and that nobody chose the next decision by scores of the candidates that no recorded decision has shown.
 
     Raises:
         UsageError: *number* is below 1.
@@ -35,7 +35,7 @@ def level_share(number: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a decision stands among those on the same candidates."""
+    """The number of a decision among those of its kind on the same candidates, and its share of the level."""
 
     number: int
     share: float

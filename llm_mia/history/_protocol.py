@@ -44,7 +44,7 @@ class PlannedDecision:
     """Of a collection."""
 
     def differences(self, wanted: Wanted) -> Iterator[str]:
-        """What *wanted* decides otherwise, a phrase each."""
+        """How *wanted* differs from this decision, a phrase each."""
         attack, here = ",".join(self.attacks), wanted.attack
         if attack not in (here, wanted.chosen_by):
             yield f"the attack is {here} and not {attack}"
@@ -61,7 +61,7 @@ class PlannedDecision:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What `read_protocol` gives."""
+    """The decisions, models and inputs that were fixed before anything was scored; `read_protocol` reads it."""
 
     text: str
     decisions: tuple[PlannedDecision, ...]
@@ -71,7 +71,7 @@ class Protocol:
     inputs: Mapping[str, str]
     """Digests of the files, by ``candidates``, ``nonmembers``, ``members``."""
     deviations: tuple[str, ...] = field(default=())
-    """Of the inputs, which concern every decision."""
+    """Differences of the inputs, a phrase each, which concern every decision."""
 
     @property
     def sha256(self) -> str:
@@ -119,7 +119,7 @@ def read_protocol(path: str | Path) -> Protocol:
     """The protocol in the TOML file *path*.
 
     Raises:
-        UsageError: it cannot be read, is no TOML, or a key is missing, unknown or has another value than it may have;
+        UsageError: it cannot be read, is no TOML, or a key is missing, is unknown or has a value that it may not have;
             the message names the line or the key.
     """
     try:

@@ -1,4 +1,4 @@
-"""Numbers of things, in the singular or the plural."""
+"""Numbers of things, in the singular or the plural, and shares."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
 from ._comparisons import p_words
-from ._counting import counted
+from ._counting import counted, held_with
 from ._decisions import rule_words
 
 __all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
@@ -23,9 +23,9 @@ def _other_decisions(figures: Figures) -> str:
     number, others = figures["number"], [decision_words(other) for other in figures["others"]]
     listed = "; ".join(others[:MOST_DECISIONS])
     more = f"; and {len(others) - MOST_DECISIONS} more" if len(others) > MOST_DECISIONS else ""
-    known = f" (others: {listed}{more})" if others else ""  # decisions of a protocol count before they are taken
+    others_words = f"others: {listed}{more}" if others else "planned decisions come first"
     return (
-        f"this is decision {number} on these candidates{known}, so a finding needs "
+        f"this is decision {number} on these candidates ({others_words}), so a finding needs "
         f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
     )
 
@@ -41,7 +41,7 @@ def decision_words(figures: Figures) -> str:
     if figures["level"] is not None:
         parts[0] += f" at {rule_words(Rule(ErrorRate(figures['rate']), figures['level']))}"
     if figures["confidence"] is not None:
-        parts[0] += f" with {100 * figures['confidence']:.12g} % confidence"
+        parts[0] += f" with {held_with(figures['confidence'])}"
     parts += [] if figures["seed"] is None else [f"seed {figures['seed']}"]
     if figures["flagged"] is not None:
         parts.append(f"{figures['flagged']:,} of {figures['decided']:,} flagged")
@@ -70,7 +70,7 @@ def control_words(figures: Figures) -> str:
     )
     were, p_value = "was" if figures["flagged"] == 1 else "were", p_words(figures["p_value"])
     sentence = (
-        f"control: of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
+        f"of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
         f"{100 * figures['realised']:.1f} % (95 % interval {interval}{of_documents}), and at most "
         f"{100 * figures['requested']:g} % are expected"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
@@ -13,17 +13,27 @@ from ._counting import counted, have
 from ._history import HISTORY_WORDS
 from ._inputs import INPUT_WORDS
 
-__all__ = ["note_words", "notes_words"]
+__all__ = ["ASSUMPTION", "note_words", "notes_words"]
 
 Figures = Mapping[str, Any]
 
 TOO_SHORT = "too short to have a scored token"
+ASSUMPTION = (
+    "a candidate that was not trained on could as well have been among the known non-members (same source, period, "
+    "style, length); checks can refute this assumption, but never confirm it"
+)
 UNBOUNDED = "the number of members among the candidates has no lower bound here"
 
 
 def notes_words(notes: Iterable[Note]) -> list[str]:
-    """A sentence for each note."""
-    return [note_words(note) for note in notes]
+    """A sentence for each note, and a single sentence for all scores that are lower for members."""
+    sentences, lower = list[str](), list[Figures]()
+    for note in notes:
+        if note.kind == NoteKind.SCORE_REVERSED and not note.figures["foreign"]:
+            lower.append(note.figures)
+        else:
+            sentences.append(note_words(note))
+    return [*sentences, *([_lower_for_members(lower)] if lower else [])]
 
 
 def note_words(note: Note) -> str:
@@ -128,22 +138,29 @@ def _unscored_highest(figures: Figures) -> str:
 
 
 def _reversed(figures: Figures) -> str:
+    if not figures["foreign"]:
+        return _lower_for_members([figures])
     attack = figures["attack"]
-    head = (
-        f"members have lower scores than non-members by {attack}: AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, "
-        f"{figures['high']:.3f}]"
+    other = attack.removeprefix("-") if attack.startswith("-") else f"-{attack}"
+    return (
+        f"members have lower scores than non-members by {_with_auroc(figures)}; if a lower value means member, name "
+        f"the column '{other}'; otherwise check the labels"
     )
-    if figures["foreign"]:
-        other = attack.removeprefix("-") if attack.startswith("-") else f"-{attack}"
-        return f"{head}; if a lower value means member, name the column '{other}'; otherwise check the labels"
-    return f"{head}; check that members and non-members, or target and reference model, are not exchanged"
+
+
+def _lower_for_members(scores: Sequence[Figures]) -> str:
+    return (
+        f"members have lower scores than non-members by {', '.join(map(_with_auroc, scores))}; check that members and "
+        "non-members, or target and reference model, are not exchanged"
+    )
+
+
+def _with_auroc(figures: Figures) -> str:
+    return f"{figures['attack']} (AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}])"
 
 
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
-    NoteKind.ASSUMPTION: lambda _: (
-        "The error rate holds if a candidate that was not trained on could as well have been among the known "
-        "non-members (same source, period, style, length). Checks can refute this assumption, but never confirm it."
-    ),
+    NoteKind.ASSUMPTION: lambda _: f"The error rate holds if {ASSUMPTION}.",
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
