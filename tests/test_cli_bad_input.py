@@ -187,7 +187,7 @@ def test_the_same_text_twice(fails: Fails, audit: Files, tmp_path: Path, capsys:
     assert "(ids 'both0' = 'n5'): remove one of the two" in message
     twice = rows(tmp_path / "twice.jsonl", [TEXTS[0], TEXTS[0], TEXTS[10], *TEXTS[1:9]])
     assert main([*audit(candidates=twice), "--json"]) == 0
-    notes = json.loads(capsys.readouterr().out)["notes"]
+    notes = json.loads(capsys.readouterr().out)["notes"][1:]  # the first is that no other model has scored
     assert notes[0].startswith(
         "1 text occurs more than once among the candidates (ids 'twice0' = 'twice1'): all are kept"
     )
@@ -209,7 +209,13 @@ def test_the_wrong_labels_and_too_few(fails: Fails, audit: Files, tmp_path: Path
     assert message == "n.jsonl: 25 non-members cannot certify FPR ≤ 0.001: at least 999 are needed"
     for rate in ("0", "1", "-1", "nan"):
         assert fails(*audit(), "--fpr", rate, code=2).startswith("--fpr must lie between 0 and 1, both excluded: got ")
+    documents = [{"text": text, "id": text, "document": f"d{i // 3}"} for i, text in enumerate(TEXTS[15:40])]
+    shared = tmp_path / "shared.jsonl"
+    shared.write_text("".join(json.dumps(row) + "\n" for row in documents))
     assert "FDR ≤ 0.001" in fails(*audit(), "--fdr", "0.001")
+    assert "9 documents of non-members cannot support a discovery at FDR ≤ 0.001" in fails(
+        *audit(nonmembers=shared), "--fdr", "0.001"
+    )
     assert "'--fpr'" in fails(*audit(), "--fpr", "five", code=2)
     assert fails(*audit(), "--fpr", "5 %", code=2) == "--fpr is '5 %': give a share, as in 0.05"
     assert "'--fpr'" in fails(*audit(), "--fpr", "five%", code=2)

@@ -343,6 +343,10 @@ def test_collection(cli: Cli, scores: Write) -> None:
     assert len(ran.json["statistics"]) == 3
     assert (ran.json["others"], ran.json["resists"]) == ([], None)
     assert ran.json["p_value"] < 0.05
+    ran = cli("collection", table, "-a", "gain", "--other", "noise", "--json")
+    assert "agree too little" in ran.json["finding"]
+    assert ran.json["others"][0]["statistic"] is None, "JSON has no -Infinity"
+    assert "give its scores as --other" in " ".join(cli("collection", table, "-a", "gain").out.split())
 
 
 # -- evaluation -------------------------------------------------------------------------------------------------------

@@ -37,6 +37,15 @@ def test_a_planted_year_is_void(pool: list[Passage]) -> None:
     assert validate(append_words(members, "1999", 0.9), append_words(others, "1999", 0.9)).standing == "not_checked"
 
 
+def test_counts_that_are_all_equal_claim_nothing(pool: list[Passage]) -> None:
+    """They would have shown no difference, so no AUROC can be named that they would have shown."""
+    result = validate(*halves(pool, 0))
+    equal = [check for check in result.checks if "carry no information" in check.details]
+    assert {"leak_latest_year"} <= {check.name for check in equal}
+    assert all((check.verdict, check.detectable) == ("skipped", None) for check in equal)
+    assert all(check.detectable is None or check.detectable > 0.5 for check in result.checks)
+
+
 def test_another_author_is_void() -> None:
     members = corpus(60, seed=1)
     others = [replace(p, text=p.text.replace("io", "ia").replace("lk", "ck")) for p in corpus(60, seed=2, name="other")]

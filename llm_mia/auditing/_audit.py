@@ -211,12 +211,12 @@ def _refuse_few(check: InputCheck, request: Request) -> None:
     nonmembers, candidates = check.sources[-2:]
     passages, documents = nonmembers.passages, nonmembers.documents
     try:
-        if documents < passages:
-            check_enough_documents(documents, passages, request.fpr, request.confidence)
-        check_enough(passages, request.fpr, request.confidence)
-        if request.fdr is not None:
+        if request.fdr is not None:  # which needs at least as many as the same false positive rate
             shared = documents < passages or candidates.documents < candidates.passages
             unit = "documents of non-members" if documents < passages else "non-members"
             fdr_floor(documents, candidates.passages, request.fdr, any_dependence=shared, unit=unit)
+        if documents < passages:
+            check_enough_documents(documents, passages, request.fpr, request.confidence)
+        check_enough(passages, request.fpr, request.confidence)
     except CalibrationError as error:
         raise CalibrationError(f"{nonmembers.name}: {error}") from None

@@ -53,8 +53,8 @@ def show(result: RenderableType) -> None:
 
 def show_json(result: Mapping[str, Any]) -> None:
     """Print a result for machines; where stdout cannot carry a character, it is escaped as JSON escapes it."""
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text if _can_carry(text, sys.stdout) else json.dumps(result, indent=2))
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    print(text if _can_carry(text, sys.stdout) else json.dumps(result, indent=2, allow_nan=False))
 
 
 def say(message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -150,8 +150,16 @@ def threshold_summary(rates: AtThreshold) -> dict[str, Any]:
     return {**asdict(rates), "notes": notes_words(rates.notes)}
 
 
+def _finite(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """*figures* with null for a number that JSON cannot hold."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
 def collection_summary(result: CollectionResult) -> dict[str, Any]:
-    """The test of the candidates as a whole; NaN, of a placebo that could not be computed, is null."""
+    """The test of the candidates as a whole; a figure that could not be computed is null."""
     test, power = result.test, result.power
     placebo = {name: None if math.isnan(p) else p for name, p in asdict(test.placebo).items()}
     return {
@@ -160,7 +168,8 @@ def collection_summary(result: CollectionResult) -> dict[str, Any]:
         "p_value": result.p_value,
         "p_value_of_target": test.p_value,
         "others": [
-            {"role": other.role, "attacks": list(other.attacks), **asdict(other.test)} for other in result.others
+            {"role": other.role, "attacks": list(other.attacks), **_finite(asdict(other.test))}
+            for other in result.others
         ],
         "vanishing_auroc": result.vanishing,
         "resists": result.resists,

@@ -139,13 +139,18 @@ def auroc_check(
 ) -> Check:
     """The AUROC of *scores* with its interval, judged by the permutation test *result* at *level*.
 
-    With *two_sided* it is the AUROC in the direction that exceeds one half.
+    With *two_sided* it is the AUROC in the direction that exceeds one half. Where all scores are equal, no AUROC would
+    have been detected by them, and a check of a single property is skipped.
     """
     figure = metrics.auroc(scores, contrast.labels.astype(int), documents=contrast.names)
     if two_sided and figure.value < 0.5:
         figure = Interval(1 - figure.value, 1 - figure.high, 1 - figure.low, figure.confidence)
+    constant = bool(scores.min() == scores.max())
+    if constant and two_sided:
+        equal = Note("all_equal", {"count": len(scores), "value": float(scores[0])})
+        return Check(name, figure, Verdict.SKIPPED, result.p_value, (*notes, equal))
     verdict = verdict_of(figure.low, result.p_value, level)
-    return Check(name, figure, verdict, result.p_value, notes, result.detectable)
+    return Check(name, figure, verdict, result.p_value, notes, None if constant else result.detectable)
 
 
 def rate_check(name: str, scores: Floats, contrast: Contrast, fpr: float, p_value: float, level: float) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,14 +109,10 @@ def separation_checks(
         return [Check(name, None, Verdict.SKIPPED, notes=(few,)) for name in columns]
     scores = np.column_stack([column.values[contrast.rows] for column in columns.values()])
     results = given_test(scores, labels, level=level, permutations=permutations_for(level), rng=rng)
-    checks = []
-    for name, values, result in zip(columns, scores.T, results, strict=True):
-        check = auroc_check(name, values, contrast, result, level, notes=notes, two_sided=True)
-        if values.min() == values.max():
-            equal = Note("all_equal", {"count": len(values), "value": float(values[0])})
-            check = replace(check, verdict=Verdict.SKIPPED, detectable=None, notes=(*notes, equal))
-        checks.append(check)
-    return checks
+    return [
+        auroc_check(name, values, contrast, result, level, notes=notes, two_sided=True)
+        for name, values, result in zip(columns, scores.T, results, strict=True)
+    ]
 
 
 def in_check_name(attack: str) -> str:
