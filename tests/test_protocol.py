@@ -107,7 +107,7 @@ def test_decisions_of_a_protocol_divide_the_first_share_and_its_digest_is_everyw
     (note,) = notes_on_protocol(second)
     assert (
         note
-        == f"this decision is named in the protocol with the sha256 {digest[:16]}…; 3 decisions of it divide the level"
+        == f"this decision is named in the protocol with the sha256 {digest[:16]}…; its 3 decisions divide the level"
     )
     assert digest[:16] in rendered(audit_table(second))
 

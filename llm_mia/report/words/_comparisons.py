@@ -85,9 +85,9 @@ def sensitivity_words(flags: Flags) -> str | None:
     counts = "" if finding.flagged == flags.flagged else " that the test counts"
     most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
-        f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {most:,} of the {finding.flagged:,} flags{counts}{rate}; such a difference has an AUROC of at least "
-        f"{limit.auroc:.2f}"
+        f"the finding would vanish if a difference between {unit} and non-members, other than training, caused on "
+        f"average more than {most:,} of the {finding.flagged:,} flags{counts}{rate}; such a difference has an AUROC of "
+        f"at least {limit.auroc:.2f}, if its ROC is concave"
     )
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
@@ -104,4 +104,5 @@ def _seen_words(finding: Finding, requested: float) -> str:
     else:
         seen = max(finding.others, key=lambda other: other.largest_rate(requested))
         shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"
+    shown += " (95 % confidence)"
     return shown if finding.resists else f"{shown}, which does not exclude it: the finding is doubtful"

@@ -26,7 +26,8 @@ def _other_decisions(figures: Figures) -> str:
     others_words = f"others: {listed}{more}" if others else "planned decisions come first"
     return (
         f"this is decision {number} on these candidates ({others_words}), so a finding needs "
-        f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
+        f"p ≤ {figures['allowed']:.3g}: all decisions of a kind on the same candidates divide the level "
+        f"{figures['level']:g}"
     )
 
 
@@ -58,7 +59,7 @@ def _protocol(figures: Figures) -> str:
             figures["deviations"]
         )
     number = figures["decisions"]
-    divided = "it names no other" if number == 1 else f"{number:,} decisions of it divide the level"
+    divided = "it names no other" if number == 1 else f"its {number:,} decisions divide the level"
     return f"this decision is named in {name}; {divided}"
 
 
