@@ -41,28 +41,51 @@ class Place:
     share: float
     """Of the level."""
     others: tuple[Entry, ...]
-    """The other decisions on these candidates that could have become findings, the first decision first."""
+    """The other decisions on these candidates that count, the first decision first."""
+    before_plan: int = 0
+    """Decisions on these candidates, this one included, that were on record before any under its protocol."""
 
 
 def place_among(entries: Sequence[Entry], wanted: Wanted) -> Place:
     """The place of the decision *wanted* among the *entries* of a record.
 
     A decision that is recorded already keeps its place. The decisions that a protocol names have a place together and
-    divide its share equally. A decision that deviates from a protocol comes after the protocol.
+    divide its share equally. A decision that deviates from a protocol comes after the protocol. A protocol comes after
+    the decisions that were on record before it: it may have been written by what they gave.
+
+    A decision that was withheld has shown its flags, too. So it counts for every other decision, except for the same
+    attack and rate with a known set that is neither void nor untestable: that is the decision which it asked for.
     """
-    others: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.could_find and entry.kind == wanted.kind and wanted.subject.overlaps(entry.subject):
+    here = [entry for entry in entries if entry.kind == wanted.kind and wanted.subject.overlaps(entry.subject)]
+    decided = {entry.identity: entry for entry in reversed(here) if entry.could_find}
+    others = dict[str, Entry]()
+    for entry in here:
+        if entry.identity in decided:
+            others.setdefault(entry.identity, decided[entry.identity])
+        elif entry.p_value is not None and (wanted.accepted or not _same_question(entry, wanted)):
             others.setdefault(entry.identity, entry)
     same = others.pop(wanted.identity, None)
-    if same is not None:
-        return Place(same.number, same.level_share, tuple(others.values()))
-    plan = wanted.plan
-    numbers = [entry.number for entry in others.values()]
+    plan, numbers, listed = wanted.plan, [entry.number for entry in others.values()], tuple(others.values())
+    before = 0 if plan is None else _before(here, plan.sha256)
+    if same is not None and same.could_find:
+        return Place(same.number, same.level_share, listed, before)
     if plan is not None and not plan.deviations:
-        of_plan = [entry.number for entry in others.values() if entry.protocol == plan.sha256 and not entry.deviations]
-        unused = next(number for number in range(1, len(numbers) + 2) if number not in numbers)
-        number = of_plan[0] if of_plan else unused
-        return Place(number, level_share(number) / plan.decisions, tuple(others.values()))
+        of_plan = [entry.number for entry in listed if entry.protocol == plan.sha256 and not entry.deviations]
+        reserved = 1 if not before and 1 not in numbers else max(numbers, default=0) + 1
+        number = of_plan[0] if of_plan else reserved
+        return Place(number, level_share(number) / plan.decisions, listed, before)
     number = max([*numbers, 1 if plan is not None else 0]) + 1
-    return Place(number, level_share(number), tuple(others.values()))
+    return Place(number, level_share(number), listed, before)
+
+
+def _same_question(entry: Entry, wanted: Wanted) -> bool:
+    """Whether both decide by the same attack at the same rate, perhaps with other non-members."""
+    figures = ("attack", "rate", "level", "confidence", "seed")
+    return all(getattr(entry, figure) == getattr(wanted, figure) for figure in figures)
+
+
+def _before(entries: Sequence[Entry], protocol: str) -> int:
+    """Different decisions with a p-value that precede all under the *protocol*."""
+    under = [entry.protocol == protocol for entry in entries]
+    earlier = entries[: under.index(True)] if True in under else entries
+    return len({entry.identity for entry in earlier if entry.p_value is not None})

@@ -56,6 +56,9 @@ def _protocol(figures: Figures) -> str:
         return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
             figures["deviations"]
         )
+    if figures["before"]:
+        earlier = counted(figures["before"], "decision")
+        return f"{name} names this decision, but {earlier} on these candidates came before it: it may follow from them"
     return f"this decision is named in {name}; {counted(figures['decisions'], 'decision')} of it divide the level"
 
 
