@@ -77,6 +77,11 @@ class OtherFlags:
     auroc: Interval
     """Of its scores, candidates against non-members: what it sees is a difference of the texts."""
 
+    @property
+    def largest_auroc(self) -> float:
+        """The largest AUROC that its interval leaves possible, in either direction."""
+        return max(self.auroc.high, 1 - self.auroc.low)
+
 
 @dataclass(frozen=True, slots=True)
 class OtherReference:
@@ -144,9 +149,9 @@ class Finding:
     def resists(self) -> bool | None:
         """Whether every difference that would explain the flags is larger than what the other models may see.
 
-        That is, whether the upper ends of their intervals lie below the AUROC of the sensitivity; None where there is
-        no finding, or no other model.
+        That is, whether their intervals exclude the AUROC of the sensitivity, in either direction: texts that raise the
+        target's scores may lower those of another model. None where there is no finding, or no other model.
         """
         if self.sensitivity is None or not self.others or not self.significant:
             return None
-        return all(other.auroc.high < self.sensitivity.auroc for other in self.others)
+        return all(other.largest_auroc < self.sensitivity.auroc for other in self.others)

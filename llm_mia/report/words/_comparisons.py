@@ -30,9 +30,9 @@ def role_words(role: str) -> str:
 
 
 def explained_by(finding: Finding) -> str | None:
-    """The other model that explains the flags; None where chance may, or where none does.
+    """The other model that explains the flags, or does not exclude it; None where chance may, or where none does.
 
-    It is the model with the largest p-value.
+    It is the model with the largest p-value. It sees a difference only where its AUROC is above 0.5 with confidence.
     """
     if finding.significant or finding.chance > finding.allowed:
         return None
@@ -40,7 +40,10 @@ def explained_by(finding: Finding) -> str | None:
     worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
-    return f"{role_words(worst.role)}, which cannot know the candidates, sees a similar difference"
+    model = f"{role_words(worst.role)}, which cannot know the candidates"
+    if worst.auroc.low > 0.5:
+        return f"{model}, sees a similar difference"
+    return f"the target does not score them clearly higher than {model}"
 
 
 def comparison_lines(flags: Flags) -> list[str]:
@@ -96,6 +99,8 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     )
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
-    seen = max(finding.others, key=lambda other: other.auroc.high)
-    line += f"; {role_words(seen.role)} shows {seen.auroc.value:.2f}, at most {seen.auroc.high:.2f}"
+    seen = max(finding.others, key=lambda other: other.largest_auroc)
+    area = seen.auroc
+    end = f"at least {area.low:.2f}" if area.high < 1 - area.low else f"at most {area.high:.2f}"
+    line += f"; {role_words(seen.role)} shows {area.value:.2f}, {end}"
     return line if finding.resists else f"{line}, which does not exclude it: the finding is doubtful"

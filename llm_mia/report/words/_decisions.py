@@ -89,6 +89,8 @@ def finding_words(flags: Flags) -> str | None:
     what = (
         "is the probability of as many flags as here or more" if expected else "is the smallest q-value (Simes' test)"
     )
+    if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
+        what = "is the probability of so high a score"
     if finding.test is FindingTest.EXCHANGE:
         result = "as many flags as here or more" if expected else "a smallest q-value as small as here"
         documents = counted(finding.documents, "document")
