@@ -342,7 +342,7 @@ class RunRecord:
     """By pass."""
     others: tuple[AttackRecord, ...] = ()
     """The columns of scores by other models than the target, in order: ``min_k@stand-in`` is ``min_k`` of the stand-in.
-    The role is the name of the pass, too, and so of the model."""
+    The role is also the name of the pass, and of the model in ``run.json``."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -360,21 +360,21 @@ class Standing(StrEnum):
     """Whether a known set may carry a verdict, from best to worst."""
 
     SOUND = "sound"
-    """There were checks, another model was among them, and they showed no fault."""
+    """No check showed a fault, and checks by another language model were among them."""
     NOT_CHECKED = "not_checked"
-    """The checks showed no fault, but no other language model has scored the passages: an n-gram model misses much."""
+    """No check showed a fault, but no other language model has checked the texts: an n-gram model misses much."""
     DOUBTFUL = "doubtful"
-    """A finding may be worded; it has to be read together with the faults that the checks showed."""
+    """A finding may be stated; it has to be read together with the faults that the checks showed."""
     UNTESTABLE = "untestable"
-    """No finding may be worded, because there are too few documents to test whether it could rest on them."""
+    """No finding may be stated, because there are too few documents to detect any fault."""
     VOID = "void"
-    """No finding may be worded."""
+    """No finding may be stated."""
     ACCEPTED = "accepted"
     """Untestable or void, and the user asked for findings all the same."""
 
     @property
     def withholds(self) -> bool:
-        """Whether no finding may be worded."""
+        """Whether no finding may be stated."""
         return self in (Standing.UNTESTABLE, Standing.VOID)
 
 

@@ -210,8 +210,8 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
     text = rendered(audit_table(result))
     assert (
-        "With 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
-        "independent." in text
+        "with 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
+        "independent" in text
     )
     assert "on average" not in text
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None

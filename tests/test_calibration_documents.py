@@ -240,7 +240,7 @@ def test_no_sentence_takes_passages_of_a_document_for_independent() -> None:
         assert "document" in held_words(by_document)
         assert "document" in guarantee_words(by_document.calibration.guarantee)
         each = flag(alone, calibrate(alone, "score", fpr=0.05, confidence=confidence))
-        assert held_words(each).endswith("if the known non-members are independent)." if confidence is None else "t.")
+        assert held_words(each).endswith("if the known non-members are independent)" if confidence is None else "t")
 
 
 def test_a_table_with_other_documents_than_the_calibration_is_not_the_table_that_was_calibrated() -> None:

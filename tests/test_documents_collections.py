@@ -332,3 +332,10 @@ def test_refusals_are_one_line(call: Callable[[], object], error: type[LlmMiaErr
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_late_decision_on_the_same_candidates_can_still_be_a_finding() -> None:
+    """The eighth has to reach p ≤ 0.00009, which 9,999 permutations cannot."""
+    documents = np.repeat(np.arange(40), 3).astype(str).tolist()
+    higher, lower = np.random.default_rng(0).normal(2.0, 1.0, 60), np.random.default_rng(1).normal(0.0, 1.0, 60)
+    assert collection_test((higher, documents[:60]), (lower, documents[60:]), level=8.9e-5).p_value <= 8.9e-5

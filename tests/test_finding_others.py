@@ -17,7 +17,7 @@ from llm_mia.calibration import chance_of_flags, flag_probabilities, flag_rank, 
 from llm_mia.decision import Finding, Flags, OtherFlags, calibrate, flag, flag_documents
 from llm_mia.errors import CalibrationError, UsageError
 from llm_mia.records import Interval, Standing
-from llm_mia.report.words import comparison_lines, finding
+from llm_mia.report.words import comparison_facts, finding, sensitivity_words
 
 Floats = NDArray[np.float64]
 LEVEL = 0.05
@@ -184,7 +184,7 @@ def test_the_sensitivity_of_a_decision_and_whether_another_model_excludes_it() -
     assert result.significant
     assert result.resists is False
     assert flags.standing is Standing.DOUBTFUL
-    assert "but doubtful" in finding(flags)
+    assert finding(flags).endswith(", but doubtful")
     alone, result = decided(replace(table(weak, {}, 500), standing=Standing.NOT_CHECKED))
     assert (result.resists, alone.standing) == (None, Standing.NOT_CHECKED)
     assert "not compared with another model" in finding(alone)
@@ -229,11 +229,15 @@ def test_both_models_flag_the_same_candidates_by_the_same_rule() -> None:
     assert [compared.flagged, compared.other_flagged] == expected
     assert (compared.role, compared.attack, compared.candidates, compared.nonmembers) == ("stand-in", "loss", 99, 198)
     assert result.p_value == max(result.chance, compared.p_value)
-    (first, second) = comparison_lines(flags)
-    assert first.startswith("by the stand-in model, which cannot know them, 1")
-    assert f"{expected[0]} by the target, against 198 non-members" in first
-    assert "the finding would vanish if a difference between candidates and non-members" in second
-    assert "the stand-in model shows 0." in second
+    ((role, sentence),) = comparison_facts(flags)
+    assert role == "stand-in"
+    assert sentence.startswith(f"in the place of the target: {expected[1]} of 99 candidates flagged")
+    assert f", {expected[0]} by the target (198 non-members); " in sentence or expected[0] == result.flagged
+    vanishes = str(sensitivity_words(flags))
+    assert vanishes.startswith("the finding would vanish if a difference between candidates and non-members")
+    assert f"the stand-in model allows a rate of at most {100 * compared.largest_rate(0.05):.1f} %" in vanishes
+    assert compared.other_share is not None
+    assert compared.largest_rate(0.05) == min(compared.other_share.high, 2 * compared.auroc.high - 0.95)
 
 
 def test_another_model_that_sees_the_same_leaves_no_finding_and_no_bound() -> None:
@@ -246,8 +250,9 @@ def test_another_model_that_sees_the_same_leaves_no_finding_and_no_bound() -> No
     assert flags.members is not None
     assert flags.share is not None
     assert (flags.members.members, flags.members.within(range(50)), flags.share.low) == (0, 0, 0)
-    assert "no finding, the reference model, which cannot know the candidates, sees a similar difference" in finding(
-        flags
+    assert (
+        "no finding, the reference model, which should not know the candidates, sees a similar difference"
+        in finding(flags)
     )
 
 
@@ -278,6 +283,10 @@ def test_the_largest_p_value_of_several_references_is_kept() -> None:
     assert result.chance < LEVEL < reference.p_value == result.p_value
     assert not result.significant
     assert "with reference model 2 chance alone may flag as many" in finding(flags)
+    ((_, of_first), (role, of_second)) = comparison_facts(flags)
+    assert "in the place of the reference model" not in of_first
+    assert role == "reference-2"
+    assert f"in the place of the reference model: {reference.flagged} flagged, as many by chance: p = " in of_second
 
 
 def test_few_nonmembers_that_both_have_scored_are_compared_without_a_threshold() -> None:
@@ -289,7 +298,7 @@ def test_few_nonmembers_that_both_have_scored_are_compared_without_a_threshold()
     compared = only(result)
     assert (compared.flagged, compared.other_flagged, compared.nonmembers) == (None, None, 10)
     assert compared.p_value < LEVEL
-    assert "10 non-members are too few to set its threshold" in comparison_lines(flags)[0]
+    assert comparison_facts(flags)[0][1].startswith("10 non-members are too few for a threshold on 100 candidates; ")
     other[:30] = math.nan
     assert decided(table(target, {"stand-in": {"loss": other}}, 30))[1].others == ()
 
@@ -311,7 +320,7 @@ def test_categories_discoveries_and_documents_are_compared_alike() -> None:
     assert (compared.candidates, compared.nonmembers) == (60, 60)
     assert compared.flagged == flags.flagged
     assert flags.significant
-    assert "candidate documents and non-members" in comparison_lines(flags)[-1]
+    assert "candidate documents and non-members" in str(sensitivity_words(flags))
 
 
 def test_the_shift_of_members_in_these_tests_is_what_they_say() -> None:
@@ -328,7 +337,7 @@ def test_a_difference_that_lowers_the_scores_of_another_model_makes_a_finding_do
     assert flags.significant
     assert flags.finding is not None
     assert flags.finding.resists is False
-    assert "the stand-in model shows 0.2" in " ".join(comparison_lines(flags))
+    assert "the stand-in model allows a rate of at most" in (sensitivity_words(flags) or "")
 
 
 def test_a_model_that_sees_no_difference_is_not_reported_to_see_one() -> None:
@@ -344,4 +353,4 @@ def test_a_model_that_sees_no_difference_is_not_reported_to_see_one() -> None:
     seen = replace(other, auroc=Interval(0.7, 0.6, 0.8, 0.95))
     assert flags.finding is not None
     flags = replace(flags, finding=replace(flags.finding, others=(seen,)))
-    assert "the stand-in model, which cannot know the candidates, sees a similar difference" in finding(flags)
+    assert "the stand-in model, which should not know the candidates, sees a similar difference" in finding(flags)

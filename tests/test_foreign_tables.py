@@ -267,7 +267,7 @@ def test_categories_of_candidates_without_nonmembers_are_named_before_the_thresh
 
 def test_a_score_that_is_turned_round_is_pointed_out_and_never_turned(cli: Cli, write: Write, tmp_path: Path) -> None:
     table, rule, flags = write(change=shuffled), tmp_path / "c.json", tmp_path / "f.csv"
-    expected = "note: members have lower scores than non-members by loss: AUROC 0.1"
+    expected = "note: members have lower scores than non-members by loss (AUROC 0.1"
     advice = "if a lower value means member, name the column '-loss'; otherwise check the labels"
     ran = cli("calibrate", table, "-a", "loss", "-o", rule)
     assert ran.err.startswith(expected)

@@ -82,7 +82,7 @@ def test_a_table_says_what_nobody_checked_and_takes_the_scores_of_another_model(
     ran = cli("flag", path, "-c", rule, "-o", flags)
     assert re.search(r"consistent with training on them \(p = \S+\), not validated", ran.out)
     assert "note: not validated: a table holds no texts, so it is unknown whether a classifier that never" in ran.err
-    assert ran.err.rstrip().endswith("tells them apart too: give its scores as --other")
+    assert ran.err.rstrip().endswith("separates them, too: give its scores as --other")
     assert {row["known_set"] for row in csv.DictReader(flags.read_text().splitlines())} == {"not_validated"}
     assert cli("flag", path, "-c", rule, "-o", flags, "--json").json["standing"] == "not_validated"
     ran = cli("flag", path, "-c", rule, "-o", flags, "--other", "theirs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,11 @@ def plan(tmp_path: Path) -> Path:
 
 
 def notes_on_protocol(result: Audit) -> list[str]:
-    return [note for note in audit_summary(result)["notes"] if "protocol" in note]
+    return [note for note in note_texts(result) if "protocol" in note]
+
+
+def note_texts(result: Audit) -> list[str]:
+    return list(audit_summary(result)["notes"])
 
 
 def test_decisions_of_a_protocol_divide_the_first_share_and_its_digest_is_everywhere(run: Run, plan: Path) -> None:
@@ -115,6 +120,7 @@ def test_what_deviates_from_a_protocol_is_named_and_counts_as_a_further_decision
     (note,) = notes_on_protocol(result)
     assert "deviates" in note
     assert note.endswith("so it counts as a further decision: the attack is min_k and not loss")
+    assert any("decision 2 on these candidates (planned decisions come first)" in each for each in note_texts(result))
     planned = run(protocol=plan)
     assert planned.flags.finding is not None
     assert planned.flags.finding.number == 1
@@ -143,6 +149,41 @@ def test_other_inputs_and_models_deviate(run: Run, plan: Path) -> None:
     digest = read_protocol(plan).inputs["candidates"]
     plan.write_text(text.replace(digest, "0" * 64))
     assert "the candidates are not those of the protocol" in notes_on_protocol(run("other", protocol=plan))[0]
+    plan.write_text(text.replace("[models]", '[models]\nreference = "base"'))
+    assert (
+        "there is no reference model, and the protocol names base" in notes_on_protocol(run("third", protocol=plan))[0]
+    )
+
+
+def test_a_decision_of_a_protocol_is_taken_once(run: Run, plan: Path) -> None:
+    """Otherwise each category, seed or stand-in would be tried at the share of the first decision."""
+    first, other = run("first", protocol=plan, stand_in="none"), run("other", protocol=plan, stand_in="ngram")
+    (note,) = notes_on_protocol(other)
+    assert "decision 1 of the protocol was taken before, with other settings or other models" in note
+    again = run("other", protocol=plan, stand_in="ngram")
+    assert notes_on_protocol(again) == [note]
+    numbers = [each.flags.finding.number for each in (first, other, again) if each.flags.finding]
+    assert numbers == [1, 2, 2]
+    second = run("first", protocol=plan, attacks=["zlib"], fpr=0.1, stand_in="none")
+    assert second.flags.finding is not None
+    assert second.flags.finding.number == 1, "the other decisions keep their share"
+
+
+def test_the_protocol_of_a_run_stays_in_force_for_its_inputs(run: Run, plan: Path) -> None:
+    digest = read_protocol(plan).inputs["candidates"]
+    plan.write_text(plan.read_text().replace(digest, "0" * 64))
+    result = run(protocol=plan)
+    kept = protocol_of_run(result.path)
+    assert kept is not None
+    assert kept.deviations == ("the candidates are not those of the protocol",)
+    assert run().protocol == kept.sha256, "the audit that continues it need not name it again"
+    copy = result.path / PROTOCOL
+    copy.write_text(copy.read_text() + "# later")
+    with pytest.raises(UsageError, match=f"was changed since decisions were taken here .* {kept.sha256}: put that"):
+        protocol_of_run(result.path)
+    copy.unlink()
+    with pytest.raises(UsageError, match="is missing since decisions were taken here"):
+        run()
 
 
 def test_a_protocol_that_comes_after_the_scores_is_refused(run: Run, plan: Path, tmp_path: Path) -> None:
@@ -197,7 +238,8 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
     assert control.flagged == flagged.sum()
     assert control.p_value == pytest.approx(chance_of_flags([(control.flagged, 40, flag_rank(60, 0.05), 60)]))
     assert not control.exceeds
-    assert f"of 40 sealed non-members {control.flagged} w" in " ".join(rendered(audit_table(result)).split())
+    text = " ".join(rendered(audit_table(result)).split())
+    assert text.count(f"of 40 sealed non-members {control.flagged} w") == 1, "beside the flags, and not in a note again"
     assert read_audit(result.path) == result
     assert audit_summary(result)["control"]["exceeds"] is False
 
@@ -258,7 +300,8 @@ def test_a_protocol_written_afterwards_comes_after_what_it_follows_from(tmp_path
     late.write_text(plan.read_text().replace("fpr = 0.1", "fpr = 0.2"))
     tried = [flag_on_record(table, calibrate(table, name, fpr=0.05), history) for name in attacks]
     assert [each.finding and each.finding.number for each in tried] == [1, 2]
-    protocol, calibration = read_protocol(late), calibrate(table, "zlib", fpr=0.2)
+    protocol = replace(read_protocol(late), models={})  # scores in memory record no model
+    calibration = calibrate(table, "zlib", fpr=0.2)
     level = protocol.finding_level
     planned = flag_on_record(table, calibration, history, finding_level=level, protocol=protocol)
     assert planned.finding is not None

@@ -19,7 +19,9 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import (
     Flag,
     NoteKind,
+    OtherFlags,
     Reason,
+    Sensitivity,
     Shortage,
     ShortageKind,
     Unit,
@@ -27,7 +29,7 @@ from llm_mia.decision import (
     evaluate,
     flag,
 )
-from llm_mia.records import Note
+from llm_mia.records import Interval, Note, Standing
 from llm_mia.report import (
     attack_details,
     attacks_table,
@@ -40,7 +42,7 @@ from llm_mia.report import (
     flags_table,
     note_words,
 )
-from llm_mia.report.words import reason_words
+from llm_mia.report.words import finding, notes_words, reason_words
 from llm_mia.scoring import attacks_for
 from tests.conftest import sentences
 
@@ -134,7 +136,7 @@ def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
     assert "loss: 1 known passage has no score, and no figure counts them" in text
     assert "reference ◂ decides" in text
     for note in audited.notes:
-        assert note_words(note) in text
+        assert note_words(note).removeprefix("The error rate holds if ").removesuffix(".") in text
     assert "candidate that was not trained on could as well have been among the known non-members" in text
 
 
@@ -205,8 +207,8 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             [
                 "2 of 10",
                 ": no finding, chance alone may flag as many (p = 0.11)",
-                "at most 0.5 flags are expected, and p = 0.11 is the probability of as many flags as here or more; a "
-                "finding needs p ≤ 0.05",
+                "at most 0.5 flags are expected; as many as here or more: p = 0.11",
+                "a finding needs p ≤ 0.05",
                 "cannot be stated",
             ],
             ["consistent with"],
@@ -218,7 +220,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
         (
             [99] * 3 + [1] * 7,
             0.5,
-            ["at FDR ≤ 50 %: no finding, chance alone may flag as many (p = 0.17)", "p-values from 19"],
+            ["at FDR ≤ 50 %: no finding, chance alone may flag as many (p = 0.17)", "from 19 known"],
             ["threshold", "consistent with"],
         ),
         ([99] * 10, 0.5, ["at FDR ≤ 50 %: consistent with training on them (p = 0.05)"], ["threshold"]),
@@ -236,7 +238,46 @@ def test_no_more_is_claimed_than_was_measured(
     for part in [*not_says, "prove", "are members"]:
         assert part not in text
     for line in text.splitlines():
-        assert "was trained on" not in line or line.endswith("if the assumption holds")
+        assert "was trained on" not in line or line.rstrip().endswith("if the assumption holds")
+
+
+def test_a_finding_names_what_is_wrong_with_its_known_set() -> None:
+    table = table_of("loss", range(19), [], [99] * 3 + [1] * 7)
+    flags = flag(table, calibrate(table, "loss", fpr=0.05))
+    assert flags.finding is not None
+    compared = OtherFlags("reference", "loss", 0.01, 3, 0, 10, 19, Interval(0.5, 0.4, 0.6))
+    resisting = replace(flags.finding, others=(compared,), sensitivity=Sensitivity(9, 0.9, 0.9, 0.9))
+    for standing, end in (
+        (Standing.SOUND, "(p = 0.033)"),
+        (Standing.DOUBTFUL, ", but the known set is doubtful"),
+        (Standing.ACCEPTED, ", but the known set is void or untestable"),
+        (Standing.NOT_CHECKED, ", not compared with another language model"),
+        (None, ", not validated"),
+    ):
+        assert finding(replace(flags, finding=resisting, standing=standing)).endswith(end)
+
+
+def test_many_attacks_are_shown_without_their_variants() -> None:
+    rng = np.random.default_rng(0)
+    (evaluation,) = evaluate(table_of("loss", rng.normal(size=40), rng.normal(1, size=40), []))
+    names = [f"a{i}" for i in range(15)] + ["min_k:k=0.1", "min_k:k=0.5"]
+    of_audit = [replace(evaluation, attack=name) for name in names]
+    text = rendered(evaluation_table(of_audit, None, decider="min_k:k=0.1"))
+    assert all(f"\n {name} " in text for name in names[1:-1])
+    assert names[-1] not in text
+    assert "1 variant of these attacks can be shown by 'llm-mia evaluate' on the run directory." in text
+    assert names[-1] in rendered(evaluation_table(of_audit[1:], None, decider="a1")), "few enough"
+    assert names[-1] in rendered(evaluation_table(of_audit, None)), "evaluate"
+
+
+def test_scores_that_are_lower_for_members_share_a_note() -> None:
+    figures = {"auroc": 0.2, "low": 0.1, "high": 0.3, "foreign": False}
+    lower = [Note(NoteKind.SCORE_REVERSED, {"attack": name, **figures}) for name in ("loss", "zlib")]
+    assert notes_words([lower[0], Note(NoteKind.SENTENCE, {"text": "another"}), lower[1]]) == [
+        "another",
+        "members have lower scores than non-members by loss (AUROC 0.200 [0.100, 0.300]), zlib (AUROC 0.200 [0.100, "
+        "0.300]); check that members and non-members, or target and reference model, are not exchanged",
+    ]
 
 
 def test_many_candidates_are_counted_in_plain_figures() -> None:

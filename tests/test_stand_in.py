@@ -184,7 +184,9 @@ def test_the_command_line(
     typed = ["audit", *files, "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / "run")]
     assert main(typed) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "there is no reference model, so an n-gram model takes its place in the checks." in shown
+    assert (
+        "there is no reference model, so an n-gram model is the stand-in, and the target is compared with it." in shown
+    )
     assert "stand-in ngram" in shown
     several = ["-r", "other", "-r", "another", "--stand-in", "third"]
     assert main([*typed[:-1], str(tmp_path / "more"), *several]) == 0

@@ -6,8 +6,8 @@ adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives t
 """
 
 from ._audit import audit, refuse_rates
-from ._control import Control, sealed_rate
-from ._record import Audit, read_audit
+from ._control import Control, control_of, sealed_rate
+from ._record import Audit, read_audit, standing_of
 from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
 
@@ -20,9 +20,11 @@ __all__ = [
     "TrainingHalf",
     "audit",
     "choose_stand_in",
+    "control_of",
     "read",
     "read_audit",
     "refuse_rates",
     "sealed_rate",
+    "standing_of",
     "validate",
 ]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
-from ..history import History, Protocol, keep_protocol, read_protocol
+from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
 from ..scores import ScoreTable, read_scores
@@ -58,11 +58,12 @@ def audit(
     report_validity: ReportValidity | None = None,
     report_possible: ReportNote | None = None,
 ) -> Audit:
-    """Which candidates the target model was trained on, with a stated error rate; the run directory holds everything.
+    """Whether the target model was trained on the candidates, with a stated error rate; *out* holds every result.
 
     A candidate that was not trained on is flagged with probability at most *fpr*, if it could as well have been among
-    the known non-members. Whatever can be refused without a model is refused before a model is loaded, and the texts of
-    the known set are checked before that, too. The same call continues an audit that was stopped.
+    the known non-members; where passages share documents, if it is a passage of a document like theirs. Whatever can
+    be refused without a model is refused before a model is loaded, and the texts of the known set are checked before
+    that, too. The same call continues an audit that was stopped.
 
     Args:
         candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
@@ -71,12 +72,13 @@ def audit(
         members: passages known to be in the training data; they show how well the attacks separate, and set no
             threshold.
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
-        reference: a model that was not trained on the passages; or several, of unlike training: of the p-values that
-            they give, the largest counts.
+        reference: a model that was not trained on the passages; or several, of unlike training: the largest of the
+            p-values that they give counts.
         stand_in: a model that cannot know the passages, in the place of a reference model: a model, ``auto``,
-            ``ngram`` or ``none``. ``auto`` is, where no reference model is given, the embedded model if it is
-            installed; else an n-gram model, which is trained on half of the non-members. It reads all passages once.
-            Without it the known set is not checked by another model.
+            ``ngram`` or ``none``. ``auto`` is none where a reference model is given; else the embedded model, if it is
+            installed and is not the target; else an n-gram model, which is trained on half of the non-members, if they
+            come from at least 37 documents. The stand-in reads all passages once. Without a reference or a stand-in
+            that is a language model, the known set is at best ``not_checked``.
         models: further models by role, such as ``shadow-00``, for the attacks that need them.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is
@@ -91,10 +93,11 @@ def audit(
         confidence: the confidence with which *fpr* holds for this known set; None: it holds on average over known sets.
         accept_void: state findings even where the known set is void or untestable; every artefact records this.
         finding_level: the largest probability of a finding where no candidate was trained on, over all decisions on
-            these candidates (`llm_mia.history`); None: that of the protocol, else 0.05.
+            the passages of these candidates (`llm_mia.history`); None: that of the protocol, else 0.05.
         control: sealed non-members, which are scored and decided on as candidates are; how many of them are flagged is
             reported. They set no threshold, and are not counted among the candidates.
-        protocol: a file that names the decisions, the models and the inputs, fixed before anything is scored.
+        protocol: a file that names the decisions, the models and the inputs, fixed before anything is scored; None:
+            that of the run directory, if it holds a copy.
         history: the folder of the record of decisions that all run directories share; None: the user's cache.
         out: the run directory.
         window_tokens: largest number of tokens that a model reads at once.
@@ -106,7 +109,7 @@ def audit(
         PassageError, UsageError, ModelError, CalibrationError, RunDirectoryError: see `llm_mia.errors`.
     """
     refuse_rates(fpr, fdr, confidence)
-    planned = None if protocol is None else read_protocol(protocol)
+    planned = protocol_of_run(Path(out)) if protocol is None else read_protocol(protocol)
     if finding_level is None:
         finding_level = FINDING_LEVEL if planned is None else planned.finding_level
     check_finding_level(finding_level)
@@ -159,8 +162,7 @@ def audit(
 def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
     """The protocol for these inputs, after its copy has been kept in the run directory."""
     keep_protocol(protocol, run)
-    roles = ("members", "nonmembers", "candidates")[-len(sources) :]
-    return protocol.on_inputs({role: source.sha256() for role, source in zip(roles, sources, strict=True)})
+    return protocol.on_inputs([source.sha256() for source in sources])
 
 
 def _sealed_scores(

@@ -22,7 +22,7 @@ from ._control import Control
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Audit", "read_audit", "write_audit"]
+__all__ = ["Audit", "read_audit", "standing_of", "write_audit"]
 
 FILE = "audit.json"
 

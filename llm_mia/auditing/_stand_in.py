@@ -1,6 +1,6 @@
 """The stand-in: a model that cannot know the passages, in the place of a reference model where none is given.
 
-Whatever separates the passages for it, too, is not membership.
+If it separates the passages, too, then not because they were trained on.
 """
 
 from __future__ import annotations

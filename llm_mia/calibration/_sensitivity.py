@@ -18,13 +18,13 @@ SPENT = 0.1
 
 
 def largest_excess(chance: ArrayLike, flags: int, units: int, level: float, size: int = 1) -> float:
-    """The largest probability π for which P(X + Y ≥ *flags*) ≤ *level*: how many flags a difference may cause.
+    """The largest probability π for which P(X + Y ≥ *flags*) ≤ *level*: how often a difference may flag a unit.
 
     X is the number of flags by chance, and Y the number that a difference between candidates and non-members causes: it
-    flags each of *units* with probability π, independently, and adds *size* flags. So a finding at *level* withstands
-    every such difference with a probability up to π. If the ROC of the difference is concave (the more member-like the
-    score, the greater the share of candidates), its AUROC is at least (1 + π (1 − α)) / 2 for flags at a false positive
-    rate α, since a concave ROC through (α, r) has an area of at least (1 + r − α) / 2.
+    flags each of *units* with probability π, independently, and each time adds *size* flags. So a finding at *level*
+    withstands every such difference with a probability up to π. If the ROC of the difference is concave (the more
+    member-like the score, the greater the share of candidates), its AUROC is at least (1 + π (1 − α)) / 2 for flags at
+    a false positive rate α, since a concave ROC through (α, r) has an area of at least (1 + r − α) / 2.
 
     Args:
         chance: P(X = x) for x = 0, 1, …, shape (number + 1,).

@@ -30,7 +30,7 @@ def surplus_p_value(
     level: float = 0.05,
     seed: int = 0,
 ) -> float:
-    """P(candidates are so much higher by *scores* than by *others*, if both models know the texts equally well).
+    """The p-value of candidates scoring higher by *scores* than by *others*, where the same causes raise both.
 
     Each score is replaced by w = v^(−1/4), where v is the share of all passages that score at least as high, so that
     high scores count most. The statistic is by how much the mean w of candidates exceeds that of non-members, by
@@ -50,7 +50,7 @@ def surplus_p_value(
         candidate: whether each passage is a candidate, shape (n,); the others are known non-members.
         documents: the document of each, shape (n,).
         categories: the category of each, shape (n,); candidates are compared within their category.
-        level: at which the p-value is used; at least 20 / *level* exchanges are drawn, up to 200,000.
+        level: the level that the p-value is compared with; at least 20 / *level* exchanges are drawn, up to 200,000.
         seed: of the exchanges.
 
     Raises:

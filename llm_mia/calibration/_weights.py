@@ -87,9 +87,9 @@ def likelihood_ratio_weights(
     fit = fit_of_ratio(features, candidate, documents, seed)
     if check_fit and fit.p_value <= FIT_LEVEL:
         raise CalibrationError(
-            f"candidates and calibration set differ in {fit.worst} as no log-linear ratio can (p = {fit.p_value:.2g}), "
-            "so weights would not make them alike: add it as a feature, or give non-members that are like the "
-            "candidates"
+            "the ratio of candidates to calibration set is not log-linear in the features: "
+            f"{fit.worst} is missing (p = {fit.p_value:.2g}), so weights would not make the two alike: add it as a "
+            "feature, or give non-members that are like the candidates"
         )
     for held_out in range(folds):
         inside = fold == held_out

@@ -57,10 +57,10 @@ def audit(
         str,
         typer.Option(
             metavar="MODEL",
-            help="A model that cannot know the passages, in the place of a reference. It reads all of them: if it "
-            "separates them, too, that is no sign of training. A model, or: auto (without a reference the model "
-            "'embedded', if it is installed, else 'ngram'), ngram (a small model that is trained on half of the "
-            "non-members), none.",
+            help="The stand-in: a model that cannot know the passages, in the place of a reference. It reads all of "
+            "them: what it separates as well is no sign of training. A model, or: auto (only without a reference: "
+            "'embedded', if it is installed and is not the target, else 'ngram'), ngram (a small model that is "
+            "trained on half of the non-members; it needs 37 documents of them), none.",
             rich_help_panel=opt.MODELS,
         ),
     ] = "auto",
@@ -73,8 +73,8 @@ def audit(
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="Sealed non-members: further passages known not to be in the training data, which set no threshold. "
-            "They are decided on as candidates are, and how many are flagged is printed.",
+            help="Sealed non-members: further passages known not to be in the training data. They set no threshold, "
+            "and are decided on like candidates; the output shows how many of them are flagged.",
             rich_help_panel=opt.KNOWN,
         ),
     ] = None,
@@ -82,8 +82,8 @@ def audit(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="TOML file, fixed before anything is scored, with the decisions, the models and the digests of the "
-            "inputs; a decision that deviates from it counts as a further decision. 'llm-mia guide protocol' shows "
+            help="TOML file that names the decisions, the models and the digests of the inputs before anything is "
+            "scored; a decision that deviates from it counts as a further decision. 'llm-mia guide protocol' shows "
             "the format.",
             rich_help_panel=opt.RATES,
         ),

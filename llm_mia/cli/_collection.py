@@ -11,6 +11,7 @@ from . import _options as opt
 from ._commands import withheld_code
 from ._groups import OfAttack, TableOptions
 from .output import say, show, show_json
+from .parameters import spelled
 from .progress import working
 
 __all__ = ["collection"]
@@ -29,24 +30,21 @@ def collection(
             show_default="in a run directory 'reference', or 'min_k' without a reference; a table has no default",
         ),
     ] = None,
-    level: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Largest probability of a finding if the model was trained on none of the candidates, over all "
-            "decisions on them: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
-            rich_help_panel=opt.RATES,
-        ),
-    ] = 0.05,
     others: opt.Others = None,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the random permutations and halves.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="NUMBER",
+            help="Seed of the random permutations and halves. With another seed it is another decision.",
+        ),
+    ] = 0,
+    finding_level: opt.FindingLevel = 0.05,
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
 ) -> int:
     """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
 
-    Where a reference model or a stand-in has scored the passages, they must also score higher than its scores lead to
-    expect.
+    If another model has scored the passages, candidates must also score higher than its scores predict.
     """
     from ..history import judge_on_record
     from ..report import collection_summary, collection_table, standing_note
@@ -59,7 +57,7 @@ def collection(
             scores,
             attacks or (),
             table.history(),
-            level=level,
+            finding_level=finding_level,
             seed=seed,
             accept_void=accept_void,
             protocol=table.protocol(),
@@ -69,5 +67,5 @@ def collection(
     if as_json:
         show_json(collection_summary(result))
     else:
-        show(collection_table(result))
+        show(collection_table(result, spelled))
     return withheld_code(result.standing) if result.withheld else 0

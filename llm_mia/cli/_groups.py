@@ -240,7 +240,7 @@ class TableOptions(OptionGroup):
         return protocol_of_run(self.table) if self.table.is_dir() else None
 
     def read(self, by: str = "", scores: Sequence[str] = (), *, others: OfAttack | None = None) -> ScoreTable:
-        """The table; *by* names the column of categories, *scores* the columns of scores, *others* of other models."""
+        """The table, read with categories from the column *by*, and with scores from *scores* and *others*."""
         from ..scores import read_scores
 
         table = read_scores(

@@ -59,7 +59,7 @@ class _References(OptionGroup):
             "--reference",
             metavar="MODEL",
             help="A model that was not trained on the passages; the target is compared with it. May be repeated, with "
-            "models of unlike training: the largest p-value is kept.",
+            "models of unlike training: the largest of their p-values counts.",
             show_default="none",
             rich_help_panel=opt.MODELS,
         ),

@@ -27,6 +27,7 @@ from ._input_options import (
 
 __all__ = [
     "EVIDENCE",
+    "FINDING_LEVEL_HELP",
     "INPUT",
     "INPUT_KINDS",
     "KNOWN",
@@ -161,7 +162,8 @@ Others = Annotated[
         "--other",
         metavar="COLUMN",
         help="Of a table: a column of the same score by another model, which cannot know the texts (a reference "
-        "model). What that model separates too is not membership. May be repeated; the largest p-value is kept.",
+        "model). What that model separates as well is no sign of training. May be repeated: the largest p-value "
+        "counts.",
         show_default="none: the finding is not compared with another model",
     ),
 ]
@@ -181,18 +183,22 @@ FailIfFlagged = Annotated[
     bool,
     typer.Option(
         "--fail-if-flagged",
-        help="Exit with code 3 if there is a finding, that is, if more candidates are flagged than chance alone "
-        "explains (see --finding-level); chance alone flags some, too. A void or untestable known set "
-        "always exits with code 4.",
+        help="Exit with code 3 if there is a finding: neither chance nor another model explains the flags (see "
+        "--finding-level). Flags alone are no finding, because chance flags some candidates. Where a void or "
+        "untestable known set withholds the finding, the exit code is always 4.",
         rich_help_panel=OUTPUT,
     ),
 ]
+FINDING_LEVEL_HELP = (
+    "Largest probability of a finding if the model was trained on no candidate, over all decisions of the same kind "
+    "(on passages, on documents, on the collection) on these candidates. The first decision is a finding if its "
+    "p-value is at most 0.9 of this level; later decisions need a smaller p-value."
+)
 FindingLevel = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
-        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
-        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        help=FINDING_LEVEL_HELP,
         rich_help_panel=RATES,
     ),
 ]
@@ -200,8 +206,7 @@ FindingLevelOrNone = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Largest probability of a finding if the model was trained on no candidate, over all decisions on these "
-        "candidates: a finding of the first decision needs 0.9 of it as its p-value, later decisions less.",
+        help=FINDING_LEVEL_HELP,
         show_default="0.05, or the level in the file of --protocol",
         rich_help_panel=RATES,
     ),

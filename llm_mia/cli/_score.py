@@ -42,8 +42,8 @@ def score(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A model that cannot know the passages, in the place of a reference; its scores go into the table, "
-            "as in min_k@stand-in.",
+            help="The stand-in: a model that cannot know the passages, in the place of a reference. Its scores are "
+            "columns of the table, such as min_k@stand-in.",
             show_default="none",
             rich_help_panel=opt.MODELS,
         ),

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import CalibrationError, LlmMiaError
 from ..store import RecordError, from_json, to_json
 from ._calibration import Calibration
-from ._thresholds import KnownScores, assemble, basis_of
+from ._thresholds import CalibrationScores, assemble, basis_of
 
 __all__ = ["calibration_from_json", "calibration_to_json", "read_calibration"]
 
@@ -88,11 +88,11 @@ def _rebuilt(written: Calibration) -> Calibration:
     """The calibration that the scores of *written*, and their documents, give."""
     by_size = any(category.pooled_by_size for category in written.categories.values())
     try:
-        known = KnownScores.of(written.scores, written.documents or range(len(written.scores)))
-        groups, numbers, alone = dict[str, tuple[KnownScores, tuple[str, ...]]](), dict[str | int, int](), count()
+        known = CalibrationScores.of(written.scores, written.documents or range(len(written.scores)))
+        groups, numbers, alone = dict[str, tuple[CalibrationScores, tuple[str, ...]]](), dict[str | int, int](), count()
         for name, category in written.categories.items():
             documents = category.documents if written.documents else [*islice(alone, len(category.scores))]
-            groups[name] = KnownScores.of(category.scores, documents, numbers), category.pooled
+            groups[name] = CalibrationScores.of(category.scores, documents, numbers), category.pooled
         return assemble(basis_of(written), known, groups, by_size=by_size)
     except LlmMiaError as error:  # whatever the scores, the rate or the confidence are refused for
         raise CalibrationError(f"was edited ({error}): calibrate again") from None

@@ -17,7 +17,7 @@ from ._origin import origin_of
 from ._score_checks import order_notes, refuse_non_scores, reversed_notes
 from ._selecting import Draw, fit_part, select_decider
 from ._selection import Selection, Wanted
-from ._thresholds import Basis, KnownScores, set_thresholds
+from ._thresholds import Basis, CalibrationScores, set_thresholds
 from .stack import STACK, add_stack_column
 from .stacking import StackSettings
 
@@ -124,7 +124,7 @@ def calibrate(
     )
     categories = [table.categories[row] for row in rows] if table.by else None
     wanted = {table.categories[row] for row in table.rows(None)} if table.by else ()
-    scored = KnownScores.of(table.column(attack)[rows], [groups[row] for row in rows])
+    scored = CalibrationScores.of(table.column(attack)[rows], [groups[row] for row in rows])
     return set_thresholds(basis, scored, categories, pool, wanted)
 
 

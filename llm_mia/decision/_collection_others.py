@@ -1,4 +1,4 @@
-"""The candidates as a collection, compared by what other models' scores lead to expect."""
+"""The candidates as a collection, compared with what the scores of other models predict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIKELIHOOD = "loss"
 
 @dataclass(frozen=True, slots=True)
 class OtherModel:
-    """What the test of the collection gives when another model's scores are known."""
+    """The test of the collection, given the scores of another model."""
 
     role: str
     """The role of the other model: ``reference``, ``reference-2``, ``stand-in``."""
@@ -70,7 +70,7 @@ def compare_with_others(
 
 
 def _comparisons(table: ScoreTable, names: Sequence[str], columns: Columns) -> list[_Comparison]:
-    """The ways in which an other model with scores *columns* is compared."""
+    """The ways in which another model, with scores *columns*, is compared with the target."""
     with_it = {name for name in names if name in columns and takes_other_model(name)}
     if all(name in columns for name in names) and not with_it:
         return [_Comparison(tuple(names), [table.column(name) for name in names], [columns[n] for n in names], True)]

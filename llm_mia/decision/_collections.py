@@ -46,9 +46,9 @@ class CollectionResult:
     known_set: Standing | None
     """Whether the known set may carry a verdict."""
     number: int = 1
-    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    """Which of the decisions of its kind on the same candidates this is; `llm_mia.history` counts them."""
     level_share: float = 1.0
-    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+    """The share of `level` that this decision has; all decisions of its kind on the same candidates have at most 1."""
 
     @property
     def allowed(self) -> float:
@@ -59,7 +59,7 @@ class CollectionResult:
     def p_value(self) -> float:
         """The largest p-value, of the test of the target and of those given another model's scores.
 
-        A finding needs all of them, so it is wrong with at most the error rate of any of them that holds.
+        A finding needs all of them, so its error rate is at most that of each test whose assumptions hold.
         """
         return _largest(self.test, self.others)
 
@@ -105,7 +105,7 @@ def judge_collection(
     seed: int = 0,
     accept_void: bool = False,
 ) -> CollectionResult:
-    """Whether the candidates' documents together score above the known non-members', and above what others expect.
+    """Whether the candidates' documents together score higher than the non-members', and than other models predict.
 
     The result is significant at *level* with probability at most *level* if the candidates were not trained on and are
     exchangeable with the known non-members, document by document (`llm_mia.documents.collection_test`). Where other

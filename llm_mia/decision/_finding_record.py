@@ -48,13 +48,13 @@ class Sensitivity:
     """The largest difference between candidates and non-members, other than membership, that a finding withstands."""
 
     flags: float
-    """How many flags it may cause on average."""
+    """How many flags such a difference may cause on average."""
     share: float
-    """The share of the candidates that it may flag, besides those that chance flags."""
+    """The share of the candidates that the difference may flag, besides those that chance flags."""
     fpr: float | None
     """The false positive rate that this means; None where a false discovery rate is held."""
     auroc: float
-    """A difference that causes more flags has at least this AUROC, if its ROC is concave."""
+    """The least AUROC of a difference that causes more flags, if its ROC is concave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,32 @@ class OtherFlags:
     attack: str
     """The column of its scores: the attack that decides, or ``loss``."""
     p_value: float
-    """That the target scores the candidates so much higher than this model does (`surplus_p_value`)."""
+    """Of the target's surplus: by how much it scores the candidates higher than this model does (`surplus_p_value`)."""
     flagged: int | None
-    """Flags by the target, of the candidates and with the non-members that both models scored; None where these are too
-    few for the rate."""
+    """Flags by the target, among the candidates that both models scored; None where the non-members that both scored
+    are too few for the rate."""
     other_flagged: int | None
     """Flags by this model, of the same candidates, by the same rule."""
     candidates: int
     """Passages compared, or documents."""
     nonmembers: int
     auroc: Interval
-    """Of its scores, candidates against non-members: what it sees is a difference of the texts."""
+    """Of its scores, candidates against non-members, with a 95 % interval: it shows a difference of the texts."""
+    other_share: Interval | None = None
+    """The share of the candidates that this model flags; None where a false discovery rate is held, or without
+    flags."""
+
+    def largest_rate(self, fpr: float) -> float:
+        """The largest realised false positive rate that this model does not exclude, where *fpr* was requested.
+
+        It is the upper end of the 95 % interval of the share that it flags, or the rate that its AUROC, at the upper
+        end of the interval, allows for a score with a concave ROC: the smaller. Texts that raise the scores of the
+        target may lower those of this model; where its AUROC is below 0.5 with confidence, only the AUROC counts.
+        """
+        by_auroc = fpr + 2 * self.largest_auroc - 1
+        if self.other_share is None or self.auroc.high < 0.5:
+            return by_auroc
+        return min(by_auroc, self.other_share.high)
 
     @property
     def largest_auroc(self) -> float:
@@ -97,15 +112,15 @@ class OtherReference:
 class Finding:
     """How probable so many flags are where no candidate was trained on, and the level that decides on it.
 
-    A finding needs that chance does not give as many flags (`chance`), with no reference model (`references`), and that
-    no other model explains them (`others`). So it has the largest of their p-values. Where no candidate was trained on,
-    `significant` is true with probability at most `level`, over all decisions on these candidates of which this is
-    number `number`: if candidates could as well have been drawn as non-members, or if they differ in a way that another
-    model sees as well as the target.
+    A finding needs that so many flags are improbable by chance (`chance`), with each further reference model too
+    (`references`), and that no other model explains them (`others`). So its p-value is the largest of theirs. Where no
+    candidate was trained on, `significant` is true with probability at most `level`, over all decisions of the same
+    kind on these candidates, if candidates could as well have been drawn as non-members. It is true with about that
+    probability if they differ, but in a way to which another model responds as strongly as the target.
     """
 
     chance: float
-    """The p-value of so many flags where no candidate was trained on and candidates are like the non-members."""
+    """The p-value of so many flags, where no candidate was trained on and candidates are like the non-members."""
     level: float
     test: FindingTest
     """What `chance` is computed from."""
@@ -125,9 +140,9 @@ class Finding:
     sensitivity: Sensitivity | None = None
     """None where there is no finding."""
     number: int = 1
-    """Which of the decisions on the same candidates this is; `llm_mia.history` counts them."""
+    """Which of the decisions of its kind on the same candidates this is; `llm_mia.history` counts them."""
     level_share: float = 1.0
-    """The share of `level` that this decision has; all decisions on the same candidates have at most 1 together."""
+    """The share of `level` that this decision has; all decisions of its kind on the same candidates have at most 1."""
 
     @property
     def allowed(self) -> float:
@@ -147,11 +162,16 @@ class Finding:
 
     @property
     def resists(self) -> bool | None:
-        """Whether every difference that would explain the flags is larger than what the other models may see.
+        """Whether the other models exclude every difference of the texts that could explain the flags.
 
-        That is, whether their intervals exclude the AUROC of the sensitivity, in either direction: texts that raise the
-        target's scores may lower those of another model. None where there is no finding, or no other model.
+        That is, whether the false positive rate at which the finding would vanish is above the largest that any of them
+        allows (`OtherFlags.largest_rate`); where a false discovery rate is held, whether the AUROC of the sensitivity
+        is above the largest that any of them allows. None where there is no finding, or no other model.
         """
-        if self.sensitivity is None or not self.others or not self.significant:
+        limit = self.sensitivity
+        if limit is None or not self.others or not self.significant:
             return None
-        return all(other.largest_auroc < self.sensitivity.auroc for other in self.others)
+        if limit.fpr is None:
+            return all(other.largest_auroc < limit.auroc for other in self.others)
+        requested = limit.fpr + 1 - 2 * limit.auroc
+        return all(other.largest_rate(requested) < limit.fpr for other in self.others)

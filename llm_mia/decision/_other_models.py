@@ -1,4 +1,4 @@
-"""The candidates by a model that cannot know them: whether it would lead to as many flags."""
+"""The candidates by a model that cannot know them: whether the target scores them higher than this model does."""
 
 from __future__ import annotations
 
@@ -85,8 +85,11 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
         )
     except CalibrationError:  # no candidates or non-members that both have scored
         return []
-    flags = _flags(table, "target", calibration, rule), _flags(table, "other", calibration, rule)
-    both = None not in flags
+    by_each = _flags(table, "target", calibration, rule), _flags(table, "other", calibration, rule)
+    flags = [None if flagged is None else int(flagged.sum()) for flagged in by_each]
+    both, share = None not in flags, None
+    if by_each[1] is not None and rule.rate is ErrorRate.FALSE_POSITIVES:
+        share = metrics.flagged_share(by_each[1], [groups[row] for row in table.rows(None).tolist()])
     return [
         OtherFlags(
             role=pair.role,
@@ -97,6 +100,7 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
             candidates=int(candidate.sum()),
             nonmembers=int((~candidate).sum()),
             auroc=metrics.auroc(by_other, candidate.astype(np.int8), documents=groups),
+            other_share=share,
         )
     ]
 
@@ -109,8 +113,8 @@ def _categories(table: ScoreTable, calibration: Calibration) -> NDArray[np.str_]
     return np.array([pools.get(name, name) for name in table.categories])
 
 
-def _flags(table: ScoreTable, column: str, calibration: Calibration, rule: Rule) -> int | None:
-    """Flags among the candidates of *table* by a column, by the rule; None where the non-members are too few for it."""
+def _flags(table: ScoreTable, column: str, calibration: Calibration, rule: Rule) -> NDArray[np.bool_] | None:
+    """Which candidates of *table* a column flags, by the rule; None where the non-members are too few for it."""
     try:
         again = _calibrated(table, column, calibration)
     except (CalibrationError, ScoresError):
@@ -118,10 +122,10 @@ def _flags(table: ScoreTable, column: str, calibration: Calibration, rule: Rule)
     rows = table.rows(None)
     scores, categories = table.column(column)[rows], categories_of(table, again, rows)
     if rule.rate is ErrorRate.FALSE_POSITIVES:
-        return int(again.flagged(scores, categories).sum())
+        return again.flagged(scores, categories)
     dependent = categories is not None or not independent(table, again, rows, table.rows(0))
     q_values, _ = q_values_of(again.p_values(scores, categories), any_dependence=dependent)
-    return int((q_values <= rule.level).sum())
+    return np.asarray(q_values <= rule.level)
 
 
 def _calibrated(table: ScoreTable, column: str, calibration: Calibration) -> Calibration:

@@ -46,9 +46,9 @@ def flag(
     """The decision on each candidate of *table*, at the calibration's FPR or at a false discovery rate over all.
 
     A candidate without a finite score is never flagged. The result holds the `Finding`: how probable so many flags are
-    where no candidate was trained on, by chance and by every other model that has scored them. It also bounds from
-    below how many candidates are members, where passages count as independent: where no document, among candidates and
-    calibration set, has several. The bound is above 0 where there is a finding, and only there.
+    where no candidate was trained on, by chance and compared with every other model that has scored them. Where each
+    candidate, and each passage of the calibration set, is a document by itself, the result also has a lower bound of
+    how many candidates were trained on, if the assumption of the error rate holds. It is 0 where there is no finding.
 
     This keeps no record of decisions, so a finding has the whole *finding_level*, however often it is called:
     `llm_mia.history.flag_on_record` counts the decisions on the same candidates, as the commands and `audit` do.
@@ -59,7 +59,7 @@ def flag(
         fdr: limit the expected share of non-members among the flagged candidates instead, by Benjamini and Hochberg;
             with categories, or where passages share documents, by Benjamini and Yekutieli.
         labelled: decide on labelled rows too.
-        accept_void: state findings although the known set is void.
+        accept_void: state findings although the known set is void or untestable.
         finding_level: the largest probability of a finding where no candidate was trained on; 1 minus the confidence of
             the bound on the number of members.
 

@@ -14,8 +14,8 @@ from ._rules import ErrorRate, Rule
 __all__ = ["REMOVED_AT", "excess_of_discoveries", "excess_of_flags", "removable", "sensitivity"]
 
 REMOVED_AT = 0.9
-"""Share of the level at which a test has to stay significant without the flags that a difference causes; the rest is
-the probability that it causes more (`largest_excess_flags`)."""
+"""Share of the level at which a test has to stay significant without the flags that a difference causes; the rest of
+the level is the probability that the difference causes more flags (`largest_excess_flags`)."""
 
 
 def excess_of_flags(counts: Sequence[tuple[int, int, int, int]], p_value: float, level: float) -> float | None:

@@ -29,7 +29,7 @@ from ._rules import Guarantee, GuaranteeKind
 from ._selection import Selection
 from .stack import Stack
 
-__all__ = ["POOL", "Basis", "KnownScores", "assemble", "basis_of", "set_thresholds"]
+__all__ = ["POOL", "Basis", "CalibrationScores", "assemble", "basis_of", "set_thresholds"]
 
 Ints = NDArray[np.intp]
 POOL = "other"
@@ -41,7 +41,7 @@ MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KnownScores:
+class CalibrationScores:
     """Scores of known non-members, and the number of the document of each; shapes (n,)."""
 
     scores: Floats
@@ -50,7 +50,7 @@ class KnownScores:
     @classmethod
     def of(
         cls, scores: ArrayLike, documents: Sequence[str | int], numbers: dict[str | int, int] | None = None
-    ) -> KnownScores:
+    ) -> CalibrationScores:
         """Checked scores; equal *documents* mean the same document. *numbers* of documents are extended by new ones."""
         values = finite(scores, "calibration scores")
         if len(documents) != len(values):
@@ -58,14 +58,14 @@ class KnownScores:
         numbers = {} if numbers is None else numbers
         return cls(values, np.array([numbers.setdefault(name, len(numbers)) for name in documents], dtype=np.intp))
 
-    def only(self, rows: Sequence[int]) -> KnownScores:
+    def only(self, rows: Sequence[int]) -> CalibrationScores:
         """Those at the positions *rows*."""
-        return KnownScores(self.scores[rows], self.documents[rows])
+        return CalibrationScores(self.scores[rows], self.documents[rows])
 
-    def ascending(self) -> KnownScores:
+    def ascending(self) -> CalibrationScores:
         """The same in ascending order of the scores; documents are numbered in the order of first appearance."""
         order = np.argsort(self.scores, kind="stable")
-        return KnownScores.of(self.scores[order], self.documents[order].tolist())
+        return CalibrationScores.of(self.scores[order], self.documents[order].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def basis_of(calibration: Calibration) -> Basis:
 
 def set_thresholds(
     basis: Basis,
-    known: KnownScores,
+    known: CalibrationScores,
     categories: Sequence[str] | None = None,
     pool: bool | Collection[str] = False,
     wanted: Collection[str] = (),
@@ -138,7 +138,11 @@ def set_thresholds(
 
 
 def assemble(
-    basis: Basis, known: KnownScores, groups: Mapping[str, tuple[KnownScores, tuple[str, ...]]], *, by_size: bool
+    basis: Basis,
+    known: CalibrationScores,
+    groups: Mapping[str, tuple[CalibrationScores, tuple[str, ...]]],
+    *,
+    by_size: bool,
 ) -> Calibration:
     """The calibration that follows from *known*, or from those of *groups*, each with the names pooled into it."""
     joined = _joined([groups[name][0] for name in sorted(groups)]) if groups else known
@@ -152,7 +156,7 @@ def assemble(
     categories = {}
     for name in sorted(groups):
         part, names = groups[name]
-        numbered = KnownScores(part.scores, number_of[part.documents])
+        numbered = CalibrationScores(part.scores, number_of[part.documents])
         category = _category(name, numbered, basis, shared=shared)
         categories[name] = replace(category, pooled=names, pooled_by_size=by_size and bool(names))
     whole = None if categories else _category("", ascending, basis, shared=shared)
@@ -168,7 +172,7 @@ def assemble(
     )
 
 
-def _shared(known: KnownScores) -> bool:
+def _shared(known: CalibrationScores) -> bool:
     """Whether a document has several of the scores."""
     return len(np.unique(known.documents)) < len(known.documents)
 
@@ -184,7 +188,7 @@ def _guarantee(confidence: float | None, categories: Mapping[str, Category], *, 
     )
 
 
-def _category(name: str, known: KnownScores, basis: Basis, *, shared: bool) -> Category:
+def _category(name: str, known: CalibrationScores, basis: Basis, *, shared: bool) -> Category:
     order = np.argsort(known.scores, kind="stable")
     scores, documents = known.scores[order], known.documents[order]
     where = f" of category {name!r}" if name else ""
@@ -212,7 +216,7 @@ def _threshold(scores: Floats, documents: Ints | None, basis: Basis) -> float:
     return confident_document_threshold(scores, documents, fpr, confidence)
 
 
-def _grouped(known: KnownScores, categories: Sequence[str]) -> dict[str, KnownScores]:
+def _grouped(known: CalibrationScores, categories: Sequence[str]) -> dict[str, CalibrationScores]:
     if len(categories) != len(known.scores):
         raise UsageError(f"{len(known.scores)} calibration scores but {len(categories)} categories")
     rows: dict[str, list[int]] = {}
@@ -221,23 +225,23 @@ def _grouped(known: KnownScores, categories: Sequence[str]) -> dict[str, KnownSc
     return {name: known.only(members) for name, members in rows.items()}
 
 
-def _documents_of(groups: Mapping[str, KnownScores]) -> dict[str, set[int]]:
+def _documents_of(groups: Mapping[str, CalibrationScores]) -> dict[str, set[int]]:
     """The documents of each category; of passages that share none, as many as passages."""
     return {name: set(known.documents.tolist()) for name, known in groups.items()}
 
 
 def _pooled(
-    groups: Mapping[str, KnownScores], pooled: tuple[str, ...]
-) -> tuple[dict[str, KnownScores], tuple[str, ...]]:
+    groups: Mapping[str, CalibrationScores], pooled: tuple[str, ...]
+) -> tuple[dict[str, CalibrationScores], tuple[str, ...]]:
     """*groups* with the *pooled* categories as ``other``, and with a category of that name among the pooled."""
     names = tuple(sorted({*pooled} | ({POOL} & groups.keys())))
     single = {name: values for name, values in groups.items() if name not in names}
     return {**single, POOL: _joined([groups[name] for name in names if name in groups])}, names
 
 
-def _joined(parts: Sequence[KnownScores]) -> KnownScores:
+def _joined(parts: Sequence[CalibrationScores]) -> CalibrationScores:
     scores, documents = [part.scores for part in parts], [part.documents for part in parts]
-    return KnownScores(np.concatenate(scores), np.concatenate(documents))
+    return CalibrationScores(np.concatenate(scores), np.concatenate(documents))
 
 
 def _too_few(

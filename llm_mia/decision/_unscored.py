@@ -1,4 +1,4 @@
-"""Passages of a table that have no score, and nobody knows why: a finding has to hold wherever they would lie."""
+"""Passages of a table that have no score, for unknown reasons: a finding has to hold whatever their scores are."""
 
 from __future__ import annotations
 

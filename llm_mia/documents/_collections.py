@@ -87,7 +87,7 @@ def collection_test(
     nonmembers: Side,
     *,
     seed: int = 0,
-    permutations: int = 9999,
+    permutations: int | None = None,
     level: float = 0.05,
     confidence: float = 0.95,
 ) -> CollectionTest:
@@ -115,7 +115,8 @@ def collection_test(
         candidates: scores of shape (n,) or (n, attacks), and n documents.
         nonmembers: likewise.
         seed: of permutations, placebo and bootstrap.
-        permutations: number of random permutations; fewer are drawn for more than 3,000 documents.
+        permutations: number of random permutations, fewer for more than 3,000 documents; None: as many as *level*
+            needs, 9,999 to 99,999.
         level: the significance level that notes refer to.
         confidence: of the effect's interval.
 
@@ -182,11 +183,11 @@ def vanishing_difference(
     return vanishing_auroc(significant)
 
 
-def _check(level: float, permutations: int) -> None:
+def _check(level: float, permutations: int | None) -> None:
     if not 0 < level < 1:
         raise UsageError(f"`level` must lie between 0 and 1, both excluded: got {level:g}")
     needed = math.ceil(1 / level - 1e-9) - 1
-    if permutations < needed:
+    if permutations is not None and permutations < needed:
         raise UsageError(f"{permutations} `permutations` cannot give p ≤ {level:g}: at least {needed} are needed")
 
 

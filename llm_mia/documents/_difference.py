@@ -1,4 +1,4 @@
-"""Whether the scores of a collection exceed what another model's scores of the same documents lead to expect."""
+"""Whether the scores of a collection are higher than another model's scores of the same documents predict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ScoresError
 from ..metrics import auroc
 from ..records import Interval
 from ._permutation import (
-    Flags,
+    Bools,
     permutation_p_value,
     permutations_for,
     side_means,
@@ -31,7 +31,7 @@ PairedSide: TypeAlias = tuple[ArrayLike, ArrayLike, Sequence[str]]
 """Scores of passages by the target, scores by the other model (each (n,) or (n, attacks)), and n documents."""
 
 LEAST_CORRELATION = 0.5
-"""Of the two models' evidence, within the sides: with less, the other model's scores lead to no expectation."""
+"""Of the two models' evidence, within the sides: with less, the other model's scores predict too little."""
 Z_LEVEL, Z_POWER = 1.645, 0.842
 """Normal quantiles of a one-sided level of 5 %, and of a power of 80 %."""
 
@@ -57,7 +57,7 @@ class Pairs:
         target[: self.sizes[0]] -= [shift_of_auroc(column, area) for column in self.scores.T]
         columns = self._columns(target)
 
-        def statistic(picked: Flags) -> Floats:
+        def statistic(picked: Bools) -> Floats:
             attacks = zip(columns[0].T, columns[1].T, strict=True)
             return np.asarray(
                 np.stack([_exceeding(*attack, picked, self.same_attack) for attack in attacks]).max(axis=0)
@@ -83,7 +83,7 @@ class DifferenceTest:
     """The comparison of candidates with non-members, given what another model's scores show of the same documents."""
 
     statistic: float
-    """Of several attacks the largest; 0 where a difference is as large as expected."""
+    """Of several attacks the largest; 0 where candidates score as high as the other model's scores predict."""
     p_value: float
     """One-sided, by permutation of whole documents."""
     other: Interval
@@ -93,8 +93,8 @@ class DifferenceTest:
     """The AUROC that a difference between candidates and non-members must have for the other model to show it, at 5 %
     (one-sided, by document), with a probability of 80 %. An approximation by the normal distribution."""
     correlation: float
-    """Of the two models' evidence of documents, within the sides. Below 0.5 the p-value is 1: scores of a model that
-    responds to other properties of the texts than the target lead to no expectation. Of several attacks the highest."""
+    """Of the two models' evidence of documents, within the sides; of several attacks the highest. Below 0.5 the p-value
+    is 1: a model that responds to other properties of the texts than the target cannot predict the target's scores."""
     n_documents: tuple[int, int]
     """Documents of candidates and of non-members that both models scored."""
     smallest_p: float
@@ -107,11 +107,11 @@ def difference_test(
     *,
     same_attack: bool = True,
     seed: int = 0,
-    permutations: int = 9999,
+    permutations: int | None = None,
     level: float = 0.05,
     confidence: float = 0.95,
 ) -> tuple[DifferenceTest, Pairs]:
-    """The test of whether candidates score higher than another model leads to expect, and the evidence it compared.
+    """The test of whether candidates score higher than another model's scores predict, and the evidence it compared.
 
     The other model cannot know the candidates, so a difference in its scores is a difference of the texts. The p-value
     is super-uniform where the documents of both sides are exchangeable, whatever the two models are: the line between
@@ -137,7 +137,7 @@ def difference_test(
         nonmembers: likewise.
         same_attack: whether both models' scores are of the same attack.
         seed: of permutations and bootstrap.
-        permutations: number of random permutations.
+        permutations: number of random permutations; None: as many as *level* needs, 9,999 to 99,999.
         level: the significance level that the permutations have to resolve.
         confidence: of the interval of the other model's AUROC.
 
@@ -173,7 +173,7 @@ def _shown_by_other(
     return shown, auroc_of_shift(scores[labels == 0], float((Z_LEVEL + Z_POWER) * deviation))
 
 
-def adjusted_statistic(values: Floats, covariate: Floats, picked: Flags) -> tuple[Floats, Floats]:
+def adjusted_statistic(values: Floats, covariate: Floats, picked: Bools) -> tuple[Floats, Floats]:
     """The mean of the picked *values* less that of the others, given the *covariate*, in standard errors.
 
     With it the correlation of *values* and *covariate* within the two sides; their regression within the sides is the
@@ -208,8 +208,8 @@ def adjusted_statistic(values: Floats, covariate: Floats, picked: Flags) -> tupl
     return (apart[:, 0] - slope * apart[:, 1]) / error, correlation
 
 
-def _exceeding(target: Floats, other: Floats, picked: Flags, same_attack: bool) -> Floats:
-    """How far the target's scores of the picked documents exceed what the other model's lead to expect."""
+def _exceeding(target: Floats, other: Floats, picked: Bools, same_attack: bool) -> Floats:
+    """How far the target's scores of the picked documents exceed what the other model's scores predict."""
     if not same_attack:
         return adjusted_statistic(target, other, picked)[0]
     below, correlation = adjusted_statistic(other, target, picked)

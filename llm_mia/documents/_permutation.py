@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ._scores import Floats
 
-Flags: TypeAlias = NDArray[np.bool_]
-Statistic: TypeAlias = Callable[[Flags], Floats]
-"""The statistic of each row of flags (rows, documents): which documents are taken for the candidates'."""
+Bools: TypeAlias = NDArray[np.bool_]
+Statistic: TypeAlias = Callable[[Bools], Floats]
+"""The statistic of each row of an array (rows, documents): which documents are taken for the candidates'."""
 
 CELLS = 1_000_000
 """Documents times permutations that are computed at once."""
@@ -33,7 +33,7 @@ def permutation_test(first: Floats, second: Floats, permutations: int, rng: np.r
     """
     values = standardised(np.concatenate([first, second]))
 
-    def statistic(picked: Flags) -> Floats:
+    def statistic(picked: Bools) -> Floats:
         return largest_welch(values, picked)
 
     return permutation_p_value(statistic, (len(first), len(second)), permutations, rng)
@@ -65,12 +65,19 @@ def permutation_p_value(
     return observed, (1 + as_large) / (1 + permutations)
 
 
-def permutations_for(documents: int, permutations: int, level: float) -> int:
+def permutations_for(documents: int, permutations: int | None, level: float) -> int:
     """*permutations*, or fewer where there are very many documents, but enough to resolve *level* to a fiftieth.
+
+    None: 9,999, or as many as resolve *level* to a tenth, up to 99,999. So the eighth decision on the same candidates,
+    which has to reach p ≤ 0.00009, can be a finding.
 
     >>> permutations_for(10_000, 9999, 0.05), permutations_for(50_000, 9999, 0.05), permutations_for(10**7, 9999, 0.05)
     (2999, 999, 999)
+    >>> permutations_for(80, None, 0.05), permutations_for(80, None, 0.0005), permutations_for(80, None, 1e-9)
+    (9999, 19999, 99999)
     """
+    if permutations is None:
+        permutations = min(99_999, max(9_999, math.ceil(10 / level - 1e-9) - 1))
     return min(permutations, max(MOST_CELLS // documents, math.ceil(50 / level - 1e-9)) - 1)
 
 
@@ -97,14 +104,14 @@ def with_average(values: Floats) -> Floats:
     return np.column_stack([values, (values / np.where(deviation > 0, deviation, np.inf)).mean(axis=1)])
 
 
-def largest_welch(values: Floats, picked: Flags) -> Floats:
+def largest_welch(values: Floats, picked: Bools) -> Floats:
     """`welch_statistic`; of several attacks, (n, attacks), the largest that an attack or `with_average` has."""
     if values.ndim == 1:
         return welch_statistic(values, picked)
     return np.asarray(np.stack([welch_statistic(column, picked) for column in with_average(values).T]).max(axis=0))
 
 
-def welch_statistic(values: Floats, picked: Flags) -> Floats:
+def welch_statistic(values: Floats, picked: Bools) -> Floats:
     """The mean of the picked values less that of the others, in standard errors, for each row of *picked*.
 
     *values* has shape (n,), *picked* (rows, n). A side with a single document gets the variance of the other side.
@@ -121,7 +128,7 @@ def welch_statistic(values: Floats, picked: Flags) -> Floats:
     return (means[0][:, 0] - means[1][:, 0]) / standard_error(variances, counts)
 
 
-def side_means(columns: Floats, picked: Flags) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+def side_means(columns: Floats, picked: Bools) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Numbers of documents, and means of *columns* (n, m), on the picked side and on the other, a row each."""
     count = picked.sum(axis=1).astype(np.float64)
     sums = picked.astype(np.float64) @ columns

@@ -1,4 +1,4 @@
-"""Every decision leaves a trace: a record that only grows, and a level that all decisions on it divide.
+"""The record of decisions, which only grows, and the level that all decisions of a kind on the same candidates divide.
 
 wanted                                               function
 flags as a decision that is counted                  `flag_on_record`
@@ -7,8 +7,8 @@ the record itself                                    `History`, whose `Entry` ho
 how several decisions divide a level                 `level_share`
 what was to be decided, fixed before the scores      `read_protocol`, `keep_protocol`, `protocol_of_run`
 
-The record counts what the commands and `llm_mia.audit` decide. It cannot count who looks at scores without deciding, or
-who deletes it.
+The record counts what the commands and `llm_mia.audit` decide. It does not notice that somebody looks at scores without
+a decision, or deletes the record.
 """
 
 from ._deciding import flag_on_record, judge_on_record

@@ -62,19 +62,19 @@ def flag_on_record(
 ) -> Flags:
     """What `llm_mia.decision.flag` gives, or with *documents* `flag_documents`, as a decision that is counted.
 
-    The k-th different decision on the same candidates is a finding only where its p-value is at most its share of
-    *finding_level* (`level_share`); the same decision repeated keeps its number. The decision is on record when this
-    returns. Over all decisions on record the probability of a finding, where no candidate was trained on, is at most
-    *finding_level*.
+    The k-th different decision of a kind (`Kind`) on the same candidates is a finding only where its p-value is at most
+    its share of *finding_level* (`level_share`); the same decision repeated keeps its number. The decision is on record
+    when this returns. Where no candidate was trained on, the probability of a finding is at most *finding_level* over
+    all decisions of the kind that are on record, under the assumptions of `llm_mia.decision.Finding`.
 
     Args:
-        table: candidates, and where documents are shared or decided on the known non-members.
+        table: the candidates; and the known non-members, where documents are shared or are the unit.
         calibration: what sets the threshold.
         history: the record.
         documents: decide on documents.
         fdr: the largest false discovery rate, in place of the false positive rate.
-        accept_void: state findings although the known set is void.
-        finding_level: over all decisions on these candidates.
+        accept_void: state findings although the known set is void or untestable.
+        finding_level: the largest probability of a finding over all decisions of the same kind on these candidates.
         protocol: what was to be decided, if that was fixed before the scores were known.
 
     Raises:
@@ -87,6 +87,7 @@ def flag_on_record(
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
+        wanted = wanted.deviating(place.deviation)
         allowed = max(finding_level * place.share, SMALLEST_FINDING_LEVEL)
         decide = flag_documents if documents else flag
         flags = decide(table, calibration, fdr=fdr, accept_void=accept_void, finding_level=allowed)
@@ -106,7 +107,7 @@ def judge_on_record(
     attacks: Sequence[str],
     history: History,
     *,
-    level: float = 0.05,
+    finding_level: float = FINDING_LEVEL,
     seed: int = 0,
     accept_void: bool = False,
     protocol: Protocol | None = None,
@@ -118,16 +119,18 @@ def judge_on_record(
     Raises:
         LlmMiaError: as `judge_collection` does; or the record cannot be written.
     """
-    if not 0 < level < 1:
-        raise UsageError(f"`level` must lie between 0 and 1, both excluded: got {level:g}")
-    wanted = _wanted_collection(table, collection_attacks(table, attacks), history, level, seed)
+    if not 0 < finding_level < 1:
+        raise UsageError(f"`finding_level` must lie between 0 and 1, both excluded: got {finding_level:g}")
+    wanted = _wanted_collection(table, collection_attacks(table, attacks), history, finding_level, seed)
     standing = joint_standing(table.standing, accept_void=accept_void)
     wanted = replace(wanted, accepted=standing is Standing.ACCEPTED)
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
-        result = judge_collection(table, attacks, level=level * place.share, seed=seed, accept_void=accept_void)
-        result = replace(result, level=level, level_share=place.share, number=place.number)
+        wanted = wanted.deviating(place.deviation)
+        allowed = finding_level * place.share
+        result = judge_collection(table, attacks, level=allowed, seed=seed, accept_void=accept_void)
+        result = replace(result, level=finding_level, level_share=place.share, number=place.number)
         p_value = result.p_value
         judged = _Result(result.test.n_documents[0], None, p_value, result.significant, result.withheld)
         _add(history, wanted, place, judged)
@@ -145,7 +148,7 @@ def _wanted_flags(
         level=rule.level,
         confidence=rule.confidence,
         seed=None if calibration.split is None else calibration.split.seed,
-        models=models_of(calibration.origin),
+        models=models_of(calibration.origin, table),
         subject=Subject.of(table, history.run),
         settings=settings_of(calibration, scores, others_digest(table)),
         finding_level=finding_level,
@@ -169,7 +172,7 @@ def _wanted_collection(table: ScoreTable, names: tuple[str, ...], history: Histo
         level=None,
         confidence=None,
         seed=seed,
-        models=models_of(origin),
+        models=models_of(origin, table),
         subject=Subject.of(table, history.run),
         settings=origin_digest(origin, columns) + others_digest(table),
         finding_level=level,
@@ -199,13 +202,14 @@ def _add(history: History, wanted: Wanted, place: Place, result: _Result) -> Non
             p_value=result.p_value,
             finding=result.significant and not result.withheld,
             protocol="" if plan is None else plan.sha256,
+            planned=0 if plan is None else plan.decision,
             deviations=() if plan is None else plan.deviations,
         )
     )
 
 
 def _notes(history: History, wanted: Wanted, place: Place, result: _Result) -> list[Note]:
-    """Which decision this is, which were the others, whether a protocol names it, and what is wrong with a record."""
+    """Which decision this is, which were the others, whether a protocol names it, and what the record lacks."""
     notes = []
     if result.p_value is not None and not result.withheld and (place.number > 1 or place.others):
         figures: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["Entry", "Kind", "Plan", "Wanted", "entry_from_line", "entry_to_line"
 
 
 class Kind(StrEnum):
-    """The question that a decision answers; the decisions on each question divide a level of their own."""
+    """The question that a decision answers. The decisions of each kind have the whole level, and divide it."""
 
     PASSAGES = "passages"
     """Which passages the model was trained on."""
@@ -35,8 +35,10 @@ class Plan:
     sha256: str
     decisions: int
     """That it names."""
+    decision: int
+    """Number in the protocol of the decision that this is, or that is most similar; 0 where it names none of a kind."""
     deviations: tuple[str, ...] = ()
-    """How this decision differs from what the protocol names, a phrase each; empty where it names it."""
+    """How this decision differs from what the protocol names, a phrase each; empty where the protocol names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Wanted:
     """Of the rate; None of a collection."""
     confidence: float | None
     seed: int | None
-    """Of the choice of what decides, or of a collection's permutations."""
+    """Of the split that selects the attack, or of a collection's permutations."""
     models: Mapping[str, Mapping[str, str]]
     """Name and digest of the weights, by pass."""
     subject: Subject
@@ -60,17 +62,23 @@ class Wanted:
     """Digest of everything else that the decision depends on: models, window rules, categories, threshold."""
     finding_level: float
     chosen_by: str = ""
-    """How what decides was selected: ``auto``, ``stack`` or ``default``; empty where the user named it."""
+    """How the attack was selected: ``auto``, ``stack`` or ``default``; empty where the user named it."""
     plan: Plan | None = None
     accepted: bool = False
     """Whether it is stated although the known set withholds it."""
 
     @property
     def identity(self) -> str:
-        """Digest by which the same decision is known again; the level of a finding and a protocol are no part of it."""
+        """Digest by which the same decision is recognised; the level of a finding and a protocol are no part of it."""
         parts = [self.kind.value, self.attack, self.rate, self.level, self.confidence, self.seed, self.settings]
         parts += [self.subject.sha256]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def deviating(self, deviation: str) -> Wanted:
+        """The same decision with a further *deviation* from its protocol; nothing changes where that is empty."""
+        if self.plan is None or not deviation:
+            return self
+        return replace(self, plan=replace(self.plan, deviations=(*self.plan.deviations, deviation)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +96,10 @@ class Entry:
     models: Mapping[str, Mapping[str, str]]
     subject: Subject
     identity: str
-    """Digest by which the same decision is known again."""
+    """Digest by which the same decision is recognised."""
     finding_level: float
     number: int
-    """Which decision on the same candidates it was."""
+    """Which of the decisions of its kind on the same candidates it was."""
     level_share: float
     """The share of the level of the finding that it had."""
     could_find: bool
@@ -104,6 +112,8 @@ class Entry:
     finding: bool
     protocol: str = ""
     """Digest of the protocol; empty where there was none."""
+    planned: int = 0
+    """Number in the protocol of the decision that this is, or that is most similar; 0 where there is none."""
     deviations: tuple[str, ...] = field(default=())
     """From the protocol."""
 
@@ -123,7 +133,7 @@ def entry_from_line(line: str) -> Entry:
 
 
 def others_digest(table: ScoreTable) -> str:
-    """Digest of the other models that a decision compares with: to take another of them is another decision."""
+    """Digest of the other models that a decision is compared with; with other models it is another decision."""
     passes = {} if table.record is None else table.record.passes
     others: dict[str, str] = {}
     for role, columns in table.others.items():
@@ -154,9 +164,12 @@ def settings_of(calibration: Calibration, scores: str, others: str) -> str:
     return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def models_of(origin: Origin | None) -> dict[str, dict[str, str]]:
-    """Name and digest of the weights of each model behind the scores, by pass."""
+def models_of(origin: Origin | None, table: ScoreTable) -> dict[str, dict[str, str]]:
+    """Name and digest of the weights of each model behind the scores or compared with, by pass."""
     models = {} if origin is None else {name: record.model for name, record in origin.passes.items()}
+    if table.record is not None:
+        compared = {role: table.record.passes[role] for role in table.others if role in table.record.passes}
+        models |= {role: record.model for role, record in compared.items()}
     return {name: {"name": model.id, "sha256": model.weights_sha256} for name, model in models.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a decision was about, without texts and ids: digests, and a sketch by which overlapping candidates are known."""
+"""What a decision was about, without texts and ids: digests, and a sketch that shows which candidates overlap."""
 
 from __future__ import annotations
 
@@ -99,10 +99,11 @@ class Subject:
         return (self.texts or self.ids).sha256
 
     def overlaps(self, other: Subject) -> bool:
-        """Whether a decision on *other* is a decision on the same candidates: they grew, shrank, or are the same.
+        """Whether a decision on *other* is a decision on the same candidates: they are the same, grew or shrank.
 
-        Ids may be numbers of rows. So where the texts of either are unknown, the known set has to be the same, too; or
-        candidates have the same scores in some column, whatever their ids and the known set are.
+        Where the texts of either are unknown, ids are compared. They may be numbers of rows, so there the known set has
+        to be the same, too, in at least one column of scores; or candidates have the same scores in some column,
+        whatever their ids and the known set are.
         """
         same_known = bool(set(self.known_sets) & set(other.known_sets))
         if self.texts is not None and other.texts is not None:

@@ -1,4 +1,4 @@
-"""How several decisions on the same candidates divide a level, so that it holds over all of them."""
+"""How several decisions of a kind on the same candidates divide a level, so that it holds over all of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FIRST_SHARE = 0.9
 
 
 def level_share(number: int) -> float:
-    """The share of the level that decision *number* on the same candidates has: 0.9, then 0.1 / (k (k − 1)).
+    """The share of the level that decision k, the *number*, on the same candidates has: 0.9, then 0.1 / (k (k − 1)).
 
     All shares together are 1. So if decision k is a finding only where its p-value is at most its share of the level,
     the probability that any of them is a finding, where no candidate was trained on, is at most the level (the union
-    bound), however the decisions depend on each other and whenever somebody stops. It takes for granted that which
-    decision comes next was not selected by scores of the candidates that no decision has recorded.
+    bound), however the decisions depend on each other and whenever somebody stops. This assumes that each p-value is
+    valid, and that nobody chose the next decision by scores of the candidates that no recorded decision has shown.
 
     Raises:
         UsageError: *number* is below 1.
@@ -35,13 +35,15 @@ def level_share(number: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a decision stands among those on the same candidates."""
+    """The number of a decision among those of its kind on the same candidates, and its share of the level."""
 
     number: int
     share: float
     """Of the level."""
     others: tuple[Entry, ...]
     """The other decisions on these candidates that count, the first decision first."""
+    deviation: str = ""
+    """From the protocol, because of the other decisions; empty where there is none."""
     before_plan: int = 0
     """Decisions on these candidates, this one included, that were on record before any under its protocol."""
 
@@ -50,8 +52,9 @@ def place_among(entries: Sequence[Entry], wanted: Wanted) -> Place:
     """The place of the decision *wanted* among the *entries* of a record.
 
     A decision that is recorded already keeps its place. The decisions that a protocol names have a place together and
-    divide its share equally. A decision that deviates from a protocol comes after the protocol. A protocol comes after
-    the decisions that were on record before it: it may have been written by what they gave.
+    divide its share equally; each of them is taken once, so that whoever takes it with another category, seed or other
+    model deviates. A decision that deviates from a protocol comes after the protocol. A protocol comes after the
+    decisions that were on record before it: it may have been written by what they gave.
 
     A decision that was withheld has shown its flags, too. So it counts for every other decision, except for the same
     attack and rate with a known set that is neither void nor untestable: that is the decision which it asked for.
@@ -65,17 +68,22 @@ def place_among(entries: Sequence[Entry], wanted: Wanted) -> Place:
         elif entry.p_value is not None and (wanted.accepted or not _same_question(entry, wanted)):
             others.setdefault(entry.identity, entry)
     same = others.pop(wanted.identity, None)
-    plan, numbers, listed = wanted.plan, [entry.number for entry in others.values()], tuple(others.values())
+    plan, deviation, listed = wanted.plan, "", tuple(others.values())
     before = 0 if plan is None else _before(here, plan.sha256)
     if same is not None and same.could_find:
-        return Place(same.number, same.level_share, listed, before)
+        if plan is not None and not plan.deviations and same.protocol == plan.sha256 and same.deviations:
+            deviation = same.deviations[-1]  # its other deviations would be those of *wanted*
+        return Place(same.number, same.level_share, listed, deviation, before)
+    numbers = [entry.number for entry in listed]
     if plan is not None and not plan.deviations:
-        of_plan = [entry.number for entry in listed if entry.protocol == plan.sha256 and not entry.deviations]
-        reserved = 1 if not before and 1 not in numbers else max(numbers, default=0) + 1
-        number = of_plan[0] if of_plan else reserved
-        return Place(number, level_share(number) / plan.decisions, listed, before)
+        of_plan = [entry for entry in listed if entry.protocol == plan.sha256 and not entry.deviations]
+        if plan.decision not in [entry.planned for entry in of_plan]:
+            free = 1 if not before and 1 not in numbers else max(numbers, default=0) + 1
+            number = of_plan[0].number if of_plan else free
+            return Place(number, level_share(number) / plan.decisions, listed, before_plan=before)
+        deviation = f"decision {plan.decision} of the protocol was taken before, with other settings or other models"
     number = max([*numbers, 1 if plan is not None else 0]) + 1
-    return Place(number, level_share(number), listed, before)
+    return Place(number, level_share(number), listed, deviation, before)
 
 
 def _same_question(entry: Entry, wanted: Wanted) -> bool:

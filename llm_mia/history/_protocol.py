@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..store import write_text
-from ._entries import Kind, Plan, Wanted
+from ..store import RecordError, read_lines, read_run, write_text
+from ._entries import Kind, Plan, Wanted, entry_from_line
+from ._record import FILE
 
 __all__ = ["PROTOCOL", "PlannedDecision", "Protocol", "keep_protocol", "protocol_of_run", "read_protocol"]
 
@@ -20,9 +22,12 @@ PROTOCOL = "protocol.toml"
 """The copy of the protocol in the run directory."""
 INPUTS = ("candidates", "nonmembers", "members")
 NEEDED_INPUTS = INPUTS[:2]
+ROLES_READ = ("members", "nonmembers", "candidates")
+"""The inputs in the order in which an audit reads them; the first may be missing."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RATES = ("fpr", "fdr", "confidence")
 ADVICE = "the guide 'protocol' shows the format"
+_QUESTIONS = {Kind.PASSAGES: "passages", Kind.DOCUMENTS: "documents", Kind.COLLECTION: "the collection"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class PlannedDecision:
     """Of a collection."""
 
     def differences(self, wanted: Wanted) -> Iterator[str]:
-        """What *wanted* decides otherwise, a phrase each."""
+        """How *wanted* differs from this decision, a phrase each."""
         attack, here = ",".join(self.attacks), wanted.attack
         if attack not in (here, wanted.chosen_by):
             yield f"the attack is {here} and not {attack}"
@@ -56,7 +61,7 @@ class PlannedDecision:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What `read_protocol` gives."""
+    """The decisions, models and inputs that were fixed before anything was scored; `read_protocol` reads it."""
 
     text: str
     decisions: tuple[PlannedDecision, ...]
@@ -66,15 +71,19 @@ class Protocol:
     inputs: Mapping[str, str]
     """Digests of the files, by ``candidates``, ``nonmembers``, ``members``."""
     deviations: tuple[str, ...] = field(default=())
-    """Of the inputs, which concern every decision."""
+    """Differences of the inputs, a phrase each, which concern every decision."""
 
     @property
     def sha256(self) -> str:
         """Digest of the file."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def on_inputs(self, digests: Mapping[str, str]) -> Protocol:
-        """The protocol for inputs with these *digests*, by role: what differs is a deviation of every decision."""
+    def on_inputs(self, read: Sequence[str]) -> Protocol:
+        """The protocol for inputs with these digests, in the order in which an audit reads them.
+
+        What differs is a deviation of every decision.
+        """
+        digests = dict(zip(ROLES_READ[-len(read) :], read, strict=True))
         other = [
             f"the {role} are not those of the protocol" if role in digests else f"there are no {role}"
             for role in INPUTS
@@ -85,18 +94,24 @@ class Protocol:
 
     def planned(self, wanted: Wanted) -> Wanted:
         """*wanted* under this protocol, with its deviations from the most similar decision that the protocol names."""
-        of_kind = [decision for decision in self.decisions if decision.kind is wanted.kind]
-        choices = [list(decision.differences(wanted)) for decision in of_kind]
-        of_decision = min(choices, key=len, default=[f"the protocol names no decision on {wanted.kind.value}"])
+        choices = [
+            (number, list(decision.differences(wanted)))
+            for number, decision in enumerate(self.decisions, start=1)
+            if decision.kind is wanted.kind
+        ]
+        none = f"the protocol names no decision on {_QUESTIONS[wanted.kind]}"
+        number, of_decision = min(choices, key=lambda choice: len(choice[1]), default=(0, [none]))
         deviations = [*self.deviations, *self._other_models(wanted), *of_decision]
         if wanted.finding_level != self.finding_level:
             deviations.append(f"the level of the finding is {wanted.finding_level:g} and not {self.finding_level:g}")
-        return replace(wanted, plan=Plan(self.sha256, len(self.decisions), tuple(deviations)))
+        return replace(wanted, plan=Plan(self.sha256, len(self.decisions), number, tuple(deviations)))
 
     def _other_models(self, wanted: Wanted) -> Iterator[str]:
         for role, name in self.models.items():
             used = wanted.models.get(role)
-            if used is not None and name.removeprefix("sha256:") not in used.values():
+            if used is None:
+                yield f"there is no {role} model, and the protocol names {name}"
+            elif name.removeprefix("sha256:") not in used.values():
                 yield f"the {role} model is {used['name']} and not {name}"
 
 
@@ -104,7 +119,7 @@ def read_protocol(path: str | Path) -> Protocol:
     """The protocol in the TOML file *path*.
 
     Raises:
-        UsageError: it cannot be read, is no TOML, or a key is missing, unknown or has another value than it may have;
+        UsageError: it cannot be read, is no TOML, or a key is missing, is unknown or has a value that it may not have;
             the message names the line or the key.
     """
     try:
@@ -150,8 +165,30 @@ def keep_protocol(protocol: Protocol, run: Path) -> None:
 
 
 def protocol_of_run(run: Path) -> Protocol | None:
-    """The protocol of which the run directory *run* holds a copy; None where it holds none."""
-    return read_protocol(run / PROTOCOL) if (run / PROTOCOL).is_file() else None
+    """The protocol of which the run directory *run* holds a copy, for the inputs of that run; None where it holds none.
+
+    Raises:
+        UsageError: the copy is no longer the protocol under which decisions were taken there, or is missing.
+    """
+    kept = read_protocol(run / PROTOCOL) if (run / PROTOCOL).is_file() else None
+    recorded = _recorded_protocol(run)
+    if recorded and (kept is None or kept.sha256 != recorded):
+        raise UsageError(
+            f"{run / PROTOCOL}: {'is missing' if kept is None else 'was changed'} since decisions were taken here by "
+            f"the protocol with the sha256 {recorded}: put that file back"
+        )
+    if kept is None or not (run / "run.json").is_file():
+        return kept
+    return kept.on_inputs([record.sha256 for record in read_run(run).inputs])
+
+
+def _recorded_protocol(run: Path) -> str:
+    """The digest of the protocol of the first decision in *run* that had one; empty where none had."""
+    for line in read_lines(run / FILE):
+        with contextlib.suppress(RecordError):  # whoever decides notes that a line cannot be read
+            if protocol := entry_from_line(line).protocol:
+                return protocol
+    return ""
 
 
 def _decision(check: _Check, entries: Any, where: str) -> PlannedDecision:

@@ -19,8 +19,8 @@ FILE = "decisions.jsonl"
 class History:
     """Every decision on record, in a run directory and in the record that all run directories share.
 
-    A decision is never removed, and none is changed. The shared record knows the decisions of other run directories on
-    the same candidates. Both are files of whoever uses them: who deletes them deletes the record.
+    No decision is ever removed or changed here. The shared record holds the decisions of other run directories on the
+    same candidates, too. Both are plain files of the user: whoever deletes them deletes the record.
     """
 
     def __init__(self, run: str | Path | None = None, shared: str | Path | None = None) -> None:

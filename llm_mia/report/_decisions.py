@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ..history import Entry
 from ._cells import escape, share
-from ._layout import Column, Listing
+from ._layout import Column, Facts, Listing
 from .words import (
+    ASSUMPTION,
     category_lines,
     collection_finding,
     collection_lines,
     collection_size,
     columns_used,
-    comparison_lines,
     counted,
     entry_words,
     finding,
+    finding_facts,
     finding_parts,
-    finding_words,
     held_words,
     members_words,
     notes_words,
@@ -37,36 +37,46 @@ if TYPE_CHECKING:
 __all__ = ["calibration_lines", "collection_table", "decisions_table", "flags_table"]
 
 
-def flags_table(flags: Flags) -> RenderableType:
-    """The decision in a few lines."""
+def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> RenderableType:
+    """The decision in a sentence, and what it rests on: a line or two for each fact.
+
+    *more* are further facts, in markup.
+    """
     from rich.console import Group
 
     if flags.withheld:
-        return Group(f"[bold red]{escape(finding(flags))}[/]", f"[dim]rows in the file: {len(flags.rows):,}[/]")
+        rows = Facts([*more, ("rows", f"{len(flags.rows):,} in the file")])
+        return Group(f"[bold red]{escape(finding(flags))}[/]", rows)
     head, meaning = finding_parts(flags)
-    lines = [f"[bold]{escape(head)}[/] {escape(meaning)}"]
-    chance, members = finding_words(flags), members_words(flags)
-    lines += [chance] if chance else []
-    lines += [escape(line) for line in comparison_lines(flags)]
+    sentence = f"[bold]{escape(head)}[/] {escape(meaning)}"
+    facts = [*finding_facts(flags)]
     if flags.by_chance is not None:
-        lines.append(f"[dim]{held_words(flags)}[/]")
-    lines += [escape(members)] if members else []
-    lines += [escape(line) for line in category_lines(flags)]
-    lines.append(
-        f"[dim]{escape(_basis(flags))}; a {flags.unit[:-1]} that is not flagged may still have been trained on[/]"
+        facts.append(("error rate", held_words(flags)))
+    if members := members_words(flags):
+        facts.append(("bound", members))
+    facts.append(_basis(flags))
+    table = Facts(
+        [
+            *((name, escape(text)) for name, text in facts),
+            *more,
+            ("assumption", escape(f"this holds if {ASSUMPTION}")),
+        ]
     )
-    return Group(*lines)
+    return Group(sentence, table, *(escape(line) for line in category_lines(flags)))
 
 
-def _basis(flags: Flags) -> str:
-    """What the flags rest on."""
+def _basis(flags: Flags) -> tuple[str, str]:
+    """What the flags rest on, and what a candidate without a flag shows."""
     passages = counted(flags.n, "known non-member")
     if flags.calibration.documents:
         passages += f" of {counted(flags.calibration.n_documents, 'document')}"
+    unflagged = f"a {flags.unit[:-1]} that is not flagged may still have been trained on"
     if flags.by_chance is not None and flags.unit is Unit.PASSAGES:
-        return f"{threshold_words(flags.calibration)}, set by {passages}"
+        threshold = threshold_words(flags.calibration).removeprefix("threshold ")
+        return "threshold", f"{threshold}, set by {passages}; {unflagged}"
     known = passages if flags.unit is Unit.PASSAGES else f"{counted(flags.n, 'document')} of known non-members"
-    return f"p-values from {known}, q-values by {q_values_words(flags.q_values)}"
+    q_values = "" if flags.by_chance is not None else f", q-values by {q_values_words(flags.q_values)}"
+    return "p-values", f"from {known}{q_values}; {unflagged}"
 
 
 def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
@@ -90,8 +100,11 @@ def calibration_lines(calibration: Calibration, path: Path) -> RenderableType:
     return Group(*lines)
 
 
-def collection_table(result: CollectionResult) -> RenderableType:
-    """Whether the candidates as a whole score above the known non-members, with the placebo."""
+def collection_table(result: CollectionResult, spell: Callable[[str], str] = str) -> RenderableType:
+    """Whether the candidates as a whole score above the known non-members, with the placebo.
+
+    *spell* rewrites the parameters that notes name between backticks.
+    """
     from rich.console import Group
 
     attacks, size = escape(", ".join(result.attacks)), collection_size(result)
@@ -102,7 +115,7 @@ def collection_table(result: CollectionResult) -> RenderableType:
         f"[dim](level {result.allowed:.3g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
-        *(f"[dim]{escape(note)}[/]" for note in notes_words(result.notes)),
+        *(f"[dim]{escape(spell(note))}[/]" for note in notes_words(result.notes)),
     ]
     return Group(*lines, *([] if result.power is None else [_power(result)]))
 

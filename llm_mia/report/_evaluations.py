@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
 
 
+MOST_ROWS = 16
+"""Attacks up to which the result of an audit shows those with settings."""
 BEST_OF_SEVERAL = (
-    "The best of several attacks is known only with hindsight: a decision by another attack than the attack that "
-    "decides is a further decision on these candidates, and needs a smaller p-value."
+    "The best of several attacks is known only with hindsight: a decision by another attack is a further decision on "
+    "these candidates, and needs a smaller p-value."
 )
 
 
@@ -51,7 +53,8 @@ def evaluation_table(
     nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
     too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
     listing = _empty_listing(evaluations)
-    for evaluation in sorted(evaluations, key=lambda evaluation: evaluation.attack != decider):
+    shown = [each for each in evaluations if decider in (None, each.attack) or not _is_variant(each, evaluations)]
+    for evaluation in sorted(shown, key=lambda evaluation: evaluation.attack != decider):
         decides = evaluation.attack == decider
         name = f"{escape(evaluation.attack)} ◂ decides" if decides else escape(evaluation.attack)
         shares = ["–" if fpr in too_few else percent(figure) for fpr, figure in evaluation.tpr_at_fpr.items()]
@@ -61,11 +64,19 @@ def evaluation_table(
         listing.add(f"[dim]{name}, without the model[/]", share(figure), *[""] * (len(listing.columns) - 2))
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
+    if len(shown) < len(evaluations):
+        variants = counted(len(evaluations) - len(shown), "variant of these attacks", "variants of these attacks")
+        below.append(f"{variants} can be shown by 'llm-mia evaluate' on the run directory.")
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
     elif len(evaluations) > 1:
         below.append(BEST_OF_SEVERAL)
     return Group(listing, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
+
+
+def _is_variant(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> bool:
+    """Whether this is an attack with settings, of more attacks than are easily read."""
+    return len(evaluations) > MOST_ROWS and ":" in evaluation.attack
 
 
 def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:

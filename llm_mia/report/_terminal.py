@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..auditing import Audit
+from ..decision import NoteKind
 from ..scores import is_other_role
-from ._cells import escape, percent
+from ._cells import escape
 from ._decisions import flags_table
 from ._evaluations import evaluation_table
 from ._layout import Facts
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["audit_html", "audit_table"]
+
+SHOWN_WITH_FLAGS = (NoteKind.ASSUMPTION, NoteKind.CONTROL)
+"""Kinds of notes whose sentences `flags_table` shows."""
 
 
 def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableType:
@@ -34,19 +38,27 @@ def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableTy
         parts += ["", evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity)]
         if audit.withheld:
             parts.append(f"[red]{void_note(audit.standing)}[/]")
-    parts += ["", flags_table(audit.flags)]
-    if audit.control is not None:
-        colour = "yellow" if audit.control.exceeds else "dim"
-        parts.append(f"[{colour}]{escape(control_words(audit.control.note.figures))}[/]")
-    if audit.power is not None and not audit.withheld:
-        parts.append(
-            f"power: {percent(audit.power)} % of the known members are above the threshold (95 %, by document); "
-            "candidates that were trained on may be harder to recognise than these"
-        )
-    parts += ["", "[dim]Notes[/]"]
-    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(audit.notes)]
+    parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]
+    shown = [note for note in audit.notes if note.kind not in SHOWN_WITH_FLAGS]
+    parts += ["", "[dim]Notes[/]"] if shown else []
+    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(shown)]
     parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
     return Group(*parts)
+
+
+def _further_facts(audit: Audit) -> Iterator[tuple[str, str]]:
+    """The control and the power, in markup."""
+    if audit.control is not None:
+        colour = "yellow" if audit.control.exceeds else "dim"
+        yield "control", f"[{colour}]{escape(control_words(audit.control.note.figures))}[/]"
+    power = audit.power
+    if power is not None and not audit.withheld:
+        yield (
+            "power",
+            f"{100 * power.value:.1f} % of the known members are above the threshold (95 % interval "
+            f"{100 * power.low:.0f}–{100 * power.high:.0f} %, by document); "
+            "candidates that were trained on may be harder to recognise than these",
+        )
 
 
 def audit_html(audit: Audit) -> str:

@@ -12,7 +12,7 @@ looks for a property that separates the classes without the model, and gives a v
 
 The standing of a known set is the worst of its verdicts. It is ``sound`` only where another language model, which
 cannot know the texts, was put in the place of the target and separated neither members nor candidates from non-members.
-Where no other language model has scored the texts and no check shows a fault, it is ``not_checked``: such a model
+Where no other language model has checked the texts and no check shows a fault, it is ``not_checked``: such a model
 notices damage and difficulty that no count shows, and that an n-gram model does not see.
 
 **Significance.** All tests together give a false alarm with a probability of at most 0.04, and 0.05 allows for the test

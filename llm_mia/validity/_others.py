@@ -1,4 +1,4 @@
-"""Checks by other models: what separates two sets in the eyes of a model that cannot know them is not membership."""
+"""Checks by other models: if a model that cannot know two sets separates them, that difference is not membership."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Note
-from ._scores import Column, missing_scores_check, separation_checks
+from ._scores import Column, in_check_name, missing_scores_check, separation_checks
 from ._sets import ROLES, Contrast, PassageSets
 from ._verdicts import Check, Verdict
 from ._wording import all_ids
@@ -44,17 +44,20 @@ def other_checks(
     first, second = (ROLES[sets.roles[contrast.rows[contrast.labels == label][0]]] for label in (True, False))
     checks = []
     for role, columns in others.items():
-        named = {f"{role}_{first}_{attack.replace(' ', '_')}_auroc": column for attack, column in columns.items()}
+        named = {_check_name(role, first, attack): column for attack, column in columns.items()}
         checks += _checks_of_model(named, (first, second), contrast, level / len(others), rng)
     return checks
 
 
 def was_compared(checks: Sequence[Check], others: OtherColumns, first: str) -> bool:
     """Whether another model compared the set *first* with the non-members."""
-    names = {
-        f"{role}_{first}_{attack.replace(' ', '_')}_auroc" for role, columns in others.items() for attack in columns
-    }
+    names = {_check_name(role, first, attack) for role, columns in others.items() for attack in columns}
     return any(check.name in names and check.verdict is not Verdict.SKIPPED for check in checks)
+
+
+def _check_name(role: str, first: str, attack: str) -> str:
+    """The name of the check by the model of *role* and *attack*, of the set *first* against the non-members."""
+    return f"{role}_{first}_{in_check_name(attack)}_auroc"
 
 
 def known_text_checks(others: OtherColumns, sets: PassageSets) -> list[Check]:

@@ -16,7 +16,14 @@ from ._verdicts import Check, Verdict
 from ._wording import first_ids
 from .permutation import exchange_labels, given_test
 
-__all__ = ["Column", "missing_scores_check", "placebo_score_checks", "score_columns", "separation_checks"]
+__all__ = [
+    "Column",
+    "in_check_name",
+    "missing_scores_check",
+    "placebo_score_checks",
+    "score_columns",
+    "separation_checks",
+]
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +77,7 @@ def placebo_score_checks(
 
     A passage without a score ranks below all others, because it is never flagged.
     """
-    named = {f"placebo_attack_{_plain(attack)}_auroc": column for attack, column in columns.items()}
+    named = {f"placebo_attack_{in_check_name(attack)}_auroc": column for attack, column in columns.items()}
     given = {name: column for name, column in named.items() if NON_MEMBER in column.roles}
     missing = halves.rows[[any(np.isnan(each.values[row]) for each in given.values()) for row in halves.rows]]
     notes = (Note("not_finite_lowest", first_ids(sets.ids(missing))),) if len(missing) else ()
@@ -112,5 +119,6 @@ def separation_checks(
     return checks
 
 
-def _plain(attack: str) -> str:
+def in_check_name(attack: str) -> str:
+    """The name of an *attack* as a part of the name of a check."""
     return attack.replace(" ", "_")

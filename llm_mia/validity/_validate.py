@@ -21,7 +21,7 @@ from ._blind import (
 from ._judging import PLACEBO, Levels, few_arrangements
 from ._leaks import leak_checks, name_check
 from ._others import known_text_checks, other_checks, was_compared
-from ._scores import Column, missing_scores_check, placebo_score_checks, score_columns
+from ._scores import Column, in_check_name, missing_scores_check, placebo_score_checks, score_columns
 from ._sets import CANDIDATE, MEMBER, NON_MEMBER, ROLES, Contrast, KnownScores, PassageSets, RequestedRates
 from ._sharing import sharing_checks
 from ._shift import shift_checks
@@ -97,7 +97,9 @@ class KnownSet:
         sets, seed = self._sets, self._seed
         columns = score_columns(scores, sets)
         others = {role: score_columns(of_role, sets, role) for role, of_role in scores.others.items()}
-        checks = [missing_scores_check(f"scores_attack_{_plain(name)}", each, sets) for name, each in columns.items()]
+        checks = [
+            missing_scores_check(f"scores_attack_{in_check_name(name)}", each, sets) for name, each in columns.items()
+        ]
         checks += [*known_text_checks(others, sets), *self._checks_of_members, *self._checks_of_sharing]
         checks += _placebo_checks(self._contrasts[MEMBER], self._features, columns, sets, seed, self._fit_once)
         checks += self._checks_of_candidates
@@ -150,10 +152,6 @@ class KnownSet:
 def _rng(seed: int, part: int) -> np.random.Generator:
     """A separate generator for each part, so that a part that is left out does not change the others."""
     return np.random.default_rng([seed, part])
-
-
-def _plain(attack: str) -> str:
-    return attack.replace(" ", "_")
 
 
 def _checks_of_members(

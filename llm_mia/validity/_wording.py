@@ -104,7 +104,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Give each document to a single class, unless passages were drawn at random and candidates will be too.",
     ),
     "placebo_*": (
-        "Halves of the non-members differ by chance alone: if something separates them, no figure here is reliable.",
+        "Two random halves of the non-members differ by chance alone: if a check separates them, no figure here is "
+        "reliable.",
         "Check the documents: passages of one text under several document names look independent.",
     ),
     "*_known_text": (
@@ -112,13 +113,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Take a reference model that was trained before, or without, the named passages, or leave these out.",
     ),
     "*_candidates_*_auroc": (
-        "A model that cannot know the candidates can separate them from non-members only by what is not training, and "
-        "so can the target.",
+        "A model that cannot know the candidates separates them from non-members only by a difference of the texts, "
+        "and the same difference can raise or lower the target's scores.",
         _SAME_DIFFICULTY,
     ),
     "*_members_*_auroc": (
-        "A model that cannot know the members can separate them from non-members only by what is not training, and so "
-        "can the target.",
+        "A model that cannot know the members separates them from non-members only by a difference of the texts, and "
+        "the same difference can raise or lower the target's scores.",
         _SAME_DIFFICULTY,
     ),
     "shift_*": (
@@ -148,7 +149,7 @@ DETAILS: Mapping[str, str] = {
     "left_out": "{count} of {total} passages left out, because this model has not scored them",
     "no_scores": "this model has scored none of the passages",
     "few_nonmembers": "to bound it from below takes {needed} non-members, and the known set has {nonmembers}",
-    "few_placebo_documents": "{documents} documents of non-members: {needed} are needed",
+    "few_placebo_documents": "{documents} documents of non-members, and {needed} are needed",
     "few_placebo_arrangements": (
         "{documents} documents of non-members: too few to distinguish any difference from chance"
     ),

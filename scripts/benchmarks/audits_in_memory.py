@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_mia import ScoreTable
-from llm_mia.auditing._record import standing_of
-from llm_mia.auditing._texts import KnownTexts
 from llm_mia.decision import Flags, calibrate, flag
 from llm_mia.records import Passage, Standing
-from llm_mia.validity import KnownSet, RequestedRates
+from llm_mia.validity import KnownScores, KnownSet, RequestedRates
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Floats]
@@ -36,14 +35,20 @@ class Texts:
         return [replace(passage, label=label) for side, label in sides for passage in side]
 
     @cached_property
-    def known(self) -> KnownTexts:
-        """The passages as the checks of an audit take them."""
-        return KnownTexts(self.labelled, np.arange(len(self.labelled)), (), {})
-
-    @cached_property
     def known_set(self) -> KnownSet:
         """The known set, whose texts are checked in the first call of `validity` and not again."""
-        return self.known.known_set(RequestedRates(self.fpr))
+        rates = RequestedRates(self.fpr)
+        return KnownSet(self.members, self.nonmembers, self.candidates, rates=rates)
+
+    def known_scores(self, columns: Columns, **more: Any) -> KnownScores:
+        """The columns as the checks of an audit take them."""
+        first, last = len(self.members), len(self.members) + len(self.nonmembers)
+        return KnownScores(
+            {name: values[:first] for name, values in columns.items()},
+            {name: values[first:last] for name, values in columns.items()},
+            {name: values[last:] for name, values in columns.items()},
+            **more,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,8 @@ class Case:
     """By attack, each in the order of `Texts.labelled`."""
     others: Mapping[str, Columns] = field(default_factory=dict)
     """By role."""
+    language_models: bool = True
+    """Whether the other models are language models; an n-gram model is none."""
 
     @cached_property
     def table(self) -> ScoreTable:
@@ -72,8 +79,11 @@ class Case:
     @cached_property
     def standing(self) -> Standing | None:
         """Of the known set, by the checks of texts and scores that an audit makes."""
-        validity = self.texts.known_set.validity(self.texts.known.scores(self.table))
-        return standing_of(validity, accept_void=False)
+        about = {} if self.language_models else {"language_model": False}
+        others = {role: self.texts.known_scores(columns, **about) for role, columns in self.others.items()}
+        # An earlier version of the package knows no other models here.
+        scores = self.texts.known_scores(self.scores, **({"others": others} if others else {}))
+        return self.texts.known_set.validity(scores).standing
 
     def flags(self, attack: str, *, checked: bool) -> Flags:
         """The decisions on the candidates; the standing of the known set counts only if it is *checked*."""

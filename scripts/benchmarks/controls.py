@@ -15,6 +15,8 @@ from .rates import mean_limit, share_limit, standard_error
 
 KNOWN, SEALED = 200, 60
 FPR, CORRELATION, SHIFT = 0.05, 0.4, 0.5
+LEVEL = 0.05
+"""p-value from which on an audit calls the rate too high."""
 
 
 def control_figures(draws: int, rng: np.random.Generator) -> list[Figure]:
@@ -23,17 +25,21 @@ def control_figures(draws: int, rng: np.random.Generator) -> list[Figure]:
 
 
 def _figures(size: int, shift: float, draws: int, rng: np.random.Generator) -> list[Figure]:
-    from llm_mia.auditing._control import control_of
+    from llm_mia.auditing import sealed_rate  # an earlier version of the package has no such control
+    from llm_mia.calibration import chance_of_flags, flag_rank
 
     rates, covered, exceeds = np.zeros(draws), 0, 0
     for at in range(draws):
         table, sealed = _tables(size, shift, rng)
         calibration = calibrate(table, "score", fpr=FPR)
-        control = control_of(table, sealed, calibration)
+        flagged = calibration.flagged(sealed.column("score"))
+        rate, p_value = sealed_rate(flagged.reshape(-1, size).tolist(), FPR)
+        if size == 1:
+            p_value = chance_of_flags([(int(flagged.sum()), SEALED, flag_rank(KNOWN, FPR), KNOWN)])
         true = float(norm.sf(calibration.threshold - shift))
-        rates[at] = control.rate.value
-        covered += control.rate.low <= true <= control.rate.high
-        exceeds += control.exceeds
+        rates[at] = rate.value
+        covered += rate.low <= true <= rate.high
+        exceeds += p_value <= LEVEL
     unit = "each a document" if size == 1 else f"{size} passages of a document"
     title = f"{SEALED} sealed non-members, {unit}" + (f", {shift:g} SD higher" if shift else "")
     share = 100 * exceeds / draws

@@ -106,7 +106,7 @@ def _measured(
     for at in range(draws):
         drawn = draw(texts, slips, n, np.random.default_rng([seed, slips, n, at]))
         for setting, (target, others) in settings.items():
-            case = Case(drawn.passages, drawn.scores(target), others(drawn))
+            case = Case(drawn.passages, drawn.scores(target), others(drawn), "n-gram" not in setting)
             if at < checks:
                 measured[setting].standings[case.standing] += 1
             for attack in ATTACKS:

@@ -1,14 +1,14 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._collections import collection_finding, collection_lines, collection_size, power_title
-from ._comparisons import comparison_lines, role_words
+from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
     columns_used,
     finding,
+    finding_facts,
     finding_parts,
-    finding_words,
     guarantee_words,
     held_words,
     members_words,
@@ -28,7 +28,7 @@ from ._evaluations import (
 )
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
-from ._notes import note_words, notes_words
+from ._notes import ASSUMPTION, note_words, notes_words
 from ._validity import (
     standing_note,
     standing_words,
@@ -40,13 +40,14 @@ from ._validity import (
 )
 
 __all__ = [
+    "ASSUMPTION",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
     "collection_lines",
     "collection_size",
     "columns_used",
-    "comparison_lines",
+    "comparison_facts",
     "comparison_words",
     "control_words",
     "counted",
@@ -56,8 +57,8 @@ __all__ = [
     "extraction_size",
     "extraction_statement",
     "finding",
+    "finding_facts",
     "finding_parts",
-    "finding_words",
     "gap_meaning",
     "gap_words",
     "guarantee_words",
@@ -72,6 +73,7 @@ __all__ = [
     "role_words",
     "rule_words",
     "selection_words",
+    "sensitivity_words",
     "standing_note",
     "standing_words",
     "threshold_words",

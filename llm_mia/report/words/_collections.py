@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...decision import CollectionResult, OtherModel
 from ...documents import LEAST_CORRELATION, PowerTable
+from ._comparisons import role_words
 from ._counting import counted
 from ._validity import withheld_words
 
@@ -22,9 +23,10 @@ def collection_finding(result: CollectionResult) -> str:
     if result.test.p_value > result.level:
         return "no evidence of training"
     other = max(result.others, key=lambda other: other.test.p_value)
+    model = role_words(other.role)
     if other.test.correlation < LEAST_CORRELATION:
-        return f"no finding: the {other.role} model agrees too little with the target to be compared with"
-    return f"no finding: candidates score higher, but not more than the {other.role} model leads to expect"
+        return f"no finding: scores by {model} agree too little with the target's to be compared"
+    return f"no finding: candidates score higher, but not significantly higher than scores by {model} predict"
 
 
 def collection_size(result: CollectionResult) -> str:
@@ -58,11 +60,11 @@ def collection_lines(result: CollectionResult) -> list[str]:
 def _other_line(other: OtherModel) -> str:
     test, shown = other.test, other.test.other
     return (
-        f"{other.role} model: p = {test.p_value:.4g} given its scores ({', '.join(other.attacks)}; "
+        f"{role_words(other.role)}: p = {test.p_value:.4g} given its scores ({', '.join(other.attacks)}; "
         f"{counted(test.n_documents[0], 'document')} against {test.n_documents[1]:,}; correlation with the target "
         f"{test.correlation:.2f}); it scores a candidate passage higher than a known non-member with probability "
-        f"{shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], and {test.detectable:.2f} would have been detected in "
-        "80 % of cases"
+        f"{shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], where about {test.detectable:.2f} would have "
+        "been detected in 80 % of cases"
     )
 
 
@@ -78,7 +80,7 @@ def _vanishing_line(result: CollectionResult) -> str:
     intervals = {other.role: other.test.other for other in result.others}
     farthest = {role: max(interval.high, 1 - interval.low) for role, interval in intervals.items()}
     role = max(farthest, key=lambda role: farthest[role])
-    shown = f"the {role} model excludes {farthest[role]:.2f} and more, in either direction, with 95 % confidence"
+    shown = f"{role_words(role)} excludes {farthest[role]:.2f} and more, in either direction, with 95 % confidence"
     return f"{line}; {shown}" + ("" if result.resists else ", which is not enough: the finding is doubtful")
 
 

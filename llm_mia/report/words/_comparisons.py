@@ -7,7 +7,7 @@ import math
 from ...decision import Finding, Flags, OtherFlags, OtherReference, Unit
 from ._counting import counted
 
-__all__ = ["comparison_lines", "explained_by", "p_words", "role_words"]
+__all__ = ["comparison_facts", "explained_by", "p_words", "role_words", "sensitivity_words"]
 
 
 def p_words(p_value: float) -> str:
@@ -40,57 +40,50 @@ def explained_by(finding: Finding) -> str | None:
     worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
-    model = f"{role_words(worst.role)}, which cannot know the candidates"
+    model = f"{role_words(worst.role)}, which should not know the candidates"
     if worst.auroc.low > 0.5:
         return f"{model}, sees a similar difference"
     return f"the target does not score them clearly higher than {model}"
 
 
-def comparison_lines(flags: Flags) -> list[str]:
-    """A line for each comparison with another model, and for the difference that the finding withstands."""
-    finding = flags.finding
+def comparison_facts(flags: Flags) -> list[tuple[str, str]]:
+    """The role of each model that the finding is compared with, and what the comparison shows."""
+    finding, facts = flags.finding, dict[str, list[str]]()
     if finding is None:
         return []
-    lines = [
-        f"with {role_words(each.role)} in the place of the reference model {each.flagged:,} are flagged, and chance "
-        f"alone gives as many with {p_words(each.p_value)}"
-        for each in finding.references
-    ]
-    lines += [_other_line(each) for each in finding.others]
-    if finding.others:
-        again = (
-            "the comparison needs" if len(finding.others) + len(finding.references) == 1 else "each comparison needs"
-        )
-        lines[-1] += f"; {again} p ≤ {finding.allowed:.3g} too"
-    if finding.sensitivity is not None:
-        lines.append(_sensitivity_line(flags, finding))
-    return lines
+    for other in finding.others:
+        facts.setdefault(other.role, []).append(_other_words(flags, finding, other))
+    for each in finding.references:
+        instead = f"in the place of the reference model: {each.flagged:,} flagged, as many by chance: "
+        facts.setdefault(each.role, []).append(instead + p_words(each.p_value))
+    return [(role, "; ".join(sentences)) for role, sentences in facts.items()]
 
 
-def _other_line(other: OtherFlags) -> str:
+def _other_words(flags: Flags, finding: Finding, other: OtherFlags) -> str:
     """How many flags another model gives, and whether the target's scores are higher than its."""
-    model = role_words(other.role)
-    higher = f"the target scores them higher, with {p_words(other.p_value)} if neither model knows them"
-    if other.p_value > 0.5:
-        higher = f"the target does not score them higher ({p_words(other.p_value)})"
-    if other.flagged is None or other.other_flagged is None:
-        few = f"{other.nonmembers:,} non-members are too few to set its threshold"
-        return f"by {model}, of {counted(other.candidates, 'candidate')}: {few}; {higher}"
-    target = f"{other.flagged:,} by the target"
-    return (
-        f"by {model}, which cannot know them, {other.other_flagged:,} of {other.candidates:,} candidates would be "
-        f"flagged, and {target}, against {other.nonmembers:,} non-members; {higher}"
+    higher = (
+        f"if neither model knows the candidates, the target's scores are so much higher with {p_words(other.p_value)}"
     )
+    if other.p_value > 0.5:
+        higher = f"the target does not score the candidates higher ({p_words(other.p_value)})"
+    candidates = counted(other.candidates, "candidate" if flags.unit is Unit.PASSAGES else "candidate document")
+    if other.flagged is None or other.other_flagged is None:
+        return f"{other.nonmembers:,} non-members are too few for a threshold on {candidates}; {higher}"
+    target = "" if other.flagged == finding.flagged else f", {other.flagged:,} by the target"
+    flagged = f"in the place of the target: {other.other_flagged:,} of {candidates} flagged{target}"
+    return f"{flagged} ({other.nonmembers:,} non-members); {higher}"
 
 
-def _sensitivity_line(flags: Flags, finding: Finding) -> str:
+def sensitivity_words(flags: Flags) -> str | None:
     """The difference of the texts at which the finding would vanish, and what the other models see of it."""
+    finding = flags.finding
+    if finding is None or finding.sensitivity is None:
+        return None
     limit = finding.sensitivity
-    assert limit is not None
     unit = "candidates" if flags.unit is Unit.PASSAGES else "candidate documents"
     rate = ""
     if limit.fpr is not None:
-        rate = f", that is a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %"
+        rate = f" (a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %)"
     most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
         f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
@@ -99,8 +92,19 @@ def _sensitivity_line(flags: Flags, finding: Finding) -> str:
     )
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
-    seen = max(finding.others, key=lambda other: other.largest_auroc)
-    area = seen.auroc
-    end = f"at least {area.low:.2f}" if area.high < 1 - area.low else f"at most {area.high:.2f}"
-    line += f"; {role_words(seen.role)} shows {area.value:.2f}, {end}"
-    return line if finding.resists else f"{line}, which does not exclude it: the finding is doubtful"
+    return f"{line}; {_seen_words(finding, flags.rule.level)}"
+
+
+def _seen_words(finding: Finding, requested: float) -> str:
+    """Which difference the other models do not exclude."""
+    limit = finding.sensitivity
+    assert limit is not None
+    if limit.fpr is None:
+        seen = max(finding.others, key=lambda other: other.largest_auroc)
+        low, high = seen.auroc.low, seen.auroc.high
+        end = f"at least {low:.2f}" if high < 1 - low else f"at most {high:.2f}"
+        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, {end}"
+    else:
+        seen = max(finding.others, key=lambda other: other.largest_rate(requested))
+        shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"
+    return shown if finding.resists else f"{shown}, which does not exclude it: the finding is doubtful"

@@ -1,8 +1,10 @@
-"""Numbers of things, in the singular or the plural."""
+"""Numbers of things, in the singular or the plural, and shares."""
 
 from __future__ import annotations
 
-__all__ = ["counted", "have"]
+import math
+
+__all__ = ["counted", "have", "held_with"]
 
 
 def counted(number: int, name: str, plural: str = "") -> str:
@@ -21,3 +23,15 @@ def have(number: int, name: str) -> str:
     ('1 candidate has', '2 candidates have')
     """
     return f"{counted(number, name)} {'has' if number == 1 else 'have'}"
+
+
+def held_with(confidence: float) -> str:
+    """The confidence in percent, never above the true figure; the rest to 100 % has three significant digits.
+
+    >>> held_with(0.95), held_with(0.955), held_with(1 - 0.05 * 0.1 / 12)
+    ('95 % confidence', '95.5 % confidence', '99.9583 % confidence')
+    """
+    risk = 100 * (1 - confidence)
+    scale = 10 ** max(0, 2 - math.floor(math.log10(risk)))
+    # 1 - 0.95 is above 0.05 by rounding.
+    return f"{100 - math.ceil(risk * scale - 1e-6) / scale:.12g} % confidence"

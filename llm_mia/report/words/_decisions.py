@@ -8,6 +8,7 @@ from ...calibration import fpr_bound
 from ...decision import (
     Calibration,
     ErrorRate,
+    Finding,
     FindingTest,
     Flag,
     Flags,
@@ -20,8 +21,9 @@ from ...decision import (
     Unit,
     Wanted,
 )
-from ._comparisons import explained_by, p_words
-from ._counting import counted
+from ...records import Standing
+from ._comparisons import comparison_facts, explained_by, p_words, sensitivity_words
+from ._counting import counted, held_with
 from ._validity import withheld_words
 
 __all__ = [
@@ -29,8 +31,8 @@ __all__ = [
     "category_lines",
     "columns_used",
     "finding",
+    "finding_facts",
     "finding_parts",
-    "finding_words",
     "guarantee_words",
     "held_words",
     "members_words",
@@ -72,35 +74,57 @@ def _meaning(flags: Flags) -> str:
         why = explained_by(finding) or ("chance alone may flag as many" if flags.flagged else "")
         return f"no finding{', ' if why else ''}{why} ({p_words(finding.p_value)})"
     them = "it" if flags.flagged == 1 else "them" if flags.flagged else "some of them, without showing on which"
-    short = {None: ", not compared with another model", False: ", but doubtful", True: ""}[finding.resists]
-    validated = "" if flags.standing else ", not validated"
-    return f"consistent with training on {them} ({p_words(finding.p_value)}){validated}{short}"
+    return f"consistent with training on {them} ({p_words(finding.p_value)}){_reserve(flags, finding)}"
 
 
-def finding_words(flags: Flags) -> str | None:
-    """How many flags chance alone gives, and what the p-value of the finding is of; None where there is neither."""
+def _reserve(flags: Flags, finding: Finding) -> str:
+    """What the sentence of a finding has to add, so that it claims no more than the checks allow."""
+    if finding.resists is False:
+        return ", but doubtful"
+    known_set = {
+        None: ", not validated",
+        Standing.DOUBTFUL: ", but the known set is doubtful",
+        Standing.ACCEPTED: ", but the known set is void or untestable",
+    }
+    compared = ", not compared with another model" if finding.resists is None else ""
+    if not compared and flags.standing is Standing.NOT_CHECKED:
+        compared = ", not compared with another language model"
+    return known_set.get(flags.standing, "") + compared
+
+
+def finding_facts(flags: Flags) -> list[tuple[str, str]]:
+    """What the finding is compared with, and what it needs: the name of each fact, and a sentence."""
+    finding, facts = flags.finding, list[tuple[str, str]]()
+    chance = _chance_words(flags)
+    if chance:
+        facts.append(("chance", chance))
+    facts += comparison_facts(flags)
+    if finding is not None:
+        number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
+        each = " in each comparison, so the largest p counts" if finding.others or finding.references else ""
+        facts.append(("level", f"a finding needs p ≤ {finding.allowed:.3g}{number}{each}"))
+    vanishes = sensitivity_words(flags)
+    return [*facts, *([("sensitivity", vanishes)] if vanishes else [])]
+
+
+def _chance_words(flags: Flags) -> str:
+    """How many flags chance alone gives, and the p-value of so many; empty where there is neither."""
     finding, by_chance = flags.finding, flags.by_chance
-    expected = None
+    parts = []
     if by_chance is not None:
         expected = f"{by_chance:,.1f} flags are expected" if by_chance != 1 else "1 flag is expected"
-        expected = f"if none of the candidates is a member, at most {expected}"
-    if finding is None:
-        return expected
-    what = (
-        "is the probability of as many flags as here or more" if expected else "is the smallest q-value (Simes' test)"
-    )
-    if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
-        what = "is the probability of so high a score"
-    if finding.test is FindingTest.EXCHANGE:
-        result = "as many flags as here or more" if expected else "a smallest q-value as small as here"
-        documents = counted(finding.documents, "document")
-        what = (
-            f"is the share of {finding.arrangements:,} exchanges of labels, between or within {documents}, that give "
-            f"{result}"
-        )
-    start = f"{expected}, and " if expected else ""
-    number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
-    return f"{start}{p_words(finding.chance)} {what}; a finding needs p ≤ {finding.allowed:.3g}{number}"
+        parts.append(f"if none of the candidates is a member, at most {expected}")
+    if finding is not None:
+        many = "as many as here or more" if parts else "the smallest q-value (Simes' test)"
+        if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
+            many = "so high a score"
+        how = ""
+        if finding.test is FindingTest.EXCHANGE:
+            documents = counted(finding.documents, "document")
+            many = many if parts else "a smallest q-value as small as here"
+            how = f", the share of {finding.arrangements:,} exchanges of labels between or within {documents}"
+        parts.append(f"{many}: {p_words(finding.chance)}{how}")
+    return "; ".join(parts)
 
 
 def rule_words(rule: Rule) -> str:
@@ -175,17 +199,17 @@ def held_words(flags: Flags) -> str:
         rate = "the share of new documents with a flagged passage" if by_document else "the rate"
         independent = "documents" if by_document or flags.unit is Unit.DOCUMENTS else "known non-members"
         return (
-            f"With {100 * calibration.confidence:.12g} % confidence {rate} with this calibration set is at most "
-            f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent."
+            f"with {held_with(calibration.confidence)} {rate} with this calibration set is at most "
+            f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent"
         )
     if by_document:
-        return f"The rate holds on average over calibration sets{where}, for a passage of a new document."
+        return f"it holds on average over calibration sets{where}, for a passage of a new document"
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
-        return f"The rate holds on average over calibration sets{where}."
+        return f"it holds on average over calibration sets{where}"
     bound = fpr_bound(calibration.n, calibration.fpr)
     return (
-        f"The rate holds on average over calibration sets; with this calibration set it is at most {100 * bound:.1f} % "
-        "(95 % confidence, if the known non-members are independent)."
+        f"it holds on average over calibration sets; with this calibration set it is at most {100 * bound:.1f} % "
+        "(95 % confidence, if the known non-members are independent)"
     )
 
 
@@ -193,7 +217,7 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {100 * flags.members.confidence:.12g} % confidence"
+    bound, confidence = flags.members, f"with {held_with(flags.members.confidence)}"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
@@ -227,7 +251,7 @@ def category_lines(flags: Flags) -> list[str]:
         lines.append(line)
     bounds = [category.members for category in flags.categories.values() if category.members is not None]
     if bounds:
-        held = f"{100 * bounds[0].confidence:.12g} % confidence"
+        held = held_with(bounds[0].confidence)
         lines.append(f"  (each lower bound holds with {held} for its category, if the assumption holds)")
     return lines
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...decision import ErrorRate, NoteKind, Rule
 from ...history import Entry
 from ._comparisons import p_words
-from ._counting import counted
+from ._counting import counted, held_with
 from ._decisions import rule_words
 
 __all__ = ["HISTORY_WORDS", "control_words", "decision_words", "entry_words"]
@@ -23,9 +23,10 @@ def _other_decisions(figures: Figures) -> str:
     number, others = figures["number"], [decision_words(other) for other in figures["others"]]
     listed = "; ".join(others[:MOST_DECISIONS])
     more = f"; and {len(others) - MOST_DECISIONS} more" if len(others) > MOST_DECISIONS else ""
+    others_words = f"others: {listed}{more}" if others else "planned decisions come first"
     return (
-        f"this is decision {number} on these candidates (others: {listed}{more}), so a finding needs "
-        f"p ≤ {figures['allowed']:.2g}: all decisions on the same candidates divide the level {figures['level']:g}"
+        f"this is decision {number} on these candidates ({others_words}), so a finding needs "
+        f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
     )
 
 
@@ -40,7 +41,7 @@ def decision_words(figures: Figures) -> str:
     if figures["level"] is not None:
         parts[0] += f" at {rule_words(Rule(ErrorRate(figures['rate']), figures['level']))}"
     if figures["confidence"] is not None:
-        parts[0] += f" with {100 * figures['confidence']:.12g} % confidence"
+        parts[0] += f" with {held_with(figures['confidence'])}"
     parts += [] if figures["seed"] is None else [f"seed {figures['seed']}"]
     if figures["flagged"] is not None:
         parts.append(f"{figures['flagged']:,} of {figures['decided']:,} flagged")
@@ -59,7 +60,9 @@ def _protocol(figures: Figures) -> str:
     if figures["before"]:
         earlier = counted(figures["before"], "decision")
         return f"{name} names this decision, but {earlier} on these candidates came before it: it may follow from them"
-    return f"this decision is named in {name}; {counted(figures['decisions'], 'decision')} of it divide the level"
+    number = figures["decisions"]
+    divided = "it names no other" if number == 1 else f"{number:,} decisions of it divide the level"
+    return f"this decision is named in {name}; {divided}"
 
 
 def control_words(figures: Figures) -> str:
@@ -70,7 +73,7 @@ def control_words(figures: Figures) -> str:
     )
     were, p_value = "was" if figures["flagged"] == 1 else "were", p_words(figures["p_value"])
     sentence = (
-        f"control: of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
+        f"of {counted(figures['passages'], 'sealed non-member')} {figures['flagged']:,} {were} flagged: "
         f"{100 * figures['realised']:.1f} % (95 % interval {interval}{of_documents}), and at most "
         f"{100 * figures['requested']:g} % are expected"
     )
@@ -98,7 +101,7 @@ def entry_words(entry: Entry) -> str:
     allowed = entry.finding_level * entry.level_share
     parts = [
         f"{entry.when[:19]} UTC, {entry.kind}, number {entry.number}: {decision_words(deciding)}",
-        f"a finding needs p ≤ {allowed:.2g}" if entry.could_find else "no finding was possible",
+        f"a finding needs p ≤ {allowed:.3g}" if entry.could_find else "no finding was possible",
     ]
     parts += [f"protocol {entry.protocol[:16]}"] if entry.protocol else []
     return "; ".join([*parts, *entry.deviations])

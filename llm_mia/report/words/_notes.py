@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
-from ._comparisons import p_words
+from ._comparisons import p_words, role_words
 from ._counting import counted, have
 from ._history import HISTORY_WORDS
+from ._inputs import INPUT_WORDS
 
-__all__ = ["note_words", "notes_words"]
+__all__ = ["ASSUMPTION", "note_words", "notes_words"]
 
 Figures = Mapping[str, Any]
 
 TOO_SHORT = "too short to have a scored token"
+ASSUMPTION = (
+    "a candidate that was not trained on could as well have been among the known non-members (same source, period, "
+    "style, length); checks can refute this assumption, but never confirm it"
+)
 UNBOUNDED = "the number of members among the candidates has no lower bound here"
 
 
 def notes_words(notes: Iterable[Note]) -> list[str]:
-    """A sentence for each note."""
-    return [note_words(note) for note in notes]
+    """A sentence for each note, and a single sentence for all scores that are lower for members."""
+    sentences, lower = list[str](), list[Figures]()
+    for note in notes:
+        if note.kind == NoteKind.SCORE_REVERSED and not note.figures["foreign"]:
+            lower.append(note.figures)
+        else:
+            sentences.append(note_words(note))
+    return [*sentences, *([_lower_for_members(lower)] if lower else [])]
 
 
 def note_words(note: Note) -> str:
@@ -88,62 +99,6 @@ def _documents_instead(figures: Figures) -> str:
     return f"{reason}; decisions on documents, which count documents instead, would need {missing}"
 
 
-def _stand_in(figures: Figures) -> str:
-    """Which model stands in for a reference model."""
-    head = "there is no reference model, so "
-    if "trained_on" not in figures:
-        return f"{head}the {figures['model']} model takes its place in the checks, and reads all passages, too"
-    return (
-        f"{head}an n-gram model takes its place in the checks. It was trained on {figures['trained_on']:,} of "
-        f"{counted(figures['documents'], 'document')} of non-members, which have no score by it; a reference model is "
-        "stronger"
-    )
-
-
-def _possible(figures: Figures) -> str:
-    """Which decisions an input allows, and what the others would need."""
-    candidates, nonmembers = counted(figures["candidates"], "candidate"), counted(figures["nonmembers"], "non-member")
-    sides = (
-        f"{counted(figures['candidate_documents'], 'document')} of candidates, {figures['nonmember_documents']:,} of "
-        "non-members"
-    )
-    allowed, missing, enough = list[str](), list[str](), figures["compared"] >= figures["needed"]
-    if enough:
-        allowed.append(f"on passages ({candidates}, {nonmembers})")
-    else:
-        missing.append(_documents_missing(figures))
-    if figures["on_both_sides"]:
-        both = "document holds" if figures["on_both_sides"] == 1 else "documents hold"
-        missing.append(
-            f"decisions on documents or on all candidates together need each document on one side only, and "
-            f"{figures['on_both_sides']:,} {both} both candidates and non-members, the first {figures['first']!r}"
-        )
-    else:
-        allowed += [f"on documents ({sides})"] if enough else []
-        if figures["collection"]:
-            allowed.append("on all candidates together ('llm-mia collection')")
-        else:
-            missing.append(
-                f"a decision on all candidates together needs {figures['collection_needs']} documents on each side, "
-                f"and there are {sides}"
-            )
-    head = f"this input allows decisions {', '.join(allowed)}" if allowed else "this input allows no decision"
-    few = not enough or not (figures["collection"] or figures["on_both_sides"])
-    advice = ["divide large documents, such as a book into its chapters, or add documents"] if few else []
-    return "; ".join([head, *missing, *advice])
-
-
-def _documents_missing(figures: Figures) -> str:
-    """How many documents of non-members are missing for decisions on passages, and for those on documents."""
-    selecting = figures["nonmember_documents"] - figures["compared"]
-    others = f" after {selecting:,} others have selected what decides" if selecting else ""
-    are = "is" if figures["compared"] == 1 else "are"
-    return (
-        f"decisions on passages or on documents need {figures['needed']:,} documents of non-members for FPR ≤ "
-        f"{100 * figures['fpr']:g} %, and there {are} {figures['compared']:,}{others}"
-    )
-
-
 def _no_finding(figures: Figures) -> str:
     why = {
         Obstacle.UNSCORED: "no candidate has a score",
@@ -161,7 +116,8 @@ def _no_finding(figures: Figures) -> str:
             "positive rate, or calibrate without categories"
         ),
         Obstacle.FEW_DOCUMENTS: (
-            "too few documents of non-members have as many passages as the candidate documents: add larger ones"
+            "too few documents of non-members have as many passages as the candidate documents: add documents of "
+            "non-members that are as long"
         ),
         Obstacle.NOTHING_TO_EXCHANGE: (
             "no document of candidates can be compared with a document of non-members: give non-members whose "
@@ -169,23 +125,6 @@ def _no_finding(figures: Figures) -> str:
         ),
     }[Obstacle(figures["why"])]
     return f"no finding is possible: {why}"
-
-
-def _not_validated(figures: Figures) -> str:
-    if figures["foreign"]:
-        texts = (
-            "a table holds no texts, so it is unknown whether a classifier that never sees the model tells candidates, "
-            "members and non-members apart, and whether they share texts ('llm-mia validate' checks files of texts)"
-        )
-    else:
-        texts = "no audit has checked the texts of this run ('llm-mia audit' with the same folder does)"
-    if figures["others"]:
-        return f"not validated: {texts}"
-    advice = "evaluate its scores too" if figures["evaluated"] else "give its scores as `others`"
-    return (
-        f"not validated: {texts}; and no scores of another model are given, so it is unknown whether a model that "
-        f"cannot know the texts tells them apart too: {advice}"
-    )
 
 
 def _unscored_highest(figures: Figures) -> str:
@@ -200,32 +139,29 @@ def _unscored_highest(figures: Figures) -> str:
 
 
 def _reversed(figures: Figures) -> str:
+    if not figures["foreign"]:
+        return _lower_for_members([figures])
     attack = figures["attack"]
-    head = (
-        f"members have lower scores than non-members by {attack}: AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, "
-        f"{figures['high']:.3f}]"
+    other = attack.removeprefix("-") if attack.startswith("-") else f"-{attack}"
+    return (
+        f"members have lower scores than non-members by {_with_auroc(figures)}; if a lower value means member, name "
+        f"the column '{other}'; otherwise check the labels"
     )
-    if figures["foreign"]:
-        other = attack.removeprefix("-") if attack.startswith("-") else f"-{attack}"
-        return f"{head}; if a lower value means member, name the column '{other}'; otherwise check the labels"
-    return f"{head}; check that members and non-members, or target and reference model, are not exchanged"
+
+
+def _lower_for_members(scores: Sequence[Figures]) -> str:
+    return (
+        f"members have lower scores than non-members by {', '.join(map(_with_auroc, scores))}; check that members and "
+        "non-members, or target and reference model, are not exchanged"
+    )
+
+
+def _with_auroc(figures: Figures) -> str:
+    return f"{figures['attack']} (AUROC {figures['auroc']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}])"
 
 
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
-    NoteKind.ASSUMPTION: lambda _: (
-        "The error rate holds if a candidate that was not trained on could as well have been among the known "
-        "non-members (same source, period, style, length). Checks can refute this assumption, but never confirm it."
-    ),
-    NoteKind.CHECKS_ON_SAMPLE: lambda f: (
-        f"{f['source']}: {f['checked']:,} of {counted(f['passages'], 'passage')} were checked"
-    ),
-    NoteKind.STAND_IN: _stand_in,
-    NoteKind.STAND_IN_MISSING: lambda f: (
-        "no other model has scored the passages: there is no reference model, the embedded model is not installed or "
-        f"is the target, and an n-gram model takes {f['needed']} documents of non-members, of which there are "
-        f"{f['documents']}; give a model as `reference` or as `stand_in`"
-    ),
-    NoteKind.DECISIONS_POSSIBLE: _possible,
+    NoteKind.ASSUMPTION: lambda _: f"The error rate holds if {ASSUMPTION}.",
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (
@@ -262,8 +198,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     ),
     NoteKind.DISCOVERIES_LIMITED: _discoveries,
     NoteKind.DISCOVERIES_ANY_DEPENDENCE: lambda _: (
-        "passages share documents, so the false discovery rate is held by Benjamini–Yekutieli: it needs that each "
-        "p-value by itself is valid, and nothing of how passages depend on each other"
+        "passages share documents, so the false discovery rate is held by Benjamini–Yekutieli: this method "
+        "assumes that each p-value by itself is valid, and nothing about how passages depend on each other"
     ),
     NoteKind.MEMBERS_UNBOUNDED_LABELLED: lambda _: f"{UNBOUNDED}: labelled passages are among them",
     NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: lambda _: (
@@ -298,19 +234,14 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.POWER_OF_SEVERAL: lambda _: "the number of documents needed is computed only for a single attack",
     NoteKind.POWER_UNKNOWN: lambda f: f"the number of documents needed cannot be computed: {f['problem']}",
     **HISTORY_WORDS,
+    **INPUT_WORDS,
     NoteKind.OTHER_UNSCORED: lambda f: (
-        f"the {f['role']} model has not scored passages of both sides, so the collection is not compared with it"
+        f"{role_words(f['role'])} has scored no candidate or no non-member, so the collection is not compared with it"
     ),
     NoteKind.OTHER_FEW_DOCUMENTS: lambda f: (
-        f"documents that the {f['role']} model scored too: {f['candidates']} of candidates and {f['nonmembers']} of "
-        f"non-members; the smallest possible p-value is {f['smallest_p']:.3g}, and p ≤ {f['level']:g} needs "
-        f"{f['needed']} documents of each"
-    ),
-    NoteKind.NOT_VALIDATED: _not_validated,
-    NoteKind.SCORES_EQUAL: lambda f: (
-        f"{counted(f['rows'], f['role'])} have equal scores by {f['attack']} in {counted(f['documents'], 'group')}, as "
-        "copies of a text have, so each group counts as a single document; if they are different texts, name the "
-        "document of each with `document_column`"
+        f"{role_words(f['role'])} scored only {counted(f['candidates'], 'document')} of candidates and "
+        f"{f['nonmembers']} of non-members: with so few the smallest possible p-value is {f['smallest_p']:.3g}, and a "
+        f"finding needs p ≤ {f['level']:.3g}, which takes {f['needed']} documents of each"
     ),
     NoteKind.SCORE_REVERSED: _reversed,
     NoteKind.SCORE_FOLLOWS_ROWS: lambda f: (

@@ -43,15 +43,15 @@ def validity_meaning(standing: Standing | None) -> str:
         Standing.ACCEPTED: "no finding may rest on it, but the user requested findings nevertheless",
         Standing.DOUBTFUL: "a finding may rest on it, but must be read together with the faults",
         Standing.UNTESTABLE: "no finding may rest on it, because it has too few documents to be tested",
-        Standing.NOT_CHECKED: "the texts show no fault, but no other language model has scored them, and an n-gram "
+        Standing.NOT_CHECKED: "the texts show no fault, but no other language model has checked them, and an n-gram "
         "model misses much: name a reference model, or a stand-in",
-        Standing.SOUND: "neither the texts nor another model shows a fault",
+        Standing.SOUND: "no check of the texts, and none by another model, shows a fault",
     }
     return meanings[standing] if standing else "nothing could be checked"
 
 
 def weakest_words(validity: Validity) -> str | None:
-    """The main check that detects least, and what it may have missed; None where there is none.
+    """The main check that detects least, and what it may have missed; None where no main check was possible.
 
     The main checks are the classifiers that never see a model, and other models in the place of the target.
     """
@@ -61,13 +61,13 @@ def weakest_words(validity: Validity) -> str | None:
         return None
     detectable, name = max(measured)
     return (
-        f"Each main check would have shown an AUROC of {detectable:.2f} or more with a probability of at least 0.8 "
-        f"(the weakest: {name}); smaller differences, and differences of another kind, may be missed"
+        f"Each main check that was possible would have detected an AUROC of {detectable:.2f} with a probability of "
+        f"about 0.8 or more (the weakest: {name}); smaller differences, and differences of another kind, may be missed"
     )
 
 
 def standing_note(standing: Standing | None) -> str | None:
-    """A warning for a finding; None where the known set is sound or unchecked, or where no finding is stated."""
+    """A warning for a finding; None where the known set is sound or not validated, or where no finding is stated."""
     meaning = {
         Standing.NOT_CHECKED: "a difference that only a model notices may explain a finding, without any training",
         Standing.DOUBTFUL: "a finding must be read together with its faults",
