@@ -36,7 +36,7 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     documents, notes = list(table.documents), list[Note]()
     for label, role in ROLES.items():
         rows = np.flatnonzero((table.labels == label) & alone & np.isfinite(scores))
-        copies = equal_rows(scores[rows])
+        copies = equal_rows(scores[rows], scores[(table.labels != label) & np.isfinite(scores)])
         for positions in copies:
             first = table.ids[rows[positions[0]]]
             for row in rows[positions].tolist():
@@ -47,14 +47,15 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     return (replace(table, documents=documents) if notes else table), notes
 
 
-def equal_rows(scores: NDArray[np.float64]) -> list[Ints]:
+def equal_rows(scores: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> list[Ints]:
     """The positions of scores that are equal, a group each, where chance or rounding does not explain them; else none.
 
     Scores that are rounded, or are counts, are equal by chance. Then two scores are as often a step apart in either
     direction as they are equal, so pairs at the smallest distance are about twice as many as equal pairs. Scores are
     taken for copies where equal pairs are more than those, and at least three, and where the scores fill less than half
     of the steps between the lowest and the highest. Pairs at the lowest value do not count for that: a score may have
-    a floor.
+    a floor. Rounding to significant digits has no common step; but it makes scores equal to those of *others*, of other
+    roles, as often as to each other, and copies of a text do not. So *others* show how many pairs are a coincidence.
 
     >>> [group.tolist() for group in equal_rows(np.array([0.31, 0.8217, 0.8217, 0.8217, 0.11, 0.5, 0.57, 0.552]))]
     [[1, 2, 3]]
@@ -69,6 +70,16 @@ def equal_rows(scores: NDArray[np.float64]) -> list[Ints]:
     step = gaps.min()
     apart = float((counts[1:] * counts[:-1])[gaps < 1.5 * step].sum())
     filled = len(values) / (1 + (values[-1] - values[0]) / step)
-    if pairs[1:].sum() <= apart or filled >= 0.5:
+    if pairs[1:].sum() <= max(apart, _coincidences(values, counts, others)) or filled >= 0.5:
         return []
     return [np.flatnonzero(inverse == value) for value in np.flatnonzero(counts > 1)]
+
+
+def _coincidences(values: NDArray[np.float64], counts: Ints, others: NDArray[np.float64] | None) -> float:
+    """The most equal pairs that rounding explains: twice as many as the pairs with *others* lead to expect, and 3."""
+    if others is None or not len(others):
+        return 0.0
+    theirs, frequencies = np.unique(others, return_counts=True)
+    _, here, there = np.intersect1d(values[1:], theirs, assume_unique=True, return_indices=True)
+    across = float((counts[1:][here] * frequencies[there]).sum())
+    return 2 * across * (counts.sum() - 1) / (2 * len(others)) + FEWEST_PAIRS if across else 0.0

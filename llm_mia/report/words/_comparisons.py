@@ -30,9 +30,9 @@ def role_words(role: str) -> str:
 
 
 def explained_by(finding: Finding) -> str | None:
-    """The other model that explains the flags; None where chance may, or where none does.
+    """The other model that explains the flags, or does not exclude it; None where chance may, or where none does.
 
-    It is the model with the largest p-value.
+    It is the model with the largest p-value. It sees a difference only where its AUROC is above 0.5 with confidence.
     """
     if finding.significant or finding.chance > finding.allowed:
         return None
@@ -40,7 +40,10 @@ def explained_by(finding: Finding) -> str | None:
     worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
-    return f"{role_words(worst.role)}, which should not know the candidates, sees a similar difference"
+    model = f"{role_words(worst.role)}, which should not know the candidates"
+    if worst.auroc.low > 0.5:
+        return f"{model}, sees a similar difference"
+    return f"the target does not score them clearly higher than {model}"
 
 
 def comparison_facts(flags: Flags) -> list[tuple[str, str]]:
@@ -99,8 +102,10 @@ def _seen_words(finding: Finding, requested: float) -> str:
     limit = finding.sensitivity
     assert limit is not None
     if limit.fpr is None:
-        seen = max(finding.others, key=lambda other: other.auroc.high)
-        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, at most {seen.auroc.high:.2f}"
+        seen = max(finding.others, key=lambda other: other.largest_auroc)
+        low, high = seen.auroc.low, seen.auroc.high
+        end = f"at least {low:.2f}" if high < 1 - low else f"at most {high:.2f}"
+        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, {end}"
     else:
         seen = max(finding.others, key=lambda other: other.largest_rate(requested))
         shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"

@@ -116,6 +116,8 @@ def _chance_words(flags: Flags) -> str:
         parts.append(f"if none of the candidates is a member, at most {expected}")
     if finding is not None:
         many = "as many as here or more" if parts else "the smallest q-value (Simes' test)"
+        if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
+            many = "so high a score"
         how = ""
         if finding.test is FindingTest.EXCHANGE:
             documents = counted(finding.documents, "document")

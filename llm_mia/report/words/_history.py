@@ -58,6 +58,9 @@ def _protocol(figures: Figures) -> str:
         return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
             figures["deviations"]
         )
+    if figures["before"]:
+        earlier = counted(figures["before"], "decision")
+        return f"{name} names this decision, but {earlier} on these candidates came before it: it may follow from them"
     number = figures["decisions"]
     divided = "it names no other" if number == 1 else f"its {number:,} decisions divide the level"
     return f"this decision is named in {name}; {divided}"
