@@ -286,7 +286,7 @@ def test_a_run_directory_keeps_its_protocol_for_later_commands(plan: Path, run: 
     result = run(protocol=plan)
     scores, kept = read_scores(result.path), protocol_of_run(result.path)
     history = History(result.path, tmp_path / "shared")
-    flags = flag_on_record(scores, calibrate(scores, "loss", fpr=0.05), history, finding_level=0.1, protocol=kept)
+    flags = flag_on_record(scores, calibrate(scores, "loss", fpr=0.05), history, protocol=kept)
     assert flags.finding is not None
     assert flags.finding.number == 1
 

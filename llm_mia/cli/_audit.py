@@ -68,7 +68,7 @@ def audit(
     fdr: opt.Fdr = None,
     confidence: opt.Confidence = None,
     accept_void: opt.AcceptVoid = False,
-    finding_level: opt.FindingLevelOrNone = None,
+    finding_level: opt.FindingLevel = None,
     control: Annotated[
         str | None,
         typer.Option(

@@ -38,7 +38,7 @@ def collection(
             help="Seed of the random permutations and halves. With another seed it is another decision.",
         ),
     ] = 0,
-    finding_level: opt.FindingLevel = 0.05,
+    finding_level: opt.FindingLevel = None,
     accept_void: opt.AcceptVoid = False,
     as_json: opt.Json = False,
 ) -> int:

@@ -134,7 +134,7 @@ def flag(
         bool, typer.Option("--labelled", help="Decide also on rows that have a label, not only on candidates.")
     ] = False,
     accept_void: opt.AcceptVoid = False,
-    finding_level: opt.FindingLevel = 0.05,
+    finding_level: opt.FindingLevel = None,
     as_json: opt.Json = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
@@ -154,7 +154,7 @@ def flag(
     with working("deciding"):
         scores = table.read(rule.by, others=OfAttack(rule.attack, others or ()))
         if labelled:  # there is no finding, so there is nothing to count
-            flags = run_flag(scores, rule, fdr=fdr, labelled=True, accept_void=accept_void, finding_level=finding_level)
+            flags = run_flag(scores, rule, fdr=fdr, labelled=True, accept_void=accept_void)
         else:
             flags = flag_on_record(
                 scores,

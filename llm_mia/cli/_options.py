@@ -46,7 +46,6 @@ __all__ = [
     "Fdr",
     "FdrOfFlags",
     "FindingLevel",
-    "FindingLevelOrNone",
     "FlagsOut",
     "Fpr",
     "FprOrNone",
@@ -195,19 +194,11 @@ FINDING_LEVEL_HELP = (
     "p-value is at most 0.9 of this level; later decisions need a smaller p-value."
 )
 FindingLevel = Annotated[
-    float,
-    typer.Option(
-        metavar="SHARE",
-        help=FINDING_LEVEL_HELP,
-        rich_help_panel=RATES,
-    ),
-]
-FindingLevelOrNone = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
         help=FINDING_LEVEL_HELP,
-        show_default="0.05, or the level in the file of --protocol",
+        show_default="0.05, or the level in the protocol",
         rich_help_panel=RATES,
     ),
 ]

@@ -57,7 +57,7 @@ def flag_on_record(
     documents: bool = False,
     fdr: float | None = None,
     accept_void: bool = False,
-    finding_level: float = FINDING_LEVEL,
+    finding_level: float | None = None,
     protocol: Protocol | None = None,
 ) -> Flags:
     """What `llm_mia.decision.flag` gives, or with *documents* `flag_documents`, as a decision that is counted.
@@ -74,12 +74,14 @@ def flag_on_record(
         documents: decide on documents.
         fdr: the largest false discovery rate, in place of the false positive rate.
         accept_void: state findings although the known set is void or untestable.
-        finding_level: the largest probability of a finding over all decisions of the same kind on these candidates.
+        finding_level: the largest probability of a finding over all decisions of the same kind on these candidates;
+            None: that of the protocol, else 0.05.
         protocol: what was to be decided, if that was fixed before the scores were known.
 
     Raises:
         LlmMiaError: as `flag` and `flag_documents` do; or the record cannot be written.
     """
+    finding_level = _level(finding_level, protocol)
     check_finding_level(finding_level)
     wanted = _wanted_flags(table, calibration, history, rule_of(calibration, fdr), finding_level, documents)
     standing = joint_standing(calibration.standing, table.standing, accept_void=accept_void)
@@ -107,7 +109,7 @@ def judge_on_record(
     attacks: Sequence[str],
     history: History,
     *,
-    finding_level: float = FINDING_LEVEL,
+    finding_level: float | None = None,
     seed: int = 0,
     accept_void: bool = False,
     protocol: Protocol | None = None,
@@ -119,6 +121,7 @@ def judge_on_record(
     Raises:
         LlmMiaError: as `judge_collection` does; or the record cannot be written.
     """
+    finding_level = _level(finding_level, protocol)
     if not 0 < finding_level < 1:
         raise UsageError(f"`finding_level` must lie between 0 and 1, both excluded: got {finding_level:g}")
     wanted = _wanted_collection(table, collection_attacks(table, attacks), history, finding_level, seed)
@@ -135,6 +138,13 @@ def judge_on_record(
         judged = _Result(result.test.n_documents[0], None, p_value, result.significant, result.withheld)
         _add(history, wanted, place, judged)
     return replace(result, notes=(*result.notes, *_notes(history, wanted, place, judged)))
+
+
+def _level(given: float | None, protocol: Protocol | None) -> float:
+    """The level of a finding: as given, else that of the protocol, else 0.05."""
+    if given is not None:
+        return given
+    return FINDING_LEVEL if protocol is None else protocol.finding_level
 
 
 def _wanted_flags(
