@@ -34,9 +34,10 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     named = zip(table.ids, table.documents, groups, strict=True)
     alone = np.array([document == passage and sizes[group] == 1 for passage, document, group in named], dtype=bool)
     documents, notes = list(table.documents), list[Note]()
+    every = scores[alone & np.isfinite(scores)]
     for label, role in ROLES.items():
         rows = np.flatnonzero((table.labels == label) & alone & np.isfinite(scores))
-        copies = equal_rows(scores[rows])
+        copies = equal_rows(scores[rows], every)
         for positions in copies:
             first = table.ids[rows[positions[0]]]
             for row in rows[positions].tolist():
@@ -47,7 +48,7 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     return (replace(table, documents=documents) if notes else table), notes
 
 
-def equal_rows(scores: NDArray[np.float64]) -> list[Ints]:
+def equal_rows(scores: NDArray[np.float64], every: NDArray[np.float64] | None = None) -> list[Ints]:
     """The positions of scores that are equal, a group each, where chance or rounding does not explain them; else none.
 
     Scores that are rounded, or are counts, are equal by chance. Then two scores are as often a step apart in either
@@ -56,19 +57,22 @@ def equal_rows(scores: NDArray[np.float64]) -> list[Ints]:
     of the steps between the lowest and the highest. Pairs at the lowest value do not count for that: a score may have
     a floor.
 
+    Steps, range and floor are those of *every* score of the column, by default of these: all candidates may be copies
+    of a single text.
+
     >>> [group.tolist() for group in equal_rows(np.array([0.31, 0.8217, 0.8217, 0.8217, 0.11, 0.5, 0.57, 0.552]))]
     [[1, 2, 3]]
     >>> equal_rows(np.array([1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 5.0]))
     []
     """
     values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    pairs = counts * (counts - 1.0) / 2
-    if len(values) < 2 or pairs[1:].sum() < FEWEST_PAIRS:
+    levels = values if every is None else np.unique(every)
+    if len(levels) < 2 or not len(values):
         return []
-    gaps = np.diff(values)
-    step = gaps.min()
-    apart = float((counts[1:] * counts[:-1])[gaps < 1.5 * step].sum())
-    filled = len(values) / (1 + (values[-1] - values[0]) / step)
-    if pairs[1:].sum() <= apart or filled >= 0.5:
+    pairs = float((counts * (counts - 1.0) / 2)[values > levels[0]].sum())
+    step = np.diff(levels).min()
+    apart = float((counts[1:] * counts[:-1])[np.diff(values) < 1.5 * step].sum())
+    filled = len(levels) / (1 + (levels[-1] - levels[0]) / step)
+    if pairs < FEWEST_PAIRS or pairs <= apart or filled >= 0.5:
         return []
     return [np.flatnonzero(inverse == value) for value in np.flatnonzero(counts > 1)]
