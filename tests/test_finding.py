@@ -288,3 +288,20 @@ def test_a_confidence_is_never_rounded_to_certainty() -> None:
     scores = table(np.arange(100.0), np.full(60, 999.0))
     flags = flag(scores, calibrate(scores, "score", fpr=0.05), finding_level=1e-9)
     assert str(members_words(flags)).startswith("with 99.9999999 % confidence, at least ")
+
+
+@pytest.mark.parametrize("n", [99, 1_000])
+@pytest.mark.parametrize("decide", [flag, flag_documents])
+def test_a_single_candidate_has_the_p_value_of_its_score(decide: Any, n: int) -> None:
+    """The count of flags has p = 0.05, above the 0.045 of a first decision, however high the score is."""
+    known = np.arange(n, dtype=np.float64)
+    for score, p_value in ((n + 5.0, 1 / (n + 1)), (n - 2.5, 3 / (n + 1)), (n / 2, 1.0)):
+        table = ScoreTable.of([*known, score], [0] * n + [None])
+        flags = decide(table, calibrate(table, "score", fpr=0.05), finding_level=0.045)
+        assert flags.finding is not None
+        assert flags.finding.p_value == pytest.approx(p_value)
+        assert flags.members is not None
+        assert (flags.members.members == 1) is flags.significant is (p_value < 0.045)
+        if flags.significant:
+            assert flags.finding.sensitivity is not None
+            assert flags.finding.sensitivity.share > 0

@@ -16,7 +16,7 @@ from llm_mia import ScoreTable
 from llm_mia.calibration import chance_of_flags, flag_probabilities, flag_rank, largest_excess, surplus_p_value
 from llm_mia.decision import Finding, Flags, OtherFlags, calibrate, flag, flag_documents
 from llm_mia.errors import CalibrationError, UsageError
-from llm_mia.records import Standing
+from llm_mia.records import Interval, Standing
 from llm_mia.report.words import comparison_facts, finding, sensitivity_words
 
 Floats = NDArray[np.float64]
@@ -200,9 +200,10 @@ def test_discoveries_and_documents_have_a_sensitivity() -> None:
     assert 0.5 < result.sensitivity.auroc < 1
     assert result.resists
     shared = table(target, other, 1000, documents=[f"d{i // 2}" for i in range(1100)])
-    for _, result in (decided(shared), decided(shared, fdr=0.1)):
+    for flags, result in (decided(shared), decided(shared, fdr=0.1)):
         assert result.sensitivity is not None
         assert 0.5 < result.sensitivity.auroc < 1
+        assert ("flags that the test counts" in str(sensitivity_words(flags))) == (result.flagged != flags.flagged)
 
 
 # -- what is compared -------------------------------------------------------------------------------------------------
@@ -325,3 +326,32 @@ def test_categories_discoveries_and_documents_are_compared_alike() -> None:
 
 def test_the_shift_of_members_in_these_tests_is_what_they_say() -> None:
     assert float(norm.cdf(1.41 / math.sqrt(2))) == pytest.approx(0.84, abs=0.005)
+
+
+def test_a_difference_that_lowers_the_scores_of_another_model_makes_a_finding_doubtful() -> None:
+    """Texts that the target finds easier and the other model harder differ, although its AUROC is below 0.5."""
+    rng = np.random.default_rng(1)
+    texts, candidate = rng.normal(size=(2, 240)), np.arange(240) >= 100
+    target, other = texts[0] + candidate, texts[1] - candidate
+    table = ScoreTable.of({"loss": target}, [0] * 100 + [None] * 140, others={"stand-in": {"loss": other}})
+    flags = flag(table, calibrate(table, "loss", fpr=0.05))
+    assert flags.significant
+    assert flags.finding is not None
+    assert flags.finding.resists is False
+    assert "the stand-in model allows a rate of at most" in (sensitivity_words(flags) or "")
+
+
+def test_a_model_that_sees_no_difference_is_not_reported_to_see_one() -> None:
+    """A small difference may be improbable by chance, and the target not clearly higher than the other model."""
+    scores = np.arange(240.0)
+    labels = [0 if row % 2 else None for row in range(240)]
+    other = OtherFlags("stand-in", "loss", 0.2, 9, 6, 120, 120, auroc=Interval(0.5, 0.43, 0.57, 0.95))
+    table = ScoreTable.of(scores, labels)
+    flags = flag(table, calibrate(table, "score", fpr=0.05))
+    assert flags.finding is not None
+    flags = replace(flags, finding=replace(flags.finding, chance=0.001, others=(other,)))
+    assert "does not score them clearly higher than the stand-in model" in finding(flags)
+    seen = replace(other, auroc=Interval(0.7, 0.6, 0.8, 0.95))
+    assert flags.finding is not None
+    flags = replace(flags, finding=replace(flags.finding, others=(seen,)))
+    assert "the stand-in model, which should not know the candidates, sees a similar difference" in finding(flags)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from llm_mia import Audit, audit, read_audit, read_scores
+from llm_mia import Audit, ScoreTable, audit, read_audit, read_scores
 from llm_mia.auditing import sealed_rate
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.calibration import chance_of_flags, flag_rank
@@ -20,7 +21,7 @@ from llm_mia.errors import PassageError, UsageError
 from llm_mia.history import FILE, PROTOCOL, History, flag_on_record, protocol_of_run, read_protocol
 from llm_mia.passages import read_passages
 from llm_mia.records import Standing
-from llm_mia.report import audit_summary, audit_table
+from llm_mia.report import audit_summary, audit_table, note_words
 from llm_mia.store import read_lines
 
 from .conftest import sentences
@@ -107,7 +108,7 @@ def test_decisions_of_a_protocol_divide_the_first_share_and_its_digest_is_everyw
     (note,) = notes_on_protocol(second)
     assert (
         note
-        == f"this decision is named in the protocol with the sha256 {digest[:16]}…; 3 decisions of it divide the level"
+        == f"this decision is named in the protocol with the sha256 {digest[:16]}…; its 3 decisions divide the level"
     )
     assert digest[:16] in rendered(audit_table(second))
 
@@ -254,7 +255,7 @@ def test_sealed_nonmembers_that_are_flagged_too_often_make_the_flags_doubtful(ru
     assert result.control.exceeds
     assert result.standing is result.flags.standing is result.calibration.standing is Standing.DOUBTFUL
     text = " ".join(rendered(audit_table(result)).split())
-    assert "candidates that were not trained on are flagged too often, too, so the flags are doubtful" in text
+    assert "candidates that were not trained on may be flagged too often, too, so the flags are doubtful" in text
     assert "control_rate" in json.loads((result.path / "validity.json").read_text())["checks"][-1]["name"]
 
 
@@ -288,3 +289,21 @@ def test_a_run_directory_keeps_its_protocol_for_later_commands(plan: Path, run: 
     flags = flag_on_record(scores, calibrate(scores, "loss", fpr=0.05), history, finding_level=0.1, protocol=kept)
     assert flags.finding is not None
     assert flags.finding.number == 1
+
+
+def test_a_protocol_written_afterwards_comes_after_what_it_follows_from(tmp_path: Path, plan: Path) -> None:
+    """Otherwise the best of many decisions is decided once more, as the first decision of a new protocol."""
+    rng = np.random.default_rng(0)
+    table = ScoreTable.of({name: rng.normal(size=60) for name in ("loss", "zlib")}, [0] * 40 + [None] * 20)
+    history, attacks = History(None, tmp_path / "shared"), ("loss", "zlib")
+    late = tmp_path / "late.toml"
+    late.write_text(plan.read_text().replace("fpr = 0.1", "fpr = 0.2"))
+    tried = [flag_on_record(table, calibrate(table, name, fpr=0.05), history) for name in attacks]
+    assert [each.finding and each.finding.number for each in tried] == [1, 2]
+    protocol = replace(read_protocol(late), models={})  # scores in memory record no model
+    calibration = calibrate(table, "zlib", fpr=0.2)
+    level = protocol.finding_level
+    planned = flag_on_record(table, calibration, history, finding_level=level, protocol=protocol)
+    assert planned.finding is not None
+    assert planned.finding.number == 3
+    assert "but 2 decisions on these candidates came before it" in " ".join(map(note_words, planned.notes))

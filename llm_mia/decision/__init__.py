@@ -31,7 +31,7 @@ from ._evaluating import (
 )
 from ._finding import SMALLEST_FINDING_LEVEL, check_finding_level
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
-from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason
+from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason, joint_standing
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin, origin_of
 from ._passages import flag
@@ -104,6 +104,7 @@ __all__ = [
     "fit_stack",
     "flag",
     "flag_documents",
+    "joint_standing",
     "judge_collection",
     "notes_of_sentences",
     "origin_of",

@@ -19,7 +19,7 @@ from ._calibrating import add_decider_column, calibration_rows
 from ._calibration import Calibration
 from ._concluding import doubt, settle
 from ._equal_scores import join_equal_scores
-from ._finding import check_finding_level
+from ._finding import check_finding_level, find_single
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle
 from ._flags import Flag, Flags, Reason, bounds_of, joint_standing, limit_discoveries, limited, q_values_of
 from ._notes import NoteKind, first_ids
@@ -217,6 +217,8 @@ def _conclusions(
     members, share = bounds_of(equivalent, range(1, n + 1), p_values, calibration, rule, level)
     in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": m, "passages": alike.passages})
     finding = Finding(chance, level, test, flagged, m, n, sensitivity=sensitivity(excess, m, rule, level))
+    if m == 1 and rule.rate is ErrorRate.FALSE_POSITIVES:
+        finding = find_single(float(p_values[0]), bool(flagged), n, rule, level)
     return finding, members, share, [in_part] if len(judged.names) > m else []
 
 

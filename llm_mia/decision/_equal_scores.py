@@ -34,10 +34,9 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     named = zip(table.ids, table.documents, groups, strict=True)
     alone = np.array([document == passage and sizes[group] == 1 for passage, document, group in named], dtype=bool)
     documents, notes = list(table.documents), list[Note]()
-    every = scores[alone & np.isfinite(scores)]
     for label, role in ROLES.items():
         rows = np.flatnonzero((table.labels == label) & alone & np.isfinite(scores))
-        copies = equal_rows(scores[rows], every)
+        copies = equal_rows(scores[rows], scores[(table.labels != label) & np.isfinite(scores)])
         for positions in copies:
             first = table.ids[rows[positions[0]]]
             for row in rows[positions].tolist():
@@ -48,17 +47,17 @@ def join_equal_scores(table: ScoreTable, attack: str) -> tuple[ScoreTable, list[
     return (replace(table, documents=documents) if notes else table), notes
 
 
-def equal_rows(scores: NDArray[np.float64], every: NDArray[np.float64] | None = None) -> list[Ints]:
+def equal_rows(scores: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> list[Ints]:
     """The positions of scores that are equal, a group each, where chance or rounding does not explain them; else none.
 
     Scores that are rounded, or are counts, are equal by chance. Then two scores are as often a step apart in either
     direction as they are equal, so pairs at the smallest distance are about twice as many as equal pairs. Scores are
     taken for copies where equal pairs are more than those, and at least three, and where the scores fill less than half
     of the steps between the lowest and the highest. Pairs at the lowest value do not count for that: a score may have
-    a floor.
+    a floor. Rounding to significant digits has no common step; but it makes scores equal to those of *others*, of other
+    roles, as often as to each other, and copies of a text do not. So *others* show how many pairs are a coincidence.
 
-    Steps, range and floor are those of *every* score of the column, by default of these: all candidates may be copies
-    of a single text.
+    Steps, range and floor are those of both together: all candidates may be copies of a single text.
 
     >>> [group.tolist() for group in equal_rows(np.array([0.31, 0.8217, 0.8217, 0.8217, 0.11, 0.5, 0.57, 0.552]))]
     [[1, 2, 3]]
@@ -66,13 +65,25 @@ def equal_rows(scores: NDArray[np.float64], every: NDArray[np.float64] | None = 
     []
     """
     values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    levels = values if every is None else np.unique(every)
+    levels = values if others is None else np.unique(np.concatenate([values, others]))
     if len(levels) < 2 or not len(values):
         return []
-    pairs = float((counts * (counts - 1.0) / 2)[values > levels[0]].sum())
+    above = values > levels[0]
+    pairs = float((counts * (counts - 1.0) / 2)[above].sum())
     step = np.diff(levels).min()
     apart = float((counts[1:] * counts[:-1])[np.diff(values) < 1.5 * step].sum())
     filled = len(levels) / (1 + (levels[-1] - levels[0]) / step)
-    if pairs < FEWEST_PAIRS or pairs <= apart or filled >= 0.5:
+    explained = max(apart, _coincidences(values[above], counts[above], len(scores), others))
+    if pairs < FEWEST_PAIRS or pairs <= explained or filled >= 0.5:
         return []
     return [np.flatnonzero(inverse == value) for value in np.flatnonzero(counts > 1)]
+
+
+def _coincidences(values: NDArray[np.float64], counts: Ints, n: int, others: NDArray[np.float64] | None) -> float:
+    """The most equal pairs of *n* scores that rounding explains: twice as many as the pairs with *others*, and 3."""
+    if others is None or not len(others):
+        return 0.0
+    theirs, frequencies = np.unique(others, return_counts=True)
+    _, here, there = np.intersect1d(values, theirs, assume_unique=True, return_indices=True)
+    across = float((counts[here] * frequencies[there]).sum())
+    return 2 * across * (n - 1) / (2 * len(others)) + FEWEST_PAIRS if across else 0.0

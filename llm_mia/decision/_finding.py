@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, nonmembers_needed
+from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, largest_excess, nonmembers_needed
 from ..errors import CalibrationError, UsageError
 from ..records import Note
 from ..scores import ScoreTable
@@ -21,7 +21,16 @@ from ._origin import categories_of
 from ._rules import ErrorRate, Rule
 from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
 
-__all__ = ["SMALLEST_FINDING_LEVEL", "Ints", "Tested", "check_finding_level", "find", "independent", "known_rows"]
+__all__ = [
+    "SMALLEST_FINDING_LEVEL",
+    "Ints",
+    "Tested",
+    "check_finding_level",
+    "find",
+    "find_single",
+    "independent",
+    "known_rows",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -53,13 +62,17 @@ def find(
 
     Where each passage is a document by itself, the p-value is exact: of the count of flags (`chance_of_flags`), or with
     an FDR the smallest q-value, which is the p-value of Simes' test. Where passages share documents, labels of
-    documents are exchanged (`llm_mia.decision._exchange.exchange_test`).
+    documents are exchanged (`llm_mia.decision._exchange.exchange_test`). A single candidate that is flagged has its own
+    p-value (`find_single`): the count is the same however far it lies above the threshold.
     """
     if not len(tested.rows):
         return _none(Obstacle.UNSCORED)
     known = known_rows(table, calibration)
     if not independent(table, calibration, tested.rows, known):
         return _by_documents(table, calibration, tested, rule, level, known)
+    if len(tested.rows) == 1 and rule.rate is ErrorRate.FALSE_POSITIVES:
+        p_value = float(calibration.p_values(tested.scores, categories_of(table, calibration, tested.rows))[0])
+        return find_single(p_value, bool(tested.chosen[0]), calibration.n, rule, level), []
     flagged, m = int(tested.chosen.sum()), len(tested.rows)
     if rule.rate is ErrorRate.FALSE_DISCOVERIES:
         p_values = calibration.p_values(tested.scores, categories_of(table, calibration, tested.rows))
@@ -71,6 +84,20 @@ def find(
         excess = excess_of_flags(counts, chance, level)
     finding = Finding(chance, level, test, flagged, m, calibration.n)
     return replace(finding, sensitivity=sensitivity(excess, m, rule, level)), []
+
+
+def find_single(p_value: float, flagged: bool, n: int, rule: Rule, level: float) -> Finding:
+    """The finding on a single candidate with this *p_value*, which is compared with *n* non-members.
+
+    If it is not flagged, the p-value of the finding is 1. The number of flags alone would give the rate of the
+    threshold, which no score above it lowers: a finding at 4.5 % would be impossible at an FPR of 5 %.
+    """
+    chance, excess = p_value if flagged else 1.0, None
+    if chance <= level:
+        excess = largest_excess([1 - chance, chance], 1, 1, level)
+    return Finding(
+        chance, level, FindingTest.COUNT, int(flagged), 1, n, sensitivity=sensitivity(excess, 1, rule, level)
+    )
 
 
 def _none(why: Obstacle) -> tuple[None, list[Note]]:

@@ -84,10 +84,18 @@ class OtherFlags:
         """The largest realised false positive rate that this model does not exclude, where *fpr* was requested.
 
         It is the upper end of the 95 % interval of the share that it flags, or the rate that its AUROC, at the upper
-        end of the interval, allows for a score with a concave ROC: the smaller.
+        end of the interval, allows for a score with a concave ROC: the smaller. Texts that raise the scores of the
+        target may lower those of this model; where its AUROC is below 0.5 with confidence, only the AUROC counts.
         """
-        by_auroc = fpr + 2 * self.auroc.high - 1
-        return by_auroc if self.other_share is None else min(by_auroc, self.other_share.high)
+        by_auroc = fpr + 2 * self.largest_auroc - 1
+        if self.other_share is None or self.auroc.high < 0.5:
+            return by_auroc
+        return min(by_auroc, self.other_share.high)
+
+    @property
+    def largest_auroc(self) -> float:
+        """The largest AUROC that its interval leaves possible, in either direction."""
+        return max(self.auroc.high, 1 - self.auroc.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +166,12 @@ class Finding:
 
         That is, whether the false positive rate at which the finding would vanish is above the largest that any of them
         allows (`OtherFlags.largest_rate`); where a false discovery rate is held, whether the AUROC of the sensitivity
-        is above the upper ends of their intervals. None where there is no finding, or no other model.
+        is above the largest that any of them allows. None where there is no finding, or no other model.
         """
         limit = self.sensitivity
         if limit is None or not self.others or not self.significant:
             return None
         if limit.fpr is None:
-            return all(other.auroc.high < limit.auroc for other in self.others)
+            return all(other.largest_auroc < limit.auroc for other in self.others)
         requested = limit.fpr + 1 - 2 * limit.auroc
         return all(other.largest_rate(requested) < limit.fpr for other in self.others)

@@ -200,12 +200,14 @@ def bounds_of(
     """At least so many of the candidates are members with confidence 1 − *risk*, and their share.
 
     The local test is that of the finding: the count of flags, or Simes' test where an FDR is held. So the bound is
-    above 0 exactly where the finding is significant at *risk*.
+    above 0 exactly where the finding is significant at *risk*. Of a single candidate it is the p-value, which Simes'
+    test is, where the count alone could never be significant.
     """
     n, level = np.size(known), calibration.fpr
     if calibration.confidence is not None:
         level = flag_rank(n, calibration.fpr, calibration.confidence) / (n + 1)
-    method: Method = "count" if rule.rate is ErrorRate.FALSE_POSITIVES else "simes"
+    by_count = rule.rate is ErrorRate.FALSE_POSITIVES and (len(p_values) > 1 or level <= risk)
+    method: Method = "count" if by_count else "simes"
     members = member_count_bound(scores, known, 1 - risk, method=method, level=level)
     share = member_share(p_values, members.n, confidence=1 - risk, level=level)
     low = members.members / members.candidates

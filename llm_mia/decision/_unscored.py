@@ -1,4 +1,4 @@
-"""Non-members of a table that have no score, for unknown reasons: a finding has to hold whatever their scores are."""
+"""Passages of a table that have no score, for unknown reasons: a finding has to hold whatever their scores are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import CalibrationError
 from ..records import Note
-from ..scores import ScoreTable
+from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import calibrate, calibration_part
 from ._calibration import Calibration
 from ._concluding import doubt
@@ -25,11 +25,14 @@ Decide = Callable[[ScoreTable, Calibration], Flags]
 
 
 def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, decide: Decide) -> Flags:
-    """The flags with the finding, and the bounds, that hold if each non-member without a score had the highest score.
+    """The flags with the finding, and the bounds, that hold wherever the passages without a score would lie.
+
+    Each non-member without a score counts as if it had the highest score, and each candidate as if it had the lowest.
 
     In a run a passage has no score if it is too short, among candidates as among non-members, so it is right to leave
     it out. Why a table of another program has no score is unknown. If high scores of non-members were missing, the
-    threshold would be too low; so there the larger p-value counts. The flags and their threshold stay as they are: in
+    threshold would be too low; if low scores of candidates were, too large a share of the others would be flagged. So
+    there the larger p-value counts. The flags and their threshold stay as they are: in
     the worst case more non-members lie above it, and so many flags are less improbable.
 
     Args:
@@ -45,14 +48,14 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
     except CalibrationError:  # other non-members set the threshold; the calibration's notes count those without a score
         return flags
     scores = part.column(calibration.attack)
-    missing, known = (part.labels == 0) & np.isnan(scores), part.labels == 0
+    missing, known = np.isnan(scores) & (part.labels != 1), part.labels == 0
     if not missing.any():
         return flags
-    worst = decide(*_with_highest(part, calibration, missing))
+    worst = decide(*_at_the_ends(part, calibration, missing))
     if worst.finding is None or worst.finding.chance <= flags.finding.chance:
         return flags
     figures = {
-        "nonmembers": int(missing.sum()),
+        "nonmembers": int((missing & known).sum()),
         "of_nonmembers": int(known.sum()),
         "candidates": sum(row.score is None for row in flags.rows),
         "of_candidates": len(flags.rows),
@@ -71,16 +74,21 @@ def count_unscored(flags: Flags, table: ScoreTable, calibration: Calibration, de
     )
 
 
-def _with_highest(
+def _at_the_ends(
     table: ScoreTable, calibration: Calibration, missing: np.ndarray[tuple[int], np.dtype[np.bool_]]
 ) -> tuple[ScoreTable, Calibration]:
-    """The table where the *missing* non-members score above everything, and a calibration with the same threshold.
+    """The table without *missing* scores, and a calibration with the same threshold.
+
+    Non-members get scores above everything, candidates get the lowest: of a document, their mean is not far below.
 
     Among these non-members the threshold has another false positive rate; of several categories the largest.
     """
     attack, scores = calibration.attack, table.column(calibration.attack).copy()
     finite = scores[np.isfinite(scores)]
-    scores[missing] = finite.max() + (1 + np.arange(missing.sum())) * (1 + np.ptp(finite))  # all different: no copies
+    highest, lowest = (np.flatnonzero(missing & (table.labels == label)) for label in (0, UNKNOWN))
+    # All different: no copies.
+    scores[highest] = finite.max() + (1 + np.arange(len(highest))) * (1 + np.ptp(finite))
+    scores[lowest] = finite.min() - np.arange(1, len(lowest) + 1) / (100 * max(1, len(lowest))) * np.ptp(finite)
     filled = replace(table, columns={**table.columns, attack: scores}, foreign=False)
     pool = {name for category in calibration.categories.values() for name in category.pooled}
     among = calibrate(filled, attack, fpr=HALF, pool=pool)

@@ -22,11 +22,12 @@ from ..decision import (
     collection_attacks,
     flag,
     flag_documents,
+    joint_standing,
     judge_collection,
     origin_of,
 )
 from ..errors import UsageError
-from ..records import Note
+from ..records import Note, Standing
 from ..scores import ScoreTable
 from ._entries import Entry, Kind, Wanted, models_of, origin_digest, others_digest, rule_of, settings_of
 from ._fingerprints import Subject
@@ -81,6 +82,8 @@ def flag_on_record(
     """
     check_finding_level(finding_level)
     wanted = _wanted_flags(table, calibration, history, rule_of(calibration, fdr), finding_level, documents)
+    standing = joint_standing(calibration.standing, table.standing, accept_void=accept_void)
+    wanted = replace(wanted, accepted=standing is Standing.ACCEPTED)
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
@@ -119,6 +122,8 @@ def judge_on_record(
     if not 0 < finding_level < 1:
         raise UsageError(f"`finding_level` must lie between 0 and 1, both excluded: got {finding_level:g}")
     wanted = _wanted_collection(table, collection_attacks(table, attacks), history, finding_level, seed)
+    standing = joint_standing(table.standing, accept_void=accept_void)
+    wanted = replace(wanted, accepted=standing is Standing.ACCEPTED)
     wanted = wanted if protocol is None else protocol.planned(wanted)
     with history.held():
         place = place_among(history.entries(), wanted)
@@ -215,7 +220,7 @@ def _notes(history: History, wanted: Wanted, place: Place, result: _Result) -> l
         }
         notes.append(Note(NoteKind.OTHER_DECISIONS, figures))
     if wanted.plan is not None:
-        plan = {"sha256": wanted.plan.sha256, "decisions": wanted.plan.decisions}
+        plan = {"sha256": wanted.plan.sha256, "decisions": wanted.plan.decisions, "before": place.before_plan}
         notes.append(Note(NoteKind.PROTOCOL, {**plan, "deviations": list(wanted.plan.deviations)}))
     notes += [Note(NoteKind.RECORD_INCOMPLETE, {"problem": problem}) for problem in history.problems]
     return notes

@@ -64,6 +64,8 @@ class Wanted:
     chosen_by: str = ""
     """How the attack was selected: ``auto``, ``stack`` or ``default``; empty where the user named it."""
     plan: Plan | None = None
+    accepted: bool = False
+    """Whether it is stated although the known set withholds it."""
 
     @property
     def identity(self) -> str:
@@ -101,7 +103,7 @@ class Entry:
     level_share: float
     """The share of the level of the finding that it had."""
     could_find: bool
-    """Whether a finding was possible; a decision that was withheld, or has no p-value, uses up no share of a level."""
+    """Whether a finding was possible: it has a p-value, and was not withheld."""
     decided: int
     """Candidates that were decided on: passages, or documents."""
     flagged: int | None

@@ -19,8 +19,12 @@ __all__ = ["SKETCH", "Candidates", "Subject"]
 Hashes = NDArray[np.uint64]
 SKETCH = 256
 """Hashes that a sketch holds: of a smaller set it holds all."""
+SCORES_SKETCH = 64
+"""Hashes that the sketch of a column of scores holds."""
 OVERLAP = 0.1
 """Share of the smaller of two sets that the other holds, from which on they count as the same candidates."""
+DISTINCT = 0.95
+"""Share of different scores in a column, from which on candidates are known by their scores."""
 ROLE = "target"
 """The model whose signals hold the digests of the texts."""
 
@@ -37,10 +41,10 @@ class Candidates:
     """The `SKETCH` smallest hashes, ascending, 64 bits each, as hex."""
 
     @classmethod
-    def of(cls, hashes: Hashes, documents: Hashes) -> Candidates:
-        """The candidates with these *hashes*, of texts or of ids."""
+    def of(cls, hashes: Hashes, documents: Hashes, size: int = SKETCH) -> Candidates:
+        """The candidates with these *hashes*, of texts, ids or scores; their sketch holds *size* of them."""
         distinct = np.unique(hashes)
-        sketch = tuple(f"{each:016x}" for each in distinct[:SKETCH].tolist())
+        sketch = tuple(f"{each:016x}" for each in distinct[:size].tolist())
         return cls(len(distinct), _digest(hashes, documents), sketch)
 
     @property
@@ -71,6 +75,8 @@ class Subject:
     """By their ids."""
     known_sets: tuple[str, ...]
     """Digests of the non-members: of ids and scores, a digest for each column of scores."""
+    scores: tuple[Candidates, ...] = ()
+    """By their scores, for each column; empty where the texts are known."""
 
     @classmethod
     def of(cls, table: ScoreTable, run: Path | None = None) -> Subject:
@@ -79,10 +85,12 @@ class Subject:
         ids, documents = _hashes(table.ids), _hashes(table.groups())
         rows, known = table.rows(None), table.rows(0)
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
+        by_score = [] if texts is not None else [_hashes_of_scores(table, name) for name in sorted(table.columns)]
         return cls(
             texts=None if texts is None else Candidates.of(texts[rows], documents[rows]),
             ids=Candidates.of(ids[rows], documents[rows]),
             known_sets=tuple(_digest(ids[known], scores.view(np.uint64)) for scores in columns),
+            scores=tuple(Candidates.of(hashes, hashes, SCORES_SKETCH) for hashes in by_score if len(hashes)),
         )
 
     @property
@@ -94,12 +102,16 @@ class Subject:
         """Whether a decision on *other* is a decision on the same candidates: they are the same, grew or shrank.
 
         Where the texts of either are unknown, ids are compared. They may be numbers of rows, so there the known set has
-        to be the same, too, in at least one column of scores.
+        to be the same, too, in at least one column of scores; or candidates have the same scores in some column,
+        whatever their ids and the known set are.
         """
         same_known = bool(set(self.known_sets) & set(other.known_sets))
         if self.texts is not None and other.texts is not None:
             share = self.texts.share_in(other.texts)
             return same_known if share is None else share >= OVERLAP
+        shares = (first.share_in(second) for first in self.scores for second in other.scores)
+        if any(share is not None and share >= OVERLAP for share in shares):
+            return True
         share = self.ids.share_in(other.ids)
         return same_known and (share is None or share >= OVERLAP)
 
@@ -115,6 +127,21 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
     if len(digests) != len(table):
         return None
     return np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+
+
+def _hashes_of_scores(table: ScoreTable, name: str) -> Hashes:
+    """A hash of the score of each candidate that has a score.
+
+    Scores count to eight digits, so that a change of scale by a rounding error does not hide them. Where scores are
+    rounded so coarsely that many are equal, those of other candidates are the same: then the id is part of the hash.
+    """
+    rows = table.rows(None)
+    scores = table.columns[name][rows]
+    rows = rows[np.isfinite(scores)]
+    shown = [f"{score:.8g}" for score in table.columns[name][rows].tolist()]
+    if len(set(shown)) < DISTINCT * len(shown):
+        shown = [f"{table.ids[row]} {score}" for row, score in zip(rows.tolist(), shown, strict=True)]
+    return _hashes(shown)
 
 
 def _hashes(names: Iterable[str]) -> Hashes:

@@ -113,6 +113,9 @@ class Protocol:
                 yield f"there is no {role} model, and the protocol names {name}"
             elif name.removeprefix("sha256:") not in used.values():
                 yield f"the {role} model is {used['name']} and not {name}"
+        for role, used in wanted.models.items():
+            if role.startswith("reference") and role not in self.models:
+                yield f"the {role} model is {used['name']}, and the protocol names none"
 
 
 def read_protocol(path: str | Path) -> Protocol:

@@ -92,7 +92,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "overlap_13_words": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "control_rate": (
         "Sealed non-members were decided on as candidates, and more were flagged than the requested rate explains: the "
-        "known non-members do not represent passages that were not trained on.",
+        "known non-members may not represent passages that were not trained on.",
         "Find out how the sealed non-members differ from the known ones, and take known non-members like the "
         "candidates.",
     ),

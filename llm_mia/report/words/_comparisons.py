@@ -30,9 +30,9 @@ def role_words(role: str) -> str:
 
 
 def explained_by(finding: Finding) -> str | None:
-    """The other model that explains the flags; None where chance may, or where none does.
+    """The other model that explains the flags, or does not exclude it; None where chance may, or where none does.
 
-    It is the model with the largest p-value.
+    It is the model with the largest p-value. It sees a difference only where its AUROC is above 0.5 with confidence.
     """
     if finding.significant or finding.chance > finding.allowed:
         return None
@@ -40,7 +40,10 @@ def explained_by(finding: Finding) -> str | None:
     worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
-    return f"{role_words(worst.role)}, which should not know the candidates, sees a similar difference"
+    model = f"{role_words(worst.role)}, which should not know the candidates"
+    if worst.auroc.low > 0.5:
+        return f"{model}, sees a similar difference"
+    return f"the target does not score them clearly higher than {model}"
 
 
 def comparison_facts(flags: Flags) -> list[tuple[str, str]]:
@@ -81,11 +84,13 @@ def sensitivity_words(flags: Flags) -> str | None:
     rate = ""
     if limit.fpr is not None:
         rate = f" (a false positive rate of {100 * limit.fpr:.1f} % in place of {100 * flags.rule.level:g} %)"
+    # Of documents of unlike sizes the test counts as many passages each, so it may count fewer flags.
+    counts = "" if finding.flagged == flags.flagged else " that the test counts"
     most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
     line = (
-        f"the finding would vanish if a difference between {unit} and non-members, other than training, caused more "
-        f"than {most:,} of the {finding.flagged:,} flags{rate}; such a difference has an AUROC of at least "
-        f"{limit.auroc:.2f}"
+        f"the finding would vanish if a difference between {unit} and non-members, other than training, caused on "
+        f"average more than {most:,} of the {finding.flagged:,} flags{counts}{rate}; such a difference has an AUROC of "
+        f"at least {limit.auroc:.2f}, if its ROC is concave"
     )
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
@@ -97,9 +102,12 @@ def _seen_words(finding: Finding, requested: float) -> str:
     limit = finding.sensitivity
     assert limit is not None
     if limit.fpr is None:
-        seen = max(finding.others, key=lambda other: other.auroc.high)
-        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, at most {seen.auroc.high:.2f}"
+        seen = max(finding.others, key=lambda other: other.largest_auroc)
+        low, high = seen.auroc.low, seen.auroc.high
+        end = f"at least {low:.2f}" if high < 1 - low else f"at most {high:.2f}"
+        shown = f"{role_words(seen.role)} shows {seen.auroc.value:.2f}, {end}"
     else:
         seen = max(finding.others, key=lambda other: other.largest_rate(requested))
         shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"
+    shown += " (95 % confidence)"
     return shown if finding.resists else f"{shown}, which does not exclude it: the finding is doubtful"

@@ -100,9 +100,9 @@ def finding_facts(flags: Flags) -> list[tuple[str, str]]:
         facts.append(("chance", chance))
     facts += comparison_facts(flags)
     if finding is not None:
-        number = f", as decision {finding.number} on these candidates" if finding.number > 1 else ""
+        number = f"decision {finding.number} on these candidates: " if finding.number > 1 else ""
         each = " in each comparison, so the largest p counts" if finding.others or finding.references else ""
-        facts.append(("level", f"a finding needs p ≤ {finding.allowed:.3g}{number}{each}"))
+        facts.append(("level", f"{number}a finding needs p ≤ {finding.allowed:.3g}{each}"))
     vanishes = sensitivity_words(flags)
     return [*facts, *([("sensitivity", vanishes)] if vanishes else [])]
 
@@ -116,6 +116,8 @@ def _chance_words(flags: Flags) -> str:
         parts.append(f"if none of the candidates is a member, at most {expected}")
     if finding is not None:
         many = "as many as here or more" if parts else "the smallest q-value (Simes' test)"
+        if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
+            many = "so high a score"
         how = ""
         if finding.test is FindingTest.EXCHANGE:
             documents = counted(finding.documents, "document")

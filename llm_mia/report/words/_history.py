@@ -26,7 +26,8 @@ def _other_decisions(figures: Figures) -> str:
     others_words = f"others: {listed}{more}" if others else "planned decisions come first"
     return (
         f"this is decision {number} on these candidates ({others_words}), so a finding needs "
-        f"p ≤ {figures['allowed']:.3g}: all decisions on the same candidates divide the level {figures['level']:g}"
+        f"p ≤ {figures['allowed']:.3g}: all decisions of a kind on the same candidates divide the level "
+        f"{figures['level']:g}"
     )
 
 
@@ -57,8 +58,11 @@ def _protocol(figures: Figures) -> str:
         return f"this decision deviates from {name}, so it counts as a further decision: " + "; ".join(
             figures["deviations"]
         )
+    if figures["before"]:
+        earlier = counted(figures["before"], "decision")
+        return f"{name} names this decision, but {earlier} on these candidates came before it: it may follow from them"
     number = figures["decisions"]
-    divided = "it names no other" if number == 1 else f"{number:,} decisions of it divide the level"
+    divided = "it names no other" if number == 1 else f"its {number:,} decisions divide the level"
     return f"this decision is named in {name}; {divided}"
 
 
@@ -77,8 +81,8 @@ def control_words(figures: Figures) -> str:
     if not figures["exceeds"]:
         return f"{sentence} ({p_value})"
     return (
-        f"{sentence}; so many are improbable ({p_value}): candidates that were not trained on are flagged too often, "
-        "too, so the flags are doubtful"
+        f"{sentence}; so many are improbable ({p_value}): candidates that were not trained on may be flagged too "
+        "often, too, so the flags are doubtful"
     )
 
 

@@ -132,7 +132,8 @@ def _unscored_highest(figures: Figures) -> str:
     return (
         f"{figures['nonmembers']:,} of {counted(figures['of_nonmembers'], 'non-member')} and {figures['candidates']:,} "
         f"of {figures['of_candidates']:,} {candidates} have no score, for unknown reasons; so the finding counts each "
-        "of these non-members as if it had the highest score, which gives "
+        "of these non-members as if it had the highest score, and of these candidates as if it had the lowest, which "
+        "gives "
         f"{p_words(figures['with'])} instead of {p_words(figures['without'])}"
     )
 
