@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -102,3 +103,18 @@ def test_copies_are_recognised_in_rounded_scores_too(decimals: int) -> None:
     groups = equal_rows(np.round(scores, decimals))
     assert sum(map(len, groups)) == 500
     assert all(len({round(scores[row], decimals) for row in group.tolist()}) == 1 for group in groups)
+
+
+@pytest.mark.parametrize("texts", [1, 2])
+def test_candidates_that_are_copies_of_a_text_or_two_count_so(texts: int) -> None:
+    """The steps of scores cannot be seen in a single value: those of all rows show that equal candidates are copies."""
+    known = np.random.default_rng(0).standard_normal(100)
+    candidates = np.repeat([2.5, 2.75][:texts], 50 // texts)
+    table = ScoreTable.of(np.concatenate([known, candidates]), [0] * 100 + [None] * 50)
+    flags = flag(table, calibrate(table, "score", fpr=0.05))
+    assert flags.flagged == 50
+    assert flags.finding is not None
+    # At most so improbable is that these texts score higher than all others, where labels are exchangeable.
+    assert flags.finding.p_value >= 1 / math.comb(100 + texts, texts)
+    assert flags.finding.candidates == texts
+    assert NoteKind.SCORES_EQUAL in [note.kind for note in flags.notes]

@@ -57,29 +57,33 @@ def equal_rows(scores: NDArray[np.float64], others: NDArray[np.float64] | None =
     a floor. Rounding to significant digits has no common step; but it makes scores equal to those of *others*, of other
     roles, as often as to each other, and copies of a text do not. So *others* show how many pairs are a coincidence.
 
+    Steps, range and floor are those of both together: all candidates may be copies of a single text.
+
     >>> [group.tolist() for group in equal_rows(np.array([0.31, 0.8217, 0.8217, 0.8217, 0.11, 0.5, 0.57, 0.552]))]
     [[1, 2, 3]]
     >>> equal_rows(np.array([1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 5.0]))
     []
     """
     values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    pairs = counts * (counts - 1.0) / 2
-    if len(values) < 2 or pairs[1:].sum() < FEWEST_PAIRS:
+    levels = values if others is None else np.unique(np.concatenate([values, others]))
+    if len(levels) < 2 or not len(values):
         return []
-    gaps = np.diff(values)
-    step = gaps.min()
-    apart = float((counts[1:] * counts[:-1])[gaps < 1.5 * step].sum())
-    filled = len(values) / (1 + (values[-1] - values[0]) / step)
-    if pairs[1:].sum() <= max(apart, _coincidences(values, counts, others)) or filled >= 0.5:
+    above = values > levels[0]
+    pairs = float((counts * (counts - 1.0) / 2)[above].sum())
+    step = np.diff(levels).min()
+    apart = float((counts[1:] * counts[:-1])[np.diff(values) < 1.5 * step].sum())
+    filled = len(levels) / (1 + (levels[-1] - levels[0]) / step)
+    explained = max(apart, _coincidences(values[above], counts[above], len(scores), others))
+    if pairs < FEWEST_PAIRS or pairs <= explained or filled >= 0.5:
         return []
     return [np.flatnonzero(inverse == value) for value in np.flatnonzero(counts > 1)]
 
 
-def _coincidences(values: NDArray[np.float64], counts: Ints, others: NDArray[np.float64] | None) -> float:
-    """The most equal pairs that rounding explains: twice as many as the pairs with *others* lead to expect, and 3."""
+def _coincidences(values: NDArray[np.float64], counts: Ints, n: int, others: NDArray[np.float64] | None) -> float:
+    """The most equal pairs of *n* scores that rounding explains: twice as many as the pairs with *others*, and 3."""
     if others is None or not len(others):
         return 0.0
     theirs, frequencies = np.unique(others, return_counts=True)
-    _, here, there = np.intersect1d(values[1:], theirs, assume_unique=True, return_indices=True)
-    across = float((counts[1:][here] * frequencies[there]).sum())
-    return 2 * across * (counts.sum() - 1) / (2 * len(others)) + FEWEST_PAIRS if across else 0.0
+    _, here, there = np.intersect1d(values, theirs, assume_unique=True, return_indices=True)
+    across = float((counts[here] * frequencies[there]).sum())
+    return 2 * across * (n - 1) / (2 * len(others)) + FEWEST_PAIRS if across else 0.0
