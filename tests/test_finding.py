@@ -43,13 +43,13 @@ def at_most(share: float, rate: float, repeats: int) -> bool:
 
 
 def test_six_flags_of_140_where_seven_are_expected_are_no_finding() -> None:
-    scores = table(np.arange(100.0), [*np.full(6, 999.0), *np.full(134, -1.0)])
+    scores = table(np.arange(100.0), [*np.arange(999.0, 1005), *np.arange(-134.0, 0)])
     flags = flag(scores, calibrate(scores, "score", fpr=0.05))
     assert flags.flagged == 6
     assert flags.by_chance == pytest.approx(7.0)
     assert flags.finding == Finding(0.592172946864, 0.05, FindingTest.COUNT, 6, 140, 100)
     assert not flags.significant
-    many = table(np.arange(100.0), [*np.full(49, 999.0), *np.full(91, -1.0)])
+    many = table(np.arange(100.0), [*np.arange(999.0, 1048), *np.arange(-91.0, 0)])
     found = flag(many, calibrate(many, "score", fpr=0.05))
     # P(49 or more of 140 above the 5th largest of 100): beta-binomial, summed.
     exact = sum(math.comb(x + 4, x) * math.comb(235 - x, 140 - x) for x in range(49, 141)) / math.comb(240, 140)
@@ -285,7 +285,7 @@ def test_members_among_shared_documents_are_found() -> None:
 
 
 def test_a_confidence_is_never_rounded_to_certainty() -> None:
-    scores = table(np.arange(100.0), np.full(60, 999.0))
+    scores = table(np.arange(100.0), np.arange(999.0, 1059))
     flags = flag(scores, calibrate(scores, "score", fpr=0.05), finding_level=1e-9)
     assert str(members_words(flags)).startswith("with 99.9999999 % confidence, at least ")
 

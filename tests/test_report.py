@@ -193,7 +193,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
     [
         # P(3 or more of 10 above the highest of 19) = 10 · 9 · 8 / (29 · 28 · 27), 2 or more: 10 · 9 / (29 · 28) = 0.11
         (
-            [99] * 3 + [1] * 7,
+            [99, 98, 97, *range(-7, 0)],
             None,
             [
                 "3 of 10 candidates flagged by loss at FPR ≤ 5 %: consistent with training on them (p = 0.033), "
@@ -202,7 +202,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
             ["no finding"],
         ),
         (
-            [99] * 2 + [1] * 8,
+            [99, 98, *range(-8, 0)],
             None,
             [
                 "2 of 10",
@@ -218,7 +218,7 @@ def test_a_narrow_terminal_cuts_no_interval() -> None:
         ([99] + [1] * 39, None, ["1 of 40", "no finding, chance alone", "at most 2.0 flags"], ["consistent with"]),
         # The smallest q-value: 1/20 · 10/3, and 1/20
         (
-            [99] * 3 + [1] * 7,
+            [99, 98, 97, *range(-7, 0)],
             0.5,
             ["at FDR ≤ 50 %: no finding, chance alone may flag as many (p = 0.17)", "from 19 known"],
             ["threshold", "consistent with"],
@@ -242,7 +242,7 @@ def test_no_more_is_claimed_than_was_measured(
 
 
 def test_a_finding_names_what_is_wrong_with_its_known_set() -> None:
-    table = table_of("loss", range(19), [], [99] * 3 + [1] * 7)
+    table = table_of("loss", range(19), [], [99, 98, 97, *range(-7, 0)])
     flags = flag(table, calibrate(table, "loss", fpr=0.05))
     assert flags.finding is not None
     compared = OtherFlags("reference", "loss", 0.01, 3, 0, 10, 19, Interval(0.5, 0.4, 0.6))

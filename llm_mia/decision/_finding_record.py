@@ -12,6 +12,11 @@ __all__ = ["FINDING_LEVEL", "Finding", "FindingTest", "Obstacle", "OtherFlags", 
 FINDING_LEVEL = 0.05
 """Probability of a finding where no candidate was trained on, unless the user sets another."""
 
+RESPONSE = 3.0
+"""How many flags above the requested rate the target may give for each that another model gives, where a finding is to
+withstand a difference of the texts. It allows for a model that responds half as strongly: of normal scores, half the
+shift gives more than a third of the surplus up to 2 standard deviations, at 5 %."""
+
 
 class FindingTest(StrEnum):
     """What the p-value of a finding is computed from."""
@@ -83,14 +88,21 @@ class OtherFlags:
     def largest_rate(self, fpr: float) -> float:
         """The largest realised false positive rate that this model does not exclude, where *fpr* was requested.
 
-        It is the upper end of the 95 % interval of the share that it flags, or the rate that its AUROC, at the upper
-        end of the interval, allows for a score with a concave ROC: the smaller. Texts that raise the scores of the
-        target may lower those of this model; where its AUROC is below 0.5 with confidence, only the AUROC counts.
+        It follows from the share that this model flags, at the upper end of its 95 % interval, if a difference of the
+        texts gives the target at most `RESPONSE` times as many flags above the requested rate; or from its AUROC, at
+        the upper end of the interval, which allows a rate for a score with a concave ROC: the smaller. Texts that raise
+        the scores of the target may lower those of this model; where its AUROC is below 0.5 with confidence, only the
+        AUROC counts.
+
+        >>> auroc, share = Interval(0.5, 0.44, 0.56), Interval(0.02, 0.01, 0.06)
+        >>> other = OtherFlags("reference", "loss", 0.001, 40, 3, 140, 100, auroc, share)
+        >>> round(other.largest_rate(0.05), 3)  # 0.05 + 3 · 0.01, and not 0.05 + 2 · 0.56 − 1
+        0.08
         """
         by_auroc = fpr + 2 * self.largest_auroc - 1
         if self.other_share is None or self.auroc.high < 0.5:
             return by_auroc
-        return min(by_auroc, self.other_share.high)
+        return min(by_auroc, fpr + RESPONSE * max(0.0, self.other_share.high - fpr))
 
     @property
     def largest_auroc(self) -> float:

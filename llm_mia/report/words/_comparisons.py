@@ -109,5 +109,5 @@ def _seen_words(finding: Finding, requested: float) -> str:
     else:
         seen = max(finding.others, key=lambda other: other.largest_rate(requested))
         shown = f"{role_words(seen.role)} allows a rate of at most {100 * seen.largest_rate(requested):.1f} %"
-    shown += " (95 % confidence)"
+    shown += " (95 % confidence)" if limit.fpr is None else " (95 % confidence; it may respond half as strongly)"
     return shown if finding.resists else f"{shown}, which does not exclude it: the finding is doubtful"
