@@ -185,8 +185,8 @@ def test_the_count_bound_by_hand() -> None:
     flags = flag(score_table, calibrate(score_table, "loss", fpr=0.05))
     assert flags.members is not None
     assert flags.share is not None
-    assert (flags.members.candidates, flags.members.level, flags.members.confidence) == (3, 0.05, 0.95)
-    assert flags.members.members == round(flags.share.low * 3)
+    assert (flags.members.candidates, flags.members.level, flags.members.confidence) == (4, 0.05, 0.95)
+    assert flags.members.members == round(flags.share.low * 4), "a candidate without a score counts as the lowest"
     assert flags.flagged == 3
     labelled = flag(score_table, calibrate(score_table, "loss", fpr=0.05), labelled=True)
     assert labelled.members is None

@@ -89,7 +89,9 @@ def _at_the_ends(
     # All different: no copies.
     scores[highest] = finite.max() + (1 + np.arange(len(highest))) * (1 + np.ptp(finite))
     scores[lowest] = finite.min() - np.arange(1, len(lowest) + 1) / (100 * max(1, len(lowest))) * np.ptp(finite)
-    filled = replace(table, columns={**table.columns, attack: scores}, foreign=False)
+    # A stack was fitted before; under its name another would be.
+    attack = f"{attack} of {len(calibration.stack.columns)} columns" if calibration.stack else attack
+    filled = replace(table, columns={attack: scores}, foreign=False)
     pool = {name for category in calibration.categories.values() for name in category.pooled}
     among = calibrate(filled, attack, fpr=HALF, pool=pool)
     thresholds = calibration.thresholds

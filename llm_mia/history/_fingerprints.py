@@ -87,8 +87,8 @@ class Subject:
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
         by_score = [] if texts is not None else [_hashes_of_scores(table, name) for name in sorted(table.columns)]
         return cls(
-            texts=None if texts is None else Candidates.of(texts[rows], documents[rows]),
-            ids=Candidates.of(ids[rows], documents[rows]),
+            texts=None if texts is None else Candidates.of(texts[rows], _grouping(texts[rows], documents[rows])),
+            ids=Candidates.of(ids[rows], _grouping(ids[rows], documents[rows])),
             known_sets=tuple(_digest(ids[known], scores.view(np.uint64)) for scores in columns),
             scores=tuple(Candidates.of(hashes, hashes, SCORES_SKETCH) for hashes in by_score if len(hashes)),
         )
@@ -114,6 +114,17 @@ class Subject:
             return True
         share = self.ids.share_in(other.ids)
         return same_known and (share is None or share >= OVERLAP)
+
+
+def _grouping(hashes: Hashes, documents: Hashes) -> Hashes:
+    """For each passage the smallest of the *hashes* of its document, so that names of documents do not matter.
+
+    Where an input names no documents, their names come from the ids, which differ from file to file.
+    """
+    _, numbers = np.unique(documents, return_inverse=True)
+    smallest = np.full(len(hashes), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(smallest, numbers, hashes)
+    return smallest[numbers]
 
 
 def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
