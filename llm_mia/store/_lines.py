@@ -30,7 +30,8 @@ def append_line(path: Path, line: str) -> None:
         with path.open("ab+") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
-            ended = file.read(1) in (b"", b"\n")
+            # Of an empty file nothing is read: another process may have begun its first line since.
+            ended = size == 0 or file.read(1) == b"\n"
             file.write((b"" if ended else b"\n") + line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
