@@ -126,7 +126,11 @@ def test_an_audit_writes_its_files(scene: Scene, cli: Cli, tmp_path: Path) -> No
     assert report["flags"]["flagged"] == sum(row["flagged"] == "true" for row in read_csv(out / "flags.csv"))
     assert report["evaluation"]["attacks"]["reference"]["auroc"]["value"] > 0.9
     assert report["evaluation"]["confidence_gap"]["gap"]["value"] > 0.1
-    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock")
+    files = sorted(
+        str(path.relative_to(out))
+        for path in out.rglob("*")
+        if path.is_file() and path.suffix != ".lock" and path.name != ".lock"
+    )
     signals = [f"signals/{name}/part-000000000-000000139.parquet" for name in ("reference", "target")]
     assert files == [
         "audit.json",

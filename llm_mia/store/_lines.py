@@ -27,11 +27,11 @@ def append_line(path: Path, line: str) -> None:
         raise ValueError("a line holds no line break")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
+        # Another process may write at the same time, and its line may be there in part.
+        with FileLock(path.with_name(f".{path.name}.lock")), path.open("ab+") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
-            # Of an empty file nothing is read: another process may have begun its first line since.
-            ended = size == 0 or file.read(1) == b"\n"
+            ended = file.read(1) in (b"", b"\n")
             file.write((b"" if ended else b"\n") + line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
