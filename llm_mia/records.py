@@ -36,7 +36,7 @@ __all__ = [
     "WrittenTokens",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the run directory and of every JSON artefact in it."""
 
 STAND_IN = "stand-in"

@@ -6,11 +6,12 @@ A source is read
   passages that the checks of the known set look at. It must come first, so that bad input fails before a model loads.
 * once for each pass of each model. Models are in memory one after another, and a pass takes the texts in order; they
   are not kept in between, because memory must not grow with the input.
+* the candidates once more after the decision, for the texts that people read in the report.
 * once for the table of scores, because attacks such as ``zlib`` take the text, and the text is needed together with the
   signals of all passes.
 
-So an audit by attacks that take a pass of the target and one of the reference reads each source four times, and its
-bytes once more for the digest in run.json. A finished audit that is repeated makes no pass; it reads a source before
+So an audit by attacks that take a pass of the target and one of the reference reads each source four times (the
+candidates five times), and its bytes once more for the digest in run.json. A finished audit that is repeated makes no pass; it reads a source before
 anything else, to see that the signals are those of its passages, and for the table.
 """
 
@@ -30,6 +31,8 @@ from .conftest import sentences
 
 BEFORE_MODELS, TABLE, PASSES = 1, 1, 2
 NEEDED = BEFORE_MODELS + PASSES + TABLE
+TEXTS = 1
+"""Of the candidates, after the decision."""
 
 
 class CountingReader:
@@ -83,17 +86,17 @@ class Sources:
 def test_an_audit_reads_each_source_as_often_as_it_must(tmp_path: Path) -> None:
     sources = Sources()
     sources.audit(tmp_path / "run")
-    assert sources.readings() == [NEEDED] * 3
+    assert sources.readings() == [NEEDED, NEEDED, NEEDED + TEXTS]
     assert [reader.digests for reader in sources.readers] == [1] * 3
     sources.audit(tmp_path / "run")
     again = BEFORE_MODELS + 1 + TABLE
-    assert sources.readings() == [NEEDED + again] * 3
+    assert sources.readings() == [NEEDED + again, NEEDED + again, NEEDED + again + 2 * TEXTS]
 
 
 def test_texts_that_repeat_take_a_part_of_a_reading_to_be_named(tmp_path: Path) -> None:
     sources = Sources(candidates=["twice", "twice"])
     sources.audit(tmp_path / "run")
-    assert sources.readings() == [NEEDED, NEEDED, NEEDED + 1]
+    assert sources.readings() == [NEEDED, NEEDED, NEEDED + TEXTS + 1]
 
 
 def test_a_large_set_is_read_twice_to_be_checked_for_its_size_is_known_at_the_end() -> None:
@@ -120,4 +123,4 @@ def test_supplies_are_read_once_and_the_population_for_its_passes_too(tmp_path: 
     sources.audit(tmp_path / "run", attacks=["rmia", "recall"], supplies=Supplies(shots=shots, population=population))
     contents, passes, means = 1, 2, 1
     assert [reader.readings for reader in counted] == [1, contents + passes + means]
-    assert sources.readings() == [NEEDED + 1] * 3, "attack recall takes a third pass"
+    assert sources.readings() == [NEEDED + 1, NEEDED + 1, NEEDED + 1 + TEXTS], "attack recall takes a third pass"

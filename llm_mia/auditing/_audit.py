@@ -16,9 +16,11 @@ from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
+from ..store import remove_texts
 from ..validity import Validity
 from ._control import refuse_known
 from ._deciding import Request, decide
+from ._kept_texts import keep_texts
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
@@ -53,6 +55,7 @@ def audit(
     protocol: str | Path | None = None,
     history: str | Path | None = None,
     out: str | Path,
+    redact: bool = False,
     window_tokens: int | None = None,
     progress: Progress | None = None,
     report_validity: ReportValidity | None = None,
@@ -100,6 +103,8 @@ def audit(
             that of the run directory, if it holds a copy.
         history: the folder of the record of decisions that all run directories share; None: the user's cache.
         out: the run directory.
+        redact: keep no text and no token of a passage in any file that is handed on: all files but ``signals/``, whose
+            token ids are the texts.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
         report_validity: called with the checks of the texts, before any model is loaded.
@@ -155,7 +160,13 @@ def audit(
         history=History(out, history),
         sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
     )
+    done = replace(done, redacted=redact)
     write_audit(done)
+    if redact:
+        remove_texts(done.path)
+    else:
+        first = sum(source.passages for source in check.sources[:-1])
+        keep_texts(done.path, done.flags.rows, sources[-1], first, chosen.plan.models["target"])
     return done
 
 

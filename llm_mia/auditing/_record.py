@@ -54,6 +54,8 @@ class Audit:
     """How often sealed non-members were flagged; None where none were given."""
     protocol: str = ""
     """Digest of the protocol that was fixed before the scores; empty where there was none."""
+    redacted: bool = False
+    """Whether no file that is handed on holds a text or a token of a passage."""
 
     @property
     def calibration(self) -> Calibration:

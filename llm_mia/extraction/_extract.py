@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..backends import Backend, ModelSpec, Tokenizer
+from ..backends.tokenizers import tokenizer_of
 from ..errors import ModelError, PassageError, UsageError
 from ..passages import Passages, PassageSource, to_sources
 from ..records import Passage, TokenSignals
@@ -127,18 +128,14 @@ def _check_arguments(stretch: int, probability: float, prefix: int, samples: int
 
 
 def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
-    if isinstance(source, ModelSpec):
-        return source.tokenizer()
-    if isinstance(source, Tokenizer):
-        return source
-    from ..backends.local import LocalBackend
-
-    if isinstance(source, LocalBackend):
-        return source.tokens
-    raise ModelError(
-        f"model {source.info.id!r} does not report the position of each token in a text: give a model that "
-        "transformers can load, or a backend that is also a `Tokenizer`"
-    )
+    tokenizer = tokenizer_of(source)
+    if tokenizer is None:
+        assert not isinstance(source, ModelSpec)
+        raise ModelError(
+            f"model {source.info.id!r} does not report the position of each token in a text: give a model that "
+            "transformers can load, or a backend that is also a `Tokenizer`"
+        )
+    return tokenizer
 
 
 def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, TokenSignals]]:

@@ -14,6 +14,7 @@ from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
 from ._part_file import signals_table
 from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
+from ._texts import StoredText, read_texts, remove_texts, write_texts
 
 __all__ = [
     "Part",
@@ -22,6 +23,7 @@ __all__ = [
     "SignalsFolder",
     "StoredChunk",
     "StoredSignals",
+    "StoredText",
     "append_line",
     "as_numpy",
     "differences",
@@ -34,6 +36,8 @@ __all__ = [
     "read_record",
     "read_run",
     "read_signals",
+    "read_texts",
+    "remove_texts",
     "replacing",
     "signals_table",
     "strings",
@@ -41,4 +45,5 @@ __all__ = [
     "to_json",
     "write_frequencies",
     "write_text",
+    "write_texts",
 ]

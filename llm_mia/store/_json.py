@@ -54,7 +54,7 @@ def to_json(record: object) -> str:
     >>> from llm_mia.records import Interval
     >>> print(to_json(Interval(0.5, 0.25, float("inf"))))
     {
-      "schema_version": 4,
+      "schema_version": 5,
       "value": 0.5,
       "low": 0.25,
       "high": "Infinity",

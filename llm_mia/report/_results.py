@@ -1,0 +1,83 @@
+"""What a report is made of: everything that a run directory holds, read once and without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..auditing import Audit, read_audit
+from ..decision import Flag
+from ..extraction import Extraction, read_extraction
+from ..history import Entry, History
+from ..records import TokenSignals
+from ..scores import ScoreTable
+from ..store import StoredText, read_signals, read_texts
+
+__all__ = ["Results", "read_results"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """An audit with its scores, texts, signals and decisions, each read when it is first wanted."""
+
+    audit: Audit
+    redact: bool
+    """Whether no text and no token may be shown, although the run directory may hold them."""
+    extraction: Extraction | None
+    """What the model writes verbatim; None where nothing was extracted."""
+
+    @cached_property
+    def scores(self) -> ScoreTable:
+        """The scores of all passages."""
+        return self.audit.scores
+
+    @cached_property
+    def texts(self) -> Sequence[StoredText]:
+        """The texts that the audit kept, in the order of the input; none where they are redacted."""
+        return [] if self.redact else read_texts(self.audit.path)
+
+    @cached_property
+    def decisions(self) -> Sequence[Entry]:
+        """The decisions on these candidates, the first decision first."""
+        return History(self.audit.path).of_run()
+
+    @cached_property
+    def flags(self) -> Mapping[str, Flag]:
+        """The decision on each candidate, by its id."""
+        return {row.id: row for row in self.audit.flags.rows}
+
+    def signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:
+        """The kept texts with their signals under the model of *role*, in the order of the input.
+
+        Raises:
+            RunDirectoryError: the run has no such pass, or its signals are damaged.
+        """
+        wanted = {text.position: text for text in self.texts}
+        if not wanted:
+            return
+        folder = read_signals(self.audit.path, role)
+        for chunk in folder.chunks(start=min(wanted), stop=max(wanted) + 1):
+            for row in range(len(chunk)):
+                text = wanted.get(chunk.first + row)
+                if text is not None:
+                    yield text, chunk.signals(row)
+
+
+def read_results(path: str | Path, *, extraction: str | Path | None = None, redact: bool = False) -> Results:
+    """What lies in the run directory *path* of an audit.
+
+    Args:
+        path: the run directory.
+        extraction: a run directory of `extract`; None: *path*, if it holds an extraction.
+        redact: show no text and no token.
+
+    Raises:
+        RunDirectoryError, InputError: a directory holds no result, or a damaged one.
+    """
+    audit = read_audit(path)
+    if extraction is None and (Path(path) / "extraction.json").is_file():
+        extraction = path
+    extracted = None if extraction is None else read_extraction(extraction)
+    return Results(audit, redact or audit.redacted, extracted)
