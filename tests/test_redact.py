@@ -58,7 +58,8 @@ class Inputs:
         self.nonmembers = passages(60, "other", rng, label=0)
         self.candidates = passages(40, "asked", rng)
         self.control = passages(20, "sealed", rng)
-        texts = [passage.text for each in (self.members, self.nonmembers, self.candidates, self.control) for passage in each]  # fmt: skip
+        sets = (self.members, self.nonmembers, self.candidates, self.control)
+        texts = [passage.text for each in sets for passage in each]
         self.words = words_of(texts)
         self.runs = runs_of(ids.tolist() for ids in FakeBackend(0).encode(texts))
 

@@ -76,12 +76,12 @@ def remove_texts(path: Path) -> None:
 
 
 def beginning_of(text: str) -> str:
-    """At most `BEGINNING` characters of *text* on a line, cut after a word, for a list that people read.
+    r"""At most `BEGINNING` characters of *text* on a line, cut after a word, for a list that people read.
 
     White space and control characters become a single space. A beginning that a spreadsheet would compute gets an
     apostrophe before it.
 
-    >>> beginning_of("The river \\n bends."), beginning_of("=1+2"), len(beginning_of("word " * 99))
+    >>> beginning_of("The river \n bends."), beginning_of("=1+2"), len(beginning_of("word " * 99))
     ('The river bends.', "'=1+2", 76)
     """
     shown = " ".join(text.lstrip()[: 4 * BEGINNING].translate(CONTROL_CHARACTERS).split())
