@@ -43,6 +43,7 @@ from llm_mia.store import RunDirectory
 from llm_mia.training import fine_tune
 
 from .conftest import WORDS, build_model, build_tokenizer
+from .leaks import leaks, runs_of, words_of
 from .rounding import PRECISIONS, rounding_of
 from .test_report import rendered
 
@@ -465,9 +466,7 @@ def test_redacted(tmp_path: Path, tiny_bos: str) -> None:
     redacted = run_extract(path, model, out=tmp_path / "run", redact=True, **options)
     assert redacted == replace(without_texts(shown), redacted=True)
     assert read_extraction(tmp_path / "run") == redacted
-    for file in (tmp_path / "run").glob("*.*"):
-        kept = file.read_text("utf-8")
-        assert not [word for text in texts for word in text.split() if word in kept]
+    assert leaks(tmp_path / "run", words_of(texts), runs_of(ids.tolist() for ids in model.encode(texts))) == {}
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

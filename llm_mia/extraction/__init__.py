@@ -31,7 +31,7 @@ from ._reference import text_log_probabilities
 from ._sampling import Sampling, token_bounds
 from ._span_records import ExtractedSpan, SpanReference, Stretch
 from ._spans import Span, find_spans, repeated_tokens
-from ._stretches import TokenRun, greedy_run, range_sums, stretch_sums
+from ._stretches import TokenRun, greedy_run, greedy_runs, range_sums, stretch_sums
 
 __all__ = [
     "DocumentExtraction",
@@ -54,6 +54,7 @@ __all__ = [
     "extract",
     "find_spans",
     "greedy_run",
+    "greedy_runs",
     "prompt_before",
     "queries_for",
     "range_sums",

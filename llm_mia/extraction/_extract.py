@@ -18,6 +18,7 @@ from ..signals import (
     model_or_spec,
     passages_with_signals,
     report_activity,
+    without_written_tokens,
     write_signals,
     written_token_notes,
 )
@@ -104,6 +105,8 @@ def extract(
         ]
     )
     write_signals(inputs.sources, models, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
+    if redact:
+        without_written_tokens(Path(out), [])
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
         target_pass = run.record.passes["target"]
