@@ -13,6 +13,7 @@ from ._intervals import clopper_pearson, welch
 from ._percentiles import percentiles
 from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
+from ._thinning import RocPoints, roc_points
 
 __all__ = [
     "ConfidenceGap",
@@ -20,6 +21,7 @@ __all__ = [
     "PairedComparison",
     "Rates",
     "Roc",
+    "RocPoints",
     "auroc",
     "bootstrap_weights",
     "clopper_pearson",
@@ -35,6 +37,7 @@ __all__ = [
     "percentiles",
     "rates_at_threshold",
     "roc",
+    "roc_points",
     "tpr_at_fpr",
     "welch",
 ]
