@@ -7,6 +7,7 @@ passage; where a document has several passages, the interval comes from a bootst
 `delong`, the formula for independent passages that papers often report; with documents, use `auroc`.
 """
 
+from ._band import tpr_at_fprs
 from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
@@ -39,5 +40,6 @@ __all__ = [
     "roc",
     "roc_points",
     "tpr_at_fpr",
+    "tpr_at_fprs",
     "welch",
 ]
