@@ -97,6 +97,7 @@ def audit(
         ),
     ] = False,
     fail_if_flagged: opt.FailIfFlagged = False,
+    redact: opt.Redact = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
@@ -128,6 +129,7 @@ def audit(
             control=None if control is None else reading.read_unlabelled(control, "control"),
             protocol=protocol,
             out=run.out,
+            redact=redact,
             report=not no_report,
             command=typed_arguments(),
             window_tokens=models.window_tokens,

@@ -29,10 +29,7 @@ def report(
             show_default="RUN, if it holds an extraction",
         ),
     ] = None,
-    redact: Annotated[
-        bool,
-        typer.Option("--redact", help="Leave out every text and every token; a redacted audit has none."),
-    ] = False,
+    redact: opt.Redact = False,
     out: Annotated[
         Path | None,
         typer.Option(
