@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from ...auditing import Audit
 from .._results import Results
-from ..words import finding, finding_facts, members_words, standing_words
-from ..words._answer import Answer, Outcome
+from ..words import Answer, Outcome, finding, finding_facts, members_words, standing_words
 
 __all__ = ["Figure", "answer_of", "page_figures"]
 
