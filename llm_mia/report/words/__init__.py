@@ -1,9 +1,10 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._answer import Answer, Outcome
+from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
-from ._counting import counted, have
+from ._counting import counted, have, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -44,6 +45,7 @@ __all__ = [
     "ASSUMPTION",
     "Answer",
     "Outcome",
+    "answer_of",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -68,6 +70,7 @@ __all__ = [
     "have",
     "held_words",
     "members_words",
+    "model_name",
     "note_words",
     "notes_words",
     "power_title",
@@ -81,6 +84,7 @@ __all__ = [
     "standing_words",
     "threshold_words",
     "too_few_words",
+    "unbroken",
     "unscored_words",
     "validity_meaning",
     "void_note",
