@@ -65,7 +65,7 @@
     const rowOf = (i) => {
       const cells = columns.map(([, cell], k) => {
         const content = cell(i);
-        if (k) return element("td", { class: typeof columns[k][0](i) === "string" ? null : "figure" }, content);
+        if (k) return element("td", { class: typeof columns[k][0](i) === "string" ? null : "number" }, content);
         if (!open) return element("th", { scope: "row" }, content);
         return element("th", { scope: "row" }, element("button", { type: "button", class: "opener", "aria-expanded": "false" }, content));
       });
@@ -234,7 +234,7 @@
     return element("td", {}, element("span", { class: "strip", "aria-hidden": "true" }, mark), ` ${Math.round(value)}\u00a0%`);
   };
   const places = ({ scores, members, nonmembers }) => {
-    const rows = index.attacks.map((name, k) => element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "figure" }, figure(scores[k])), place(members[k]), place(nonmembers[k])));
+    const rows = index.attacks.map((name, k) => element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "number" }, figure(scores[k])), place(members[k]), place(nonmembers[k])));
     const table = (caption, some) => element("table", { class: "places" }, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...["score", "value", "above this share of members", "above this share of non-members"].map((title) => element("th", { scope: "col" }, title)))), element("tbody", {}, ...some));
     const parts = [table("The deciding score among the known sets", rows.slice(0, 1))];
     if (rows.length > 1) parts.push(element("details", {}, element("summary", {}, `${count(rows.length - 1, "other score")}`), table("Other scores among the known sets", rows.slice(1))));
