@@ -1,0 +1,179 @@
+"""The sentences of an exhibit, for either side of a dispute: the same figures, in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ...auditing import Audit
+from ...decision import DETECTED, ErrorRate, members_detected
+from ...extraction import Extraction
+from ...records import Standing
+from ._answer import Answer
+from ._comparisons import role_words, sensitivity_words
+from ._counting import counted
+from ._decisions import members_words, rule_words
+from ._extraction import extraction_size, extraction_statement
+from ._notes import ASSUMPTION
+from ._validity import withheld_words
+
+__all__ = ["Section", "Side", "exhibit_sections", "side_words"]
+
+
+class Side(StrEnum):
+    """For whom an exhibit is worded."""
+
+    CLAIMANT = "claimant"
+    """Who holds that the model was trained on the texts."""
+    DEFENCE = "defence"
+    """Who answers for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, and what is under it: paragraphs, facts by name, and points."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    points: tuple[str, ...] = ()
+
+
+def side_words(side: Side) -> str:
+    """For whom the page is worded, and what the other version has."""
+    other = Side.DEFENCE if side is Side.CLAIMANT else Side.CLAIMANT
+    return (
+        f"Worded for the {side}. A version for the {other} can be written from the same record; it has the same "
+        "figures, in another order."
+    )
+
+
+def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extraction | None = None) -> list[Section]:
+    """The finding on a page, from the question to the limits. Both sides get every sentence that holds a figure."""
+    question = Section("What was asked" if side is Side.CLAIMANT else "What was looked for", (_looked_for(audit, answer),))
+    given = Section(
+        "The answer" if side is Side.CLAIMANT else "What the search gave",
+        tuple(filter(None, (answer.headline, answer.error_rate, answer.change))),
+        facts=answer.facts,
+    )
+    power = Section("With what power" if side is Side.DEFENCE else "How much the search could see", tuple(_power(audit)))
+    absent = Section("What was not found" if side is Side.DEFENCE else "What this does not show", points=tuple(_absent(audit)))
+    verbatim = Section("Word for word", tuple(_verbatim(extraction)))
+    trust = Section("What it rests on", (_assumption(), *answer.trust))
+    overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
+    if side is Side.CLAIMANT or audit.flags.significant:
+        # A finding comes first for either side: nobody is to read what was not found without it.
+        first = [question, given]
+    else:
+        first = [question]
+    rest = [verbatim, trust, overturn, absent, power] if side is Side.CLAIMANT else [absent, power, given, verbatim, trust, overturn]
+    sections = [*first, *(section for section in rest if section not in first)]
+    return [section for section in sections if section.paragraphs or section.facts or section.points]
+
+
+def _looked_for(audit: Audit, answer: Answer) -> str:
+    return answer.question
+
+
+def _assumption() -> str:
+    return f"The error rate holds only if {ASSUMPTION}."
+
+
+def _absent(audit: Audit) -> Iterator[str]:
+    """What the record does not show, a sentence each."""
+    flags = audit.flags
+    total, flagged = len(flags.rows), flags.flagged
+    if flags.withheld:
+        yield "No finding, in either direction: " + withheld_words(flags.standing).partition(": ")[2] + "."
+    elif not flags.significant:
+        yield (
+            "No evidence of training was found that this search could tell from chance or from a difference of the "
+            "texts. That does not show that the model was not trained on them."
+        )
+    not_flagged = total - flagged
+    yield (
+        f"{not_flagged:,} of {counted(total, 'text')} {'is' if not_flagged == 1 else 'are'} not flagged. A text that "
+        "is not flagged may still have been trained on."
+    )
+    if not flags.withheld:
+        yield "No single flag shows that this text was trained on: each flagged text may be among those flagged by chance."
+        least = members_words(flags)
+        yield (
+            f"How many at least were trained on: {least}."
+            if least
+            else "It does not show how many of the texts at least were trained on."
+        )
+
+
+def _power(audit: Audit) -> Iterator[str]:
+    """What the search would have seen; it is stated only where it was measured."""
+    power, flags = audit.power, audit.flags
+    if audit.withheld:
+        yield "The power was not established: the known set cannot carry a finding."
+        return
+    if power is None:
+        why = (
+            "a false discovery rate was held, for which it depends on how many candidates were trained on"
+            if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES
+            else "no texts were given that the model is known to have been trained on"
+        )
+        yield f"The power was not measured: {why}. So an absence of flags carries no weight in either direction."
+        return
+    yield (
+        f"Of the texts that the model is known to have been trained on, {100 * power.value:.1f} % are above the "
+        f"threshold (95 % interval {100 * power.low:.0f}–{100 * power.high:.0f} %, by document). The candidates may be "
+        "harder to recognise than these: texts that were read once, or long before the end of the training."
+    )
+    least = members_detected(flags, power.low)
+    if least is None:
+        yield (
+            "The smallest number of texts that would usually be detected is not computed here: passages share "
+            "documents, or texts are recognised too seldom for any number to be enough."
+        )
+        return
+    finding = flags.finding
+    assert finding is not None
+    share = least / finding.candidates
+    yield (
+        f"If {least:,} of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) or more had been trained "
+        f"on, and each were flagged with the probability at the lower end of that interval, so many flags would not be "
+        f"left to chance in {100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
+    )
+
+
+def _overturn(audit: Audit) -> Iterator[str]:
+    """What would make the answer wrong, a sentence each, beginning with what the record measured."""
+    finding = audit.flags.finding
+    if audit.flags.withheld or audit.accepted and audit.standing is Standing.ACCEPTED:
+        yield "The known set itself: its faults alone may explain every flag, without any training."
+    vanishes = sensitivity_words(audit.flags)
+    if vanishes:
+        yield vanishes[0].upper() + vanishes[1:] + "."
+    if finding is not None and finding.others:
+        models = ", ".join(dict.fromkeys(role_words(other.role) for other in finding.others))
+        yield (
+            f"Proof that a model that serves for comparison ({models}) was trained on the candidates, or on the known "
+            "non-members: it would then no longer show what the texts alone explain."
+        )
+    elif finding is not None and not audit.flags.withheld:
+        yield (
+            "A comparison with another language model that cannot know the candidates and scores them as high: none "
+            "was made."
+        )
+    yield (
+        "Proof that the known non-members differ from the candidates in source, period, style or length in a way that "
+        f"raises the scores of the candidates: the rate of {rule_words(audit.flags.rule)} would not hold for them."
+    )
+    yield (
+        "Proof that known non-members were in the training data: the threshold would be too high, and too few "
+        "candidates flagged."
+    )
+    yield "Another result of the same commands on the files and models whose digests are in manifest.json."
+
+
+def _verbatim(extraction: Extraction | None) -> Iterator[str]:
+    if extraction is None:
+        return
+    statement = extraction_statement(extraction)
+    yield f"{extraction_size(extraction)}: {statement}."
