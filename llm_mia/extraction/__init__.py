@@ -12,7 +12,7 @@ Cooper et al. 2025, arXiv:2505.12546, compute it for 50 tokens given the 50 befo
 arXiv:2410.19482, define (n, p)-discoverable extraction.
 """
 
-from ._artefacts import read_extraction
+from ._artefacts import read_extraction, without_texts
 from ._extract import extract
 from ._passage import Examination, examine
 from ._proofs import prompt_before
@@ -53,4 +53,5 @@ __all__ = [
     "repeated_tokens",
     "stretch_sums",
     "token_bounds",
+    "without_texts",
 ]
