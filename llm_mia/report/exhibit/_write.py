@@ -62,10 +62,10 @@ def _files(results: Results, side: Side) -> dict[str, bytes]:
     controls = controls_of(results)
     spans = span_pages(results)
     files = {
-        "finding.html": finding_page(results, side, works),
+        "finding.html": finding_page(results, side),
         "works.csv": works_table(works),
         "controls.csv": controls_table(controls),
-        "controls.html": controls_page(controls, results),
+        "controls.html": controls_page(controls),
         **({"spans/spans.csv": spans_table(results)} if results.extraction is not None else {}),
         **spans,
         "README.txt": readme(results, works),

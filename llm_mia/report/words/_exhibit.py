@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ...auditing import Audit
 from ...decision import DETECTED, ErrorRate, members_detected
-from ...extraction import Extraction
+from ...extraction import ExtractedSpan, Extraction, Proof
 from ...records import Standing
 from ._answer import Answer
 from ._comparisons import role_words, sensitivity_words
@@ -18,7 +18,7 @@ from ._extraction import extraction_size, extraction_statement
 from ._notes import ASSUMPTION
 from ._validity import withheld_words
 
-__all__ = ["Section", "Side", "exhibit_sections", "side_words"]
+__all__ = ["Section", "Side", "exhibit_sections", "side_words", "span_words"]
 
 
 class Side(StrEnum):
@@ -177,3 +177,28 @@ def _verbatim(extraction: Extraction | None) -> Iterator[str]:
         return
     statement = extraction_statement(extraction)
     yield f"{extraction_size(extraction)}: {statement}."
+
+
+def span_words(span: ExtractedSpan, proof: Proof | None) -> Iterator[str]:
+    """How probably the model writes a span, and what it wrote when it was asked to, a sentence each."""
+    likeliest = span.likeliest
+    bounds = "" if likeliest.probability_high == likeliest.probability else f" to {likeliest.probability_high:.3g}"
+    yield (
+        f"{counted(span.tokens, 'token')}; the likeliest stretch begins at token {likeliest.start_token:,} and comes "
+        f"with probability {likeliest.probability:.3g}{bounds}, given the text before it: once in "
+        f"{likeliest.expected_queries:,.3g} queries on average"
+    )
+    if proof is None:
+        return
+    wrote = (
+        "the whole stretch, token for token"
+        if proof.greedy
+        else f"the first {proof.greedy_tokens:,} of its {counted(proof.tokens, 'token')}"
+    )
+    yield f"given the {counted(proof.prompt_tokens, 'token')} before it, greedy decoding wrote {wrote}"
+    if proof.share is not None:
+        yield (
+            f"of {counted(proof.samples, 'random continuation')}, {proof.matched:,} "
+            f"{'is' if proof.matched == 1 else 'are'} the stretch, token for token (95 % interval "
+            f"{100 * proof.share.low:.0f}–{100 * proof.share.high:.0f} %)"
+        )
