@@ -280,7 +280,7 @@ class WrittenTokens:
     passages: int
     """How many there are."""
     token: str
-    """The first of these tokens."""
+    """The first of these tokens; empty where it is redacted."""
     first: str
     """The passage that holds it: its place in the input, or its id."""
 

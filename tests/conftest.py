@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llm_mia.backends import Backend
 
@@ -229,6 +231,12 @@ def fake() -> Backend:
     return FakeBackend(0)
 
 
+def spans_of_bytes(text: str) -> NDArray[np.int64]:
+    """The character that each byte of *text* belongs to: what a tokenizer of bytes gives as its spans."""
+    spans = [(at, at + 1) for at, character in enumerate(text) for _ in character.encode()]
+    return np.array(spans, dtype=np.int64).reshape(-1, 2)
+
+
 def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None = None) -> None:
     """Load the seeded bigram model in place of every model, or the result of *make*; the seed is the name's length."""
     from types import SimpleNamespace
@@ -236,7 +244,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None =
     from llm_mia.backends.fake import FakeBackend
 
     build = make or FakeBackend
-    tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer)
+    tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer, spans=spans_of_bytes)
     monkeypatch.setattr("llm_mia.backends.checking.check_model", lambda *_, **__: None)
     monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: build(len(name)))
     monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

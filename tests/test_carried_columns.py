@@ -80,7 +80,7 @@ def test_what_is_no_property_of_a_passage_is_not_carried(fake: Backend, tmp_path
     mixed = [{"text": "a", "kind": 1}, {"text": "b", "kind": "x"}, {"text": "c", "kind": True}]
     table = score(Passages.of(mixed), fake, attacks=["loss"], out=tmp_path / "mixed")
     assert dict(table.carried) == {"kind": ["1", "x", "true"]}
-    assert {field.name for field in fields(Flag)} - {"columns"} | {"known_set"} == DECISION_COLUMNS
+    assert {field.name for field in fields(Flag)} - {"columns"} | {"known_set", "text"} == DECISION_COLUMNS
 
 
 def test_a_part_of_a_table_keeps_its_carried_columns() -> None:

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from llm_mia import read_passages
 from llm_mia.demo import language_reference
+from llm_mia.store import beginning_of
 
 from .conftest import pretend, sentences
 from .test_cli import Cli, cli
@@ -122,12 +124,14 @@ def test_a_void_audit_is_stored_without_a_finding_and_exits_with_4(
     assert (shown.code, shown.out) == (0, ran.out), "the same again, without a model"
     report = cli("show", tmp_path / "run", "--json").json
     assert (report["standing"], report["flags"]["withheld"]) == ("void", True)
-    assert len(flags_of(tmp_path / "run" / "flags.csv")) == 40
+    beginnings = {row["id"]: row["text"] for row in flags_of(tmp_path / "run" / "flags.csv")}
+    assert beginnings == {p.id: beginning_of(p.text) for p in read_passages(void_run[1])}
     calibration, flags = tmp_path / "run" / "calibration.json", tmp_path / "f.csv"
     ran = cli("flag", tmp_path / "run", "-c", calibration, "-o", flags)
     assert ran.code == 4
     assert "no finding: the known set is void" in ran.out
     assert "candidates flagged" not in ran.out
+    assert {row["id"]: row["text"] for row in flags_of(flags)} == beginnings
     assert cli("flag", tmp_path / "run", "-c", calibration, "-o", flags, "--accept-void").code == 0
     assert flags_of(flags)[0]["known_set"] == "accepted"
     ran = cli("collection", tmp_path / "run")

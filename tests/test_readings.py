@@ -11,8 +11,8 @@ A source is read
   signals of all passes.
 
 So an audit by attacks that take a pass of the target and one of the reference reads each source four times (the
-candidates five times), and its bytes once more for the digest in run.json. A finished audit that is repeated makes no pass; it reads a source before
-anything else, to see that the signals are those of its passages, and for the table.
+candidates five times), and its bytes once more for the digest in run.json. A finished audit that is repeated makes no
+pass; it reads a source before anything else, to see that the signals are those of its passages, and for the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Python of README.md runs as it is printed, on tiny models and files; `help(llm_mia)` lists the functions."""
+"""The Python of README.md and of the guides runs as printed, on tiny models; `help(llm_mia)` lists the functions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from llm_mia.attacks import ATTACKS
 
 from .conftest import build_model, build_tokenizer, save, sentences
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+BLOCKS = [
+    (path.stem, number, block)
+    for path in (ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md")))
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL))
+]
 TEXTS = sentences(110, seed=70)
 
 
@@ -50,8 +54,8 @@ def names() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_python_of_the_readme_runs(
+@pytest.mark.parametrize("block", [block for *_, block in BLOCKS], ids=[f"{name}-{at}" for name, at, _ in BLOCKS])
+def test_the_python_of_a_guide_runs(
     block: str, folder: Path, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)

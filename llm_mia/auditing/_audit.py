@@ -16,13 +16,13 @@ from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
 from ..signals import Progress, Supplies, report_activity
-from ..store import remove_texts
 from ..validity import Validity
 from ._control import refuse_known
 from ._deciding import Request, decide
 from ._kept_texts import keep_texts
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
+from ._redacting import leave_no_text, without_written_tokens
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
@@ -145,6 +145,8 @@ def audit(
     if planned is not None:
         request = replace(request, protocol=_kept(planned, sources, Path(out)))
     scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
+    if redact:
+        scored = replace(scored, notes=without_written_tokens(scored.path, scored.notes))
     report_activity(progress, "deciding")
     table = read_scores(scored.path)
     # The folder may hold columns of earlier calls, which were not chosen now and may not decide.
@@ -160,13 +162,15 @@ def audit(
         history=History(out, history),
         sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
     )
-    done = replace(done, redacted=redact)
-    write_audit(done)
+    done, beginnings = replace(done, redacted=redact), None
     if redact:
-        remove_texts(done.path)
+        leave_no_text(done.path)
+        if sealed is not None:
+            without_written_tokens(done.path / CONTROL, ())
     else:
         first = sum(source.passages for source in check.sources[:-1])
-        keep_texts(done.path, done.flags.rows, sources[-1], first, chosen.plan.models["target"])
+        beginnings = keep_texts(done.path, done.flags.rows, sources[-1], first, chosen.plan.models["target"])
+    write_audit(done, beginnings)
     return done
 
 

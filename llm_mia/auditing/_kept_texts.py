@@ -12,7 +12,7 @@ from ..backends import Backend, ModelSpec, Tokenizer
 from ..backends.tokenizers import tokenizer_of
 from ..decision import Flag
 from ..passages import Passages
-from ..store import StoredText, read_texts, write_texts
+from ..store import StoredText, beginning_of, read_texts, write_texts
 
 __all__ = ["MOST_TEXTS", "keep_texts"]
 
@@ -20,27 +20,33 @@ MOST_TEXTS = 10_000
 """Candidates whose texts are kept: those that are flagged, and then those with the highest scores."""
 
 
-def keep_texts(run: Path, rows: Sequence[Flag], candidates: Passages, first: int, target: Backend | ModelSpec) -> None:
-    """Write ``texts.parquet``, unless it holds these texts already; the tokenizer of the target is loaded, no model.
+def keep_texts(
+    run: Path, rows: Sequence[Flag], candidates: Passages, first: int, target: Backend | ModelSpec
+) -> dict[str, str]:
+    """Write ``texts.parquet``, unless it holds these texts already, and return the beginning of each candidate's text.
+
+    The candidates are read once. Of those whose texts are not kept, only the beginnings are in memory. The tokenizer of
+    the target is loaded, and no model.
 
     Args:
         run: the run directory.
         rows: the decisions.
-        candidates: the source of the candidates, which is read.
+        candidates: the source of the candidates.
         first: position of the first candidate in the input of the run.
         target: the model, whose tokens the texts are divided into.
+
+    Returns:
+        By id: at most 80 characters.
     """
-    kept = _most_member_like(rows)
-    before = {text.position: text for text in read_texts(run)}
-    texts = [
-        (at, passage.id, passage.text)
-        for at, passage in enumerate(candidates, start=first)
-        if kept is None or passage.id in kept
-    ]
-    if [(text.position, text.id, text.text) for text in before.values()] == texts:
-        return
-    tokenizer = tokenizer_of(target)
-    write_texts(run, (StoredText(name, at, text, _ends(tokenizer, text)) for at, name, text in texts))
+    kept, texts, beginnings = _most_member_like(rows), list[tuple[int, str, str]](), dict[str, str]()
+    for at, passage in enumerate(candidates, start=first):
+        beginnings[passage.id] = beginning_of(passage.text)
+        if kept is None or passage.id in kept:
+            texts.append((at, passage.id, passage.text))
+    if [(text.position, text.id, text.text) for text in read_texts(run)] != texts:
+        tokenizer = tokenizer_of(target)
+        write_texts(run, (StoredText(name, at, text, _ends(tokenizer, text)) for at, name, text in texts))
+    return beginnings
 
 
 def _most_member_like(rows: Sequence[Flag]) -> set[str] | None:

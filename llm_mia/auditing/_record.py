@@ -110,8 +110,11 @@ def standing_of(validity: Validity, *, accept_void: bool) -> Standing | None:
     return Standing.ACCEPTED if accept_void and standing is not None and standing.withholds else standing
 
 
-def write_audit(audit: Audit) -> None:
-    """Write the artefacts of an audit into its run directory; ``audit.json`` is the last."""
+def write_audit(audit: Audit, beginnings: Mapping[str, str] | None = None) -> None:
+    """Write the artefacts of an audit into its run directory; ``audit.json`` is the last.
+
+    *beginnings* are those of the candidates' texts, by id, for ``flags.csv``; None: it shows no text.
+    """
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
     validity |= {"protocol_sha256": audit.protocol} if audit.protocol else {}
     with RunDirectory(audit.path) as run:
@@ -121,7 +124,7 @@ def write_audit(audit: Audit) -> None:
         validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", calibration_to_json(audit.calibration))
-        run.write_text("flags.csv", audit.flags.to_csv())
+        run.write_text("flags.csv", audit.flags.to_csv(beginnings))
         # A run directory may be moved, so the artefact does not hold its own path.
         run.write_text(FILE, to_json(replace(audit, path=Path())))
 

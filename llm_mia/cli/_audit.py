@@ -89,6 +89,7 @@ def audit(
         ),
     ] = None,
     fail_if_flagged: opt.FailIfFlagged = False,
+    redact: opt.Redact = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
@@ -120,6 +121,7 @@ def audit(
             control=None if control is None else reading.read_unlabelled(control, "control"),
             protocol=protocol,
             out=run.out,
+            redact=redact,
             window_tokens=models.window_tokens,
             progress=progress,
             report_validity=report_validity,

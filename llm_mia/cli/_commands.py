@@ -142,7 +142,7 @@ def flag(
     from ..decision import flag as run_flag, read_calibration
     from ..history import flag_on_record
     from ..report import flags_summary, flags_table, note_words, standing_note
-    from ..store import write_text
+    from ..store import read_beginnings, write_text
 
     if documents and labelled:
         raise UsageError("`documents` decides on candidates alone, not on labelled rows: leave out `labelled`")
@@ -166,7 +166,7 @@ def flag(
                 finding_level=finding_level,
                 protocol=table.protocol(),
             )
-    write_text(written, flags.to_csv())
+    write_text(written, flags.to_csv(read_beginnings(table.table) if table.table.is_dir() else None))
     if warning := standing_note(flags.standing):
         say(f"note: {warning}")
     for note in flags.notes:

@@ -61,6 +61,7 @@ __all__ = [
     "PassageTokens",
     "PreTokenizer",
     "Quiet",
+    "Redact",
     "Revision",
     "SkipEmpty",
     "TargetName",
@@ -177,6 +178,15 @@ CalibrationFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of text.", rich_help_panel=OUTPUT)]
+Redact = Annotated[
+    bool,
+    typer.Option(
+        "--redact",
+        help="Write no text, no token and no token id of a passage into any file that is handed on: all files but the "
+        "folders 'signals', whose token ids are the texts. Ids, document names and other columns of the input stay.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
 FailIfFlagged = Annotated[
     bool,

@@ -17,6 +17,7 @@ from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
 from ._detectable import DETECTED, members_detected
+from ._document_ranking import DocumentRanking, NoPValue, RankedDocument, rank_documents
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
 from ._evaluating import (
@@ -61,6 +62,7 @@ __all__ = [
     "Column",
     "Comparison",
     "DocumentObstacle",
+    "DocumentRanking",
     "Draw",
     "ErrorRate",
     "Evaluation",
@@ -70,6 +72,7 @@ __all__ = [
     "Flags",
     "Guarantee",
     "GuaranteeKind",
+    "NoPValue",
     "NoteKind",
     "Obstacle",
     "Origin",
@@ -77,6 +80,7 @@ __all__ = [
     "OtherModel",
     "OtherReference",
     "QValueMethod",
+    "RankedDocument",
     "Reason",
     "Rule",
     "Selection",
@@ -111,6 +115,7 @@ __all__ = [
     "members_detected",
     "notes_of_sentences",
     "origin_of",
+    "rank_documents",
     "rates_at",
     "read_calibration",
     "refuse_small",

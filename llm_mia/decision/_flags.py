@@ -147,19 +147,23 @@ class Flags:
         """Whether there is a finding, and it is not withheld."""
         return self.finding is not None and self.finding.significant and not self.withheld
 
-    def to_csv(self) -> str:
+    def to_csv(self, beginnings: Mapping[str, str] | None = None) -> str:
         """The text of ``flags.csv``; each row repeats the standing of the known set, so that a copied row has it.
 
-        The columns that the input gave come last.
+        *beginnings*, by id, are those of the texts: they fill the column ``text``. The columns that the input gave come
+        last.
         """
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         names = [name for name in Flag.__slots__ if name != "columns"]
+        shown = {row.id: beginnings[row.id] for row in self.rows if row.id in beginnings} if beginnings else {}
         carried = list(dict.fromkeys(name for row in self.rows for name in row.columns))
-        writer.writerow([*names, "known_set", *carried])
+        writer.writerow([*names, "known_set", *(["text"] if shown else []), *carried])
         for row in self.rows:
             figures = [getattr(row, name) for name in names]
-            values = [*figures, self.standing or NOT_VALIDATED, *(row.columns.get(name) for name in carried)]
+            beginning = [shown.get(row.id)] if shown else []
+            carry = [row.columns.get(name) for name in carried]
+            values = [*figures, self.standing or NOT_VALIDATED, *beginning, *carry]
             writer.writerow([_cell(value) for value in values])
         return text.getvalue()
 

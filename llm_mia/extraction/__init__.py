@@ -28,7 +28,7 @@ from ._records import (
 )
 from ._sampling import Sampling, token_bounds
 from ._spans import Span, find_spans, repeated_tokens
-from ._stretches import TokenRun, greedy_run, stretch_sums
+from ._stretches import TokenRun, greedy_run, greedy_runs, stretch_sums
 
 __all__ = [
     "DocumentExtraction",
@@ -47,6 +47,7 @@ __all__ = [
     "extract",
     "find_spans",
     "greedy_run",
+    "greedy_runs",
     "prompt_before",
     "queries_for",
     "read_extraction",

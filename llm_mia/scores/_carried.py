@@ -16,7 +16,7 @@ __all__ = ["CARRIED_MARK", "DECISION_COLUMNS", "carried_columns"]
 CARRIED_MARK = b"carried"
 """Marks the fields of ``scores.parquet`` that the input gave."""
 DECISION_COLUMNS = frozenset(
-    ("id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason", "limit", "known_set")
+    ("id", "document", "attack", "score", "p_value", "q_value", "flagged", "reason", "limit", "known_set", "text")
 )
 """Columns of ``flags.csv``; no carried column has such a name."""
 

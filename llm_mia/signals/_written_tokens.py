@@ -38,7 +38,8 @@ def written_token_notes(record: RunRecord) -> tuple[str, ...]:
 
 def _note(role: str, written: WrittenTokens, *, templated: bool) -> str:
     passages = f"{written.passages:,} passage{' holds' if written.passages == 1 else 's hold'}"
-    held = f"{passages} special tokens of the {role}, such as {written.token!r} ({written.first}): "
+    such_as = f", such as {written.token!r} ({written.first})" if written.token else f" (the first: {written.first})"
+    held = f"{passages} special tokens of the {role}{such_as}: "
     if templated:
         return held + "they are read as special tokens, because `templated` is set"
     return held + "they are read as text; set `templated` if the passages are in the model's template"

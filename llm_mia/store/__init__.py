@@ -14,7 +14,7 @@ from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
 from ._part_file import signals_table
 from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
-from ._texts import StoredText, read_texts, remove_texts, write_texts
+from ._texts import StoredText, beginning_of, read_beginnings, read_texts, remove_texts, write_texts
 
 __all__ = [
     "Part",
@@ -26,11 +26,13 @@ __all__ = [
     "StoredText",
     "append_line",
     "as_numpy",
+    "beginning_of",
     "differences",
     "from_json",
     "locked",
     "numbers",
     "plain_values",
+    "read_beginnings",
     "read_frequencies",
     "read_lines",
     "read_record",

@@ -15,11 +15,16 @@ from ..records import SCHEMA_VERSION
 from ._arrow import numbers, strings
 from ._atomic import replacing
 
-__all__ = ["StoredText", "read_texts", "remove_texts", "write_texts"]
+__all__ = ["StoredText", "beginning_of", "read_beginnings", "read_texts", "remove_texts", "write_texts"]
 
 FILE = "texts.parquet"
 ROWS = 1_000
 """Texts that are held at once while they are written."""
+BEGINNING = 80
+"""Characters of a text that stand for it in a list."""
+CONTROL_CHARACTERS = dict.fromkeys([*range(32), *range(127, 160)], " ")
+FORMULA = ("=", "+", "-", "@")
+"""With these characters a cell begins that a spreadsheet computes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +73,33 @@ def write_texts(path: Path, texts: Iterable[StoredText]) -> None:
 def remove_texts(path: Path) -> None:
     """Remove the texts from the run directory *path*, if there are any."""
     (path / FILE).unlink(missing_ok=True)
+
+
+def beginning_of(text: str) -> str:
+    r"""At most `BEGINNING` characters of *text* on a line, cut after a word, for a list that people read.
+
+    White space and control characters become a single space. A beginning that a spreadsheet would compute gets an
+    apostrophe before it.
+
+    >>> beginning_of("The river \n bends."), beginning_of("=1+2"), len(beginning_of("word " * 99))
+    ('The river bends.', "'=1+2", 76)
+    """
+    shown = " ".join(text.lstrip()[: 4 * BEGINNING].translate(CONTROL_CHARACTERS).split())
+    if len(shown) > BEGINNING or len(text.strip()) > 4 * BEGINNING:
+        head = shown[: BEGINNING - 2]
+        words = head.rpartition(" ")[0] if shown[len(head) : len(head) + 1].strip() else head
+        # A language without spaces, or a very long word, is cut anywhere.
+        shown = f"{words if len(words) > BEGINNING // 2 else head} …"
+    return f"'{shown}" if shown.startswith(FORMULA) else shown
+
+
+def read_beginnings(path: Path) -> dict[str, str]:
+    """The beginning of each text in the run directory *path*, by id; none where there is no ``texts.parquet``.
+
+    Raises:
+        RunDirectoryError: as for `read_texts`.
+    """
+    return {text.id: beginning_of(text.text) for text in read_texts(path)}
 
 
 def read_texts(path: Path) -> Sequence[StoredText]:

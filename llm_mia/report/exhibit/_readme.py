@@ -5,7 +5,6 @@ from __future__ import annotations
 from textwrap import fill
 
 from .._results import Results
-from ._works import Works
 
 __all__ = ["readme"]
 
@@ -13,9 +12,8 @@ WIDTH = 80
 PLAIN = str.maketrans({"\N{NO-BREAK SPACE}": " "})
 
 
-def readme(results: Results, works: Works) -> bytes:
+def readme(results: Results) -> bytes:
     """The bytes of ``README.txt``."""
-    missing = f" Documents have no p and no q here: {works.problem}." if works.problem else ""
     texts = "No file holds a text or a token of a passage." if results.redact else ""
     spans = (
         ("spans/", "what the model writes word for word: prompt, output and original side by side, with spans.csv"),
@@ -25,7 +23,8 @@ def readme(results: Results, works: Works) -> bytes:
         (
             "works.csv",
             "a row for each document: passages, those with a score and those flagged, the largest score, p and q of "
-            f"the document, spans and extractable share where spans were searched, the known set.{missing}",
+            "the document or the reason why it has none, spans and extractable share where spans were searched, and "
+            "the known set that all of it rests on",
         ),
         ("controls.html", "what would have shown another explanation than training; controls.csv has the same rows"),
         *(spans if results.extraction is not None else ()),

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from ...decision import NOT_VALIDATED, ErrorRate, Flag, flag_documents
-from ...errors import LlmMiaError
+from ...decision import NOT_VALIDATED, Flag, RankedDocument, rank_documents
+from ...extraction import DocumentExtraction
 from .._results import Results
 from ._tables import csv_table
 
-__all__ = ["Work", "Works", "works_of", "works_table"]
+__all__ = ["Work", "works_of", "works_table"]
 
 SOURCE = "source"
 """The carried column that says where a document comes from."""
@@ -32,7 +32,9 @@ class Work:
     p: float | None
     """Of the document among the documents of known non-members; None where it cannot be computed."""
     q: float | None
-    """The same, adjusted for all documents of the candidates."""
+    """The same, adjusted for all documents of the candidates that have a p-value."""
+    why_no_p: str
+    """A value of `NoPValue`; empty where there is a p-value."""
     spans: int | None
     """None where nothing was extracted from it, as in `extractable_share`."""
     extractable_share: float | None
@@ -40,65 +42,57 @@ class Work:
     """The standing of the known set, so that a row that is copied still has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Works:
-    """The works, the strongest evidence first, and why they have no p-values, if so."""
+def works_of(results: Results) -> list[Work]:
+    """What the audit shows about each document of the candidates, the strongest evidence first.
 
-    rows: Sequence[Work]
-    problem: str
-
-
-def works_of(results: Results) -> Works:
-    """What the audit shows about each document of the candidates.
-
-    The p-value of a document compares the mean score of its passages with those of the documents of known non-members
-    (`llm_mia.decision.flag_documents`). It describes the document: no decision is taken by it here.
+    The p-value compares the mean score of its passages with those of the documents of known non-members
+    (`llm_mia.decision.rank_documents`). It describes the document: no decision is taken by it.
     """
-    audit = results.audit
+    audit, table = results.audit, results.scores
     grouped: dict[str, list[Flag]] = {}
     for row in audit.flags.rows:
         grouped.setdefault(row.document, []).append(row)
-    judged, problem = _judged(results)
+    ranked = {each.name: each for each in rank_documents(table, audit.calibration).documents}
+    # The table tells a passage from a known passage of the same name; the flags do not.
+    groups = {table.ids[row]: table.groups()[row] for row in table.rows(None).tolist()}
     extracted = {} if results.extraction is None else {each.document: each for each in results.extraction.documents}
     standing = str(audit.standing or NOT_VALIDATED)
-    works = []
-    for document, rows in grouped.items():
-        scores = [row.score for row in rows if row.score is not None and math.isfinite(row.score)]
-        sources = {str(row.columns[SOURCE]) for row in rows if row.columns.get(SOURCE) is not None}
-        of_document, extraction = judged.get(document), extracted.get(document)
-        works.append(
-            Work(
-                document,
-                sources.pop() if len(sources) == 1 else "",
-                len(rows),
-                len(scores),
-                sum(row.flagged for row in rows),
-                max(scores, default=None),
-                None if of_document is None else of_document.p_value,
-                None if of_document is None else of_document.q_value,
-                None if extraction is None else extraction.spans,
-                None if extraction is None else extraction.share,
-                standing,
-            )
-        )
-    return Works(sorted(works, key=_strength), problem)
+    works = [
+        _work(document, rows, ranked.get(groups.get(rows[0].id, document)), extracted.get(document), standing)
+        for document, rows in grouped.items()
+    ]
+    return sorted(works, key=_strength)
 
 
-def works_table(works: Works) -> bytes:
+def _work(
+    document: str,
+    rows: Sequence[Flag],
+    ranked: RankedDocument | None,
+    extraction: DocumentExtraction | None,
+    standing: str,
+) -> Work:
+    scores = [row.score for row in rows if row.score is not None and math.isfinite(row.score)]
+    sources = {str(row.columns[SOURCE]) for row in rows if row.columns.get(SOURCE) is not None}
+    return Work(
+        document=document,
+        source=sources.pop() if len(sources) == 1 else "",
+        passages=len(rows),
+        scored=len(scores),
+        flagged=sum(row.flagged for row in rows),
+        largest_score=max(scores, default=None),
+        p=None if ranked is None else ranked.p_value,
+        q=None if ranked is None else ranked.q_value,
+        why_no_p="" if ranked is None or ranked.reason is None else str(ranked.reason),
+        spans=None if extraction is None else extraction.spans,
+        extractable_share=None if extraction is None else extraction.share,
+        known_set=standing,
+    )
+
+
+def works_table(works: Sequence[Work]) -> bytes:
     """The bytes of ``works.csv``."""
     names = [each.name for each in fields(Work)]
-    return csv_table(names, ([getattr(work, name) for name in names] for work in works.rows))
-
-
-def _judged(results: Results) -> tuple[dict[str, Flag], str]:
-    """The decision on each document, of which only the p-values are shown; or why there is none."""
-    flags = results.audit.flags
-    fdr = flags.rule.level if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES else None
-    try:
-        judged = flag_documents(results.scores, flags.calibration, fdr=fdr, accept_void=True)
-    except LlmMiaError as error:
-        return {}, str(error)
-    return {row.document: row for row in judged.rows}, ""
+    return csv_table(names, ([getattr(work, name) for name in names] for work in works))
 
 
 def _strength(work: Work) -> tuple[float, int, float, str]:

@@ -58,17 +58,16 @@ def write_exhibit(
 
 def _files(results: Results, side: Side) -> dict[str, bytes]:
     """The content of each file, by its path in the exhibit."""
-    works = works_of(results)
     controls = controls_of(results)
     spans = span_pages(results)
     files = {
         "finding.html": finding_page(results, side),
-        "works.csv": works_table(works),
+        "works.csv": works_table(works_of(results)),
         "controls.csv": controls_table(controls),
         "controls.html": controls_page(controls),
         **({"spans/spans.csv": spans_table(results)} if results.extraction is not None else {}),
         **spans,
-        "README.txt": readme(results, works),
+        "README.txt": readme(results),
     }
     manifest = manifest_of(results, side, files).to_json().encode()
     listed = {name: digest_of(content).sha256 for name, content in {**files, MANIFEST: manifest}.items()}
