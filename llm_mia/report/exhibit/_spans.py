@@ -56,7 +56,12 @@ def span_pages(results: Results) -> dict[str, bytes]:
 
 
 def _pages(
-    results: Results, proofs: dict[tuple[str, int], Proof], spans: Sequence[ExtractedSpan], path: str, title: str, intro: str
+    results: Results,
+    proofs: dict[tuple[str, int], Proof],
+    spans: Sequence[ExtractedSpan],
+    path: str,
+    title: str,
+    intro: str,
 ) -> dict[str, bytes]:
     extraction = results.extraction
     assert extraction is not None

@@ -104,7 +104,9 @@ def verify_exhibit(
 
 
 def _of_exhibit(folder: Path, manifest: Manifest, manifest_sha256: str) -> Iterator[Compared]:
-    there = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_symlink() or not each.is_dir()}
+    there = {
+        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_symlink() or not each.is_dir()
+    }
     for name, digest in manifest.files.items():
         there.discard(name)
         yield Compared(Part.EXHIBIT, name, _state(folder / name, digest))

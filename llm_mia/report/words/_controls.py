@@ -164,8 +164,11 @@ def _other_models(audit: Audit) -> Iterator[ControlRow]:
             "a model that should not know the candidates sees a difference of the texts only where this is not 0.5",
         )
     if not compared:
-        yield _missing("another model", "no other model decided on the same candidates, so a difference of the texts "
-                       "that raises the scores of any model is not excluded")
+        yield _missing(
+            "another model",
+            "no other model decided on the same candidates, so a difference of the texts "
+            "that raises the scores of any model is not excluded",
+        )
 
 
 def _sealed(audit: Audit) -> ControlRow:

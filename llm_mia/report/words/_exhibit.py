@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ...auditing import Audit
-from ...decision import DETECTED, ErrorRate, members_detected
+from ...decision import DETECTED, ErrorRate, Finding, Sensitivity, members_detected
 from ...extraction import ExtractedSpan, Extraction, Proof
 from ...records import Standing
 from ._answer import Answer
-from ._comparisons import role_words, sensitivity_words
+from ._comparisons import role_words
 from ._counting import counted
 from ._decisions import members_words, rule_words
 from ._extraction import extraction_size, extraction_statement
@@ -50,34 +51,27 @@ def side_words(side: Side) -> str:
 
 
 def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extraction | None = None) -> list[Section]:
-    """The finding on a page, from the question to the limits. Both sides get every sentence that holds a figure."""
-    question = Section("What was asked" if side is Side.CLAIMANT else "What was looked for", (_looked_for(audit, answer),))
-    given = Section(
-        "The answer" if side is Side.CLAIMANT else "What the search gave",
-        tuple(filter(None, (answer.headline, answer.error_rate, answer.change))),
-        facts=answer.facts,
-    )
-    power = Section("With what power" if side is Side.DEFENCE else "How much the search could see", tuple(_power(audit)))
-    absent = Section("What was not found" if side is Side.DEFENCE else "What this does not show", points=tuple(_absent(audit)))
+    """The finding on a page, from the question to the limits; both sides get the same sentences.
+
+    They differ in headings and in order. A finding comes before what was not found for either side, so that nobody
+    reads the second without the first.
+    """
+    defends = side is Side.DEFENCE
+    question = Section("What was looked for" if defends else "What was asked", (answer.question,))
+    sentences = (answer.headline, answer.error_rate, answer.change)
+    given = Section("What the search gave" if defends else "The answer", tuple(filter(None, sentences)), answer.facts)
+    absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
+    power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
     verbatim = Section("Word for word", tuple(_verbatim(extraction)))
-    trust = Section("What it rests on", (_assumption(), *answer.trust))
+    trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", *answer.trust))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
-    if side is Side.CLAIMANT or audit.flags.significant:
-        # A finding comes first for either side: nobody is to read what was not found without it.
-        first = [question, given]
+    if not defends:
+        ordered = [question, given, verbatim, trust, overturn, absent, power]
+    elif audit.flags.significant:
+        ordered = [question, given, absent, power, verbatim, trust, overturn]
     else:
-        first = [question]
-    rest = [verbatim, trust, overturn, absent, power] if side is Side.CLAIMANT else [absent, power, given, verbatim, trust, overturn]
-    sections = [*first, *(section for section in rest if section not in first)]
-    return [section for section in sections if section.paragraphs or section.facts or section.points]
-
-
-def _looked_for(audit: Audit, answer: Answer) -> str:
-    return answer.question
-
-
-def _assumption() -> str:
-    return f"The error rate holds only if {ASSUMPTION}."
+        ordered = [question, absent, power, given, verbatim, trust, overturn]
+    return [section for section in ordered if section.paragraphs or section.facts or section.points]
 
 
 def _absent(audit: Audit) -> Iterator[str]:
@@ -97,7 +91,7 @@ def _absent(audit: Audit) -> Iterator[str]:
         "is not flagged may still have been trained on."
     )
     if not flags.withheld:
-        yield "No single flag shows that this text was trained on: each flagged text may be among those flagged by chance."
+        yield "No flag shows by itself that its text was trained on: each may be among those that chance gives."
         least = members_words(flags)
         yield (
             f"How many at least were trained on: {least}."
@@ -136,20 +130,19 @@ def _power(audit: Audit) -> Iterator[str]:
     assert finding is not None
     share = least / finding.candidates
     yield (
-        f"If {least:,} of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) or more had been trained "
-        f"on, and each were flagged with the probability at the lower end of that interval, so many flags would not be "
-        f"left to chance in {100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
+        f"If {least:,} or more of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) had been trained "
+        "on, and were flagged as often as the lower end of that interval, chance would be excluded in "
+        f"{100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
     )
 
 
 def _overturn(audit: Audit) -> Iterator[str]:
     """What would make the answer wrong, a sentence each, beginning with what the record measured."""
     finding = audit.flags.finding
-    if audit.flags.withheld or audit.accepted and audit.standing is Standing.ACCEPTED:
+    if audit.flags.withheld or audit.standing is Standing.ACCEPTED:
         yield "The known set itself: its faults alone may explain every flag, without any training."
-    vanishes = sensitivity_words(audit.flags)
-    if vanishes:
-        yield vanishes[0].upper() + vanishes[1:] + "."
+    if finding is not None and finding.sensitivity is not None:
+        yield _vanishing(finding, finding.sensitivity)
     if finding is not None and finding.others:
         models = ", ".join(dict.fromkeys(role_words(other.role) for other in finding.others))
         yield (
@@ -170,6 +163,18 @@ def _overturn(audit: Audit) -> Iterator[str]:
         "candidates flagged."
     )
     yield "Another result of the same commands on the files and models whose digests are in manifest.json."
+
+
+def _vanishing(finding: Finding, limit: Sensitivity) -> str:
+    """Which difference of the texts would take the finding away."""
+    most = math.floor(limit.flags) if limit.flags >= 10 else math.floor(10 * limit.flags) / 10
+    sentence = (
+        "A difference between candidates and known non-members, other than training, that causes on average more than "
+        f"{most:,} of the {counted(finding.flagged, 'flag')} that the test counts"
+    )
+    if limit.fpr is None:
+        return f"{sentence}."
+    return f"{sentence}: a false positive rate of {100 * limit.fpr:.1f} % for texts like the candidates."
 
 
 def _verbatim(extraction: Extraction | None) -> Iterator[str]:
