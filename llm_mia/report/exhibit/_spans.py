@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...extraction import ExtractedSpan, Extraction, Proof
 from .._results import Results
-from ..words import counted, extraction_notes, extraction_rate, extraction_statement, span_words
+from ..words import extraction_notes, extraction_rate, extraction_statement, span_words
 from ._pages import page
 from ._tables import Cell, csv_table
 

@@ -18,13 +18,13 @@ MARK = "'"
 
 
 def csv_table(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """The bytes of a CSV file in UTF-8, with the mark by which spreadsheets recognise UTF-8.
+    r"""The bytes of a CSV file in UTF-8, with the mark by which spreadsheets recognise UTF-8.
 
     A text that a spreadsheet could take for a formula begins with an apostrophe (`shown_as_text`); numbers are written
     in full, and a missing value is an empty cell.
 
     >>> csv_table(["document", "score"], [["=1+1", -0.5], ["a, b", None]]).decode("utf-8-sig")
-    'document,score\\n\\'=1+1,-0.5\\n"a, b",\\n'
+    'document,score\n\'=1+1,-0.5\n"a, b",\n'
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

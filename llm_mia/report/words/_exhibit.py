@@ -130,8 +130,8 @@ def _power(audit: Audit) -> Iterator[str]:
     assert finding is not None
     share = least / finding.candidates
     yield (
-        f"If {least:,} or more of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) had been trained "
-        "on, and were flagged as often as the lower end of that interval, chance would be excluded in "
+        f"If {least:,} or more of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) had been "
+        "trained on, and were flagged as often as the lower end of that interval, chance would be excluded in "
         f"{100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
     )
 
