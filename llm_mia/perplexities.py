@@ -45,6 +45,7 @@ __all__ = [
     "TokenLogProbabilities",
     "WrittenPerplexities",
     "perplexity",
+    "perplexity_of",
     "token_log_probabilities",
     "write_perplexities",
 ]
@@ -106,7 +107,7 @@ def perplexity(
     array([2664.6,    nan])
     """
     source = _model(model, tokenizer)
-    return np.array([_perplexity(signals) for signals in signals_of(source, texts, window_tokens=window_tokens)])
+    return np.array([perplexity_of(signals) for signals in signals_of(source, texts, window_tokens=window_tokens)])
 
 
 def token_log_probabilities(
@@ -207,7 +208,7 @@ def _write_csv(out: Path, chunks: Chunks, roles: Sequence[str]) -> tuple[int, di
                 cells: list[object] = [passage.id, passage.document, passage.label, passage.n_bytes]
                 for signals in (by_role[role].signals(row) for role in roles):
                     # csv writes None as an empty cell.
-                    cells += [len(signals), _perplexity(signals) if len(signals) else None]
+                    cells += [len(signals), perplexity_of(signals) if len(signals) else None]
                 writer.writerow(cells)
                 unscored += None in cells[len(PASSAGE_COLUMNS) :]
             for role in roles:
@@ -252,7 +253,8 @@ def _token_rows(
     return pa.table([pa.array(values, schema.field(name).type) for name, values in columns.items()], schema=schema)
 
 
-def _perplexity(signals: TokenSignals) -> float:
+def perplexity_of(signals: TokenSignals) -> float:
+    """Exponential of the mean negative log-likelihood of the tokens; NaN where none was scored."""
     with np.errstate(over="ignore"):
         return float(np.exp(-signals.logprob.mean(dtype=np.float64))) if len(signals) else float("nan")
 

@@ -24,7 +24,15 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.backends.local import LocalBackend, continuations
 from llm_mia.cli import main
 from llm_mia.errors import InputError, ModelError, PassageError, RunDirectoryError, UsageError
-from llm_mia.extraction import ExtractionNote, Sampling, examine, prompt_before, read_extraction, stretch_sums
+from llm_mia.extraction import (
+    ExtractionNote,
+    Sampling,
+    examine,
+    prompt_before,
+    read_extraction,
+    stretch_sums,
+    without_texts,
+)
 from llm_mia.metrics import clopper_pearson
 from llm_mia.passages import read_passages
 from llm_mia.records import SCHEMA_VERSION, Passage, WindowRule
@@ -174,6 +182,13 @@ def test_proof_by_generation(scene: Scene, cli: Callable[..., Ran]) -> None:
     assert proof["matched_bytes"] >= proof["matched"] > 0
     assert (proof["greedy"], proof["greedy_tokens"], proof["prompt_tokens"]) == (True, 50, proof["start_token"])
     assert proof["greedy_bytes"] == proof["bytes"]
+    assert (proof["prompt"], proof["output"], proof["original"]) == ("", "", ""), "texts are in the tables alone"
+    (written,) = read_extraction(scene.folder / "run").proofs
+    assert written.output == written.original, "greedy decoding wrote the stretch"
+    assert written.prompt + written.original in scene.document
+    assert scene.document.startswith(written.prompt)
+    (row,) = csv.DictReader(io.StringIO((scene.folder / "run/proofs.csv").read_text("utf-8"), newline=""))
+    assert (row["prompt"], row["output"], row["original"]) == (written.prompt, written.output, written.original)
 
 
 def test_a_finished_run_loads_no_model(scene: Scene, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Ran]) -> None:
@@ -412,7 +427,7 @@ def test_what_is_read_back_is_equal(tmp_path: Path) -> None:
     assert read_extraction(moved) == replace(extraction, path=moved)
     spans = moved / "spans.csv"
     spans.write_text(spans.read_text("utf-8").replace("p0,d", "p9,d", 1), "utf-8")
-    with pytest.raises(InputError, match=r"spans\.csv: its spans are not those of extraction\.json"):
+    with pytest.raises(InputError, match=r"spans\.csv: its rows are not those of extraction\.json"):
         read_extraction(moved)
     spans.unlink()
     assert {span.text for span in read_extraction(moved).spans} == {""}
@@ -427,6 +442,33 @@ def test_what_is_read_back_is_equal(tmp_path: Path) -> None:
     figures.unlink()
     with pytest.raises(InputError, match="no such file; extract again"):
         read_extraction(moved)
+
+
+def test_a_long_text_is_read_back_too(tmp_path: Path) -> None:
+    """The `csv` module refuses cells of more than 131,072 characters by default."""
+    path = write(tmp_path / "p.jsonl", rows(*TEXTS))
+    run_extract(path, Bytes(), out=tmp_path / "run", stretch=5, probability=1e-30)
+    spans = tmp_path / "run/spans.csv"
+    titles, *others = csv.reader(io.StringIO(spans.read_text("utf-8"), newline=""))
+    with spans.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([titles, *([*row[:-1], "x" * 200_000] for row in others)])
+    assert {len(span.text) for span in read_extraction(tmp_path / "run").spans} == {200_000}
+
+
+def test_redacted(tmp_path: Path, tiny_bos: str) -> None:
+    """No word of a passage is in what is handed on, whatever lay there before; every figure is."""
+    texts = ["Zebras quietly juxtapose vexing riddles", "Gnomes fetch brown walnuts from Uxbridge"]
+    path, model = write(tmp_path / "p.jsonl", rows(*texts)), load_model(tiny_bos, compiled=False)
+    options: dict[str, Any] = {"stretch": 2, "probability": 1e-9, "prefix": 0, "proof": True, "samples": 0}
+    shown = run_extract(path, model, out=tmp_path / "run", **options)
+    assert {proof.original in texts[int(proof.id[1])] for proof in shown.proofs} == {True}
+    assert all(proof.prompt + proof.original in texts[int(proof.id[1])] for proof in shown.proofs)
+    redacted = run_extract(path, model, out=tmp_path / "run", redact=True, **options)
+    assert redacted == replace(without_texts(shown), redacted=True)
+    assert read_extraction(tmp_path / "run") == redacted
+    for file in (tmp_path / "run").glob("*.*"):
+        kept = file.read_text("utf-8")
+        assert not [word for text in texts for word in text.split() if word in kept]
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

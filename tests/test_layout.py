@@ -87,7 +87,7 @@ def extraction(path: Path) -> Extraction:
     window = WindowRule(2048, 512)
     notes: Any = []
     return Extraction(
-        path, model, window, Sampling(), 50, 0.001, 1, 5000, 12, documents, spans, None, proofs, notes, []
+        path, model, window, Sampling(), 50, 0.001, 1, 5000, 12, documents, spans, None, proofs, False, notes, []
     )
 
 

@@ -38,8 +38,13 @@ def test_flags_of_documents_are_tested_over_all_changes_of_sign() -> None:
     rng = np.random.default_rng(1)
     documents = [f"d{at}" for at in rng.integers(9, size=40)]
     first, second = rng.random((2, 40)) < np.array([[0.2], [0.5]])
-    sums = [int((second & (np.array(documents) == d)).sum() - (first & (np.array(documents) == d)).sum()) for d in sorted(set(documents))]  # fmt: skip
-    totals = [abs(sum(s * sign for s, sign in zip(sums, signs, strict=True))) for signs in product((1, -1), repeat=len(sums))]  # fmt: skip
+    sums = [
+        int(second[[at for at, name in enumerate(documents) if name == document]].sum())
+        - int(first[[at for at, name in enumerate(documents) if name == document]].sum())
+        for document in sorted(set(documents))
+    ]
+    changes = product((1, -1), repeat=len(sums))
+    totals = [abs(sum(size * sign for size, sign in zip(sums, signs, strict=True))) for signs in changes]
     expected = np.mean([total >= abs(sum(sums)) for total in totals])
     assert compare_flags(first, second, documents).p_value == pytest.approx(float(expected), abs=1e-12)
 
@@ -87,9 +92,9 @@ def test_intervals_of_a_difference_of_means_hold_it() -> None:
         missed_by_passage += not alone.low <= 0.3 <= alone.high
         paired = compare_means(first, second + 0.0, documents)
         rejected += (paired.p_value <= 0.05) != (not paired.difference.low <= 0 <= paired.difference.high)
-    # Over 25 documents of 1 to 7 passages, Student's t with 24 degrees of freedom misses up to 7 % of the time: the
-    # largest documents carry more than their share of the variance.
-    assert missed / times <= most(0.07, times)
+    # Documents of 1 to 7 passages weigh unequally, which costs Student's t some degrees of freedom: 5.6 % missed of
+    # 10,000 other draws.
+    assert missed / times <= most(0.056, times)
     assert missed_by_passage / times > 0.2, "the fault that documents avoid"
     assert rejected == 0, "the p-value and the interval agree"
 

@@ -16,6 +16,7 @@ from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
+from ._document_ranking import DocumentRanking, NoPValue, RankedDocument, rank_documents
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
 from ._evaluating import (
@@ -59,6 +60,7 @@ __all__ = [
     "Column",
     "Comparison",
     "DocumentObstacle",
+    "DocumentRanking",
     "Draw",
     "ErrorRate",
     "Evaluation",
@@ -68,6 +70,7 @@ __all__ = [
     "Flags",
     "Guarantee",
     "GuaranteeKind",
+    "NoPValue",
     "NoteKind",
     "Obstacle",
     "Origin",
@@ -75,6 +78,7 @@ __all__ = [
     "OtherModel",
     "OtherReference",
     "QValueMethod",
+    "RankedDocument",
     "Reason",
     "Rule",
     "Selection",
@@ -108,6 +112,7 @@ __all__ = [
     "judge_collection",
     "notes_of_sentences",
     "origin_of",
+    "rank_documents",
     "rates_at",
     "read_calibration",
     "refuse_small",

@@ -111,7 +111,7 @@ def flag_documents(
             f"the calibration has categories by {calibration.by!r}, and documents have none: calibrate again without "
             "`by`"
         )
-    judged = _p_values(table, calibration, rows)
+    judged = judged_documents(table, calibration, rows)
     n = int(judged.n_calibration.max())
     same_size = len(np.unique(judged.n_used[judged.n_used > 0])) <= 1
     q_values, method = q_values_of(judged.p_values, any_dependence=not same_size)
@@ -146,7 +146,8 @@ def flag_documents(
     return count_unscored(flags, table, calibration, partial(flag_documents, fdr=fdr, finding_level=finding_level))
 
 
-def _p_values(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:
+def judged_documents(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp]) -> DocumentPValues:
+    """The p-values of the documents of *rows*, compared with the non-members that *calibration* was computed from."""
     known, groups, scores = calibration_rows(table, calibration), table.groups(), table.column(calibration.attack)
     infinite = first_ids(table.ids[row] for row in rows if np.isinf(scores[row]))
     if infinite:

@@ -12,7 +12,7 @@ Cooper et al. 2025, arXiv:2505.12546, compute it for 50 tokens given the 50 befo
 arXiv:2410.19482, define (n, p)-discoverable extraction.
 """
 
-from ._artefacts import read_extraction
+from ._artefacts import read_extraction, without_texts
 from ._extract import extract
 from ._passage import Examination, examine
 from ._proofs import prompt_before
@@ -28,7 +28,7 @@ from ._records import (
 )
 from ._sampling import Sampling, token_bounds
 from ._spans import Span, find_spans, repeated_tokens
-from ._stretches import TokenRun, greedy_run, stretch_sums
+from ._stretches import TokenRun, greedy_run, greedy_runs, stretch_sums
 
 __all__ = [
     "DocumentExtraction",
@@ -47,10 +47,12 @@ __all__ = [
     "extract",
     "find_spans",
     "greedy_run",
+    "greedy_runs",
     "prompt_before",
     "queries_for",
     "read_extraction",
     "repeated_tokens",
     "stretch_sums",
     "token_bounds",
+    "without_texts",
 ]

@@ -1,67 +1,113 @@
-"""The two files of an extraction: ``extraction.json`` holds every figure and no text, ``spans.csv`` holds the texts."""
+"""The files of an extraction: ``extraction.json`` holds every figure and no text; the texts are in two tables.
+
+``spans.csv`` has the text of each span, ``proofs.csv`` what the model was given, what it wrote, and the original.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..store import RunDirectory, read_record
-from ._records import ExtractedSpan, Extraction
+from ._records import Extraction
 
-__all__ = ["read_extraction", "write_extraction"]
+__all__ = ["read_extraction", "without_texts", "write_extraction"]
 
-JSON, CSV = "extraction.json", "spans.csv"
-PLACES = ("id", "document", "label", "start_token", "end_token", "start_char", "end_char")
+JSON, SPANS, PROOFS = "extraction.json", "spans.csv", "proofs.csv"
+SPAN_PLACES = ("id", "document", "label", "start_token", "end_token", "start_char", "end_char")
+SPAN_FIGURES = ("probability", "probability_high", "likeliest_start_token")
+PROOF_PLACES = ("id", "start_token", "tokens", "prompt_tokens", "greedy_tokens", "greedy_bytes", "samples", "matched")
+PROOF_TEXTS = ("prompt", "output", "original")
+LONGEST_CELL = 1 << 30
+"""Characters of a text; by default the `csv` module refuses more than 131,072."""
 
 
 def write_extraction(run: RunDirectory, extraction: Extraction) -> None:
-    """Write both files, the figures last: where they are, the texts are too."""
-    run.write_text(CSV, _table(extraction.spans))
-    # The path is that of the directory, which may be moved; texts are in the table alone.
-    without_texts = [replace(span, text="") for span in extraction.spans]
-    run.write_record(JSON, replace(extraction, path=Path(), spans=without_texts))
+    """Write the files, the figures last: where they are, the texts are too. A redacted table has empty texts."""
+    spans = [
+        [
+            *_cells(span, SPAN_PLACES),
+            str(span.likeliest.probability),
+            str(span.likeliest.probability_high),
+            str(span.likeliest.start_token),
+            span.text,
+        ]
+        for span in extraction.spans
+    ]
+    run.write_text(SPANS, _table([*SPAN_PLACES, *SPAN_FIGURES, "text"], spans))
+    if extraction.proofs:
+        proofs = [_cells(proof, (*PROOF_PLACES, *PROOF_TEXTS)) for proof in extraction.proofs]
+        run.write_text(PROOFS, _table([*PROOF_PLACES, *PROOF_TEXTS], proofs))
+    else:
+        (run.path / PROOFS).unlink(missing_ok=True)
+    # The path is that of the directory, which may be moved; texts are in the tables alone.
+    run.write_record(JSON, replace(without_texts(extraction), path=Path()))
+
+
+def without_texts(extraction: Extraction) -> Extraction:
+    """The same figures, with empty texts."""
+    spans = [replace(span, text="") for span in extraction.spans]
+    proofs = [replace(proof, prompt="", output="", original="") for proof in extraction.proofs]
+    return replace(extraction, spans=spans, proofs=proofs)
 
 
 def read_extraction(path: str | Path) -> Extraction:
     """The extraction that `extract` left in the run directory *path*.
 
-    Without ``spans.csv`` the texts of the spans are empty.
+    Without ``spans.csv`` the texts of the spans are empty, without ``proofs.csv`` those of the proofs.
 
     Raises:
-        InputError: there is none, it is damaged or of another schema, or the two files do not belong together.
+        InputError: there is none, it is damaged or of another schema, or the files do not belong together.
     """
     folder = Path(path)
     extraction = read_record(Extraction, folder / JSON, InputError, "extract again")
-    texts = _texts(folder / CSV, extraction.spans) if (folder / CSV).exists() else [""] * len(extraction.spans)
-    spans = [replace(span, text=text) for span, text in zip(extraction.spans, texts, strict=True)]
-    return replace(extraction, path=folder, spans=spans)
+    of_spans = _texts(folder / SPANS, [_cells(span, SPAN_PLACES) for span in extraction.spans], 1)
+    of_proofs = _texts(folder / PROOFS, [_cells(proof, PROOF_PLACES) for proof in extraction.proofs], len(PROOF_TEXTS))
+    spans = [replace(span, text=text) for span, (text,) in zip(extraction.spans, of_spans, strict=True)]
+    proofs = [
+        replace(proof, prompt=prompt, output=output, original=original)
+        for proof, (prompt, output, original) in zip(extraction.proofs, of_proofs, strict=True)
+    ]
+    return replace(extraction, path=folder, spans=spans, proofs=proofs)
 
 
-def _table(spans: Sequence[ExtractedSpan]) -> str:
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*PLACES, "probability", "probability_high", "likeliest_start_token", "text"])
-    for span in spans:
-        likeliest = span.likeliest
-        figures = (likeliest.probability, likeliest.probability_high, likeliest.start_token)
-        writer.writerow([*_place(span), *figures, span.text])
+    csv.writer(text, lineterminator="\n").writerows([titles, *rows])
     return text.getvalue()
 
 
-def _place(span: ExtractedSpan) -> list[str]:
-    return ["" if (value := getattr(span, name)) is None else str(value) for name in PLACES]
+def _cells(record: Any, names: Sequence[str]) -> list[str]:
+    return ["" if (value := getattr(record, name)) is None else str(value) for name in names]
 
 
-def _texts(path: Path, spans: Sequence[ExtractedSpan]) -> list[str]:
+def _texts(path: Path, places: Sequence[Sequence[str]], texts: int) -> list[list[str]]:
+    """The last *texts* cells of each row of a table, whose first cells are *places*; empty where there is no table."""
+    if not path.exists():
+        return [[""] * texts for _ in places]
     try:
-        with path.open(encoding="utf-8", newline="") as file:  # a text keeps its line ends
+        with path.open(encoding="utf-8", newline="") as file, _long_cells():  # a text keeps its line ends
             rows = list(csv.reader(file))[1:]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}); extract again") from None
-    if [row[: len(PLACES)] for row in rows] != [_place(span) for span in spans]:
-        raise InputError(f"{path}: its spans are not those of {JSON}; extract again")
-    return [row[-1] for row in rows]
+    if [row[: len(place)] for row, place in zip(rows, places, strict=False)] != list(places) or len(rows) != len(
+        places
+    ):
+        raise InputError(f"{path}: its rows are not those of {JSON}; extract again")
+    return [row[-texts:] for row in rows]
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let the `csv` module read texts of any length."""
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)

@@ -22,7 +22,7 @@ from ..signals import (
     written_token_notes,
 )
 from ..store import RunDirectory
-from ._artefacts import write_extraction
+from ._artefacts import without_texts, write_extraction
 from ._proofs import LikeliestSpans, prove
 from ._records import Extraction
 from ._sampling import Sampling
@@ -44,16 +44,17 @@ def extract(
     samples: int = 20,
     most_proofs: int = 20,
     seed: int = 0,
+    redact: bool = False,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
     """The texts that the model emits verbatim with at least *probability* when it is given what precedes them.
 
-    Leaves ``extraction.json`` and ``spans.csv`` in the run directory, with the signals; where all signals are there, a
-    model is loaded for a *proof* only. A stretch most of whose tokens occur earlier in its passage does not count: the
-    model can copy it. Passages without a stretch are counted, and their bytes are part of their documents. Passages
-    labelled 0 show how often texts that were not trained on have spans.
+    Leaves ``extraction.json``, ``spans.csv`` and, with a proof, ``proofs.csv`` in the run directory, with the signals;
+    where all signals are there, a model is loaded for a *proof* only. A stretch most of whose tokens occur earlier in
+    its passage does not count: the model can copy it. Passages without a stretch are counted, and their bytes are part
+    of their documents. Passages labelled 0 show how often texts that were not trained on have spans.
 
     Args:
         sources: `Passages`, one or several; a path; or what `Passages.of` takes.
@@ -68,6 +69,8 @@ def extract(
         samples: continuations drawn for each proof.
         most_proofs: number of spans that are proved, the likeliest first.
         seed: draws the samples.
+        redact: keep no text and no token of a passage, neither in the files that are handed on nor in the result; the
+            folder ``signals/`` still holds the token ids, so do not hand it on.
         window_tokens: longest input fed to the model; None: its context, and at most 2,048.
         limits: how much is computed, kept and written at once.
         progress: called after every batch.
@@ -107,9 +110,11 @@ def extract(
             spans=result.spans,
             nonmembers=result.known_nonmembers(),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
+            redacted=redact,
             notes=result.notes(),
             input_notes=[*inputs.check.notes, *written_token_notes(run.record)],
         )
+        extraction = without_texts(extraction) if redact else extraction
         write_extraction(run, extraction)
     return extraction
 

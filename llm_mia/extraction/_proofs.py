@@ -92,6 +92,7 @@ def prove(
         drawn = continuations(
             backend, prompt, wanted, samples=samples, top_k=sampling.top_k if samples else None, seed=seed + at
         )
+        before, original = _texts(likeliest.tokenizer, text, start, len(prompt), stretch)
         matched = int((drawn.sample_tokens == drawn.expected_tokens).sum())
         proofs.append(
             Proof(
@@ -108,12 +109,30 @@ def prove(
                 matched=matched,
                 matched_bytes=int((drawn.sample_bytes == drawn.expected_bytes).sum()),
                 share=clopper_pearson(matched, samples) if samples else None,
+                prompt=before,
+                output=drawn.greedy_text,
+                original=original,
             )
         )
         tokens += stretch * (samples + 1)
         if progress:
             progress(Step("proof", at + 1, tokens, at + 1, total, total))
     return proofs
+
+
+def _texts(tokenizer: Tokenizer, text: str, start: int, prompt_tokens: int, stretch: int) -> tuple[str, str]:
+    """The text of the prompt, which ends before token *start*, and the text of the stretch that follows it.
+
+    Together they are a part of *text*. A character that the last token of the prompt shares with the stretch belongs
+    to the stretch.
+    """
+    places = tokenizer.spans(text)
+    end = int(places[start + stretch - 1, 1])
+    if start == 0:
+        return "", text[:end]
+    edge = int(min(places[start - 1, 1], places[start, 0]))  # a blank before a word is outside of the word's token
+    first = start - (prompt_tokens - len(tokenizer.opening))
+    return text[int(places[first, 0]) : edge], text[edge:end]
 
 
 def prompt_before(

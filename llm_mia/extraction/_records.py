@@ -103,7 +103,7 @@ class ExtractedSpan:
     likeliest: Stretch
     """The likeliest stretch of the span."""
     text: str
-    """Empty where the table of spans, which alone holds texts, is missing."""
+    """Empty where the table of spans, which alone holds it, is missing or without texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,13 @@ class Proof:
     """Samples that begin with its bytes, in whatever tokens."""
     share: Interval | None
     """Matched samples with their Clopper-Pearson interval; None without samples."""
+    prompt: str = ""
+    """The text that the model was given. This and the two texts below are empty where the table of proofs, which alone
+    holds them, is missing or without texts."""
+    output: str = ""
+    """What greedy decoding wrote."""
+    original: str = ""
+    """The text of the passage that follows the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,8 @@ class Extraction:
     nonmembers: KnownNonmembers | None
     """None where no passage is labelled 0."""
     proofs: Sequence[Proof]
+    redacted: bool
+    """Whether no text and no token of a passage was kept outside of the signals."""
     notes: Sequence[Note]
     """Of the kinds of `ExtractionNote`."""
     input_notes: Sequence[str]

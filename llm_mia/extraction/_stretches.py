@@ -10,7 +10,7 @@ import numpy as np
 from ..records import IntArray
 from ._sampling import Floats
 
-__all__ = ["TokenRun", "greedy_run", "stretch_sums"]
+__all__ = ["TokenRun", "greedy_run", "greedy_runs", "stretch_sums"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,38 @@ def greedy_run(rank: IntArray, edges: Sequence[int] = ()) -> TokenRun:
     >>> greedy_run(np.array([0, 0, 0, 0, 0]), edges=[2])
     TokenRun(start=2, length=3)
     """
+    starts, lengths = _first_choices(rank, edges)
+    if not len(starts):
+        return TokenRun(0, 0)
+    longest = int(lengths.argmax())
+    return TokenRun(int(starts[longest]), int(lengths[longest]))
+
+
+def greedy_runs(rank: IntArray, edges: Sequence[int] = (), *, least: int = 1) -> list[TokenRun]:
+    """All runs of at least *least* tokens each of which is the model's first choice, in order; see `greedy_run`.
+
+    >>> greedy_runs(np.array([0, 3, 0, 0, 1, 0, 0, 0]), least=2)
+    [TokenRun(start=2, length=2), TokenRun(start=5, length=3)]
+    """
+    starts, lengths = _first_choices(rank, edges)
+    return [
+        TokenRun(start, length)
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
+        if length >= least
+    ]
+
+
+def _first_choices(
+    rank: IntArray, edges: Sequence[int]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    """Where each run of tokens of rank 0 begins, and how long it is; a run ends at an edge."""
     chosen = np.asarray(rank) == 0
     inside = np.array(
         [edge for edge in edges if 0 < edge < len(chosen) and chosen[edge - 1] and chosen[edge]], dtype=np.intp
     )
     turns = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]]).astype(np.int8)))
     starts, ends = np.sort(np.concatenate([turns[::2], inside])), np.sort(np.concatenate([turns[1::2], inside]))
-    if not len(starts):
-        return TokenRun(0, 0)
-    longest = int((ends - starts).argmax())
-    return TokenRun(int(starts[longest]), int(ends[longest] - starts[longest]))
+    return starts, ends - starts
 
 
 def _windowed(values: Floats | np.ndarray[tuple[int], np.dtype[np.bool_]], n: int) -> Floats:

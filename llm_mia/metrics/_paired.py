@@ -181,5 +181,5 @@ def compare_tpr(
 
 def _cut(nonmembers: Floats, fpr: float) -> float:
     """The least score with at most *fpr* of *nonmembers* above it; −inf where all may be."""
-    allowed = int(math.floor(fpr * len(nonmembers) * (1 + 1e-12)))
+    allowed = math.floor(fpr * len(nonmembers) * (1 + 1e-12))
     return float(-np.sort(-nonmembers)[allowed]) if allowed < len(nonmembers) else -math.inf

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch
+from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch, without_texts
 from ..store import to_json
 from ._cells import escape, share
 from ._layout import Column, Listing
@@ -24,9 +23,8 @@ PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
 
 
 def extraction_summary(extraction: Extraction) -> dict[str, Any]:
-    """Every figure for machines; the texts of the spans are in ``spans.csv``."""
-    without_texts = replace(extraction, spans=[replace(span, text="") for span in extraction.spans])
-    figures: dict[str, Any] = json.loads(to_json(without_texts))
+    """Every figure for machines; the texts of spans and proofs are in ``spans.csv`` and ``proofs.csv``."""
+    figures: dict[str, Any] = json.loads(to_json(without_texts(extraction)))
     return {
         **figures,
         "statement": extraction_statement(extraction),

@@ -26,6 +26,8 @@ class Continuations:
 
     log_probability: float
     """Of the expected tokens, by the rule that draws the samples, from the model's logits; nats."""
+    greedy_text: str
+    """The continuation that takes the likeliest token each time."""
     greedy_tokens: int
     greedy_bytes: int
     sample_tokens: IntArray
@@ -90,13 +92,14 @@ def continuations(
             f"model {backend.info.id!r} gives NaN after a prompt of {len(prompt)} tokens: leave out `proof`"
         )
     sampled = np.concatenate([np.empty((0, len(expected)), np.int32), *drawn])
-    text = _decode(backend, expected)
+    greedy_text, text = _decode(backend, greedy[0]), _decode(backend, expected).encode()
     return Continuations(
         log_probability=log_probability,
+        greedy_text=greedy_text,
         greedy_tokens=int(_count_leading(greedy == expected)[0]),
-        greedy_bytes=_same_bytes(_decode(backend, greedy[0]), text),
+        greedy_bytes=_same_bytes(greedy_text.encode(), text),
         sample_tokens=_count_leading(sampled == expected),
-        sample_bytes=np.array([_same_bytes(_decode(backend, ids), text) for ids in sampled], dtype=np.int32),
+        sample_bytes=np.array([_same_bytes(_decode(backend, ids).encode(), text) for ids in sampled], dtype=np.int32),
         expected_tokens=len(expected),
         expected_bytes=len(text),
     )
@@ -202,9 +205,9 @@ def _count_leading(same: np.ndarray[Any, np.dtype[np.bool_]]) -> IntArray:
     return counts
 
 
-def _decode(backend: LocalBackend, ids: IntArray) -> bytes:
+def _decode(backend: LocalBackend, ids: IntArray) -> str:
     text: str = backend.tokenizer.decode(ids.tolist(), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text.encode()
+    return text
 
 
 def _same_bytes(left: bytes, right: bytes) -> int:
