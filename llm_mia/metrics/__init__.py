@@ -10,11 +10,8 @@ passage; where a document has several passages, the interval comes from a bootst
 from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
-<<<<<<< HEAD
 from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
-=======
 from ._percentiles import percentiles
->>>>>>> main
 from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
 
