@@ -18,6 +18,7 @@ from ._summary import (
     threshold_summary,
 )
 from ._terminal import audit_html, audit_table
+from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
@@ -52,6 +53,9 @@ __all__ = [
     "standing_note",
     "threshold_lines",
     "threshold_summary",
+    "two_runs_details",
+    "two_runs_screen",
+    "two_runs_summary",
     "validity_lines",
     "validity_table",
     "void_note",
