@@ -100,7 +100,8 @@ def test_a_model_that_was_trained_less_differs_in_everything_but_the_nonmembers(
     assert members.difference.value == pytest.approx(3.0, abs=1e-3), "what training on them gained"
     assert (others.difference.value, others.p_value) == (0.0, 1.0)
     auroc = differences[Quantity.AUROC, "known"]
-    assert auroc.difference.low < auroc.difference.value == pytest.approx(auroc.second - auroc.first) < 0
+    assert auroc.difference.value == pytest.approx(auroc.second - auroc.first)
+    assert auroc.difference.low < auroc.difference.value < auroc.difference.high < 0
     assert compared.flags is not None
     assert compared.flags.both + compared.flags.only_first >= 15
     assert compared.flags_stated
