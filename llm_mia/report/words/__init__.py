@@ -4,6 +4,7 @@ from ._answer import Answer, Outcome
 from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
+from ._controls import ControlRow, control_rows
 from ._counting import counted, have, unbroken
 from ._decisions import (
     category_lines,
@@ -28,9 +29,11 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
+from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -43,8 +46,12 @@ from ._validity import (
 
 __all__ = [
     "ASSUMPTION",
+    "NO_CAUSE",
     "Answer",
+    "ControlRow",
     "Outcome",
+    "Section",
+    "Side",
     "answer_of",
     "at_threshold_words",
     "category_lines",
@@ -53,10 +60,13 @@ __all__ = [
     "collection_size",
     "columns_used",
     "comparison_facts",
+    "comparison_rows",
     "comparison_words",
+    "control_rows",
     "control_words",
     "counted",
     "entry_words",
+    "exhibit_sections",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -69,21 +79,27 @@ __all__ = [
     "guarantee_words",
     "have",
     "held_words",
+    "matched_words",
     "members_words",
     "model_name",
     "note_words",
     "notes_words",
+    "perplexity_words",
     "power_title",
     "q_values_words",
     "reason_words",
     "role_words",
     "rule_words",
+    "run_words",
     "selection_words",
     "sensitivity_words",
+    "side_words",
+    "span_words",
     "standing_note",
     "standing_words",
     "threshold_words",
     "too_few_words",
+    "two_runs_lines",
     "unbroken",
     "unscored_words",
     "validity_meaning",
