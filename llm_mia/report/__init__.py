@@ -18,7 +18,7 @@ from ._summary import (
     flags_summary,
     threshold_summary,
 )
-from ._terminal import audit_html, audit_table
+from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
@@ -32,9 +32,10 @@ __all__ = [
     "Listing",
     "attack_details",
     "attacks_table",
+    "audit_details",
     "audit_html",
+    "audit_screen",
     "audit_summary",
-    "audit_table",
     "calibration_lines",
     "calibration_summary",
     "choice_details",
