@@ -24,7 +24,7 @@ from ..signals import (
 )
 from ..store import RunDirectory
 from ._artefacts import without_texts, write_extraction
-from ._documents import known_nonmembers
+from ._nonmembers import known_nonmembers
 from ._proofs import LikeliestSpans, prove
 from ._records import Extraction, ReferenceModel
 from ._reference import Baseline

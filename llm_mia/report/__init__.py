@@ -5,7 +5,7 @@ from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
-from ._extraction import extraction_summary, extraction_table
+from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
 from ._summary import (
     audit_summary,
@@ -42,6 +42,7 @@ __all__ = [
     "decisions_table",
     "evaluation_summary",
     "evaluation_table",
+    "extraction_screen",
     "extraction_statement",
     "extraction_summary",
     "extraction_table",

@@ -1,5 +1,6 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
+from ._answer import Answer, Outcome
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._counting import counted, have
@@ -26,7 +27,14 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._extraction import (
+    extraction_notes,
+    extraction_rate,
+    extraction_reference,
+    extraction_size,
+    extraction_statement,
+)
+from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._validity import (
@@ -41,6 +49,8 @@ from ._validity import (
 
 __all__ = [
     "ASSUMPTION",
+    "Answer",
+    "Outcome",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -52,8 +62,10 @@ __all__ = [
     "control_words",
     "counted",
     "entry_words",
+    "extraction_answer",
     "extraction_notes",
     "extraction_rate",
+    "extraction_reference",
     "extraction_size",
     "extraction_statement",
     "finding",
