@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def extraction_summary(extraction: Extraction) -> dict[str, Any]:
 def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
     """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
     spans = [("spans", str(extraction.path / "spans.csv"))] if extraction.spans else []
-    details = ("details", f"llm-mia show {extraction.path} --details")
+    details = ("details", f"llm-mia show {shlex.quote(str(extraction.path))} --details")
     return first_screen(extraction_answer(extraction), [*spans, details], spell)
 
 

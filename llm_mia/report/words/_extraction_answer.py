@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from ...extraction import Extraction
 from ._answer import Answer, Outcome
 from ._comparisons import p_words
@@ -30,7 +32,7 @@ def extraction_answer(extraction: Extraction) -> Answer:
         facts.append(("proof", f"greedy decoding writes {greedy:,} of {stretches} token for token"))
     return Answer(
         question=(
-            f"Does {extraction.model.id} write these texts word for word? ({counted(totals.documents, 'document')}, "
+            f"Does {_name(extraction.model.id)} write these texts word for word? ({counted(totals.documents, 'document')}, "
             f"{_size(totals.bytes)})"
         ),
         outcome=outcome,
@@ -41,6 +43,16 @@ def extraction_answer(extraction: Extraction) -> Answer:
         caveats=len(extraction_notes(extraction)),
         change=change,
     )
+
+
+def _name(model: str) -> str:
+    """A short name of a model: of a folder, without the folders around it.
+
+    >>> _name("/home/someone/models/mine/"), _name("HuggingFaceTB/SmolLM2-135M")
+    ('mine', 'HuggingFaceTB/SmolLM2-135M')
+    """
+    path = PurePath(model)
+    return path.name if path.is_absolute() or model.startswith((".", "~")) else model
 
 
 def _outcome(extraction: Extraction) -> tuple[Outcome, str, str]:
