@@ -10,12 +10,12 @@ from typing import TypeAlias
 from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
-from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol
+from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol, refuse_other_protocol
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
-from ..signals import Progress, Supplies, report_activity
+from ..signals import Progress, Supplies, report_activity, running_dry
 from ..validity import Validity
 from ._control import refuse_known
 from ._deciding import Request, decide
@@ -144,6 +144,8 @@ def audit(
         report_validity(before)
     if planned is not None:
         request = replace(request, protocol=_kept(planned, sources, Path(out)))
+    if sealed is not None and (dry := running_dry()):
+        dry.further.append(sealed)
     scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
     if redact:
         scored = replace(scored, notes=without_written_tokens(scored.path, scored.notes))
@@ -176,7 +178,7 @@ def audit(
 
 def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
     """The protocol for these inputs, after its copy has been kept in the run directory."""
-    keep_protocol(protocol, run)
+    (keep_protocol if running_dry() is None else refuse_other_protocol)(protocol, run)
     return protocol.on_inputs([source.sha256() for source in sources])
 
 
