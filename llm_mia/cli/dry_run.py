@@ -21,7 +21,7 @@ __all__ = ["only_estimating"]
 
 @contextmanager
 def only_estimating(wanted: bool, *, as_json: bool = False) -> Iterator[None]:
-    """Where it is *wanted*: what is called while it is open is only estimated; the estimate is printed, and all ends."""
+    """Where it is *wanted*: calls in the context are only estimated, and the command ends with the estimate."""
     if not wanted:
         yield
         return

@@ -1,4 +1,4 @@
-"""How long all passes of a command will take, by the first batches of the first pass; and the line that tells it."""
+"""How long all passes of a command will take, by the first batches of the first pass, and the line that says so."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Forecast:
         if (enough or is_last) and step.bytes > at:
             self._rates[step.name] = (now - since) / (step.bytes - at) / (self._work[step.name].cost or 1.0)
 
-    def seconds_left(self, now: float) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds until the last pass is finished; None where nothing was measured yet."""
         if not self._rates or self._current is None:
             return None
@@ -103,7 +103,7 @@ class Forecast:
 
     def line(self, now: float) -> str | None:
         """How much there is to compute, and how long it will take; None where it is not known yet, or is little."""
-        left = self.seconds_left(now)
+        left = self.seconds_left()
         if left is None or self._tokens_per_byte is None or self._started is None:
             return None
         seconds = now - self._started + left

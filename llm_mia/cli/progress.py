@@ -93,7 +93,7 @@ class Lines:
         parts = [f"{_share(step):.0f} % of {_passages(step.total_passages)}"]
         parts += [f"{rate:,.0f} tokens/s"] if rate else []
         parts += [f"about {duration(left)} left"] if left is not None else []
-        of_all = self._forecast.seconds_left(now) if self._forecast.passes_left > 1 else None
+        of_all = self._forecast.seconds_left() if self._forecast.passes_left > 1 else None
         parts += [f"about {duration(of_all)} of all passes"] if of_all is not None else []
         return f"{_label(step)}: {', '.join(parts)}"
 
