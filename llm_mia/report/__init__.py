@@ -19,6 +19,7 @@ from ._summary import (
 )
 from ._terminal import audit_html, audit_table
 from ._validity import validity_lines, validity_table
+from .html import report_html, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "report_html",
     "standing_note",
     "threshold_lines",
     "threshold_summary",
@@ -56,4 +58,5 @@ __all__ = [
     "validity_table",
     "void_note",
     "why_withheld",
+    "write_report",
 ]
