@@ -10,7 +10,9 @@ from ...store import write_text
 from .._results import Results, read_results
 from ..words import compliance as compliance_words, entry_words, notes_words, page as page_words
 from ..words.method import again_words, deciding_rows, input_rows, model_rows, run_rows
+from ._documents import documents_section
 from ._interim import Figure, answer_of, page_figures
+from ._passages import passages_section
 from ._policy import content_security_policy
 from ._svg import without_styles
 from ._trust import trust_of
@@ -53,10 +55,10 @@ def write_report(
 
 def report_html(results: Results) -> str:
     """The page; every text in it is escaped, and it makes no request."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css") + _asset("passages.css"), _asset("page.js")
     figures = [_prepared(figure) for figure in page_figures(results)]
     answer = answer_of(results.audit)
-    documents, passages = "", ""
+    documents, passages = documents_section(results), passages_section(results)
     parts = {"figures": figures, "documents": documents, "passages": passages}
     left_out = {anchor for anchor, part in parts.items() if not part}
     page: str = (
