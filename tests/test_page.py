@@ -41,7 +41,9 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        self.inside = tag if tag in ("style", "script") else ""
+        self.inside = ""
+        if tag in ("style", "script"):  # a script with a type is data, which no browser runs
+            self.inside = "data" if "type" in dict(attrs) else tag
         if tag not in NO_CLOSING and not self.get_starttag_text().endswith("/>"):  # type: ignore[union-attr]
             self.open.append(tag)
 
