@@ -139,8 +139,6 @@ def _sources(documents: Sequence[_Document], results: Results) -> list[_Source]:
 
 
 def _extractable_words(results: Results) -> str:
-    if not results.extractable.shares:
-        return ""
     extracted = results.extractable.extracted
     return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY)
 
