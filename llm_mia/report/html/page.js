@@ -1,5 +1,5 @@
 "use strict";
-// Sorts, filters, pages and opens the tables of this page. Every text is set as text, never as HTML; nothing is fetched.
+// Sorts, filters, pages and opens tables. A text is set as text, never as HTML; nothing is fetched.
 (() => {
   const NONE = "–", UNKNOWN = 65535, UNLIKELY = 65534;
   const byId = (id) => document.getElementById(id);
@@ -56,7 +56,8 @@
     button.setAttribute("aria-expanded", String(!opened));
     if (opened) return close();
     const target = place();
-    target.append(await content().catch((error) => `This cannot be shown: ${error.message}`));
+    const node = await content().catch((error) => `This cannot be shown: ${error.message}`);
+    if (button.getAttribute("aria-expanded") === "true") target.append(node);
   };
 
   // A table: columns are [value of a row, cell of a row, whether large values come first].
@@ -259,7 +260,7 @@
     const { id, flagged, score, p } = index.passages;
     const items = numbers.map((i) => element("li", {}, opener(id[i], ({ currentTarget: button }) => {
       const item = button.parentElement;
-      unfold(button, () => item.lastElementChild.remove(), () => item, () => passage(i));
+      unfold(button, () => item.querySelector("article")?.remove(), () => item, () => passage(i));
     }), ` ${flagged[i] ? "flagged, " : ""}score ${figure(score[i])}, p = ${small(p[i])}`));
     return element("ul", { class: "of-document" }, ...items);
   };

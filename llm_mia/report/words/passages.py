@@ -19,6 +19,7 @@ __all__ = [
     "passages_words",
     "placed_words",
     "role_words",
+    "rounded_words",
     "sources_words",
 ]
 
@@ -123,6 +124,15 @@ def no_difference_words(passes: Sequence[PassRecord], role: str | None) -> str:
     if target.model.tokenizer == other.model.tokenizer:
         return ""
     return f"The target and {role_words(role)} divide texts into different tokens, so no difference can be shown."
+
+
+def rounded_words(step: float) -> str:
+    r"""To what figures of single tokens are rounded.
+
+    >>> rounded_words(0.01)
+    'Log-probabilities of single tokens are rounded to 0.01\xa0nats.'
+    """
+    return f"Log-probabilities of single tokens are rounded to {step:g}\u00a0nats."
 
 
 def placed_words(split: Split | None) -> str:
