@@ -16,7 +16,7 @@ from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_pas
 from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
-from ..signals import Progress, Supplies, report_activity
+from ..signals import Progress, Supplies, report_activity, without_written_tokens
 from ..validity import Validity
 from ._command import without_secrets
 from ._control import refuse_known
@@ -24,7 +24,7 @@ from ._deciding import Request, decide
 from ._kept_texts import keep_texts
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
-from ._redacting import leave_no_text, without_written_tokens
+from ._redacting import leave_no_text
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 

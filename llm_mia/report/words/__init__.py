@@ -3,6 +3,7 @@
 from ._answer import Answer, Outcome
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
+from ._controls import ControlRow, control_rows
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
@@ -27,9 +28,11 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
+from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -42,8 +45,12 @@ from ._validity import (
 
 __all__ = [
     "ASSUMPTION",
+    "NO_CAUSE",
     "Answer",
+    "ControlRow",
     "Outcome",
+    "Section",
+    "Side",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -51,10 +58,13 @@ __all__ = [
     "collection_size",
     "columns_used",
     "comparison_facts",
+    "comparison_rows",
     "comparison_words",
+    "control_rows",
     "control_words",
     "counted",
     "entry_words",
+    "exhibit_sections",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -67,20 +77,26 @@ __all__ = [
     "guarantee_words",
     "have",
     "held_words",
+    "matched_words",
     "members_words",
     "note_words",
     "notes_words",
+    "perplexity_words",
     "power_title",
     "q_values_words",
     "reason_words",
     "role_words",
     "rule_words",
+    "run_words",
     "selection_words",
     "sensitivity_words",
+    "side_words",
+    "span_words",
     "standing_note",
     "standing_words",
     "threshold_words",
     "too_few_words",
+    "two_runs_lines",
     "unscored_words",
     "validity_meaning",
     "void_note",
