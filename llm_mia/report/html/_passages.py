@@ -23,7 +23,7 @@ from ...store import StoredText
 from .._extractable import ExtractableSpan, window_edges
 from .._results import Results
 from ..words import passages as words
-from ._block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
+from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 from ._documents import document_index
 from ._templates import render
 
@@ -59,7 +59,7 @@ def passages_section(results: Results) -> Markup:
 
 
 def block_lines(results: Results) -> Iterator[str]:
-    """The lines of the block, see `_block`; a line is written when it is wanted, so memory does not grow."""
+    """The lines of the block, see `block`; a line is written when it is wanted, so memory does not grow."""
     audit, table = results.audit, results.scores
     shown = _shown(results)
     attacks = _attacks(audit, table, len(shown))
@@ -110,7 +110,7 @@ def _finite(score: float | None) -> float:
 
 def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> dict[str, Any]:
     """What the page lists, by column."""
-    audit, table, models = results.audit, results.scores, _Models.of(results)
+    table, models = results.scores, _Models.of(results)
     groups = table.groups()
     of_documents = document_index(results)
     numbers = {name: number for number, name in enumerate(of_documents["name"])}
@@ -260,6 +260,5 @@ def _rounded(value: float | None, digits: int = 6) -> float | None:
 
 def _json(data: object) -> bytes:
     # A name of a file may hold bytes that are no text; JSON writes a lone surrogate with a backslash, as Python does.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
-        "utf-8", "backslashreplace"
-    )
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")

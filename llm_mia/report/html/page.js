@@ -20,7 +20,7 @@
   const percent = (x) => (x === null ? NONE : `${(100 * x).toFixed(1)}\u00a0%`);
   const probability = (nats) => (nats < -9.2 ? small(Math.exp(nats)) : `${+(100 * Math.exp(nats)).toPrecision(3)}\u00a0%`);
 
-  // The block of data: see llm_mia/report/html/_block.py.
+  // The block of data: see llm_mia/report/html/block.py.
   let lines = null, index = null;
   const unpacked = async (number) => {
     lines ??= byId("passages-data").textContent.split("\n");

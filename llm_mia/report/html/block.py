@@ -5,8 +5,8 @@
     line 2, 4, 6, …       the tokens of the same passages
 
 A line of tokens holds, after gzip: the length of its JSON in 4 bytes (little-endian), the JSON, and planes of bytes.
-The JSON says how many tokens each passage has, in ``n``. A plane holds a byte for each token of all these passages; values
-of two bytes lie in two planes, the low bytes and then the high bytes, which compress better apart:
+The JSON says how many tokens each passage has, in ``n``. A plane holds a byte for each token of all these passages;
+values of two bytes lie in two planes, the low bytes and then the high bytes, which compress better apart:
 
     plane    holds                                                                        not known
     0, 1     length of the token in UTF-16 units, as JavaScript counts; 0 where a token
