@@ -66,7 +66,7 @@ def test_pieces_in_utf_16_join_to_the_text(text: str) -> None:
 
 
 def test_a_line_is_the_same_each_time_and_holds_no_markup() -> None:
-    data = "</script>".encode() * 100
+    data = b"</script>" * 100
     line = packed(data)
     assert line == packed(data) and unpacked(line) == data
     assert not set(line) & set("<>&\n\"'")

@@ -23,9 +23,9 @@ from ...store import StoredText
 from .._extractable import ExtractableSpan, window_edges
 from .._results import Results
 from ..words import passages as words
-from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 from ._documents import document_index
 from ._templates import render
+from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 
 __all__ = ["MOST_PASSAGES", "block_lines", "passages_section"]
 
