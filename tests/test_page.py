@@ -21,7 +21,7 @@ from .conftest import pretend, sentences
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 FILE_NAME = "<img src=x onerror=alert(2)>.jsonl"
-NO_CLOSING = {"meta", "input", "img", "br", "link", "hr", "path", "use", "rect", "line", "circle", "image"}
+NO_CLOSING = {"meta", "input", "img", "br", "link", "hr"}
 
 
 class Run(NamedTuple):
@@ -44,8 +44,11 @@ class Elements(HTMLParser):
         self.inside = ""
         if tag in ("style", "script"):  # a script with a type is data, which no browser runs
             self.inside = "data" if "type" in dict(attrs) else tag
-        if tag not in NO_CLOSING and not self.get_starttag_text().endswith("/>"):  # type: ignore[union-attr]
+        if tag not in NO_CLOSING:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = ""
