@@ -19,7 +19,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     members that a count of flags would usually reveal   `detectable_members`
 """
 
-from ._chance import chance_of_flags, flag_probabilities, flag_rank
+from ._chance import chance_of_flags, fewest_improbable, flag_probabilities, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._detectable import detectable_members
@@ -68,6 +68,7 @@ __all__ = [
     "detectable_members",
     "exceedance_probability",
     "fdr_floor",
+    "fewest_improbable",
     "finite",
     "fit_of_ratio",
     "flag_probabilities",

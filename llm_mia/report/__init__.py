@@ -21,6 +21,7 @@ from ._summary import (
 from ._terminal import audit_html, audit_table
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
+from .html import report_html, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "report_html",
     "standing_note",
     "threshold_lines",
     "threshold_summary",
@@ -64,4 +66,5 @@ __all__ = [
     "void_note",
     "why_withheld",
     "write_exhibit",
+    "write_report",
 ]
