@@ -12,19 +12,16 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from llm_mia import audit, extract
 from llm_mia.auditing import Audit, read_audit
-from llm_mia.calibration import chance_of_flags, detectable_members
 from llm_mia.cli import main
-from llm_mia.decision import Finding, FindingTest, members_detected, rank_documents
+from llm_mia.decision import Finding, FindingTest, rank_documents
 from llm_mia.errors import InputError, RunDirectoryError, UsageError
 from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
@@ -399,34 +396,6 @@ def test_the_command_writes_checks_and_says_what_differs(
         f"llm-mia: {tmp_path}: holds no manifest.json, so it is no exhibit: name the folder of an exhibit that "
         "'llm-mia exhibit' wrote\n",
     )
-
-
-def test_so_many_members_are_detected_as_often_as_stated() -> None:
-    m, k, n, power, level = 60, 4, 80, 0.6, 0.05
-    least = detectable_members(m, k, n, power, level)
-    assert least is not None
-    rng, draws = np.random.default_rng(3), 20_000
-    shares = {}
-    for members in (least - 1, least):
-        # The share of non-members above the k-th largest of n scores has this distribution.
-        rate = rng.beta(k, n + 1 - k, draws)
-        flags = rng.binomial(members, power, draws) + rng.binomial(m - members, rate)
-        p_values = np.array([chance_of_flags([(x, m, k, n)]) for x in range(m + 1)])
-        shares[members] = float((p_values[flags] <= level).mean())
-    # Four standard errors of a share of 20,000 draws are 0.011.
-    assert shares[least] >= 0.8 - 0.011
-    assert shares[least - 1] < 0.8 + 0.011
-
-
-def test_where_no_number_can_be_stated_none_is(run: Path) -> None:
-    flags = audits_of(read_audit(run))["a finding"].flags
-    assert members_detected(flags, 0.7) is not None
-    assert members_detected(flags, 0.05) is None, "members are flagged no more often than others"
-    assert members_detected(replace(flags, finding=None), 0.7) is None
-    assert members_detected(replace(flags, finding=replace(FINDING, test=FindingTest.EXCHANGE)), 0.7) is None
-
-
-Check = Callable[[Path], None]
 
 
 @pytest.fixture

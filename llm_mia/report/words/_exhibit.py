@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...auditing import Audit
-from ...decision import DETECTED, ErrorRate, Finding, Sensitivity, members_detected
+from ...decision import ErrorRate, Finding, Flags, Sensitivity, flags_by_share
 from ...extraction import ExtractedSpan, Extraction, Proof
-from ...records import Standing
+from ...records import Interval, Standing
 from ._answer import Answer
 from ._comparisons import role_words
 from ._counting import counted
@@ -119,20 +119,24 @@ def _power(audit: Audit) -> Iterator[str]:
         f"threshold (95 % interval {100 * power.low:.0f}–{100 * power.high:.0f} %, by document). The candidates may be "
         "harder to recognise than these: texts that were read once, or long before the end of the training."
     )
-    least = members_detected(flags, power.low)
-    if least is None:
-        yield (
-            "The smallest number of texts that would usually be detected is not computed here: passages share "
-            "documents, or texts are recognised too seldom for any number to be enough."
+    yield _smallest_share(flags, power)
+
+
+def _smallest_share(flags: Flags, power: Interval) -> str:
+    """The smallest share of the candidates that the search would more often than not have shown."""
+    expected = flags_by_share(flags, power)
+    crossing, least = expected.crossing, expected.least
+    if crossing is None or least is None:
+        return (
+            "So no share of the candidates can be named that such a search would usually have shown, and an absence "
+            "of flags carries little weight."
         )
-        return
-    finding = flags.finding
-    assert finding is not None
-    share = least / finding.candidates
-    yield (
-        f"If {least:,} or more of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) had been "
-        "trained on, and were flagged as often as the lower end of that interval, chance would be excluded in "
-        f"{100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
+    end = f"to {100 * crossing.high:.0f} %" if math.isfinite(crossing.high) else "to no share at all"
+    return (
+        f"A search like this one shows more often than not that texts were trained on if these are "
+        f"{100 * crossing.value:.0f} % of the candidates or more, and are as easy to recognise as the known members "
+        f"({100 * crossing.low:.0f} % {end}, by the interval above; at least {counted(least, 'flag')} of "
+        f"{expected.candidates:,} would then come). A smaller share may well have been missed."
     )
 
 
