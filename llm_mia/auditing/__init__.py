@@ -2,24 +2,33 @@
 
 `audit` writes ``audit.json``, ``validity.json``, ``calibration.json`` and ``flags.csv`` into the run directory, and
 adds the decision to ``decisions.jsonl``, whoever calls it; `read_audit` gives the audit back without a model.
-`validate` checks a known set alone, and `KnownTexts` holds the passages that an audit checks.
+`compare_runs` sets two audits side by side. `validate` checks a known set alone, and `KnownTexts` holds the passages
+that an audit checks.
 """
 
 from ._audit import audit, refuse_rates
 from ._control import Control, control_of, sealed_rate
 from ._record import Audit, read_audit, standing_of
+from ._settings import Setting
 from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
+from ._two_runs import Difference, Matched, Quantity, TwoRuns, compare_runs
 
 __all__ = [
     "FEWEST_OTHERS",
     "Audit",
     "Control",
+    "Difference",
     "KnownTexts",
+    "Matched",
+    "Quantity",
+    "Setting",
     "StandIn",
     "TrainingHalf",
+    "TwoRuns",
     "audit",
     "choose_stand_in",
+    "compare_runs",
     "control_of",
     "read",
     "read_audit",

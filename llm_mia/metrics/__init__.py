@@ -11,6 +11,7 @@ from ._band import tpr_at_fprs
 from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
+from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
 from ._percentiles import percentiles
 from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
@@ -20,6 +21,7 @@ __all__ = [
     "ConfidenceGap",
     "DelongEstimate",
     "PairedComparison",
+    "PairedFlags",
     "Rates",
     "Roc",
     "RocPoints",
@@ -27,6 +29,9 @@ __all__ = [
     "bootstrap_weights",
     "clopper_pearson",
     "compare_attacks",
+    "compare_flags",
+    "compare_means",
+    "compare_tpr",
     "confidence_gap",
     "delong",
     "delong_estimate",

@@ -107,11 +107,11 @@ def compare_attacks(
         return partial(_difference_ends, delong_estimate(members, nonmembers))
 
     at = sample.intervals(value, difference, independent, (-1.0, 1.0), rng, few=3 * FEW_DOCUMENTS)
-    least = _least_p(sample.fewest) if sample.grouped else LEAST_P
-    return PairedComparison(at(confidence), _p_value(at, least))
+    least = least_p(sample.fewest) if sample.grouped else LEAST_P
+    return PairedComparison(at(confidence), p_value_of(at, least))
 
 
-def _p_value(at: Callable[[float], Interval], least: float) -> float:
+def p_value_of(at: Callable[[float], Interval], least: float) -> float:
     """1 − the largest confidence at which the interval excludes 0, but at least *least*."""
 
     def includes_zero(p: float) -> bool:
@@ -127,12 +127,12 @@ def _p_value(at: Callable[[float], Interval], least: float) -> float:
     return math.exp(excluding)
 
 
-def _least_p(documents: int) -> float:
+def least_p(documents: int) -> float:
     """The least p-value that a bootstrap over so many documents can give: that of the most extreme resample.
 
     It inverts the widening of the tail for few documents (Hesterberg 2015).
 
-    >>> [round(_least_p(n), 4) for n in (2, 5, 30)]
+    >>> [round(least_p(n), 4) for n in (2, 5, 30)]
     [0.2584, 0.0423, 0.003]
     """
     from scipy.special import ndtri, stdtr

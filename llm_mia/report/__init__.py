@@ -19,6 +19,7 @@ from ._summary import (
     threshold_summary,
 )
 from ._terminal import audit_html, audit_table
+from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
 from .html import report_html, write_report
@@ -58,6 +59,9 @@ __all__ = [
     "standing_note",
     "threshold_lines",
     "threshold_summary",
+    "two_runs_details",
+    "two_runs_screen",
+    "two_runs_summary",
     "validity_lines",
     "validity_table",
     "verification_lines",

@@ -4,6 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
+from ._likelihoods import PassageLosses, read_losses
 from ._others import is_other_role, other_column, split_other
 from ._reading import read_scores
 from ._row_order import ROW_ORDER_LEVEL, RowOrder, row_order
@@ -14,10 +15,12 @@ __all__ = [
     "DECISION_COLUMNS",
     "ROW_ORDER_LEVEL",
     "UNKNOWN",
+    "PassageLosses",
     "RowOrder",
     "ScoreTable",
     "is_other_role",
     "other_column",
+    "read_losses",
     "read_scores",
     "row_order",
     "split_other",

@@ -32,6 +32,7 @@ from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -44,6 +45,7 @@ from ._validity import (
 
 __all__ = [
     "ASSUMPTION",
+    "NO_CAUSE",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -56,6 +58,7 @@ __all__ = [
     "collection_size",
     "columns_used",
     "comparison_facts",
+    "comparison_rows",
     "comparison_words",
     "control_rows",
     "control_words",
@@ -74,14 +77,17 @@ __all__ = [
     "guarantee_words",
     "have",
     "held_words",
+    "matched_words",
     "members_words",
     "note_words",
     "notes_words",
+    "perplexity_words",
     "power_title",
     "q_values_words",
     "reason_words",
     "role_words",
     "rule_words",
+    "run_words",
     "selection_words",
     "sensitivity_words",
     "side_words",
@@ -90,6 +96,7 @@ __all__ = [
     "standing_words",
     "threshold_words",
     "too_few_words",
+    "two_runs_lines",
     "unscored_words",
     "validity_meaning",
     "void_note",

@@ -1,0 +1,287 @@
+"""Two audits of the same candidates side by side: what differs between them, and by how much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decision import calibration_part
+from ..errors import RunDirectoryError, UsageError
+from ..metrics import (
+    PairedComparison,
+    PairedFlags,
+    auroc,
+    compare_attacks,
+    compare_flags,
+    compare_means,
+    compare_tpr,
+    tpr_at_fpr,
+)
+from ..records import Interval
+from ..scores import ScoreTable, read_losses
+from ..store import read_signals
+from ._record import Audit, read_audit
+from ._settings import Setting, differing_settings
+
+__all__ = ["LEVEL", "Difference", "Matched", "Quantity", "TwoRuns", "compare_runs"]
+
+LEVEL = 0.05
+"""Probability that any difference is stated where there is none, over all comparisons."""
+ROLES: Mapping[str, int | None] = {"candidates": None, "members": 1, "non-members": 0}
+Rows = NDArray[np.intp]
+
+
+class Quantity(StrEnum):
+    """What is compared."""
+
+    FLAGS = "flags"
+    """Which candidates are flagged."""
+    AUROC = "auroc"
+    """Of the attack that decides in each run, on the known passages that both have."""
+    TPR = "tpr_at_fpr"
+    """Of the same, at the false positive rate of the first run."""
+    LOSS = "loss"
+    """Mean over passages, nats by token."""
+    LOSS_BY_BYTE = "loss_by_byte"
+    """The same by UTF-8 byte, because the tokens of the models differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """How many passages of a role both runs have."""
+
+    compared: int
+    """With the same id and the same text."""
+    documents: int
+    only_first: int
+    only_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of both runs on the same passages."""
+
+    quantity: Quantity
+    role: str
+    """Of the passages: ``candidates``, ``members``, ``non-members``, or ``known`` for the last two together."""
+    passages: int
+    first: float
+    second: float
+    difference: Interval
+    """The second less the first, with its 95 % interval, which holds by itself; unbounded where nothing bounds it."""
+    p_value: float
+    stated: bool
+    """Whether it is significant at `LEVEL` together with all other comparisons (Holm)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwoRuns:
+    """Two audits of the same candidates. Nothing in it shows what caused a difference."""
+
+    first: Audit
+    second: Audit
+    matched: Mapping[str, Matched]
+    """By role."""
+    texts_compared: bool
+    """Whether the texts are known to be the same; without the signals of both runs, only the ids are."""
+    settings: tuple[Setting, ...]
+    """What differs between the runs."""
+    flags: PairedFlags | None
+    """None where a known set withholds the finding."""
+    flags_stated: bool
+    """Whether the difference of flags is significant at `LEVEL` together with all other comparisons (Holm)."""
+    differences: tuple[Difference, ...]
+    fpr: float
+    """At which the TPR is compared."""
+
+    @property
+    def comparisons(self) -> int:
+        """How many hypotheses were tested."""
+        return len(self.differences) + (self.flags is not None)
+
+
+def compare_runs(first: str | Path, second: str | Path) -> TwoRuns:
+    """The audits in two run directories, compared on the passages that both have; no model is needed.
+
+    Every difference is the second run's figure less the first run's, on the same passages, with an interval and a
+    p-value that go by document. Where no figure differs, any difference is stated with probability at most `LEVEL`.
+
+    Raises:
+        UsageError: both are the same run directory.
+        RunDirectoryError: a directory holds no audit, or the runs have no candidate in common, or a passage of the same
+            id has another text.
+    """
+    if Path(first).resolve() == Path(second).resolve():
+        raise UsageError(f"{first}: is compared with itself: name two run directories")
+    audits = read_audit(first), read_audit(second)
+    tables = audits[0].scores, audits[1].scores
+    digests = _digests(tables[0], audits[0].path), _digests(tables[1], audits[1].path)
+    pairs = _Pairs.of(tables, digests)
+    flags = None if any(audit.withheld for audit in audits) else _flags(audits, tables, pairs)
+    fpr = audits[0].calibration.fpr
+    differences = [*_separation(audits, tables, pairs, fpr), *_losses(audits, tables, pairs)]
+    p_values = [*([] if flags is None else [flags.p_value]), *(each.p_value for each in differences)]
+    stated = _holm(p_values)
+    return TwoRuns(
+        *audits,
+        matched=pairs.matched(tables),
+        texts_compared=None not in digests,
+        settings=differing_settings(*audits),
+        flags=flags,
+        flags_stated=flags is not None and stated[0],
+        differences=tuple(
+            replace(each, stated=holds)
+            for each, holds in zip(differences, stated[len(stated) - len(differences) :], strict=True)
+        ),
+        fpr=fpr,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """The rows of the passages that two tables have in common."""
+
+    rows: Mapping[str, tuple[Rows, Rows]]
+    """By role: the rows in the first table and in the second, in the same order."""
+
+    @classmethod
+    def of(
+        cls, tables: tuple[ScoreTable, ScoreTable], digests: tuple[Sequence[str] | None, Sequence[str] | None]
+    ) -> _Pairs:
+        """The passages with the same role, id and text; raises `RunDirectoryError` where texts or all ids differ."""
+        first, second = tables
+        rows, others = dict[str, tuple[Rows, Rows]](), 0
+        for role, label in ROLES.items():
+            at = {second.ids[row]: row for row in second.rows(label).tolist()}
+            both = [(row, at[first.ids[row]]) for row in first.rows(label).tolist() if first.ids[row] in at]
+            if digests[0] is not None and digests[1] is not None:
+                others += sum(digests[0][one] != digests[1][other] for one, other in both)
+            pairs = np.array(both, dtype=np.intp).reshape(-1, 2)
+            rows[role] = pairs[:, 0], pairs[:, 1]
+        if others:
+            shared = sum(len(pair[0]) for pair in rows.values())
+            raise RunDirectoryError(
+                f"{second.name}: {others:,} of {shared:,} passages with an id that {first.name} has, too, have another "
+                "text there: compare two runs on the same texts, or give the passages ids that belong to their texts"
+            )
+        if not len(rows["candidates"][0]):
+            counts = [f"{len(table.rows(None)):,}" for table in tables]
+            raise RunDirectoryError(
+                f"{second.name}: none of its {counts[1]} candidates has the id of any of the {counts[0]} candidates of "
+                f"{first.name}: compare two runs on the same candidates, with the same ids"
+            )
+        return cls(rows)
+
+    def matched(self, tables: tuple[ScoreTable, ScoreTable]) -> dict[str, Matched]:
+        """By role, how many passages are compared and how many are not."""
+        groups = tables[0].groups()
+        sizes = {role: [len(table.rows(label)) for table in tables] for role, label in ROLES.items()}
+        return {
+            role: Matched(
+                len(first),
+                len({groups[row] for row in first}),
+                sizes[role][0] - len(first),
+                sizes[role][1] - len(first),
+            )
+            for role, (first, _) in self.rows.items()
+        }
+
+
+def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
+    """The digest of the text of each row; None where the run directory does not hold the signals of these rows."""
+    try:
+        digests = read_signals(run, "target").text_digests()
+    except RunDirectoryError:  # a run that was handed on without signals can be compared by its ids all the same
+        return None
+    return digests if len(digests) == len(table) else None
+
+
+def _flags(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs) -> PairedFlags:
+    rows = pairs.rows["candidates"]
+    flagged = []
+    for audit, table, of_table in zip(audits, tables, rows, strict=True):
+        ids = {row.id for row in audit.flags.rows if row.flagged}
+        flagged.append([table.ids[row] in ids for row in of_table])
+    groups = tables[0].groups()
+    return compare_flags(*flagged, [groups[row] for row in rows[0]])
+
+
+def _separation(
+    audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs, fpr: float
+) -> list[Difference]:
+    """AUROC and TPR of the deciding attacks, on known passages that neither has been fitted on and both have scored."""
+    columns, kept = [], list[NDArray[np.bool_]]()
+    labels = np.concatenate([np.full(len(pairs.rows[role][0]), ROLES[role]) for role in ("members", "non-members")])
+    for side, (audit, table) in enumerate(zip(audits, tables, strict=True)):
+        rows = np.concatenate([pairs.rows[role][side] for role in ("members", "non-members")])
+        part = calibration_part(table, audit.calibration)
+        unfitted = set(zip(part.labels.tolist(), part.ids, strict=True))
+        scores = table.column(audit.decider)[rows]
+        columns.append(scores)
+        names = zip(labels.tolist(), (table.ids[row] for row in rows.tolist()), strict=True)
+        kept.append(np.isfinite(scores) & np.array([name in unfitted for name in names], dtype=bool))
+    usable = kept[0] & kept[1]
+    if len(set(labels[usable].tolist())) < 2:
+        return []
+    first, second, labels = columns[0][usable], columns[1][usable], labels[usable].astype(np.int8)
+    groups = tables[0].groups()
+    rows = np.concatenate([pairs.rows[role][0] for role in ("members", "non-members")])[usable]
+    documents = [groups[row] for row in rows]
+    paired = {
+        Quantity.AUROC: compare_attacks(second, first, labels, documents),
+        Quantity.TPR: compare_tpr(second, first, labels, fpr, documents),
+    }
+    values = {
+        Quantity.AUROC: [auroc(scores, labels).value for scores in (first, second)],
+        Quantity.TPR: [tpr_at_fpr(scores, labels, fpr).value for scores in (first, second)],
+    }
+    return [_difference(name, "known", len(rows), values[name], paired[name]) for name in paired]
+
+
+def _losses(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs) -> list[Difference]:
+    """The mean loss of the target on the passages of each role, by token where both models have the same tokens."""
+    first, second = (read_losses(audit.path) for audit in audits)
+    fingerprints = {audit.passes["target"].model.tokenizer for audit in audits}
+    name = Quantity.LOSS if len(fingerprints) == 1 else Quantity.LOSS_BY_BYTE
+    groups, done = tables[0].groups(), []
+    for role, (rows, others) in pairs.rows.items():
+        one, other = (
+            (first.per_token[rows], second.per_token[others])
+            if name is Quantity.LOSS
+            else (first.per_byte[rows], second.per_byte[others])
+        )
+        finite = np.isfinite(one) & np.isfinite(other)
+        if not finite.any():
+            continue
+        paired = compare_means(one[finite], other[finite], [groups[row] for row in rows[finite]])
+        values = [float(one[finite].mean()), float(other[finite].mean())]
+        done.append(_difference(name, role, int(finite.sum()), values, paired))
+    return done
+
+
+def _difference(
+    quantity: Quantity, role: str, passages: int, values: Sequence[float], paired: PairedComparison
+) -> Difference:
+    return Difference(quantity, role, passages, values[0], values[1], paired.difference, paired.p_value, stated=False)
+
+
+def _holm(p_values: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which hypotheses Holm's procedure rejects: any true hypothesis is, with probability at most *level*.
+
+    >>> _holm([0.04, 0.001, 0.02])  # 0.001 ≤ 0.05/3, 0.02 ≤ 0.05/2, 0.04 ≤ 0.05
+    [True, True, True]
+    >>> _holm([0.04, 0.001, 0.03])  # 0.03 > 0.05/2
+    [False, True, False]
+    """
+    rejected, order = [False] * len(p_values), sorted(range(len(p_values)), key=lambda at: p_values[at])
+    for rank, at in enumerate(order):
+        if math.isnan(p_values[at]) or p_values[at] > level / (len(p_values) - rank):
+            break
+        rejected[at] = True
+    return rejected

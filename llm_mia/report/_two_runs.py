@@ -1,0 +1,130 @@
+"""Two runs side by side, for a terminal and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..auditing import Audit, TwoRuns
+from ..records import SCHEMA_VERSION, Interval
+from ._cells import escape
+from .words import comparison_rows, counted, finding, matched_words, perplexity_words, run_words, two_runs_lines
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["two_runs_details", "two_runs_screen", "two_runs_summary"]
+
+TITLES = ("", "a", "b", "b - a", "95 % interval", "", "")
+WIDTH = 80
+"""Columns of the first screen."""
+
+
+def two_runs_screen(runs: TwoRuns) -> RenderableType:
+    """Both answers, the differences, and how many settings differ: 15 lines of 80 columns."""
+    from rich.console import Group
+
+    heads = [f"[bold]{name}[/]  {escape(_head(audit))}" for name, audit in (("a", runs.first), ("b", runs.second))]
+    return Group(
+        escape(f"{matched_words(runs)}."),
+        *heads,
+        "",
+        *_table(runs),
+        *map(escape, two_runs_lines(runs)),
+        escape(_settings(runs)),
+    )
+
+
+def _settings(runs: TwoRuns) -> str:
+    """How many settings differ, with the names of as many as fit on a line."""
+    names = [setting.name for setting in runs.settings]
+    if not names:
+        return "No setting differs between the runs."
+    for shown in range(len(names), -1, -1):
+        rest = len(names) - shown
+        more = [f"{rest} more"] if rest and shown else []
+        line = f"{counted(len(names), 'setting')} differ{'s' if len(names) == 1 else ''} (see --details)"
+        line += f": {', '.join([*names[:shown], *more])}" if shown else ""
+        if len(line) <= WIDTH:
+            break
+    return line
+
+
+def two_runs_details(runs: TwoRuns) -> RenderableType:
+    """What differs between the runs, then everything that `two_runs_screen` shows, with the answers in full."""
+    from rich.console import Group
+
+    lines = ["[bold]What differs between the runs[/]"] if runs.settings else ["[bold]No setting differs.[/]"]
+    for setting in runs.settings:
+        sides = (("a", setting.first), ("b", setting.second))
+        lines += [f"  {escape(setting.name)}", *(f"    {name}  {escape(value or 'none')}" for name, value in sides)]
+    answers = [
+        f"[bold]{name}[/]  {escape(str(audit.path))}: {escape(answer)}" for (name, answer), audit in _answers(runs)
+    ]
+    perplexities = [escape(line) for line in perplexity_words(runs)]
+    rest = [escape(f"{matched_words(runs)}."), "", *_table(runs), "", *perplexities]
+    return Group(*lines, "", *answers, "", *rest, *map(escape, two_runs_lines(runs)))
+
+
+def _answers(runs: TwoRuns) -> list[tuple[tuple[str, str], Audit]]:
+    return list(zip(run_words(runs), (runs.first, runs.second), strict=True))
+
+
+def _head(audit: Audit) -> str:
+    """The run and its answer on a line of at most 77 characters; a long path loses its beginning."""
+    flags = audit.flags
+    answer = "withheld" if audit.withheld else f"{flags.flagged:,} of {counted(len(flags.rows), 'candidate')} flagged"
+    if not audit.withheld:
+        answer += ", finding" if flags.significant else ", no finding"
+    path, room = str(audit.path), 72 - len(answer)
+    return f"{path if len(path) <= room else '…' + path[-room + 1 :]}: {answer}"
+
+
+def _table(runs: TwoRuns) -> list[str]:
+    """The comparisons as lines of at most 80 characters."""
+    rows: list[Sequence[str]] = [TITLES, *comparison_rows(runs)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(TITLES))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append(escape("  ".join(cells).rstrip()))
+    return [f"[dim]{lines[0]}[/]", *lines[1:]]
+
+
+def two_runs_summary(runs: TwoRuns) -> dict[str, Any]:
+    """Both answers, the differences with intervals, and the settings that differ; an unbounded interval has nulls."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "runs": [
+            {
+                "path": str(audit.path),
+                "finding": finding(audit.flags),
+                "withheld": audit.withheld,
+                "flagged": audit.flags.flagged,
+                "candidates": len(audit.flags.rows),
+            }
+            for audit in (runs.first, runs.second)
+        ],
+        "matched": {role: asdict(matched) for role, matched in runs.matched.items()},
+        "texts_compared": runs.texts_compared,
+        "settings": [asdict(setting) for setting in runs.settings],
+        "comparisons": runs.comparisons,
+        "flags": None if runs.flags is None else {**asdict(runs.flags), "stated": runs.flags_stated},
+        "differences": [
+            {
+                **{name: getattr(each, name) for name in ("quantity", "role", "passages", "first", "second")},
+                "difference": _ends(each.difference),
+                "p_value": each.p_value,
+                "stated": each.stated,
+            }
+            for each in runs.differences
+        ],
+        "fpr": runs.fpr,
+    }
+
+
+def _ends(interval: Interval) -> dict[str, float | None]:
+    bounded = abs(interval.high) != float("inf")
+    ends = {"low": interval.low if bounded else None, "high": interval.high if bounded else None}
+    return {"value": interval.value, **ends, "confidence": interval.confidence}
