@@ -20,6 +20,7 @@ import pytest
 
 from llm_mia import audit, extract
 from llm_mia.auditing import Audit, read_audit
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.decision import Finding, FindingTest, rank_documents
 from llm_mia.errors import InputError, RunDirectoryError, UsageError
@@ -66,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nonmembers=write("non-members.jsonl", known),
         members=write("members.jsonl", [{"text": text} for text in texts[80:]]),
         target=Bytes(),
-        reference=Bytes(),
+        reference=FakeBackend(1),
         attacks=["min_k", "reference"],
         accept_void=True,
         out=folder / "run",
@@ -76,7 +77,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Bytes(),
         out=folder / "extraction",
         stretch=3,
-        probability=1e-5,
+        probability=1e-7,
     )
     assert extraction.spans
     _with_proof(extraction)
