@@ -219,9 +219,7 @@ def _tokens(
     if text.ends is None or len(text.ends) != len(target) + models.first * bool(len(text.ends)):
         return _no_tokens(facts, models)
     first = len(text.ends) - len(target)
-    runs = greedy_runs(
-        target.rank, window_edges(len(target), models.results.audit.passes["target"]), least=LEAST_RUN
-    )
+    runs = greedy_runs(target.rank, window_edges(len(target), models.results.audit.passes["target"]), least=LEAST_RUN)
     before = np.full(first, np.nan)
     comparable = other is not None and not models.no_difference
     return Tokens(
@@ -257,4 +255,6 @@ def _rounded(value: float | None, digits: int = 6) -> float | None:
 
 def _json(data: object) -> bytes:
     # A name of a file may hold bytes that are no text; JSON writes a lone surrogate with a backslash, as Python does.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "backslashreplace")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+        "utf-8", "backslashreplace"
+    )
