@@ -28,6 +28,7 @@ from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
 from llm_mia.report import words
 from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
+from llm_mia.report.exhibit._answering import answer_of
 from llm_mia.store import to_json
 
 from .conftest import sentences
@@ -35,7 +36,7 @@ from .test_extract_command import Bytes
 
 HOSTILE = [
     "=HYPERLINK(0)",
-    "a, \"b\"\nc",
+    'a, "b"\nc',
     "</script><img src=x onerror=alert(1)>",
     "../../etc/passwd",
     "'tis",
@@ -97,7 +98,10 @@ def _with_proof(extraction: Extraction) -> None:
     titles = ["id", "start_token", "tokens", "prompt_tokens", "greedy_tokens", "greedy_bytes", "samples", "matched"]
     with (extraction.path / "proofs.csv").open("w", newline="") as file:
         texts = ["prompt", "output", "original"]
-        rows = [[*titles, *texts], [*(getattr(proof, name) for name in titles), *(f"<b>{SECRET} {name}" for name in texts)]]
+        rows = [
+            [*titles, *texts],
+            [*(getattr(proof, name) for name in titles), *(f"<b>{SECRET} {name}" for name in texts)],
+        ]
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
@@ -284,7 +288,9 @@ FINDING = Finding(
 def audits_of(done: Audit) -> dict[str, Audit]:
     """The audit as if it had come out otherwise."""
     power = Interval(0.7, 0.55, 0.82)
-    found = replace(done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND))
+    found = replace(
+        done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND)
+    )
     nothing = replace(found, flags=replace(found.flags, finding=replace(FINDING, chance=0.4)))
     void = replace(done, accepted=False, flags=replace(done.flags, standing=Standing.VOID))
     return {
@@ -299,7 +305,7 @@ def audits_of(done: Audit) -> dict[str, Audit]:
 @pytest.mark.parametrize("case", ["a finding", "no finding", "no finding, no members", "withheld", "as it was"])
 def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measured(run: Path, case: str) -> None:
     done = audits_of(read_audit(run))[case]
-    answer = words.answer_of(done)
+    answer = answer_of(done)
     told: dict[Side, list[str]] = {}
     for side in Side:
         sections = words.exhibit_sections(done, answer, side)
@@ -313,7 +319,9 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
-    assert ("known to have been trained on, 70.0 %" in everything) == (measured and done.power == Interval(0.7, 0.55, 0.82))
+    assert ("known to have been trained on, 70.0 %" in everything) == (
+        measured and done.power == Interval(0.7, 0.55, 0.82)
+    )
     assert ("carries no weight in either direction" in everything) == (done.power is None)
     titles = [section.title for section in words.exhibit_sections(done, answer, Side.DEFENCE)]
     first = "What the search gave" if done.flags.significant else "What was not found"
@@ -386,7 +394,7 @@ def test_the_command_writes_checks_and_says_what_differs(
         file.write("x")
     code, shown, _ = command("--verify", out)
     assert code == 1
-    assert "this is not what was written" in shown
+    assert shown.startswith("This is not what was written.")
     assert "  works.csv  changed\n" in shown
     assert command("--verify", out, "--digest", "0")[0] == 1
     for wrong in ([run], ["-o", out], ["--verify", out, "-o", out], [run, "-o", out, "--digest", digest]):
@@ -416,9 +424,7 @@ def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
         pytest.skip("no Chromium")
-    folders = [
-        write_exhibit(run, tmp_path / side, extraction=run.parent / "extraction", side=side) for side in Side
-    ]
+    folders = [write_exhibit(run, tmp_path / side, extraction=run.parent / "extraction", side=side) for side in Side]
     pages = [path for folder in folders for path in sorted(folder.rglob("*.html"))]
     validate = node_modules / "html-validate" / "bin" / "html-validate.mjs"
     if validate.exists():

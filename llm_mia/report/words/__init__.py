@@ -28,7 +28,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
+from ._exhibit import Section, Side, exhibit_sections, side_words, span_words, verbatim_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
@@ -99,6 +99,7 @@ __all__ = [
     "two_runs_lines",
     "unscored_words",
     "validity_meaning",
+    "verbatim_words",
     "void_note",
     "weakest_words",
     "why_withheld",

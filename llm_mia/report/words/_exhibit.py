@@ -15,11 +15,10 @@ from ._answer import Answer
 from ._comparisons import role_words
 from ._counting import counted
 from ._decisions import members_words, rule_words
-from ._extraction import extraction_size, extraction_statement
 from ._notes import ASSUMPTION
 from ._validity import withheld_words
 
-__all__ = ["Section", "Side", "exhibit_sections", "side_words", "span_words"]
+__all__ = ["Section", "Side", "exhibit_sections", "side_words", "span_words", "verbatim_words"]
 
 
 class Side(StrEnum):
@@ -62,7 +61,7 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
     given = Section("What the search gave" if defends else "The answer", tuple(filter(None, sentences)), answer.facts)
     absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
     power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
-    verbatim = Section("Word for word", tuple(_verbatim(extraction)))
+    verbatim = Section("Word for word", tuple(verbatim_words(extraction)))
     trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", *answer.trust))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
     if not defends:
@@ -181,11 +180,39 @@ def _vanishing(finding: Finding, limit: Sensitivity) -> str:
     return f"{sentence}: a false positive rate of {100 * limit.fpr:.1f} % for texts like the candidates."
 
 
-def _verbatim(extraction: Extraction | None) -> Iterator[str]:
+def verbatim_words(extraction: Extraction | None) -> Iterator[str]:
+    """What the model writes word for word, and what that is compared with; nothing where it was not searched."""
     if extraction is None:
         return
-    statement = extraction_statement(extraction)
-    yield f"{extraction_size(extraction)}: {statement}."
+    totals, known = extraction.totals, extraction.nonmembers
+    rule = (
+        f"stretches of {counted(extraction.stretch, 'token')} that come with probability {extraction.probability:g} or "
+        "more, given the text before them"
+    )
+    searched = f"{counted(totals.documents, 'document')} were searched for {rule}"
+    yield (
+        f"{searched}: {totals.documents_with_spans:,} of them have such spans, {totals.spans:,} in all, "
+        f"{100 * totals.share:.2g} % of the text; the longest has {counted(totals.longest, 'token')}. This is no decision "
+        "with an error rate, and a text without spans may still have been trained on."
+    )
+    if extraction.reference is None:
+        yield (
+            "No reference model was compared, so texts that many models know by heart, such as scripture, licences and "
+            "quotations, are among the spans."
+        )
+    else:
+        yield (
+            f"{counted(totals.spans_shared, 'further span')} {'is' if totals.spans_shared == 1 else 'are'} not counted: "
+            f"{extraction.reference.model.id}, for comparison, writes as much without training on the text."
+        )
+    if known is None:
+        yield "No known non-members were searched, so it is not known how often a span comes without training."
+    else:
+        yield (
+            f"Of {counted(known.documents, 'document')} of known non-members {known.with_spans:,} "
+            f"{'has' if known.with_spans == 1 else 'have'} such spans: at most {100 * known.bound:.2g} % of such "
+            "documents (95 % confidence, if documents are independent)."
+        )
 
 
 def span_words(span: ExtractedSpan, proof: Proof | None) -> Iterator[str]:
@@ -197,6 +224,11 @@ def span_words(span: ExtractedSpan, proof: Proof | None) -> Iterator[str]:
         f"with probability {likeliest.probability:.3g}{bounds}, given the text before it: once in "
         f"{likeliest.expected_queries:,.3g} queries on average"
     )
+    other = span.reference
+    if other is not None:
+        high = "" if other.probability_high == other.probability else f" to {other.probability_high:.3g}"
+        counts = "so it does not count" if other.writes_too else f"at least {other.ratio:.3g} times less probably"
+        yield f"the reference model writes that stretch with probability {other.probability:.3g}{high}: {counts}"
     if proof is None:
         return
     wrote = (
