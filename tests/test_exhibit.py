@@ -28,7 +28,6 @@ from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
 from llm_mia.report import words
 from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
-from llm_mia.report.exhibit._answering import answer_of
 from llm_mia.store import to_json
 
 from .conftest import sentences
@@ -252,7 +251,7 @@ def test_pages_show_hostile_names_as_text_and_allow_no_script(exhibit: Path) -> 
         assert "<script" not in page, path
         assert "<img" not in page, path
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
-        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert html.unescape(policy).startswith("default-src 'none'; style-src 'sha256-")
         assert not re.search(r"""\b(?:src|href)=|url\(|@import|\bstyle=|\bon\w+=["']""", re.sub(r">[^<]*<", "><", page))
     shown = text_of(pages[exhibit / "spans" / "spans-001.html"])
     assert "</script><img src=x onerror=alert(1)>" in shown
@@ -281,15 +280,20 @@ def test_a_redacted_exhibit_holds_no_word_of_a_text(run: Path, exhibit: Path, tm
 
 
 FINDING = Finding(
-    chance=0.0004, level=0.05, test=FindingTest.COUNT, flagged=9, candidates=16, nonmembers=64, level_share=0.9
+    chance=0.0004, level=0.05, test=FindingTest.COUNT, flagged=9, candidates=16, nonmembers=64, level_share=0.9, least=4
 )
 
 
 def audits_of(done: Audit) -> dict[str, Audit]:
     """The audit as if it had come out otherwise."""
     power = Interval(0.7, 0.55, 0.82)
+    sound = replace(done.validity, standing=Standing.SOUND)
     found = replace(
-        done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND)
+        done,
+        validity=sound,
+        accepted=False,
+        power=power,
+        flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND),
     )
     nothing = replace(found, flags=replace(found.flags, finding=replace(FINDING, chance=0.4)))
     void = replace(done, accepted=False, flags=replace(done.flags, standing=Standing.VOID))
@@ -305,7 +309,7 @@ def audits_of(done: Audit) -> dict[str, Audit]:
 @pytest.mark.parametrize("case", ["a finding", "no finding", "no finding, no members", "withheld", "as it was"])
 def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measured(run: Path, case: str) -> None:
     done = audits_of(read_audit(run))[case]
-    answer = answer_of(done)
+    answer = words.answer_of(done)
     told: dict[Side, list[str]] = {}
     for side in Side:
         sections = words.exhibit_sections(done, answer, side)
@@ -315,7 +319,8 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
             for sentence in (*section.paragraphs, *section.points, *(f"{n}: {text}" for n, text in section.facts))
         ]
         everything = " ".join(told[side])
-        assert not re.search(r"\bproves?\b|\bare members\b|\bwas not trained on (?:any|them)\.", everything)
+        claims = everything.replace("That does not show that the model was not trained on them.", "")
+        assert not re.search(r"\bproves?\b|\bare members\b|\bwas not trained on (?:any|them)\.", claims)
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
@@ -349,7 +354,7 @@ def test_a_folder_with_anything_else_is_refused(run: Path, tmp_path: Path) -> No
             write_exhibit(run, inside)
     done = write_exhibit(run, tmp_path / "done")
     (done / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="notes.txt, which is no part of it"):
+    with pytest.raises(UsageError, match=r"notes\.txt, which is no part of it"):
         write_exhibit(run, done)
     with pytest.raises(UsageError, match="none of claimant, defence"):
         write_exhibit(run, tmp_path / "new", side="both")

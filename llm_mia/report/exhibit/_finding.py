@@ -8,8 +8,7 @@ from ...history import History
 from ...scores import is_other_role
 from ...store import read_run
 from .._results import Results
-from ..words import Outcome, Side, counted, exhibit_sections, side_words
-from ._answering import answer_of
+from ..words import Outcome, Side, answer_of, counted, exhibit_sections, side_words
 from ._digests import code_sha256
 from ._pages import page
 

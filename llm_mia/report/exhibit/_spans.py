@@ -15,9 +15,11 @@ __all__ = ["span_pages", "spans_table"]
 
 PER_PAGE = 50
 TITLES = (
-    "id", "document", "label", "start_token", "end_token", "tokens", "probability", "probability_high",
-    "expected_queries", "counts", "reference_probability", "reference_probability_high", "ratio", "greedy_writes_it", "samples", "samples_that_match",
-)  # fmt: skip
+    *("id", "document", "label", "start_token", "end_token", "tokens"),
+    *("probability", "probability_high", "expected_queries", "counts"),
+    *("reference_probability", "reference_probability_high", "ratio"),
+    *("greedy_writes_it", "samples", "samples_that_match"),
+)
 CONTROLS = (
     "The same search in texts that are known not to be in the training data shows what a span is worth: these spans do "
     "not come from training on these texts."

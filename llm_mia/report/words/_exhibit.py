@@ -192,8 +192,8 @@ def verbatim_words(extraction: Extraction | None) -> Iterator[str]:
     searched = f"{counted(totals.documents, 'document')} were searched for {rule}"
     yield (
         f"{searched}: {totals.documents_with_spans:,} of them have such spans, {totals.spans:,} in all, "
-        f"{100 * totals.share:.2g} % of the text; the longest has {counted(totals.longest, 'token')}. This is no decision "
-        "with an error rate, and a text without spans may still have been trained on."
+        f"{100 * totals.share:.2g} % of the text; the longest has {counted(totals.longest, 'token')}. This is no "
+        "decision with an error rate, and a text without spans may still have been trained on."
     )
     if extraction.reference is None:
         yield (
@@ -201,8 +201,9 @@ def verbatim_words(extraction: Extraction | None) -> Iterator[str]:
             "quotations, are among the spans."
         )
     else:
+        are = "is" if totals.spans_shared == 1 else "are"
         yield (
-            f"{counted(totals.spans_shared, 'further span')} {'is' if totals.spans_shared == 1 else 'are'} not counted: "
+            f"{counted(totals.spans_shared, 'further span')} {are} not counted: "
             f"{extraction.reference.model.id}, for comparison, writes as much without training on the text."
         )
     if known is None:
