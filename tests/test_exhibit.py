@@ -324,7 +324,7 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
-    assert ("known to have been trained on, 70.0 %" in everything) == (
+    assert ("70\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}100 (55–82) are flagged" in everything) == (
         measured and done.power == Interval(0.7, 0.55, 0.82)
     )
     assert ("carries no weight in either direction" in everything) == (done.power is None)

@@ -14,6 +14,14 @@ from ._pages import page
 
 __all__ = ["finding_page"]
 
+GLOSSARY = (
+    ("known members, known non-members", "texts that the model was certainly trained on, and certainly not trained on"),
+    ("AUROC", "the chance that a text of the first kind scores higher than a text of the second; 0.5 is no difference"),
+    ("FPR", "the share of texts that are flagged although the model was not trained on them"),
+    ("p", "how probable so many flags, or more, are if the model was trained on none of the texts"),
+)
+"""What a reader needs who has never seen such a page."""
+
 
 def finding_page(results: Results, side: Side) -> bytes:
     """The bytes of ``finding.html``: a page of A4 when it is printed."""
@@ -30,6 +38,7 @@ def finding_page(results: Results, side: Side) -> bytes:
         headline=answer.headline,
         sections=exhibit_sections(audit, answer, side, results.extraction),
         record=list(_record(results)),
+        glossary=GLOSSARY,
     )
 
 

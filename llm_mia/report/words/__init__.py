@@ -29,7 +29,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._exhibit import Section, Side, exhibit_sections, side_words, span_words, verbatim_words
+from ._exhibit import Section, Side, exhibit_sections, side_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
@@ -43,6 +43,7 @@ from ._validity import (
     why_withheld,
     withheld_words,
 )
+from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",

@@ -13,6 +13,7 @@ from ...validity import Check, Verdict
 from ._comparisons import role_words
 from ._counting import counted
 from ._history import control_words
+from .checks import check_words
 
 __all__ = ["ControlRow", "control_rows"]
 
@@ -189,7 +190,7 @@ def _faults(audit: Audit) -> Iterator[ControlRow]:
     above = {*BLIND, *SHIFT, f"placebo_attack_{audit.decider}_auroc", "placebo_words_auroc", "placebo_counts_auroc"}
     for check in audit.validity.checks:
         if check.is_fault and check.name not in above | {"control_rate"}:
-            yield _row(check, f"check {check.name}", "", check.why)
+            yield _row(check, f"{check_words(check.name)} ({check.name})", "", check.why)
 
 
 def _tally(audit: Audit) -> ControlRow:
