@@ -29,7 +29,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
+from ._exhibit import Section, Side, exhibit_sections, side_words
 from ._extraction import (
     extraction_notes,
     extraction_rate,
@@ -50,6 +50,7 @@ from ._validity import (
     why_withheld,
     withheld_words,
 )
+from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",
@@ -112,6 +113,7 @@ __all__ = [
     "unbroken",
     "unscored_words",
     "validity_meaning",
+    "verbatim_words",
     "void_note",
     "weakest_words",
     "why_withheld",
