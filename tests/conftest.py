@@ -162,6 +162,14 @@ def no_embedded_stand_in() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_report() -> Iterator[None]:
+    """An audit writes no report.html, which takes about 2 s; tests of the page call `write_report` by its module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_mia.report.write_report", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def strict_messages() -> Iterator[None]:
     """A message of the command line names only what the running command has, in whichever test it is printed."""
     from llm_mia.cli import parameters

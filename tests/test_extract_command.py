@@ -43,6 +43,7 @@ from llm_mia.store import RunDirectory
 from llm_mia.training import fine_tune
 
 from .conftest import WORDS, build_model, build_tokenizer
+from .leaks import leaks, runs_of, words_of
 from .rounding import PRECISIONS, rounding_of
 from .test_report import rendered
 
@@ -123,11 +124,9 @@ def test_a_planted_text_is_found_within_two_tokens_and_none_elsewhere(
     assert span["id"] == "book"
     assert abs(span["start_token"] - len(before)) <= 2
     assert abs(span["end_token"] - len(with_it)) <= 2
-    assert result["nonmembers"] == {
-        "passages": 200,
-        "with_spans": 0,
-        "bound": pytest.approx(1 - 0.05 ** (1 / 200)),
-    }
+    known = result["nonmembers"]
+    assert (known["documents"], known["with_spans"]) == (200, 0)
+    assert known["bound"] == pytest.approx(1 - 0.05 ** (1 / 200))
     assert len(result["documents"]) == 201
     assert [document["document"] for document in result["documents"] if document["spans"]] == ["book"]
     assert not [
@@ -348,17 +347,18 @@ def test_documents_join_their_passages(tmp_path: Path) -> None:
     assert first.likeliest is not None
     assert (first.likeliest.id, first.greedy_id) == ("b", "b")
     assert result.nonmembers is not None
-    assert (result.nonmembers.passages, result.nonmembers.with_spans) == (1, 0), "one byte can't show anything"
+    assert (result.nonmembers.documents, result.nonmembers.with_spans) == (1, 0), "one byte can't show anything"
     assert result.nonmembers.bound == pytest.approx(0.95)
 
 
 def test_nonmembers_with_spans_are_counted(tmp_path: Path) -> None:
     backend = Bytes()
     easy = [backend.likeliest(letter, 12) for letter in "abcd"]
-    path = write(tmp_path / "p.jsonl", rows(*easy, *["q7#K!2$Zx&0@" + str(i) for i in range(6)], label=0))
+    passages = rows(*easy, *["q7#K!2$Zx&0@" + str(i) for i in range(6)], label=0)
+    path = write(tmp_path / "p.jsonl", [{**row, "document": row["id"]} for row in passages])
     result = run_extract(path, backend, out=tmp_path / "run", stretch=5, probability=1e-9)
     assert result.nonmembers is not None
-    assert (result.nonmembers.passages, result.nonmembers.with_spans) == (10, 4)
+    assert (result.nonmembers.documents, result.nonmembers.with_spans) == (10, 4)
     from scipy.stats import binom
 
     assert binom.cdf(4, 10, result.nonmembers.bound) == pytest.approx(0.05, abs=1e-9)
@@ -466,9 +466,7 @@ def test_redacted(tmp_path: Path, tiny_bos: str) -> None:
     redacted = run_extract(path, model, out=tmp_path / "run", redact=True, **options)
     assert redacted == replace(without_texts(shown), redacted=True)
     assert read_extraction(tmp_path / "run") == redacted
-    for file in (tmp_path / "run").glob("*.*"):
-        kept = file.read_text("utf-8")
-        assert not [word for text in texts for word in text.split() if word in kept]
+    assert leaks(tmp_path / "run", words_of(texts), runs_of(ids.tolist() for ids in model.encode(texts))) == {}
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
@@ -624,7 +622,7 @@ def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
         (None, 1.0, ["no spans in 1 document: given the text before it, the model writes no stretch of 3 tokens with p",
                      "there is no evidence that the model has memorised any of these texts; they may still have been"],
          ["This is evidence", "nobody can say"]),
-        (0, 1.0, ["no spans in 1 document", "of 3 known non-members, 0 have such spans"], ["This is evidence"]),
+        (0, 1.0, ["no spans in 1 document", "of 1 known non-member, 0 have such spans"], ["This is evidence"]),
         (None, 1e-30, ["This is evidence that the model has memorised the text of a span", "nobody can say how often"],
          ["no spans"]),
         (0, 1e-30, ["All spans lie in texts that are known not to be in the training data (label 0), so at this "

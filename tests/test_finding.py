@@ -47,7 +47,7 @@ def test_six_flags_of_140_where_seven_are_expected_are_no_finding() -> None:
     flags = flag(scores, calibrate(scores, "score", fpr=0.05))
     assert flags.flagged == 6
     assert flags.by_chance == pytest.approx(7.0)
-    assert flags.finding == Finding(0.592172946864, 0.05, FindingTest.COUNT, 6, 140, 100)
+    assert flags.finding == Finding(0.592172946864, 0.05, FindingTest.COUNT, 6, 140, 100, least=15)
     assert not flags.significant
     many = table(np.arange(100.0), [*np.arange(999.0, 1048), *np.arange(-91.0, 0)])
     found = flag(many, calibrate(many, "score", fpr=0.05))
@@ -56,6 +56,21 @@ def test_six_flags_of_140_where_seven_are_expected_are_no_finding() -> None:
     assert found.finding is not None
     assert found.finding.p_value == pytest.approx(exact, rel=1e-9)
     assert found.significant
+
+
+def test_the_least_flags_of_a_finding_are_a_finding_and_one_fewer_is_none() -> None:
+    def p_value(flags: int, documents: Sequence[str] | None) -> Finding:
+        known, low = np.arange(100.0), np.arange(-140.0, 0)
+        scores = table(known, [*np.arange(999.0, 999 + flags), *low[: 140 - flags]], documents)
+        return finding_of(scores)
+
+    pairs = [f"{role}{i // 2}" for role, n in (("known", 100), ("candidate", 140)) for i in range(n)]
+    for documents in (None, pairs):
+        least = p_value(60, documents).least
+        assert least is not None
+        assert p_value(least, documents).significant
+        if documents is None:  # where documents are exchanged, the scores decide which counts chance gives
+            assert not p_value(least - 1, documents).significant
 
 
 def test_the_chance_of_flags_is_that_of_every_arrangement() -> None:

@@ -23,7 +23,7 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.decision import calibrate, evaluate, flag, judge_collection
 from llm_mia.demo import Demo, demo_table
-from llm_mia.extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Sampling, Stretch
+from llm_mia.extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Sampling, Stretch, Totals
 from llm_mia.metrics import clopper_pearson
 from llm_mia.records import ModelRecord, WindowRule
 from llm_mia.report import (
@@ -72,11 +72,13 @@ def extraction(path: Path) -> Extraction:
 
     likeliest = [stretch(log) for log in (-0.1, -12.3, -240.6, -5000.0)]
     documents = [
-        DocumentExtraction(LONG_NAME + str(i), None, 1204, 98765, 12 * i, 1234, 7654321, 45678, 0.904, of, 1234, "g", 5)
+        DocumentExtraction(
+            LONG_NAME + str(i), None, 1204, 98765, 12 * i, 12 * i, 1234, 7654321, 45678, 45678, 0.904, of, 1234, "g", 5
+        )
         for i, of in enumerate(likeliest)
     ]
     spans = [
-        ExtractedSpan(LONG_NAME, "d", None, 1204, 1310, 106, 45678, 46789, of, "A text of the span, 1999.")
+        ExtractedSpan(LONG_NAME, "d", None, 1204, 1310, 106, 45678, 46789, 1111, of, None, "A text of the span, 1999.")
         for of in likeliest
     ]
     proofs = [
@@ -86,8 +88,26 @@ def extraction(path: Path) -> Extraction:
     model = ModelRecord("a/model", None, "w", "c", "float32", "t", 2048)
     window = WindowRule(2048, 512)
     notes: Any = []
+    totals = Totals(4816, 4, 30617284, 395060, 4, 0, 182712, 182712, 182712 / 30617284, 3, 1234)
     return Extraction(
-        path, model, window, Sampling(), 50, 0.001, 1, 5000, 12, documents, spans, None, proofs, False, notes, []
+        path,
+        model,
+        window,
+        None,
+        Sampling(),
+        50,
+        0.001,
+        1,
+        5000,
+        12,
+        totals,
+        documents,
+        spans,
+        None,
+        proofs,
+        False,
+        notes,
+        [],
     )
 
 

@@ -84,6 +84,12 @@ def test_documents_with_topics_are_sound_by_document_and_void_without() -> None:
     apart = validate(*([replace(p, document=p.id) for p in each] for each in (members, others)))
     assert apart["blind_words_auroc"].verdict == "void"
     assert value(apart["blind_words_auroc"]) > 0.9
+    for name in ("blind_words_auroc", "blind_counts_auroc"):
+        points = apart[name].roc
+        assert points is not None
+        # 360 passages give at most 200 corners of the ROC here, so the area under the kept points is the AUROC itself.
+        assert np.trapezoid(points.tpr, points.fpr) == pytest.approx(value(apart[name]), abs=1e-9)
+    assert {check.name for check in apart.checks if check.roc} == {"blind_words_auroc", "blind_counts_auroc"}
 
 
 def test_passages_of_shared_documents_are_sound_and_noted() -> None:

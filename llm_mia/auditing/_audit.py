@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,14 +16,15 @@ from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_pas
 from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
-from ..signals import Progress, Supplies, report_activity
+from ..signals import Progress, Supplies, report_activity, without_written_tokens
 from ..validity import Validity
+from ._command import without_secrets
 from ._control import refuse_known
 from ._deciding import Request, decide
 from ._kept_texts import keep_texts
 from ._possible import possible_decisions
 from ._record import Audit, write_audit
-from ._redacting import leave_no_text, without_written_tokens
+from ._redacting import leave_no_text
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
@@ -56,6 +58,8 @@ def audit(
     history: str | Path | None = None,
     out: str | Path,
     redact: bool = False,
+    report: bool = True,
+    command: Sequence[str] = (),
     window_tokens: int | None = None,
     progress: Progress | None = None,
     report_validity: ReportValidity | None = None,
@@ -105,6 +109,8 @@ def audit(
         out: the run directory.
         redact: keep no text and no token of a passage in any file that is handed on: all files but ``signals/``, whose
             token ids are the texts.
+        report: write ``report.html``, too. If that fails, the audit is complete and is kept.
+        command: what was typed after ``llm-mia``, for the record; secrets in it are replaced.
         window_tokens: largest number of tokens that a model reads at once.
         progress: called after every batch.
         report_validity: called with the checks of the texts, before any model is loaded.
@@ -162,7 +168,7 @@ def audit(
         history=History(out, history),
         sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
     )
-    done, beginnings = replace(done, redacted=redact), None
+    done, beginnings = replace(done, redacted=redact, command=without_secrets(command)), None
     if redact:
         leave_no_text(done.path)
         if sealed is not None:
@@ -171,6 +177,10 @@ def audit(
         first = sum(source.passages for source in check.sources[:-1])
         beginnings = keep_texts(done.path, done.flags.rows, sources[-1], first, chosen.plan.models["target"])
     write_audit(done, beginnings)
+    if report:
+        report_activity(progress, "writing report.html")
+        # It lies above this package, so it is imported by name.
+        import_module("llm_mia.report").write_report(done.path)
     return done
 
 

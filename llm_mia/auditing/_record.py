@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit", "read_audit", "standing_of", "write_audit"]
 
-FILE = "audit.json"
+FILE, REPORT = "audit.json", "report.html"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,6 +56,8 @@ class Audit:
     """Digest of the protocol that was fixed before the scores; empty where there was none."""
     redacted: bool = False
     """Whether no file that is handed on holds a text or a token of a passage."""
+    command: tuple[str, ...] = field(default=(), compare=False)
+    """What was typed after ``llm-mia``, without secrets; empty where the audit was called from Python."""
 
     @property
     def calibration(self) -> Calibration:
@@ -118,8 +120,9 @@ def write_audit(audit: Audit, beginnings: Mapping[str, str] | None = None) -> No
     validity = {"accepted": audit.standing is Standing.ACCEPTED, **json.loads(audit.validity.to_json())}
     validity |= {"protocol_sha256": audit.protocol} if audit.protocol else {}
     with RunDirectory(audit.path) as run:
-        # A stop between two files may not leave this one beside the files of another audit.
-        (run.path / FILE).unlink(missing_ok=True)
+        # A stop between two files may not leave these beside the files of another audit.
+        for stale in (FILE, REPORT):
+            (run.path / stale).unlink(missing_ok=True)
         # By these `read_scores` knows whether the directory still holds the scores of the texts that were checked.
         validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -18,7 +18,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     least number of members, in any choice               `member_count_bound`, `member_share`
 """
 
-from ._chance import chance_of_flags, flag_probabilities, flag_rank
+from ._chance import chance_of_flags, fewest_improbable, flag_probabilities, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
@@ -65,6 +65,7 @@ __all__ = [
     "describe_uncertified",
     "exceedance_probability",
     "fdr_floor",
+    "fewest_improbable",
     "finite",
     "fit_of_ratio",
     "flag_probabilities",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._checks import Floats, twelve_digits
 from ._counts import exceedance_probability
 from ._thresholds import confident_threshold, rank_at
 
-__all__ = ["chance_of_flags", "flag_probabilities", "flag_rank"]
+__all__ = ["chance_of_flags", "fewest_improbable", "flag_probabilities", "flag_rank"]
 
 
 def flag_rank(n: int, fpr: float, confidence: float | None = None) -> int:
@@ -63,3 +64,18 @@ def flag_probabilities(counts: Sequence[Sequence[int]]) -> Floats:
     for m, k, n in counts:
         total = np.convolve(total, betabinom.pmf(np.arange(m + 1), m, k, n + 1 - k))
     return total
+
+
+def fewest_improbable(probabilities: ArrayLike, level: float) -> int | None:
+    """The least x with P(X ≥ x) ≤ *level*; None where even the largest number of flags is more probable than that.
+
+    Args:
+        probabilities: P(X = x) for x = 0, 1, …, shape (number + 1,).
+        level: of a finding.
+
+    >>> fewest_improbable([0.5, 0.25, 0.25], 0.25), fewest_improbable([0.5, 0.25, 0.25], 0.2)
+    (2, None)
+    """
+    chances = np.cumsum(np.asarray(probabilities, dtype=np.float64)[::-1])[::-1]
+    improbable = np.flatnonzero([twelve_digits(chance) <= level for chance in chances.tolist()])
+    return int(improbable[0]) if len(improbable) else None

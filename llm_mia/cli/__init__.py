@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     options = {} if command is None else options_of(command)
     elsewhere = options_elsewhere(commands.commands)
-    with running(options, elsewhere), noting_steps() as steps, ending_signals() as signals:
+    with running(options, elsewhere, typed), noting_steps() as steps, ending_signals() as signals:
         code = _exit_code(commands, typed, signals)
     if code == INTERRUPTED:
         kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""

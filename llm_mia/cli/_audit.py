@@ -12,7 +12,7 @@ from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .output import say, say_skipped, show, show_json
-from .parameters import spelled
+from .parameters import spelled, typed_arguments
 from .progress import progress_bars, working
 
 if TYPE_CHECKING:
@@ -88,6 +88,14 @@ def audit(
             rich_help_panel=opt.RATES,
         ),
     ] = None,
+    no_report: Annotated[
+        bool,
+        typer.Option(
+            "--no-report",
+            help="Do not write report.html; 'llm-mia report RUN' writes it later, without a model.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     fail_if_flagged: opt.FailIfFlagged = False,
     redact: opt.Redact = False,
 ) -> int:
@@ -122,6 +130,8 @@ def audit(
             protocol=protocol,
             out=run.out,
             redact=redact,
+            report=not no_report,
+            command=typed_arguments(),
             window_tokens=models.window_tokens,
             progress=progress,
             report_validity=report_validity,

@@ -11,6 +11,7 @@ from ._extract import extract
 from ._guide import guide
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
+from ._report import report
 from ._score import attacks, frequencies, score
 from ._show import show
 from .grouping import with_groups
@@ -22,7 +23,8 @@ def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
         app.command(cls=CheckedCommand)(with_groups(command))
-    app.command("show", cls=CheckedCommand)(show)
+    for of_run in (show, report):
+        app.command(cls=CheckedCommand)(of_run)
     app.command(cls=CheckedCommand)(guide)
     for other in (perplexity, attacks, frequencies, demo):
         app.command(cls=CheckedCommand)(with_groups(other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,6 +18,7 @@ __all__ = [
     "running",
     "running_options",
     "spelled",
+    "typed_arguments",
 ]
 
 FUNCTIONS = {
@@ -31,6 +32,7 @@ _NAME = re.compile(r"`([A-Za-z_][A-Za-z0-9_]*)(\[[^`]*\])?`")
 _COLUMN = re.compile(r"`((?:text|id|label|document)_column)`( '[^']*')?")
 _elsewhere: ContextVar[Mapping[str, str] | None] = ContextVar("elsewhere", default=None)
 _options: ContextVar[Mapping[str, str] | None] = ContextVar("options", default=None)
+_typed: ContextVar[Sequence[str]] = ContextVar("typed", default=())
 _inputs: ContextVar[dict[str, str] | None] = ContextVar("inputs", default=None)
 
 
@@ -56,18 +58,22 @@ def options_elsewhere(commands: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def running(options: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(
+    options: Mapping[str, str], elsewhere: Mapping[str, str] | None = None, typed: Sequence[str] = ()
+) -> Iterator[None]:
     """For as long as it is open, messages are spelled for the command that has these *options*.
 
     Args:
         options: by parameter, of the running command.
         elsewhere: by parameter, of other commands.
+        typed: what was typed after ``llm-mia``.
     """
     tokens = [_options.set(options), _elsewhere.set(elsewhere or {})]
-    token_of_inputs = _inputs.set({})
+    token_of_inputs, token_of_typed = _inputs.set({}), _typed.set(typed)
     try:
         yield
     finally:
+        _typed.reset(token_of_typed)
         _options.reset(tokens[0])
         _elsewhere.reset(tokens[1])
         _inputs.reset(token_of_inputs)
@@ -76,6 +82,11 @@ def running(options: Mapping[str, str], elsewhere: Mapping[str, str] | None = No
 def running_options() -> Mapping[str, str]:
     """By parameter: the option of the running command, else of another; none where no command is running."""
     return {**(_elsewhere.get() or {}), **(_options.get() or {})}
+
+
+def typed_arguments() -> tuple[str, ...]:
+    """What was typed after ``llm-mia``; empty where no command is running."""
+    return tuple(_typed.get())
 
 
 def named_in(message: str) -> list[str]:

@@ -27,7 +27,7 @@ from ._origin import check_origin
 from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
-from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
+from ._sensitivity import excess_of_discoveries, excess_of_flags, least_flags, sensitivity
 from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
@@ -209,15 +209,16 @@ def _conclusions(
     counts = [(flagged, m, flag_rank(n, calibration.fpr, calibration.confidence), n)]
     if rule.rate is ErrorRate.FALSE_POSITIVES:
         chance, test = chance_of_flags(counts), FindingTest.COUNT
-        excess = excess_of_flags(counts, chance, level)
+        excess, least = excess_of_flags(counts, chance, level), least_flags(counts, level)
     else:
         chance, test = float(q_values_of(p_values, any_dependence=False)[0].min()), FindingTest.SMALLEST_Q
-        excess = excess_of_discoveries(p_values, chance, level)
+        excess, least = excess_of_discoveries(p_values, chance, level), None
     # Scores that lie among n others where the p-values put them.
     equivalent = n + 1.5 - np.rint(p_values * (n + 1))
     members, share = bounds_of(equivalent, range(1, n + 1), p_values, calibration, rule, level)
     in_part = Note(NoteKind.MEMBERS_BOUNDED_IN_PART, {"documents": m, "passages": alike.passages})
-    finding = Finding(chance, level, test, flagged, m, n, sensitivity=sensitivity(excess, m, rule, level))
+    withstood = sensitivity(excess, m, rule, level)
+    finding = Finding(chance, level, test, flagged, m, n, sensitivity=withstood, least=least)
     if m == 1 and rule.rate is ErrorRate.FALSE_POSITIVES:
         finding = find_single(float(p_values[0]), bool(flagged), n, rule, level)
     return finding, members, share, [in_part] if len(judged.names) > m else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import largest_excess, largest_excess_flags
+from ..calibration import fewest_improbable, largest_excess, largest_excess_flags
 from ..documents import group_scores, matched_size, random_ranks
 from ..validity.permutation import LabelExchange, exchange_labels
 from ._sensitivity import REMOVED_AT, removable
@@ -54,6 +54,8 @@ class Exchanged:
     documents: int
     """Documents of both sides."""
     arrangements: int
+    least: int | None
+    """The fewest flags that the arrangements give with probability *level* at most; None for the smallest q-value."""
     excess: float
     """`largest_excess`, or `largest_excess_flags`, where a difference adds whole documents of flags."""
 
@@ -108,6 +110,7 @@ def exchange_test(
         nonmembers=int((~labels).sum()),
         documents=int(documents.max()) + 1,
         arrangements=arrangements,
+        least=None if smallest else fewest_improbable(_probabilities(chance, m), level),
         excess=excess if p_value <= level else 0.0,
     )
 
@@ -132,8 +135,12 @@ def _by_chance(
 
 def _excess_of_count(flags: int, m: int, chance: Floats, size: int, level: float) -> float:
     """`largest_excess` of a difference that flags whole documents of the *m* candidates, the largest of *size*."""
-    probabilities = np.bincount(chance.astype(np.intp), minlength=m + 1) / len(chance)
-    return largest_excess(probabilities, flags, -(-m // size), level, size)
+    return largest_excess(_probabilities(chance, m), flags, -(-m // size), level, size)
+
+
+def _probabilities(chance: Floats, m: int) -> Floats:
+    """The share of the arrangements that give 0, 1, …, m flags."""
+    return np.bincount(chance.astype(np.intp), minlength=m + 1) / len(chance)
 
 
 def _excess_of_smallest(scores: Floats, labels: Bools, chance: Floats, size: int, level: float) -> float:

@@ -19,7 +19,7 @@ from ._finding_record import Finding, FindingTest, Obstacle
 from ._notes import NoteKind
 from ._origin import categories_of
 from ._rules import ErrorRate, Rule
-from ._sensitivity import excess_of_discoveries, excess_of_flags, sensitivity
+from ._sensitivity import excess_of_discoveries, excess_of_flags, least_flags, sensitivity
 
 __all__ = [
     "SMALLEST_FINDING_LEVEL",
@@ -76,13 +76,14 @@ def find(
     flagged, m = int(tested.chosen.sum()), len(tested.rows)
     if rule.rate is ErrorRate.FALSE_DISCOVERIES:
         p_values = calibration.p_values(tested.scores, categories_of(table, calibration, tested.rows))
-        chance, test = float(tested.q_values.min()), FindingTest.SMALLEST_Q
+        chance, test, least = float(tested.q_values.min()), FindingTest.SMALLEST_Q, None
         excess = excess_of_discoveries(p_values, chance, level)
     else:
         counts = _counts(table, calibration, tested)
         chance, test = chance_of_flags(counts), FindingTest.COUNT
         excess = excess_of_flags(counts, chance, level)
-    finding = Finding(chance, level, test, flagged, m, calibration.n)
+        least = least_flags(counts, level)
+    finding = Finding(chance, level, test, flagged, m, calibration.n, least=least)
     return replace(finding, sensitivity=sensitivity(excess, m, rule, level)), []
 
 
@@ -172,6 +173,7 @@ def _by_documents(
         exchanged.nonmembers,
         exchanged.documents,
         exchanged.arrangements,
+        least=exchanged.least,
         sensitivity=sensitivity(excess, exchanged.candidates, rule, level),
     )
     return finding, []

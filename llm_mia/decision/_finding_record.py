@@ -155,6 +155,9 @@ class Finding:
     """Which of the decisions of its kind on the same candidates this is; `llm_mia.history` counts them."""
     level_share: float = 1.0
     """The share of `level` that this decision has; all decisions of its kind on the same candidates have at most 1."""
+    least: int | None = None
+    """The fewest flags that chance alone gives with probability `allowed` at most; None where flags are not what the
+    test counts, or where no number of flags is so improbable."""
 
     @property
     def allowed(self) -> float:

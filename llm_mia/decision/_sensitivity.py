@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..calibration import Floats, flag_probabilities, largest_excess, largest_excess_flags
+from ..calibration import Floats, fewest_improbable, flag_probabilities, largest_excess, largest_excess_flags
 from ._finding_record import Sensitivity
 from ._rules import ErrorRate, Rule
 
-__all__ = ["REMOVED_AT", "excess_of_discoveries", "excess_of_flags", "removable", "sensitivity"]
+__all__ = ["REMOVED_AT", "excess_of_discoveries", "excess_of_flags", "least_flags", "removable", "sensitivity"]
 
 REMOVED_AT = 0.9
 """Share of the level at which a test has to stay significant without the flags that a difference causes; the rest of
@@ -24,6 +24,15 @@ def excess_of_flags(counts: Sequence[tuple[int, int, int, int]], p_value: float,
         return None
     flags, m = sum(x for x, *_ in counts), sum(m for _, m, *_ in counts)
     return largest_excess(flag_probabilities([each for _, *each in counts]), flags, m, level)
+
+
+def least_flags(counts: Sequence[tuple[int, int, int, int]], level: float) -> int | None:
+    """The fewest flags in all whose p-value is at most *level*, for the *counts* of `chance_of_flags`.
+
+    >>> least_flags([(0, 140, 5, 100)], 0.05)
+    15
+    """
+    return fewest_improbable(flag_probabilities([each for _, *each in counts]), level)
 
 
 def excess_of_discoveries(p_values: Floats, smallest_q: float, level: float) -> float | None:

@@ -19,16 +19,19 @@ from ._proofs import prompt_before
 from ._queries import expected_queries, queries_for
 from ._records import (
     DocumentExtraction,
-    ExtractedSpan,
     Extraction,
     ExtractionNote,
     KnownNonmembers,
+    LikeLength,
     Proof,
-    Stretch,
+    ReferenceModel,
+    Totals,
 )
+from ._reference import text_log_probabilities
 from ._sampling import Sampling, token_bounds
+from ._span_records import ExtractedSpan, SpanReference, Stretch
 from ._spans import Span, find_spans, repeated_tokens
-from ._stretches import TokenRun, greedy_run, greedy_runs, stretch_sums
+from ._stretches import TokenRun, greedy_run, greedy_runs, range_sums, stretch_sums
 
 __all__ = [
     "DocumentExtraction",
@@ -37,11 +40,15 @@ __all__ = [
     "Extraction",
     "ExtractionNote",
     "KnownNonmembers",
+    "LikeLength",
     "Proof",
+    "ReferenceModel",
     "Sampling",
     "Span",
+    "SpanReference",
     "Stretch",
     "TokenRun",
+    "Totals",
     "examine",
     "expected_queries",
     "extract",
@@ -50,9 +57,11 @@ __all__ = [
     "greedy_runs",
     "prompt_before",
     "queries_for",
+    "range_sums",
     "read_extraction",
     "repeated_tokens",
     "stretch_sums",
+    "text_log_probabilities",
     "token_bounds",
     "without_texts",
 ]

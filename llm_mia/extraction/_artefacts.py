@@ -16,12 +16,14 @@ from typing import Any
 from ..errors import InputError
 from ..store import RunDirectory, read_record
 from ._records import Extraction
+from ._span_records import ExtractedSpan
 
 __all__ = ["read_extraction", "without_texts", "write_extraction"]
 
 JSON, SPANS, PROOFS = "extraction.json", "spans.csv", "proofs.csv"
 SPAN_PLACES = ("id", "document", "label", "start_token", "end_token", "start_char", "end_char")
 SPAN_FIGURES = ("probability", "probability_high", "likeliest_start_token")
+REFERENCE_FIGURES = ("probability", "probability_high", "writes_too")
 PROOF_PLACES = ("id", "start_token", "tokens", "prompt_tokens", "greedy_tokens", "greedy_bytes", "samples", "matched")
 PROOF_TEXTS = ("prompt", "output", "original")
 LONGEST_CELL = 1 << 30
@@ -30,17 +32,9 @@ LONGEST_CELL = 1 << 30
 
 def write_extraction(run: RunDirectory, extraction: Extraction) -> None:
     """Write the files, the figures last: where they are, the texts are too. A redacted table has empty texts."""
-    spans = [
-        [
-            *_cells(span, SPAN_PLACES),
-            str(span.likeliest.probability),
-            str(span.likeliest.probability_high),
-            str(span.likeliest.start_token),
-            span.text,
-        ]
-        for span in extraction.spans
-    ]
-    run.write_text(SPANS, _table([*SPAN_PLACES, *SPAN_FIGURES, "text"], spans))
+    of_reference = [f"reference_{name}" for name in REFERENCE_FIGURES]
+    titles = [*SPAN_PLACES, *SPAN_FIGURES, *of_reference, "text"]
+    run.write_text(SPANS, _table(titles, [_span_row(span) for span in extraction.spans]))
     if extraction.proofs:
         proofs = [_cells(proof, (*PROOF_PLACES, *PROOF_TEXTS)) for proof in extraction.proofs]
         run.write_text(PROOFS, _table([*PROOF_PLACES, *PROOF_TEXTS], proofs))
@@ -75,6 +69,13 @@ def read_extraction(path: str | Path) -> Extraction:
         for proof, (prompt, output, original) in zip(extraction.proofs, of_proofs, strict=True)
     ]
     return replace(extraction, path=folder, spans=spans, proofs=proofs)
+
+
+def _span_row(span: ExtractedSpan) -> list[str]:
+    likeliest, reference = span.likeliest, span.reference
+    figures = [likeliest.probability, likeliest.probability_high, likeliest.start_token]
+    of_reference = [""] * len(REFERENCE_FIGURES) if reference is None else _cells(reference, REFERENCE_FIGURES)
+    return [*_cells(span, SPAN_PLACES), *map(str, figures), *of_reference, span.text]
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..backends import Backend, ModelSpec, Tokenizer
 from ..backends.tokenizers import tokenizer_of
 from ..errors import ModelError, PassageError, UsageError
-from ..passages import Passages, PassageSource, to_sources
+from ..passages import Passages, PassageSource, to_passages, to_sources
 from ..records import Passage, TokenSignals
 from ..signals import (
     Inputs,
@@ -18,13 +18,16 @@ from ..signals import (
     model_or_spec,
     passages_with_signals,
     report_activity,
+    without_written_tokens,
     write_signals,
     written_token_notes,
 )
 from ..store import RunDirectory
 from ._artefacts import without_texts, write_extraction
+from ._documents import known_nonmembers
 from ._proofs import LikeliestSpans, prove
-from ._records import Extraction
+from ._records import Extraction, ReferenceModel
+from ._reference import Baseline
 from ._sampling import Sampling
 from ._search import SearchResult, SearchRule, search
 
@@ -35,6 +38,8 @@ def extract(
     sources: PassageSource,
     target: ModelSource,
     *,
+    reference: ModelSource | None = None,
+    nonmembers: PassageSource | None = None,
     out: str | Path,
     stretch: int = 50,
     probability: float = 1e-3,
@@ -54,11 +59,18 @@ def extract(
     Leaves ``extraction.json``, ``spans.csv`` and, with a proof, ``proofs.csv`` in the run directory, with the signals;
     where all signals are there, a model is loaded for a *proof* only. A stretch most of whose tokens occur earlier in
     its passage does not count: the model can copy it. Passages without a stretch are counted, and their bytes are part
-    of their documents. Passages labelled 0 show how often texts that were not trained on have spans.
+    of their documents.
+
+    A span alone does not show that a text was memorised: a model writes a licence, scripture or a list of numbers
+    because they are everywhere. A *reference* and *nonmembers* show it: a span that the reference writes too does not
+    count, and documents of known non-members show how often a text of like length that was not trained on has a span.
 
     Args:
         sources: `Passages`, one or several; a path; or what `Passages.of` takes.
         target: the model.
+        reference: a model that was not trained on the passages; its signals are computed in the same run. Where it has
+            another tokenizer, the same text is compared, between bounds (`text_log_probabilities`).
+        nonmembers: passages that the target was not trained on. Passages of *sources* with label 0 are so too.
         out: the run directory; scores that it holds are kept.
         stretch: tokens that the model must emit in succession.
         probability: the least probability with which a stretch is part of a span, in (0, 1].
@@ -76,39 +88,53 @@ def extract(
         progress: called after every batch.
 
     Raises:
-        UsageError: an argument is out of its range.
+        UsageError: an argument is out of its range, or the reference is the target.
         PassageError: no passage is long enough for a stretch.
         ModelError: the tokenizer does not give the places of its tokens, or the model cannot be loaded.
         RunDirectoryError: the directory belongs to another run, or holds scores of another input.
     """
     _check_arguments(stretch, probability, prefix, samples, most_proofs)
     source, sampling = model_or_spec(target), sampling or Sampling()
+    other = None if reference is None else model_or_spec(reference)
+    models: dict[str, Backend | ModelSpec] = {"target": source, **({} if other is None else {"reference": other})}
     report_activity(progress, "reading the passages")
-    inputs = Inputs.of(to_sources(sources))
-    write_signals(inputs.sources, source, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
+    inputs = Inputs.of(
+        [
+            *to_sources(sources),
+            *([] if nonmembers is None else [to_passages(nonmembers, label=0, name="nonmembers")]),
+        ]
+    )
+    write_signals(inputs.sources, models, out=out, window_tokens=window_tokens, limits=limits, progress=progress)
+    if redact:
+        without_written_tokens(Path(out), [])
     with RunDirectory(out) as run:
         tokenizer = _tokenizer(source)
         target_pass = run.record.passes["target"]
         if isinstance(source, ModelSpec):
             source = source.in_precision(target_pass.model.dtype)
-        rule = SearchRule(sampling, stretch, probability, prefix, len(tokenizer.opening), target_pass.window)
+        baseline = None if other is None else _baseline(other, tokenizer, sampling)
+        opening, window = len(tokenizer.opening), target_pass.window
+        rule = SearchRule(sampling, stretch, probability, prefix, opening, window, baseline)
         likeliest = LikeliestSpans(most_proofs if proof else 0, rule.window, tokenizer)
         report_activity(progress, "searching the spans")
-        result = search(_signals(run, inputs), rule, tokenizer, likeliest)
+        result = search(_signals(run, inputs, list(models)), rule, tokenizer, likeliest)
         _check_lengths(result, inputs.sources, tokenizer)
+        documents = result.documents()
         extraction = Extraction(
             path=run.path,
             model=target_pass.model,
             window=rule.window,
+            reference=_reference(run, baseline),
             sampling=sampling,
             stretch=stretch,
             probability=probability,
             prefix=prefix,
             passages=result.passages,
             too_short=result.too_short,
-            documents=result.documents(),
+            totals=result.totals(documents),
+            documents=documents,
             spans=result.spans,
-            nonmembers=result.known_nonmembers(),
+            nonmembers=known_nonmembers(documents),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             redacted=redact,
             notes=result.notes(),
@@ -143,11 +169,30 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     return tokenizer
 
 
-def _signals(run: RunDirectory, inputs: Inputs) -> Iterator[tuple[Passage, TokenSignals]]:
-    """Each passage with its signals under the target."""
-    for passages, chunks in passages_with_signals(run, inputs, ["target"]):
+def _baseline(reference: Backend | ModelSpec, tokenizer: Tokenizer, sampling: Sampling) -> Baseline:
+    """The reference for a search; *tokenizer* is that of the target."""
+    if isinstance(reference, Backend) and reference.info.tokenizer == tokenizer.fingerprint:
+        return Baseline(tokenizer, True, sampling)
+    other = _tokenizer(reference)
+    return Baseline(other, other.fingerprint == tokenizer.fingerprint, sampling)
+
+
+def _reference(run: RunDirectory, baseline: Baseline | None) -> ReferenceModel | None:
+    """The record of the reference."""
+    if baseline is None:
+        return None
+    of_reference = run.record.passes["reference"]
+    return ReferenceModel(of_reference.model, of_reference.window, baseline.same_tokens)
+
+
+def _signals(
+    run: RunDirectory, inputs: Inputs, roles: Sequence[str]
+) -> Iterator[tuple[Passage, TokenSignals, TokenSignals | None]]:
+    """Each passage with its signals under the target, and under the reference where that is one of the *roles*."""
+    for passages, chunks in passages_with_signals(run, inputs, roles):
+        reference = chunks.get("reference")
         for row, passage in enumerate(passages):
-            yield passage, chunks["target"].signals(row)
+            yield passage, chunks["target"].signals(row), None if reference is None else reference.signals(row)
 
 
 def _check_lengths(result: SearchResult, sources: Sequence[Passages], tokenizer: Tokenizer) -> None:

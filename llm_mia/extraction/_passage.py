@@ -43,6 +43,9 @@ class Examination:
         """Upper bound on the log-probability of a span's likeliest stretch, see `token_bounds`."""
         return float(self._upper_bounds[span.likeliest])
 
+    counted: np.ndarray[tuple[int], np.dtype[np.float64]]
+    """Log-probability of each stretch, lower bound, shape (stretches from the first token,); NaN where a stretch does
+    not count."""
     _upper_bounds: np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
@@ -108,5 +111,6 @@ def examine(
         log_probability=float(lows[at][0]) if best >= 0 else math.nan,
         log_probability_high=float(highs[at][0]) if best >= 0 else math.nan,
         greedy=greedy_run(np.where(copies, 1, signals.rank), edges),
+        counted=full,
         _upper_bounds=np.concatenate([np.full(len(full) - len(highs), np.nan), highs]),
     )

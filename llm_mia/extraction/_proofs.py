@@ -12,8 +12,9 @@ from ..errors import ModelError
 from ..metrics import clopper_pearson
 from ..records import IntArray, WindowRule
 from ..signals import Progress, Step, cut, report_activity
-from ._records import ExtractedSpan, Proof
+from ._records import Proof
 from ._sampling import Sampling
+from ._span_records import ExtractedSpan
 
 __all__ = ["LikeliestSpans", "prompt_before", "prove"]
 

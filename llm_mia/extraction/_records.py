@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from ..records import Interval, ModelRecord, Note, WindowRule
-from ._queries import expected_queries, queries_for
 from ._sampling import Sampling
+from ._span_records import ExtractedSpan, Stretch
 
 __all__ = [
     "DocumentExtraction",
-    "ExtractedSpan",
     "Extraction",
     "ExtractionNote",
     "KnownNonmembers",
+    "LikeLength",
     "Proof",
-    "Stretch",
+    "ReferenceModel",
+    "Totals",
 ]
 
 
@@ -36,79 +36,15 @@ class ExtractionNote(StrEnum):
     """``stretches`` stretches cross the edge of a window, so there is no prompt with their probability; none counts."""
     LOWER_BOUNDS = "lower bounds"
     """Probabilities are lower bounds, by which spans are chosen; upper bounds are given too."""
+    OTHER_TOKENS = "other tokens"
+    """The reference divides texts into other tokens than the target, so it has bounds only."""
     CONDITIONS = "conditions"
     """A probability is that after what precedes the token in its window; another prompt gives another probability."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A stretch of tokens, and how often a model must be queried until it emits the stretch.
-
-    Use `Stretch.of`: all figures follow from the two bounds. A number of queries is inf where no number is enough,
-    or where it is too large for a float.
-    """
-
-    id: str
-    """Id of its passage."""
-    start_token: int
-    """Where it begins, among the passage's tokens."""
-    log_probability: float
-    """Lower bound, nats."""
-    log_probability_high: float
-    """Upper bound; equal to the lower where the sampling rule allows signals to give it exactly."""
-    probability: float
-    """Lower bound."""
-    probability_high: float
-    """Upper bound."""
-    expected_queries: float
-    """Mean number of queries until it comes, at most."""
-    queries_for_50_percent: float
-    """Queries after which it has come at least once with probability 0.5, at most."""
-    queries_for_95_percent: float
-    """The same with probability 0.95."""
-
-    @classmethod
-    def of(cls, passage: str, start_token: int, log_probability: float, log_probability_high: float) -> Stretch:
-        """The stretch of a passage that begins at *start_token*, with what follows from the bounds in nats."""
-        return cls(
-            id=passage,
-            start_token=start_token,
-            log_probability=log_probability,
-            log_probability_high=log_probability_high,
-            probability=math.exp(log_probability),
-            probability_high=math.exp(log_probability_high),
-            expected_queries=expected_queries(log_probability),
-            queries_for_50_percent=queries_for(log_probability, 0.5),
-            queries_for_95_percent=queries_for(log_probability, 0.95),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractedSpan:
-    """A text that the model emits stretch by stretch, given what precedes each."""
-
-    id: str
-    """Id of its passage."""
-    document: str
-    label: int | None
-    """1 member, 0 non-member, None unknown."""
-    start_token: int
-    """First token, among the passage's tokens."""
-    end_token: int
-    """The token after the last."""
-    tokens: int
-    """How many there are."""
-    start_char: int
-    end_char: int
-    likeliest: Stretch
-    """The likeliest stretch of the span."""
-    text: str
-    """Empty where the table of spans, which alone holds it, is missing or without texts."""
-
-
-@dataclass(frozen=True, slots=True)
 class DocumentExtraction:
-    """What the model emits of a document."""
+    """What the model emits of a document; spans that the reference writes too are part of every figure but two."""
 
     document: str
     label: int | None
@@ -117,11 +53,15 @@ class DocumentExtraction:
     stretches: int
     """Stretches examined, in all its passages."""
     spans: int
+    spans_counted: int
+    """Spans that the reference does not write too."""
     longest_span: int
     """In tokens; 0 where there is none."""
     bytes: int
     bytes_covered: int
     """By spans; a character of several bytes that a span cuts counts whole."""
+    bytes_counted: int
+    """By spans that count, without what the reference writes too."""
     share: float
     """``bytes_covered`` / ``bytes``."""
     likeliest: Stretch | None
@@ -134,15 +74,70 @@ class DocumentExtraction:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownNonmembers:
-    """How many known non-members have spans, which shows how much a span proves at the chosen probability."""
+class Totals:
+    """What the model emits of the texts in question: of all passages that are not known non-members."""
 
     passages: int
-    """Known non-members that are long enough for a stretch."""
+    documents: int
+    bytes: int
+    stretches: int
+    spans: int
+    """Spans that count."""
+    spans_shared: int
+    """Spans that do not count, because the reference writes them too."""
+    bytes_counted: int
+    """By spans that count, without what the reference writes too."""
+    bytes_covered: int
+    """By all spans."""
+    share: float
+    """``bytes_counted`` / ``bytes``; 0 without bytes."""
+    documents_with_spans: int
+    """Documents with a span that counts."""
+    longest: int
+    """Tokens of the longest span that counts; 0 where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LikeLength:
+    """Documents with a like number of stretches: from half to twice the median of the documents in which spans lie.
+
+    A longer text has more stretches, so it has a span by chance more often.
+    """
+
+    least: int
+    """Stretches of a document, at least."""
+    most: int
+    """At most."""
+    documents: int
+    """Documents in question of such a length."""
+    with_spans: int
+    nonmembers: int
+    """Documents of known non-members of such a length."""
+    nonmembers_with_spans: int
+    bound: float
+    """The share of such non-members that have spans is at most this, with 95 % confidence (exact binomial, independent
+    documents); 1 where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNonmembers:
+    """How many known non-members have spans, which shows how much a span proves at the chosen probability.
+
+    Only spans that count do so here. Documents are counted, because passages of a document are not independent.
+    """
+
+    documents: int
+    """Documents all of whose passages are known non-members, and that are long enough for a stretch."""
     with_spans: int
     bound: float
-    """The share of such passages that have spans is at most this, with 95 % confidence (exact binomial, independent
-    passages)."""
+    """The share of such documents that have spans is at most this, with 95 % confidence (exact binomial, independent
+    documents)."""
+    least: int
+    """Stretches of the shortest of these documents."""
+    most: int
+    """Stretches of the longest."""
+    like: LikeLength | None
+    """Those that are as long as the documents in question; None where no document in question has a stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +174,17 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceModel:
+    """The reference of an extraction."""
+
+    model: ModelRecord
+    window: WindowRule
+    same_tokens: bool
+    """Whether it divides texts into the tokens of the target. If not, the probability of a text lies between that of
+    the tokens that cover it and that of the tokens in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """What `extract` returns; `read_extraction` returns an equal record."""
 
@@ -186,6 +192,8 @@ class Extraction:
     """The run directory."""
     model: ModelRecord
     window: WindowRule
+    reference: ReferenceModel | None
+    """The model that was not trained on the texts; None where none was given."""
     sampling: Sampling
     """How tokens are drawn."""
     stretch: int
@@ -197,6 +205,7 @@ class Extraction:
     passages: int
     too_short: int
     """Passages without a stretch."""
+    totals: Totals
     documents: Sequence[DocumentExtraction]
     """In input order."""
     spans: Sequence[ExtractedSpan]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +10,16 @@ from numpy.typing import NDArray
 
 from ..backends import Tokenizer
 from ..errors import ModelError
-from ..metrics import clopper_pearson
 from ..records import Note, Passage, TokenSignals, WindowRule
 from ..signals import edges
+from ._documents import DocumentCounts, TotalCounts
 from ._passage import Examination, examine
 from ._proofs import LikeliestSpans
-from ._records import DocumentExtraction, ExtractedSpan, ExtractionNote, KnownNonmembers, Stretch
+from ._records import DocumentExtraction, ExtractionNote, Totals
+from ._reference import Baseline, span_reference
 from ._sampling import Sampling
+from ._span_records import ExtractedSpan, Stretch
 from ._spans import Span
-from ._stretches import TokenRun
 
 __all__ = ["SearchResult", "SearchRule", "search"]
 
@@ -35,6 +35,8 @@ class SearchRule:
     opening: int
     """The number of tokens that open every window."""
     window: WindowRule
+    baseline: Baseline | None = None
+    """The reference model; None where there is none."""
 
     @property
     def first(self) -> int:
@@ -55,62 +57,6 @@ class SearchRule:
 
 
 @dataclass(slots=True)
-class _DocumentCounts:
-    """Counts over the passages of a document so far."""
-
-    label: int | None
-    passages: int = 0
-    stretches: int = 0
-    spans: int = 0
-    longest_span: int = 0
-    bytes: int = 0
-    bytes_covered: int = 0
-    likeliest: Stretch | None = None
-    greedy: TokenRun | None = None
-    greedy_id: str = ""
-
-    def add(self, passage: Passage, examination: Examination, rule: SearchRule) -> None:
-        """Count a passage, but not its spans."""
-        self.label = passage.label if self.label == passage.label else None
-        self.passages += 1
-        self.bytes += passage.n_bytes
-        self.stretches += examination.stretches
-        low, high = examination.log_probability, examination.log_probability_high
-        if not math.isnan(low) and (self.likeliest is None or low > self.likeliest.log_probability):
-            self.likeliest = Stretch.of(passage.id, examination.likeliest + rule.first, low, high)
-        if self.greedy is None or examination.greedy.length > self.greedy.length:
-            self.greedy, self.greedy_id = examination.greedy, passage.id
-
-    def add_spans(self, text: str, spans: Iterable[ExtractedSpan]) -> None:
-        """Count the spans of a passage, whose text is *text*."""
-        covered = 0
-        for span in spans:
-            self.spans += 1
-            self.longest_span = max(self.longest_span, span.tokens)
-            self.bytes_covered += len(text[max(covered, span.start_char) : span.end_char].encode())
-            covered = span.end_char
-
-    def record(self, document: str, first: int) -> DocumentExtraction:
-        """The counts as a record; *first* as in `SearchRule.first`."""
-        greedy = self.greedy or TokenRun(0, 0)
-        return DocumentExtraction(
-            document=document,
-            label=self.label,
-            passages=self.passages,
-            stretches=self.stretches,
-            spans=self.spans,
-            longest_span=self.longest_span,
-            bytes=self.bytes,
-            bytes_covered=self.bytes_covered,
-            share=self.bytes_covered / self.bytes,
-            likeliest=self.likeliest,
-            greedy_tokens=greedy.length,
-            greedy_id=self.greedy_id,
-            greedy_start_token=greedy.start + first,
-        )
-
-
-@dataclass(slots=True)
 class SearchResult:
     """The counts and spans of the passages examined so far."""
 
@@ -122,13 +68,13 @@ class SearchResult:
     copied: int = 0
     unknown: int = 0
     crossing: int = 0
-    nonmembers: int = 0
-    """Known non-members that have a stretch."""
-    nonmembers_with_spans: int = 0
     spans: list[ExtractedSpan] = field(default_factory=list)
-    _documents: dict[str, _DocumentCounts] = field(default_factory=dict)
+    _totals: TotalCounts = field(default_factory=TotalCounts)
+    _documents: dict[str, DocumentCounts] = field(default_factory=dict)
 
-    def add(self, passage: Passage, signals: TokenSignals, tokenizer: Tokenizer) -> list[ExtractedSpan]:
+    def add(
+        self, passage: Passage, signals: TokenSignals, of_reference: TokenSignals | None, tokenizer: Tokenizer
+    ) -> list[ExtractedSpan]:
         """Examine and count a passage; returns its spans."""
         examination = self.rule.examine(signals)
         self.passages += 1
@@ -137,13 +83,11 @@ class SearchResult:
         self.copied += examination.copied
         self.unknown += examination.unknown
         self.crossing += examination.crossing
-        if passage.label == 0 and examination.stretches:
-            self.nonmembers += 1
-            self.nonmembers_with_spans += bool(examination.spans)
-        spans = _extracted(passage, signals, examination, tokenizer, self.rule)
-        counts = self._documents.setdefault(passage.document, _DocumentCounts(passage.label))
-        counts.add(passage, examination, self.rule)
-        counts.add_spans(passage.text, spans)
+        spans = _extracted(passage, signals, of_reference, examination, tokenizer, self.rule)
+        counts = self._documents.setdefault(passage.document, DocumentCounts(passage.label))
+        counts.add(passage, examination, self.rule.first)
+        counts.add_spans(spans)
+        self._totals.add(passage, examination.stretches, spans)
         self.spans.extend(spans)
         return spans
 
@@ -151,13 +95,9 @@ class SearchResult:
         """The documents, in input order."""
         return [counts.record(name, self.rule.first) for name, counts in self._documents.items()]
 
-    def known_nonmembers(self) -> KnownNonmembers | None:
-        """How many known non-members have spans; None where there are no such passages."""
-        if not self.nonmembers:
-            return None
-        # The upper end of a two-sided interval at 90 % confidence is too low in 5 % of cases.
-        bound = clopper_pearson(self.nonmembers_with_spans, self.nonmembers, 0.90).high
-        return KnownNonmembers(self.nonmembers, self.nonmembers_with_spans, bound)
+    def totals(self, documents: Sequence[DocumentExtraction]) -> Totals:
+        """All passages that are not known non-members."""
+        return self._totals.record(documents, self.spans)
 
     def notes(self) -> list[Note]:
         """What a reader ought to know."""
@@ -174,58 +114,90 @@ class SearchResult:
             (self.unknown, Note(ExtractionNote.UNKNOWN, {"stretches": self.unknown})),
             (self.crossing, Note(ExtractionNote.CROSSING, {"stretches": self.crossing})),
             (not rule.sampling.exact, Note(ExtractionNote.LOWER_BOUNDS)),
+            (rule.baseline is not None and not rule.baseline.same_tokens, Note(ExtractionNote.OTHER_TOKENS)),
             (True, Note(ExtractionNote.CONDITIONS)),
         ]
         return [note for applies, note in notes if applies]
 
 
 def search(
-    passages: Iterable[tuple[Passage, TokenSignals]], rule: SearchRule, tokenizer: Tokenizer, likeliest: LikeliestSpans
+    passages: Iterable[tuple[Passage, TokenSignals, TokenSignals | None]],
+    rule: SearchRule,
+    tokenizer: Tokenizer,
+    likeliest: LikeliestSpans,
 ) -> SearchResult:
-    """The spans of each passage under *rule*; every span is also added to *likeliest*.
+    """The spans of each passage under *rule*; every span that counts is also added to *likeliest*.
+
+    Args:
+        passages: each with its signals under the target, and under the reference where *rule* has a baseline.
+        rule: what a span is.
+        tokenizer: of the target.
+        likeliest: takes the spans.
 
     Raises:
-        ModelError: the tokenizer is not that of the signals, or does not give the places of its tokens.
+        ModelError: a tokenizer is not that of the signals, or does not give the places of its tokens.
     """
     result = SearchResult(rule)
-    for passage, signals in passages:
+    for passage, signals, of_reference in passages:
         if signals.tokenizer != tokenizer.fingerprint:
             raise ModelError(
                 "the tokenizer differs from that of the signals: name the model with which the run directory began"
             )
-        for span in result.add(passage, signals, tokenizer):
-            likeliest.add(span, passage.text)
+        for span in result.add(passage, signals, of_reference, tokenizer):
+            if span.counts:
+                likeliest.add(span, passage.text)
     return result
 
 
 def _extracted(
-    passage: Passage, signals: TokenSignals, examination: Examination, tokenizer: Tokenizer, rule: SearchRule
+    passage: Passage,
+    signals: TokenSignals,
+    of_reference: TokenSignals | None,
+    examination: Examination,
+    tokenizer: Tokenizer,
+    rule: SearchRule,
 ) -> list[ExtractedSpan]:
     """The spans of a passage with their places in its text."""
     if not examination.spans:
         return []
     places = _token_places(passage, signals, tokenizer, rule)
-    return [_extracted_span(passage, span, examination, places, rule) for span in examination.spans]
+    bounds = None
+    if rule.baseline is not None and of_reference is not None:
+        bounds = rule.baseline.stretches(passage, of_reference, places, rule.stretch, rule.first)
+    offsets = np.concatenate([[0], np.cumsum([len(character.encode()) for character in passage.text])])
+    spans, covered = list[ExtractedSpan](), 0
+    for span in examination.spans:
+        of_span = places[span.start + rule.first : span.end + rule.first]
+        start_char, end_char = int(of_span[0, 0]), int(of_span[-1, 1])
+        edges = np.maximum.accumulate(np.concatenate([[start_char], of_span[:, 1]]).clip(covered))
+        sizes = np.diff(offsets[edges])
+        reference = None
+        if bounds is not None:
+            reference = span_reference(span, examination.counted, bounds, rule.probability, sizes, rule.stretch)
+        spans.append(
+            ExtractedSpan(
+                id=passage.id,
+                document=passage.document,
+                label=passage.label,
+                start_token=span.start + rule.first,
+                end_token=span.end + rule.first,
+                tokens=span.end - span.start,
+                start_char=start_char,
+                end_char=end_char,
+                bytes=int(sizes.sum()),
+                likeliest=_likeliest(passage, span, examination, rule),
+                reference=reference,
+                text=passage.text[start_char:end_char],
+            )
+        )
+        covered = end_char
+    return spans
 
 
-def _extracted_span(
-    passage: Passage, span: Span, examination: Examination, places: NDArray[np.int64], rule: SearchRule
-) -> ExtractedSpan:
-    start, end = span.start + rule.first, span.end + rule.first
-    start_char, end_char = int(places[start, 0]), int(places[end - 1, 1])
-    high = examination.upper_bound(span)
-    return ExtractedSpan(
-        id=passage.id,
-        document=passage.document,
-        label=passage.label,
-        start_token=start,
-        end_token=end,
-        tokens=end - start,
-        start_char=start_char,
-        end_char=end_char,
-        likeliest=Stretch.of(passage.id, span.likeliest + rule.first, span.log_probability, high),
-        text=passage.text[start_char:end_char],
-    )
+def _likeliest(passage: Passage, span: Span, examination: Examination, rule: SearchRule) -> Stretch:
+    """The likeliest stretch of a span."""
+    start, high = span.likeliest + rule.first, examination.upper_bound(span)
+    return Stretch.of(passage.id, start, span.log_probability, high)
 
 
 def _token_places(passage: Passage, signals: TokenSignals, tokenizer: Tokenizer, rule: SearchRule) -> NDArray[np.int64]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..records import IntArray
 from ._sampling import Floats
 
-__all__ = ["TokenRun", "greedy_run", "greedy_runs", "stretch_sums"]
+__all__ = ["TokenRun", "greedy_run", "greedy_runs", "range_sums", "stretch_sums"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,27 @@ def stretch_sums(log_probabilities: Floats, n: int) -> Floats:
     >>> stretch_sums(np.array([-1.0, -np.inf, -2.0, -3.0]), 2)
     array([-inf, -inf,  -5.])
     """
-    if len(log_probabilities) < n:
-        return np.empty(0)
+    starts = np.arange(max(0, len(log_probabilities) - n + 1))
+    return range_sums(log_probabilities, starts, starts + n)
+
+
+def range_sums(log_probabilities: Floats, starts: NDArray[np.integer], ends: NDArray[np.integer]) -> Floats:
+    """Log-probability of the tokens from each of *starts* to each of *ends* (excluded), as in `stretch_sums`.
+
+    A range without tokens has the sum 0.
+
+    >>> range_sums(np.log([0.5, 0.5, 0.25]), np.array([0, 1, 2]), np.array([2, 1, 3])) / np.log(2)
+    array([-2.,  0., -2.])
+    """
     unknown, never = np.isnan(log_probabilities), np.isneginf(log_probabilities)
-    sums = np.minimum(_windowed(np.where(unknown | never, 0.0, log_probabilities), n), 0.0)
-    sums[_windowed(never, n) > 0] = -np.inf
-    sums[_windowed(unknown, n) > 0] = np.nan
+
+    def total(values: Floats | NDArray[np.bool_]) -> Floats:
+        sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+        return np.asarray(sums[ends] - sums[starts])
+
+    sums = np.minimum(total(np.where(unknown | never, 0.0, log_probabilities)), 0.0)
+    sums[total(never) > 0] = -np.inf
+    sums[total(unknown) > 0] = np.nan
     return sums
 
 
@@ -73,9 +89,7 @@ def greedy_runs(rank: IntArray, edges: Sequence[int] = (), *, least: int = 1) ->
     ]
 
 
-def _first_choices(
-    rank: IntArray, edges: Sequence[int]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], np.ndarray[tuple[int], np.dtype[np.intp]]]:
+def _first_choices(rank: IntArray, edges: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where each run of tokens of rank 0 begins, and how long it is; a run ends at an edge."""
     chosen = np.asarray(rank) == 0
     inside = np.array(
@@ -84,8 +98,3 @@ def _first_choices(
     turns = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]]).astype(np.int8)))
     starts, ends = np.sort(np.concatenate([turns[::2], inside])), np.sort(np.concatenate([turns[1::2], inside]))
     return starts, ends - starts
-
-
-def _windowed(values: Floats | np.ndarray[tuple[int], np.dtype[np.bool_]], n: int) -> Floats:
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return np.asarray(sums[n:] - sums[:-n])

@@ -7,6 +7,7 @@ passage; where a document has several passages, the interval comes from a bootst
 `delong`, the formula for independent passages that papers often report; with documents, use `auroc`.
 """
 
+from ._band import tpr_at_fprs
 from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
@@ -14,6 +15,7 @@ from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
 from ._percentiles import percentiles
 from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
+from ._thinning import RocPoints, roc_points
 
 __all__ = [
     "ConfidenceGap",
@@ -22,6 +24,7 @@ __all__ = [
     "PairedFlags",
     "Rates",
     "Roc",
+    "RocPoints",
     "auroc",
     "bootstrap_weights",
     "clopper_pearson",
@@ -40,6 +43,8 @@ __all__ = [
     "percentiles",
     "rates_at_threshold",
     "roc",
+    "roc_points",
     "tpr_at_fpr",
+    "tpr_at_fprs",
     "welch",
 ]

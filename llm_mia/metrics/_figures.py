@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from ..errors import ScoresError
 from ..records import Interval
 from ._intervals import Ends, Floats, newcombe_low, share_ends, welch
-from ._samples import FEW_DOCUMENTS, Seed, check_rate, checked_scores, split_by_class, weighted_auroc, weighted_share
+from ._samples import FEW_DOCUMENTS, Seed, check_rate, checked_scores, split_by_class
+from ._weighted import weighted_auroc, weighted_share
 
 __all__ = ["ConfidenceGap", "Roc", "auroc", "confidence_gap", "fpr_at_tpr", "roc", "tpr_at_fpr"]
 

@@ -27,6 +27,18 @@ FEW_DOCUMENTS = 10
 _WEIGHTS_AT_ONCE = 1_000_000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Resamples:
+    """What resampling documents gives."""
+
+    figures: Floats
+    """Of each resample, shape (resamples,) or (resamples, figures)."""
+    members: Floats
+    """The score of a random passage of each document of members."""
+    nonmembers: Floats
+    """Likewise, of non-members."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Scores by class, and the number of the document of each."""
@@ -75,26 +87,48 @@ class Sample:
         resamples agree (an AUROC of 1), it also includes the interval of one random passage per document. With fewer
         than two documents in a class it is *whole*, the range of the figure.
         """
-        grouped, fewest, figures = self.grouped, self.fewest, np.empty(0)
+        drawn = self.resamples(weighted, seed)
         all_passages = single_passages = independent(self.members, self.nonmembers)
-        if grouped and fewest > 1:
-            rng = np.random.default_rng(seed)
-            figures = self._resample(weighted, rng)
-            single_passages = independent(*self._draw_single_passages(rng))
+        if drawn is not None:
+            single_passages = independent(drawn.members, drawn.nonmembers)
+        figures = None if drawn is None else drawn.figures
+        return lambda confidence: self.widest(
+            value, figures, all_passages(confidence), single_passages, whole, confidence, few
+        )
 
-        def at(confidence: float) -> Interval:
-            ends = [(value, value), all_passages(confidence)]
-            if grouped:
-                resampled = whole
-                if len(figures):
-                    resampled = _percentiles(figures, whole, _widen_tail(tail_of(confidence), fewest))
-                ends.append(resampled)
-                if len(figures) and (fewest < few or resampled[0] == resampled[1]):
-                    ends.append(single_passages(confidence))
-            lows, highs = zip(*ends, strict=True)
-            return Interval(value, min(lows), max(highs), confidence)
+    def resamples(self, weighted: Weighted, seed: Seed, number: int = RESAMPLES) -> Resamples | None:
+        """The figures of *number* resamples of documents, and a random passage of each document.
 
-        return at
+        None where nothing is resampled: each passage is a document, or a class has fewer than two documents.
+        """
+        if not self.grouped or self.fewest < 2:
+            return None
+        rng = np.random.default_rng(seed)
+        weights = bootstrap_weights(self.member_documents, self.nonmember_documents, rng, number)
+        figures = np.concatenate([weighted(w_members, w_nonmembers) for w_members, w_nonmembers in weights])
+        return Resamples(figures, *self._draw_single_passages(rng))
+
+    def widest(
+        self,
+        value: float,
+        figures: Floats | None,
+        all_passages: Ends,
+        single_passages: AtConfidence,
+        whole: Ends,
+        confidence: float,
+        few: int = FEW_DOCUMENTS,
+    ) -> Interval:
+        """The interval of *value* by the rules of `intervals`; *figures* are those of the resamples, if any."""
+        ends, fewest = [(value, value), all_passages], self.fewest
+        if self.grouped:
+            resampled = whole
+            if figures is not None:
+                resampled = _percentiles(figures, whole, _widen_tail(tail_of(confidence), fewest))
+            ends.append(resampled)
+            if figures is not None and (fewest < few or resampled[0] == resampled[1]):
+                ends.append(single_passages(confidence))
+        lows, highs = zip(*ends, strict=True)
+        return Interval(value, min(lows), max(highs), confidence)
 
     @property
     def grouped(self) -> bool:
@@ -107,11 +141,6 @@ class Sample:
         """Number of documents of the class that has fewer."""
         return min(len(np.unique(self.member_documents)), len(np.unique(self.nonmember_documents)))
 
-    def _resample(self, weighted: Weighted, rng: np.random.Generator) -> Floats:
-        """The figures of all resamples, shape (`RESAMPLES`,)."""
-        weights = bootstrap_weights(self.member_documents, self.nonmember_documents, rng)
-        return np.concatenate([weighted(w_members, w_nonmembers) for w_members, w_nonmembers in weights])
-
     def _draw_single_passages(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """The scores of one random passage per document, of members and of non-members."""
         chosen = []
@@ -122,12 +151,15 @@ class Sample:
 
 
 def bootstrap_weights(
-    member_documents: NDArray[np.intp], nonmember_documents: NDArray[np.intp], rng: np.random.Generator
+    member_documents: NDArray[np.intp],
+    nonmember_documents: NDArray[np.intp],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
 ) -> Iterator[tuple[Floats, Floats]]:
     """How often each passage is drawn when documents are drawn with replacement, in blocks of resamples.
 
-    A block is the weights of members (rows, M) and of non-members (rows, N); the blocks have 2,000 rows in all. The
-    arguments are the number of the document of each passage.
+    A block is the weights of members (rows, M) and of non-members (rows, N); the blocks have *resamples* rows in
+    all. *member_documents* and *nonmember_documents* are the number of the document of each passage.
     """
     of_members, of_nonmembers = np.unique(member_documents), np.unique(nonmember_documents)
     strata = [of_members, of_nonmembers]
@@ -137,8 +169,8 @@ def bootstrap_weights(
         strata = [np.union1d(of_members, of_nonmembers)]
     n_documents = 1 + max(int(stratum.max()) for stratum in strata)
     rows = max(1, _WEIGHTS_AT_ONCE // (len(member_documents) + len(nonmember_documents)))
-    for start in range(0, RESAMPLES, rows):
-        weights = np.zeros((min(rows, RESAMPLES - start), n_documents))
+    for start in range(0, resamples, rows):
+        weights = np.zeros((min(rows, resamples - start), n_documents))
         for stratum in strata:
             weights[:, stratum] = _draw_counts(len(stratum), len(weights), rng)
         yield weights[:, member_documents], weights[:, nonmember_documents]
@@ -165,51 +197,6 @@ def _draw_counts(n: int, rows: int, rng: np.random.Generator) -> NDArray[np.intp
     """How often each of *n* things is drawn in *n* draws with replacement: shape (rows, n)."""
     picked = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
     return np.bincount(picked.ravel(), minlength=rows * n).reshape(rows, n)
-
-
-def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
-    """A function from weights to the AUROC of each resample."""
-    order = np.argsort(nonmembers)
-    below, not_above = (np.searchsorted(nonmembers[order], members, side=side) for side in ("left", "right"))
-
-    def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
-        sums = _cumulative_sums(w_nonmembers[:, order])
-        wins = np.einsum("ri,ri->r", w_members, sums[:, below] + sums[:, not_above]) / 2
-        with np.errstate(invalid="ignore"):
-            return np.asarray(wins / (w_members.sum(axis=1) * w_nonmembers.sum(axis=1)))
-
-    return figure
-
-
-def weighted_share(pivot: Floats, counted: Floats, rate: float, *, complement: bool = False) -> Weighted:
-    """A function from weights to the largest share of *counted* above a threshold with at most *rate* of *pivot* above.
-
-    "Above" is strict. The function takes the weights of *pivot* first. With *complement* it gives the share that is
-    not above.
-    """
-    descending, ascending = np.argsort(-pivot), np.argsort(counted)
-    # How many of counted are not above a threshold at each of pivot; 0 at the last, which is -inf.
-    left = np.append(np.searchsorted(counted[ascending], pivot[descending], side="right"), 0)
-
-    def figure(w_pivot: Floats, w_counted: Floats) -> Floats:
-        above = _cumulative_sums(w_pivot[:, descending])[:, 1:]
-        allowed = rate * above[:, -1:] * (1 + 1e-12)  # 0.29 · 100 is 28.999999999999996, 1 - 0.9 below 0.1
-        first_too_many = (above <= allowed).sum(axis=1)
-        unflagged = _cumulative_sums(w_counted[:, ascending])
-        share = unflagged[np.arange(len(unflagged)), left[first_too_many]]
-        total = unflagged[:, -1]
-        with np.errstate(invalid="ignore"):
-            share = (share if complement else total - share) / total
-        return np.where(above[:, -1] > 0, share, np.nan)
-
-    return figure
-
-
-def _cumulative_sums(weights: Floats) -> Floats:
-    """Row-wise sums of the first 0, 1, …, n weights: shape (r, n + 1)."""
-    sums = np.zeros((weights.shape[0], weights.shape[1] + 1))
-    np.cumsum(weights, axis=1, out=sums[:, 1:])
-    return sums
 
 
 def split_by_class(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str] | None, figure: str) -> Sample:

@@ -20,6 +20,7 @@ from ._summary import (
 from ._terminal import audit_html, audit_table
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
+from .html import report_html, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "report_html",
     "standing_note",
     "threshold_lines",
     "threshold_summary",
@@ -60,4 +62,5 @@ __all__ = [
     "validity_table",
     "void_note",
     "why_withheld",
+    "write_report",
 ]

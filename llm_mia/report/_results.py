@@ -11,9 +11,9 @@ from ..auditing import Audit, read_audit
 from ..decision import Flag
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
-from ..records import TokenSignals
+from ..records import RunRecord, TokenSignals
 from ..scores import ScoreTable
-from ..store import StoredText, read_signals, read_texts
+from ..store import StoredText, read_run, read_signals, read_texts
 
 __all__ = ["Results", "read_results"]
 
@@ -32,6 +32,11 @@ class Results:
     def scores(self) -> ScoreTable:
         """The scores of all passages."""
         return self.audit.scores
+
+    @cached_property
+    def run(self) -> RunRecord:
+        """Models, inputs, attacks and versions of the run directory."""
+        return read_run(self.audit.path)
 
     @cached_property
     def texts(self) -> Sequence[StoredText]:

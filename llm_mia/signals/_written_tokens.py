@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from ..backends import Backend
 from ..records import Passage, RunRecord, WrittenTokens
+from ..store import RunDirectory
 
-__all__ = ["count_written_tokens", "written_token_notes"]
+__all__ = ["count_written_tokens", "without_written_tokens", "written_token_notes"]
 
 
 def count_written_tokens(backend: Backend, passages: Iterable[Passage]) -> WrittenTokens | None:
@@ -34,6 +37,26 @@ def written_token_notes(record: RunRecord) -> tuple[str, ...]:
         for role in record.passes
         if role.startswith(("target", "reference")) and (written := record.passes[role].written_tokens)
     )
+
+
+def without_written_tokens(run: Path, notes: Sequence[str]) -> tuple[str, ...]:
+    """The *notes* without the special tokens that are written in passages, which ``run.json`` then does not name.
+
+    How many passages hold such tokens, and where the first is, stays.
+    """
+    with RunDirectory(run) as directory:
+        before = directory.record
+        passes = {
+            name: made_by
+            if made_by.written_tokens is None
+            else replace(made_by, written_tokens=replace(made_by.written_tokens, token=""))
+            for name, made_by in before.passes.items()
+        }
+        after = replace(before, passes=passes)
+        if after != before:
+            directory.update(passes=passes)
+    renamed = dict(zip(written_token_notes(before), written_token_notes(after), strict=True))
+    return tuple(renamed.get(note, note) for note in notes)
 
 
 def _note(role: str, written: WrittenTokens, *, templated: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics import roc_points
 from ..records import Note
 from ._judging import auroc_check, few_arrangements, few_documents, permutations_for, rate_check
 from ._sets import Contrast
@@ -93,9 +94,11 @@ FitClassifiers: TypeAlias = Callable[[Contrast, TextFeatures, np.random.Generato
 
 
 def blind_checks(
-    family: str, blind: BlindScores, level: float, rng: np.random.Generator, *, few: Verdict
+    family: str, blind: BlindScores, level: float, rng: np.random.Generator, *, few: Verdict, keep_roc: bool = False
 ) -> list[Check]:
     """The AUROC of both classifiers; the verdict is *few* where no AUROC could be significant.
+
+    With *keep_roc* each check holds the points of its ROC.
 
     Where labels are independent of the texts, all are ``sound`` with a probability of about 1 − 2 · level
     (`fitted_test`), unless an AUROC of `_HARDLY_DETECTABLE` would not be significant.
@@ -106,6 +109,8 @@ def blind_checks(
         notes = (Note(f"{name}_classifier", {"critical": result.critical}),)
         scores = blind.placements(classifier)
         check = auroc_check(f"{family}_{name}_auroc", scores, blind.contrast, result, level, notes=notes)
+        if keep_roc:
+            check = replace(check, roc=roc_points(scores, blind.contrast.labels))
         if few_arrangements(blind.labels, level):
             check = replace(check, verdict=few, detectable=None, notes=(few_documents(blind.contrast, level),))
         elif few is not Verdict.SKIPPED and check.verdict is Verdict.SOUND and result.critical >= _HARDLY_DETECTABLE:

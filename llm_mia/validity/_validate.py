@@ -164,7 +164,7 @@ def _checks_of_members(
     unnamed = all(passage.document == passage.id for passage in passages)
     names = None if unnamed else [passage.document for passage in passages]
     return [
-        *blind_checks("blind", blind, levels.classifier, rng, few=Verdict.UNTESTABLE),
+        *blind_checks("blind", blind, levels.classifier, rng, few=Verdict.UNTESTABLE, keep_roc=True),
         *rate_checks("blind", blind, levels.rate, rng),
         *leak_checks("leak", contrast, features, levels.single, _rng(seed, 4)),
         name_check(names, contrast, levels.names, _rng(seed, 8)),

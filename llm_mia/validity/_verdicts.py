@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from ..metrics import RocPoints
 from ..records import SCHEMA_VERSION, Interval, Note, Standing
 from ._wording import details, remedy, why
 
@@ -50,6 +51,8 @@ class Check:
     """Details: ids of passages, the limits of the figure, the reason why the check was skipped."""
     detectable: float | None = None
     """The AUROC that would have been significant with a probability of 0.8; None for checks of other figures."""
+    roc: RocPoints | None = None
+    """Of the scores behind the figure, for members against non-members: the blind baselines; None for other checks."""
 
     @property
     def is_fault(self) -> bool:

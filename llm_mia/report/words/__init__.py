@@ -1,5 +1,6 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
+from ._answer import Answer, Outcome
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._counting import counted, have
@@ -43,6 +44,8 @@ from ._validity import (
 __all__ = [
     "ASSUMPTION",
     "NO_CAUSE",
+    "Answer",
+    "Outcome",
     "at_threshold_words",
     "category_lines",
     "collection_finding",

@@ -27,6 +27,10 @@ NOTES: Mapping[ExtractionNote, str] = {
         "probabilities are lower bounds, and spans are selected by them; upper bounds are shown too. Exact values "
         "would need the probabilities of all the likeliest tokens, which signals do not hold"
     ),
+    ExtractionNote.OTHER_TOKENS: (
+        "the reference model divides texts into other tokens, so its probability of a text lies between that of the "
+        "tokens that cover the text and that of the tokens in it; the tokens at both edges make the difference"
+    ),
     ExtractionNote.CONDITIONS: (
         "the probability of a token is its probability after all the text before it in the model's window; with a "
         "shorter or another prompt, or with a chat template, it is different"
@@ -82,8 +86,8 @@ def extraction_rate(extraction: Extraction) -> str | None:
         )
     have_spans = "has" if known.with_spans == 1 else "have"
     return (
-        f"of {counted(known.passages, 'known non-member')}, {known.with_spans:,} {have_spans} such spans; their share "
-        f"among all such texts is at most {100 * known.bound:.2g} % (95 % confidence, if passages are independent)"
+        f"of {counted(known.documents, 'known non-member')}, {known.with_spans:,} {have_spans} such spans; their share "
+        f"among all such texts is at most {100 * known.bound:.2g} % (95 % confidence, if documents are independent)"
     )
 
 

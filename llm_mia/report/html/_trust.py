@@ -1,0 +1,95 @@
+"""The second section: every check of the known set as a row, what other models show, and the sealed non-members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...auditing import Audit
+from ...validity import Check
+from ..words import comparison_facts, control_words, weakest_words
+from ..words.checks import CheckGroup, check_groups, check_words, detectable_words, figure_words, verdict_words
+from ..words.page import trust_words
+
+__all__ = ["CheckRow", "Group", "Trust", "trust_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A check as a row of a table; plain text."""
+
+    words: str
+    name: str
+    figure: str
+    interval: str
+    detectable: str
+    verdict: str
+    verdict_name: str
+    """Stable: it decides the colour."""
+    why: str
+    details: str
+    remedy: str
+    """Empty where there is no fault to remove."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The checks that answer a question."""
+
+    question: str
+    meaning: str
+    summary: str
+    verdict_name: str
+    rows: Sequence[CheckRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whether the known set can be trusted, from the sentence to the single checks."""
+
+    standing: str
+    weakest: str
+    faults: Sequence[CheckRow]
+    """Checks with a fault, the worst first; they are shown open."""
+    groups: Sequence[Group]
+    """All checks by the question that they answer."""
+    models: Sequence[tuple[str, str]]
+    """What each other model shows; then the sealed non-members, if there are any."""
+
+
+def trust_of(audit: Audit) -> Trust:
+    """What the second section shows of *audit*."""
+    checks = audit.validity.checks
+    ranks = {name: rank for rank, name in enumerate(("void", "untestable", "doubtful"))}
+    faults = sorted((check for check in checks if check.is_fault), key=lambda check: ranks[check.verdict.value])
+    models = comparison_facts(audit.flags)
+    if audit.control is not None:
+        models.append(("sealed non-members", control_words(audit.control.note.figures)))
+    return Trust(
+        trust_words(audit),
+        weakest_words(audit.validity) or "",
+        [_row(check) for check in faults],
+        [_group(group) for group in check_groups(checks)],
+        models,
+    )
+
+
+def _group(group: CheckGroup) -> Group:
+    rows = [_row(check) for check in group.checks]
+    return Group(group.question, group.meaning, group.summary, group.worst.value, rows)
+
+
+def _row(check: Check) -> CheckRow:
+    figure, interval = figure_words(check)
+    return CheckRow(
+        words=check_words(check.name),
+        name=check.name,
+        figure=figure,
+        interval=interval,
+        detectable=detectable_words(check),
+        verdict=verdict_words(check.verdict),
+        verdict_name=check.verdict.value,
+        why=check.why,
+        details=check.details,
+        remedy=check.remedy if check.is_fault else "",
+    )

@@ -1,0 +1,103 @@
+"""What only the page says: its headings, how to read its parts, and the limits of every finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ... import __version__
+from ...auditing import Audit
+from ...records import Standing
+from ._answer import Outcome
+from ._counting import counted
+from ._validity import standing_words, validity_meaning
+
+__all__ = [
+    "CHECKS_LEAD",
+    "CITE",
+    "FIGURES_LEAD",
+    "LIMITS",
+    "NOTHING_LEAVES",
+    "NO_SCRIPT",
+    "OUTCOMES",
+    "PROTECTED",
+    "SECTIONS",
+    "notes_title",
+    "title_words",
+    "trust_words",
+]
+
+SECTIONS = {
+    "answer": ("The answer", "Answer"),
+    "trust": ("Can it be trusted?", "Trust"),
+    "figures": ("Figures", "Figures"),
+    "documents": ("Documents", "Documents"),
+    "passages": ("Passages", "Passages"),
+    "method": ("How it was done", "Method"),
+}
+"""Heading and short name of each section, by its anchor."""
+OUTCOMES = {
+    Outcome.FINDING: "A finding",
+    Outcome.DOUBTFUL: "A doubtful finding",
+    Outcome.NO_FINDING: "No finding",
+    Outcome.WITHHELD: "No answer is given",
+}
+NO_SCRIPT = (
+    "Scripts do not run in this browser. Everything but the passages can be read without them: tables are complete, "
+    "but cannot be sorted or filtered, and the texts of the passages stay closed."
+)
+NOTHING_LEAVES = (
+    "This page is a single file. Its content-security policy forbids the browser every request, so nothing that it "
+    "shows leaves this computer; links open only when you follow them."
+)
+PROTECTED = "Texts and tokens were left out of this page on request (redacted)."
+CHECKS_LEAD = (
+    "The error rate holds only if a candidate that was not trained on could as well have been among the known "
+    "non-members. No check can confirm that. Each check below searches for a sign that it is false. An AUROC "
+    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that they are separated completely; "
+    "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
+)
+FIGURES_LEAD = "Each figure has its numbers in a table below it."
+LIMITS: Sequence[str] = (
+    "A flag is a decision with an error rate, not proof. Among candidates that were not trained on, some are flagged "
+    "by chance; the answer says how many to expect.",
+    "A text that is not flagged may still have been trained on. A low score does not show absence.",
+    "The error rate holds if the candidates that were not trained on are like the known non-members: same source, "
+    "period, style and length. Checks can refute this, but never confirm it.",
+    "Trained on means that the model learned from this text, or from another text that repeats it: a copy, a "
+    "quotation, a translation that is close to it. The scores do not show which copy, from where, or when.",
+    "A finding about many texts does not show on which of them: each flagged text by itself may be a false alarm.",
+    "The share of known members that is recognised need not hold for the candidates: these may be harder to recognise.",
+)
+CITE = (
+    f"Cite the finding together with its error rate and its assumption, the name and version of the program "
+    f"(llm-mia {__version__}), the attack with its paper, and the SHA-256 of the model and of the inputs, which the "
+    "tables above list."
+)
+
+
+def notes_title(number: int) -> str:
+    """What opens the list of caveats."""
+    return f"{counted(number, 'note')} that a careful reader should know"
+
+
+def title_words(audit: Audit, outcome: Outcome) -> str:
+    """The title of the page, as short as a tab of a browser shows it."""
+    flags = audit.flags
+    flagged = "" if audit.withheld else f": {flags.flagged:,} of {len(flags.rows):,} flagged"
+    return f"{OUTCOMES[outcome]}{flagged} – llm_mia"
+
+
+def trust_words(audit: Audit) -> str:
+    """The standing of the known set with the number of checks, in two sentences.
+
+    A sentence about faults comes only where there are faults.
+    """
+    checks = audit.validity.checks
+    faults = sum(check.is_fault for check in checks)
+    skipped = sum(check.verdict == "skipped" for check in checks)
+    of_checks = f"{counted(faults, 'fault')} in" if faults else "No fault seen in"
+    made = f"{of_checks} {counted(len(checks) - skipped, 'check')}"
+    made += f"; {skipped:,} more could not be made." if skipped else "."
+    standing = audit.standing
+    name = "sound" if standing is Standing.SOUND else standing_words(standing)
+    return f"The known set is {name}: {validity_meaning(standing)}. {made}"
