@@ -7,6 +7,7 @@ import typer
 from ._audit import audit, demo, validate
 from ._collection import collection
 from ._commands import calibrate, evaluate, flag
+from ._exhibit import exhibit
 from ._extract import extract
 from ._guide import guide
 from ._parsing import CheckedCommand
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
     for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
         app.command(cls=CheckedCommand)(with_groups(command))
-    for of_run in (show, report):
+    for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
     app.command(cls=CheckedCommand)(guide)
     for other in (perplexity, attacks, frequencies, demo):

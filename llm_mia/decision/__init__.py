@@ -16,6 +16,7 @@ from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
+from ._detectable import DETECTED, members_detected
 from ._document_ranking import DocumentRanking, NoPValue, RankedDocument, rank_documents
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
@@ -47,6 +48,7 @@ __all__ = [
     "AUTO",
     "BY_DEFAULT",
     "DEFAULT_ATTACKS",
+    "DETECTED",
     "FEWEST",
     "FINDING_LEVEL",
     "NOT_VALIDATED",
@@ -110,6 +112,7 @@ __all__ = [
     "flag_documents",
     "joint_standing",
     "judge_collection",
+    "members_detected",
     "notes_of_sentences",
     "origin_of",
     "rank_documents",

@@ -21,8 +21,8 @@ from ._samples import (
     Seed,
     checked_scores,
     split_by_class,
-    weighted_auroc,
 )
+from ._weighted import weighted_auroc
 
 __all__ = ["DelongEstimate", "PairedComparison", "compare_attacks", "delong", "delong_estimate"]
 

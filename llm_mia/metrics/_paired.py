@@ -13,7 +13,8 @@ from ..errors import ScoresError, UsageError
 from ..records import Interval
 from ._delong import LEAST_P, PairedComparison, least_p, p_value_of
 from ._intervals import Ends, Floats, share_ends, tail_of
-from ._samples import AtConfidence, Sample, Seed, check_rate, checked_scores, split_by_class, weighted_share
+from ._samples import AtConfidence, Sample, Seed, check_rate, checked_scores, split_by_class
+from ._weighted import weighted_share
 
 __all__ = ["PairedFlags", "compare_flags", "compare_means", "compare_tpr"]
 

@@ -5,6 +5,7 @@ from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
+from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_summary, extraction_table
 from ._layout import Column, Listing
 from ._summary import (
@@ -20,7 +21,8 @@ from ._summary import (
 from ._terminal import audit_html, audit_table
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
-from .html import report_html, write_report
+from .exhibit import verify_exhibit, write_exhibit
+from .html import report_html, write_comparison, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -44,6 +46,8 @@ __all__ = [
     "decisions_table",
     "evaluation_summary",
     "evaluation_table",
+    "exhibit_lines",
+    "exhibit_summary",
     "extraction_statement",
     "extraction_summary",
     "extraction_table",
@@ -60,7 +64,12 @@ __all__ = [
     "two_runs_summary",
     "validity_lines",
     "validity_table",
+    "verification_lines",
+    "verification_summary",
+    "verify_exhibit",
     "void_note",
     "why_withheld",
+    "write_comparison",
+    "write_exhibit",
     "write_report",
 ]

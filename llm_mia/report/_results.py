@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from ..auditing import Audit, read_audit
-from ..decision import Flag
+from ..decision import DocumentRanking, Flag, rank_documents
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
 from ..records import RunRecord, TokenSignals
 from ..scores import ScoreTable
 from ..store import StoredText, read_run, read_signals, read_texts
+from ._extractable import Extractable, extractable_of
 
 __all__ = ["Results", "read_results"]
 
@@ -52,6 +53,18 @@ class Results:
     def flags(self) -> Mapping[str, Flag]:
         """The decision on each candidate, by its id."""
         return {row.id: row for row in self.audit.flags.rows}
+
+    @cached_property
+    def ranking(self) -> DocumentRanking:
+        """The evidence on each candidate document."""
+        return rank_documents(self.scores, self.audit.calibration)
+
+    @cached_property
+    def extractable(self) -> Extractable:
+        """What of the candidates the model writes word for word; the table of scores names their documents."""
+        groups, ids = self.scores.groups(), self.scores.ids
+        documents = {ids[row]: groups[row] for row in self.scores.rows(None)}
+        return extractable_of(self.audit.passes["target"], self.signals("target"), documents, self.extraction)
 
     def signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:
         """The kept texts with their signals under the model of *role*, in the order of the input.

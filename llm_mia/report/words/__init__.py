@@ -3,6 +3,7 @@
 from ._answer import Answer, Outcome
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
+from ._controls import ControlRow, control_rows
 from ._counting import counted, have
 from ._decisions import (
     category_lines,
@@ -27,6 +28,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
+from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
 from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
@@ -45,7 +47,10 @@ __all__ = [
     "ASSUMPTION",
     "NO_CAUSE",
     "Answer",
+    "ControlRow",
     "Outcome",
+    "Section",
+    "Side",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -55,9 +60,11 @@ __all__ = [
     "comparison_facts",
     "comparison_rows",
     "comparison_words",
+    "control_rows",
     "control_words",
     "counted",
     "entry_words",
+    "exhibit_sections",
     "extraction_notes",
     "extraction_rate",
     "extraction_size",
@@ -83,6 +90,8 @@ __all__ = [
     "run_words",
     "selection_words",
     "sensitivity_words",
+    "side_words",
+    "span_words",
     "standing_note",
     "standing_words",
     "threshold_words",

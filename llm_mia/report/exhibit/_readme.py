@@ -1,0 +1,72 @@
+"""``README.txt``: what the files are, and how they are checked."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+from .._results import Results
+
+__all__ = ["readme"]
+
+WIDTH = 80
+PLAIN = str.maketrans({"\N{NO-BREAK SPACE}": " "})
+
+
+def readme(results: Results) -> bytes:
+    """The bytes of ``README.txt``."""
+    texts = "No file holds a text or a token of a passage." if results.redact else ""
+    spans = (
+        ("spans/", "what the model writes word for word: prompt, output and original side by side, with spans.csv"),
+    )
+    files = [
+        ("finding.html", "the finding, a page; it loads nothing and runs no script"),
+        (
+            "works.csv",
+            "a row for each document: passages, those with a score and those flagged, the largest score, p and q of "
+            "the document or the reason why it has none, spans and extractable share where spans were searched, and "
+            "the known set that all of it rests on",
+        ),
+        ("controls.html", "what would have shown another explanation than training; controls.csv has the same rows"),
+        *(spans if results.extraction is not None else ()),
+        ("manifest.json", "the SHA-256 of models, inputs, code, decisions, of the run directory and of each file here"),
+        ("SHA256SUMS", "the same digests of the files here, for a program that every computer has"),
+    ]
+    parts = [
+        "An exhibit of an audit: was a language model trained on these texts?",
+        *([texts] if texts else []),
+        "\n".join(_listed(name, text) for name, text in files),
+        _wrapped(
+            "Cells of the tables that begin with = + - @ or an apostrophe have an apostrophe before them, so that no "
+            "spreadsheet runs them: the first apostrophe of a cell is to be removed. The tables are UTF-8."
+        ),
+        "To check that no file was changed, without any further software, in this folder:\n\n"
+        "    sha256sum -c SHA256SUMS        (on macOS: shasum -a 256 -c SHA256SUMS)\n\n"
+        + _wrapped("This does not show files that were added. llm_mia shows these, too:")
+        + "\n\n    llm-mia exhibit --verify .\n\n"
+        + _wrapped(
+            "With the run directory before it, as in 'llm-mia exhibit RUN --verify .', it also compares the run "
+            "directory, and the inputs where they still are."
+        ),
+        _wrapped(
+            "Who changes a file can change the digests, too. So note the SHA-256 of manifest.json when the exhibit is "
+            "handed over, in a place that the receiver cannot change (a letter, a signature, a time stamp), and check "
+            "by it: 'llm-mia exhibit --verify . --digest SHA256'."
+        ),
+        _wrapped("Nothing in this folder is legal advice."),
+    ]
+    return ("\n\n".join(parts) + "\n").translate(PLAIN).encode()
+
+
+def _wrapped(text: str) -> str:
+    return fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _listed(name: str, text: str) -> str:
+    return fill(
+        " ".join(text.split()),
+        WIDTH,
+        initial_indent=f"{name:<15}",
+        subsequent_indent=" " * 15,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

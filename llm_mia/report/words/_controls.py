@@ -1,0 +1,250 @@
+"""The controls of an audit: what would have shown that something other than training explains the flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...auditing import Audit
+from ...decision import OtherFlags, OtherReference
+from ...extraction import Extraction
+from ...records import Interval
+from ...validity import Check, Verdict
+from ._comparisons import role_words
+from ._counting import counted
+from ._extraction import extraction_rate
+from ._history import control_words
+
+__all__ = ["ControlRow", "control_rows"]
+
+BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts of characters, words and lengths"}
+SHIFT = {"shift_words_auroc": "words", "shift_counts_auroc": "counts of characters, words and lengths"}
+MADE = "made"
+NOT_MADE = "not made"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRow:
+    """A control: what was measured, the verdict, and what it shows."""
+
+    name: str
+    measured: str
+    """What the figure is; empty where there is none."""
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: str
+    shows: str
+    """What it means, in a sentence."""
+
+
+def control_rows(audit: Audit, extraction: Extraction | None = None) -> list[ControlRow]:
+    """Every control of an audit, and what was not made; a control that another release adds is among the checks."""
+    return [
+        *_blind(audit),
+        *_placebo(audit),
+        *_shift(audit),
+        *_chance(audit),
+        *_other_models(audit),
+        _sealed(audit),
+        *_faults(audit),
+        _tally(audit),
+        *([] if extraction is None else _extraction(extraction)),
+    ]
+
+
+def _blind(audit: Audit) -> Iterator[ControlRow]:
+    """The classifiers that never see the model, and the attack that decides, for comparison."""
+    for name, seen in BLIND.items():
+        if check := _check(audit, name):
+            yield _row(
+                check,
+                f"blind baseline, {seen}",
+                "AUROC, known members against known non-members",
+                "a classifier that never sees the model; 0.5 is chance, and what it separates a score can separate "
+                "without any training",
+            )
+    for evaluation in audit.evaluations:
+        if evaluation.attack == audit.decider and evaluation.auroc is not None:
+            yield _figure(
+                f"the attack that decides, {evaluation.attack}",
+                "AUROC, known members against known non-members",
+                evaluation.auroc,
+                None,
+                MADE,
+                "to be read beside the blind baseline: what the score separates with the help of the model",
+            )
+    if not audit.evaluations:
+        yield _missing("blind baseline", "no known members were given, so no classifier could be trained on them")
+
+
+def _placebo(audit: Audit) -> Iterator[ControlRow]:
+    """The same measurement where there is nothing to measure."""
+    for name, what in (
+        (f"placebo_attack_{audit.decider}_auroc", f"scores by {audit.decider}"),
+        ("placebo_words_auroc", "classifier by words"),
+        ("placebo_counts_auroc", "classifier by counts"),
+    ):
+        if check := _check(audit, name):
+            yield _row(
+                check,
+                f"placebo, {what}",
+                "AUROC, half of the known non-members against the other half",
+                "the two halves differ by chance alone, so a difference here would be a fault of the procedure",
+            )
+
+
+def _shift(audit: Audit) -> Iterator[ControlRow]:
+    for name, seen in SHIFT.items():
+        if check := _check(audit, name):
+            yield _row(
+                check,
+                f"candidates and non-members, {seen}",
+                "AUROC, candidates against known non-members",
+                "a classifier that never sees the model; if it tells the candidates from the known non-members, they "
+                "are not of the same kind, and the error rate need not hold",
+            )
+
+
+def _chance(audit: Audit) -> Iterator[ControlRow]:
+    finding = audit.flags.finding
+    if finding is not None:
+        yield ControlRow(
+            "chance",
+            f"flags by the target, of {counted(finding.candidates, 'candidate')}",
+            float(finding.flagged),
+            None,
+            None,
+            finding.chance,
+            MADE,
+            "how probable so many flags are if no candidate was trained on and candidates are like the known "
+            "non-members",
+        )
+
+
+def _other_models(audit: Audit) -> Iterator[ControlRow]:
+    finding = audit.flags.finding
+    compared: list[OtherFlags | OtherReference] = []
+    if finding is not None:
+        compared = [*finding.others, *finding.references]
+    for other in compared:
+        model = role_words(other.role)
+        if isinstance(other, OtherReference):
+            yield ControlRow(
+                f"another reference, {model}",
+                "flags with this reference model in the place of the first",
+                float(other.flagged),
+                None,
+                None,
+                other.p_value,
+                MADE,
+                "so many flags by chance, with this reference model",
+            )
+            continue
+        if other.other_flagged is not None:
+            of = counted(other.candidates, "candidate")
+            yield ControlRow(
+                f"another model, {model}",
+                f"flags by this model in the place of the target, of {of}",
+                float(other.other_flagged),
+                None,
+                None,
+                other.p_value,
+                MADE,
+                f"the target flags {other.flagged:,} of these; the p-value is that of the target's scores being so "
+                "much higher if neither model knows the candidates",
+            )
+        yield _figure(
+            f"another model, {model}",
+            "AUROC of its scores, candidates against known non-members",
+            other.auroc,
+            None,
+            MADE,
+            "a model that should not know the candidates sees a difference of the texts only where this is not 0.5",
+        )
+    if not compared:
+        yield _missing(
+            "another model",
+            "no other model decided on the same candidates, so a difference of the texts "
+            "that raises the scores of any model is not excluded",
+        )
+
+
+def _sealed(audit: Audit) -> ControlRow:
+    control = audit.control
+    if control is None:
+        return _missing("sealed non-members", "no known non-members were kept aside to be decided on as candidates are")
+    return _figure(
+        "sealed non-members",
+        f"share that is flagged, of {counted(control.passages, 'passage')}",
+        control.rate,
+        control.p_value,
+        Verdict.DOUBTFUL.value if control.exceeds else Verdict.SOUND.value,
+        control_words(control.note.figures),
+    )
+
+
+def _faults(audit: Audit) -> Iterator[ControlRow]:
+    """The checks that show a fault, and are not among the rows above."""
+    above = {*BLIND, *SHIFT, f"placebo_attack_{audit.decider}_auroc", "placebo_words_auroc", "placebo_counts_auroc"}
+    for check in audit.validity.checks:
+        if check.is_fault and check.name not in above | {"control_rate"}:
+            yield _row(check, f"check {check.name}", "", check.why)
+
+
+def _tally(audit: Audit) -> ControlRow:
+    verdicts = [check.verdict for check in audit.validity.checks]
+    possible = len(verdicts) - verdicts.count(Verdict.SKIPPED)
+    faults = sum(check.is_fault for check in audit.validity.checks)
+    return ControlRow(
+        "all checks of the known set",
+        f"checks with a fault, of {possible:,} that were possible",
+        float(faults),
+        None,
+        None,
+        None,
+        MADE,
+        f"{counted(verdicts.count(Verdict.SKIPPED), 'check')} more could not be made; validity.json of the run lists "
+        "every check",
+    )
+
+
+def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
+    known, rate = extraction.nonmembers, extraction_rate(extraction)
+    if known is None:
+        if rate is not None:
+            yield _missing("spans of known non-members", rate)
+        return
+    yield ControlRow(
+        "spans of known non-members",
+        f"known non-members with such spans, of {counted(known.passages, 'passage')}",
+        float(known.with_spans),
+        None,
+        None,
+        None,
+        MADE,
+        rate or "",
+    )
+
+
+def _check(audit: Audit, name: str) -> Check | None:
+    return next((check for check in audit.validity.checks if check.name == name), None)
+
+
+def _row(check: Check, name: str, measured: str, shows: str) -> ControlRow:
+    if check.verdict is Verdict.SKIPPED and check.figure is None:
+        return _missing(name, check.details or shows)
+    return _figure(name, measured, check.figure, check.p_value, check.verdict.value, shows)
+
+
+def _figure(
+    name: str, measured: str, figure: Interval | float | None, p: float | None, verdict: str, shows: str
+) -> ControlRow:
+    if isinstance(figure, Interval):
+        return ControlRow(name, measured, figure.value, figure.low, figure.high, p, verdict, shows)
+    return ControlRow(name, measured, figure, None, None, p, verdict, shows)
+
+
+def _missing(name: str, why: str) -> ControlRow:
+    return ControlRow(name, "", None, None, None, None, NOT_MADE, why)

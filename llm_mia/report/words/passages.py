@@ -1,0 +1,134 @@
+"""How tables of documents and passages are to be read, and why something is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...calibration import Split
+from ...decision import DocumentRanking, ErrorRate, Flags, NoPValue, QValueMethod
+from ...records import PassRecord
+from ._comparisons import role_words
+from ._counting import counted
+
+__all__ = [
+    "documents_words",
+    "extractable_words",
+    "no_difference_words",
+    "no_p_value_words",
+    "no_texts_words",
+    "passages_words",
+    "placed_words",
+    "role_words",
+    "sources_words",
+]
+
+
+def documents_words(ranking: DocumentRanking) -> list[str]:
+    """How the table of documents is to be read, a sentence each."""
+    with_p_value = sum(document.p_value is not None for document in ranking.documents)
+    sentences = [
+        "This table ranks documents; it decides nothing. The decision, with its error rate, is the answer at the top "
+        "of this page. Among many documents, some have a small p-value by chance alone."
+    ]
+    if with_p_value:
+        method = "Hochberg" if ranking.q_values is QValueMethod.BENJAMINI_HOCHBERG else "Yekutieli"
+        sentences.append(
+            f"p compares the mean score of a document with that of up to {counted(ranking.compared_with, 'document')} "
+            "of known non-members: it is the probability of so high a mean for a document that the model was not "
+            f"trained on. q is p corrected for looking at {counted(with_p_value, 'document')} (Benjamini–{method}): "
+            "among all documents with q ≤ 0.05, at most 5 % are expected to be there by chance."
+        )
+    return sentences
+
+
+def no_p_value_words(reason: NoPValue, needed: int) -> str:
+    """Why a document has no p-value, in a clause; *needed* is the number of documents that a comparison needs."""
+    return {
+        NoPValue.ON_BOTH_SIDES: "it holds known non-members too, so it cannot be compared with their documents",
+        NoPValue.FEW_DOCUMENTS: (
+            f"fewer than {counted(needed, 'document')} of known non-members hold as many passages, and a comparison "
+            "needs as many"
+        ),
+        NoPValue.NO_SCORE: "none of its passages has a score",
+        NoPValue.INFINITE_SCORE: "a passage of it has an infinite score",
+        NoPValue.CATEGORIES: "each category has its threshold, and a document has no category",
+        NoPValue.OTHER_NONMEMBERS: "the table of scores does not hold the non-members that set the threshold",
+    }[reason]
+
+
+def sources_words(flags: Flags) -> str:
+    """How the table of sources is to be read."""
+    if flags.rule.rate is ErrorRate.FALSE_POSITIVES:
+        expected = (
+            f"If the model was trained on no passage of a source, at most {100 * flags.rule.level:g} % of its passages "
+            "are expected to be flagged by chance. "
+        )
+    else:
+        expected = ""
+    return (
+        f"{expected}A source with a document of small q can be matched with a licence, or with the list of sources "
+        "that a provider publishes. Nothing is decided about a source."
+    )
+
+
+def extractable_words(*, extracted: bool, stretch: int, probability: float) -> str:
+    """What the extractable share is; *extracted*: by `extract`, not from the signals of the audit."""
+    if extracted:
+        return (
+            "Extractable is the share of the document's bytes that the model writes word for word, as the extraction "
+            "measured it. A text that repeats itself, or that anybody could continue, may be extractable without "
+            "training on it."
+        )
+    return (
+        f"Extractable is the share of the document's tokens in stretches of {stretch} tokens that the model writes "
+        f"word for word with a probability of at least {100 * probability:g} %, after the text before them. A text "
+        "that repeats itself, or that anybody could continue, may be extractable without training on it."
+    )
+
+
+def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> list[str]:
+    """What the list of passages holds, and what it leaves out."""
+    sentences = []
+    if shown < candidates:
+        sentences.append(
+            f"The page shows {shown:,} of {candidates:,} candidates: those that are flagged, and then those with the "
+            "highest scores. flags.csv holds all of them."
+        )
+    if attacks < columns:
+        sentences.append(
+            f"Of {columns:,} scores of each passage, the page shows the {attacks:,} that separate the known set best, "
+            "the deciding score first. scores.parquet holds all of them."
+        )
+    return sentences
+
+
+def no_texts_words(*, redacted: bool) -> str:
+    """Why the page shows no texts."""
+    if redacted:
+        return "Texts and tokens are left out of this page, as the person who made it chose (`redact`)."
+    return "The run directory holds no texts, so the page shows ids and figures alone."
+
+
+def no_difference_words(passes: Sequence[PassRecord], role: str | None) -> str:
+    """Why the difference between two models cannot be shown token by token; empty where it can.
+
+    Args:
+        passes: of the target and, where there is a *role*, of the other model.
+        role: of the other model; None where there is none.
+    """
+    if role is None:
+        return "There is no reference model, so no difference can be shown."
+    target, other = passes
+    if target.model.tokenizer == other.model.tokenizer:
+        return ""
+    return f"The target and {role_words(role)} divide texts into different tokens, so no difference can be shown."
+
+
+def placed_words(split: Split | None) -> str:
+    """Which known passages a score is compared with."""
+    if split is None:
+        return "Each score is placed among those of the known members and of the known non-members."
+    return (
+        "Each score is placed among those of the known members and of the known non-members that took no part in "
+        "choosing or fitting the deciding score."
+    )
