@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["two_runs_details", "two_runs_screen", "two_runs_summary"]
 
-TITLES = ("", "a", "b", "b - a", "95 % interval", "", "")
+TITLES = ("", "a", "b", "b - a", "95\u00a0% interval", "", "")
 WIDTH = 80
 """Columns of the first screen."""
 

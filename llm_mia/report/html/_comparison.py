@@ -7,7 +7,7 @@ from pathlib import Path
 from ...auditing import TwoRuns
 from ...store import write_text
 from ..words import comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
-from ..words.two_runs_page import COLUMNS, LIMITS, headline_words
+from ..words.two_runs_page import COLUMNS, DIFFERS, LIMITS, NOT_SHOWN, headline_words
 from ._policy import content_security_policy
 from ._templates import render
 
@@ -40,8 +40,8 @@ def comparison_html(runs: TwoRuns) -> str:
         ],
         settings=runs.settings,
         columns=COLUMNS,
-        rows=comparison_rows(runs),
-        lines=two_runs_lines(runs),
+        rows=[(*row, DIFFERS if mark else NOT_SHOWN) for *row, mark in comparison_rows(runs)],
+        lines=two_runs_lines(runs, DIFFERS),
         perplexities=list(perplexity_words(runs)),
         limits=LIMITS,
     )
