@@ -163,13 +163,12 @@ def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
 
 
 def _flags(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: Pairs) -> PairedFlags:
-    rows = pairs["candidates"]
-    flagged = []
+    rows, flagged = pairs["candidates"], list[list[bool]]()
     for audit, table, of_table in zip(audits, tables, rows, strict=True):
         ids = {row.id for row in audit.flags.rows if row.flagged}
         flagged.append([table.ids[row] in ids for row in of_table])
     groups = tables[0].groups()
-    return compare_flags(*flagged, [groups[row] for row in rows[0]])
+    return compare_flags(flagged[0], flagged[1], [groups[row] for row in rows[0]])
 
 
 def _separation(
