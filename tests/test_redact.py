@@ -85,7 +85,7 @@ def test_no_word_and_no_token_of_a_passage_is_handed_on(inputs: Inputs, tmp_path
     assert {"flags.csv", "texts.parquet"} <= given_away.keys(), "the search finds what is there"
     assert "zorquim" in given_away["audit.json"] & given_away["run.json"]
     write_report(tmp_path / "run")
-    assert len(inputs.leaks(tmp_path / "run")["report.html"]) > 100
+    assert inputs.leaks(tmp_path / "run")["report.html"]
     write_report(tmp_path / "run", redact=True)
     assert inputs.leaks(tmp_path / "run").keys() == given_away.keys(), "only the page is redacted"
     write_report(tmp_path / "run")
