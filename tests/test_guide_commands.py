@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_mia.cli import main
+from llm_mia.report.html import write_report
 
 from .conftest import sentences
 
@@ -18,7 +19,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md"))]
 NOT_RUN = {"demo"}
 """Commands that need no input and take minutes: their tests are others."""
-MODELS = {"MODEL": "model", "REFERENCE": "base", "HuggingFaceTB/SmolLM2-135M": "model", "./reference-model": "base"}
+MODELS = {
+    "MODEL": "model",
+    "REFERENCE": "base",
+    "OTHER": "base-2",
+    "HuggingFaceTB/SmolLM2-135M": "model",
+    "./reference-model": "base",
+}
 """What the pages call a model, and the folder of a small one."""
 WITHHELD = {"audit", "validate", "flag", "collection", "report"}
 """Commands that end with 4 where a known set as small as these can carry no finding."""
@@ -44,7 +51,7 @@ def test_commands_are_seen_as_they_are_printed() -> None:
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: str) -> Path:
+def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: str, tiny_bos: str) -> Path:
     """A folder with everything that the pages name."""
     folder = tmp_path_factory.mktemp("guides")
     # Of like length, so that a band of lengths holds enough non-members.
@@ -69,7 +76,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
         for at in range(count):
             (folder / name / f"{at}.txt").write_text(f"{next(texts)}\n", encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
-    for name, model in (("model", tiny), ("base", tiny_reference)):
+    for name, model in (("model", tiny), ("base", tiny_reference), ("base-2", tiny_bos)):
         (folder / name).symlink_to(model)
     return folder
 
@@ -79,11 +86,17 @@ def test_every_command_runs(
     page: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LLM_MIA_DTYPE", "float32")
-    for number, section in enumerate(printed_commands(page.read_text(encoding="utf-8"))):
+    sections = printed_commands(page.read_text(encoding="utf-8"))
+    if page.stem != "README":  # a guide is read from its beginning, and a section of the README by itself
+        sections = [[command for section in sections for command in section]]
+    for number, section in enumerate(sections):
         shutil.copytree(inputs, tmp_path / str(number), symlinks=True)
         monkeypatch.chdir(tmp_path / str(number))
         for command in section:
-            code = main([MODELS.get(word, word) for word in command])
+            with monkeypatch.context() as patch:
+                if command[0] == "report":  # audits in tests write no page
+                    patch.setattr("llm_mia.report.write_report", write_report)
+                code = main([MODELS.get(word, word) for word in command])
             printed = f"{page.name}: llm-mia {shlex.join(command)}: {capsys.readouterr().err}"
             assert code == 0 or (code == 4 and command[0] in WITHHELD), printed
 
