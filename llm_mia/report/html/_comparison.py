@@ -28,16 +28,13 @@ def write_comparison(runs: TwoRuns, out: str | Path) -> Path:
 def comparison_html(runs: TwoRuns) -> str:
     """The page; every name in it is escaped, and it makes no request and runs no script."""
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    audits = (runs.first, runs.second)
     page: str = render(
         "comparison.html",
         style=style,
         policy=content_security_policy(style, ""),
         headline=headline_words(runs),
         size=matched_words(runs),
-        answers=[
-            (f"{name}: {audit.path}", answer) for (name, answer), audit in zip(run_words(runs), audits, strict=True)
-        ],
+        answers=run_words(runs),
         settings=runs.settings,
         columns=COLUMNS,
         rows=[(*row, DIFFERS if mark else NOT_SHOWN) for *row, mark in comparison_rows(runs)],

@@ -7,14 +7,27 @@ from collections.abc import Iterator
 
 from ...auditing import Difference, Quantity, TwoRuns
 from ...records import Interval
+from ._answer import Outcome
+from ._answering import answer_of
 from ._comparisons import p_words
-from ._counting import counted
-from ._decisions import finding_parts
-from ._validity import withheld_words
+from ._counting import counted, unbroken
 
-__all__ = ["NO_CAUSE", "comparison_rows", "matched_words", "perplexity_words", "run_words", "two_runs_lines"]
+__all__ = [
+    "NO_CAUSE",
+    "comparison_rows",
+    "matched_words",
+    "perplexity_words",
+    "run_heads",
+    "run_words",
+    "two_runs_lines",
+]
 
 NO_CAUSE = "A difference shows no cause: anything that differs may be the reason."
+OUTCOMES = {
+    Outcome.FINDING: "a finding",
+    Outcome.DOUBTFUL: "a doubtful finding",
+    Outcome.NO_FINDING: "no finding",
+}
 MARK = "*"
 """Of a stated difference."""
 HELD = 5
@@ -36,12 +49,22 @@ def matched_words(runs: TwoRuns) -> str:
 
 
 def run_words(runs: TwoRuns) -> list[tuple[str, str]]:
-    """The answer of each run: its short name, and a sentence."""
+    """The answer of each run: its name with its folder, and what it finds with the error rate."""
     rows = []
     for name, audit in (("a", runs.first), ("b", runs.second)):
-        answer = withheld_words(audit.flags.standing) if audit.withheld else " ".join(finding_parts(audit.flags))
-        rows.append((name, answer))
+        answer = answer_of(audit)
+        rows.append((f"{name}  {audit.path.resolve().name}", f"{answer.headline} {answer.error_rate}".strip()))
     return rows
+
+
+def run_heads(runs: TwoRuns) -> list[tuple[str, str]]:
+    """The answer of each run in a few words: its name with its folder, how many are flagged, and what that is."""
+    heads = []
+    for (name, _), audit in zip(run_words(runs), (runs.first, runs.second), strict=True):
+        answer, flags = answer_of(audit), audit.flags
+        flagged = unbroken(f"{flags.flagged:,} of {len(flags.rows):,} flagged: {OUTCOMES[answer.outcome]}")
+        heads.append((name, answer.headline if answer.outcome is Outcome.WITHHELD else flagged))
+    return heads
 
 
 def comparison_rows(runs: TwoRuns) -> list[tuple[str, str, str, str, str, str, str]]:
@@ -76,7 +99,7 @@ def name_words(difference: Difference, fpr: float) -> str:
     return {
         Quantity.FLAGS: "flagged",
         Quantity.AUROC: "AUROC",
-        Quantity.TPR: f"TPR at FPR {100 * fpr:g}\u00a0%",
+        Quantity.TPR: unbroken(f"TPR at FPR {100 * fpr:g} %"),
         Quantity.LOSS: f"loss, {difference.role}",
         Quantity.LOSS_BY_BYTE: f"loss by byte, {difference.role}",
     }[difference.quantity]
@@ -97,9 +120,9 @@ def two_runs_lines(runs: TwoRuns, mark: str = MARK) -> list[str]:
         lines.append(f"The {sets} can carry no finding: flags are not compared,")
         lines.append("and AUROC and TPR may measure something else than membership.")
     number = counted(runs.comparisons, "comparison")
-    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most {HELD}\u00a0% (Holm).")
+    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most {HELD} % (Holm).")
     lines.append(NO_CAUSE)
-    return lines
+    return [unbroken(line) for line in lines]
 
 
 def perplexity_words(runs: TwoRuns) -> Iterator[str]:
@@ -108,8 +131,8 @@ def perplexity_words(runs: TwoRuns) -> Iterator[str]:
         if each.quantity is Quantity.LOSS:
             first, second = math.exp(each.first), math.exp(each.second)
             factor, low, high = (math.exp(min(end, 700.0)) for end in _ends(each.difference))
-            bounds = f" (95\u00a0% interval {low:.2f} to {high:.2f})" if math.isfinite(each.difference.high) else ""
-            yield (
+            bounds = f" (95 % interval {low:.2f} to {high:.2f})" if math.isfinite(each.difference.high) else ""
+            yield unbroken(
                 f"perplexity of the {each.role}: a {first:.2f}, b {second:.2f}, which is {factor:.2f} times as much"
                 f"{bounds}; the exponential of the mean loss of {counted(each.passages, 'passage')}"
             )
