@@ -18,7 +18,7 @@ from llm_mia.auditing import Matched, Quantity, compare_runs
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.errors import ScoresError, UsageError
-from llm_mia.records import TokenSignals
+from llm_mia.records import Standing, TokenSignals
 from llm_mia.report import two_runs_details, two_runs_screen, two_runs_summary
 from llm_mia.scores import ScoreTable, rows_in_common
 
@@ -126,6 +126,21 @@ def test_the_first_screen_is_short_and_no_line_wraps(runs: Runs) -> None:
     assert any(line.startswith("candidates flagged") and line.endswith("*") for line in lines)
     assert "A difference shows no cause: anything that differs may be the reason." in lines
     assert lines[-1] == "2 settings differ (see --details): target model, fpr at most"
+
+
+def test_where_a_known_set_is_void_flags_are_not_compared(runs: Runs) -> None:
+    compared = compare_runs(runs.strong, runs.weak)
+    void = replace(
+        compared.second,
+        accepted=False,
+        validity=replace(compared.second.validity, standing=Standing.VOID),
+        flags=replace(compared.second.flags, standing=Standing.VOID),
+    )
+    lines = printed(two_runs_screen(replace(compared, second=void, flags=None)))
+    assert len(lines) <= 15
+    assert lines[2] == "b  weak  No answer: the known set is void, so no finding may rest on it."
+    assert not any(line.startswith("candidates flagged") for line in lines)
+    assert "The known set of b can carry no finding: flags are not compared," in lines
 
 
 def test_a_run_and_its_copy_do_not_differ(runs: Runs, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ OUTCOMES = {
     Outcome.DOUBTFUL: "a doubtful finding",
     Outcome.NO_FINDING: "no finding",
 }
+"""None of a run that gives no answer."""
 MARK = "*"
 """Of a stated difference."""
 HELD = 5
@@ -62,8 +63,9 @@ def run_heads(runs: TwoRuns) -> list[tuple[str, str]]:
     heads = []
     for (name, _), audit in zip(run_words(runs), (runs.first, runs.second), strict=True):
         answer, flags = answer_of(audit), audit.flags
-        flagged = unbroken(f"{flags.flagged:,} of {len(flags.rows):,} flagged: {OUTCOMES[answer.outcome]}")
-        heads.append((name, answer.headline if answer.outcome is Outcome.WITHHELD else flagged))
+        outcome = OUTCOMES.get(answer.outcome)
+        flagged = unbroken(f"{flags.flagged:,} of {len(flags.rows):,} flagged: {outcome}")
+        heads.append((name, flagged if outcome else answer.headline))
     return heads
 
 
