@@ -22,7 +22,7 @@ from ._terminal import audit_html, audit_table
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import report_html, write_report
+from .html import report_html, write_comparison, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "verify_exhibit",
     "void_note",
     "why_withheld",
+    "write_comparison",
     "write_exhibit",
     "write_report",
 ]

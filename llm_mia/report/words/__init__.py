@@ -40,7 +40,7 @@ from ._extraction import (
 from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
-from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -100,6 +100,7 @@ __all__ = [
     "reason_words",
     "role_words",
     "rule_words",
+    "run_heads",
     "run_words",
     "selection_words",
     "sensitivity_words",
