@@ -15,6 +15,7 @@ import pytest
 
 from llm_mia import Audit, Passages, audit, read_audit
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.report.html import write_report
 from llm_mia.store import read_run
 
 from .conftest import pretend
@@ -83,10 +84,16 @@ def test_no_word_and_no_token_of_a_passage_is_handed_on(inputs: Inputs, tmp_path
     given_away = inputs.leaks(tmp_path / "run")
     assert {"flags.csv", "texts.parquet"} <= given_away.keys(), "the search finds what is there"
     assert "zorquim" in given_away["audit.json"] & given_away["run.json"]
-    (tmp_path / "run" / "report.html").write_text("a report that shows texts", encoding="utf-8")
+    write_report(tmp_path / "run")
+    assert inputs.leaks(tmp_path / "run")["report.html"]
+    write_report(tmp_path / "run", redact=True)
+    assert inputs.leaks(tmp_path / "run").keys() == given_away.keys(), "only the page is redacted"
+    write_report(tmp_path / "run")
     redacted = inputs.audit(tmp_path / "run", redact=True)
     assert inputs.leaks(tmp_path / "run") == {}
-    assert not (tmp_path / "run" / "texts.parquet").exists()
+    assert not any((tmp_path / "run" / name).exists() for name in ("texts.parquet", "report.html"))
+    write_report(tmp_path / "run")
+    assert inputs.leaks(tmp_path / "run") == {}
     assert (redacted.flags.rows, redacted.redacted) == (shown.flags.rows, True)
     assert read_audit(tmp_path / "run") == redacted
     written = read_run(tmp_path / "run").passes["target"].written_tokens

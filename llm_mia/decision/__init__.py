@@ -16,7 +16,6 @@ from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
-from ._detectable import DETECTED, members_detected
 from ._document_ranking import DocumentRanking, NoPValue, RankedDocument, rank_documents
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
@@ -24,19 +23,24 @@ from ._evaluating import (
     AtThreshold,
     Comparison,
     Evaluation,
+    LabelledScores,
     compare,
     confidence_gap,
     evaluate,
     evaluation_notes,
     evaluation_part,
+    labelled_scores,
     rates_at,
 )
 from ._finding import SMALLEST_FINDING_LEVEL, check_finding_level
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
 from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason, joint_standing
+from ._flags_by_share import FlagsByShare, flags_by_share
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin, origin_of
+from ._p_value_counts import PValueCounts, p_value_counts
 from ._passages import flag
+from ._realised import RealisedRates, realised_rates
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
 from ._score_checks import validation_notes
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
@@ -48,7 +52,6 @@ __all__ = [
     "AUTO",
     "BY_DEFAULT",
     "DEFAULT_ATTACKS",
-    "DETECTED",
     "FEWEST",
     "FINDING_LEVEL",
     "NOT_VALIDATED",
@@ -70,8 +73,10 @@ __all__ = [
     "FindingTest",
     "Flag",
     "Flags",
+    "FlagsByShare",
     "Guarantee",
     "GuaranteeKind",
+    "LabelledScores",
     "NoPValue",
     "NoteKind",
     "Obstacle",
@@ -79,8 +84,10 @@ __all__ = [
     "OtherFlags",
     "OtherModel",
     "OtherReference",
+    "PValueCounts",
     "QValueMethod",
     "RankedDocument",
+    "RealisedRates",
     "Reason",
     "Rule",
     "Selection",
@@ -110,14 +117,17 @@ __all__ = [
     "fit_stack",
     "flag",
     "flag_documents",
+    "flags_by_share",
     "joint_standing",
     "judge_collection",
-    "members_detected",
+    "labelled_scores",
     "notes_of_sentences",
     "origin_of",
+    "p_value_counts",
     "rank_documents",
     "rates_at",
     "read_calibration",
+    "realised_rates",
     "refuse_small",
     "validation_notes",
 ]

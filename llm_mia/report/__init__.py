@@ -6,7 +6,7 @@ from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
-from ._extraction import extraction_summary, extraction_table
+from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
 from ._summary import (
     audit_summary,
@@ -22,7 +22,7 @@ from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import report_html, write_report
+from .html import report_html, write_comparison, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "evaluation_table",
     "exhibit_lines",
     "exhibit_summary",
+    "extraction_screen",
     "extraction_statement",
     "extraction_summary",
     "extraction_table",
@@ -70,6 +71,7 @@ __all__ = [
     "verify_exhibit",
     "void_note",
     "why_withheld",
+    "write_comparison",
     "write_exhibit",
     "write_report",
 ]

@@ -8,12 +8,19 @@ from ...history import History
 from ...scores import is_other_role
 from ...store import read_run
 from .._results import Results
-from ..words import Outcome, Side, counted, exhibit_sections, side_words
-from ._answering import answer_of
+from ..words import Outcome, Side, answer_of, counted, exhibit_sections, side_words
 from ._digests import code_sha256
 from ._pages import page
 
 __all__ = ["finding_page"]
+
+GLOSSARY = (
+    ("known members, known non-members", "texts that the model was certainly trained on, and certainly not trained on"),
+    ("AUROC", "the chance that a text of the first kind scores higher than a text of the second; 0.5 is no difference"),
+    ("FPR", "the share of texts that are flagged although the model was not trained on them"),
+    ("p", "how probable so many flags, or more, are if the model was trained on none of the texts"),
+)
+"""What a reader needs who has never seen such a page."""
 
 
 def finding_page(results: Results, side: Side) -> bytes:
@@ -31,6 +38,7 @@ def finding_page(results: Results, side: Side) -> bytes:
         headline=answer.headline,
         sections=exhibit_sections(audit, answer, side, results.extraction),
         record=list(_record(results)),
+        glossary=GLOSSARY,
     )
 
 

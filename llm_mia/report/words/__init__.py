@@ -29,11 +29,18 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
-from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._exhibit import Section, Side, exhibit_sections, side_words
+from ._extraction import (
+    extraction_notes,
+    extraction_rate,
+    extraction_reference,
+    extraction_size,
+    extraction_statement,
+)
+from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
-from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -43,6 +50,7 @@ from ._validity import (
     why_withheld,
     withheld_words,
 )
+from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",
@@ -68,8 +76,10 @@ __all__ = [
     "counted",
     "entry_words",
     "exhibit_sections",
+    "extraction_answer",
     "extraction_notes",
     "extraction_rate",
+    "extraction_reference",
     "extraction_size",
     "extraction_statement",
     "finding",
@@ -91,6 +101,7 @@ __all__ = [
     "reason_words",
     "role_words",
     "rule_words",
+    "run_heads",
     "run_words",
     "selection_words",
     "sensitivity_words",
@@ -104,6 +115,7 @@ __all__ = [
     "unbroken",
     "unscored_words",
     "validity_meaning",
+    "verbatim_words",
     "void_note",
     "weakest_words",
     "why_withheld",

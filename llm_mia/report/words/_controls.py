@@ -12,8 +12,8 @@ from ...records import Interval
 from ...validity import Check, Verdict
 from ._comparisons import role_words
 from ._counting import counted
-from ._extraction import extraction_rate
 from ._history import control_words
+from .checks import check_words
 
 __all__ = ["ControlRow", "control_rows"]
 
@@ -190,7 +190,7 @@ def _faults(audit: Audit) -> Iterator[ControlRow]:
     above = {*BLIND, *SHIFT, f"placebo_attack_{audit.decider}_auroc", "placebo_words_auroc", "placebo_counts_auroc"}
     for check in audit.validity.checks:
         if check.is_fault and check.name not in above | {"control_rate"}:
-            yield _row(check, f"check {check.name}", "", check.why)
+            yield _row(check, f"{check_words(check.name)} ({check.name})", "", check.why)
 
 
 def _tally(audit: Audit) -> ControlRow:
@@ -211,20 +211,46 @@ def _tally(audit: Audit) -> ControlRow:
 
 
 def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
-    known, rate = extraction.nonmembers, extraction_rate(extraction)
+    """What spans are worth: those of known non-members, and what a model writes that was not trained on the texts."""
+    known, totals = extraction.nonmembers, extraction.totals
     if known is None:
-        if rate is not None:
-            yield _missing("spans of known non-members", rate)
+        yield _missing("spans of known non-members", "spans were searched in no text that was certainly not trained on")
+    else:
+        for what, documents, with_spans, bound in [
+            ("", known.documents, known.with_spans, known.bound),
+            *(
+                []
+                if known.like is None
+                else [(" of like length", known.like.nonmembers, known.like.nonmembers_with_spans, known.like.bound)]
+            ),
+        ]:
+            yield ControlRow(
+                f"spans of known non-members{what}",
+                f"documents with spans that count, of {counted(documents, 'document')}",
+                float(with_spans),
+                None,
+                None,
+                None,
+                MADE,
+                f"at most {100 * bound:.2g} % of such documents have spans (95 % confidence, if documents are "
+                "independent): so often a span comes without training on the text",
+            )
+    if extraction.reference is None:
+        yield _missing(
+            "spans under a reference model",
+            "no reference model was given, so scripture, licences and quotations, which many models know, count too",
+        )
         return
     yield ControlRow(
-        "spans of known non-members",
-        f"known non-members with such spans, of {counted(known.passages, 'passage')}",
-        float(known.with_spans),
+        "spans under a reference model",
+        f"spans that {extraction.reference.model.id} writes too, of "
+        f"{counted(totals.spans + totals.spans_shared, 'span')}",
+        float(totals.spans_shared),
         None,
         None,
         None,
         MADE,
-        rate or "",
+        "these do not count: a model that was not trained on the texts writes them as well",
     )
 
 
