@@ -36,7 +36,7 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
 def _power_words(audit: Audit) -> str:
     """The share of known members that are recognised, or why it is unknown."""
     if audit.power is not None:
-        return f"{per_hundred(audit.power)} known members, with a 95 % interval"
+        return per_hundred(audit.power, "known members")
     if not audit.evaluations:
         return "unknown, because no members are known to measure it with"
     return "not measured, because a false discovery rate has no fixed threshold"

@@ -14,6 +14,8 @@ from ._validity import standing_words
 
 __all__ = ["SHOWN_IN_ANSWER", "answer_of", "model_name"]
 
+LONGEST_NAME = 40
+"""Of a model, in a question; the whole name is among the details."""
 SHOWN_IN_ANSWER = (
     NoteKind.ASSUMPTION,
     NoteKind.CONTROL,
@@ -56,9 +58,12 @@ def answer_of(audit: Audit) -> Answer:
 
 
 def model_name(audit: Audit) -> str:
-    """The name of the target as the user gave it; of a local folder its last part."""
-    name = audit.passes["target"].model.id
-    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", ".", "~")) else name
+    """A short name of the target: of a folder its last part, and of a long name its beginning and its end."""
+    name = audit.passes["target"].model.id.rstrip("/\\").replace("\\", "/")
+    if name.startswith(("/", ".", "~")) or len(name) > LONGEST_NAME:
+        name = name.rpartition("/")[2]
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 def _question(audit: Audit) -> str:
@@ -94,7 +99,7 @@ def _look(flags: Flags) -> str:
     unit = "passage" if flags.unit is Unit.PASSAGES else "document"
     of = f"of {counted(len(flags.rows), unit)}"
     if not flags.flagged:
-        return f"none {of} looks as if the model was trained on it"
+        return f"none of the {counted(len(flags.rows), unit)} looks as if the model was trained on it"
     verb, them = ("looks", "it") if flags.flagged == 1 else ("look", "them")
     return f"{flags.flagged:,} {of} {verb} as if the model was trained on {them}"
 
@@ -131,12 +136,11 @@ def _error_rate(flags: Flags) -> str:
     """How often chance alone gives such an answer, with the p-value."""
     finding, by_chance = flags.finding, flags.by_chance
     if by_chance is not None:
-        level = 100 * flags.rule.level
-        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so on average"
+        confidence = flags.calibration.confidence
+        held = "on average" if confidence is None else f"in the mean, with {held_with(confidence)}"
+        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so {held}"
         if len(flags.rows) == 1:
-            rate = f"If it had not seen it, it would look so in at most {level:g} of 100 cases on average"
-        if flags.calibration.confidence is not None:
-            rate += f", with {held_with(flags.calibration.confidence)}"
+            rate = f"If it had not seen it, it would look so in at most {100 * flags.rule.level:g} of 100 cases {held}"
     else:
         unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
         rate = f"Of {unit} that look so, at most {100 * flags.rule.level:g} of 100 do so by chance, on average"
