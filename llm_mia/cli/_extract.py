@@ -10,6 +10,7 @@ import typer
 from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
 from ._models import PairOptions
+from .dry_run import only_estimating
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
 from .progress import progress_bars
@@ -127,7 +128,7 @@ def extract(
     from ..signals import report_activity
 
     sampling = Sampling(temperature, top_k)
-    with progress_bars(run.quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
         say_input_notes(source)

@@ -42,6 +42,7 @@ __all__ = [
     "Delimiter",
     "DocumentColumn",
     "DocumentColumns",
+    "DryRun",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
@@ -188,6 +189,15 @@ Redact = Annotated[
         "--redact",
         help="Write no text, no token and no token id of a passage into any file that is handed on: all files but the "
         "folders 'signals', whose token ids are the texts. Ids, document names and other columns of the input stay.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only state how much there is to compute and about how long it takes: the input is checked, the models "
+        "are loaded, and a few batches are measured. Nothing is written.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -1,10 +1,11 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._answer import Answer, Outcome
+from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import counted, have
+from ._counting import counted, have, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -58,6 +59,7 @@ __all__ = [
     "Outcome",
     "Section",
     "Side",
+    "answer_of",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -88,6 +90,7 @@ __all__ = [
     "held_words",
     "matched_words",
     "members_words",
+    "model_name",
     "note_words",
     "notes_words",
     "perplexity_words",
@@ -106,6 +109,7 @@ __all__ = [
     "threshold_words",
     "too_few_words",
     "two_runs_lines",
+    "unbroken",
     "unscored_words",
     "validity_meaning",
     "void_note",
