@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch, without_texts
-from ..store import to_json
+from ..records import SCHEMA_VERSION
 from ._cells import escape, share
 from ._layout import Column, Listing
 from .words import counted, extraction_notes, extraction_rate, extraction_size, extraction_statement
@@ -23,14 +24,29 @@ PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
 
 
 def extraction_summary(extraction: Extraction) -> dict[str, Any]:
-    """Every figure for machines; the texts of spans and proofs are in ``spans.csv`` and ``proofs.csv``."""
-    figures: dict[str, Any] = json.loads(to_json(without_texts(extraction)))
+    """Every figure for machines; the texts of spans and proofs are in ``spans.csv`` and ``proofs.csv``.
+
+    A number without bound, such as the queries for a stretch of probability 0, is null.
+    """
+    figures = asdict(without_texts(extraction))
     return {
-        **figures,
+        "schema_version": SCHEMA_VERSION,
+        **{name: _plain(value) for name, value in figures.items()},
         "statement": extraction_statement(extraction),
         "note_sentences": extraction_notes(extraction),
         "spans_csv": str(extraction.path / "spans.csv"),
     }
+
+
+def _plain(value: Any) -> Any:
+    """*value* as JSON holds it."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
