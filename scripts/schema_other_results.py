@@ -20,6 +20,7 @@ from schema_types import (
 
 from llm_mia.extraction import Extraction
 from llm_mia.report import CHOICES
+from llm_mia.report.words import Answer
 from llm_mia.signals import PassEstimate
 
 __all__ = ["attacks", "dry_run", "exhibit", "extract", "frequencies", "perplexity", "score", "verification"]
@@ -34,9 +35,14 @@ def extract(known: Definitions) -> dict[str, Schema]:
     return {
         "schema_version": VERSION,
         **properties,
+        "answer": known.record(Answer),
         "statement": text("What was extracted, in words."),
         "note_sentences": NOTES,
         "spans_csv": text("File with a row for each span."),
+        "proofs_csv": {
+            "description": "File with a row for each proof; null without proofs.",
+            "type": ["string", "null"],
+        },
     }
 
 

@@ -55,7 +55,8 @@ def print_all(folder: Path) -> Printed:
     texts = sentences(300, seed=2)
     sets = {"members": texts[:40], "nonmembers": texts[40:160], "in": texts[160:220], "sealed": texts[220:260]}
     for name, of_set in sets.items():
-        rows = [{"text": f"{name} {text}", "document": f"{name}-{at // 2}", "genre": "ab"[at % 2]} for at, text in enumerate(of_set)]
+        places = [{"document": f"{name}-{at // 2}", "genre": "ab"[at % 2]} for at in range(len(of_set))]
+        rows = [{"text": f"{name} {text}", **place} for text, place in zip(of_set, places, strict=True)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     inputs = [folder / "in.jsonl", "--nonmembers", folder / "nonmembers.jsonl", "--members", folder / "members.jsonl"]
     known, audited, models = inputs[1:], folder / "run", ["-m", "m", "-r", "mm"]
