@@ -139,8 +139,6 @@ def _sources(documents: Sequence[_Document], results: Results) -> list[_Source]:
 
 
 def _extractable_words(results: Results) -> str:
-    if not results.extractable.shares:
-        return ""
     extracted = results.extractable.extracted
     return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY)
 
@@ -159,9 +157,9 @@ def _shown(value: float | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """A share in a table, in percent.
+    r"""A share in a table, in percent.
 
     >>> _percent(0.1234), _percent(0.0), _percent(None)
-    ('12.3\\xa0%', '0.0\\xa0%', '–')
+    ('12.3\xa0%', '0.0\xa0%', '–')
     """
     return "–" if share is None else f"{100 * share:.1f}\u00a0%"

@@ -23,9 +23,9 @@ from ...store import StoredText
 from .._extractable import ExtractableSpan, window_edges
 from .._results import Results
 from ..words import passages as words
-from ._block import ENTROPY_STEP, PER_CHUNK, STEP, Tokens, encode_tokens, packed, utf16_lengths
 from ._documents import document_index
 from ._templates import render
+from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 
 __all__ = ["MOST_PASSAGES", "block_lines", "passages_section"]
 
@@ -49,6 +49,7 @@ def passages_section(results: Results) -> Markup:
         "passages.html",
         notes=words.passages_words(len(shown), len(audit.flags.rows), len(attacks), len(results.scores.columns)),
         no_texts="" if results.texts else words.no_texts_words(redacted=results.redact),
+        rounded=words.rounded_words(_steps(results).logprob) if results.texts else "",
         placed=words.placed_words(audit.calibration.split),
         count=len(shown),
         run=LEAST_RUN,
@@ -58,7 +59,7 @@ def passages_section(results: Results) -> Markup:
 
 
 def block_lines(results: Results) -> Iterator[str]:
-    """The lines of the block, see `_block`; a line is written when it is wanted, so memory does not grow."""
+    """The lines of the block, see `block`; a line is written when it is wanted, so memory does not grow."""
     audit, table = results.audit, results.scores
     shown = _shown(results)
     attacks = _attacks(audit, table, len(shown))
@@ -80,7 +81,7 @@ def block_lines(results: Results) -> Iterator[str]:
                 written.append(None)
                 tokens.append(_no_tokens(facts, models))
         yield packed(_json(written))
-        yield packed(encode_tokens(tokens))
+        yield packed(encode_tokens(tokens, _steps(results)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,12 @@ def _finite(score: float | None) -> float:
 
 def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> dict[str, Any]:
     """What the page lists, by column."""
-    audit, table, models = results.audit, results.scores, _Models.of(results)
+    table, models = results.scores, _Models.of(results)
     groups = table.groups()
     of_documents = document_index(results)
     numbers = {name: number for number, name in enumerate(of_documents["name"])}
     return {
-        "steps": [STEP, ENTROPY_STEP],
+        "steps": _steps(results),
         "chunk": PER_CHUNK,
         "texts": bool(results.texts),
         "difference": models.no_difference,
@@ -130,6 +131,10 @@ def _index(results: Results, shown: Sequence[_Row], attacks: Sequence[str]) -> d
             "q": [_rounded(row.flag.q_value) for row in shown],
         },
     }
+
+
+def _steps(results: Results) -> Steps:
+    return Steps.of(sum(len(text.ends) for text in results.texts if text.ends is not None))
 
 
 def _attacks(audit: Audit, table: ScoreTable, shown: int) -> list[str]:
@@ -255,6 +260,5 @@ def _rounded(value: float | None, digits: int = 6) -> float | None:
 
 def _json(data: object) -> bytes:
     # A name of a file may hold bytes that are no text; JSON writes a lone surrogate with a backslash, as Python does.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
-        "utf-8", "backslashreplace"
-    )
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")

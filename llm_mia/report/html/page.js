@@ -1,5 +1,5 @@
 "use strict";
-// Sorts, filters, pages and opens the tables of this page. Every text is set as text, never as HTML; nothing is fetched.
+// Sorts, filters, pages and opens tables. A text is set as text, never as HTML; nothing is fetched.
 (() => {
   const NONE = "–", UNKNOWN = 65535, UNLIKELY = 65534;
   const byId = (id) => document.getElementById(id);
@@ -12,13 +12,15 @@
     made.append(...children);
     return made;
   };
-  const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
-  const small = (x) => (x === null ? NONE : x === 0 || x >= 1e-4 ? String(+x.toPrecision(2)) : x.toExponential(1));
-  const figure = (x) => (x === null ? NONE : x === 0 || (Math.abs(x) >= 1e-4 && Math.abs(x) < 1e6) ? String(+x.toPrecision(5)) : x.toExponential(3));
+  const whole = (n) => n.toLocaleString("en");
+  const count = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
+  const minus = (text) => text.replaceAll("-", "−");
+  const digits = (n) => (x) => (x === null ? NONE : minus(x === 0 || (Math.abs(x) >= 1e-4 && Math.abs(x) < 1e6) ? String(+x.toPrecision(n)) : x.toExponential(n - 1)));
+  const small = digits(2), figure = digits(5);
   const percent = (x) => (x === null ? NONE : `${(100 * x).toFixed(1)}\u00a0%`);
-  const probability = (nats) => (nats < -9.2 ? Math.exp(nats).toExponential(1) : `${+(100 * Math.exp(nats)).toPrecision(3)}\u00a0%`);
+  const probability = (nats) => (nats < -9.2 ? small(Math.exp(nats)) : `${+(100 * Math.exp(nats)).toPrecision(3)}\u00a0%`);
 
-  // The block of data: see llm_mia/report/html/_block.py.
+  // The block of data: see llm_mia/report/html/block.py.
   let lines = null, index = null;
   const unpacked = async (number) => {
     lines ??= byId("passages-data").textContent.split("\n");
@@ -48,16 +50,27 @@
     return { ...head, starts, wide: (k, at) => planes[k][at] + 256 * planes[k + 1][at], byte: (k, at) => planes[k][at] };
   }, 8);
 
+  const opener = (content, click) => element("button", { type: "button", class: "opener", "aria-expanded": "false", ...(click && { click }) }, content);
+  const unfold = async (button, close, place, content) => {
+    const opened = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", String(!opened));
+    if (opened) return close();
+    const target = place();
+    const node = await content().catch((error) => `This cannot be shown: ${error.message}`);
+    if (button.getAttribute("aria-expanded") === "true") target.append(node);
+  };
+
   // A table: columns are [value of a row, cell of a row, whether large values come first].
   const grid = (name, rowCount, columns, { noun, size, matches, open, first }) => {
     const root = byId(`${name}-grid`), body = root.querySelector("tbody"), status = root.querySelector("[role=status]");
-    const form = root.querySelector("form"), pager = root.querySelector(".pager"), [before, after] = pager.children;
-    const [search, only] = form.querySelectorAll("input"), heads = [...root.querySelectorAll("thead th")];
+    const form = root.querySelector(".controls"), pager = root.querySelector(".pager"), [before, after] = pager.children;
+    const [search, only] = form.querySelectorAll("input"), heads = [...root.querySelectorAll("thead th")], titles = heads.map((head) => head.textContent);
     let order = Array.from({ length: rowCount }, (_, i) => i), rows = order, at = 0, wanted = 0, by = null, down = false;
     const draw = () => {
       body.replaceChildren(...rows.slice(at, at + size).map(rowOf));
       const last = Math.min(at + size, rows.length);
-      status.textContent = `${rows.length ? `Rows ${(at + 1).toLocaleString("en")} to ${last.toLocaleString("en")} of ` : ""}${count(rows.length, noun)}` + (rows.length < rowCount ? `, of ${rowCount.toLocaleString("en")} in all.` : ".");
+      const place = rows.length ? `Rows ${whole(at + 1)} to ${whole(last)} of ` : "", all = rows.length < rowCount ? `, of ${whole(rowCount)} in all` : "";
+      status.textContent = `${place}${count(rows.length, noun)}${all}.`;
       pager.hidden = rows.length <= size;
       before.disabled = at === 0;
       after.disabled = last === rows.length;
@@ -65,9 +78,9 @@
     const rowOf = (i) => {
       const cells = columns.map(([, cell], k) => {
         const content = cell(i);
-        if (k) return element("td", { class: typeof columns[k][0](i) === "string" ? null : "number" }, content);
+        if (k) return element("td", { class: heads[k].className, "data-label": titles[k] }, content);
         if (!open) return element("th", { scope: "row" }, content);
-        return element("th", { scope: "row" }, element("button", { type: "button", class: "opener", "aria-expanded": "false" }, content));
+        return element("th", { scope: "row" }, opener(content));
       });
       const row = element("tr", {}, ...cells);
       if (open) row.addEventListener("click", (event) => {
@@ -76,17 +89,9 @@
       });
       return row;
     };
-    const toggle = async (row, i) => {
-      const button = row.querySelector(".opener"), opened = button.getAttribute("aria-expanded") === "true";
-      button.setAttribute("aria-expanded", String(!opened));
-      if (opened) return row.nextElementSibling.remove();
-      const cell = element("td", { colspan: columns.length });
-      row.after(element("tr", { class: "opened" }, cell));
-      try {
-        cell.append(await open(i));
-      } catch (error) {
-        cell.append(`This cannot be shown: ${error.message}`);
-      }
+    const toggle = (row, i) => {
+      const cell = element("td", { colspan: columns.length }), opened = element("tr", { class: "opened" }, cell);
+      unfold(row.querySelector(".opener"), () => row.nextElementSibling.remove(), () => (row.after(opened), cell), () => open(i));
     };
     const sort = (k) => {
       down = by === k ? !down : Boolean(columns[k][2]);
@@ -102,7 +107,6 @@
     };
     const filter = async () => {
       const asked = ++wanted, text = search.value.toLowerCase();
-      if (text && search.value.length > 2) status.textContent = "Searching …";
       const test = await matches(text, Boolean(only?.checked));
       if (asked !== wanted) return;
       rows = order.filter(test);
@@ -117,7 +121,6 @@
     heads.forEach((head, k) => head.replaceChildren(element("button", { type: "button", click: () => sort(k) }, ...head.childNodes)));
     before.addEventListener("click", () => move(-1));
     after.addEventListener("click", () => move(1));
-    form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", filter);
     form.hidden = root.hidden = false;
     if (first) order.sort(first);
@@ -127,8 +130,8 @@
   // The text of a passage. Levels go from 0 to 6: the higher, the less surprising.
   const SURPRISE = [7, 4, 2, 1, 0.5, 0.1], DIFFERENCE = [-2, -0.5, 0.5, 2, 4];
   const SCALES = {
-    target: { title: "The target model", levels: 7, prefix: "l", name: (k) => `${k ? `≤ ${SURPRISE[k - 1]}` : "> 7"}`, unit: "nats of surprise", low: "surprising", high: "less surprising" },
-    difference: { title: "Difference to the reference", levels: 6, prefix: "d", name: (k) => (k ? `≥ ${DIFFERENCE[k - 1]}` : "< −2").replace("-", "−"), unit: "nats likelier under the target", low: "likelier under the other model", high: "less surprising to the target than to the other model" },
+    target: { title: "The target model", levels: 7, prefix: "l", name: (k) => (k ? `≤ ${SURPRISE[k - 1]}` : "> 7"), unit: "nats of surprise; 0.1 is a probability of 90\u00a0%", low: "surprising", high: "less surprising" },
+    difference: { title: "Difference to the reference", levels: 6, prefix: "d", name: (k) => minus(k ? `≥ ${DIFFERENCE[k - 1]}` : "< -2"), unit: "nats likelier under the target", low: "likelier under the other model", high: "less surprising to the target than to the other model" },
     none: { title: "No colour", levels: 0 },
   };
   const legend = (scale) => {
@@ -171,13 +174,14 @@
       if (last >= 0) paint(last);
       paint(now);
       const rank = chunk.wide(5, start + now), entropy = chunk.byte(4, start + now), piece = text.slice(now ? ends[now - 1] : 0, ends[now]);
-      const likely = (value) => (value === null ? "not known" : value === -Infinity ? "below what is kept here" : `${value.toFixed(2)}\u00a0nats (${probability(value)})`);
+      const inNats = (value) => `${minus(value.toFixed(2))}\u00a0nats`;
+      const likely = (value) => (value === null ? "not known" : value === -Infinity ? "below what is kept here" : `${inNats(value)} (${probability(value)})`);
       const rows = [
         ["token", `${now + 1} of ${n}: ${piece ? written(piece) : "shares a character with the token before it"}`],
         ["log-probability, target", likely(target(now))],
-        ...(chunk.reference ? [[`log-probability, ${index.other}`, likely(other(now))], ["difference", difference(now) === null ? "not known" : `${difference(now).toFixed(2)}\u00a0nats`]] : []),
+        ...(chunk.reference ? [[`log-probability, ${index.other}`, likely(other(now))], ["difference", difference(now) === null ? "not known" : inNats(difference(now))]] : []),
         ["rank", rank === UNKNOWN ? "not known" : rank === 0 ? "the model’s first choice" : `${count(rank, "token")}${rank === UNLIKELY ? " or more" : ""} likelier`],
-        ["entropy", entropy === 255 ? "not known" : `${(entropyStep * entropy).toFixed(2)}\u00a0nats`],
+        ["entropy", entropy === 255 ? "not known" : inNats(entropyStep * entropy)],
       ];
       panel.replaceChildren(...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
       if (focused) spans[now].scrollIntoView({ block: "nearest" });
@@ -217,9 +221,9 @@
     });
     const steps = [["Previous token", -1], ["Next token", 1]].map(([title, way]) => element("button", { type: "button", click: () => choose(now < 0 ? 0 : now + way) }, title));
     panel.append(element("div", {}, element("dt", {}, "token"), element("dd", {}, "choose one by a click, or with the arrow keys")));
-    const spansNote = facts.spans.length ? [element("p", {}, `Framed: ${facts.spans.map(([from, to, p]) => `tokens ${from + 1} to ${to} (probability of the likeliest stretch ${small(p)})`).join("; ")}.`)] : [];
+    const framed = facts.spans.length ? [element("p", {}, `Framed: ${facts.spans.map(([from, to, p]) => `tokens ${from + 1} to ${to} (probability of the likeliest stretch ${small(p)})`).join("; ")}.`)] : [];
     const why = index.difference ? [element("p", { class: "note" }, index.difference)] : [];
-    return [element("fieldset", { class: "scale" }, element("legend", {}, "Colour by"), ...choices), ...why, scaleOf, body, element("p", { class: "steps" }, ...steps), panel, ...spansNote];
+    return [element("fieldset", { class: "scale" }, element("legend", {}, "Colour by"), ...choices), ...why, scaleOf, body, element("p", { class: "steps" }, ...steps), panel, ...framed];
   };
 
   const perplexities = ({ perplexity, per_byte: perByte }) => {
@@ -253,19 +257,17 @@
 
   const passagesOf = (numbers) => {
     const { id, flagged, score, p } = index.passages;
-    const items = numbers.map((i) => element("li", {}, element("button", { type: "button", class: "opener", "aria-expanded": "false", click: async (event) => {
-      const button = event.currentTarget, opened = button.getAttribute("aria-expanded") === "true";
-      button.setAttribute("aria-expanded", String(!opened));
-      if (opened) button.parentElement.querySelector("article").remove();
-      else button.parentElement.append(await passage(i));
-    } }, id[i]), ` ${flagged[i] ? "flagged, " : ""}score ${figure(score[i])}, p = ${small(p[i])}`));
+    const items = numbers.map((i) => element("li", {}, opener(id[i], ({ currentTarget: button }) => {
+      const item = button.parentElement;
+      unfold(button, () => item.querySelector("article")?.remove(), () => item, () => passage(i));
+    }), ` ${flagged[i] ? "flagged, " : ""}score ${figure(score[i])}, p = ${small(p[i])}`));
     return element("ul", { class: "of-document" }, ...items);
   };
   const start = async () => {
     index = json(await unpacked(0));
     const { documents, passages } = index, { sources } = documents;
     const column = (table, key, cell, down) => [(i) => table[key][i], (i) => cell(table[key][i]), down];
-    const name = (text) => text || NONE, whole = (n) => n.toLocaleString("en");
+    const name = (text) => text || NONE;
     const contains = (table, keys, text) => (i) => keys.some((key) => table[key][i].toLowerCase().includes(text));
     const members = Array.from(documents.name, () => []);
     passages.document.forEach((number, i) => members[number].push(i));
@@ -279,7 +281,7 @@
       column(documents, "flagged", whole, true),
       withReason("p"), withReason("q"),
       column(documents, "share", percent, true),
-    ], { noun: "document", size: 50, open: (i) => passagesOf(members[i]), matches: (text, only) => {
+    ], { noun: "document", size: 50, open: async (i) => passagesOf(members[i]), matches: (text, only) => {
       const named = contains(documents, ["name", "source"], text);
       return (i) => (!only || documents.flagged[i] > 0) && named(i);
     } });
@@ -292,7 +294,7 @@
     grid("passages", passages.id.length, [
       column(passages, "id", name),
       [documentOf, documentOf],
-      [(i) => passages.flagged[i], (i) => (passages.flagged[i] ? "flagged" : "no"), true],
+      [(i) => passages.flagged[i], (i) => (passages.flagged[i] ? "yes" : "no"), true],
       column(passages, "score", figure, true),
       column(passages, "p", small), column(passages, "q", small),
     ], { noun: "passage", size: 50, open: passage, first: likeliest, matches: async (text, only) => {

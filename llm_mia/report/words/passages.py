@@ -19,6 +19,7 @@ __all__ = [
     "passages_words",
     "placed_words",
     "role_words",
+    "rounded_words",
     "sources_words",
 ]
 
@@ -75,14 +76,15 @@ def extractable_words(*, extracted: bool, stretch: int, probability: float) -> s
     """What the extractable share is; *extracted*: by `extract`, not from the signals of the audit."""
     if extracted:
         return (
-            "Extractable is the share of the document's bytes that the model writes word for word, as the extraction "
+            "Extractable is the share of a document's bytes that the model writes word for word, as the extraction "
             "measured it. A text that repeats itself, or that anybody could continue, may be extractable without "
-            "training on it."
+            "training on it. The sign – means that nothing was measured."
         )
     return (
-        f"Extractable is the share of the document's tokens in stretches of {stretch} tokens that the model writes "
+        f"Extractable is the share of a document's tokens in stretches of {stretch} tokens that the model writes "
         f"word for word with a probability of at least {100 * probability:g} %, after the text before them. A text "
-        "that repeats itself, or that anybody could continue, may be extractable without training on it."
+        "that repeats itself, or that anybody could continue, may be extractable without training on it. The sign – "
+        f"means that no passage of the document has {stretch} tokens, or that its text is not shown."
     )
 
 
@@ -122,6 +124,15 @@ def no_difference_words(passes: Sequence[PassRecord], role: str | None) -> str:
     if target.model.tokenizer == other.model.tokenizer:
         return ""
     return f"The target and {role_words(role)} divide texts into different tokens, so no difference can be shown."
+
+
+def rounded_words(step: float) -> str:
+    r"""To what figures of single tokens are rounded.
+
+    >>> rounded_words(0.01)
+    'Log-probabilities of single tokens are rounded to 0.01\xa0nats.'
+    """
+    return f"Log-probabilities of single tokens are rounded to {step:g}\u00a0nats."
 
 
 def placed_words(split: Split | None) -> str:

@@ -4,15 +4,15 @@
     line 1, 3, 5, …       the texts of `PER_CHUNK` passages, in JSON
     line 2, 4, 6, …       the tokens of the same passages
 
-A line of tokens holds, after gzip: the length of its JSON in 4 bytes (little-endian), the JSON, and planes of bytes. The
-JSON says how many tokens each passage has, in ``n``. A plane holds a byte for each token of all these passages; values
-of two bytes lie in two planes, the low bytes and then the high bytes, which compress better apart:
+A line of tokens holds, after gzip: the length of its JSON in 4 bytes (little-endian), the JSON, and planes of bytes.
+The JSON says how many tokens each passage has, in ``n``. A plane holds a byte for each token of all these passages;
+values of two bytes lie in two planes, the low bytes and then the high bytes, which compress better apart:
 
     plane    holds                                                                        not known
     0, 1     length of the token in UTF-16 units, as JavaScript counts; 0 where a token
              shares its first character with the token before it
-    2, 3     −log-probability under the target, in steps of `STEP` nats                    65535
-    4        entropy of the next token under the target, in steps of `ENTROPY_STEP` nats   255
+    2, 3     −log-probability under the target, in steps of `Steps.logprob`                65535
+    4        entropy of the next token under the target, in steps of `Steps.entropy`       255
     5, 6     how many tokens are strictly likelier, at most 65534                          65535
     7, 8     planes 2 and 3 of the reference, less those of the target, modulo 65536;
              left out where the reference divides the texts into other tokens
@@ -26,15 +26,14 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "ENTROPY_STEP",
     "PER_CHUNK",
-    "STEP",
+    "Steps",
     "Tokens",
     "as_base64",
     "decode_tokens",
@@ -46,15 +45,25 @@ __all__ = [
 
 PER_CHUNK = 64
 """Passages that are decoded at once."""
-STEP = 0.01
-"""Nats; a log-probability is shown with an error of at most half a step, up to `UNLIKELY` steps."""
-ENTROPY_STEP = 0.05
-"""Nats."""
+MANY_TOKENS = 1_000_000
+"""With more tokens, their figures are rounded more, so that a page of 10,000 passages stays below 25 MB."""
 UNKNOWN, UNLIKELY = 65_535, 65_534
 """In planes of two bytes: not known; and the largest value, which stands for all above, −∞ included."""
 UNKNOWN_BYTE = 255
 
 Ints = NDArray[np.int64]
+
+
+class Steps(NamedTuple):
+    """To what figures of tokens are rounded, nats: the error is at most half a step, up to `UNLIKELY` steps."""
+
+    logprob: float = 0.01
+    entropy: float = 0.05
+
+    @classmethod
+    def of(cls, tokens: int) -> Steps:
+        """For so many tokens in all."""
+        return cls() if tokens <= MANY_TOKENS else cls(0.05, 0.1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,18 +113,18 @@ def utf16_lengths(text: str, ends: ArrayLike) -> Ints:
     return np.diff(until[np.minimum(np.asarray(ends, dtype=np.int64), len(text))], prepend=0)
 
 
-def encode_tokens(passages: Sequence[Tokens]) -> bytes:
+def encode_tokens(passages: Sequence[Tokens], steps: Steps) -> bytes:
     """The tokens of several passages, of which all or none have a reference, before gzip; see above."""
-    target = _steps([each.logprob for each in passages])
+    target = _rounded([each.logprob for each in passages], steps.logprob)
     planes = [
         *_two_bytes(np.minimum(_joined([each.lengths for each in passages]), UNKNOWN)),
         *_two_bytes(target),
-        _entropies([each.entropy for each in passages]),
+        _entropies([each.entropy for each in passages], steps.entropy),
         *_two_bytes(_ranks([each.rank for each in passages])),
     ]
     references = [each.reference for each in passages if each.reference is not None]
     if references:
-        planes += _two_bytes((_steps(references) - target) % (UNKNOWN + 1))
+        planes += _two_bytes((_rounded(references, steps.logprob) - target) % (UNKNOWN + 1))
     facts = {
         "n": [len(each) for each in passages],
         "reference": bool(references),
@@ -125,14 +134,14 @@ def encode_tokens(passages: Sequence[Tokens]) -> bytes:
     return struct.pack("<I", len(head)) + head + b"".join(plane.tobytes() for plane in planes)
 
 
-def decode_tokens(data: bytes) -> Iterator[Tokens]:
+def decode_tokens(data: bytes, steps: Steps) -> Iterator[Tokens]:
     """What `encode_tokens` was given, as exactly as it is kept: what ``page.js`` reads, for tests and other readers."""
     (size,) = struct.unpack_from("<I", data)
     head = json.loads(data[4 : 4 + size])
     total = sum(head["n"])
     planes = np.frombuffer(data, dtype=np.uint8, offset=4 + size).reshape(-1, total).astype(np.int64)
     target = planes[2] + 256 * planes[3]
-    entropy = np.where(planes[4] == UNKNOWN_BYTE, np.nan, ENTROPY_STEP * planes[4])
+    entropy = np.where(planes[4] == UNKNOWN_BYTE, np.nan, steps.entropy * planes[4])
     rank = planes[5] + 256 * planes[6]
     reference = (planes[7] + 256 * planes[8] + target) % (UNKNOWN + 1) if head["reference"] else None
     at = 0
@@ -140,10 +149,10 @@ def decode_tokens(data: bytes) -> Iterator[Tokens]:
         here = slice(at, at + n)
         yield Tokens(
             lengths=(planes[0] + 256 * planes[1])[here],
-            logprob=_nats(target[here]),
+            logprob=_nats(target[here], steps.logprob),
             entropy=entropy[here],
             rank=np.where(rank == UNKNOWN, -1, rank)[here],
-            reference=None if reference is None else _nats(reference[here]),
+            reference=None if reference is None else _nats(reference[here], steps.logprob),
             facts=facts,
         )
         at += n
@@ -153,17 +162,17 @@ def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate([np.empty(0), *arrays])
 
 
-def _steps(logprobs: Iterable[NDArray[np.float64]]) -> Ints:
-    values = -_joined(logprobs) / STEP
+def _rounded(logprobs: Iterable[NDArray[np.float64]], step: float) -> Ints:
+    values = -_joined(logprobs) / step
     return np.where(np.isnan(values), UNKNOWN, np.rint(np.clip(np.nan_to_num(values), 0, UNLIKELY))).astype(np.int64)
 
 
-def _nats(steps: Ints) -> NDArray[np.float64]:
-    return np.where(steps == UNKNOWN, np.nan, np.where(steps == UNLIKELY, -np.inf, -STEP * steps))
+def _nats(steps: Ints, step: float) -> NDArray[np.float64]:
+    return np.where(steps == UNKNOWN, np.nan, np.where(steps == UNLIKELY, -np.inf, -step * steps))
 
 
-def _entropies(entropies: Iterable[NDArray[np.float64]]) -> NDArray[np.uint8]:
-    values = _joined(entropies) / ENTROPY_STEP
+def _entropies(entropies: Iterable[NDArray[np.float64]], step: float) -> NDArray[np.uint8]:
+    values = _joined(entropies) / step
     return np.where(np.isnan(values), UNKNOWN_BYTE, np.rint(np.clip(values, 0, UNKNOWN_BYTE - 1))).astype(np.uint8)
 
 
