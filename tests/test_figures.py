@@ -230,6 +230,7 @@ def test_the_table_of_scores_counts_every_score_on_its_side_of_the_threshold() -
     assert counts[above].sum(axis=0).tolist() == [4, 2]  # 96 to 99; 96 and 1e9: a score at the threshold is not above
 
 
+@pytest.mark.timed
 def test_five_thousand_candidates_take_seconds(page: dict[str, Figure]) -> None:  # matplotlib is imported
     documents = [f"d{i // 10}" for i in range(9000)]
     case = audited(normal(2000), normal(5000, 0.5), normal(2000, 1), documents=documents)
