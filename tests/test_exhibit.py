@@ -37,7 +37,7 @@ from .test_extract_command import Bytes
 
 HOSTILE = [
     "=HYPERLINK(0)",
-    "a, \"b\"\nc",
+    'a, "b"\nc',
     "</script><img src=x onerror=alert(1)>",
     "../../etc/passwd",
     "'tis",
@@ -99,7 +99,10 @@ def _with_proof(extraction: Extraction) -> None:
     titles = ["id", "start_token", "tokens", "prompt_tokens", "greedy_tokens", "greedy_bytes", "samples", "matched"]
     with (extraction.path / "proofs.csv").open("w", newline="") as file:
         texts = ["prompt", "output", "original"]
-        rows = [[*titles, *texts], [*(getattr(proof, name) for name in titles), *(f"<b>{SECRET} {name}" for name in texts)]]
+        rows = [
+            [*titles, *texts],
+            [*(getattr(proof, name) for name in titles), *(f"<b>{SECRET} {name}" for name in texts)],
+        ]
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
@@ -286,7 +289,9 @@ FINDING = Finding(
 def audits_of(done: Audit) -> dict[str, Audit]:
     """The audit as if it had come out otherwise."""
     power = Interval(0.7, 0.55, 0.82)
-    found = replace(done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND))
+    found = replace(
+        done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND)
+    )
     nothing = replace(found, flags=replace(found.flags, finding=replace(FINDING, chance=0.4)))
     void = replace(done, accepted=False, flags=replace(done.flags, standing=Standing.VOID))
     return {
@@ -315,7 +320,9 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
-    assert ("known to have been trained on, 70.0 %" in everything) == (measured and done.power == Interval(0.7, 0.55, 0.82))
+    assert ("known to have been trained on, 70.0 %" in everything) == (
+        measured and done.power == Interval(0.7, 0.55, 0.82)
+    )
     assert ("carries no weight in either direction" in everything) == (done.power is None)
     titles = [section.title for section in words.exhibit_sections(done, answer, Side.DEFENCE)]
     first = "What the search gave" if done.flags.significant else "What was not found"
@@ -446,9 +453,7 @@ def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
         pytest.skip("no Chromium")
-    folders = [
-        write_exhibit(run, tmp_path / side, extraction=run.parent / "extraction", side=side) for side in Side
-    ]
+    folders = [write_exhibit(run, tmp_path / side, extraction=run.parent / "extraction", side=side) for side in Side]
     pages = [path for folder in folders for path in sorted(folder.rglob("*.html"))]
     validate = node_modules / "html-validate" / "bin" / "html-validate.mjs"
     if validate.exists():

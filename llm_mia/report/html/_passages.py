@@ -20,12 +20,12 @@ from ...perplexities import perplexity_of
 from ...records import TokenSignals
 from ...scores import ScoreTable
 from ...store import StoredText
-from .._extractable import ExtractableSpan, window_edges
+from ..extractable import ExtractableSpan, window_edges
 from .._results import Results
 from ..words import passages as words
-from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 from ._documents import document_index
 from ._templates import render
+from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 
 __all__ = ["MOST_PASSAGES", "block_lines", "passages_section"]
 
