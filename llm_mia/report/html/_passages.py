@@ -20,7 +20,7 @@ from ...perplexities import perplexity_of
 from ...records import TokenSignals
 from ...scores import ScoreTable
 from ...store import StoredText
-from .._extractable import ExtractableSpan, window_edges
+from ..extractable import ExtractableSpan, window_edges
 from .._results import Results
 from ..words import passages as words
 from ._documents import document_index
