@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
 from llm_mia import ScoreTable
-from llm_mia.calibration import chance_of_flags, flag_probabilities, flag_rank, largest_excess, surplus_p_value
+from llm_mia.calibration import chance_of_flags, flag_probabilities, flag_rank, largest_excess, surplus_test
 from llm_mia.decision import Finding, Flags, OtherFlags, calibrate, flag, flag_documents
 from llm_mia.errors import CalibrationError, UsageError
 from llm_mia.records import Interval, Standing
@@ -73,7 +73,7 @@ def test_the_p_value_is_the_share_of_all_exchanges() -> None:
     exact = float(np.mean(np.array(sums) >= observed - 1e-9))
     assert 0.01 < exact < 0.5
     # Of 9,999 random exchanges: four standard errors.
-    drawn = surplus_p_value(first, second, candidate, documents)
+    drawn = surplus_test(first, second, candidate, documents).p_value
     assert drawn == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9_999))
 
 
@@ -81,18 +81,18 @@ def test_candidates_are_compared_within_their_category() -> None:
     rng = np.random.default_rng(1)
     first, second = rng.normal(size=80), rng.normal(size=80)
     candidate, kinds = np.arange(80) >= 40, np.array(["a", "b"])[np.arange(80) % 2]
-    single = surplus_p_value(first, second, candidate, range(80), categories=kinds)
+    single = surplus_test(first, second, candidate, range(80), categories=kinds).p_value
     shift = 100 * (kinds == "b")
-    assert surplus_p_value(first + shift, second + shift, candidate, range(80), categories=kinds) == single
+    assert surplus_test(first + shift, second + shift, candidate, range(80), categories=kinds).p_value == single
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(CalibrationError, match="no category has both"):
-        surplus_p_value([1.0, 2.0], [1.0, 2.0], [True, False], range(2), categories=["a", "b"])
+        surplus_test([1.0, 2.0], [1.0, 2.0], [True, False], range(2), categories=["a", "b"])
     with pytest.raises(CalibrationError, match="no category has both"):
-        surplus_p_value([1.0, 2.0], [1.0, 2.0], [True, True], range(2))
+        surplus_test([1.0, 2.0], [1.0, 2.0], [True, True], range(2))
     with pytest.raises(UsageError, match="lengths 2, 1, 2, 2, 2"):
-        surplus_p_value([1.0, 2.0], [1.0], [True, False], range(2))
+        surplus_test([1.0, 2.0], [1.0], [True, False], range(2))
 
 
 @pytest.mark.parametrize(("n", "m", "shift", "size"), [(60, 140, 0.5, 1), (100, 400, 1.0, 1), (120, 120, 1.0, 6)])
@@ -110,7 +110,7 @@ def test_a_difference_that_both_models_see_is_a_finding_in_at_most_5_percent(
         flagged = [column[n:] > np.sort(column[:n])[-k] for column in columns]
         by_chance = chance_of_flags([(int(flagged[0].sum()), m, k, n)]) <= LEVEL
         chance += by_chance
-        both += by_chance and surplus_p_value(*columns, candidate, documents) <= LEVEL
+        both += by_chance and surplus_test(*columns, candidate, documents).p_value <= LEVEL
         gained, lost = (int((flagged[i] & ~flagged[1 - i]).sum()) for i in (0, 1))
         flags_alone += by_chance and binom.sf(gained - 1, gained + lost, 0.5) <= LEVEL
     assert both / repeats <= limit(LEVEL, repeats)
@@ -135,7 +135,7 @@ def test_a_hundred_members_of_two_hundred_candidates_are_found(n: int, correlati
         flags = int((target[n:] > np.sort(target[:n])[-k]).sum())
         if chance_of_flags([(flags, 200, k, n)]) <= LEVEL:
             candidate = np.arange(n + 200) >= n
-            findings += surplus_p_value(target, other, candidate, range(n + 200)) <= LEVEL
+            findings += surplus_test(target, other, candidate, range(n + 200)).p_value <= LEVEL
     power = 0.9 if n > 60 or correlation else 0.88
     assert findings / repeats >= power - 3 * math.sqrt(power * (1 - power) / repeats)
 

@@ -11,12 +11,12 @@ from typing import TypeAlias
 from ..calibration import check_enough, check_enough_documents, fdr_floor
 from ..decision import AUTO, BY_DEFAULT, FINDING_LEVEL, STACK, check_finding_level, refuse_small
 from ..errors import CalibrationError, PassageError, UsageError
-from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol
+from ..history import History, Protocol, keep_protocol, protocol_of_run, read_protocol, refuse_other_protocol
 from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_passages
 from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
-from ..signals import Progress, Supplies, report_activity, without_written_tokens
+from ..signals import Progress, Supplies, report_activity, running_dry, without_written_tokens
 from ..validity import Validity
 from ._command import without_secrets
 from ._control import refuse_known
@@ -150,6 +150,8 @@ def audit(
         report_validity(before)
     if planned is not None:
         request = replace(request, protocol=_kept(planned, sources, Path(out)))
+    if sealed is not None and (dry := running_dry()):
+        dry.further.append(sealed)
     scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
     if redact:
         scored = replace(scored, notes=without_written_tokens(scored.path, scored.notes))
@@ -186,7 +188,7 @@ def audit(
 
 def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
     """The protocol for these inputs, after its copy has been kept in the run directory."""
-    keep_protocol(protocol, run)
+    (keep_protocol if running_dry() is None else refuse_other_protocol)(protocol, run)
     return protocol.on_inputs([source.sha256() for source in sources])
 
 

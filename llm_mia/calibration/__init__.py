@@ -13,7 +13,7 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     the same where passages share documents              `hierarchical_threshold`, `confident_document_threshold`
     E(share of non-members among the flagged) ≤ fdr      `benjamini_hochberg`, `benjamini_yekutieli`
     P(so many flags | no candidate is a member)          `chance_of_flags`, `flag_probabilities`
-    candidates higher than by another model              `surplus_p_value`
+    candidates higher than by another model              `surplus_test`
     differences of the texts that flags withstand        `largest_excess`, `largest_excess_flags`
     least number of members, in any choice               `member_count_bound`, `member_share`
     members that a count of flags would usually reveal   `detectable_members`
@@ -36,7 +36,7 @@ from ._hierarchical import (
 from ._p_values import conformal_p_values, weighted_p_values
 from ._sensitivity import largest_excess, largest_excess_flags
 from ._split import Split, split_by_document
-from ._surplus import surplus_p_value
+from ._surplus import SurplusTest, surplus_test
 from ._thresholds import (
     check_enough,
     confident_threshold,
@@ -54,6 +54,7 @@ __all__ = [
     "Method",
     "RatioFit",
     "Split",
+    "SurplusTest",
     "Weights",
     "benjamini_hochberg",
     "benjamini_yekutieli",
@@ -86,6 +87,6 @@ __all__ = [
     "nonmembers_needed",
     "sorted_finite",
     "split_by_document",
-    "surplus_p_value",
+    "surplus_test",
     "weighted_p_values",
 ]

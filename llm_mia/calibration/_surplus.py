@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import CalibrationError, UsageError
 from ._checks import Floats, finite
 
-__all__ = ["surplus_p_value"]
+__all__ = ["SurplusTest", "surplus_test"]
 
 MOST, AT_MOST = 9_999, 200_000
 """Random exchanges; the second number where the level needs more."""
@@ -20,7 +21,16 @@ CELLS = 1_000_000
 """Documents times exchanges that are held at once."""
 
 
-def surplus_p_value(
+class SurplusTest(NamedTuple):
+    """The result of `surplus_test`."""
+
+    p_value: float
+    """At least 1 / (exchanges + 1)."""
+    exchanges: int
+    """Random exchanges that were drawn; 0 where there was nothing to exchange."""
+
+
+def surplus_test(
     scores: ArrayLike,
     others: ArrayLike,
     candidate: ArrayLike,
@@ -29,7 +39,7 @@ def surplus_p_value(
     categories: ArrayLike | None = None,
     level: float = 0.05,
     seed: int = 0,
-) -> float:
+) -> SurplusTest:
     """The p-value of candidates scoring higher by *scores* than by *others*, where the same causes raise both.
 
     Each score is replaced by w = v^(−1/4), where v is the share of all passages that score at least as high, so that
@@ -62,8 +72,10 @@ def surplus_p_value(
 
     >>> above, below = [1, 2, 3, 4, 5, 7, 8, 9], [1, 2, 3, 4, 5, -1, -2, -3]
     >>> candidate = [False] * 5 + [True] * 3
-    >>> surplus_p_value(above, below, candidate, range(8)) < 0.05, surplus_p_value(above, above, candidate, range(8))
-    (True, 1.0)
+    >>> surplus_test(above, below, candidate, range(8)).p_value < 0.05
+    True
+    >>> surplus_test(above, above, candidate, range(8))
+    SurplusTest(p_value=1.0, exchanges=0)
     """
     first, second = finite(scores, "scores"), finite(others, "scores of the other model")
     marks, n = np.asarray(candidate, dtype=bool), len(first)
@@ -90,10 +102,10 @@ def _high(scores: Floats) -> Floats:
     return np.asarray((at_least / (len(scores) + 1)) ** -0.25)
 
 
-def _share_as_large(surplus: Floats, level: float, seed: int) -> float:
+def _share_as_large(surplus: Floats, level: float, seed: int) -> SurplusTest:
     """The share of exchanges, each of which turns the sign of some documents' *surplus*, with a sum as large."""
     if not len(surplus):
-        return 1.0
+        return SurplusTest(1.0, 0)
     wanted = max(min(AT_MOST, math.ceil(20 / level)), min(MOST, MOST_CELLS // len(surplus)))
     rng, as_large = np.random.default_rng(seed), 0
     # A sum of few parts equals the observed sum exactly, or is a rounding error away from it.
@@ -104,4 +116,4 @@ def _share_as_large(surplus: Floats, level: float, seed: int) -> float:
         bits = rng.integers(256, size=(rows, -(-len(surplus) // 8)), dtype=np.uint8)
         exchanged = np.unpackbits(bits, axis=1, count=len(surplus)).astype(np.float64)
         as_large += int((surplus.sum() - 2 * (exchanged @ surplus) >= observed).sum())
-    return (1 + as_large) / (1 + wanted)
+    return SurplusTest((1 + as_large) / (1 + wanted), wanted)

@@ -11,6 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
+from .dry_run import only_estimating
 from .output import say, say_skipped, show, show_json
 from .parameters import spelled, typed_arguments
 from .progress import progress_bars, working
@@ -111,7 +112,7 @@ def audit(
         if not run.quiet:
             say(f"note: {note_words(note)}")
 
-    with progress_bars(run.quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         audited = run_audit(
             reading.read_unlabelled(candidates, "candidates"),
             nonmembers=known.read_nonmembers(reading),

@@ -268,5 +268,6 @@ class RunOptions(OptionGroup):
             rich_help_panel=opt.OUTPUT,
         ),
     ]
+    dry_run: opt.DryRun = False
     as_json: opt.Json = False
     quiet: opt.Quiet = False

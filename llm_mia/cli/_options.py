@@ -42,6 +42,7 @@ __all__ = [
     "Delimiter",
     "DocumentColumn",
     "DocumentColumns",
+    "DryRun",
     "FailIfFlagged",
     "Fdr",
     "FdrOfFlags",
@@ -178,12 +179,25 @@ CalibrationFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of text.", rich_help_panel=OUTPUT)]
+Details = Annotated[
+    bool,
+    typer.Option("--details", help="Show the tables and notes below the answer, too.", rich_help_panel=OUTPUT),
+]
 Redact = Annotated[
     bool,
     typer.Option(
         "--redact",
         help="Write no text, no token and no token id of a passage into any file that is handed on: all files but the "
         "folders 'signals', whose token ids are the texts. Ids, document names and other columns of the input stay.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only state how much there is to compute and about how long it takes: the input is checked, the models "
+        "are loaded, and a few batches are measured. Nothing is written.",
         rich_help_panel=OUTPUT,
     ),
 ]

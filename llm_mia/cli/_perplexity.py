@@ -11,6 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import ReadingOptions
 from ._models import PairOptions
+from .dry_run import only_estimating
 from .output import say, say_skipped, show, show_json
 from .progress import progress_bars
 
@@ -30,6 +31,7 @@ def perplexity(
             rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
+    dry_run: opt.DryRun = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -38,7 +40,7 @@ def perplexity(
     from ..report.words import counted
 
     source = reading.read(passages, "passages")
-    with progress_bars(quiet) as progress:
+    with only_estimating(dry_run, as_json=as_json), progress_bars(quiet) as progress:
         written = write_perplexities(
             source,
             models.target_model(),

@@ -11,6 +11,7 @@ import typer
 from . import _options as opt
 from ._groups import EvidenceOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
+from .dry_run import only_estimating
 from .output import say, say_input_notes, say_skipped, show, show_json
 from .parameters import running, spelled
 from .progress import progress_bars, working
@@ -54,7 +55,7 @@ def score(
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
-    with progress_bars(run.quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
         say_input_notes(source)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .forecast import Forecast
 from .output import say
 from .pace import Pace, duration
 
@@ -52,7 +53,8 @@ class Lines:
         self._write, self._clock = write, clock
         self._lock = threading.Lock()
         self._step: Step | None = None
-        self._pace = Pace()
+        self._pace, self._forecast = Pace(), Forecast()
+        self._announced = False
         self._next_line = 0.0
         self._finished: set[str] = set()
 
@@ -64,6 +66,10 @@ class Lines:
                 self._pace, self._next_line = Pace(), now + FIRST_LINE
             self._step = step
             self._pace.add(now, step)
+            self._forecast.add(now, step)
+            if not self._announced and (line := self._forecast.line(now)):
+                self._announced = True
+                self._write(line)
             if _is_finished(step):
                 self._step = None
                 if step.name not in self._finished:
@@ -87,6 +93,8 @@ class Lines:
         parts = [f"{_share(step):.0f} % of {_passages(step.total_passages)}"]
         parts += [f"{rate:,.0f} tokens/s"] if rate else []
         parts += [f"about {duration(left)} left"] if left is not None else []
+        of_all = self._forecast.seconds_left() if self._forecast.passes_left > 1 else None
+        parts += [f"about {duration(of_all)} of all passes"] if of_all is not None else []
         return f"{_label(step)}: {', '.join(parts)}"
 
 
@@ -208,14 +216,20 @@ class _Bars:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
         self._activity: Any = None
+        self._forecast = Forecast()
+        self._announced = False
 
     def __call__(self, step: Step) -> None:
         """Take in a step."""
         self.end_activity()
+        now = time.monotonic()
+        self._forecast.add(now, step)
+        if not self._announced and (line := self._forecast.line(now)):
+            self._announced = True
+            self._bars.console.print(line, highlight=False)
         if not step.total_bytes:
             self._activity = self._bars.add_task(_label(step), total=None, step=step, pace=Pace())
             return
-        now = time.monotonic()
         if step.name not in self._tasks:
             fields = {"step": step, "pace": Pace()}
             self._tasks[step.name] = self._bars.add_task(_label(step), total=step.total_bytes, **fields)

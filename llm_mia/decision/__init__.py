@@ -24,19 +24,24 @@ from ._evaluating import (
     AtThreshold,
     Comparison,
     Evaluation,
+    LabelledScores,
     compare,
     confidence_gap,
     evaluate,
     evaluation_notes,
     evaluation_part,
+    labelled_scores,
     rates_at,
 )
 from ._finding import SMALLEST_FINDING_LEVEL, check_finding_level
 from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
 from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason, joint_standing
+from ._flags_by_share import FlagsByShare, flags_by_share
 from ._notes import NoteKind, first_ids, notes_of_sentences
 from ._origin import Origin, origin_of
+from ._p_value_counts import PValueCounts, p_value_counts
 from ._passages import flag
+from ._realised import RealisedRates, realised_rates
 from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Unit
 from ._score_checks import validation_notes
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
@@ -70,8 +75,10 @@ __all__ = [
     "FindingTest",
     "Flag",
     "Flags",
+    "FlagsByShare",
     "Guarantee",
     "GuaranteeKind",
+    "LabelledScores",
     "NoPValue",
     "NoteKind",
     "Obstacle",
@@ -79,8 +86,10 @@ __all__ = [
     "OtherFlags",
     "OtherModel",
     "OtherReference",
+    "PValueCounts",
     "QValueMethod",
     "RankedDocument",
+    "RealisedRates",
     "Reason",
     "Rule",
     "Selection",
@@ -110,14 +119,18 @@ __all__ = [
     "fit_stack",
     "flag",
     "flag_documents",
+    "flags_by_share",
     "joint_standing",
     "judge_collection",
+    "labelled_scores",
     "members_detected",
     "notes_of_sentences",
     "origin_of",
+    "p_value_counts",
     "rank_documents",
     "rates_at",
     "read_calibration",
+    "realised_rates",
     "refuse_small",
     "validation_notes",
 ]

@@ -24,11 +24,13 @@ __all__ = [
     "AtThreshold",
     "Comparison",
     "Evaluation",
+    "LabelledScores",
     "compare",
     "confidence_gap",
     "evaluate",
     "evaluation_notes",
     "evaluation_part",
+    "labelled_scores",
     "rates_at",
 ]
 
@@ -51,6 +53,18 @@ class Evaluation:
     fpr_at_95_tpr: Interval
     unscored_ids: tuple[str, ...] = ()
     """The passages without a score."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledScores:
+    """Scores of an attack on known passages that have a score; shapes (n,)."""
+
+    rows: NDArray[np.intp]
+    """In the table."""
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int8]
+    """1 member, 0 non-member."""
+    documents: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +234,32 @@ def _known(table: ScoreTable) -> NDArray[np.intp]:
     return np.flatnonzero(table.labels >= 0)
 
 
-def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evaluation:
+def labelled_scores(table: ScoreTable, attack: str) -> LabelledScores:
+    """The scores of *attack* on the known set, as `evaluate` counts them.
+
+    Raises:
+        ScoresError: the table lacks the column, or scores of members or of non-members.
+    """
     table, _ = join_equal_scores(table, attack)
-    scored = _scored(table, attack, known)
-    scores, labels, groups = table.column(attack)[scored], table.labels[scored], table.groups()
-    documents = [groups[row] for row in scored]
+    rows = _scored(table, attack, _known(table))
+    labels, groups = table.labels[rows], table.groups()
     _refuse_missing_class(table, f"{attack} has", labels)
+    return LabelledScores(rows, table.column(attack)[rows], labels, [groups[row] for row in rows])
+
+
+def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evaluation:
+    labelled = labelled_scores(table, attack)
+    scores, labels, documents = labelled.scores, labelled.labels, labelled.documents
     grouped = len(set(documents)) < len(documents)
     return Evaluation(
         attack=attack,
         n_members=int((labels == 1).sum()),
         n_nonmembers=int((labels == 0).sum()),
-        unscored=len(known) - len(scored),
+        unscored=len(known) - len(scores),
         auroc=metrics.auroc(scores, labels, documents=documents) if grouped else metrics.delong(scores, labels),
         tpr_at_fpr={f: metrics.tpr_at_fpr(scores, labels, f, documents=documents) for f in FALSE_POSITIVE_RATES},
         fpr_at_95_tpr=metrics.fpr_at_tpr(scores, labels, 0.95, documents=documents),
-        unscored_ids=tuple(table.ids[row] for row in np.setdiff1d(known, scored)),
+        unscored_ids=tuple(table.ids[row] for row in np.setdiff1d(known, labelled.rows)),
     )
 
 

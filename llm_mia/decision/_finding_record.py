@@ -70,7 +70,7 @@ class OtherFlags:
     attack: str
     """The column of its scores: the attack that decides, or ``loss``."""
     p_value: float
-    """Of the target's surplus: by how much it scores the candidates higher than this model does (`surplus_p_value`)."""
+    """Of the target's surplus: by how much it scores the candidates higher than this model does (`surplus_test`)."""
     flagged: int | None
     """Flags by the target, among the candidates that both models scored; None where the non-members that both scored
     are too few for the rate."""
@@ -84,6 +84,9 @@ class OtherFlags:
     other_share: Interval | None = None
     """The share of the candidates that this model flags; None where a false discovery rate is held, or without
     flags."""
+    exchanges: int = 0
+    """Random exchanges that the p-value is computed from: it is never below 1 / (this number + 1); 0 where there was
+    nothing to exchange."""
 
     def largest_rate(self, fpr: float) -> float:
         """The largest realised false positive rate that this model does not exclude, where *fpr* was requested.

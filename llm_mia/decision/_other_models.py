@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..calibration import surplus_p_value
+from ..calibration import surplus_test
 from ..errors import CalibrationError, ScoresError
 from ..scores import UNKNOWN, ScoreTable
 from ._calibrating import calibrate, calibration_part
@@ -80,7 +80,7 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
     candidate, groups = table.labels == UNKNOWN, table.groups()
     by_target, by_other = table.columns["target"], table.columns["other"]
     try:
-        p_value = surplus_p_value(
+        test = surplus_test(
             by_target, by_other, candidate, groups, categories=_categories(table, calibration), level=level
         )
     except CalibrationError:  # no candidates or non-members that both have scored
@@ -94,13 +94,14 @@ def compare_models(pair: Pair, calibration: Calibration, rule: Rule, level: floa
         OtherFlags(
             role=pair.role,
             attack=pair.attack,
-            p_value=p_value,
+            p_value=test.p_value,
             flagged=flags[0] if both else None,
             other_flagged=flags[1] if both else None,
             candidates=int(candidate.sum()),
             nonmembers=int((~candidate).sum()),
             auroc=metrics.auroc(by_other, candidate.astype(np.int8), documents=groups),
             other_share=share,
+            exchanges=test.exchanges,
         )
     ]
 

@@ -15,7 +15,15 @@ from ._deciding import flag_on_record, judge_on_record
 from ._entries import Entry, Kind
 from ._fingerprints import Candidates, Subject
 from ._levels import level_share
-from ._protocol import PROTOCOL, PlannedDecision, Protocol, keep_protocol, protocol_of_run, read_protocol
+from ._protocol import (
+    PROTOCOL,
+    PlannedDecision,
+    Protocol,
+    keep_protocol,
+    protocol_of_run,
+    read_protocol,
+    refuse_other_protocol,
+)
 from ._record import FILE, History
 
 __all__ = [
@@ -34,4 +42,5 @@ __all__ = [
     "level_share",
     "protocol_of_run",
     "read_protocol",
+    "refuse_other_protocol",
 ]

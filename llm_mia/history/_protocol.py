@@ -154,6 +154,16 @@ def keep_protocol(protocol: Protocol, run: Path) -> None:
     """Keep a copy of *protocol* in the run directory *run*, before anything is scored there.
 
     Raises:
+        UsageError: see `refuse_other_protocol`.
+    """
+    refuse_other_protocol(protocol, run)
+    write_text(run / PROTOCOL, protocol.text)
+
+
+def refuse_other_protocol(protocol: Protocol, run: Path) -> None:
+    """Refuse *protocol* where it cannot be that of the run directory *run*.
+
+    Raises:
         UsageError: the directory has another protocol, or a run began there without a protocol.
     """
     kept = protocol_of_run(run)
@@ -164,7 +174,6 @@ def keep_protocol(protocol: Protocol, run: Path) -> None:
         )
     if kept is not None and kept.sha256 != protocol.sha256:
         raise UsageError(f"{run}: holds another protocol ({PROTOCOL}): name another folder with `out`")
-    write_text(run / PROTOCOL, protocol.text)
 
 
 def protocol_of_run(run: Path) -> Protocol | None:

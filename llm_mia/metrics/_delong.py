@@ -13,15 +13,7 @@ from numpy.typing import ArrayLike
 from ..errors import UsageError
 from ..records import Interval
 from ._intervals import Ends, Floats, newcombe_low, tail_of
-from ._samples import (
-    FEW_DOCUMENTS,
-    RESAMPLES,
-    AtConfidence,
-    Sample,
-    Seed,
-    checked_scores,
-    split_by_class,
-)
+from ._samples import FEW_DOCUMENTS, RESAMPLES, AtConfidence, Sample, Seed, checked_scores, split_by_class
 from ._weighted import weighted_auroc
 
 __all__ = ["DelongEstimate", "PairedComparison", "compare_attacks", "delong", "delong_estimate"]

@@ -15,13 +15,14 @@ from ..signals import (
     Progress,
     Supplies,
     evidence_dependencies,
+    open_run,
     plan_passes,
     refuse_scored,
     report_activity,
     run_passes,
+    running_dry,
     written_token_notes,
 )
-from ..store import RunDirectory
 from ._score_columns import columns_of
 from ._score_file import write_table
 from ._scoring_plan import References, ScoringPlan, plan_scoring
@@ -138,11 +139,13 @@ def run_scoring(
         source.refuse_output(out)
     report_activity(progress, "reading the passages")
     inputs, supplies = Inputs.of(sources), plan.supplies
-    with RunDirectory(out) as run:
+    with open_run(out) as run:
         selection = plan.selection_for(run)
         chosen = selection.attacks
         refuse_scored(supplies, inputs)
         planned = plan_passes(chosen, supplies, inputs, [role for role in plan.models if is_other_role(role)])
+        if dry := running_dry():
+            dry.attacks = tuple(attack.name for attack in chosen)
         before = [attack.name for attack in run.record.attacks]
         run_passes(run, inputs, plan.models, planned, window_tokens=window_tokens, limits=limits, progress=progress)
         models_of = {name: record.model for name, record in run.record.passes.items()}

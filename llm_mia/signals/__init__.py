@@ -9,13 +9,14 @@ already, the model is not loaded. A text that occurs more than once is computed 
 
 from ._blocks import PassSetup
 from ._cache import SignalsCache
+from ._estimate import Estimate, Estimated, PassEstimate, dry_run, estimate, open_run, running_dry
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
 from ._passes import run_passes
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._positions import score_positions
-from ._progress import PassProgress, Progress, Step, report_activity
+from ._progress import PassProgress, PassWork, Progress, Step, report_activity
 from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
@@ -25,11 +26,15 @@ from ._written_tokens import without_written_tokens, written_token_notes
 
 __all__ = [
     "BackgroundWriter",
+    "Estimate",
+    "Estimated",
     "Inputs",
     "Limits",
     "ModelSource",
+    "PassEstimate",
     "PassProgress",
     "PassSetup",
+    "PassWork",
     "PlannedPass",
     "Progress",
     "SignalsCache",
@@ -38,10 +43,13 @@ __all__ = [
     "checked_texts",
     "count_frequencies",
     "cut",
+    "dry_run",
     "edges",
+    "estimate",
     "evidence_dependencies",
     "join",
     "model_or_spec",
+    "open_run",
     "passages_with_signals",
     "plan_passes",
     "prefetch",
@@ -49,6 +57,7 @@ __all__ = [
     "refuse_scored",
     "report_activity",
     "run_passes",
+    "running_dry",
     "score_positions",
     "signals_of",
     "window_rule",

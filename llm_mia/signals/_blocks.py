@@ -18,7 +18,7 @@ from ._progress import BlockProgress, PassProgress
 from ._unfinished import UnfinishedBlocks
 from ._windows import cut, join
 
-__all__ = ["Block", "PassSetup", "blocks", "score_block"]
+__all__ = ["Block", "PassSetup", "batches_of", "blocks", "score_block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +202,7 @@ def _score_windows(
     if unfinished:
         unfinished.begin_block(first, windows)
     results: dict[int, TokenSignals] = {}
-    # A token of a prefix that the model keeps takes about an eighth of the memory of a token that is fed.
-    prefix_cost = 0 if setup.prefix is None else len(setup.prefix) // 8
-    for positions in _batches([len(window.tokens) + prefix_cost for window in windows], setup.size.batch_tokens):
+    for positions in batches_of(setup, windows):
         batch = [windows[position] for position in positions]
         kept = unfinished.kept(positions) if unfinished else None
         if kept is not None:
@@ -216,6 +214,13 @@ def _score_windows(
         if unfinished and kept is None:
             unfinished.add(positions, scored)
     return [results[position] for position in range(len(windows))]
+
+
+def batches_of(setup: PassSetup, windows: Sequence[Window]) -> Iterator[list[int]]:
+    """Positions of *windows*, in the batches in which a pass computes them."""
+    # A token of a prefix that the model keeps takes about an eighth of the memory of a token that is fed.
+    prefix_cost = 0 if setup.prefix is None else len(setup.prefix) // 8
+    return _batches([len(window.tokens) + prefix_cost for window in windows], setup.size.batch_tokens)
 
 
 def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:

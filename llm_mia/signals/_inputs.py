@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+import numpy as np
+
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs
 from ..records import Passage
@@ -47,6 +49,14 @@ class Inputs:
     def bytes(self) -> int:
         """UTF-8 bytes of all passages."""
         return sum(counts.bytes for counts in self.check.sources)
+
+    @property
+    def copies(self) -> int:
+        """Number of passages whose text occurs at an earlier position, too."""
+        if not len(self.check.repeated):
+            return 0
+        digests = np.concatenate([source.contents().digests for source in self.sources])[self.check.repeated]
+        return len(digests) - len(np.unique(digests, axis=0))
 
 
 def passages_with_signals(

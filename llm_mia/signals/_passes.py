@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from ..backends import Backend, ModelSpec
+from ..backends.ngram import NgramBackend
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord
 from ..store import RunDirectory
 from ._blocks import PassSetup
+from ._estimate import DryRun, Estimated, running_dry
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
+from ._measuring import Left, measure_pass
 from ._plan import PlannedPass
 from ._positions import score_positions
-from ._progress import PassProgress, Progress, report_activity
+from ._progress import PassProgress, PassWork, Progress, report_activity, report_work
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
@@ -76,11 +79,15 @@ def run_passes(
     if any(wanted.name in run.record.passes for wanted in planned):
         report_activity(progress, "checking what the run directory holds")
         _report_stored(run, planned, reports)
-    stage = _Stage(run, window_tokens, limits or Limits(), reports, progress)
+    stage = _Stage(run, inputs, window_tokens, limits or Limits(), reports, progress)
+    running = [wanted for wanted in planned if models.get(wanted.role) is not None]
+    report_work(progress, [stage.work(each, models[each.role]) for each in running if stage.missing(each)])
     for role in roles:
         source, of_role = models[role], [wanted for wanted in planned if wanted.role == role]
         if source is not None and not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
+    if dry := running_dry():
+        raise Estimated(dry.estimate(inputs.passages))
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
     recorded = tuple(
         InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
@@ -96,6 +103,7 @@ class _Stage:
     """What all passes of a call of `run_passes` share."""
 
     run: RunDirectory
+    inputs: Inputs
     window_tokens: int | None
     limits: Limits
     reports: Mapping[str, PassProgress]
@@ -107,6 +115,19 @@ class _Stage:
         if wanted.name not in self.run.record.passes:
             return [range(wanted.inputs.passages)]
         return self.run.signals(wanted.name).missing(wanted.inputs.passages)
+
+    def left(self, wanted: PlannedPass) -> Left:
+        """What the model still has to read for a pass that is not finished."""
+        passages, n_bytes = self.reports[wanted.name].left
+        share = 1 - wanted.inputs.copies / max(1, wanted.inputs.passages)
+        return Left(self.missing(wanted)[0].start, round(passages * share), round(n_bytes * share))
+
+    def work(self, wanted: PlannedPass, source: Backend | ModelSpec | None) -> PassWork:
+        """What the model, loaded from *source*, still has to read for a pass that is not finished."""
+        left = self.left(wanted)
+        cost = 0.0 if isinstance(source, NgramBackend) else 2.0 if wanted.rewritten_by_model else 1.0
+        loads = isinstance(source, ModelSpec)
+        return PassWork(wanted.name, wanted.role, left.passages, left.bytes, cost, loads)
 
 
 def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
@@ -229,6 +250,9 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     run, missing = stage.run, stage.missing(wanted)
     if not missing:
         return
+    if dry := running_dry():
+        _estimate_pass(stage, wanted, setup, dry)
+        return
     start = time.monotonic()
     report = stage.reports[wanted.name]
     report.add(0, 0, 0)
@@ -239,6 +263,18 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)
     run.update(wall_seconds={**seconds, wanted.name: spent})
+
+
+def _estimate_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup, dry: DryRun) -> None:
+    """Measure a pass in place of completing it."""
+    start = time.monotonic()
+    report_activity(stage.progress, f"measuring the first batches of the pass {wanted.name}")
+    left = stage.left(wanted)
+    if wanted.inputs is stage.inputs:
+        passages, n_bytes = dry.further_size()
+        left = Left(left.first, left.passages + passages, left.bytes + n_bytes)
+    dry.passes.append(measure_pass(wanted, setup, left))
+    dry.measuring += time.monotonic() - start
 
 
 def _versions() -> dict[str, str]:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BlockProgress", "PassProgress", "Progress", "Step", "report_activity"]
+__all__ = ["BlockProgress", "PassProgress", "PassWork", "Progress", "Step", "report_activity", "report_work"]
+
+
+@dataclass(frozen=True, slots=True)
+class PassWork:
+    """What a model has to read for a pass."""
+
+    name: str
+    """The name of the pass."""
+    role: str
+    passages: int
+    """Without those whose signals are stored, and without copies of another text."""
+    bytes: int
+    cost: float = 1.0
+    """How often the time of a plain pass is taken: 2 where a model rewrites the texts, 0 where it takes no time."""
+    loads: bool = True
+    """Whether the model has to be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,8 @@ class Step:
     """0 of an activity whose length is not known."""
     kept: int = 0
     """Passages whose signals are on disk, so a run that is stopped now continues after them."""
+    work: tuple[PassWork, ...] = ()
+    """Of the step that comes before the first pass: what is to be computed. Empty in every other step."""
 
 
 Progress = Callable[[Step], None]
@@ -34,6 +52,12 @@ def report_activity(progress: Progress | None, what: str) -> None:
         progress(Step(what, 0, 0, 0, 0, 0))
 
 
+def report_work(progress: Progress | None, work: Sequence[PassWork]) -> None:
+    """Report to *progress* what is to be computed, before the first model is loaded."""
+    if progress:
+        progress(Step("planning the passes", 0, 0, 0, 0, 0, work=tuple(work)))
+
+
 class PassProgress:
     """Sums how much of a pass is finished, and reports the sums to *progress*."""
 
@@ -43,6 +67,11 @@ class PassProgress:
         self._passages = self._tokens = self._bytes = 0
         self.kept = 0
         """See `Step.kept`; it is reported with the next sums."""
+
+    @property
+    def left(self) -> tuple[int, int]:
+        """Passages and bytes that are not finished."""
+        return self._total_passages - self._passages, self._total_bytes - self._bytes
 
     def add(self, passages: int, tokens: int, n_bytes: int) -> None:
         """Add to the finished passages, tokens and bytes, and report the sums."""

@@ -16,6 +16,7 @@ from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
 from ._blocks import PassSetup, blocks, score_block
 from ._cache import SignalsCache
+from ._estimate import open_run
 from ._inputs import Inputs
 from ._limits import Limits
 from ._passes import COMPILED_FROM_BYTES, run_passes
@@ -115,7 +116,7 @@ def write_signals(
     by_role = models if isinstance(models, Mapping) else {"target": models}
     report_activity(progress, "reading the passages")
     inputs = Inputs.of(sources)
-    with RunDirectory(out) as run:
+    with open_run(out) as run:
         _refuse_outdated_scores(run, inputs)
         run_passes(
             run,

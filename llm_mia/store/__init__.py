@@ -8,7 +8,7 @@ missing.
 
 from ._arrow import as_numpy, numbers, plain_values, strings
 from ._atomic import replacing, write_text
-from ._directory import RunDirectory, differences, read_run, read_signals
+from ._directory import RunDirectory, UnwrittenRun, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
@@ -24,6 +24,7 @@ __all__ = [
     "StoredChunk",
     "StoredSignals",
     "StoredText",
+    "UnwrittenRun",
     "append_line",
     "as_numpy",
     "beginning_of",

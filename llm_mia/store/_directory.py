@@ -19,7 +19,7 @@ from ._atomic import write_text, writing
 from ._json import read_record, to_json
 from ._signals import SignalsFolder
 
-__all__ = ["RunDirectory", "differences", "read_run", "read_signals"]
+__all__ = ["RunDirectory", "UnwrittenRun", "differences", "read_run", "read_signals"]
 
 RUN_JSON, LOCK = "run.json", ".lock"
 # These may differ between two runs: the name of a model, its files, how its precision was chosen, how its opening is
@@ -167,6 +167,23 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> None:
         """Write the file *name*, completely or not at all."""
         write_text(self.path / name, text)
+
+
+class UnwrittenRun(RunDirectory):
+    """A run directory that is only read: what a run would record is kept in memory, and nothing is locked.
+
+    Nothing is created where there is no such folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._record = None
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write nothing."""
 
 
 def differences(before: object, after: object, prefix: str = "") -> Iterator[str]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...store import write_text
 from .._results import Results, read_results
-from ..words import compliance as compliance_words, entry_words, notes_words, page as page_words
+from ..figures import page_figures
+from ..words import answer_of, compliance as compliance_words, entry_words, notes_words, page as page_words
 from ..words.method import again_words, deciding_rows, input_rows, model_rows, run_rows
 from ._documents import documents_section
-from ._interim import Figure, answer_of, page_figures
 from ._passages import passages_section
 from ._policy import content_security_policy
-from ._svg import without_styles
+from ._templates import render
 from ._trust import trust_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 __all__ = ["report_html", "write_report"]
 
@@ -56,31 +52,27 @@ def write_report(
 def report_html(results: Results) -> str:
     """The page; every text in it is escaped, and it makes no request."""
     style, script = _asset("page.css") + _asset("passages.css"), _asset("page.js")
-    figures = [_prepared(figure) for figure in page_figures(results)]
+    figures = page_figures(results)
     answer = answer_of(results.audit)
     documents, passages = documents_section(results), passages_section(results)
     parts = {"figures": figures, "documents": documents, "passages": passages}
-    left_out = {anchor for anchor, part in parts.items() if not part}
-    page: str = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            style=style,
-            script=script,
-            policy=content_security_policy(style, script),
-            words=page_words,
-            shown=[anchor for anchor in page_words.SECTIONS if anchor not in left_out],
-            documents=documents,
-            passages=passages,
-            redacted=results.redact,
-            title=page_words.title_words(results.audit, answer.outcome),
-            answer=answer,
-            notes=notes_words(results.audit.notes),
-            trust=trust_of(results.audit),
-            baselines=[figure for figure in figures if figure.name == WITH_CHECKS],
-            figures=[figure for figure in figures if figure.name != WITH_CHECKS],
-            method=_method(results),
-        )
+    page = render(
+        "page.html",
+        style=style,
+        script=script,
+        policy=content_security_policy(style, script),
+        words=page_words,
+        shown=[anchor for anchor in page_words.SECTIONS if parts.get(anchor, True)],
+        title=page_words.title_words(results.audit, answer.outcome),
+        redacted=results.redact,
+        answer=answer,
+        notes=notes_words(results.audit.notes),
+        trust=trust_of(results.audit),
+        baselines=[figure for figure in figures if figure.name == WITH_CHECKS],
+        figures=[figure for figure in figures if figure.name != WITH_CHECKS],
+        documents=documents,
+        passages=passages,
+        method=_method(results),
     )
     # A name of a file may hold bytes that are no text.
     return page.encode("utf-8", "backslashreplace").decode()
@@ -99,29 +91,6 @@ def _method(results: Results) -> dict[str, Any]:
         "compliance": compliance_words.COMPLIANCE,
         "no_legal_advice": compliance_words.NO_LEGAL_ADVICE,
     }
-
-
-def _prepared(figure: Figure) -> Figure:
-    """*figure* without style attributes, which the policy of the page refuses."""
-    from dataclasses import replace
-
-    from markupsafe import Markup
-
-    return replace(figure, svg=Markup(without_styles(figure.svg)))  # noqa: S704 - drawn by `figures`, which escapes
-
-
-@cache
-def _environment() -> Environment:
-    """Templates in which every value is escaped, and a name that nobody gave is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _asset(name: str) -> str:

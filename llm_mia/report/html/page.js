@@ -63,7 +63,7 @@
   // A table: columns are [value of a row, cell of a row, whether large values come first].
   const grid = (name, rowCount, columns, { noun, size, matches, open, first }) => {
     const root = byId(`${name}-grid`), body = root.querySelector("tbody"), status = root.querySelector("[role=status]");
-    const form = root.querySelector("form"), pager = root.querySelector(".pager"), [before, after] = pager.children;
+    const form = root.querySelector(".controls"), pager = root.querySelector(".pager"), [before, after] = pager.children;
     const [search, only] = form.querySelectorAll("input"), heads = [...root.querySelectorAll("thead th")], titles = heads.map((head) => head.textContent);
     let order = Array.from({ length: rowCount }, (_, i) => i), rows = order, at = 0, wanted = 0, by = null, down = false;
     const draw = () => {
@@ -121,7 +121,6 @@
     heads.forEach((head, k) => head.replaceChildren(element("button", { type: "button", click: () => sort(k) }, ...head.childNodes)));
     before.addEventListener("click", () => move(-1));
     after.addEventListener("click", () => move(1));
-    form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", filter);
     form.hidden = root.hidden = false;
     if (first) order.sort(first);

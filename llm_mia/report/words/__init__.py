@@ -1,10 +1,11 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._answer import Answer, Outcome
+from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import counted, have
+from ._counting import counted, have, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -29,7 +30,14 @@ from ._evaluations import (
     unscored_words,
 )
 from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
-from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._extraction import (
+    extraction_notes,
+    extraction_rate,
+    extraction_reference,
+    extraction_size,
+    extraction_statement,
+)
+from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
@@ -51,6 +59,7 @@ __all__ = [
     "Outcome",
     "Section",
     "Side",
+    "answer_of",
     "at_threshold_words",
     "category_lines",
     "collection_finding",
@@ -65,8 +74,10 @@ __all__ = [
     "counted",
     "entry_words",
     "exhibit_sections",
+    "extraction_answer",
     "extraction_notes",
     "extraction_rate",
+    "extraction_reference",
     "extraction_size",
     "extraction_statement",
     "finding",
@@ -79,6 +90,7 @@ __all__ = [
     "held_words",
     "matched_words",
     "members_words",
+    "model_name",
     "note_words",
     "notes_words",
     "perplexity_words",
@@ -97,6 +109,7 @@ __all__ = [
     "threshold_words",
     "too_few_words",
     "two_runs_lines",
+    "unbroken",
     "unscored_words",
     "validity_meaning",
     "void_note",

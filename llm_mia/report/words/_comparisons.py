@@ -7,7 +7,7 @@ import math
 from ...decision import Finding, Flags, OtherFlags, OtherReference, Unit
 from ._counting import counted
 
-__all__ = ["comparison_facts", "explained_by", "p_words", "role_words", "sensitivity_words"]
+__all__ = ["comparison_facts", "explained_by", "least_p_words", "p_words", "role_words", "sensitivity_words"]
 
 
 def p_words(p_value: float) -> str:
@@ -17,6 +17,17 @@ def p_words(p_value: float) -> str:
     ('p = 0.63', 'p = 0.031', 'p = 2.1e-12', 'p < 1e-300')
     """
     return f"p = {p_value:.2g}" if p_value >= 1e-300 else "p < 1e-300"
+
+
+def least_p_words(p_value: float, exchanges: int) -> str:
+    """A p-value from *exchanges* at random; where it is the smallest that they can give, it is an upper limit.
+
+    >>> least_p_words(0.0001, 9_999), least_p_words(0.02, 9_999)
+    ('p ≤ 0.0001, the smallest that 9,999 exchanges can give', 'p = 0.02')
+    """
+    if not exchanges or p_value * exchanges > 1 + 1e-9:
+        return p_words(p_value)
+    return f"p ≤ {p_value:.2g}, the smallest that {exchanges:,} exchanges can give"
 
 
 def role_words(role: str) -> str:
@@ -62,7 +73,8 @@ def comparison_facts(flags: Flags) -> list[tuple[str, str]]:
 def _other_words(flags: Flags, finding: Finding, other: OtherFlags) -> str:
     """How many flags another model gives, and whether the target's scores are higher than its."""
     higher = (
-        f"if neither model knows the candidates, the target's scores are so much higher with {p_words(other.p_value)}"
+        f"if neither model knows the candidates, the target's scores are so much higher with "
+        f"{least_p_words(other.p_value, other.exchanges)}"
     )
     if other.p_value > 0.5:
         higher = f"the target does not score the candidates higher ({p_words(other.p_value)})"

@@ -12,7 +12,7 @@ from ...records import Interval
 from ...validity import Check, Verdict
 from ._comparisons import role_words
 from ._counting import counted
-from ._extraction import extraction_rate
+from ._extraction import extraction_rate, extraction_reference
 from ._history import control_words
 
 __all__ = ["ControlRow", "control_rows"]
@@ -211,6 +211,7 @@ def _tally(audit: Audit) -> ControlRow:
 
 
 def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
+    yield from _same_spans(extraction)
     known, rate = extraction.nonmembers, extraction_rate(extraction)
     if known is None:
         if rate is not None:
@@ -218,14 +219,29 @@ def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
         return
     yield ControlRow(
         "spans of known non-members",
-        f"known non-members with such spans, of {counted(known.passages, 'passage')}",
+        f"known non-members with such spans, of {counted(known.documents, 'document')}",
         float(known.with_spans),
         None,
         None,
-        None,
+        None if known.like is None else known.like.p_value,
         MADE,
         rate or "",
     )
+
+
+def _same_spans(extraction: Extraction) -> Iterator[ControlRow]:
+    """The spans under the reference model; nothing where there are no spans."""
+    totals, name, shows = (
+        extraction.totals,
+        "the same spans under the reference model",
+        extraction_reference(extraction),
+    )
+    spans = totals.spans + totals.spans_shared
+    if extraction.reference is None and spans:
+        yield _missing(name, shows)
+    elif spans:
+        measured = f"spans that the reference writes too, of {spans:,}"
+        yield ControlRow(name, measured, float(totals.spans_shared), None, None, None, MADE, shows)
 
 
 def _check(audit: Audit, name: str) -> Check | None:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
-__all__ = ["counted", "have", "held_with"]
+from ...records import Interval
+
+__all__ = ["counted", "have", "held_with", "per_hundred", "plainly", "unbroken"]
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+_PAIRS = re.compile(
+    r"(?<=\d) (?=%)|(?<=\bp) (?=[=≤<])|(?<=[=≤<>]) (?=[\d.])|(?<=R) (?=≤)|(?<=\d) of (?=\d)|(?<=AUROC) (?=\d)"
+)
 
 
 def counted(number: int, name: str, plural: str = "") -> str:
@@ -35,3 +43,33 @@ def held_with(confidence: float) -> str:
     scale = 10 ** max(0, 2 - math.floor(math.log10(risk)))
     # 1 - 0.95 is above 0.05 by rounding.
     return f"{100 - math.ceil(risk * scale - 1e-6) / scale:.12g} % confidence"
+
+
+def unbroken(sentence: str) -> str:
+    """*sentence* with no-break spaces between a figure and its unit, and around the sign after a ``p``.
+
+    >>> unbroken("p = 0.03, 5 of 100, FPR ≤ 5 %").replace(NO_BREAK, "~")
+    'p~=~0.03, 5~of~100, FPR~≤~5~%'
+    """
+    return _PAIRS.sub(lambda pair: pair[0].replace(" ", NO_BREAK), sentence)
+
+
+def plainly(number: float) -> str:
+    """A number of things, which may be a mean: a decimal only where it matters.
+
+    >>> plainly(7.0), plainly(1234.0), plainly(0.55), plainly(12.4)
+    ('7', '1,234', '0.55', '12.4')
+    """
+    return f"{number:,.0f}" if math.isclose(number, round(number)) else f"{number:,.{1 if number >= 1 else 2}f}"
+
+
+def per_hundred(share: Interval) -> str:
+    """A share and its interval as natural frequencies; the interval is never narrower than the figures.
+
+    >>> per_hundred(Interval(0.675, 0.511, 0.849)), per_hundred(Interval(0.004, 0.001, 0.012))
+    ('68 of 100 (51–85)', '4 of 1,000 (1–12)')
+    """
+    rounded = round(100 * share.value)
+    scale = 1000 if rounded in (0, 100) and share.value not in (0, 1) else 100
+    low, high = math.floor(scale * share.low + 1e-9), math.ceil(scale * share.high - 1e-9)
+    return f"{round(scale * share.value):,} of {scale:,} ({low:,}–{high:,})"

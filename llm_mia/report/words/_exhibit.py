@@ -193,6 +193,9 @@ def span_words(span: ExtractedSpan, proof: Proof | None) -> Iterator[str]:
         f"with probability {likeliest.probability:.3g}{bounds}, given the text before it: once in "
         f"{likeliest.expected_queries:,.3g} queries on average"
     )
+    if span.reference is not None:
+        high, too = span.reference.probability_high, "" if span.counts else "; so the span does not count"
+        yield f"under the reference model the same text has probability {high:.3g} at most{too}"
     if proof is None:
         return
     wrote = (

@@ -10,6 +10,7 @@ __all__ = [
     "standing_words",
     "validity_meaning",
     "void_note",
+    "weakest_check",
     "weakest_words",
     "why_withheld",
     "withheld_words",
@@ -50,16 +51,21 @@ def validity_meaning(standing: Standing | None) -> str:
     return meanings[standing] if standing else "nothing could be checked"
 
 
+def weakest_check(validity: Validity) -> tuple[float, str] | None:
+    """The AUROC that the weakest main check detects, and its name; None where no main check was possible."""
+    main = [check for check in validity.checks if check.name in MAIN or _by_model(check)]
+    return max([(check.detectable, check.name) for check in main if check.detectable is not None], default=None)
+
+
 def weakest_words(validity: Validity) -> str | None:
     """The main check that detects least, and what it may have missed; None where no main check was possible.
 
     The main checks are the classifiers that never see a model, and other models in the place of the target.
     """
-    main = [check for check in validity.checks if check.name in MAIN or _by_model(check)]
-    measured = [(check.detectable, check.name) for check in main if check.detectable is not None]
-    if not measured:
+    weakest = weakest_check(validity)
+    if weakest is None:
         return None
-    detectable, name = max(measured)
+    detectable, name = weakest
     return (
         f"Each main check that was possible would have detected an AUROC of {detectable:.2f} with a probability of "
         f"about 0.8 or more (the weakest: {name}); smaller differences, and differences of another kind, may be missed"

@@ -53,7 +53,7 @@ PROTECTED = "Texts and tokens were left out of this page on request (redacted)."
 CHECKS_LEAD = (
     "The error rate holds only if a candidate that was not trained on could as well have been among the known "
     "non-members. No check can confirm that. Each check below searches for a sign that it is false. An AUROC "
-    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that they are separated completely; "
+    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that all is separated; "
     "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
 )
 FIGURES_LEAD = "Each figure has its numbers in a table below it."

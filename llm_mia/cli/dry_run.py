@@ -1,0 +1,78 @@
+"""What --dry-run prints in place of running a command: how much there is to compute, and how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .forecast import work_words
+from .output import show, show_json
+from .pace import duration
+
+if TYPE_CHECKING:
+    from ..signals import Estimate
+
+__all__ = ["only_estimating"]
+
+
+@contextmanager
+def only_estimating(wanted: bool, *, as_json: bool = False) -> Iterator[None]:
+    """Where it is *wanted*: calls in the context are only estimated, and the command ends with the estimate."""
+    if not wanted:
+        yield
+        return
+    from ..signals import Estimated, dry_run
+
+    try:
+        with dry_run():
+            yield
+    except Estimated as ended:
+        if as_json:
+            show_json(_summary(ended.estimate))
+        else:
+            show(_words(ended.estimate))
+        raise typer.Exit(0) from None
+
+
+def _summary(estimate: Estimate) -> dict[str, Any]:
+    """The estimate for machines."""
+    return {
+        "passages": estimate.passages,
+        "seconds": round(estimate.seconds, 1),
+        "bytes_on_disk": estimate.bytes_on_disk,
+        "passes": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.passes],
+        "attacks": list(estimate.attacks),
+    }
+
+
+def _words(estimate: Estimate) -> str:
+    """The estimate for people."""
+    scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
+    if not estimate.passes:
+        nothing = f"{estimate.passages:,} passages: nothing is to be computed by a model, all signals are stored"
+        return "\n".join([nothing, *scores, "Nothing was written."])
+    first, n = estimate.passes[0], len(estimate.passes)
+    width = max(len(each.name) for each in estimate.passes)
+    passes = [
+        f"  {each.name:{width}}  {each.passages:,} passages, {each.tokens:,} tokens, about {duration(each.seconds)}, "
+        f"{_size(each.bytes_on_disk)}: {each.model}"
+        for each in estimate.passes
+    ]
+    lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]
+    return "\n".join([*lines, "The models were loaded and measured; nothing was written."])
+
+
+def _size(n_bytes: int) -> str:
+    """*n_bytes* in kB, MB or GB, with two digits.
+
+    >>> [_size(n) for n in (840, 51234, 3_400_000, 2_000_000_000)]
+    ['1 kB', '51 kB', '3.4 MB', '2 GB']
+    """
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.2g} {unit}" if n_bytes < 100 * size else f"{n_bytes / size:,.0f} {unit}"
+    return f"{max(1, round(n_bytes / 1e3)):,} kB"

@@ -1,0 +1,96 @@
+"""How many flags to expect if a share of the candidates was trained on: what this audit could have shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..records import Interval
+from ._flags import Flags
+from ._rules import ErrorRate
+
+__all__ = ["FlagsByShare", "flags_by_share"]
+
+Floats = NDArray[np.float64]
+POINTS = 21
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlagsByShare:
+    """The expected number of flags, by the share of the candidates that was trained on; arrays of shape (shares,)."""
+
+    shares: Floats
+    """From 0 to 1."""
+    expected: Floats
+    low: Floats
+    """At the lower end of the interval of the power."""
+    high: Floats
+    by_chance: float
+    """Expected where no candidate was trained on."""
+    candidates: int
+    """As many as the finding counts; without a finding those that have a score."""
+    flagged: int
+    """Flags among them."""
+    least: int | None
+    """The fewest flags that are a finding (`Finding.least`)."""
+    crossing: Interval | None
+    """The share at which so many are expected, by the power and the ends of its interval; its upper end is infinite
+    where the lower end of the power gives so many at no share. None without `least`, or where no share gives so
+    many."""
+
+
+def flags_by_share(flags: Flags, power: Interval) -> FlagsByShare:
+    """The flags to expect if a share of the candidates was trained on, and the least share that would show.
+
+    If candidates that were trained on are flagged as often as the known members (*power*), and the others as often as
+    the rule allows, then of m candidates m·(share·power + (1 − share)·rate) are flagged on average. At the crossing the
+    average is the fewest that is a finding: with a larger share this audit finds more often than not that candidates
+    were trained on, with a smaller less often. It is silent on texts that the model remembers less well than the known
+    members.
+
+    Args:
+        flags: the decision, at a false positive rate.
+        power: the share of known members that is flagged.
+
+    Raises:
+        UsageError: a false discovery rate is held, which fixes no rate of flags; or no candidate has a score.
+    """
+    if flags.rule.rate is not ErrorRate.FALSE_POSITIVES:
+        raise UsageError("a false discovery rate is held, so no rate of flags is fixed")
+    finding, rate = flags.finding, flags.rule.level
+    scored = [row for row in flags.rows if row.score is not None]
+    m = len(scored) if finding is None else finding.candidates
+    if not m:
+        raise UsageError("no candidate has a score")
+    shares = np.linspace(0, 1, POINTS)
+    expected, low, high = (m * (shares * each + (1 - shares) * rate) for each in (power.value, power.low, power.high))
+    least = None if finding is None else finding.least
+    return FlagsByShare(
+        shares=shares,
+        expected=expected,
+        low=low,
+        high=high,
+        by_chance=m * rate,
+        candidates=m,
+        flagged=sum(row.flagged for row in scored) if finding is None else finding.flagged,
+        least=least,
+        crossing=None if least is None else _crossing(least / m, power, rate),
+    )
+
+
+def _crossing(wanted: float, power: Interval, rate: float) -> Interval | None:
+    """The share at which the rate of flags is *wanted*, at the power and at both ends of its interval."""
+
+    def share_at(of_members: float) -> float:
+        if wanted <= rate:
+            return 0.0
+        share = (wanted - rate) / (of_members - rate) if of_members > rate else np.inf
+        return float(share) if share <= 1 else np.inf
+
+    value = share_at(power.value)
+    if not np.isfinite(value):
+        return None
+    return Interval(value, share_at(power.high), share_at(power.low), power.confidence)

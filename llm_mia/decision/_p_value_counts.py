@@ -1,0 +1,83 @@
+"""How many p-values lie in each part of 0..1, and how many would where no candidate was trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
+
+__all__ = ["PValueCounts", "p_value_counts"]
+
+Floats = NDArray[np.float64]
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PValueCounts:
+    """A histogram of p-values; all but `edges` have shape (bins,)."""
+
+    edges: Floats
+    """From 0 to 1, shape (bins + 1,); a bin holds its right edge and not its left."""
+    counts: NDArray[np.intp]
+    expected: Floats
+    """Where no candidate was trained on."""
+    low: Floats
+    """Of the 95 % interval of each count by itself, where no candidate was trained on."""
+    high: Floats
+    exact: bool
+    """Whether the interval is exact: every passage is a document by itself."""
+
+
+def p_value_counts(
+    p_values: ArrayLike, documents: Sequence[str], n: int, *, n_documents: int | None = None, bins: int = 20
+) -> PValueCounts:
+    """The histogram of conformal p-values, with the counts to expect where no candidate was trained on.
+
+    Where every passage is a document by itself, the p-values lie on the grid 1/(n + 1), …, 1, and bins end on it. The
+    number of p-values in a bin of r grid points is beta-binomial with parameters r and n + 1 − r, since all candidates
+    share the calibration set; it is exact for exchangeable candidates without ties. Where documents are shared, it is
+    taken as if all passages of a document had the same p-value, of as many documents as the sizes are worth
+    (m² / Σ size²): such an interval is approximate, and rather too wide.
+
+    Args:
+        p_values: of the candidates; NaN is left out.
+        documents: the document of each.
+        n: known non-members compared with.
+        n_documents: the documents of these, where some hold several.
+        bins: at most so many.
+
+    Raises:
+        UsageError: lengths differ, or no candidate has a p-value.
+
+    >>> counted = p_value_counts([0.05, 0.5, 1.0], "abc", 19, bins=4)
+    >>> counted.edges.tolist(), counted.counts.tolist(), counted.expected.tolist()
+    ([0.0, 0.25, 0.5, 0.75, 1.0], [1, 1, 0, 1], [0.75, 0.75, 0.75, 0.75])
+    """
+    from scipy.stats import betabinom
+
+    values = np.asarray(p_values, dtype=np.float64)
+    if len(values) != len(documents):
+        raise UsageError(f"{len(values)} p-values but {len(documents)} documents")
+    scored = ~np.isnan(values)
+    if not scored.any():
+        raise UsageError("no candidate has a p-value")
+    names = [name for name, has_p_value in zip(documents, scored.tolist(), strict=True) if has_p_value]
+    sizes = np.array(list(Counter(names).values()))
+    m, exact = int(scored.sum()), len(sizes) == int(scored.sum()) and n_documents in (None, n)
+    grid = (n if n_documents is None else n_documents) + 1
+    points = np.unique(np.rint(np.linspace(0, grid, min(bins, grid) + 1)))
+    edges = points / grid
+    # A p-value of 3/20 is 0.15000000000000002: half a millionth keeps it in the bin that ends there.
+    counts = np.histogram(values[scored] - 1e-9, bins=np.append(edges[:-1], 1.0))[0]
+    width = np.diff(points)
+    units = m if exact else max(1, int(m**2 / float(sizes.astype(np.float64) @ sizes)))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (betabinom.ppf(at, units, width, grid - width) * m / units for at in (tail, 1 - tail))
+    if len(width) == 1:  # a single bin holds them all
+        low = high = np.array([float(m)])
+    return PValueCounts(edges, counts, m * width / grid, np.asarray(low), np.asarray(high), exact)

@@ -1,0 +1,231 @@
+"""What an answer rests on: how strong the attack is, how often it errs, what it cannot say, and what to trust."""
+
+from __future__ import annotations
+
+import math
+
+from ...auditing import Audit
+from ...decision import DocumentObstacle, ErrorRate, Flags, NoteKind, Unit
+from ...records import Interval, Standing
+from ...validity import Check, Validity, Verdict
+from ._comparisons import least_p_words, role_words
+from ._counting import counted, held_with, per_hundred
+from ._validity import NAMED, weakest_check
+
+__all__ = ["answer_facts", "answer_trust", "worst_faults"]
+
+BLIND = ("blind_words_auroc", "blind_counts_auroc")
+"""Classifiers of members and non-members that never see the model."""
+GRAVITY = (Verdict.VOID, Verdict.UNTESTABLE, Verdict.DOUBTFUL)
+
+
+def answer_facts(audit: Audit) -> list[tuple[str, str]]:
+    """A short name and a sentence for each; the first matters most."""
+    facts = [("finds", strength_words(audit))]
+    if audit.withheld:
+        return [*facts, *_faults(audit.validity)]
+    flags = audit.flags
+    facts.append(("wrongly", _wrongly(audit)))
+    facts += _bound(audit)
+    facts += _compared(flags)
+    if audit.protocol:
+        facts += _protocol(audit)
+    if flags.finding is not None and flags.finding.number > 1:
+        facts.append(
+            ("decision", f"number {flags.finding.number} on these candidates: they share the level of all findings")
+        )
+    facts += _categories(flags)
+    return facts
+
+
+def strength_words(audit: Audit) -> str:
+    """The share of known members that are recognised, and the AUROC beside that of a classifier without the model."""
+    evaluation = next((each for each in audit.evaluations if each.attack == audit.decider), None)
+    if evaluation is None:
+        return "unknown how many: no members are known, so the power cannot be measured"
+    parts = []
+    if audit.power is not None and not audit.withheld:
+        power = per_hundred(audit.power)
+        parts.append(f"{power} known members (95 % interval)")
+    auroc, blind = evaluation.auroc, _blind(audit.validity)
+    beside = "" if blind is None else f"; without the model {_two(blind)}"
+    parts.append(f"AUROC {_two(auroc)}{beside}")
+    return "; ".join(parts)
+
+
+def _two(figure: Interval) -> str:
+    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+
+
+def _blind(validity: Validity) -> Interval | None:
+    """The larger AUROC of the classifiers that never see the model; None where there is none."""
+    figures = [check.figure for check in validity.checks if check.name in BLIND and isinstance(check.figure, Interval)]
+    return max(figures, key=lambda figure: figure.value, default=None)
+
+
+def _wrongly(audit: Audit) -> str:
+    """What is promised about flags of non-members, and how many sealed non-members were flagged."""
+    flags, level = audit.flags, audit.flags.rule.level
+    of_hundred = f"at most {100 * level:g} of 100"
+    unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
+    if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
+        words = f"{of_hundred} flagged {unit}, on average"
+    elif flags.calibration.confidence is not None:
+        words = f"{of_hundred} that it was not trained on, with {held_with(flags.calibration.confidence)}"
+        if flags.unit is Unit.PASSAGES and flags.calibration.documents:
+            words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
+    else:
+        words = f"{of_hundred} that it was not trained on, on average"
+    control = audit.control
+    if control is not None:
+        words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
+    return words
+
+
+def _percents(figure: Interval) -> str:
+    return f"{100 * figure.low:.0f}–{100 * figure.high:.0f} %"
+
+
+def _bound(audit: Audit) -> list[tuple[str, str]]:
+    """How many candidates were trained on at least, or why that is unknown and what would show it."""
+    flags = audit.flags
+    number = len(flags.rows)
+    if flags.members is not None:
+        held = f"{held_with(flags.members.confidence)}{_share_of_level(flags)}"
+        if not flags.members.members:
+            return [("at least", f"no number of members can be stated with {held}")]
+        was = "was" if flags.members.members == 1 else "were"
+        return [("at least", f"{flags.members.members:,} of {number:,} {was} trained on, with {held}")]
+    for note in audit.notes:
+        if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS:
+            obstacle = note.figures.get("obstacle")
+            return [
+                ("unknown", f"how many at least: {_documents_obstacle(obstacle, note.figures.get('documents', 0))}")
+            ]
+        if note.kind == NoteKind.MEMBERS_UNBOUNDED_CATEGORIES:
+            return [("unknown", "how many at least: each category has a calibration set of its kind alone")]
+        if note.kind == NoteKind.MEMBERS_UNBOUNDED_LABELLED:
+            return [("unknown", "how many at least: labelled passages are among the candidates")]
+        if note.kind == NoteKind.MEMBERS_UNBOUNDED_FEW:
+            return [("unknown", "how many at least: too few documents of non-members are as long; add such documents")]
+    return [("unknown", "how many of them at least")]
+
+
+def _share_of_level(flags: Flags) -> str:
+    """Why the confidence is not 1 minus the level: a decision has a share of it."""
+    finding = flags.finding
+    if finding is None or finding.level_share == 1:
+        return ""
+    return f" (this decision has {100 * finding.allowed:.3g} of the {100 * finding.level:g} % for errors)"
+
+
+def _documents_obstacle(obstacle: object, documents: int) -> str:
+    if obstacle is None:
+        return "passages share documents; 'llm-mia flag RUN --documents' bounds these"
+    if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
+        hold = "document holds" if documents == 1 else "documents hold"
+        return f"{documents:,} {hold} candidates and known non-members; separate them and run again"
+    if DocumentObstacle(str(obstacle)) is DocumentObstacle.INFINITE:
+        return "passages share documents, and some candidates have an infinite score"
+    return "passages share documents; it takes the table that was calibrated"
+
+
+def _compared(flags: Flags) -> list[tuple[str, str]]:
+    """How many flags another model gives in the place of the target: the model that gives the most."""
+    finding = flags.finding
+    if finding is None:
+        return []
+    others = [other for other in finding.others if other.other_flagged is not None]
+    if not others:
+        return []
+    other = max(others, key=lambda other: other.other_flagged or 0)
+    # Where it is the smallest that the exchanges can give, the details have their number.
+    p_value = least_p_words(other.p_value, other.exchanges).partition(",")[0]
+    return [
+        (
+            "compared",
+            f"{role_words(other.role)} flags {other.other_flagged:,} of {other.candidates:,} in its place; "
+            f"the target scores higher: {p_value}",
+        )
+    ]
+
+
+def _protocol(audit: Audit) -> list[tuple[str, str]]:
+    for note in audit.notes:
+        if note.kind == NoteKind.PROTOCOL:
+            if note.figures["deviations"]:
+                return [("protocol", "this decision deviates from the protocol, so it counts as a further decision")]
+            if note.figures["before"]:
+                return [("protocol", "names this decision, but earlier decisions came before it")]
+            return [("protocol", f"fixed before the scores, and names this decision ({audit.protocol[:16]}…)")]
+    return []
+
+
+def _categories(flags: Flags) -> list[tuple[str, str]]:
+    """Flagged and candidates by category, those with the most flags first."""
+    if not flags.categories:
+        return []
+    ranked = sorted(flags.categories.items(), key=lambda item: -item[1].flagged)
+    shown = "; ".join(f"{name} {each.flagged:,} of {each.candidates:,}" for name, each in ranked[:NAMED])
+    more = f"; and {len(ranked) - NAMED} more" if len(ranked) > NAMED else ""
+    return [(f"by {flags.calibration.by}", f"{shown}{more}")]
+
+
+def answer_trust(audit: Audit) -> list[str]:
+    """Whether the known set can be trusted, the worst check, what the answer rests on, and what it does not show."""
+    lines = [_checks_words(audit)]
+    if not audit.withheld:
+        flags = audit.flags
+        unit = flags.unit.value[:-1]
+        lines.append(f"Rests on this: a {unit} that was not trained on could as well have been among your non-members.")
+        lines.append(f"A {unit} that is not flagged may still have been trained on.")
+    return lines
+
+
+def _checks_words(audit: Audit) -> str:
+    """How many checks of the known set were made, and the worst, or what the weakest may have missed."""
+    checks = audit.validity.checks
+    skipped = sum(check.verdict is Verdict.SKIPPED for check in checks)
+    faults = worst_faults(audit.validity)
+    missing = f"; {skipped:,} could not be made" if skipped else ""
+    made = counted(len(checks) - skipped, "check")
+    if not len(checks) - skipped:
+        return "Nothing about the known set could be checked."
+    if faults:
+        worst = faults[0]
+        number = sum(check.is_fault for check in checks)
+        return f"{number:,} of {made} of the known set show a fault{missing}; the worst: {_named(worst)}."
+    weakest = weakest_check(audit.validity)
+    missed = "" if weakest is None else f"; may miss AUROCs below {weakest[0]:.2f} ({weakest[1]})"
+    head = f"No fault found in {made} of the known set{missing}{missed}"
+    if audit.standing is Standing.NOT_CHECKED:
+        head += "; no other language model checked it"
+    return f"{head}."
+
+
+def _named(check: Check) -> str:
+    """A check with its figure and verdict."""
+    figure = check.figure
+    if isinstance(figure, Interval):
+        return f"{check.name} {_two(figure)}, {check.verdict}"
+    if figure is None or math.isnan(figure):
+        return f"{check.name}, {check.verdict}"
+    return f"{check.name} {figure:.3g}, {check.verdict}"
+
+
+def worst_faults(validity: Validity) -> list[Check]:
+    """The checks that show the gravest fault there is; among them those by the texts alone come first."""
+    for verdict in GRAVITY:
+        checks = [check for check in validity.checks if check.verdict is verdict]
+        if checks:
+            return sorted(checks, key=lambda check: check.name not in BLIND)
+    return []
+
+
+def _faults(validity: Validity) -> list[tuple[str, str]]:
+    faults = worst_faults(validity)
+    if not faults:
+        return []
+    names = ", ".join(check.name for check in faults[:NAMED])
+    more = f" and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+    return [(faults[0].verdict.value, f"{names}{more}"), ("because", faults[0].why)]

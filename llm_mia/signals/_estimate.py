@@ -1,0 +1,128 @@
+"""How long a call will take: its models are loaded and a few batches of each pass are measured; nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec
+
+from ..passages import Passages
+from ..store import RunDirectory, UnwrittenRun
+
+__all__ = ["DryRun", "Estimate", "Estimated", "PassEstimate", "dry_run", "estimate", "open_run", "running_dry"]
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class PassEstimate:
+    """What a pass will take."""
+
+    name: str
+    role: str
+    model: str
+    passages: int
+    """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
+    tokens: int
+    seconds: float
+    bytes_on_disk: int
+    """Of its signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call will take, measured on the first batches of each pass."""
+
+    passages: int
+    """All passages of the input."""
+    seconds: float
+    """Of the whole call, but for the attacks and the decisions: these take seconds."""
+    passes: tuple[PassEstimate, ...]
+    """The passes that the run directory lacks, wholly or in part; empty where it has all signals."""
+    attacks: tuple[str, ...]
+    """The columns of scores; empty where the call computes no scores."""
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Of the signals of all passes."""
+        return sum(each.bytes_on_disk for each in self.passes)
+
+
+class Estimated(Exception):  # noqa: N818 - no error: it ends a dry run where the real run would begin to compute
+    """Ends a dry run."""
+
+    def __init__(self, estimate: Estimate) -> None:
+        super().__init__()
+        self.estimate = estimate
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What a dry run has measured so far."""
+
+    started: float = field(default_factory=time.monotonic)
+    measuring: float = 0.0
+    """Seconds in which passes were measured; a real run has all the other seconds, too."""
+    passes: list[PassEstimate] = field(default_factory=list)
+    attacks: tuple[str, ...] = ()
+    further: list[Passages] = field(default_factory=list)
+    """Passages that the same models read later in the call."""
+
+    def further_size(self) -> tuple[int, int]:
+        """Number and bytes of the passages that are read later."""
+        counts = [source.contents().counts for source in self.further]
+        return sum(each.passages for each in counts), sum(each.bytes for each in counts)
+
+    def estimate(self, passages: int) -> Estimate:
+        """The estimate of a call on so many *passages*."""
+        besides = time.monotonic() - self.started - self.measuring
+        seconds = besides + sum(each.seconds for each in self.passes)
+        return Estimate(passages + self.further_size()[0], seconds, tuple(self.passes), self.attacks)
+
+
+_running: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
+
+
+def running_dry() -> DryRun | None:
+    """The dry run that this call belongs to; None in a real run."""
+    return _running.get()
+
+
+@contextmanager
+def dry_run() -> Iterator[DryRun]:
+    """While it is open, a call that would run passes measures them, writes nothing, and ends with `Estimated`."""
+    begun = DryRun()
+    token = _running.set(begun)
+    try:
+        yield begun
+    finally:
+        _running.reset(token)
+
+
+def estimate(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Estimate:
+    """How long *call* will take with these arguments; it does not run, and nothing is written.
+
+    *call* is `score`, `audit`, `extract`, `write_signals` or `write_perplexities`. Whatever needs no model is done, so
+    bad arguments and input are refused as they are in the call. Then each model that has passages to read is loaded,
+    and the first batches of each of its passes are measured.
+
+    >>> from llm_mia import write_signals
+    >>> from llm_mia.backends.fake import FakeBackend
+    >>> estimate(write_signals, ["a text", "another text"], FakeBackend(0), out="run").passes[0].tokens
+    16
+    """
+    with dry_run():
+        try:
+            call(*args, **kwargs)
+        except Estimated as ended:
+            return ended.estimate
+    raise TypeError(f"{call!r} runs no pass, so there is nothing to estimate")
+
+
+def open_run(path: str | Path) -> RunDirectory:
+    """The run directory *path*, to be closed; in a dry run nothing is written to it."""
+    return RunDirectory(path) if running_dry() is None else UnwrittenRun(path)

@@ -1,0 +1,116 @@
+"""Measures how fast a pass is, on some batches of its first block."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ..records import TokenSignals, Window
+from ..store import SignalsFolder, signals_table
+from ._blocks import Block, PassSetup, batches_of, blocks
+from ._estimate import PassEstimate
+from ._plan import PlannedPass
+
+__all__ = ["Left", "measure_pass"]
+
+MEASURED_SECONDS = 2.0
+"""Time after which no further batch is measured; the first batch does not count."""
+FEWEST_BATCHES = 3
+REWRITTEN_PASSAGES = 16
+"""Passages that are measured where a model has to rewrite them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a model still has to read for a pass."""
+
+    first: int
+    """Position of the first such passage."""
+    passages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Batches that were measured."""
+
+    tokens: int
+    signals: Sequence[TokenSignals]
+    first_seconds: float
+    """Of the first batch, which may be slow: kernels are compiled, memory is taken."""
+    first_tokens: int
+    seconds: float
+    """Of the other batches."""
+
+    def seconds_of(self, tokens: int) -> float:
+        """Seconds that so many tokens will take."""
+        others = self.tokens - self.first_tokens
+        if not others:
+            return self.first_seconds * tokens / max(1, self.tokens)
+        rate = others / max(self.seconds, 1e-9)
+        return max(0.0, self.first_seconds - self.first_tokens / rate) + tokens / rate
+
+
+def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstimate:
+    """What the pass will take for *left*, by some batches of the block that it begins with; nothing is kept."""
+    start = time.monotonic()
+    most = REWRITTEN_PASSAGES if wanted.rewritten_by_model else left.passages
+    passages = islice(wanted.inputs, left.first, left.first + most)
+    block = next(blocks(setup, passages, left.first, np.empty(0, np.intp)))
+    rewriting = (time.monotonic() - start) / block.n_bytes if wanted.rewritten_by_model and block.n_bytes else 0.0
+    measured = _measure(setup, block)
+    in_block = sum(len(window.tokens) - window.first_scored for window in block.windows)
+    tokens = round(in_block * left.bytes / max(1, block.n_bytes))
+    return PassEstimate(
+        name=wanted.name,
+        role=wanted.role,
+        model=setup.backend.info.id,
+        passages=left.passages,
+        tokens=tokens,
+        seconds=measured.seconds_of(tokens) + rewriting * left.bytes,
+        bytes_on_disk=round(tokens * _bytes_per_token(measured, setup)),
+    )
+
+
+def _measure(setup: PassSetup, block: Block) -> _Measured:
+    """Score batches of *block*, the first and then others from all lengths, until enough time has passed."""
+    signals: list[TokenSignals] = []
+    times, tokens = list[float](), list[int]()
+    for batch in _spread(setup, block.windows):
+        start = time.monotonic()
+        scored = setup.backend.score(batch, prefix=setup.prefix)
+        times.append(time.monotonic() - start)
+        tokens.append(sum(map(len, scored)))
+        signals += scored
+        if len(times) >= FEWEST_BATCHES and sum(times[1:]) >= MEASURED_SECONDS:
+            break
+    return _Measured(sum(tokens), signals, sum(times[:1]), sum(tokens[:1]), sum(times[1:]))
+
+
+def _spread(setup: PassSetup, windows: Sequence[Window]) -> Iterator[list[Window]]:
+    """The batches of *windows*: the first, and then from the longest to the shortest in ever finer steps."""
+    batches = list(batches_of(setup, windows))
+    step, taken = len(batches), set[int]()
+    while step:
+        for at in range(0, len(batches), step):
+            if at not in taken:
+                taken.add(at)
+                yield [windows[position] for position in batches[at]]
+        step //= 2
+
+
+def _bytes_per_token(measured: _Measured, setup: PassSetup) -> float:
+    """Bytes that a token's signals take on disk."""
+    if not measured.tokens:
+        return 0.0
+    names = [f"{number:064}" for number in range(len(measured.signals))]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = SignalsFolder(Path(temporary), setup.backend.info.tokenizer)
+        folder.append(0, [signals_table(names, names, measured.signals)])
+        return sum(part.path.stat().st_size for part in folder.parts()) / measured.tokens
