@@ -20,8 +20,8 @@ from ...perplexities import perplexity_of
 from ...records import TokenSignals
 from ...scores import ScoreTable
 from ...store import StoredText
-from ..extractable import ExtractableSpan, window_edges
 from .._results import Results
+from ..extractable import ExtractableSpan, window_edges
 from ..words import passages as words
 from ._documents import document_index
 from ._templates import render
