@@ -2,7 +2,9 @@
 
 SmolLM2-135M is fine-tuned for one epoch on 40 passages of Python's language reference and on a planted passage, which
 is in the training set REPEATS times (20). Then `extract` looks for spans in the planted passage alone, in the same
-between two passages that were not trained on, and in 200 held-out passages; and the model writes the spans it found.
+between two passages that were not trained on, in a list of numbers, which was not trained on either, and in 200
+held-out passages; and the model writes the likeliest spans. It is done without a baseline, and with the model before
+the training as the reference and the held-out passages as known non-members.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
-from llm_mia import extract, load_model, read_passages
+from llm_mia import ModelSpec, extract, load_model
+from llm_mia.cli.output import show
+from llm_mia.report import extraction_screen
+from llm_mia.report.words import counted
 from llm_mia.store import write_text
 from llm_mia.training import fine_tune
 
@@ -48,26 +53,43 @@ def main(repeats: str = "20") -> None:
         fine_tune(base, trained, folder / "model", batch_size=4, learning_rate=2e-4)
         amid = f"{before} {PLANTED} {after}"
         rows: list[dict[str, Any]] = [{"id": "alone", "text": PLANTED}, {"id": "amid", "text": amid}]
-        rows += [{"id": f"held out {at}", "text": text, "label": 0} for at, text in enumerate(held_out)]
-        write_text(folder / "texts.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        rows.append({"id": "numbers", "text": f"The first numbers are {', '.join(map(str, range(1, 101)))}."})
+        known = [{"id": f"held out {at}", "text": text} for at, text in enumerate(held_out)]
+        for name, part in (("texts", rows), ("known", known)):
+            write_text(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in part))
+        model = ModelSpec(folder / "model", dtype="float32")
+        alone = extract(folder / "texts.jsonl", model, out=folder / "alone")
         extraction = extract(
-            read_passages(folder / "texts.jsonl"), str(folder / "model"), out=folder / "run", proof=True
+            folder / "texts.jsonl",
+            model,
+            reference=base,
+            nonmembers=folder / "known.jsonl",
+            out=folder / "run",
+            proof=True,
         )
+        for result in (alone, extraction):
+            show(extraction_screen(result))
+            print()
     lead = len(base.encode([before])[0])
     length = len(base.encode([f" {PLANTED}"])[0])
     truth = {"alone": (0, len(base.encode([PLANTED])[0])), "amid": (lead, lead + length)}
     for where, (start, end) in truth.items():
         spans = [span for span in extraction.spans if span.id == where]
-        print(f"{where}: tokens {start} to {end} were planted, {len(spans)} spans found")
+        print(f"{where}: tokens {start} to {end} were planted, {counted(len(spans), 'span')}")
         for span in spans:
             print(
                 f"  tokens {span.start_token} to {span.end_token}, off by {span.start_token - start} and "
-                f"{span.end_token - end}; likeliest stretch {span.likeliest.probability:.3g}"
+                f"{span.end_token - end}"
             )
-    false = {span.id for span in extraction.spans if span.id not in truth}
-    print(f"held out: {len(false)} of {len(held_out)} passages have a span")
+    print("probability of the likeliest stretch of each span, and how many times likelier it is than by the reference")
+    for span in extraction.spans:
+        assert span.reference is not None
+        print(
+            f"  {span.id}: {span.likeliest.probability:.3g}, reference {span.reference.probability:.3g}, "
+            f"{span.reference.ratio:.3g} times{'' if span.counts else '; does not count'}"
+        )
     for proof in extraction.proofs:
-        print(proof)
+        print(f"{proof.id}: greedy {proof.greedy}, {proof.matched} of {proof.samples} samples")
 
 
 if __name__ == "__main__":

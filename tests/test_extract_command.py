@@ -214,13 +214,18 @@ def test_top_k_brackets_what_the_model_does(scene: Scene, cli: Callable[..., Ran
 def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     ran = cli(*scene.typed, "-o", scene.folder / "run", "--proof", "--samples", "3")
     assert ran.code == 0, ran.err
-    assert "1 span in 1 of 201 documents" in ran.out
-    assert "of 200 known non-members, 0 have such spans; their share among all such texts is at most 1.5 %" in ran.out
+    assert re.search(r"It writes \d\d % of the text word for word \(longest span: \d+ tokens\), but\s+no", ran.out)
+    assert "proof      greedy decoding writes 1 of 1 stretch token for token" in ran.out
+    assert len(ran.out.splitlines()) <= 15
+    assert cli("show", scene.folder / "run").out == ran.out
+    ran = cli("show", scene.folder / "run", "--details")
+    shown = " ".join(ran.out.split())
+    assert "1 span in 1 of 201 documents" in shown
+    assert "of 200 documents of known non-members, 0 have such spans; their share among all such documents is" in shown
     assert "181 more documents, with at most this share" in ran.out
     assert "greedy decoding generates 1 of 1 stretch token for token" in ran.out
-    assert "after all the text before it in the model's window" in " ".join(ran.out.split())
+    assert "after all the text before it in the model's window" in shown
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
-    assert ran.err == ""
 
 
 def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path) -> None:
@@ -463,10 +468,12 @@ def test_redacted(tmp_path: Path, tiny_bos: str) -> None:
     shown = run_extract(path, model, out=tmp_path / "run", **options)
     assert {proof.original in texts[int(proof.id[1])] for proof in shown.proofs} == {True}
     assert all(proof.prompt + proof.original in texts[int(proof.id[1])] for proof in shown.proofs)
+    words, runs = words_of(texts), runs_of(ids.tolist() for ids in model.encode(texts))
+    assert leaks(tmp_path / "run", words, runs).keys() == {"spans.csv", "proofs.csv"}
     redacted = run_extract(path, model, out=tmp_path / "run", redact=True, **options)
     assert redacted == replace(without_texts(shown), redacted=True)
     assert read_extraction(tmp_path / "run") == redacted
-    assert leaks(tmp_path / "run", words_of(texts), runs_of(ids.tolist() for ids in model.encode(texts))) == {}
+    assert leaks(tmp_path / "run", words, runs) == {}
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
@@ -622,7 +629,7 @@ def test_signals_lie_where_scoring_puts_them(tmp_path: Path) -> None:
         (None, 1.0, ["no spans in 1 document: given the text before it, the model writes no stretch of 3 tokens with p",
                      "there is no evidence that the model has memorised any of these texts; they may still have been"],
          ["This is evidence", "nobody can say"]),
-        (0, 1.0, ["no spans in 1 document", "of 1 known non-member, 0 have such spans"], ["This is evidence"]),
+        (0, 1.0, ["no spans in 1 document", "of 1 document of known non-members, 0 have such"], ["This is evidence"]),
         (None, 1e-30, ["This is evidence that the model has memorised the text of a span", "nobody can say how often"],
          ["no spans"]),
         (0, 1e-30, ["All spans lie in texts that are known not to be in the training data (label 0), so at this "

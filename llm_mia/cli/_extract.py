@@ -9,7 +9,7 @@ import typer
 
 from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
-from ._models import TargetOptions
+from ._models import PairOptions
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
 from .progress import progress_bars
@@ -28,9 +28,19 @@ class SpanReadingOptions(ReadingOptions):
 
 def extract(
     passages: opt.Input,
-    models: TargetOptions,
+    models: PairOptions,
     reading: SpanReadingOptions,
     run: RunOptions,
+    nonmembers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Passages known not to be in the training data, of like length: they show how often a span is chance. "
+            f"INPUT is {opt.INPUT_KINDS}.",
+            show_default="the rows with label 0",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None,
     stretch: Annotated[
         int,
         typer.Option(
@@ -105,13 +115,15 @@ def extract(
             min=0, metavar="NUMBER", help="With --proof: seed of the random continuations.", rich_help_panel=PROOF
         ),
     ] = 0,
+    redact: opt.Redact = False,
+    details: opt.Details = False,
 ) -> None:
-    """List the spans of the passages that the model can write word for word, with their probability.
+    """Show how much of the passages the model writes word for word, with the probability of each span.
 
-    Rows with label 0 (known non-members) show how often texts that were not trained on have such spans.
+    A reference model (-r) and known non-members (--nonmembers, or rows with label 0) show how much of it is chance.
     """
     from ..extraction import Sampling, extract as run_extract
-    from ..report import extraction_summary, extraction_table
+    from ..report import extraction_screen, extraction_summary, extraction_table
     from ..signals import report_activity
 
     sampling = Sampling(temperature, top_k)
@@ -119,9 +131,12 @@ def extract(
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
         say_input_notes(source)
+        known = None if nonmembers is None else reading.read(nonmembers, "nonmembers", 0)
         extraction = run_extract(
             source,
             models.target_model(),
+            reference=models.reference_model(),
+            nonmembers=known,
             out=run.out,
             stretch=stretch,
             probability=probability,
@@ -131,10 +146,11 @@ def extract(
             samples=samples,
             most_proofs=most_proofs,
             seed=seed,
+            redact=redact,
             window_tokens=models.window_tokens,
             progress=progress,
         )
     if run.as_json:
         show_json(extraction_summary(extraction))
     else:
-        show(extraction_table(extraction, spelled))
+        show(extraction_table(extraction, spelled) if details else extraction_screen(extraction, spelled))

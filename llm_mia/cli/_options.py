@@ -178,6 +178,10 @@ CalibrationFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of text.", rich_help_panel=OUTPUT)]
+Details = Annotated[
+    bool,
+    typer.Option("--details", help="Show the tables and notes below the answer, too.", rich_help_panel=OUTPUT),
+]
 Redact = Annotated[
     bool,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from ..errors import RunDirectoryError
 from . import _options as opt
 from .output import say, show as print_result, show_json
+from .parameters import spelled
 
 __all__ = ["show"]
 
@@ -28,6 +29,7 @@ def show(
             help="List every decision on the candidates of this run directory, the first decision first.",
         ),
     ] = False,
+    details: opt.Details = False,
     as_json: opt.Json = False,
 ) -> None:
     """Print the stored result of an audit or an extraction again; loads no model and computes nothing."""
@@ -38,7 +40,7 @@ def show(
     elif (run / "audit.json").is_file():
         _show_audit(run, as_json)
     elif (run / "extraction.json").is_file():
-        _show_extraction(run, as_json)
+        _show_extraction(run, details, as_json)
     else:
         raise RunDirectoryError(
             f"{run}: holds no audit.json and no extraction.json, so there is no result: repeat the command that began "
@@ -71,12 +73,12 @@ def _show_audit(run: Path, as_json: bool) -> None:
         print_result(audit_table(audit))
 
 
-def _show_extraction(run: Path, as_json: bool) -> None:
+def _show_extraction(run: Path, details: bool, as_json: bool) -> None:
     from ..extraction import read_extraction
-    from ..report import extraction_summary, extraction_table
+    from ..report import extraction_screen, extraction_summary, extraction_table
 
     extraction = read_extraction(run)
     if as_json:
         show_json(extraction_summary(extraction))
     else:
-        print_result(extraction_table(extraction))
+        print_result(extraction_table(extraction, spelled) if details else extraction_screen(extraction, spelled))

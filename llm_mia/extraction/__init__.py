@@ -14,6 +14,7 @@ arXiv:2410.19482, define (n, p)-discoverable extraction.
 
 from ._artefacts import read_extraction, without_texts
 from ._extract import extract
+from ._nonmembers import Band, span_p_value
 from ._passage import Examination, examine
 from ._proofs import prompt_before
 from ._queries import expected_queries, queries_for
@@ -34,6 +35,7 @@ from ._spans import Span, find_spans, repeated_tokens
 from ._stretches import TokenRun, greedy_run, greedy_runs, range_sums, stretch_sums
 
 __all__ = [
+    "Band",
     "DocumentExtraction",
     "Examination",
     "ExtractedSpan",
@@ -60,6 +62,7 @@ __all__ = [
     "range_sums",
     "read_extraction",
     "repeated_tokens",
+    "span_p_value",
     "stretch_sums",
     "text_log_probabilities",
     "token_bounds",

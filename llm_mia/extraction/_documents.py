@@ -1,20 +1,18 @@
-"""What a search counts: each document, all texts in question, and the known non-members."""
+"""What a search counts: each document, and all texts in question."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median_low
 
-from ..metrics import clopper_pearson
 from ..records import Passage
 from ._passage import Examination
-from ._records import DocumentExtraction, KnownNonmembers, LikeLength, Totals
+from ._records import DocumentExtraction, Totals
 from ._span_records import ExtractedSpan, Stretch
 from ._stretches import TokenRun
 
-__all__ = ["DocumentCounts", "TotalCounts", "known_nonmembers"]
+__all__ = ["DocumentCounts", "TotalCounts"]
 
 
 @dataclass(slots=True)
@@ -119,43 +117,3 @@ class TotalCounts:
             documents_with_spans=len({span.document for span in spans if span.counts and span.label != 0}),
             longest=self.longest,
         )
-
-
-def known_nonmembers(documents: Sequence[DocumentExtraction]) -> KnownNonmembers | None:
-    """How many documents of known non-members have spans; None where no such document is long enough for a stretch."""
-    known = [document for document in documents if document.label == 0 and document.stretches]
-    if not known:
-        return None
-    others = [document for document in documents if document.label != 0 and document.stretches]
-    with_spans, bound = _with_spans(known)
-    stretches = [document.stretches for document in known]
-    like = _like_length(known, others) if others else None
-    return KnownNonmembers(len(known), with_spans, bound, min(stretches), max(stretches), like)
-
-
-def _like_length(known: Sequence[DocumentExtraction], others: Sequence[DocumentExtraction]) -> LikeLength:
-    """The documents of both kinds with a like number of stretches."""
-    middle = median_low([other.stretches for other in others if other.spans_counted] or [o.stretches for o in others])
-    least, most = (middle + 1) // 2, 2 * middle
-    like_known, like_others = (
-        [document for document in kind if least <= document.stretches <= most] for kind in (known, others)
-    )
-    with_spans, bound = _with_spans(like_known)
-    return LikeLength(
-        least=least,
-        most=most,
-        documents=len(like_others),
-        with_spans=_with_spans(like_others)[0],
-        nonmembers=len(like_known),
-        nonmembers_with_spans=with_spans,
-        bound=bound,
-    )
-
-
-def _with_spans(documents: Sequence[DocumentExtraction]) -> tuple[int, float]:
-    """How many have a span that counts, and the 95 % upper bound on the share of such documents."""
-    count = sum(document.spans_counted > 0 for document in documents)
-    if not documents:
-        return 0, 1.0
-    # The upper end of a two-sided interval at 90 % confidence is too low in 5 % of cases.
-    return count, clopper_pearson(count, len(documents), 0.90).high

@@ -24,7 +24,7 @@ from ..signals import (
 )
 from ..store import RunDirectory
 from ._artefacts import without_texts, write_extraction
-from ._documents import known_nonmembers
+from ._nonmembers import known_nonmembers
 from ._proofs import LikeliestSpans, prove
 from ._records import Extraction, ReferenceModel
 from ._reference import Baseline
@@ -97,6 +97,7 @@ def extract(
     source, sampling = model_or_spec(target), sampling or Sampling()
     other = None if reference is None else model_or_spec(reference)
     models: dict[str, Backend | ModelSpec] = {"target": source, **({} if other is None else {"reference": other})}
+    _refuse_without_places(source, other)
     report_activity(progress, "reading the passages")
     inputs = Inputs.of(
         [
@@ -167,6 +168,14 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
             "transformers can load, or a backend that is also a `Tokenizer`"
         )
     return tokenizer
+
+
+def _refuse_without_places(target: Backend | ModelSpec, reference: Backend | ModelSpec | None) -> None:
+    """Refuse, before anything is scored, models in memory that give no places of tokens."""
+    if not isinstance(target, ModelSpec):
+        tokenizer = _tokenizer(target)
+        if isinstance(reference, Backend):
+            _baseline(reference, tokenizer, Sampling())
 
 
 def _baseline(reference: Backend | ModelSpec, tokenizer: Tokenizer, sampling: Sampling) -> Baseline:

@@ -99,24 +99,26 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LikeLength:
-    """Documents with a like number of stretches: from half to twice the median of the documents in which spans lie.
+    """Documents in question beside known non-members of like length; spans that do not count are left out.
 
-    A longer text has more stretches, so it has a span by chance more often.
+    A longer text has more stretches, so it has a span by chance more often. Therefore documents are compared within
+    bands of length: the number of stretches is within a factor √2 of the median of the documents in question, or of
+    that times a power of two. Bands without documents of both kinds are left out.
     """
 
-    least: int
-    """Stretches of a document, at least."""
-    most: int
-    """At most."""
     documents: int
-    """Documents in question of such a length."""
+    """Documents in question."""
     with_spans: int
     nonmembers: int
-    """Documents of known non-members of such a length."""
+    """Documents of known non-members."""
     nonmembers_with_spans: int
     bound: float
     """The share of such non-members that have spans is at most this, with 95 % confidence (exact binomial, independent
-    documents); 1 where there are none."""
+    documents)."""
+    p_value: float
+    """See `span_p_value`."""
+    beyond_chance: bool
+    """Whether the p-value is at most 0.05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class KnownNonmembers:
     most: int
     """Stretches of the longest."""
     like: LikeLength | None
-    """Those that are as long as the documents in question; None where no document in question has a stretch."""
+    """Those that are as long as documents in question; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

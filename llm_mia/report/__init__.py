@@ -6,7 +6,7 @@ from ._choices import CHOICES, Choice, choice_details
 from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
 from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
-from ._extraction import extraction_summary, extraction_table
+from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
 from ._summary import (
     audit_summary,
@@ -48,6 +48,7 @@ __all__ = [
     "evaluation_table",
     "exhibit_lines",
     "exhibit_summary",
+    "extraction_screen",
     "extraction_statement",
     "extraction_summary",
     "extraction_table",

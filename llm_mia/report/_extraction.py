@@ -1,22 +1,33 @@
-"""What a model emits verbatim, for people."""
+"""What a model writes word for word, for people."""
 
 from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, Stretch, without_texts
+from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, SpanReference, Stretch, without_texts
 from ..store import to_json
 from ._cells import escape, share
+from ._first_screen import first_screen
 from ._layout import Column, Listing
-from .words import counted, extraction_notes, extraction_rate, extraction_size, extraction_statement
+from .words import (
+    counted,
+    extraction_answer,
+    extraction_notes,
+    extraction_rate,
+    extraction_reference,
+    extraction_size,
+    extraction_statement,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["extraction_summary", "extraction_table"]
+__all__ = ["extraction_screen", "extraction_summary", "extraction_table"]
 
 MOST_DOCUMENTS, MOST_SPANS, MOST_CHARACTERS = 20, 10, 160
 PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
@@ -27,10 +38,19 @@ def extraction_summary(extraction: Extraction) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads(to_json(without_texts(extraction)))
     return {
         **figures,
+        "answer": asdict(extraction_answer(extraction)),
         "statement": extraction_statement(extraction),
         "note_sentences": extraction_notes(extraction),
         "spans_csv": str(extraction.path / "spans.csv"),
+        "proofs_csv": str(extraction.path / "proofs.csv") if extraction.proofs else None,
     }
+
+
+def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
+    """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
+    spans = [("spans", str(extraction.path / "spans.csv"))] if extraction.spans else []
+    details = ("details", f"llm-mia show {shlex.quote(str(extraction.path))} --details")
+    return first_screen(extraction_answer(extraction), [*spans, details], spell)
 
 
 def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
@@ -45,6 +65,7 @@ def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) 
     parts: list[RenderableType] = [
         f"[bold]{extraction_size(extraction)}[/]: {escape(extraction_statement(extraction))}",
         *([] if known is None else [f"[yellow]{known}[/]" if extraction.nonmembers is None else known]),
+        *([f"reference model: {escape(extraction_reference(extraction))}"] if extraction.spans else []),
         "",
         _documents(extraction),
     ]
@@ -96,9 +117,17 @@ def _spans(extraction: Extraction) -> list[RenderableType]:
         lines.append(
             f"{escape(span.id.translate(PRINTED))}  tokens {span.start_token:,} to {span.end_token:,}, characters "
             f"{span.start_char:,} to {span.end_char:,}, likeliest stretch {_chance(span.likeliest)}"
+            f"{_by_reference(span)}"
         )
         lines.append(f"  [dim]{escape(_shown(span))}[/]")
     return lines
+
+
+def _by_reference(span: ExtractedSpan) -> str:
+    if span.reference is None:
+        return ""
+    too = "" if span.counts else " (the reference model writes it too, so it does not count)"
+    return f", under the reference {_chance(span.reference)}{too}"
 
 
 def _which(spans: int) -> str:
@@ -148,7 +177,7 @@ def _stretch(stretch: Stretch | None) -> tuple[str, str, str]:
     return _chance(stretch), _count(stretch.expected_queries), _count(stretch.queries_for_95_percent)
 
 
-def _chance(stretch: Stretch) -> str:
+def _chance(stretch: Stretch | SpanReference) -> str:
     """A probability, or the range of it; far below what a float holds, as a power of ten."""
     low, high = (_power(log) for log in (stretch.log_probability, stretch.log_probability_high))
     return low if low == high else f"{low}–{high}"

@@ -30,7 +30,14 @@ from ._evaluations import (
     unscored_words,
 )
 from ._exhibit import Section, Side, exhibit_sections, side_words
-from ._extraction import extraction_notes, extraction_rate, extraction_size, extraction_statement
+from ._extraction import (
+    extraction_notes,
+    extraction_rate,
+    extraction_reference,
+    extraction_size,
+    extraction_statement,
+)
+from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
@@ -68,8 +75,10 @@ __all__ = [
     "counted",
     "entry_words",
     "exhibit_sections",
+    "extraction_answer",
     "extraction_notes",
     "extraction_rate",
+    "extraction_reference",
     "extraction_size",
     "extraction_statement",
     "finding",

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...extraction import Extraction, ExtractionNote, Sampling
+from ...extraction import Extraction, ExtractionNote, KnownNonmembers, Sampling
+from ._comparisons import p_words
 from ._counting import counted
 
-__all__ = ["extraction_notes", "extraction_rate", "extraction_size", "extraction_statement"]
+__all__ = [
+    "extraction_notes",
+    "extraction_rate",
+    "extraction_reference",
+    "extraction_size",
+    "extraction_statement",
+    "that_counts",
+]
 
 NOTES: Mapping[ExtractionNote, str] = {
     ExtractionNote.TOO_SHORT: (
@@ -57,10 +65,9 @@ def extraction_statement(extraction: Extraction) -> str:
     stretch = f"stretch of {counted(extraction.stretch, 'token')}"
     rule = f"with probability {extraction.probability:g} or more, by {_sampling(extraction.sampling)}"
     if not extraction.spans:
-        which = f"{stretch} that counts" if {note.kind for note in extraction.notes} & UNCOUNTED else stretch
         return (
-            f"given the text before it, the model writes no {which} {rule}. So there is no evidence that the model has "
-            "memorised any of these texts; they may still have been trained on"
+            f"given the text before it, the model writes no {stretch}{that_counts(extraction)} {rule}. So there is no "
+            "evidence that the model has memorised any of these texts; they may still have been trained on"
         )
     writes = f"given the text before it, the model writes each {stretch} in a span {rule}"
     if all(span.label == 0 for span in extraction.spans):
@@ -68,10 +75,21 @@ def extraction_statement(extraction: Extraction) -> str:
             f"{writes}. All spans lie in texts that are known not to be in the training data (label 0), so at this "
             "probability a span is no evidence that the model has memorised a text"
         )
+    if not any(span.counts for span in extraction.spans):
+        return (
+            f"{writes}. The reference model writes every span too, so no span is evidence that the model has memorised "
+            "a text; the texts may still have been trained on"
+        )
+    which = "" if extraction.reference is None else " that the reference model does not write too"
     return (
-        f"{writes}. This is evidence that the model has memorised the text of a span. It is not a decision with an "
-        "error rate, and a text without spans may still have been trained on"
+        f"{writes}. This is evidence that the model has memorised the text of a span{which}. It is not a decision with "
+        "an error rate, and a text without spans may still have been trained on"
     )
+
+
+def that_counts(extraction: Extraction) -> str:
+    """What has to be added to a stretch that the model does not write, where it may write others that do not count."""
+    return " that counts" if {note.kind for note in extraction.notes} & UNCOUNTED else ""
 
 
 def extraction_rate(extraction: Extraction) -> str | None:
@@ -86,9 +104,39 @@ def extraction_rate(extraction: Extraction) -> str | None:
         )
     have_spans = "has" if known.with_spans == 1 else "have"
     return (
-        f"of {counted(known.documents, 'known non-member')}, {known.with_spans:,} {have_spans} such spans; their share "
-        f"among all such texts is at most {100 * known.bound:.2g} % (95 % confidence, if documents are independent)"
+        f"of {counted(known.documents, 'document')} of known non-members, {known.with_spans:,} {have_spans} such "
+        f"spans; their share among all such documents is at most {100 * known.bound:.2g} % (95 % confidence, if "
+        f"documents are independent){_like_length(known)}"
     )
+
+
+def _like_length(known: KnownNonmembers) -> str:
+    like = known.like
+    if like is None:
+        return (
+            f"; none of them is as long as a text in question (they have {known.least:,} to "
+            f"{counted(known.most, 'stretch', 'stretches')}), and a longer text has a span by chance more often"
+        )
+    return (
+        f". Of like length: {like.nonmembers_with_spans:,} of {counted(like.nonmembers, 'known non-member')}, and "
+        f"{like.with_spans:,} of {counted(like.documents, 'document')} in question ({p_words(like.p_value)}: the "
+        "probability that so many of the latter have spans, if they are like the known non-members)"
+    )
+
+
+def extraction_reference(extraction: Extraction) -> str:
+    """What the reference model makes of the spans, or what is unknown without it, in a sentence."""
+    if extraction.reference is None:
+        return "none: what any model knows counts as memorised, such as scripture"
+    shared, name = extraction.totals.spans_shared, extraction.reference.model.id
+    others = (
+        "none of these spans" if not shared else f"{counted(shared, 'further span')}, which {_do(shared)} not count"
+    )
+    return f"{name} writes {others}"
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
 
 
 def extraction_notes(extraction: Extraction) -> list[str]:
