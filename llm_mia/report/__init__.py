@@ -8,6 +8,7 @@ from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
+from ._results import Results, read_results
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -18,7 +19,7 @@ from ._summary import (
     flags_summary,
     threshold_summary,
 )
-from ._terminal import audit_html, audit_table
+from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
@@ -30,11 +31,13 @@ __all__ = [
     "Choice",
     "Column",
     "Listing",
+    "Results",
     "attack_details",
     "attacks_table",
+    "audit_details",
     "audit_html",
+    "audit_screen",
     "audit_summary",
-    "audit_table",
     "calibration_lines",
     "calibration_summary",
     "choice_details",
@@ -56,6 +59,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "read_results",
     "report_html",
     "standing_note",
     "threshold_lines",

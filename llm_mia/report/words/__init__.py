@@ -5,7 +5,7 @@ from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import counted, have, unbroken
+from ._counting import NO_BREAK, counted, have, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -54,6 +54,7 @@ from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",
+    "NO_BREAK",
     "NO_CAUSE",
     "Answer",
     "ControlRow",
