@@ -50,7 +50,10 @@ def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attack
     if audit.evaluations:
         gap = None if audit.withheld else audit.confidence_gap
         most = None if all_attacks else MOST_ROWS
-        parts += ["", evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity, most=most)]
+        parts += [
+            "",
+            evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity, most=most),
+        ]
         if audit.withheld:
             parts.append(Prose(f"[red]{void_note(audit.standing)}[/]"))
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]

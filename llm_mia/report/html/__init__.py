@@ -5,4 +5,11 @@ from ._documents import documents_section
 from ._page import report_html, write_report
 from ._passages import passages_section
 
-__all__ = ["comparison_html", "documents_section", "passages_section", "report_html", "write_comparison", "write_report"]
+__all__ = [
+    "comparison_html",
+    "documents_section",
+    "passages_section",
+    "report_html",
+    "write_comparison",
+    "write_report",
+]
