@@ -45,7 +45,8 @@ class ExtractionNote(StrEnum):
 @dataclass(frozen=True, slots=True)
 class DocumentExtraction:
     """What the model emits of a document; spans that the reference writes too are left out where nothing else is
-    written."""
+    written.
+    """
 
     document: str
     label: int | None
