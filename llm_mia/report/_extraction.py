@@ -63,9 +63,11 @@ def _plain(value: Any) -> Any:
 
 def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
     """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
+    answer = extraction_answer(extraction)
     spans = [("spans", str(extraction.path / "spans.csv"))] if extraction.spans else []
-    details = ("details", f"llm-mia show {shlex.quote(str(extraction.path))} --details")
-    return first_screen(extraction_answer(extraction), [*spans, details], spell)
+    details = f"details, {counted(answer.caveats, 'note')}" if answer.caveats else "details"
+    places = [*spans, (details, f"llm-mia show {shlex.quote(str(extraction.path))} --details")]
+    return first_screen(answer, places, spell)
 
 
 def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
@@ -108,21 +110,29 @@ def _documents(extraction: Extraction) -> RenderableType:
         f"queries\nfor 95 %{at_most}",
         "longest greedy\nrun, tokens",
     )
-    table = Listing([Column("document", "names"), *map(Column, titles)])
+    compared = extraction.reference is not None
+    too = ["the reference\ntoo, %"] if compared else []
+    table = Listing([Column("document", "names"), *map(Column, (titles[0], *too, *titles[1:]))])
     ordered = sorted(extraction.documents, key=lambda document: (-document.share, -_likeliest(document)))
     for document in ordered[:MOST_DOCUMENTS]:
         table.add(
             escape(document.document.translate(PRINTED)),
             f"{100 * document.share:.1f}",
-            f"{document.spans:,}",
+            *([_shared(document)] if compared else []),
+            f"{document.spans_counted:,}",
             f"{document.longest_span:,}",
             *_stretch(document.likeliest),
             f"{document.greedy_tokens:,}",
-            style="bold" if document.spans else "",
+            style="bold" if document.spans_counted else "",
         )
     more = len(ordered) - MOST_DOCUMENTS
     others = f"[dim]and {counted(more, 'more document')}, with at most this share[/]"
     return Group(table, *([others] if more > 0 else []))
+
+
+def _shared(document: DocumentExtraction) -> str:
+    """The share of a document in spans that do not count, in percent."""
+    return f"{100 * (document.bytes_covered - document.bytes_counted) / document.bytes:.1f}"
 
 
 def _spans(extraction: Extraction) -> list[RenderableType]:
