@@ -60,7 +60,7 @@ def count_readings() -> Counter[str]:
 
 ESTIMATED = {"members": 40, "nonmembers": 60, "candidates": 100}
 """Passages of each set of the audit whose duration is estimated."""
-WORDS_OF_LINE = re.compile(r"about (?:(?P<minutes>\d+) min )?(?P<seconds>\d+) s \(measured on the first batches\)")
+WORDS_OF_LINE = re.compile(r"pass(?:es)?: about (?:(?P<minutes>\d+) min )?(?P<seconds>\d+) s\b")
 
 
 def seconds_in(text: str) -> float | None:
