@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -182,12 +181,12 @@ def test_unknown_places_of_tokens_leave_the_text_without_colours(run: Path, tmp_
     assert block.tokens[0].facts["perplexity"][0] > 1
 
 
-def test_beyond_the_limit_the_page_says_what_it_leaves_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_mia.report.html._passages.MOST_PASSAGES", 10)
-    bare = replace(results, redact=True)
-    section = passages_section(bare)
+def test_beyond_the_limit_the_page_says_what_it_leaves_out(results: Results) -> None:
+    section = passages_section(results, most=10)
     assert "shows 10 of 80 candidates" in section
-    shown = set(Block(section).index["passages"]["id"])
+    block = Block(section)
+    shown = set(block.index["passages"]["id"])
+    assert block.texts == [text.text for text in results.texts if text.id in shown]
     best = sorted(results.flags.values(), key=lambda flag: (not flag.flagged, -(flag.score or -9e9)))[:10]
     assert shown == {flag.id for flag in best}
 

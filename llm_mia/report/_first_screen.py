@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._cells import escape
 from ._layout import Facts
-from .words import Answer, Outcome, counted
+from .words import Answer, Outcome
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,16 +37,14 @@ def first_screen(
     from rich.constrain import Constrain
     from rich.padding import Padding
 
-    caveats = f" {counted(answer.caveats, 'note')}: see the details." if answer.caveats else ""
     facts = [(escape(name), escape(spell(sentence))) for name, sentence in answer.facts]
     parts: list[RenderableType] = [
         escape(answer.question),
         f"[{STYLES[answer.outcome]}]{escape(spell(answer.headline))}[/]",
         *([escape(spell(answer.error_rate))] if answer.error_rate else []),
+        *(["", Padding(Facts(facts), (0, 0, 0, 2))] if facts else []),
         "",
-        Padding(Facts(facts), (0, 0, 0, 2)),
-        "",
-        f"{escape(spell(' '.join(answer.trust)))}[dim]{caveats}[/]",
+        escape(spell(" ".join(answer.trust))),
         *([f"More certain with {escape(spell(answer.change))}."] if answer.change else []),
         "",
         *_places(places),

@@ -306,9 +306,8 @@
   // A printed page shows what is folded.
   addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach((each) => { each.open = each.dataset.folded = true; }));
   addEventListener("afterprint", () => document.querySelectorAll("details[data-folded]").forEach((each) => { each.open = false; delete each.dataset.folded; }));
-  start().catch((error) => {
-    const fault = byId("passages-fault");
+  const fault = byId("passages-fault");
+  start().then(() => fault.remove(), (error) => {
     fault.textContent = `The list of passages cannot be shown, because this browser cannot read it (${error.message}). A current browser can.`;
-    fault.hidden = false;
   });
 })();
