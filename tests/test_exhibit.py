@@ -12,19 +12,17 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from llm_mia import audit, extract
 from llm_mia.auditing import Audit, read_audit
-from llm_mia.calibration import chance_of_flags, detectable_members
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
-from llm_mia.decision import Finding, FindingTest, members_detected, rank_documents
+from llm_mia.decision import Finding, FindingTest, rank_documents
 from llm_mia.errors import InputError, RunDirectoryError, UsageError
 from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
@@ -69,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nonmembers=write("non-members.jsonl", known),
         members=write("members.jsonl", [{"text": text} for text in texts[80:]]),
         target=Bytes(),
-        reference=Bytes(),
+        reference=FakeBackend(1),
         attacks=["min_k", "reference"],
         accept_void=True,
         out=folder / "run",
@@ -79,7 +77,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Bytes(),
         out=folder / "extraction",
         stretch=3,
-        probability=1e-5,
+        probability=1e-7,
     )
     assert extraction.spans
     _with_proof(extraction)
@@ -131,7 +129,8 @@ def test_an_exhibit_is_complete_and_any_computer_can_check_it(exhibit: Path) -> 
     assert {"spans/spans.csv", "spans/spans-001.html", "spans/controls-001.html"} < names
     assert all(re.fullmatch(r"(spans/)?[A-Za-z0-9-]+(\.[a-z]+)?", name) for name in names), "no name from the input"
     assert verify_exhibit(exhibit).intact
-    listed = dict(reversed(line.split("  ", 1)) for line in (exhibit / "SHA256SUMS").read_text().splitlines())
+    lines = (exhibit / "SHA256SUMS").read_text().splitlines()
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     assert listed == {n: hashlib.sha256(b).hexdigest() for n, b in contents(exhibit).items() if n != "SHA256SUMS"}
     program = shutil.which("sha256sum")
     if program is not None:
@@ -253,7 +252,7 @@ def test_pages_show_hostile_names_as_text_and_allow_no_script(exhibit: Path) -> 
         assert "<script" not in page, path
         assert "<img" not in page, path
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
-        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert html.unescape(policy).startswith("default-src 'none'; style-src 'sha256-")
         assert not re.search(r"""\b(?:src|href)=|url\(|@import|\bstyle=|\bon\w+=["']""", re.sub(r">[^<]*<", "><", page))
     shown = text_of(pages[exhibit / "spans" / "spans-001.html"])
     assert "</script><img src=x onerror=alert(1)>" in shown
@@ -282,15 +281,20 @@ def test_a_redacted_exhibit_holds_no_word_of_a_text(run: Path, exhibit: Path, tm
 
 
 FINDING = Finding(
-    chance=0.0004, level=0.05, test=FindingTest.COUNT, flagged=9, candidates=16, nonmembers=64, level_share=0.9
+    chance=0.0004, level=0.05, test=FindingTest.COUNT, flagged=9, candidates=16, nonmembers=64, level_share=0.9, least=4
 )
 
 
 def audits_of(done: Audit) -> dict[str, Audit]:
     """The audit as if it had come out otherwise."""
     power = Interval(0.7, 0.55, 0.82)
+    sound = replace(done.validity, standing=Standing.SOUND)
     found = replace(
-        done, accepted=False, power=power, flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND)
+        done,
+        validity=sound,
+        accepted=False,
+        power=power,
+        flags=replace(done.flags, finding=FINDING, standing=Standing.SOUND),
     )
     nothing = replace(found, flags=replace(found.flags, finding=replace(FINDING, chance=0.4)))
     void = replace(done, accepted=False, flags=replace(done.flags, standing=Standing.VOID))
@@ -316,11 +320,12 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
             for sentence in (*section.paragraphs, *section.points, *(f"{n}: {text}" for n, text in section.facts))
         ]
         everything = " ".join(told[side])
-        assert not re.search(r"\bproves?\b|\bare members\b|\bwas not trained on (?:any|them)\.", everything)
+        claims = everything.replace("That does not show that the model was not trained on them.", "")
+        assert not re.search(r"\bproves?\b|\bare members\b|\bwas not trained on (?:any|them)\.", claims)
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
-    assert ("known to have been trained on, 70.0 %" in everything) == (
+    assert ("70\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}100 (55–82) are flagged" in everything) == (
         measured and done.power == Interval(0.7, 0.55, 0.82)
     )
     assert ("carries no weight in either direction" in everything) == (done.power is None)
@@ -350,7 +355,7 @@ def test_a_folder_with_anything_else_is_refused(run: Path, tmp_path: Path) -> No
             write_exhibit(run, inside)
     done = write_exhibit(run, tmp_path / "done")
     (done / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="notes.txt, which is no part of it"):
+    with pytest.raises(UsageError, match=r"notes\.txt, which is no part of it"):
         write_exhibit(run, done)
     with pytest.raises(UsageError, match="none of claimant, defence"):
         write_exhibit(run, tmp_path / "new", side="both")
@@ -395,7 +400,7 @@ def test_the_command_writes_checks_and_says_what_differs(
         file.write("x")
     code, shown, _ = command("--verify", out)
     assert code == 1
-    assert "this is not what was written" in shown
+    assert shown.startswith("This is not what was written.")
     assert "  works.csv  changed\n" in shown
     assert command("--verify", out, "--digest", "0")[0] == 1
     for wrong in ([run], ["-o", out], ["--verify", out, "-o", out], [run, "-o", out, "--digest", digest]):
@@ -406,34 +411,6 @@ def test_the_command_writes_checks_and_says_what_differs(
         f"llm-mia: {tmp_path}: holds no manifest.json, so it is no exhibit: name the folder of an exhibit that "
         "'llm-mia exhibit' wrote\n",
     )
-
-
-def test_so_many_members_are_detected_as_often_as_stated() -> None:
-    m, k, n, power, level = 60, 4, 80, 0.6, 0.05
-    least = detectable_members(m, k, n, power, level)
-    assert least is not None
-    rng, draws = np.random.default_rng(3), 20_000
-    shares = {}
-    for members in (least - 1, least):
-        # The share of non-members above the k-th largest of n scores has this distribution.
-        rate = rng.beta(k, n + 1 - k, draws)
-        flags = rng.binomial(members, power, draws) + rng.binomial(m - members, rate)
-        p_values = np.array([chance_of_flags([(x, m, k, n)]) for x in range(m + 1)])
-        shares[members] = float((p_values[flags] <= level).mean())
-    # Four standard errors of a share of 20,000 draws are 0.011.
-    assert shares[least] >= 0.8 - 0.011
-    assert shares[least - 1] < 0.8 + 0.011
-
-
-def test_where_no_number_can_be_stated_none_is(run: Path) -> None:
-    flags = audits_of(read_audit(run))["a finding"].flags
-    assert members_detected(flags, 0.7) is not None
-    assert members_detected(flags, 0.05) is None, "members are flagged no more often than others"
-    assert members_detected(replace(flags, finding=None), 0.7) is None
-    assert members_detected(replace(flags, finding=replace(FINDING, test=FindingTest.EXCHANGE)), 0.7) is None
-
-
-Check = Callable[[Path], None]
 
 
 @pytest.fixture
@@ -470,7 +447,9 @@ def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a
             found = page.evaluate("axe.run()")["violations"]
             assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")], path
             context.close()
-            page, problems, loaded = browser.new_page(), [], []
+            page = browser.new_page()
+            problems: list[str] = []
+            loaded: list[str] = []
             page.on("console", lambda message, problems=problems: problems.append(message.text))
             page.on("request", lambda request, loaded=loaded: loaded.append(request.url))
             page.goto(path.as_uri())

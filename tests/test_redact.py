@@ -15,6 +15,7 @@ import pytest
 
 from llm_mia import Audit, Passages, audit, read_audit
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.report.html import write_report
 from llm_mia.store import read_run
 
 from .conftest import pretend
@@ -77,16 +78,23 @@ def inputs() -> Inputs:
     return Inputs()
 
 
-def test_no_word_and_no_token_of_a_passage_is_handed_on(inputs: Inputs, tmp_path: Path) -> None:
+def test_no_word_and_no_token_of_a_passage_is_handed_on(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(inputs.words) > 500
     shown = inputs.audit(tmp_path / "run")
     given_away = inputs.leaks(tmp_path / "run")
     assert {"flags.csv", "texts.parquet"} <= given_away.keys(), "the search finds what is there"
     assert "zorquim" in given_away["audit.json"] & given_away["run.json"]
-    (tmp_path / "run" / "report.html").write_text("a report that shows texts", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("llm_mia.report.html._page.page_figures", lambda _: [])  # they take seconds, and show no text
+        write_report(tmp_path / "run")
+    assert len(inputs.leaks(tmp_path / "run")["report.html"]) > 100
+    write_report(tmp_path / "run", redact=True)
+    assert inputs.leaks(tmp_path / "run").keys() == given_away.keys(), "only the page is redacted"
     redacted = inputs.audit(tmp_path / "run", redact=True)
     assert inputs.leaks(tmp_path / "run") == {}
-    assert not (tmp_path / "run" / "texts.parquet").exists()
+    assert not any((tmp_path / "run" / name).exists() for name in ("texts.parquet", "report.html"))
     assert (redacted.flags.rows, redacted.redacted) == (shown.flags.rows, True)
     assert read_audit(tmp_path / "run") == redacted
     written = read_run(tmp_path / "run").passes["target"].written_tokens

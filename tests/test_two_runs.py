@@ -15,12 +15,12 @@ from rich.console import Console
 
 from llm_mia import Passages, audit
 from llm_mia.auditing import Matched, Quantity, compare_runs
-from llm_mia.auditing._two_runs import _Pairs as Pairs
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.errors import RunDirectoryError, UsageError
-from llm_mia.records import TokenSignals
+from llm_mia.cli import main
+from llm_mia.errors import ScoresError, UsageError
+from llm_mia.records import Standing, TokenSignals
 from llm_mia.report import two_runs_details, two_runs_screen, two_runs_summary
-from llm_mia.scores import ScoreTable
+from llm_mia.scores import ScoreTable, rows_in_common
 
 from .conftest import sentences
 
@@ -128,6 +128,21 @@ def test_the_first_screen_is_short_and_no_line_wraps(runs: Runs) -> None:
     assert lines[-1] == "2 settings differ (see --details): target model, fpr at most"
 
 
+def test_where_a_known_set_is_void_flags_are_not_compared(runs: Runs) -> None:
+    compared = compare_runs(runs.strong, runs.weak)
+    void = replace(
+        compared.second,
+        accepted=False,
+        validity=replace(compared.second.validity, standing=Standing.VOID),
+        flags=replace(compared.second.flags, standing=Standing.VOID),
+    )
+    lines = printed(two_runs_screen(replace(compared, second=void, flags=None)))
+    assert len(lines) <= 15
+    assert lines[2] == "b  weak  No answer: the known set is void, so no finding may rest on it."
+    assert not any(line.startswith("candidates flagged") for line in lines)
+    assert "The known set of b can carry no finding: flags are not compared," in lines
+
+
 def test_a_run_and_its_copy_do_not_differ(runs: Runs, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(runs.strong, tmp_path / "copy"))
     compared = compare_runs(runs.strong, copy)
@@ -148,14 +163,13 @@ def test_other_candidates_and_other_texts_are_refused_with_counts(runs: Runs, tm
     with pytest.raises(UsageError, match="is compared with itself"):
         compare_runs(runs.strong, runs.strong)
     first, second = table(["a", "b", "c", "a"], [None, None, 0, 0]), table(["b", "a", "c", "d"], [None, None, 1, 0])
-    pairs = Pairs.of((first, second), (None, None))
-    assert [rows.tolist() for rows in pairs.rows["candidates"]] == [[0, 1], [1, 0]]
-    assert len(pairs.rows["members"][0]) == len(pairs.rows["non-members"][0]) == 0, "an id of another role is another"
-    assert pairs.matched((first, second))["non-members"] == Matched(0, 0, only_first=2, only_second=1)
-    with pytest.raises(RunDirectoryError, match=r"1 of 2 passages with an id that run has, too, have another text"):
-        Pairs.of((first, second), (["A", "B", "C", "E"], ["B", "other", "C", "D"]))
-    with pytest.raises(RunDirectoryError, match=r"none of its 1 candidates has the id of any of the 2 candidates of"):
-        Pairs.of((first, table(["x", "c"], [None, 0])), (None, None))
+    pairs = rows_in_common(first, second)
+    assert [rows.tolist() for rows in pairs["candidates"]] == [[0, 1], [1, 0]]
+    assert len(pairs["members"][0]) == len(pairs["non-members"][0]) == 0, "the same id in another role is another"
+    with pytest.raises(ScoresError, match=r"1 of 2 passages with an id that run has, too, have another text"):
+        rows_in_common(first, second, ["A", "B", "C", "E"], ["B", "other", "C", "D"])
+    with pytest.raises(ScoresError, match=r"none of its 1 candidates has the id of any of the 2 candidates of"):
+        rows_in_common(first, table(["x", "c"], [None, 0]))
     compared = replace(compare_runs(runs.strong, runs.weak), matched={"candidates": Matched(30, 15, 10, 0)})
     line = " ".join(" ".join(printed(two_runs_screen(compared))[:2]).split())
     assert line.startswith(
@@ -169,3 +183,26 @@ def test_the_summary_has_no_number_that_json_lacks(runs: Runs) -> None:
     assert summary["flags"]["stated"]
     unbounded = [each for each in summary["differences"] if each["role"] == "non-members"]
     assert unbounded[0]["difference"]["low"] is None
+
+
+def test_the_command_prints_a_screen_json_or_a_page_that_makes_no_request(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both, page = [str(runs.strong), str(runs.weak)], tmp_path / "comparison.html"
+    assert main(["report", *both, "-o", str(page)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert (printed[0][:13], printed[-1]) == ("40 candidates", str(page))
+    html = page.read_text()
+    assert "the runs differ." in html
+    assert "<script" not in html
+    assert "default-src &#39;none&#39;" in html
+    written = page.read_bytes()
+    assert main(["report", *both, "-o", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["comparisons"] == 6
+    assert page.read_bytes() == written
+    assert main(["report", *both, "--details"]) == 0
+    assert capsys.readouterr().out.startswith("What differs between the runs\n  target model\n")
+    assert main(["report", both[0], "--json"]) == 2
+    assert "--json belongs to two runs, and OTHER names no second" in capsys.readouterr().err
+    assert main(["report", *both, "--extraction", both[0]]) == 2
+    assert main(["report", *both, "-o", str(runs.strong / "audit.json")]) == 2

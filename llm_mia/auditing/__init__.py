@@ -9,6 +9,7 @@ that an audit checks.
 from ._audit import audit, refuse_rates
 from ._control import Control, control_of, sealed_rate
 from ._record import Audit, read_audit, standing_of
+from ._redacting import without_tokens
 from ._settings import Setting
 from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
@@ -36,4 +37,5 @@ __all__ = [
     "sealed_rate",
     "standing_of",
     "validate",
+    "without_tokens",
 ]

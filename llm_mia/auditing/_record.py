@@ -98,7 +98,7 @@ class Audit:
     # only when somebody displays an audit.
 
     def __rich__(self) -> RenderableType:
-        renderable: RenderableType = import_module("llm_mia.report").audit_table(self)
+        renderable: RenderableType = import_module("llm_mia.report").audit_screen(self)
         return renderable
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from ..metrics import (
     tpr_at_fpr,
 )
 from ..records import Interval
-from ..scores import ScoreTable, read_losses
+from ..scores import ROLES, ScoreTable, read_losses, rows_in_common
 from ..store import read_signals
 from ._record import Audit, read_audit
 from ._settings import Setting, differing_settings
@@ -33,8 +34,8 @@ __all__ = ["LEVEL", "Difference", "Matched", "Quantity", "TwoRuns", "compare_run
 
 LEVEL = 0.05
 """Probability that any difference is stated where there is none, over all comparisons."""
-ROLES: Mapping[str, int | None] = {"candidates": None, "members": 1, "non-members": 0}
-Rows = NDArray[np.intp]
+Pairs: TypeAlias = Mapping[str, tuple[NDArray[np.intp], NDArray[np.intp]]]
+"""By role: the rows of the same passages in the first table and in the second."""
 
 
 class Quantity(StrEnum):
@@ -114,15 +115,15 @@ def compare_runs(first: str | Path, second: str | Path) -> TwoRuns:
 
     Raises:
         UsageError: both are the same run directory.
-        RunDirectoryError: a directory holds no audit, or the runs have no candidate in common, or a passage of the same
-            id has another text.
+        RunDirectoryError: a directory holds no audit.
+        ScoresError: the runs have no candidate in common, or a passage of the same id has another text.
     """
     if Path(first).resolve() == Path(second).resolve():
         raise UsageError(f"{first}: is compared with itself: name two run directories")
     audits = read_audit(first), read_audit(second)
     tables = audits[0].scores, audits[1].scores
     digests = _digests(tables[0], audits[0].path), _digests(tables[1], audits[1].path)
-    pairs = _Pairs.of(tables, digests)
+    pairs = rows_in_common(*tables, *digests)
     flags = None if any(audit.withheld for audit in audits) else _flags(audits, tables, pairs)
     fpr = audits[0].calibration.fpr
     differences = [*_separation(audits, tables, pairs, fpr), *_losses(audits, tables, pairs)]
@@ -130,7 +131,7 @@ def compare_runs(first: str | Path, second: str | Path) -> TwoRuns:
     stated = _holm(p_values)
     return TwoRuns(
         *audits,
-        matched=pairs.matched(tables),
+        matched=_matched(tables, pairs),
         texts_compared=None not in digests,
         settings=differing_settings(*audits),
         flags=flags,
@@ -143,54 +144,13 @@ def compare_runs(first: str | Path, second: str | Path) -> TwoRuns:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
-    """The rows of the passages that two tables have in common."""
-
-    rows: Mapping[str, tuple[Rows, Rows]]
-    """By role: the rows in the first table and in the second, in the same order."""
-
-    @classmethod
-    def of(
-        cls, tables: tuple[ScoreTable, ScoreTable], digests: tuple[Sequence[str] | None, Sequence[str] | None]
-    ) -> _Pairs:
-        """The passages with the same role, id and text; raises `RunDirectoryError` where texts or all ids differ."""
-        first, second = tables
-        rows, others = dict[str, tuple[Rows, Rows]](), 0
-        for role, label in ROLES.items():
-            at = {second.ids[row]: row for row in second.rows(label).tolist()}
-            both = [(row, at[first.ids[row]]) for row in first.rows(label).tolist() if first.ids[row] in at]
-            if digests[0] is not None and digests[1] is not None:
-                others += sum(digests[0][one] != digests[1][other] for one, other in both)
-            pairs = np.array(both, dtype=np.intp).reshape(-1, 2)
-            rows[role] = pairs[:, 0], pairs[:, 1]
-        if others:
-            shared = sum(len(pair[0]) for pair in rows.values())
-            raise RunDirectoryError(
-                f"{second.name}: {others:,} of {shared:,} passages with an id that {first.name} has, too, have another "
-                "text there: compare two runs on the same texts, or give the passages ids that belong to their texts"
-            )
-        if not len(rows["candidates"][0]):
-            counts = [f"{len(table.rows(None)):,}" for table in tables]
-            raise RunDirectoryError(
-                f"{second.name}: none of its {counts[1]} candidates has the id of any of the {counts[0]} candidates of "
-                f"{first.name}: compare two runs on the same candidates, with the same ids"
-            )
-        return cls(rows)
-
-    def matched(self, tables: tuple[ScoreTable, ScoreTable]) -> dict[str, Matched]:
-        """By role, how many passages are compared and how many are not."""
-        groups = tables[0].groups()
-        sizes = {role: [len(table.rows(label)) for table in tables] for role, label in ROLES.items()}
-        return {
-            role: Matched(
-                len(first),
-                len({groups[row] for row in first}),
-                sizes[role][0] - len(first),
-                sizes[role][1] - len(first),
-            )
-            for role, (first, _) in self.rows.items()
-        }
+def _matched(tables: tuple[ScoreTable, ScoreTable], pairs: Pairs) -> dict[str, Matched]:
+    """By role, how many passages are compared and how many are not."""
+    groups, done = tables[0].groups(), {}
+    for role, (first, _) in pairs.items():
+        sizes = [len(table.rows(ROLES[role])) - len(first) for table in tables]
+        done[role] = Matched(len(first), len({groups[row] for row in first}), *sizes)
+    return done
 
 
 def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
@@ -202,24 +162,23 @@ def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
     return digests if len(digests) == len(table) else None
 
 
-def _flags(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs) -> PairedFlags:
-    rows = pairs.rows["candidates"]
-    flagged = []
+def _flags(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: Pairs) -> PairedFlags:
+    rows, flagged = pairs["candidates"], list[list[bool]]()
     for audit, table, of_table in zip(audits, tables, rows, strict=True):
         ids = {row.id for row in audit.flags.rows if row.flagged}
         flagged.append([table.ids[row] in ids for row in of_table])
     groups = tables[0].groups()
-    return compare_flags(*flagged, [groups[row] for row in rows[0]])
+    return compare_flags(flagged[0], flagged[1], [groups[row] for row in rows[0]])
 
 
 def _separation(
-    audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs, fpr: float
+    audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: Pairs, fpr: float
 ) -> list[Difference]:
     """AUROC and TPR of the deciding attacks, on known passages that neither has been fitted on and both have scored."""
     columns, kept = [], list[NDArray[np.bool_]]()
-    labels = np.concatenate([np.full(len(pairs.rows[role][0]), ROLES[role]) for role in ("members", "non-members")])
+    labels = np.concatenate([np.full(len(pairs[role][0]), ROLES[role]) for role in ("members", "non-members")])
     for side, (audit, table) in enumerate(zip(audits, tables, strict=True)):
-        rows = np.concatenate([pairs.rows[role][side] for role in ("members", "non-members")])
+        rows = np.concatenate([pairs[role][side] for role in ("members", "non-members")])
         part = calibration_part(table, audit.calibration)
         unfitted = set(zip(part.labels.tolist(), part.ids, strict=True))
         scores = table.column(audit.decider)[rows]
@@ -231,7 +190,7 @@ def _separation(
         return []
     first, second, labels = columns[0][usable], columns[1][usable], labels[usable].astype(np.int8)
     groups = tables[0].groups()
-    rows = np.concatenate([pairs.rows[role][0] for role in ("members", "non-members")])[usable]
+    rows = np.concatenate([pairs[role][0] for role in ("members", "non-members")])[usable]
     documents = [groups[row] for row in rows]
     paired = {
         Quantity.AUROC: compare_attacks(second, first, labels, documents),
@@ -244,13 +203,13 @@ def _separation(
     return [_difference(name, "known", len(rows), values[name], paired[name]) for name in paired]
 
 
-def _losses(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: _Pairs) -> list[Difference]:
+def _losses(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: Pairs) -> list[Difference]:
     """The mean loss of the target on the passages of each role, by token where both models have the same tokens."""
     first, second = (read_losses(audit.path) for audit in audits)
     fingerprints = {audit.passes["target"].model.tokenizer for audit in audits}
     name = Quantity.LOSS if len(fingerprints) == 1 else Quantity.LOSS_BY_BYTE
     groups, done = tables[0].groups(), []
-    for role, (rows, others) in pairs.rows.items():
+    for role, (rows, others) in pairs.items():
         one, other = (
             (first.per_token[rows], second.per_token[others])
             if name is Quantity.LOSS

@@ -16,13 +16,11 @@ Higher scores mean more member-like. A score is flagged when it is strictly abov
     candidates higher than by another model              `surplus_test`
     differences of the texts that flags withstand        `largest_excess`, `largest_excess_flags`
     least number of members, in any choice               `member_count_bound`, `member_share`
-    members that a count of flags would usually reveal   `detectable_members`
 """
 
 from ._chance import chance_of_flags, fewest_improbable, flag_probabilities, flag_rank
 from ._checks import Floats, check_rate, finite, sorted_finite
 from ._counts import CountBound, Method, exceedance_probability, member_count_bound, member_share
-from ._detectable import detectable_members
 from ._fdr import benjamini_hochberg, benjamini_yekutieli, fdr_floor
 from ._fit import RatioFit, fit_of_ratio
 from ._hierarchical import (
@@ -66,7 +64,6 @@ __all__ = [
     "confident_threshold",
     "conformal_p_values",
     "describe_uncertified",
-    "detectable_members",
     "exceedance_probability",
     "fdr_floor",
     "fewest_improbable",

@@ -1,4 +1,4 @@
-"""The command that writes the page of a run directory again, without a model: report."""
+"""The command that writes the page of a run directory again, or sets two runs side by side, without a model: report."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ..errors import RunDirectoryError
+from ..errors import RunDirectoryError, UsageError
 from . import _options as opt
 from ._checks import refuse_file_of_run
-from .output import show as print_result
+from .output import show as print_result, show_json
 from .progress import working
 
 __all__ = ["report"]
@@ -21,6 +21,15 @@ def report(
         Path,
         typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit'.", show_default=False),
     ],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]",
+            help="A run directory of another audit of the same candidates, such as one of another model, or after a "
+            "defence. Both runs are then set side by side.",
+            show_default=False,
+        ),
+    ] = None,
     extraction: Annotated[
         Path | None,
         typer.Option(
@@ -37,16 +46,53 @@ def report(
             "--out",
             metavar="FILE",
             help="The file to write.",
-            show_default="report.html in RUN",
+            show_default="report.html in RUN; of two runs, only the terminal shows the comparison",
             rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Of two runs: show also each setting that differs, and all answers.")
+    ] = False,
+    as_json: opt.Json = False,
 ) -> None:
-    """Write report.html from the results in a run directory; loads no model and decides nothing."""
+    """Write report.html from the results in a run directory, or set two runs side by side; loads no model."""
+    for folder in [run, *([] if other is None else [other])]:
+        if not folder.is_dir():
+            raise RunDirectoryError(f"{folder}: no such folder")
+    if other is not None:
+        if extraction is not None:
+            raise UsageError("`extraction` belongs to the page of a single run: leave it out, or name a single run")
+        _compare(run, other, out, details, as_json)
+        return
+    if details or as_json:
+        raise UsageError(
+            f"`{'details' if details else 'as_json'}` belongs to two runs, and `other` names no second: name it, or "
+            "show this run with 'llm-mia show'"
+        )
+    _write_page(run, extraction, redact, out)
+
+
+def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: bool) -> None:
+    """Print two runs side by side, and write the page that shows them to *out*."""
+    from ..auditing import compare_runs
+    from ..report import two_runs_details, two_runs_screen, two_runs_summary, write_comparison
+
+    if out is not None:
+        refuse_file_of_run(out)
+    with working("comparing the runs"):
+        runs = compare_runs(run, other)
+        written = None if out is None else write_comparison(runs, out)
+    if as_json:
+        show_json(two_runs_summary(runs))
+        return
+    print_result(two_runs_details(runs) if details else two_runs_screen(runs))
+    if written is not None:
+        print_result(str(written))
+
+
+def _write_page(run: Path, extraction: Path | None, redact: bool, out: Path | None) -> None:
     from ..report import write_report
 
-    if not run.is_dir():
-        raise RunDirectoryError(f"{run}: no such folder")
     if out is not None and out.resolve() != (run / "report.html").resolve():
         refuse_file_of_run(out)
     with working("writing the page"):

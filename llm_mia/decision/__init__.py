@@ -16,7 +16,6 @@ from ._calibrating import add_decider_column, calibrate, calibration_part
 from ._calibration import Calibration, Category
 from ._collection_others import OtherModel
 from ._collections import CollectionResult, collection_attacks, judge_collection
-from ._detectable import DETECTED, members_detected
 from ._document_ranking import DocumentRanking, NoPValue, RankedDocument, rank_documents
 from ._documents import DocumentObstacle, flag_documents
 from ._equal_scores import equal_rows
@@ -53,7 +52,6 @@ __all__ = [
     "AUTO",
     "BY_DEFAULT",
     "DEFAULT_ATTACKS",
-    "DETECTED",
     "FEWEST",
     "FINDING_LEVEL",
     "NOT_VALIDATED",
@@ -123,7 +121,6 @@ __all__ = [
     "joint_standing",
     "judge_collection",
     "labelled_scores",
-    "members_detected",
     "notes_of_sentences",
     "origin_of",
     "p_value_counts",

@@ -19,11 +19,11 @@ from ._summary import (
     flags_summary,
     threshold_summary,
 )
-from ._terminal import audit_html, audit_table
+from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import report_html, write_report
+from .html import report_html, write_comparison, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -34,9 +34,10 @@ __all__ = [
     "Results",
     "attack_details",
     "attacks_table",
+    "audit_details",
     "audit_html",
+    "audit_screen",
     "audit_summary",
-    "audit_table",
     "calibration_lines",
     "calibration_summary",
     "choice_details",
@@ -73,6 +74,7 @@ __all__ = [
     "verify_exhibit",
     "void_note",
     "why_withheld",
+    "write_comparison",
     "write_exhibit",
     "write_report",
 ]

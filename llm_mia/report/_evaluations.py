@@ -10,7 +10,7 @@ from ..decision import AtThreshold, Comparison, Evaluation
 from ..metrics import ConfidenceGap
 from ..validity import Validity
 from ._cells import escape, percent, share
-from ._layout import Column, Listing
+from ._layout import Column, Listing, Prose
 from ._validity import blind_aurocs
 from .words import (
     at_threshold_words,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
 
 
-MOST_ROWS = 16
-"""Attacks up to which the result of an audit shows those with settings."""
+MOST_ROWS = 10
+"""Attacks that a table shows unless all are wanted."""
 BEST_OF_SEVERAL = (
     "The best of several attacks is known only with hindsight: a decision by another attack is a further decision on "
     "these candidates, and needs a smaller p-value."
@@ -40,21 +40,31 @@ BEST_OF_SEVERAL = (
 def evaluation_table(
     evaluations: Sequence[Evaluation],
     gap: ConfidenceGap | None,
+    spell: Callable[[str], str] = str,
     *,
     decider: str | None = None,
     validity: Validity | None = None,
+    most: int | None = None,
 ) -> RenderableType:
     """A row for each attack: AUROC, TPR at each FPR, FPR at 95 % TPR, with 95 % intervals.
 
     Below them the AUROC of classifiers that see only the texts.
+
+    Args:
+        evaluations: of each attack.
+        gap: the gap in confidence, which is shown below the table.
+        spell: rewrites the parameters that sentences name between backticks.
+        decider: the attack that decides, whose row is the first.
+        validity: the checks of the known set.
+        most: rows at most; attacks with settings are left out first. None: all attacks.
     """
     from rich.console import Group
 
     nonmembers = max(evaluation.n_nonmembers for evaluation in evaluations)
     too_few = {fpr for fpr in evaluations[0].tpr_at_fpr if nonmembers < nonmembers_needed(fpr)}
     listing = _empty_listing(evaluations)
-    shown = [each for each in evaluations if decider in (None, each.attack) or not _is_variant(each, evaluations)]
-    for evaluation in sorted(shown, key=lambda evaluation: evaluation.attack != decider):
+    shown = sorted(evaluations, key=lambda each: (each.attack != decider, ":" in each.attack))[:most]
+    for evaluation in shown:
         decides = evaluation.attack == decider
         name = f"{escape(evaluation.attack)} ◂ decides" if decides else escape(evaluation.attack)
         shares = ["–" if fpr in too_few else percent(figure) for fpr, figure in evaluation.tpr_at_fpr.items()]
@@ -65,18 +75,13 @@ def evaluation_table(
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if len(shown) < len(evaluations):
-        variants = counted(len(evaluations) - len(shown), "variant of these attacks", "variants of these attacks")
-        below.append(f"{variants} can be shown by 'llm-mia evaluate' on the run directory.")
+        parameter = "`details`" if decider is None else "`all_attacks`"
+        below.append(spell(f"{counted(len(evaluations) - len(shown), 'further attack')}: shown with {parameter}."))
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
     elif len(evaluations) > 1:
         below.append(BEST_OF_SEVERAL)
-    return Group(listing, *(f"[dim]{escape(line)}[/]" for line in below), *([] if gap is None else [_gap(gap)]))
-
-
-def _is_variant(evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> bool:
-    """Whether this is an attack with settings, of more attacks than are easily read."""
-    return len(evaluations) > MOST_ROWS and ":" in evaluation.attack
+    return Group(listing, *(Prose(f"[dim]{escape(line)}[/]") for line in below), *([] if gap is None else _gap(gap)))
 
 
 def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
@@ -97,9 +102,9 @@ def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
     )
 
 
-def _gap(gap: ConfidenceGap) -> str:
-    meaning = escape(gap_meaning(gap))
-    return escape(gap_words(gap)) + (f"\n[yellow]{meaning}[/]" if gap.exposed else f"\n[dim]{meaning}[/]")
+def _gap(gap: ConfidenceGap) -> list[Prose]:
+    style = "yellow" if gap.exposed else "dim"
+    return [Prose(escape(gap_words(gap))), Prose(f"[{style}]{escape(gap_meaning(gap))}[/]")]
 
 
 def comparison_line(comparison: Comparison) -> RenderableType:

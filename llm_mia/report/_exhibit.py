@@ -65,11 +65,8 @@ def verification_lines(checked: Verification) -> str:
             lines.append(f"  and {len(differing) - NAMED:,} more")
     if checked.expected_sha256 not in (None, checked.manifest_sha256):
         lines.append(f"manifest.json has another digest than {checked.expected_sha256}")
-    if checked.intact:
-        head = f"{checked.path}: nothing differs from what was written."
-    else:
-        head = f"{checked.path}: this is not what was written."
-    lines = [head, *lines, f"SHA-256 of manifest.json: {checked.manifest_sha256}"]
+    head = "Nothing differs from what was written." if checked.intact else "This is not what was written."
+    lines = [head, f"  {checked.path}", *lines, f"SHA-256 of manifest.json: {checked.manifest_sha256}"]
     if checked.intact and checked.expected_sha256 is None:
         lines.append("It shows no change only if this is the digest that was noted when the exhibit was written.")
     return "\n".join(lines)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .words import NO_BREAK, unbroken
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Column", "Facts", "Listing"]
+__all__ = ["Bullet", "Column", "Facts", "Listing", "Prose"]
 
 LEAST_NAMES, LEAST_WORDS = 16, 32
 """Columns of the screen that a column of names, or of sentences, needs at least, unless all of them are shorter."""
 DIM = " [dim]"
+JOINED = "\ue000"
+"""In the place of a no-break space while lines are wrapped, because rich breaks lines at that space, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Listing:
             yield wide
             return
         titles = [column.narrow_title or column.title for column in self.columns]
-        narrow = self._table(console, options.max_width, titles, lambda cell: cell.replace(DIM, f"\n{DIM[1:]}"))
+        narrow = self._table(console, options.max_width, titles, _in_lines)
         if narrow is not None:
             yield narrow
             return
@@ -102,22 +108,72 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Prose:
+    """A sentence in markup, which no figure, sign or unit leaves at a line end: `unbroken` says which belong together.
+
+    The lines hold plain spaces, so that what is copied from a screen has no other.
+    """
+
+    markup: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for line in self._joined(console).wrap(console, options.max_width, overflow="fold"):
+            line.plain = line.plain.replace(JOINED, " ")
+            yield line
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement.get(console, options, self._joined(console))
+
+    def _joined(self, console: Console) -> Text:
+        """The text, where the spaces that no line may end at are characters that rich does not break at."""
+        text = console.render_str(self.markup)
+        text.plain = unbroken(text.plain).replace(NO_BREAK, JOINED)
+        return text
+
+
+@dataclass(frozen=True)
+class Bullet:
+    """A sentence in markup, as an entry of a list."""
+
+    markup: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield Facts([("•", self.markup)], indent=2, gap=1)
+
+
+@dataclass(frozen=True)
 class Facts:
     """Names with what belongs to them, a line or more for each; long texts wrap."""
 
     rows: Sequence[tuple[str, str]]
     """In markup."""
+    indent: int = 0
+    """Columns before the names."""
+    gap: int = 2
+    """Columns between a name and what belongs to it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.padding import Padding
         from rich.table import Table
 
         names = max((_width(console, name) for name, _ in self.rows), default=0)
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, self.gap))
         table.add_column(width=names, no_wrap=True, style="dim")
         table.add_column(overflow="fold")
-        for row in self.rows:
-            table.add_row(*row)
-        yield table
+        for name, text in self.rows:
+            table.add_row(name, Prose(text))
+        yield Padding(table, (0, 0, 0, self.indent))
+
+
+def _in_lines(cell: str) -> str:
+    """*cell* with an interval below its figure, and the settings of an attack below its name.
+
+    >>> _in_lines("camia:signal=below_previous"), _in_lines("0.98 [dim]0.9–1[/]")
+    ('camia:\\nsignal=below_previous', '0.98\\n[dim]0.9–1[/]')
+    """
+    return re.sub(r"(?<=\w):(?=\w+=)", ":\n", cell.replace(DIM, f"\n{DIM[1:]}"))
 
 
 def _shared_out(kinds: Sequence[str], longest: Sequence[int], width: int) -> list[int] | None:

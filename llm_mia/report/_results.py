@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..auditing import Audit, read_audit
+from ..auditing import Audit, read_audit, without_tokens
 from ..decision import DocumentRanking, Flag, rank_documents
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
@@ -98,4 +98,5 @@ def read_results(path: str | Path, *, extraction: str | Path | None = None, reda
     if extraction is None and (Path(path) / "extraction.json").is_file():
         extraction = path
     extracted = None if extraction is None else read_extraction(extraction)
-    return Results(audit, redact or audit.redacted, extracted)
+    redact = redact or audit.redacted
+    return Results(without_tokens(audit) if redact else audit, redact, extracted)

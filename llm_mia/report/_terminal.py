@@ -10,39 +10,62 @@ from ..decision import NoteKind
 from ..scores import is_other_role
 from ._cells import escape
 from ._decisions import flags_table
-from ._evaluations import evaluation_table
-from ._layout import Facts
+from ._evaluations import MOST_ROWS, evaluation_table
+from ._first_screen import WIDTH, first_screen, places_of
+from ._layout import Bullet, Facts, Prose
 from ._validity import validity_lines
-from .words import control_words, counted, notes_words, void_note
+from .words import answer_of, control_words, counted, notes_words, void_note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["audit_html", "audit_table"]
+__all__ = ["audit_details", "audit_html", "audit_screen"]
+
+FILES = ("flags.csv", "report.html")
+"""What a reader of an audit opens next."""
 
 SHOWN_WITH_FLAGS = (NoteKind.ASSUMPTION, NoteKind.CONTROL)
 """Kinds of notes whose sentences `flags_table` shows."""
 
 
-def audit_table(audit: Audit, spell: Callable[[str], str] = str) -> RenderableType:
-    """What was audited, how the attacks separate the known set, what was flagged, and the notes.
+def audit_screen(audit: Audit, spell: Callable[[str], str] = str) -> RenderableType:
+    """The answer of an audit, in at most 15 lines of 80 columns.
 
     *spell* rewrites the parameters that notes name between backticks.
     """
-    from rich.console import Group
-    from rich.padding import Padding
+    return first_screen(answer_of(audit), places_of(audit.path, FILES), spell)
 
-    parts: list[RenderableType] = [_models(audit), "", validity_lines(audit.validity, audit.standing)]
+
+def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attacks: bool = False) -> RenderableType:
+    """All that an audit holds: the answer, the attacks, what the finding rests on, the models and the notes.
+
+    Args:
+        audit: what `audit` returned.
+        spell: rewrites the parameters that notes name between backticks.
+        all_attacks: a row for each attack; else ten at most, what decides first.
+    """
+    from rich.console import Group
+
+    parts: list[RenderableType] = [first_screen(answer_of(audit), spell=spell)]
     if audit.evaluations:
         gap = None if audit.withheld else audit.confidence_gap
-        parts += ["", evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity)]
+        table = evaluation_table(
+            audit.evaluations,
+            gap,
+            spell,
+            decider=audit.decider,
+            validity=audit.validity,
+            most=None if all_attacks else MOST_ROWS,
+        )
+        parts += ["", table]
         if audit.withheld:
-            parts.append(f"[red]{void_note(audit.standing)}[/]")
+            parts.append(Prose(f"[red]{void_note(audit.standing)}[/]"))
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]
+    parts += ["", validity_lines(audit.validity, audit.standing), "", _models(audit)]
     shown = [note for note in audit.notes if note.kind not in SHOWN_WITH_FLAGS]
     parts += ["", "[dim]Notes[/]"] if shown else []
-    parts += [Padding(f"[dim]• {escape(spell(note))}[/]", (0, 0, 0, 2)) for note in notes_words(shown)]
-    parts += ["", f"[dim]run directory[/]  {escape(str(audit.path))}"]
+    parts += [Bullet(f"[dim]{escape(spell(note))}[/]") for note in notes_words(shown)]
+    parts += ["", Facts([("run directory", escape(str(audit.path)))])]
     return Group(*parts)
 
 
@@ -62,13 +85,13 @@ def _further_facts(audit: Audit) -> Iterator[tuple[str, str]]:
 
 
 def audit_html(audit: Audit) -> str:
-    """What `audit_table` shows, as a piece of HTML for a notebook; names in it are escaped."""
+    """What `audit_screen` shows, as a piece of HTML for a notebook; names in it are escaped."""
     from io import StringIO
 
     from rich.console import Console
 
-    console = Console(record=True, width=120, file=StringIO())
-    console.print(audit_table(audit))
+    console = Console(record=True, width=WIDTH, file=StringIO())
+    console.print(audit_screen(audit))
     return console.export_html(inline_styles=True, code_format='<pre style="overflow-x:auto">{code}</pre>')
 
 

@@ -6,17 +6,26 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..auditing import Audit, TwoRuns
+from ..auditing import TwoRuns
 from ..records import SCHEMA_VERSION, Interval
 from ._cells import escape
-from .words import comparison_rows, counted, finding, matched_words, perplexity_words, run_words, two_runs_lines
+from .words import (
+    comparison_rows,
+    counted,
+    finding,
+    matched_words,
+    perplexity_words,
+    run_heads,
+    run_words,
+    two_runs_lines,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["two_runs_details", "two_runs_screen", "two_runs_summary"]
 
-TITLES = ("", "a", "b", "b - a", "95 % interval", "", "")
+TITLES = ("", "a", "b", "b - a", "95\u00a0% interval", "", "")
 WIDTH = 80
 """Columns of the first screen."""
 
@@ -25,7 +34,7 @@ def two_runs_screen(runs: TwoRuns) -> RenderableType:
     """Both answers, the differences, and how many settings differ: 15 lines of 80 columns."""
     from rich.console import Group
 
-    heads = [f"[bold]{name}[/]  {escape(_head(audit))}" for name, audit in (("a", runs.first), ("b", runs.second))]
+    heads = [f"[bold]{escape(name)}[/]  {escape(head)}" for name, head in run_heads(runs)]
     return Group(
         escape(f"{matched_words(runs)}."),
         *heads,
@@ -59,26 +68,10 @@ def two_runs_details(runs: TwoRuns) -> RenderableType:
     for setting in runs.settings:
         sides = (("a", setting.first), ("b", setting.second))
         lines += [f"  {escape(setting.name)}", *(f"    {name}  {escape(value or 'none')}" for name, value in sides)]
-    answers = [
-        f"[bold]{name}[/]  {escape(str(audit.path))}: {escape(answer)}" for (name, answer), audit in _answers(runs)
-    ]
+    answers = [f"[bold]{escape(name)}[/]  {escape(answer)}" for name, answer in run_words(runs)]
     perplexities = [escape(line) for line in perplexity_words(runs)]
     rest = [escape(f"{matched_words(runs)}."), "", *_table(runs), "", *perplexities]
     return Group(*lines, "", *answers, "", *rest, *map(escape, two_runs_lines(runs)))
-
-
-def _answers(runs: TwoRuns) -> list[tuple[tuple[str, str], Audit]]:
-    return list(zip(run_words(runs), (runs.first, runs.second), strict=True))
-
-
-def _head(audit: Audit) -> str:
-    """The run and its answer on a line of at most 77 characters; a long path loses its beginning."""
-    flags = audit.flags
-    answer = "withheld" if audit.withheld else f"{flags.flagged:,} of {counted(len(flags.rows), 'candidate')} flagged"
-    if not audit.withheld:
-        answer += ", finding" if flags.significant else ", no finding"
-    path, room = str(audit.path), 72 - len(answer)
-    return f"{path if len(path) <= room else '…' + path[-room + 1 :]}: {answer}"
 
 
 def _table(runs: TwoRuns) -> list[str]:

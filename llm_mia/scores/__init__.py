@@ -4,6 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
+from ._in_common import ROLES, rows_in_common
 from ._likelihoods import PassageLosses, read_losses
 from ._others import is_other_role, other_column, split_other
 from ._reading import read_scores
@@ -13,6 +14,7 @@ from ._table import UNKNOWN, ScoreTable
 __all__ = [
     "CARRIED_MARK",
     "DECISION_COLUMNS",
+    "ROLES",
     "ROW_ORDER_LEVEL",
     "UNKNOWN",
     "PassageLosses",
@@ -23,5 +25,6 @@ __all__ = [
     "read_losses",
     "read_scores",
     "row_order",
+    "rows_in_common",
     "split_other",
 ]

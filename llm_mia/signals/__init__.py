@@ -22,7 +22,7 @@ from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
 from ._windows import cut, edges, join, window_rule
-from ._written_tokens import without_written_tokens, written_token_notes
+from ._written_tokens import unname_written_tokens, without_written_tokens, written_token_notes
 
 __all__ = [
     "BackgroundWriter",
@@ -60,6 +60,7 @@ __all__ = [
     "running_dry",
     "score_positions",
     "signals_of",
+    "unname_written_tokens",
     "window_rule",
     "without_written_tokens",
     "write_signals",

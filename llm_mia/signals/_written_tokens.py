@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..backends import Backend
-from ..records import Passage, RunRecord, WrittenTokens
+from ..records import Passage, PassRecord, RunRecord, WrittenTokens
 from ..store import RunDirectory
 
-__all__ = ["count_written_tokens", "without_written_tokens", "written_token_notes"]
+__all__ = ["count_written_tokens", "unname_written_tokens", "without_written_tokens", "written_token_notes"]
 
 
 def count_written_tokens(backend: Backend, passages: Iterable[Passage]) -> WrittenTokens | None:
@@ -45,18 +45,23 @@ def without_written_tokens(run: Path, notes: Sequence[str]) -> tuple[str, ...]:
     How many passages hold such tokens, and where the first is, stays.
     """
     with RunDirectory(run) as directory:
-        before = directory.record
-        passes = {
-            name: made_by
-            if made_by.written_tokens is None
-            else replace(made_by, written_tokens=replace(made_by.written_tokens, token=""))
-            for name, made_by in before.passes.items()
-        }
-        after = replace(before, passes=passes)
-        if after != before:
-            directory.update(passes=passes)
-    renamed = dict(zip(written_token_notes(before), written_token_notes(after), strict=True))
+        passes = directory.record.passes
+        unnamed, renamed = unname_written_tokens(passes)
+        if unnamed != passes:
+            directory.update(passes=unnamed)
     return tuple(renamed.get(note, note) for note in notes)
+
+
+def unname_written_tokens(passes: Mapping[str, PassRecord]) -> tuple[dict[str, PassRecord], dict[str, str]]:
+    """The *passes* without the names of special tokens, and by each note on such tokens the note without the name."""
+    unnamed = {
+        name: made_by
+        if made_by.written_tokens is None
+        else replace(made_by, written_tokens=replace(made_by.written_tokens, token=""))
+        for name, made_by in passes.items()
+    }
+    notes = [written_token_notes(RunRecord(passes=each)) for each in (passes, unnamed)]
+    return unnamed, dict(zip(*notes, strict=True))
 
 
 def _note(role: str, written: WrittenTokens, *, templated: bool) -> str:

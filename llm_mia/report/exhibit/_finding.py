@@ -8,12 +8,20 @@ from ...history import History
 from ...scores import is_other_role
 from ...store import read_run
 from .._results import Results
-from ..words import Outcome, Side, counted, exhibit_sections, side_words
-from ._answering import answer_of
+from ..words import Outcome, Side, answer_of, counted, exhibit_sections, side_words
 from ._digests import code_sha256
 from ._pages import page
 
 __all__ = ["finding_page"]
+
+LONGEST_NAME = 60
+GLOSSARY = (
+    ("known members, known non-members", "texts that the model was certainly trained on, and certainly not trained on"),
+    ("AUROC", "the chance that a text of the first kind scores higher than a text of the second; 0.5 is no difference"),
+    ("FPR", "the share of texts that are flagged although the model was not trained on them"),
+    ("p", "how probable so many flags, or more, are if the model was trained on none of the texts"),
+)
+"""What a reader needs who has never seen such a page."""
 
 
 def finding_page(results: Results, side: Side) -> bytes:
@@ -31,6 +39,7 @@ def finding_page(results: Results, side: Side) -> bytes:
         headline=answer.headline,
         sections=exhibit_sections(audit, answer, side, results.extraction),
         record=list(_record(results)),
+        glossary=GLOSSARY,
     )
 
 
@@ -39,11 +48,11 @@ def _record(results: Results) -> Iterator[tuple[str, str, str]]:
     audit = results.audit
     for role, record in audit.passes.items():
         if role == "target" or is_other_role(role):
-            yield f"{role} model", f"{record.model.id}, weights", record.model.weights_sha256
+            yield f"{role} model", f"{_short(record.model.id)}, weights", record.model.weights_sha256
     run = read_run(audit.path)
     roles = ("members", "non-members", "candidates")[-len(run.inputs) :]
     for role, source in zip(roles, run.inputs, strict=False):
-        yield role, f"{source.name}, {counted(source.passages, 'passage')}", source.sha256
+        yield role, f"{_short(source.name)}, {counted(source.passages, 'passage')}", source.sha256
     decisions = [entry for entry in History(audit.path, audit.path).of_run() if entry.attack == audit.decider]
     if decisions:
         yield "decided", f"{decisions[-1].when[:19].replace('T', ' ')} UTC", ""
@@ -52,3 +61,9 @@ def _record(results: Results) -> Iterator[tuple[str, str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     yield "computed by", versions, ""
     yield "written by", "the code of llm_mia with the digest", code_sha256()
+
+
+def _short(name: str) -> str:
+    """The last part of a path, shortened where even that is long; manifest.json has the whole name."""
+    last = name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", ".", "~")) else name
+    return last if len(last) <= LONGEST_NAME else f"{last[:LONGEST_NAME]}…"

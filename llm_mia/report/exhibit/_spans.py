@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...extraction import ExtractedSpan, Extraction, Proof
 from .._results import Results
-from ..words import extraction_notes, extraction_rate, extraction_statement, span_words
+from ..words import extraction_notes, span_words, verbatim_words
 from ._pages import page
 from ._tables import Cell, csv_table
 
@@ -15,9 +15,15 @@ __all__ = ["span_pages", "spans_table"]
 
 PER_PAGE = 50
 TITLES = (
-    "id", "document", "label", "start_token", "end_token", "tokens", "probability", "probability_high",
-    "expected_queries", "greedy_writes_it", "samples", "samples_that_match",
-)  # fmt: skip
+    *("id", "document", "label", "start_token", "end_token", "tokens"),
+    *("probability", "probability_high", "expected_queries", "counts"),
+    *("reference_probability", "reference_probability_high", "ratio"),
+    *("greedy_writes_it", "samples", "samples_that_match"),
+)
+CONTROLS = (
+    "The same search in texts that are known not to be in the training data shows what a span is worth: these spans do "
+    "not come from training on these texts."
+)
 TEXTS = ("text", "prompt", "output", "original")
 LABELS = {1: "known member", 0: "known non-member", None: "candidate"}
 
@@ -34,24 +40,19 @@ class ShownSpan:
 def span_pages(results: Results) -> dict[str, bytes]:
     """The pages about spans by their path: those of known non-members, which are controls, have pages of their own.
 
-    The likeliest span is the first.
+    Spans that count come first, and of these the likeliest.
     """
     extraction = results.extraction
     if extraction is None:
         return {}
     proofs = _proofs(extraction)
-    ordered = sorted(extraction.spans, key=lambda span: -span.likeliest.log_probability)
+    ordered = sorted(extraction.spans, key=lambda span: (not span.counts, -span.likeliest.log_probability))
     shown = [span for span in ordered if span.label != 0]
     controls = [span for span in ordered if span.label == 0]
-    statement = f"{extraction_statement(extraction)}."
-    rate = extraction_rate(extraction)
-    about = (
-        "The same search in texts that are known not to be in the training data shows what a span is worth: such spans "
-        "cannot come from training on these texts."
-    )
+    about = list(verbatim_words(extraction))
     return {
-        **_pages(results, proofs, shown, "spans/spans", "Spans that the model writes word for word", statement),
-        **_pages(results, proofs, controls, "spans/controls", "Spans of known non-members", f"{about} {rate or ''}"),
+        **_pages(results, proofs, shown, "spans/spans", "Spans that the model writes word for word", about),
+        **_pages(results, proofs, controls, "spans/controls", "Spans of known non-members", [CONTROLS]),
     }
 
 
@@ -61,7 +62,7 @@ def _pages(
     spans: Sequence[ExtractedSpan],
     path: str,
     title: str,
-    intro: str,
+    intro: Sequence[str],
 ) -> dict[str, bytes]:
     extraction = results.extraction
     assert extraction is not None
@@ -72,7 +73,7 @@ def _pages(
         files[f"{path}-{number:03d}.html"] = page(
             "spans.html",
             title,
-            intro=intro[0].upper() + intro[1:],
+            intro=intro,
             notes=extraction_notes(extraction) if number == 1 else [],
             number=number,
             pages=pages,
@@ -109,6 +110,11 @@ def _rows(extraction: Extraction, *, redact: bool) -> Iterator[list[Cell]]:
         proof, likeliest = proofs.get(_place(span)), span.likeliest
         row: list[Cell] = [span.id, span.document, span.label, span.start_token, span.end_token, span.tokens]
         row += [likeliest.probability, likeliest.probability_high, likeliest.expected_queries]
+        other = span.reference
+        row += [
+            span.counts,
+            *([None] * 3 if other is None else [other.probability, other.probability_high, other.ratio]),
+        ]
         row += [None, None, None] if proof is None else [proof.greedy, proof.samples, proof.matched]
         if not redact:
             row.append(span.text)

@@ -36,8 +36,13 @@ class Work:
     why_no_p: str
     """A value of `NoPValue`; empty where there is a p-value."""
     spans: int | None
-    """None where nothing was extracted from it, as in `extractable_share`."""
+    """Spans that the model writes word for word; None where none were searched, as in the three below."""
+    spans_counted: int | None
+    """Those that the reference model does not write too."""
     extractable_share: float | None
+    """Of the bytes, by all spans."""
+    extractable_share_counted: float | None
+    """By the spans that count, without what the reference model writes too."""
     known_set: str
     """The standing of the known set, so that a row that is copied still has it."""
 
@@ -84,7 +89,9 @@ def _work(
         q=None if ranked is None else ranked.q_value,
         why_no_p="" if ranked is None or ranked.reason is None else str(ranked.reason),
         spans=None if extraction is None else extraction.spans,
+        spans_counted=None if extraction is None else extraction.spans_counted,
         extractable_share=None if extraction is None else extraction.share,
+        extractable_share_counted=None if extraction is None else extraction.bytes_counted / max(1, extraction.bytes),
         known_set=standing,
     )
 

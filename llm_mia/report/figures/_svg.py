@@ -70,6 +70,7 @@ def svg_of(display: Display, *, variables: bool) -> str:
 
 
 def _drawn(display: Display, kind: str, *, titled: bool) -> bytes:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     with new_axes(display.height or 1.5) as axes:
@@ -80,9 +81,12 @@ def _drawn(display: Display, kind: str, *, titled: bool) -> bytes:
             canvas.suptitle(display.title, fontsize=10)
         drawing = io.BytesIO()
         # No date and no name of the program: the same figure is the same bytes tomorrow.
-        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        transparent = kind == "svg" and not titled
-        canvas.savefig(drawing, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, transparent=transparent)
+        if kind == "png":
+            canvas.savefig(drawing, format=kind, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        else:
+            canvas.patch.set_visible(titled)
+            # `savefig` would draw twice.
+            FigureCanvasSVG(canvas).print_svg(drawing, metadata={"Date": None, "Creator": None})
     return drawing.getvalue()
 
 

@@ -3,9 +3,9 @@
 from ._answer import Answer, Outcome
 from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
-from ._comparisons import comparison_facts, role_words, sensitivity_words
+from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import counted, have, unbroken
+from ._counting import NO_BREAK, counted, have, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -29,7 +29,7 @@ from ._evaluations import (
     too_few_words,
     unscored_words,
 )
-from ._exhibit import Section, Side, exhibit_sections, side_words, span_words
+from ._exhibit import Section, Side, exhibit_sections, side_words
 from ._extraction import (
     extraction_notes,
     extraction_rate,
@@ -40,7 +40,7 @@ from ._extraction import (
 from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
-from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
+from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
     standing_words,
@@ -50,9 +50,11 @@ from ._validity import (
     why_withheld,
     withheld_words,
 )
+from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",
+    "NO_BREAK",
     "NO_CAUSE",
     "Answer",
     "ControlRow",
@@ -93,12 +95,14 @@ __all__ = [
     "model_name",
     "note_words",
     "notes_words",
+    "p_words",
     "perplexity_words",
     "power_title",
     "q_values_words",
     "reason_words",
     "role_words",
     "rule_words",
+    "run_heads",
     "run_words",
     "selection_words",
     "sensitivity_words",
@@ -112,6 +116,7 @@ __all__ = [
     "unbroken",
     "unscored_words",
     "validity_meaning",
+    "verbatim_words",
     "void_note",
     "weakest_words",
     "why_withheld",

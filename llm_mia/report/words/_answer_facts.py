@@ -6,10 +6,11 @@ import math
 
 from ...auditing import Audit
 from ...decision import DocumentObstacle, ErrorRate, Flags, NoteKind, Unit
-from ...records import Interval, Standing
+from ...records import Interval
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, per_hundred
+from ._decisions import bound_confidence
 from ._validity import NAMED, weakest_check
 
 __all__ = ["answer_facts", "answer_trust", "worst_faults"]
@@ -21,36 +22,34 @@ GRAVITY = (Verdict.VOID, Verdict.UNTESTABLE, Verdict.DOUBTFUL)
 
 def answer_facts(audit: Audit) -> list[tuple[str, str]]:
     """A short name and a sentence for each; the first matters most."""
-    facts = [("finds", strength_words(audit))]
     if audit.withheld:
-        return [*facts, *_faults(audit.validity)]
+        return [*_faults(audit.validity), *_separation(audit)]
     flags = audit.flags
-    facts.append(("wrongly", _wrongly(audit)))
-    facts += _bound(audit)
-    facts += _compared(flags)
-    if audit.protocol:
-        facts += _protocol(audit)
+    facts = [("finds", _power_words(audit)), ("wrongly", _wrongly(audit)), _bound(audit)]
+    facts += [*_categories(flags), *_separation(audit), *_protocol(audit)]
     if flags.finding is not None and flags.finding.number > 1:
-        facts.append(
-            ("decision", f"number {flags.finding.number} on these candidates: they share the level of all findings")
-        )
-    facts += _categories(flags)
-    return facts
+        number = f"number {flags.finding.number} on these candidates, which share the level of all findings"
+        facts.append(("decision", number))
+    return [*facts, *_compared(flags)]
 
 
-def strength_words(audit: Audit) -> str:
-    """The share of known members that are recognised, and the AUROC beside that of a classifier without the model."""
+def _power_words(audit: Audit) -> str:
+    """The share of known members that are recognised, or why it is unknown."""
+    if audit.power is not None:
+        return f"{per_hundred(audit.power)} known members, with a 95 % interval"
+    if not audit.evaluations:
+        return "unknown, because no members are known to measure it with"
+    return "not measured, because a false discovery rate has no fixed threshold"
+
+
+def _separation(audit: Audit) -> list[tuple[str, str]]:
+    """The AUROC of what decides, beside that of a classifier that never saw the model."""
     evaluation = next((each for each in audit.evaluations if each.attack == audit.decider), None)
+    blind = _blind(audit.validity)
     if evaluation is None:
-        return "unknown how many: no members are known, so the power cannot be measured"
-    parts = []
-    if audit.power is not None and not audit.withheld:
-        power = per_hundred(audit.power)
-        parts.append(f"{power} known members (95 % interval)")
-    auroc, blind = evaluation.auroc, _blind(audit.validity)
-    beside = "" if blind is None else f"; without the model {_two(blind)}"
-    parts.append(f"AUROC {_two(auroc)}{beside}")
-    return "; ".join(parts)
+        return []
+    beside = "" if blind is None else f"; of the words without the model {_two(blind)}"
+    return [("AUROC", f"{_two(evaluation.auroc)}{beside}")]
 
 
 def _two(figure: Interval) -> str:
@@ -86,37 +85,31 @@ def _percents(figure: Interval) -> str:
     return f"{100 * figure.low:.0f}–{100 * figure.high:.0f} %"
 
 
-def _bound(audit: Audit) -> list[tuple[str, str]]:
+def _bound(audit: Audit) -> tuple[str, str]:
     """How many candidates were trained on at least, or why that is unknown and what would show it."""
     flags = audit.flags
-    number = len(flags.rows)
     if flags.members is not None:
-        held = f"{held_with(flags.members.confidence)}{_share_of_level(flags)}"
+        held = f"with {bound_confidence(flags)}"
         if not flags.members.members:
-            return [("at least", f"no number of members can be stated with {held}")]
+            return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"
-        return [("at least", f"{flags.members.members:,} of {number:,} {was} trained on, with {held}")]
+        return "at least", f"{flags.members.members:,} of {len(flags.rows):,} {was} trained on, {held}"
+    return "unknown", f"how many at least: {_why_unbounded(audit)}"
+
+
+def _why_unbounded(audit: Audit) -> str:
+    """Why the number of members has no lower bound, and what would give it."""
+    reasons = {
+        NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has a calibration set for itself",
+        NoteKind.MEMBERS_UNBOUNDED_LABELLED: "labelled passages are among the candidates",
+        NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long; add such documents",
+    }
     for note in audit.notes:
         if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS:
-            obstacle = note.figures.get("obstacle")
-            return [
-                ("unknown", f"how many at least: {_documents_obstacle(obstacle, note.figures.get('documents', 0))}")
-            ]
-        if note.kind == NoteKind.MEMBERS_UNBOUNDED_CATEGORIES:
-            return [("unknown", "how many at least: each category has a calibration set of its kind alone")]
-        if note.kind == NoteKind.MEMBERS_UNBOUNDED_LABELLED:
-            return [("unknown", "how many at least: labelled passages are among the candidates")]
-        if note.kind == NoteKind.MEMBERS_UNBOUNDED_FEW:
-            return [("unknown", "how many at least: too few documents of non-members are as long; add such documents")]
-    return [("unknown", "how many of them at least")]
-
-
-def _share_of_level(flags: Flags) -> str:
-    """Why the confidence is not 1 minus the level: a decision has a share of it."""
-    finding = flags.finding
-    if finding is None or finding.level_share == 1:
-        return ""
-    return f" (this decision has {100 * finding.allowed:.3g} of the {100 * finding.level:g} % for errors)"
+            return _documents_obstacle(note.figures.get("obstacle"), note.figures.get("documents", 0))
+        if note.kind in reasons:
+            return reasons[NoteKind(note.kind)]
+    return "no finding is possible"
 
 
 def _documents_obstacle(obstacle: object, documents: int) -> str:
@@ -144,8 +137,7 @@ def _compared(flags: Flags) -> list[tuple[str, str]]:
     return [
         (
             "compared",
-            f"{role_words(other.role)} flags {other.other_flagged:,} of {other.candidates:,} in its place; "
-            f"the target scores higher: {p_value}",
+            f"{role_words(other.role)} in its place flags {other.other_flagged:,} of {other.candidates:,} ({p_value})",
         )
     ]
 
@@ -173,34 +165,30 @@ def _categories(flags: Flags) -> list[tuple[str, str]]:
 
 def answer_trust(audit: Audit) -> list[str]:
     """Whether the known set can be trusted, the worst check, what the answer rests on, and what it does not show."""
-    lines = [_checks_words(audit)]
-    if not audit.withheld:
-        flags = audit.flags
-        unit = flags.unit.value[:-1]
-        lines.append(f"Rests on this: a {unit} that was not trained on could as well have been among your non-members.")
-        lines.append(f"A {unit} that is not flagged may still have been trained on.")
-    return lines
+    checks = _checks_words(audit)
+    if audit.withheld:
+        return [checks]
+    return [
+        checks,
+        "Rests on this: your non-members could as well have been among the candidates.",
+        f"A {audit.flags.unit.value[:-1]} that is not flagged may still have been trained on.",
+    ]
 
 
 def _checks_words(audit: Audit) -> str:
     """How many checks of the known set were made, and the worst, or what the weakest may have missed."""
     checks = audit.validity.checks
-    skipped = sum(check.verdict is Verdict.SKIPPED for check in checks)
-    faults = worst_faults(audit.validity)
-    missing = f"; {skipped:,} could not be made" if skipped else ""
-    made = counted(len(checks) - skipped, "check")
-    if not len(checks) - skipped:
+    made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
+    if not made:
         return "Nothing about the known set could be checked."
+    of_all = f"{made:,} of {counted(len(checks), 'check')} made" if made < len(checks) else counted(made, "check")
+    faults = worst_faults(audit.validity)
     if faults:
-        worst = faults[0]
-        number = sum(check.is_fault for check in checks)
-        return f"{number:,} of {made} of the known set show a fault{missing}; the worst: {_named(worst)}."
+        number = counted(sum(check.is_fault for check in checks), "fault")
+        return f"{of_all}, {number}; the worst: {_named(faults[0])}."
     weakest = weakest_check(audit.validity)
-    missed = "" if weakest is None else f"; may miss AUROCs below {weakest[0]:.2f} ({weakest[1]})"
-    head = f"No fault found in {made} of the known set{missing}{missed}"
-    if audit.standing is Standing.NOT_CHECKED:
-        head += "; no other language model checked it"
-    return f"{head}."
+    missed = "" if weakest is None else f"; {weakest[1]} may miss AUROCs below {weakest[0]:.2f}"
+    return f"{of_all}, no fault{missed}."
 
 
 def _named(check: Check) -> str:

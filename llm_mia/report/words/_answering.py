@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ...auditing import Audit
-from ...decision import ErrorRate, Finding, Flags, NoteKind, Unit
+from ...decision import Finding, Flags, NoteKind, Unit
 from ...records import Standing
 from ._answer import Answer, Outcome
 from ._answer_facts import answer_facts, answer_trust, worst_faults
 from ._comparisons import explained_by, least_p_words, p_words
-from ._counting import counted, plainly, unbroken
+from ._counting import counted, held_with, plainly, unbroken
 from ._notes import note_words
 from ._validity import standing_words
 
@@ -128,39 +128,32 @@ def _reserves(audit: Audit) -> list[str]:
 
 
 def _error_rate(flags: Flags) -> str:
-    """How often chance alone gives such an answer."""
+    """How often chance alone gives such an answer, with the p-value."""
     finding, by_chance = flags.finding, flags.by_chance
-    rate = ""
     if by_chance is not None:
-        held = ""
-        if flags.calibration.confidence is None:
-            held = " on average"
-        rate = f"If it was trained on none of them, at most {plainly(by_chance)} would look so{held}"
-    elif flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
-        unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
-        rate = f"Of {unit} that look so, on average at most {100 * flags.rule.level:g} % do so by chance"
-    if finding is None:
-        return f"{rate}."
-    return f"{rate}; {_chance(flags, finding)}."
-
-
-def _chance(flags: Flags, finding: Finding) -> str:
-    """The p-value of the finding, and what it is compared with."""
-    chance = least_p_words(finding.chance, finding.arrangements)
-    if flags.by_chance is None:
-        what = "so small a q-value, if it was trained on none"
+        level = 100 * flags.rule.level
+        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so on average"
+        if len(flags.rows) == 1:
+            rate = f"If it had not seen it, it would look so in at most {level:g} of 100 cases on average"
+        if flags.calibration.confidence is not None:
+            rate += f", with {held_with(flags.calibration.confidence)}"
     else:
-        what = (
-            f"{flags.flagged:,} or more by chance"
-            if flags.flagged and finding.flagged == flags.flagged
-            else "so many by chance"
-        )
-    text = f"{what}: {chance}"
+        unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
+        rate = f"Of {unit} that look so, at most {100 * flags.rule.level:g} of 100 do so by chance, on average"
+    return f"{rate}{_p_value(finding)}."
+
+
+def _p_value(finding: Finding | None) -> str:
+    """The p-value of a finding, in parentheses, and what it is compared with where that matters."""
+    if finding is None:
+        return ""
+    # Where it is the smallest that exchanges can give, the details have their number.
+    words = [least_p_words(finding.chance, finding.arrangements).partition(",")[0]]
     if finding.p_value > finding.chance:
-        text += f"; over all comparisons {p_words(finding.p_value)}"
+        words.append(f"{p_words(finding.p_value)} over all comparisons")
     if not finding.significant or finding.number > 1:
-        text += f" (a finding needs p ≤ {finding.allowed:.2g})"
-    return text
+        words.append(f"a finding needs p ≤ {finding.allowed:.2g}")
+    return f" ({'; '.join(words)})"
 
 
 def _change(audit: Audit) -> str:

@@ -12,8 +12,8 @@ from ...records import Interval
 from ...validity import Check, Verdict
 from ._comparisons import role_words
 from ._counting import counted
-from ._extraction import extraction_rate, extraction_reference
 from ._history import control_words
+from .checks import check_words
 
 __all__ = ["ControlRow", "control_rows"]
 
@@ -190,7 +190,7 @@ def _faults(audit: Audit) -> Iterator[ControlRow]:
     above = {*BLIND, *SHIFT, f"placebo_attack_{audit.decider}_auroc", "placebo_words_auroc", "placebo_counts_auroc"}
     for check in audit.validity.checks:
         if check.is_fault and check.name not in above | {"control_rate"}:
-            yield _row(check, f"check {check.name}", "", check.why)
+            yield _row(check, f"{check_words(check.name)} ({check.name})", "", check.why)
 
 
 def _tally(audit: Audit) -> ControlRow:
@@ -211,37 +211,39 @@ def _tally(audit: Audit) -> ControlRow:
 
 
 def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
-    yield from _same_spans(extraction)
-    known, rate = extraction.nonmembers, extraction_rate(extraction)
+    """What spans are worth: those of known non-members, and what a model writes that was not trained on the texts."""
+    known, totals = extraction.nonmembers, extraction.totals
     if known is None:
-        if rate is not None:
-            yield _missing("spans of known non-members", rate)
+        yield _missing("spans of known non-members", "spans were searched in no text that was certainly not trained on")
+    else:
+        yield _known_spans("spans of known non-members", known.documents, known.with_spans, known.bound, None)
+        if (like := known.like) is not None:
+            name = "spans of known non-members of like length"
+            yield _known_spans(name, like.nonmembers, like.nonmembers_with_spans, like.bound, like.p_value)
+    name = "the same spans under a reference model"
+    if extraction.reference is None:
+        why = "no reference model was given, so scripture, licences and quotations, which many models know, count too"
+        yield _missing(name, why)
         return
-    yield ControlRow(
-        "spans of known non-members",
-        f"known non-members with such spans, of {counted(known.documents, 'document')}",
-        float(known.with_spans),
+    spans = counted(totals.spans + totals.spans_shared, "span")
+    yield _figure(
+        name,
+        f"spans that {extraction.reference.model.id} writes too, of {spans}",
+        float(totals.spans_shared),
         None,
-        None,
-        None if known.like is None else known.like.p_value,
         MADE,
-        rate or "",
+        "these do not count: a model that was not trained on the texts writes them as well",
     )
 
 
-def _same_spans(extraction: Extraction) -> Iterator[ControlRow]:
-    """The spans under the reference model; nothing where there are no spans."""
-    totals, name, shows = (
-        extraction.totals,
-        "the same spans under the reference model",
-        extraction_reference(extraction),
+def _known_spans(name: str, documents: int, with_spans: int, bound: float, p: float | None) -> ControlRow:
+    shows = (
+        f"at most {100 * bound:.2g} % of such documents have spans (95 % confidence, if documents are independent): so "
+        "often a span comes without training on the text"
     )
-    spans = totals.spans + totals.spans_shared
-    if extraction.reference is None and spans:
-        yield _missing(name, shows)
-    elif spans:
-        measured = f"spans that the reference writes too, of {spans:,}"
-        yield ControlRow(name, measured, float(totals.spans_shared), None, None, None, MADE, shows)
+    if p is not None:
+        shows += "; the p-value is that of so many spans in the texts in question, if these had them as often"
+    return _figure(name, f"documents with spans that count, of {documents:,}", float(with_spans), p, MADE, shows)
 
 
 def _check(audit: Audit, name: str) -> Check | None:

@@ -7,7 +7,7 @@ import re
 
 from ...records import Interval
 
-__all__ = ["counted", "have", "held_with", "per_hundred", "plainly", "unbroken"]
+__all__ = ["NO_BREAK", "counted", "have", "held_with", "per_hundred", "plainly", "unbroken"]
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _PAIRS = re.compile(

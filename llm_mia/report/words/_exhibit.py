@@ -8,18 +8,36 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...auditing import Audit
-from ...decision import DETECTED, ErrorRate, Finding, Sensitivity, members_detected
-from ...extraction import ExtractedSpan, Extraction, Proof
-from ...records import Standing
+from ...decision import ErrorRate, Finding, Flags, Sensitivity, flags_by_share
+from ...extraction import Extraction
+from ...records import Interval, Standing
+from ...validity import Verdict
 from ._answer import Answer
 from ._comparisons import role_words
-from ._counting import counted
+from ._counting import counted, per_hundred, unbroken
 from ._decisions import members_words, rule_words
-from ._extraction import extraction_size, extraction_statement
 from ._notes import ASSUMPTION
-from ._validity import withheld_words
+from ._validity import weakest_check, withheld_words
+from ._verbatim import verbatim_words
+from .checks import check_words
 
-__all__ = ["Section", "Side", "exhibit_sections", "side_words", "span_words"]
+__all__ = ["Section", "Side", "exhibit_sections", "side_words"]
+
+
+NAMED = 3
+"""Faults that the page names."""
+FACTS = {
+    "finds": "recognises",
+    "wrongly": "flags wrongly",
+    "at least": "trained on at least",
+    "unknown": "cannot say",
+    "compared": "another model",
+    "AUROC": "AUROC of the score",
+    "void": "faults (void)",
+    "untestable": "cannot be tested",
+    "because": "why it matters",
+}
+"""Names of facts, where a terminal has room for a single word."""
 
 
 class Side(StrEnum):
@@ -57,13 +75,15 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
     reads the second without the first.
     """
     defends = side is Side.DEFENCE
-    question = Section("What was looked for" if defends else "What was asked", (answer.question,))
+    question = Section("What was looked for" if defends else "What was asked", (answer.question, _how(audit)))
     sentences = (answer.headline, answer.error_rate, answer.change)
-    given = Section("What the search gave" if defends else "The answer", tuple(filter(None, sentences)), answer.facts)
+    given = Section(
+        "What the search gave" if defends else "The answer", tuple(filter(None, sentences)), tuple(_facts(answer))
+    )
     absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
     power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
-    verbatim = Section("Word for word", tuple(_verbatim(extraction)))
-    trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", *answer.trust))
+    verbatim = Section("Word for word", tuple(verbatim_words(extraction)))
+    trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", _checks(audit)))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
     if not defends:
         ordered = [question, given, verbatim, trust, overturn, absent, power]
@@ -71,7 +91,55 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
         ordered = [question, given, absent, power, verbatim, trust, overturn]
     else:
         ordered = [question, absent, power, given, verbatim, trust, overturn]
-    return [section for section in ordered if section.paragraphs or section.facts or section.points]
+    return [_kept_together(each) for each in ordered if each.paragraphs or each.facts or each.points]
+
+
+def _kept_together(section: Section) -> Section:
+    """The section with no line break between a figure and its unit."""
+    facts = tuple((name, unbroken(sentence)) for name, sentence in section.facts)
+    paragraphs, points = (tuple(map(unbroken, each)) for each in (section.paragraphs, section.points))
+    return Section(section.title, paragraphs, facts, points)
+
+
+def _how(audit: Audit) -> str:
+    """What was done to answer the question, for somebody who has never done it."""
+    calibration, rule = audit.calibration, audit.flags.rule
+    known = counted(calibration.n, "text")
+    if calibration.n_documents != calibration.n:
+        known += f" from {counted(calibration.n_documents, 'document')}"
+    scored = f"Each text was given a score from the probabilities of the model ({audit.decider})"
+    if rule.rate is ErrorRate.FALSE_POSITIVES:
+        return (
+            f"{scored}. It is flagged if its score is above a threshold, which was set on {known} that the model was "
+            f"certainly not trained on: at most {100 * rule.level:g} of 100 such texts would be flagged."
+        )
+    return (
+        f"{scored}, and was compared with {known} that the model was certainly not trained on. So many are flagged "
+        f"that on average at most {100 * rule.level:g} of 100 flags are wrong."
+    )
+
+
+def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
+    """The facts of the answer, named in full where a terminal has a single word."""
+    for name, sentence in answer.facts:
+        yield FACTS.get(name, name), sentence
+
+
+def _checks(audit: Audit) -> str:
+    """How many checks of the known set could be made, and what they show."""
+    checks = audit.validity.checks
+    made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
+    if not made:
+        return "Nothing about the known texts could be checked."
+    head = f"{made:,} of {counted(len(checks), 'check')} of the known texts could be made"
+    faults = [check for check in checks if check.is_fault]
+    if faults:
+        shown = "; ".join(dict.fromkeys(check_words(check.name) for check in faults[:NAMED]))
+        shows = "shows" if len(faults) == 1 else "show"
+        return f"{head}, and {len(faults):,} {shows} a fault (among them: {shown}); controls.html names each."
+    weakest = weakest_check(audit.validity)
+    missed = "" if weakest is None else f" Differences with an AUROC below {weakest[0]:.2f} may have been missed."
+    return f"{head}, and none shows a fault.{missed}"
 
 
 def _absent(audit: Audit) -> Iterator[str]:
@@ -115,24 +183,28 @@ def _power(audit: Audit) -> Iterator[str]:
         yield f"The power was not measured: {why}. So an absence of flags carries no weight in either direction."
         return
     yield (
-        f"Of the texts that the model is known to have been trained on, {100 * power.value:.1f} % are above the "
-        f"threshold (95 % interval {100 * power.low:.0f}–{100 * power.high:.0f} %, by document). The candidates may be "
-        "harder to recognise than these: texts that were read once, or long before the end of the training."
+        f"Of the texts that the model is known to have been trained on, {per_hundred(power)} are flagged; the range is "
+        "a 95 % interval, by document. The candidates may be harder to recognise than these, if the model read them "
+        "fewer times or earlier in its training."
     )
-    least = members_detected(flags, power.low)
-    if least is None:
-        yield (
-            "The smallest number of texts that would usually be detected is not computed here: passages share "
-            "documents, or texts are recognised too seldom for any number to be enough."
+    yield _smallest_share(flags, power)
+
+
+def _smallest_share(flags: Flags, power: Interval) -> str:
+    """The smallest share of the candidates that the search would more often than not have shown."""
+    expected = flags_by_share(flags, power)
+    crossing, least = expected.crossing, expected.least
+    if crossing is None or least is None:
+        return (
+            "So no share of the candidates can be named that such a search would usually have shown, and an absence "
+            "of flags carries little weight."
         )
-        return
-    finding = flags.finding
-    assert finding is not None
-    share = least / finding.candidates
-    yield (
-        f"If {least:,} or more of the {counted(finding.candidates, 'candidate')} ({100 * share:.1f} %) had been "
-        "trained on, and were flagged as often as the lower end of that interval, chance would be excluded in "
-        f"{100 * DETECTED:.0f} of 100 such searches. Fewer may have been missed."
+    end = f"to {100 * crossing.high:.0f} %" if math.isfinite(crossing.high) else "to no share at all"
+    return (
+        f"A search like this one shows more often than not that texts were trained on if these are "
+        f"{100 * crossing.value:.0f} % of the candidates or more, and are as easy to recognise as the known members "
+        f"({100 * crossing.low:.0f} % {end}, by the interval above; at least {counted(least, 'flag')} of "
+        f"{expected.candidates:,} would then come). A smaller share may well have been missed."
     )
 
 
@@ -155,12 +227,12 @@ def _overturn(audit: Audit) -> Iterator[str]:
             "was made."
         )
     yield (
-        "Proof that the known non-members differ from the candidates in source, period, style or length in a way that "
-        f"raises the scores of the candidates: the rate of {rule_words(audit.flags.rule)} would not hold for them."
+        "Proof that the candidates differ from the known non-members in source, period, style or length in a way that "
+        f"raises their scores: the promised {rule_words(audit.flags.rule)} would not hold for them."
     )
     yield (
-        "Proof that known non-members were in the training data: the threshold would be too high, and too few "
-        "candidates flagged."
+        "Proof that the model was trained on known non-members: the threshold would then be too high. That weakens the "
+        "search, and not a finding."
     )
     yield "Another result of the same commands on the files and models whose digests are in manifest.json."
 
@@ -175,38 +247,3 @@ def _vanishing(finding: Finding, limit: Sensitivity) -> str:
     if limit.fpr is None:
         return f"{sentence}."
     return f"{sentence}: a false positive rate of {100 * limit.fpr:.1f} % for texts like the candidates."
-
-
-def _verbatim(extraction: Extraction | None) -> Iterator[str]:
-    if extraction is None:
-        return
-    statement = extraction_statement(extraction)
-    yield f"{extraction_size(extraction)}: {statement}."
-
-
-def span_words(span: ExtractedSpan, proof: Proof | None) -> Iterator[str]:
-    """How probably the model writes a span, and what it wrote when it was asked to, a sentence each."""
-    likeliest = span.likeliest
-    bounds = "" if likeliest.probability_high == likeliest.probability else f" to {likeliest.probability_high:.3g}"
-    yield (
-        f"{counted(span.tokens, 'token')}; the likeliest stretch begins at token {likeliest.start_token:,} and comes "
-        f"with probability {likeliest.probability:.3g}{bounds}, given the text before it: once in "
-        f"{likeliest.expected_queries:,.3g} queries on average"
-    )
-    if span.reference is not None:
-        high, too = span.reference.probability_high, "" if span.counts else "; so the span does not count"
-        yield f"under the reference model the same text has probability {high:.3g} at most{too}"
-    if proof is None:
-        return
-    wrote = (
-        "the whole stretch, token for token"
-        if proof.greedy
-        else f"the first {proof.greedy_tokens:,} of its {counted(proof.tokens, 'token')}"
-    )
-    yield f"given the {counted(proof.prompt_tokens, 'token')} before it, greedy decoding wrote {wrote}"
-    if proof.share is not None:
-        yield (
-            f"of {counted(proof.samples, 'random continuation')}, {proof.matched:,} "
-            f"{'is' if proof.matched == 1 else 'are'} the stretch, token for token (95 % interval "
-            f"{100 * proof.share.low:.0f}–{100 * proof.share.high:.0f} %)"
-        )

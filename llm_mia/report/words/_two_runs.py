@@ -7,14 +7,30 @@ from collections.abc import Iterator
 
 from ...auditing import Difference, Quantity, TwoRuns
 from ...records import Interval
+from ._answer import Outcome
+from ._answering import answer_of
 from ._comparisons import p_words
-from ._counting import counted
-from ._decisions import finding_parts
-from ._validity import withheld_words
+from ._counting import counted, unbroken
 
-__all__ = ["NO_CAUSE", "comparison_rows", "matched_words", "perplexity_words", "run_words", "two_runs_lines"]
+__all__ = [
+    "NO_CAUSE",
+    "comparison_rows",
+    "matched_words",
+    "perplexity_words",
+    "run_heads",
+    "run_words",
+    "two_runs_lines",
+]
 
 NO_CAUSE = "A difference shows no cause: anything that differs may be the reason."
+OUTCOMES = {
+    Outcome.FINDING: "a finding",
+    Outcome.DOUBTFUL: "a doubtful finding",
+    Outcome.NO_FINDING: "no finding",
+}
+"""None of a run that gives no answer."""
+MARK = "*"
+"""Of a stated difference."""
 HELD = 5
 """Per cent: the probability that any difference is stated where there is none."""
 
@@ -34,12 +50,23 @@ def matched_words(runs: TwoRuns) -> str:
 
 
 def run_words(runs: TwoRuns) -> list[tuple[str, str]]:
-    """The answer of each run: its short name, and a sentence."""
+    """The answer of each run: its name with its folder, and what it finds with the error rate."""
     rows = []
     for name, audit in (("a", runs.first), ("b", runs.second)):
-        answer = withheld_words(audit.flags.standing) if audit.withheld else " ".join(finding_parts(audit.flags))
-        rows.append((name, answer))
+        answer = answer_of(audit)
+        rows.append((f"{name}  {audit.path.resolve().name}", f"{answer.headline} {answer.error_rate}".strip()))
     return rows
+
+
+def run_heads(runs: TwoRuns) -> list[tuple[str, str]]:
+    """The answer of each run in a few words: its name with its folder, how many are flagged, and what that is."""
+    heads = []
+    for (name, _), audit in zip(run_words(runs), (runs.first, runs.second), strict=True):
+        answer, flags = answer_of(audit), audit.flags
+        outcome = OUTCOMES.get(answer.outcome)
+        flagged = unbroken(f"{flags.flagged:,} of {len(flags.rows):,} flagged: {outcome}")
+        heads.append((name, flagged if outcome else answer.headline))
+    return heads
 
 
 def comparison_rows(runs: TwoRuns) -> list[tuple[str, str, str, str, str, str, str]]:
@@ -65,23 +92,23 @@ def comparison_rows(runs: TwoRuns) -> list[tuple[str, str, str, str, str, str, s
 
 
 def name_words(difference: Difference, fpr: float) -> str:
-    """What is compared.
+    r"""What is compared.
 
     >>> interval = Interval(0.1, 0.0, 0.2)
     >>> name_words(Difference(Quantity.TPR, "known", 9, 0.1, 0.2, interval, 0.05, False), 0.05)
-    'TPR at FPR 5 %'
+    'TPR at FPR 5\xa0%'
     """
     return {
         Quantity.FLAGS: "flagged",
         Quantity.AUROC: "AUROC",
-        Quantity.TPR: f"TPR at FPR {100 * fpr:g} %",
+        Quantity.TPR: unbroken(f"TPR at FPR {100 * fpr:g} %"),
         Quantity.LOSS: f"loss, {difference.role}",
         Quantity.LOSS_BY_BYTE: f"loss by byte, {difference.role}",
     }[difference.quantity]
 
 
-def two_runs_lines(runs: TwoRuns) -> list[str]:
-    """What the flags have in common, what the marks mean, and what differs between the runs."""
+def two_runs_lines(runs: TwoRuns, mark: str = MARK) -> list[str]:
+    """What the flags have in common, and what the *mark* of a stated difference means."""
     lines = []
     flags = runs.flags
     if flags is not None:
@@ -92,12 +119,12 @@ def two_runs_lines(runs: TwoRuns) -> list[str]:
     else:
         faulty = [name for name, audit in (("a", runs.first), ("b", runs.second)) if audit.withheld]
         sets = f"known set{'s' if len(faulty) > 1 else ''} of {' and '.join(faulty)}"
-        lines.append(f"The {sets} can carry no finding: flags are not compared.")
-    lines.append(
-        f"{counted(runs.comparisons, 'comparison')}; the chance that any '*' is wrong is at most {HELD} % (Holm)."
-    )
+        lines.append(f"The {sets} can carry no finding: flags are not compared,")
+        lines.append("and AUROC and TPR may measure something else than membership.")
+    number = counted(runs.comparisons, "comparison")
+    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most {HELD} % (Holm).")
     lines.append(NO_CAUSE)
-    return lines
+    return [unbroken(line) for line in lines]
 
 
 def perplexity_words(runs: TwoRuns) -> Iterator[str]:
@@ -107,7 +134,7 @@ def perplexity_words(runs: TwoRuns) -> Iterator[str]:
             first, second = math.exp(each.first), math.exp(each.second)
             factor, low, high = (math.exp(min(end, 700.0)) for end in _ends(each.difference))
             bounds = f" (95 % interval {low:.2f} to {high:.2f})" if math.isfinite(each.difference.high) else ""
-            yield (
+            yield unbroken(
                 f"perplexity of the {each.role}: a {first:.2f}, b {second:.2f}, which is {factor:.2f} times as much"
                 f"{bounds}; the exponential of the mean loss of {counted(each.passages, 'passage')}"
             )
@@ -124,4 +151,4 @@ def _interval(interval: Interval) -> str:
 
 
 def _stated(stated: bool) -> str:
-    return "*" if stated else ""
+    return MARK if stated else ""
