@@ -81,6 +81,9 @@ def print_all(folder: Path) -> Printed:
     for options in ([], ["min_k"], ["stack"]):
         run("attacks", "attacks", *options)
     run("extract", "extract", inputs[0], "-m", "m", "--stretch", 5, "--probability", 1e-12, "-o", folder / "extract")
+    other = folder / "other"
+    run("audit", "audit", *inputs, "-m", "mmmm", "-r", "mm", "-a", "min_k", "-o", other)
+    run("report", "report", audited, other)
     run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
     run("verification", "exhibit", "--verify", folder / "exhibit")
     audit = read_audit(audited)
