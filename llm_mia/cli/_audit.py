@@ -99,10 +99,11 @@ def audit(
     ] = False,
     fail_if_flagged: opt.FailIfFlagged = False,
     redact: opt.Redact = False,
+    details: opt.Details = False,
 ) -> int:
     """Decide which candidates a model was trained on: check the known set, score, set the threshold, flag, report."""
     from ..auditing import audit as run_audit
-    from ..report import audit_summary, audit_table, note_words, why_withheld
+    from ..report import audit_details, audit_screen, audit_summary, note_words, why_withheld
 
     def report_validity(validity: Validity) -> None:
         if validity.standing is not None and validity.standing.withholds and not run.quiet:
@@ -141,7 +142,7 @@ def audit(
     if run.as_json:
         show_json(audit_summary(audited))
     else:
-        show(audit_table(audited, spelled))
+        show(audit_details(audited, spelled) if details else audit_screen(audited, spelled))
     if audited.withheld:
         say(f"llm-mia: {why_withheld(audited.standing, audited.validity)}: {REPAIR_KNOWN_SET}")
         return VOID
@@ -213,17 +214,18 @@ def demo(
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Seed of the random choice of texts and of their order in training.")
     ] = 0,
+    details: opt.Details = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Train a small model on known texts, audit it, and compare the decisions with the truth; needs no input."""
     from ..demo import demo as run_demo, demo_summary, demo_table
-    from ..report import audit_table
+    from ..report import audit_details, audit_screen
 
     with progress_bars(quiet) as progress:
         result = run_demo(out, fpr=fpr, epochs=epochs, seed=seed, progress=progress)
     if as_json:
         show_json(demo_summary(result))
     else:
-        show(audit_table(result.audit))
+        show(audit_details(result.audit, spelled) if details else audit_screen(result.audit, spelled))
         show(demo_table(result))

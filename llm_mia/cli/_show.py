@@ -30,15 +30,23 @@ def show(
         ),
     ] = False,
     details: opt.Details = False,
+    all_attacks: Annotated[
+        bool,
+        typer.Option(
+            "--all-attacks",
+            help="With --details: a row for each attack, and not for ten at most.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the stored result of an audit or an extraction again; loads no model and computes nothing."""
+    """Print the answer of an audit or an extraction again, or all its details; loads no model and computes nothing."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
         _show_decisions(run, as_json)
     elif (run / "audit.json").is_file():
-        _show_audit(run, as_json)
+        _show_audit(run, details or all_attacks, all_attacks, as_json)
     elif (run / "extraction.json").is_file():
         _show_extraction(run, details, as_json)
     else:
@@ -62,15 +70,17 @@ def _show_decisions(run: Path, as_json: bool) -> None:
         print_result(decisions_table(entries))
 
 
-def _show_audit(run: Path, as_json: bool) -> None:
+def _show_audit(run: Path, details: bool, all_attacks: bool, as_json: bool) -> None:
     from ..auditing import read_audit
-    from ..report import audit_summary, audit_table
+    from ..report import audit_details, audit_screen, audit_summary
 
     audit = read_audit(run)
     if as_json:
         show_json(audit_summary(audit))
+    elif details:
+        print_result(audit_details(audit, spelled, all_attacks=all_attacks))
     else:
-        print_result(audit_table(audit))
+        print_result(audit_screen(audit, spelled))
 
 
 def _show_extraction(run: Path, details: bool, as_json: bool) -> None:

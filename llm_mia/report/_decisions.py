@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ..history import Entry
 from ._cells import escape, share
-from ._layout import Column, Facts, Listing
+from ._layout import Column, Facts, Listing, Prose
 from .words import (
     ASSUMPTION,
     category_lines,
@@ -25,6 +25,7 @@ from .words import (
     held_words,
     members_words,
     notes_words,
+    p_words,
     power_title,
     q_values_words,
     selection_words,
@@ -46,7 +47,7 @@ def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> Renderabl
 
     if flags.withheld:
         rows = Facts([*more, ("rows", f"{len(flags.rows):,} in the file")])
-        return Group(f"[bold red]{escape(finding(flags))}[/]", rows)
+        return Group(Prose(f"[bold red]{escape(finding(flags))}[/]"), rows)
     head, meaning = finding_parts(flags)
     sentence = f"[bold]{escape(head)}[/] {escape(meaning)}"
     facts = [*finding_facts(flags)]
@@ -62,7 +63,7 @@ def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> Renderabl
             ("assumption", escape(f"this holds if {ASSUMPTION}")),
         ]
     )
-    return Group(sentence, table, *(escape(line) for line in category_lines(flags)))
+    return Group(Prose(sentence), table, *(Prose(escape(line)) for line in category_lines(flags)))
 
 
 def _basis(flags: Flags) -> tuple[str, str]:
@@ -111,13 +112,13 @@ def collection_table(result: CollectionResult, spell: Callable[[str], str] = str
     if result.withheld:
         return Group(f"[bold red]{collection_finding(result)}[/]", f"[dim]{size}, {attacks}[/]")
     lines = [
-        f"[bold]p = {result.p_value:.4g}[/] by {attacks}, {size}: {escape(collection_finding(result))} "
+        f"[bold]{p_words(result.p_value)}[/] by {attacks}, {size}: {escape(collection_finding(result))} "
         f"[dim](level {result.allowed:.3g})[/]",
         f"a candidate passage scores higher than a known non-member with probability {share(result.test.effect)}",
         *(escape(line) for line in collection_lines(result)),
         *(f"[dim]{escape(spell(note))}[/]" for note in notes_words(result.notes)),
     ]
-    return Group(*lines, *([] if result.power is None else [_power(result)]))
+    return Group(*map(Prose, lines), *([] if result.power is None else [_power(result)]))
 
 
 def _power(result: CollectionResult) -> RenderableType:

@@ -40,6 +40,7 @@ BEST_OF_SEVERAL = (
 def evaluation_table(
     evaluations: Sequence[Evaluation],
     gap: ConfidenceGap | None,
+    spell: Callable[[str], str] = str,
     *,
     decider: str | None = None,
     validity: Validity | None = None,
@@ -51,7 +52,8 @@ def evaluation_table(
 
     Args:
         evaluations: of each attack.
-        gap: the gap in confidence, which stands below the table.
+        gap: the gap in confidence, which is shown below the table.
+        spell: rewrites the parameters that sentences name between backticks.
         decider: the attack that decides, whose row is the first.
         validity: the checks of the known set.
         most: rows at most; attacks with settings are left out first. None: all attacks.
@@ -73,7 +75,8 @@ def evaluation_table(
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if len(shown) < len(evaluations):
-        below.append(f"{counted(len(evaluations) - len(shown), 'further attack')}: shown with `all_attacks`.")
+        parameter = "`details`" if decider is None else "`all_attacks`"
+        below.append(spell(f"{counted(len(evaluations) - len(shown), 'further attack')}: shown with {parameter}."))
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
     elif len(evaluations) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, SpanReference, Stretch, without_texts
 from ..records import SCHEMA_VERSION
 from ._cells import escape, share
-from ._first_screen import first_screen
+from ._first_screen import first_screen, places_of
 from ._layout import Column, Listing
 from .words import (
     counted,
@@ -63,11 +62,8 @@ def _plain(value: Any) -> Any:
 
 def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
     """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
-    answer = extraction_answer(extraction)
-    spans = [("spans", str(extraction.path / "spans.csv"))] if extraction.spans else []
-    details = f"details, {counted(answer.caveats, 'note')}" if answer.caveats else "details"
-    places = [*spans, (details, f"llm-mia show {shlex.quote(str(extraction.path))} --details")]
-    return first_screen(answer, places, spell)
+    places = places_of(extraction.path, ("spans.csv", "proofs.csv"))
+    return first_screen(extraction_answer(extraction), places, spell)
 
 
 def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:

@@ -1,31 +1,55 @@
-"""An answer on a single screen: at most 15 lines of 80 columns."""
+"""An answer on a single screen: at most 15 lines of 80 columns; what has no room is in the details."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._cells import escape
-from ._layout import Facts
-from .words import Answer, Outcome
+from ._layout import Facts, Prose
+from .words import Answer, Outcome, counted
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
-__all__ = ["WIDTH", "first_screen"]
+__all__ = ["WIDTH", "first_screen", "places_of"]
 
-WIDTH = 80
-STYLES = {
-    Outcome.FINDING: "bold green",
-    Outcome.DOUBTFUL: "bold yellow",
-    Outcome.NO_FINDING: "bold",
-    Outcome.WITHHELD: "bold red",
+MOST_LINES, WIDTH = 15, 80
+DETAILS = "details"
+"""The name of the place that shows what has no room; the number of caveats stands behind it."""
+LEAST_FACTS = 3
+"""Facts that are shown whatever their length."""
+GAPS = (2, 3, 4, 1)
+"""Before which groups empty lines are, the most useful first: of the question, its answer, the facts, what to trust
+and the places."""
+LONG_PATH = 34
+"""From so many columns a path is shown once, and RUN takes its place in commands."""
+COLOURS = {
+    Outcome.FINDING: "green",
+    Outcome.DOUBTFUL: "yellow",
+    Outcome.NO_FINDING: "cyan",
+    Outcome.WITHHELD: "red",
 }
 
 
-def first_screen(
-    answer: Answer, places: Sequence[tuple[str, str]], spell: Callable[[str], str] = str
-) -> RenderableType:
+Places = Sequence[tuple[str, str]]
+"""What lies where, or which command shows it: names and places."""
+
+
+def places_of(run: Path, names: Sequence[str], command: str = "show") -> Places:
+    """The files of *names* that lie in *run*, and the *command* that shows the details of that folder."""
+    there = [name for name in names if (run / name).is_file()]
+    quoted = shlex.quote(str(run))
+    folder = f"{run}: {', '.join(there)}" if there else str(run)
+    short = len(quoted) <= LONG_PATH
+    shown = f"llm-mia {command} {quoted if short else 'RUN'} --details"
+    return [("files", folder if short else f"RUN = {folder}"), (DETAILS, shown)]
+
+
+def first_screen(answer: Answer, places: Places = (), spell: Callable[[str], str] = str) -> RenderableType:
     """The answer, and where the rest is.
 
     Args:
@@ -33,27 +57,63 @@ def first_screen(
         places: what lies where, or which command shows it: names and places.
         spell: rewrites the parameters that sentences name between backticks.
     """
-    from rich.console import Group
-    from rich.constrain import Constrain
-    from rich.padding import Padding
-
-    facts = [(escape(name), escape(spell(sentence))) for name, sentence in answer.facts]
-    parts: list[RenderableType] = [
-        escape(answer.question),
-        f"[{STYLES[answer.outcome]}]{escape(spell(answer.headline))}[/]",
-        *([escape(spell(answer.error_rate))] if answer.error_rate else []),
-        *(["", Padding(Facts(facts), (0, 0, 0, 2))] if facts else []),
-        "",
-        escape(spell(" ".join(answer.trust))),
-        *([f"More certain with {escape(spell(answer.change))}."] if answer.change else []),
-        "",
-        *_places(places),
-    ]
-    return Constrain(Group(*parts), WIDTH)
+    return _FirstScreen(answer, places, spell)
 
 
-def _places(places: Sequence[tuple[str, str]]) -> list[str]:
-    """Names and places: a line where all fit into it, else a line each."""
-    lines = [f"[dim]{name}[/]  {escape(place)}" for name, place in places]
-    together = sum(len(name) + len(place) + 6 for name, place in places) - 4
-    return ["    ".join(lines)] if together <= WIDTH else lines
+@dataclass(frozen=True)
+class _FirstScreen:
+    """An answer with the places of its files.
+
+    At 80 columns it takes at most 15 lines: empty lines go first, then the facts that matter least, and the last line
+    counts those. A narrower screen shows the same, in more lines.
+    """
+
+    answer: Answer
+    places: Places
+    spell: Callable[[str], str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        answer = self.answer
+        at_80 = options.update(width=WIDTH, max_width=WIDTH)
+
+        def lines(block: RenderableType) -> int:
+            return len(console.render_lines(block, at_80, pad=False))
+
+        headline = self._prose(answer.headline, f"bold {COLOURS[answer.outcome]}")
+        trust = [each for line in answer.trust for each in self._prose(line)]
+        trust += self._prose(answer.change and f"What would change this: {answer.change.rstrip('.')}.", "yellow")
+        for facts, gaps in self._attempts():
+            places = self._places(len(answer.facts) - facts)
+            meaning = [*headline, *self._prose(answer.error_rate)]
+            groups = [self._prose(answer.question), meaning, [self._facts(facts)], trust, places]
+            if sum(lines(block) for group in groups for block in group) + len(gaps) <= MOST_LINES:
+                break
+        for number, group in enumerate(groups):
+            if number in gaps and group:
+                yield ""
+            yield from group
+
+    def _attempts(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """How many facts are shown, and before which groups an empty line is; the best first."""
+        facts = len(self.answer.facts)
+        least = min(facts, LEAST_FACTS)
+        yield from ((facts, GAPS[:gaps]) for gaps in (4, 3, 2))
+        yield from ((number, GAPS[:2]) for number in range(facts - 1, least - 1, -1))
+        yield from ((number, GAPS[:gaps]) for gaps in (1, 0) for number in range(facts, least - 1, -1))
+
+    def _prose(self, sentence: str, style: str = "") -> list[RenderableType]:
+        """The sentence, if it is not empty."""
+        text = escape(self.spell(sentence))
+        return [Prose(f"[{style}]{text}[/]" if style else text)] if sentence else []
+
+    def _facts(self, number: int) -> RenderableType:
+        return Facts([(name, escape(self.spell(text))) for name, text in self.answer.facts[:number]], indent=2)
+
+    def _places(self, left_out: int) -> list[RenderableType]:
+        """The files, and the command that lists what is not shown."""
+        if not self.places:
+            return []
+        more = [counted(left_out, "more fact")] if left_out else []
+        more += [counted(self.answer.caveats, "caveat")] if self.answer.caveats else []
+        behind = f"  [dim]({', '.join(more)})[/]" if more else ""
+        return [Facts([(name, escape(place) + (behind if name == DETAILS else "")) for name, place in self.places])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -59,7 +60,7 @@ class Listing:
             yield wide
             return
         titles = [column.narrow_title or column.title for column in self.columns]
-        narrow = self._table(console, options.max_width, titles, lambda cell: cell.replace(DIM, f"\n{DIM[1:]}"))
+        narrow = self._table(console, options.max_width, titles, _in_lines)
         if narrow is not None:
             yield narrow
             return
@@ -164,6 +165,15 @@ class Facts:
         for name, text in self.rows:
             table.add_row(name, Prose(text))
         yield Padding(table, (0, 0, 0, self.indent))
+
+
+def _in_lines(cell: str) -> str:
+    """*cell* with an interval below its figure, and the settings of an attack below its name.
+
+    >>> _in_lines("camia:signal=below_previous"), _in_lines("0.98 [dim]0.9–1[/]")
+    ('camia:\\nsignal=below_previous', '0.98\\n[dim]0.9–1[/]')
+    """
+    return re.sub(r"(?<=\w):(?=\w+=)", ":\n", cell.replace(DIM, f"\n{DIM[1:]}"))
 
 
 def _shared_out(kinds: Sequence[str], longest: Sequence[int], width: int) -> list[int] | None:

@@ -11,7 +11,7 @@ from ..scores import is_other_role
 from ._cells import escape
 from ._decisions import flags_table
 from ._evaluations import MOST_ROWS, evaluation_table
-from ._first_screen import WIDTH, FirstScreen, Place, places_of
+from ._first_screen import WIDTH, first_screen, places_of
 from ._layout import Bullet, Facts, Prose
 from ._validity import validity_lines
 from .words import answer_of, control_words, counted, notes_words, void_note
@@ -33,7 +33,7 @@ def audit_screen(audit: Audit, spell: Callable[[str], str] = str) -> RenderableT
 
     *spell* rewrites the parameters that notes name between backticks.
     """
-    return FirstScreen(answer_of(audit), places_of(audit.path, FILES), spell)
+    return first_screen(answer_of(audit), places_of(audit.path, FILES), spell)
 
 
 def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attacks: bool = False) -> RenderableType:
@@ -46,14 +46,18 @@ def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attack
     """
     from rich.console import Group
 
-    parts: list[RenderableType] = [FirstScreen(answer_of(audit), Place(), spell)]
+    parts: list[RenderableType] = [first_screen(answer_of(audit), spell=spell)]
     if audit.evaluations:
         gap = None if audit.withheld else audit.confidence_gap
-        most = None if all_attacks else MOST_ROWS
-        parts += [
-            "",
-            evaluation_table(audit.evaluations, gap, decider=audit.decider, validity=audit.validity, most=most),
-        ]
+        table = evaluation_table(
+            audit.evaluations,
+            gap,
+            spell,
+            decider=audit.decider,
+            validity=audit.validity,
+            most=None if all_attacks else MOST_ROWS,
+        )
+        parts += ["", table]
         if audit.withheld:
             parts.append(Prose(f"[red]{void_note(audit.standing)}[/]"))
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]

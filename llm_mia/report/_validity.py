@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..records import Interval, Standing
 from ..validity import Check, Validity, Verdict
 from ._cells import escape, share
-from ._layout import Column, Listing
+from ._layout import Bullet, Column, Listing, Prose
 from .words import standing_words, validity_meaning, weakest_words
 
 if TYPE_CHECKING:
@@ -56,18 +56,15 @@ def validity_table(validity: Validity) -> RenderableType:
 def validity_lines(validity: Validity, standing: Standing | None) -> RenderableType:
     """The standing of the known set, what its checks may have missed, and a line for each check with a fault."""
     from rich.console import Group
-    from rich.padding import Padding
 
-    meaning = validity_meaning(standing)
-    lines: list[RenderableType] = [
-        f"Known set: [bold]{_coloured_standing(standing)}[/]: {meaning}",
-        *_weakest(validity),
-    ]
+    missed = weakest_words(validity)
+    meaning = f"Known set: [bold]{_coloured_standing(standing)}[/]: {validity_meaning(standing)}."
+    lines: list[RenderableType] = [Prose(f"{meaning} {escape(missed)}." if missed else meaning)]
     for check in validity.checks:
         if check.is_fault:
             seen = f" [dim]{escape(check.details.rstrip('.'))}.[/]" if check.details else ""
-            line = f"• {check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
-            lines.append(Padding(f"{line} Remedy: {escape(check.remedy)}", (0, 0, 0, 2)))
+            line = f"{check.name} {_figure(check)} {_coloured(check.verdict)}: {escape(check.why)}{seen}"
+            lines.append(Bullet(f"{line} Remedy: {escape(check.remedy)}"))
     return Group(*lines)
 
 

@@ -3,7 +3,7 @@
 from ._answer import Answer, Outcome
 from ._answering import answer_of, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
-from ._comparisons import comparison_facts, role_words, sensitivity_words
+from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
 from ._counting import NO_BREAK, counted, have, unbroken
 from ._decisions import (
@@ -95,6 +95,7 @@ __all__ = [
     "model_name",
     "note_words",
     "notes_words",
+    "p_words",
     "perplexity_words",
     "power_title",
     "q_values_words",

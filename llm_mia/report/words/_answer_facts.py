@@ -10,6 +10,7 @@ from ...records import Interval
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, per_hundred
+from ._decisions import bound_confidence
 from ._validity import NAMED, weakest_check
 
 __all__ = ["answer_facts", "answer_trust", "worst_faults"]
@@ -88,7 +89,7 @@ def _bound(audit: Audit) -> tuple[str, str]:
     """How many candidates were trained on at least, or why that is unknown and what would show it."""
     flags = audit.flags
     if flags.members is not None:
-        held = f"with {held_with(flags.members.confidence)}{_share_of_level(flags)}"
+        held = f"with {bound_confidence(flags)}"
         if not flags.members.members:
             return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"
@@ -109,14 +110,6 @@ def _why_unbounded(audit: Audit) -> str:
         if note.kind in reasons:
             return reasons[NoteKind(note.kind)]
     return "no finding is possible"
-
-
-def _share_of_level(flags: Flags) -> str:
-    """Why the confidence is not 1 minus the level: a decision has a share of it."""
-    finding = flags.finding
-    if finding is None or finding.level_share == 1:
-        return ""
-    return f" (this decision has {100 * finding.allowed:.3g} of the {100 * finding.level:g} % for errors)"
 
 
 def _documents_obstacle(obstacle: object, documents: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...decision import CollectionResult, OtherModel
 from ...documents import LEAST_CORRELATION, PowerTable
-from ._comparisons import role_words
+from ._comparisons import p_words, role_words
 from ._counting import counted
 from ._validity import withheld_words
 
@@ -47,8 +47,8 @@ def collection_lines(result: CollectionResult) -> list[str]:
         lines.append(_vanishing_line(result))
     placebo = result.test.placebo
     lines.append(
-        f"placebo, half of the known non-members against the other half: p = {placebo.p_value:.4g} in random halves, "
-        f"p = {placebo.in_order_p_value:.4g} in halves by the order of the input"
+        f"placebo, half of the known non-members against the other half: {p_words(placebo.p_value)} in random halves, "
+        f"{p_words(placebo.in_order_p_value)} in halves by the order of the input"
     )
     if len(result.attacks) > 1:
         statistics = zip((*result.attacks, "their average"), result.test.statistics, strict=True)
@@ -60,7 +60,7 @@ def collection_lines(result: CollectionResult) -> list[str]:
 def _other_line(other: OtherModel) -> str:
     test, shown = other.test, other.test.other
     return (
-        f"{role_words(other.role)}: p = {test.p_value:.4g} given its scores ({', '.join(other.attacks)}; "
+        f"{role_words(other.role)}: {p_words(test.p_value)} given its scores ({', '.join(other.attacks)}; "
         f"{counted(test.n_documents[0], 'document')} against {test.n_documents[1]:,}; correlation with the target "
         f"{test.correlation:.2f}); it scores a candidate passage higher than a known non-member with probability "
         f"{shown.value:.2f} [{shown.low:.2f}, {shown.high:.2f}], where about {test.detectable:.2f} would have "

@@ -22,7 +22,7 @@ from ...decision import (
     Wanted,
 )
 from ...records import Standing
-from ._comparisons import comparison_facts, explained_by, p_words, sensitivity_words
+from ._comparisons import comparison_facts, explained_by, least_p_words, p_words, sensitivity_words
 from ._counting import counted, held_with
 from ._validity import withheld_words
 
@@ -118,12 +118,15 @@ def _chance_words(flags: Flags) -> str:
         many = "as many as here or more" if parts else "the smallest q-value (Simes' test)"
         if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:
             many = "so high a score"
-        how = ""
+        chance = p_words(finding.chance)
         if finding.test is FindingTest.EXCHANGE:
             documents = counted(finding.documents, "document")
             many = many if parts else "a smallest q-value as small as here"
-            how = f", the share of {finding.arrangements:,} exchanges of labels between or within {documents}"
-        parts.append(f"{many}: {p_words(finding.chance)}{how}")
+            chance = least_p_words(finding.chance, finding.arrangements)
+            if chance == p_words(finding.chance):
+                chance += f", the share of {finding.arrangements:,} exchanges"
+            chance += f" of labels between or within {documents}"
+        parts.append(f"{many}: {chance}")
     return "; ".join(parts)
 
 
@@ -217,7 +220,7 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {held_with(flags.members.confidence)}"
+    bound, confidence = flags.members, f"with {bound_confidence(flags)}"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
@@ -229,6 +232,17 @@ def members_words(flags: Flags) -> str | None:
         f"{confidence}, at least {bound.members:,} of {candidates} {was} trained on, {100 * flags.share.low:.1f} % or "
         "more, if the assumption holds"
     )
+
+
+def bound_confidence(flags: Flags) -> str:
+    """The confidence of the bound on the number of members, and why it is not that of the level of all findings."""
+    if flags.members is None:
+        return ""
+    held, finding = held_with(flags.members.confidence), flags.finding
+    if finding is None or finding.level_share == 1:
+        return held
+    share, level = f"{100 * finding.allowed:.3g}", f"{100 * finding.level:g}"
+    return f"{held} (its errors are {share} of the {level} % for all decisions on these candidates)"
 
 
 def threshold_words(calibration: Calibration) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...decision import AtThreshold, Comparison, Evaluation, first_ids
 from ...metrics import ConfidenceGap
+from ._comparisons import p_words
 from ._counting import counted, have
 
 __all__ = [
@@ -43,7 +44,7 @@ def gap_meaning(gap: ConfidenceGap) -> str:
 def comparison_words(comparison: Comparison) -> str:
     """Which of two attacks separates better, and how certain that is."""
     difference = comparison.paired.difference
-    p_value = "p < 0.001" if comparison.paired.p_value < 0.001 else f"p = {comparison.paired.p_value:.3f}"
+    p_value = p_words(comparison.paired.p_value)
     return (
         f"AUROC of {comparison.first} minus AUROC of {comparison.second}: {difference.value:+.3f} "
         f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, on the same {counted(comparison.n, 'passage')}"
