@@ -20,7 +20,7 @@ HOSTILE: Mapping[str, str] = {
     "emoji": "👩‍👩‍👧 says 😀😀 and e\u0301 is é, a\u0308\u0323 too",
     "right-to-left": "שלום \u202eabc\u202c مرحبا بالعالم",
     "null": "before\x00after\r\nline\ttab",
-    "spaces": "  \n\n  ",
+    "spaces": "  \n\n .  ",
     "letter": "x",
     "<b>id</b>": "${danger} {{ danger }} &amp; <b>bold</b> \\u0041",
 }

@@ -129,7 +129,8 @@ def test_an_exhibit_is_complete_and_any_computer_can_check_it(exhibit: Path) -> 
     assert {"spans/spans.csv", "spans/spans-001.html", "spans/controls-001.html"} < names
     assert all(re.fullmatch(r"(spans/)?[A-Za-z0-9-]+(\.[a-z]+)?", name) for name in names), "no name from the input"
     assert verify_exhibit(exhibit).intact
-    listed = dict(reversed(line.split("  ", 1)) for line in (exhibit / "SHA256SUMS").read_text().splitlines())
+    lines = (exhibit / "SHA256SUMS").read_text().splitlines()
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     assert listed == {n: hashlib.sha256(b).hexdigest() for n, b in contents(exhibit).items() if n != "SHA256SUMS"}
     program = shutil.which("sha256sum")
     if program is not None:
@@ -446,7 +447,9 @@ def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a
             found = page.evaluate("axe.run()")["violations"]
             assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")], path
             context.close()
-            page, problems, loaded = browser.new_page(), [], []
+            page = browser.new_page()
+            problems: list[str] = []
+            loaded: list[str] = []
             page.on("console", lambda message, problems=problems: problems.append(message.text))
             page.on("request", lambda request, loaded=loaded: loaded.append(request.url))
             page.goto(path.as_uri())

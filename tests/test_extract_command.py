@@ -228,6 +228,26 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
     assert not re.search(r"\bnan\b|\binf\b|None", ran.out)
 
 
+def test_a_reference_and_known_nonmembers(scene: Scene, cli: Callable[..., Ran], tmp_path: Path, tiny_bos: str) -> None:
+    """Its tokens are others, if only by name, and the non-members lie in another file."""
+    every = [json.loads(line) for line in (scene.folder / "passages.jsonl").read_text("utf-8").splitlines()]
+    book, known = write(tmp_path / "book.jsonl", every[:1]), write(tmp_path / "known.jsonl", every[1:31])
+    model = ["-m", scene.folder / "model", "--dtype", "float32", "-q", "-r", tiny_bos]
+    ran = cli("extract", book, *model, "--nonmembers", known, "-o", tmp_path / "run", "--redact", "--json")
+    assert ran.code == 0, ran.err
+    (span,) = ran.json["spans"]
+    assert (ran.json["reference"]["same_tokens"], ran.json["redacted"]) == (False, True)
+    assert [note["kind"] for note in ran.json["notes"]] == ["other tokens", "conditions"]
+    assert span["reference"]["log_probability"] == pytest.approx(span["reference"]["log_probability_high"], abs=1e-9)
+    assert span["reference"]["log_probability"] < math.log(1e-3)
+    assert span["reference"]["ratio"] > 100
+    assert (ran.json["nonmembers"]["documents"], ran.json["nonmembers"]["with_spans"]) == (30, 0)
+    assert leaks(tmp_path / "run", words_of([scene.document])) == {}
+    shown = " ".join(cli("show", tmp_path / "run", "--details").out.split())
+    assert "under the reference" in shown
+    assert "the reference too, %" in shown
+
+
 def test_no_text_on_stderr(scene: Scene, cli: Callable[..., Ran], tmp_path: Path) -> None:
     typed = [argument for argument in scene.typed if argument != "-q"]
     ran = cli(*typed, "-o", scene.folder / "run", "--proof", "--samples", "0", "--json")

@@ -120,6 +120,7 @@ def test_what_the_reference_writes_too_does_not_count(tmp_path: Path) -> None:
     assert totals.share == 30 / 96
     assert (documents["both"].spans, documents["both"].spans_counted) == (2, 1)
     assert (documents["both"].bytes_covered, documents["both"].bytes_counted) == (30, 15)
+    assert (documents["both"].share, documents["licence"].share, documents["licence"].longest_span) == (15 / 48, 0, 0)
     assert read_extraction(tmp_path / "run") == result
     assert result.reference is not None
     assert (result.reference.model.id, result.reference.same_tokens) == ("reference", True)

@@ -29,7 +29,8 @@ def test_tokens_survive_within_half_a_step(reference: bool, steps: Steps) -> Non
     assert [len(each) for each in kept] == [5, 0, 16_000, 1]
     half = 0.5 + 1e-9  # of a step, and the rounding of float64
     for before, after in zip(given, kept, strict=True):
-        assert (after.lengths == before.lengths).all() and (after.rank == before.rank).all()
+        assert (after.lengths == before.lengths).all()
+        assert (after.rank == before.rank).all()
         assert np.abs(after.logprob - before.logprob).max(initial=0) <= half * steps.logprob
         assert np.abs(after.entropy - before.entropy).max(initial=0) <= half * steps.entropy
         assert after.facts == before.facts
@@ -68,5 +69,6 @@ def test_pieces_in_utf_16_join_to_the_text(text: str) -> None:
 def test_a_line_is_the_same_each_time_and_holds_no_markup() -> None:
     data = b"</script>" * 100
     line = packed(data)
-    assert line == packed(data) and unpacked(line) == data
+    assert line == packed(data)
+    assert unpacked(line) == data
     assert not set(line) & set("<>&\n\"'")

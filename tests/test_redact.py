@@ -78,22 +78,23 @@ def inputs() -> Inputs:
     return Inputs()
 
 
-def test_no_word_and_no_token_of_a_passage_is_handed_on(inputs: Inputs, tmp_path: Path) -> None:
+def test_no_word_and_no_token_of_a_passage_is_handed_on(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(inputs.words) > 500
     shown = inputs.audit(tmp_path / "run")
     given_away = inputs.leaks(tmp_path / "run")
     assert {"flags.csv", "texts.parquet"} <= given_away.keys(), "the search finds what is there"
     assert "zorquim" in given_away["audit.json"] & given_away["run.json"]
-    write_report(tmp_path / "run")
-    assert inputs.leaks(tmp_path / "run")["report.html"]
+    with monkeypatch.context() as patch:
+        patch.setattr("llm_mia.report.html._page.page_figures", lambda _: [])  # they take seconds, and show no text
+        write_report(tmp_path / "run")
+    assert len(inputs.leaks(tmp_path / "run")["report.html"]) > 100
     write_report(tmp_path / "run", redact=True)
     assert inputs.leaks(tmp_path / "run").keys() == given_away.keys(), "only the page is redacted"
-    write_report(tmp_path / "run")
     redacted = inputs.audit(tmp_path / "run", redact=True)
     assert inputs.leaks(tmp_path / "run") == {}
     assert not any((tmp_path / "run" / name).exists() for name in ("texts.parquet", "report.html"))
-    write_report(tmp_path / "run")
-    assert inputs.leaks(tmp_path / "run") == {}
     assert (redacted.flags.rows, redacted.redacted) == (shown.flags.rows, True)
     assert read_audit(tmp_path / "run") == redacted
     written = read_run(tmp_path / "run").passes["target"].written_tokens

@@ -13,6 +13,7 @@ from ._guide import guide
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
+from ._schema import schema
 from ._score import attacks, frequencies, score
 from ._show import show
 from .grouping import with_groups
@@ -27,5 +28,6 @@ def register(app: typer.Typer) -> None:
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
     app.command(cls=CheckedCommand)(guide)
+    app.command(cls=CheckedCommand)(schema)
     for other in (perplexity, attacks, frequencies, demo):
         app.command(cls=CheckedCommand)(with_groups(other))

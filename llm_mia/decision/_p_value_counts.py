@@ -49,7 +49,7 @@ def p_value_counts(
         documents: the document of each.
         n: known non-members compared with.
         n_documents: the documents of these, where some hold several.
-        bins: at most so many.
+        bins: at most so many; fewer where that makes them equally wide.
 
     Raises:
         UsageError: lengths differ, or no candidate has a p-value.
@@ -70,7 +70,7 @@ def p_value_counts(
     sizes = np.array(list(Counter(names).values()))
     m, exact = int(scored.sum()), len(sizes) == int(scored.sum()) and n_documents in (None, n)
     grid = (n if n_documents is None else n_documents) + 1
-    points = np.unique(np.rint(np.linspace(0, grid, min(bins, grid) + 1)))
+    points = np.unique(np.rint(np.linspace(0, grid, _bins_of(grid, bins) + 1)))
     edges = points / grid
     # A p-value of 3/20 is 0.15000000000000002: half a millionth keeps it in the bin that ends there.
     counts = np.histogram(values[scored] - 1e-9, bins=np.append(edges[:-1], 1.0))[0]
@@ -81,3 +81,13 @@ def p_value_counts(
     if len(width) == 1:  # a single bin holds them all
         low = high = np.array([float(m)])
     return PValueCounts(edges, counts, m * width / grid, np.asarray(low), np.asarray(high), exact)
+
+
+def _bins_of(grid: int, most: int) -> int:
+    """At most *most* bins for *grid* points: as many as divide them evenly, if these are at least a third of *most*.
+
+    >>> _bins_of(32, 20), _bins_of(100, 20), _bins_of(101, 20), _bins_of(5, 20)
+    (16, 20, 20, 5)
+    """
+    even = [bins for bins in range(1, min(most, grid) + 1) if grid % bins == 0]
+    return even[-1] if 3 * even[-1] >= most or grid <= most else most

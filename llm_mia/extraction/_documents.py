@@ -49,7 +49,7 @@ class DocumentCounts:
         for span in spans:
             self.spans += 1
             self.spans_counted += span.counts
-            self.longest_span = max(self.longest_span, span.tokens)
+            self.longest_span = max(self.longest_span, span.tokens * span.counts)
             self.bytes_covered += span.bytes
             self.bytes_counted += span.bytes_counted
 
@@ -67,7 +67,7 @@ class DocumentCounts:
             bytes=self.bytes,
             bytes_covered=self.bytes_covered,
             bytes_counted=self.bytes_counted,
-            share=self.bytes_covered / self.bytes,
+            share=self.bytes_counted / self.bytes,
             likeliest=self.likeliest,
             greedy_tokens=greedy.length,
             greedy_id=self.greedy_id,

@@ -44,7 +44,9 @@ class ExtractionNote(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentExtraction:
-    """What the model emits of a document; spans that the reference writes too are part of every figure but two."""
+    """What the model emits of a document; spans that the reference writes too are left out where nothing else is
+    written.
+    """
 
     document: str
     label: int | None
@@ -53,17 +55,18 @@ class DocumentExtraction:
     stretches: int
     """Stretches examined, in all its passages."""
     spans: int
+    """All spans, also those that the reference writes too."""
     spans_counted: int
     """Spans that the reference does not write too."""
     longest_span: int
-    """In tokens; 0 where there is none."""
+    """Tokens of the longest span that counts; 0 where there is none."""
     bytes: int
     bytes_covered: int
-    """By spans; a character of several bytes that a span cuts counts whole."""
+    """By all spans, also those that the reference writes too; a character that a span cuts counts whole."""
     bytes_counted: int
     """By spans that count, without what the reference writes too."""
     share: float
-    """``bytes_covered`` / ``bytes``."""
+    """``bytes_counted`` / ``bytes``."""
     likeliest: Stretch | None
     """None where every stretch repeats its passage, or there is none."""
     greedy_tokens: int

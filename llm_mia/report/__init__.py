@@ -8,6 +8,7 @@ from ._evaluations import comparison_line, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
+from ._results import Results, read_results
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -30,6 +31,7 @@ __all__ = [
     "Choice",
     "Column",
     "Listing",
+    "Results",
     "attack_details",
     "attacks_table",
     "audit_details",
@@ -57,6 +59,7 @@ __all__ = [
     "flags_table",
     "note_words",
     "percent",
+    "read_results",
     "report_html",
     "standing_note",
     "threshold_lines",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, SpanReference, Stretch, without_texts
-from ..store import to_json
+from ..records import SCHEMA_VERSION
 from ._cells import escape, share
-from ._first_screen import first_screen
+from ._first_screen import first_screen, places_of
 from ._layout import Column, Listing
 from .words import (
     counted,
@@ -34,10 +33,14 @@ PRINTED = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), " "))
 
 
 def extraction_summary(extraction: Extraction) -> dict[str, Any]:
-    """Every figure for machines; the texts of spans and proofs are in ``spans.csv`` and ``proofs.csv``."""
-    figures: dict[str, Any] = json.loads(to_json(without_texts(extraction)))
+    """Every figure for machines; the texts of spans and proofs are in ``spans.csv`` and ``proofs.csv``.
+
+    A number without bound, such as the queries for a stretch of probability 0, is null.
+    """
+    figures = asdict(without_texts(extraction))
     return {
-        **figures,
+        "schema_version": SCHEMA_VERSION,
+        **{name: _plain(value) for name, value in figures.items()},
         "answer": asdict(extraction_answer(extraction)),
         "statement": extraction_statement(extraction),
         "note_sentences": extraction_notes(extraction),
@@ -46,11 +49,21 @@ def extraction_summary(extraction: Extraction) -> dict[str, Any]:
     }
 
 
+def _plain(value: Any) -> Any:
+    """*value* as JSON holds it."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
 def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
     """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
-    spans = [("spans", str(extraction.path / "spans.csv"))] if extraction.spans else []
-    details = ("details", f"llm-mia show {shlex.quote(str(extraction.path))} --details")
-    return first_screen(extraction_answer(extraction), [*spans, details], spell)
+    places = places_of(extraction.path, ("spans.csv", "proofs.csv"))
+    return first_screen(extraction_answer(extraction), places, spell)
 
 
 def extraction_table(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:
@@ -93,21 +106,29 @@ def _documents(extraction: Extraction) -> RenderableType:
         f"queries\nfor 95 %{at_most}",
         "longest greedy\nrun, tokens",
     )
-    table = Listing([Column("document", "names"), *map(Column, titles)])
+    compared = extraction.reference is not None
+    too = ["the reference\ntoo, %"] if compared else []
+    table = Listing([Column("document", "names"), *map(Column, (titles[0], *too, *titles[1:]))])
     ordered = sorted(extraction.documents, key=lambda document: (-document.share, -_likeliest(document)))
     for document in ordered[:MOST_DOCUMENTS]:
         table.add(
             escape(document.document.translate(PRINTED)),
             f"{100 * document.share:.1f}",
-            f"{document.spans:,}",
+            *([_shared(document)] if compared else []),
+            f"{document.spans_counted:,}",
             f"{document.longest_span:,}",
             *_stretch(document.likeliest),
             f"{document.greedy_tokens:,}",
-            style="bold" if document.spans else "",
+            style="bold" if document.spans_counted else "",
         )
     more = len(ordered) - MOST_DOCUMENTS
     others = f"[dim]and {counted(more, 'more document')}, with at most this share[/]"
     return Group(table, *([others] if more > 0 else []))
+
+
+def _shared(document: DocumentExtraction) -> str:
+    """The share of a document in spans that do not count, in percent."""
+    return f"{100 * (document.bytes_covered - document.bytes_counted) / document.bytes:.1f}"
 
 
 def _spans(extraction: Extraction) -> list[RenderableType]:

@@ -14,7 +14,7 @@ from ..history import Entry, History
 from ..records import RunRecord, TokenSignals
 from ..scores import ScoreTable
 from ..store import StoredText, read_run, read_signals, read_texts
-from ._extractable import Extractable, extractable_of
+from .extractable import Extractable, extractable_of
 
 __all__ = ["Results", "read_results"]
 

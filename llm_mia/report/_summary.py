@@ -14,7 +14,7 @@ from ..history import Entry
 from ..metrics import ConfidenceGap
 from ..records import SCHEMA_VERSION, Interval
 from ..validity import Check
-from .words import collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
+from .words import answer_of, collection_finding, columns_used, finding, guarantee_words, notes_words, selection_words
 
 __all__ = [
     "audit_summary",
@@ -32,6 +32,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
     """Everything of an audit but the rows, which are in ``flags.csv``, ``audit.json`` and ``scores.parquet``."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "answer": asdict(answer_of(audit)),
         "passes": {name: asdict(record) for name, record in audit.passes.items()},
         "inputs": [asdict(source) for source in audit.inputs],
         "standing": audit.standing,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...auditing import Audit
+from ...scores import ScoreTable
 from .._results import Results
 from ._audited import Audited
 from ._baselines import baselines_display
@@ -26,6 +27,7 @@ __all__ = [
     "baselines",
     "documents",
     "false_positives",
+    "figures_of",
     "p_values",
     "page_figures",
     "power",
@@ -90,7 +92,12 @@ def page_figures(results: Results) -> list[Figure]:
 
     A figure that cannot be drawn has no SVG, and its description says why.
     """
-    audited = Audited(results.audit, results.scores)
+    return figures_of(results.audit, results.scores)
+
+
+def figures_of(audit: Audit, table: ScoreTable) -> list[Figure]:
+    """`page_figures` of an audit whose scores are in memory; *table* has the column that decides."""
+    audited = Audited(audit, table)
     return [figure_of(display(audited)) for display in DISPLAYS]
 
 

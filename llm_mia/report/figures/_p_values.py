@@ -46,18 +46,18 @@ class PValuesDisplay:
         """Draw the counts, and over them what chance gives."""
         counted, edges = self.counted, self.counted.edges
         ax.stairs(counted.counts, edges, fill=True, color=LIGHT["candidate"], alpha=0.45, label="candidates")
-        ax.stairs(counted.counts, edges, color=LIGHT["candidate"], linewidth=1.0)
+        label = "95\u00a0% of cases by chance"
         ax.stairs(
             counted.high,
             edges,
             baseline=counted.low,
             fill=True,
-            facecolor="none",
-            edgecolor=LIGHT["baseline"],
-            hatch="////",
-            linewidth=0.6,
-            label="95\u00a0% of cases by chance",
+            color=LIGHT["baseline"],
+            alpha=0.25,
+            linewidth=0,
+            label=label,
         )
+        ax.stairs(counted.counts, edges, color=LIGHT["candidate"], linewidth=1.2)
         ax.stairs(counted.expected, edges, baseline=None, color=LIGHT["ink"], linestyle="--", label="by chance")
         if self.level is not None:
             ax.axvline(self.level, color=LIGHT["threshold"], linestyle=":", linewidth=1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 from ._display import Display, Figure, new_axes
@@ -70,6 +71,7 @@ def svg_of(display: Display, *, variables: bool) -> str:
 
 
 def _drawn(display: Display, kind: str, *, titled: bool) -> bytes:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     with new_axes(display.height or 1.5) as axes:
@@ -80,9 +82,13 @@ def _drawn(display: Display, kind: str, *, titled: bool) -> bytes:
             canvas.suptitle(display.title, fontsize=10)
         drawing = io.BytesIO()
         # No date and no name of the program: the same figure is the same bytes tomorrow.
-        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        transparent = kind == "svg" and not titled
-        canvas.savefig(drawing, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, transparent=transparent)
+        if kind == "png":
+            canvas.savefig(drawing, format=kind, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        else:
+            canvas.patch.set_visible(titled)
+            # `savefig` would draw twice.
+            printer: Any = FigureCanvasSVG(canvas)  # without types
+            printer.print_svg(drawing, metadata={"Date": None, "Creator": None})
     return drawing.getvalue()
 
 

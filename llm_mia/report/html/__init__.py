@@ -1,6 +1,15 @@
 """``report.html``: everything that a run directory holds, on a single page that makes no request."""
 
 from ._comparison import comparison_html, write_comparison
+from ._documents import documents_section
 from ._page import report_html, write_report
+from ._passages import passages_section
 
-__all__ = ["comparison_html", "report_html", "write_comparison", "write_report"]
+__all__ = [
+    "comparison_html",
+    "documents_section",
+    "passages_section",
+    "report_html",
+    "write_comparison",
+    "write_report",
+]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from ...decision import RankedDocument
-from .._extractable import PROBABILITY, STRETCH
 from .._results import Results
+from ..extractable import PROBABILITY, STRETCH
 from ..words import passages as words
 from ._templates import render
 

@@ -20,17 +20,16 @@ from ...perplexities import perplexity_of
 from ...records import TokenSignals
 from ...scores import ScoreTable
 from ...store import StoredText
-from .._extractable import ExtractableSpan, window_edges
 from .._results import Results
+from ..extractable import ExtractableSpan, window_edges
 from ..words import passages as words
 from ._documents import document_index
 from ._templates import render
 from .block import PER_CHUNK, Steps, Tokens, encode_tokens, packed, utf16_lengths
 
-__all__ = ["MOST_PASSAGES", "block_lines", "passages_section"]
+__all__ = ["MOST_PASSAGES", "passages_section"]
 
 MOST_PASSAGES = 10_000
-"""Candidates that the page lists: those that are flagged, and then those with the highest scores."""
 MOST_SCORES = 60_000
 """Scores that the page holds of all passages together."""
 FEWEST_ATTACKS = 8
@@ -41,9 +40,14 @@ LEAST_RUN = 5
 Floats = NDArray[np.float64]
 
 
-def passages_section(results: Results) -> Markup:
-    """The section in HTML, with the block of data that ``page.js`` reads; every text in it is escaped."""
-    audit, shown = results.audit, _shown(results)
+def passages_section(results: Results, *, most: int = MOST_PASSAGES) -> Markup:
+    """The section in HTML, with the block of data that ``page.js`` reads; every text in it is escaped.
+
+    Args:
+        results: of the audit.
+        most: candidates that the page lists: those that are flagged, and then those with the highest scores.
+    """
+    audit, shown = results.audit, _shown(results, most)
     attacks = _attacks(audit, results.scores, len(shown))
     return render(
         "passages.html",
@@ -54,19 +58,19 @@ def passages_section(results: Results) -> Markup:
         count=len(shown),
         run=LEAST_RUN,
         # The alphabet of base64 has no character that HTML reads as markup.
-        block=Markup("\n").join(block_lines(results)),
+        block=Markup("\n").join(_lines(results, shown)),
     )
 
 
-def block_lines(results: Results) -> Iterator[str]:
+def _lines(results: Results, shown: Sequence[_Row]) -> Iterator[str]:
     """The lines of the block, see `block`; a line is written when it is wanted, so memory does not grow."""
     audit, table = results.audit, results.scores
-    shown = _shown(results)
     attacks = _attacks(audit, table, len(shown))
     yield packed(_json(_index(results, shown, attacks)))
     placed = _Placed.of(audit, table, attacks)
     models = _Models.of(results)
-    texts = _texts_with_signals(results, models)
+    ids = {row.flag.id for row in shown}
+    texts = (each for each in _texts_with_signals(results, models) if each[0].id in ids)
     following = next(texts, None)
     for first in range(0, len(shown), PER_CHUNK):
         written, tokens = list[str | None](), list[Tokens]()
@@ -92,16 +96,13 @@ class _Row:
     table_row: int
 
 
-def _shown(results: Results) -> list[_Row]:
+def _shown(results: Results, most: int) -> list[_Row]:
     """The candidates that the page lists, in the order of the input, in which texts and signals are stored."""
     flags, ids = results.flags, results.scores.ids
-    kept = set(flags)
-    if len(flags) > MOST_PASSAGES:
-        kept = {text.id for text in results.texts}
-        ordered = sorted(flags.values(), key=lambda flag: (not flag.flagged, -_finite(flag.score)))
-        kept = kept or {flag.id for flag in ordered[:MOST_PASSAGES]}
-    rows = results.scores.rows(None).tolist()
-    return [_Row(flags[ids[row]], row) for row in rows if ids[row] in kept and ids[row] in flags]
+    # The audit keeps texts by the same rule.
+    ordered = sorted(flags.values(), key=lambda flag: (not flag.flagged, -_finite(flag.score)))
+    kept = {flag.id for flag in ordered[:most]}
+    return [_Row(flags[ids[row]], row) for row in results.scores.rows(None).tolist() if ids[row] in kept]
 
 
 def _finite(score: float | None) -> float:

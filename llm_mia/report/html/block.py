@@ -139,7 +139,8 @@ def decode_tokens(data: bytes, steps: Steps) -> Iterator[Tokens]:
     (size,) = struct.unpack_from("<I", data)
     head = json.loads(data[4 : 4 + size])
     total = sum(head["n"])
-    planes = np.frombuffer(data, dtype=np.uint8, offset=4 + size).reshape(-1, total).astype(np.int64)
+    shape = 9 if head["reference"] else 7, total
+    planes = np.frombuffer(data, dtype=np.uint8, offset=4 + size).reshape(shape).astype(np.int64)
     target = planes[2] + 256 * planes[3]
     entropy = np.where(planes[4] == UNKNOWN_BYTE, np.nan, steps.entropy * planes[4])
     rank = planes[5] + 256 * planes[6]

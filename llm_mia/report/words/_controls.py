@@ -216,42 +216,34 @@ def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
     if known is None:
         yield _missing("spans of known non-members", "spans were searched in no text that was certainly not trained on")
     else:
-        for what, documents, with_spans, bound in [
-            ("", known.documents, known.with_spans, known.bound),
-            *(
-                []
-                if known.like is None
-                else [(" of like length", known.like.nonmembers, known.like.nonmembers_with_spans, known.like.bound)]
-            ),
-        ]:
-            yield ControlRow(
-                f"spans of known non-members{what}",
-                f"documents with spans that count, of {counted(documents, 'document')}",
-                float(with_spans),
-                None,
-                None,
-                None,
-                MADE,
-                f"at most {100 * bound:.2g} % of such documents have spans (95 % confidence, if documents are "
-                "independent): so often a span comes without training on the text",
-            )
+        yield _known_spans("spans of known non-members", known.documents, known.with_spans, known.bound, None)
+        if (like := known.like) is not None:
+            name = "spans of known non-members of like length"
+            yield _known_spans(name, like.nonmembers, like.nonmembers_with_spans, like.bound, like.p_value)
+    name = "the same spans under a reference model"
     if extraction.reference is None:
-        yield _missing(
-            "spans under a reference model",
-            "no reference model was given, so scripture, licences and quotations, which many models know, count too",
-        )
+        why = "no reference model was given, so scripture, licences and quotations, which many models know, count too"
+        yield _missing(name, why)
         return
-    yield ControlRow(
-        "spans under a reference model",
-        f"spans that {extraction.reference.model.id} writes too, of "
-        f"{counted(totals.spans + totals.spans_shared, 'span')}",
+    spans = counted(totals.spans + totals.spans_shared, "span")
+    yield _figure(
+        name,
+        f"spans that {extraction.reference.model.id} writes too, of {spans}",
         float(totals.spans_shared),
-        None,
-        None,
         None,
         MADE,
         "these do not count: a model that was not trained on the texts writes them as well",
     )
+
+
+def _known_spans(name: str, documents: int, with_spans: int, bound: float, p: float | None) -> ControlRow:
+    shows = (
+        f"at most {100 * bound:.2g} % of such documents have spans (95 % confidence, if documents are independent): so "
+        "often a span comes without training on the text"
+    )
+    if p is not None:
+        shows += "; the p-value is that of so many spans in the texts in question, if these had them as often"
+    return _figure(name, f"documents with spans that count, of {documents:,}", float(with_spans), p, MADE, shows)
 
 
 def _check(audit: Audit, name: str) -> Check | None:

@@ -31,10 +31,7 @@ def extraction_answer(extraction: Extraction) -> Answer:
         stretches = counted(len(extraction.proofs), "stretch", "stretches")
         facts.append(("proof", f"greedy decoding writes {greedy:,} of {stretches} token for token"))
     return Answer(
-        question=(
-            f"Does {_name(extraction.model.id)} write these texts word for word? ({counted(totals.documents, 'document')}, "
-            f"{_size(totals.bytes)})"
-        ),
+        question=f"Does {_name(extraction.model.id)} write {_texts(extraction)} word for word?",
         outcome=outcome,
         headline=_headline(extraction, reserve),
         error_rate=_error_rate(extraction),
@@ -43,6 +40,14 @@ def extraction_answer(extraction: Extraction) -> Answer:
         caveats=len(extraction_notes(extraction)),
         change=change,
     )
+
+
+def _texts(extraction: Extraction) -> str:
+    totals = extraction.totals
+    if not totals.documents:
+        return "these known non-members"
+    these = "this" if totals.documents == 1 else "these"
+    return f"{these} {counted(totals.documents, 'document')} ({_size(totals.bytes)})"
 
 
 def _name(model: str) -> str:
@@ -64,7 +69,7 @@ def _outcome(extraction: Extraction) -> tuple[Outcome, str, str]:
         return (
             Outcome.DOUBTFUL,
             "nothing shows how much of it any model would write",
-            "a reference model, and texts of like length that the model was not trained on",
+            "a reference model, and with known non-members of like length",
         )
     if extraction.reference is None:
         return Outcome.DOUBTFUL, "no reference model shows how much of it any model would write", "a reference model"
@@ -73,7 +78,7 @@ def _outcome(extraction: Extraction) -> tuple[Outcome, str, str]:
         return (
             Outcome.DOUBTFUL,
             "no known non-member of like length shows how often that is chance",
-            "texts of like length that the model was not trained on",
+            "known non-members of like length",
         )
     if not like.beyond_chance:
         return (
@@ -117,16 +122,15 @@ def _error_rate(extraction: Extraction) -> str:
 def _writes(extraction: Extraction) -> str:
     totals = extraction.totals
     return (
-        f"{counted(totals.spans, 'span')} in {totals.documents_with_spans:,} of "
-        f"{counted(totals.documents, 'document')}: each {counted(extraction.stretch, 'token')} of them with "
-        f"probability {extraction.probability:g} or more"
+        f"{counted(totals.spans, 'span')} in {totals.documents_with_spans:,} of the {totals.documents:,}; "
+        f"{counted(extraction.stretch, 'token')} in a row with probability ≥ {extraction.probability:g}"
     )
 
 
 def _trust(extraction: Extraction) -> str:
     if extraction.totals.spans:
-        return "Consistent with training on them; texts without spans may have been trained on too."
-    return "A span needs text that comes again word for word; facts and style leave none."
+        return "Consistent with training on them; other texts may have been trained on too."
+    return "Only memorised text leaves spans; an audit (llm-mia audit) looks for weaker signs."
 
 
 def _of(part: int, whole: int) -> str:

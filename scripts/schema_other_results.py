@@ -1,0 +1,135 @@
+"""JSON Schemas of what the commands print that decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from schema_types import (
+    NOTES,
+    VERSION,
+    Definitions,
+    Schema,
+    by_name,
+    closed,
+    number,
+    rows,
+    text,
+    texts,
+    truth,
+)
+
+from llm_mia.extraction import Extraction
+from llm_mia.report import CHOICES
+from llm_mia.report.words import Answer
+from llm_mia.signals import PassEstimate
+
+__all__ = ["attacks", "dry_run", "exhibit", "extract", "frequencies", "perplexity", "score", "verification"]
+
+
+def extract(known: Definitions) -> dict[str, Schema]:
+    """An extraction."""
+    reference = known.record(Extraction, "Extraction")  # its properties are those of the whole
+    properties: dict[str, Schema] = known.schemas.pop(reference["$ref"].rsplit("/", 1)[1])["properties"]
+    for schema in (properties, known.schemas):
+        allow_null(schema, ("Stretch", "SpanReference", "DocumentExtraction"))
+    return {
+        "schema_version": VERSION,
+        **properties,
+        "answer": known.record(Answer),
+        "statement": text("What was extracted, in words."),
+        "note_sentences": NOTES,
+        "spans_csv": text("File with a row for each span."),
+        "proofs_csv": {
+            "description": "File with a row for each proof; null without proofs.",
+            "type": ["string", "null"],
+        },
+    }
+
+
+def allow_null(schemas: Mapping[str, Schema], names: Sequence[str]) -> None:
+    """Let the numbers of these records be null: a number of queries may be without bound."""
+    for name in names:
+        for schema in schemas.get(name, {}).get("properties", {}).values():
+            if schema.get("type") == "number":
+                schema["type"] = ["number", "null"]
+
+
+def score(_: Definitions) -> dict[str, Schema]:
+    """A table of scores, without its rows."""
+    counts = {"passages": "All rows", "members": "Label 1", "nonmembers": "Label 0", "candidates": "No label"}
+    return {
+        **{name: number(f"{what}.", whole=True) for name, what in counts.items()},
+        "attacks": texts("The columns of scores of this call."),
+        "unscored": number("Passages that are too short to have every score.", whole=True),
+        "scores": text("The table of scores."),
+    }
+
+
+def perplexity(_: Definitions) -> dict[str, Schema]:
+    """A file of perplexities."""
+    return {
+        "path": text("The csv file that was written."),
+        "passages": number("Rows of the file.", whole=True),
+        "unscored": number("Passages that are too short to have a perplexity.", whole=True),
+        "tokens": by_name("By role: scored tokens.", {"type": "integer"}),
+        "dtypes": by_name("By role: the precision in which the model computed.", {"type": "string"}),
+        "notes": NOTES,
+    }
+
+
+def frequencies(_: Definitions) -> dict[str, Schema]:
+    """Token frequencies."""
+    return {
+        "tokens": number("Tokens of the corpus.", whole=True),
+        "distinct": number("Different tokens that occur.", whole=True),
+        "vocabulary": number("Tokens of the tokenizer.", whole=True),
+        "frequencies": text("The file that was written."),
+    }
+
+
+def dry_run(known: Definitions) -> dict[str, Schema]:
+    """An estimate."""
+    return {
+        "passages": number("All passages of the input.", whole=True),
+        "seconds": number("Expected duration of the command, seconds, without attacks and decisions (some seconds)."),
+        "bytes_on_disk": number("Expected size of the signals, bytes.", whole=True),
+        "passes": rows("The passes that are not stored; empty where nothing is left.", known.record(PassEstimate)),
+        "attacks": texts("The columns of scores; empty where the command computes none."),
+    }
+
+
+def exhibit(_: Definitions) -> dict[str, Schema]:
+    """An exhibit that was written."""
+    return {
+        "exhibit": text("The folder."),
+        "side": text("For which side the record is worded."),
+        "redacted": truth("Whether it holds no text of a passage."),
+        "manifest_sha256": text("Digest of manifest.json."),
+        "files": texts("Files of the exhibit, without the manifest."),
+    }
+
+
+def verification(_: Definitions) -> dict[str, Schema]:
+    """The check of an exhibit."""
+    file = {"part": text("What the file belongs to."), "name": text("Its name."), "state": text("How it compares.")}
+    return {
+        "exhibit": text("The folder."),
+        "intact": truth("Whether every file is the same as in the manifest."),
+        "manifest_sha256": text("Digest of manifest.json."),
+        "expected_sha256": {"description": "The digest that was given; null without one.", "type": ["string", "null"]},
+        "files": rows("Every file that was compared.", closed(file)),
+    }
+
+
+def attacks(known: Definitions) -> Schema:
+    """Attacks."""
+    attack = {
+        "evidence": texts("What it takes."),
+        "passes": texts("The passes of models that it needs."),
+        "settings": {"description": "Its settings, with their defaults.", "type": "object"},
+        "formula": text("The formula."),
+        "paper": text("Where it is described."),
+        "summary": text("What it does, in a sentence."),
+    }
+    choice = known.record(type(next(iter(CHOICES.values()))))
+    return by_name("By name: an attack; or a word that is typed like an attack.", {"anyOf": [closed(attack), choice]})

@@ -1,0 +1,65 @@
+"""Write the JSON Schemas of what `--json` prints: `llm_mia/report/schemas/*.json`, from the types of the records.
+
+.venv/bin/python scripts/write_schemas.py
+
+`tests/test_schemas.py` compares the schemas with what the commands print.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
+from schema_other_results import attacks, dry_run, exhibit, extract, frequencies, perplexity, score, verification
+from schema_two_runs import report
+from schema_types import Definitions, Schema, closed
+
+from llm_mia.report.schemas import FOLDER
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMAS = {
+    "audit": (audit, "audit, and show of an audit"),
+    "validate": (validate, "validate"),
+    "score": (score, "score"),
+    "calibrate": (calibration, "calibrate"),
+    "flag": (flags, "flag"),
+    "collection": (collection, "collection"),
+    "evaluate": (evaluate, "evaluate"),
+    "extract": (extract, "extract, and show of an extraction"),
+    "decisions": (decisions, "show --decisions"),
+    "perplexity": (perplexity, "perplexity"),
+    "frequencies": (frequencies, "frequencies"),
+    "attacks": (attacks, "attacks"),
+    "demo": (demo, "demo"),
+    "dry-run": (dry_run, "audit, score, extract and perplexity with --dry-run"),
+    "exhibit": (exhibit, "exhibit"),
+    "verification": (verification, "exhibit --verify"),
+    "report": (report, "report of two runs"),
+}
+"""By name of the schema: what describes it, and the command that prints it."""
+OPTIONAL = ("comparison", "at_threshold")
+
+
+def whole(name: str) -> Schema:
+    """The schema *name*, complete."""
+    describe, command = SCHEMAS[name]
+    known = Definitions()
+    schema: Schema = describe(known)  # type: ignore[operator]
+    if schema.get("type") != "object":
+        schema = closed(schema, optional=OPTIONAL)
+    schema.pop("description", None)
+    about = f"What --json prints: {command}"
+    return {"$schema": DRAFT, "$id": f"urn:llm-mia:{name}", "title": about, **schema, "$defs": known.schemas}
+
+
+def main() -> None:
+    """Write every schema."""
+    for name in SCHEMAS:
+        schema = json.dumps(whole(name), indent=1, ensure_ascii=False)
+        (FOLDER / f"{name}.json").write_text(schema + "\n", encoding="utf-8")
+        sys.stdout.write(f"{name}.json: {len(schema):,} characters\n")
+
+
+if __name__ == "__main__":
+    main()

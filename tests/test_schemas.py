@@ -1,0 +1,155 @@
+"""Whatever a command prints with ``--json`` is what its schema describes: no key more, and none less."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from llm_mia import extract, read_audit
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.cli import main
+from llm_mia.demo import Demo, demo_summary
+from llm_mia.errors import UsageError
+from llm_mia.report import extraction_summary
+from llm_mia.report.schemas import schema, schemas
+
+from .conftest import pretend, sentences, spans_of_bytes
+
+Printed = Mapping[str, list[Any]]
+
+
+class Reader(FakeBackend):
+    """A model that is also its tokenizer."""
+
+    fingerprint, vocabulary = FakeBackend(0).info.tokenizer, 257
+
+    def spans(self, text: str) -> Any:
+        return spans_of_bytes(text)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
+    """By name of the schema: what commands print."""
+    folder = tmp_path_factory.mktemp("schemas")
+    with pytest.MonkeyPatch.context() as patch:
+        pretend(patch, Reader)
+        patch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: Reader(0))
+        yield print_all(folder)
+
+
+def print_all(folder: Path) -> Printed:
+    results: dict[str, list[Any]] = {name: [] for name in schemas()}
+
+    def run(name: str, *arguments: object) -> None:
+        with redirect_stdout(io.StringIO()) as out:
+            assert main([*map(str, arguments), "--json"]) in (0, 4), arguments  # 4: the known set is void
+        results[name].append(json.loads(out.getvalue(), parse_constant=pytest.fail))
+
+    texts = list(dict.fromkeys(sentences(200, seed=2)))
+    sets = {"members": texts[:30], "nonmembers": texts[30:110], "in": texts[110:150], "sealed": texts[150:180]}
+    for name, of_set in sets.items():
+        places = [{"document": f"{name}-{at // 2}", "genre": "ab"[at % 2]} for at in range(len(of_set))]
+        rows = [{"text": text, **place} for text, place in zip(of_set, places, strict=True)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    inputs = [folder / "in.jsonl", "--nonmembers", folder / "nonmembers.jsonl", "--members", folder / "members.jsonl"]
+    known, audited, models = inputs[1:], folder / "run", ["-m", "m", "-r", "mm"]
+    command = ["audit", *inputs, *models, "-a", "min_k", "-a", "loss", "--control", folder / "sealed.jsonl"]
+    run("audit", *command, "-o", audited)
+    run("audit", "show", audited)
+    run("decisions", "show", audited, "--decisions")
+    run("validate", "validate", *known, "--candidates", inputs[0])
+    run("calibrate", "calibrate", audited, "-a", "loss", "-o", folder / "c.json")
+    run("calibrate", "calibrate", audited, "-a", "auto", "-o", folder / "auto.json")
+    run("calibrate", "calibrate", audited, "-a", "loss", "--by", "genre", "-o", folder / "by.json")
+    for rule, *options in (["c"], ["c", "--documents"], ["c", "--fdr", 0.2], ["by"]):
+        run("flag", "flag", audited, "-c", folder / f"{rule}.json", *options, "-o", folder / "f.csv")
+    run("collection", "collection", audited)
+    run("evaluate", "evaluate", audited)
+    run("evaluate", "evaluate", audited, "--compare", "loss", "min_k", "-c", folder / "c.json", "--randomised")
+    run("dry-run", "score", inputs[0], *models, "-o", folder / "scored", "--dry-run")
+    run("score", "score", inputs[0], *models, "-o", folder / "scored")
+    run("dry-run", "score", inputs[0], *models, "-o", folder / "scored", "--dry-run")
+    run("perplexity", "perplexity", inputs[0], *models, "-o", folder / "p.csv")
+    run("frequencies", "frequencies", inputs[0], "-m", "m", "-o", folder / "f.parquet")
+    for options in ([], ["min_k"], ["stack"]):
+        run("attacks", "attacks", *options)
+    extract(inputs[0], Reader(0), out=folder / "extract", stretch=5, probability=1e-12)
+    run("extract", "show", folder / "extract")
+    other = folder / "other"
+    run("audit", "audit", *inputs, "-m", "mmmm", "-r", "mm", "-a", "min_k", "-o", other)
+    run("report", "report", audited, other)
+    run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
+    run("verification", "exhibit", "--verify", folder / "exhibit")
+    audit = read_audit(audited)
+    rate = audit.evaluations[0].auroc
+    truth = {row.id: True for row in audit.flags.rows}
+    results["demo"].append(json.loads(json.dumps(demo_summary(Demo(audit, truth, rate, rate, 1.5, 10)))))
+    return results
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_what_is_printed_is_what_the_schema_describes(name: str, printed: Printed) -> None:
+    described = json.loads(schema(name))
+    jsonschema.Draft202012Validator.check_schema(described)
+    validator = jsonschema.Draft202012Validator(described)
+    assert printed[name]
+    for result in printed[name]:
+        validator.validate(result)
+        for damaged in damages(result, described, described):
+            assert not validator.is_valid(damaged), "a missing or an unknown key was planted"
+
+
+def damages(value: Any, described: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
+    """*value* with a key too many, and with each key that it must have removed; in objects within it, too."""
+    while "$ref" in described:
+        described = root["$defs"][described["$ref"].rsplit("/", 1)[1]]
+    if not isinstance(value, dict) or "properties" not in described:
+        return
+    assert described["additionalProperties"] is False
+    yield {**value, "a key that no schema has": 1}
+    for name in described["required"]:
+        yield {key: entry for key, entry in value.items() if key != name}
+    for name, entry in value.items():
+        for damaged in damages(entry, described["properties"][name], root, depth + 1):
+            yield {**value, name: damaged}
+
+
+def test_every_object_is_closed_and_every_property_has_its_type() -> None:
+    def check(described: Any) -> None:
+        if isinstance(described, dict):
+            if "properties" in described and described.get("type") == "object":
+                assert described["additionalProperties"] is False
+            for entry in described.values():
+                check(entry)
+        elif isinstance(described, list):
+            for entry in described:
+                check(entry)
+
+    for name in schemas():
+        check(json.loads(schema(name)))
+
+
+def test_a_schema_is_printed_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "audit"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "What --json prints: audit, and show of an audit"
+    assert main(["schema"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(schemas())
+    with pytest.raises(UsageError, match="did you mean 'audit'"):
+        schema("audits")
+
+
+def test_numbers_without_bound_are_null_in_an_extraction(tmp_path: Path) -> None:
+    """A stretch of probability 0 (below the smallest float) takes more queries than a float can hold."""
+    texts = [" ".join(sentences(20, seed=1))]
+    extraction = extract(texts, Reader(0), out=tmp_path / "run", stretch=200, probability=1e-300)
+    printed = json.dumps(extraction_summary(extraction), allow_nan=False)
+    assert '"Infinity"' not in printed
+    assert json.loads(printed)["documents"][0]["likeliest"]["expected_queries"] is None
+    jsonschema.validate(json.loads(printed), json.loads(schema("extract")))
