@@ -15,11 +15,13 @@ from .words import Answer, Outcome, counted
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
-__all__ = ["WIDTH", "first_screen", "places_of"]
+__all__ = ["AGAIN", "WIDTH", "first_screen", "places_of"]
 
 MOST_LINES, WIDTH = 15, 80
 DETAILS = "details"
 """The name of the place that shows what has no room; the number of caveats stands behind it."""
+AGAIN = (DETAILS, "the same command with --details")
+"""The place of the details of a command that leaves no run directory."""
 LEAST_FACTS = 3
 """Facts that are shown whatever their length."""
 GAPS = (2, 3, 4, 1)
