@@ -85,7 +85,7 @@ class _FirstScreen:
         for facts, gaps in self._attempts():
             places = self._places(len(answer.facts) - facts)
             meaning = [*headline, *self._prose(answer.error_rate)]
-            groups = [self._prose(answer.question), meaning, [self._facts(facts)], trust, places]
+            groups = [self._prose(answer.question), meaning, self._facts(facts), trust, places]
             if sum(lines(block) for group in groups for block in group) + len(gaps) <= MOST_LINES:
                 break
         for number, group in enumerate(groups):
@@ -106,8 +106,10 @@ class _FirstScreen:
         text = escape(self.spell(sentence))
         return [Prose(f"[{style}]{text}[/]" if style else text)] if sentence else []
 
-    def _facts(self, number: int) -> RenderableType:
-        return Facts([(name, escape(self.spell(text))) for name, text in self.answer.facts[:number]], indent=2)
+    def _facts(self, number: int) -> list[RenderableType]:
+        """The first facts, if there are any."""
+        rows = [(name, escape(self.spell(text))) for name, text in self.answer.facts[:number]]
+        return [Facts(rows, indent=2)] if rows else []
 
     def _places(self, left_out: int) -> list[RenderableType]:
         """The files, and the command that lists what is not shown."""
