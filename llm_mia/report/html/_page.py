@@ -65,6 +65,7 @@ def report_html(results: Results) -> str:
         shown=[anchor for anchor in page_words.SECTIONS if parts.get(anchor, True)],
         title=page_words.title_words(results.audit, answer.outcome),
         redacted=results.redact,
+        withheld=page_words.below_withheld(results.audit),
         answer=answer,
         notes=notes_words(results.audit.notes),
         trust=trust_of(results.audit),
