@@ -82,6 +82,9 @@ def print_all(folder: Path) -> Printed:
         run("attacks", "attacks", *options)
     extract(inputs[0], Reader(0), out=folder / "extract", stretch=5, probability=1e-12)
     run("extract", "show", folder / "extract")
+    other = folder / "other"
+    run("audit", "audit", *inputs, "-m", "mmmm", "-r", "mm", "-a", "min_k", "-o", other)
+    run("report", "report", audited, other)
     run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
     run("verification", "exhibit", "--verify", folder / "exhibit")
     audit = read_audit(audited)
