@@ -12,6 +12,7 @@ import sys
 
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_other_results import attacks, dry_run, exhibit, extract, frequencies, perplexity, score, verification
+from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
 from llm_mia.report.schemas import FOLDER
@@ -34,6 +35,7 @@ SCHEMAS = {
     "dry-run": (dry_run, "audit, score, extract and perplexity with --dry-run"),
     "exhibit": (exhibit, "exhibit"),
     "verification": (verification, "exhibit --verify"),
+    "report": (report, "report of two runs"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")
