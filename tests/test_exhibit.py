@@ -32,7 +32,7 @@ from llm_mia.report import words
 from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
 from llm_mia.store import to_json
 
-from .conftest import sentences
+from .conftest import sentences, spans_of_bytes
 
 HOSTILE = [
     "=HYPERLINK(0)",
@@ -57,8 +57,7 @@ class Bytes(FakeBackend):
         self.fingerprint = self.info.tokenizer
 
     def spans(self, text: str) -> NDArray[np.int64]:
-        ends = [(at, at + 1) for at, character in enumerate(text) for _ in character.encode()]
-        return np.array(ends, dtype=np.int64).reshape(-1, 2)
+        return spans_of_bytes(text)
 
 
 @pytest.fixture(scope="module")
