@@ -38,7 +38,10 @@ __all__ = ["audit", "calibration", "collection", "decisions", "demo", "evaluate"
 def calibration(known: Definitions) -> Schema:
     """A threshold."""
     guarantee = known.record(hint(Calibration, "guarantee"), sentence=text("The guarantee in words."))
-    selection = known.record(hint(Calibration, "selection"), sentence=text("The selection in words; may be empty."))
+    selection = known.record(
+        hint(Calibration, "selection"),
+        sentence=or_null({"type": "string"}, "The selection in words; null without a selection."),
+    )
     category = closed(
         {
             "threshold": number("A passage of the category is flagged if its score is at least this."),
@@ -79,7 +82,9 @@ def flags(known: Definitions) -> Schema:
         p_value=number("Probability of so many flags, or of a smaller p-value, where nothing was trained on."),
         allowed=number("The finding is significant if p_value is at most this."),
         significant=truth("Whether chance does not explain the flags, and no other model does."),
-        resists=truth("Whether a small difference between candidates and non-members does not explain the flags."),
+        resists=or_null(
+            truth(""), "Whether a small difference of the sets does not explain the flags; null: no finding."
+        ),
     )
     least = closed(
         {
@@ -207,7 +212,9 @@ def collection(known: Definitions) -> dict[str, Schema]:
         "p_value_of_target": number("Probability of such a difference if nothing was trained on."),
         "others": rows("The comparison with each other model.", other),
         "vanishing_auroc": number("AUROC of a classifier at which the finding vanishes; null if unknown.", null=True),
-        "resists": truth("Whether a small difference between the sets does not explain the finding."),
+        "resists": or_null(
+            truth(""), "Whether a small difference of the sets does not explain the finding; null: none."
+        ),
         "level": number("Largest probability of a finding where nothing was trained on, a share."),
         "allowed": number("The finding is significant if p_value is at most this."),
         "number": number("Which decision of its kind on these candidates it is, from 1.", whole=True),

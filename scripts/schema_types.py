@@ -134,17 +134,17 @@ def text(description: str) -> Schema:
 def number(description: str, *, whole: bool = False, null: bool = False) -> Schema:
     """A number; *whole*: an integer; *null*: or null."""
     kind = "integer" if whole else "number"
-    return {"description": description, "type": [kind, "null"] if null else kind}
+    return described({"type": [kind, "null"] if null else kind}, description)
 
 
 def truth(description: str) -> Schema:
     """True or false."""
-    return {"description": description, "type": "boolean"}
+    return described({"type": "boolean"}, description)
 
 
 def texts(description: str) -> Schema:
     """Strings."""
-    return {"description": description, "type": "array", "items": {"type": "string"}}
+    return described({"type": "array", "items": {"type": "string"}}, description)
 
 
 def by_name(description: str, of: Schema) -> Schema:
@@ -154,7 +154,7 @@ def by_name(description: str, of: Schema) -> Schema:
 
 def rows(description: str, of: Schema) -> Schema:
     """An array of what *of* describes."""
-    return {"description": description, "type": "array", "items": of}
+    return described({"type": "array", "items": of}, description)
 
 
 def or_null(schema: Schema, description: str) -> Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from llm_mia.signals import Estimate, PassWork, Step, estimate
 from llm_mia.store import read_run, read_signals
 
 from .conftest import pretend, sentences
+from .test_schemas import Reader
 
 TEXTS = [f"{number} {text}" for number, text in enumerate(sentences(240, seed=5))]
 
@@ -103,7 +105,7 @@ def test_an_audit_is_refused_or_estimated_without_a_trace(tmp_path: Path) -> Non
 
 
 def test_every_call_with_a_model_is_estimated(tmp_path: Path) -> None:
-    of_extract = estimate(extract, TEXTS, FakeBackend(0), out=tmp_path / "run")
+    of_extract = estimate(extract, TEXTS, Reader(0), out=tmp_path / "run")
     of_perplexities = estimate(
         write_perplexities, TEXTS, FakeBackend(0), FakeBackend(1), out=tmp_path / "perplexity.csv"
     )
@@ -126,9 +128,9 @@ def test_dry_run_prints_the_plan(
     assert main([*command, "--dry-run"]) == 0
     first, of_target, *rest = capsys.readouterr().out.splitlines()
     assert first.startswith("240 passages, about ")
-    assert first.endswith("s (measured on the first batches)")
+    assert re.search(r" tokens, 1 pass: about \d+ s$", first)
     assert of_target.startswith("  target  240 passages, ")
-    assert rest == ["  scores by loss", "The models were loaded and measured; nothing was written."]
+    assert rest == ["  scores by loss", "Measured on the first batches of each pass; nothing was written."]
     assert not run.exists()
     assert main([*command, "--dry-run", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -136,7 +138,7 @@ def test_dry_run_prints_the_plan(
     assert printed["passes"][0]["tokens"] == tokens(run)
     capsys.readouterr()
     assert main([*command, "--dry-run"]) == 0
-    assert "240 passages: nothing is to be computed by a model" in capsys.readouterr().out
+    assert "240 passages: nothing to compute by a model" in capsys.readouterr().out
     assert main(["perplexity", texts, "-m", "m", "-o", str(tmp_path / "p.csv"), "--dry-run"]) == 0
     assert not list(tmp_path.glob("p.csv*"))
     assert len(read_run(run).passes) == 1

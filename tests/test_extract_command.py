@@ -229,7 +229,7 @@ def test_what_people_read(scene: Scene, cli: Callable[..., Ran]) -> None:
 
 
 def test_a_reference_and_known_nonmembers(scene: Scene, cli: Callable[..., Ran], tmp_path: Path, tiny_bos: str) -> None:
-    """With an opening, so that its tokens are others by name, and from another file: neither explains what was trained on."""
+    """Its tokens are others, if only by name, and the non-members lie in another file."""
     every = [json.loads(line) for line in (scene.folder / "passages.jsonl").read_text("utf-8").splitlines()]
     book, known = write(tmp_path / "book.jsonl", every[:1]), write(tmp_path / "known.jsonl", every[1:31])
     model = ["-m", scene.folder / "model", "--dtype", "float32", "-q", "-r", tiny_bos]

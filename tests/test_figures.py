@@ -247,7 +247,12 @@ def test_five_thousand_candidates_take_seconds(page: dict[str, Figure]) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     texts = sentences(50, seed=40)
     out = tmp_path_factory.mktemp("figures") / "run"
-    options = {"target": FakeBackend(0), "stand_in": "none", "attacks": ["min_k"], "history": out.parent / "history"}
+    options: dict[str, Any] = {
+        "target": FakeBackend(0),
+        "stand_in": "none",
+        "attacks": ["min_k"],
+        "history": out.parent / "history",
+    }
     return audit(texts[30:], nonmembers=texts[:30], out=out, **options)
 
 
@@ -294,7 +299,7 @@ def test_a_heat_map_has_every_token_in_its_place() -> None:
     boxes, underlines = ax.collections
     assert len(boxes.get_paths()) == 4  # the first token is not scored, and the third is a line break
     assert len(underlines.get_paths()) == 1  # of the line break there is nothing to underline
-    lightness = boxes.get_facecolor()[:, :3].sum(axis=1)
+    lightness = np.asarray(boxes.get_facecolor())[:, :3].sum(axis=1)
     assert np.argsort(lightness).tolist() == np.argsort([1.0, 9.0, 4.0, 2.0]).tolist()
 
 

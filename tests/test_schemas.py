@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +47,20 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
 def print_all(folder: Path) -> Printed:
     results: dict[str, list[Any]] = {name: [] for name in schemas()}
 
-    def run(name: str, *arguments: object, code: int = 0) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            lines: list[str] = []
-            patch.setattr("builtins.print", lambda *texts, file=None, **_: file or lines.append(str(texts[0])))
-            assert main([*map(str, arguments), "--json"]) in (code, 4), arguments
-        results[name].append(json.loads("\n".join(lines), parse_constant=pytest.fail))
+    def run(name: str, *arguments: object) -> None:
+        with redirect_stdout(io.StringIO()) as out:
+            assert main([*map(str, arguments), "--json"]) in (0, 4), arguments  # 4: the known set is void
+        results[name].append(json.loads(out.getvalue(), parse_constant=pytest.fail))
 
-    texts = sentences(300, seed=2)
-    sets = {"members": texts[:40], "nonmembers": texts[40:160], "in": texts[160:220], "sealed": texts[220:260]}
+    texts = list(dict.fromkeys(sentences(200, seed=2)))
+    sets = {"members": texts[:30], "nonmembers": texts[30:110], "in": texts[110:150], "sealed": texts[150:180]}
     for name, of_set in sets.items():
         places = [{"document": f"{name}-{at // 2}", "genre": "ab"[at % 2]} for at in range(len(of_set))]
-        rows = [{"text": f"{name} {text}", **place} for text, place in zip(of_set, places, strict=True)]
+        rows = [{"text": text, **place} for text, place in zip(of_set, places, strict=True)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     inputs = [folder / "in.jsonl", "--nonmembers", folder / "nonmembers.jsonl", "--members", folder / "members.jsonl"]
     known, audited, models = inputs[1:], folder / "run", ["-m", "m", "-r", "mm"]
     command = ["audit", *inputs, *models, "-a", "min_k", "-a", "loss", "--control", folder / "sealed.jsonl"]
-    run("dry-run", *command, "-o", audited, "--dry-run")
     run("audit", *command, "-o", audited)
     run("audit", "show", audited)
     run("decisions", "show", audited, "--decisions")
@@ -69,18 +68,20 @@ def print_all(folder: Path) -> Printed:
     run("calibrate", "calibrate", audited, "-a", "loss", "-o", folder / "c.json")
     run("calibrate", "calibrate", audited, "-a", "auto", "-o", folder / "auto.json")
     run("calibrate", "calibrate", audited, "-a", "loss", "--by", "genre", "-o", folder / "by.json")
-    for options in ([], ["--documents"], ["--fdr", 0.2], ["-c", folder / "by.json"]):
-        run("flag", "flag", audited, "-c", folder / "c.json", *options, "-o", folder / "f.csv")
+    for rule, *options in (["c"], ["c", "--documents"], ["c", "--fdr", 0.2], ["by"]):
+        run("flag", "flag", audited, "-c", folder / f"{rule}.json", *options, "-o", folder / "f.csv")
     run("collection", "collection", audited)
     run("evaluate", "evaluate", audited)
     run("evaluate", "evaluate", audited, "--compare", "loss", "min_k", "-c", folder / "c.json", "--randomised")
+    run("dry-run", "score", inputs[0], *models, "-o", folder / "scored", "--dry-run")
     run("score", "score", inputs[0], *models, "-o", folder / "scored")
     run("dry-run", "score", inputs[0], *models, "-o", folder / "scored", "--dry-run")
     run("perplexity", "perplexity", inputs[0], *models, "-o", folder / "p.csv")
     run("frequencies", "frequencies", inputs[0], "-m", "m", "-o", folder / "f.parquet")
     for options in ([], ["min_k"], ["stack"]):
         run("attacks", "attacks", *options)
-    run("extract", "extract", inputs[0], "-m", "m", "--stretch", 5, "--probability", 1e-12, "-o", folder / "extract")
+    extract(inputs[0], Reader(0), out=folder / "extract", stretch=5, probability=1e-12)
+    run("extract", "show", folder / "extract")
     other = folder / "other"
     run("audit", "audit", *inputs, "-m", "mmmm", "-r", "mm", "-a", "min_k", "-o", other)
     run("report", "report", audited, other)

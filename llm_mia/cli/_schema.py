@@ -15,7 +15,7 @@ def schema(
         typer.Argument(metavar="NAME", help="The schema to print; without it all schemas are listed."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of what a command prints with --json; without a name, list the schemas."""
+    """Print the JSON Schema of the JSON that a command prints; without a name, list the schemas."""
     from ..report.schemas import schema as read_schema, schemas
 
     if name is None:

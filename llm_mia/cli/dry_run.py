@@ -53,17 +53,17 @@ def _words(estimate: Estimate) -> str:
     """The estimate for people."""
     scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
     if not estimate.passes:
-        nothing = f"{estimate.passages:,} passages: nothing is to be computed by a model, all signals are stored"
+        nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
         return "\n".join([nothing, *scores, "Nothing was written."])
     first, n = estimate.passes[0], len(estimate.passes)
     width = max(len(each.name) for each in estimate.passes)
     passes = [
-        f"  {each.name:{width}}  {each.passages:,} passages, {each.tokens:,} tokens, about {duration(each.seconds)}, "
-        f"{_size(each.bytes_on_disk)}: {each.model}"
+        f"  {each.name:{width}}  {each.passages:,} passages, {each.tokens:,} tokens: about {duration(each.seconds)}, "
+        f"{_size(each.bytes_on_disk)}"
         for each in estimate.passes
     ]
     lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]
-    return "\n".join([*lines, "The models were loaded and measured; nothing was written."])
+    return "\n".join([*lines, "Measured on the first batches of each pass; nothing was written."])
 
 
 def _size(n_bytes: int) -> str:

@@ -111,7 +111,7 @@ class Forecast:
             return None
         first = next(iter(self._work.values()))
         tokens = round(first.bytes * self._tokens_per_byte)
-        return work_words(first.passages, tokens, len(self._work), seconds)
+        return f"{work_words(first.passages, tokens, len(self._work), seconds)} (measured on the first batches)"
 
     @property
     def passes_left(self) -> int:
@@ -123,11 +123,11 @@ def work_words(passages: int, tokens: int, passes: int, seconds: float) -> str:
     """How much there is to compute, and how long it will take.
 
     >>> work_words(340, 51234, 2, 41.0)
-    '340 passages, about 51,000 tokens, 2 passes: about 41 s (measured on the first batches)'
+    '340 passages, about 51,000 tokens, 2 passes: about 41 s'
     """
     size = f"{passages:,} passage{'' if passages == 1 else 's'}, about {_rounded(tokens):,} tokens"
     times = f"{passes:,} pass{'' if passes == 1 else 'es'}"
-    return f"{size}, {times}: about {duration(seconds)} (measured on the first batches)"
+    return f"{size}, {times}: about {duration(seconds)}"
 
 
 def _rounded(number: int) -> int:

@@ -23,14 +23,18 @@ class PassEstimate:
     """What a pass will take."""
 
     name: str
+    """The name of the pass, such as ``target``."""
     role: str
+    """The role of its model."""
     model: str
+    """The name of its model."""
     passages: int
     """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
     tokens: int
+    """Tokens that are scored; an estimate where only a part of the texts was read by the tokenizer."""
     seconds: float
     bytes_on_disk: int
-    """Of its signals."""
+    """Size of its signals, bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class BaselinesDisplay:
     @property
     def height(self) -> float:
         """In inches, by the number of rows."""
-        return 0.9 + 0.19 * (min(MOST, len(self.attacks)) + len(self.blind))
+        return 0.9 + 0.19 * max(4, min(MOST, len(self.attacks)) + len(self.blind))
 
     @property
     def table(self) -> Rows:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._style import STYLE, WIDTH
 
@@ -84,7 +84,8 @@ def new_axes(height: float) -> Iterator[Axes]:
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context(dict(STYLE)), warnings.catch_warnings():
+    style: Any = dict(STYLE)  # matplotlib types the names of its settings as literals
+    with mpl.rc_context(style), warnings.catch_warnings():
         # A document may be called 海.txt: its name is text in the SVG, which the reader's own fonts show.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield Canvas(figsize=(WIDTH, height), layout="constrained").add_subplot()

@@ -54,20 +54,20 @@ class FalsePositivesDisplay:
         left = 0.8 * min(float(promised[0]), self.fpr)
         low = left / 3
         log_rates(ax, left, low)
-        ends = (np.maximum(each, low) for each in (self.realised.low, self.realised.high))
+        bottom, top = (np.maximum(each, low) for each in (self.realised.low, self.realised.high))
         ax.fill_between(
-            promised, *ends, color=LIGHT["nonmember"], alpha=0.2, linewidth=0, label="90\u00a0% of the halves"
+            promised, bottom, top, color=LIGHT["nonmember"], alpha=0.2, linewidth=0, label="90\u00a0% of the halves"
         )
         mean = np.maximum(self.realised.mean, low)
         ax.plot(promised, mean, color=LIGHT["nonmember"], marker="o", markersize=3.5, label="on average")
         ax.plot([left, 1], [left, 1], color=LIGHT["ink"], linewidth=0.7, linestyle="--", label="as promised")
         if self.control is not None:
             rate = self.control.rate
-            value, bottom = max(rate.value, low), max(rate.low, low)
+            value, least = max(rate.value, low), max(rate.low, low)
             ax.errorbar(
                 [self.control.requested],
                 [value],
-                yerr=[[value - bottom], [max(0.0, rate.high - value)]],
+                yerr=[[value - least], [max(0.0, rate.high - value)]],
                 color=LIGHT["member"],
                 marker="D",
                 markersize=5,

@@ -73,10 +73,10 @@ def heat_map(
     def draw(axes: Axes) -> None:
         _draw(axes, cells, unscored, colours, signals.rank, lines)
         what = "log-likelihood" if reference is None else "log-likelihood, less that of the reference"
-        low, high = (float(end(values)) for end in (np.min, np.max)) if len(signals) else (0.0, 0.0)
-        axes.set_title(f"{what}: {low:.1f} to {high:.1f} nats; underlined: the first choice of the model", fontsize=8)
+        low, high = (round(float(end(values)), 1) + 0.0 for end in (np.min, np.max)) if len(signals) else (0.0, 0.0)
+        axes.set_title(f"{what}: {low} to {high} nats\nunderlined: the first choice of the model", fontsize=8)
 
-    return drawn_on(ax, draw, 0.5 + 0.2 * lines)
+    return drawn_on(ax, draw, 0.6 + 0.2 * lines)
 
 
 def _cells(tokens: int, text: str, ends: ArrayLike | None) -> Iterator[Cell]:
@@ -148,7 +148,7 @@ def _draw(
                 top + 0.45,
                 cell.text,
                 family="monospace",
-                fontsize=7,
+                fontsize=8.5,
                 va="center",
                 color="#ffffff" if dark else "#000000",
                 parse_math=False,

@@ -56,7 +56,7 @@ class PowerDisplay:
         if curve.least is not None:
             label = f"fewest that are a finding: {curve.least:,}"
             ax.axhline(curve.least, color=LIGHT["threshold"], linestyle="--", linewidth=1.0, label=label)
-        chance = f"by chance: {curve.by_chance:.3g}"
+        chance = f"by chance: {words.count_words(curve.by_chance)}"
         ax.axhline(curve.by_chance, color=LIGHT["baseline"], linestyle=":", linewidth=1.3, label=chance)
         if curve.crossing is not None and curve.least is not None:
             ax.plot([curve.crossing.value], [curve.least], marker="o", color=LIGHT["threshold"], markersize=5)

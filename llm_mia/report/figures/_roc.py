@@ -61,8 +61,8 @@ class RocDisplay:
     def draw(self, ax: Axes) -> None:
         """Draw the curves; a rate of 0 lies on the left or the lower edge."""
         log_rates(ax, self.left, self.low)
-        bounds = (np.maximum([getattr(at, end) for at in self.band], self.low) for end in ("low", "high"))
-        ax.fill_between(self.rates, *bounds, color=LIGHT["candidate"], alpha=0.2, linewidth=0)
+        bottom, top = (np.maximum([getattr(at, end) for at in self.band], self.low) for end in ("low", "high"))
+        ax.fill_between(self.rates, bottom, top, color=LIGHT["candidate"], alpha=0.2, linewidth=0)
         ax.plot(*self._shown(self.points), color=LIGHT["candidate"], label=self.attack)
         for name, points in self.baselines.items():
             style, which = STYLES[name]

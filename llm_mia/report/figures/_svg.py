@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 from ._display import Display, Figure, new_axes
@@ -86,7 +87,8 @@ def _drawn(display: Display, kind: str, *, titled: bool) -> bytes:
         else:
             canvas.patch.set_visible(titled)
             # `savefig` would draw twice.
-            FigureCanvasSVG(canvas).print_svg(drawing, metadata={"Date": None, "Creator": None})
+            printer: Any = FigureCanvasSVG(canvas)  # without types
+            printer.print_svg(drawing, metadata={"Date": None, "Creator": None})
     return drawing.getvalue()
 
 

@@ -199,7 +199,7 @@
       return best;
     };
     const keys = { ArrowRight: () => now + 1, ArrowLeft: () => now - 1, ArrowDown: () => nextLine(1), ArrowUp: () => nextLine(-1), Home: () => 0, End: () => n - 1 };
-    const body = element("div", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Tokens; the arrow keys choose a token", click: (event) => {
+    const body = element("div", { class: "text", tabindex: "0", role: "group", "aria-label": "Tokens; the arrow keys choose a token", click: (event) => {
       const token = event.target.closest(".t");
       if (token && !String(getSelection())) choose(token.number);
     }, keydown: (event) => {
@@ -207,6 +207,7 @@
       event.preventDefault();
       choose(now < 0 ? 0 : keys[event.key]());
     } }, ...spans, text.slice(at));
+    body.dir = "auto"; // At once: with it, each piece that is added costs a look at all.
     const scaleOf = element("p", { class: "legend" }, ...legend(scale));
     const group = `scale-${(heatMap.number = (heatMap.number ?? 0) + 1)}`;
     const choices = Object.entries(SCALES).map(([name, { title }]) => {

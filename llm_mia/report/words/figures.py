@@ -18,6 +18,7 @@ __all__ = [
     "NO_RATE",
     "TITLES",
     "baselines_words",
+    "count_words",
     "documents_words",
     "false_positives_words",
     "note_of",
@@ -64,6 +65,15 @@ def share_words(flagged: int, total: int) -> str:
     '5 of 1,200'
     """
     return f"{flagged:,} of {total:,}"
+
+
+def count_words(expected: float) -> str:
+    """An expected number of things, which need not be a whole number.
+
+    >>> count_words(6.85), count_words(1162.5), count_words(0.05)
+    ('6.85', '1,162', '0.05')
+    """
+    return f"{expected:,.0f}" if expected >= 100 else f"{expected:.3g}"
 
 
 def scores_words(audit: Audit, counts: Mapping[str, tuple[int, int]], thresholds: Sequence[float], missing: int) -> str:
@@ -150,7 +160,7 @@ def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts
     )
     return _sentences(
         audit,
-        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {m * fpr:.3g} would where no "
+        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {count_words(m * fpr)} would where no "
         "candidate was trained on. The dashed line is what chance gives in each bin, and the grey band its 95 % "
         f"interval at each bin by itself ({band}). The smallest p-value is {p_words(min(p_values))[4:]}.",
     )
@@ -172,10 +182,11 @@ def documents_words(audit: Audit, documents: int, some: int, top: tuple[str, int
 def power_words(audit: Audit, curve: FlagsByShare) -> str:
     """What the expected flags show."""
     assert audit.power is not None
-    everything, low, high = (f"{counts[-1]:.3g}" for counts in (curve.expected, curve.low, curve.high))
+    everything, low, high = (count_words(float(counts[-1])) for counts in (curve.expected, curve.low, curve.high))
+    chance = count_words(curve.by_chance)
     text = (
         f"If all {curve.candidates:,} candidates that the finding counts had been trained on, about {everything} would "
-        f"be flagged ({low} to {high}); if none, at most about {curve.by_chance:.3g}. {curve.flagged:,} of them are. "
+        f"be flagged ({low} to {high}); if none, at most about {chance}. {curve.flagged:,} of them are. "
     )
     if curve.least is None:
         text += "What number of flags would be a finding is not on record. "
