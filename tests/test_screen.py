@@ -55,7 +55,8 @@ def with_flags(audited: Audit, number: int, **changes: Any) -> Audit:
 
 def finding(audited: Audit, chance: float, **changes: Any) -> Any:
     assert audited.flags.finding is not None
-    return replace(audited.flags.finding, **({"chance": chance, "references": (), "others": ()} | changes))
+    given: dict[str, Any] = {"chance": chance, "references": (), "others": ()} | changes
+    return replace(audited.flags.finding, **given)
 
 
 def other(p_value: float, high: float) -> OtherFlags:

@@ -27,6 +27,13 @@ FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
 """What to do about a known set that withholds findings."""
 
+NEXT = """
+Next, with your texts:
+  llm-mia guide formats                        how to write them into files
+  llm-mia validate --nonmembers NON --members MEM     are they fit for an audit?
+  llm-mia audit TEXTS --nonmembers NON --members MEM -m MODEL -o RUN"""
+"""What somebody does next who has seen the demo."""
+
 
 def audit(
     candidates: Annotated[
@@ -230,3 +237,4 @@ def demo(
     else:
         show(audit_details(result.audit, spelled) if details else audit_screen(result.audit, spelled))
         show(demo_table(result))
+        show(NEXT)

@@ -142,7 +142,7 @@ def flag(
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import flag as run_flag, read_calibration
     from ..history import flag_on_record
-    from ..report import flags_screen, flags_summary, flags_table, note_words
+    from ..report import flags_screen, flags_summary, flags_table, note_words, standing_note
     from ..store import read_beginnings, write_text
 
     if documents and labelled:
@@ -169,6 +169,8 @@ def flag(
             )
     write_text(written, flags.to_csv(read_beginnings(table.table) if table.table.is_dir() else None))
     if as_json or details:  # the answer counts them, and they are not part of the JSON
+        if warning := standing_note(flags.standing):
+            say(f"note: {warning}")
         for note in flags.notes:
             say(f"note: {note_words(note)}")
     if as_json:

@@ -91,7 +91,8 @@ class _FirstScreen:
             if fixed + sum(facts[:number]) + of_places + len(gaps) <= MOST_LINES:
                 break
         shown = [self._facts(number)] if number else []
-        for position, group in enumerate((question, meaning, shown, trust, places)):
+        groups: list[Sequence[RenderableType]] = [question, meaning, shown, trust, places]
+        for position, group in enumerate(groups):
             if position in gaps and group:
                 yield ""
             yield from group

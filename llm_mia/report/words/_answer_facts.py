@@ -114,7 +114,7 @@ def _percents(figure: Interval) -> str:
 def _bound(flags: Flags, notes: Sequence[Note]) -> tuple[str, str]:
     """How many candidates were trained on at least, or why that is unknown and what would show it."""
     if flags.members is not None:
-        held = f"with {bound_confidence(flags)}"
+        held = f"with {''.join(bound_confidence(flags))}"
         if not flags.members.members:
             return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"

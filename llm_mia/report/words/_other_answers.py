@@ -79,7 +79,8 @@ def _collection_headline(result: CollectionResult) -> str:
 def validity_answer(validity: Validity) -> Answer:
     """Whether a known set can carry a finding, the faults, and what would remove the worst."""
     standing = validity.standing
-    outcome, headline = {
+    answers: dict[Standing | None, tuple[Outcome, str]] = {
+        None: (Outcome.WITHHELD, "Unknown: nothing could be checked."),
         Standing.SOUND: (Outcome.FINDING, "Yes, as far as checks can show: none of them found a fault."),
         Standing.NOT_CHECKED: (
             Outcome.DOUBTFUL,
@@ -87,9 +88,9 @@ def validity_answer(validity: Validity) -> Answer:
         ),
         Standing.DOUBTFUL: (Outcome.DOUBTFUL, "Only with a reserve: a finding must be read together with the faults."),
         Standing.UNTESTABLE: (Outcome.WITHHELD, "No: it has too few documents to be tested."),
-    }.get(standing, (Outcome.WITHHELD, "No: its faults alone could explain a finding, without any training."))
-    if standing is None:
-        outcome, headline = Outcome.WITHHELD, "Unknown: nothing could be checked."
+    }
+    void = (Outcome.WITHHELD, "No: its faults alone could explain a finding, without any training.")
+    outcome, headline = answers.get(standing, void)
     worst = worst_faults(validity)
     faults = worst + [check for check in validity.checks if check.is_fault and check not in worst]
     facts = [(check.verdict.value, named_check(check)) for check in faults[:FAULTS]]
