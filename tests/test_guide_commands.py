@@ -74,7 +74,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
     for name, count in (("heldout", 40), ("book", 10), ("corpus", 3)):
         (folder / name).mkdir()
         for at in range(count):
-            (folder / name / f"{at}.txt").write_text(f"{next(texts)}\n", encoding="utf-8")
+            paragraphs = 4 if (name, at) == ("book", 0) else 1  # `extract` needs a text of more than 50 tokens
+            text = "\n\n".join(next(texts) for _ in range(paragraphs))
+            (folder / name / f"{at}.txt").write_text(f"{text}\n", encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
     for name, model in (("model", tiny), ("base", tiny_reference), ("base-2", tiny_bos)):
         (folder / name).symlink_to(model)
