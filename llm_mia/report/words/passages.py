@@ -83,8 +83,8 @@ def extractable_words(*, extracted: bool, stretch: int, probability: float) -> s
     return (
         f"Extractable is the share of a document's tokens in stretches of {stretch} tokens that the model writes "
         f"word for word with a probability of at least {100 * probability:g}\u00a0%, after the text before them. "
-        "A text that repeats itself, or that anybody could continue, may be extractable without training on it. The sign – "
-        f"means that no passage of the document has {stretch} tokens, or that its text is not shown."
+        "A text that repeats itself, or that anybody could continue, may be extractable without training on it. "
+        f"The sign – means that no passage of the document has {stretch} tokens, or that its text is not shown."
     )
 
 
