@@ -63,8 +63,13 @@ def plainly(number: float) -> str:
     return f"{number:,.0f}" if math.isclose(number, round(number)) else f"{number:,.{1 if number >= 1 else 2}f}"
 
 
-def per_hundred(share: Interval, things: str) -> str:
+def per_hundred(share: Interval, things: str = "") -> str:
     """A share as a natural frequency with its interval, which is never narrower than the figures.
+
+    >>> per_hundred(Interval(0.675, 0.511, 0.849))
+    '68 of 100 (51–85)'
+
+    With *things* it names these and the confidence of the interval.
 
     >>> per_hundred(Interval(0.675, 0.511, 0.849), "passages")
     '68 of 100 passages (95 % interval 51–85)'
@@ -74,5 +79,7 @@ def per_hundred(share: Interval, things: str) -> str:
     rounded = round(100 * share.value)
     scale = 1000 if rounded in (0, 100) and share.value not in (0, 1) else 100
     low, high = math.floor(scale * share.low + 1e-9), math.ceil(scale * share.high - 1e-9)
-    interval = f"{100 * share.confidence:.12g} % interval {low:,}–{high:,}"
-    return f"{round(scale * share.value):,} of {scale:,} {things} ({interval})"
+    words = f"{round(scale * share.value):,} of {scale:,}"
+    if not things:
+        return f"{words} ({low:,}–{high:,})"
+    return f"{words} {things} ({100 * share.confidence:.12g} % interval {low:,}–{high:,})"
