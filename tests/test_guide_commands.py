@@ -55,7 +55,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
     """A folder with everything that the pages name."""
     folder = tmp_path_factory.mktemp("guides")
     # Of like length, so that a band of lengths holds enough non-members.
-    texts = iter([text for text in sentences(900, seed=80, longest=20) if 64 <= len(text.encode()) < 128])
+    texts = iter([text for text in sentences(2000, seed=80, longest=20) if 64 <= len(text.encode()) < 128])
 
     def rows(name: str, count: int, label: int | None = None) -> list[dict[str, object]]:
         marks = {} if label is None else {"label": label}
@@ -74,9 +74,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
     for name, count in (("heldout", 40), ("book", 10), ("corpus", 3)):
         (folder / name).mkdir()
         for at in range(count):
-            paragraphs = 4 if (name, at) == ("book", 0) else 1  # `extract` needs a text of more than 50 tokens
-            text = "\n\n".join(next(texts) for _ in range(paragraphs))
-            (folder / name / f"{at}.txt").write_text(f"{text}\n", encoding="utf-8")
+            chapter = " ".join(next(texts) for _ in range(4))  # as long as a stretch that is extracted
+            (folder / name / f"{at}.txt").write_text(f"{chapter}\n", encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
     for name, model in (("model", tiny), ("base", tiny_reference), ("base-2", tiny_bos)):
         (folder / name).symlink_to(model)
@@ -96,7 +95,7 @@ def test_every_command_runs(
         monkeypatch.chdir(tmp_path / str(number))
         for command in section:
             with monkeypatch.context() as patch:
-                patch.setattr("llm_mia.report.html._page.page_figures", lambda _: [])  # they take seconds
+                patch.setattr("llm_mia.report.figures.page_figures", lambda _: [])  # they take seconds
                 if command[0] == "report":  # audits in tests write no page
                     patch.setattr("llm_mia.report.write_report", write_report)
                 code = main([MODELS.get(word, word) for word in command])

@@ -169,11 +169,12 @@ def validate(
     ] = None,
     fpr: opt.Fpr = 0.05,
     confidence: opt.Confidence = None,
+    details: opt.Details = False,
     as_json: opt.Json = False,
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 4 if it cannot."""
     from ..auditing import validate as run_validate
-    from ..report import note_words, validity_table
+    from ..report import note_words, validity_screen, validity_table
     from ..validity import RequestedRates
 
     members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
@@ -192,7 +193,7 @@ def validate(
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:
-        show(validity_table(validity))
+        show(validity_table(validity) if details else validity_screen(validity))
     return VOID if validity.standing is not None and validity.standing.withholds else 0
 
 

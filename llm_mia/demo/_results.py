@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["demo_summary", "demo_table"]
 
 
+NEXT = (
+    "With your texts: llm-mia guide formats, then llm-mia validate on the known set,",
+    "then llm-mia audit CANDIDATES --nonmembers FILE --members FILE -m MODEL -o RUN.",
+)
+"""What somebody does next who has seen the demo; each line fits 80 columns."""
+
+
 def demo_table(demo: Demo) -> RenderableType:
     """How many candidates were flagged, of those trained on and of those not trained on."""
     from rich.console import Group
@@ -31,7 +38,7 @@ def demo_table(demo: Demo) -> RenderableType:
     level = demo.audit.calibration.fpr
     cost = f"{demo.seconds:.0f} s, at most {demo.peak_bytes / 1e9:.1f} GB of memory"
     line = f"False positive rate requested: {100 * level:g} %, observed: {100 * demo.false_positive_rate.value:.1f} %"
-    return Group("", table, line, f"[dim]{cost}[/]")
+    return Group("", table, line, f"[dim]{cost}[/]", "", *NEXT)
 
 
 def demo_summary(demo: Demo) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
     )
     absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
     power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
-    verbatim = Section("Word for word", tuple(verbatim_words(extraction)))
+    verbatim = Section("Word for word", tuple(filter(None, [" ".join(verbatim_words(extraction))])))
     trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", _checks(audit)))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
     if not defends:
