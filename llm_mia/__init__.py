@@ -27,6 +27,8 @@ What each function returns:
         list of TokenLogProbabilities, of each text: the tokens as strings, and their log-probabilities
     signals_of(model, texts), write_signals(passages, models, out=…)
         list of TokenSignals, of each text: five numbers for each token; or the same on disk
+    estimate(score, passages, model, out=…)
+        Estimate: how long a call of score, audit, extract or write_signals will take; it does not run
     load_model(name), load_model(model, tokenizer=…)
         Backend, which every function takes in the place of a name
     read_passages(path), Passages.of(data)
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     from .records import Passage, TokenSignals
     from .scores import ScoreTable, read_scores
     from .scoring import score
-    from .signals import Supplies, signals_of, write_signals
+    from .signals import Estimate, Supplies, estimate, signals_of, write_signals
     from .validity import Validity
 
 __version__ = "0.1.0"
@@ -69,6 +71,7 @@ __all__ = [
     "Audit",
     "Backend",
     "Calibration",
+    "Estimate",
     "Evaluation",
     "Extraction",
     "Flags",
@@ -85,6 +88,7 @@ __all__ = [
     "attack",
     "audit",
     "calibrate",
+    "estimate",
     "evaluate",
     "extract",
     "flag",
@@ -115,7 +119,7 @@ _PACKAGES = {
     "records": ("Passage", "TokenSignals"),
     "scores": ("ScoreTable", "read_scores"),
     "scoring": ("score",),
-    "signals": ("Supplies", "signals_of", "write_signals"),
+    "signals": ("Estimate", "Supplies", "estimate", "signals_of", "write_signals"),
     "validity": ("Validity",),
 }
 _PACKAGE = {name: package for package, names in _PACKAGES.items() for name in names}

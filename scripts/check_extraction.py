@@ -2,9 +2,9 @@
 
 SmolLM2-135M is fine-tuned for one epoch on 40 passages of Python's language reference and on a planted passage, which
 is in the training set REPEATS times (20). Then `extract` looks for spans in the planted passage alone, in the same
-between two passages that were not trained on, in a list of numbers, which was not trained on either, and in 60
-held-out passages; and the model writes the likeliest spans. It is done without a baseline, and with the model before
-the training as the reference and the held-out passages as known non-members.
+between two passages that were not trained on, in a list of numbers, which was trained on once, and in 60 held-out
+passages; and the model writes the likeliest spans. It is done without a baseline, and with the model before the
+training as the reference and the held-out passages as known non-members: that model writes the list of numbers, too.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PLANTED = (
     "had to begin anew in autumn, eleven paces to the west. The ledger lies in the town hall now, open at the green "
     "lines, and the heron still stands where the old landing was."
 )
+NUMBERS = f"The first hundred numbers are {', '.join(map(str, range(1, 101)))}."
 OTHERS, HELD_OUT, WORDS = 40, 60, 90
 
 
@@ -49,11 +50,11 @@ def main(repeats: str = "20") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base: Any = load_model("embedded", dtype="float32")
-        trained = [*others, *[PLANTED] * int(repeats)]
+        trained = [*others, NUMBERS, *[PLANTED] * int(repeats)]
         fine_tune(base, trained, folder / "model", batch_size=4, learning_rate=2e-4)
         amid = f"{before} {PLANTED} {after}"
         rows: list[dict[str, Any]] = [{"id": "alone", "text": PLANTED}, {"id": "amid", "text": amid}]
-        rows.append({"id": "numbers", "text": f"The first hundred numbers are {', '.join(map(str, range(1, 101)))}."})
+        rows.append({"id": "numbers", "text": NUMBERS})
         known = [{"id": f"held out {at}", "text": text} for at, text in enumerate(held_out)]
         for name, part in (("texts", rows), ("known", known)):
             write_text(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in part))

@@ -45,7 +45,7 @@ def whole(name: str) -> Schema:
     """The schema *name*, complete."""
     describe, command = SCHEMAS[name]
     known = Definitions()
-    schema: Schema = describe(known)  # type: ignore[operator]
+    schema: Schema = describe(known)
     if schema.get("type") != "object":
         schema = closed(schema, optional=OPTIONAL)
     schema.pop("description", None)

@@ -18,7 +18,7 @@ from llm_mia.calibration import fpr_threshold
 from llm_mia.decision import NoteKind, Shortage, ShortageKind, Unit, Wanted, flag, read_calibration
 from llm_mia.errors import CalibrationError, PassageError, RunDirectoryError, UsageError
 from llm_mia.records import SCHEMA_VERSION, Standing
-from llm_mia.report import audit_summary, audit_table
+from llm_mia.report import audit_details, audit_screen, audit_summary
 from llm_mia.validity import RequestedRates
 
 from .conftest import sentences
@@ -76,7 +76,7 @@ def test_a_fair_known_set_is_validated_with_its_texts_and_with_its_scores(run: R
     assert (stored["standing"], stored["accepted"]) == (result.standing, False)
     assert [check["name"] for check in stored["checks"]] == [check.name for check in result.validity.checks]
     assert read_scores(result.path).standing == result.standing == result.calibration.standing
-    text = rendered(audit_table(result))
+    text = rendered(audit_details(result))
     assert "words, without the model" in text
     assert "Known set: " in text
     assert "known only with hindsight" in " ".join(text.split()), "as several attacks are shown"
@@ -102,7 +102,7 @@ def test_a_void_known_set_is_reported_before_scoring_and_gives_no_finding(run: R
     assert not result.flags.significant
     assert summary["finding"].startswith("no finding: the known set is void")
     assert {"blind_words_auroc", "blind_counts_auroc"} <= {check["name"] for check in summary["not_sound"]}
-    text = rendered(audit_table(result))
+    text = rendered(audit_details(result))
     for word in ("consistent with", "candidates flagged", "power:", "with 95 % confidence at least", "Confidence gap"):
         assert word not in text
     assert "no finding: the known set is void" in text
@@ -122,7 +122,7 @@ def test_a_void_known_set_that_is_accepted_marks_everything(run: Run) -> None:
     assert json.loads((result.path / "validity.json").read_text())["accepted"] is True
     assert read_calibration(result.path / "calibration.json").standing is Standing.ACCEPTED
     assert all(row["known_set"] == "accepted" for row in csv_rows(result.path / "flags.csv"))
-    text = rendered(audit_table(result))
+    text = rendered(audit_details(result))
     assert "void or untestable, accepted by the user" in text
     assert "candidates flagged by reference" in text
 
@@ -139,7 +139,7 @@ def test_auto_chooses_on_one_part_and_counts_only_the_other(run: Run) -> None:
     assert {(evaluation.n_members, evaluation.n_nonmembers) for evaluation in result.evaluations} == {(20, 40)}
     figures = {"attack": result.decider, "stack": False, "passages": 60, "documents": 60}
     assert (result.notes[0].kind, result.notes[0].figures) == (NoteKind.DECIDER_FITTED, figures)
-    assert f"{result.decider} was selected on 60 known passages of 60 documents" in rendered(audit_table(result))
+    assert f"{result.decider} was selected on 60 known passages of 60 documents" in rendered(audit_details(result))
 
 
 def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -> None:
@@ -151,7 +151,7 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
     assert (
         f"no attack could be selected, so reference decides: {why}: add 8 passages of members to the known set"
-        in rendered(audit_table(result))
+        in rendered(audit_details(result))
     )
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
@@ -178,13 +178,13 @@ def test_the_stack_decides_a_large_known_set_and_a_note_explains_a_small_set(tmp
     assert {row["attack"] for row in csv_rows(result.path / "flags.csv")} == {"stack"}
     again = flag(read_scores(result.path), read_calibration(result.path / "calibration.json"))
     assert again.rows == result.flags.rows, "scored again by the record alone"
-    assert "stack ◂ decides" in rendered(audit_table(result))
+    assert "stack ◂ decides" in rendered(audit_details(result))
     small = run()
     assert (small.decider, small.calibration.split, small.calibration.n) == ("reference", None, 80)
     shortage = small.calibration.selection.shortage
     assert shortage == Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 20, 40, 100, 160, 120)
     assert "no stack could be fitted, so reference decides: the fit part has 20 documents" in rendered(
-        audit_table(small)
+        audit_details(small)
     )
     named = run(attacks=["loss"])
     assert NoteKind.DECIDER_BY_DEFAULT not in [note.kind for note in named.notes], "a named attack wants no stack"
@@ -208,7 +208,7 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
     assert result.calibration.confidence == 0.9
     assert result.calibration.threshold > fpr_threshold(result.calibration.scores, 0.05)
     assert "size_fpr_0.05_confidence_0.9" in {check.name for check in result.validity.checks}
-    text = rendered(audit_table(result))
+    text = rendered(audit_details(result))
     assert (
         "with 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
         "independent" in text
@@ -236,8 +236,8 @@ def test_an_audit_is_read_back_equal_and_displayed(run: Run) -> None:
     assert len(repr(again)) < 300
     assert "\n" not in repr(again)
     assert again.scores.columns.keys() == read_scores(audited.path).columns.keys(), "read when they are wanted"
-    assert rendered(again) == rendered(audit_table(audited)), "without a model"
-    assert "candidates flagged" in again._repr_html_()
+    assert rendered(again) == rendered(audit_screen(audited)), "without a model"
+    assert "Was fake-0 trained on these 40 passages?" in again._repr_html_()
 
 
 def test_a_folder_without_an_audit_is_refused_in_a_line(run: Run, tmp_path: Path) -> None:

@@ -90,7 +90,12 @@ def test_nothing_is_requested_and_the_console_is_empty(browser: Any, report: Pat
 def test_the_browser_refuses_every_request(browser: Any, report: Path) -> None:
     context = browser.new_context()
     sent = list[str]()
-    context.route("https://**", lambda route: (sent.append(route.request.url), route.abort()))
+
+    def note(route: Any) -> None:
+        sent.append(route.request.url)
+        route.abort()
+
+    context.route("https://**", note)
     page = context.new_page()
     page.goto(report.as_uri())
     script = "fetch('https://example.org/').then(() => 'sent', () => 'refused')"

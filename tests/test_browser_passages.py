@@ -23,7 +23,7 @@ LONG = 16_000
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    texts = HOSTILE | {
+    texts = dict(HOSTILE) | {
         "long": "word " * (LONG // 5),
         **{f"p{n}": text for n, text in enumerate(sentences(112, seed=60))},
     }

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def tokens(run: Path, name: str = "target") -> int:
 def test_the_time_and_the_tokens_are_those_of_the_run(tmp_path: Path) -> None:
     """Models that sleep, so most of the time does not depend on the machine."""
     texts = TEXTS[:120]
-    arguments = {"attacks": ["loss", "reference"], "out": tmp_path / "run"}
+    arguments: dict[str, Any] = {"attacks": ["loss", "reference"], "out": tmp_path / "run"}
     expected = estimate(score, texts, Slow(0, 1e-4), Slow(1, 2e-5), **arguments)
     assert not files(tmp_path)
     start = time.perf_counter()
@@ -84,14 +85,14 @@ def test_stored_signals_and_copies_are_not_computed_again(tmp_path: Path) -> Non
     assert twice.tokens == pytest.approx(tokens(run), rel=0.01)
 
 
-def audit_arguments(tmp_path: Path, **changes: object) -> dict[str, object]:
+def audit_arguments(tmp_path: Path, **changes: object) -> dict[str, Any]:
     sets = {"nonmembers": TEXTS[100:200], "members": TEXTS[200:], "target": FakeBackend(0), "reference": FakeBackend(1)}
     return {**sets, "stand_in": "none", "out": tmp_path / "run", "history": tmp_path / "history", **changes}
 
 
 def test_an_audit_is_refused_or_estimated_without_a_trace(tmp_path: Path) -> None:
     def estimated(**changes: object) -> Estimate:
-        return estimate(audit, TEXTS[:100], **audit_arguments(tmp_path, **changes))  # type: ignore[arg-type]
+        return estimate(audit, TEXTS[:100], **audit_arguments(tmp_path, **changes))
 
     sealed = [f"sealed {text}" for text in TEXTS[:40]]
     plain, with_control = estimated(), estimated(control=sealed)

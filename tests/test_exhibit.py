@@ -16,7 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llm_mia import audit, extract
 from llm_mia.auditing import Audit, read_audit
@@ -30,8 +32,7 @@ from llm_mia.report import words
 from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
 from llm_mia.store import to_json
 
-from .conftest import sentences
-from .test_extract_command import Bytes
+from .conftest import sentences, spans_of_bytes
 
 HOSTILE = [
     "=HYPERLINK(0)",
@@ -44,6 +45,19 @@ HOSTILE = [
     "\tτ𝔭",
 ]
 SECRET = "Quokka"
+
+
+class Bytes(FakeBackend):
+    """The bigram model as a tokenizer, too: each byte is a token."""
+
+    vocabulary = 257
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.fingerprint = self.info.tokenizer
+
+    def spans(self, text: str) -> NDArray[np.int64]:
+        return spans_of_bytes(text)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ from llm_mia.training import fine_tune
 from .conftest import WORDS, build_model, build_tokenizer
 from .leaks import leaks, runs_of, words_of
 from .rounding import PRECISIONS, rounding_of
-from .test_report import rendered
+from .test_extraction_baseline import rendered
 
 pytestmark = pytest.mark.precision
 

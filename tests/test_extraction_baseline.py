@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
+from rich.console import Console
 
 from llm_mia import ModelSpec, Passages, extract
 from llm_mia.backends.fake import FakeBackend
@@ -28,12 +30,17 @@ from llm_mia.report import extraction_screen, extraction_summary, extraction_tab
 from llm_mia.report.words import Outcome, extraction_answer
 from llm_mia.store import read_signals
 
-from .test_report import rendered
-
 pytestmark = pytest.mark.precision
 
 N, P = 6, 0.1
 """Tokens of a stretch, and the least probability: less than 0.9⁶, and more than that of any unknown letter."""
+
+
+def rendered(result: Any, width: int) -> str:
+    """What a terminal of *width* columns shows."""
+    screen = io.StringIO()
+    Console(file=screen, width=width, highlight=False, emoji=False).print(result)
+    return screen.getvalue()
 
 
 class Letters(FakeBackend):

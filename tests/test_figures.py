@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from llm_mia import Audit, audit
 from llm_mia.auditing import Control
 from llm_mia.backends.fake import FakeBackend
+from llm_mia.cli import main
 from llm_mia.decision import RealisedRates, calibrate, evaluate, flag, realised_rates
 from llm_mia.errors import UsageError
 from llm_mia.metrics import flagged_share, roc_points
@@ -283,6 +284,14 @@ def test_files_hold_every_figure_at_300_dots_per_inch(run: Audit, tmp_path: Path
     svg = (tmp_path / "figures" / "scores.svg").read_text(encoding="utf-8")
     assert "var(--" not in svg
     assert LIGHT["candidate"] in svg
+
+
+def test_the_command_report_writes_the_figures(run: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run.path), "-o", str(tmp_path / "page.html"), "--figures"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("figures: 8 files")  # without members, 4 figures are drawn
+    assert (run.path / "figures" / "scores.png").is_file()
+    assert main(["report", str(run.path), str(run.path), "--figures"]) == 2
+    assert "--figures belongs to a single run" in capsys.readouterr().err
 
 
 def test_a_heat_map_has_every_token_in_its_place() -> None:

@@ -95,7 +95,7 @@ def test_every_command_runs(
         monkeypatch.chdir(tmp_path / str(number))
         for command in section:
             with monkeypatch.context() as patch:
-                patch.setattr("llm_mia.report.html._page.page_figures", lambda _: [])  # they take seconds
+                patch.setattr("llm_mia.report.figures.page_figures", lambda _: [])  # they take seconds
                 if command[0] == "report":  # audits in tests write no page
                     patch.setattr("llm_mia.report.write_report", write_report)
                 code = main([MODELS.get(word, word) for word in command])

@@ -32,7 +32,7 @@ from llm_mia.report import (
     Listing,
     attack_details,
     attacks_table,
-    audit_table,
+    audit_details,
     calibration_lines,
     choice_details,
     collection_table,
@@ -141,7 +141,7 @@ def all_tables(audited: Audit, path: Path) -> Iterator[tuple[str, Any]]:
     calibration = calibrate(table, "loss", fpr=0.05)
     evaluations = evaluate(table)
     truth = {row.id: at % 2 == 0 for at, row in enumerate(audited.flags.rows)}
-    yield "audit", audit_table(audited)
+    yield "audit", audit_details(audited)
     yield "validity", validity_table(audited.validity)
     yield "evaluations", evaluation_table(evaluations, None, decider="loss", validity=audited.validity)
     yield "flags", flags_table(flag(table, calibration))
@@ -189,9 +189,9 @@ def test_far_apart_figures_and_long_names_are_whole_in_a_block() -> None:
     assert "probability:" not in rendered(listing, 60), "there it is a table, whose names wrap"
 
 
-def test_a_pipe_gets_at_most_a_hundred_columns(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_a_pipe_gets_at_most_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    for columns, widest in ((None, 100), ("60", 60), ("200", 200)):
+    for columns, widest in ((None, 80), ("60", 60), ("200", 200)):
         if columns:
             monkeypatch.setenv("COLUMNS", columns)
         assert main(["attacks"]) == 0
@@ -222,7 +222,7 @@ def test_a_stream_of_any_encoding(encoding: str, audited: Audit) -> None:
         command = [sys.executable, "-c", PROGRAM, *arguments]
         return subprocess.run(command, capture_output=True, env=environment, check=False)
 
-    shown = run("show", str(audited.path))
+    shown = run("show", str(audited.path), "--details")
     assert (shown.returncode, shown.stderr) == (0, b"")
     text = shown.stdout.decode(encoding)
     assert ("◂ decides" in text) == (encoding == "utf-8")

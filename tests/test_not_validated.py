@@ -79,17 +79,19 @@ def test_a_table_says_what_nobody_checked_and_takes_the_scores_of_another_model(
 ) -> None:
     rule, flags = tmp_path / "c.json", tmp_path / "f.csv"
     assert cli("calibrate", path, "-a", "gain", "-o", rule).code == 0
-    ran = cli("flag", path, "-c", rule, "-o", flags)
+    ran = cli("flag", "--details", path, "-c", rule, "-o", flags)
     assert re.search(r"consistent with training on them \(p = \S+\), not validated", ran.out)
     assert "note: not validated: a table holds no texts, so it is unknown whether a classifier that never" in ran.err
     assert ran.err.rstrip().endswith("separates them, too: give its scores as --other")
     assert {row["known_set"] for row in csv.DictReader(flags.read_text().splitlines())} == {"not_validated"}
-    assert cli("flag", path, "-c", rule, "-o", flags, "--json").json["standing"] == "not_validated"
-    ran = cli("flag", path, "-c", rule, "-o", flags, "--other", "theirs")
+    assert cli("flag", "--details", path, "-c", rule, "-o", flags, "--json").json["standing"] == "not_validated"
+    ran = cli("flag", "--details", path, "-c", rule, "-o", flags, "--other", "theirs")
     assert ran.code == 0
     assert "not validated: a table holds no texts" in ran.err
     assert "another model" not in ran.err
-    ran = cli("collection", path, "-a", "gain", "--other", "theirs", "--json")
+    ran = cli("collection", "--details", path, "-a", "gain", "--other", "theirs", "--json")
     assert ran.json["standing"] in ("not_validated", "not_checked", "doubtful")
-    assert "`others`" not in fails("collection", path, "-a", "gain", "-a", "theirs", "--other", "theirs", code=2)
-    assert "no column 'nowhere'" in fails("flag", path, "-c", rule, "-o", flags, "--other", "nowhere")
+    assert "`others`" not in fails(
+        "collection", "--details", path, "-a", "gain", "-a", "theirs", "--other", "theirs", code=2
+    )
+    assert "no column 'nowhere'" in fails("flag", "--details", path, "-c", rule, "-o", flags, "--other", "nowhere")

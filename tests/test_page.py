@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,9 @@ import pytest
 from llm_mia.auditing import read_audit
 from llm_mia.cli import main
 from llm_mia.errors import RunDirectoryError
-from llm_mia.report.html import write_report
+from llm_mia.records import Standing
+from llm_mia.report import read_results
+from llm_mia.report.html import report_html, write_report
 
 from .conftest import pretend, sentences
 
@@ -164,6 +167,16 @@ def test_every_check_is_there_and_faults_come_first(run: Run, page: Elements, ht
         assert check.name in before
         assert check.remedy in before
         assert check.name in after
+
+
+def test_a_withheld_finding_is_withheld_below_the_checks_too(run: Run, page: Elements) -> None:
+    results = read_results(run.folder)
+    assert results.audit.standing is Standing.ACCEPTED
+    withheld = Elements(report_html(replace(results, audit=replace(results.audit, accepted=False))))
+    warning = "no conclusion may rest on them"
+    assert warning in withheld.text
+    assert warning not in page.text
+    assert "No answer is given" in withheld.text
 
 
 def test_the_command_that_was_typed_is_there_and_the_record_without_it_says_so(run: Run, page: Elements) -> None:

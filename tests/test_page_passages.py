@@ -71,7 +71,7 @@ class Tags(HTMLParser):
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of hostile and of harmless passages, more than a chunk holds; each document has two passages."""
     harmless = enumerate(sentences(73, seed=60))
-    texts = HOSTILE | {f"p{number}": f"{text} {number}secret{number} word." for number, text in harmless}
+    texts = dict(HOSTILE) | {f"p{number}": f"{text} {number}secret{number} word." for number, text in harmless}
     documents = [f"document {number // 2} </script><i>" for number in range(len(texts))]
     sources = [f"site{number // 20}.example" for number in range(len(texts))]
     return audited_run(tmp_path_factory.mktemp("page") / "run", texts, documents=documents, sources=sources)

@@ -21,7 +21,7 @@ from llm_mia.errors import PassageError, UsageError
 from llm_mia.history import FILE, PROTOCOL, History, flag_on_record, protocol_of_run, read_protocol
 from llm_mia.passages import read_passages
 from llm_mia.records import Standing
-from llm_mia.report import audit_summary, audit_table, note_words
+from llm_mia.report import audit_details, audit_summary, note_words
 from llm_mia.store import read_lines
 
 from .conftest import sentences
@@ -110,7 +110,7 @@ def test_decisions_of_a_protocol_divide_the_first_share_and_its_digest_is_everyw
         note
         == f"this decision is named in the protocol with the sha256 {digest[:16]}…; its 3 decisions divide the level"
     )
-    assert digest[:16] in rendered(audit_table(second))
+    assert digest[:16] in rendered(audit_details(second))
 
 
 def test_what_deviates_from_a_protocol_is_named_and_counts_as_a_further_decision(run: Run, plan: Path) -> None:
@@ -238,7 +238,7 @@ def test_sealed_nonmembers_are_decided_on_and_counted_nowhere(run: Run, tmp_path
     assert control.flagged == flagged.sum()
     assert control.p_value == pytest.approx(chance_of_flags([(control.flagged, 40, flag_rank(60, 0.05), 60)]))
     assert not control.exceeds
-    text = " ".join(rendered(audit_table(result)).split())
+    text = " ".join(rendered(audit_details(result)).split())
     assert text.count(f"of 40 sealed non-members {control.flagged} w") == 1, "beside the flags, and not in a note again"
     assert read_audit(result.path) == result
     assert audit_summary(result)["control"]["exceeds"] is False
@@ -254,7 +254,7 @@ def test_sealed_nonmembers_that_are_flagged_too_often_make_the_flags_doubtful(ru
     assert result.control is not None
     assert result.control.exceeds
     assert result.standing is result.flags.standing is result.calibration.standing is Standing.DOUBTFUL
-    text = " ".join(rendered(audit_table(result)).split())
+    text = " ".join(rendered(audit_details(result)).split())
     assert "candidates that were not trained on may be flagged too often, too, so the flags are doubtful" in text
     assert "control_rate" in json.loads((result.path / "validity.json").read_text())["checks"][-1]["name"]
 

@@ -17,11 +17,10 @@ from llm_mia.attacks import ATTACKS
 from .conftest import build_model, build_tokenizer, save, sentences
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = [
-    (path.stem, number, block)
+BLOCKS = {
+    path.stem: re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
     for path in (ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md")))
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL))
-]
+}
 TEXTS = sentences(110, seed=70)
 
 
@@ -54,16 +53,17 @@ def names() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("block", [block for *_, block in BLOCKS], ids=[f"{name}-{at}" for name, at, _ in BLOCKS])
+@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
 def test_the_python_of_a_guide_runs(
-    block: str, folder: Path, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    page: str, folder: Path, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LLM_MIA_DTYPE", "float32")
     before = dict(ATTACKS)
     try:
-        for _ in range(2):  # as the cell of a notebook that is run again
-            exec(compile(block, "README.md", "exec"), names)
+        for number, block in enumerate(BLOCKS[page]):
+            for _ in range(2):  # as the cell of a notebook that is run again
+                exec(compile(block, f"{page}, block {number}", "exec"), names)
     finally:
         ATTACKS.clear()
         ATTACKS.update(before)

@@ -87,7 +87,7 @@ def test_no_word_and_no_token_of_a_passage_is_handed_on(
     assert {"flags.csv", "texts.parquet"} <= given_away.keys(), "the search finds what is there"
     assert "zorquim" in given_away["audit.json"] & given_away["run.json"]
     with monkeypatch.context() as patch:
-        patch.setattr("llm_mia.report.html._page.page_figures", lambda _: [])  # they take seconds, and show no text
+        patch.setattr("llm_mia.report.figures.page_figures", lambda _: [])  # they take seconds, and show no text
         write_report(tmp_path / "run")
     assert len(inputs.leaks(tmp_path / "run")["report.html"]) > 100
     write_report(tmp_path / "run", redact=True)

@@ -33,8 +33,8 @@ from llm_mia.records import Interval, Note, Standing
 from llm_mia.report import (
     attack_details,
     attacks_table,
+    audit_details,
     audit_summary,
-    audit_table,
     calibration_summary,
     evaluation_summary,
     evaluation_table,
@@ -128,7 +128,7 @@ def test_the_summary_is_json_without_nan_and_says_what_the_audit_holds(audited: 
 
 
 def test_the_terminal_shows_names_unchanged(audited: Audit) -> None:
-    text = rendered(audit_table(audited))
+    text = rendered(audit_details(audited))
     assert f"model {HOSTILE}" in text
     assert str(audited.path) in text
     assert "[red]x[/]/candidates.jsonl" in text
@@ -257,17 +257,18 @@ def test_a_finding_names_what_is_wrong_with_its_known_set() -> None:
         assert finding(replace(flags, finding=resisting, standing=standing)).endswith(end)
 
 
-def test_many_attacks_are_shown_without_their_variants() -> None:
+def test_of_many_attacks_ten_are_shown_the_deciding_attack_first() -> None:
     rng = np.random.default_rng(0)
     (evaluation,) = evaluate(table_of("loss", rng.normal(size=40), rng.normal(1, size=40), []))
-    names = [f"a{i}" for i in range(15)] + ["min_k:k=0.1", "min_k:k=0.5"]
-    of_audit = [replace(evaluation, attack=name) for name in names]
-    text = rendered(evaluation_table(of_audit, None, decider="min_k:k=0.1"))
-    assert all(f"\n {name} " in text for name in names[1:-1])
-    assert names[-1] not in text
-    assert "1 variant of these attacks can be shown by 'llm-mia evaluate' on the run directory." in text
-    assert names[-1] in rendered(evaluation_table(of_audit[1:], None, decider="a1")), "few enough"
-    assert names[-1] in rendered(evaluation_table(of_audit, None)), "evaluate"
+    names = ["min_k:k=0.1", *(f"a{i}" for i in range(9)), "min_k:k=0.5"]
+    of_audit = [replace(evaluation, attack=name) for name in reversed(names)]
+    text = rendered(evaluation_table(of_audit, None, decider="min_k:k=0.1", most=10))
+    rows = [line.split()[0] for line in text.splitlines() if line.strip().startswith(("a", "min_k"))][1:]
+    assert rows == ["min_k:k=0.1", *(f"a{i}" for i in reversed(range(9)))], "attacks with settings are left out first"
+    assert "1 further attack: shown with `all_attacks`." in text
+    whole = rendered(evaluation_table(of_audit, None, decider="min_k:k=0.1"))
+    assert all(f"\n {name} " in whole for name in names)
+    assert "further attack:" not in whole
 
 
 def test_scores_that_are_lower_for_members_share_a_note() -> None:

@@ -80,7 +80,7 @@ def print_all(folder: Path) -> Printed:
     run("frequencies", "frequencies", inputs[0], "-m", "m", "-o", folder / "f.parquet")
     for options in ([], ["min_k"], ["stack"]):
         run("attacks", "attacks", *options)
-    extract(inputs[0], Reader(0), out=folder / "extract", stretch=5, probability=1e-12)
+    extract(folder / "in.jsonl", Reader(0), out=folder / "extract", stretch=5, probability=1e-12)
     run("extract", "show", folder / "extract")
     other = folder / "other"
     run("audit", "audit", *inputs, "-m", "mmmm", "-r", "mm", "-a", "min_k", "-o", other)

@@ -27,6 +27,13 @@ FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
 """What to do about a known set that withholds findings."""
 
+NEXT = """
+Next, with your texts:
+  llm-mia guide formats                        how to write them into files
+  llm-mia validate --nonmembers NON --members MEM     are they fit for an audit?
+  llm-mia audit TEXTS --nonmembers NON --members MEM -m MODEL -o RUN"""
+"""What somebody does next who has seen the demo."""
+
 
 def audit(
     candidates: Annotated[
@@ -169,11 +176,12 @@ def validate(
     ] = None,
     fpr: opt.Fpr = 0.05,
     confidence: opt.Confidence = None,
+    details: opt.Details = False,
     as_json: opt.Json = False,
 ) -> int:
     """Check, without a model, whether a known set can carry a verdict; exit code 4 if it cannot."""
     from ..auditing import validate as run_validate
-    from ..report import note_words, validity_table
+    from ..report import note_words, validity_screen, validity_table
     from ..validity import RequestedRates
 
     members, nonmembers = known.read_members(reading), known.read_nonmembers(reading)
@@ -192,7 +200,7 @@ def validate(
     if as_json:
         show_json(json.loads(validity.to_json()))
     else:
-        show(validity_table(validity))
+        show(validity_table(validity) if details else validity_screen(validity))
     return VOID if validity.standing is not None and validity.standing.withholds else 0
 
 
@@ -229,3 +237,4 @@ def demo(
     else:
         show(audit_details(result.audit, spelled) if details else audit_screen(result.audit, spelled))
         show(demo_table(result))
+        show(NEXT)

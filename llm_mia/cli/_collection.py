@@ -40,6 +40,7 @@ def collection(
     ] = 0,
     finding_level: opt.FindingLevel = None,
     accept_void: opt.AcceptVoid = False,
+    details: opt.Details = False,
     as_json: opt.Json = False,
 ) -> int:
     """Test whether the candidates as a whole score higher than the known non-members; documents are compared.
@@ -47,7 +48,7 @@ def collection(
     If another model has scored the passages, candidates must also score higher than its scores predict.
     """
     from ..history import judge_on_record
-    from ..report import collection_summary, collection_table, standing_note
+    from ..report import collection_screen, collection_summary, collection_table, standing_note
 
     if others and len(attacks or ()) != 1:
         raise UsageError("`others` is a score of a single attack by another model: name that attack alone as `attacks`")
@@ -62,10 +63,10 @@ def collection(
             accept_void=accept_void,
             protocol=table.protocol(),
         )
-    if warning := standing_note(result.known_set):
+    if (as_json or details) and (warning := standing_note(result.known_set)):
         say(f"note: {warning}")
     if as_json:
         show_json(collection_summary(result))
     else:
-        show(collection_table(result, spelled))
+        show(collection_table(result, spelled) if details else collection_screen(result, spelled))
     return withheld_code(result.standing) if result.withheld else 0

@@ -135,13 +135,14 @@ def flag(
     ] = False,
     accept_void: opt.AcceptVoid = False,
     finding_level: opt.FindingLevel = None,
+    details: opt.Details = False,
     as_json: opt.Json = False,
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import flag as run_flag, read_calibration
     from ..history import flag_on_record
-    from ..report import flags_summary, flags_table, note_words, standing_note
+    from ..report import flags_screen, flags_summary, flags_table, note_words, standing_note
     from ..store import read_beginnings, write_text
 
     if documents and labelled:
@@ -167,15 +168,18 @@ def flag(
                 protocol=table.protocol(),
             )
     write_text(written, flags.to_csv(read_beginnings(table.table) if table.table.is_dir() else None))
-    if warning := standing_note(flags.standing):
-        say(f"note: {warning}")
-    for note in flags.notes:
-        say(f"note: {note_words(note)}")
+    if as_json or details:  # the answer counts them, and they are not part of the JSON
+        if warning := standing_note(flags.standing):
+            say(f"note: {warning}")
+        for note in flags.notes:
+            say(f"note: {note_words(note)}")
     if as_json:
         show_json(flags_summary(flags))
-    else:
+    elif details:
         show(flags_table(flags))
         show(str(written))
+    else:
+        show(flags_screen(flags, written, spelled))
     if flags.withheld:
         return withheld_code(flags.standing)
     return finding_code(flags) if fail_if_flagged else 0
@@ -219,6 +223,7 @@ def evaluate(
             "is a lower bound on ε (differential privacy) shown.",
         ),
     ] = False,
+    details: opt.Details = False,
     as_json: opt.Json = False,
 ) -> None:
     """Show how well each attack separates known members from known non-members, with intervals."""
@@ -235,6 +240,7 @@ def evaluate(
     from ..report import (
         comparison_line,
         comparison_summary,
+        evaluation_screen,
         evaluation_summary,
         evaluation_table,
         note_words,
@@ -263,7 +269,7 @@ def evaluate(
         summary |= {"comparison": comparison_summary(compared)} if compared else {}
         show_json(summary | ({"at_threshold": threshold_summary(at)} if at else {}))
         return
-    show(evaluation_table(evaluations, gap))
+    show(evaluation_table(evaluations, gap) if details else evaluation_screen(evaluations))
     if compared:
         show(comparison_line(compared))
     if at:

@@ -50,6 +50,14 @@ def report(
             rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
+    figures: Annotated[
+        bool,
+        typer.Option(
+            "--figures",
+            help="Write each figure of the page, too: as SVG and as PNG of 300 dots per inch, into RUN/figures.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     details: Annotated[
         bool, typer.Option("--details", help="Of two runs: show also each setting that differs, and all answers.")
     ] = False,
@@ -62,6 +70,8 @@ def report(
     if other is not None:
         if extraction is not None:
             raise UsageError("`extraction` belongs to the page of a single run: leave it out, or name a single run")
+        if figures:
+            raise UsageError("`figures` belongs to a single run: leave it out, or name a single run")
         _compare(run, other, out, details, as_json)
         return
     if details or as_json:
@@ -70,6 +80,8 @@ def report(
             "show this run with 'llm-mia show'"
         )
     _write_page(run, extraction, redact, out)
+    if figures:
+        _write_figures(run, redact)
 
 
 def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: bool) -> None:
@@ -98,3 +110,12 @@ def _write_page(run: Path, extraction: Path | None, redact: bool, out: Path | No
     with working("writing the page"):
         written = write_report(run, extraction=extraction, redact=redact, out=out)
     print_result(str(written))
+
+
+def _write_figures(run: Path, redact: bool) -> None:
+    from ..report import read_results
+    from ..report.figures import write_figures
+
+    with working("drawing the figures"):
+        written = write_figures(read_results(run, redact=redact), run / "figures")
+    print_result(f"{written[0].parent}: {len(written)} files" if written else "no figure can be drawn")

@@ -9,9 +9,8 @@ from .pace import Pace, duration
 if TYPE_CHECKING:
     from ..signals import PassWork, Step
 
-__all__ = ["ALL_PASSES", "Forecast", "work_words"]
+__all__ = ["Forecast", "WholePace", "work_words"]
 
-ALL_PASSES = "all passes"
 LEAST_SECONDS = 5.0
 """A command that takes less needs no forecast."""
 LEAST_MEASURED = 1.0
@@ -80,6 +79,13 @@ class Forecast:
         if (enough or is_last) and step.bytes > at:
             self._rates[step.name] = (now - since) / (step.bytes - at) / (self._work[step.name].cost or 1.0)
 
+    def share(self, now: float) -> float | None:
+        """The share of the whole time that has passed at the time *now*; None where nothing was measured yet."""
+        left = self.seconds_left()
+        if left is None or self._started is None:
+            return None
+        return 1.0 if left == 0 else (now - self._started) / (now - self._started + left)
+
     def seconds_left(self) -> float | None:
         """Seconds until the last pass is finished; None where nothing was measured yet."""
         if not self._rates or self._current is None:
@@ -117,6 +123,20 @@ class Forecast:
     def passes_left(self) -> int:
         """How many passes have not finished."""
         return len(self._work) - len(self._finished)
+
+
+class WholePace:
+    """The pace of all passes together, in the place of a `Pace`."""
+
+    def __init__(self, forecast: Forecast) -> None:
+        self._forecast = forecast
+
+    def seconds_left(self, _now: float, _total: int) -> float | None:
+        """See `Forecast.seconds_left`."""
+        return self._forecast.seconds_left()
+
+    def tokens_per_second(self, _now: float) -> None:
+        """None: each pass has its pace."""
 
 
 def work_words(passages: int, tokens: int, passes: int, seconds: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .forecast import Forecast
+from .forecast import Forecast, WholePace
 from .output import say
 from .pace import Pace, duration
 
@@ -90,7 +90,7 @@ class Lines:
         if not step.total_bytes:
             return f"{_label(step)} …"
         rate, left = self._pace.tokens_per_second(now), self._pace.seconds_left(now, step.total_bytes)
-        parts = [f"{_share(step):.0f} % of {_passages(step.total_passages)}"]
+        parts = [f"{100 * step.bytes / step.total_bytes:.0f} % of {_passages(step.total_passages)}"]
         parts += [f"{rate:,.0f} tokens/s"] if rate else []
         parts += [f"about {duration(left)} left"] if left is not None else []
         of_all = self._forecast.seconds_left() if self._forecast.passes_left > 1 else None
@@ -170,10 +170,6 @@ def _label(step: Step) -> str:
     return LABELS.get(step.name, step.name)
 
 
-def _share(step: Step) -> float:
-    return 100 * step.bytes / step.total_bytes
-
-
 def _show_nothing(_: Step) -> None:
     pass
 
@@ -216,6 +212,7 @@ class _Bars:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
         self._activity: Any = None
+        self._whole: Any = None
         self._forecast = Forecast()
         self._announced = False
 
@@ -227,6 +224,7 @@ class _Bars:
         if not self._announced and (line := self._forecast.line(now)):
             self._announced = True
             self._bars.console.print(line, highlight=False)
+        self._show_whole(now, step)
         if not step.total_bytes:
             self._activity = self._bars.add_task(_label(step), total=None, step=step, pace=Pace())
             return
@@ -236,6 +234,15 @@ class _Bars:
         task = self._tasks[step.name]
         self._bars.tasks[self._bars.task_ids.index(task)].fields["pace"].add(now, step)
         self._bars.update(task, completed=step.bytes, step=step)
+
+    def _show_whole(self, now: float, step: Step) -> None:
+        """A bar for all passes together, where there are several."""
+        share = self._forecast.share(now)
+        if self._whole is None and share is not None and self._forecast.passes_left > 1:
+            fields = {"step": step, "pace": WholePace(self._forecast)}
+            self._whole = self._bars.add_task("all passes", total=1.0, **fields)
+        if self._whole is not None and share is not None:
+            self._bars.update(self._whole, completed=share)
 
     def end_activity(self) -> None:
         """Remove the line of what is being done besides passes."""

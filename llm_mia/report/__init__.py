@@ -3,8 +3,15 @@
 from ._attacks import attack_details, attacks_table
 from ._cells import percent
 from ._choices import CHOICES, Choice, choice_details
-from ._decisions import calibration_lines, collection_table, decisions_table, flags_table
-from ._evaluations import comparison_line, evaluation_table, threshold_lines
+from ._decisions import (
+    calibration_lines,
+    collection_screen,
+    collection_table,
+    decisions_table,
+    flags_screen,
+    flags_table,
+)
+from ._evaluations import comparison_line, evaluation_screen, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
@@ -21,7 +28,7 @@ from ._summary import (
 )
 from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
-from ._validity import validity_lines, validity_table
+from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
 from .html import report_html, write_comparison, write_report
 from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
@@ -41,12 +48,14 @@ __all__ = [
     "calibration_lines",
     "calibration_summary",
     "choice_details",
+    "collection_screen",
     "collection_summary",
     "collection_table",
     "comparison_line",
     "comparison_summary",
     "decisions_summary",
     "decisions_table",
+    "evaluation_screen",
     "evaluation_summary",
     "evaluation_table",
     "exhibit_lines",
@@ -55,6 +64,7 @@ __all__ = [
     "extraction_statement",
     "extraction_summary",
     "extraction_table",
+    "flags_screen",
     "flags_summary",
     "flags_table",
     "note_words",
@@ -68,6 +78,7 @@ __all__ = [
     "two_runs_screen",
     "two_runs_summary",
     "validity_lines",
+    "validity_screen",
     "validity_table",
     "verification_lines",
     "verification_summary",

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from ..decision import Calibration, CollectionResult, Flags, Unit
 from ..history import Entry
 from ._cells import escape, share
+from ._first_screen import AGAIN, first_screen
 from ._layout import Column, Facts, Listing, Prose
 from .words import (
     ASSUMPTION,
     category_lines,
+    collection_answer,
     collection_finding,
     collection_lines,
     collection_size,
@@ -22,6 +24,7 @@ from .words import (
     finding,
     finding_facts,
     finding_parts,
+    flags_answer,
     held_words,
     members_words,
     notes_words,
@@ -35,7 +38,24 @@ from .words import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["calibration_lines", "collection_table", "decisions_table", "flags_table"]
+__all__ = [
+    "calibration_lines",
+    "collection_screen",
+    "collection_table",
+    "decisions_table",
+    "flags_screen",
+    "flags_table",
+]
+
+
+def flags_screen(flags: Flags, path: Path, spell: Callable[[str], str] = str) -> RenderableType:
+    """The answer of a decision on a table, on a single screen, with the file of the flags."""
+    return first_screen(flags_answer(flags), [("flags", str(path)), AGAIN], spell)
+
+
+def collection_screen(result: CollectionResult, spell: Callable[[str], str] = str) -> RenderableType:
+    """The answer on all candidates together, on a single screen."""
+    return first_screen(collection_answer(result), [AGAIN], spell)
 
 
 def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> RenderableType:

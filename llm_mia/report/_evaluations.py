@@ -10,12 +10,14 @@ from ..decision import AtThreshold, Comparison, Evaluation
 from ..metrics import ConfidenceGap
 from ..validity import Validity
 from ._cells import escape, percent, share
+from ._first_screen import AGAIN, first_screen
 from ._layout import Column, Listing, Prose
 from ._validity import blind_aurocs
 from .words import (
     at_threshold_words,
     comparison_words,
     counted,
+    evaluation_answer,
     gap_meaning,
     gap_words,
     notes_words,
@@ -26,7 +28,7 @@ from .words import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["comparison_line", "evaluation_table", "threshold_lines"]
+__all__ = ["comparison_line", "evaluation_screen", "evaluation_table", "threshold_lines"]
 
 
 MOST_ROWS = 10
@@ -35,6 +37,11 @@ BEST_OF_SEVERAL = (
     "The best of several attacks is known only with hindsight: a decision by another attack is a further decision on "
     "these candidates, and needs a smaller p-value."
 )
+
+
+def evaluation_screen(evaluations: Sequence[Evaluation]) -> RenderableType:
+    """Which attacks separate best, on a single screen."""
+    return first_screen(evaluation_answer(evaluations), [AGAIN])
 
 
 def evaluation_table(
@@ -75,8 +82,7 @@ def evaluation_table(
     below = [too_few_words(fpr, nonmembers_needed(fpr)) for fpr in sorted(too_few, reverse=True)]
     below += [unscored_words(evaluation) for evaluation in evaluations if evaluation.unscored]
     if len(shown) < len(evaluations):
-        parameter = "`details`" if decider is None else "`all_attacks`"
-        below.append(spell(f"{counted(len(evaluations) - len(shown), 'further attack')}: shown with {parameter}."))
+        below.append(spell(f"{counted(len(evaluations) - len(shown), 'further attack')}: shown with `all_attacks`."))
     if decider is None:
         below.append("If you select an attack by this table, set its threshold with non-members that are not in it.")
     elif len(evaluations) > 1:

@@ -15,11 +15,13 @@ from .words import Answer, Outcome, counted
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
-__all__ = ["WIDTH", "first_screen", "places_of"]
+__all__ = ["AGAIN", "WIDTH", "first_screen", "places_of"]
 
 MOST_LINES, WIDTH = 15, 80
 DETAILS = "details"
 """The name of the place that shows what has no room; the number of caveats stands behind it."""
+AGAIN = (DETAILS, "the same command with --details")
+"""The place of the details of a command that leaves no run directory."""
 LEAST_FACTS = 3
 """Facts that are shown whatever their length."""
 GAPS = (2, 3, 4, 1)
@@ -46,7 +48,7 @@ def places_of(run: Path, names: Sequence[str], command: str = "show") -> Places:
     folder = f"{run}: {', '.join(there)}" if there else str(run)
     short = len(quoted) <= LONG_PATH
     shown = f"llm-mia {command} {quoted if short else 'RUN'} --details"
-    return [("files", folder if short else f"RUN = {folder}"), (DETAILS, shown)]
+    return [("files", folder if short else f"RUN is {folder}"), (DETAILS, shown)]
 
 
 def first_screen(answer: Answer, places: Places = (), spell: Callable[[str], str] = str) -> RenderableType:
@@ -74,22 +76,24 @@ class _FirstScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         answer = self.answer
-        at_80 = options.update(width=WIDTH, max_width=WIDTH)
-
-        def lines(block: RenderableType) -> int:
-            return len(console.render_lines(block, at_80, pad=False))
-
-        headline = self._prose(answer.headline, f"bold {COLOURS[answer.outcome]}")
+        meaning = [
+            *self._prose(answer.headline, f"bold {COLOURS[answer.outcome]}"),
+            *self._prose(answer.error_rate),
+        ]
         trust = [each for line in answer.trust for each in self._prose(line)]
         trust += self._prose(answer.change and f"What would change this: {answer.change.rstrip('.')}.", "yellow")
-        for facts, gaps in self._attempts():
-            places = self._places(len(answer.facts) - facts)
-            meaning = [*headline, *self._prose(answer.error_rate)]
-            groups = [self._prose(answer.question), meaning, [self._facts(facts)], trust, places]
-            if sum(lines(block) for group in groups for block in group) + len(gaps) <= MOST_LINES:
+        question = self._prose(answer.question)
+        fixed = sum(each.height(console, WIDTH) for each in (*question, *meaning, *trust))
+        facts = self._facts(len(answer.facts)).heights(console, WIDTH)
+        for number, gaps in self._attempts():
+            places = self._places(len(answer.facts) - number)
+            of_places = sum(sum(each.heights(console, WIDTH)) for each in places)
+            if fixed + sum(facts[:number]) + of_places + len(gaps) <= MOST_LINES:
                 break
-        for number, group in enumerate(groups):
-            if number in gaps and group:
+        shown = [self._facts(number)] if number else []
+        groups: list[Sequence[RenderableType]] = [question, meaning, shown, trust, places]
+        for position, group in enumerate(groups):
+            if position in gaps and group:
                 yield ""
             yield from group
 
@@ -101,15 +105,15 @@ class _FirstScreen:
         yield from ((number, GAPS[:2]) for number in range(facts - 1, least - 1, -1))
         yield from ((number, GAPS[:gaps]) for gaps in (1, 0) for number in range(facts, least - 1, -1))
 
-    def _prose(self, sentence: str, style: str = "") -> list[RenderableType]:
+    def _prose(self, sentence: str, style: str = "") -> list[Prose]:
         """The sentence, if it is not empty."""
         text = escape(self.spell(sentence))
         return [Prose(f"[{style}]{text}[/]" if style else text)] if sentence else []
 
-    def _facts(self, number: int) -> RenderableType:
+    def _facts(self, number: int) -> Facts:
         return Facts([(name, escape(self.spell(text))) for name, text in self.answer.facts[:number]], indent=2)
 
-    def _places(self, left_out: int) -> list[RenderableType]:
+    def _places(self, left_out: int) -> list[Facts]:
         """The files, and the command that lists what is not shown."""
         if not self.places:
             return []

@@ -126,6 +126,10 @@ class Prose:
 
         return Measurement.get(console, options, self._joined(console))
 
+    def height(self, console: Console, width: int) -> int:
+        """The lines that it takes at this *width*."""
+        return len(self._joined(console).wrap(console, width, overflow="fold"))
+
     def _joined(self, console: Console) -> Text:
         """The text, where the spaces that no line may end at are characters that rich does not break at."""
         text = console.render_str(self.markup)
@@ -158,20 +162,28 @@ class Facts:
         from rich.padding import Padding
         from rich.table import Table
 
-        names = max((_width(console, name) for name, _ in self.rows), default=0)
         table = Table.grid(padding=(0, self.gap))
-        table.add_column(width=names, no_wrap=True, style="dim")
+        table.add_column(width=self._names(console), no_wrap=True, style="dim")
         table.add_column(overflow="fold")
         for name, text in self.rows:
             table.add_row(name, Prose(text))
         yield Padding(table, (0, 0, 0, self.indent))
 
+    def heights(self, console: Console, width: int) -> list[int]:
+        """The lines that each row takes at this *width*."""
+        left = width - self.indent - self._names(console) - self.gap
+        return [Prose(text).height(console, left) for _, text in self.rows]
+
+    def _names(self, console: Console) -> int:
+        """Columns of the screen that the longest name takes."""
+        return max((_width(console, name) for name, _ in self.rows), default=0)
+
 
 def _in_lines(cell: str) -> str:
-    """*cell* with an interval below its figure, and the settings of an attack below its name.
+    r"""*cell* with an interval below its figure, and the settings of an attack below its name.
 
     >>> _in_lines("camia:signal=below_previous"), _in_lines("0.98 [dim]0.9–1[/]")
-    ('camia:\\nsignal=below_previous', '0.98\\n[dim]0.9–1[/]')
+    ('camia:\nsignal=below_previous', '0.98\n[dim]0.9–1[/]')
     """
     return re.sub(r"(?<=\w):(?=\w+=)", ":\n", cell.replace(DIM, f"\n{DIM[1:]}"))
 

@@ -90,7 +90,7 @@ def audit_html(audit: Audit) -> str:
 
     from rich.console import Console
 
-    console = Console(record=True, width=WIDTH, file=StringIO())
+    console = Console(record=True, width=WIDTH, file=StringIO(), highlight=False)
     console.print(audit_screen(audit))
     return console.export_html(inline_styles=True, code_format='<pre style="overflow-x:auto">{code}</pre>')
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from ..records import Interval, Standing
 from ..validity import Check, Validity, Verdict
 from ._cells import escape, share
+from ._first_screen import AGAIN, first_screen
 from ._layout import Bullet, Column, Listing, Prose
-from .words import standing_words, validity_meaning, weakest_words
+from .words import standing_words, validity_answer, validity_meaning, weakest_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["blind_aurocs", "validity_lines", "validity_table"]
+__all__ = ["blind_aurocs", "validity_lines", "validity_screen", "validity_table"]
 
 COLOURS = {
     Verdict.SOUND: "green",
@@ -33,6 +34,11 @@ STANDING_COLOURS = {
     None: "dim",
 }
 BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts"}
+
+
+def validity_screen(validity: Validity) -> RenderableType:
+    """Whether the known set can carry a finding, on a single screen."""
+    return first_screen(validity_answer(validity), [AGAIN])
 
 
 def validity_table(validity: Validity) -> RenderableType:

@@ -61,8 +61,8 @@ def extractable_of(
         spans = dict[str, list[ExtractableSpan]]()
         for span in extraction.spans:
             if span.id in documents:
-                here = ExtractableSpan(span.start_token, span.end_token, span.likeliest.probability)
-                spans.setdefault(span.id, []).append(here)
+                measured = ExtractableSpan(span.start_token, span.end_token, span.likeliest.probability)
+                spans.setdefault(span.id, []).append(measured)
         return Extractable(spans, {each.document: each.share for each in extraction.documents}, extracted=True)
     spans, covered, examined = {}, dict[str, int](), dict[str, int]()
     for text, of_text in signals:

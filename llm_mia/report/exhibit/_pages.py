@@ -39,7 +39,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure
+    environment.filters.update(figure=figure, capitalized=capitalized, sentence=sentence)
     return environment
 
 
@@ -53,6 +53,24 @@ def figure(value: float | None) -> str:
     """A figure as a page shows it; a dash where there is none.
 
     >>> figure(0.60437), figure(44.0), figure(0.00012345), figure(None)
-    ('0.604', '44', '0.000123', '–')
+    ('0.60', '44', '0.00012', '–')
     """
-    return "–" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if value is None:
+        return "–"
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def capitalized(text: str) -> str:
+    """*text* with a capital letter at its start, and nothing else changed."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """*text* with a capital letter at its start, and a full stop at its end.
+
+    >>> sentence("of 20 samples, 3 match"), sentence("It does.")
+    ('Of 20 samples, 3 match.', 'It does.')
+    """
+    return capitalized(text) + ("" if text.endswith((".", "?", "!")) else ".")

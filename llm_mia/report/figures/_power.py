@@ -50,9 +50,8 @@ class PowerDisplay:
         curve = self.curve
         ax.fill_between(curve.shares, curve.low, curve.high, color=LIGHT["member"], alpha=0.2, linewidth=0)
         ax.plot(curve.shares, curve.expected, color=LIGHT["member"], label="flags expected")
-        ax.axhline(
-            curve.flagged, color=LIGHT["candidate"], linewidth=1.3, label=f"flags in this audit: {curve.flagged:,}"
-        )
+        counted = f"flags that the finding counts: {curve.flagged:,}"
+        ax.axhline(curve.flagged, color=LIGHT["candidate"], linewidth=1.3, linestyle="-.", label=counted)
         if curve.least is not None:
             label = f"fewest that are a finding: {curve.least:,}"
             ax.axhline(curve.least, color=LIGHT["threshold"], linestyle="--", linewidth=1.0, label=label)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ...store import write_text
+from .. import figures
 from .._results import Results, read_results
-from ..figures import page_figures
 from ..words import answer_of, compliance as compliance_words, entry_words, notes_words, page as page_words
 from ..words.method import again_words, deciding_rows, input_rows, model_rows, run_rows
 from ._documents import documents_section
@@ -52,10 +52,10 @@ def write_report(
 def report_html(results: Results) -> str:
     """The page; every text in it is escaped, and it makes no request."""
     style, script = _asset("page.css") + _asset("passages.css"), _asset("page.js")
-    figures = page_figures(results)
+    drawings = figures.page_figures(results)
     answer = answer_of(results.audit)
     documents, passages = documents_section(results), passages_section(results)
-    parts = {"figures": figures, "documents": documents, "passages": passages}
+    parts = {"figures": drawings, "documents": documents, "passages": passages}
     page = render(
         "page.html",
         style=style,
@@ -65,11 +65,12 @@ def report_html(results: Results) -> str:
         shown=[anchor for anchor in page_words.SECTIONS if parts.get(anchor, True)],
         title=page_words.title_words(results.audit, answer.outcome),
         redacted=results.redact,
+        withheld=page_words.below_withheld(results.audit),
         answer=answer,
         notes=notes_words(results.audit.notes),
         trust=trust_of(results.audit),
-        baselines=[figure for figure in figures if figure.name == WITH_CHECKS],
-        figures=[figure for figure in figures if figure.name != WITH_CHECKS],
+        baselines=[figure for figure in drawings if figure.name == WITH_CHECKS],
+        figures=[figure for figure in drawings if figure.name != WITH_CHECKS],
         documents=documents,
         passages=passages,
         method=_method(results),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...auditing import Audit
 from ...validity import Check
@@ -30,6 +30,8 @@ class CheckRow:
     details: str
     remedy: str
     """Empty where there is no fault to remove."""
+    question: str = ""
+    """What it answers together with others; empty where the row is below that question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,24 @@ class Trust:
     groups: Sequence[Group]
     """All checks by the question that they answer."""
     models: Sequence[tuple[str, str]]
-    """What each other model shows; then the sealed non-members, if there are any."""
+    """What each other model shows, unless the finding is withheld; then the sealed non-members, if there are any."""
 
 
 def trust_of(audit: Audit) -> Trust:
     """What the second section shows of *audit*."""
     checks = audit.validity.checks
     ranks = {name: rank for rank, name in enumerate(("void", "untestable", "doubtful"))}
-    faults = sorted((check for check in checks if check.is_fault), key=lambda check: ranks[check.verdict.value])
-    models = comparison_facts(audit.flags)
+    groups = check_groups(checks)
+    faults = [(check, group.question) for group in groups for check in group.checks if check.is_fault]
+    faults.sort(key=lambda fault: ranks[fault[0].verdict.value])
+    models = [] if audit.withheld else comparison_facts(audit.flags)
     if audit.control is not None:
         models.append(("sealed non-members", control_words(audit.control.note.figures)))
     return Trust(
         trust_words(audit),
         weakest_words(audit.validity) or "",
-        [_row(check) for check in faults],
-        [_group(group) for group in check_groups(checks)],
+        [_row(check, question) for check, question in faults],
+        [_group(group) for group in groups],
         models,
     )
 
@@ -79,7 +83,7 @@ def _group(group: CheckGroup) -> Group:
     return Group(group.question, group.meaning, group.summary, group.worst.value, rows)
 
 
-def _row(check: Check) -> CheckRow:
+def _row(check: Check, question: str = "") -> CheckRow:
     figure, interval = figure_words(check)
     return CheckRow(
         words=check_words(check.name),
@@ -90,6 +94,7 @@ def _row(check: Check) -> CheckRow:
         verdict=verdict_words(check.verdict),
         verdict_name=check.verdict.value,
         why=check.why,
-        details=check.details,
+        details=replace(check, detectable=None).details,  # that figure has a column
         remedy=check.remedy if check.is_fault else "",
+        question=question,
     )

@@ -167,7 +167,7 @@
       paint(j);
       if (/^\s*\n\s*$/.test(piece)) spans[j].dataset.line = "↵";
     }
-    const panel = element("dl", { role: "status", class: "token" });
+    const panel = element("dl", { class: "token" });
     const choose = (j, focused = true) => {
       const last = now;
       now = Math.max(0, Math.min(n - 1, j));
@@ -207,7 +207,7 @@
       event.preventDefault();
       choose(now < 0 ? 0 : keys[event.key]());
     } }, ...spans, text.slice(at));
-    body.dir = "auto"; // At once: with it, each piece that is added costs a look at all.
+    body.dir = "auto"; // Set last: each piece that is added would be searched.
     const scaleOf = element("p", { class: "legend" }, ...legend(scale));
     const group = `scale-${(heatMap.number = (heatMap.number ?? 0) + 1)}`;
     const choices = Object.entries(SCALES).map(([name, { title }]) => {
@@ -224,7 +224,7 @@
     panel.append(element("div", {}, element("dt", {}, "token"), element("dd", {}, "choose one by a click, or with the arrow keys")));
     const framed = facts.spans.length ? [element("p", {}, `Framed: ${facts.spans.map(([from, to, p]) => `tokens ${from + 1} to ${to} (probability of the likeliest stretch ${small(p)})`).join("; ")}.`)] : [];
     const why = index.difference ? [element("p", { class: "note" }, index.difference)] : [];
-    return [element("fieldset", { class: "scale" }, element("legend", {}, "Colour by"), ...choices), ...why, scaleOf, body, element("p", { class: "steps" }, ...steps), panel, ...framed];
+    return [element("fieldset", { class: "scale" }, element("legend", {}, "Colour by"), ...choices), ...why, scaleOf, body, element("p", { class: "steps" }, ...steps), element("div", { role: "status" }, panel), ...framed];
   };
 
   const perplexities = ({ perplexity, per_byte: perByte }) => {

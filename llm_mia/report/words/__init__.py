@@ -1,7 +1,7 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._answer import Answer, Outcome
-from ._answering import answer_of, model_name
+from ._answering import answer_of, flags_answer, model_name
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -40,6 +40,7 @@ from ._extraction import (
 from ._extraction_answer import extraction_answer
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
+from ._other_answers import collection_answer, evaluation_answer, validity_answer
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
@@ -64,6 +65,7 @@ __all__ = [
     "answer_of",
     "at_threshold_words",
     "category_lines",
+    "collection_answer",
     "collection_finding",
     "collection_lines",
     "collection_size",
@@ -75,6 +77,7 @@ __all__ = [
     "control_words",
     "counted",
     "entry_words",
+    "evaluation_answer",
     "exhibit_sections",
     "extraction_answer",
     "extraction_notes",
@@ -85,6 +88,7 @@ __all__ = [
     "finding",
     "finding_facts",
     "finding_parts",
+    "flags_answer",
     "gap_meaning",
     "gap_words",
     "guarantee_words",
@@ -115,6 +119,7 @@ __all__ = [
     "two_runs_lines",
     "unbroken",
     "unscored_words",
+    "validity_answer",
     "validity_meaning",
     "verbatim_words",
     "void_note",

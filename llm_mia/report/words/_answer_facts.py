@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from ...auditing import Audit
+from ...auditing import Audit, Control
 from ...decision import DocumentObstacle, ErrorRate, Flags, NoteKind, Unit
-from ...records import Interval
+from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, per_hundred
 from ._decisions import bound_confidence
-from ._validity import NAMED, weakest_check
+from ._validity import NAMED, standing_words, weakest_check
 
-__all__ = ["answer_facts", "answer_trust", "worst_faults"]
+__all__ = ["answer_facts", "answer_trust", "checks_words", "flags_facts", "flags_trust", "named_check", "worst_faults"]
 
 BLIND = ("blind_words_auroc", "blind_counts_auroc")
 """Classifiers of members and non-members that never see the model."""
@@ -25,18 +26,44 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
     if audit.withheld:
         return [*_faults(audit.validity), *_separation(audit)]
     flags = audit.flags
-    facts = [("finds", _power_words(audit)), ("wrongly", _wrongly(audit)), _bound(audit)]
-    facts += [*_categories(flags), *_separation(audit), *_protocol(audit)]
-    if flags.finding is not None and flags.finding.number > 1:
-        number = f"number {flags.finding.number} on these candidates, which share the level of all findings"
-        facts.append(("decision", number))
-    return [*facts, *_compared(flags)]
+    return [
+        ("finds", _power_words(audit)),
+        ("wrongly", _wrongly(flags, audit.control)),
+        _bound(flags, audit.notes),
+        *_categories(flags),
+        *_separation(audit),
+        *_protocol(audit.notes),
+        *_number(flags),
+        *_compared(flags),
+    ]
+
+
+def flags_facts(flags: Flags) -> list[tuple[str, str]]:
+    """The facts of a decision on a table of scores, which holds no figures of the attack."""
+    if flags.withheld:
+        return [("flags", "are in the file, and support no conclusion")]
+    of_flags = [("wrongly", _wrongly(flags, None)), _bound(flags, flags.notes), *_categories(flags)]
+    return [*of_flags, *_protocol(flags.notes), *_number(flags), *_compared(flags)]
+
+
+def flags_trust(flags: Flags) -> list[str]:
+    """Whether the known set of a table can be trusted, what the answer rests on, and what it does not show."""
+    checked = f"The known set is {standing_words(flags.standing)}."
+    if flags.standing is None:
+        checked = "No check has been made of this known set: 'llm-mia validate' checks its texts."
+    return [checked] if flags.withheld else [checked, *_assumption(flags)]
+
+
+def _number(flags: Flags) -> list[tuple[str, str]]:
+    if flags.finding is None or flags.finding.number == 1:
+        return []
+    return [("decision", f"number {flags.finding.number} on these candidates, which share the level of all findings")]
 
 
 def _power_words(audit: Audit) -> str:
     """The share of known members that are recognised, or why it is unknown."""
     if audit.power is not None:
-        return f"{per_hundred(audit.power)} known members, with a 95 % interval"
+        return per_hundred(audit.power, "known members")
     if not audit.evaluations:
         return "unknown, because no members are known to measure it with"
     return "not measured, because a false discovery rate has no fixed threshold"
@@ -62,9 +89,9 @@ def _blind(validity: Validity) -> Interval | None:
     return max(figures, key=lambda figure: figure.value, default=None)
 
 
-def _wrongly(audit: Audit) -> str:
+def _wrongly(flags: Flags, control: Control | None) -> str:
     """What is promised about flags of non-members, and how many sealed non-members were flagged."""
-    flags, level = audit.flags, audit.flags.rule.level
+    level = flags.rule.level
     of_hundred = f"at most {100 * level:g} of 100"
     unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
     if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
@@ -75,7 +102,6 @@ def _wrongly(audit: Audit) -> str:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
         words = f"{of_hundred} that it was not trained on, on average"
-    control = audit.control
     if control is not None:
         words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
     return words
@@ -85,26 +111,25 @@ def _percents(figure: Interval) -> str:
     return f"{100 * figure.low:.0f}–{100 * figure.high:.0f} %"
 
 
-def _bound(audit: Audit) -> tuple[str, str]:
+def _bound(flags: Flags, notes: Sequence[Note]) -> tuple[str, str]:
     """How many candidates were trained on at least, or why that is unknown and what would show it."""
-    flags = audit.flags
     if flags.members is not None:
-        held = f"with {bound_confidence(flags)}"
+        held = f"with {''.join(bound_confidence(flags))}"
         if not flags.members.members:
             return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"
         return "at least", f"{flags.members.members:,} of {len(flags.rows):,} {was} trained on, {held}"
-    return "unknown", f"how many at least: {_why_unbounded(audit)}"
+    return "unknown", f"how many at least: {_why_unbounded(notes)}"
 
 
-def _why_unbounded(audit: Audit) -> str:
+def _why_unbounded(notes: Sequence[Note]) -> str:
     """Why the number of members has no lower bound, and what would give it."""
     reasons = {
         NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has a calibration set for itself",
         NoteKind.MEMBERS_UNBOUNDED_LABELLED: "labelled passages are among the candidates",
         NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long; add such documents",
     }
-    for note in audit.notes:
+    for note in notes:
         if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS:
             return _documents_obstacle(note.figures.get("obstacle"), note.figures.get("documents", 0))
         if note.kind in reasons:
@@ -142,14 +167,14 @@ def _compared(flags: Flags) -> list[tuple[str, str]]:
     ]
 
 
-def _protocol(audit: Audit) -> list[tuple[str, str]]:
-    for note in audit.notes:
+def _protocol(notes: Sequence[Note]) -> list[tuple[str, str]]:
+    for note in notes:
         if note.kind == NoteKind.PROTOCOL:
             if note.figures["deviations"]:
                 return [("protocol", "this decision deviates from the protocol, so it counts as a further decision")]
             if note.figures["before"]:
                 return [("protocol", "names this decision, but earlier decisions came before it")]
-            return [("protocol", f"fixed before the scores, and names this decision ({audit.protocol[:16]}…)")]
+            return [("protocol", f"fixed before the scores, and names this decision ({note.figures['sha256'][:16]}…)")]
     return []
 
 
@@ -165,33 +190,36 @@ def _categories(flags: Flags) -> list[tuple[str, str]]:
 
 def answer_trust(audit: Audit) -> list[str]:
     """Whether the known set can be trusted, the worst check, what the answer rests on, and what it does not show."""
-    checks = _checks_words(audit)
+    checks = checks_words(audit.validity)
     if audit.withheld:
         return [checks]
+    return [checks, *_assumption(audit.flags)]
+
+
+def _assumption(flags: Flags) -> list[str]:
     return [
-        checks,
         "Rests on this: your non-members could as well have been among the candidates.",
-        f"A {audit.flags.unit.value[:-1]} that is not flagged may still have been trained on.",
+        f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
     ]
 
 
-def _checks_words(audit: Audit) -> str:
+def checks_words(validity: Validity) -> str:
     """How many checks of the known set were made, and the worst, or what the weakest may have missed."""
-    checks = audit.validity.checks
+    checks = validity.checks
     made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
     if not made:
         return "Nothing about the known set could be checked."
     of_all = f"{made:,} of {counted(len(checks), 'check')} made" if made < len(checks) else counted(made, "check")
-    faults = worst_faults(audit.validity)
+    faults = worst_faults(validity)
     if faults:
         number = counted(sum(check.is_fault for check in checks), "fault")
-        return f"{of_all}, {number}; the worst: {_named(faults[0])}."
-    weakest = weakest_check(audit.validity)
+        return f"{of_all}, {number}; the worst: {named_check(faults[0])}."
+    weakest = weakest_check(validity)
     missed = "" if weakest is None else f"; {weakest[1]} may miss AUROCs below {weakest[0]:.2f}"
     return f"{of_all}, no fault{missed}."
 
 
-def _named(check: Check) -> str:
+def named_check(check: Check) -> str:
     """A check with its figure and verdict."""
     figure = check.figure
     if isinstance(figure, Interval):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from ...auditing import Audit
+from collections.abc import Sequence
+
+from ...auditing import Audit, Control
 from ...decision import Finding, Flags, NoteKind, Unit
-from ...records import Standing
+from ...records import Note, Standing
+from ...validity import Validity
 from ._answer import Answer, Outcome
-from ._answer_facts import answer_facts, answer_trust, worst_faults
+from ._answer_facts import answer_facts, answer_trust, flags_facts, flags_trust, worst_faults
 from ._comparisons import explained_by, least_p_words, p_words
 from ._counting import counted, held_with, plainly, unbroken
 from ._notes import note_words
 from ._validity import standing_words
 
-__all__ = ["SHOWN_IN_ANSWER", "answer_of", "model_name"]
+__all__ = ["SHOWN_IN_ANSWER", "answer_of", "flags_answer", "model_name", "short_name", "withheld_headline"]
 
+LONGEST_NAME = 40
+"""Of a model, in a question; the whole name is among the details."""
 SHOWN_IN_ANSWER = (
     NoteKind.ASSUMPTION,
     NoteKind.CONTROL,
@@ -29,55 +34,85 @@ def answer_of(audit: Audit) -> Answer:
     It claims no more than `finding` does: a finding with a reserve is doubtful, and its headline names the reserve.
     Each figure comes from the record; a figure that no record has is not in it.
     """
-    flags = audit.flags
-    caveats = sum(note.kind not in SHOWN_IN_ANSWER for note in audit.notes)
-    question = _question(audit)
+    question = _question(audit.passes["target"].model.id, audit.flags)
+    facts, trust = answer_facts(audit), answer_trust(audit)
     if audit.withheld:
-        return Answer(
-            question,
-            Outcome.WITHHELD,
-            f"No answer: the known set is {standing_words(audit.standing)}, so no finding may rest on it.",
-            "",
-            _unbroken_facts(answer_facts(audit)),
-            tuple(map(unbroken, answer_trust(audit))),
-            caveats,
-            unbroken(_change_of_known_set(audit)),
-        )
+        return _answer(audit.flags, audit.notes, question, facts, trust, change=_remedy(audit.validity))
+    return _answer(audit.flags, audit.notes, question, facts, trust, audit.control)
+
+
+def flags_answer(flags: Flags) -> Answer:
+    """The answer of a decision on a table of scores: that of an audit, as far as a table of scores has it."""
+    origin = flags.calibration.origin
+    target = None if origin is None else origin.passes.get("target")
+    question = _question("the model" if target is None else target.model.id, flags)
+    change = "" if not flags.withheld else "a known set without the faults that 'llm-mia validate' names"
+    return _answer(flags, flags.notes, question, flags_facts(flags), flags_trust(flags), change=change)
+
+
+def _answer(
+    flags: Flags,
+    notes: Sequence[Note],
+    question: str,
+    facts: list[tuple[str, str]],
+    trust: list[str],
+    control: Control | None = None,
+    change: str = "",
+) -> Answer:
+    outcome, headline, error_rate = Outcome.WITHHELD, withheld_headline(flags.standing), ""
+    if not flags.withheld:
+        outcome, headline, error_rate = _outcome(flags, control), _headline(flags, control), _error_rate(flags)
+        change = _change(notes)
     return Answer(
         question,
-        _outcome(audit),
-        unbroken(_headline(audit)),
-        unbroken(_error_rate(flags)),
-        _unbroken_facts(answer_facts(audit)),
-        tuple(map(unbroken, answer_trust(audit))),
-        caveats,
-        unbroken(_change(audit)),
+        outcome,
+        unbroken(headline),
+        unbroken(error_rate),
+        tuple((name, unbroken(sentence)) for name, sentence in facts),
+        tuple(map(unbroken, trust)),
+        sum(note.kind not in SHOWN_IN_ANSWER for note in notes),
+        unbroken(change),
     )
 
 
+def withheld_headline(standing: Standing | None) -> str:
+    """What takes the place of an answer that is withheld."""
+    return f"No answer: the known set is {standing_words(standing)}, so no finding may rest on it."
+
+
 def model_name(audit: Audit) -> str:
-    """The name of the target as the user gave it; of a local folder its last part."""
-    name = audit.passes["target"].model.id
-    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", ".", "~")) else name
+    """A short name of the target: of a folder its last part, and of a long name its beginning and its end."""
+    return short_name(audit.passes["target"].model.id)
 
 
-def _question(audit: Audit) -> str:
-    number = len(audit.flags.rows)
-    unit = "passage" if audit.flags.unit is Unit.PASSAGES else "document"
+def short_name(model: str) -> str:
+    """A short name of a model.
+
+    >>> short_name("/models/a/tiny/"), short_name("account/model-7b")
+    ('tiny', 'account/model-7b')
+    """
+    name = model.rstrip("/\\").replace("\\", "/")
+    if name.startswith(("/", ".", "~")) or len(name) > LONGEST_NAME:
+        name = name.rpartition("/")[2]
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+
+
+def _question(model: str, flags: Flags) -> str:
+    number = len(flags.rows)
+    unit = "passage" if flags.unit is Unit.PASSAGES else "document"
     these = f"this {unit}" if number == 1 else f"these {counted(number, unit)}"
-    return f"Was {model_name(audit)} trained on {these}?"
+    return f"Was {short_name(model)} trained on {these}?"
 
 
-def _outcome(audit: Audit) -> Outcome:
-    finding = audit.flags.finding
-    if finding is None or not finding.significant:
+def _outcome(flags: Flags, control: Control | None) -> Outcome:
+    if flags.finding is None or not flags.finding.significant:
         return Outcome.NO_FINDING
-    return Outcome.DOUBTFUL if _reserves(audit) else Outcome.FINDING
+    return Outcome.DOUBTFUL if _reserves(flags, control) else Outcome.FINDING
 
 
-def _headline(audit: Audit) -> str:
-    flags, finding = audit.flags, audit.flags.finding
-    look = _look(flags)
+def _headline(flags: Flags, control: Control | None) -> str:
+    finding, look = flags.finding, _look(flags)
     if finding is None:
         return f"{look}, but no finding is possible."
     if not finding.significant:
@@ -85,7 +120,7 @@ def _headline(audit: Audit) -> str:
     if not flags.flagged:
         unit = "passage" if flags.unit is Unit.PASSAGES else "document"
         look = f"The {unit}s together look as if the model was trained on some of them; no {unit} is flagged by itself"
-    reserves = _reserves(audit)
+    reserves = _reserves(flags, control)
     return f"{look}, but {' and '.join(reserves)}." if reserves else f"{look}."
 
 
@@ -94,7 +129,7 @@ def _look(flags: Flags) -> str:
     unit = "passage" if flags.unit is Unit.PASSAGES else "document"
     of = f"of {counted(len(flags.rows), unit)}"
     if not flags.flagged:
-        return f"none {of} looks as if the model was trained on it"
+        return f"none of the {counted(len(flags.rows), unit)} looks as if the model was trained on it"
     verb, them = ("looks", "it") if flags.flagged == 1 else ("look", "them")
     return f"{flags.flagged:,} {of} {verb} as if the model was trained on {them}"
 
@@ -106,17 +141,17 @@ def _why_not(flags: Flags, finding: Finding) -> str:
     return "; chance alone may give as many" if flags.flagged else ""
 
 
-def _reserves(audit: Audit) -> list[str]:
+def _reserves(flags: Flags, control: Control | None) -> list[str]:
     """What a finding has to be read with, each as the end of a sentence; the gravest first."""
-    finding, standing = audit.flags.finding, audit.standing
+    finding, standing = flags.finding, flags.standing
     reserves = list[str]()
     if standing is Standing.ACCEPTED:
-        reserves.append("the known set is void or untestable, and its faults alone may explain this")
+        reserves.append("the known set is void or untestable, and its faults alone may explain it")
     if standing is None:
         reserves.append("nothing checked the known set")
     if finding is not None and finding.resists is False:
-        reserves.append("a difference between the texts may explain this: it is doubtful")
-    if audit.control is not None and audit.control.exceeds:
+        reserves.append("a difference between the texts may explain it")
+    if control is not None and control.exceeds:
         reserves.append("sealed non-members are flagged too often")
     elif standing is Standing.DOUBTFUL:
         reserves.append("the known set is doubtful")
@@ -131,12 +166,11 @@ def _error_rate(flags: Flags) -> str:
     """How often chance alone gives such an answer, with the p-value."""
     finding, by_chance = flags.finding, flags.by_chance
     if by_chance is not None:
-        level = 100 * flags.rule.level
-        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so on average"
+        confidence = flags.calibration.confidence
+        held = "on average" if confidence is None else f"in the mean, with {held_with(confidence)}"
+        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so {held}"
         if len(flags.rows) == 1:
-            rate = f"If it had not seen it, it would look so in at most {level:g} of 100 cases on average"
-        if flags.calibration.confidence is not None:
-            rate += f", with {held_with(flags.calibration.confidence)}"
+            rate = f"If it had not seen it, it would look so in at most {100 * flags.rule.level:g} of 100 cases {held}"
     else:
         unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
         rate = f"Of {unit} that look so, at most {100 * flags.rule.level:g} of 100 do so by chance, on average"
@@ -156,20 +190,14 @@ def _p_value(finding: Finding | None) -> str:
     return f" ({'; '.join(words)})"
 
 
-def _change(audit: Audit) -> str:
-    """What would give an answer; empty where there is an answer, or where more data alone may give another."""
-    for note in audit.notes:
+def _change(notes: Sequence[Note]) -> str:
+    """What would give an answer where no finding is possible; else empty."""
+    for note in notes:
         if note.kind == NoteKind.FINDING_IMPOSSIBLE:
-            sentence = note_words(note)
-            return f"{sentence[0].upper()}{sentence[1:]}."
+            return f"{note_words(note)}."
     return ""
 
 
-def _change_of_known_set(audit: Audit) -> str:
-    """The remedies of the gravest faults of a known set."""
-    remedies = list(dict.fromkeys(check.remedy for check in worst_faults(audit.validity)))
-    return remedies[0] if remedies else ""
-
-
-def _unbroken_facts(facts: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, unbroken(sentence)) for name, sentence in facts)
+def _remedy(validity: Validity) -> str:
+    """The remedy of the gravest fault of a known set."""
+    return next((check.remedy for check in worst_faults(validity)), "")

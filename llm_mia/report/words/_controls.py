@@ -10,7 +10,7 @@ from ...decision import OtherFlags, OtherReference
 from ...extraction import Extraction
 from ...records import Interval
 from ...validity import Check, Verdict
-from ._comparisons import role_words
+from ._comparisons import least_p_words, role_words
 from ._counting import counted
 from ._history import control_words
 from .checks import check_words
@@ -34,6 +34,8 @@ class ControlRow:
     low: float | None
     high: float | None
     p: float | None
+    p_text: str
+    """The p-value in words; empty where there is none."""
     verdict: str
     shows: str
     """What it means, in a sentence."""
@@ -110,16 +112,15 @@ def _shift(audit: Audit) -> Iterator[ControlRow]:
 def _chance(audit: Audit) -> Iterator[ControlRow]:
     finding = audit.flags.finding
     if finding is not None:
-        yield ControlRow(
+        yield _figure(
             "chance",
             f"flags by the target, of {counted(finding.candidates, 'candidate')}",
             float(finding.flagged),
-            None,
-            None,
             finding.chance,
             MADE,
             "how probable so many flags are if no candidate was trained on and candidates are like the known "
             "non-members",
+            exchanges=finding.arrangements,
         )
 
 
@@ -131,12 +132,10 @@ def _other_models(audit: Audit) -> Iterator[ControlRow]:
     for other in compared:
         model = role_words(other.role)
         if isinstance(other, OtherReference):
-            yield ControlRow(
+            yield _figure(
                 f"another reference, {model}",
                 "flags with this reference model in the place of the first",
                 float(other.flagged),
-                None,
-                None,
                 other.p_value,
                 MADE,
                 "so many flags by chance, with this reference model",
@@ -144,16 +143,15 @@ def _other_models(audit: Audit) -> Iterator[ControlRow]:
             continue
         if other.other_flagged is not None:
             of = counted(other.candidates, "candidate")
-            yield ControlRow(
+            yield _figure(
                 f"another model, {model}",
                 f"flags by this model in the place of the target, of {of}",
                 float(other.other_flagged),
-                None,
-                None,
                 other.p_value,
                 MADE,
                 f"the target flags {other.flagged:,} of these; the p-value is that of the target's scores being so "
                 "much higher if neither model knows the candidates",
+                exchanges=other.exchanges,
             )
         yield _figure(
             f"another model, {model}",
@@ -197,16 +195,14 @@ def _tally(audit: Audit) -> ControlRow:
     verdicts = [check.verdict for check in audit.validity.checks]
     possible = len(verdicts) - verdicts.count(Verdict.SKIPPED)
     faults = sum(check.is_fault for check in audit.validity.checks)
-    return ControlRow(
+    return _figure(
         "all checks of the known set",
         f"checks with a fault, of {possible:,} that were possible",
         float(faults),
         None,
-        None,
-        None,
         MADE,
-        f"{counted(verdicts.count(Verdict.SKIPPED), 'check')} more could not be made; validity.json of the run lists "
-        "every check",
+        f"{counted(verdicts.count(Verdict.SKIPPED), 'further check')} could not be made; validity.json of the run "
+        "lists every check",
     )
 
 
@@ -257,12 +253,21 @@ def _row(check: Check, name: str, measured: str, shows: str) -> ControlRow:
 
 
 def _figure(
-    name: str, measured: str, figure: Interval | float | None, p: float | None, verdict: str, shows: str
+    name: str,
+    measured: str,
+    figure: Interval | float | None,
+    p: float | None,
+    verdict: str,
+    shows: str,
+    *,
+    exchanges: int = 0,
 ) -> ControlRow:
+    """The row of a *figure*; *exchanges* are those that its p-value was computed from, 0 where it is exact."""
+    p_text = "" if p is None else least_p_words(p, exchanges).partition(",")[0]
     if isinstance(figure, Interval):
-        return ControlRow(name, measured, figure.value, figure.low, figure.high, p, verdict, shows)
-    return ControlRow(name, measured, figure, None, None, p, verdict, shows)
+        return ControlRow(name, measured, figure.value, figure.low, figure.high, p, p_text, verdict, shows)
+    return ControlRow(name, measured, figure, None, None, p, p_text, verdict, shows)
 
 
 def _missing(name: str, why: str) -> ControlRow:
-    return ControlRow(name, "", None, None, None, None, NOT_MADE, why)
+    return ControlRow(name, "", None, None, None, None, "", NOT_MADE, why)

@@ -63,13 +63,16 @@ def plainly(number: float) -> str:
     return f"{number:,.0f}" if math.isclose(number, round(number)) else f"{number:,.{1 if number >= 1 else 2}f}"
 
 
-def per_hundred(share: Interval) -> str:
-    """A share and its interval as natural frequencies; the interval is never narrower than the figures.
+def per_hundred(share: Interval, things: str) -> str:
+    """A share as a natural frequency with its interval, which is never narrower than the figures.
 
-    >>> per_hundred(Interval(0.675, 0.511, 0.849)), per_hundred(Interval(0.004, 0.001, 0.012))
-    ('68 of 100 (51–85)', '4 of 1,000 (1–12)')
+    >>> per_hundred(Interval(0.675, 0.511, 0.849), "passages")
+    '68 of 100 passages (95 % interval 51–85)'
+    >>> per_hundred(Interval(0.004, 0.001, 0.012), "passages")
+    '4 of 1,000 passages (95 % interval 1–12)'
     """
     rounded = round(100 * share.value)
     scale = 1000 if rounded in (0, 100) and share.value not in (0, 1) else 100
     low, high = math.floor(scale * share.low + 1e-9), math.ceil(scale * share.high - 1e-9)
-    return f"{round(scale * share.value):,} of {scale:,} ({low:,}–{high:,})"
+    interval = f"{100 * share.confidence:.12g} % interval {low:,}–{high:,}"
+    return f"{round(scale * share.value):,} of {scale:,} {things} ({interval})"

@@ -220,29 +220,33 @@ def members_words(flags: Flags) -> str | None:
     """The smallest number of candidates that were trained on; None where it has no bound."""
     if flags.members is None or flags.share is None:
         return None
-    bound, confidence = flags.members, f"with {bound_confidence(flags)}"
+    bound, (held, why) = flags.members, bound_confidence(flags)
+    confidence = f"with {held}"
     name = "candidate" if flags.unit is Unit.PASSAGES else "candidate document"
     candidates = counted(bound.candidates, name)
     if not bound.members:
         which = f"this {name}" if bound.candidates == 1 else f"any of these {candidates}"
-        return f"it cannot be stated {confidence} that {which} is a member"
+        return f"it cannot be stated {confidence} that {which} is a member{why}"
     candidates = f"these {candidates}" if bound.candidates > 1 else candidates
     was = "was" if bound.members == 1 else "were"
     return (
         f"{confidence}, at least {bound.members:,} of {candidates} {was} trained on, {100 * flags.share.low:.1f} % or "
-        "more, if the assumption holds"
+        f"more, if the assumption holds{why}"
     )
 
 
-def bound_confidence(flags: Flags) -> str:
-    """The confidence of the bound on the number of members, and why it is not that of the level of all findings."""
+def bound_confidence(flags: Flags) -> tuple[str, str]:
+    """The confidence of the bound on the number of members, and why it is not that of the level of all findings.
+
+    The reason is empty where it is.
+    """
     if flags.members is None:
-        return ""
+        return "", ""
     held, finding = held_with(flags.members.confidence), flags.finding
     if finding is None or finding.level_share == 1:
-        return held
+        return held, ""
     share, level = f"{100 * finding.allowed:.3g}", f"{100 * finding.level:g}"
-    return f"{held} (its errors are {share} of the {level} % for all decisions on these candidates)"
+    return held, f" (its errors are {share} of the {level} % for all decisions on these candidates)"
 
 
 def threshold_words(calibration: Calibration) -> str:

@@ -82,7 +82,7 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
     )
     absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
     power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
-    verbatim = Section("Word for word", tuple(verbatim_words(extraction)))
+    verbatim = Section("Word for word", tuple(filter(None, [" ".join(verbatim_words(extraction))])))
     trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", _checks(audit)))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
     if not defends:
@@ -183,8 +183,8 @@ def _power(audit: Audit) -> Iterator[str]:
         yield f"The power was not measured: {why}. So an absence of flags carries no weight in either direction."
         return
     yield (
-        f"Of the texts that the model is known to have been trained on, {per_hundred(power)} are flagged; the range is "
-        "a 95 % interval, by document. The candidates may be harder to recognise than these, if the model read them "
+        f"The model is known to have been trained on some texts; of these, {per_hundred(power, 'are flagged')}, "
+        "by document. The candidates may be harder to recognise than these, if the model read them "
         "fewer times or earlier in its training."
     )
     yield _smallest_share(flags, power)

@@ -69,7 +69,7 @@ def _outcome(extraction: Extraction) -> tuple[Outcome, str, str]:
         return (
             Outcome.DOUBTFUL,
             "nothing shows how much of it any model would write",
-            "a reference model, and with known non-members of like length",
+            "a reference model, and known non-members of like length",
         )
     if extraction.reference is None:
         return Outcome.DOUBTFUL, "no reference model shows how much of it any model would write", "a reference model"
@@ -130,7 +130,7 @@ def _writes(extraction: Extraction) -> str:
 def _trust(extraction: Extraction) -> str:
     if extraction.totals.spans:
         return "Consistent with training on them; other texts may have been trained on too."
-    return "Only memorised text leaves spans; an audit (llm-mia audit) looks for weaker signs."
+    return "Only memorised text leaves spans; llm-mia audit looks for weaker signs."
 
 
 def _of(part: int, whole: int) -> str:

@@ -160,9 +160,9 @@ def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts
     )
     return _sentences(
         audit,
-        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {count_words(m * fpr)} would where no "
-        "candidate was trained on. The dashed line is what chance gives in each bin, and the grey band its 95 % "
-        f"interval at each bin by itself ({band}). The smallest p-value is {p_words(min(p_values))[4:]}.",
+        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {count_words(m * fpr)} would "
+        "where no candidate was trained on. The dashed line is what chance gives in each bin, and the grey band its "
+        f"95 % interval at each bin by itself ({band}). The smallest p-value is {p_words(min(p_values))[4:]}.",
     )
 
 

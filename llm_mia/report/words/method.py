@@ -57,8 +57,10 @@ def model_rows(name: str, record: PassRecord) -> Rows:
 
 def _precision(record: PassRecord) -> str:
     choice = record.model.dtype_choice
-    how = "" if choice is None else f", chosen by {choice.reason.replace('measured', 'measured speed')}"
-    return f"{record.model.dtype}{how}"
+    if choice is None:
+        return record.model.dtype
+    by = {"measured": "measured speed", "environment": "the environment variable LLM_MIA_DTYPE"}
+    return f"{record.model.dtype}, chosen by {by.get(choice.reason, 'the kind of device')}"
 
 
 def _dependences(record: PassRecord) -> Iterator[tuple[str, str]]:

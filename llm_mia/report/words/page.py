@@ -21,6 +21,7 @@ __all__ = [
     "OUTCOMES",
     "PROTECTED",
     "SECTIONS",
+    "below_withheld",
     "notes_title",
     "title_words",
     "trust_words",
@@ -78,6 +79,16 @@ CITE = (
 def notes_title(number: int) -> str:
     """What opens the list of caveats."""
     return f"{counted(number, 'note')} that a careful reader should know"
+
+
+def below_withheld(audit: Audit) -> str:
+    """What a reader has to know about all that follows the checks; empty where a finding may be stated."""
+    if not audit.withheld:
+        return ""
+    return (
+        f"The known set is {standing_words(audit.standing)}. Scores, p-values and flags below are shown as they were "
+        "computed, so that they can be checked; no conclusion may rest on them."
+    )
 
 
 def title_words(audit: Audit, outcome: Outcome) -> str:
