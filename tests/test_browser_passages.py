@@ -191,6 +191,15 @@ def test_a_long_passage_opens_and_redacted_pages_show_none(page: Any, browser: A
     other.close()
 
 
+def test_a_browser_that_cannot_unpack_says_so_and_keeps_the_table_of_documents(browser: Any, report: Path) -> None:
+    opened = browser.new_page()
+    opened.add_init_script("delete globalThis.DecompressionStream")
+    opened.goto(report.as_uri())
+    opened.get_by_text("this browser cannot read it").wait_for()
+    assert opened.locator("#documents-grid tbody tr").count() == 60
+    opened.close()
+
+
 def test_without_scripts_the_tables_are_there_and_passages_say_why_not(browser: Any, report: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()

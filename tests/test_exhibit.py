@@ -339,7 +339,7 @@ def test_both_sides_get_the_same_sentences_and_none_claims_more_than_was_measure
     assert sorted(told[Side.CLAIMANT]) == sorted(told[Side.DEFENCE]), "so every figure, too"
     everything = " ".join(told[Side.DEFENCE])
     measured = done.power is not None and not done.withheld
-    assert ("70\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}100 (55–82) are flagged" in everything) == (
+    assert ("100 passages (95\N{NO-BREAK SPACE}% interval 55–82) are flagged" in everything) == (
         measured and done.power == Interval(0.7, 0.55, 0.82)
     )
     assert ("carries no weight in either direction" in everything) == (done.power is None)
@@ -435,6 +435,13 @@ def node_modules() -> Path:
     return Path(folder)
 
 
+def _exhibit_of(run: Path, folder: Path, done: Audit) -> Path:
+    """An exhibit of the run as if its audit had come out as *done*."""
+    shutil.copytree(run, folder / "run")
+    (folder / "run" / "audit.json").write_text(to_json(replace(done, path=Path())))
+    return write_exhibit(folder / "run", folder / "out", extraction=run.parent / "extraction", side="defence")
+
+
 @pytest.mark.browser
 def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a_page(
     run: Path, tmp_path: Path, node_modules: Path
@@ -445,6 +452,9 @@ def test_pages_are_valid_accessible_and_load_nothing_and_the_finding_prints_on_a
     if browser_path is None:
         pytest.skip("no Chromium")
     folders = [write_exhibit(run, tmp_path / side, extraction=run.parent / "extraction", side=side) for side in Side]
+    folders += [
+        _exhibit_of(run, tmp_path / f"case {i}", done) for i, done in enumerate(audits_of(read_audit(run)).values())
+    ]
     pages = [path for folder in folders for path in sorted(folder.rglob("*.html"))]
     validate = node_modules / "html-validate" / "bin" / "html-validate.mjs"
     if validate.exists():

@@ -27,6 +27,9 @@ MODELS = {
     "./reference-model": "base",
 }
 """What the pages call a model, and the folder of a small one."""
+AFTER_AN_AUDIT = ("report", "show", "exhibit")
+TAKEN_FOR_GRANTED = {"run/": "model", "before/": "model", "after/": "base-2"}
+"""Run directories of audits that these commands may name before a page shows how they come about, and the target."""
 WITHHELD = {"audit", "validate", "flag", "collection", "report"}
 """Commands that end with 4 where a known set as small as these can carry no finding."""
 
@@ -94,6 +97,10 @@ def test_every_command_runs(
         shutil.copytree(inputs, tmp_path / str(number), symlinks=True)
         monkeypatch.chdir(tmp_path / str(number))
         for command in section:
+            for folder, model in TAKEN_FOR_GRANTED.items():
+                if folder in command[1:2] + command[2:3] and command[0] in AFTER_AN_AUDIT and not Path(folder).exists():
+                    known = ["--members", "known.jsonl", "--nonmembers", "heldout.jsonl", "-m", model, "-r", "base"]
+                    assert main(["audit", "candidates.jsonl", *known, "-o", folder]) in (0, 4)
             with monkeypatch.context() as patch:
                 patch.setattr("llm_mia.report.figures.page_figures", lambda _: [])  # they take seconds
                 if command[0] == "report":  # audits in tests write no page

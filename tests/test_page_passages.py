@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from llm_mia.metrics import percentiles
 from llm_mia.perplexities import perplexity_of
 from llm_mia.records import TokenSignals
 from llm_mia.report import Results, read_results
+from llm_mia.report.extractable import extractable_of
 from llm_mia.report.html import documents_section, passages_section
 from llm_mia.report.html.block import Steps, Tokens, decode_tokens, unpacked
 from llm_mia.store import StoredText, remove_texts, write_texts
@@ -236,9 +238,20 @@ def test_a_document_on_both_sides_has_no_p_value_and_the_others_keep_theirs() ->
     assert reasons == {NoPValue.OTHER_NONMEMBERS}
 
 
-def test_what_the_model_writes_word_for_word_is_framed_and_shared_out(tmp_path: Path) -> None:
-    from llm_mia.report.extractable import extractable_of
+def test_an_extraction_takes_the_place_of_the_signals(results: Results) -> None:
+    likeliest = SimpleNamespace(probability=0.25)
+    spans = [
+        SimpleNamespace(id="a", start_token=3, end_token=60, likeliest=likeliest),
+        SimpleNamespace(id="elsewhere", start_token=0, end_token=50, likeliest=likeliest),
+    ]
+    extraction: Any = SimpleNamespace(spans=spans, documents=[SimpleNamespace(document="book", share=0.5)])
+    extractable = extractable_of(results.audit.passes["target"], iter(()), {"a": "book"}, extraction)
+    assert extractable.spans == {"a": [(3, 60, 0.25)]}
+    assert extractable.shares == {"book": 0.5}
+    assert extractable.extracted
 
+
+def test_what_the_model_writes_word_for_word_is_framed_and_shared_out(tmp_path: Path) -> None:
     sure = np.full(120, -0.01)
     sure[:30] = -3.0
     signals = TokenSignals.of(sure, token_ids=np.arange(120), rank=np.zeros(120))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import llm_mia
 from llm_mia.attacks import ATTACKS
@@ -50,6 +51,8 @@ def names() -> dict[str, Any]:
         "tokenizer": tokenizer,
         "scores": rng.normal(size=60),
         "labels": [0] * 40 + [None] * 20,
+        "left": Figure().add_subplot(),
+        "right": Figure().add_subplot(),
     }
 
 

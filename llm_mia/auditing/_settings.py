@@ -65,7 +65,7 @@ def _settings(audit: Audit) -> dict[str, str]:
     settings[f"{rule.rate} at most"] = f"{rule.level:g}"
     settings["confidence of the rate"] = "" if calibration.confidence is None else f"{calibration.confidence:g}"
     settings["calibration set"] = f"{calibration.n:,} non-members of {calibration.n_documents:,} documents"
-    settings["known set"] = str(audit.standing)
+    settings["standing of the known set"] = str(audit.standing)
     settings |= {f"version of {name}": version for name, version in (record.versions if record else {}).items()}
     return {name: value for name, value in settings.items() if value}
 

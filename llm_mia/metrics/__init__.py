@@ -8,7 +8,7 @@ passage; where a document has several passages, the interval comes from a bootst
 """
 
 from ._band import tpr_at_fprs
-from ._delong import DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
+from ._delong import LEAST_P, DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
 from ._intervals import clopper_pearson, welch
 from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
@@ -18,6 +18,7 @@ from ._samples import bootstrap_weights, describe_positions
 from ._thinning import RocPoints, roc_points
 
 __all__ = [
+    "LEAST_P",
     "ConfidenceGap",
     "DelongEstimate",
     "PairedComparison",

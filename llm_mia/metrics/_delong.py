@@ -16,9 +16,10 @@ from ._intervals import Ends, Floats, newcombe_low, tail_of
 from ._samples import FEW_DOCUMENTS, RESAMPLES, AtConfidence, Sample, Seed, checked_scores, split_by_class
 from ._weighted import weighted_auroc
 
-__all__ = ["DelongEstimate", "PairedComparison", "compare_attacks", "delong", "delong_estimate"]
+__all__ = ["LEAST_P", "DelongEstimate", "PairedComparison", "compare_attacks", "delong", "delong_estimate"]
 
 LEAST_P = 1e-12
+"""The least p-value that a paired comparison gives."""
 
 
 @dataclass(frozen=True, slots=True)

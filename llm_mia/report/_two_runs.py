@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..auditing import TwoRuns
 from ..records import SCHEMA_VERSION, Interval
 from ._cells import escape
+from ._layout import Facts, Prose
 from .words import (
     comparison_rows,
     counted,
@@ -34,15 +35,22 @@ def two_runs_screen(runs: TwoRuns) -> RenderableType:
     """Both answers, the differences, and how many settings differ: 15 lines of 80 columns."""
     from rich.console import Group
 
-    heads = [f"[bold]{escape(name)}[/]  {escape(head)}" for name, head in run_heads(runs)]
     return Group(
-        escape(f"{matched_words(runs)}."),
-        *heads,
+        _sentence(f"{matched_words(runs)}."),
+        _answers(run_heads(runs)),
         "",
         *_table(runs),
-        *map(escape, two_runs_lines(runs)),
-        escape(_settings(runs)),
+        *map(_sentence, two_runs_lines(runs)),
+        _sentence(_settings(runs)),
     )
+
+
+def _answers(rows: Sequence[tuple[str, str]]) -> Facts:
+    return Facts([(escape(name), escape(answer)) for name, answer in rows])
+
+
+def _sentence(text: str) -> Prose:
+    return Prose(escape(text))
 
 
 def _settings(runs: TwoRuns) -> str:
@@ -68,10 +76,9 @@ def two_runs_details(runs: TwoRuns) -> RenderableType:
     for setting in runs.settings:
         sides = (("a", setting.first), ("b", setting.second))
         lines += [f"  {escape(setting.name)}", *(f"    {name}  {escape(value or 'none')}" for name, value in sides)]
-    answers = [f"[bold]{escape(name)}[/]  {escape(answer)}" for name, answer in run_words(runs)]
-    perplexities = [escape(line) for line in perplexity_words(runs)]
-    rest = [escape(f"{matched_words(runs)}."), "", *_table(runs), "", *perplexities]
-    return Group(*lines, "", *answers, "", *rest, *map(escape, two_runs_lines(runs)))
+    facts = [*perplexity_words(runs), *two_runs_lines(runs)]
+    size = _sentence(f"{matched_words(runs)}.")
+    return Group(*lines, "", _answers(run_words(runs)), "", size, "", *_table(runs), "", *map(_sentence, facts))
 
 
 def _table(runs: TwoRuns) -> list[str]:

@@ -69,7 +69,7 @@ def _lines(results: Results, shown: Sequence[_Row]) -> Iterator[str]:
     yield packed(_json(_index(results, shown, attacks)))
     placed = _Placed.of(audit, table, attacks)
     models = _Models.of(results)
-    ids = {row.flag.id for row in shown}
+    ids, steps = {row.flag.id for row in shown}, _steps(results)
     texts = (each for each in _texts_with_signals(results, models) if each[0].id in ids)
     following = next(texts, None)
     for first in range(0, len(shown), PER_CHUNK):
@@ -85,7 +85,7 @@ def _lines(results: Results, shown: Sequence[_Row]) -> Iterator[str]:
                 written.append(None)
                 tokens.append(_no_tokens(facts, models))
         yield packed(_json(written))
-        yield packed(encode_tokens(tokens, _steps(results)))
+        yield packed(encode_tokens(tokens, steps))
 
 
 @dataclass(frozen=True, slots=True)

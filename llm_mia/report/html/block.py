@@ -43,6 +43,8 @@ __all__ = [
     "utf16_lengths",
 ]
 
+LEVEL = 6
+"""Of gzip: 9 takes three times as long, and saves 0.4 %."""
 PER_CHUNK = 64
 """Passages that are decoded at once."""
 MANY_TOKENS = 1_000_000
@@ -89,7 +91,7 @@ class Tokens:
 
 def packed(data: bytes) -> str:
     """*data* as gzip in base64, in a line; the same bytes always give the same line."""
-    return as_base64(gzip.compress(data, compresslevel=9, mtime=0))
+    return as_base64(gzip.compress(data, compresslevel=LEVEL, mtime=0))
 
 
 def unpacked(line: str) -> bytes:

@@ -309,6 +309,6 @@
   addEventListener("afterprint", () => document.querySelectorAll("details[data-folded]").forEach((each) => { each.open = false; delete each.dataset.folded; }));
   const fault = byId("passages-fault");
   start().then(() => fault.remove(), (error) => {
-    fault.textContent = `The list of passages cannot be shown, because this browser cannot read it (${error.message}). A current browser can.`;
+    fault.textContent = `The list of passages cannot be shown: this browser cannot read it (${error.message}). A current browser can.`;
   });
 })();

@@ -183,8 +183,8 @@ def _power(audit: Audit) -> Iterator[str]:
         yield f"The power was not measured: {why}. So an absence of flags carries no weight in either direction."
         return
     yield (
-        f"Of the texts that the model is known to have been trained on, {per_hundred(power)} are flagged; the range is "
-        "a 95 % interval, by document. The candidates may be harder to recognise than these, if the model read them "
+        f"Of the texts that the model is known to have been trained on, {per_hundred(power, 'passages')} are flagged. "
+        "The interval counts by document. The candidates may be harder to recognise than these, if the model read them "
         "fewer times or earlier in its training."
     )
     yield _smallest_share(flags, power)

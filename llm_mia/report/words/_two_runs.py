@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ...auditing import Difference, Quantity, TwoRuns
+from ...metrics import LEAST_P
 from ...records import Interval
 from ._answer import Outcome
 from ._answering import answer_of
@@ -75,7 +76,7 @@ def comparison_rows(runs: TwoRuns) -> list[tuple[str, str, str, str, str, str, s
     if runs.flags is not None:
         first, second = (runs.flags.both + only for only in (runs.flags.only_first, runs.flags.only_second))
         gap = f"{second - first:+,}"
-        p_value = p_words(runs.flags.p_value)
+        p_value = _p(runs.flags.p_value)
         rows.append(("candidates flagged", f"{first:,}", f"{second:,}", gap, "", p_value, _stated(runs.flags_stated)))
     for each in runs.differences:
         figures = f"{each.first:.3f}", f"{each.second:.3f}", f"{each.difference.value:+.3f}"
@@ -84,7 +85,7 @@ def comparison_rows(runs: TwoRuns) -> list[tuple[str, str, str, str, str, str, s
                 name_words(each, runs.fpr),
                 *figures,
                 _interval(each.difference),
-                p_words(each.p_value),
+                _p(each.p_value),
                 _stated(each.stated),
             )
         )
@@ -138,6 +139,11 @@ def perplexity_words(runs: TwoRuns) -> Iterator[str]:
                 f"perplexity of the {each.role}: a {first:.2f}, b {second:.2f}, which is {factor:.2f} times as much"
                 f"{bounds}; the exponential of the mean loss of {counted(each.passages, 'passage')}"
             )
+
+
+def _p(p_value: float) -> str:
+    """A p-value; the least that is computed is an upper limit."""
+    return f"p ≤ {LEAST_P:.2g}" if p_value <= LEAST_P else p_words(p_value)
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:

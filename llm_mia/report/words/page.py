@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import __version__
+from ...attacks import ATTACKS
 from ...auditing import Audit
 from ...records import Standing
 from ._answer import Outcome
@@ -15,6 +16,7 @@ __all__ = [
     "CHECKS_LEAD",
     "CITE",
     "FIGURES_LEAD",
+    "GLOSSARY",
     "LIMITS",
     "NOTHING_LEAVES",
     "NO_SCRIPT",
@@ -23,6 +25,7 @@ __all__ = [
     "SECTIONS",
     "below_withheld",
     "notes_title",
+    "sentence",
     "title_words",
     "trust_words",
 ]
@@ -58,6 +61,38 @@ CHECKS_LEAD = (
     "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
 )
 FIGURES_LEAD = "Each figure has its numbers in a table below it."
+GLOSSARY: Sequence[tuple[str, str]] = (
+    ("Passage", "The piece of text that gets a score. Passages of the same work form a document."),
+    ("Candidates", "The passages in question: it is not known whether the model was trained on them."),
+    ("Known non-members", "Passages that the model has certainly not seen. They set the threshold."),
+    (
+        "Known members",
+        "Passages that the model was certainly trained on. They show how many of such texts are recognised.",
+    ),
+    ("Target", "The model in question."),
+    (
+        "Reference or stand-in model",
+        "Another model, which should not know the candidates. If it scores them as the target does, the texts are the "
+        "cause, and not training.",
+    ),
+    (
+        "Score",
+        "A number that an attack computes from the model's probabilities of the text; higher is more like training.",
+    ),
+    ("Flagged", "The score is above the threshold: the passage looks as if the model was trained on it."),
+    ("False positive rate, FPR", "Of texts that the model was not trained on, the share that is flagged wrongly."),
+    ("p-value", "How often chance alone gives a result as strong as this or stronger, if there was no training."),
+    (
+        "AUROC",
+        "How well something separates two sets, from 0.5 (not at all) to 1 (completely). Of a good attack it is high; "
+        "of a check of the texts it should be near 0.5.",
+    ),
+    (
+        "95 % interval",
+        "A range that contains the true figure in 95 of 100 such audits.",
+    ),
+)
+"""What a reader needs who sees these words for the first time."""
 LIMITS: Sequence[str] = (
     "A flag is a decision with an error rate, not proof. Among candidates that were not trained on, some are flagged "
     "by chance; the answer says how many to expect.",
@@ -79,6 +114,17 @@ CITE = (
 def notes_title(number: int) -> str:
     """What opens the list of caveats."""
     return f"{counted(number, 'note')} that a careful reader should know"
+
+
+def sentence(text: str) -> str:
+    """*text* with a capital and a full stop, unless it begins with the name of an attack.
+
+    >>> sentence("the known set is sound"), sentence("min_k follows the order of the rows")
+    ('The known set is sound.', 'min_k follows the order of the rows.')
+    """
+    first = text.partition(" ")[0].strip(",:")
+    begins = text if not first.isalpha() or first in ATTACKS else text[:1].upper() + text[1:]
+    return begins if begins.endswith((".", "!", "?")) else f"{begins}."
 
 
 def below_withheld(audit: Audit) -> str:

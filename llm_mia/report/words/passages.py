@@ -37,7 +37,7 @@ def documents_words(ranking: DocumentRanking) -> list[str]:
             f"p compares the mean score of a document with that of up to {counted(ranking.compared_with, 'document')} "
             "of known non-members: it is the probability of so high a mean for a document that the model was not "
             f"trained on. q is p corrected for looking at {counted(with_p_value, 'document')} (Benjamini–{method}): "
-            "among all documents with q ≤ 0.05, at most 5 % are expected to be there by chance."
+            "among all documents with q\u00a0≤\u00a00.05, at most 5\u00a0% are expected to be there by chance."
         )
     return sentences
 
@@ -61,8 +61,8 @@ def sources_words(flags: Flags) -> str:
     """How the table of sources is to be read."""
     if flags.rule.rate is ErrorRate.FALSE_POSITIVES:
         expected = (
-            f"If the model was trained on no passage of a source, at most {100 * flags.rule.level:g} % of its passages "
-            "are expected to be flagged by chance. "
+            f"If the model was trained on no passage of a source, at most {100 * flags.rule.level:g}\u00a0% of its "
+            "passages are expected to be flagged by chance. "
         )
     else:
         expected = ""
@@ -82,9 +82,9 @@ def extractable_words(*, extracted: bool, stretch: int, probability: float) -> s
         )
     return (
         f"Extractable is the share of a document's tokens in stretches of {stretch} tokens that the model writes "
-        f"word for word with a probability of at least {100 * probability:g} %, after the text before them. A text "
-        "that repeats itself, or that anybody could continue, may be extractable without training on it. The sign – "
-        f"means that no passage of the document has {stretch} tokens, or that its text is not shown."
+        f"word for word with a probability of at least {100 * probability:g}\u00a0%, after the text before them. "
+        "A text that repeats itself, or that anybody could continue, may be extractable without training on it. "
+        f"The sign – means that no passage of the document has {stretch} tokens, or that its text is not shown."
     )
 
 
