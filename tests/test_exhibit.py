@@ -378,6 +378,16 @@ def test_a_folder_with_anything_else_is_refused(run: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["done", "other"]
 
 
+def test_the_folder_that_the_command_runs_in_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path(), tmp_path):
+        with pytest.raises(UsageError, match="the folder that this command runs in"):
+            write_exhibit(run, out)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_full_disk_leaves_the_exhibit_before_it(run: Path, exhibit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, calls = contents(exhibit), []
 

@@ -225,7 +225,7 @@ def test_small_categories_are_all_named_with_the_options_that_help(
     assert ran.code == 0, "the advice helps"
     assert re.fullmatch(r"note: not validated: [^\n]+\n", ran.err)
     assert f"\n  news: threshold {calibrated(rule, 'news'):.6g} ({counts['news']} non-members)\n" in ran.out
-    ran = cli("flag", table, "-c", rule, "-o", flags)
+    ran = cli("flag", "--details", table, "-c", rule, "-o", flags)
     rows = list(csv.DictReader(io.StringIO(flags.read_text())))
     flagged = [row for row in rows if row["flagged"] == "true"]
     for name in ("news", "blog"):
@@ -236,7 +236,7 @@ def test_small_categories_are_all_named_with_the_options_that_help(
     pooled = counts[["it", "de", "fr", "es"]].sum()
     line = rf"\n  other: \d+ of \d+ flagged, threshold \S+ \({pooled} non-members\)\n"
     assert re.search(line, ran.out)
-    by_source = cli("flag", table, "-c", rule, "-o", flags, "--json").json["categories"]
+    by_source = cli("flag", "--details", table, "-c", rule, "-o", flags, "--json").json["categories"]
     assert sum(category["candidates"] for category in by_source.values()) == CANDIDATES
     assert by_source["news"]["trained_on_at_least"] is None, "there is no finding"
 

@@ -195,8 +195,8 @@ def test_the_figures_of_an_answer_are_those_of_the_record(audited: Audit) -> Non
     assert facts["finds"] == "68 of 100 known members (95 % interval 51–85)"
     assert facts["wrongly"] == "at most 5 of 100 that it was not trained on, on average"
     assert facts["AUROC"].startswith(f"{auroc.value:.2f} ({auroc.low:.2f}–{auroc.high:.2f})")
-    assert facts["AUROC"].endswith("; of the words without the model 0.60 (0.43–0.75)")
-    assert plain(answer_of(changed).trust[0]) == "1 check, no fault; blind_words_auroc may miss AUROCs below 0.80."
+    assert facts["AUROC"].endswith("; by the text alone 0.60 (0.43–0.75)")
+    assert plain(answer_of(changed).trust[0]) == "No fault in 1 check; faults below AUROC 0.80 may be missed."
     bound = changed.flags.members
     assert isinstance(bound, CountBound)
     bounded = with_flags(changed, 12, members=replace(bound, members=4), finding=finding(audited, 0.0005))

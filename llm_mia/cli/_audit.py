@@ -29,9 +29,9 @@ REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state finding
 
 NEXT = """
 Next, with your texts:
-  llm-mia guide formats                        how to write them into files
-  llm-mia validate --nonmembers NON --members MEM     are they fit for an audit?
-  llm-mia audit TEXTS --nonmembers NON --members MEM -m MODEL -o RUN"""
+  llm-mia guide formats    how to write them into files
+  llm-mia validate         whether they are fit for an audit, without a model
+  llm-mia guide book       from a book to an answer, step by step"""
 """What somebody does next who has seen the demo."""
 
 

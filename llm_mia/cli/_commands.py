@@ -140,7 +140,7 @@ def flag(
     fail_if_flagged: opt.FailIfFlagged = False,
 ) -> int:
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
-    from ..decision import flag as run_flag, read_calibration
+    from ..decision import NoteKind, flag as run_flag, read_calibration
     from ..history import flag_on_record
     from ..report import flags_screen, flags_summary, flags_table, note_words, standing_note
     from ..store import read_beginnings, write_text
@@ -168,10 +168,11 @@ def flag(
                 protocol=table.protocol(),
             )
     write_text(written, flags.to_csv(read_beginnings(table.table) if table.table.is_dir() else None))
-    if as_json or details:  # the answer counts them, and they are not part of the JSON
-        if warning := standing_note(flags.standing):
-            say(f"note: {warning}")
-        for note in flags.notes:
+    everything = as_json or details  # else the answer counts the notes; they are not part of the JSON
+    if everything and (warning := standing_note(flags.standing)):
+        say(f"note: {warning}")
+    for note in flags.notes:
+        if everything or note.kind == NoteKind.SCORE_REVERSED:  # exchanged labels turn the answer round
             say(f"note: {note_words(note)}")
     if as_json:
         show_json(flags_summary(flags))

@@ -9,7 +9,6 @@ import typer
 
 from ..errors import RunDirectoryError, UsageError
 from . import _options as opt
-from ._checks import refuse_file_of_run
 from .output import show as print_result, show_json
 from .progress import working
 
@@ -89,8 +88,6 @@ def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: b
     from ..auditing import compare_runs
     from ..report import two_runs_details, two_runs_screen, two_runs_summary, write_comparison
 
-    if out is not None:
-        refuse_file_of_run(out)
     with working("comparing the runs"):
         runs = compare_runs(run, other)
         written = None if out is None else write_comparison(runs, out)
@@ -105,8 +102,6 @@ def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: b
 def _write_page(run: Path, extraction: Path | None, redact: bool, out: Path | None) -> None:
     from ..report import write_report
 
-    if out is not None and out.resolve() != (run / "report.html").resolve():
-        refuse_file_of_run(out)
     with working("writing the page"):
         written = write_report(run, extraction=extraction, redact=redact, out=out)
     print_result(str(written))

@@ -41,7 +41,7 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
 def flags_facts(flags: Flags) -> list[tuple[str, str]]:
     """The facts of a decision on a table of scores, which holds no figures of the attack."""
     if flags.withheld:
-        return [("flags", "are in the file, and support no conclusion")]
+        return [("flags", "are in the file, but no conclusion may rest on them")]
     of_flags = [("wrongly", _wrongly(flags, None)), _bound(flags, flags.notes), *_categories(flags)]
     return [*of_flags, *_protocol(flags.notes), *_number(flags), *_compared(flags)]
 
@@ -57,7 +57,7 @@ def flags_trust(flags: Flags) -> list[str]:
 def _number(flags: Flags) -> list[tuple[str, str]]:
     if flags.finding is None or flags.finding.number == 1:
         return []
-    return [("decision", f"number {flags.finding.number} on these candidates, which share the level of all findings")]
+    return [("decision", f"number {flags.finding.number} on these candidates, so a finding needs a smaller p-value")]
 
 
 def _power_words(audit: Audit) -> str:
@@ -65,17 +65,17 @@ def _power_words(audit: Audit) -> str:
     if audit.power is not None:
         return per_hundred(audit.power, "known members")
     if not audit.evaluations:
-        return "unknown, because no members are known to measure it with"
-    return "not measured, because a false discovery rate has no fixed threshold"
+        return "unknown, because no known members were given"
+    return "not measured: a false discovery rate has no fixed threshold"
 
 
 def _separation(audit: Audit) -> list[tuple[str, str]]:
-    """The AUROC of what decides, beside that of a classifier that never saw the model."""
+    """The AUROC of the attack that decides, beside that of a classifier that never saw the model."""
     evaluation = next((each for each in audit.evaluations if each.attack == audit.decider), None)
     blind = _blind(audit.validity)
     if evaluation is None:
         return []
-    beside = "" if blind is None else f"; of the words without the model {_two(blind)}"
+    beside = "" if blind is None else f"; by the text alone {_two(blind)}"
     return [("AUROC", f"{_two(evaluation.auroc)}{beside}")]
 
 
@@ -103,7 +103,7 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
     else:
         words = f"{of_hundred} that it was not trained on, on average"
     if control is not None:
-        words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
+        words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
     return words
 
 
@@ -119,15 +119,15 @@ def _bound(flags: Flags, notes: Sequence[Note]) -> tuple[str, str]:
             return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"
         return "at least", f"{flags.members.members:,} of {len(flags.rows):,} {was} trained on, {held}"
-    return "unknown", f"how many at least: {_why_unbounded(notes)}"
+    return "unknown", f"how many of them it was trained on at least: {_why_unbounded(notes)}"
 
 
 def _why_unbounded(notes: Sequence[Note]) -> str:
     """Why the number of members has no lower bound, and what would give it."""
     reasons = {
-        NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has a calibration set for itself",
+        NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has its calibration set",
         NoteKind.MEMBERS_UNBOUNDED_LABELLED: "labelled passages are among the candidates",
-        NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long; add such documents",
+        NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long as these; add such documents",
     }
     for note in notes:
         if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS:
@@ -139,13 +139,13 @@ def _why_unbounded(notes: Sequence[Note]) -> str:
 
 def _documents_obstacle(obstacle: object, documents: int) -> str:
     if obstacle is None:
-        return "passages share documents; 'llm-mia flag RUN --documents' bounds these"
+        return "passages share documents; 'llm-mia flag RUN --documents' counts documents"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
         hold = "document holds" if documents == 1 else "documents hold"
-        return f"{documents:,} {hold} candidates and known non-members; separate them and run again"
+        return f"{documents:,} {hold} candidates and known non-members; separate these and run again"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.INFINITE:
         return "passages share documents, and some candidates have an infinite score"
-    return "passages share documents; it takes the table that was calibrated"
+    return "passages share documents, and the table has other non-members than those that set the threshold"
 
 
 def _compared(flags: Flags) -> list[tuple[str, str]]:
@@ -162,7 +162,7 @@ def _compared(flags: Flags) -> list[tuple[str, str]]:
     return [
         (
             "compared",
-            f"{role_words(other.role)} in its place flags {other.other_flagged:,} of {other.candidates:,} ({p_value})",
+            f"{role_words(other.role)} flags {other.other_flagged:,} of {other.candidates:,} (difference: {p_value})",
         )
     ]
 
@@ -173,7 +173,7 @@ def _protocol(notes: Sequence[Note]) -> list[tuple[str, str]]:
             if note.figures["deviations"]:
                 return [("protocol", "this decision deviates from the protocol, so it counts as a further decision")]
             if note.figures["before"]:
-                return [("protocol", "names this decision, but earlier decisions came before it")]
+                return [("protocol", "names this decision, but other decisions were taken before it")]
             return [("protocol", f"fixed before the scores, and names this decision ({note.figures['sha256'][:16]}…)")]
     return []
 
@@ -209,14 +209,15 @@ def checks_words(validity: Validity) -> str:
     made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
     if not made:
         return "Nothing about the known set could be checked."
-    of_all = f"{made:,} of {counted(len(checks), 'check')} made" if made < len(checks) else counted(made, "check")
+    impossible = f" ({len(checks) - made:,} impossible)" if made < len(checks) else ""
+    of_all = f"{counted(made, 'check')}{impossible}"
     faults = worst_faults(validity)
     if faults:
         number = counted(sum(check.is_fault for check in checks), "fault")
-        return f"{of_all}, {number}; the worst: {named_check(faults[0])}."
+        return f"{number} in {of_all}; the worst: {named_check(faults[0])}."
     weakest = weakest_check(validity)
-    missed = "" if weakest is None else f"; {weakest[1]} may miss AUROCs below {weakest[0]:.2f}"
-    return f"{of_all}, no fault{missed}."
+    missed = "" if weakest is None else f"; faults below AUROC {weakest[0]:.2f} may be missed"
+    return f"No fault in {of_all}{missed}."
 
 
 def named_check(check: Check) -> str:

@@ -104,7 +104,7 @@ def name_words(difference: Difference, fpr: float) -> str:
         Quantity.AUROC: "AUROC",
         Quantity.TPR: unbroken(f"TPR at FPR {100 * fpr:g} %"),
         Quantity.LOSS: f"loss, {difference.role}",
-        Quantity.LOSS_BY_BYTE: f"loss by byte, {difference.role}",
+        Quantity.LOSS_BY_BYTE: f"loss per byte, {difference.role}",
     }[difference.quantity]
 
 

@@ -161,7 +161,7 @@ def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts
     return _sentences(
         audit,
         f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {count_words(m * fpr)} would "
-        "where no candidate was trained on. The dashed line is what chance gives in each bin, and the grey band its "
+        "if the model was trained on none. The dashed line is what chance gives in each bin, and the grey band its "
         f"95 % interval at each bin by itself ({band}). The smallest p-value is {p_words(min(p_values))[4:]}.",
     )
 
@@ -174,8 +174,8 @@ def documents_words(audit: Audit, documents: int, some: int, top: tuple[str, int
         audit,
         f"{share_words(some, documents)} documents of candidates have a flagged passage. {which}The highest mean score "
         f"is that of {name}, with {share_words(flagged, passages)} passages flagged. A marker is the mean score of the "
-        "passages, a line the range of their scores; at the right stand the flagged of all passages. The threshold is "
-        "that of a passage: the error rate holds for passages, and not for the ranking of documents.",
+        "passages, a line the range of their scores; at the right is how many of the passages are flagged. The "
+        "threshold is that of a passage: the error rate holds for passages, and not for the ranking of documents.",
     )
 
 

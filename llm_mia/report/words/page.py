@@ -56,8 +56,8 @@ NOTHING_LEAVES = (
 PROTECTED = "Texts and tokens were left out of this page on request (redacted)."
 CHECKS_LEAD = (
     "The error rate holds only if a candidate that was not trained on could as well have been among the known "
-    "non-members. No check can confirm that. Each check below searches for a sign that it is false. An AUROC "
-    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that all is separated; "
+    "non-members. No check can confirm that. Each check below searches for a sign that it does not hold. An AUROC "
+    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that it separates them completely; "
     "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
 )
 FIGURES_LEAD = "Each figure has its numbers in a table below it."

@@ -107,7 +107,7 @@ def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> l
 def no_texts_words(*, redacted: bool) -> str:
     """Why the page shows no texts."""
     if redacted:
-        return "Texts and tokens are left out of this page, as the person who made it chose (`redact`)."
+        return "Texts and tokens were left out of this page on request (redacted)."
     return "The run directory holds no texts, so the page shows ids and figures alone."
 
 
