@@ -161,6 +161,29 @@ def test_flags_of_a_threshold_with_confidence_come_at_its_rate_and_not_at_the_pr
     assert 0.35 < enough.mean() < 0.65  # counts are whole and skewed, so the mean is not quite the median
 
 
+def test_more_flags_are_expected_by_chance_where_large_documents_score_higher() -> None:
+    """The rate of a threshold is an average over documents, and a large document has more passages to flag."""
+    rng = np.random.default_rng(6)
+
+    def side(name: str, count: int) -> tuple[list[float], list[str]]:
+        sizes = np.where(rng.random(count) < 0.1, 40, 1)
+        of_document = np.repeat(np.where(sizes > 1, 2.0, 0.0) + 0.6 * rng.normal(size=count), sizes)
+        scores = of_document + 0.8 * rng.normal(size=sizes.sum())
+        return scores.tolist(), [f"{name}{at}" for at in np.repeat(np.arange(count), sizes)]
+
+    promised, expected, flagged = 0.0, 0.0, 0
+    for _ in range(40):
+        (known, of_known), (new, of_new) = side("known", 59), side("new", 60)
+        labels = [0] * len(known) + [None] * len(new)
+        table = ScoreTable.of([*known, *new], labels, documents=[*of_known, *of_new])
+        calibration = calibrate(table, "score", fpr=0.05)
+        promised, flagged = promised + 0.05 * len(new), flagged + int(calibration.flagged(new).sum())
+        expected += len(new) * max(0.05, calibration.share_above)
+    assert flagged > 3 * promised
+    # 240 large documents on each side; the flags of each vary by about 1.4 times their mean: 2 · 1.4 · √(2 / 240) = 0.25.
+    assert expected == pytest.approx(flagged, rel=0.25)
+
+
 def test_an_attack_that_flags_no_more_than_chance_shows_no_share() -> None:
     assert flags_by_share(decided(), Interval(0.05, 0.01, 0.09)).crossing is None
     weak = flags_by_share(decided(), Interval(0.2, 0.04, 0.3)).crossing
