@@ -145,6 +145,22 @@ def test_a_part_of_a_span_that_the_reference_writes_too(tmp_path: Path) -> None:
     assert (span.counts, span.reference.bytes_shared, span.bytes_counted) == (False, 8, 0), "8 of 15 are at least half"
 
 
+def test_a_span_of_a_known_nonmember_counts_for_no_text_in_question(tmp_path: Path) -> None:
+    """A document that holds both kinds is in neither: its span lies in the passage that was not trained on."""
+    rows = [
+        {"id": "known", "text": BOOK, "document": "mixed", "label": 0},
+        {"id": "new", "text": OTHER, "document": "mixed"},
+    ]
+    rows += [{"id": f"n{at}", "text": OTHER, "document": f"n{at}", "label": 0} for at in range(19)]
+    result = extract(Passages.of([*rows, {"id": "alone", "text": OTHER}]), TARGET, out=tmp_path / "run", **RULE)
+    assert (result.totals.documents, result.totals.documents_with_spans) == (2, 0)
+    known = result.nonmembers
+    assert known is not None
+    assert (known.documents, known.with_spans) == (19, 0)
+    assert known.like is not None
+    assert (known.like.documents, known.like.with_spans, known.like.p_value) == (1, 0, 1.0)
+
+
 def test_the_reference_joins_a_finished_run(tmp_path: Path) -> None:
     without = of_texts(tmp_path / "run")
     assert without.reference is None

@@ -21,6 +21,8 @@ class DocumentCounts:
 
     label: int | None
     passages: int = 0
+    nonmembers: int = 0
+    """Passages that are known non-members."""
     stretches: int = 0
     spans: int = 0
     spans_counted: int = 0
@@ -36,6 +38,7 @@ class DocumentCounts:
         """Count a passage, but not its spans; *first* is the position of the first token that is scored."""
         self.label = passage.label if self.label == passage.label else None
         self.passages += 1
+        self.nonmembers += passage.label == 0
         self.bytes += passage.n_bytes
         self.stretches += examination.stretches
         low, high = examination.log_probability, examination.log_probability_high

@@ -120,7 +120,7 @@ def extract(
         report_activity(progress, "searching the spans")
         result = search(_signals(run, inputs, list(models)), rule, tokenizer, likeliest)
         _check_lengths(result, inputs.sources, tokenizer)
-        documents = result.documents()
+        documents, mixed = result.documents(), result.on_both_sides()
         extraction = Extraction(
             path=run.path,
             model=target_pass.model,
@@ -135,7 +135,7 @@ def extract(
             totals=result.totals(documents),
             documents=documents,
             spans=result.spans,
-            nonmembers=known_nonmembers(documents),
+            nonmembers=known_nonmembers([each for each in documents if each.document not in mixed]),
             proofs=prove(likeliest, source, sampling, stretch, samples, seed, progress) if len(likeliest) else [],
             redacted=redact,
             notes=result.notes(),

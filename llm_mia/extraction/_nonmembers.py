@@ -28,7 +28,11 @@ class Band(NamedTuple):
 
 
 def known_nonmembers(documents: Sequence[DocumentExtraction]) -> KnownNonmembers | None:
-    """How many documents of known non-members have spans; None where no such document is long enough for a stretch."""
+    """How many documents of known non-members have spans; None where no such document is long enough for a stretch.
+
+    *documents* must hold none with passages of both kinds: a span of its known non-members would count for the texts in
+    question.
+    """
     known = [document for document in documents if document.label == 0 and document.stretches]
     if not known:
         return None

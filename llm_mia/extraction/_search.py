@@ -95,6 +95,10 @@ class SearchResult:
         """The documents, in input order."""
         return [counts.record(name, self.rule.first) for name, counts in self._documents.items()]
 
+    def on_both_sides(self) -> set[str]:
+        """The documents that hold known non-members and texts in question."""
+        return {name for name, counts in self._documents.items() if 0 < counts.nonmembers < counts.passages}
+
     def totals(self, documents: Sequence[DocumentExtraction]) -> Totals:
         """All passages that are not known non-members."""
         return self._totals.record(documents, self.spans)
