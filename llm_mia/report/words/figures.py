@@ -103,6 +103,11 @@ def roc_words(audit: Audit, at: Interval, blind: Mapping[str, object], *, groupe
         f"Where {_percent(audit.calibration.fpr)} of the known non-members are above the threshold, "
         f"{_percent(at.value)} of the known members are ({_range(at)}). "
     )
+    if audit.power is not None and not audit.calibration.categories and audit.power.value < at.value:
+        text += (
+            f"Of these members, {_percent(audit.power.value)} are above the threshold of this audit, which is higher, "
+            "because its error rate has to hold for new texts. "
+        )
     if highest is not None:
         text += (
             "A classifier of the text alone, which never saw the model, separates them with an AUROC of "
@@ -128,7 +133,10 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
             f"{_percent(float(realised.low[at]))} and {_percent(float(realised.high[at]))} in nine of ten halves. "
         )
     else:
-        text += f"So few documents cannot certify the {_percent(fpr)} that this audit promises (dotted line). "
+        text += (
+            f"Half of them come from too few documents to certify the {_percent(fpr)} that this audit promises (dotted "
+            "line). "
+        )
     text += (
         "Over all possible halves the average is at most what was promised, by construction (these were drawn at "
         "random, so theirs may differ a little); the band shows how far a single known set of half the size may miss "
