@@ -16,7 +16,7 @@ __all__ = ["RealisedRates", "realised_rates"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 RATES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
-REPEATS, FEWEST_REPEATS, MOST_SCORES = 200, 40, 400_000
+REPEATS, FEWEST_REPEATS, MOST_SCORES = 1_000, 40, 1_000_000
 """Splits: as many as make at most so many scores in all, between these numbers."""
 
 
