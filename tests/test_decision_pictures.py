@@ -42,11 +42,11 @@ def test_the_mean_realised_rate_is_what_the_rank_gives() -> None:
     """Above the k-th largest of 20 scores of a half lies a share k/21 of the other half on average, for any scores."""
     realised = realised_rates(calibrated(np.random.default_rng(0).normal(size=40)), rates=(0.05, 0.1, 0.5))
     assert realised is not None
-    assert (realised.documents, realised.splits) == (20, 200)
+    assert (realised.documents, realised.splits) == (20, 1000)
     for rate, mean, low, high in zip(realised.promised, realised.mean, realised.low, realised.high, strict=True):
         exact = math.floor(rate * 21) / 21
-        # Of 200 splits with a standard deviation below a third of the width of their 90 % interval: 4 standard errors.
-        assert abs(mean - exact) < 4 * (high - low) / 3 / math.sqrt(200) + 1e-9
+        # Of 1,000 splits, whose standard deviation is below a third of their 90 % interval: 4 standard errors.
+        assert abs(mean - exact) < 4 * (high - low) / 3 / math.sqrt(1000) + 1e-9
         assert low <= mean <= high
 
 

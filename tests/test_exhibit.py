@@ -28,8 +28,9 @@ from llm_mia.decision import Finding, FindingTest, rank_documents
 from llm_mia.errors import InputError, RunDirectoryError, UsageError
 from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
-from llm_mia.report import words
+from llm_mia.report import read_results, words
 from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
+from llm_mia.report.exhibit._works import works_of
 from llm_mia.store import to_json
 
 from .conftest import sentences, spans_of_bytes
@@ -238,6 +239,19 @@ def test_a_manifest_that_misleads_is_refused(exhibit: Path, entry: str, value: o
     (exhibit / "manifest.json").write_text(json.dumps({**manifest, entry: value}))
     with pytest.raises(InputError, match=problem):
         verify_exhibit(exhibit)
+
+
+def test_the_share_of_all_spans_is_not_that_of_the_spans_that_count(run: Path) -> None:
+    results = read_results(run, extraction=run.parent / "extraction")
+    assert results.extraction is not None
+    documents = [replace(each, bytes_counted=0, share=0.0) for each in results.extraction.documents]
+    works = works_of(replace(results, extraction=replace(results.extraction, documents=documents)))
+    covered = {each.document: each.bytes_covered / each.bytes for each in documents}
+    assert {work.document: work.extractable_share for work in works} == {
+        work.document: covered[work.document] for work in works
+    }
+    assert max(work.extractable_share or 0 for work in works) > 0
+    assert {work.extractable_share_counted for work in works} == {0.0}
 
 
 def test_works_are_those_of_the_flags_and_no_cell_is_a_formula(run: Path, exhibit: Path) -> None:

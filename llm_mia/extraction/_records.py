@@ -107,7 +107,8 @@ class LikeLength:
     A longer text has more stretches, so it has a span by chance more often. Therefore documents are compared within
     bands of length: the number of stretches is within a factor √2 of the median of the documents in question, or of
     that times a power of two. Bands without documents of both kinds are left out, and so are documents that hold
-    passages of both kinds themselves.
+    passages of both kinds themselves. Within a band a text may be twice as long as another: where the documents in
+    question are the longer ones throughout, and texts have spans by chance often, the p-value is too small.
     """
 
     documents: int

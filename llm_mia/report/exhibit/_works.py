@@ -90,8 +90,8 @@ def _work(
         why_no_p="" if ranked is None or ranked.reason is None else str(ranked.reason),
         spans=None if extraction is None else extraction.spans,
         spans_counted=None if extraction is None else extraction.spans_counted,
-        extractable_share=None if extraction is None else extraction.share,
-        extractable_share_counted=None if extraction is None else extraction.bytes_counted / max(1, extraction.bytes),
+        extractable_share=None if extraction is None else extraction.bytes_covered / max(1, extraction.bytes),
+        extractable_share_counted=None if extraction is None else extraction.share,
         known_set=standing,
     )
 
