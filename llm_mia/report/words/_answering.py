@@ -167,8 +167,8 @@ def _error_rate(flags: Flags) -> str:
     finding, by_chance = flags.finding, flags.by_chance
     if by_chance is not None:
         confidence = flags.calibration.confidence
-        held = "on average" if confidence is None else f"on average, with {held_with(confidence)}"
-        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so {held}"
+        held = "on average" if confidence is None else f"with {held_with(confidence)}, on average"
+        rate = f"If it had seen none, {held} no more than {plainly(by_chance)} would look so"
         if len(flags.rows) == 1:
             rate = f"If it had not seen it, it would look so in at most {100 * flags.rule.level:g} of 100 cases {held}"
     else:
