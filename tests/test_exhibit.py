@@ -29,8 +29,7 @@ from llm_mia.errors import InputError, RunDirectoryError, UsageError
 from llm_mia.extraction import Extraction, Proof
 from llm_mia.records import Interval, Standing
 from llm_mia.report import read_results, words
-from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, write_exhibit
-from llm_mia.report.exhibit._works import works_of
+from llm_mia.report.exhibit import Part, Side, State, verify_exhibit, works_of, write_exhibit
 from llm_mia.store import to_json
 
 from .conftest import sentences, spans_of_bytes

@@ -11,6 +11,17 @@ SHA-256 of all of it and of all that it rests on. The same run directory gives t
 from ..words import Side
 from ._manifest import Manifest
 from ._verify import Compared, Part, State, Verification, verify_exhibit
+from ._works import works_of
 from ._write import write_exhibit
 
-__all__ = ["Compared", "Manifest", "Part", "Side", "State", "Verification", "verify_exhibit", "write_exhibit"]
+__all__ = [
+    "Compared",
+    "Manifest",
+    "Part",
+    "Side",
+    "State",
+    "Verification",
+    "verify_exhibit",
+    "works_of",
+    "write_exhibit",
+]
