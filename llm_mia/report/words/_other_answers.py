@@ -38,7 +38,7 @@ def collection_answer(result: CollectionResult) -> Answer:
     placebo = p_words(result.test.placebo.p_value)
     facts.append(("placebo", f"half of the non-members against the other half: {placebo}"))
     needs = f"a finding needs p ≤ {result.allowed:.2g}"
-    rests = "Rests on this: documents of your non-members could as well have been among the candidates."
+    rests = "Assumption: unseen candidates resemble your non-members (source, period, style)."
     return Answer(
         question,
         _outcome(result),
