@@ -231,6 +231,16 @@ def test_the_table_of_scores_counts_every_score_on_its_side_of_the_threshold() -
     assert counts[above].sum(axis=0).tolist() == [4, 2]  # 96 to 99; 96 and 1e9: a score at the threshold is not above
 
 
+def test_a_name_that_xml_cannot_hold_is_drawn() -> None:
+    hostile = ["a\x1b[2J", "b\x00", "c\udcff", "$d$ \\foo", "e\ufffe</svg>"]
+    documents = [*map(str, range(20)), *hostile]
+    drawn = by_name(audited(normal(20), normal(5, 1), documents=documents))["documents"]
+    drawing = ElementTree.fromstring(drawn.svg)
+    texts = {element.text for element in drawing.iter() if element.text}
+    assert {"a\ufffd[2J", "b\ufffd", "c\ufffd", "$d$ \\foo", "e\ufffd</svg>"} <= texts
+    drawn.svg.encode()
+
+
 @pytest.mark.timed
 def test_five_thousand_candidates_take_seconds(page: dict[str, Figure]) -> None:  # matplotlib is imported
     documents = [f"d{i // 10}" for i in range(9000)]

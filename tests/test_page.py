@@ -236,5 +236,11 @@ def test_a_page_replaces_only_a_page(run: Run, tmp_path: Path, capsys: pytest.Ca
 def test_a_folder_without_an_audit_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "nowhere")]) == 1
     assert "no such folder" in capsys.readouterr().err
+    (tmp_path / "extraction.json").touch()
+    for command in (["report", str(tmp_path)], ["exhibit", str(tmp_path), "-o", str(tmp_path / "exhibit")]):
+        assert main(command) == 1
+        problem = capsys.readouterr().err
+        assert "no audit was finished in it" in problem
+        assert "give this folder as --extraction" in problem
     with pytest.raises(RunDirectoryError, match="no such file"):
         write_report(tmp_path)

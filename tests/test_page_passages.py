@@ -23,6 +23,7 @@ from llm_mia.report import Results, read_results
 from llm_mia.report.extractable import extractable_of
 from llm_mia.report.html import documents_section, passages_section
 from llm_mia.report.html.block import Steps, Tokens, decode_tokens, unpacked
+from llm_mia.report.words import answer_of
 from llm_mia.store import StoredText, remove_texts, write_texts
 from tests.conftest import sentences
 from tests.pages import HOSTILE, audited_run
@@ -264,3 +265,10 @@ def test_what_the_model_writes_word_for_word_is_framed_and_shared_out(tmp_path: 
     assert (start, end) == (31, 121), "the first token of the passage has no signals"
     assert probability == pytest.approx(np.exp(50 * -0.01))
     assert extractable.shares == {"book": pytest.approx(90 / 120)}, "a passage of less than 50 tokens shows nothing"
+
+
+def test_a_single_passage_is_not_counted(tmp_path: Path) -> None:
+    run = audited_run(tmp_path / "run", {"only": "The single text in question has a dozen words, and none is rare."})
+    assert answer_of(read_results(run).audit).headline == (
+        "No finding: the passage does not look as if the model was trained on it."
+    )

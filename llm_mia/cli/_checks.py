@@ -14,7 +14,7 @@ from ._columns import INPUTS, refuse_columns
 from ._models import STAND_IN_WORDS
 from .progress import working
 
-__all__ = ["faults_of", "refuse_file_of_run"]
+__all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
 RUNS = ("audit", "score", "extract", "demo", "exhibit")
 """Commands whose output is a folder."""
@@ -172,6 +172,18 @@ def _check_page(out: Path, parameter: str) -> None:
     with out.open("rb") as file:
         if file.read(15).lower() not in (b"", b"<!doctype html>"):
             raise UsageError(f"{out}: is no page, and would be replaced by one: name another file with `{parameter}`")
+
+
+def refuse_without_audit(run: Path) -> None:
+    """Raise `RunDirectoryError` where *run* is no folder with a finished audit."""
+    if not run.is_dir():
+        raise RunDirectoryError(f"{run}: is a file, and no folder" if run.exists() else f"{run}: no such folder")
+    if not (run / "audit.json").is_file():
+        kept = ", and give this folder as `extraction`" if (run / "extraction.json").is_file() else ""
+        raise RunDirectoryError(
+            f"{run}: holds no audit.json, so no audit was finished in it: name the folder of a finished run of "
+            f"'llm-mia audit'{kept}"
+        )
 
 
 def refuse_file_of_run(out: Path, parameter: str = "out") -> None:

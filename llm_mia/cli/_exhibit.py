@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import RunDirectoryError, UsageError
+from ..errors import UsageError
 from . import _options as opt
+from ._checks import refuse_without_audit
 from .output import show, show_json
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def exhibit(
         raise UsageError(f"{missing}; or give `verify`, with the folder of an exhibit")
     if manifest_sha256 is not None:
         raise UsageError("`manifest_sha256` is for `verify`: leave it out, or give `verify`")
-    if not run.is_dir():
-        raise RunDirectoryError(f"{run}: no such folder")
+    refuse_without_audit(run)
     from ..report import exhibit_lines, exhibit_summary, write_exhibit
 
     folder = write_exhibit(run, out, extraction=extraction, side=side, redact=redact)

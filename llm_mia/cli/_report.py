@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ..errors import RunDirectoryError, UsageError
+from ..errors import UsageError
 from . import _options as opt
+from ._checks import refuse_without_audit
 from .output import show as print_result, show_json
 from .progress import working
 
@@ -71,8 +72,7 @@ def report(
 ) -> None:
     """Write report.html from the results in a run directory, or set two runs side by side; loads no model."""
     for folder in [run, *([] if other is None else [other])]:
-        if not folder.is_dir():
-            raise RunDirectoryError(f"{folder}: no such folder")
+        refuse_without_audit(folder)
     if other is not None:
         if extraction is not None:
             raise UsageError("`extraction` belongs to the page of a single run: leave it out, or name a single run")

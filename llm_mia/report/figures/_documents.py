@@ -12,7 +12,7 @@ from ...documents import document_scores
 from ..words import figures as words
 from ._audited import Audited
 from ._display import Display, Rows, Undrawable
-from ._style import LIGHT
+from ._style import LIGHT, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,5 +136,5 @@ def _shortened(name: str) -> str:
     >>> _shortened("x" * 20 + "y" * 20)
     'xxxxxxxxxxxxxx…yyyyyyyyyyyyy'
     """
-    name = " ".join(name.split())
+    name = " ".join(drawable(name).split())
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-(LONGEST // 2 - 1) :]}"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import UsageError
 from ...records import TokenSignals
 from ._display import drawn_on
-from ._style import LIGHT
+from ._style import LIGHT, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,7 +146,7 @@ def _draw(
             ax.text(
                 left,
                 top + 0.45,
-                cell.text,
+                drawable(cell.text),
                 family="monospace",
                 fontsize=8.5,
                 va="center",

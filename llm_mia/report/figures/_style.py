@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["DARK", "LIGHT", "STYLE", "WIDTH"]
+__all__ = ["DARK", "LIGHT", "STYLE", "WIDTH", "drawable"]
+
+UNDRAWABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML, and so an SVG, cannot hold: control characters, and bytes of a file name that are no text."""
 
 LIGHT: Mapping[str, str] = {
     "member": "#d55e00",
@@ -73,3 +77,12 @@ STYLE: Mapping[str, Any] = {
     "ytick.labelsize": 8.0,
 }
 """matplotlib's settings while a figure is drawn, and no longer."""
+
+
+def drawable(text: str) -> str:
+    r"""*text* with the replacement character (U+FFFD) for each character that an SVG cannot hold.
+
+    >>> drawable("a\x1bb")
+    'a�b'
+    """
+    return UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ._display import Display, Figure, new_axes
-from ._style import LIGHT
+from ._style import LIGHT, drawable
 
 __all__ = ["figure_of", "png_of", "svg_of"]
 
@@ -60,7 +60,7 @@ def svg_of(display: Display, *, variables: bool) -> str:
         (("title", head[0], display.title), ("desc", head[1], display.description))
     ):
         element = ElementTree.Element(f"{{{SVG}}}{tag}", {"id": name})
-        element.text = text
+        element.text = drawable(text)
         root.insert(position, element)
     ElementTree.register_namespace("", SVG)
     text = ElementTree.tostring(root, encoding="unicode")

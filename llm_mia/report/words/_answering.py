@@ -128,6 +128,8 @@ def _look(flags: Flags) -> str:
     """How many candidates look as if they were trained on."""
     unit = "passage" if flags.unit is Unit.PASSAGES else "document"
     of = f"of {counted(len(flags.rows), unit)}"
+    if not flags.flagged and len(flags.rows) == 1:
+        return f"the {unit} does not look as if the model was trained on it"
     if not flags.flagged:
         return f"none of the {counted(len(flags.rows), unit)} looks as if the model was trained on it"
     verb, them = ("looks", "it") if flags.flagged == 1 else ("look", "them")
