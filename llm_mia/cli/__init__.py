@@ -34,7 +34,7 @@ COMPLETING = "_LLM_MIA_COMPLETE"
 app = typer.Typer(
     name="llm-mia",
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
-    "Begin with 'llm-mia demo' or 'llm-mia audit --help'.",
+    "Begin with 'llm-mia demo', 'llm-mia guide book' or 'llm-mia audit --help'.",
     epilog="Exit codes: 0 ran · 1 expected failure, with a line that says what to do · 2 usage · 3 a finding, with "
     "--fail-if-flagged · 4 a void or untestable known set withholds the finding · 130 interrupted",
     pretty_exceptions_enable=False,

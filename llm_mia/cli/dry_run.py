@@ -58,8 +58,8 @@ def _words(estimate: Estimate) -> str:
     first, n = estimate.passes[0], len(estimate.passes)
     width = max(len(each.name) for each in estimate.passes)
     passes = [
-        f"  {each.name:{width}}  {each.passages:,} passages, {each.tokens:,} tokens: about {duration(each.seconds)}, "
-        f"{_size(each.bytes_on_disk)}"
+        f"  {each.name:{width}}  {each.passages:,} {'passage' if each.passages == 1 else 'passages'}, "
+        f"{each.tokens:,} tokens: about {duration(each.seconds)}, {_size(each.bytes_on_disk)}"
         for each in estimate.passes
     ]
     lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]

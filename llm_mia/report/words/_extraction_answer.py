@@ -46,8 +46,8 @@ def _texts(extraction: Extraction) -> str:
     totals = extraction.totals
     if not totals.documents:
         return "these known non-members"
-    these = "this" if totals.documents == 1 else "these"
-    return f"{these} {counted(totals.documents, 'document')} ({_size(totals.bytes)})"
+    these = "this document" if totals.documents == 1 else f"these {totals.documents:,} documents"
+    return f"{these} ({_size(totals.bytes)})"
 
 
 def _name(model: str) -> str:
