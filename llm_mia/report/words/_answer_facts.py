@@ -10,7 +10,7 @@ from ...decision import DocumentObstacle, ErrorRate, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
-from ._counting import counted, held_with, per_hundred
+from ._counting import counted, held_with, per_hundred, with_interval
 from ._decisions import bound_confidence
 from ._validity import NAMED, standing_words, weakest_check
 
@@ -75,12 +75,8 @@ def _separation(audit: Audit) -> list[tuple[str, str]]:
     blind = _blind(audit.validity)
     if evaluation is None:
         return []
-    beside = "" if blind is None else f"; by the text alone {_two(blind)}"
-    return [("AUROC", f"{_two(evaluation.auroc)}{beside}")]
-
-
-def _two(figure: Interval) -> str:
-    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+    beside = "" if blind is None else f"; by the text alone {with_interval(blind)}"
+    return [("AUROC", f"{with_interval(evaluation.auroc)}{beside}")]
 
 
 def _blind(validity: Validity) -> Interval | None:
@@ -224,7 +220,7 @@ def named_check(check: Check) -> str:
     """A check with its figure and verdict."""
     figure = check.figure
     if isinstance(figure, Interval):
-        return f"{check.name} {_two(figure)}, {check.verdict}"
+        return f"{check.name} {with_interval(figure)}, {check.verdict}"
     if figure is None or math.isnan(figure):
         return f"{check.name}, {check.verdict}"
     return f"{check.name} {figure:.3g}, {check.verdict}"
