@@ -97,7 +97,8 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
         if flags.unit is Unit.PASSAGES and flags.calibration.documents:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
-        words = f"{of_hundred} that it was not trained on, on average"
+        over = "averaged over documents" if flags.calibration.documents else "on average"
+        words = f"{of_hundred} that it was not trained on, {over}"
     if control is not None:
         words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
     return words

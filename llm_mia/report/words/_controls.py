@@ -226,7 +226,7 @@ def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
         float(totals.spans_shared),
         None,
         MADE,
-        "these do not count: a model that was not trained on the texts writes them as well",
+        "these do not count: a model that should not know the texts writes them as well",
     )
 
 

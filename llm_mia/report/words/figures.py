@@ -138,8 +138,9 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
             "line). "
         )
     text += (
-        "By construction the average is at most what was promised; the band shows how far a single known set of half "
-        "the size may miss it. "
+        "Over all possible halves the average is at most what was promised, by construction (these were drawn at "
+        "random, so theirs may differ a little); the band shows how far a single known set of half the size may miss "
+        "it. "
     )
     if audit.control is None:
         text += (
@@ -197,9 +198,9 @@ def power_words(audit: Audit, curve: FlagsByShare) -> str:
         f"be flagged ({low} to {high}); if none, at most about {chance}. {curve.flagged:,} of them are. "
     )
     if curve.least is None:
-        text += "What number of flags would be a finding is not on record. "
+        text += "What number of flags chance alone does not explain is not on record. "
     else:
-        text += f"A finding takes {curve.least:,}"
+        text += f"A finding takes at least {curve.least:,}"
         if curve.crossing is None:
             text += ", which are not expected at any share: this audit would seldom find training. "
         else:
@@ -209,6 +210,9 @@ def power_words(audit: Audit, curve: FlagsByShare) -> str:
                 f", which are expected where {_percent(crossing.value)} of the candidates were trained on "
                 f"({_percent(crossing.low)} to {high}): a smaller share would be missed more often than found. "
             )
+        finding = audit.flags.finding
+        if finding is not None and (finding.others or finding.references):
+            text += "It also takes the comparison with other models, which may miss a larger share, too. "
     text += "This holds for texts that the model remembers as well as the known members."
     return _sentences(audit, text)
 
