@@ -26,14 +26,16 @@ class FlagsByShare:
     """From 0 to 1."""
     expected: Floats
     low: Floats
-    """At the lower end of the interval of the power."""
+    """The expected number at the lower end of the interval of the power: no range of the numbers that may be seen."""
     high: Floats
+    """Likewise, at the upper end."""
     by_chance: float
     """At most so many where no candidate was trained on, by the rule; `expected` may begin below it."""
     candidates: int
-    """As many as the finding counts; without a finding those that have a score."""
+    """As many as the finding compares; without a finding those that have a score."""
     flagged: int
-    """Flags among them."""
+    """Flags among them: by the threshold of the finding, which an exchange of documents sets again among the passages
+    that it compares."""
     least: int | None
     """The fewest flags that chance alone does not explain (`Finding.least`)."""
     crossing: Interval | None

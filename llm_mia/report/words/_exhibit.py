@@ -30,7 +30,6 @@ FACTS = {
     "finds": "recognises",
     "wrongly": "flags wrongly",
     "at least": "trained on at least",
-    "unknown": "cannot say",
     "compared": "another model",
     "AUROC": "AUROC of the score",
     "void": "faults (void)",

@@ -32,15 +32,13 @@ def collection_answer(result: CollectionResult) -> Answer:
     if result.withheld:
         headline, change = withheld_headline(result.known_set), "a known set without the faults that validate names"
         return Answer(question, Outcome.WITHHELD, headline, "", tuple(facts), (checked,), len(result.notes), change)
-    effect = (
-        f"{with_interval(result.test.effect)} is the probability that a candidate scores above a non-member"
-    )
+    effect = f"{with_interval(result.test.effect)} is the probability that a candidate scores above a non-member"
     facts.append(("effect", effect))
     facts += [(role_words(other.role).removeprefix("the "), _other(other.test.p_value)) for other in result.others]
     placebo = p_words(result.test.placebo.p_value)
     facts.append(("placebo", f"half of the non-members against the other half: {placebo}"))
     needs = f"a finding needs p ≤ {result.allowed:.2g}"
-    rests = "Rests on this: documents of your non-members could as well have been among the candidates."
+    rests = "Assumption: unseen candidates resemble your non-members (source, period, style)."
     return Answer(
         question,
         _outcome(result),
