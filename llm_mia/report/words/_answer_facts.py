@@ -112,10 +112,9 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
         if by_document:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
-        new = ", averaged over new documents" if by_document else ""
-        words = f"on average {of_hundred} that it never saw{new}"
+        words = f"{of_hundred} that it never saw, on average{' over new documents' if by_document else ''}"
     if control is not None:
-        words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
+        words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
     return words
 
 
