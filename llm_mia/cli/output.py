@@ -98,7 +98,7 @@ def _can_carry(text: str, stream: TextIO) -> bool:
 
 def _carried(text: str, stream: TextIO) -> str:
     """*text* as *stream* will write it, without characters that control a terminal, which a name may hold."""
-    text = CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    text = CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
     if _can_carry(text, stream):
         return text
     return "".join(character if _can_carry(character, stream) else _plain(character) for character in text)
