@@ -44,7 +44,7 @@ def calibration(known: Definitions) -> Schema:
     )
     category = closed(
         {
-            "threshold": number("A passage of the category is flagged if its score is at least this."),
+            "threshold": number("A passage of the category is flagged if its score is above this."),
             "n": number("Non-members that set the threshold.", whole=True),
             "pooled": texts("The categories that were put together; empty where the category is alone."),
         }
@@ -53,7 +53,7 @@ def calibration(known: Definitions) -> Schema:
         {
             "attack": text("The column of scores that decides."),
             "fpr": number("Largest false positive rate, a share."),
-            "threshold": number("A passage is flagged if its score is at least this."),
+            "threshold": number("A passage is flagged if its score is above this."),
             "guarantee": guarantee,
             "confidence": number("Confidence with which the rate holds; null: it holds on average.", null=True),
             "realised_fpr_at_most_with_95_confidence": number(

@@ -17,10 +17,8 @@ from llm_mia import Audit, Calibration, ScoreTable, audit
 from llm_mia.attacks import ATTACKS, LoadedSupplies, parse_attack
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import (
-    Flag,
     NoteKind,
     OtherFlags,
-    Reason,
     Sensitivity,
     Shortage,
     ShortageKind,
@@ -42,7 +40,7 @@ from llm_mia.report import (
     flags_table,
     note_words,
 )
-from llm_mia.report.words import finding, notes_words, reason_words
+from llm_mia.report.words import finding, notes_words
 from llm_mia.scoring import attacks_for
 from tests.conftest import sentences
 
@@ -348,10 +346,3 @@ def test_every_note_has_a_sentence(kind: NoteKind) -> None:
     assert len(sentence) > 8
     assert "{" not in sentence
     assert note_words(Note(kind.value, json.loads(json.dumps(FIGURES)))) == sentence, "also where it was read back"
-
-
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_has_words(reason: Reason) -> None:
-    row = Flag("a", "d", "loss", 1.0, 0.01, 0.02, True, reason, 0.05)
-    assert reason_words(row)
-    assert not reason_words(replace(row, reason=None))

@@ -51,6 +51,8 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
 
 def _words(estimate: Estimate) -> str:
     """The estimate for people."""
+    from ..report.words import size_words
+
     scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
     if not estimate.passes:
         nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
@@ -59,20 +61,8 @@ def _words(estimate: Estimate) -> str:
     width = max(len(each.name) for each in estimate.passes)
     passes = [
         f"  {each.name:{width}}  {each.passages:,} {'passage' if each.passages == 1 else 'passages'}, "
-        f"{each.tokens:,} tokens: about {duration(each.seconds)}, {_size(each.bytes_on_disk)}"
+        f"{each.tokens:,} tokens: about {duration(each.seconds)}, {size_words(each.bytes_on_disk)}"
         for each in estimate.passes
     ]
     lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]
     return "\n".join([*lines, "Measured on the first batches of each pass; nothing was written."])
-
-
-def _size(n_bytes: int) -> str:
-    """*n_bytes* in kB, MB or GB, with two digits.
-
-    >>> [_size(n) for n in (840, 51234, 3_400_000, 2_000_000_000)]
-    ['1 kB', '51 kB', '3.4 MB', '2 GB']
-    """
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.2g} {unit}" if n_bytes < 100 * size else f"{n_bytes / size:,.0f} {unit}"
-    return f"{max(1, round(n_bytes / 1e3)):,} kB"

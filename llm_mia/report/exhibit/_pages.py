@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .._templates import policy_digest, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,23 +22,14 @@ def page(template: str, title: str, **values: object) -> bytes:
     The policy of the page allows its style, by its digest, and nothing else: no script runs, and nothing is loaded.
     """
     style = (TEMPLATES / "exhibit.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src '{policy_digest(style)}'; base-uri 'none'; form-action 'none'"
     text = _environment().get_template(template).render(title=title, style=_marked(style), policy=policy, **values)
     return (text.rstrip() + "\n").encode()
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(TEMPLATES)
     environment.filters.update(figure=figure, capitalized=capitalized, sentence=sentence)
     return environment
 

@@ -117,8 +117,8 @@ def _colours(values: NDArray[np.float64], *, difference: bool) -> NDArray[np.flo
         scaled, (below, above) = values / largest, (np.array(to_rgb(each)) for each in ("#e08214", "#6a3d9a"))
         ends = np.where(scaled[:, None] < 0, below, above)
         return np.asarray(1 + (ends - 1) * np.abs(scaled)[:, None])
-    # The likeliest tokens are dark; what is below a log-likelihood of −10 hardly differs.
-    scaled = np.clip(1 + values / 10, 0, 1)
+    # The likeliest tokens are dark; as on the page, a token has no colour from a log-likelihood of −7 down.
+    scaled = np.clip(1 + values / 7, 0, 1)
     return np.asarray(1 + (np.array(to_rgb(LIGHT["nonmember"])) - 1) * scaled[:, None])
 
 

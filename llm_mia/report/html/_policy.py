@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from .._templates import policy_digest
 
 __all__ = ["content_security_policy"]
 
@@ -19,14 +18,10 @@ def content_security_policy(style: str, script: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src '{_digest(script)}'" if script else "script-src 'none'",
-            f"style-src '{_digest(style)}'",
+            f"script-src '{policy_digest(script)}'" if script else "script-src 'none'",
+            f"style-src '{policy_digest(style)}'",
             "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",
         )
     )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

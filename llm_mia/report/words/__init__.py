@@ -1,11 +1,11 @@
 """Every sentence of a result, phrased from records; plain text, without markup. Nothing reads a sentence back."""
 
 from ._answer import Answer, Outcome
-from ._answering import answer_of, flags_answer, model_name
+from ._answering import answer_of, flags_answer
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import NO_BREAK, counted, have, unbroken
+from ._counting import NO_BREAK, counted, have, size_words, unbroken
 from ._decisions import (
     category_lines,
     columns_used,
@@ -16,7 +16,6 @@ from ._decisions import (
     held_words,
     members_words,
     q_values_words,
-    reason_words,
     rule_words,
     selection_words,
     threshold_words,
@@ -96,14 +95,12 @@ __all__ = [
     "held_words",
     "matched_words",
     "members_words",
-    "model_name",
     "note_words",
     "notes_words",
     "p_words",
     "perplexity_words",
     "power_title",
     "q_values_words",
-    "reason_words",
     "role_words",
     "rule_words",
     "run_heads",
@@ -111,6 +108,7 @@ __all__ = [
     "selection_words",
     "sensitivity_words",
     "side_words",
+    "size_words",
     "span_words",
     "standing_note",
     "standing_words",

@@ -10,7 +10,7 @@ from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
-from ._counting import counted, held_with
+from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
 from ._validity import NAMED, standing_words, weakest_check
 
@@ -89,12 +89,8 @@ def _separation(audit: Audit) -> list[tuple[str, str]]:
     evaluation, blind = _deciding(audit), _blind(audit.validity)
     if evaluation is None:
         return []
-    beside = "" if blind is None else f"; a classifier of the text alone {_two(blind)}"
-    return [("AUROC", f"{_two(evaluation.auroc)}{beside}")]
-
-
-def _two(figure: Interval) -> str:
-    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+    beside = "" if blind is None else f"; a classifier of the text alone {with_interval(blind)}"
+    return [("AUROC", f"{with_interval(evaluation.auroc)}{beside}")]
 
 
 def _blind(validity: Validity) -> Interval | None:
@@ -119,7 +115,7 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
         over = "averaged over new documents" if by_document else "on average"
         words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
-        words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
+        words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
     return words
 
 
@@ -240,7 +236,7 @@ def named_check(check: Check) -> str:
     """A check with its figure and verdict."""
     figure = check.figure
     if isinstance(figure, Interval):
-        return f"{check.name} {_two(figure)}, {check.verdict}"
+        return f"{check.name} {with_interval(figure)}, {check.verdict}"
     if figure is None or math.isnan(figure):
         return f"{check.name}, {check.verdict}"
     return f"{check.name} {figure:.3g}, {check.verdict}"

@@ -15,7 +15,7 @@ from ._counting import counted, held_with, plainly, unbroken
 from ._notes import note_words
 from ._validity import standing_words
 
-__all__ = ["SHOWN_IN_ANSWER", "answer_of", "flags_answer", "model_name", "short_name", "withheld_headline"]
+__all__ = ["SHOWN_IN_ANSWER", "answer_of", "flags_answer", "short_name", "withheld_headline"]
 
 LONGEST_NAME = 40
 """Of a model, in a question; the whole name is among the details."""
@@ -78,11 +78,6 @@ def _answer(
 def withheld_headline(standing: Standing | None) -> str:
     """What takes the place of an answer that is withheld."""
     return f"No answer: the known set is {standing_words(standing)}, so no finding may rest on it."
-
-
-def model_name(audit: Audit) -> str:
-    """A short name of the target: of a folder its last part, and of a long name its beginning and its end."""
-    return short_name(audit.passes["target"].model.id)
 
 
 def short_name(model: str) -> str:

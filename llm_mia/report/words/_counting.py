@@ -7,7 +7,17 @@ import re
 
 from ...records import Interval
 
-__all__ = ["NO_BREAK", "counted", "have", "held_with", "per_hundred", "plainly", "unbroken"]
+__all__ = [
+    "NO_BREAK",
+    "counted",
+    "have",
+    "held_with",
+    "per_hundred",
+    "plainly",
+    "size_words",
+    "unbroken",
+    "with_interval",
+]
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _PAIRS = re.compile(
@@ -61,6 +71,27 @@ def plainly(number: float) -> str:
     ('7', '1,234', '0.55', '12.4')
     """
     return f"{number:,.0f}" if math.isclose(number, round(number)) else f"{number:,.{1 if number >= 1 else 2}f}"
+
+
+def size_words(n_bytes: int) -> str:
+    """A number of bytes, with a unit and two digits.
+
+    >>> size_words(999), size_words(12_345), size_words(1_234_567), size_words(2_000_000_000)
+    ('999 bytes', '12 kB', '1.2 MB', '2 GB')
+    """
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.2g} {unit}" if n_bytes < 100 * size else f"{n_bytes / size:,.0f} {unit}"
+    return counted(n_bytes, "byte")
+
+
+def with_interval(figure: Interval) -> str:
+    """A figure with two decimals, and its interval.
+
+    >>> with_interval(Interval(0.604, 0.43, 0.746))
+    '0.60 (0.43–0.75)'
+    """
+    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
 
 
 def per_hundred(share: Interval, things: str = "") -> str:

@@ -10,12 +10,10 @@ from ...decision import (
     ErrorRate,
     Finding,
     FindingTest,
-    Flag,
     Flags,
     Guarantee,
     GuaranteeKind,
     QValueMethod,
-    Reason,
     Rule,
     ShortageKind,
     Unit,
@@ -37,7 +35,6 @@ __all__ = [
     "held_words",
     "members_words",
     "q_values_words",
-    "reason_words",
     "rule_words",
     "selection_words",
     "threshold_words",
@@ -145,21 +142,6 @@ def q_values_words(method: QValueMethod) -> str:
     """The method that computed the q-values."""
     hochberg = method is QValueMethod.BENJAMINI_HOCHBERG
     return "Benjamini–Hochberg" if hochberg else "Benjamini–Yekutieli"
-
-
-def reason_words(row: Flag) -> str:
-    """Why a candidate is flagged or cannot be flagged; empty for a candidate with a score that is not flagged."""
-    if row.reason is None:
-        return ""
-    limit = "" if row.limit is None else f"{row.limit:.6g}"
-    return {
-        Reason.SCORE: f"score above the threshold {limit}",
-        Reason.P_VALUE: f"p-value of the document at most {limit}",
-        Reason.Q_VALUE: f"q-value at most {limit}",
-        Reason.NO_SCORE: "no score",
-        Reason.TOO_SHORT: "no score: too short to have a scored token",
-        Reason.INFINITE_SCORE: "infinite score",
-    }[row.reason]
 
 
 def guarantee_words(guarantee: Guarantee) -> str:

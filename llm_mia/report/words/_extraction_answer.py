@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from ...extraction import Extraction
 from ._answer import Answer, Outcome
+from ._answering import short_name
 from ._comparisons import p_words
-from ._counting import counted
+from ._counting import counted, size_words
 from ._extraction import extraction_notes, extraction_reference, that_counts
 
 __all__ = ["extraction_answer"]
@@ -31,7 +30,7 @@ def extraction_answer(extraction: Extraction) -> Answer:
         stretches = counted(len(extraction.proofs), "stretch", "stretches")
         facts.append(("proof", f"greedy decoding writes {greedy:,} of {stretches} token for token"))
     return Answer(
-        question=f"Does {_name(extraction.model.id)} write {_texts(extraction)} word for word?",
+        question=f"Does {short_name(extraction.model.id)} write {_texts(extraction)} word for word?",
         outcome=outcome,
         headline=_headline(extraction, reserve),
         error_rate=_error_rate(extraction),
@@ -47,17 +46,7 @@ def _texts(extraction: Extraction) -> str:
     if not totals.documents:
         return "these known non-members"
     these = "this document" if totals.documents == 1 else f"these {totals.documents:,} documents"
-    return f"{these} ({_size(totals.bytes)})"
-
-
-def _name(model: str) -> str:
-    """A short name of a model: of a folder, without the folders around it.
-
-    >>> _name("/home/someone/models/mine/"), _name("HuggingFaceTB/SmolLM2-135M")
-    ('mine', 'HuggingFaceTB/SmolLM2-135M')
-    """
-    path = PurePath(model)
-    return path.name if path.is_absolute() or model.startswith((".", "~")) else model
+    return f"{these} ({size_words(totals.bytes)})"
 
 
 def _outcome(extraction: Extraction) -> tuple[Outcome, str, str]:
@@ -135,15 +124,3 @@ def _trust(extraction: Extraction) -> str:
 
 def _of(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}"
-
-
-def _size(n_bytes: int) -> str:
-    """Bytes with a unit.
-
-    >>> _size(999), _size(12_345), _size(1_234_567)
-    ('999 bytes', '12 kB', '1.2 MB')
-    """
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.2g} {unit}" if n_bytes < 100 * size else f"{n_bytes / size:,.0f} {unit}"
-    return counted(n_bytes, "byte")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from ...calibration import nonmembers_needed
 from ...decision import CollectionResult, Evaluation
-from ...records import Interval, Standing
+from ...records import Standing
 from ...validity import Validity
 from ._answer import Answer, Outcome
 from ._answer_facts import checks_words, named_check, worst_faults
 from ._answering import withheld_headline
 from ._collections import collection_finding, collection_size
 from ._comparisons import p_words, role_words
-from ._counting import counted, unbroken
+from ._counting import counted, unbroken, with_interval
 from ._validity import standing_words
 
 __all__ = ["collection_answer", "evaluation_answer", "validity_answer"]
@@ -32,7 +32,7 @@ def collection_answer(result: CollectionResult) -> Answer:
     if result.withheld:
         headline, change = withheld_headline(result.known_set), "a known set without the faults that validate names"
         return Answer(question, Outcome.WITHHELD, headline, "", tuple(facts), (checked,), len(result.notes), change)
-    effect = f"{_two(result.test.effect)} is the probability that a candidate passage scores above a non-member"
+    effect = f"{with_interval(result.test.effect)} is the probability that a candidate scores above a non-member"
     facts.append(("effect", effect))
     facts += [(role_words(other.role).removeprefix("the "), _other(other.test.p_value)) for other in result.others]
     placebo = p_words(result.test.placebo.p_value)
@@ -117,14 +117,14 @@ def evaluation_answer(evaluations: Sequence[Evaluation]) -> Answer:
     best = ranked[0]
     sizes = f"{counted(best.n_members, 'known member')} from {counted(best.n_nonmembers, 'known non-member')}"
     of = f"of {counted(len(ranked), 'attack')} " if len(ranked) > 1 else ""
-    facts = [(each.attack, f"AUROC {_two(each.auroc)}{_at_five_percent(each)}") for each in ranked[:ATTACKS]]
+    facts = [(each.attack, f"AUROC {with_interval(each.auroc)}{_at_five_percent(each)}") for each in ranked[:ATTACKS]]
     trust = ["An AUROC of 0.5 is chance; a difference of the texts can separate them without any training."]
     if len(ranked) > 1:
         trust.append("The best is known only with hindsight: set its threshold with other non-members.")
     return Answer(
         f"How well do scores separate {sizes}?",
         Outcome.NO_FINDING,
-        unbroken(f"{best.attack} separates best {of}by AUROC: {_two(best.auroc)}."),
+        unbroken(f"{best.attack} separates best {of}by AUROC: {with_interval(best.auroc)}."),
         "",
         tuple((name, unbroken(sentence)) for name, sentence in facts),
         tuple(trust),
@@ -138,7 +138,3 @@ def _at_five_percent(evaluation: Evaluation) -> str:
     if rate is None or evaluation.n_nonmembers < nonmembers_needed(0.05):
         return ""
     return f", TPR {100 * rate.value:.0f} % ({100 * rate.low:.0f}–{100 * rate.high:.0f}) at FPR 5 %"
-
-
-def _two(figure: Interval) -> str:
-    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
