@@ -426,6 +426,9 @@ def test_the_command_writes_checks_and_says_what_differs(
     assert code == 1
     assert shown.startswith("This is not what was written.")
     assert "  works.csv  changed\n" in shown
+    (out / "a\x1b[2J\nNothing differs from what was written.").touch()
+    _, shown, _ = command("--verify", out)
+    assert "  'a\\x1b[2J\\nNothing differs from what was written.'  added" in shown, "a name cannot pose as the result"
     assert command("--verify", out, "--digest", "0")[0] == 1
     for wrong in ([run], ["-o", out], ["--verify", out, "-o", out], [run, "-o", out, "--digest", digest]):
         code, _, problem = command(*wrong)

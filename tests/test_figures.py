@@ -207,7 +207,7 @@ def test_the_description_has_the_figures_of_the_records(
     assert f"AUROC of {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f})" in drawn["baselines"].description
     finding = done.flags.finding
     assert finding is not None
-    assert f"A finding takes {finding.least}" in drawn["power"].description
+    assert f"A finding takes at least {finding.least}" in drawn["power"].description
     sealed = false_positives_words(replace(done, control=SEALED), realised_of(done))
     assert "Of the sealed non-members, which set no threshold, 10\u00a0% were flagged" in sealed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from llm_mia.errors import UsageError
 from llm_mia.metrics import auroc, roc, roc_points, tpr_at_fpr, tpr_at_fprs
@@ -66,7 +67,36 @@ def test_the_band_is_the_interval_at_each_rate(passages: int) -> None:
     values, labels = draw(48, 72, 0.7, seed=passages)  # with 12 passages a document there are 4 documents of members
     documents = [f"{label}-{row // passages}" for row, label in enumerate(labels.tolist())]
     band = tpr_at_fprs(values, labels, RATES, documents=documents)
-    assert band == [tpr_at_fpr(values, labels, rate, documents=documents) for rate in RATES]
+    single = [tpr_at_fpr(values, labels, rate, documents=documents) for rate in RATES]
+    assert [at.value for at in band] == [at.value for at in single]
+    assert [at.low for at in band] == [min(at.low for at in single[place:]) for place in range(len(RATES))]
+    assert [at.high for at in band] == [max(at.high for at in single[: place + 1]) for place in range(len(RATES))]
+
+
+def test_a_band_whose_lower_end_would_fall_is_widened() -> None:
+    """Where all resamples agree on a TPR of 1, the interval of a passage per document counts, which is wider."""
+    values = np.array([*np.repeat(9.0, 59), 1.5, *np.repeat(np.arange(20.0) / 5, 2)])
+    documents = [*(f"m{row // 5}" for row in range(60)), *(f"n{row // 2}" for row in range(40))]
+    labels, rates = np.repeat([1, 0], [60, 40]), [0.9, 0.05, 0.4]  # in any order
+    highest, _, middle = (tpr_at_fpr(values, labels, rate, documents=documents) for rate in rates)
+    assert highest.low < middle.low
+    ends = {
+        rate: at.low for rate, at in zip(rates, tpr_at_fprs(values, labels, rates, documents=documents), strict=True)
+    }
+    assert ends[0.05] <= ends[0.4] == ends[0.9] == highest.low
+
+
+def test_the_band_holds_the_roc_at_each_rate_as_often_as_it_says() -> None:
+    draws, inside = 200, np.zeros(len(RATES))
+    truth = norm.sf(norm.isf(RATES) - 0.7)
+    for seed in range(draws):
+        values, labels = draw(30, 40, 0.7, seed=seed)
+        band = tpr_at_fprs(values, labels, RATES)
+        ends = np.array([(at.low, at.high) for at in band])
+        assert np.all(np.diff(ends, axis=0) >= 0)
+        inside += (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+    # 4 standard errors of a share of 95 % in 200 draws.
+    assert np.all(inside / draws >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / draws))
 
 
 def test_fewer_resamples_of_many_passages_give_nearly_the_same_band() -> None:

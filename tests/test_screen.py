@@ -193,7 +193,7 @@ def test_the_figures_of_an_answer_are_those_of_the_record(audited: Audit) -> Non
     facts = {name: plain(text) for name, text in answer_of(changed).facts}
     auroc = next(each.auroc for each in audited.evaluations if each.attack == "reference")
     assert facts["finds"] == "68 % of the known members (95 % interval 51–85 %)"
-    assert facts["wrongly"] == "on average at most 5 of 100 that it never saw"
+    assert facts["wrongly"] == "at most 5 of 100 that it never saw, on average"
     assert facts["AUROC"].startswith(f"{auroc.value:.2f} ({auroc.low:.2f}–{auroc.high:.2f})")
     assert facts["AUROC"].endswith("; a classifier of the text alone 0.60 (0.43–0.75)")
     assert plain(answer_of(changed).trust[0]) == (

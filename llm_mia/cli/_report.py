@@ -23,7 +23,7 @@ def report(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             help="A run directory of another audit of the same candidates, such as one of another model, or after a "
             "defence. Both runs are then set side by side.",
             show_default=False,
@@ -37,7 +37,14 @@ def report(
             show_default="RUN, if it holds an extraction",
         ),
     ] = None,
-    redact: opt.Redact = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Show no text and no token of a passage on the page. The other files of the run stay as they are.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,11 +25,9 @@ class PValueCounts:
     counts: NDArray[np.intp]
     expected: Floats
     """Where no candidate was trained on."""
-    low: Floats
-    """Of the 95 % interval of each count by itself, where no candidate was trained on."""
-    high: Floats
-    exact: bool
-    """Whether the interval is exact: every passage is a document by itself."""
+    interval: tuple[Floats, Floats] | None
+    """The ends of the 95 % interval of each count by itself, where no candidate was trained on; None where passages
+    share documents or have categories: what chance gives then depends on how alike the passages of a document are."""
 
 
 def p_value_counts(
@@ -40,9 +37,10 @@ def p_value_counts(
 
     Where every passage is a document by itself, the p-values lie on the grid 1/(n + 1), …, 1, and bins end on it. The
     number of p-values in a bin of r grid points is beta-binomial with parameters r and n + 1 − r, since all candidates
-    share the calibration set; it is exact for exchangeable candidates without ties. Where documents are shared, it is
-    taken as if all passages of a document had the same p-value, of as many documents as the sizes are worth
-    (m² / Σ size²): such an interval is approximate, and rather too wide.
+    share the calibration set; it is exact for exchangeable candidates without ties. Where documents are shared,
+    no such law holds, and there is no interval: of passages of a document that are all alike a bin may hold many times
+    as many as of independent ones. The expected counts are then approximate; but the number of p-values up to
+    a rate is at most m times the rate on average, as always.
 
     Args:
         p_values: of the candidates; NaN is left out.
@@ -66,21 +64,21 @@ def p_value_counts(
     scored = ~np.isnan(values)
     if not scored.any():
         raise UsageError("no candidate has a p-value")
-    names = [name for name, has_p_value in zip(documents, scored.tolist(), strict=True) if has_p_value]
-    sizes = np.array(list(Counter(names).values()))
-    m, exact = int(scored.sum()), len(sizes) == int(scored.sum()) and n_documents in (None, n)
+    names = {name for name, has_p_value in zip(documents, scored.tolist(), strict=True) if has_p_value}
+    m = int(scored.sum())
     grid = (n if n_documents is None else n_documents) + 1
     points = np.unique(np.rint(np.linspace(0, grid, _bins_of(grid, bins) + 1)))
     edges = points / grid
     # A p-value of 3/20 is 0.15000000000000002: half a millionth keeps it in the bin that ends there.
     counts = np.histogram(values[scored] - 1e-9, bins=np.append(edges[:-1], 1.0))[0]
     width = np.diff(points)
-    units = m if exact else max(1, int(m**2 / float(sizes.astype(np.float64) @ sizes)))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = (betabinom.ppf(at, units, width, grid - width) * m / units for at in (tail, 1 - tail))
-    if len(width) == 1:  # a single bin holds them all
-        low = high = np.array([float(m)])
-    return PValueCounts(edges, counts, m * width / grid, np.asarray(low), np.asarray(high), exact)
+    interval = None
+    if len(names) == m and n_documents in (None, n):
+        tail = (1 - CONFIDENCE) / 2
+        low, high = (np.asarray(betabinom.ppf(at, m, width, grid - width)) for at in (tail, 1 - tail))
+        everything = np.array([float(m)])
+        interval = (everything, everything) if len(width) == 1 else (low, high)  # a single bin holds them all
+    return PValueCounts(edges, counts, m * width / grid, interval)
 
 
 def _bins_of(grid: int, most: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,10 +29,13 @@ def tpr_at_fprs(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> list[Interval]:
-    """`llm_mia.metrics.tpr_at_fpr` at each of *rates*, with the guarantee that it has at each by itself.
+    """The TPR at each of *rates*, with intervals whose ends never fall as the rate rises.
 
-    So the band of these intervals holds the population's ROC at any single rate with *confidence*, and not at all rates
-    at once. With *documents* that have several passages all rates share the same resamples of documents; of more than
+    Each interval holds that of `llm_mia.metrics.tpr_at_fpr`, so it has the same guarantee: the band holds the
+    population's ROC at any single rate with *confidence*, and not at all rates at once. A ROC never falls, so a lower
+    end that is above that of a higher rate is too hopeful: it is lowered to it, and an upper end that is below that of
+    a lower rate is raised to it. To narrow the band instead, by raising lower ends, would need all rates to hold at
+    once. With *documents* that have several passages all rates share the same resamples of documents; of more than
     2,000 passages fewer resamples are drawn, down to 200, so the ends are rougher than those of `tpr_at_fpr`.
 
     *scores* and *labels* have shape (n,).
@@ -64,4 +68,14 @@ def tpr_at_fprs(
                 confidence,
             )
         )
-    return band
+    return _widened(band, rates)
+
+
+def _widened(band: Sequence[Interval], rates: Sequence[float]) -> list[Interval]:
+    """The intervals, as wide as it takes for their ends not to fall as the rate rises."""
+    order = np.argsort(rates, kind="stable")
+    lows, highs = (np.array([getattr(at, end) for at in band]) for end in ("low", "high"))
+    lows[order] = np.minimum.accumulate(lows[order][::-1])[::-1]
+    highs[order] = np.maximum.accumulate(highs[order])
+    ends = zip(band, lows.tolist(), highs.tolist(), strict=True)
+    return [replace(at, low=low, high=high) for at, low, high in ends]

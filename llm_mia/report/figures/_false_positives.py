@@ -75,7 +75,8 @@ class FalsePositivesDisplay:
                 linestyle="none",
                 label="sealed non-members",
             )
-        ax.axvline(self.fpr, color=LIGHT["threshold"], linestyle=":", linewidth=0.9)
+        here = f"of this audit: {percent(self.fpr)}"
+        ax.axvline(self.fpr, color=LIGHT["threshold"], linestyle=":", linewidth=0.9, label=here)
         ax.set_xlabel("promised false positive rate")
         ax.set_ylabel("realised false positive rate")
         ax.legend(loc="lower right")

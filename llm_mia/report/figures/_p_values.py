@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,29 +38,26 @@ class PValuesDisplay:
     def table(self) -> Rows:
         """Counts of each bin."""
         counted = self.counted
-        columns = (counted.edges[:-1], counted.edges[1:], counted.counts, counted.expected, counted.low, counted.high)
+        columns = (counted.edges[:-1], counted.edges[1:], counted.counts, counted.expected, *(counted.interval or ()))
         rows = [tuple(f"{value:.3g}" for value in row) for row in zip(*map(np.ndarray.tolist, columns), strict=True)]
-        return (("p-value above", "up to", "Candidates", "Expected by chance", "95\u00a0% from", "to"), *rows)
+        ends = ("95\u00a0% from", "to") if counted.interval else ()
+        return (("p-value above", "up to", "Candidates", "Expected by chance", *ends), *rows)
 
     def draw(self, ax: Axes) -> None:
         """Draw the counts, and over them what chance gives."""
         counted, edges = self.counted, self.counted.edges
         ax.stairs(counted.counts, edges, fill=True, color=LIGHT["candidate"], alpha=0.45, label="candidates")
-        label = "95\u00a0% of cases by chance"
-        ax.stairs(
-            counted.high,
-            edges,
-            baseline=counted.low,
-            fill=True,
-            color=LIGHT["baseline"],
-            alpha=0.25,
-            linewidth=0,
-            label=label,
-        )
+        if counted.interval is not None:
+            low, high = counted.interval
+            look: Any = {"color": LIGHT["baseline"], "alpha": 0.25, "linewidth": 0}
+            ax.stairs(high, edges, baseline=low, fill=True, label="95\u00a0% of cases by chance", **look)
         ax.stairs(counted.counts, edges, color=LIGHT["candidate"], linewidth=1.2)
-        ax.stairs(counted.expected, edges, baseline=None, color=LIGHT["ink"], linestyle="--", label="by chance")
+        ax.stairs(
+            counted.expected, edges, baseline=None, color=LIGHT["ink"], linestyle="--", label="expected by chance"
+        )
         if self.level is not None:
-            ax.axvline(self.level, color=LIGHT["threshold"], linestyle=":", linewidth=1.0)
+            label = f"flagged up to {self.level:g}"
+            ax.axvline(self.level, color=LIGHT["threshold"], linestyle=":", linewidth=1.0, label=label)
         ax.set_xlim(0, 1)
         ax.set_ylim(0, None)
         ax.set_xlabel("p-value")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class PowerDisplay:
             (percent(share), *(f"{count:.1f}" for count in counts))
             for share, *counts in zip(self.curve.shares.tolist(), *map(np.ndarray.tolist, columns), strict=True)
         ]
-        return (("Trained on", "Flags expected", "95\u00a0% from", "to"), *rows)
+        return (("Trained on", "Flags expected", "Expected at the lower power", "at the upper power"), *rows)
 
     def draw(self, ax: Axes) -> None:
         """Draw the curve with its band, and the counts that matter as horizontal lines."""
@@ -50,12 +50,14 @@ class PowerDisplay:
         curve = self.curve
         ax.fill_between(curve.shares, curve.low, curve.high, color=LIGHT["member"], alpha=0.2, linewidth=0)
         ax.plot(curve.shares, curve.expected, color=LIGHT["member"], label="flags expected")
-        counted = f"flags that the finding counts: {curve.flagged:,}"
-        ax.axhline(curve.flagged, color=LIGHT["candidate"], linewidth=1.3, linestyle="-.", label=counted)
+        counted = f"counted by the finding: {curve.flagged:,}"
+        # At the edge: a line across would invite to read off it the share that was trained on.
+        place: Any = {"marker": ">", "markersize": 8, "linestyle": "none", "clip_on": False, "zorder": 5}
+        ax.plot([0], [curve.flagged], color=LIGHT["candidate"], label=counted, **place)
         if curve.least is not None:
             label = f"fewest that are a finding: {curve.least:,}"
             ax.axhline(curve.least, color=LIGHT["threshold"], linestyle="--", linewidth=1.0, label=label)
-        chance = f"by chance: {words.count_words(curve.by_chance)}"
+        chance = f"by chance, at most: {words.count_words(curve.by_chance)}"
         ax.axhline(curve.by_chance, color=LIGHT["baseline"], linestyle=":", linewidth=1.3, label=chance)
         if curve.crossing is not None and curve.least is not None:
             ax.plot([curve.crossing.value], [curve.least], marker="o", color=LIGHT["threshold"], markersize=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ __all__ = ["RocDisplay", "roc_display"]
 
 NAME = "roc"
 POINTS = 36
-STYLES = {"blind_words_auroc": (":", "words"), "blind_counts_auroc": ("--", "counts")}
+STYLES = {"blind_words_auroc": (":", "words"), "blind_counts_auroc": ("-.", "counts")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,8 @@ class RocDisplay:
     baselines: Mapping[str, RocPoints]
     """By name of the check."""
     fpr: float
+    used: tuple[float, float] | None
+    """Shares of non-members and members above the threshold that decides; None where there is no single threshold."""
     left: float
     low: float
     note: str
@@ -59,7 +61,7 @@ class RocDisplay:
         return tuple(rows)
 
     def draw(self, ax: Axes) -> None:
-        """Draw the curves; a rate of 0 lies on the left or the lower edge."""
+        """Draw the curves; rates below the left or the lower end lie on it."""
         log_rates(ax, self.left, self.low)
         bottom, top = (np.maximum([getattr(at, end) for at in self.band], self.low) for end in ("low", "high"))
         ax.fill_between(self.rates, bottom, top, color=LIGHT["candidate"], alpha=0.2, linewidth=0)
@@ -69,7 +71,12 @@ class RocDisplay:
             ax.plot(*self._shown(points), color=LIGHT["baseline"], linestyle=style, label=f"no model: {which}")
         ends = max(self.left, self.low), 1.0
         ax.plot(ends, ends, color=LIGHT["ink"], linestyle="-", linewidth=0.6, label="chance")
-        ax.axvline(self.fpr, color=LIGHT["threshold"], linestyle="--", linewidth=0.9)
+        promised = f"promised: {percent(self.fpr)}"
+        ax.axvline(self.fpr, color=LIGHT["threshold"], linestyle="--", linewidth=0.9, label=promised)
+        if self.used is not None:
+            places = [max(self.used[0], self.left)], [max(self.used[1], self.low)]
+            look: Any = {"color": LIGHT["threshold"], "marker": "D", "markersize": 5, "linestyle": "none", "zorder": 5}
+            ax.plot(*places, clip_on=False, label="threshold in use", **look)
         ax.set_xlabel("non-members above the threshold")
         ax.set_ylabel("members above the threshold")
         legend = ax.legend(loc="lower right")
@@ -91,7 +98,7 @@ def roc_display(audited: Audited) -> Display:
     if not np.isfinite(known.scores).all():
         return Undrawable(NAME, words.TITLES[NAME], "Some known passages have infinite scores.")
     counts = [int((known.labels == label).sum()) for label in (1, 0)]
-    left, low = (min(0.1, 1 / (2 * count)) for count in reversed(counts))
+    left, low = (min(0.1, 1 / (count + 1)) for count in reversed(counts))
     rates = np.unique(np.append(np.geomspace(left, 0.98, POINTS), audit.calibration.fpr))
     # Where each passage is a document, `documents` changes nothing and the ends are exact.
     band = tpr_at_fprs(known.scores, known.labels, rates.tolist(), documents=known.documents)
@@ -100,10 +107,12 @@ def roc_display(audited: Audited) -> Display:
     figures = {name: check.figure for name, check in checks.items()}
     grouped = len(set(known.documents)) < len(known.documents)
     at = band[int(np.flatnonzero(rates == audit.calibration.fpr)[0])]
-    description = words.roc_words(audit, at, figures, grouped=grouped)
+    shares = [float(audited.known[label].flagged.mean()) for label in (0, 1)]
+    used = (shares[0], shares[1]) if len(audited.thresholds) == 1 and not audit.calibration.categories else None
+    description = words.roc_words(audit, at, used, {STYLES[name][1]: each for name, each in figures.items()}, grouped)
     points = roc_points(known.scores, known.labels)
     fpr, note = audit.calibration.fpr, words.note_of(audit)
-    return RocDisplay(audit.decider, points, rates, band, baselines, fpr, left, low, note, description)
+    return RocDisplay(audit.decider, points, rates, band, baselines, fpr, used, left, low, note, description)
 
 
 def _height(points: RocPoints, rate: float) -> float:

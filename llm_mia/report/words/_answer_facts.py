@@ -110,13 +110,14 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
     unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
     by_document = flags.unit is Unit.PASSAGES and bool(flags.calibration.documents)
     if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
-        words = f"on average {of_hundred} flagged {unit}"
+        words = f"{of_hundred} flagged {unit}, on average"
     elif flags.calibration.confidence is not None:
         words = f"{of_hundred} that it never saw, with {held_with(flags.calibration.confidence)}"
         if by_document:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
-        words = f"on average {of_hundred} that it never saw{', in a new document' if by_document else ''}"
+        over = "averaged over new documents" if by_document else "on average"
+        words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
         words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
     return words

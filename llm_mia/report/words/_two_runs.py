@@ -123,7 +123,7 @@ def two_runs_lines(runs: TwoRuns, mark: str = MARK) -> list[str]:
         lines.append(f"The {sets} can carry no finding: flags are not compared,")
         lines.append("and AUROC and TPR may measure something else than membership.")
     number = counted(runs.comparisons, "comparison")
-    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most {HELD} % (Holm).")
+    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most about {HELD} % (Holm).")
     lines.append(NO_CAUSE)
     return [unbroken(line) for line in lines]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...auditing import Audit
-from ...decision import ErrorRate, FlagsByShare, PValueCounts, RealisedRates
+from ...decision import ErrorRate, FindingTest, FlagsByShare, PValueCounts, RealisedRates
 from ...records import Interval
 from ._comparisons import p_words
 from ._counting import counted
@@ -95,23 +95,35 @@ def scores_words(audit: Audit, counts: Mapping[str, tuple[int, int]], thresholds
     )
 
 
-def roc_words(audit: Audit, at: Interval, blind: Mapping[str, object], *, grouped: bool) -> str:
-    """What the ROC shows: the members above the threshold *at* the promised rate, and the blind baselines' AUROCs."""
-    aurocs = [figure for figure in blind.values() if isinstance(figure, Interval)]
-    highest = max(aurocs, key=lambda each: each.value, default=None)
+def roc_words(
+    audit: Audit, at: Interval, used: tuple[float, float] | None, blind: Mapping[str, object], grouped: bool
+) -> str:
+    """What the ROC shows: the members above the threshold *at* the promised rate, and above the threshold in use.
+
+    *used* are the shares of non-members and members above that; *blind* the AUROCs of classifiers of the text alone.
+    """
+    aurocs = [(figure, name) for name, figure in blind.items() if isinstance(figure, Interval)]
     text = (
         f"Where {_percent(audit.calibration.fpr)} of the known non-members are above the threshold, "
         f"{_percent(at.value)} of the known members are ({_range(at)}). "
     )
-    if highest is not None:
+    if used is not None:
+        text += (
+            "The threshold in use (the diamond) is not read off this curve, but set so that the promise holds for new "
+            f"documents: {_percent(used[0])} of the known non-members and {_percent(used[1])} of the known members are "
+            "above it. "
+        )
+    if aurocs:
+        highest, name = max(aurocs, key=lambda each: each[0].value)
         text += (
             "A classifier of the text alone, which never saw the model, separates them with an AUROC of "
-            f"{highest.value:.2f} ({highest.low:.2f} to {highest.high:.2f}) at best; its curve is the grey one. "
+            f"{highest.value:.2f} ({highest.low:.2f} to {highest.high:.2f}) at best, by its {name}; curves marked "
+            "“no model” are those of such classifiers. "
         )
     band = "from resampling documents, approximate" if grouped else "exact, since each passage is a document by itself"
     text += (
-        f"The band is the 95 % interval at each rate by itself ({band}); rates of 0 lie on the edge; the dashed line "
-        "is the promised rate, and the diagonal is chance."
+        f"The shaded band is the 95 % interval at each rate by itself ({band}), widened where it would fall as the "
+        "rate rises. The axes begin where a set of this size can show no smaller rate: rates of 0 lie on the edge."
     )
     return _sentences(audit, text)
 
@@ -128,10 +140,16 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
             f"{_percent(float(realised.low[at]))} and {_percent(float(realised.high[at]))} in nine of ten halves. "
         )
     else:
-        text += f"So few documents cannot certify the {_percent(fpr)} that this audit promises (dotted line). "
+        kinds = audit.calibration.categories
+        documents = "documents of a category" if kinds else f"{audit.calibration.n_documents:,} documents"
+        text += (
+            f"Half of the {documents} is too few to test {_percent(fpr)}, which this audit promises (the vertical "
+            f"dotted line), so the figure starts at {_percent(rates[0])}; all of them are enough for the promise. "
+        )
     text += (
-        "By construction the average is at most what was promised; the band shows how far a single known set of half "
-        "the size may miss it. "
+        "Over all possible halves the average is at most what was promised, by construction (these were drawn at "
+        "random, so theirs may differ a little); the band shows how far a single known set of half the size may miss "
+        "it. "
     )
     if audit.control is None:
         text += (
@@ -151,19 +169,33 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
 
 def p_values_words(audit: Audit, p_values: Sequence[float], counts: PValueCounts) -> str:
     """What the p-values show."""
-    m, fpr = len(p_values), audit.calibration.fpr
+    m, fpr, finding = len(p_values), audit.calibration.fpr, audit.flags.finding
     within = sum(value <= fpr for value in p_values)
-    band = (
-        "exact, since each passage is a document by itself"
-        if counts.exact
-        else "approximate, and rather too wide, since passages share documents or have categories"
+    text = (
+        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; on average at most "
+        f"{count_words(m * fpr)} would where no candidate was trained on. "
     )
-    return _sentences(
-        audit,
-        f"{share_words(within, m)} candidates have a p-value of at most {fpr:g}; about {count_words(m * fpr)} would "
-        "if the model was trained on none. The dashed line is what chance gives in each bin, and the grey band its "
-        f"95 % interval at each bin by itself ({band}). The smallest p-value is {p_words(min(p_values))[4:]}.",
-    )
+    end = float(counts.edges[int((counts.edges < fpr * (1 - 1e-9)).sum())])
+    if end > fpr * (1 + 1e-9):
+        text += f"The bin that holds {fpr:g} reaches to {end:.3g}, so it also holds candidates beyond that rate. "
+    text += "The dashed line is what to expect in each bin by chance"
+    if counts.interval is not None:
+        text += (
+            ", and the shaded band its 95 % interval at each bin by itself (exact, since each passage is a document by "
+            "itself). "
+        )
+    else:
+        text += (
+            ". How far chance moves a bin from it is not drawn: passages share documents or have categories, so their "
+            "p-values rise and fall together. "
+        )
+        if finding is not None and not audit.withheld:
+            text += (
+                "Whether there are more flags than chance gives is what the finding tests, which allows for that "
+                f"({p_words(finding.p_value)}). "
+            )
+    text += f"The smallest p-value is {p_words(min(p_values))[4:]}."
+    return _sentences(audit, text)
 
 
 def documents_words(audit: Audit, documents: int, some: int, top: tuple[str, int, int], drawn: int) -> str:
@@ -183,15 +215,15 @@ def power_words(audit: Audit, curve: FlagsByShare) -> str:
     """What the expected flags show."""
     assert audit.power is not None
     everything, low, high = (count_words(float(counts[-1])) for counts in (curve.expected, curve.low, curve.high))
-    chance = count_words(curve.by_chance)
-    text = (
-        f"If all {curve.candidates:,} candidates that the finding counts had been trained on, about {everything} would "
-        f"be flagged ({low} to {high}); if none, at most about {chance}. {curve.flagged:,} of them are. "
+    text = _count_of_finding(audit, curve) + (
+        f"If all {curve.candidates:,} had been trained on, about {everything} would be flagged on average ({low} to "
+        f"{high}, by the 95 % interval of the share of known members that is flagged); if none, at most about "
+        f"{count_words(curve.by_chance)}. "
     )
     if curve.least is None:
-        text += "What number of flags would be a finding is not on record. "
+        text += "What number of flags chance alone does not explain is not on record. "
     else:
-        text += f"A finding takes {curve.least:,}"
+        text += f"A finding takes at least {curve.least:,}"
         if curve.crossing is None:
             text += ", which are not expected at any share: this audit would seldom find training. "
         else:
@@ -201,8 +233,26 @@ def power_words(audit: Audit, curve: FlagsByShare) -> str:
                 f", which are expected where {_percent(crossing.value)} of the candidates were trained on "
                 f"({_percent(crossing.low)} to {high}): a smaller share would be missed more often than found. "
             )
-    text += "This holds for texts that the model remembers as well as the known members."
+    text += (
+        "The band is the range of the expected number, and not of the numbers that may be seen, which vary more. The "
+        "share that was trained on cannot be read off the figure: it holds for texts that the model remembers as well "
+        "as the known members, and as many flags may come from more texts that it remembers less well."
+    )
     return _sentences(audit, text)
+
+
+def _count_of_finding(audit: Audit, curve: FlagsByShare) -> str:
+    """How many flags the finding counts, and why these are not the flags of the audit."""
+    flags = audit.flags
+    counted = f"The finding counts {share_words(curve.flagged, curve.candidates)} candidates"
+    if flags.finding is None or flags.finding.test is not FindingTest.EXCHANGE:
+        return f"{share_words(curve.flagged, curve.candidates)} candidates are flagged. "
+    if (curve.flagged, curve.candidates) == (flags.flagged, len(flags.rows)):
+        return f"{counted}. "
+    return (
+        f"{counted}, where {share_words(flags.flagged, len(flags.rows))} are flagged: it cuts documents to a common "
+        "number of passages, leaves out shorter ones, and sets the threshold again among the rest. "
+    )
 
 
 def baselines_words(

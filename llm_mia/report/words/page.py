@@ -58,7 +58,7 @@ CHECKS_LEAD = (
     "non-members. No check can confirm that. Each check below searches for a sign that it does not hold. An AUROC "
     "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that it separates them completely; "
     "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8. A single property counts "
-    "in either direction, so an AUROC below 0.5 is given as 1 minus it; its interval follows that direction, and may reach "
+    "in either direction, so an AUROC below 0.5 is given as 1 minus it, and its interval may reach "
     "below 0.5. Where many properties are compared at once, the test is corrected for their number, so a single "
     "interval may lie above 0.5 although no fault is seen."
 )
@@ -74,8 +74,8 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ("Target", "The model in question."),
     (
         "Reference or stand-in model",
-        "Another model, which should not know the candidates. If it scores them as the target does, the texts are the "
-        "cause, and not training.",
+        "Another model, which should not know the candidates. If it scores them as the target does, the texts may "
+        "be the cause, and not training.",
     ),
     (
         "Score",
@@ -88,7 +88,10 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ),
     ("Flagged", "The score is above the threshold: the passage looks as if the model was trained on it."),
     ("False positive rate, FPR", "Of texts that the model was not trained on, the share that is flagged wrongly."),
-    ("p-value", "How often chance alone gives a result as strong as this or stronger, if there was no training."),
+    (
+        "p-value",
+        "How often, at most, chance alone gives so strong a result or a stronger, if there was no training.",
+    ),
     (
         "AUROC",
         "How well something separates two sets, from 0.5 (not at all) to 1 (completely). Of a good attack it is high; "
@@ -96,7 +99,7 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ),
     (
         "95 % interval",
-        "A range that contains the true figure in 95 of 100 such audits.",
+        "A range that contains the true figure in about 95 of 100 such audits.",
     ),
 )
 """What a reader needs who sees these words for the first time."""
