@@ -170,7 +170,10 @@ DETAILS: Mapping[str, str] = {
     "passages": "{ids}",
     "mean_overlap": "mean share of a non-member's runs of 7 words that are in members",
     "repeats": "{count} of {total} {set}: {ids}",
-    "shared_documents": "{ids}: each in a single fold, its labels exchanged within it",
+    "shared_documents": (
+        "{ids}: no fault of the checks, which keep each of these documents in a single fold and exchange labels within "
+        "it; but a passage of a document that holds non-members is not of a new document"
+    ),
     "single_document": "all candidates come from one document: its topic cannot be distinguished from a shift",
     "length_distance": "largest distance between the distributions of the lengths in bytes (Kolmogorov–Smirnov)",
     "fpr_size": "FPR ≤ {fpr:g} needs {needed} {unit}",

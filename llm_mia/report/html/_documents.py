@@ -140,7 +140,8 @@ def _sources(documents: Sequence[_Document], results: Results) -> list[_Source]:
 
 def _extractable_words(results: Results) -> str:
     extracted = results.extractable.extracted
-    return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY)
+    counts = {"kept": len(results.texts), "candidates": len(results.flags)}
+    return words.extractable_words(extracted=extracted, stretch=STRETCH, probability=PROBABILITY, **counts)
 
 
 def _rounded(value: float | None) -> float | None:

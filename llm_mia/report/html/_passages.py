@@ -54,6 +54,7 @@ def passages_section(results: Results, *, most: int = MOST_PASSAGES) -> Markup:
         notes=words.passages_words(len(shown), len(audit.flags.rows), len(attacks), len(results.scores.columns)),
         no_texts="" if results.texts else words.no_texts_words(redacted=results.redact),
         rounded=words.rounded_words(_steps(results).logprob) if results.texts else "",
+        figures=words.figures_words(audit.flags),
         placed=words.placed_words(audit.calibration.split),
         count=len(shown),
         run=LEAST_RUN,

@@ -43,6 +43,7 @@ from ._other_answers import collection_answer, evaluation_answer, validity_answe
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
+    standing_sentence,
     standing_words,
     validity_meaning,
     void_note,
@@ -111,6 +112,7 @@ __all__ = [
     "size_words",
     "span_words",
     "standing_note",
+    "standing_sentence",
     "standing_words",
     "threshold_words",
     "too_few_words",

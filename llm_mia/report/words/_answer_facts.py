@@ -12,7 +12,7 @@ from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
-from ._validity import NAMED, standing_words, weakest_check
+from ._validity import NAMED, standing_sentence, weakest_check
 
 __all__ = ["answer_facts", "answer_trust", "checks_words", "flags_facts", "flags_trust", "named_check", "worst_faults"]
 
@@ -48,7 +48,7 @@ def flags_facts(flags: Flags) -> list[tuple[str, str]]:
 
 def flags_trust(flags: Flags) -> list[str]:
     """Whether the known set of a table can be trusted, what the answer rests on, and what it does not show."""
-    checked = f"The known set is {standing_words(flags.standing)}."
+    checked = f"{standing_sentence(flags.standing)}."
     if flags.standing is None:
         checked = "No check has been made of this known set: 'llm-mia validate' checks its texts."
     return [checked] if flags.withheld else [checked, *_assumption(flags)]

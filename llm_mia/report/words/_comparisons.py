@@ -72,10 +72,10 @@ def comparison_facts(flags: Flags) -> list[tuple[str, str]]:
 
 def _other_words(flags: Flags, finding: Finding, other: OtherFlags) -> str:
     """How many flags another model gives, and whether the target's scores are higher than its."""
-    higher = (
-        f"if neither model knows the candidates, the target's scores are so much higher with "
-        f"{least_p_words(other.p_value, other.exchanges)}"
-    )
+    p_value = least_p_words(other.p_value, other.exchanges)
+    if p_value != p_words(other.p_value):
+        p_value += " of the two models' scores within documents"
+    higher = f"if neither model knows the candidates, the target's scores are so much higher with {p_value}"
     if other.p_value > 0.5:
         higher = f"the target does not score the candidates higher ({p_words(other.p_value)})"
     candidates = counted(other.candidates, "candidate" if flags.unit is Unit.PASSAGES else "candidate document")

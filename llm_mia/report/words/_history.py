@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,8 +28,15 @@ def _other_decisions(figures: Figures) -> str:
     return (
         f"this is decision {number} on these candidates ({others_words}), so a finding needs "
         f"p ≤ {figures['allowed']:.3g}: all decisions of a kind on the same candidates divide the level "
-        f"{figures['level']:g}"
+        f"{figures['level']:g}{_division(number, figures['allowed'] / figures['level'])}"
     )
+
+
+def _division(number: int, share: float) -> str:
+    """How the level is divided, where no protocol divides it otherwise."""
+    if not math.isclose(share, 0.9 if number == 1 else 0.1 / (number * (number - 1))):
+        return ""
+    return ", of which the first has 0.9, and decision k has 0.1/(k (k − 1)), so that together they have no more"
 
 
 def decision_words(figures: Figures) -> str:

@@ -65,7 +65,8 @@ def _by_default(figures: Figures) -> str:
     counts = figures["shortage"]
     shortage = Shortage(**{**counts, "kind": ShortageKind(counts["kind"]), "unit": Unit(counts["unit"])})
     what = "no attack could be selected" if figures["wanted"] == Wanted.AUTO else "no stack could be fitted"
-    return f"{what}, so {figures['attack']} decides: {shortage}"
+    half = ", which is half of the known set" if shortage.kind is ShortageKind.FIT_PART else ""
+    return f"{what}, so {figures['attack']} decides, by a fixed rule: {shortage}{half}"
 
 
 def _labelled(figures: Figures) -> str:

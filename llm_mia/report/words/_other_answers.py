@@ -14,7 +14,7 @@ from ._answering import withheld_headline
 from ._collections import collection_finding, collection_size
 from ._comparisons import p_words, role_words
 from ._counting import counted, unbroken, with_interval
-from ._validity import standing_words
+from ._validity import standing_sentence
 
 __all__ = ["collection_answer", "evaluation_answer", "validity_answer"]
 
@@ -28,7 +28,7 @@ def collection_answer(result: CollectionResult) -> Answer:
     """The answer on all candidates together; it claims no more than `collection_finding` does."""
     question = f"Was the model trained on this collection of {counted(result.test.n_documents[0], 'document')}?"
     facts = [("compared", f"{collection_size(result)}, by {', '.join(result.attacks)}")]
-    checked = f"The known set is {standing_words(result.known_set)}."
+    checked = f"{standing_sentence(result.known_set)}."
     if result.withheld:
         headline, change = withheld_headline(result.known_set), "a known set without the faults that validate names"
         return Answer(question, Outcome.WITHHELD, headline, "", tuple(facts), (checked,), len(result.notes), change)

@@ -7,6 +7,7 @@ from ...validity import Check, Validity, Verdict
 
 __all__ = [
     "standing_note",
+    "standing_sentence",
     "standing_words",
     "validity_meaning",
     "void_note",
@@ -35,6 +36,17 @@ def standing_words(standing: Standing | None) -> str:
         Standing.NOT_CHECKED: "not checked by another language model",
     }
     return words.get(standing, standing.value)
+
+
+def standing_sentence(standing: Standing | None) -> str:
+    """What is known of the known set, without a full stop; that no check shows a fault does not make it sound.
+
+    >>> standing_sentence(Standing.SOUND), standing_sentence(Standing.VOID)
+    ('No fault of the known set was seen', 'The known set is void')
+    """
+    if standing is Standing.SOUND:
+        return "No fault of the known set was seen"
+    return f"The known set is {standing_words(standing)}"
 
 
 def validity_meaning(standing: Standing | None) -> str:
@@ -68,7 +80,10 @@ def weakest_words(validity: Validity) -> str | None:
     detectable, name = weakest
     return (
         f"Each main check that was possible would have detected an AUROC of {detectable:.2f} with a probability of "
-        f"about 0.8 or more (the weakest: {name}); smaller differences, and differences of another kind, may be missed"
+        f"about 0.8 or more (the weakest: {name}); smaller differences, and differences of another kind, may be "
+        "missed. "
+        "Main checks are the classifiers that see only the texts, and other models in the target's place, on members "
+        "or candidates against non-members; others may detect less"
     )
 
 

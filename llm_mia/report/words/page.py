@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from ... import __version__
 from ...attacks import ATTACKS
 from ...auditing import Audit
-from ...records import Standing
 from ._answer import Outcome
 from ._counting import counted
-from ._validity import standing_words, validity_meaning
+from ._validity import standing_sentence, standing_words, validity_meaning
 
 __all__ = [
     "CHECKS_LEAD",
@@ -58,7 +57,10 @@ CHECKS_LEAD = (
     "The error rate holds only if a candidate that was not trained on could as well have been among the known "
     "non-members. No check can confirm that. Each check below searches for a sign that it does not hold. An AUROC "
     "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that it separates them completely; "
-    "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
+    "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8. A single property counts "
+    "in either direction, so an AUROC below 0.5 is given as 1 minus it, and its interval may reach "
+    "below 0.5. Where many properties are compared at once, the test is corrected for their number, so a single "
+    "interval may lie above 0.5 although no fault is seen."
 )
 FIGURES_LEAD = "Each figure has its numbers in a table below it."
 GLOSSARY: Sequence[tuple[str, str]] = (
@@ -78,6 +80,11 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     (
         "Score",
         "A number that an attack computes from the model's probabilities of the text; higher is more like training.",
+    ),
+    (
+        "Stack",
+        "A combination of attacks, learnt from half of the known set (the fit part). Where that half is too small, an "
+        "attack decides that a rule fixed before any score: to choose by the results would break the error rate.",
     ),
     ("Flagged", "The score is above the threshold: the passage looks as if the model was trained on it."),
     ("False positive rate, FPR", "Of texts that the model was not trained on, the share that is flagged wrongly."),
@@ -159,5 +166,4 @@ def trust_words(audit: Audit) -> str:
     made = f"{of_checks} {counted(len(checks) - skipped, 'check')}"
     made += f"; {skipped:,} more could not be made." if skipped else "."
     standing = audit.standing
-    name = "sound" if standing is Standing.SOUND else standing_words(standing)
-    return f"The known set is {name}: {validity_meaning(standing)}. {made}"
+    return f"{standing_sentence(standing)}: {validity_meaning(standing)}. {made}"

@@ -9,10 +9,12 @@ from ...decision import DocumentRanking, ErrorRate, Flags, NoPValue, QValueMetho
 from ...records import PassRecord
 from ._comparisons import role_words
 from ._counting import counted
+from ._decisions import q_values_words
 
 __all__ = [
     "documents_words",
     "extractable_words",
+    "figures_words",
     "no_difference_words",
     "no_p_value_words",
     "no_texts_words",
@@ -38,7 +40,9 @@ def documents_words(ranking: DocumentRanking) -> list[str]:
             "of known non-members, by as many passages of each, drawn at random where a document has more: the "
             "probability of so high a mean is at most p for a document that the model was not trained on, if it is "
             f"like these. q is p corrected for looking at {counted(with_p_value, 'document')} (Benjamini–{method}): "
-            "among all documents with q\u00a0≤\u00a00.05, at most 5\u00a0% are expected to be there by chance."
+            "among all documents with q\u00a0≤\u00a00.05, at most 5\u00a0% are expected to be there by chance. "
+            f"The smallest p that can come out is 1/{ranking.compared_with + 1:,}, so among many documents no q may be "
+            "small; q decides nothing here."
         )
     return sentences
 
@@ -74,19 +78,26 @@ def sources_words(flags: Flags) -> str:
     )
 
 
-def extractable_words(*, extracted: bool, stretch: int, probability: float) -> str:
-    """What the extractable share is; *extracted*: by `extract`, not from the signals of the audit."""
+def extractable_words(*, extracted: bool, stretch: int, probability: float, kept: int, candidates: int) -> str:
+    """What the extractable share is; *extracted*: by `extract`, not from the signals of the audit.
+
+    The texts of *kept* of the *candidates* are there to be shown, which decides what a missing share means.
+    """
     if extracted:
         return (
             "Extractable is the share of a document's bytes that the model writes word for word, as the extraction "
             "measured it. A text that repeats itself, or that anybody could continue, may be extractable without "
             "training on it. The sign – means that nothing was measured."
         )
+    too_short = f"no passage of the document has {stretch} tokens"
+    missing = too_short if kept == candidates else "its text is not shown"
+    if 0 < kept < candidates:
+        missing = f"{too_short} among the texts that are shown"
     return (
         f"Extractable is the share of a document's tokens in stretches of {stretch} tokens that the model writes "
         f"word for word with a probability of at least {100 * probability:g}\u00a0%, after the text before them. "
         "A text that repeats itself, or that anybody could continue, may be extractable without training on it. "
-        f"The sign – means that no passage of the document has {stretch} tokens, or that its text is not shown."
+        f"The sign – means that {missing}."
     )
 
 
@@ -104,6 +115,27 @@ def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> l
             "the deciding score first. scores.parquet holds all of them."
         )
     return sentences
+
+
+def figures_words(flags: Flags) -> str:
+    """What p and q of a passage are, and which of its figures decided."""
+    known = counted(flags.n, "known non-member")
+    if flags.calibration.documents:
+        known = f"the documents of {known}"
+    shown = (
+        f"p compares the score of a passage with {known}: the probability of so high a score is at most p for a "
+        "passage that the model was not trained on."
+    )
+    if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
+        return (
+            f"{shown} q is p corrected for the number of candidates ({q_values_words(flags.q_values)}); a passage is "
+            f"flagged where q is at most {flags.rule.level:g}."
+        )
+    return (
+        f"{shown} A score above the threshold is flagged. q, which corrects p for the number of candidates "
+        f"({q_values_words(flags.q_values)}), decided nothing: with few non-members no p, and so no q, can be small. "
+        "A large q does not mean that a flag is false."
+    )
 
 
 def no_texts_words(*, redacted: bool) -> str:
