@@ -32,6 +32,7 @@ from llm_mia.attacks import (
 from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
+from llm_mia.guides import guide
 from llm_mia.records import Population, TokenFrequencies
 
 ALL = sorted(variant.name for attack_of_name in ATTACKS.values() for variant in attack_of_name.variants())
@@ -334,8 +335,7 @@ def test_every_attack_says_what_it_is() -> None:
         assert registered_attack.summary.endswith(".")
         assert registered_attack.formula, "llm-mia attacks NAME shows it"
         assert ">>> " in (registered_attack.function.__doc__ or "")
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    assert [name for name in ATTACKS if f"`{name}`" not in readme] == [], "a place in the table of README.md"
+    assert [name for name in ATTACKS if f"`{name}`" not in guide("models")] == [], "a place in the table of the guide"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 import llm_mia
 from llm_mia.cli import main
+from llm_mia.cli.output import show
 
 from .conftest import pretend, sentences
 
@@ -144,3 +145,8 @@ def test_a_folder_that_cannot_be_written_is_no_traceback() -> None:
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert ran.stderr.startswith("llm-mia: /proc/none")
+
+
+def test_a_name_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show("a\x1b[2J\x9b31m\x07\nnext line")
+    assert capsys.readouterr().out == "a\\x1b[2J\\x9b31m\\x07\nnext line\n"

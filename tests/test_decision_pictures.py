@@ -130,22 +130,59 @@ def test_p_values_at_the_edge_of_a_bin_are_counted_in_it() -> None:
 # -- flags by share ---------------------------------------------------------------------------------------------------
 
 
-def decided(fdr: float | None = None) -> Flags:
+def decided(fdr: float | None = None, confidence: float | None = None) -> Flags:
     scores, labels = [*np.arange(100.0), *np.arange(999.0, 1048), *np.arange(-91.0, 0)], [0] * 100 + [None] * 140
     table = ScoreTable.of(scores, labels)
-    return flag(table, calibrate(table, "score", fpr=0.05), fdr=fdr)
+    return flag(table, calibrate(table, "score", fpr=0.05, confidence=confidence), fdr=fdr)
 
 
 def test_flags_to_expect_rise_from_chance_to_the_power() -> None:
     curve = flags_by_share(decided(), Interval(0.5, 0.4, 0.6))
     assert (curve.candidates, curve.flagged, curve.least) == (140, 49, 15)
-    assert (curve.expected[0], curve.expected[-1]) == (pytest.approx(7.0), pytest.approx(70.0))
+    chance = 5 / 101  # the threshold is the fifth highest of 100
+    assert (curve.expected[0], curve.expected[-1]) == (pytest.approx(140 * chance), pytest.approx(70.0))
+    assert curve.by_chance == pytest.approx(7.0)
     assert np.all(curve.low <= curve.expected)
     assert np.all(curve.expected <= curve.high)
     assert curve.crossing is not None
-    # 140 · (s · 0.5 + (1 − s) · 0.05) = 15
-    assert curve.crossing.value == pytest.approx((15 / 140 - 0.05) / 0.45)
+    # 140 · (s · 0.5 + (1 − s) · chance) = 15
+    assert curve.crossing.value == pytest.approx((15 / 140 - chance) / (0.5 - chance))
     assert curve.crossing.low < curve.crossing.value < curve.crossing.high
+
+
+def test_flags_of_a_threshold_with_confidence_come_at_its_rate_and_not_at_the_promised() -> None:
+    """At the crossing as many flags as a finding needs come in about half of the cases; with 0.05 it was a tenth."""
+    curve, power = flags_by_share(decided(confidence=0.95), Interval(0.6, 0.5, 0.7)), 0.6
+    assert curve.expected[0] == pytest.approx(140 * 2 / 101)  # the second highest of 100
+    assert curve.least is not None
+    assert curve.crossing is not None
+    members, rng, times = round(curve.crossing.value * 140), np.random.default_rng(0), 2000
+    rates = rng.beta(2, 99, size=times)  # of new non-members above the second highest of 100
+    enough = rng.binomial(members, power, times) + rng.binomial(140 - members, rates) >= curve.least
+    assert 0.35 < enough.mean() < 0.65  # counts are whole and skewed, so the mean is not quite the median
+
+
+def test_more_flags_are_expected_by_chance_where_large_documents_score_higher() -> None:
+    """The rate of a threshold is an average over documents, and a large document has more passages to flag."""
+    rng = np.random.default_rng(6)
+
+    def side(name: str, count: int) -> tuple[list[float], list[str]]:
+        sizes = np.where(rng.random(count) < 0.1, 40, 1)
+        of_document = np.repeat(np.where(sizes > 1, 2.0, 0.0) + 0.6 * rng.normal(size=count), sizes)
+        scores = of_document + 0.8 * rng.normal(size=sizes.sum())
+        return scores.tolist(), [f"{name}{at}" for at in np.repeat(np.arange(count), sizes)]
+
+    promised, expected, flagged = 0.0, 0.0, 0
+    for _ in range(40):
+        (known, of_known), (new, of_new) = side("known", 59), side("new", 60)
+        labels = [0] * len(known) + [None] * len(new)
+        table = ScoreTable.of([*known, *new], labels, documents=[*of_known, *of_new])
+        calibration = calibrate(table, "score", fpr=0.05)
+        promised, flagged = promised + 0.05 * len(new), flagged + int(calibration.flagged(new).sum())
+        expected += len(new) * max(0.05, calibration.share_above)
+    assert flagged > 3 * promised
+    # 240 large documents on each side, whose flags vary by about 1.4 times their mean: 2 · 1.4 · √(2 / 240) = 0.25.
+    assert expected == pytest.approx(flagged, rel=0.25)
 
 
 def test_an_attack_that_flags_no_more_than_chance_shows_no_share() -> None:

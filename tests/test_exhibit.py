@@ -378,6 +378,16 @@ def test_a_folder_with_anything_else_is_refused(run: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["done", "other"]
 
 
+def test_the_folder_that_the_command_runs_in_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path(), tmp_path):
+        with pytest.raises(UsageError, match="the folder that this command runs in"):
+            write_exhibit(run, out)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_full_disk_leaves_the_exhibit_before_it(run: Path, exhibit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, calls = contents(exhibit), []
 
@@ -416,6 +426,9 @@ def test_the_command_writes_checks_and_says_what_differs(
     assert code == 1
     assert shown.startswith("This is not what was written.")
     assert "  works.csv  changed\n" in shown
+    (out / "a\x1b[2J\nNothing differs from what was written.").touch()
+    _, shown, _ = command("--verify", out)
+    assert "  'a\\x1b[2J\\nNothing differs from what was written.'  added" in shown, "a name cannot pose as the result"
     assert command("--verify", out, "--digest", "0")[0] == 1
     for wrong in ([run], ["-o", out], ["--verify", out, "-o", out], [run, "-o", out, "--digest", digest]):
         code, _, problem = command(*wrong)

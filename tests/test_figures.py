@@ -37,10 +37,10 @@ from llm_mia.report.figures import (
     scores,
 )
 from llm_mia.report.figures._audited import Audited
-from llm_mia.report.figures._display import Display
 from llm_mia.report.figures._power import power_display
 from llm_mia.report.figures._roc import roc_display
 from llm_mia.report.figures._scores import scores_display
+from llm_mia.report.figures._svg import figure_of
 from llm_mia.report.words import p_words
 from llm_mia.report.words.figures import false_positives_words, power_words
 from llm_mia.scores import ScoreTable
@@ -205,16 +205,16 @@ def usual_case() -> tuple[Audit, ScoreTable]:
 
 
 def test_the_same_audit_gives_the_same_bytes_elsewhere_and_without_pyplot(page: dict[str, Figure]) -> None:
-    lines = ["import sys", "from tests.test_figures import *", "print(digest(*map(figure_of, displays(usual_case()))))"]
+    lines = ["import sys", "from tests.test_figures import *", "print(digest(*drawn_again(usual_case())))"]
     code = "\n".join([*lines, "print('matplotlib.pyplot' in sys.modules)"])
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == [digest(page["roc"], page["power"]), "False"]
 
 
-def displays(case: tuple[Audit, ScoreTable]) -> list[Display]:
-    """Those of a figure that draws at random, and of one with a band."""
-    return [roc_display(Audited(*case)), power_display(Audited(*case))]
+def drawn_again(case: tuple[Audit, ScoreTable]) -> list[Figure]:
+    """A figure whose band is drawn at random, and another."""
+    return [figure_of(display(Audited(*case))) for display in (roc_display, power_display)]
 
 
 def digest(*figures: Figure) -> str:
@@ -230,7 +230,7 @@ def test_the_description_has_the_figures_of_the_records(
     assert f"AUROC of {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f})" in drawn["baselines"].description
     finding = done.flags.finding
     assert finding is not None
-    assert f"A finding takes {finding.least}" in drawn["power"].description
+    assert f"A finding takes at least {finding.least}" in drawn["power"].description
     assert "The share that was trained on cannot be read off the figure" in drawn["power"].description
     assert drawn["power"].table[0][2:] == ("Expected at the lower power", "at the upper power")
     # Candidates share documents: no band.

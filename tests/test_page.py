@@ -212,6 +212,27 @@ def test_a_report_that_fails_leaves_the_audit(run: Run, tmp_path: Path, capsys: 
     assert read_audit(tmp_path / "run") == first
 
 
+def test_a_page_replaces_only_a_page(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = run.folder.parent / FILE_NAME
+    part = next((run.folder / "signals").glob("*/part-*.parquet"))
+    for path, problem in (
+        (texts, "is no page, and would be replaced by one"),
+        (part, "is among the signals of a run"),
+        (run.folder / "texts.parquet", "belongs to the audit in this folder"),
+    ):
+        before = path.read_bytes()
+        assert main(["report", str(run.folder), "-o", str(path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"llm-mia: {path}: {problem}")
+        assert "--out" in line
+        assert path.read_bytes() == before
+    page = tmp_path / "page.html"
+    page.write_text("<!DOCTYPE html>an older page", encoding="utf-8")
+    assert main(["report", str(run.folder), "-o", str(page)]) == 0
+    itself = ["report", str(run.folder), str(run.folder), "-o", str(run.folder / "report.html")]
+    assert main(itself) == 2, "a comparison is not the page of a single run"
+
+
 def test_a_folder_without_an_audit_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "nowhere")]) == 1
     assert "no such folder" in capsys.readouterr().err

@@ -170,7 +170,7 @@ def test_the_sentences_of_a_finding(audited: Audit) -> None:
     assert answer.question == "Was fake-0 trained on these 30 passages?"
     assert plain(answer.headline) == "12 of 30 passages look as if the model was trained on them."
     # 30 · 5 %
-    assert plain(answer.error_rate) == "If it had seen none of them, at most 1.5 would look so on average (p = 0.0005)."
+    assert plain(answer.error_rate) == "If it had seen none, on average no more than 1.5 would look so (p = 0.0005)."
     assert plain(answer_with(audited, 1, "resists").headline) == (
         "1 of 30 passages looks as if the model was trained on it."
     )
@@ -192,11 +192,13 @@ def test_the_figures_of_an_answer_are_those_of_the_record(audited: Audit) -> Non
     changed = replace(with_flags(audited, 12), power=power, validity=Validity(Standing.SOUND, checks))
     facts = {name: plain(text) for name, text in answer_of(changed).facts}
     auroc = next(each.auroc for each in audited.evaluations if each.attack == "reference")
-    assert facts["finds"] == "68 of 100 known members (95 % interval 51–85)"
-    assert facts["wrongly"] == "at most 5 of 100 that it was not trained on, on average"
+    assert facts["finds"] == "68 % of the known members (95 % interval 51–85 %)"
+    assert facts["wrongly"] == "on average at most 5 of 100 that it never saw"
     assert facts["AUROC"].startswith(f"{auroc.value:.2f} ({auroc.low:.2f}–{auroc.high:.2f})")
-    assert facts["AUROC"].endswith("; of the words without the model 0.60 (0.43–0.75)")
-    assert plain(answer_of(changed).trust[0]) == "1 check, no fault; blind_words_auroc may miss AUROCs below 0.80."
+    assert facts["AUROC"].endswith("; a classifier of the text alone 0.60 (0.43–0.75)")
+    assert plain(answer_of(changed).trust[0]) == (
+        "No check shows a fault; a difference with an AUROC below 0.80 may be missed."
+    )
     bound = changed.flags.members
     assert isinstance(bound, CountBound)
     bounded = with_flags(changed, 12, members=replace(bound, members=4), finding=finding(audited, 0.0005))
@@ -204,6 +206,38 @@ def test_the_figures_of_an_answer_are_those_of_the_record(audited: Audit) -> Non
     assert plain(dict(answer_of(bounded).facts)["at least"]) == (
         "4 of 30 were trained on, with 95.5 % confidence (its errors are 4.5 of the 5 % for all decisions on these "
         "candidates)"
+    )
+
+
+def test_the_known_members_that_are_recognised_are_counted(audited: Audit) -> None:
+    counted = dict(answer_of(replace(with_flags(audited, 12), power=Interval(0.3, 0.147, 0.494))).facts)
+    assert plain(counted["finds"]) == "9 of 30 known members (30 %, 95 % interval 14–50 %)"
+
+
+def test_the_larger_blind_baseline_has_its_interval(audited: Audit) -> None:
+    words, counts = Interval(0.604, 0.43, 0.75), Interval(0.605, 0.44, 0.74)
+    checks = tuple(
+        Check(f"blind_{name}_auroc", figure, Verdict.SOUND, detectable=0.8)
+        for name, figure in (("words", words), ("counts", counts))
+    )
+    changed = replace(with_flags(audited, 12), validity=Validity(Standing.SOUND, checks))
+    assert plain(dict(answer_of(changed).facts)["AUROC"]).endswith("a classifier of the text alone 0.60 (0.44–0.74)")
+
+
+def test_documents_on_both_sides_limit_the_promise_and_the_least_number(audited: Audit) -> None:
+    note = Note(NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS, {"obstacle": DocumentObstacle.ON_BOTH_SIDES, "documents": 2})
+    changed = replace(with_flags(audited, 12, members=None, share=None), notes=[note])
+    assert dict(answer_of(changed).facts)["at least"] == (
+        "no number can be given, because 2 of the 30 documents are not new: they also hold known non-members; "
+        "separate these and run again"
+    )
+
+
+def test_another_model_in_the_place_of_the_target_is_compared_by_scores(audited: Audit) -> None:
+    facts = dict(answer_with(audited, 12, "resists").facts)
+    assert plain(facts["compared"]) == (
+        "with the reference model in the target's place, 3 of 30, not 9; so much higher scores of the target by "
+        "chance: p = 0.0001"
     )
 
 

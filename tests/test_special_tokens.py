@@ -240,7 +240,8 @@ def test_the_option(tiny_bos: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "set --templated if the passages are in the model's template" in capsys.readouterr().err
     assert main([*command, "-o", str(tmp_path / "tokens"), "--templated"]) == 0
     assert "they are read as special tokens, because --templated is set" in capsys.readouterr().err
-    assert main(["extract", str(file), "-m", tiny_bos, "-q", "--stretch", "2", "-o", str(tmp_path / "spans")]) == 0
+    extracting = ["extract", str(file), "-m", tiny_bos, "-q", "--details", "--stretch", "2"]
+    assert main([*extracting, "-o", str(tmp_path / "spans")]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "set --templated if the passages are in the model's template" in shown, "among the notes of the result, too"
 

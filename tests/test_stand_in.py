@@ -181,7 +181,7 @@ def test_the_command_line(
 ) -> None:
     pretend(monkeypatch)
     files = [write_jsonl("c.jsonl", CANDIDATES), "--nonmembers", write_jsonl("n.jsonl", NONMEMBERS)]
-    typed = ["audit", *files, "-m", "m", "-a", "loss", "-q", "-o", str(tmp_path / "run")]
+    typed = ["audit", *files, "-m", "m", "-a", "loss", "-q", "--details", "-o", str(tmp_path / "run")]
     assert main(typed) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert (

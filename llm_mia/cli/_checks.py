@@ -31,7 +31,7 @@ FILES_OF_RUN = (
     "decisions.jsonl",
     "protocol.toml",
 )
-FILES_OF_AUDIT = ("calibration.json", "flags.csv", "report.html")
+FILES_OF_AUDIT = ("calibration.json", "flags.csv", "texts.parquet", "report.html")
 COLUMNS = ("text_column", "id_column", "label_column", "document_column")
 
 
@@ -78,8 +78,10 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
     if command in SCORING:
         for attack in given.get("attacks") or ():
             yield partial(_check_attack, attack, any_choice=command == "audit")
-    if "out" in given:
-        yield partial(_check_folder, given["out"]) if command in RUNS else partial(_check_out, given["out"], "out")
+    if "out" in given and command in RUNS:
+        yield partial(_check_folder, given["out"])
+    elif "out" in given and not (command == "report" and _is_page(given)):
+        yield partial(_check_page if command == "report" else _check_out, given["out"], "out")
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
         yield partial(_refuse_same_file, given["per_token"], given["out"])
@@ -156,8 +158,27 @@ def _check_out(out: Path, parameter: str) -> None:
     refuse_file_of_run(out, parameter)
 
 
+def _is_page(given: Mapping[str, Any]) -> bool:
+    """Whether `out` is the page of the single run of which the page is written: that is what it is without `out`."""
+    page: Path = given["run"] / "report.html"
+    return "other" not in given and given["out"].resolve() == page.resolve()
+
+
+def _check_page(out: Path, parameter: str) -> None:
+    """Refuse to put a page in the place of something else, such as the texts."""
+    _check_out(out, parameter)
+    if not out.is_file() or not os.access(out, os.R_OK):
+        return
+    with out.open("rb") as file:
+        if file.read(15).lower() not in (b"", b"<!doctype html>"):
+            raise UsageError(f"{out}: is no page, and would be replaced by one: name another file with `{parameter}`")
+
+
 def refuse_file_of_run(out: Path, parameter: str = "out") -> None:
-    """Raise `UsageError` where *out* is a file that belongs to a run or an audit in its folder."""
+    """Raise `UsageError` where *out* is a file that belongs to a run or an audit in its folder, or to its signals."""
+    for folder in out.absolute().parents:
+        if folder.name == "signals" and (folder.parent / "run.json").is_file():
+            raise UsageError(f"{out}: is among the signals of a run: name another file with `{parameter}`")
     run = (out.parent / "run.json").is_file()
     audited = run and (out.parent / "audit.json").is_file()
     if (run and out.name in FILES_OF_RUN) or (audited and out.name in FILES_OF_AUDIT):

@@ -23,7 +23,7 @@ def exhibit(
     run: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="A run directory of 'llm-mia audit'. With --verify it may be left out; if it is given, its files and "
             "the inputs that it names are compared, too.",
             show_default=False,
@@ -83,7 +83,7 @@ def exhibit(
     ] = None,
     as_json: opt.Json = False,
 ) -> int:
-    """Write an exhibit: the finding on a page, works, verbatim spans and controls, with the SHA-256 of everything."""
+    """Write an exhibit: the finding on a page, tables of works, spans and controls, and the SHA-256 of everything."""
     if verify is not None:
         return _verify(verify, run, out, manifest_sha256, as_json)
     if run is None or out is None:

@@ -9,7 +9,6 @@ import typer
 
 from ..errors import RunDirectoryError, UsageError
 from . import _options as opt
-from ._checks import refuse_file_of_run
 from .output import show as print_result, show_json
 from .progress import working
 
@@ -24,7 +23,7 @@ def report(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             help="A run directory of another audit of the same candidates, such as one of another model, or after a "
             "defence. Both runs are then set side by side.",
             show_default=False,
@@ -38,7 +37,14 @@ def report(
             show_default="RUN, if it holds an extraction",
         ),
     ] = None,
-    redact: opt.Redact = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Show no text and no token of a passage on the page. The other files of the run stay as they are.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -89,8 +95,6 @@ def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: b
     from ..auditing import compare_runs
     from ..report import two_runs_details, two_runs_screen, two_runs_summary, write_comparison
 
-    if out is not None:
-        refuse_file_of_run(out)
     with working("comparing the runs"):
         runs = compare_runs(run, other)
         written = None if out is None else write_comparison(runs, out)
@@ -105,8 +109,6 @@ def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: b
 def _write_page(run: Path, extraction: Path | None, redact: bool, out: Path | None) -> None:
     from ..report import write_report
 
-    if out is not None and out.resolve() != (run / "report.html").resolve():
-        refuse_file_of_run(out)
     with working("writing the page"):
         written = write_report(run, extraction=extraction, redact=redact, out=out)
     print_result(str(written))

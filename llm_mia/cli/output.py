@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,6 +27,8 @@ PLAIN = {
     "→": "->", "±": "+-", "≈": "~", "ε": "epsilon", "’": "'", "‘": "'", "“": '"', "”": '"', "\N{NO-BREAK SPACE}": " ",
 }  # fmt: skip
 """Plain characters in place of those that a stream cannot carry."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def show(result: RenderableType) -> None:
@@ -94,7 +97,8 @@ def _can_carry(text: str, stream: TextIO) -> bool:
 
 
 def _carried(text: str, stream: TextIO) -> str:
-    """*text* as *stream* will write it."""
+    """*text* as *stream* will write it, without characters that control a terminal, which a name may hold."""
+    text = CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
     if _can_carry(text, stream):
         return text
     return "".join(character if _can_carry(character, stream) else _plain(character) for character in text)

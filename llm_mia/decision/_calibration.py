@@ -92,6 +92,13 @@ class Calibration:
         """The threshold of each category, by the name that passages carry; pooled categories share that of the pool."""
         return {name: category.threshold for name, category in self._by_passage_category().items()}
 
+    @property
+    def share_above(self) -> float:
+        """The share of the known non-members, each passage by itself, that lie above the threshold that they set."""
+        kinds = list(self.categories.values()) or [Category(self.threshold, self.n, self.scores)]
+        above = sum(float(np.sum(np.asarray(kind.scores) > kind.threshold)) for kind in kinds)
+        return above / sum(len(kind.scores) for kind in kinds)
+
     def __repr__(self) -> str:
         held = "" if self.confidence is None else f" with confidence {self.confidence:g}"
         basis = f"{self.n:,} non-members of {self.n_documents:,} documents"

@@ -134,8 +134,18 @@ class Flags:
 
     @property
     def by_chance(self) -> float | None:
-        """At most so many flags are expected if no candidate is a member; None where an FDR is held."""
-        return self.rule.level * len(self.rows) if self.rule.rate is ErrorRate.FALSE_POSITIVES else None
+        """At most so many flags are expected if no candidate is a member; None where an FDR is held.
+
+        Where passages share documents, the rate holds on average over documents, and where large documents score
+        higher, more passages are flagged. So the share of known non-members above the threshold counts there if it is
+        above the rate: an estimate, and not a bound.
+        """
+        if self.rule.rate is not ErrorRate.FALSE_POSITIVES:
+            return None
+        level = self.rule.level
+        if self.unit is Unit.PASSAGES and self.calibration.documents:
+            level = max(level, self.calibration.share_above)
+        return level * len(self.rows)
 
     @property
     def withheld(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def exhibit_lines(folder: Path) -> str:
             f"{counted(len(checked.files), 'file')} written to {folder}; README.txt says what each is.",
             "",
             f"  read    {folder / 'finding.html'}",
-            f"  check   llm-mia exhibit --verify {folder}",
+            f"  check   llm-mia exhibit --verify {shlex.quote(str(folder))}",
             "",
             "SHA-256 of manifest.json, to be noted where nobody can change it:",
             f"  {checked.manifest_sha256}",
@@ -60,7 +61,7 @@ def verification_lines(checked: Verification) -> str:
         counts = ", ".join(f"{number:,} {state}" for state, number in states.items())
         lines.append(f"{part}: {counts}")
         differing = [each for each in files if each.differs]
-        lines += [f"  {each.name}  {MEANINGS[each.state]}" for each in differing[:NAMED]]
+        lines += [f"  {_shown(each.name)}  {MEANINGS[each.state]}" for each in differing[:NAMED]]
         if len(differing) > NAMED:
             lines.append(f"  and {len(differing) - NAMED:,} more")
     if checked.expected_sha256 not in (None, checked.manifest_sha256):
@@ -70,6 +71,11 @@ def verification_lines(checked: Verification) -> str:
     if checked.intact and checked.expected_sha256 is None:
         lines.append("It shows no change only if this is the digest that was noted when the exhibit was written.")
     return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """*name* on a line, without characters that move the cursor: whoever changed an exhibit chose the names in it."""
+    return name if name.isprintable() else repr(name)
 
 
 def verification_summary(checked: Verification) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def first_screen(answer: Answer, places: Places = (), spell: Callable[[str], str
 
     Args:
         answer: what is shown.
-        places: what lies where, or which command shows it: names and places.
+        places: what lies where, or which command shows it: names and places. Without them the details follow, so all
+            facts are shown, in as many lines as they take.
         spell: rewrites the parameters that sentences name between backticks.
     """
     return _FirstScreen(answer, places, spell)
@@ -88,7 +89,7 @@ class _FirstScreen:
         for number, gaps in self._attempts():
             places = self._places(len(answer.facts) - number)
             of_places = sum(sum(each.heights(console, WIDTH)) for each in places)
-            if fixed + sum(facts[:number]) + of_places + len(gaps) <= MOST_LINES:
+            if not self.places or fixed + sum(facts[:number]) + of_places + len(gaps) <= MOST_LINES:
                 break
         shown = [self._facts(number)] if number else []
         groups: list[Sequence[RenderableType]] = [question, meaning, shown, trust, places]

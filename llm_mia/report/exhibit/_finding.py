@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from ...history import History
 from ...scores import is_other_role
 from ...store import read_run
+from .._digests import code_sha256
 from .._results import Results
 from ..words import Outcome, Side, answer_of, counted, exhibit_sections, side_words
-from ._digests import code_sha256
 from ._pages import page
 
 __all__ = ["finding_page"]

@@ -22,6 +22,8 @@ def refuse_folder(out: Path, run: Path) -> None:
     """
     if run.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"{out}: `out` is or holds the run directory: name another folder")
+    if out.resolve() == Path.cwd():  # a folder that a process works in cannot be replaced under it
+        raise UsageError(f"{out}: `out` is the folder that this command runs in: name a folder in it")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UsageError(f"{out}: `out` is not a folder: name another folder")
     if not out.is_dir() or not any(out.iterdir()):
@@ -46,7 +48,8 @@ def write_folder(out: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         RunDirectoryError: the folder cannot be written.
     """
-    temporary, before = (out.with_name(f".{word}-{out.name}") for word in ("writing", "before"))
+    whole = out.absolute()  # `Path("..")` has no name
+    temporary, before = (whole.with_name(f".{word}-{whole.name}") for word in ("writing", "before"))
     try:
         for folder in (temporary, before):
             shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed

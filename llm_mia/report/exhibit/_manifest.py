@@ -14,8 +14,8 @@ from ...errors import InputError
 from ...history import Entry, History
 from ...records import InputRecord, PassRecord
 from ...store import read_run
+from .._digests import FileDigest, code_sha256, digest_of, extraction_files, run_files
 from .._results import Results
-from ._digests import FileDigest, code_sha256, digest_of, extraction_files, run_files
 
 __all__ = ["MANIFEST", "SUMS", "Manifest", "manifest_of", "read_manifest"]
 

@@ -24,12 +24,12 @@ def readme(results: Results) -> bytes:
             "works.csv",
             "a row for each document: passages, those with a score and those flagged, the largest score, p and q of "
             "the document or the reason why it has none, spans and extractable share where spans were searched, and "
-            "the known set that all of it rests on",
+            "whether the known set can carry a finding",
         ),
         ("controls.html", "what would have shown another explanation than training; controls.csv has the same rows"),
         *(spans if results.extraction is not None else ()),
         ("manifest.json", "the SHA-256 of models, inputs, code, decisions, of the run directory and of each file here"),
-        ("SHA256SUMS", "the same digests of the files here, for a program that every computer has"),
+        ("SHA256SUMS", "the same digests of the files here, in the form that sha256sum reads"),
     ]
     parts = [
         "An exhibit of an audit: was a language model trained on these texts?",
@@ -48,9 +48,9 @@ def readme(results: Results) -> bytes:
             "directory, and the inputs where they still are."
         ),
         _wrapped(
-            "Who changes a file can change the digests, too. So note the SHA-256 of manifest.json when the exhibit is "
-            "handed over, in a place that the receiver cannot change (a letter, a signature, a time stamp), and check "
-            "by it: 'llm-mia exhibit --verify . --digest SHA256'."
+            "Whoever changes a file can change the digests, too. So note the SHA-256 of manifest.json when the exhibit "
+            "is handed over, in a place that the receiver cannot change (a letter, a signature, a time stamp), and "
+            "check by it: 'llm-mia exhibit --verify . --digest SHA256'."
         ),
         _wrapped("Nothing in this folder is legal advice."),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import InputError, RunDirectoryError
 from ...store import read_run
-from ._digests import FileDigest, digest_of_file, extraction_files, run_files, sums
+from .._digests import FileDigest, digest_of_file, extraction_files, run_files, sums
 from ._manifest import MANIFEST, SUMS, Manifest, read_manifest
 
 __all__ = ["Compared", "Part", "State", "Verification", "verify_exhibit"]

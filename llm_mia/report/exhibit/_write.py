@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import RunDirectoryError, UsageError
+from .._digests import digest_of, sums
 from .._results import Results, read_results
 from ..words import Side
 from ._controls import controls_of, controls_page, controls_table
-from ._digests import digest_of, sums
 from ._finding import finding_page
 from ._folder import refuse_folder, write_folder
 from ._manifest import MANIFEST, SUMS, manifest_of

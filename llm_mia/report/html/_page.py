@@ -7,6 +7,7 @@ from typing import Any
 
 from ...store import write_text
 from .. import figures
+from .._digests import code_sha256
 from .._results import Results, read_results
 from ..words import answer_of, compliance as compliance_words, entry_words, notes_words, page as page_words
 from ..words.method import again_words, deciding_rows, input_rows, model_rows, run_rows
@@ -86,7 +87,7 @@ def _method(results: Results) -> dict[str, Any]:
         "models": [model_rows(name, record) for name, record in audit.passes.items()],
         "inputs": input_rows(audit, run),
         "deciding": deciding_rows(audit, run),
-        "run": run_rows(run),
+        "run": run_rows(run, code_sha256()),
         "decisions": [entry_words(entry) for entry in results.decisions],
         "again": again_words(audit),
         "compliance": compliance_words.COMPLIANCE,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 from ...auditing import Audit, Control
-from ...decision import DocumentObstacle, ErrorRate, Flags, NoteKind, Unit
+from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
 from ._comparisons import least_p_words, role_words
-from ._counting import counted, held_with, per_hundred
+from ._counting import counted, held_with
 from ._decisions import bound_confidence
 from ._validity import NAMED, standing_words, weakest_check
 
@@ -41,7 +41,7 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
 def flags_facts(flags: Flags) -> list[tuple[str, str]]:
     """The facts of a decision on a table of scores, which holds no figures of the attack."""
     if flags.withheld:
-        return [("flags", "are in the file, and support no conclusion")]
+        return [("flags", "are in the file, but no conclusion may rest on them")]
     of_flags = [("wrongly", _wrongly(flags, None)), _bound(flags, flags.notes), *_categories(flags)]
     return [*of_flags, *_protocol(flags.notes), *_number(flags), *_compared(flags)]
 
@@ -57,25 +57,39 @@ def flags_trust(flags: Flags) -> list[str]:
 def _number(flags: Flags) -> list[tuple[str, str]]:
     if flags.finding is None or flags.finding.number == 1:
         return []
-    return [("decision", f"number {flags.finding.number} on these candidates, which share the level of all findings")]
+    return [("decision", f"number {flags.finding.number} on these candidates, so a finding needs a smaller p-value")]
 
 
 def _power_words(audit: Audit) -> str:
     """The share of known members that are recognised, or why it is unknown."""
     if audit.power is not None:
-        return per_hundred(audit.power, "known members")
+        return _recognised(audit, audit.power)
     if not audit.evaluations:
-        return "unknown, because no members are known to measure it with"
-    return "not measured, because a false discovery rate has no fixed threshold"
+        return "unknown, because no known members were given"
+    return "not measured: a false discovery rate has no fixed threshold"
+
+
+def _recognised(audit: Audit, power: Interval) -> str:
+    """The count of known members above the threshold, where the record gives it, and their share."""
+    shares = f"{100 * power.value:.0f} %, {100 * power.confidence:.12g} % interval {_percents(power)}"
+    evaluation = _deciding(audit)
+    if evaluation is not None and not evaluation.unscored:
+        above = power.value * evaluation.n_members
+        if math.isclose(above, round(above), abs_tol=1e-6):
+            return f"{round(above):,} of {counted(evaluation.n_members, 'known member')} ({shares})"
+    return f"{shares.partition(',')[0]} of the known members ({shares.partition(', ')[2]})"
+
+
+def _deciding(audit: Audit) -> Evaluation | None:
+    return next((each for each in audit.evaluations if each.attack == audit.decider), None)
 
 
 def _separation(audit: Audit) -> list[tuple[str, str]]:
-    """The AUROC of what decides, beside that of a classifier that never saw the model."""
-    evaluation = next((each for each in audit.evaluations if each.attack == audit.decider), None)
-    blind = _blind(audit.validity)
+    """The AUROC of the attack that decides, beside that of a classifier that never saw the model."""
+    evaluation, blind = _deciding(audit), _blind(audit.validity)
     if evaluation is None:
         return []
-    beside = "" if blind is None else f"; of the words without the model {_two(blind)}"
+    beside = "" if blind is None else f"; a classifier of the text alone {_two(blind)}"
     return [("AUROC", f"{_two(evaluation.auroc)}{beside}")]
 
 
@@ -94,21 +108,24 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
     level = flags.rule.level
     of_hundred = f"at most {100 * level:g} of 100"
     unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
+    by_document = flags.unit is Unit.PASSAGES and bool(flags.calibration.documents)
     if flags.rule.rate is ErrorRate.FALSE_DISCOVERIES:
-        words = f"{of_hundred} flagged {unit}, on average"
+        words = f"on average {of_hundred} flagged {unit}"
     elif flags.calibration.confidence is not None:
-        words = f"{of_hundred} that it was not trained on, with {held_with(flags.calibration.confidence)}"
-        if flags.unit is Unit.PASSAGES and flags.calibration.documents:
+        words = f"{of_hundred} that it never saw, with {held_with(flags.calibration.confidence)}"
+        if by_document:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
-        words = f"{of_hundred} that it was not trained on, on average"
+        new = ", averaged over new documents" if by_document else ""
+        words = f"on average {of_hundred} that it never saw{new}"
     if control is not None:
         words += f"; measured {control.flagged:,} of {control.passages:,} sealed ({_percents(control.rate)})"
     return words
 
 
 def _percents(figure: Interval) -> str:
-    return f"{100 * figure.low:.0f}–{100 * figure.high:.0f} %"
+    """An interval of a share, rounded outward."""
+    return f"{math.floor(100 * figure.low + 1e-9)}–{math.ceil(100 * figure.high - 1e-9)} %"
 
 
 def _bound(flags: Flags, notes: Sequence[Note]) -> tuple[str, str]:
@@ -119,33 +136,35 @@ def _bound(flags: Flags, notes: Sequence[Note]) -> tuple[str, str]:
             return "at least", f"no number of them can be stated {held}"
         was = "was" if flags.members.members == 1 else "were"
         return "at least", f"{flags.members.members:,} of {len(flags.rows):,} {was} trained on, {held}"
-    return "unknown", f"how many at least: {_why_unbounded(notes)}"
+    return "at least", f"no number can be given, because {_why_unbounded(flags, notes)}"
 
 
-def _why_unbounded(notes: Sequence[Note]) -> str:
+def _why_unbounded(flags: Flags, notes: Sequence[Note]) -> str:
     """Why the number of members has no lower bound, and what would give it."""
     reasons = {
-        NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has a calibration set for itself",
+        NoteKind.MEMBERS_UNBOUNDED_CATEGORIES: "each category has its calibration set",
         NoteKind.MEMBERS_UNBOUNDED_LABELLED: "labelled passages are among the candidates",
-        NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long; add such documents",
+        NoteKind.MEMBERS_UNBOUNDED_FEW: "too few documents of non-members are as long as these; add such documents",
     }
     for note in notes:
         if note.kind == NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS:
-            return _documents_obstacle(note.figures.get("obstacle"), note.figures.get("documents", 0))
+            return _documents_obstacle(flags, note.figures.get("obstacle"), note.figures.get("documents", 0))
         if note.kind in reasons:
             return reasons[NoteKind(note.kind)]
     return "no finding is possible"
 
 
-def _documents_obstacle(obstacle: object, documents: int) -> str:
+def _documents_obstacle(flags: Flags, obstacle: object, documents: int) -> str:
     if obstacle is None:
-        return "passages share documents; 'llm-mia flag RUN --documents' bounds these"
+        return "passages share documents; 'llm-mia flag RUN --documents' counts documents"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
-        hold = "document holds" if documents == 1 else "documents hold"
-        return f"{documents:,} {hold} candidates and known non-members; separate them and run again"
+        # The promise is for a passage of a new document, so these are what it does not cover.
+        of_all = counted(len({row.document for row in flags.rows}), "document")
+        are, they = ("is", "it also holds") if documents == 1 else ("are", "they also hold")
+        return f"{documents:,} of the {of_all} {are} not new: {they} known non-members; separate these and run again"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.INFINITE:
         return "passages share documents, and some candidates have an infinite score"
-    return "passages share documents; it takes the table that was calibrated"
+    return "passages share documents, and the table has other non-members than those that set the threshold"
 
 
 def _compared(flags: Flags) -> list[tuple[str, str]]:
@@ -159,12 +178,12 @@ def _compared(flags: Flags) -> list[tuple[str, str]]:
     other = max(others, key=lambda other: other.other_flagged or 0)
     # Where it is the smallest that the exchanges can give, the details have their number.
     p_value = least_p_words(other.p_value, other.exchanges).partition(",")[0]
-    return [
-        (
-            "compared",
-            f"{role_words(other.role)} in its place flags {other.other_flagged:,} of {other.candidates:,} ({p_value})",
-        )
-    ]
+    fewer = other.flagged is not None and other.flagged > (other.other_flagged or 0)
+    target = f", not {other.flagged:,}" if fewer else ""
+    flagged = f"with {role_words(other.role)} in the target's place, {other.other_flagged:,} of {other.candidates:,}"
+    if other.p_value > 0.5:
+        return [("compared", f"{flagged}{target}; the target's scores are not higher ({p_value})")]
+    return [("compared", f"{flagged}{target}; so much higher scores of the target by chance: {p_value}")]
 
 
 def _protocol(notes: Sequence[Note]) -> list[tuple[str, str]]:
@@ -173,7 +192,7 @@ def _protocol(notes: Sequence[Note]) -> list[tuple[str, str]]:
             if note.figures["deviations"]:
                 return [("protocol", "this decision deviates from the protocol, so it counts as a further decision")]
             if note.figures["before"]:
-                return [("protocol", "names this decision, but earlier decisions came before it")]
+                return [("protocol", "names this decision, but other decisions were taken before it")]
             return [("protocol", f"fixed before the scores, and names this decision ({note.figures['sha256'][:16]}…)")]
     return []
 
@@ -198,25 +217,23 @@ def answer_trust(audit: Audit) -> list[str]:
 
 def _assumption(flags: Flags) -> list[str]:
     return [
-        "Rests on this: your non-members could as well have been among the candidates.",
+        "Assumption: unseen candidates resemble your non-members (source, period, style).",
         f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
     ]
 
 
 def checks_words(validity: Validity) -> str:
-    """How many checks of the known set were made, and the worst, or what the weakest may have missed."""
-    checks = validity.checks
-    made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
-    if not made:
+    """The worst check of the known set, or what the checks may have missed; their number is among the details."""
+    if all(check.verdict is Verdict.SKIPPED for check in validity.checks):
         return "Nothing about the known set could be checked."
-    of_all = f"{made:,} of {counted(len(checks), 'check')} made" if made < len(checks) else counted(made, "check")
     faults = worst_faults(validity)
     if faults:
-        number = counted(sum(check.is_fault for check in checks), "fault")
-        return f"{of_all}, {number}; the worst: {named_check(faults[0])}."
+        number = sum(check.is_fault for check in validity.checks)
+        shows = "check shows a fault" if number == 1 else "checks show a fault; the worst"
+        return f"{number:,} {shows}: {named_check(faults[0])}."
     weakest = weakest_check(validity)
-    missed = "" if weakest is None else f"; {weakest[1]} may miss AUROCs below {weakest[0]:.2f}"
-    return f"{of_all}, no fault{missed}."
+    missed = "" if weakest is None else f"; a difference with an AUROC below {weakest[0]:.2f} may be missed"
+    return f"No check shows a fault{missed}."
 
 
 def named_check(check: Check) -> str:

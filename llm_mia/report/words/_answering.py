@@ -167,10 +167,13 @@ def _error_rate(flags: Flags) -> str:
     finding, by_chance = flags.finding, flags.by_chance
     if by_chance is not None:
         confidence = flags.calibration.confidence
-        held = "on average" if confidence is None else f"in the mean, with {held_with(confidence)}"
-        rate = f"If it had seen none of them, at most {plainly(by_chance)} would look so {held}"
+        held = "on average" if confidence is None else f"with {held_with(confidence)}, on average"
+        most = f"no more than {plainly(by_chance)}"
+        if confidence is None and flags.unit is Unit.PASSAGES and flags.calibration.documents:
+            most = f"no more than about {plainly(by_chance)}"  # each document counts once, and not each passage
+        rate = f"If it had seen none, {held} {most} would look so"
         if len(flags.rows) == 1:
-            rate = f"If it had not seen it, it would look so in at most {100 * flags.rule.level:g} of 100 cases {held}"
+            rate = f"If it had not seen it, {held} it would look so in at most {100 * flags.rule.level:g} of 100 cases"
     else:
         unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
         rate = f"Of {unit} that look so, at most {100 * flags.rule.level:g} of 100 do so by chance, on average"

@@ -17,8 +17,8 @@ from .checks import check_words
 
 __all__ = ["ControlRow", "control_rows"]
 
-BLIND = {"blind_words_auroc": "words", "blind_counts_auroc": "counts of characters, words and lengths"}
-SHIFT = {"shift_words_auroc": "words", "shift_counts_auroc": "counts of characters, words and lengths"}
+CLASSIFIERS = {"words": "words and characters", "counts": "lengths, years and other counts"}
+"""What each classifier that never sees the model goes by, by the name that its checks have."""
 MADE = "made"
 NOT_MADE = "not made"
 
@@ -58,8 +58,8 @@ def control_rows(audit: Audit, extraction: Extraction | None = None) -> list[Con
 
 def _blind(audit: Audit) -> Iterator[ControlRow]:
     """The classifiers that never see the model, and the attack that decides, for comparison."""
-    for name, seen in BLIND.items():
-        if check := _check(audit, name):
+    for name, seen in CLASSIFIERS.items():
+        if check := _check(audit, f"blind_{name}_auroc"):
             yield _row(
                 check,
                 f"blind baseline, {seen}",
@@ -83,11 +83,8 @@ def _blind(audit: Audit) -> Iterator[ControlRow]:
 
 def _placebo(audit: Audit) -> Iterator[ControlRow]:
     """The same measurement where there is nothing to measure."""
-    for name, what in (
-        (f"placebo_attack_{audit.decider}_auroc", f"scores by {audit.decider}"),
-        ("placebo_words_auroc", "classifier by words"),
-        ("placebo_counts_auroc", "classifier by counts"),
-    ):
+    by_classifier = {f"placebo_{name}_auroc": seen for name, seen in CLASSIFIERS.items()}
+    for name, what in {f"placebo_attack_{audit.decider}_auroc": f"scores by {audit.decider}", **by_classifier}.items():
         if check := _check(audit, name):
             yield _row(
                 check,
@@ -98,8 +95,8 @@ def _placebo(audit: Audit) -> Iterator[ControlRow]:
 
 
 def _shift(audit: Audit) -> Iterator[ControlRow]:
-    for name, seen in SHIFT.items():
-        if check := _check(audit, name):
+    for name, seen in CLASSIFIERS.items():
+        if check := _check(audit, f"shift_{name}_auroc"):
             yield _row(
                 check,
                 f"candidates and non-members, {seen}",
@@ -138,7 +135,7 @@ def _other_models(audit: Audit) -> Iterator[ControlRow]:
                 float(other.flagged),
                 other.p_value,
                 MADE,
-                "so many flags by chance, with this reference model",
+                "the p-value is that of so many flags by chance, with this reference model",
             )
             continue
         if other.other_flagged is not None:
@@ -159,7 +156,7 @@ def _other_models(audit: Audit) -> Iterator[ControlRow]:
             other.auroc,
             None,
             MADE,
-            "a model that should not know the candidates sees a difference of the texts only where this is not 0.5",
+            "a model that cannot know the candidates sees only differences of the texts; 0.5 is none",
         )
     if not compared:
         yield _missing(
@@ -185,7 +182,8 @@ def _sealed(audit: Audit) -> ControlRow:
 
 def _faults(audit: Audit) -> Iterator[ControlRow]:
     """The checks that show a fault, and are not among the rows above."""
-    above = {*BLIND, *SHIFT, f"placebo_attack_{audit.decider}_auroc", "placebo_words_auroc", "placebo_counts_auroc"}
+    above = {f"placebo_attack_{audit.decider}_auroc"}
+    above |= {f"{kind}_{name}_auroc" for kind in ("blind", "shift", "placebo") for name in CLASSIFIERS}
     for check in audit.validity.checks:
         if check.is_fault and check.name not in above | {"control_rate"}:
             yield _row(check, f"{check_words(check.name)} ({check.name})", "", check.why)
@@ -228,7 +226,7 @@ def _extraction(extraction: Extraction) -> Iterator[ControlRow]:
         float(totals.spans_shared),
         None,
         MADE,
-        "these do not count: a model that was not trained on the texts writes them as well",
+        "these do not count: a model that should not know the texts writes them as well",
     )
 
 

@@ -69,17 +69,17 @@ def per_hundred(share: Interval, things: str = "") -> str:
     >>> per_hundred(Interval(0.675, 0.511, 0.849))
     '68 of 100 (51–85)'
 
-    With *things* it names these and the confidence of the interval.
+    With *things* it names these and the confidence of the interval; ‘every’, since there may be fewer than 100 of them.
 
     >>> per_hundred(Interval(0.675, 0.511, 0.849), "passages")
-    '68 of 100 passages (95 % interval 51–85)'
+    '68 of every 100 passages (95 % interval 51–85)'
     >>> per_hundred(Interval(0.004, 0.001, 0.012), "passages")
-    '4 of 1,000 passages (95 % interval 1–12)'
+    '4 of every 1,000 passages (95 % interval 1–12)'
     """
     rounded = round(100 * share.value)
     scale = 1000 if rounded in (0, 100) and share.value not in (0, 1) else 100
     low, high = math.floor(scale * share.low + 1e-9), math.ceil(scale * share.high - 1e-9)
-    words = f"{round(scale * share.value):,} of {scale:,}"
+    rate = round(scale * share.value)
     if not things:
-        return f"{words} ({low:,}–{high:,})"
-    return f"{words} {things} ({100 * share.confidence:.12g} % interval {low:,}–{high:,})"
+        return f"{rate:,} of {scale:,} ({low:,}–{high:,})"
+    return f"{rate:,} of every {scale:,} {things} ({100 * share.confidence:.12g} % interval {low:,}–{high:,})"

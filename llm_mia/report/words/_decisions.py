@@ -113,7 +113,8 @@ def _chance_words(flags: Flags) -> str:
     parts = []
     if by_chance is not None:
         expected = f"{by_chance:,.1f} flags are expected" if by_chance != 1 else "1 flag is expected"
-        parts.append(f"if none of the candidates is a member, at most {expected}")
+        about = "about " if flags.unit is Unit.PASSAGES and flags.calibration.documents else ""
+        parts.append(f"if none of the candidates is a member, at most {about}{expected}")
     if finding is not None:
         many = "as many as here or more" if parts else "the smallest q-value (Simes' test)"
         if finding.test is FindingTest.COUNT and finding.candidates == 1 and finding.flagged:

@@ -14,7 +14,7 @@ from ...records import Interval, Standing
 from ...validity import Verdict
 from ._answer import Answer
 from ._comparisons import role_words
-from ._counting import counted, per_hundred, unbroken
+from ._counting import counted, held_with, per_hundred, unbroken
 from ._decisions import members_words, rule_words
 from ._notes import ASSUMPTION
 from ._validity import weakest_check, withheld_words
@@ -30,7 +30,6 @@ FACTS = {
     "finds": "recognises",
     "wrongly": "flags wrongly",
     "at least": "trained on at least",
-    "unknown": "cannot say",
     "compared": "another model",
     "AUROC": "AUROC of the score",
     "void": "faults (void)",
@@ -109,9 +108,10 @@ def _how(audit: Audit) -> str:
         known += f" from {counted(calibration.n_documents, 'document')}"
     scored = f"Each text was given a score from the probabilities of the model ({audit.decider})"
     if rule.rate is ErrorRate.FALSE_POSITIVES:
+        held = "on average" if calibration.confidence is None else f"with {held_with(calibration.confidence)}"
         return (
             f"{scored}. It is flagged if its score is above a threshold, which was set on {known} that the model was "
-            f"certainly not trained on: at most {100 * rule.level:g} of 100 such texts would be flagged."
+            f"certainly not trained on: at most {100 * rule.level:g} of 100 such texts would be flagged, {held}."
         )
     return (
         f"{scored}, and was compared with {known} that the model was certainly not trained on. So many are flagged "
@@ -201,11 +201,18 @@ def _smallest_share(flags: Flags, power: Interval) -> str:
         )
     end = f"to {100 * crossing.high:.0f} %" if math.isfinite(crossing.high) else "to no share at all"
     return (
-        f"A search like this one shows more often than not that texts were trained on if these are "
-        f"{100 * crossing.value:.0f} % of the candidates or more, and are as easy to recognise as the known members "
-        f"({100 * crossing.low:.0f} % {end}, by the interval above; at least {counted(least, 'flag')} of "
-        f"{expected.candidates:,} would then come). A smaller share may well have been missed."
+        f"A search like this one gives more often than not as many flags as chance alone does not explain (at least "
+        f"{least:,} of {expected.candidates:,}) if {100 * crossing.value:.0f} % of the candidates or more were trained "
+        f"on, and are as easy to recognise as the known members ({100 * crossing.low:.0f} % {end}, by the interval "
+        "above). A smaller share may well have been missed." + _and_comparisons(flags)
     )
+
+
+def _and_comparisons(flags: Flags) -> str:
+    """What a finding takes besides so many flags; empty where nothing else was compared."""
+    if flags.finding is None or not (flags.finding.others or flags.finding.references):
+        return ""
+    return " A finding also takes the comparison with other models, so the share that would give one may be larger."
 
 
 def _overturn(audit: Audit) -> Iterator[str]:

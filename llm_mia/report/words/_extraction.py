@@ -127,7 +127,7 @@ def _like_length(known: KnownNonmembers) -> str:
 def extraction_reference(extraction: Extraction) -> str:
     """What the reference model makes of the spans, or what is unknown without it, in a sentence."""
     if extraction.reference is None:
-        return "none: what any model knows counts as memorised, such as scripture"
+        return "none: text that any model knows, such as scripture, counts as memorised"
     shared, name = extraction.totals.spans_shared, extraction.reference.model.id
     others = (
         "none of these spans" if not shared else f"{counted(shared, 'further span')}, which {_do(shared)} not count"

@@ -38,12 +38,14 @@ def collection_answer(result: CollectionResult) -> Answer:
     placebo = p_words(result.test.placebo.p_value)
     facts.append(("placebo", f"half of the non-members against the other half: {placebo}"))
     needs = f"a finding needs p ≤ {result.allowed:.2g}"
-    rests = "Rests on this: documents of your non-members could as well have been among the candidates."
+    rests = "Assumption: unseen candidates resemble your non-members (source, period, style)."
     return Answer(
         question,
         _outcome(result),
         _collection_headline(result),
-        unbroken(f"Without training, such a difference or a larger has {p_words(result.p_value)} ({needs})."),
+        unbroken(
+            f"Without training, so large a difference would come by chance with {p_words(result.p_value)} ({needs})."
+        ),
         tuple((name, unbroken(sentence)) for name, sentence in facts),
         (checked, rests),
         len(result.notes),
@@ -51,7 +53,7 @@ def collection_answer(result: CollectionResult) -> Answer:
 
 
 def _other(p_value: float) -> str:
-    return f"{p_words(p_value)} that the candidates score higher than its scores predict"
+    return f"the candidates score higher than its scores predict with {p_words(p_value)}"
 
 
 def _outcome(result: CollectionResult) -> Outcome:
@@ -81,7 +83,7 @@ def validity_answer(validity: Validity) -> Answer:
     standing = validity.standing
     answers: dict[Standing | None, tuple[Outcome, str]] = {
         None: (Outcome.WITHHELD, "Unknown: nothing could be checked."),
-        Standing.SOUND: (Outcome.FINDING, "Yes, as far as checks can show: none of them found a fault."),
+        Standing.SOUND: (Outcome.FINDING, "Yes, as far as checks can show: none of them shows a fault."),
         Standing.NOT_CHECKED: (
             Outcome.DOUBTFUL,
             "The texts show no fault, but no language model has checked them: an audit does that.",

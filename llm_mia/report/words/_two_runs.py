@@ -104,7 +104,7 @@ def name_words(difference: Difference, fpr: float) -> str:
         Quantity.AUROC: "AUROC",
         Quantity.TPR: unbroken(f"TPR at FPR {100 * fpr:g} %"),
         Quantity.LOSS: f"loss, {difference.role}",
-        Quantity.LOSS_BY_BYTE: f"loss by byte, {difference.role}",
+        Quantity.LOSS_BY_BYTE: f"loss per byte, {difference.role}",
     }[difference.quantity]
 
 
@@ -123,7 +123,7 @@ def two_runs_lines(runs: TwoRuns, mark: str = MARK) -> list[str]:
         lines.append(f"The {sets} can carry no finding: flags are not compared,")
         lines.append("and AUROC and TPR may measure something else than membership.")
     number = counted(runs.comparisons, "comparison")
-    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most {HELD} % (Holm).")
+    lines.append(f"{number}; the chance that any '{mark}' is wrong is at most about {HELD} % (Holm).")
     lines.append(NO_CAUSE)
     return [unbroken(line) for line in lines]
 

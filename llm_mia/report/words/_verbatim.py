@@ -34,7 +34,7 @@ def verbatim_words(extraction: Extraction | None) -> Iterator[str]:
         are = "is" if totals.spans_shared == 1 else "are"
         yield (
             f"{counted(totals.spans_shared, 'further span')} {are} not counted: "
-            f"{extraction.reference.model.id}, for comparison, writes as much without training on the text."
+            f"{extraction.reference.model.id}, which should not know these texts, may write at least half of each too."
         )
     if known is None:
         yield "No known non-members were searched, so it is not known how often a span comes without training."

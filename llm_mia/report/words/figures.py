@@ -147,8 +147,9 @@ def false_positives_words(audit: Audit, realised: RealisedRates) -> str:
             f"dotted line), so the figure starts at {_percent(rates[0])}; all of them are enough for the promise. "
         )
     text += (
-        "By construction the average is at most what was promised; the band shows how far a single known set of half "
-        "the size may miss it. "
+        "Over all possible halves the average is at most what was promised, by construction (these were drawn at "
+        "random, so theirs may differ a little); the band shows how far a single known set of half the size may miss "
+        "it. "
     )
     if audit.control is None:
         text += (
@@ -205,8 +206,8 @@ def documents_words(audit: Audit, documents: int, some: int, top: tuple[str, int
         audit,
         f"{share_words(some, documents)} documents of candidates have a flagged passage. {which}The highest mean score "
         f"is that of {name}, with {share_words(flagged, passages)} passages flagged. A marker is the mean score of the "
-        "passages, a line the range of their scores; at the right stand the flagged of all passages. The threshold is "
-        "that of a passage: the error rate holds for passages, and not for the ranking of documents.",
+        "passages, a line the range of their scores; at the right is how many of the passages are flagged. The "
+        "threshold is that of a passage: the error rate holds for passages, and not for the ranking of documents.",
     )
 
 
@@ -220,9 +221,9 @@ def power_words(audit: Audit, curve: FlagsByShare) -> str:
         f"{count_words(curve.by_chance)}. "
     )
     if curve.least is None:
-        text += "What number of flags would be a finding is not on record. "
+        text += "What number of flags chance alone does not explain is not on record. "
     else:
-        text += f"A finding takes {curve.least:,}"
+        text += f"A finding takes at least {curve.least:,}"
         if curve.crossing is None:
             text += ", which are not expected at any share: this audit would seldom find training. "
         else:

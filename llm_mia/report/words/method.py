@@ -81,7 +81,7 @@ def input_rows(audit: Audit, run: RunRecord) -> list[tuple[str, str, str, str, s
 def deciding_rows(audit: Audit, run: RunRecord) -> Rows:
     """What decides, at which error rate, with which guarantee, and on which record of decisions."""
     calibration, flags = audit.calibration, audit.flags
-    rows: Rows = [("Decides", calibration.attack)]
+    rows: Rows = [("Attack that decides", calibration.attack)]
     rows += _attack_rows(calibration.attack, run.attacks)
     selection = selection_words(calibration)
     rows += [("How it was chosen", selection)] if selection else []
@@ -113,11 +113,13 @@ def _attack_rows(name: str, recorded: Sequence[AttackRecord]) -> Rows:
     return [*rows, ("Formula", attack.formula or attack.summary), ("Paper", attack.paper)]
 
 
-def run_rows(run: RunRecord) -> Rows:
-    """The versions of the programs, and the time of each pass."""
+def run_rows(run: RunRecord, code_sha256: str) -> Rows:
+    """The versions of the programs, the time of each pass, the seed, and the digest of the code of the page."""
     rows: Rows = [("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()))]
     rows += [("Computing time", _seconds(run.wall_seconds))] if run.wall_seconds else []
-    return [*rows, ("Schema of the records", str(run.schema_version)), ("Commit of the code", "not recorded")]
+    rows.append(("Seed", "fixed in the code: every audit of the same inputs draws the same random numbers"))
+    rows.append(("Schema of the records", str(run.schema_version)))
+    return [*rows, ("SHA-256 of the code of llm_mia that wrote this page", code_sha256)]
 
 
 def _seconds(seconds: Mapping[str, float]) -> str:

@@ -56,8 +56,8 @@ NOTHING_LEAVES = (
 PROTECTED = "Texts and tokens were left out of this page on request (redacted)."
 CHECKS_LEAD = (
     "The error rate holds only if a candidate that was not trained on could as well have been among the known "
-    "non-members. No check can confirm that. Each check below searches for a sign that it is false. An AUROC "
-    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that all is separated; "
+    "non-members. No check can confirm that. Each check below searches for a sign that it does not hold. An AUROC "
+    "(area under the ROC curve) of 0.5 means that nothing separates two sets, and 1 that it separates them completely; "
     "‘would detect’ is the AUROC that the check would have noticed with a probability of 0.8."
 )
 FIGURES_LEAD = "Each figure has its numbers in a table below it."
@@ -72,8 +72,8 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ("Target", "The model in question."),
     (
         "Reference or stand-in model",
-        "Another model, which should not know the candidates. If it scores them as the target does, the texts are the "
-        "cause, and not training.",
+        "Another model, which should not know the candidates. If it scores them as the target does, the texts may "
+        "be the cause, and not training.",
     ),
     (
         "Score",
@@ -81,7 +81,10 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ),
     ("Flagged", "The score is above the threshold: the passage looks as if the model was trained on it."),
     ("False positive rate, FPR", "Of texts that the model was not trained on, the share that is flagged wrongly."),
-    ("p-value", "How often chance alone gives a result as strong as this or stronger, if there was no training."),
+    (
+        "p-value",
+        "How often, at most, chance alone gives so strong a result or a stronger, if there was no training.",
+    ),
     (
         "AUROC",
         "How well something separates two sets, from 0.5 (not at all) to 1 (completely). Of a good attack it is high; "
@@ -89,7 +92,7 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ),
     (
         "95 % interval",
-        "A range that contains the true figure in 95 of 100 such audits.",
+        "A range that contains the true figure in about 95 of 100 such audits.",
     ),
 )
 """What a reader needs who sees these words for the first time."""

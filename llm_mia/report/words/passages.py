@@ -35,8 +35,9 @@ def documents_words(ranking: DocumentRanking) -> list[str]:
         method = "Hochberg" if ranking.q_values is QValueMethod.BENJAMINI_HOCHBERG else "Yekutieli"
         sentences.append(
             f"p compares the mean score of a document with that of up to {counted(ranking.compared_with, 'document')} "
-            "of known non-members: it is the probability of so high a mean for a document that the model was not "
-            f"trained on. q is p corrected for looking at {counted(with_p_value, 'document')} (Benjamini–{method}): "
+            "of known non-members, by as many passages of each, drawn at random where a document has more: the "
+            "probability of so high a mean is at most p for a document that the model was not trained on, if it is "
+            f"like these. q is p corrected for looking at {counted(with_p_value, 'document')} (Benjamini–{method}): "
             "among all documents with q\u00a0≤\u00a00.05, at most 5\u00a0% are expected to be there by chance."
         )
     return sentences
@@ -61,8 +62,9 @@ def sources_words(flags: Flags) -> str:
     """How the table of sources is to be read."""
     if flags.rule.rate is ErrorRate.FALSE_POSITIVES:
         expected = (
-            f"If the model was trained on no passage of a source, at most {100 * flags.rule.level:g}\u00a0% of its "
-            "passages are expected to be flagged by chance. "
+            f"If the model was trained on no passage of a source, and its documents are like those of the known "
+            f"non-members, at most about {100 * flags.rule.level:g}\u00a0% of its passages are expected to be flagged "
+            "by chance. "
         )
     else:
         expected = ""
@@ -107,7 +109,7 @@ def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> l
 def no_texts_words(*, redacted: bool) -> str:
     """Why the page shows no texts."""
     if redacted:
-        return "Texts and tokens are left out of this page, as the person who made it chose (`redact`)."
+        return "Texts and tokens were left out of this page on request (redacted)."
     return "The run directory holds no texts, so the page shows ids and figures alone."
 
 

@@ -13,7 +13,7 @@ DIFFERS, NOT_SHOWN = "yes", "not shown"
 LIMITS = (
     "A difference shows no cause. Besides the setting that was meant to differ, others may: the first table has all.",
     "Each interval holds by itself with 95\u00a0% confidence. The words ‘yes’ in the last column hold together: "
-    "with a probability of at most 5\u00a0%, any of them is wrong.",
+    "with a probability of at most about 5\u00a0%, any of them is wrong.",
     "Where no difference is shown, the runs need not agree: these passages may be too few to show it.",
     "Intervals and p-values go by document, because passages of a document are not independent.",
     "The test of the flags takes both thresholds as they are; other known non-members would have set others.",

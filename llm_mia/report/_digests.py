@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["FileDigest", "code_sha256", "digest_of", "digest_of_file", "extraction_files", "run_files", "sums"]
 
-PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[1]
 AUDIT_FILES = (
     "run.json",
     "scores.parquet",
