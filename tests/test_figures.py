@@ -36,11 +36,6 @@ from llm_mia.report.figures import (
     roc,
     scores,
 )
-from llm_mia.report.figures._audited import Audited
-from llm_mia.report.figures._power import power_display
-from llm_mia.report.figures._roc import roc_display
-from llm_mia.report.figures._scores import scores_display
-from llm_mia.report.figures._svg import figure_of
 from llm_mia.report.words import p_words
 from llm_mia.report.words.figures import false_positives_words, power_words
 from llm_mia.scores import ScoreTable
@@ -214,7 +209,7 @@ def test_the_same_audit_gives_the_same_bytes_elsewhere_and_without_pyplot(page: 
 
 def drawn_again(case: tuple[Audit, ScoreTable]) -> list[Figure]:
     """A figure whose band is drawn at random, and another."""
-    return [figure_of(display(Audited(*case))) for display in (roc_display, power_display)]
+    return figures_of(*case, names=["roc", "power"])
 
 
 def digest(*figures: Figure) -> str:
@@ -275,7 +270,8 @@ def test_the_table_of_scores_counts_every_score_on_its_side_of_the_threshold() -
     case = audited(known, [95.0, 95.0, 96.0, 1e9, -1e9])
     threshold = case[0].calibration.threshold
     assert threshold == 95.0
-    _, *rows = scores_display(Audited(*case)).table
+    (figure,) = figures_of(*case, names=["scores"])
+    _, *rows = figure.table
     counts = np.array([[int(count) for count in row[2:]] for row in rows])
     assert counts.sum(axis=0).tolist() == [100, 5]
     above = np.array([float(row[0]) >= threshold for row in rows])
