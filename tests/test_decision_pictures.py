@@ -181,7 +181,7 @@ def test_more_flags_are_expected_by_chance_where_large_documents_score_higher() 
         promised, flagged = promised + 0.05 * len(new), flagged + int(calibration.flagged(new).sum())
         expected += len(new) * max(0.05, calibration.share_above)
     assert flagged > 3 * promised
-    # 240 large documents on each side; the flags of each vary by about 1.4 times their mean: 2 · 1.4 · √(2 / 240).
+    # 240 large documents on each side, whose flags vary by about 1.4 times their mean: 2 · 1.4 · √(2 / 240) = 0.25.
     assert expected == pytest.approx(flagged, rel=0.25)
 
 

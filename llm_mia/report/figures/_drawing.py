@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,15 @@ __all__ = [
     "write_figures",
 ]
 
-DISPLAYS: tuple[Callable[[Audited], Display], ...] = (
-    scores_display,
-    roc_display,
-    baselines_display,
-    p_values_display,
-    documents_display,
-    power_display,
-    false_positives_display,
-)
+DISPLAYS: Mapping[str, Callable[[Audited], Display]] = {
+    "scores": scores_display,
+    "roc": roc_display,
+    "baselines": baselines_display,
+    "p_values": p_values_display,
+    "documents": documents_display,
+    "power": power_display,
+    "false_positives": false_positives_display,
+}
 """In the order of the page."""
 
 
@@ -95,10 +95,13 @@ def page_figures(results: Results) -> list[Figure]:
     return figures_of(results.audit, results.scores)
 
 
-def figures_of(audit: Audit, table: ScoreTable) -> list[Figure]:
-    """`page_figures` of an audit whose scores are in memory; *table* has the column that decides."""
+def figures_of(audit: Audit, table: ScoreTable, *, names: Collection[str] = tuple(DISPLAYS)) -> list[Figure]:
+    """`page_figures` of an audit whose scores are in memory, or those called *names*.
+
+    *table* has the column that decides.
+    """
     audited = Audited(audit, table)
-    return [figure_of(display(audited)) for display in DISPLAYS]
+    return [figure_of(display(audited)) for name, display in DISPLAYS.items() if name in names]
 
 
 def write_figures(results: Results, folder: str | Path) -> list[Path]:
@@ -106,7 +109,7 @@ def write_figures(results: Results, folder: str | Path) -> list[Path]:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     audited, written = Audited(results.audit, results.scores), list[Path]()
-    for of_audit in DISPLAYS:
+    for of_audit in DISPLAYS.values():
         display = of_audit(audited)
         if display.height:
             for kind, content in (
