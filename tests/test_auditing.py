@@ -150,7 +150,8 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     assert (result.calibration.selection.wanted, result.calibration.selection.shortage) == (Wanted.AUTO, shortage)
     why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
     assert (
-        f"no attack could be selected, so reference decides: {why}: add 8 passages of members to the known set"
+        f"no attack could be selected, so reference decides, by a fixed rule: {why}: add 8 passages of members to the "
+        "known set (the fit part is half of the known set)"
         in rendered(audit_details(result))
     )
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
@@ -183,7 +184,7 @@ def test_the_stack_decides_a_large_known_set_and_a_note_explains_a_small_set(tmp
     assert (small.decider, small.calibration.split, small.calibration.n) == ("reference", None, 80)
     shortage = small.calibration.selection.shortage
     assert shortage == Shortage(ShortageKind.FIT_PART, Unit.DOCUMENTS, 20, 40, 100, 160, 120)
-    assert "no stack could be fitted, so reference decides: the fit part has 20 documents" in rendered(
+    assert "no stack could be fitted, so reference decides, by a fixed rule: the fit part has 20 documents" in rendered(
         audit_details(small)
     )
     named = run(attacks=["loss"])
@@ -213,7 +214,7 @@ def test_confidence_sets_the_threshold_and_the_words(run: Run) -> None:
         "with 90 % confidence the rate with this calibration set is at most 5 %, if the known non-members are "
         "independent" in text
     )
-    assert "on average" not in text
+    assert "with 90 % confidence, on average no more than 2 would look so" in text
     assert audit_summary(result)["calibration"]["realised_fpr_at_most_with_95_confidence"] is None
 
 

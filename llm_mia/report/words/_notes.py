@@ -65,7 +65,7 @@ def _by_default(figures: Figures) -> str:
     counts = figures["shortage"]
     shortage = Shortage(**{**counts, "kind": ShortageKind(counts["kind"]), "unit": Unit(counts["unit"])})
     what = "no attack could be selected" if figures["wanted"] == Wanted.AUTO else "no stack could be fitted"
-    half = ", which is half of the known set" if shortage.kind is ShortageKind.FIT_PART else ""
+    half = " (the fit part is half of the known set)" if shortage.kind is ShortageKind.FIT_PART else ""
     return f"{what}, so {figures['attack']} decides, by a fixed rule: {shortage}{half}"
 
 
