@@ -151,8 +151,7 @@ def test_auto_falls_back_to_the_attack_named_beforehand_and_says_why(run: Run) -
     why = "the fit part has 6 passages of members and 40 of non-members, and 10 of each are needed"
     assert (
         f"no attack could be selected, so reference decides, by a fixed rule: {why}: add 8 passages of members to the "
-        "known set (the fit part is half of the known set)"
-        in rendered(audit_details(result))
+        "known set (the fit part is half of the known set)" in rendered(audit_details(result))
     )
     assert NoteKind.DECIDER_BY_DEFAULT in [note.kind for note in result.notes]
 
