@@ -228,7 +228,7 @@ def test_documents_on_both_sides_limit_the_promise_and_the_least_number(audited:
     note = Note(NoteKind.MEMBERS_UNBOUNDED_DOCUMENTS, {"obstacle": DocumentObstacle.ON_BOTH_SIDES, "documents": 2})
     changed = replace(with_flags(audited, 12, members=None, share=None), notes=[note])
     assert dict(answer_of(changed).facts)["at least"] == (
-        "no number can be given, because 2 of the 30 documents are not new: they also hold known non-members; "
+        "no number can be given, because 2 of the 30 documents also hold known non-members, so they are not new; "
         "separate these and run again"
     )
 

@@ -156,8 +156,9 @@ def _documents_obstacle(flags: Flags, obstacle: object, documents: int) -> str:
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
         # The promise is for a passage of a new document, so these are what it does not cover.
         of_all = counted(len({row.document for row in flags.rows}), "document")
-        are, they = ("is", "it also holds") if documents == 1 else ("are", "they also hold")
-        return f"{documents:,} of the {of_all} {are} not new: {they} known non-members; separate these and run again"
+        hold, they = ("holds", "it is") if documents == 1 else ("hold", "they are")
+        both = f"{documents:,} of the {of_all} also {hold} known non-members"
+        return f"{both}, so {they} not new; separate these and run again"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.INFINITE:
         return "passages share documents, and some candidates have an infinite score"
     return "passages share documents, and the table has other non-members than those that set the threshold"
