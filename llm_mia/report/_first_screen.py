@@ -27,7 +27,7 @@ LEAST_FACTS = 3
 GAPS = (2, 3, 4, 1)
 """Before which groups empty lines are, the most useful first: of the question, its answer, the facts, what to trust
 and the places."""
-LONG_PATH = 34
+LONG_PATH = 20
 """From so many columns a path is shown once, and RUN takes its place in commands."""
 COLOURS = {
     Outcome.FINDING: "green",
