@@ -236,7 +236,7 @@ def test_documents_on_both_sides_limit_the_promise_and_the_least_number(audited:
 def test_another_model_in_the_place_of_the_target_is_compared_by_scores(audited: Audit) -> None:
     facts = dict(answer_with(audited, 12, "resists").facts)
     assert plain(facts["compared"]) == (
-        "with the reference model in the target's place, 3 of 30, not 9; so much higher scores of the target by "
+        "with the reference model in the target's place, 3 of 30, not 9; so large a difference of the scores by "
         "chance: p = 0.0001"
     )
 

@@ -180,7 +180,7 @@ def _compared(flags: Flags) -> list[tuple[str, str]]:
     flagged = f"with {role_words(other.role)} in the target's place, {other.other_flagged:,} of {other.candidates:,}"
     if other.p_value > 0.5:
         return [("compared", f"{flagged}{target}; the target's scores are not higher ({p_value})")]
-    return [("compared", f"{flagged}{target}; so much higher scores of the target by chance: {p_value}")]
+    return [("compared", f"{flagged}{target}; so large a difference of the scores by chance: {p_value}")]
 
 
 def _protocol(notes: Sequence[Note]) -> list[tuple[str, str]]:
