@@ -28,6 +28,8 @@ __all__ = [
     "Plain",
     "Population",
     "RunRecord",
+    "ShadowLikelihoods",
+    "ShadowPopulation",
     "Standing",
     "TokenFrequencies",
     "TokenSignals",
@@ -200,6 +202,32 @@ class Population:
     """Mean log-likelihood under the target model, nats per token."""
     reference: NDArray[np.float64]
     """Mean log-likelihood under the reference model, nats per token."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowLikelihoods:
+    """How likely a passage is under shadow models: of equal base and recipe, trained on random halves of a pool."""
+
+    mean_logprob: NDArray[np.float64]
+    """Shape (shadows,): mean log-likelihood of the passage under each shadow, nats per token."""
+    inside: NDArray[np.bool_]
+    """Shape (shadows,): whether each shadow was trained on the passage; all false for a passage outside the pool."""
+    spread_in: float
+    """Pooled standard deviation of `mean_logprob` between shadows that were trained on the same passage of the pool."""
+    spread_out: float
+    """The same between shadows that were not trained on it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowPopulation:
+    """Passages of the pool with which a passage is compared, under the target and under the shadow models."""
+
+    target: NDArray[np.float64]
+    """Shape (passages,): mean log-likelihood under the target model, nats per token."""
+    shadows: NDArray[np.float64]
+    """Shape (passages, shadows): the same under each shadow; NaN where a shadow is left out for this passage."""
+    inside: NDArray[np.bool_]
+    """Shape (passages, shadows): whether each shadow was trained on the passage."""
 
 
 @dataclass(frozen=True, slots=True)

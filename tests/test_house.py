@@ -28,12 +28,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store",),
     ("signals",),
     ("scores", "perplexities"),
-    ("scoring",),
-    ("extraction",),
+    ("scoring", "training"),
+    ("extraction", "shadow"),
     ("decision",),
     ("history",),
     ("auditing",),
-    ("training", "shadow", "defenses", "gate", "guard", "monitor", "canary", "distributed"),
+    ("defenses", "guard", "monitor", "canary", "distributed"),
+    ("gate",),
     ("report",),
     ("demo", "guides"),
     ("cli",),
@@ -41,8 +42,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 """The packages from the ground up: each imports only from the floors below."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-TORCH = {"torch", "transformers", "peft"}
-TORCH_PACKAGES = ("backends/local/", "backends/moments/", "backends/masked/", "training")
+TORCH = {"torch", "transformers", "peft", "opacus"}
+TORCH_PACKAGES = ("backends/local/", "backends/moments/", "backends/masked/", "training/")
 HEAVY = TORCH | {"pyarrow", "scipy", "sklearn", "numpy", "datasets", "pandas"}
 PRIVATE_IMPORTS: dict[str, str] = {}
 """Private names that tests and scripts may import, each with the reason why no public name would do."""

@@ -19,6 +19,7 @@ from ._kind import (
     register_evidence,
 )
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
+from ._shadow_set import ShadowSet
 from ._tail import lowest
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Ranks",
     "Requirement",
     "Rewrite",
+    "ShadowSet",
     "Share",
     "TextVersion",
     "all_attacks",

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from ..errors import AttackError
 from ..passages import Passages
 from ..records import Passage, TokenFrequencies, TokenSignals
+from ._shadow_set import ShadowSet
 
 __all__ = [
     "EVIDENCE",
@@ -56,6 +57,7 @@ class LoadedSupplies:
     neighbour_writer: NeighbourWriter | None = None
     """Writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
+    shadows: ShadowSet | None = None
     not_scored: tuple[Passages, ...] = ()
     """The passages of shots and population: a passage that is scored may not be among them."""
 

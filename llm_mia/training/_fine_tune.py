@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .backends.local import MEMORY_ERRORS, LocalBackend, first_line, is_out_of_memory, silence_libraries
-from .errors import ModelError
+from ..backends.local import MEMORY_ERRORS, LocalBackend, first_line, is_out_of_memory, silence_libraries
+from ..errors import ModelError
 
 __all__ = ["fine_tune", "next_token_loss"]
 

@@ -1,0 +1,35 @@
+"""Training: it makes models with known members, because the caller chooses the texts.
+
+A `Recipe` says how, `train` does it, and `TrainingRecord` says what was done. Only `train` needs torch, which is
+imported when a model is trained.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._recipe import EarlyStopping, Method, Privacy, Recipe
+from ._record import TrainingRecord, read_training
+
+if TYPE_CHECKING:
+    from ._fine_tune import fine_tune, next_token_loss
+    from ._train import train
+
+__all__ = [
+    "EarlyStopping",
+    "Method",
+    "Privacy",
+    "Recipe",
+    "TrainingRecord",
+    "fine_tune",
+    "next_token_loss",
+    "read_training",
+    "train",
+]
+
+_MODULES = {"fine_tune": "_fine_tune", "next_token_loss": "_fine_tune", "train": "_train"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -1,0 +1,70 @@
+"""How a model is trained, as data: two trainings with equal recipe, base and texts give the same model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["EarlyStopping", "Method", "Privacy", "Recipe"]
+
+
+class Method(StrEnum):
+    """Which weights are trained, and where they begin."""
+
+    FULL = "full"
+    """All weights of the base model."""
+    LORA = "lora"
+    """A low-rank adapter (PEFT) on the base model, whose weights stay as they are."""
+    SCRATCH = "scratch"
+    """All weights of a model of the base's architecture and tokenizer, from random weights drawn by the seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """DP-SGD: what it guarantees, and how gradients are clipped."""
+
+    epsilon: float
+    """The largest ε that the accountant may report at the end."""
+    delta: float | None = None
+    """δ of the guarantee; None: 1 / (10 · number of texts)."""
+    clip: float = 1.0
+    """Largest L2 norm of the gradient of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping:
+    """Training ends when the loss on texts that are set aside no longer falls; the best epoch's weights are kept."""
+
+    share: float = 0.1
+    """Share of the training texts that is set aside, where no validation texts are given."""
+    patience: int = 1
+    """How many epochs in a row may bring no lower loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is trained, apart from its base and its texts."""
+
+    method: Method = Method.LORA
+    epochs: int = 3
+    batch_size: int = 8
+    learning_rate: float | None = None
+    """Of AdamW; None: the usual value of the method, see `rate`."""
+    lora_rank: int = 8
+    weight_decay: float = 0.0
+    dropout: float | None = None
+    """Probability with which an activation is dropped; None: as the base model is configured."""
+    label_smoothing: float = 0.0
+    early_stopping: EarlyStopping | None = None
+    privacy: Privacy | None = None
+    """None: ordinary training."""
+    deduplicate: bool = False
+    """Whether a text that occurs more than once is trained on once."""
+    seed: int = 0
+    """Draws the order of the texts, dropout, noise, and the weights where they begin at random."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that is used."""
+        usual = {Method.FULL: 1e-4, Method.LORA: 1e-3, Method.SCRATCH: 1e-3}
+        return usual[self.method] if self.learning_rate is None else self.learning_rate

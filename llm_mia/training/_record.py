@@ -1,0 +1,62 @@
+"""What a training did: the contents of ``training.json`` in the folder of the trained model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from ..records import SCHEMA_VERSION
+from ..store import read_record
+from ._recipe import Recipe
+
+__all__ = ["FILE", "TrainingRecord", "read_training"]
+
+FILE = "training.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What a training did."""
+
+    recipe: Recipe
+    base: str
+    """The base model, as the user named it."""
+    base_sha256: str | None
+    """Digest of the base model's files; None for a model in memory."""
+    texts_sha256: str
+    """Digest of the training texts, in order."""
+    texts: int
+    tokens: int
+    """Tokens of the training texts, each once."""
+    steps: int
+    """Steps of the optimizer."""
+    losses: tuple[float, ...]
+    """Mean training loss of each epoch, nats per token."""
+    validation_losses: tuple[float, ...] = ()
+    """Loss on the validation texts after each epoch, nats per token; empty where there are none."""
+    best_epoch: int | None = None
+    """The epoch, counted from 1, whose weights were kept by early stopping."""
+    change: float = 0.0
+    """L2 norm of the change of the trained weights, divided by the norm of the weights before (or of the weights after,
+    where they were zero). Above zero, or `train` refuses."""
+    epsilon: float | None = None
+    """ε that the accountant of DP-SGD reports for these steps; None for ordinary training."""
+    delta: float | None = None
+    """δ of that ε."""
+    noise_multiplier: float | None = None
+    """Standard deviation of DP-SGD's noise, divided by the clipping norm."""
+    seconds: float = 0.0
+    """Time that the training took, resumed parts included."""
+    versions: tuple[str, ...] = ()
+    """Of the packages that computed, such as ``torch 2.13.0``."""
+    schema_version: int = SCHEMA_VERSION
+
+
+def read_training(folder: str | Path) -> TrainingRecord:
+    """The record of the training in the folder of a trained model.
+
+    Raises:
+        ModelError: the folder holds no ``training.json``, so it is not a model that `train` finished.
+    """
+    return read_record(TrainingRecord, Path(folder) / FILE, ModelError, "train it again")
