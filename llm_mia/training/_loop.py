@@ -2,15 +2,16 @@
 
 How a batch becomes a change of the weights is no part of it: that is a `Updates` (`_updates.py`). Ordinary training is
 `OrdinaryUpdates`; DP-SGD is another class with the same methods (`_private.py`), which may wrap the model's layers,
-draw its batches by Poisson sampling, and add noise. The loop draws batches by `Updates.draw`, calls `Updates.update` for
-each, and stores `Updates.state` with the weights and the state of torch's default generators, so a training that
-continues from a checkpoint takes the same steps as one that was never stopped.
+draw its batches by Poisson sampling, and add noise. The loop draws batches by `Updates.draw` and calls `Updates.update`
+for each. A checkpoint holds `Updates.state`, the weights, and the state of torch's default generators, so a training
+that continues takes the same steps as one that was never stopped.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from ..backends.local import LocalBackend
 from ._recipe import Recipe
 from ._texts import TrainingTexts
-from ._updates import Updates, explained_failure, groups_of_like_length, next_token_loss
+from ._updates import Updates, explained_failure, groups_of_like_length, next_token_loss, refuse_no_number
 
 __all__ = ["Loop", "LoopState", "trained_weights"]
 
@@ -56,25 +57,28 @@ def trained_weights(model: Any) -> dict[str, Tensor]:
     return {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
 
 
-@dataclass(slots=True)
 class Loop:
-    """A training from its `state` to its last epoch."""
+    """A training from its `state` to its last epoch.
 
-    base: LocalBackend
-    """The model that is trained; wrapping its layers leaves its names as they are."""
-    updates: Updates
-    texts: TrainingTexts
-    recipe: Recipe
-    state: LoopState
-    order: torch.Generator
-    """Draws the batches of each epoch."""
-    store: Callable[[bool], None]
-    """Called after every step, and after every epoch with True: it may store a checkpoint."""
-    keep: Callable[[int], None]
-    """Called after every epoch with its number, counted from 1."""
+    Args:
+        base: the model that is trained; whatever wraps its layers leaves the names of the weights as they are.
+        updates: changes its weights.
+        texts: the texts.
+        recipe: how long it is trained.
+    """
 
-    def run(self) -> None:
-        """Train until the last epoch, or until the validation loss no longer falls."""
+    def __init__(self, base: LocalBackend, updates: Updates, texts: TrainingTexts, recipe: Recipe) -> None:
+        self.base, self.updates, self.texts, self.recipe = base, updates, texts, recipe
+        self.state = LoopState()
+        self.order = torch.Generator().manual_seed(recipe.seed)
+        """Draws the batches of each epoch."""
+
+    def run(self) -> Iterator[bool]:
+        """Train until the last epoch, or until the validation loss no longer falls.
+
+        Yields:
+            After every step, whether it was the last of its epoch. Then `state` is complete, and may be stored.
+        """
         state, began = self.state, time.monotonic() - self.state.seconds
         self.base.model.train()
         while not self.finished:
@@ -89,11 +93,10 @@ class Loop:
                 state.position += 1
                 state.seconds = time.monotonic() - began
                 if state.position < len(state.batches):
-                    self.store(False)
+                    yield False
             self._end_epoch()
             state.seconds = time.monotonic() - began
-            self.keep(state.epoch)
-            self.store(True)
+            yield True
         if state.best is not None:
             with torch.no_grad():
                 for name, weights in trained_weights(self.base.model).items():
@@ -114,17 +117,13 @@ class Loop:
         state.epoch, state.batches, state.position, state.loss, state.predicted = state.epoch + 1, [], 0, 0.0, 0
         if not self.texts.validation:
             return
-        state.validation_losses.append(self._validation_loss())
-        if self.recipe.early_stopping is None:
-            return
-        if state.validation_losses[-1] == min(state.validation_losses) and state.validation_losses.count(
-            state.validation_losses[-1]
-        ) == 1:
+        loss = mean_loss(self.base, self.texts.validation, self.recipe.batch_size)
+        refuse_no_number(self.base.info.id, state.steps, loss)
+        lowest = min(state.validation_losses, default=math.inf)
+        state.validation_losses.append(loss)
+        if self.recipe.early_stopping is not None and loss < lowest:
             state.best_epoch = state.epoch
             state.best = {name: w.detach().clone() for name, w in trained_weights(self.base.model).items()}
-
-    def _validation_loss(self) -> float:
-        return mean_loss(self.base, self.texts.validation, self.recipe.batch_size)
 
 
 def mean_loss(base: LocalBackend, texts: Sequence[Tensor], batch_size: int) -> float:

@@ -42,9 +42,10 @@ def prepare_texts(
     """
     if not texts:
         raise UsageError("`texts` is empty: give the texts to train on")
-    kept = list(range(len(texts)))
-    if recipe.deduplicate:
-        kept = [*{texts[i]: i for i in reversed(kept)}.values()][::-1]
+    first: dict[str, int] = {}
+    for i, text in enumerate(texts):
+        first.setdefault(text, i)
+    kept = [*first.values()] if recipe.deduplicate else [*range(len(texts))]
     set_aside = () if recipe.early_stopping is None or validation else _set_aside(texts, kept, recipe)
     without = set(set_aside)
     kept = [i for i in kept if i not in without]
@@ -72,7 +73,7 @@ def prepare_texts(
 
 
 def _set_aside(texts: Sequence[str], kept: Sequence[int], recipe: Recipe) -> tuple[int, ...]:
-    """Positions of the share of the distinct texts that early stopping sets aside; all copies of a text stay together."""
+    """Positions of the share of the different texts that early stopping sets aside; copies of a text stay together."""
     assert recipe.early_stopping is not None
     distinct = sorted({texts[i]: None for i in kept}, key=lambda text: _drawn(text, recipe.seed))
     number = max(1, round(recipe.early_stopping.share * len(distinct)))

@@ -101,7 +101,7 @@ class OrdinaryUpdates:
         return loss
 
     def _set_gradients(self, batch: Sequence[Tensor]) -> float:
-        """Set the gradients of the loss of *batch*, in groups of texts that the memory holds; returns the summed loss."""
+        """Set the gradients of the loss of *batch*, in groups that the memory holds; returns the summed loss."""
         counted = sum(len(ids) - 1 for ids in batch)
         while True:
             try:
