@@ -98,6 +98,8 @@ def train(
         with torch.random.fork_rng(devices=cuda_devices()), dropping(trainee, recipe.dropout):
             torch.manual_seed(recipe.seed)
             checkpoints.restore(loop)
+            if loop.state.steps:
+                _report(progress, name, loop, checkpoints.tokens)
             for epoch_ended in loop.run():
                 if epoch_ended:
                     keep(loop.state.epoch)
