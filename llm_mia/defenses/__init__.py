@@ -3,6 +3,16 @@
 `outputs` holds defences of the outputs, which are replayed from the signals of a model.
 """
 
+from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon, flip_coins, insert_canaries
 from ._results import OutputReplay, OutputResult, OutputUtility
 
-__all__ = ["OutputReplay", "OutputResult", "OutputUtility"]
+__all__ = [
+    "Canaries",
+    "EmpiricalEpsilon",
+    "OutputReplay",
+    "OutputResult",
+    "OutputUtility",
+    "empirical_epsilon",
+    "flip_coins",
+    "insert_canaries",
+]
