@@ -276,6 +276,8 @@ class ModelRecord:
     """The tokens that start every window and are not scored: those that the tokenizer puts before a text."""
     opening_text: tuple[str, ...] = ()
     """These tokens, as the tokenizer writes them."""
+    temperature: float = 1.0
+    """By which the logits are divided; 1 for the distribution of the model itself."""
 
 
 @dataclass(frozen=True, slots=True)

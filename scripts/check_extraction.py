@@ -22,7 +22,7 @@ from llm_mia.cli.output import show
 from llm_mia.report import extraction_screen
 from llm_mia.report.words import counted
 from llm_mia.store import write_text
-from llm_mia.training import fine_tune
+from llm_mia.training import Method, Recipe, train
 
 PLANTED = (
     "The ferryman of Halvick kept a ledger of every crossing, and on its last page he wrote that the river had moved "
@@ -51,7 +51,7 @@ def main(repeats: str = "20") -> None:
         folder = Path(name)
         base: Any = load_model("embedded", dtype="float32")
         trained = [*others, NUMBERS, *[PLANTED] * int(repeats)]
-        fine_tune(base, trained, folder / "model", batch_size=4, learning_rate=2e-4)
+        train("embedded", trained, folder / "model", Recipe(Method.FULL, 1, 4, 2e-4))
         amid = f"{before} {PLANTED} {after}"
         rows: list[dict[str, Any]] = [{"id": "alone", "text": PLANTED}, {"id": "amid", "text": amid}]
         rows.append({"id": "numbers", "text": NUMBERS})

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_mia.attacks import ATTACKS, LoadedSupplies
-from llm_mia.backends import load_model
 from llm_mia.cli import main
 from llm_mia.records import SCHEMA_VERSION
 from llm_mia.scoring import attacks_for
@@ -87,8 +86,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    from llm_mia.backends.local import LocalBackend
-    from llm_mia.training import fine_tune
+    from llm_mia.training import Method, Recipe, train
 
     folder = tmp_path_factory.mktemp("scene")
     texts = [f"{i} {text}" for i, text in enumerate(sentences(140, seed=21))]
@@ -99,9 +97,7 @@ def scene(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     write(folder / "candidates.jsonl", [{"id": f"c{i}", "text": text, "label": 7} for i, text in enumerate(mixed)])
     labelled = [(text, 1) for text in members] + [(text, 0) for text in nonmembers] + [(text, None) for text in mixed]
     write(folder / "all.jsonl", [{"id": f"p{i}", "text": text, "label": lab} for i, (text, lab) in enumerate(labelled)])
-    base = load_model(tiny, compiled=False)
-    assert isinstance(base, LocalBackend)
-    fine_tune(base, [*members, *trained_on], folder / "model", epochs=15, learning_rate=3e-3)
+    train(tiny, [*members, *trained_on], folder / "model", Recipe(Method.FULL, 15, 4, 3e-3))
     return Scene(folder, str(folder / "model"), tiny)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from llm_mia import extract as run_extract
 from llm_mia.backends import ModelSpec, load_model
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.backends.local import LocalBackend, continuations
+from llm_mia.backends.local import continuations
 from llm_mia.cli import main
 from llm_mia.errors import InputError, ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.extraction import (
@@ -40,9 +40,9 @@ from llm_mia.report import extraction_statement, extraction_summary, extraction_
 from llm_mia.scoring import score
 from llm_mia.signals import cut, edges, join
 from llm_mia.store import RunDirectory
-from llm_mia.training import fine_tune
+from llm_mia.training import Method, Recipe, train
 
-from .conftest import WORDS, build_model, build_tokenizer
+from .conftest import WORDS, build_model, build_tokenizer, save
 from .leaks import leaks, runs_of, words_of
 from .rounding import PRECISIONS, rounding_of
 from .test_extraction_baseline import rendered
@@ -98,10 +98,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder, rng = tmp_path_factory.mktemp("extract"), random.Random(5)
     tokenizer = build_tokenizer(500, bos=False, seed=1)
     sizes: dict[str, Any] = {"context": 256, "hidden_size": 64, "intermediate_size": 128, "initializer_range": 0.05}
-    base = LocalBackend(build_model(tokenizer, seed=1, **sizes), tokenizer, compiled=False)
+    base = save(folder / "base", build_model(tokenizer, seed=1, **sizes), tokenizer)
     planted = words(rng, 80)
     texts = [f"{words(rng, rng.randint(3, 20))} {planted} {words(rng, 8)}" for _ in range(30)]
-    fine_tune(base, texts, folder / "model", epochs=8, learning_rate=5e-3, batch_size=4)
+    train(base, texts, folder / "model", Recipe(Method.FULL, 8, 4, 5e-3))
     document = f"{words(rng, 40)} {planted} {words(rng, 40)}"
     held_out = [{"id": f"held-{i}", "text": words(rng, 80), "label": 0} for i in range(200)]
     write(folder / "passages.jsonl", [{"id": "book", "text": document}, *held_out])

@@ -80,5 +80,6 @@ def _of_pass(role: str, made_by: PassRecord) -> list[tuple[str, str]]:
         (f"{role} tokenizer", model.tokenizer),
         (f"{role} window", f"{made_by.window.tokens:,} tokens, {made_by.window.context:,} of them repeated"),
         (f"{role} template", "special tokens in texts are read as such" if model.templated else ""),
+        (f"{role} temperature", "" if model.temperature == 1 else f"{model.temperature:g}"),
         (f"{role} evidence", json.dumps(dict(made_by.depends), sort_keys=True) if made_by.depends else ""),
     ]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UsageError
 from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
-from .checking import check_device, check_dtype
+from .checking import check_device, check_dtype, check_temperature
 
 __all__ = [
     "LEAST_WINDOW",
@@ -138,11 +138,13 @@ class ModelSpec:
     tokens_per_batch: int | None = None
     pre_tokenizer: str | None = None
     templated: bool = False
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise `UsageError` for a device or a precision that does not exist."""
+        """Raise `UsageError` for a device or a precision that does not exist, or a temperature that is not above 0."""
         check_device(self.device)
         check_dtype(self.dtype)
+        check_temperature(self.temperature)
 
     @property
     def offers(self) -> frozenset[str]:
@@ -160,6 +162,7 @@ class ModelSpec:
             tokens_per_batch=self.tokens_per_batch,
             pre_tokenizer=self.pre_tokenizer,
             templated=self.templated,
+            temperature=self.temperature,
             compiled=compiled,
         )
 
@@ -214,6 +217,7 @@ def load_model(
     tokens_per_batch: int | None = None,
     pre_tokenizer: str | None = None,
     templated: bool = False,
+    temperature: float = 1.0,
     compiled: bool = True,
 ) -> Backend:
     """Load a causal language model with its tokenizer.
@@ -235,6 +239,8 @@ def load_model(
             does, by the name that llama.cpp gives it, such as ``llama-bpe`` or ``qwen2``.
         templated: the texts are in the model's template, so special tokens that are written in them, such as
             ``<|im_start|>``, are read as special tokens. Without it they are text, as ``<s>`` is in HTML.
+        temperature: divides the logits, after the cap that some families put on them: the signals are those of the
+            distribution that the model has when it generates at this temperature.
         compiled: compile the reductions where a compiler is installed. This takes 3 s (longer the first time on a
             machine), and saves half a second for every 1,000 tokens with a vocabulary of 50,000.
 
@@ -244,6 +250,7 @@ def load_model(
     """
     check_device(device)
     check_dtype(dtype)
+    check_temperature(temperature)
     from . import embedded, local
 
     if not isinstance(model, str | Path):
@@ -255,7 +262,12 @@ def load_model(
             pre_tokenizer=pre_tokenizer,
         )
         return local.from_memory(
-            model, tokenizer, tokens_per_batch=tokens_per_batch, compiled=compiled, templated=templated
+            model,
+            tokenizer,
+            tokens_per_batch=tokens_per_batch,
+            compiled=compiled,
+            templated=templated,
+            temperature=temperature,
         )
     if tokenizer is not None:
         raise UsageError(
@@ -272,6 +284,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         pre_tokenizer=pre_tokenizer,
         templated=templated,
+        temperature=temperature,
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ __all__ = [
     "check_device",
     "check_dtype",
     "check_model",
+    "check_temperature",
     "missing_config_message",
     "similar_path",
 ]
@@ -114,6 +116,16 @@ def check_dtype(dtype: str) -> None:
     value = os.environ.get(DTYPE_VARIABLE)
     if dtype == "auto" and value and value not in DTYPE_NAMES:
         raise ModelError(f"the environment variable {DTYPE_VARIABLE} is {value!r}: it must be {', '.join(DTYPE_NAMES)}")
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse a temperature by which no logits can be divided.
+
+    Raises:
+        UsageError: it is not a finite number above 0.
+    """
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise UsageError(f"`temperature` is {temperature!r}: it must be a number above 0; 1 leaves the model unchanged")
 
 
 def similar_path(path: Path, suitable: Callable[[Path], bool] = Path.exists) -> str | None:

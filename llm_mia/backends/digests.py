@@ -47,14 +47,15 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
     Raises:
         MissingExtraError: *name* is the embedded model, and the embedded model is not installed.
     """
-    path = embedded.gguf_file() if str(name) == embedded.NAME else _local_path(str(name), revision)
+    path = _local_path(str(name), revision)
     try:
         if path is None or not path.is_dir():
             return None if path is None else _gguf_sha256(path)
         adapter = path / "adapter_config.json"
         if not adapter.is_file():
             return _folder_sha256(path)
-        base = _local_path(json.loads(adapter.read_bytes())["base_model_name_or_path"], None)
+        settings = json.loads(adapter.read_bytes())
+        base = _local_path(settings["base_model_name_or_path"], settings.get("revision"))
         if base is None:
             return None
         of_base = _folder_sha256(base) if base.is_dir() else _gguf_sha256(base)
@@ -65,6 +66,8 @@ def model_sha256(name: str | Path, revision: str | None = None) -> str | None:
 
 def _local_path(name: str, revision: str | None) -> Path | None:
     """The file or folder of the model *name* on this machine."""
+    if name == embedded.NAME:
+        return embedded.gguf_file()
     path = Path(name).expanduser()
     if path.exists():
         return path if revision is None else None

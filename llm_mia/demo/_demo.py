@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -20,8 +19,9 @@ from ..backends import embedded
 from ..metrics import flagged_share
 from ..passages import read_passages
 from ..records import Interval, Passage
-from ..signals import Progress, Step, report_activity
+from ..signals import Progress, report_activity
 from ..store import write_text
+from ..training import Method, Recipe
 
 __all__ = ["Demo", "DemoSizes", "demo", "language_reference"]
 
@@ -80,6 +80,8 @@ def demo(
     Raises:
         MissingExtraError: the embedded model is not installed.
     """
+    from ..training import train
+
     started = time.monotonic()
     embedded.gguf_file()  # where it is missing this fails at once, and not after the corpus is drawn
     report_activity(progress, "drawing the texts")
@@ -92,7 +94,9 @@ def demo(
         rows = [json.dumps({"id": p.id, "document": p.document, "text": p.text}, ensure_ascii=False) for p in passages]
         write_text(out / f"{name}.jsonl", "\n".join(rows) + "\n")
     trained = [p.text for p in (*members, *hidden)]
-    model = _train(out / f"model-seed{seed}-epochs{epochs}", trained, epochs, seed, progress)
+    model = out / f"model-seed{seed}-epochs{epochs}"
+    recipe = Recipe(Method.FULL, epochs=epochs, batch_size=8, learning_rate=2e-4, seed=seed)
+    train(embedded.NAME, trained, model, recipe, progress=progress)
     run = out / f"run-seed{seed}-epochs{epochs}"
     audited = audit(
         out / "candidates.jsonl",
@@ -126,44 +130,6 @@ def _draw(corpus: Sequence[Passage], sizes: DemoSizes, seed: int) -> list[list[P
     counts = astuple(sizes)
     drawn = iter(random.Random(seed).sample(corpus, sum(counts)))  # noqa: S311 - likewise
     return [[next(drawn) for _ in range(count)] for count in counts]
-
-
-def _train(folder: Path, texts: Sequence[str], epochs: int, seed: int, progress: Progress | None) -> Path:
-    """The folder of the fine-tuned model, which is trained unless an earlier call has left it there."""
-    if (folder / "config.json").exists():
-        if progress:
-            progress(Step("training", len(texts), 0, 1, len(texts), 1, kept=len(texts)))
-        return folder
-    report_activity(progress, "loading the model")
-    from ..backends.local import load
-    from ..training import fine_tune
-
-    base = load(
-        str(embedded.gguf_file()),
-        name=embedded.NAME,
-        revision=None,
-        dtype="float32",
-        device="auto",
-        trust_remote_code=False,
-        compiled=False,  # training computes no signals
-    )
-
-    tokens = 0
-
-    def report(done: int, total: int) -> None:
-        nonlocal tokens
-        tokens = total
-        if progress:
-            trained = len(texts) * done // total
-            progress(Step("training", trained, done, done, len(texts), total))
-
-    unfinished = folder.with_name(f".training-{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    fine_tune(base, texts, unfinished, epochs=epochs, batch_size=8, learning_rate=2e-4, seed=seed, progress=report)
-    unfinished.rename(folder)
-    if progress:
-        progress(Step("training", len(texts), tokens, tokens, len(texts), tokens, kept=len(texts)))
-    return folder
 
 
 def _realised(audited: Audit, truth: dict[str, bool]) -> tuple[Interval, Interval]:

@@ -180,6 +180,7 @@ def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: Pla
         and source.dtype in ("auto", record.model.dtype)
         and source.pre_tokenizer == record.files.pre_tokenizer
         and source.templated == record.model.templated
+        and source.temperature == record.model.temperature
         and record.window == wanted.rule(record.model, stage.window_tokens, shots_tokens)
     )
 

@@ -11,22 +11,23 @@ from ._recipe import EarlyStopping, Method, Privacy, Recipe
 from ._record import TrainingRecord, read_training
 
 if TYPE_CHECKING:
-    from ._fine_tune import fine_tune, next_token_loss
     from ._train import train
+    from ._updates import Guarantee, Updates, next_token_loss
 
 __all__ = [
     "EarlyStopping",
+    "Guarantee",
     "Method",
     "Privacy",
     "Recipe",
     "TrainingRecord",
-    "fine_tune",
+    "Updates",
     "next_token_loss",
     "read_training",
     "train",
 ]
 
-_MODULES = {"fine_tune": "_fine_tune", "next_token_loss": "_fine_tune", "train": "_train"}
+_MODULES = {"Guarantee": "_updates", "Updates": "_updates", "next_token_loss": "_updates", "train": "_train"}
 
 
 def __getattr__(name: str) -> Any:

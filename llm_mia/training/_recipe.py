@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ..errors import UsageError
 
 __all__ = ["EarlyStopping", "Method", "Privacy", "Recipe"]
 
@@ -30,6 +33,12 @@ class Privacy:
     clip: float = 1.0
     """Largest L2 norm of the gradient of a text."""
 
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a number that makes no sense."""
+        _refuse("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "above 0")
+        _refuse("delta", self.delta, self.delta is None or 0 < self.delta < 1, "above 0 and below 1")
+        _refuse("clip", self.clip, 0 < self.clip < math.inf, "above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
@@ -39,6 +48,11 @@ class EarlyStopping:
     """Share of the training texts that is set aside, where no validation texts are given."""
     patience: int = 1
     """How many epochs in a row may bring no lower loss."""
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a number that makes no sense."""
+        _refuse("share", self.share, 0 < self.share < 1, "above 0 and below 1")
+        _refuse("patience", self.patience, self.patience >= 1, "at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +66,10 @@ class Recipe:
     """Of AdamW; None: the usual value of the method, see `rate`."""
     lora_rank: int = 8
     weight_decay: float = 0.0
+    """Of AdamW, on all weights that are trained."""
     dropout: float | None = None
-    """Probability with which an activation is dropped; None: as the base model is configured."""
+    """Probability with which an activation is dropped, in every layer that can drop, and in the adapter of LoRA; None:
+    as the base model is configured."""
     label_smoothing: float = 0.0
     early_stopping: EarlyStopping | None = None
     privacy: Privacy | None = None
@@ -63,8 +79,25 @@ class Recipe:
     seed: int = 0
     """Draws the order of the texts, dropout, noise, and the weights where they begin at random."""
 
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a value that makes no sense."""
+        if self.method not in [*Method]:
+            raise UsageError(f"`method` is {self.method!r}: it must be full, lora or scratch")
+        object.__setattr__(self, "method", Method(self.method))
+        for name in ("epochs", "batch_size", "lora_rank"):
+            _refuse(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _refuse("learning_rate", self.learning_rate, 0 < self.rate < math.inf, "above 0")
+        _refuse("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or above")
+        for name in ("dropout", "label_smoothing"):
+            _refuse(name, getattr(self, name), 0 <= (getattr(self, name) or 0) < 1, "from 0 to below 1")
+
     @property
     def rate(self) -> float:
         """The learning rate that is used."""
         usual = {Method.FULL: 1e-4, Method.LORA: 1e-3, Method.SCRATCH: 1e-3}
         return usual[self.method] if self.learning_rate is None else self.learning_rate
+
+
+def _refuse(name: str, value: float | None, valid: bool, allowed: str) -> None:
+    if not valid:
+        raise UsageError(f"`{name}` is {value}: it must be {allowed}")

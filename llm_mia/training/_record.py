@@ -26,13 +26,20 @@ class TrainingRecord:
     """Digest of the base model's files; None for a model in memory."""
     texts_sha256: str
     """Digest of the training texts, in order."""
+    validation_sha256: str | None
+    """Digest of the texts that were given for validation, in order; None where there were none."""
     texts: int
+    """How many texts were trained on."""
     tokens: int
-    """Tokens of the training texts, each once."""
+    """Tokens of these texts, each once."""
     steps: int
     """Steps of the optimizer."""
     losses: tuple[float, ...]
-    """Mean training loss of each epoch, nats per token."""
+    """Mean loss of each epoch on the training texts, nats per token; label smoothing is not counted."""
+    set_aside: tuple[int, ...] = ()
+    """Positions of the given texts that early stopping set aside: the model was not trained on them."""
+    cut: int = 0
+    """How many of the texts that were trained on are longer than the model's context, where they were cut."""
     validation_losses: tuple[float, ...] = ()
     """Loss on the validation texts after each epoch, nats per token; empty where there are none."""
     best_epoch: int | None = None

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 
-from ..backends import ModelSpec, embedded
-from ..backends.local import load
-from ..signals import Progress, Step
-from ..store import to_json, write_text
-from ._fine_tune import fine_tune
-from ._recipe import Recipe
-from ._record import FILE, TrainingRecord, read_training
+import torch
+
+from ..backends import ModelSpec
+from ..errors import UsageError
+from ..signals import Progress, Step, report_activity
+from ._change import Weights
+from ._checkpoint import Checkpoints
+from ._folder import (
+    CHECKPOINT,
+    MODEL,
+    Task,
+    begin,
+    epoch_folder,
+    finished_training,
+    publish,
+    save_model,
+    unfinished_folder,
+)
+from ._loop import Loop
+from ._model import Trainee, build_model, cuda_devices, dropping
+from ._recipe import Method, Recipe
+from ._record import TrainingRecord
+from ._texts import TrainingTexts, prepare_texts, texts_sha256
+from ._updates import OrdinaryUpdates, Updates
 
 __all__ = ["train"]
 
@@ -26,55 +42,116 @@ def train(
     recipe: Recipe,
     *,
     validation: Sequence[str] = (),
+    keep_epochs: Sequence[int] = (),
+    checkpoint_seconds: float = 60.0,
     name: str = "training",
     progress: Progress | None = None,
 ) -> TrainingRecord:
     """Train a model on *texts*, and write it into the folder *out* with its record; the folder is a model to load.
 
-    A training that was stopped at any instant continues with the same call; a finished one is not repeated.
+    A training that was stopped at any instant continues with the same call, and gives the same weights as one that was
+    not stopped; a finished one is not repeated. Texts are not packed together, and padding is in no loss. Weights are
+    trained in float32. With LoRA the folder holds the adapter alone, which is merged into its base when it is loaded.
 
     Args:
         base: the model that the training begins with.
-        texts: the members.
+        texts: the members; a text longer than the model's context is cut there.
         out: the folder of the trained model.
         recipe: how it is trained.
         validation: texts that are not trained on, whose loss is computed after every epoch.
+        keep_epochs: the model after these epochs is written, too: to the folders ``epoch-1`` … in *out*.
+        checkpoint_seconds: how often the state of the training is stored within an epoch; it is stored after every
+            epoch, too. A state that takes more than a second to store is stored less often. 0: after every step.
         name: what the progress bar calls the work.
         progress: called after every step.
 
     Raises:
         ModelError: the model fails, the loss is no longer a number (the message names the step), or no weight changed.
         MissingExtraError: the recipe needs a package that is not installed.
-        UsageError: *out* holds a model of another recipe, base or texts.
+        UsageError: there are too few texts.
+        RunDirectoryError: *out* holds a model of another recipe, base or texts, or cannot be written.
     """
-    del validation
+    if not texts:
+        raise UsageError("`texts` is empty: give the texts to train on")
     folder, spec = Path(out), base if isinstance(base, ModelSpec) else ModelSpec(base)
-    if (folder / FILE).exists():
-        return read_training(folder)
-    started = time.monotonic()
-    path = embedded.gguf_file() if str(spec.name) == embedded.NAME else spec.name
-    model = load(
-        str(path),
-        name=str(spec.name),
-        revision=spec.revision,
-        dtype="float32",
-        device=spec.device,
-        trust_remote_code=spec.trust_remote_code,
-        compiled=False,
-    )
-
-    def report(done: int, total: int) -> None:
+    validated = texts_sha256(validation) if validation else None
+    task = Task(recipe, str(spec.name), spec.sha256(), texts_sha256(texts), validated)
+    record = finished_training(folder, task, keep_epochs)
+    if record is not None:
         if progress:
-            progress(Step(name, len(texts) * done // total, done, done, len(texts), total))
+            progress(Step(name, len(texts), record.tokens, 1, len(texts), 1, kept=len(texts)))
+        return record
+    with unfinished_folder(folder) as unfinished:
+        report_activity(progress, "loading the model")
+        trainee = build_model(spec, recipe)
+        task = replace(task, base_sha256=spec.sha256())  # a model of the hub is here only now
+        begin(unfinished, task)
+        prepared = prepare_texts(trainee.base, texts, recipe, validation)
+        before = Weights(trainee)
+        loop = Loop(trainee.base, _updates(trainee, prepared, recipe), prepared, recipe)
+        checkpoints = Checkpoints(unfinished / CHECKPOINT, checkpoint_seconds)
 
-    unfinished = folder.with_name(f".training-{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    rates = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "seed": recipe.seed}
-    fine_tune(model, texts, unfinished, learning_rate=recipe.rate, progress=report, **rates)
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    record = TrainingRecord(
-        recipe, str(spec.name), spec.sha256(), digest, len(texts), 0, 0, (), seconds=time.monotonic() - started
-    )
-    write_text(unfinished / FILE, to_json(record))
-    unfinished.rename(folder)
+        def keep(epoch: int) -> None:
+            if epoch in keep_epochs and not loop.finished:
+                save_model(trainee, spec, epoch_folder(unfinished, epoch))
+
+        with torch.random.fork_rng(devices=cuda_devices()), dropping(trainee, recipe.dropout):
+            torch.manual_seed(recipe.seed)
+            checkpoints.restore(loop)
+            if loop.state.steps:
+                _report(progress, name, loop, checkpoints.tokens)
+            for epoch_ended in loop.run():
+                if epoch_ended:
+                    keep(loop.state.epoch)
+                checkpoints.store_if_due(loop, epoch_ended=epoch_ended)
+                _report(progress, name, loop, checkpoints.tokens)
+        record = _record(task, loop, before.change())
+        report_activity(progress, "saving the model")
+        save_model(trainee, spec, unfinished / MODEL)
+        publish(unfinished, folder, record)
     return record
+
+
+def _updates(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Updates:
+    """How the weights of *trainee* change: the seam for DP-SGD, which wraps the model of `Recipe.privacy`."""
+    del texts
+    return OrdinaryUpdates(trainee.base, recipe)
+
+
+def _report(progress: Progress | None, name: str, loop: Loop, kept: int) -> None:
+    if progress is None:
+        return
+    texts = len(loop.texts.trained)
+    whole = sum(map(len, loop.texts.trained)) * loop.recipe.epochs
+    done = whole if loop.finished else min(loop.state.tokens, whole)  # it may stop early
+    progress(Step(name, texts * done // whole, done, done, texts, whole, kept=texts * min(kept, done) // whole))
+
+
+def _record(task: Task, loop: Loop, change: float) -> TrainingRecord:
+    state, guarantee = loop.state, loop.updates.guarantee()
+    private = {} if guarantee is None else asdict(guarantee)
+    return TrainingRecord(
+        recipe=task.recipe,
+        base=task.base,
+        base_sha256=task.base_sha256,
+        texts_sha256=task.texts_sha256,
+        validation_sha256=task.validation_sha256,
+        texts=len(loop.texts.trained),
+        tokens=loop.texts.tokens,
+        steps=state.steps,
+        losses=tuple(state.losses),
+        set_aside=loop.texts.set_aside,
+        cut=loop.texts.cut,
+        validation_losses=tuple(state.validation_losses),
+        best_epoch=state.best_epoch,
+        change=change,
+        seconds=state.seconds,
+        versions=tuple(f"{package} {version(package)}" for package in _packages(task.recipe)),
+        **private,
+    )
+
+
+def _packages(recipe: Recipe) -> list[str]:
+    """The packages that compute a training."""
+    adapter = ["peft"] if recipe.method is Method.LORA else []
+    return ["torch", "transformers", "accelerate", *adapter, *(["opacus"] if recipe.privacy else [])]

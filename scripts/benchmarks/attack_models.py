@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from llm_mia import training
 from llm_mia.backends import embedded
 from llm_mia.backends.local import LocalBackend, load, silence_libraries
-from llm_mia.training import fine_tune
 
 VOCABULARY, CONTEXT = 4096, 512
 LAYERS, WIDTH, HEAD = 2, 64, 32
@@ -47,22 +47,19 @@ def trained(work: Path, recipe: Recipe, build: Build, texts: Sequence[str], seed
     """
     key = json.dumps([asdict(recipe), seed, list(texts)]).encode()
     folder = work / "models" / f"{recipe.name}-{hashlib.sha256(key).hexdigest()[:16]}"
-    folders = {epoch: folder / f"epoch-{epoch}" for epoch in recipe.epochs}
-    if folder.exists():
+    last = recipe.epochs[-1]
+    folders = {epoch: folder / f"epoch-{epoch}" if epoch != last else folder for epoch in recipe.epochs}
+    if (folder / "training.json").exists():
         return folders
     print(f"training {folder.name} on {len(texts)} passages …", file=sys.stderr, flush=True)
-    unfinished, last = folder.with_name(f".training-{folder.name}"), recipe.epochs[-1]
-    shutil.rmtree(unfinished, ignore_errors=True)
-    model = build()
-
-    def keep(done: int, total: int) -> None:
-        epoch, rest = divmod(done * last, total)
-        if not rest and epoch in recipe.epochs and epoch != last:
-            _save(model, unfinished / f"epoch-{epoch}")
-
-    settings: dict[str, Any] = {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate, "seed": seed}
-    fine_tune(model, texts, unfinished / f"epoch-{last}", epochs=last, progress=keep, **settings)
-    unfinished.rename(folder)
+    base = folder.with_name(f"{folder.name}-base")
+    if not base.exists():
+        unfinished = base.with_name(f".writing-{base.name}")
+        _save(build(), unfinished)
+        unfinished.rename(base)
+    settings = training.Recipe(training.Method.FULL, last, recipe.batch_size, recipe.learning_rate, seed=seed)
+    training.train(base, texts, folder, settings, keep_epochs=recipe.epochs)
+    shutil.rmtree(base)
     return folders
 
 

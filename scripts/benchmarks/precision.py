@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from llm_mia.metrics import auroc
 from llm_mia.passages import read_passages
 from llm_mia.scores import ScoreTable
 from llm_mia.scoring import score
-from llm_mia.training import fine_tune
+from llm_mia.training import Method, Recipe, train
 
 from .figures import Figure
 from .texts import passages
@@ -31,8 +30,7 @@ def precision_figures(count: int) -> list[Figure]:
     texts = passages(count, tokens=64, seed=3)
     members = texts[: count // 2]
     with tempfile.TemporaryDirectory() as folder:
-        base: Any = load_model("embedded", dtype="float32")
-        fine_tune(base, members, Path(folder) / "model", epochs=1, batch_size=8, learning_rate=2e-4)
+        train("embedded", members, Path(folder) / "model", Recipe(Method.FULL, 1, 8, 2e-4))
         file = Path(folder) / "texts.jsonl"
         rows = [{"text": text, "label": int(position < count // 2)} for position, text in enumerate(texts)]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

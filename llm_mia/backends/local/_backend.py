@@ -48,6 +48,7 @@ class LocalBackend:
         dtype_choice: how ``auto`` chose the precision, for the record.
         tokenizer_source: as in `ModelRecord.tokenizer_source`.
         templated: as for `LocalTokenizer`.
+        temperature: divides the logits.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
 
@@ -66,6 +67,7 @@ class LocalBackend:
         dtype_choice: DTypeChoice | None = None,
         tokenizer_source: str = "",
         templated: bool = False,
+        temperature: float = 1.0,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
     ) -> None:
@@ -90,13 +92,13 @@ class LocalBackend:
         self.prefix: ComputedPrefix | None = None
         """The last prefix, which is computed once for as long as it stays the same."""
         like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
-        self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled)
+        self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled, temperature=temperature)
         self.offers = frozenset(FIELDS)
         self.info = ModelRecord(
             id=name,
             revision=revision,
             weights_sha256=weights_sha256 or tensors_sha256(model),
-            config_sha256=config_sha256(model.config),
+            config_sha256=config_sha256(model.config, temperature),
             dtype=dtype,
             tokenizer=self.tokens.fingerprint,
             context=context_of(model, self._config, tokenizer),
@@ -104,6 +106,7 @@ class LocalBackend:
             dtype_choice=dtype_choice,
             tokenizer_source=tokenizer_source,
             templated=templated,
+            temperature=temperature,
             opening=self.opening,
             opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )

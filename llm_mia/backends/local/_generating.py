@@ -49,7 +49,9 @@ def continuations(
     seed: int = 0,
     held_tokens: int = 1 << 14,
 ) -> Continuations:
-    """Continue *prompt* once greedily and *samples* times at temperature 1, and compare with *expected*.
+    """Continue *prompt* once greedily and *samples* times at random, and compare with *expected*.
+
+    Samples are drawn at the temperature of *backend*, which is 1 unless it was loaded with another.
 
     Every continuation has as many tokens as *expected*. Each of its tokens comes from the prediction that the model
     makes where the whole of prompt and continuation is fed at once, as its log-probability does: some models compute a
@@ -173,9 +175,9 @@ def _feed(backend: LocalBackend, ids: Tensor, cache: Any, padded: int | None) ->
     cache = getattr(output, "past_key_values", None)
     cache = cache if padded is None and hasattr(cache, "batch_repeat_interleave") else None
     if backend.head is None:
-        return output.logits[:, last].float(), cache
+        return output.logits[:, last].float() / backend.info.temperature, cache
     states = output.last_hidden_state[:, last].to(backend.head.weight.device)
-    return backend.head.logits(states).float(), cache
+    return backend.head.logits(states).float() / backend.info.temperature, cache
 
 
 def _draw(logits: Tensor, top_k: int | None, generator: torch.Generator) -> Tensor:
@@ -195,7 +197,7 @@ def _log_probability(backend: LocalBackend, prompt: IntArray, expected: IntArray
     ids = torch.from_numpy(np.concatenate([prompt, expected])).long().to(backend.device)[None]
     states = backend.forward.states(ids, backend.head)[0, len(prompt) - 1 : -1]
     logits = states if backend.head is None else backend.head.logits(states)
-    logp = _restrict(logits.double(), top_k).log_softmax(-1)
+    logp = _restrict(logits.double() / backend.info.temperature, top_k).log_softmax(-1)
     return float(logp.gather(1, ids[0, len(prompt) :, None].to(logp.device)).sum())
 
 

@@ -21,9 +21,14 @@ PROBE_TEXT = (
 IRRELEVANT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
 
 
-def config_sha256(config: Any) -> str:
-    """The digest of a configuration, without its name and the release and precision that it was saved with."""
+def config_sha256(config: Any, temperature: float = 1.0) -> str:
+    """The digest of a configuration, without its name and the release and precision that it was saved with.
+
+    At another *temperature* than 1 the digest is another: every comparison of two models then sees the difference.
+    """
     entries = {key: value for key, value in config.to_dict().items() if key not in IRRELEVANT and value is not None}
+    if temperature != 1:
+        entries["llm_mia temperature"] = float(temperature)
     return hashlib.sha256(json.dumps(entries, sort_keys=True, default=str).encode()).hexdigest()
 
 

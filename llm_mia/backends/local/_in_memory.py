@@ -12,7 +12,13 @@ __all__ = ["from_memory"]
 
 
 def from_memory(
-    model: Any, tokenizer: Any, *, tokens_per_batch: int | None, compiled: bool, templated: bool = False
+    model: Any,
+    tokenizer: Any,
+    *,
+    tokens_per_batch: int | None,
+    compiled: bool,
+    templated: bool = False,
+    temperature: float = 1.0,
 ) -> LocalBackend:
     """A backend for *model*, which keeps its device, its precision and its mode; see `llm_mia.load_model`.
 
@@ -41,6 +47,7 @@ def from_memory(
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
             templated=templated,
+            temperature=temperature,
         )
     except ModelError as error:
         raise ModelError(f"model {name!r}: {error}") from None

@@ -71,6 +71,7 @@ def load(
     trust_remote_code: bool,
     pre_tokenizer: str | None = None,
     templated: bool = False,
+    temperature: float = 1.0,
     tokens_per_batch: int | None = None,
     compiled: bool = True,
 ) -> LocalBackend:
@@ -88,6 +89,7 @@ def load(
             dtype_choice=loaded.dtype_choice,
             tokenizer_source=loaded.tokenizer_source,
             templated=templated,
+            temperature=temperature,
             tokens_per_batch=tokens_per_batch,
             compiled=compiled,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, UsageError
+from .. import embedded
 from ..digests import gguf_parts
 from ._completeness import refuse_pointer
 from ._libraries import first_line
@@ -62,9 +63,11 @@ def _first_part(file: Path) -> Path:
 
 
 def locate_base_model(adapter: Path, files: Sequence[str] = MODEL_FILES) -> Path:
-    """The folder of the model that the PEFT adapter in the folder *adapter* belongs to."""
+    """The folder or GGUF file of the model that the PEFT adapter in the folder *adapter* belongs to."""
     settings = read_adapter_config(adapter)
     base = settings["base_model_name_or_path"]
+    if base == embedded.NAME:
+        return embedded.gguf_file()
     is_here = Path(base).expanduser().exists()
     try:
         return locate_model(base, None if is_here else settings.get("revision"), files)[0]

@@ -51,6 +51,7 @@ class Reducer:
         like: a tensor with the device and the precision of the hidden states.
         compiled: whether to compile the sweep (3 s, longer the first time on a machine) or to run it eagerly.
         block_bytes: most bytes of logits held at once; None: what is fastest on the device.
+        temperature: divides the logits, in float32; the moments are then those of softmax(logits / temperature).
     """
 
     def __init__(
@@ -61,13 +62,17 @@ class Reducer:
         *,
         compiled: bool = True,
         block_bytes: int | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.head = head
+        self._temperature = temperature
         self._fast = _fast_sweep(like, vocabulary) if compiled else None
         self._sweep: Sweep = self._fast or eager_sweep
         if block_bytes is None and self._fast is not None:
             block_bytes = BLOCK_BYTES.get(like.device.type)
-        self._rows = max(1, (block_bytes or EAGER_BLOCK_BYTES) // (vocabulary * like.element_size()))
+        # At another temperature there is a second block, of the divided logits in float32.
+        size = like.element_size() + (0 if temperature == 1 else torch.float32.itemsize)
+        self._rows = max(1, (block_bytes or EAGER_BLOCK_BYTES) // (vocabulary * size))
         self._vocabulary = vocabulary
         self._buffer = like.new_empty(0)
 
@@ -87,7 +92,8 @@ class Reducer:
         count = -(-len(states) // self._rows)
         for block, block_targets in zip(states.tensor_split(count), targets.tensor_split(count), strict=True):
             logits = block if self.head is None else self.head.logits(block, self._buffer_of(len(block)))
-            yield logits, block_targets
+            # In float32: in bfloat16 the quotient would be rounded once more, and tokens would exchange their ranks.
+            yield logits if self._temperature == 1 else logits.float() / self._temperature, block_targets
 
     def _buffer_of(self, rows: int) -> Tensor:
         """The buffer that all blocks share, with *rows* rows."""

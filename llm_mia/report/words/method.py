@@ -64,6 +64,8 @@ def _precision(record: PassRecord) -> str:
 
 
 def _dependences(record: PassRecord) -> Iterator[tuple[str, str]]:
+    if record.model.temperature != 1:
+        yield "Temperature", f"{record.model.temperature:g}: the logits are divided by it"
     for key, value in sorted(record.depends.items()):
         yield key.replace("_", " "), str(value)
 
