@@ -4,9 +4,9 @@
 defence and with each, and measures all of them on the same texts.
 """
 
+from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon, flip_coins, insert_canaries
 from ._defend import defend
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
-from ._random_texts import EmpiricalEpsilon
 from ._record import (
     BASELINE,
     Defended,
@@ -27,6 +27,7 @@ __all__ = [
     "FEWEST_DOCUMENTS",
     "OUTPUT_DEFENSES",
     "TRAINING_DEFENSES",
+    "Canaries",
     "Defended",
     "DefenseNote",
     "Defenses",
@@ -42,6 +43,9 @@ __all__ = [
     "TrainingDefense",
     "Utility",
     "defend",
+    "empirical_epsilon",
+    "flip_coins",
+    "insert_canaries",
     "parse_defense",
     "parse_training_defense",
     "read_defenses",

@@ -17,7 +17,7 @@ from ..training import Recipe
 from ._measuring import Measured, measure
 from ._models import Workshop
 from ._planning import plan_defenses
-from ._random_texts import Canaries, insert_canaries
+from ._canaries import Canaries, insert_canaries
 from ._record import Defenses, Plan, write_defenses
 from ._split import PoolSplit, pool_sha256, split_pool
 from ._table import write_table

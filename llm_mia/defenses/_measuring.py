@@ -27,7 +27,7 @@ from ._columns import (
 from ._leakage import Measuring
 from ._perplexity import perplexity, perplexity_ratio
 from ._planning import PlannedDefense
-from ._random_texts import Canaries, EmpiricalEpsilon, empirical_epsilon
+from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
 from ._record import Defended, DefenseNote, Defenses, Leakage, Plan, Utility
 from ._split import PoolSplit
 

@@ -11,7 +11,7 @@ from ..errors import RunDirectoryError
 from ..records import SCHEMA_VERSION, Interval, Note
 from ..store import read_record, to_json, write_text
 from ..training import Recipe, TrainingRecord
-from ._random_texts import EmpiricalEpsilon
+from ._canaries import EmpiricalEpsilon
 from ._results import OutputUtility
 
 __all__ = [
