@@ -15,6 +15,7 @@ from ..records import Passage, TokenSignals, WindowRule
 from ..scoring import attacks_for
 from ..signals import Inputs, edges, passages_with_signals
 from ..store import RunDirectory
+from ._client import Client
 from ._completing import BOUNDED, INVERTED, OMITTED, bounded, omitted
 from ._first_choice import FIRST_CHOICE_ATTACKS
 from ._output_defense import OutputDefense
@@ -56,29 +57,35 @@ def signals_rows(run: RunDirectory, inputs: Inputs, name: str) -> Iterator[Row]:
 
 
 def shown_scores(
-    rows: Iterator[Row], first: Iterator[Row], attacks: Sequence[Attack], defense: OutputDefense
+    rows: Iterator[Row], first: Iterator[Row], attacks: Sequence[Attack], defense: OutputDefense, client: Client
 ) -> dict[str, Columns]:
     """The scores on what *defense* shows, for each way in which an attacker may take it (`OutputDefense.variants`).
 
-    Attacks that read what is not shown are left out.
+    Attacks that read what is not shown are left out. Where every token of a passage is hidden, its score is −∞, because
+    the model expects none of them.
 
     Args:
         rows: signals at the temperature of the defence.
         first: signals at temperature 1, of the same passages.
         attacks: those on the whole output.
         defense: what is shown.
+        client: counts what an honest client loses.
     """
     left = [attack for attack in attacks if attack.fields.get("target", frozenset()) <= defense.offers]
     scores: dict[str, list[list[float]]] = {variant: [] for variant in defense.variants or ("",)}
     for (passage, target, reference), (_, unscaled, _) in zip(rows, first, strict=True):
         shown = defense.apply(target, text_seed=_seed_of(passage))
+        client.read(passage, unscaled, shown)
         for variant, of_variant in scores.items():
             seen = {"target": unscaled if variant == INVERTED else shown, REFERENCE: reference}
             if variant == BOUNDED:
                 seen["target"] = bounded(shown)
             elif variant == OMITTED:
                 seen = omitted(seen, ["target"])
-            of_variant.append(_scores_of((passage, seen["target"], seen[REFERENCE]), left))
+            if len(target) and not len(seen["target"]):
+                of_variant.append([-math.inf] * len(left))
+            else:
+                of_variant.append(_scores_of((passage, seen["target"], seen[REFERENCE]), left))
     return {variant: _by_attack(of_variant, left) for variant, of_variant in scores.items()}
 
 

@@ -14,10 +14,10 @@ from ..records import Passage
 from ..signals import Inputs, Progress, report_activity
 from ..store import differences, read_record, to_json, write_text
 from ..training import Recipe
+from ._canaries import Canaries, insert_canaries
 from ._measuring import Measured, measure
 from ._models import Workshop
 from ._planning import plan_defenses
-from ._canaries import Canaries, insert_canaries
 from ._record import Defenses, Plan, write_defenses
 from ._split import PoolSplit, pool_sha256, split_pool
 from ._table import write_table

@@ -85,12 +85,16 @@ class Measuring:
         )
 
     def gap(self, confidences: NDArray[np.float64]) -> Interval | None:
-        """The difference of the mean token probabilities of members and non-members, on the half that measures."""
+        """The difference of the mean token probabilities of members and non-members, on the half that measures.
+
+        A passage of which no token is shown has probability 0.
+        """
         rows = self._measured(confidences)
         member = self.split.labels[rows] == 1
         if member.all() or not member.any():
             return None
         ordered = np.concatenate([rows[member], rows[~member]])
+        confidences = np.maximum(confidences, 0.0)
         members, nonmembers = confidences[rows[member]], confidences[rows[~member]]
         return metrics.confidence_gap(members, nonmembers, documents=self._documents(ordered)).gap
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from ..records import Note
 from ..signals import Inputs
 from ..store import UnwrittenRun, read_run
 from ..training import TrainingRecord
+from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
+from ._client import Client
 from ._columns import (
     Columns,
     Row,
@@ -27,7 +30,6 @@ from ._columns import (
 from ._leakage import Measuring
 from ._perplexity import perplexity, perplexity_ratio
 from ._planning import PlannedDefense
-from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
 from ._record import Defended, DefenseNote, Defenses, Leakage, Plan, Utility
 from ._split import PoolSplit
 
@@ -162,7 +164,9 @@ def _with_outputs(
 ) -> Defended:
     """The row of *model* whose outputs are defended; *name* is that of the pass of its signals."""
     assert defense.output is not None
-    by_variant = shown_scores(measured.rows(name), measured.rows(defense.role), possible_attacks(), defense.output)
+    client = Client(defense.output.hides)
+    rows, first = (islice(measured.rows(each), measured.count) for each in (name, defense.role))  # no canaries
+    by_variant = shown_scores(rows, first, possible_attacks(), defense.output, client)
     columns, ways = measuring.best_ways({way: measured.of_pool(each) for way, each in by_variant.items()})
     return replace(
         model,
@@ -173,6 +177,7 @@ def _with_outputs(
         attacks=measuring.attacks(names, columns, ways),
         gap=measuring.gap(columns[GAP]) if GAP in columns else None,
         shown=None,
+        client=client.utility(),
     )
 
 
