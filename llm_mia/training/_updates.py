@@ -143,7 +143,8 @@ def _most_tokens(base: LocalBackend) -> int:
     if base.device.type != "cpu":
         return 1 << 62
     weights = sum(each.numel() for each in base.model.parameters())
-    return max(MOST_LOGITS, weights) // int(base.model.config.get_text_config().vocab_size)
+    vocabulary: int = base.model.config.get_text_config().vocab_size
+    return max(MOST_LOGITS, weights) // vocabulary
 
 
 def groups_of_like_length(batch: Sequence[Tensor], largest: int, most_tokens: int = 1 << 62) -> Iterator[list[Tensor]]:
