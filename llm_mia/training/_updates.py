@@ -142,7 +142,7 @@ def _most_tokens(base: LocalBackend) -> int:
     """How many tokens, padding included, are computed at once where there is memory for more."""
     if base.device.type != "cpu":
         return 1 << 62
-    weights = sum(each.numel() for each in base.model.parameters())
+    weights: int = sum(each.numel() for each in base.model.parameters())
     vocabulary: int = base.model.config.get_text_config().vocab_size
     return max(MOST_LOGITS, weights) // vocabulary
 
