@@ -19,7 +19,7 @@ from ._kind import (
     register_evidence,
 )
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
-from ._shadow_set import ShadowSet
+from ._shadow_set import ShadowSet, choose_shadows
 from ._tail import lowest
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "TextVersion",
     "all_attacks",
     "attack",
+    "choose_shadows",
     "lowest",
     "parse_attack",
     "passes_needed",
