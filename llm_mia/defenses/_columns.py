@@ -15,7 +15,15 @@ from ..scoring import attacks_for
 from ..signals import Inputs, edges, passages_with_signals
 from ..store import RunDirectory
 
-__all__ = ["REFERENCE", "Row", "attack_scores", "extractable_passages", "possible_attacks", "signals_rows", "token_sums"]
+__all__ = [
+    "REFERENCE",
+    "Row",
+    "attack_scores",
+    "extractable_passages",
+    "possible_attacks",
+    "signals_rows",
+    "token_sums",
+]
 
 REFERENCE = "reference"
 """The role of the base model, and the name of its pass."""
