@@ -25,8 +25,9 @@ from ..passages import PassageSource, to_sources
 from ..records import FIELDS, RunRecord
 from ..scores import ScoreTable
 from ..signals import Inputs, PlannedPass, Supplies, plan_passes
-from ..store import RunDirectory, UnwrittenRun, differences
+from ..store import RunDirectory, UnwrittenRun, differences, read_run
 from ._client import Client
+from ._completing import bounded, omitted
 from ._first_choice import FIRST_CHOICE_ATTACKS
 from ._judging import judge
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, OutputDefenseKind, parse_defense
@@ -41,7 +42,9 @@ __all__ = [
     "OutputReplay",
     "OutputResult",
     "OutputUtility",
+    "bounded",
     "column_of",
+    "omitted",
     "parse_defense",
     "replay",
     "replay_outputs",
@@ -131,8 +134,7 @@ def _replay(
     second_pass: str | Path | None,
 ) -> tuple[ScoreTable, Client, list[str]]:
     """The scores, what a client loses, and the names of all attacks."""
-    first = UnwrittenRun(run)
-    first.signals(TARGET)  # raises where the run has none
+    first = _open(run)
     second = _second_run(first, defense, second_pass)
     inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.record))
     default = [*(record.name for record in first.record.attacks), *FIRST_CHOICE_ATTACKS]
@@ -148,6 +150,14 @@ def _replay(
     computable = [attack for attack in chosen if attack.name not in reasons]
     replaying = Replaying(first, second, inputs, defense, computable, planned, loaded, Client(defense.hides))
     return replaying.table(reasons), replaying.client, [attack.name for attack in chosen]
+
+
+def _open(path: str | Path) -> RunDirectory:
+    """The run directory *path*. Raises `RunDirectoryError` where it is none, or has no signals of the target."""
+    read_run(path)
+    run = UnwrittenRun(path)
+    run.signals(TARGET)
+    return run
 
 
 def _attack(name: str) -> Attack:
@@ -175,8 +185,7 @@ def _second_run(first: RunDirectory, defense: OutputDefense, second_pass: str | 
             f"defence {defense.name!r} changes what signals do not hold: write the signals of the target at "
             f"`temperature` {defense.temperature:g} to another run directory, and give it as `second_pass`"
         )
-    second = UnwrittenRun(second_pass) if defense.needs_second_pass and second_pass is not None else first
-    second.signals(TARGET)
+    second = _open(second_pass) if defense.needs_second_pass and second_pass is not None else first
     models = first.record.passes[TARGET].model, second.record.passes[TARGET].model
     for run, model, wanted in zip((first, second), models, (1.0, defense.temperature), strict=True):
         if model.temperature != wanted:
