@@ -139,7 +139,9 @@ def _needs(
         return None
     halved = _measures_attack(planned)
     here = (
-        known.measured(selecting=selecting and halved) if halved else (known.member_documents, known.nonmember_documents)
+        known.measured(selecting=selecting and halved)
+        if halved
+        else (known.member_documents, known.nonmember_documents)
     )
     if enough(*here):
         return None

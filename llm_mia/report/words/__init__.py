@@ -22,12 +22,12 @@ from ._decisions import (
 )
 from ._defenses import (
     DEFENSES_TITLE,
+    TOO_SMALL,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
     epsilon_words,
     perplexity_change,
-    tpr_words,
 )
 from ._evaluations import (
     at_threshold_words,
@@ -67,6 +67,7 @@ __all__ = [
     "DEFENSES_TITLE",
     "NO_BREAK",
     "NO_CAUSE",
+    "TOO_SMALL",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -131,7 +132,6 @@ __all__ = [
     "standing_words",
     "threshold_words",
     "too_few_words",
-    "tpr_words",
     "two_runs_lines",
     "unbroken",
     "unscored_words",
