@@ -166,3 +166,22 @@ def test_scores_of_other_shadows_are_not_mixed_in(tmp_path: Path) -> None:
     again = score(POOL, TARGET, models=SHADOWS, attacks=["lira"], supplies=others, out=tmp_path / "run")
     fresh = score(POOL, TARGET, models=SHADOWS, attacks=["lira"], supplies=others, out=tmp_path / "fresh")
     np.testing.assert_array_equal(again.column("lira"), fresh.column("lira"))
+
+
+@pytest.mark.parametrize("place", [None, 0, 3])
+def test_the_population_is_compared_by_the_shadows_that_are_chosen_for_each_passage(place: int | None) -> None:
+    assert GIVEN.shadows is not None
+    of_target = means(TARGET, POOL[::2])
+    population = GIVEN.shadows.compared(of_target if place is None else None, place=place)
+    of_place = of_target if place is None else GIVEN.shadows.population_logprob[:, place]
+    np.testing.assert_array_equal(population.target, of_place)
+    for row, text in enumerate(POOL[::2]):
+        inside = GIVEN.shadows.memberships(text)
+        used = np.isin(np.arange(4), choose_shadows(inside, seed=0, text=text, place=place))
+        assert (used.sum(), inside[used].sum()) == (2, 1), "a shadow of each kind"
+        assert np.isnan(population.shadows[row]).tolist() == (~used).tolist()
+        np.testing.assert_array_equal(population.shadows[row][used], GIVEN.shadows.population_logprob[row][used])
+        np.testing.assert_array_equal(population.inside[row], inside)
+        evidence = GIVEN.shadows.likelihoods(text, GIVEN.shadows.population_logprob[row], place=place)
+        np.testing.assert_array_equal(evidence.mean_logprob, population.shadows[row][used])
+        np.testing.assert_array_equal(evidence.inside, inside[used])
