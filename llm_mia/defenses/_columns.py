@@ -49,7 +49,7 @@ def attack_scores(rows: Iterator[Row], attacks: Sequence[Attack]) -> dict[str, N
     scores: dict[str, list[float]] = {attack.name: [] for attack in attacks}
     for passage, target, reference in rows:
         row = PassageSignals(passage, {"target": (target,), REFERENCE: (reference,)})
-        evidence = {kind.name: kind.value(row) for kind in kinds if kind.value is not None}
+        evidence = {kind.name: kind.value(row, LoadedSupplies()) for kind in kinds if kind.value is not None}
         for attack in attacks:
             scores[attack.name].append(attack.score(evidence))
     return {name: np.array(of_attack) for name, of_attack in scores.items()}
