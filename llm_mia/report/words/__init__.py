@@ -20,6 +20,15 @@ from ._decisions import (
     selection_words,
     threshold_words,
 )
+from ._defenses import (
+    DEFENSES_TITLE,
+    TOO_SMALL,
+    defense_notes,
+    defenses_answer,
+    defenses_figure_words,
+    epsilon_words,
+    perplexity_change,
+)
 from ._evaluations import (
     at_threshold_words,
     comparison_words,
@@ -37,6 +46,15 @@ from ._extraction import (
     extraction_statement,
 )
 from ._extraction_answer import extraction_answer
+from ._gate import (
+    ANSWERS,
+    gate_answer,
+    gate_basis,
+    limit_words,
+    measured_words,
+    row_words,
+    verdict_words,
+)
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
@@ -54,9 +72,12 @@ from ._validity import (
 from ._verbatim import span_words, verbatim_words
 
 __all__ = [
+    "ANSWERS",
     "ASSUMPTION",
+    "DEFENSES_TITLE",
     "NO_BREAK",
     "NO_CAUSE",
+    "TOO_SMALL",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -76,7 +97,11 @@ __all__ = [
     "control_rows",
     "control_words",
     "counted",
+    "defense_notes",
+    "defenses_answer",
+    "defenses_figure_words",
     "entry_words",
+    "epsilon_words",
     "evaluation_answer",
     "exhibit_sections",
     "extraction_answer",
@@ -91,18 +116,24 @@ __all__ = [
     "flags_answer",
     "gap_meaning",
     "gap_words",
+    "gate_answer",
+    "gate_basis",
     "guarantee_words",
     "have",
     "held_words",
+    "limit_words",
     "matched_words",
+    "measured_words",
     "members_words",
     "note_words",
     "notes_words",
     "p_words",
+    "perplexity_change",
     "perplexity_words",
     "power_title",
     "q_values_words",
     "role_words",
+    "row_words",
     "rule_words",
     "run_heads",
     "run_words",
@@ -122,6 +153,7 @@ __all__ = [
     "validity_answer",
     "validity_meaning",
     "verbatim_words",
+    "verdict_words",
     "void_note",
     "weakest_words",
     "why_withheld",
