@@ -219,7 +219,7 @@ class Replaying:
 
 def refuse_other_model(first: RunDirectory, second: RunDirectory, name: str) -> None:
     """Raise `UsageError` where the pass *name* of two runs is of models that differ otherwise than by temperature."""
-    what = differences(*(run.record.passes[name].model for run in (first, second)))
+    what = differences(first.record.passes[name].model, second.record.passes[name].model)
     other = [each for each in what if not each.startswith(("temperature", "config_sha256"))]
     if other:
         raise UsageError(
