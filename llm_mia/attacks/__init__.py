@@ -3,7 +3,7 @@
 Importing this package registers every kind of evidence in `EVIDENCE` and every attack in `ATTACKS`.
 """
 
-from . import distribution, likelihood, population, prefix, reference, rewrites, sequence  # noqa: F401
+from . import distribution, likelihood, population, prefix, reference, rewrites, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
 from ._fields import Likelihoods, Moments, Ranks
 from ._kind import (
@@ -19,7 +19,7 @@ from ._kind import (
     register_evidence,
 )
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
-from ._shadow_set import ShadowSet
+from ._shadow_set import ShadowSet, choose_shadows
 from ._tail import lowest
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "TextVersion",
     "all_attacks",
     "attack",
+    "choose_shadows",
     "lowest",
     "parse_attack",
     "passes_needed",

@@ -16,7 +16,7 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit", "gate")
+RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate")
 """Commands whose output is a folder."""
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
@@ -233,7 +233,13 @@ def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:
 def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check]:
     from ..backends import checking
 
-    roles = (("target", "revision"), ("reference", "reference_revision"), ("stand_in", ""), ("neighbour_model", ""))
+    roles = (
+        ("target", "revision"),
+        ("base", "revision"),
+        ("reference", "reference_revision"),
+        ("stand_in", ""),
+        ("neighbour_model", ""),
+    )
     for role, revision in roles:
         names, revisions = _each(values.get(role)), _each(values.get(revision))
         for name, of_name in zip_longest(names, revisions[: len(names)]):

@@ -14,7 +14,7 @@ __all__ = ["perplexity", "perplexity_ratio"]
 
 
 def perplexity(logs: NDArray[np.float64], tokens: NDArray[np.int64], documents: Sequence[str]) -> Interval:
-    """exp of the mean negative log-likelihood of all tokens, with its 95 % interval.
+    """The perplexity exp(−Σ log p / Σ tokens) of all passages, with its 95 % interval.
 
     The interval is Student's t for a ratio of sums over documents, linearised, on the logarithmic scale: tokens and
     passages of a document may depend on each other. With a single document it is 0..∞.
@@ -53,7 +53,7 @@ def _mean(sums: NDArray[np.float64], tokens: NDArray[np.int64], documents: Seque
     """The sum of *sums* per token, with its interval."""
     from scipy.special import stdtrit
 
-    _, numbers = np.unique(np.array(documents), return_inverse=True)
+    _, numbers = np.unique(np.array(list(documents)), return_inverse=True)
     of_document, lengths = np.bincount(numbers, sums), np.bincount(numbers, tokens)
     n, mean = len(lengths), float(of_document.sum() / lengths.sum())
     if n < 2:

@@ -15,8 +15,8 @@ from ._loop import Loop, LoopState, trained_weights
 
 __all__ = ["Checkpoints"]
 
-# Storing takes at most this share of the time, except that each interval of the caller may end with it.
-LARGEST_SHARE = 0.05
+# A checkpoint that takes long, because it is large, is stored so seldom that it takes this share of the time.
+LARGEST_SHARE, LONG_SECONDS = 0.05, 1.0
 
 
 class Checkpoints:
@@ -52,9 +52,10 @@ class Checkpoints:
         self.tokens = state.tokens
 
     def store_if_due(self, loop: Loop, *, epoch_ended: bool) -> None:
-        """Store the state of *loop* if an epoch ended or the time has come, unless storing has just taken long."""
-        passed, rest = time.monotonic() - self._last, self._cost / LARGEST_SHARE
-        if self._seconds and passed < (rest if epoch_ended else max(rest, self._seconds)):
+        """Store the state of *loop* if an epoch ended or the time has come; seldom if storing takes long."""
+        rest = self._cost / LARGEST_SHARE if self._cost > LONG_SECONDS else 0.0
+        least = rest if epoch_ended or not self._seconds else max(rest, self._seconds)
+        if time.monotonic() - self._last < least:
             return
         began = time.monotonic()
         self._store(loop)
@@ -73,4 +74,7 @@ class Checkpoints:
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         with replacing(self._path) as temporary, temporary.open("wb") as file:
-            torch.save(contents, file)
+            try:
+                torch.save(contents, file)
+            except RuntimeError as error:  # on a full disk torch fails again, in another way, as it closes its archive
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None

@@ -60,8 +60,8 @@ def train(
         recipe: how it is trained.
         validation: texts that are not trained on, whose loss is computed after every epoch.
         keep_epochs: the model after these epochs is written, too: to the folders ``epoch-1`` … in *out*.
-        checkpoint_seconds: how often the state of the training is stored at least, unless that would take more than a
-            twentieth of the time; it is stored after every epoch in any case. 0: after every step.
+        checkpoint_seconds: how often the state of the training is stored within an epoch; it is stored after every
+            epoch, too. A state that takes more than a second to store is stored less often. 0: after every step.
         name: what the progress bar calls the work.
         progress: called after every step.
 
@@ -98,6 +98,8 @@ def train(
         with torch.random.fork_rng(devices=cuda_devices()), dropping(trainee, recipe.dropout):
             torch.manual_seed(recipe.seed)
             checkpoints.restore(loop)
+            if loop.state.steps:
+                _report(progress, name, loop, checkpoints.tokens)
             for epoch_ended in loop.run():
                 if epoch_ended:
                     keep(loop.state.epoch)

@@ -20,6 +20,15 @@ from ._decisions import (
     selection_words,
     threshold_words,
 )
+from ._defenses import (
+    DEFENSES_TITLE,
+    TOO_SMALL,
+    defense_notes,
+    defenses_answer,
+    defenses_figure_words,
+    epsilon_words,
+    perplexity_change,
+)
 from ._evaluations import (
     at_threshold_words,
     comparison_words,
@@ -65,8 +74,10 @@ from ._verbatim import span_words, verbatim_words
 __all__ = [
     "ANSWERS",
     "ASSUMPTION",
+    "DEFENSES_TITLE",
     "NO_BREAK",
     "NO_CAUSE",
+    "TOO_SMALL",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -86,7 +97,11 @@ __all__ = [
     "control_rows",
     "control_words",
     "counted",
+    "defense_notes",
+    "defenses_answer",
+    "defenses_figure_words",
     "entry_words",
+    "epsilon_words",
     "evaluation_answer",
     "exhibit_sections",
     "extraction_answer",
@@ -113,6 +128,7 @@ __all__ = [
     "note_words",
     "notes_words",
     "p_words",
+    "perplexity_change",
     "perplexity_words",
     "power_title",
     "q_values_words",
