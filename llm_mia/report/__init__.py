@@ -17,6 +17,7 @@ from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verifi
 from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._layout import Column, Listing
 from ._results import Results, read_results
+from ._shadows import shadows_details, shadows_screen, shadows_summary
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -32,7 +33,7 @@ from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
 from .html import report_html, write_comparison, write_report
-from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
+from .words import extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
 __all__ = [
     "CHOICES",
@@ -75,6 +76,10 @@ __all__ = [
     "percent",
     "read_results",
     "report_html",
+    "shadows_details",
+    "shadows_screen",
+    "shadows_summary",
+    "shadows_work",
     "standing_note",
     "threshold_lines",
     "threshold_summary",
