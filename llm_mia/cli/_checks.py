@@ -16,18 +16,19 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "shadow")
+RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow")
 """Commands whose output is a folder."""
-SCORING = ("audit", "score")
+SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies", "protocol")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",
     "validity.json",
     "audit.json",
     "extraction.json",
+    "gate.json",
     "decisions.jsonl",
     "protocol.toml",
 )
@@ -82,6 +83,8 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
         yield partial(_check_folder, given["out"])
     elif "out" in given and not (command == "report" and _is_page(given)):
         yield partial(_check_page if command == "report" else _check_out, given["out"], "out")
+    if "junit" in given:
+        yield partial(_check_out, given["junit"], "junit")
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
         yield partial(_refuse_same_file, given["per_token"], given["out"])

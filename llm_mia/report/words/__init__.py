@@ -46,6 +46,15 @@ from ._extraction import (
     extraction_statement,
 )
 from ._extraction_answer import extraction_answer
+from ._gate import (
+    ANSWERS,
+    gate_answer,
+    gate_basis,
+    limit_words,
+    measured_words,
+    row_words,
+    verdict_words,
+)
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
@@ -64,6 +73,7 @@ from ._validity import (
 from ._verbatim import span_words, verbatim_words
 
 __all__ = [
+    "ANSWERS",
     "ASSUMPTION",
     "DEFENSES_TITLE",
     "NO_BREAK",
@@ -107,10 +117,14 @@ __all__ = [
     "flags_answer",
     "gap_meaning",
     "gap_words",
+    "gate_answer",
+    "gate_basis",
     "guarantee_words",
     "have",
     "held_words",
+    "limit_words",
     "matched_words",
+    "measured_words",
     "members_words",
     "note_words",
     "notes_words",
@@ -120,6 +134,7 @@ __all__ = [
     "power_title",
     "q_values_words",
     "role_words",
+    "row_words",
     "rule_words",
     "run_heads",
     "run_words",
@@ -143,6 +158,7 @@ __all__ = [
     "validity_answer",
     "validity_meaning",
     "verbatim_words",
+    "verdict_words",
     "void_note",
     "weakest_words",
     "why_withheld",
