@@ -174,9 +174,9 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tiny: str, whole: Path, tmp_path:
     ("change", "message"),
     [
         ({"recipe": replace(RECIPES["full"], epochs=4)}, "recipe epochs 3 there, 4 here"),
-        ({"texts": TEXTS[1:]}, "texts_sha256 [0-9a-f]+ there, [0-9a-f]+ here"),
-        ({"validation": TEXTS[:2]}, "validation_sha256 None there, [0-9a-f]+ here"),
-        ({"base": "tiny_reference"}, "base_sha256 [0-9a-f]+ there, [0-9a-f]+ here"),
+        ({"texts": TEXTS[1:]}, "the texts differ"),
+        ({"validation": TEXTS[:2]}, "the texts for validation differ"),
+        ({"base": "tiny_reference"}, "the files of the base model differ"),
     ],
 )
 def test_the_folder_of_another_training_is_refused(
@@ -185,7 +185,7 @@ def test_the_folder_of_another_training_is_refused(
     asked = {"base": "tiny", "texts": TEXTS, "recipe": RECIPES["full"], **change}
     asked["base"] = request.getfixturevalue(asked["base"])
     with pytest.raises(
-        RunDirectoryError, match=rf"full: holds a model of another training \(({message}|.*; {message})"
+        RunDirectoryError, match=rf"full: holds a model of another training \({message}\); name another folder$"
     ):
         train(out=whole / "full", **asked)
 
