@@ -27,6 +27,7 @@ from ._folder import (
 )
 from ._loop import Loop
 from ._model import Trainee, build_model, cuda_devices, dropping
+from ._private import PrivateUpdates
 from ._recipe import Method, Recipe
 from ._record import TrainingRecord
 from ._texts import TrainingTexts, prepare_texts, texts_sha256
@@ -115,8 +116,9 @@ def _steps(loop: Loop, checkpoints: Checkpoints) -> Iterator[int]:
 
 
 def _updates(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Updates:
-    """How the weights of *trainee* change: the seam for DP-SGD, which wraps the model of `Recipe.privacy`."""
-    del texts
+    """How the weights of *trainee* change."""
+    if recipe.privacy is not None:
+        return PrivateUpdates(trainee, texts, recipe)
     return OrdinaryUpdates(trainee.base, recipe)
 
 
