@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,9 @@ import pytest
 from rich.console import Console
 
 from llm_mia.cli import main
-from llm_mia.errors import CalibrationError, ModelError, PassageError, RunDirectoryError
-from llm_mia.gate import GateResult, Limits, Obstacle, Quantity, RowVerdict, TprLimit, gate, read_gate
-from llm_mia.records import Standing
-from llm_mia.report import gate_details, gate_junit, gate_screen, gate_summary
-from llm_mia.store import to_json, write_text
-from llm_mia.training import Method, Privacy, Recipe, read_training, train
+from llm_mia.errors import ModelError, RunDirectoryError
+from llm_mia.gate import GateResult, Limits, Quantity, RowVerdict, gate, read_gate
+from llm_mia.training import Method, Recipe, train
 
 from .conftest import sentences
 from .junit import faults_of_junit
@@ -92,7 +87,7 @@ def test_a_model_that_was_trained_on_its_members_fails(leaking: GateResult) -> N
 
 def test_the_result_is_read_again_as_it_was(leaking: GateResult) -> None:
     assert read_gate(leaking.path) == leaking
-    with pytest.raises(RunDirectoryError, match="gate.json: no such file"):
+    with pytest.raises(RunDirectoryError, match=r"gate\.json: no such file"):
         read_gate(leaking.path / "signals")
 
 

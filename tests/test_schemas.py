@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -17,8 +18,11 @@ from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.demo import Demo, demo_summary
 from llm_mia.errors import UsageError
-from llm_mia.report import defenses_summary, extraction_summary
+from llm_mia.records import Interval
+from llm_mia.report import defenses_summary, extraction_summary, shadows_summary
 from llm_mia.report.schemas import schema, schemas
+from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
+from llm_mia.training import Privacy, Recipe
 
 from .conftest import pretend, sentences, spans_of_bytes
 from .test_defend_measuring import BASELINE, table
@@ -96,7 +100,17 @@ def print_all(folder: Path) -> Printed:
     truth = {row.id: True for row in audit.flags.rows}
     results["defend"].append(json.loads(json.dumps(defenses_summary(table(BASELINE)))))
     results["demo"].append(json.loads(json.dumps(demo_summary(Demo(audit, truth, rate, rate, 1.5, 10)))))
+    results["shadow"].append(json.loads(json.dumps(shadows_summary(a_set_of_shadows(folder)))))
     return results
+
+
+def a_set_of_shadows(folder: Path) -> Shadows:
+    """Shadow models of which one has no interval, because no spread could be measured."""
+    recipe = Recipe(privacy=Privacy(8.0))
+    plan = ShadowsPlan("base", None, None, recipe, 0, "pool", "ab", 4, 100, 0, {"a": "01", "b": "10"})
+    gaps = Interval(0.5, 0.25, 0.75), Interval(0.5, -math.inf, math.inf)
+    each = [ShadowRecord(role, 1, 2, 30, 0, 2.0, 2.5, gap, 0.5) for role, gap in zip(plan.roles, gaps, strict=True)]
+    return Shadows(folder, ShadowsRecord(plan, tuple(each), gaps[0], 0.125, math.nan, 1, "float32"))
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))
