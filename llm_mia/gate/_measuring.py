@@ -16,11 +16,11 @@ from ..decision import AUTO, Calibration, LabelledScores, calibrate, calibration
 from ..extraction import Extraction
 from ..records import Interval, Note
 from ..scores import ScoreTable
-from ..training import read_training
+from ..training import TrainingRecord, read_training
 from ._planning import SELECTION_FPR, Planned
 from ._record import GateRow, Obstacle, Quantity, RowVerdict
 
-__all__ = ["Measured", "judge", "select_attack"]
+__all__ = ["Measured", "judge", "select_attack", "training_of"]
 
 CONFIDENCE = "confidence"
 """The attack whose score is the mean token probability."""
@@ -65,17 +65,30 @@ def select_attack(table: ScoreTable) -> Measured:
     )
 
 
+def training_of(target: Backend | ModelSpec) -> TrainingRecord | None:
+    """The record of the target's training, in the folder of the model; None where there is none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    folder = Path(target.name) if isinstance(target, ModelSpec) else None
+    return None if folder is None or not (folder / "training.json").is_file() else read_training(folder)
+
+
 def judge(
     planned: Planned,
     table: ScoreTable,
     measured: Measured,
     extraction: Extraction | Note | None,
-    target: Backend | ModelSpec,
+    training: TrainingRecord | None,
     *,
     confidence: float,
     strict: bool,
 ) -> GateRow:
-    """The row of a limit; *extraction* is what was extracted, or why nothing was."""
+    """The row of a limit; *extraction* is what was extracted, or why nothing was.
+
+    *training* is the record of the target's training; None where there is none.
+    """
     row = GateRow(
         planned.quantity,
         planned.limit,
@@ -87,7 +100,7 @@ def judge(
     if planned.obstacle is not None:
         return row
     if planned.quantity is Quantity.EPSILON_DOCUMENTED:
-        return _documented(row, target)
+        return _documented(row, training)
     if planned.quantity is Quantity.GAP:
         return _judged(_gap(row, table, confidence), strict=strict)
     if planned.quantity is Quantity.EXTRACTABLE:
@@ -153,15 +166,12 @@ def _scored(scores: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[~np.isnan(scores[rows])]
 
 
-def _documented(row: GateRow, target: Backend | ModelSpec) -> GateRow:
+def _documented(row: GateRow, training: TrainingRecord | None) -> GateRow:
     """The ε of the training's record, which is no measurement and has no interval."""
-    folder = Path(target.name) if isinstance(target, ModelSpec) else None
-    there = folder is not None and (folder / "training.json").is_file()
-    record = read_training(folder) if there and folder is not None else None
-    if record is None or record.epsilon is None:
-        return replace(row, obstacle=Note(Obstacle.NOT_DOCUMENTED, {"training": record is not None}))
-    verdict = RowVerdict.FAILED if record.epsilon > row.limit else RowVerdict.PASSED
-    return replace(row, value=record.epsilon, verdict=verdict)
+    if training is None or training.epsilon is None:
+        return replace(row, obstacle=Note(Obstacle.NOT_DOCUMENTED, {"training": training is not None}))
+    verdict = RowVerdict.FAILED if training.epsilon > row.limit else RowVerdict.PASSED
+    return replace(row, value=training.epsilon, verdict=verdict)
 
 
 def _extractable(row: GateRow, extraction: Extraction | Note | None, confidence: float, *, strict: bool) -> GateRow:
