@@ -13,7 +13,17 @@ import sys
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
 from schema_gate import gate
-from schema_other_results import attacks, dry_run, exhibit, extract, frequencies, perplexity, score, verification
+from schema_other_results import (
+    attacks,
+    dry_run,
+    exhibit,
+    extract,
+    frequencies,
+    perplexity,
+    score,
+    shadow,
+    verification,
+)
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
@@ -30,6 +40,7 @@ SCHEMAS = {
     "evaluate": (evaluate, "evaluate"),
     "extract": (extract, "extract, and show of an extraction"),
     "defend": (defend, "defend"),
+    "shadow": (shadow, "shadow"),
     "decisions": (decisions, "show --decisions"),
     "perplexity": (perplexity, "perplexity"),
     "frequencies": (frequencies, "frequencies"),

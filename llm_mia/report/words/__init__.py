@@ -5,7 +5,7 @@ from ._answering import answer_of, flags_answer
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import NO_BREAK, counted, have, size_words, unbroken
+from ._counting import NO_BREAK, counted, have, size_words, unbroken, with_interval
 from ._decisions import (
     category_lines,
     columns_used,
@@ -58,6 +58,7 @@ from ._gate import (
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
+from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
@@ -139,6 +140,10 @@ __all__ = [
     "run_words",
     "selection_words",
     "sensitivity_words",
+    "shadows_answer",
+    "shadows_next",
+    "shadows_notes",
+    "shadows_work",
     "side_words",
     "size_words",
     "span_words",
@@ -157,5 +162,6 @@ __all__ = [
     "void_note",
     "weakest_words",
     "why_withheld",
+    "with_interval",
     "withheld_words",
 ]
