@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from llm_mia.gate import DEFAULTS, TprLimit, read_limits
 from llm_mia.guides import guide
