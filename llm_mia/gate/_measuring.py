@@ -13,6 +13,7 @@ from .. import metrics
 from ..backends import Backend, ModelSpec
 from ..calibration import Floats
 from ..decision import AUTO, Calibration, LabelledScores, calibrate, calibration_part, labelled_scores
+from ..errors import CalibrationError
 from ..extraction import Extraction
 from ..records import Interval, Note
 from ..scores import ScoreTable
@@ -26,6 +27,8 @@ CONFIDENCE = "confidence"
 """The attack whose score is the mean token probability."""
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 """Shares of all passages that are flagged for a bound on ε; the half that selects the attack selects the share."""
+FEWEST = 20
+"""Documents of members with a stretch that an extractable share needs: fewer would pass whatever was memorised."""
 USUAL_SHARE = 0.1
 """What is flagged where no half selects."""
 
@@ -88,6 +91,9 @@ def judge(
     """The row of a limit; *extraction* is what was extracted, or why nothing was.
 
     *training* is the record of the target's training; None where there is none.
+
+    Raises:
+        CalibrationError: too few documents hold a stretch, and the user gave that limit.
     """
     row = GateRow(
         planned.quantity,
@@ -179,8 +185,14 @@ def _extractable(row: GateRow, extraction: Extraction | Note | None, confidence:
         return replace(row, obstacle=extraction)
     members, nonmembers = ([each for each in extraction.documents if each.label == label] for label in (1, 0))
     counted = [each for each in members if each.stretches]
-    if not counted:
-        return replace(row, obstacle=Note(Obstacle.NOT_SEARCHED, {"why": "no member is long enough for a stretch"}))
+    if len(counted) < FEWEST:
+        why = (
+            f"{len(counted):,} of {len(members):,} documents of members hold a stretch of {extraction.stretch} tokens, "
+            f"and at least {FEWEST} must"
+        )
+        if row.given:
+            raise CalibrationError(f"`max_extractable` cannot be judged: {why}: give longer passages, or more")
+        return replace(row, obstacle=Note(Obstacle.NOT_SEARCHED, {"why": why}))
     with_spans = sum(each.spans_counted > 0 for each in counted)
     share = metrics.clopper_pearson(with_spans, len(counted), confidence)
     others = [each for each in nonmembers if each.stretches]
