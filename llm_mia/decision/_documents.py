@@ -28,6 +28,7 @@ from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 from ._sensitivity import excess_of_discoveries, excess_of_flags, least_flags, sensitivity
+from ._shadow_rates import shadow_spread
 from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
@@ -128,7 +129,7 @@ def flag_documents(
     if finding is not None:
         known = calibration_rows(table, calibration)
         others = other_models_by_document(table, calibration, known, rule, finding_level)
-        finding = settle(replace(finding, others=others), [])
+        finding = settle(replace(finding, others=others, shadows=shadow_spread(table, calibration)), [])
     members, share = limited(members, share, finding)
     flags = Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),
