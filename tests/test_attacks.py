@@ -33,11 +33,12 @@ from llm_mia.backends import Backend
 from llm_mia.backends.moments import Reducer
 from llm_mia.errors import AttackError
 from llm_mia.guides import guide
-from llm_mia.records import Population, TokenFrequencies
+from llm_mia.records import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 
 ALL = sorted(variant.name for attack_of_name in ATTACKS.values() for variant in attack_of_name.variants())
 # Scores that count something, or are cut off, need not move with a quarter of a nat.
-STEPS = {"camia:signal=below_1", "camia:signal=below_2", "camia:signal=below_3", "wbc", "hard_token", "rmia", "dc_pdd"}
+STEPS = {"camia:signal=below_1", "camia:signal=below_2", "camia:signal=below_3", "wbc", "hard_token", "rmia", "dc_pdd",
+         "shadow_rmia", "shadow_rmia:form=offline"}  # fmt: skip
 # Where a constant on every log-likelihood changes nothing, by the attack's own definition.
 LEVEL_FREE = {"camia:signal=below_mean", "camia:signal=below_previous", "camia:signal=lz", "camia:signal=repetition",
               "camia:signal=slope", "pac"}  # fmt: skip
@@ -63,6 +64,10 @@ def evidence_of(target: TokenSignals, **others: Evidence) -> dict[str, Evidence]
     several = {"neighbours": (target, target), "swapped": (target, target)}
     same |= several | {"text": "A text", "frequencies": TokenFrequencies(np.array([3, 1, 0]), target.tokenizer)}
     same |= {"population": Population(np.array([-2.0, -3.0, -4.0]), np.array([-2.5, -2.5, -4.5]))}
+    inside, shadows = np.array([True, False]), np.array([-2.0, -3.0])
+    same |= {"shadows": ShadowLikelihoods(shadows, inside, 0.5, 0.5)}
+    rows = np.array([shadows, shadows - 1, shadows - 2])
+    same |= {"shadow_population": ShadowPopulation(rows[:, 1], rows, np.array([inside] * 3))}
     if "reference" in others:
         same["aligned_reference"] = others["reference"]
     return same | others
@@ -201,7 +206,7 @@ def test_without_a_scored_token_in_any_pass_there_is_no_score(name: str) -> None
     for missing in parse_attack(name).evidence:
         nothing: dict[str, Evidence] = dict.fromkeys(EVIDENCE, signals([]))
         nothing |= {"neighbours": (TARGET, signals([])), "swapped": (signals([]), TARGET)}
-        if missing not in ("text", "frequencies", "population"):
+        if missing not in ("text", "frequencies", "population", "shadows", "shadow_population"):
             assert math.isnan(parse_attack(name).score({**evidence_of(TARGET), missing: nothing[missing]}))
 
 
@@ -326,7 +331,8 @@ def test_registering_refuses_what_it_cannot_serve() -> None:
 def test_every_attack_says_what_it_is() -> None:
     named = (
         "loss perplexity confidence zlib lowercase camia win_k min_k min_k++ gap_k surp dc_pdd reference wbc ez "
-        "hard_token recall con_recall neighbour pac rmia info_rmia"
+        "hard_token recall con_recall neighbour pac rmia info_rmia lira "
+        "shadow_rmia"
     )
     assert set(named.split()) <= set(ATTACKS)
     for registered_attack in ATTACKS.values():
@@ -373,7 +379,7 @@ def test_an_attack_that_fails_is_named(registered: str, fake: Backend, tmp_path:
 
 
 def test_two_kinds_of_evidence_have_no_pass_of_the_same_name() -> None:
-    kind = EvidenceKind("mine", "none", lambda row: None, passes=(ModelPass("target", "reference"),))
+    kind = EvidenceKind("mine", "none", lambda row, _: None, passes=(ModelPass("target", "reference"),))
     with pytest.raises(AttackError, match="evidence 'target' has another pass 'target'"):
         register_evidence(kind)
     assert "mine" not in EVIDENCE

@@ -16,7 +16,7 @@ from llm_mia.backends import Backend
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.errors import AttackError, RunDirectoryError
 from llm_mia.passages import Passages, read_passages
-from llm_mia.records import FIELDS, Population, TokenFrequencies, Window
+from llm_mia.records import FIELDS, Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies, Window
 from llm_mia.scoring import attacks_for, score_to_disk
 
 from .conftest import sentences
@@ -140,6 +140,10 @@ def evidence_of(names: tuple[str, ...], signals: list[TokenSignals]) -> dict[str
     other: dict[str, object] = {
         "neighbours": tuple(signals), "swapped": tuple(signals), "text": "a text",
         "population": Population(np.array([-2.0, -3.0]), np.array([-2.5, -2.5])),
+        "shadows": ShadowLikelihoods(np.array([-2.0, -3.0]), np.array([True, False]), 0.5, 0.5),
+        "shadow_population": ShadowPopulation(
+            np.array([-2.5]), np.array([[-2.0, -3.0]]), np.array([[True, False]])
+        ),
         "frequencies": TokenFrequencies(np.array([3, 1, 0]), "a"),
     }  # fmt: skip
     return {name: other.get(name, signals[0 if name == "target" else 1]) for name in names}

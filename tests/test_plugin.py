@@ -63,7 +63,7 @@ def test_an_installed_package_adds_its_attack(tmp_path: Path) -> None:
     about = json.loads(listed.stdout)
     assert about["median"]["formula"] == "median_t max(log p(x_t | x_<t), floor)"
     assert "loss" in about
-    assert about["shadow_gain"]["evidence"] == ["target", "shadows"]
+    assert about["shadow_gain"]["evidence"] == ["target", "shadow_signals"]
     assert about["shadow_gain"]["passes"] == ["target", "shadow-*"]
     assert "1 + n" in llm_mia(tmp_path, "attacks").stdout
     shown = llm_mia(tmp_path, "attacks", "median:floor=-10", "--json")
@@ -94,7 +94,7 @@ def shadow_gain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., float
     """The attack of the plugin, registered for one test."""
     monkeypatch.syspath_prepend(PLUGIN)
     yield importlib.import_module("llm_mia_shadows").shadow_gain
-    del sys.modules["llm_mia_shadows"], ATTACKS["shadow_gain"], EVIDENCE["shadows"]
+    del sys.modules["llm_mia_shadows"], ATTACKS["shadow_gain"], EVIDENCE["shadow_signals"]
 
 
 @pytest.fixture
@@ -185,9 +185,11 @@ def test_a_calibration_on_other_shadow_models_does_not_fit(passages: Passages, t
     known = replace(tables[0], labels=np.zeros(len(TEXTS), np.int8))
     rule = calibrate(known, "shadow_gain", fpr=0.2)
     flag(tables[1], rule)
-    with pytest.raises(CalibrationError, match="shadows models shadow-01 weights_sha256 seed 2 there, seed 3 here"):
+    with pytest.raises(
+        CalibrationError, match="shadow_signals models shadow-01 weights_sha256 seed 2 there, seed 3 here"
+    ):
         flag(tables[2], rule)
-    with pytest.raises(CalibrationError, match="shadows passes 2 there, 1 here"):
+    with pytest.raises(CalibrationError, match="shadow_signals passes 2 there, 1 here"):
         flag(tables[3], rule)
 
 
@@ -196,7 +198,7 @@ def test_a_calibration_on_other_shadow_models_does_not_fit(passages: Passages, t
 
 def test_a_name_is_replaced_by_its_module_and_refused_to_others() -> None:
     def kind(what: str) -> EvidenceKind:
-        return EvidenceKind("length", what, lambda row: len(row.passage.text))
+        return EvidenceKind("length", what, lambda row, _: len(row.passage.text))
 
     try:
         for number in (1.0, 2.0):
@@ -209,7 +211,7 @@ def test_a_name_is_replaced_by_its_module_and_refused_to_others() -> None:
             assert EVIDENCE["length"].description == f"version {number}"
             assert ATTACKS["mine"].score({"length": 3}) == 3 * number
         with pytest.raises(AttackError, match=r"'target' is registered by llm_mia\.attacks\._evidence already"):
-            register_evidence(EvidenceKind("target", "another", lambda row: row.passage))
+            register_evidence(EvidenceKind("target", "another", lambda row, _: row.passage))
         with pytest.raises(AttackError, match="give either `value` or `shared`"):
             register_evidence(EvidenceKind("nothing", "without a value"))
     finally:

@@ -95,8 +95,8 @@ def test_a_gguf_file_and_its_folder_at_a_temperature_agree(tiny: str, tmp_path: 
     read, folder = (load_model(name, dtype="float32", temperature=2.0, compiled=False) for name in names)
     assert read.info.temperature == 2.0
     for field in FIELDS:
-        sides = [np.concatenate([getattr(s, field) for s in signals_of(m, TEXTS)]) for m in (read, folder)]
-        assert_close(*sides, rounding_of(folder), field)
+        left, right = (np.concatenate([getattr(s, field) for s in signals_of(m, TEXTS)]) for m in (read, folder))
+        assert_close(left, right, rounding_of(folder), field)
 
 
 def test_from_all_log_probabilities_the_temperature_is_undone() -> None:

@@ -3,7 +3,7 @@
 Importing this package registers every kind of evidence in `EVIDENCE` and every attack in `ATTACKS`.
 """
 
-from . import distribution, likelihood, population, prefix, reference, rewrites, sequence  # noqa: F401
+from . import distribution, likelihood, population, prefix, reference, rewrites, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
 from ._fields import Likelihoods, Moments, Ranks
 from ._kind import (

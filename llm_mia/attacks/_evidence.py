@@ -7,14 +7,15 @@ A kind of evidence is named like the parameter of the attacks that take it. To a
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import AttackError, PassageError
-from ..records import Population, TokenFrequencies
+from ..records import Population, TokenFrequencies, TokenSignals
 from ..rewriting import neighbour, swap_words
 from ._kind import (
     EVIDENCE,
@@ -27,28 +28,24 @@ from ._kind import (
     TextVersion,
     register_evidence,
 )
+from ._shadow_set import ShadowSet
 
 __all__ = ["EVIDENCE", "MEMBER", "NONMEMBER", "refuse_other_frequencies"]
 
 NONMEMBER, MEMBER = 0, 1
+Value: TypeAlias = Callable[[PassageSignals, LoadedSupplies], Evidence]
+"""See `EvidenceKind.value`."""
+OF_SHADOWS = ModelPass("shadow-*", "shadow-*")
 
 
-def _from_only_pass(name: str) -> Callable[[PassageSignals], Evidence]:
+def _from_only_pass(name: str) -> Value:
     """Returns a function that takes the signals of the only pass with the declaration *name*."""
-
-    def value(row: PassageSignals) -> Evidence:
-        return row.signals[name][0]
-
-    return value
+    return lambda row, _: row.signals[name][0]
 
 
-def _from_all_passes(name: str) -> Callable[[PassageSignals], Evidence]:
+def _from_all_passes(name: str) -> Value:
     """Returns a function that takes the signals of every pass with the declaration *name*, as a tuple."""
-
-    def value(row: PassageSignals) -> Evidence:
-        return row.signals[name]
-
-    return value
+    return lambda row, _: row.signals[name]
 
 
 def _lowered(_: LoadedSupplies) -> list[TextVersion]:
@@ -104,9 +101,40 @@ def _population(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
         signals = [row.signals[f"population_{role}"][0] for role in ("target", "reference")]
         if not all(map(len, signals)):
             raise PassageError(row.passage.where, "has no token that can be scored: remove it from the population")
-        means.append([float(each.logprob.mean(dtype=np.float64)) for each in signals])
+        means.append([_mean(each) for each in signals])
     target, reference = np.array(means).T
     return Population(target, reference)
+
+
+def _mean(signals: TokenSignals) -> float:
+    """Mean log-likelihood, nats per token; NaN where no token is scored."""
+    return float(signals.logprob.mean(dtype=np.float64)) if len(signals) else math.nan
+
+
+def _shadow_set(supplies: LoadedSupplies) -> ShadowSet:
+    assert supplies.shadows is not None, "an attack that lacks its evidence was refused before"
+    return supplies.shadows
+
+
+def _shadows(row: PassageSignals, supplies: LoadedSupplies) -> Evidence:
+    shadows = _shadow_set(supplies)
+    roles = filter(OF_SHADOWS.matches, supplies.roles)
+    means = dict(zip(roles, map(_mean, row.signals[OF_SHADOWS.name]), strict=True))
+    return shadows.likelihoods(row.passage.text, [means[role] for role in shadows.roles])
+
+
+def _of_shadow_population(supplies: LoadedSupplies) -> list[TextVersion]:
+    digest = _shadow_set(supplies).population.sha256()
+    return [TextVersion("shadow_population", depends={"inputs_sha256": [digest]})]
+
+
+def _shadow_population(supplies: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
+    return _shadow_set(supplies).compared([_mean(row.signals["shadow_population"][0]) for row in rows])
+
+
+def _shadows_digest(supplies: LoadedSupplies) -> dict[str, Any]:
+    shadows = _shadow_set(supplies)
+    return {"sha256": shadows.sha256, "seed": shadows.seed}
 
 
 def _frequencies_digest(supplies: LoadedSupplies) -> dict[str, Any]:
@@ -240,4 +268,31 @@ register_evidence(
         refuse_tokenizer=_refuse_frequencies,
     )
 )
-register_evidence(EvidenceKind("text", "the passage itself", lambda row: row.passage.text))
+SHADOWS_REQUIRED = Requirement(
+    "shadow models: train them on random halves of a pool of texts, and give their folder as `shadows`",
+    lambda supplies: supplies.shadows is not None,
+)
+register_evidence(
+    EvidenceKind(
+        "shadows",
+        "mean log-likelihoods of shadow models on the passage, and which were trained on it (given by `shadows`)",
+        _shadows,
+        passes=(OF_SHADOWS,),
+        reads=("logprob",),
+        requirement=SHADOWS_REQUIRED,
+        depends=_shadows_digest,
+        by_token=True,
+    )
+)
+register_evidence(
+    EvidenceKind(
+        "shadow_population",
+        "mean log-likelihoods of the target and of the shadow models on passages of their pool (given by `shadows`)",
+        shared=_shadow_population,
+        passes=(ModelPass("shadow_population", "target", "shadow_population", _of_shadow_population),),
+        reads=("logprob",),
+        requirement=SHADOWS_REQUIRED,
+        depends=_shadows_digest,
+    )
+)
+register_evidence(EvidenceKind("text", "the passage itself", lambda row, _: row.passage.text))

@@ -58,6 +58,7 @@ class LoadedSupplies:
     """Writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
     shadows: ShadowSet | None = None
+    """What the models with the roles ``shadow-00``, ``shadow-01``, … were trained on."""
     not_scored: tuple[Passages, ...] = ()
     """The passages of shots and population: a passage that is scored may not be among them."""
 
@@ -84,8 +85,8 @@ class ModelPass:
     """By which `EvidenceKind.value` takes the signals, see `PassageSignals.signals`."""
     role: str = "target"
     """Role of the model. A pattern, such as ``shadow-*``, stands for every role that matches, with a pass for each."""
-    texts: Literal["passages", "population"] = "passages"
-    """The passages that are scored, or those of the population."""
+    texts: Literal["passages", "population", "shadow_population"] = "passages"
+    """The passages that are scored, those of the population, or some of the pool of the shadow models."""
     versions: Callable[[LoadedSupplies], Sequence[TextVersion]] | None = None
     """Returns the versions of the texts, with a pass for each; None: a single pass over the unchanged texts."""
     count_varies: bool = False
@@ -134,10 +135,10 @@ class EvidenceKind:
     """Also the name of the parameter that takes it."""
     description: str
     """A phrase for people."""
-    value: Callable[[PassageSignals], Evidence] | None = None
-    """Returns the evidence about a passage; None where the evidence is the same for all passages."""
+    value: Callable[[PassageSignals, LoadedSupplies], Evidence] | None = None
+    """Returns the evidence about a passage, from its signals and the supplies; None where all passages share it."""
     shared: Callable[[LoadedSupplies, Iterable[PassageSignals]], Evidence] | None = None
-    """Returns the evidence that is the same for all passages, from the supplies and the signals of the population."""
+    """Returns the evidence that all passages share, from the supplies and the signals of the kind's population."""
     passes: tuple[ModelPass, ...] = ()
     reads: tuple[str, ...] = ()
     """The fields of the signals that `value` or `shared` reads; empty: those that the type of the parameter names."""

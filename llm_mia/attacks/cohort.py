@@ -20,6 +20,7 @@ __all__ = [
     "lira",
     "log_likelihood_ratio",
     "pooled_spreads",
+    "population_ratios",
     "rmia",
     "shadow_ratio",
     "share_exceeded",
@@ -124,8 +125,8 @@ def pooled_spreads(shadows: ArrayLike, inside: ArrayLike) -> tuple[float, float]
     0.0
     """
     likelihoods, within = np.asarray(shadows, dtype=np.float64), np.asarray(inside, dtype=np.bool_)
-    finite = np.isfinite(likelihoods).all(axis=-1)
-    return _pooled(likelihoods[finite], within[finite]), _pooled(likelihoods[finite], ~within[finite])
+    scored = np.isfinite(likelihoods).all(axis=-1)
+    return _pooled(likelihoods[scored], within[scored]), _pooled(likelihoods[scored], ~within[scored])
 
 
 def _pooled(likelihoods: Floats, which: NDArray[np.bool_]) -> float:
@@ -143,7 +144,7 @@ def lira(
     spread_out: float,
     form: Form = "online",
 ) -> Floats:
-    """Log-likelihood ratio of two normal distributions at the target's likelihood φ, or the distance from one of them.
+    """Log-likelihood ratio of two normal distributions at the target's likelihood φ; offline, distance from the second.
 
     *target* holds mean log-likelihoods, shape (n,) or (); *shadows* those under the shadow models, shape (n, shadows)
     or (shadows,), and *inside* whether each was trained on the passage. The means are those of a passage's shadows,
@@ -159,23 +160,22 @@ def lira(
     >>> lira([-1.0, -3.0], [[-1.0, -3.0]] * 2, [[True, False]] * 2, spread_in=1.0, spread_out=1.0).tolist()
     [2.0, -2.0]
     """
-    of_target, of_shadows = np.asarray(target, dtype=np.float64), np.asarray(shadows, dtype=np.float64)
-    within = np.asarray(inside, dtype=np.bool_)
-    _refuse_no_spread(spread_out, "not trained on it")
-    outside = (of_target - _mean(of_shadows, ~within)) / spread_out
+    of_target, within = np.asarray(target, dtype=np.float64), np.asarray(inside, dtype=np.bool_)
+
+    def distance(which: NDArray[np.bool_], spread: float, name: str) -> Floats:
+        if not 0 < spread < math.inf:
+            raise InputError(
+                f"between shadow models that were {name} a passage, its likelihood has the standard deviation "
+                f"{spread:g}, and a likelihood ratio needs one above 0: train at least 4 shadow models, until their "
+                "likelihoods differ"
+            )
+        return np.asarray((of_target - _mean(np.asarray(shadows, dtype=np.float64), which)) / spread)
+
+    without = distance(~within, spread_out, "not trained on")
     if form == "offline":
-        return np.asarray(outside)
-    _refuse_no_spread(spread_in, "trained on it")
-    among = (of_target - _mean(of_shadows, within)) / spread_in
-    return np.asarray((np.square(outside) - np.square(among)) / 2 + math.log(spread_out / spread_in))
-
-
-def _refuse_no_spread(spread: float, which: str) -> None:
-    if not 0 < spread < math.inf:
-        raise InputError(
-            f"the likelihood of a passage has the standard deviation {spread:g} between shadow models that were "
-            f"{which}: a likelihood ratio needs one above 0, so train at least 4 shadow models, from different seeds"
-        )
+        return without
+    among = distance(within, spread_in, "trained on")
+    return np.asarray((np.square(without) - np.square(among)) / 2 + math.log(spread_out / spread_in))
 
 
 def shadow_ratio(
@@ -206,6 +206,28 @@ def shadow_ratio(
         return log_likelihood_ratio(target, without, a=a)
     both = np.logaddexp(_log_mean(of_shadows, which & within), without) - math.log(2)
     return log_likelihood_ratio(target, both)
+
+
+def population_ratios(
+    target: ArrayLike, shadows: ArrayLike, inside: ArrayLike, *, form: Form = "online", a: float = 1.0
+) -> Floats:
+    """Log-likelihood ratios of a population, in ascending order, shape (m,).
+
+    Arguments as in `shadow_ratio`, with a row for each passage; NaN in *shadows* is a shadow that is not used.
+
+    Raises `UsageError` where the population is empty, and `InputError` where a passage has no ratio.
+    """
+    of_target, of_shadows = np.asarray(target, dtype=np.float64), np.asarray(shadows, dtype=np.float64)
+    if not of_target.size:
+        raise UsageError("the population of the shadow models is empty: it needs at least 1 passage")
+    ratios = shadow_ratio(of_target, of_shadows, inside, form=form, a=a, used=~np.isnan(of_shadows))
+    bad = np.flatnonzero(~np.isfinite(ratios))
+    if len(bad):
+        raise InputError(
+            f"{len(bad)} of {len(ratios)} passages of the shadow models' population have no finite likelihood ratio, "
+            f"the first at position {bad[0]}: the target or all shadow models of a kind give it no score"
+        )
+    return np.sort(ratios)
 
 
 def share_exceeded(ratio: ArrayLike, others: Floats, *, gamma: float = 1.0) -> Floats:

@@ -7,6 +7,7 @@ that an audit checks.
 """
 
 from ._audit import audit, refuse_rates
+from ._command import without_secrets
 from ._control import Control, control_of, sealed_rate
 from ._record import Audit, read_audit, standing_of
 from ._redacting import without_tokens
@@ -37,5 +38,6 @@ __all__ = [
     "sealed_rate",
     "standing_of",
     "validate",
+    "without_secrets",
     "without_tokens",
 ]

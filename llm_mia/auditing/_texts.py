@@ -40,10 +40,12 @@ class KnownTexts:
     """By label."""
 
     @classmethod
-    def read(cls, sources: Sequence[Passages], *, most: int = MOST) -> KnownTexts:
+    def read(
+        cls, sources: Sequence[Passages], *, labels: Sequence[int | None] | None = None, most: int = MOST
+    ) -> KnownTexts:
         """The passages of all *sources*; of a set of more than *most* as many, evenly spaced.
 
-        The last two sources are the non-members and the candidates.
+        *labels* are those of the sources; None: the last two sources are the non-members and the candidates.
 
         A source is read once here, and a source of more than *most* passages twice: which of them are evenly spaced is
         known only at its end. `check_inputs` on the same sources then needs no reading.
@@ -57,7 +59,7 @@ class KnownTexts:
             kept += passages
             rows += (first + spaced).tolist()
             first += total
-        by_label = dict(zip((1, 0, None)[-len(sources) :], sources, strict=True))
+        by_label = dict(zip((1, 0, None)[-len(sources) :] if labels is None else labels, sources, strict=True))
         return cls(kept, np.array(rows, dtype=np.intp), tuple(notes), by_label)
 
     def refuse_repeats(self, rates: RequestedRates) -> None:

@@ -15,7 +15,7 @@ from .grouping import OptionGroup
 if TYPE_CHECKING:
     from ..backends import ModelSpec
 
-__all__ = ["STAND_IN_WORDS", "ModelOptions", "PairOptions", "TargetOptions"]
+__all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions", "TargetOptions"]
 
 STAND_IN_WORDS = ("auto", "ngram", "none")
 """In the place of a stand-in model: words by which an audit chooses it. Those of `llm_mia.scoring`, which is heavy."""
@@ -25,6 +25,31 @@ STAND_IN_WORDS = ("auto", "ngram", "none")
 class _Target(OptionGroup):
     target: opt.TargetName
     revision: opt.Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Base(OptionGroup):
+    base: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--base",
+            "--model",
+            metavar="MODEL",
+            help="The model that every training begins with: hub id, folder, GGUF file, folder of a PEFT adapter, or "
+            "'embedded' (a small model that a Python package contains).",
+            rich_help_panel=opt.MODELS,
+        ),
+    ]
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Branch, tag or commit of the base on the hub.",
+            show_default="main",
+            rich_help_panel=opt.MODELS,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +168,15 @@ class TargetOptions(_Running, _Target):
     def target_model(self) -> ModelSpec:
         """The target, not yet loaded."""
         return self.model_spec(self.target, self.revision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseOptions(_Running, _Base):
+    """The base model of trainings, and how models are run."""
+
+    def base_model(self) -> ModelSpec:
+        """The base, not yet loaded."""
+        return self.model_spec(self.base, self.revision)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import typer
 from ._audit import audit, demo, validate
 from ._collection import collection
 from ._commands import calibrate, evaluate, flag
+from ._defend import defend
 from ._exhibit import exhibit
 from ._extract import extract
 from ._guide import guide
@@ -23,7 +24,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract):
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, defend):
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)

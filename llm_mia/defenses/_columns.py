@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,19 @@ from ..records import Passage, TokenSignals, WindowRule
 from ..scoring import attacks_for
 from ..signals import Inputs, edges, passages_with_signals
 from ..store import RunDirectory
+from ._client import Client
+from ._completing import BOUNDED, INVERTED, OMITTED, bounded, omitted
+from ._first_choice import FIRST_CHOICE_ATTACKS
+from ._output_defense import OutputDefense
 
 __all__ = [
     "REFERENCE",
+    "Columns",
     "Row",
     "attack_scores",
     "extractable_passages",
     "possible_attacks",
+    "shown_scores",
     "signals_rows",
     "token_sums",
 ]
@@ -29,11 +36,17 @@ REFERENCE = "reference"
 """The role of the base model, and the name of its pass."""
 Row = tuple[Passage, TokenSignals, TokenSignals]
 """A passage with its signals under the trained model and under the base."""
+Columns = Mapping[str, NDArray[np.float64]]
+"""By attack: the scores of all passages, NaN where a passage has none."""
 
 
 def possible_attacks() -> tuple[Attack, ...]:
-    """The attacks that a model and its base allow, in all their forms, but those whose passes cost much."""
-    return attacks_for((), LoadedSupplies(roles=("target", REFERENCE))).attacks
+    """The attacks that a model and its base allow, in all their forms, but those whose passes cost much.
+
+    Those that need text alone come last.
+    """
+    served = attacks_for((), LoadedSupplies(roles=("target", REFERENCE))).attacks
+    return (*served, *FIRST_CHOICE_ATTACKS.values())
 
 
 def signals_rows(run: RunDirectory, inputs: Inputs, name: str) -> Iterator[Row]:
@@ -43,16 +56,59 @@ def signals_rows(run: RunDirectory, inputs: Inputs, name: str) -> Iterator[Row]:
             yield passage, chunks[name].signals(row), chunks[REFERENCE].signals(row)
 
 
-def attack_scores(rows: Iterator[Row], attacks: Sequence[Attack]) -> dict[str, NDArray[np.float64]]:
+def shown_scores(
+    rows: Iterator[Row], first: Iterator[Row], attacks: Sequence[Attack], defense: OutputDefense, client: Client
+) -> dict[str, Columns]:
+    """The scores on what *defense* shows, for each way in which an attacker may take it (`OutputDefense.variants`).
+
+    Attacks that read what is not shown are left out. Where every token of a passage is hidden, its score is −∞, because
+    the model expects none of them.
+
+    Args:
+        rows: signals at the temperature of the defence.
+        first: signals at temperature 1, of the same passages.
+        attacks: those on the whole output.
+        defense: what is shown.
+        client: counts what an honest client loses.
+    """
+    left = [attack for attack in attacks if attack.fields.get("target", frozenset()) <= defense.offers]
+    scores: dict[str, list[list[float]]] = {variant: [] for variant in defense.variants or ("",)}
+    for (passage, target, reference), (_, unscaled, _) in zip(rows, first, strict=True):
+        shown = defense.apply(target, text_seed=_seed_of(passage))
+        client.read(passage, unscaled, shown)
+        for variant, of_variant in scores.items():
+            seen = {"target": unscaled if variant == INVERTED else shown, REFERENCE: reference}
+            if variant == BOUNDED:
+                seen["target"] = bounded(shown)
+            elif variant == OMITTED:
+                seen = omitted(seen, ["target"])
+            if len(target) and not len(seen["target"]):
+                of_variant.append([-math.inf] * len(left))
+            else:
+                of_variant.append(_scores_of((passage, seen["target"], seen[REFERENCE]), left))
+    return {variant: _by_attack(of_variant, left) for variant, of_variant in scores.items()}
+
+
+def _seed_of(passage: Passage) -> int:
+    return int.from_bytes(hashlib.sha256(passage.text.encode()).digest()[:8])
+
+
+def attack_scores(rows: Iterator[Row], attacks: Sequence[Attack]) -> Columns:
     """The scores of all passages by each attack, shape (passages,); NaN where a passage has none."""
+    return _by_attack([_scores_of(row, attacks) for row in rows], attacks)
+
+
+def _scores_of(row: Row, attacks: Sequence[Attack]) -> list[float]:
+    passage, target, reference = row
+    known = PassageSignals(passage, {"target": (target,), REFERENCE: (reference,)})
     kinds = [EVIDENCE[name] for name in dict.fromkeys(name for attack in attacks for name in attack.evidence)]
-    scores: dict[str, list[float]] = {attack.name: [] for attack in attacks}
-    for passage, target, reference in rows:
-        row = PassageSignals(passage, {"target": (target,), REFERENCE: (reference,)})
-        evidence = {kind.name: kind.value(row) for kind in kinds if kind.value is not None}
-        for attack in attacks:
-            scores[attack.name].append(attack.score(evidence))
-    return {name: np.array(of_attack) for name, of_attack in scores.items()}
+    evidence = {kind.name: kind.value(known) for kind in kinds if kind.value is not None}
+    return [attack.score(evidence) for attack in attacks]
+
+
+def _by_attack(scores: Sequence[Sequence[float]], attacks: Sequence[Attack]) -> Columns:
+    table = np.array(scores, dtype=np.float64).reshape(len(scores), len(attacks))
+    return {attack.name: table[:, at] for at, attack in enumerate(attacks)}
 
 
 def token_sums(rows: Iterator[Row]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..calibration import nonmembers_needed
 from ..records import Interval
+from ._columns import Columns
 from ._record import Leakage, MeasuredAttack
 from ._split import PoolSplit
 
 __all__ = ["Measuring"]
-
-Columns = Mapping[str, NDArray[np.float64]]
-"""By attack: scores of all passages of the pool, NaN where a passage has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,17 +65,36 @@ class Measuring:
             nonmembers=nonmembers,
         )
 
-    def attacks(self, columns: Columns) -> tuple[MeasuredAttack, ...]:
-        """The AUROC of every attack on the half that measures."""
-        return tuple(MeasuredAttack(name, self._interval(scores)) for name, scores in columns.items())
+    def best_ways(self, by_variant: Mapping[str, Columns]) -> tuple[Columns, dict[str, str]]:
+        """The columns of each attack in the way that is best on the half that chooses, and that way."""
+        ways: dict[str, str] = {}
+        for variant, columns in by_variant.items():
+            for name, scores in columns.items():
+                area = self._area(scores)
+                if name not in ways or area > self._area(by_variant[ways[name]][name]):
+                    ways[name] = variant
+        return {name: by_variant[variant][name] for name, variant in ways.items()}, ways
+
+    def attacks(
+        self, names: Sequence[str], columns: Columns, ways: Mapping[str, str] | None = None
+    ) -> tuple[MeasuredAttack, ...]:
+        """The AUROC of each of the attacks *names* on the half that measures; without a column, none."""
+        return tuple(
+            MeasuredAttack(name, self._interval(columns[name]) if name in columns else None, (ways or {}).get(name, ""))
+            for name in names
+        )
 
     def gap(self, confidences: NDArray[np.float64]) -> Interval | None:
-        """The difference of the mean token probabilities of members and non-members, on the half that measures."""
+        """The difference of the mean token probabilities of members and non-members, on the half that measures.
+
+        A passage of which no token is shown has probability 0.
+        """
         rows = self._measured(confidences)
         member = self.split.labels[rows] == 1
         if member.all() or not member.any():
             return None
         ordered = np.concatenate([rows[member], rows[~member]])
+        confidences = np.maximum(confidences, 0.0)
         members, nonmembers = confidences[rows[member]], confidences[rows[~member]]
         return metrics.confidence_gap(members, nonmembers, documents=self._documents(ordered)).gap
 

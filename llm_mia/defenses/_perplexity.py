@@ -14,7 +14,7 @@ __all__ = ["perplexity", "perplexity_ratio"]
 
 
 def perplexity(logs: NDArray[np.float64], tokens: NDArray[np.int64], documents: Sequence[str]) -> Interval:
-    """exp of the mean negative log-likelihood of all tokens, with its 95 % interval.
+    """The perplexity exp(−Σ log p / Σ tokens) of all passages, with its 95 % interval.
 
     The interval is Student's t for a ratio of sums over documents, linearised, on the logarithmic scale: tokens and
     passages of a document may depend on each other. With a single document it is 0..∞.

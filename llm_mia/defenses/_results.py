@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..records import Interval
@@ -74,8 +74,8 @@ class OutputReplay:
     defense: str
     """As the user named it, settings included."""
     settings: Mapping[str, Setting]
-    """All settings with their values; those of the second defence of a combination too, as ``rounding.d``."""
-    offers: Sequence[str]
+    """All settings with their values; of a combination by names such as ``rounding.d``."""
+    offers: tuple[str, ...]
     """The fields of the signals that remain, see `llm_mia.records.FIELDS`."""
     second_pass: bool
     """Whether signals of a second pass of the model were needed."""

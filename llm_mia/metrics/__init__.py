@@ -10,6 +10,7 @@ passage; where a document has several passages, the interval comes from a bootst
 from ._band import tpr_at_fprs
 from ._delong import LEAST_P, DelongEstimate, PairedComparison, compare_attacks, delong, delong_estimate
 from ._figures import ConfidenceGap, Roc, auroc, confidence_gap, fpr_at_tpr, roc, tpr_at_fpr
+from ._guesses import epsilon_of_guesses
 from ._intervals import clopper_pearson, welch
 from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
 from ._percentiles import percentiles
@@ -38,6 +39,7 @@ __all__ = [
     "delong_estimate",
     "describe_positions",
     "epsilon_lower_bound",
+    "epsilon_of_guesses",
     "epsilon_of_one_run",
     "flagged_share",
     "fpr_at_tpr",

@@ -165,6 +165,9 @@ def epsilon_of_one_run(
     Raises:
         UsageError: a count is below 0 or above its total, or *confidence* lies outside (0, 1).
 
+    A replacement is a removal and an addition, so this ε is at most twice that of an accountant of DP-SGD, where two
+    data sets differ by a text that is in only one of them. For that ε there is `epsilon_of_guesses`.
+
     The argument is that of Steinke, Nasr and Jagielski 2023, arXiv:2305.08846, for a pool of which exactly so many
     passages are drawn.
 

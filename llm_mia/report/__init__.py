@@ -11,6 +11,7 @@ from ._decisions import (
     flags_screen,
     flags_table,
 )
+from ._defenses import defenses_screen, defenses_summary, defenses_table
 from ._evaluations import comparison_line, evaluation_screen, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
@@ -55,6 +56,9 @@ __all__ = [
     "comparison_summary",
     "decisions_summary",
     "decisions_table",
+    "defenses_screen",
+    "defenses_summary",
+    "defenses_table",
     "evaluation_screen",
     "evaluation_summary",
     "evaluation_table",

@@ -1,5 +1,6 @@
 """Signals → a score for each passage and attack, in ``scores.parquet``."""
 
+from ._documents import Documents
 from ._score import ModelSource, Scored, run_scoring, score, score_to_disk
 from ._scoring_plan import STAND_IN_WORDS, References, ScoringPlan, plan_scoring
 from ._select import ALL, Selection, attacks_for
@@ -7,6 +8,7 @@ from ._select import ALL, Selection, attacks_for
 __all__ = [
     "ALL",
     "STAND_IN_WORDS",
+    "Documents",
     "ModelSource",
     "References",
     "Scored",

@@ -46,14 +46,18 @@ class _Group:
         return cls(attacks, [kind for kind in kinds if kind.value], read, trained_on)
 
     def scores(
-        self, passages: Sequence[Passage], signals: Signals, shared: Mapping[str, Evidence]
+        self,
+        passages: Sequence[Passage],
+        signals: Signals,
+        shared: Mapping[str, Evidence],
+        supplies: LoadedSupplies,
     ) -> dict[str, NDArray[np.float64]]:
         """Scores by name of the column, each of shape (passages,)."""
         rows = _assembled(passages, {name: signals[name] for name in self.passes}, self.passes)
         evidence = [
             None
             if self._was_trained_on(row.passage)
-            else {**shared, **{kind.name: _value(kind, row) for kind in self.kinds}}
+            else {**shared, **{kind.name: _value(kind, row, supplies) for kind in self.kinds}}
             for row in rows
         ]
         return {
@@ -72,6 +76,7 @@ class ComputedColumns:
     groups: Sequence[_Group]
     shared: Mapping[str, Evidence]
     """The evidence that is the same for all passages."""
+    supplies: LoadedSupplies
 
     @classmethod
     def of(
@@ -83,14 +88,15 @@ class ComputedColumns:
         supplies: LoadedSupplies,
         trained_on: Mapping[str, Collection[str]],
     ) -> ComputedColumns:
-        """The new columns among *columns*, with their shared evidence, for which the population is read.
+        """The new columns among *columns*, with their shared evidence, for which populations are read.
 
         *trained_on* holds, by role of another model, digests of the texts that the model was trained on.
         """
         kinds = _kinds([*columns.new, *(column.attack for column in columns.new_others)])
-        declared = {each.name for kind in kinds for each in kind.passes}
-        population = [each for each in planned if each.declaration in declared and each.inputs is not inputs]
-        shared = {kind.name: kind.shared(supplies, _rows(run, population)) for kind in kinds if kind.shared}
+        elsewhere = [each for each in planned if each.inputs is not inputs]
+        shared = {
+            kind.name: kind.shared(supplies, _rows(run, _passes_of(kind, elsewhere))) for kind in kinds if kind.shared
+        }
         passes = {each.name: each.declaration for each in planned if each.inputs is inputs}
         groups = [_Group.of({attack.name: attack for attack in columns.new}, passes)] if columns.new else []
         by_model: dict[tuple[str, str], list[OtherColumn]] = {}
@@ -100,7 +106,7 @@ class ComputedColumns:
             read = {name: declaration for name, declaration in passes.items() if declaration != replaces}
             attacks = {column.name: column.attack for column in of_model}
             groups.append(_Group.of(attacks, {**read, role: replaces}, trained_on.get(role, ())))
-        return cls(groups, shared)
+        return cls(groups, shared, supplies)
 
     @property
     def passes(self) -> list[str]:
@@ -118,7 +124,7 @@ class ComputedColumns:
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
         values = {name: _perplexity(signals[PERPLEXITIES[name]]) for name in self.perplexities}
         for group in self.groups:
-            values |= group.scores(passages, signals, self.shared)
+            values |= group.scores(passages, signals, self.shared, self.supplies)
         return values
 
 
@@ -128,13 +134,18 @@ def _kinds(attacks: Collection[Attack]) -> list[EvidenceKind]:
     return [kind for name, kind in EVIDENCE.items() if name in used]
 
 
-def _value(kind: EvidenceKind, row: PassageSignals) -> Evidence:
+def _value(kind: EvidenceKind, row: PassageSignals, supplies: LoadedSupplies) -> Evidence:
     assert kind.value is not None
-    return kind.value(row)
+    return kind.value(row, supplies)
+
+
+def _passes_of(kind: EvidenceKind, planned: Sequence[PlannedPass]) -> list[PlannedPass]:
+    declared = {each.name for each in kind.passes}
+    return [each for each in planned if each.declaration in declared]
 
 
 def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[PassageSignals]:
-    """The passages of the population with their signals; none where no pass is over it."""
+    """The passages over which *planned* go, with their signals; none where no pass is planned."""
     if not planned:
         return
     passes = {each.name: each.declaration for each in planned}

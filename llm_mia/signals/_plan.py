@@ -69,8 +69,12 @@ def plan_passes(
     """
     declared = list(_declared(attacks))
     texts = {"passages": inputs}
-    if any(each.texts == "population" for each in declared):
+    needed = {each.texts for each in declared}
+    if "population" in needed:
         texts["population"] = _population(supplies)
+    if "shadow_population" in needed:
+        assert supplies.shadows is not None, "an attack that lacks its evidence was refused before"
+        texts["shadow_population"] = Inputs.of([supplies.shadows.population])
     planned: dict[str, PlannedPass] = {}
     for role in supplies.roles:
         for each in declared:

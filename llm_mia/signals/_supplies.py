@@ -1,4 +1,4 @@
-"""What the user gives to attacks besides models and passages: shots, a population, token frequencies, neighbours."""
+"""What the user gives to attacks besides models and passages: shots, a population, token frequencies, shadows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import backends
-from ..attacks import NONMEMBER, LoadedSupplies
+from ..attacks import NONMEMBER, LoadedSupplies, ShadowSet
 from ..errors import PassageError, UsageError
 from ..passages import Passages, read_passages
 from ..records import TokenFrequencies
@@ -32,28 +32,35 @@ class Supplies:
     """A masked language model that writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
     """Draws the rewritten versions."""
+    shadows: ShadowSet | None = None
+    """What the shadow models were trained on; the models themselves are given by role."""
 
     def load(self, roles: Iterable[str] = ("target",)) -> LoadedSupplies:
         """The supplies with their files read, for a run with models in these *roles*.
 
         Raises:
             PassageError: a file of passages cannot be read.
-            UsageError: fewer than 1 neighbour.
+            UsageError: fewer than 1 neighbour, or no model for a role of *shadows*.
             InputError: the token frequencies cannot be read.
         """
         if self.neighbours < 1:
             raise UsageError(f"`neighbours` is {self.neighbours}: it must be at least 1")
+        roles = tuple(roles)
+        missing = [role for role in self.shadows.roles if role not in roles] if self.shadows else []
+        if missing:
+            raise UsageError(f"`shadows` are of models that `models` lacks: give {', '.join(missing)} there, too")
         shots = None if self.shots is None else _as_passages(self.shots)
         population = None if self.population is None else _as_passages(self.population)
         frequencies, model = self.frequencies, self.neighbour_model
         return LoadedSupplies(
-            roles=tuple(roles),
+            roles=roles,
             shots={} if shots is None else _shots(shots),
             population=population,
             frequencies=read_frequencies(frequencies) if isinstance(frequencies, str | Path) else frequencies,
             neighbours=self.neighbours,
             neighbour_writer=None if model is None else _MaskedNeighbourWriter(model, self.seed),
             seed=self.seed,
+            shadows=self.shadows,
             not_scored=tuple(source for source in (shots, population) if source is not None),
         )
 

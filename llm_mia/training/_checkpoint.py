@@ -74,4 +74,7 @@ class Checkpoints:
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         with replacing(self._path) as temporary, temporary.open("wb") as file:
-            torch.save(contents, file)
+            try:
+                torch.save(contents, file)
+            except RuntimeError as error:  # on a full disk torch fails again, in another way, as it closes its archive
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None

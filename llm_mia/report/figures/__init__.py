@@ -9,12 +9,14 @@ function                what it shows
 `power`                 the flags to expect, by the share of the candidates that was trained on
 `baselines`             the AUROC of every attack, and of classifiers that never saw the model
 `heat_map`              the tokens of a passage, coloured by log-likelihood
+`defenses`              of defences instead of an audit: what leaks against the perplexity of held-out texts
 
 Each takes an audit, draws on the Axes *ax* or on those of a new figure, and returns them; ``.figure.savefig`` writes a
 file. They compute nothing: what they show is in the records, or is computed in `llm_mia.metrics` and
 `llm_mia.decision`. `page_figures` gives all of them as SVG for the page, `write_figures` writes them into a folder.
 """
 
+from ._defenses import defenses, write_defenses_figure
 from ._display import Figure
 from ._drawing import (
     baselines,
@@ -36,6 +38,7 @@ __all__ = [
     "LIGHT",
     "Figure",
     "baselines",
+    "defenses",
     "documents",
     "false_positives",
     "figures_of",
@@ -45,5 +48,6 @@ __all__ = [
     "power",
     "roc",
     "scores",
+    "write_defenses_figure",
     "write_figures",
 ]

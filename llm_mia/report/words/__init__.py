@@ -20,6 +20,15 @@ from ._decisions import (
     selection_words,
     threshold_words,
 )
+from ._defenses import (
+    DEFENSES_TITLE,
+    defense_notes,
+    defenses_answer,
+    defenses_figure_words,
+    epsilon_words,
+    perplexity_change,
+    tpr_words,
+)
 from ._evaluations import (
     at_threshold_words,
     comparison_words,
@@ -55,6 +64,7 @@ from ._verbatim import span_words, verbatim_words
 
 __all__ = [
     "ASSUMPTION",
+    "DEFENSES_TITLE",
     "NO_BREAK",
     "NO_CAUSE",
     "Answer",
@@ -76,7 +86,11 @@ __all__ = [
     "control_rows",
     "control_words",
     "counted",
+    "defense_notes",
+    "defenses_answer",
+    "defenses_figure_words",
     "entry_words",
+    "epsilon_words",
     "evaluation_answer",
     "exhibit_sections",
     "extraction_answer",
@@ -99,6 +113,7 @@ __all__ = [
     "note_words",
     "notes_words",
     "p_words",
+    "perplexity_change",
     "perplexity_words",
     "power_title",
     "q_values_words",
@@ -116,6 +131,7 @@ __all__ = [
     "standing_words",
     "threshold_words",
     "too_few_words",
+    "tpr_words",
     "two_runs_lines",
     "unbroken",
     "unscored_words",

@@ -1,0 +1,123 @@
+"""The command that compares defences: defend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options as opt
+from ._groups import ReadingOptions
+from ._models import BaseOptions
+from ._recipe import RecipeOptions
+from .output import say_input_notes, show, show_json
+from .parameters import spelled
+from .progress import progress_bars
+
+__all__ = ["defend"]
+
+MEASURED = "What is measured"
+
+
+def defend(
+    pool: opt.Input,
+    models: BaseOptions,
+    training: RecipeOptions,
+    reading: ReadingOptions,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="For models and results: a new folder, or that of an earlier call, which continues and trains only "
+            "what is new.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ],
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="DEFENCE",
+            help="A defence, also with settings; may be repeated. Training: dp:epsilon=8, dropout:p=0.2, "
+            "weight_decay:w=0.1, early_stopping, label_smoothing:a=0.1, epochs:n=1, deduplication. Outputs: top_k:k=5, "
+            "rounding:d=2, temperature:t=2, noise:sd=0.5, sampled_text, no_prompt_logprobs, logprobs_only. Both at "
+            "once: dp:epsilon=8+rounding:d=2.",
+            show_default="none: only the model without defence",
+        ),
+    ] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="COUNT",
+            help="Random texts that are added to measure ε; about half of them are trained on. 0: none.",
+            rich_help_panel=MEASURED,
+        ),
+    ] = 64,
+    fprs: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--fpr",
+            metavar="RATE",
+            help="A false positive rate at which the share of detected members is shown; may be repeated.",
+            show_default="0.01 and 0.001",
+            rich_help_panel=MEASURED,
+        ),
+    ] = None,
+    stretch: Annotated[
+        int,
+        typer.Option(
+            metavar="TOKENS",
+            help="A member counts as extractable where the model writes so many of its tokens in a row.",
+            rich_help_panel=MEASURED,
+        ),
+    ] = 50,
+    probability: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Smallest probability of such a stretch, given the text before it.",
+            rich_help_panel=MEASURED,
+        ),
+    ] = 0.001,
+    details: opt.Details = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Train a model without defence and with each, and show what leaks from each and what the defence costs.
+
+    Half of the documents of the pool are trained on, the same for all; the others show what leaks.
+    """
+    from ..defenses import defend as run_defend
+    from ..report import defenses_screen, defenses_summary, defenses_table
+    from ..report.figures import write_defenses_figure
+    from ..signals import report_activity
+
+    recipe = training.recipe()
+    with progress_bars(quiet) as progress:
+        report_activity(progress, "reading the passages")
+        source = reading.read_unlabelled(pool, "pool")
+        say_input_notes(source)
+        result = run_defend(
+            source,
+            models.base_model(),
+            with_=with_ or (),
+            out=out,
+            recipe=recipe,
+            canaries=canaries,
+            fprs=fprs or (0.01, 0.001),
+            seed=training.seed,
+            stretch=stretch,
+            probability=probability,
+            window_tokens=models.window_tokens,
+            progress=progress,
+        )
+        report_activity(progress, "drawing the figure")
+        write_defenses_figure(result)
+    if as_json:
+        show_json(defenses_summary(result))
+    else:
+        show(defenses_table(result, spelled) if details else defenses_screen(result, spelled))

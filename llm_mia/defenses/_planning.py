@@ -1,0 +1,95 @@
+"""Which defences are compared: names of both kinds, training and outputs, in a single list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from ..errors import MissingExtraError, UsageError
+from ..training import Recipe
+from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
+from ._record import BASELINE
+from ._training import TRAINING_DEFENSES, TrainingDefense, parse_training_defense, unknown_defense
+
+__all__ = ["PlannedDefense", "plan_defenses"]
+
+ROLE_OF_BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDefense:
+    """A defence that is to be measured."""
+
+    name: str
+    """As the user named it; ``none``: without defence."""
+    training: tuple[TrainingDefense, ...]
+    """Those that change the training; empty: the model without defence serves."""
+    output: OutputDefense | None
+    """What changes the outputs; None: the whole distribution is shown."""
+
+    @property
+    def role(self) -> str:
+        """Of its model: a folder under ``models/``, and the name of a pass."""
+        spelled = "-".join(defense.name for defense in self.training)
+        return re.sub(r"[^a-z0-9]+", "-", spelled.lower()).strip("-") or ROLE_OF_BASELINE
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe of its model; *recipe* is that without defence.
+
+        Raises:
+            UsageError: a defence changes nothing.
+        """
+        for defense in self.training:
+            recipe = defense.changed(recipe)
+        return recipe
+
+
+def plan_defenses(named: Sequence[str], recipe: Recipe, texts: Sequence[str]) -> tuple[PlannedDefense, ...]:
+    """The model without defence, then each of the defences *named*, checked before anything is trained.
+
+    A name may combine defences: ``dp:epsilon=8+rounding:d=2``.
+
+    Args:
+        named: with settings, as ``dropout:p=0.2``.
+        recipe: of the training without defence.
+        texts: that are trained on.
+
+    Raises:
+        UsageError: an unknown defence, one that is named twice, a setting out of its range, or a defence that changes
+            nothing in this training.
+        MissingExtraError: DP-SGD is named, and Opacus is not installed.
+    """
+    planned = [PlannedDefense(BASELINE, (), None), *map(_parse, named)]
+    names = [each.name for each in planned]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated == BASELINE:
+        raise UsageError(f"defence {BASELINE!r}: the model without defence is always measured: leave it out")
+    if repeated:
+        raise UsageError(f"defence {repeated!r} is named twice: remove the second")
+    for defense in planned:
+        changed = defense.recipe(recipe)
+        if changed.privacy is not None and find_spec("opacus") is None:
+            raise MissingExtraError("opacus", "pip install 'llm-mia[dp]'")
+        if changed.deduplicate and not recipe.deduplicate and len(set(texts)) == len(texts):
+            raise UsageError(f"defence {defense.name!r}: no text of the members occurs twice: leave it out")
+    return tuple(planned)
+
+
+def _parse(spec: str) -> PlannedDefense:
+    parts = re.split(r"\+(?=[A-Za-z_])", spec.strip())
+    training = [part for part in parts if _name(part) in TRAINING_DEFENSES]
+    outputs = [part for part in parts if part not in training]
+    for name in map(_name, outputs):
+        if name not in OUTPUT_DEFENSES:
+            raise unknown_defense(name, (*TRAINING_DEFENSES, *OUTPUT_DEFENSES))
+    kinds = [_name(part) for part in training]
+    if len(set(kinds)) < len(kinds):
+        raise UsageError(f"defence {spec!r} names {max(kinds, key=kinds.count)!r} twice: remove the second")
+    output = parse_defense("+".join(outputs)) if outputs else None
+    return PlannedDefense(spec, tuple(map(parse_training_defense, training)), output)
+
+
+def _name(part: str) -> str:
+    return part.partition(":")[0]

@@ -1,0 +1,193 @@
+"""The signals of a run → scores of attacks on what a defence of the outputs shows, a part of the passages at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
+from ..records import Passage, TokenSignals
+from ..scores import UNKNOWN, ScoreTable
+from ..scoring import Documents
+from ..signals import Inputs, PlannedPass, passages_with_signals
+from ..store import RunDirectory
+from ._client import Client
+from ._completing import BOUNDED, INVERTED, OMITTED, bounded, omitted
+from ._output_defense import OutputDefense
+
+__all__ = ["Replaying", "column_of"]
+
+Signals = Mapping[str, TokenSignals]
+"""By name of the pass."""
+
+
+def column_of(attack: str, variant: str) -> str:
+    """The name of the column of *attack* where the attacker takes what is shown in the way *variant*.
+
+    >>> column_of("loss", "bounded"), column_of("loss", "")
+    ('loss (bounded)', 'loss')
+    """
+    return f"{attack} ({variant})" if variant else attack
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A passage with its signals."""
+
+    passage: Passage
+    unmasked: Signals
+    """Of all passes, at temperature 1."""
+    shown: Signals
+    """What the defence shows of the passes of the target."""
+
+    def seen(self, variant: str, names: Sequence[str]) -> dict[str, TokenSignals]:
+        """What the attacker computes with, of the passes *names*."""
+        if variant == INVERTED:
+            return {name: self.unmasked[name] for name in names}
+        signals = {name: self.shown.get(name, self.unmasked[name]) for name in names}
+        masked = [name for name in names if name in self.shown]
+        if variant == OMITTED:
+            return omitted(signals, masked)
+        return {**signals, **{name: bounded(signals[name]) for name in masked if variant == BOUNDED}}
+
+    def lost(self, seen: Signals) -> bool:
+        """Whether every token of a pass is hidden."""
+        return any(len(self.unmasked[name]) and not len(of_pass) for name, of_pass in seen.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Attacks that read the same passes."""
+
+    attacks: list[Attack]
+    kinds: list[EvidenceKind]
+    """The evidence that differs between passages."""
+    passes: Mapping[str, str]
+    """By name of a pass: the name of its `ModelPass`."""
+
+    def scores(self, row: _Row, variant: str, shared: Mapping[str, Evidence]) -> dict[str, float]:
+        """The score of each attack; −∞ where every token of a pass is hidden, because the model does not expect any."""
+        seen = row.seen(variant, list(self.passes))
+        if row.lost(seen):
+            return dict.fromkeys((attack.name for attack in self.attacks), -math.inf)
+        assembled = PassageSignals(row.passage, _by_declaration(seen, self.passes))
+        evidence = {**shared, **{kind.name: kind.value(assembled) for kind in self.kinds if kind.value}}
+        return {attack.name: attack.score(evidence) for attack in self.attacks}
+
+
+@dataclass(slots=True)
+class Replaying:
+    """A replay of the signals of a run under a defence."""
+
+    run: RunDirectory
+    second: RunDirectory
+    """The run with the signals at the temperature of the defence; `run` itself where that is 1."""
+    inputs: Inputs
+    defense: OutputDefense
+    attacks: Sequence[Attack]
+    """Those that can be computed on what the defence shows."""
+    planned: Mapping[str, PlannedPass]
+    """The passes that they read, by name."""
+    supplies: LoadedSupplies
+    client: Client
+    """Counts what an honest client loses."""
+
+    def table(self, reasons: Mapping[str, str]) -> ScoreTable:
+        """The scores, a column for each attack and variant; *reasons*, by attack, why others have none."""
+        groups, variants = self._groups(), self.defense.variants or ("",)
+        shared = {variant: self._shared(variant) for variant in variants}
+        documents = Documents(self.inputs.check.repeated.tolist())
+        ids, named, labels = list[str](), list[str](), list[int]()
+        columns: dict[str, list[float]] = {column_of(a.name, v): [] for a in self.attacks for v in variants}
+        for rows in self._blocks(self.inputs, [name for name in self.planned if self._of_passages(name)]):
+            passages = [row.passage for row in rows]
+            ids += [passage.id for passage in passages]
+            named += documents.of_next(passages)
+            labels += [UNKNOWN if passage.label is None else passage.label for passage in passages]
+            for row in rows:
+                self.client.read(row.passage, row.unmasked["target"], row.shown["target"])
+                for variant in variants:
+                    for group in groups:
+                        for attack, score in group.scores(row, variant, shared[variant]).items():
+                            columns[column_of(attack, variant)].append(score)
+        scores: dict[str, NDArray[np.float64]] = {name: np.array(of_column) for name, of_column in columns.items()}
+        name = f"{self.run.path} with {self.defense.name}"
+        return ScoreTable(name, ids, named, np.array(labels, np.int8), scores, no_scores=reasons)
+
+    def _of_passages(self, name: str) -> bool:
+        return self.planned[name].inputs is self.inputs
+
+    def _groups(self) -> list[_Group]:
+        by_passes: dict[tuple[str, ...], list[Attack]] = {}
+        for attack in self.attacks:
+            declared = {each.name for kind in attack.kinds for each in kind.passes}
+            names = (n for n, each in self.planned.items() if each.declaration in declared and self._of_passages(n))
+            by_passes.setdefault(tuple(names), []).append(attack)
+        return [
+            _Group(
+                attacks,
+                list({kind.name: kind for attack in attacks for kind in attack.kinds if kind.value}.values()),
+                {name: self.planned[name].declaration for name in names},
+            )
+            for names, attacks in by_passes.items()
+        ]
+
+    def _shared(self, variant: str) -> dict[str, Evidence]:
+        """The evidence that is the same for all passages."""
+        kinds = {kind.name: kind for attack in self.attacks for kind in attack.kinds if kind.shared}
+        return {
+            name: kind.shared(self.supplies, self._population(kind, variant))
+            for name, kind in kinds.items()
+            if kind.shared
+        }
+
+    def _population(self, kind: EvidenceKind, variant: str) -> Iterator[PassageSignals]:
+        """The passages of the population with what is seen of their signals, but those of which nothing is seen."""
+        declared = {each.name for each in kind.passes}
+        passes = {
+            name: each.declaration
+            for name, each in self.planned.items()
+            if each.declaration in declared and not self._of_passages(name)
+        }
+        if not passes:
+            return
+        for rows in self._blocks(self.planned[next(iter(passes))].inputs, list(passes)):
+            for row in rows:
+                seen = row.seen(variant, list(passes))
+                if not row.lost(seen):
+                    yield PassageSignals(row.passage, _by_declaration(seen, passes))
+
+    def _blocks(self, inputs: Inputs, names: Sequence[str]) -> Iterator[list[_Row]]:
+        """The passages of *inputs*, some hundreds at a time, with the signals of the passes *names*."""
+        masked = [name for name in names if self.planned[name].role == "target"]
+        first = passages_with_signals(self.run, inputs, names)
+        second = passages_with_signals(self.second, inputs, masked)
+        for (passages, chunks), (_, scaled) in zip(first, second, strict=True):
+            yield [
+                _Row(
+                    passage,
+                    {name: chunks[name].signals(row) for name in names},
+                    {
+                        name: self.defense.apply(scaled[name].signals(row), text_seed=_seed_of(name, passage))
+                        for name in masked
+                    },
+                )
+                for row, passage in enumerate(passages)
+            ]
+
+
+def _by_declaration(seen: Signals, passes: Mapping[str, str]) -> dict[str, tuple[TokenSignals, ...]]:
+    declared: dict[str, list[TokenSignals]] = {}
+    for name, of_pass in seen.items():
+        declared.setdefault(passes[name], []).append(of_pass)
+    return {name: tuple(several) for name, several in declared.items()}
+
+
+def _seed_of(name: str, passage: Passage) -> int:
+    """A number that depends on the text that is sent: the passage in the version of the pass *name*."""
+    return int.from_bytes(hashlib.sha256(f"{name}\0{passage.text}".encode()).digest()[:8])

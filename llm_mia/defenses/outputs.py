@@ -1,0 +1,231 @@
+"""Defences of the outputs, replayed from signals: what an attacker sees, what attacks achieve, what a client loses.
+
+    from llm_mia.defenses.outputs import replay_outputs
+    for done in replay_outputs("known.jsonl", "run/", ["none", "top_k:k=5", "sampled_text"]):
+        for result in done.results:
+            print(done.defense, result.attack, result.auroc or result.reason)
+
+A replay runs no model. A defence is a function from the signals of a pass to what remains of them (`OutputDefense`);
+only the passes of the target are masked, because the reference model and the shadow models are the attacker's. A
+temperature changes what signals do not hold: it needs a second run, by the model at that temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import EVIDENCE, Attack, LoadedSupplies, parse_attack
+from ..errors import UsageError
+from ..passages import PassageSource, to_sources
+from ..records import FIELDS, RunRecord
+from ..scores import ScoreTable
+from ..signals import Inputs, PlannedPass, Supplies, plan_passes
+from ..store import RunDirectory, UnwrittenRun, differences, read_run
+from ._client import Client
+from ._completing import bounded, omitted
+from ._first_choice import FIRST_CHOICE_ATTACKS
+from ._judging import judge
+from ._output_defense import OUTPUT_DEFENSES, OutputDefense, OutputDefenseKind, parse_defense
+from ._replaying import Replaying, column_of
+from ._results import OutputReplay, OutputResult, OutputUtility
+
+__all__ = [
+    "FIRST_CHOICE_ATTACKS",
+    "OUTPUT_DEFENSES",
+    "OutputDefense",
+    "OutputDefenseKind",
+    "OutputReplay",
+    "OutputResult",
+    "OutputUtility",
+    "bounded",
+    "column_of",
+    "omitted",
+    "parse_defense",
+    "replay",
+    "replay_outputs",
+]
+
+RATES = (0.01, 0.001)
+TARGET = "target"
+
+
+def replay(
+    sources: PassageSource,
+    run: str | Path,
+    defense: OutputDefense | str,
+    attacks: Sequence[Attack | str] = (),
+    *,
+    supplies: Supplies | None = None,
+    second_pass: str | Path | None = None,
+) -> ScoreTable:
+    """The scores of attacks on what *defense* shows of the signals in *run*.
+
+    Attacks that cannot be computed on it have no column; `ScoreTable.no_scores` has the reason by attack. Where the
+    attacker may take what is shown in several ways (`OutputDefense.variants`), an attack has a column for each,
+    named by `column_of`: ``loss (bounded)`` and ``loss (omitted)``. Memory grows with the scores, not with the signals.
+
+    Args:
+        sources: the passages that were scored, as for `score`.
+        run: the run directory with their signals, at temperature 1.
+        defense: what is shown; also its name, as ``top_k:k=5``.
+        attacks: by default those of the run, and those of `FIRST_CHOICE_ATTACKS`, which need text alone.
+        supplies: those of the run, for the attacks that need them.
+        second_pass: for a defence that needs one, the run directory with the signals of the target at its temperature.
+
+    Raises:
+        UsageError: no such defence, or its second pass is missing or of another temperature.
+        AttackError: no such attack.
+        RunDirectoryError: the run holds no signals of the target, or of other passages.
+    """
+    wanted = parse_defense(defense) if isinstance(defense, str) else defense
+    return _replay(sources, run, wanted, attacks, supplies, second_pass)[0]
+
+
+def replay_outputs(
+    sources: PassageSource,
+    run: str | Path,
+    defenses: Sequence[OutputDefense | str],
+    attacks: Sequence[Attack | str] = (),
+    *,
+    supplies: Supplies | None = None,
+    second_passes: Mapping[str, str | Path] | None = None,
+    fprs: Sequence[float] = RATES,
+    choosing: NDArray[np.bool_] | None = None,
+) -> tuple[OutputReplay, ...]:
+    """What every attack achieves on what each of *defenses* shows: the matrix of defences and attacks, with intervals.
+
+    Args:
+        sources: as for `replay`, and so are *run*, *attacks* and *supplies*.
+        run: see above.
+        defenses: what is shown; ``none`` is the whole distribution, to compare with.
+        attacks: see above.
+        supplies: see above.
+        second_passes: by the name of a defence, what `replay` takes as its ``second_pass``.
+        fprs: rates of false positives at which the true positives are counted.
+        choosing: shape (passages,): which passages choose between the ways in which an attacker may take what is shown;
+            the figures are then of the others. By default all passages do both, and an interval does not count the
+            choice.
+
+    Raises:
+        UsageError, AttackError, RunDirectoryError: as for `replay`.
+    """
+    done = []
+    for defense in (parse_defense(each) if isinstance(each, str) else each for each in defenses):
+        second = (second_passes or {}).get(defense.name)
+        table, client, names = _replay(sources, run, defense, attacks, supplies, second)
+        results = judge(table, defense, names, fprs=fprs, choosing=choosing)
+        offers = tuple(name for name in FIELDS if name in defense.offers)
+        record = defense.name, defense.settings, offers, defense.needs_second_pass
+        done.append(OutputReplay(*record, results, client.utility()))
+    return tuple(done)
+
+
+def _replay(
+    sources: PassageSource,
+    run: str | Path,
+    defense: OutputDefense,
+    attacks: Sequence[Attack | str],
+    supplies: Supplies | None,
+    second_pass: str | Path | None,
+) -> tuple[ScoreTable, Client, list[str]]:
+    """The scores, what a client loses, and the names of all attacks."""
+    first = _open(run)
+    second = _second_run(first, defense, second_pass)
+    inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.record))
+    default = [*(record.name for record in first.record.attacks), *FIRST_CHOICE_ATTACKS]
+    chosen = [each if isinstance(each, Attack) else _attack(each) for each in attacks or default]
+    reasons, planned = dict[str, str](), {TARGET: PlannedPass(TARGET, TARGET, TARGET, inputs)}
+    for attack in chosen:
+        of_attack = [] if attack.missing(loaded) else plan_passes([attack], loaded, inputs)
+        reason = _not_computable(attack, loaded, defense, of_attack, first, second)
+        if reason:
+            reasons[attack.name] = reason
+        else:
+            planned |= {each.name: planned.get(each.name, each) for each in of_attack}
+    computable = [attack for attack in chosen if attack.name not in reasons]
+    replaying = Replaying(first, second, inputs, defense, computable, planned, loaded, Client(defense.hides))
+    return replaying.table(reasons), replaying.client, [attack.name for attack in chosen]
+
+
+def _open(path: str | Path) -> RunDirectory:
+    """The run directory *path*. Raises `RunDirectoryError` where it is none, or has no signals of the target."""
+    read_run(path)
+    run = UnwrittenRun(path)
+    run.signals(TARGET)
+    return run
+
+
+def _attack(name: str) -> Attack:
+    return FIRST_CHOICE_ATTACKS.get(name) or parse_attack(name)
+
+
+def _roles(record: RunRecord) -> list[str]:
+    """The roles of the models of a run: the names of their passes over the unchanged passages."""
+    patterns = {
+        each.role
+        for kind in EVIDENCE.values()
+        for each in kind.passes
+        if each.texts == "passages" and each.versions is None
+    }
+    return [name for name in record.passes if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _second_run(first: RunDirectory, defense: OutputDefense, second_pass: str | Path | None) -> RunDirectory:
+    """The run whose signals of the target are masked.
+
+    Raises `UsageError` where the temperature of a run is not that of the defence, or the models differ otherwise.
+    """
+    if defense.needs_second_pass and second_pass is None:
+        raise UsageError(
+            f"defence {defense.name!r} changes what signals do not hold: write the signals of the target at "
+            f"`temperature` {defense.temperature:g} to another run directory, and give it as `second_pass`"
+        )
+    second = _open(second_pass) if defense.needs_second_pass and second_pass is not None else first
+    models = first.record.passes[TARGET].model, second.record.passes[TARGET].model
+    for run, model, wanted in zip((first, second), models, (1.0, defense.temperature), strict=True):
+        if model.temperature != wanted:
+            raise UsageError(
+                f"{run.path}: holds signals at `temperature` {model.temperature:g}, and defence {defense.name!r} needs "
+                f"them at {wanted:g}: name another run directory"
+            )
+    other = [each for each in differences(*models) if not each.startswith(("temperature", "config_sha256"))]
+    if other:
+        raise UsageError(f"{second.path}: `second_pass` is of another model than {first.path} ({'; '.join(other)})")
+    return second
+
+
+def _not_computable(
+    attack: Attack,
+    supplies: LoadedSupplies,
+    defense: OutputDefense,
+    planned: Collection[PlannedPass],
+    first: RunDirectory,
+    second: RunDirectory,
+) -> str:
+    """Why *attack* has no score on what *defense* shows; empty where it has.
+
+    Raises `UsageError` where the signals of the target lack what the defence reads.
+    """
+    if missing := attack.missing(supplies):
+        return f"needs {missing}"
+    models = {name: record.model for name, record in first.record.passes.items()}
+    if lacking := defense.reads - set(models[TARGET].offers):
+        raise UsageError(f"defence {defense.name!r} reads {', '.join(sorted(lacking))}, which the target does not give")
+    for each in planned:
+        for run in (first, second) if each.role == TARGET else (first,):
+            if each.name not in run.record.passes or run.signals(each.name).missing(each.inputs.passages):
+                return f"{run.path} lacks signals of the pass {each.name!r}"
+        shown = defense.offers if each.role == TARGET else frozenset(FIELDS)
+        needed = {name for role, read in attack.fields.items() if fnmatchcase(each.role, role) for name in read}
+        if hidden := [name for name in FIELDS if name in needed and name not in shown]:
+            return f"reads {', '.join(hidden)} of each token, which {defense.name} does not show"
+        if absent := [name for name in FIELDS if name in needed and name not in models[each.name].offers]:
+            return f"reads {', '.join(absent)} of each token, which the {each.role} model does not give"
+        if attack.compares_tokens_of(each.role) and models[each.name].tokenizer != models[TARGET].tokenizer:
+            return f"compares tokens, and target and {each.role} have different tokenizers"
+    return ""

@@ -1,0 +1,167 @@
+"""What defences buy and what they cost, for a terminal and for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..defenses import Defended, Defenses
+from ..records import Interval
+from ._cells import escape, percent, share
+from ._first_screen import first_screen, places_of
+from ._layout import Bullet, Column, Listing, Prose
+from .words import defense_notes, defenses_answer, epsilon_words, perplexity_change, tpr_words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["defenses_screen", "defenses_summary", "defenses_table"]
+
+FILES = ("defences.json", "defences.csv", "defences.svg", "defences.png")
+COLUMNS_AT_ONCE = 4
+"""Defences beside each other in the matrix: so many fit 80 columns."""
+NOT_COMPUTABLE = "–"
+
+
+def defenses_summary(defenses: Defenses) -> dict[str, Any]:
+    """Every figure for machines, and the answer in words."""
+    figures = asdict(defenses)
+    return {
+        **{name: _plain(value) for name, value in figures.items()},
+        "schema_version": defenses.plan.schema_version,
+        "answer": asdict(defenses_answer(defenses)),
+        "note_sentences": defense_notes(defenses),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """*value* as JSON holds it: a number without bound is null."""
+    if isinstance(value, dict):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def defenses_screen(defenses: Defenses, spell: Callable[[str], str] = str) -> RenderableType:
+    """The answer on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
+    return first_screen(defenses_answer(defenses), _places(defenses), spell)
+
+
+def _places(defenses: Defenses) -> Sequence[tuple[str, str]]:
+    files = places_of(defenses.path, FILES)[0]
+    return [files, ("details", "the same command with --details")]
+
+
+def defenses_table(defenses: Defenses, spell: Callable[[str], str] = str) -> RenderableType:
+    """All figures: what leaks, what it costs, and which attacks each defence blinds."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = [
+        first_screen(defenses_answer(defenses), (), spell),
+        "",
+        _leaks(defenses),
+        _shows(defenses),
+        _costs(defenses),
+        *_matrix(defenses),
+        "[dim]Notes[/]",
+        *(Bullet(f"[dim]{escape(spell(note))}[/]") for note in defense_notes(defenses)),
+    ]
+    return Group(*parts)
+
+
+def _leaks(defenses: Defenses) -> Listing:
+    undefended = defenses.baseline.leakage
+    rates = list(undefended.tpr_at_fpr) if undefended else []
+    listing = Listing(
+        [
+            Column("defence", "names"),
+            Column("strongest\nattack", "names"),
+            Column("AUROC"),
+            Column("difference\nto none"),
+            *(Column(f"TPR, % at\nFPR {100 * rate:g} %") for rate in rates),
+        ],
+        "Who was trained on (95 % intervals)",
+    )
+    for row in defenses.rows:
+        leakage = row.leakage
+        if leakage is None:
+            listing.add(escape(row.name), *[NOT_COMPUTABLE] * (3 + len(rates)))
+            continue
+        figures = [share(leakage.auroc), _share(leakage.change), *(tpr_words(rate, leakage) for rate in rates)]
+        listing.add(escape(row.name), escape(leakage.attack), *figures)
+    return listing
+
+
+def _shows(defenses: Defenses) -> Listing:
+    listing = Listing(
+        [
+            Column("defence", "names"),
+            Column("confidence\ngap"),
+            Column(f"{defenses.stretch} tokens written,\n% of members"),
+            Column("ε shown,\nat least"),
+            Column("ε guaranteed,\nat most"),
+        ],
+        "What else a model shows (95 % intervals)",
+    )
+    for row in defenses.rows:
+        extractable = NOT_COMPUTABLE if row.extractable is None else percent(row.extractable)
+        listing.add(escape(row.name), _share(row.gap), extractable, *epsilon_words(row))
+    return listing
+
+
+def _costs(defenses: Defenses) -> Listing:
+    listing = Listing(
+        [
+            Column("defence", "names"),
+            Column("perplexity"),
+            Column("change"),
+            Column("tokens hidden\nfrom a client, %"),
+            Column("training,\ns"),
+        ],
+        "What it costs (95 % intervals)",
+    )
+    for row in defenses.rows:
+        perplexity = row.utility.perplexity
+        figure = f"{perplexity.value:.2f} [dim]{perplexity.low:.2f}–{perplexity.high:.2f}[/]"
+        change = perplexity_change(row.utility.ratio) if row.trained else ""
+        hidden = "" if row.client is None else percent(row.client.hidden)
+        listing.add(escape(row.name), figure, change, hidden, f"{row.seconds:.1f}" if _was_trained(row) else "")
+    return listing
+
+
+def _was_trained(row: Defended) -> bool:
+    return row.trained or not row.outputs
+
+
+def _matrix(defenses: Defenses) -> Iterator[RenderableType]:
+    """The AUROC of every attack on every defence, a few defences at a time."""
+    of_row = {row.name: {each.attack: each for each in row.attacks} for row in defenses.rows}
+    every = list(of_row)
+    for start in range(0, len(every), COLUMNS_AT_ONCE):
+        names = every[start : start + COLUMNS_AT_ONCE]
+        title = "" if start else "AUROC of every attack; –: not computable on what is shown"
+        columns = [Column(_title(name)) for name in names]
+        listing = Listing([Column("attack", "names"), *columns], title)
+        for attack in of_row[defenses.baseline.name]:
+            cells = [_cell(of_row[name][attack].auroc) for name in names]
+            listing.add(escape(attack), *cells)
+        yield listing
+    yield Prose("[dim]Each figure is of the half of the documents that chose no attack.[/]")
+
+
+def _title(name: str) -> str:
+    return escape(name.replace("+", "\n+").replace(":", ":\n").replace(",", ",\n"))
+
+
+def _cell(auroc: Interval | None) -> str:
+    return NOT_COMPUTABLE if auroc is None else share(auroc)
+
+
+def _share(figure: Interval | None) -> str:
+    return NOT_COMPUTABLE if figure is None else share(figure).replace("-", "−")

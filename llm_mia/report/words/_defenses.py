@@ -1,0 +1,209 @@
+"""What defences buy and what they cost, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...defenses import Defended, DefenseNote, Defenses, Leakage
+from ...records import Interval, Note
+from ._answer import Answer, Outcome
+from ._answering import short_name
+from ._counting import counted, with_interval
+
+__all__ = [
+    "DEFENSES_TITLE",
+    "defense_notes",
+    "defenses_answer",
+    "defenses_figure_words",
+    "epsilon_words",
+    "perplexity_change",
+    "tpr_words",
+    "unhelpful_words",
+]
+
+DEFENSES_TITLE = "What leaks, and how well the model predicts held-out texts"
+TOO_SMALL = "n too small"
+"""In the place of a rate that the non-members are too few for."""
+SENTENCES = {
+    DefenseNote.SHARED_TEXTS: "{joined:,} of {documents:,} documents share a text with another document, so they were "
+    "drawn together: trained on, or held out.",
+    DefenseNote.FEW_NONMEMBERS: "{nonmembers:,} non-members measure, which are too few for a false positive rate of "
+    "{percent:g} %: at least {needed:,} are needed.",
+    DefenseNote.SHORT_MEMBERS: "No member has {stretch} tokens, so nothing is known of what the model writes word for "
+    "word: lower `stretch`, or give longer passages.",
+    DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
+    DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
+    "and is not protected as a whole.",
+}
+ALWAYS = (
+    "Members and non-members were drawn at random from the same pool, so a difference between them is due to training.",
+    "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
+    "model behind it.",
+    "The intervals hold by themselves: with many defences, the least AUROC of all is likely to be too low.",
+)
+
+
+def defenses_answer(defenses: Defenses) -> Answer:
+    """Which defence leaks least, what it costs, and which do not help."""
+    baseline, best = defenses.baseline, _best(defenses)
+    return Answer(
+        question=f"What does each defence of {short_name(defenses.plan.base)} buy, and what does it cost?",
+        outcome=_outcome(baseline, best),
+        headline=_headline(defenses, best),
+        error_rate="" if best is None else _cost(defenses, best),
+        facts=tuple((row.name, _row(row, baseline)) for row in _ordered(defenses)),
+        trust=tuple(filter(None, (unhelpful_words(defenses), _measured(defenses)))),
+        caveats=len(defense_notes(defenses)),
+    )
+
+
+def _best(defenses: Defenses) -> Defended | None:
+    """The defence with the least AUROC of those that lower it; where nothing can be computed, that."""
+    helping = [row for row in defenses.defended if _helps(row)]
+    return min(helping, key=_auroc, default=None) if _leaks(defenses.baseline.leakage) else None
+
+
+def _helps(row: Defended) -> bool:
+    return row.leakage is None or row.leakage.lower
+
+
+def _leaks(leakage: Leakage | None) -> bool:
+    return leakage is not None and leakage.auroc.low > 0.5
+
+
+def _auroc(row: Defended) -> float:
+    return 0.0 if row.leakage is None else row.leakage.auroc.value
+
+
+def _ordered(defenses: Defenses) -> list[Defended]:
+    return [defenses.baseline, *sorted(defenses.defended, key=_auroc)]
+
+
+def _outcome(baseline: Defended, best: Defended | None) -> Outcome:
+    if not _leaks(baseline.leakage):
+        return Outcome.NO_FINDING
+    return Outcome.DOUBTFUL if best is None else Outcome.FINDING
+
+
+def _headline(defenses: Defenses, best: Defended | None) -> str:
+    undefended = defenses.baseline.leakage
+    if undefended is None:
+        return "No attack can be computed, even without defence."
+    without = with_interval(undefended.auroc)
+    if not _leaks(undefended):
+        return f"No leak shows without defence: AUROC {without}. So no defence can show that it helps."
+    if not defenses.defended:
+        return f"Without defence the model leaks: AUROC {without} by {undefended.attack}."
+    if best is None:
+        return f"No defence lowers what leaks: AUROC {without} without defence."
+    if best.leakage is None:
+        return f"{best.name} leaves nothing to attack; without defence: AUROC {without}."
+    return f"{best.name} leaks least: AUROC {with_interval(best.leakage.auroc)}; without defence {without}."
+
+
+def _cost(defenses: Defenses, best: Defended) -> str:
+    baseline = defenses.baseline
+    if not best.trained:
+        return "It costs no perplexity: the model is the same, and shows less."
+    before, after = baseline.utility.perplexity.value, best.utility.perplexity.value
+    return (
+        f"Its perplexity on held-out texts is {after:.1f} in place of {before:.1f} "
+        f"({perplexity_change(best.utility.ratio)}), its training {_times(best.seconds, baseline.seconds)}."
+    )
+
+
+def _times(seconds: float, before: float) -> str:
+    """A time beside that without defence.
+
+    >>> _times(12.0, 4.0)
+    'takes 12 s in place of 4.0 s'
+    """
+    return f"takes {_seconds(seconds)} in place of {_seconds(before)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def perplexity_change(ratio: Interval) -> str:
+    """How much higher a perplexity is, in percent, with its interval.
+
+    >>> perplexity_change(Interval(1.342, 1.301, 1.384)), perplexity_change(Interval(0.9, 0.8, 0.999))
+    ('+34 %, interval +30 to +38', '−10 %, interval −20 to −0')
+    """
+    value, low, high = (f"{100 * (each - 1):+,.0f}".replace("-", "−") for each in (ratio.value, ratio.low, ratio.high))
+    return f"{value} %, interval {low} to {high}"
+
+
+def _row(row: Defended, baseline: Defended) -> str:
+    leakage = row.leakage
+    leak = "nothing to attack" if leakage is None else f"AUROC {with_interval(leakage.auroc)}"
+    change = ""
+    if row.trained and row is not baseline:
+        percent = f"{100 * (row.utility.ratio.value - 1):+.0f}".replace("-", "−")
+        change = f" ({percent} %)"
+    guarantee = "" if row.epsilon is None else f", ε {row.epsilon:.2g}"
+    return f"{leak}; perplexity {row.utility.perplexity.value:.1f}{change}{guarantee}"
+
+
+def unhelpful_words(defenses: Defenses) -> str:
+    """The defences that do not lower what leaks, in a sentence; empty where there are none."""
+    if not _leaks(defenses.baseline.leakage):
+        return ""
+    useless = [row.name for row in defenses.defended if not _helps(row)]
+    if not useless or len(useless) == len(defenses.defended):
+        return ""
+    verb = "does" if len(useless) == 1 else "do"
+    return f"{', '.join(useless)} {verb} not lower it, as far as these texts show."
+
+
+def _measured(defenses: Defenses) -> str:
+    leakage = defenses.baseline.leakage
+    if leakage is None:
+        return ""
+    return (
+        f"{counted(defenses.choosing, 'document')} chose each attack; {counted(leakage.members, 'member')} and "
+        f"{counted(leakage.nonmembers, 'non-member')} of the others measured it."
+    )
+
+
+def tpr_words(rate: float, leakage: Leakage) -> str:
+    """The share of members detected at a *rate* of false positives, in percent; or that the non-members are too few.
+
+    >>> leakage = Leakage("loss", Interval(0.9, 0.8, 1), {0.01: Interval(0.4, 0.31, 0.52), 0.001: None}, None, 9, 9)
+    >>> tpr_words(0.01, leakage), tpr_words(0.001, leakage)
+    ('40.0 31–52', 'n too small')
+    """
+    figure = leakage.tpr_at_fpr[rate]
+    if figure is None:
+        return TOO_SMALL
+    return f"{100 * figure.value:.1f} {100 * figure.low:.0f}–{100 * figure.high:.0f}"
+
+
+def epsilon_words(row: Defended) -> tuple[str, str]:
+    """The ε that canaries show, and the ε that DP-SGD guarantees; empty where there is none."""
+    shown = "" if row.shown is None else f"{row.shown.lower:.2f}"
+    if row.epsilon is None:
+        return shown, ""
+    return shown, f"{row.epsilon:.2f} (δ = {row.delta:.0e})"
+
+
+def defense_notes(defenses: Defenses) -> list[str]:
+    """What a reader ought to know, a sentence each."""
+    return [*map(_note, defenses.notes), *ALWAYS]
+
+
+def _note(note: Note) -> str:
+    figures = dict(note.figures)
+    if "rate" in figures:
+        figures["percent"] = 100 * figures["rate"]
+    return SENTENCES[DefenseNote(note.kind)].format(**figures)
+
+
+def defenses_figure_words(defenses: Defenses, names: Sequence[str]) -> str:
+    """What the figure of the defences *names* shows."""
+    undefended = defenses.baseline.utility.perplexity.value
+    return (
+        f"AUROC of the strongest attack on {counted(len(names), 'model')} and outputs, against the perplexity of "
+        f"held-out texts ({undefended:.1f} without defence). Lower is better on both axes; lines are 95 % intervals."
+    )
