@@ -9,6 +9,7 @@ line end, is another string. What cannot be a passage is refused in a line that 
 from ._check import InputCheck, check_inputs, shared_text
 from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
+from ._joined import joined_documents
 from ._passages import Passages
 from ._sources import PassageSource, read_passages, to_passages, to_sources
 from ._usual import class_names, membership, other_labels, usual_column
@@ -24,6 +25,7 @@ __all__ = [
     "class_names",
     "common_type",
     "cut_document",
+    "joined_documents",
     "membership",
     "other_labels",
     "read_passages",

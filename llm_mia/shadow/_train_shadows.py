@@ -1,0 +1,227 @@
+"""Trains a set of shadow models, and computes the signals of their pool."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..backends import ModelSpec
+from ..errors import LlmMiaError, ModelError, RunDirectoryError, UsageError
+from ..passages import PassageSource, to_sources
+from ..signals import Inputs, Limits, PlannedPass, Progress, report_activity, run_passes
+from ..store import RunDirectory, differences, read_record
+from ..training import Method, Recipe, TrainingRecord
+from ._measures import measured
+from ._pool import Pool, read_pool, stored_pool, write_pool
+from ._record import ShadowsPlan
+from ._shadows import MODELS, RECORD, SPLIT, Shadows, read_shadows
+from ._split import draw_halves
+
+__all__ = ["plan_shadows", "train_shadows"]
+
+REFERENCE = "reference"
+
+
+def plan_shadows(
+    pool: PassageSource,
+    base: ModelSpec | str | Path,
+    *,
+    shadows: int = 8,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+) -> ShadowsPlan:
+    """What `train_shadows` would train, without training it: the split, and how much text there is.
+
+    Raises:
+        UsageError: *shadows* is odd or too small, or the recipe sets texts aside.
+        PassageError: the pool cannot be read, or its documents cannot be halved.
+    """
+    return _planned(read_pool(to_sources(pool)), _spec(base), shadows, recipe or Recipe(), seed)
+
+
+def train_shadows(
+    pool: PassageSource,
+    base: ModelSpec | str | Path,
+    *,
+    out: str | Path,
+    shadows: int = 8,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    window_tokens: int | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Shadows:
+    """Train shadow models on random halves of the documents of *pool*, and compute the signals of the pool.
+
+    A call that was stopped at any instant continues with the same call, and ends with the same result. The folder *out*
+    is a run directory, which holds the texts of the pool too.
+
+    Args:
+        pool: the passages, as for `llm_mia.score`; their labels are not read. A passage is a text of the training.
+        base: the model that each training begins with.
+        out: the folder.
+        shadows: how many models are trained, an even number; each document is in half of them.
+        recipe: how each is trained; None: `Recipe()`, 3 epochs with LoRA. For a set of shadows that says something
+            about a target it is the recipe of the target.
+        seed: draws which shadow is trained on which documents, see `draw_halves`.
+        window_tokens: longest input fed to a model in a pass, see `llm_mia.signals`.
+        limits: how much of a pass is computed, kept and written at once.
+        progress: called after every step of a training, and after every batch of a pass.
+
+    Raises:
+        UsageError: *shadows* is odd or too small, or the recipe sets texts aside.
+        PassageError: the pool cannot be read, or its documents cannot be halved.
+        ModelError: the base cannot be loaded, or a training diverges; the message names the shadow.
+        MissingExtraError: the recipe needs a package that is not installed.
+        RunDirectoryError: *out* holds shadow models of another pool, base or recipe, or cannot be written.
+    """
+    sources, spec = to_sources(pool), _spec(base)
+    for source in sources:
+        source.refuse_output(out)
+    report_activity(progress, "reading the pool")
+    contents = read_pool(sources)
+    plan = _planned(contents, spec, shadows, recipe or Recipe(), seed)
+    with RunDirectory(out) as run:
+        _refuse_other(run, plan)
+        report_activity(progress, "loading the tokenizer")
+        spec.tokenizer()  # refuses an unknown base before anything is written
+        with _removed_if_nothing_was_trained(run.path):
+            _begin(run, plan, contents)
+            trained = {role: _train(run, role, plan, contents, spec, progress) for role in plan.roles}
+        # A model of the hub may have come to this machine only now.
+        plan = replace(plan, base_sha256=plan.base_sha256 or next(iter(trained.values())).base_sha256)
+        dtype = _run_passes(run, plan, spec, window_tokens, limits, progress)
+        report_activity(progress, "comparing members and non-members")
+        run.write_record(RECORD, measured(run, plan, trained, dtype))
+    return read_shadows(out)
+
+
+def _spec(base: ModelSpec | str | Path) -> ModelSpec:
+    if not isinstance(base, ModelSpec | str | Path):
+        raise UsageError(
+            f"`base` is of the type {type(base).__name__}: give the name or the folder of a model, which is trained"
+        )
+    return base if isinstance(base, ModelSpec) else ModelSpec(base)
+
+
+def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: int) -> ShadowsPlan:
+    if recipe.early_stopping is not None:
+        raise UsageError(
+            "`early_stopping` sets training texts aside, so a shadow model would not be trained on all of its half: "
+            "leave it out"
+        )
+    groups = pool.group_of
+    sizes = Counter(groups.values())
+    halves = draw_halves([*sizes.values()], shadows, seed)
+    digits = {group: "".join("01"[inside] for inside in row) for group, row in zip(sizes, halves.tolist(), strict=True)}
+    return ShadowsPlan(
+        base=str(spec.name),
+        base_revision=spec.revision,
+        base_sha256=spec.sha256(),
+        recipe=recipe,
+        seed=seed,
+        pool=pool.name,
+        pool_sha256=pool.sha256(),
+        passages=len(pool.passages),
+        bytes=sum(passage.n_bytes for passage in pool.passages),
+        joined=len(groups) - len(sizes),
+        inside={document: digits[group] for document, group in groups.items()},
+    )
+
+
+def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
+    """Refuse a folder of other shadow models, or of something else.
+
+    Raises:
+        RunDirectoryError: the message says what differs.
+    """
+    path = run.path
+    if not (path / SPLIT).exists():
+        if run.record.passes or (path / MODELS).exists():
+            raise RunDirectoryError(f"{path}: holds another run, and no {SPLIT} of shadow models; name another folder")
+        return
+    there = read_record(ShadowsPlan, path / SPLIT, RunDirectoryError, "name another folder")
+    what = [*differences(_compared(there), _compared(plan))]
+    if there.pool_sha256 != plan.pool_sha256:
+        what = [f"another pool: {there.pool} there, {plan.pool} here, or its texts have changed", *what]
+    if there.base_sha256 and plan.base_sha256:  # the digests decide, wherever the files lie
+        if there.base_sha256 != plan.base_sha256:
+            what = [f"another base: {there.base} there, {plan.base} here, or its files have changed", *what]
+    elif there.base != plan.base:
+        what = [f"another base: {there.base} there, {plan.base} here", *what]
+    if not what and there.inside != plan.inside:
+        what = ["the split was drawn by another release of numpy"]
+    if what:
+        raise RunDirectoryError(f"{path}: holds other shadow models ({'; '.join(what)}); name another folder")
+
+
+def _compared(plan: ShadowsPlan) -> dict[str, object]:
+    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles)}
+
+
+@contextlib.contextmanager
+def _removed_if_nothing_was_trained(path: Path) -> Iterator[None]:
+    """Where the block fails before a weight is on disk, the files that it began with are removed."""
+    try:
+        yield
+    except LlmMiaError:
+        models = path / MODELS
+        if not any(models.glob("*/training.json")) and not any(models.glob(".*/checkpoint.pt")):
+            shutil.rmtree(models, ignore_errors=True)
+            for name in (SPLIT, "pool.jsonl"):
+                (path / name).unlink(missing_ok=True)
+        raise
+
+
+def _begin(run: RunDirectory, plan: ShadowsPlan, pool: Pool) -> None:
+    if not (run.path / SPLIT).exists():
+        write_pool(run.path, pool)
+        run.write_record(SPLIT, plan)
+
+
+def _train(
+    run: RunDirectory, role: str, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, progress: Progress | None
+) -> TrainingRecord:
+    """Train the shadow model with this *role*, unless it is trained."""
+    from ..training import train
+
+    number = plan.roles.index(role)
+    texts = [passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1"]
+    recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
+    try:
+        return train(spec, texts, run.path / MODELS / role, recipe, name=f"training {role}", progress=progress)
+    except ModelError as error:
+        raise ModelError(f"{role}: {error}") from error
+
+
+def _run_passes(
+    run: RunDirectory,
+    plan: ShadowsPlan,
+    spec: ModelSpec,
+    window_tokens: int | None,
+    limits: Limits | None,
+    progress: Progress | None,
+) -> str:
+    """Compute the signals of the pool under each shadow and the base, all in the precision that is returned."""
+    inputs = Inputs.of([stored_pool(run.path)])
+    models = {role: replace(spec, name=run.path / MODELS / role, revision=None) for role in plan.roles}
+    if plan.recipe.method is not Method.SCRATCH:
+        models[REFERENCE] = spec
+    first = plan.roles[0]
+    # The precision is chosen once: by a measurement for each model, shadows would differ by their rounding.
+    for roles in ([first], [role for role in models if role != first]):
+        dtype = run.record.passes[first].model.dtype if first in run.record.passes else "auto"
+        run_passes(
+            run,
+            inputs,
+            {role: models[role].in_precision(dtype) for role in roles},
+            [PlannedPass(role, role, role, inputs) for role in roles],
+            window_tokens=window_tokens,
+            limits=limits,
+            progress=progress,
+        )
+    return run.record.passes[first].model.dtype
