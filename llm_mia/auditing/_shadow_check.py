@@ -145,9 +145,7 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
     return Likeness("members" if members else "all", int(kept.sum()), of_target, tuple(deviations), limit)
 
 
-def _difference(
-    model: Floats, shadows: Floats, counted: NDArray[np.bool_], *, leave_out: int | None = None
-) -> float:
+def _difference(model: Floats, shadows: Floats, counted: NDArray[np.bool_], *, leave_out: int | None = None) -> float:
     """Mean over passages of the model's likelihood less the mean of the counted shadows; NaN where there is none."""
     others = counted.copy()
     usable = np.ones(len(model), dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..attacks import ShadowSet, parse_attack
 from ..backends import Backend, ModelSpec
 from ..calibration import nonmembers_needed
-from ..decision import AUTO, STACK, Calibration
+from ..decision import STACK, Calibration
 from ..errors import AttackError, CalibrationError, ModelError, RunDirectoryError, UsageError
 from ..passages import Passages
 from ..records import Passage, PassRecord
@@ -124,8 +124,8 @@ class ShadowThreshold:
             if "shadows" in parsed.evidence and parsed.settings.get("form", "online") == "online":
                 if "form" in attack:
                     raise UsageError(
-                        f"`attacks` has {attack!r}, and some candidates are not in the pool of the shadow models, so no "
-                        "shadow was trained on them: name the attack with form=offline"
+                        f"`attacks` has {attack!r}, and some candidates are not in the pool of the shadow models, so "
+                        "no shadow was trained on them: name the attack with form=offline"
                     )
                 attack += ("," if ":" in attack else ":") + "form=offline"
             offline.append(attack)
@@ -175,19 +175,26 @@ class ShadowThreshold:
             sha256=self.supply.sha256,
             own_texts=self.own_texts,
             same_base=self.same_base,
-            likeness=[each for each in (self._on_candidates(run), self._on_population(run)) if each is not None],
+            likeness=[each for each in self._likeness(calibration, run) if each is not None],
         )
 
+    def _likeness(self, calibration: Calibration, run: Path) -> Iterator[Likeness | None]:
+        """What can be compared, and matters for the scores that decide."""
+        names = [column.name for column in calibration.stack.columns] if calibration.stack else [calibration.attack]
+        of_population = any(POPULATION in parse_attack(name).evidence for name in names)
+        if self.own_texts:
+            yield self._on_candidates(run)
+        if of_population or not self.own_texts:
+            yield self._on_population(run, members=not self.own_texts)
+
     def _on_candidates(self, run: Path) -> Likeness | None:
-        if not self.own_texts:
-            return None
         row_of = {passage.text: at for at, passage in enumerate(self.shadows.pool)}
         at = [row_of[passage.text] for passage in self.candidates]
         return likeness_of(
             -read_losses(run).per_token, self.shadows.mean_logprobs[at], self._inside(self.candidates), members=True
         )
 
-    def _on_population(self, run: Path) -> Likeness | None:
+    def _on_population(self, run: Path, *, members: bool) -> Likeness | None:
         try:
             stored = list(read_signals(run, POPULATION))
         except RunDirectoryError:  # no attack that compares with the population was named
@@ -197,7 +204,7 @@ class ShadowThreshold:
         signals = [of_text.get(text_sha256(passage)) for passage in passages]
         means = [np.nan if each is None or not len(each) else float(each.logprob.mean()) for each in signals]
         inside = self._inside(passages)
-        return likeness_of(np.array(means), self.supply.population_logprob, inside, members=not self.own_texts)
+        return likeness_of(np.array(means), self.supply.population_logprob, inside, members=members)
 
     def _inside(self, passages: Sequence[Passage]) -> NDArray[np.bool_]:
         return np.array([self.supply.memberships(passage.text) for passage in passages], dtype=bool)

@@ -260,6 +260,8 @@ class ScoreTable:
         labels_of = Counter(document for document, _ in sizes)
         for passage, document, label in zip(self.ids, self.documents, labels, strict=True):
             alone = labels_of[document] > 1 and passage == document and sizes[document, label] == 1
+            # A passage under the target and under a shadow is the same passage.
+            alone = alone and not self.places
             yield f"{document} ({ROLES[label]})" if alone else document
 
     def to_arrow(self) -> pa.Table:
