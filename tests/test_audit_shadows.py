@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from llm_mia.auditing import Audit, audit, likeness_of, read_audit
-from llm_mia.decision import ShadowRate, calibrate, flag, shadow_rates, spread_of_models
-from llm_mia.errors import AttackError, CalibrationError, PassageError, UsageError
-from llm_mia.metrics import auroc
+from llm_mia.auditing import Audit, audit, read_audit
 from llm_mia.passages import Passages
-from llm_mia.scores import ScoreTable, read_scores
 from llm_mia.shadow import Shadows, train_shadows
 from llm_mia.training import Method, Recipe, train
 from tests.conftest import sentences
@@ -55,5 +49,9 @@ def done(shadows: Shadows, target: str, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_audit(done: Audit, shadows: Shadows) -> None:
-    print(done, done.flags.finding, done.shadows, done.validity, done.notes)
+    from rich.console import Console
+    from llm_mia.report import audit_screen, audit_details, audit_summary
+    import json
+    c=Console(width=80); c.print(audit_screen(done)); c.print(audit_details(done)); json.dumps(audit_summary(done))
+    import shutil; shutil.copytree(done.path,"/tmp/audit_run",dirs_exist_ok=True); shutil.copytree(shadows.path,"/tmp/audit_shadows",dirs_exist_ok=True)
     assert read_audit(done.path) == done

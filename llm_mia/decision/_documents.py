@@ -28,7 +28,6 @@ from ._other_documents import other_models_by_document
 from ._rules import ErrorRate, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 from ._sensitivity import excess_of_discoveries, excess_of_flags, least_flags, sensitivity
-from ._shadow_rates import shadow_spread
 from ._unscored import count_unscored
 
 __all__ = ["DocumentObstacle", "document_obstacle", "flag_documents"]
@@ -48,6 +47,8 @@ class DocumentObstacle(StrEnum):
     """Documents hold both candidates and non-members: ``documents`` of them, the ``first`` by name."""
     INFINITE = "infinite"
     """Candidates have infinite scores."""
+    SHADOWS = "shadows"
+    """Shadow models set the threshold: passages under the same model are not independent, nor are documents."""
 
 
 def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, object]:
@@ -55,6 +56,8 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
 
     *table* has the column that *calibration* decides by, and candidates.
     """
+    if table.places:
+        return {"obstacle": DocumentObstacle.SHADOWS.value}
     rows, groups, scores = table.rows(None), table.groups(), table.column(calibration.attack)
     try:
         known = calibration_rows(table, calibration)
@@ -94,6 +97,11 @@ def flag_documents(
         CalibrationError: scores of another model, or other non-members.
     """
     check_finding_level(finding_level)
+    if table.places:
+        raise ScoresError(
+            f"{table.name}: shadow models set the threshold, and documents under the same model are not independent: "
+            "decide on passages, or audit again with known `nonmembers`"
+        )
     rows = table.rows(None)
     if not len(rows):
         raise ScoresError(
@@ -129,7 +137,7 @@ def flag_documents(
     if finding is not None:
         known = calibration_rows(table, calibration)
         others = other_models_by_document(table, calibration, known, rule, finding_level)
-        finding = settle(replace(finding, others=others, shadows=shadow_spread(table, calibration)), [])
+        finding = settle(replace(finding, others=others), [])
     members, share = limited(members, share, finding)
     flags = Flags(
         rows=list(_flags(judged, q_values, chosen, calibration.attack, rule, _shared_columns(table, rows))),

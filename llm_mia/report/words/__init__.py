@@ -2,6 +2,7 @@
 
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
+from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_facts, shadow_rows
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -65,8 +66,10 @@ from ._verbatim import span_words, verbatim_words
 __all__ = [
     "ASSUMPTION",
     "DEFENSES_TITLE",
+    "HEADER",
     "NO_BREAK",
     "NO_CAUSE",
+    "SHADOW_ASSUMPTION",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -74,6 +77,7 @@ __all__ = [
     "Side",
     "answer_of",
     "at_threshold_words",
+    "by_shadows",
     "category_lines",
     "collection_answer",
     "collection_finding",
@@ -123,6 +127,8 @@ __all__ = [
     "run_words",
     "selection_words",
     "sensitivity_words",
+    "shadow_facts",
+    "shadow_rows",
     "side_words",
     "size_words",
     "span_words",
