@@ -126,8 +126,8 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
 
     >>> shadows = np.array([[-2.0, -3.0, -2.1, -3.1], [-3.2, -2.0, -3.0, -2.2]])
     >>> alike = likeness_of(np.array([-2.0, -2.1]), shadows, shadows > -2.5, members=True)
-    >>> round(alike.target, 2), alike.unlike
-    (0.03, False)
+    >>> round(alike.target, 3), alike.unlike
+    (0.025, False)
     """
     from scipy.special import stdtrit
 

@@ -64,9 +64,9 @@ def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attack
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]
     if audit.shadows is not None:
         parts += ["", Facts([(name, escape(text)) for name, text in shadow_facts(audit.shadows)])]
-    trust = (
-        validity_lines(audit.validity, audit.standing) if audit.shadows is None else Prose(escape(trust_words(audit)))
-    )
+    trust = validity_lines(audit.validity, audit.standing)
+    if audit.shadows is not None:
+        trust = Prose(escape(trust_words(audit)))
     parts += ["", trust, "", _models(audit)]
     shown = [note for note in audit.notes if note.kind not in SHOWN_WITH_FLAGS]
     parts += ["", "[dim]Notes[/]"] if shown else []

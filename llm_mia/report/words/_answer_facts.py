@@ -115,7 +115,7 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
         over = "averaged over new documents" if by_document else "on average"
-        over = "averaged over models and documents" if by_shadows(flags) else over
+        over = "averaged over models" if by_shadows(flags) else over
         words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
         words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
@@ -157,7 +157,7 @@ def _documents_obstacle(flags: Flags, obstacle: object, documents: int) -> str:
     if obstacle is None:
         return "passages share documents; 'llm-mia flag RUN --documents' counts documents"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.SHADOWS:
-        return "passages under the same model are not independent"
+        return "a model's scores are not independent"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
         # The promise is for a passage of a new document, so these are what it does not cover.
         of_all = counted(len({row.document for row in flags.rows}), "document")
@@ -220,7 +220,7 @@ def answer_trust(audit: Audit) -> list[str]:
 def _assumption(flags: Flags) -> list[str]:
     if by_shadows(flags):
         return [
-            "Assumption: the target was trained as the shadow models (base, recipe, like texts).",
+            "Assumption: the target was trained as the shadows were (base, recipe, texts).",
             f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
         ]
     return [

@@ -46,11 +46,11 @@ def _ends(figure: Interval) -> str:
 
 
 def rates_words(check: ShadowCheck) -> str:
-    """How often the left-out shadows were flagged on what they were not trained on; the end of a sentence."""
+    """How often the left-out shadows were flagged on what they were not trained on."""
     low, high = check.range
     return (
-        f"of passages that a shadow model was not trained on, {_percent(check.fpr.value)} were flagged, on average over "
-        f"{len(check.rates)} models, each left out in turn ({_percent(low)} to {_percent(high)})"
+        f"{len(check.rates)} models left out in turn: {_percent(check.fpr.value)} of what they never saw is flagged "
+        f"({_percent(low)} to {_percent(high)})"
     )
 
 
@@ -58,8 +58,9 @@ def recognised_words(check: ShadowCheck) -> str:
     """The share of a left-out shadow's members that is flagged."""
     if check.tpr is None:
         return "unknown, because the rows hold no passage that a shadow model was trained on"
-    share = f"{100 * check.tpr.value:.0f} % (95 % interval over models {_ends(check.tpr)})"
-    return f"{share} of the passages that a left-out shadow model was trained on"
+    shares = [each.tpr for each in check.rates if each.tpr is not None]
+    ends = f"{_percent(min(shares))} to {_percent(max(shares))}"
+    return f"{_percent(check.tpr.value)} of what a left-out shadow model was trained on ({ends})"
 
 
 def spread_words(finding: Finding) -> str | None:
@@ -98,8 +99,8 @@ def shadow_facts(check: ShadowCheck) -> list[tuple[str, str]]:
     }[check.same_base]
     facts = [
         ("threshold by", f"{len(check.rates)} shadow models in the target's place, on {of}; {base}"),
-        ("left out", f"{rates_words(check)}; mean over models {_ends(check.fpr)} (95 % interval)"),
-        ("recognises", recognised_words(check)),
+        ("wrongly", f"{rates_words(check)}; the mean over models has the 95 % interval {_ends(check.fpr)}"),
+        ("finds", recognised_words(check) + ("" if check.tpr is None else f"; 95 % interval {_ends(check.tpr)}")),
     ]
     return [*facts, *(("likeness", likeness_words(each)) for each in check.likeness)]
 

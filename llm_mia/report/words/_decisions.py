@@ -20,7 +20,7 @@ from ...decision import (
     Wanted,
 )
 from ...records import Standing
-from ._audit_by_shadows import spread_words
+from ._audit_by_shadows import by_shadows, spread_words
 from ._comparisons import comparison_facts, explained_by, least_p_words, p_words, sensitivity_words
 from ._counting import counted, held_with
 from ._validity import withheld_words
@@ -193,6 +193,8 @@ def held_words(flags: Flags) -> str:
             f"with {held_with(calibration.confidence)} {rate} with this calibration set is at most "
             f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent"
         )
+    if by_shadows(flags):
+        return "it holds on average over models and documents; a single model may be flagged more often, or less"
     if by_document:
         return f"it holds on average over calibration sets{where}, for a passage of a new document"
     if calibration.categories or flags.unit is Unit.DOCUMENTS:
