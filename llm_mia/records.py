@@ -206,7 +206,10 @@ class Population:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShadowLikelihoods:
-    """How likely a passage is under shadow models: of equal base and recipe, trained on random halves of a pool."""
+    """How likely a passage is under shadow models: of equal base and recipe, trained on random halves of a pool.
+
+    Only the shadows that are evidence for the passage, see `llm_mia.attacks.choose_shadows`.
+    """
 
     mean_logprob: NDArray[np.float64]
     """Shape (shadows,): mean log-likelihood of the passage under each shadow, nats per token."""

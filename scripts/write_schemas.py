@@ -11,6 +11,7 @@ import json
 import sys
 
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
+from schema_defenses import defend
 from schema_other_results import attacks, dry_run, exhibit, extract, frequencies, perplexity, score, verification
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
@@ -27,6 +28,7 @@ SCHEMAS = {
     "collection": (collection, "collection"),
     "evaluate": (evaluate, "evaluate"),
     "extract": (extract, "extract, and show of an extraction"),
+    "defend": (defend, "defend"),
     "decisions": (decisions, "show --decisions"),
     "perplexity": (perplexity, "perplexity"),
     "frequencies": (frequencies, "frequencies"),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from llm_mia import ModelSpec, Passages, Supplies, read_scores, score
+from llm_mia.attacks import ShadowSet
+from llm_mia.backends.fake import FakeBackend
 from llm_mia.defenses import OutputReplay, OutputResult
 from llm_mia.defenses.outputs import (
     FIRST_CHOICE_ATTACKS,
@@ -22,7 +24,7 @@ from llm_mia.defenses.outputs import (
 )
 from llm_mia.errors import AttackError, RunDirectoryError, UsageError
 from llm_mia.records import FIELDS, Interval, TokenSignals
-from llm_mia.store import from_json, read_signals, to_json
+from llm_mia.store import from_json, read_signals, text_sha256, to_json
 from llm_mia.training import Method, Recipe, train
 from tests.conftest import sentences
 
@@ -347,3 +349,22 @@ def test_signals_without_ranks_cannot_be_listed(fake: Any, tmp_path: Path) -> No
     assert replay(texts, tmp_path / "run", "none", ["loss", "min_k++"]).no_scores == {
         "min_k++": "reads mean, std, top of each token, which the target model does not give"
     }
+
+
+def test_shadow_models_are_the_attackers_and_are_not_masked(tmp_path: Path) -> None:
+    """Without a defence the scores are those of the run; with all tokens hidden a passage has a score nonetheless."""
+    pool = Passages.of([{"id": str(i), "text": t, "label": i % 2} for i, t in enumerate(sentences(24, seed=43))])
+    roles = tuple(f"shadow-0{number}" for number in range(4))
+    rng = np.random.default_rng(0)
+    inside = {text_sha256(passage): tuple(rng.permutation([True, True, False, False]).tolist()) for passage in pool}
+    population = Passages.of([passage.text for passage in pool][:6])
+    shadows = ShadowSet(roles, inside, 0.1, 0.1, population, rng.normal(-4, 0.1, (6, 4)), "digest")
+    models = {role: FakeBackend(number) for number, role in enumerate(roles, start=1)}
+    attacks, supplies = ["lira", "shadow_rmia"], Supplies(shadows=shadows)
+    score(pool, FakeBackend(0), models=models, attacks=attacks, supplies=supplies, out=tmp_path / "run")
+    same, masked = (replay(pool, tmp_path / "run", spec, supplies=supplies) for spec in ("none", "top_k:k=1"))
+    for attack in attacks:
+        assert np.array_equal(same.column(attack), read_scores(tmp_path / "run").column(attack), equal_nan=True)
+        assert np.isfinite(same.column(attack)).all()
+        assert not np.isnan(masked.column(column_of(attack, "bounded"))).any()
+        assert not np.isnan(masked.column(column_of(attack, "omitted"))).any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import pytest
 
 from llm_mia.attacks import choose_shadows
 from llm_mia.errors import AttackError, InputError, LlmMiaError, ModelError, RunDirectoryError, UsageError
+from llm_mia.metrics import auroc
 from llm_mia.passages import Passages
 from llm_mia.shadow import Shadows, ShadowsPlan, ShadowsRecord, plan_shadows, read_shadows, shadow_table, train_shadows
-from llm_mia.signals import signals_of
+from llm_mia.signals import Step, signals_of
 from llm_mia.store import from_json, read_signals, to_json
 from llm_mia.training import EarlyStopping, Method, Recipe, read_training
 from tests.conftest import sentences
 
-RECIPE = Recipe(Method.FULL, epochs=8, batch_size=8, learning_rate=1e-2)
+RECIPE = Recipe(Method.FULL, epochs=5, batch_size=10, learning_rate=2e-2)
 DOCUMENTS, PER_DOCUMENT = 10, 2
 
 
@@ -127,6 +129,36 @@ def test_the_evidence_of_a_shadow_in_the_place_of_the_target_has_as_many_of_each
             assert (inside[chosen].sum(), (~inside[chosen]).sum()) == (1, 1)
 
 
+def test_the_table_holds_likelihood_ratios_of_each_shadow_among_the_others(shadows: Shadows) -> None:
+    names = ["lira", "lira:form=offline", "shadow_rmia"]
+    table, supply = shadow_table(shadows, names), shadows.supply()
+    likelihoods, of_lira = shadows.mean_logprobs, table.column("lira").reshape(20, 4)
+    for at, row in enumerate(rows()):
+        inside = supply.memberships(row["text"])
+        for place in range(4):
+            chosen = choose_shadows(inside, seed=supply.seed, text=row["text"], place=place)
+            (known,), (unknown,) = likelihoods[at, chosen][inside[chosen]], likelihoods[at, chosen][~inside[chosen]]
+            near, far = (
+                (likelihoods[at, place] - known) / supply.spread_in,
+                (likelihoods[at, place] - unknown) / supply.spread_out,
+            )
+            ratio = (far**2 - near**2) / 2 + math.log(supply.spread_out / supply.spread_in)
+            assert of_lira[at, place] == pytest.approx(ratio, rel=1e-9)
+            assert table.column("lira:form=offline")[4 * at + place] == pytest.approx(far, rel=1e-9)
+    rmia = table.column("shadow_rmia")
+    assert ((rmia > 0) & (rmia <= 1)).all()
+    members = table.labels == 1
+    for name in names:
+        assert auroc(table.column(name), table.labels).value > 0.9, "members of 5 epochs are known"
+    assert members.sum() == 40
+
+
+def test_a_folder_may_be_moved(shadows: Shadows, tmp_path: Path) -> None:
+    moved = read_shadows(shutil.copytree(shadows.path, tmp_path / "moved"))
+    there, here = moved.supply(), shadows.supply()
+    assert (there.sha256, there.population.sha256()) == (here.sha256, here.population.sha256())
+
+
 def test_what_the_table_cannot_compute_is_refused(shadows: Shadows) -> None:
     with pytest.raises(AttackError, match="attack 'lowercase' takes 'lowered', and no such pass"):
         shadow_table(shadows, ["lowercase"])
@@ -138,32 +170,31 @@ class Stopped(Exception):  # noqa: N818 - stands for a signal that kills the pro
     pass
 
 
-def test_a_call_that_is_stopped_anywhere_continues_and_ends_with_the_same_files(
-    shadows: Shadows, tiny: str, tmp_path: Path
-) -> None:
-    steps: list[str] = []
+def test_a_call_that_is_stopped_anywhere_continues_and_ends_with_the_same_files(tiny: str, tmp_path: Path) -> None:
+    recipe = Recipe(Method.FULL, epochs=1, batch_size=10, learning_rate=1e-2)
 
-    def call(stop_at: int) -> None:
-        count = 0
+    def call(folder: Path, stop_at: int = 0) -> list[str]:
+        steps: list[str] = []
 
-        def progress(step: Any) -> None:
-            nonlocal count
-            count += 1
+        def progress(step: Step) -> None:
             steps.append(step.name)
-            if count == stop_at:
+            if len(steps) == stop_at:
                 raise Stopped
 
-        train_shadows(pool(), tiny, out=tmp_path / "out", shadows=4, recipe=RECIPE, progress=progress)
-
-    stops = 0
-    for stop_at in (4, 30, 45, 60, 75, 85, 95, 105):
         try:
-            call(stop_at)
+            train_shadows(pool(), tiny, out=folder, shadows=4, recipe=recipe, progress=progress)
         except Stopped:
-            stops += 1
-    call(0)
-    assert stops >= 4
-    assert contents(tmp_path / "out") == contents(shadows.path)
+            steps.append("stopped")
+        return steps
+
+    whole = call(tmp_path / "whole")
+    assert {"training shadow-00", "training shadow-03", "shadow-00", "shadow-03", "reference"} <= {*whole}
+    # Of a call that continues, what was finished takes a step; so each call comes further than the one before.
+    stops = [call(tmp_path / "out", at) for at in range(2, len(whole), 6)]
+    assert sum(steps[-1] == "stopped" for steps in stops) >= 4
+    call(tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert call(tmp_path / "out").count("loading the model") == 0, "nothing is trained twice"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +204,7 @@ def test_a_call_that_is_stopped_anywhere_continues_and_ends_with_the_same_files(
         ({"base": "tiny_reference"}, "another base: .* there, .* here, or its files have changed"),
         ({"shadows": 6}, "shadows 4 there, 6 here"),
         ({"seed": 1}, "seed 0 there, 1 here"),
-        ({"recipe": Recipe(Method.FULL)}, "recipe epochs 8 there, 3 here"),
+        ({"recipe": Recipe(Method.FULL)}, "recipe epochs 5 there, 3 here"),
     ],
 )
 def test_a_folder_of_other_shadows_is_refused(

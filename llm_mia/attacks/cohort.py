@@ -51,7 +51,7 @@ def log_likelihood_ratio(target: ArrayLike, reference: ArrayLike, *, a: float = 
     """
     of_target, of_reference = np.asarray(target, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if a < 1:
-        of_reference = np.logaddexp(of_reference + math.log((1 + a) / 2), math.log((1 - a) / 2))
+        of_reference = _log_sum(of_reference + math.log((1 + a) / 2), math.log((1 - a) / 2))
     return np.asarray(of_target - of_reference)
 
 
@@ -81,8 +81,7 @@ def rmia(
     [1.0, 0.333]
     """
     others = _population(population_target, population_reference, a)
-    ratio = log_likelihood_ratio(target, reference, a=a)
-    return share_exceeded(ratio, np.sort(others), gamma=gamma)
+    return share_exceeded(log_likelihood_ratio(target, reference, a=a), np.sort(others), gamma=gamma)
 
 
 def info_rmia(
@@ -100,24 +99,23 @@ def info_rmia(
 
         score = log p(x | θ) / p(x) + KL(p(z) ‖ p(z | θ)) ≈ log LR(x) − 1/m · Σ_z log LR(z)
 
-    The second term is the same for every passage of an audit: it sets the zero, and the order does not depend on it.
+    The second term is the same for every passage of an audit: it sets the zero, not the order.
 
     Raises `UsageError` where the population is empty or ragged, and `InputError` where it is not finite.
 
     >>> info_rmia([-1.0, -2.0], [-2.0, -2.0], [-2.0, -3.0], [-2.5, -3.0]).tolist()
     [0.75, -0.25]
     """
-    return np.asarray(
-        log_likelihood_ratio(target, reference, a=a) - _population(population_target, population_reference, a).mean()
-    )
+    others = _population(population_target, population_reference, a)
+    return np.asarray(log_likelihood_ratio(target, reference, a=a) - others.mean())
 
 
 def pooled_spreads(shadows: ArrayLike, inside: ArrayLike) -> tuple[float, float]:
     """Standard deviations of a passage's likelihood between shadows that were trained on it, and between the others.
 
-    Pooled over the passages, because a passage has few shadows (2112.03570, section VI). Both arguments have the shape
-    (passages, shadows): mean log-likelihoods, and whether the shadow was trained on the passage. A passage with a
-    likelihood that is not finite does not count. NaN where no passage has 2 shadows of the kind.
+    Pooled over the passages, which have few shadows each (2112.03570). Both arguments have the shape (passages,
+    shadows): mean log-likelihoods, and whether the shadow was trained on the passage. A passage with a likelihood that
+    is not finite does not count. NaN where no passage has 2 shadows of the kind.
 
         σ² = Σ_x Σ_i (φ_i(x) − mean_i φ_i(x))² / Σ_x (n_x − 1)
 
@@ -147,13 +145,12 @@ def lira(
     """Log-likelihood ratio of two normal distributions at the target's likelihood φ; offline, distance from the second.
 
     *target* holds mean log-likelihoods, shape (n,) or (); *shadows* those under the shadow models, shape (n, shadows)
-    or (shadows,), and *inside* whether each was trained on the passage. The means are those of a passage's shadows,
-    the standard deviations are pooled (2112.03570):
+    or (shadows,), and *inside* whether each was trained on the passage. The means are of its shadows (2112.03570):
 
         online: log N(φ; μ_in, σ_in²) − log N(φ; μ_out, σ_out²);  offline: (φ − μ_out) / σ_out
 
-    Offline orders as the paper's Φ((φ − μ_out) / σ_out), which rounds to 1 from 8 standard deviations on. NaN where no
-    shadow of a needed kind is given, or where such a shadow gives no score.
+    Offline orders as the paper's Φ((φ − μ_out) / σ_out), which rounds to 1. NaN where no shadow of a needed kind is
+    given, or where such a shadow gives no score.
 
     Raises `InputError` where a standard deviation is not above zero.
 
@@ -166,8 +163,7 @@ def lira(
         if not 0 < spread < math.inf:
             raise InputError(
                 f"between shadow models that were {name} a passage, its likelihood has the standard deviation "
-                f"{spread:g}, and a likelihood ratio needs one above 0: train at least 4 shadow models, until their "
-                "likelihoods differ"
+                f"{spread:g}: train at least 4 shadow models, until their likelihoods differ"
             )
         return np.asarray((of_target - _mean(np.asarray(shadows, dtype=np.float64), which)) / spread)
 
@@ -189,8 +185,7 @@ def shadow_ratio(
 ) -> Floats:
     """Log-likelihood of the target minus log p(x), estimated from several shadow models; nats.
 
-    Shapes as in `lira`; *used* says which shadows count. The probabilities are averaged, not their logarithms
-    (2312.03262):
+    Shapes as in `lira`; *used* says which shadows count. Probabilities are averaged, not logarithms (2312.03262):
 
         online: p(x) ≈ ½ · (mean_in p + mean_out p);  offline: ½ · ((1 + a) · mean_out p + 1 − a)
 
@@ -204,7 +199,7 @@ def shadow_ratio(
     without = _log_mean(of_shadows, which & ~within)
     if form == "offline":
         return log_likelihood_ratio(target, without, a=a)
-    both = np.logaddexp(_log_mean(of_shadows, which & within), without) - math.log(2)
+    both = _log_sum(_log_mean(of_shadows, which & within), without) - math.log(2)
     return log_likelihood_ratio(target, both)
 
 
@@ -214,7 +209,6 @@ def population_ratios(
     """Log-likelihood ratios of a population, in ascending order, shape (m,).
 
     Arguments as in `shadow_ratio`, with a row for each passage; NaN in *shadows* is a shadow that is not used.
-
     Raises `UsageError` where the population is empty, and `InputError` where a passage has no ratio.
     """
     of_target, of_shadows = np.asarray(target, dtype=np.float64), np.asarray(shadows, dtype=np.float64)
@@ -225,7 +219,7 @@ def population_ratios(
     if len(bad):
         raise InputError(
             f"{len(bad)} of {len(ratios)} passages of the shadow models' population have no finite likelihood ratio, "
-            f"the first at position {bad[0]}: the target or all shadow models of a kind give it no score"
+            f"the first at position {bad[0]}: make the shadow models again without them"
         )
     return np.sort(ratios)
 
@@ -233,8 +227,7 @@ def population_ratios(
 def share_exceeded(ratio: ArrayLike, others: Floats, *, gamma: float = 1.0) -> Floats:
     """Share of the population whose likelihood ratio the passage's ratio exceeds *gamma*-fold, 0 to 1.
 
-    *ratio* holds log-likelihood ratios, *others* those of the population, in ascending order. A tie counts. NaN where
-    the passage has no ratio.
+    *ratio* holds log-likelihood ratios, *others* those of the population, in ascending order. A tie counts; NaN stays.
 
     >>> share_exceeded([0.5, 2.0], np.array([0.0, 0.5, 1.0, 3.0])).tolist()
     [0.5, 0.75]
@@ -253,8 +246,15 @@ def _mean(values: Floats, which: NDArray[np.bool_]) -> Floats:
 def _log_mean(values: Floats, which: NDArray[np.bool_]) -> Floats:
     """Logarithm of the mean of exp(values) over the last axis, at *which*; NaN where there is none."""
     count = which.sum(axis=-1)
-    total = np.logaddexp.reduce(np.where(which, values, -np.inf), axis=-1)
+    with np.errstate(invalid="ignore"):
+        total = np.logaddexp.reduce(np.where(which, values, -np.inf), axis=-1)
     return np.where(count > 0, total - np.log(np.maximum(count, 1)), np.nan)
+
+
+def _log_sum(first: Floats, second: Floats | float) -> Floats:
+    """log(exp(first) + exp(second)); NaN where either is, without a warning."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(first, second)
 
 
 def token_info_rmia(target: ArrayLike, reference: ArrayLike) -> Floats:

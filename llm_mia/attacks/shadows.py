@@ -23,8 +23,9 @@ def lira(target: Likelihoods, shadows: ShadowLikelihoods, *, form: Form = "onlin
     Both are normal distributions. The means are those of the passage's shadows; the standard deviations are pooled over
     the pool, because a passage has few shadows. The paper takes the logit of the confidence in a label, log p/(1 − p),
     which is nearer to normal than log p where p is near 1; the probability of a text is near 0, where the two are
-    equal. Offline, only shadows that were not trained on the passage are used, and the order is that of the paper's Φ.
-    Where σ_in < σ_out, the online score falls again above a value beyond μ_in.
+    equal. Published code pools the deviations from the mean of all passages, in which is how hard each text is; here
+    they are deviations from the passage's mean. Offline, only shadows that were not trained on the passage are used,
+    and the order is that of the paper's Φ. Where σ_in < σ_out, the online score falls again above a value beyond μ_in.
 
         φ = 1/n · Σ_t log p(x_t | x_<t)
         online: log N(φ; μ_in, σ_in²) − log N(φ; μ_out, σ_out²)

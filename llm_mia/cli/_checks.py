@@ -16,18 +16,19 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit")
+RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate")
 """Commands whose output is a folder."""
-SCORING = ("audit", "score")
+SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies", "protocol")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",
     "validity.json",
     "audit.json",
     "extraction.json",
+    "gate.json",
     "decisions.jsonl",
     "protocol.toml",
 )
@@ -82,6 +83,8 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
         yield partial(_check_folder, given["out"])
     elif "out" in given and not (command == "report" and _is_page(given)):
         yield partial(_check_page if command == "report" else _check_out, given["out"], "out")
+    if "junit" in given:
+        yield partial(_check_out, given["junit"], "junit")
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
         yield partial(_refuse_same_file, given["per_token"], given["out"])
@@ -230,7 +233,13 @@ def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:
 def _model_checks(values: Mapping[str, Any], *, ask_hub: bool) -> Iterator[Check]:
     from ..backends import checking
 
-    roles = (("target", "revision"), ("reference", "reference_revision"), ("stand_in", ""), ("neighbour_model", ""))
+    roles = (
+        ("target", "revision"),
+        ("base", "revision"),
+        ("reference", "reference_revision"),
+        ("stand_in", ""),
+        ("neighbour_model", ""),
+    )
     for role, revision in roles:
         names, revisions = _each(values.get(role)), _each(values.get(revision))
         for name, of_name in zip_longest(names, revisions[: len(names)]):

@@ -21,7 +21,7 @@ MEASURED = "What is measured"
 
 
 def defend(
-    pool: opt.Input,
+    passages: opt.Input,
     models: BaseOptions,
     training: RecipeOptions,
     reading: ReadingOptions,
@@ -89,7 +89,7 @@ def defend(
 ) -> None:
     """Train a model without defence and with each, and show what leaks from each and what the defence costs.
 
-    Half of the documents of the pool are trained on, the same for all; the others show what leaks.
+    Half of the documents of the passages are trained on, the same for all; the others show what leaks.
     """
     from ..defenses import defend as run_defend
     from ..report import defenses_screen, defenses_summary, defenses_table
@@ -99,7 +99,7 @@ def defend(
     recipe = training.recipe()
     with progress_bars(quiet) as progress:
         report_activity(progress, "reading the passages")
-        source = reading.read_unlabelled(pool, "pool")
+        source = reading.read_unlabelled(passages, "passages")
         say_input_notes(source)
         result = run_defend(
             source,

@@ -10,6 +10,7 @@ from ._commands import calibrate, evaluate, flag
 from ._defend import defend
 from ._exhibit import exhibit
 from ._extract import extract
+from ._gate import gate
 from ._guide import guide
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
@@ -24,7 +25,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, defend):
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, defend, gate):
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)

@@ -6,7 +6,9 @@ defence and with each, and measures all of them on the same texts.
 
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon, flip_coins, insert_canaries
 from ._defend import defend
+from ._leakage import Measuring
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
+from ._perplexity import perplexity, perplexity_ratio
 from ._record import (
     BASELINE,
     Defended,
@@ -34,6 +36,7 @@ __all__ = [
     "EmpiricalEpsilon",
     "Leakage",
     "MeasuredAttack",
+    "Measuring",
     "OutputDefense",
     "OutputReplay",
     "OutputResult",
@@ -48,6 +51,8 @@ __all__ = [
     "insert_canaries",
     "parse_defense",
     "parse_training_defense",
+    "perplexity",
+    "perplexity_ratio",
     "read_defenses",
     "split_pool",
 ]

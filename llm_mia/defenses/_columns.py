@@ -34,6 +34,8 @@ __all__ = [
 
 REFERENCE = "reference"
 """The role of the base model, and the name of its pass."""
+SUPPLIES = LoadedSupplies(roles=("target", REFERENCE))
+"""What the attacks have: two models, and nothing else."""
 Row = tuple[Passage, TokenSignals, TokenSignals]
 """A passage with its signals under the trained model and under the base."""
 Columns = Mapping[str, NDArray[np.float64]]
@@ -45,7 +47,7 @@ def possible_attacks() -> tuple[Attack, ...]:
 
     Those that need text alone come last.
     """
-    served = attacks_for((), LoadedSupplies(roles=("target", REFERENCE))).attacks
+    served = attacks_for((), SUPPLIES).attacks
     return (*served, *FIRST_CHOICE_ATTACKS.values())
 
 
@@ -102,7 +104,7 @@ def _scores_of(row: Row, attacks: Sequence[Attack]) -> list[float]:
     passage, target, reference = row
     known = PassageSignals(passage, {"target": (target,), REFERENCE: (reference,)})
     kinds = [EVIDENCE[name] for name in dict.fromkeys(name for attack in attacks for name in attack.evidence)]
-    evidence = {kind.name: kind.value(known) for kind in kinds if kind.value is not None}
+    evidence = {kind.name: kind.value(known, SUPPLIES) for kind in kinds if kind.value is not None}
     return [attack.score(evidence) for attack in attacks]
 
 

@@ -53,7 +53,7 @@ def _mean(sums: NDArray[np.float64], tokens: NDArray[np.int64], documents: Seque
     """The sum of *sums* per token, with its interval."""
     from scipy.special import stdtrit
 
-    _, numbers = np.unique(np.array(documents), return_inverse=True)
+    _, numbers = np.unique(np.array(list(documents)), return_inverse=True)
     of_document, lengths = np.bincount(numbers, sums), np.bincount(numbers, tokens)
     n, mean = len(lengths), float(of_document.sum() / lengths.sum())
     if n < 2:

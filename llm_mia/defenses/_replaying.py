@@ -70,13 +70,15 @@ class _Group:
     passes: Mapping[str, str]
     """By name of a pass: the name of its `ModelPass`."""
 
-    def scores(self, row: _Row, variant: str, shared: Mapping[str, Evidence]) -> dict[str, float]:
+    def scores(
+        self, row: _Row, variant: str, shared: Mapping[str, Evidence], supplies: LoadedSupplies
+    ) -> dict[str, float]:
         """The score of each attack; −∞ where every token of a pass is hidden, because the model does not expect any."""
         seen = row.seen(variant, list(self.passes))
         if row.lost(seen):
             return dict.fromkeys((attack.name for attack in self.attacks), -math.inf)
         assembled = PassageSignals(row.passage, _by_declaration(seen, self.passes))
-        evidence = {**shared, **{kind.name: kind.value(assembled) for kind in self.kinds if kind.value}}
+        evidence = {**shared, **{kind.name: kind.value(assembled, supplies) for kind in self.kinds if kind.value}}
         return {attack.name: attack.score(evidence) for attack in self.attacks}
 
 
@@ -113,7 +115,7 @@ class Replaying:
                 self.client.read(row.passage, row.unmasked["target"], row.shown["target"])
                 for variant in variants:
                     for group in groups:
-                        for attack, score in group.scores(row, variant, shared[variant]).items():
+                        for attack, score in group.scores(row, variant, shared[variant], self.supplies).items():
                             columns[column_of(attack, variant)].append(score)
         scores: dict[str, NDArray[np.float64]] = {name: np.array(of_column) for name, of_column in columns.items()}
         name = f"{self.run.path} with {self.defense.name}"
@@ -147,7 +149,10 @@ class Replaying:
         }
 
     def _population(self, kind: EvidenceKind, variant: str) -> Iterator[PassageSignals]:
-        """The passages of the population with what is seen of their signals, but those of which nothing is seen."""
+        """The passages of a population with what is seen of their signals.
+
+        Where every token of a passage is hidden, none can be omitted: the attacker takes the bounds.
+        """
         declared = {each.name for each in kind.passes}
         passes = {
             name: each.declaration
@@ -159,8 +164,9 @@ class Replaying:
         for rows in self._blocks(self.planned[next(iter(passes))].inputs, list(passes)):
             for row in rows:
                 seen = row.seen(variant, list(passes))
-                if not row.lost(seen):
-                    yield PassageSignals(row.passage, _by_declaration(seen, passes))
+                if row.lost(seen):
+                    seen = row.seen(BOUNDED, list(passes))
+                yield PassageSignals(row.passage, _by_declaration(seen, passes))
 
     def _blocks(self, inputs: Inputs, names: Sequence[str]) -> Iterator[list[_Row]]:
         """The passages of *inputs*, some hundreds at a time, with the signals of the passes *names*."""

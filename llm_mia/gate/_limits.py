@@ -127,7 +127,7 @@ def _value(name: str, value: Any) -> Any:
         listed = value if isinstance(value, list) else [value]
         if listed and all(isinstance(each, str) for each in listed):
             return tuple(map(TprLimit.of, listed))
-        raise UsageError("`max_tpr` is no text: give it in quotation marks, as in \"0.02@0.01\", or a list of such")
+        raise UsageError('`max_tpr` is no text: give it in quotation marks, as in "0.02@0.01", or a list of such')
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"`{name}` is {value!r}: give a number")
     return float(value)
@@ -139,7 +139,5 @@ def _check_range(name: str, value: float | None, low: float, high: float, why: s
         raise UsageError(f"`{name}` is {value:g}: it must be at least {low:g}{at_most}{f' ({why})' if why else ''}")
 
 
-DEFAULTS = Limits(
-    max_gap=0.1, max_auroc=0.6, max_tpr=(TprLimit(0.02, 0.01),), max_epsilon=8.0, max_extractable=0.001
-)
+DEFAULTS = Limits(max_gap=0.1, max_auroc=0.6, max_tpr=(TprLimit(0.02, 0.01),), max_epsilon=8.0, max_extractable=0.001)
 """What holds where the user gives no limit; the guide ``gate`` gives the reasons."""

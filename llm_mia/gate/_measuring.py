@@ -94,9 +94,7 @@ def judge(
         return _extractable(row, extraction, confidence, strict=strict)
     scores = measured.scores
     members = int((scores.labels == 1).sum())
-    row = replace(
-        row, attack=measured.calibration.attack, members=members, nonmembers=len(scores.labels) - members
-    )
+    row = replace(row, attack=measured.calibration.attack, members=members, nonmembers=len(scores.labels) - members)
     interval = _of_attack(row, scores, measured, confidence)
     return _judged(replace(row, value=interval.value, interval=interval), strict=strict)
 

@@ -102,10 +102,9 @@ def plan_limits(limits: Limits, known: Known, *, strict: bool, selecting: bool) 
         if needs is None:
             result.append(each)
             continue
-        refused.append(_refusal(each, needs, known, halved=_measures_attack(each) and selecting))
         result.append(replace(each, obstacle=Note(Obstacle.TOO_FEW, needs)))
-        if not (each.given or strict):
-            refused.pop()
+        if each.given or strict:
+            refused.append(_refusal(each, needs, known, halved=_measures_attack(each) and selecting))
     if refused:
         raise CalibrationError("; ".join(refused))
     return result, confidence
@@ -139,14 +138,14 @@ def _needs(
         return None
     halved = _measures_attack(planned)
     here = (
-        known.measured(selecting=selecting and halved) if halved else (known.member_documents, known.nonmember_documents)
+        known.measured(selecting=selecting and halved)
+        if halved
+        else (known.member_documents, known.nonmember_documents)
     )
     if enough(*here):
         return None
-    nonmembers = _least(lambda n: enough(MOST, n))
+    nonmembers = _least(lambda n: enough(n, n))
     members = _least(lambda m: enough(m, max(nonmembers, here[1])))
-    if halved and not enough(members, max(nonmembers, here[1])):  # what is known is enough only of a larger set
-        members = nonmembers = MOST
     factor = 2 if halved and selecting else 1
     has = {"has_members": known.member_documents, "has_nonmembers": known.nonmember_documents}
     return {"members": factor * members, "nonmembers": factor * nonmembers, **has}
@@ -159,7 +158,7 @@ def _enough(planned: Planned, confidence: float, *, strict: bool) -> Callable[[i
     if no leak at all keeps it.
     """
     limit, fpr = planned.limit, planned.fpr
-    if limit >= 1 and planned.quantity not in (Quantity.EPSILON_SHOWN,):
+    if limit >= 1 and planned.quantity is not Quantity.EPSILON_SHOWN:
         return None  # nothing can exceed it
     if planned.quantity is Quantity.AUROC:
         if strict:

@@ -15,6 +15,8 @@ from ._defenses import defenses_screen, defenses_summary, defenses_table
 from ._evaluations import comparison_line, evaluation_screen, evaluation_table, threshold_lines
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
+from ._gate import gate_details, gate_screen, gate_summary
+from ._junit import gate_junit
 from ._layout import Column, Listing
 from ._results import Results, read_results
 from ._summary import (
@@ -71,6 +73,10 @@ __all__ = [
     "flags_screen",
     "flags_summary",
     "flags_table",
+    "gate_details",
+    "gate_junit",
+    "gate_screen",
+    "gate_summary",
     "note_words",
     "percent",
     "read_results",

@@ -13,7 +13,7 @@ from ..records import Interval
 from ._cells import escape, percent, share
 from ._first_screen import first_screen, places_of
 from ._layout import Bullet, Column, Listing, Prose
-from .words import defense_notes, defenses_answer, epsilon_words, perplexity_change, tpr_words
+from .words import TOO_SMALL, defense_notes, defenses_answer, epsilon_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -84,7 +84,7 @@ def _leaks(defenses: Defenses) -> Listing:
             Column("strongest\nattack", "names"),
             Column("AUROC"),
             Column("difference\nto none"),
-            *(Column(f"TPR, % at\nFPR {100 * rate:g} %") for rate in rates),
+            *(Column(f"TPR, %\nat FPR\n{100 * rate:g} %") for rate in rates),
         ],
         "Who was trained on (95 % intervals)",
     )
@@ -93,7 +93,7 @@ def _leaks(defenses: Defenses) -> Listing:
         if leakage is None:
             listing.add(escape(row.name), *[NOT_COMPUTABLE] * (3 + len(rates)))
             continue
-        figures = [share(leakage.auroc), _share(leakage.change), *(tpr_words(rate, leakage) for rate in rates)]
+        figures = [share(leakage.auroc), _share(leakage.change), *(_rate(leakage.tpr_at_fpr[rate]) for rate in rates)]
         listing.add(escape(row.name), escape(leakage.attack), *figures)
     return listing
 
@@ -120,19 +120,32 @@ def _costs(defenses: Defenses) -> Listing:
         [
             Column("defence", "names"),
             Column("perplexity"),
-            Column("change"),
-            Column("tokens hidden\nfrom a client, %"),
-            Column("training,\ns"),
+            Column("change, %"),
+            Column("training,\ns", narrow_title="time,\ns"),
+            Column("hidden from\na client, %", narrow_title="hidden\ntokens,\n%"),
+            Column("error of its\nperplexity, %", narrow_title="per-\nplexity\nerror, %"),
         ],
         "What it costs (95 % intervals)",
     )
     for row in defenses.rows:
-        perplexity = row.utility.perplexity
-        figure = f"{perplexity.value:.2f} [dim]{perplexity.low:.2f}–{perplexity.high:.2f}[/]"
-        change = perplexity_change(row.utility.ratio) if row.trained else ""
-        hidden = "" if row.client is None else percent(row.client.hidden)
-        listing.add(escape(row.name), figure, change, hidden, f"{row.seconds:.1f}" if _was_trained(row) else "")
+        perplexity, ratio = row.utility.perplexity, row.utility.ratio
+        figure = f"{perplexity.value:.1f} [dim]{perplexity.low:.1f}–{perplexity.high:.1f}[/]"
+        value, low, high = (_signed(100 * (each - 1)) for each in (ratio.value, ratio.low, ratio.high))
+        change = f"{value} [dim]{low} to {high}[/]" if row.trained else ""
+        hidden = error = ""
+        if row.client is not None:
+            hidden = percent(row.client.hidden)
+            error = NOT_COMPUTABLE if row.client.perplexity_error is None else percent(row.client.perplexity_error)
+        listing.add(escape(row.name), figure, change, f"{row.seconds:.1f}" if _was_trained(row) else "", hidden, error)
     return listing
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.0f}".replace("-", "−")
+
+
+def _rate(tpr: Interval | None) -> str:
+    return TOO_SMALL.replace("too ", "too\n") if tpr is None else percent(tpr)
 
 
 def _was_trained(row: Defended) -> bool:

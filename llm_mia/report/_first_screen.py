@@ -34,6 +34,8 @@ COLOURS = {
     Outcome.DOUBTFUL: "yellow",
     Outcome.NO_FINDING: "cyan",
     Outcome.WITHHELD: "red",
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "red",
 }
 
 

@@ -64,7 +64,7 @@ class ShadowRecord:
     loss_out: float
     """The same of the other documents of the pool."""
     gap: Interval
-    """`loss_out` less `loss_in`: how much membership shows. Without bounds where it cannot be measured."""
+    """`loss_out` less `loss_in`, which compares different documents. Without bounds where no spread is measured."""
     seconds: float
     """Time of its training."""
 
@@ -75,6 +75,9 @@ class ShadowsRecord:
 
     plan: ShadowsPlan
     shadows: tuple[ShadowRecord, ...]
+    gap: Interval
+    """How much membership shows: the loss of a document under the shadows that were not trained on it, less that under
+    the shadows that were, nats per token; the mean over the documents."""
     spread_in: float
     """Standard deviation of the mean log-likelihood of a passage between the shadows that were trained on it, pooled
     over the passages, nats per token."""

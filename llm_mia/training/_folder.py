@@ -76,7 +76,7 @@ def finished_training(folder: Path, task: Task, keep_epochs: Sequence[int]) -> T
     missing = [n for n in keep_epochs if n < len(record.losses) and not epoch_folder(folder, n).is_dir()]
     if missing:
         raise RunDirectoryError(f"{folder}: holds no model of epoch {missing[0]}; name another folder")
-    _remove(_beside(folder))  # a process that was killed at the very end has left it
+    _remove(_work_folder(folder))  # a process that was killed at the very end has left it
     return record
 
 
@@ -87,7 +87,7 @@ def unfinished_folder(folder: Path) -> Iterator[Path]:
     Raises:
         RunDirectoryError: another process trains there, or the folder cannot be written.
     """
-    unfinished = _beside(folder)
+    unfinished = _work_folder(folder)
     with explain_writing(folder):
         unfinished.mkdir(parents=True, exist_ok=True)
         lock = FileLock(unfinished / ".lock", timeout=0)
@@ -179,7 +179,7 @@ def _is_adapter(name: str | Path) -> bool:
     return (Path(name).expanduser() / "adapter_config.json").is_file()
 
 
-def _beside(folder: Path) -> Path:
+def _work_folder(folder: Path) -> Path:
     return folder.with_name(f".training-{folder.name}")
 
 

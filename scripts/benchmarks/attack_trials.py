@@ -141,8 +141,8 @@ def _write(draw: Draw) -> None:
 
 
 def attacks_of(*, many: bool, shots: bool = True) -> list[Attack]:
-    """Every attack, once for each of its signals; with *many*, also those that need many rewritten texts."""
-    left_out = (set() if many else MANY) | (set() if shots else {"prefixed"})
+    """Every attack without shadow models, in each of its forms; with *many*, also on many rewritten texts."""
+    left_out = {"shadows"} | (set() if many else MANY) | (set() if shots else {"prefixed"})
     chosen = [attack for attack in all_attacks().values() if not left_out & set(attack.evidence)]
     return [variant for attack in chosen for variant in attack.variants()]
 

@@ -23,12 +23,12 @@ from ._decisions import (
 )
 from ._defenses import (
     DEFENSES_TITLE,
+    TOO_SMALL,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
     epsilon_words,
     perplexity_change,
-    tpr_words,
 )
 from ._evaluations import (
     at_threshold_words,
@@ -47,6 +47,15 @@ from ._extraction import (
     extraction_statement,
 )
 from ._extraction_answer import extraction_answer
+from ._gate import (
+    ANSWERS,
+    gate_answer,
+    gate_basis,
+    limit_words,
+    measured_words,
+    row_words,
+    verdict_words,
+)
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
@@ -64,12 +73,14 @@ from ._validity import (
 from ._verbatim import span_words, verbatim_words
 
 __all__ = [
+    "ANSWERS",
     "ASSUMPTION",
     "DEFENSES_TITLE",
     "HEADER",
     "NO_BREAK",
     "NO_CAUSE",
     "SHADOW_ASSUMPTION",
+    "TOO_SMALL",
     "Answer",
     "ControlRow",
     "Outcome",
@@ -109,10 +120,14 @@ __all__ = [
     "flags_answer",
     "gap_meaning",
     "gap_words",
+    "gate_answer",
+    "gate_basis",
     "guarantee_words",
     "have",
     "held_words",
+    "limit_words",
     "matched_words",
+    "measured_words",
     "members_words",
     "note_words",
     "notes_words",
@@ -122,6 +137,7 @@ __all__ = [
     "power_title",
     "q_values_words",
     "role_words",
+    "row_words",
     "rule_words",
     "run_heads",
     "run_words",
@@ -137,13 +153,13 @@ __all__ = [
     "standing_words",
     "threshold_words",
     "too_few_words",
-    "tpr_words",
     "two_runs_lines",
     "unbroken",
     "unscored_words",
     "validity_answer",
     "validity_meaning",
     "verbatim_words",
+    "verdict_words",
     "void_note",
     "weakest_words",
     "why_withheld",

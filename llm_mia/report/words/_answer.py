@@ -18,6 +18,9 @@ class Outcome(StrEnum):
     NO_FINDING = "no finding"
     WITHHELD = "withheld"
     """The known set cannot carry a finding."""
+    PASSED = "passed"
+    """A gate that no limit, and no fault of the known set, closes."""
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,18 @@ from ._counting import counted, with_interval
 
 __all__ = [
     "DEFENSES_TITLE",
+    "TOO_SMALL",
     "defense_notes",
     "defenses_answer",
     "defenses_figure_words",
     "epsilon_words",
     "perplexity_change",
-    "tpr_words",
     "unhelpful_words",
 ]
 
 DEFENSES_TITLE = "What leaks, and how well the model predicts held-out texts"
 TOO_SMALL = "n too small"
-"""In the place of a rate that the non-members are too few for."""
+"""In the place of the share of members detected at a rate that the non-members are too few for."""
 SENTENCES = {
     DefenseNote.SHARED_TEXTS: "{joined:,} of {documents:,} documents share a text with another document, so they were "
     "drawn together: trained on, or held out.",
@@ -165,19 +165,6 @@ def _measured(defenses: Defenses) -> str:
         f"{counted(defenses.choosing, 'document')} chose each attack; {counted(leakage.members, 'member')} and "
         f"{counted(leakage.nonmembers, 'non-member')} of the others measured it."
     )
-
-
-def tpr_words(rate: float, leakage: Leakage) -> str:
-    """The share of members detected at a *rate* of false positives, in percent; or that the non-members are too few.
-
-    >>> leakage = Leakage("loss", Interval(0.9, 0.8, 1), {0.01: Interval(0.4, 0.31, 0.52), 0.001: None}, None, 9, 9)
-    >>> tpr_words(0.01, leakage), tpr_words(0.001, leakage)
-    ('40.0 31–52', 'n too small')
-    """
-    figure = leakage.tpr_at_fpr[rate]
-    if figure is None:
-        return TOO_SMALL
-    return f"{100 * figure.value:.1f} {100 * figure.low:.0f}–{100 * figure.high:.0f}"
 
 
 def epsilon_words(row: Defended) -> tuple[str, str]:

@@ -1,0 +1,281 @@
+"""Defences of a tiny model: what is trained, what is measured, what continues, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm_mia.defenses import Defenses, defend, parse_training_defense, read_defenses
+from llm_mia.errors import MissingExtraError, PassageError, RunDirectoryError, UsageError
+from llm_mia.metrics import auroc
+from llm_mia.signals import Step
+from llm_mia.store import read_signals
+from llm_mia.training import Method, Recipe
+
+from .conftest import sentences
+
+RECIPE = Recipe(method=Method.FULL, epochs=4, batch_size=16, learning_rate=1e-2)
+WITH = ("epochs:n=1", "temperature:t=2", "sampled_text", "sampled_text:queries=one", "epochs:n=1+top_k:k=5")
+Rows = list[dict[str, str]]
+
+
+def pool(count: int = 96, seed: int = 5) -> Rows:
+    """Passages of which two are a document."""
+    texts = [text for text in dict.fromkeys(sentences(1000, seed=seed)) if len(text) > 60][:count]
+    return [{"id": f"p{at}", "text": text, "document": f"d{at // 2}"} for at, text in enumerate(texts)]
+
+
+def run(base: str, out: Path, *named: str, **settings: Any) -> Defenses:
+    given = {"with_": named, "recipe": RECIPE, "canaries": 8, "stretch": 8, "window_tokens": 64, **settings}
+    return defend(given.pop("rows", pool()), base, out=out, **given)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Defenses:
+    return run(tiny, tmp_path_factory.mktemp("defended") / "out", *WITH)
+
+
+@pytest.fixture
+def copied(finished: Defenses, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished.path, tmp_path / "copy"))
+
+
+def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
+    assert [row.name for row in finished.rows] == ["none", *WITH]
+    assert [row.role for row in finished.rows] == ["baseline", "epochs-n-1", *["baseline"] * 3, "epochs-n-1"]
+    assert (finished.members, finished.nonmembers, finished.documents, finished.choosing) == (48, 48, 48, 24)
+    assert read_defenses(finished.path) == finished
+    with (finished.path / "defences.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["defence"] for row in rows] == ["none", *WITH]
+    leakage = finished.baseline.leakage
+    assert leakage is not None
+    assert float(rows[0]["auroc_low"]) == leakage.auroc.low
+    assert rows[4]["auroc"] == "", "nothing can be computed on text that answers a single query"
+
+
+def test_figures_are_of_the_half_that_did_not_choose(finished: Defenses) -> None:
+    """The AUROC of the attack ``loss``, computed again from the signals and the plan alone."""
+    from llm_mia.defenses import split_pool
+    from llm_mia.passages import Passages
+
+    split = split_pool("pool", Passages.of(pool()), seed=0)
+    losses = np.array([float(row.signals.logprob.mean()) for row in read_signals(finished.path, "baseline")])[:96]
+    rows = np.flatnonzero(~split.choosing)
+    documents = [split.documents[row] for row in rows]
+    expected = auroc(losses[rows], split.labels[rows], documents=documents)
+    shown = next(each.auroc for each in finished.baseline.attacks if each.attack == "loss")
+    # The attack adds up in float32.
+    assert shown is not None
+    assert shown.value == pytest.approx(expected.value, abs=2 / (24 * 24))
+    held_out = np.flatnonzero(split.labels == 0)
+    signals = [row.signals.logprob for row in read_signals(finished.path, "baseline")]
+    mean = np.concatenate([signals[row] for row in held_out]).mean(dtype=np.float64)
+    assert finished.baseline.utility.perplexity.value == pytest.approx(math.exp(-mean), rel=1e-5)  # float32 sums
+
+
+def test_a_model_that_learnt_its_texts_by_heart_leaks_and_fewer_epochs_change_the_model(finished: Defenses) -> None:
+    baseline, fewer = finished.rows[:2]
+    assert baseline.leakage is not None
+    assert baseline.leakage.auroc.low > 0.5
+    assert baseline.leakage.change is None
+    assert fewer.training is not None
+    assert fewer.training.recipe.epochs == 1
+    assert fewer.utility.perplexity != baseline.utility.perplexity
+    assert baseline.utility.ratio.value == 1.0
+    assert baseline.gap is not None
+    assert fewer.gap is not None
+    assert baseline.gap.value > fewer.gap.value
+
+
+def test_temperature_does_not_stop_attacks_on_the_whole_distribution(finished: Defenses) -> None:
+    """A catalogue lists it as a defence: the attacker computes the model's log-probabilities back."""
+    baseline, temperature = finished.baseline, finished.rows[2]
+    assert temperature.leakage is not None
+    assert temperature.leakage.auroc.low > 0.5
+    assert not temperature.leakage.lower
+    undefended = {each.attack: each.auroc for each in baseline.attacks}
+    for each in temperature.attacks:
+        if each.variant == "inverted":
+            assert each.auroc == undefended[each.attack]
+
+
+def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -> None:
+    text, single, top = ({each.attack for each in row.attacks if each.auroc is not None} for row in finished.rows[3:])
+    assert text == {"first_choice", "first_choice_gain"}
+    assert single == set()
+    assert finished.rows[4].blinded
+    assert "loss" in top
+    assert "min_k++" not in top, "it reads the mean and the spread of the whole distribution"
+    client = finished.rows[5].client
+    assert client is not None
+    assert 0 < client.hidden.value < 1
+    assert client.passages == 48, "a client reads no canary"
+
+
+def test_too_few_non_members_give_no_rate(finished: Defenses) -> None:
+    assert finished.baseline.leakage is not None
+    assert dict(finished.baseline.leakage.tpr_at_fpr) == {0.01: None, 0.001: None}
+    assert [note.figures["needed"] for note in finished.notes if note.kind == "few non-members"] == [99, 999]
+
+
+def test_another_defence_trains_nothing_again(finished: Defenses, copied: Path, tiny: str) -> None:
+    steps: list[Step] = []
+
+    def note(step: Any) -> None:
+        if isinstance(step, Step):
+            steps.append(step)
+
+    again = run(tiny, copied, *WITH, "rounding:d=1", progress=note)
+    assert again.rows[: len(finished.rows)] == finished.rows
+    assert again.rows[-1].name == "rounding:d=1"
+    trained = [step for step in steps if step.name.startswith("training")]
+    assert trained
+    assert all(step.kept == step.passages for step in trained), "a finished training is not repeated"
+
+
+def test_what_was_stopped_continues(finished: Defenses, copied: Path, tiny: str) -> None:
+    """Stopped before the second model was trained, and before any table was written."""
+    for name in ("defences.json", "defences.csv"):
+        (copied / name).unlink()
+    shutil.rmtree(copied / "models" / "epochs-n-1")
+    again = run(tiny, copied, *WITH)
+
+    def without_time(result: Defenses) -> list[Any]:
+        return [replace(row, seconds=0.0, training=None) for row in result.rows]
+
+    assert without_time(again) == without_time(finished)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": 1}, r"belongs to other defences \(.*seed 0 there, 1 here.*\); name another folder"),
+        ({"rows": pool(94)}, "pool_sha256"),
+        ({"recipe": replace(RECIPE, epochs=5)}, "recipe epochs 4 there, 5 here"),
+        ({"canaries": 0}, "canaries 8 there, 0 here"),
+    ],
+)
+def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings: dict[str, Any], message: str) -> None:
+    before = (copied / "defences.json").read_bytes()
+    with pytest.raises(RunDirectoryError, match=message):
+        run(tiny, copied, *WITH, **settings)
+    assert (copied / "defences.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("dropuot", "no defence is named 'dropuot': did you mean 'dropout'?"),
+        ("roundign:d=2", "did you mean 'rounding'?"),
+        ("dropout:p=1.5", r"p=1.5 is out of range; it must be above 0 and below 1"),
+        ("dropout:q=1", "has no setting 'q'; it has: p"),
+        ("dropout:p=many", "p=many is not a number"),
+        ("early_stopping:patience=0", "out of range; it must be 1 to 1000"),
+        ("dp:epsilon=0", "it must be above 0$"),
+        ("epochs:n=4", "is to train less than the 4 `epochs` without defence"),
+        ("deduplication", "no text of the members occurs twice"),
+        ("weight_decay:w=0", "out of range"),
+        ("none", "always measured: leave it out"),
+        ("dropout+dropout:p=0.1", "names 'dropout' twice"),
+        ("top_k:k=0", "k=0 is not a whole number"),
+    ],
+)
+def test_a_defence_that_makes_no_sense_is_refused_before_anything_is_trained(
+    tiny: str, tmp_path: Path, named: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        run(tiny, tmp_path / "out", named)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_defence_named_twice_is_refused(tiny: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'dropout' is named twice: remove the second"):
+        run(tiny, tmp_path / "out", "dropout", "dropout")
+
+
+def test_opacus_missing_is_known_before_anything_is_trained(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("llm_mia.defenses._planning.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"opacus is not installed: pip install 'llm-mia\[dp\]'"):
+        run(tiny, tmp_path / "out", "dp:epsilon=8")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pool_with_few_documents_is_refused_with_their_number(tiny: str, tmp_path: Path) -> None:
+    with pytest.raises(PassageError, match="holds 39 documents: at least 40 are needed"):
+        run(tiny, tmp_path / "out", rows=pool(78))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fprs": (0.0,)}, "`fprs` holds 0"),
+        ({"fprs": (0.1, 0.1)}, "holds a rate twice"),
+        ({"canaries": -1}, "`canaries` is -1"),
+        ({"canaries": 2}, "`canaries` is 2: it must be at least 4"),
+        ({"stretch": 0}, "`stretch` is 0"),
+        ({"probability": 0.0}, "`probability` is 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(tiny: str, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(tiny, tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "change"),
+    [
+        (
+            "dp:epsilon=2,delta=1e-5,clip=0.5",
+            lambda r: (r.privacy.epsilon, r.privacy.delta, r.privacy.clip) == (2, 1e-5, 0.5),
+        ),
+        ("dp", lambda r: (r.privacy.epsilon, r.privacy.delta, r.privacy.clip) == (8, None, 1)),
+        ("dropout", lambda r: r.dropout == 0.2),
+        ("weight_decay:w=0.3", lambda r: r.weight_decay == 0.3),
+        ("early_stopping:share=0.2", lambda r: (r.early_stopping.share, r.early_stopping.patience) == (0.2, 1)),
+        ("label_smoothing:a=0.05", lambda r: r.label_smoothing == 0.05),
+        ("epochs:n=2", lambda r: r.epochs == 2),
+        ("deduplication", lambda r: r.deduplicate),
+    ],
+)
+def test_each_defence_changes_its_part_of_the_recipe(spec: str, change: Callable[[Any], bool]) -> None:
+    defended = parse_training_defense(spec).changed(RECIPE)
+    assert change(defended)
+    assert not change_in_others(defended, RECIPE) > 1
+
+
+def change_in_others(one: Recipe, other: Recipe) -> int:
+    """How many fields differ."""
+    return sum(getattr(one, name) != getattr(other, name) for name in one.__dataclass_fields__)
+
+
+def test_the_command_prints_the_record(
+    finished: Defenses, copied: Path, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from llm_mia.cli import main
+
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool()))
+    settings = ["--method", "full", "--epochs", "4", "--batch-size", "16", "--learning-rate", "0.01"]
+    settings += ["--canaries", "8", "--stretch", "8"]
+    named = [word for name in WITH for word in ("--with", name)]
+    command = ["defend", str(tmp_path / "pool.jsonl"), "-m", tiny, *named, "-o", str(copied), *settings]
+    assert main([*command, "--window-tokens", "64", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in printed["rows"]] == ["none", *WITH]
+    assert {"defences.svg", "defences.png"} <= {path.name for path in copied.iterdir()}
+    assert main([*command, "--window-tokens", "64", "--with", "temprature"]) == 2
+    assert "did you mean 'temperature'" in capsys.readouterr().err
