@@ -83,7 +83,7 @@ class ShadowTrial:
     single: str
     """The name of the best single-reference attack, by its TPR on the truth."""
     gains: Mapping[str, float]
-    """TPR at `gain_fpr` of each attack that takes shadows, less that of the best single attack, on the same passages."""
+    """TPR at `gain_fpr` of each attack that takes shadows, less that of the best single attack."""
     classifier_gap: float
     """AUROC of the oracle's stack less that of the shadow classifier, on the half that neither was fitted on."""
     left_out: ShadowCheck | None
