@@ -21,9 +21,10 @@ from schema_types import (
 from llm_mia.extraction import Extraction
 from llm_mia.report import CHOICES
 from llm_mia.report.words import Answer
+from llm_mia.shadow import ShadowsPlan, ShadowsRecord
 from llm_mia.signals import PassEstimate
 
-__all__ = ["attacks", "dry_run", "exhibit", "extract", "frequencies", "perplexity", "score", "verification"]
+__all__ = ["attacks", "dry_run", "exhibit", "extract", "frequencies", "perplexity", "score", "shadow", "verification"]
 
 
 def extract(known: Definitions) -> dict[str, Schema]:
@@ -43,6 +44,30 @@ def extract(known: Definitions) -> dict[str, Schema]:
             "description": "File with a row for each proof; null without proofs.",
             "type": ["string", "null"],
         },
+    }
+
+
+def shadow(known: Definitions) -> dict[str, Schema]:
+    """A set of shadow models."""
+    plan, record = (
+        known.record(kind, without=without)["$ref"].rsplit("/", 1)[1]
+        for kind, without in (
+            (ShadowsPlan, ("inside", "schema_version")),
+            (ShadowsRecord, ("plan", "schema_version")),
+        )
+    )
+    figures = {**known.schemas.pop(plan)["properties"], **known.schemas.pop(record)["properties"]}
+    for schema in (figures, known.schemas):
+        allow_null(schema, ("ShadowRecord", "Interval"))
+    for name in ("spread_in", "spread_out"):
+        figures[name] = {**figures[name], "type": ["number", "null"]}
+    return {
+        "schema_version": VERSION,
+        "path": text("The folder of the shadow models."),
+        "documents": number("Documents of the pool.", whole=True),
+        **figures,
+        "note_sentences": NOTES,
+        "next": text("A command that uses the shadow models."),
     }
 
 

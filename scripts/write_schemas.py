@@ -12,7 +12,18 @@ import sys
 
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
-from schema_other_results import attacks, dry_run, exhibit, extract, frequencies, perplexity, score, verification
+from schema_gate import gate
+from schema_other_results import (
+    attacks,
+    dry_run,
+    exhibit,
+    extract,
+    frequencies,
+    perplexity,
+    score,
+    shadow,
+    verification,
+)
 from schema_two_runs import report
 from schema_types import Definitions, Schema, closed
 
@@ -29,14 +40,16 @@ SCHEMAS = {
     "evaluate": (evaluate, "evaluate"),
     "extract": (extract, "extract, and show of an extraction"),
     "defend": (defend, "defend"),
+    "shadow": (shadow, "shadow"),
     "decisions": (decisions, "show --decisions"),
     "perplexity": (perplexity, "perplexity"),
     "frequencies": (frequencies, "frequencies"),
     "attacks": (attacks, "attacks"),
     "demo": (demo, "demo"),
-    "dry-run": (dry_run, "audit, score, extract and perplexity with --dry-run"),
+    "dry-run": (dry_run, "audit, score, extract, gate and perplexity with --dry-run"),
     "exhibit": (exhibit, "exhibit"),
     "verification": (verification, "exhibit --verify"),
+    "gate": (gate, "gate, and show of a gate"),
     "report": (report, "report of two runs"),
 }
 """By name of the schema: what describes it, and the command that prints it."""

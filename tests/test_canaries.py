@@ -66,7 +66,7 @@ def test_the_bound_rises_with_what_is_known() -> None:
         ((1, 2, 4), {"confidence": 1.0}, "`confidence` must lie between 0 and 1, both excluded: got 1"),
     ],
 )
-def test_counts_that_make_no_sense(numbers: tuple[int, int, int], settings: dict[str, float], message: str) -> None:
+def test_counts_that_make_no_sense(numbers: tuple[int, int, int], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         epsilon_of_guesses(*numbers, **settings)
     assert str(caught.value) == message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import math
 import shutil
@@ -206,8 +207,8 @@ def test_a_defence_named_twice_is_refused(tiny: str, tmp_path: Path) -> None:
 def test_opacus_missing_is_known_before_anything_is_trained(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr("llm_mia.defenses._planning.find_spec", lambda _: None)
+    installed = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "opacus" else installed(name))
     with pytest.raises(MissingExtraError, match=r"opacus is not installed: pip install 'llm-mia\[dp\]'"):
         run(tiny, tmp_path / "out", "dp:epsilon=8")
     assert not (tmp_path / "out").exists()

@@ -23,6 +23,7 @@ from llm_mia.defenses.outputs import (
     replay_outputs,
 )
 from llm_mia.errors import AttackError, RunDirectoryError, UsageError
+from llm_mia.metrics import auroc
 from llm_mia.records import FIELDS, Interval, TokenSignals
 from llm_mia.store import from_json, read_signals, text_sha256, to_json
 from llm_mia.training import Method, Recipe, train
@@ -174,7 +175,8 @@ def runs(known: Passages, tiny: str, tmp_path_factory: pytest.TempPathFactory) -
     train(tiny, members, folder / "model", Recipe(Method.FULL, epochs=8, batch_size=4, learning_rate=3e-3))
     for t in (1.0, 2.0):
         target = ModelSpec(folder / "model", dtype="float32", temperature=t)
-        score(known, target, ModelSpec(tiny, dtype="float32"), attacks=ATTACKS, out=folder / f"{t:g}")
+        reference = ModelSpec(tiny, dtype="float32", temperature=t)
+        score(known, target, reference, attacks=ATTACKS, out=folder / f"{t:g}")
     return {t: folder / f"{t:g}" for t in (1.0, 2.0)}
 
 
@@ -212,7 +214,10 @@ def test_a_temperature_does_not_stop_attacks_on_the_whole_distribution(
         assert area(cells[TEMPERATURE][attack]).value >= area(cells["none"][attack]).value
     direct = cells[TEMPERATURE]["reference"].by_variant["direct"]
     assert direct.low > 0.9
-    assert area(cells[MASKED_TEMPERATURE]["reference"]) == direct
+    masked = cells[MASKED_TEMPERATURE]["reference"].by_variant
+    assert masked["direct"] == direct
+    at_two = read_scores(runs[2.0])
+    assert masked["matched"] == auroc(at_two.column("reference"), at_two.labels)
     for attack, result in cells[MASKED_TEMPERATURE].items():
         assert result.computable == (attack not in ("min_k++", "surp"))
 

@@ -56,14 +56,13 @@ def differing(first: Path, second: Path) -> list[str]:
     return [name for name in before if not torch.equal(before[name], after[name])]
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
-@pytest.mark.parametrize("method", [*Method])
+@pytest.mark.parametrize(("name", "method"), [("tiny", method) for method in Method] + [("tiny_bos", Method.LORA)])
 def test_training_lowers_the_loss_of_the_members_and_the_folder_is_a_model(
     name: str, method: Method, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     base = request.getfixturevalue(name)
     texts, others = sentences(12, seed=20), sentences(12, seed=21)
-    record = train(base, texts, tmp_path / "model", recipe(method=method, epochs=20, learning_rate=1e-2))
+    record = train(base, texts, tmp_path / "model", recipe(method=method, epochs=10, learning_rate=2e-2))
     trained, before = loaded(tmp_path / "model"), loaded(base)
     assert mean_loss(trained, texts) < mean_loss(before, texts) - 1
     assert mean_loss(trained, texts) < mean_loss(trained, others) - 0.3
@@ -187,7 +186,7 @@ def test_label_smoothing_flattens_the_predictions(tiny: str, tmp_path: Path) -> 
     tops = []
     for smoothing in (0.0, 0.3):
         folder = tmp_path / str(smoothing)
-        record = train(tiny, texts, folder, recipe(epochs=30, learning_rate=1e-2, label_smoothing=smoothing))
+        record = train(tiny, texts, folder, recipe(epochs=12, learning_rate=1e-2, label_smoothing=smoothing))
         backend = loaded(folder)
         windows = [w for ids in backend.encode(texts) for w in cut(ids, WindowRule(64, 16), opening=())]
         tops.append(float(np.mean(np.concatenate([signals.top for signals in backend.score(windows)]))))
@@ -197,8 +196,10 @@ def test_label_smoothing_flattens_the_predictions(tiny: str, tmp_path: Path) -> 
     assert tops[1] < tops[0] - 0.05
 
 
-@pytest.mark.parametrize("family", ["GPT2", "GPTNeoX", "OPT", "Llama"])
-@pytest.mark.parametrize("method", [Method.FULL, Method.LORA])
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [*((family, Method.FULL) for family in ("GPT2", "GPTNeoX", "OPT", "Llama")), ("Llama", Method.LORA)],
+)
 def test_dropout_drops_and_leaves_the_configuration(family: str, method: Method, tmp_path: Path) -> None:
     tokenizer = build_tokenizer(300, bos=False, seed=1)
     base = save(tmp_path / "base", build_family(family, "float32", vocab_size=320), tokenizer)
@@ -332,7 +333,7 @@ def test_texts_that_cannot_be_trained_on(case: str, tiny: str, tmp_path: Path) -
     texts, changes, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         train(tiny, texts, tmp_path / "model", recipe(**changes))
-    assert not (tmp_path / "model").exists()
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_base_that_cannot_be_loaded(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +350,7 @@ def test_a_base_that_cannot_be_loaded(tiny: str, tmp_path: Path, monkeypatch: py
         MissingExtraError, match=r"^peft, which LoRA needs, is not installed: pip install 'llm-mia\[peft"
     ):
         train(tiny, texts, tmp_path / "model", recipe(method=Method.LORA))
-    assert not (tmp_path / "model").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bare"]
 
 
 @pytest.mark.parametrize(

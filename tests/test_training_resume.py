@@ -62,7 +62,7 @@ def while_storing(base: str, folder: Path, recipe: Recipe) -> None:
             kill()
         whole(contents, file)
 
-    torch.save = save_half
+    torch.save = save_half  # type: ignore[assignment]
     train(base, TEXTS, folder, recipe, checkpoint_seconds=0)
 
 
@@ -86,7 +86,7 @@ def while_cleaning(base: str, folder: Path, recipe: Recipe) -> None:
             kill()
         remove(path, **settings)
 
-    shutil.rmtree = kill_or_remove
+    shutil.rmtree = kill_or_remove  # type: ignore[assignment]
     train(base, TEXTS, folder, recipe)
 
 

@@ -26,6 +26,8 @@ def lira(target: Likelihoods, shadows: ShadowLikelihoods, *, form: Form = "onlin
     equal. Published code pools the deviations from the mean of all passages, in which is how hard each text is; here
     they are deviations from the passage's mean. Offline, only shadows that were not trained on the passage are used,
     and the order is that of the paper's Φ. Where σ_in < σ_out, the online score falls again above a value beyond μ_in.
+    A target under which all passages are a little likelier than under the shadows has more false positives at a
+    threshold of theirs, another target fewer; ``shadow_rmia`` compares with a population, which cancels such a shift.
 
         φ = 1/n · Σ_t log p(x_t | x_<t)
         online: log N(φ; μ_in, σ_in²) − log N(φ; μ_out, σ_out²)

@@ -17,6 +17,7 @@ from ._perplexity import perplexity
 from ._report import report
 from ._schema import schema
 from ._score import attacks, frequencies, score
+from ._shadow import shadow
 from ._show import show
 from .grouping import with_groups
 
@@ -25,7 +26,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which '--help' lists them."""
-    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, defend, gate):
+    for command in (audit, validate, score, calibrate, flag, collection, evaluate, extract, shadow, defend, gate):
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)

@@ -19,7 +19,9 @@ def show(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run directory of 'llm-mia audit' or 'llm-mia extract'.", show_default=False
+            metavar="RUN",
+            help="A run directory of 'llm-mia audit', 'llm-mia extract' or 'llm-mia gate'.",
+            show_default=False,
         ),
     ],
     decisions: Annotated[
@@ -40,19 +42,22 @@ def show(
     ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the answer of an audit or an extraction again, or all its details; loads no model and computes nothing."""
+    """Print the answer of an audit, an extraction or a gate again, or all its details, without a model."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
         _show_decisions(run, as_json)
     elif (run / "audit.json").is_file():
         _show_audit(run, details or all_attacks, all_attacks, as_json)
+    elif (run / "gate.json").is_file():  # which leaves an extraction.json, too
+        _show_gate(run, details, as_json)
     elif (run / "extraction.json").is_file():
         _show_extraction(run, details, as_json)
     else:
         raise RunDirectoryError(
-            f"{run}: holds no audit.json and no extraction.json, so there is no result: repeat the command that began "
-            "this run, or name the folder of a finished run of 'llm-mia audit' or 'llm-mia extract'"
+            f"{run}: holds no audit.json, no gate.json and no extraction.json, so there is no result: repeat the "
+            "command that began this run, or name the folder of a finished run of 'llm-mia audit', 'llm-mia extract' "
+            "or 'llm-mia gate'"
         )
 
 
@@ -81,6 +86,17 @@ def _show_audit(run: Path, details: bool, all_attacks: bool, as_json: bool) -> N
         print_result(audit_details(audit, spelled, all_attacks=all_attacks))
     else:
         print_result(audit_screen(audit, spelled))
+
+
+def _show_gate(run: Path, details: bool, as_json: bool) -> None:
+    from ..gate import read_gate
+    from ..report import gate_details, gate_screen, gate_summary
+
+    result = read_gate(run)
+    if as_json:
+        show_json(gate_summary(result))
+    else:
+        print_result(gate_details(result, spelled) if details else gate_screen(result, spelled))
 
 
 def _show_extraction(run: Path, details: bool, as_json: bool) -> None:

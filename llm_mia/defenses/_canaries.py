@@ -132,7 +132,7 @@ def empirical_epsilon(
     if number % 2 or not 2 <= number <= count:
         raise UsageError(f"`guesses` is {number}: it must be an even number from 2 to {count}, the number of canaries")
     # Equal scores are ordered by the text, because their order here would give the coins away.
-    order = np.lexsort(([_digest("tie", 0, text) for text in texts], scores))
+    order = sorted(range(count), key=lambda at: (scores[at], _digest("tie", 0, texts[at])))
     half = number // 2
     correct = int(member[order[count - half :]].sum() + (~member[order[:half]]).sum())
     lower, highest = (

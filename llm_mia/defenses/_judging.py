@@ -11,7 +11,6 @@ from .. import metrics
 from ..calibration import nonmembers_needed
 from ..records import Interval
 from ..scores import UNKNOWN, ScoreTable
-from ._output_defense import OutputDefense
 from ._replaying import column_of
 from ._results import OutputResult
 
@@ -22,8 +21,9 @@ NO_CLASS = "needs scores of members and of non-members"
 
 def judge(
     table: ScoreTable,
-    defense: OutputDefense,
+    defense: str,
     attacks: Sequence[str],
+    variants: Sequence[str],
     *,
     fprs: Sequence[float],
     choosing: NDArray[np.bool_] | None = None,
@@ -34,22 +34,26 @@ def judge(
     (passages,), names the passages that choose it, the figures are of the others; else they are of the same passages,
     and a choice between two equal ways favours the attacker a little.
     """
-    return tuple(_judge(table, defense, attack, fprs, choosing) for attack in attacks)
+    return tuple(_judge(table, defense, attack, variants or ("",), fprs, choosing) for attack in attacks)
 
 
 def _judge(
-    table: ScoreTable, defense: OutputDefense, attack: str, fprs: Sequence[float], choosing: NDArray[np.bool_] | None
+    table: ScoreTable,
+    defense: str,
+    attack: str,
+    variants: Sequence[str],
+    fprs: Sequence[float],
+    choosing: NDArray[np.bool_] | None,
 ) -> OutputResult:
     if attack in table.no_scores:
-        return OutputResult(defense.name, attack, None, reason=table.no_scores[attack])
-    variants = defense.variants or ("",)
+        return OutputResult(defense, attack, None, reason=table.no_scores[attack])
     columns = {variant: table.column(column_of(attack, variant)) for variant in variants}
     scored = (table.labels != UNKNOWN) & ~np.any([np.isnan(scores) for scores in columns.values()], axis=0)
     measured = np.flatnonzero(scored if choosing is None else scored & ~choosing)
     chosen = measured if choosing is None else np.flatnonzero(scored & choosing)
     labels, groups = table.labels, table.groups()
     if any(len(np.unique(labels[rows])) < 2 for rows in (measured, chosen)):
-        return OutputResult(defense.name, attack, None, reason=NO_CLASS)
+        return OutputResult(defense, attack, None, reason=NO_CLASS)
     areas = {variant: _area(scores[chosen], labels[chosen]) for variant, scores in columns.items()}
     best = max(areas, key=lambda variant: areas[variant])
     documents = [groups[row] for row in measured]
@@ -60,7 +64,7 @@ def _judge(
     }
     nonmembers = int((of_measured == 0).sum())
     return OutputResult(
-        defense.name,
+        defense,
         attack,
         by_variant[best],
         {fpr: _tpr(columns[best][measured], of_measured, documents, fpr) for fpr in fprs},

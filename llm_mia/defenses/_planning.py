@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from ..errors import MissingExtraError, UsageError
 from ..training import Recipe
@@ -70,7 +70,7 @@ def plan_defenses(named: Sequence[str], recipe: Recipe, texts: Sequence[str]) ->
         raise UsageError(f"defence {repeated!r} is named twice: remove the second")
     for defense in planned:
         changed = defense.recipe(recipe)
-        if changed.privacy is not None and find_spec("opacus") is None:
+        if changed.privacy is not None and importlib.util.find_spec("opacus") is None:
             raise MissingExtraError("opacus", "pip install 'llm-mia[dp]'")
         if changed.deduplicate and not recipe.deduplicate and len(set(texts)) == len(texts):
             raise UsageError(f"defence {defense.name!r}: no text of the members occurs twice: leave it out")

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
+from ..errors import UsageError
 from ..records import Passage, TokenSignals
 from ..scores import UNKNOWN, ScoreTable
 from ..scoring import Documents
 from ..signals import Inputs, PlannedPass, passages_with_signals
-from ..store import RunDirectory
+from ..store import RunDirectory, differences
 from ._client import Client
-from ._completing import BOUNDED, INVERTED, OMITTED, bounded, omitted
+from ._completing import BOUNDED, DIRECT, INVERTED, MATCHED, OMITTED, bounded, omitted
 from ._output_defense import OutputDefense
 
-__all__ = ["Replaying", "column_of"]
+__all__ = ["Replaying", "column_of", "refuse_other_model"]
 
 Signals = Mapping[str, TokenSignals]
 """By name of the pass."""
@@ -44,12 +45,15 @@ class _Row:
     """Of all passes, at temperature 1."""
     shown: Signals
     """What the defence shows of the passes of the target."""
+    matched: Signals
+    """Of the passes of other models at the temperature of the defence, as far as the second run holds them."""
 
     def seen(self, variant: str, names: Sequence[str]) -> dict[str, TokenSignals]:
         """What the attacker computes with, of the passes *names*."""
         if variant == INVERTED:
             return {name: self.unmasked[name] for name in names}
-        signals = {name: self.shown.get(name, self.unmasked[name]) for name in names}
+        others = self.matched if variant == MATCHED else self.unmasked
+        signals = {name: self.shown.get(name, others.get(name, self.unmasked[name])) for name in names}
         masked = [name for name in names if name in self.shown]
         if variant == OMITTED:
             return omitted(signals, masked)
@@ -99,9 +103,33 @@ class Replaying:
     client: Client
     """Counts what an honest client loses."""
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What the attacker may do with what is seen; empty where there is a single way.
+
+        Beside `OutputDefense.variants`: where a temperature cannot be undone, the attacker may compare what is shown
+        with other models at the same temperature, if the second run holds their signals.
+        """
+        return self.defense.variants or ((DIRECT, MATCHED) if self._matched() else ())
+
+    def _matched(self) -> list[str]:
+        """The passes of other models over the passages that the second run holds at the temperature of the defence.
+
+        Raises `UsageError` where a model there is another.
+        """
+        held = []
+        for name, each in self.planned.items() if self.defense.needs_second_pass else ():
+            if each.role == "target" or not self._of_passages(name) or name not in self.second.record.passes:
+                continue
+            if self.second.record.passes[name].model.temperature == self.defense.temperature:
+                refuse_other_model(self.run, self.second, name)
+                if not self.second.signals(name).missing(self.inputs.passages):
+                    held.append(name)
+        return held
+
     def table(self, reasons: Mapping[str, str]) -> ScoreTable:
         """The scores, a column for each attack and variant; *reasons*, by attack, why others have none."""
-        groups, variants = self._groups(), self.defense.variants or ("",)
+        groups, variants = self._groups(), self.variants or ("",)
         shared = {variant: self._shared(variant) for variant in variants}
         documents = Documents(self.inputs.check.repeated.tolist())
         ids, named, labels = list[str](), list[str](), list[int]()
@@ -171,8 +199,9 @@ class Replaying:
     def _blocks(self, inputs: Inputs, names: Sequence[str]) -> Iterator[list[_Row]]:
         """The passages of *inputs*, some hundreds at a time, with the signals of the passes *names*."""
         masked = [name for name in names if self.planned[name].role == "target"]
+        matched = [name for name in self._matched() if name in names]
         first = passages_with_signals(self.run, inputs, names)
-        second = passages_with_signals(self.second, inputs, masked)
+        second = passages_with_signals(self.second, inputs, [*masked, *matched])
         for (passages, chunks), (_, scaled) in zip(first, second, strict=True):
             yield [
                 _Row(
@@ -182,9 +211,21 @@ class Replaying:
                         name: self.defense.apply(scaled[name].signals(row), text_seed=_seed_of(name, passage))
                         for name in masked
                     },
+                    {name: scaled[name].signals(row) for name in matched},
                 )
                 for row, passage in enumerate(passages)
             ]
+
+
+def refuse_other_model(first: RunDirectory, second: RunDirectory, name: str) -> None:
+    """Raise `UsageError` where the pass *name* of two runs is of models that differ otherwise than by temperature."""
+    what = differences(first.record.passes[name].model, second.record.passes[name].model)
+    other = [each for each in what if not each.startswith(("temperature", "config_sha256"))]
+    if other:
+        raise UsageError(
+            f"{second.path}: `second_pass` has another {name} model than {first.path} ({'; '.join(other)}): name "
+            "another run directory"
+        )
 
 
 def _by_declaration(seen: Signals, passes: Mapping[str, str]) -> dict[str, tuple[TokenSignals, ...]]:

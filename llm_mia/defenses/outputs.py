@@ -25,13 +25,13 @@ from ..passages import PassageSource, to_sources
 from ..records import FIELDS, RunRecord
 from ..scores import ScoreTable
 from ..signals import Inputs, PlannedPass, Supplies, plan_passes
-from ..store import RunDirectory, UnwrittenRun, differences, read_run
+from ..store import RunDirectory, UnwrittenRun, read_run
 from ._client import Client
 from ._completing import bounded, omitted
 from ._first_choice import FIRST_CHOICE_ATTACKS
 from ._judging import judge
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, OutputDefenseKind, parse_defense
-from ._replaying import Replaying, column_of
+from ._replaying import Replaying, column_of, refuse_other_model
 from ._results import OutputReplay, OutputResult, OutputUtility
 
 __all__ = [
@@ -76,6 +76,7 @@ def replay(
         attacks: by default those of the run, and those of `FIRST_CHOICE_ATTACKS`, which need text alone.
         supplies: those of the run, for the attacks that need them.
         second_pass: for a defence that needs one, the run directory with the signals of the target at its temperature.
+            Where it holds those of the reference model at this temperature too, the attacker has them.
 
     Raises:
         UsageError: no such defence, or its second pass is missing or of another temperature.
@@ -83,7 +84,8 @@ def replay(
         RunDirectoryError: the run holds no signals of the target, or of other passages.
     """
     wanted = parse_defense(defense) if isinstance(defense, str) else defense
-    return _replay(sources, run, wanted, attacks, supplies, second_pass)[0]
+    replaying, reasons, _ = _plan(sources, run, wanted, attacks, supplies, second_pass)
+    return replaying.table(reasons)
 
 
 def replay_outputs(
@@ -117,23 +119,24 @@ def replay_outputs(
     done = []
     for defense in (parse_defense(each) if isinstance(each, str) else each for each in defenses):
         second = (second_passes or {}).get(defense.name)
-        table, client, names = _replay(sources, run, defense, attacks, supplies, second)
-        results = judge(table, defense, names, fprs=fprs, choosing=choosing)
+        replaying, reasons, names = _plan(sources, run, defense, attacks, supplies, second)
+        table, variants = replaying.table(reasons), replaying.variants
+        results = judge(table, defense.name, names, variants, fprs=fprs, choosing=choosing)
         offers = tuple(name for name in FIELDS if name in defense.offers)
         record = defense.name, defense.settings, offers, defense.needs_second_pass
-        done.append(OutputReplay(*record, results, client.utility()))
+        done.append(OutputReplay(*record, results, replaying.client.utility()))
     return tuple(done)
 
 
-def _replay(
+def _plan(
     sources: PassageSource,
     run: str | Path,
     defense: OutputDefense,
     attacks: Sequence[Attack | str],
     supplies: Supplies | None,
     second_pass: str | Path | None,
-) -> tuple[ScoreTable, Client, list[str]]:
-    """The scores, what a client loses, and the names of all attacks."""
+) -> tuple[Replaying, dict[str, str], list[str]]:
+    """The replay of the attacks that can be computed, the reason why others cannot, and the names of all."""
     first = _open(run)
     second = _second_run(first, defense, second_pass)
     inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.record))
@@ -149,7 +152,7 @@ def _replay(
             planned |= {each.name: planned.get(each.name, each) for each in of_attack}
     computable = [attack for attack in chosen if attack.name not in reasons]
     replaying = Replaying(first, second, inputs, defense, computable, planned, loaded, Client(defense.hides))
-    return replaying.table(reasons), replaying.client, [attack.name for attack in chosen]
+    return replaying, reasons, [attack.name for attack in chosen]
 
 
 def _open(path: str | Path) -> RunDirectory:
@@ -193,9 +196,7 @@ def _second_run(first: RunDirectory, defense: OutputDefense, second_pass: str | 
                 f"{run.path}: holds signals at `temperature` {model.temperature:g}, and defence {defense.name!r} needs "
                 f"them at {wanted:g}: name another run directory"
             )
-    other = [each for each in differences(*models) if not each.startswith(("temperature", "config_sha256"))]
-    if other:
-        raise UsageError(f"{second.path}: `second_pass` is of another model than {first.path} ({'; '.join(other)})")
+    refuse_other_model(first, second, TARGET)
     return second
 
 

@@ -1,4 +1,4 @@
-"""The check before a release: does the model leak no more of its training data than the limits allow?
+"""The check before a release: whether a model leaks more of its training data than the limits allow.
 
 `gate` scores members and non-members by every attack, selects the strongest on half of the documents, measures it on
 the other half, and judges each of the `Limits` by its interval. `read_gate` gives the result back without a model;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ..calibration import nonmembers_needed
 from ..decision import AUTO, FEWEST
-from ..errors import CalibrationError
+from ..errors import CalibrationError, UsageError
 from ..metrics import auroc, clopper_pearson, epsilon_of_one_run, tpr_at_fpr
 from ..records import Note
 from ._limits import DEFAULTS, Limits
@@ -93,6 +92,7 @@ def plan_limits(limits: Limits, known: Known, *, strict: bool, selecting: bool) 
 
     Raises:
         CalibrationError: too few documents; the message says how many are needed.
+        UsageError: a limit that no number of documents can decide.
     """
     planned = list(_all(limits, known, strict=strict))
     confidence = confidence_of(planned, strict=strict)
@@ -112,17 +112,21 @@ def plan_limits(limits: Limits, known: Known, *, strict: bool, selecting: bool) 
 
 def _all(limits: Limits, known: Known, *, strict: bool) -> Iterator[Planned]:
     given, every = limits.given, limits.or_else(DEFAULTS)
-    assert every.max_gap is not None and every.max_auroc is not None and every.max_tpr is not None
-    assert every.max_epsilon is not None and every.max_extractable is not None
-    yield Planned(Quantity.GAP, every.max_gap, "max_gap" in given)
-    yield Planned(Quantity.AUROC, every.max_auroc, "max_auroc" in given)
-    for limit in every.max_tpr:
+    yield Planned(Quantity.GAP, _present(every.max_gap), "max_gap" in given)
+    yield Planned(Quantity.AUROC, _present(every.max_auroc), "max_auroc" in given)
+    for limit in every.max_tpr or ():
         yield Planned(Quantity.TPR, limit.tpr, "max_tpr" in given, limit.fpr)
-    of_epsilon = every.max_epsilon, "max_epsilon" in given
+    of_epsilon = _present(every.max_epsilon), "max_epsilon" in given
     yield Planned(Quantity.EPSILON_DOCUMENTED, *of_epsilon)
     obstacle = Obstacle.NO_UPPER_END if strict else Obstacle.DOCUMENTS_SHARED if known.grouped else None
     yield Planned(Quantity.EPSILON_SHOWN, *of_epsilon, obstacle=None if obstacle is None else Note(obstacle))
-    yield Planned(Quantity.EXTRACTABLE, every.max_extractable, "max_extractable" in given)
+    yield Planned(Quantity.EXTRACTABLE, _present(every.max_extractable), "max_extractable" in given)
+
+
+def _present(limit: float | None) -> float:
+    """*limit*, which has its default where none was given."""
+    assert limit is not None
+    return limit
 
 
 def _measures_attack(planned: Planned) -> bool:
@@ -145,6 +149,11 @@ def _needs(
     if enough(*here):
         return None
     nonmembers = _least(lambda n: enough(n, n))
+    if not enough(nonmembers, nonmembers):
+        if planned.quantity is Quantity.EPSILON_SHOWN:
+            return None  # the limit is so large that no attack shows an ε above it
+        why = "even a model that leaks nothing may exceed it" if strict else "no attack can exceed it"
+        raise UsageError(f"{planned.words} cannot be decided by {MOST:,} documents, because {why}: give another limit")
     members = _least(lambda m: enough(m, max(nonmembers, here[1])))
     factor = 2 if halved and selecting else 1
     has = {"has_members": known.member_documents, "has_nonmembers": known.nonmember_documents}

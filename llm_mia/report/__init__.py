@@ -19,6 +19,7 @@ from ._gate import gate_details, gate_screen, gate_summary
 from ._junit import gate_junit
 from ._layout import Column, Listing
 from ._results import Results, read_results
+from ._shadows import shadows_details, shadows_screen, shadows_summary
 from ._summary import (
     audit_summary,
     calibration_summary,
@@ -34,7 +35,7 @@ from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
 from .html import report_html, write_comparison, write_report
-from .words import extraction_statement, note_words, standing_note, void_note, why_withheld
+from .words import extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
 __all__ = [
     "CHOICES",
@@ -81,6 +82,10 @@ __all__ = [
     "percent",
     "read_results",
     "report_html",
+    "shadows_details",
+    "shadows_screen",
+    "shadows_summary",
+    "shadows_work",
     "standing_note",
     "threshold_lines",
     "threshold_summary",

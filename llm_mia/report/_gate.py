@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..decision import NOT_VALIDATED
 from ..gate import GateResult, GateRow, RowVerdict
 from ..records import SCHEMA_VERSION
 from ._cells import escape
@@ -61,7 +62,7 @@ def gate_summary(result: GateResult) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "passed": result.passed,
-        "standing": result.standing,
+        "standing": result.standing or NOT_VALIDATED,
         "withheld": result.withheld,
         "strict": result.strict,
         "confidence": result.confidence,
@@ -109,7 +110,9 @@ def _limits(result: GateResult, spell: Callable[[str], str]) -> Listing:
         verdict = verdict_words(row)
         if row.obstacle is not None:
             verdict += f": {escape(spell(row_words(row)))}"
-        table.add(escape(limit_words(row)), verdict, figure, counts, ANSWERS[row.quantity][0], style=STYLES[row.verdict])
+        table.add(
+            escape(limit_words(row)), verdict, figure, counts, ANSWERS[row.quantity][0], style=STYLES[row.verdict]
+        )
     return table
 
 

@@ -35,7 +35,7 @@ def shadows_summary(shadows: Shadows) -> dict[str, Any]:
         "documents": documents,
         **plan,
         **_plain(record),
-        "notes": shadows_notes(shadows.record),
+        "note_sentences": shadows_notes(shadows.record),
         "next": shadows_next(shadows.path),
     }
 
@@ -63,8 +63,8 @@ def shadows_details(shadows: Shadows, spell: Callable[[str], str] = str) -> Rend
     """The answer, a row for each shadow model, and what a reader has to know."""
     from rich.console import Group
 
-    titles = ("documents", "tokens", "loss,\nmembers", "loss,\nothers", "gap", "time,\ns")
-    table = Listing([Column("shadow model", "names"), *map(Column, titles)])
+    titles = ("documents", "tokens", "loss,\nmembers", "loss,\nothers", "gap")
+    table = Listing([Column("model", "names"), *map(Column, titles)])
     for shadow in shadows.record.shadows:
         table.add(
             shadow.role,
@@ -73,8 +73,7 @@ def shadows_details(shadows: Shadows, spell: Callable[[str], str] = str) -> Rend
             f"{shadow.loss_in:.3f}",
             f"{shadow.loss_out:.3f}",
             with_interval(shadow.gap),
-            f"{shadow.seconds:,.0f}",
         )
-    notes = [Bullet(escape(spell(note))) for note in shadows_notes(shadows.record)]
+    notes = [Bullet(escape(spell(note))) for note in shadows_notes(shadows.record)[1:]]
     next_command = f"[dim]next[/]  {escape(shadows_next(shadows.path))}"
     return Group(first_screen(shadows_answer(shadows.record), (), spell), "", table, *notes, "", next_command)

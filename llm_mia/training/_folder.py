@@ -84,6 +84,8 @@ def finished_training(folder: Path, task: Task, keep_epochs: Sequence[int]) -> T
 def unfinished_folder(folder: Path) -> Iterator[Path]:
     """The folder next to *folder* where the work on it lies; no other process uses it at the same time.
 
+    An error before the first checkpoint leaves nothing behind.
+
     Raises:
         RunDirectoryError: another process trains there, or the folder cannot be written.
     """
@@ -100,6 +102,8 @@ def unfinished_folder(folder: Path) -> Iterator[Path]:
     try:
         yield unfinished
     finally:
+        if not (unfinished / CHECKPOINT).exists():
+            _remove(unfinished)
         lock.release()
 
 

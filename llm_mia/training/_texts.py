@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..backends.local import LocalBackend
 from ..errors import UsageError
+from ..records import IntArray
 from ._recipe import Recipe
 
 __all__ = ["TrainingTexts", "prepare_texts", "texts_sha256"]
@@ -52,8 +53,8 @@ def prepare_texts(
     encoded = base.encode([texts[i] for i in kept])
     opening, context = torch.tensor(base.opening, dtype=torch.long), base.info.context
 
-    def whole(ids: Sequence[int]) -> Tensor:
-        return torch.cat([opening, torch.as_tensor(ids).long()])
+    def whole(ids: IntArray) -> Tensor:
+        return torch.cat([opening, torch.from_numpy(ids).long()])
 
     trained = [ids for ids in map(whole, encoded) if len(ids) > 1]
     if not trained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from ._folder import (
 )
 from ._loop import Loop
 from ._model import Trainee, build_model, cuda_devices, dropping
+from ._private import PrivateUpdates
 from ._recipe import Method, Recipe
 from ._record import TrainingRecord
 from ._texts import TrainingTexts, prepare_texts, texts_sha256
@@ -59,7 +60,8 @@ def train(
         out: the folder of the trained model.
         recipe: how it is trained.
         validation: texts that are not trained on, whose loss is computed after every epoch.
-        keep_epochs: the model after these epochs is written, too: to the folders ``epoch-1`` … in *out*.
+        keep_epochs: the model after these epochs, the last excepted, is written, too: to the folders ``epoch-1`` … in
+            *out*.
         checkpoint_seconds: how often the state of the training is stored within an epoch; it is stored after every
             epoch, too. A state that takes more than a second to store is stored less often. 0: after every step.
         name: what the progress bar calls the work.
@@ -81,40 +83,42 @@ def train(
         if progress:
             progress(Step(name, len(texts), record.tokens, 1, len(texts), 1, kept=len(texts)))
         return record
-    with unfinished_folder(folder) as unfinished:
+    with unfinished_folder(folder) as work:
         report_activity(progress, "loading the model")
         trainee = build_model(spec, recipe)
         task = replace(task, base_sha256=spec.sha256())  # a model of the hub is here only now
-        begin(unfinished, task)
+        begin(work, task)
         prepared = prepare_texts(trainee.base, texts, recipe, validation)
-        before = Weights(trainee)
         loop = Loop(trainee.base, _updates(trainee, prepared, recipe), prepared, recipe)
-        checkpoints = Checkpoints(unfinished / CHECKPOINT, checkpoint_seconds)
-
-        def keep(epoch: int) -> None:
-            if epoch in keep_epochs and not loop.finished:
-                save_model(trainee, spec, epoch_folder(unfinished, epoch))
-
+        before = Weights(trainee)
+        checkpoints = Checkpoints(work / CHECKPOINT, checkpoint_seconds)
         with torch.random.fork_rng(devices=cuda_devices()), dropping(trainee, recipe.dropout):
             torch.manual_seed(recipe.seed)
-            checkpoints.restore(loop)
-            if loop.state.steps:
-                _report(progress, name, loop, checkpoints.tokens)
-            for epoch_ended in loop.run():
-                if epoch_ended:
-                    keep(loop.state.epoch)
-                checkpoints.store_if_due(loop, epoch_ended=epoch_ended)
+            for ended in _steps(loop, checkpoints):
+                if ended in keep_epochs and not loop.finished:
+                    save_model(trainee, spec, epoch_folder(work, ended))
+                checkpoints.store_if_due(loop, epoch_ended=ended > 0)
                 _report(progress, name, loop, checkpoints.tokens)
         record = _record(task, loop, before.change())
         report_activity(progress, "saving the model")
-        save_model(trainee, spec, unfinished / MODEL)
-        publish(unfinished, folder, record)
+        save_model(trainee, spec, work / MODEL)
+        publish(work, folder, record)
     return record
 
 
+def _steps(loop: Loop, checkpoints: Checkpoints) -> Iterator[int]:
+    """Train from the last checkpoint to the end; yields the number of the epoch that a step has ended, or 0."""
+    checkpoints.restore(loop)
+    if loop.state.steps:
+        yield 0  # the progress that was restored
+    for epoch_ended in loop.run():
+        yield loop.state.epoch if epoch_ended else 0
+
+
 def _updates(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Updates:
-    """How the weights of *trainee* change: the seam for DP-SGD, which wraps the model of `Recipe.privacy`."""
-    del texts
+    """How the weights of *trainee* change."""
+    if recipe.privacy is not None:
+        return PrivateUpdates(trainee, texts, recipe)
     return OrdinaryUpdates(trainee.base, recipe)
 
 

@@ -16,7 +16,16 @@ from ..backends.local import MEMORY_ERRORS, LocalBackend, first_line, is_out_of_
 from ..errors import ModelError
 from ._recipe import Recipe
 
-__all__ = ["Guarantee", "OrdinaryUpdates", "Updates", "explained_failure", "next_token_loss", "refuse_no_number"]
+__all__ = [
+    "IGNORED",
+    "Guarantee",
+    "OrdinaryUpdates",
+    "Updates",
+    "explained_failure",
+    "next_token_loss",
+    "pad_with_targets",
+    "refuse_no_number",
+]
 
 # The label of padding, which the loss ignores.
 IGNORED = -100
@@ -142,8 +151,9 @@ def _most_tokens(base: LocalBackend) -> int:
     """How many tokens, padding included, are computed at once where there is memory for more."""
     if base.device.type != "cpu":
         return 1 << 62
-    weights = sum(each.numel() for each in base.model.parameters())
-    return max(MOST_LOGITS, weights) // int(base.model.config.get_text_config().vocab_size)
+    weights: int = sum(each.numel() for each in base.model.parameters())
+    vocabulary: int = base.model.config.get_text_config().vocab_size
+    return max(MOST_LOGITS, weights) // vocabulary
 
 
 def groups_of_like_length(batch: Sequence[Tensor], largest: int, most_tokens: int = 1 << 62) -> Iterator[list[Tensor]]:
@@ -209,10 +219,15 @@ def losses(model: Any, batch: Sequence[Tensor], device: torch.device, label_smoo
     return smoothed, cross_entropy(logits.detach(), targets, ignore_index=IGNORED)
 
 
-def predictions(model: Any, batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Logits in float32, a row for each place of the padded *batch*, and the token that follows each of them."""
+def pad_with_targets(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The texts of *batch*, padded to the longest, and the token that follows each place; `IGNORED` where none does."""
     ids = torch.nn.utils.rnn.pad_sequence(list(batch), batch_first=True, padding_value=0).to(device)
     following = [torch.cat([each[1:], torch.tensor([IGNORED])]) for each in batch]
-    targets = torch.nn.utils.rnn.pad_sequence(following, batch_first=True, padding_value=IGNORED).to(device)
+    return ids, torch.nn.utils.rnn.pad_sequence(following, batch_first=True, padding_value=IGNORED).to(device)
+
+
+def predictions(model: Any, batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Logits in float32, a row for each place of the padded *batch*, and the token that follows each of them."""
+    ids, targets = pad_with_targets(batch, device)
     logits: Tensor = model(input_ids=ids, use_cache=False).logits
     return logits.flatten(0, 1).float(), targets.flatten().to(logits.device)

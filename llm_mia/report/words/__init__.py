@@ -6,7 +6,7 @@ from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_fac
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
-from ._counting import NO_BREAK, counted, have, size_words, unbroken
+from ._counting import NO_BREAK, counted, have, size_words, unbroken, with_interval
 from ._decisions import (
     category_lines,
     columns_used,
@@ -59,6 +59,7 @@ from ._gate import (
 from ._history import control_words, entry_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
+from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
 from ._two_runs import NO_CAUSE, comparison_rows, matched_words, perplexity_words, run_heads, run_words, two_runs_lines
 from ._validity import (
     standing_note,
@@ -145,6 +146,10 @@ __all__ = [
     "sensitivity_words",
     "shadow_facts",
     "shadow_rows",
+    "shadows_answer",
+    "shadows_next",
+    "shadows_notes",
+    "shadows_work",
     "side_words",
     "size_words",
     "span_words",
@@ -163,5 +168,6 @@ __all__ = [
     "void_note",
     "weakest_words",
     "why_withheld",
+    "with_interval",
     "withheld_words",
 ]

@@ -38,18 +38,19 @@ ANSWERS: Mapping[Quantity, tuple[str, str]] = {
     Quantity.EPSILON_SHOWN: (AISVS_2, "asks for a documented ε; an attack may show that it cannot be so small"),
     Quantity.EXTRACTABLE: (
         EDPB,
-        "calls a model anonymous only if the likelihood of direct extraction of personal data, probabilistic extraction "
-        "included, is insignificant",
+        "calls a model anonymous only if the likelihood of direct extraction of personal data, probabilistic "
+        "extraction included, is insignificant",
     ),
 }
 """By quantity: the requirement that a limit answers, and what that requirement asks for."""
 NAMES = {
     Quantity.GAP: "gap",
     Quantity.AUROC: "AUROC",
-    Quantity.EPSILON_DOCUMENTED: "ε documented",
-    Quantity.EPSILON_SHOWN: "ε shown",
+    Quantity.EPSILON_DOCUMENTED: "documented ε",
+    Quantity.EPSILON_SHOWN: "shown ε",
     Quantity.EXTRACTABLE: "extractable",
 }
+CLASSES = {"members": "members", "nonmembers": "non-members"}
 NAMED = 3
 """Passages, and documents, that a screen names."""
 
@@ -58,7 +59,7 @@ def gate_answer(result: GateResult) -> Answer:
     """The verdict with its reason first, a fact for each limit that was judged, and what leaked most."""
     judged = [row for row in result.rows if row.verdict is not RowVerdict.NOT_APPLICABLE]
     judged.sort(key=lambda row: row.verdict is not RowVerdict.FAILED)
-    facts = [(_name(row), f"{verdict_words(row)}: {row_words(row)} · {_short_source(row)}") for row in judged]
+    facts = [(f"{_name(row)} ≤ {_limit(row)}", _fact(row)) for row in judged]
     if leaked := _leaked(result):
         facts.insert(len(result.failed) or len(facts), ("leaked most", leaked))
     others = [row for row in result.rows if row.verdict is RowVerdict.NOT_APPLICABLE]
@@ -79,6 +80,12 @@ def gate_answer(result: GateResult) -> Answer:
             else ""
         ),
     )
+
+
+def _fact(row: GateRow) -> str:
+    """A limit that was judged, on a line of a screen."""
+    default = "" if row.given else ", default"
+    return f"{verdict_words(row)}: {measured_words(row)}{default} · {_short_source(row)}"
 
 
 def gate_error_rate(result: GateResult) -> str:
@@ -110,7 +117,6 @@ def _exceeds(row: GateRow, strict: bool) -> str:
 
 def gate_basis(result: GateResult) -> str:
     """Which attack was measured and on what, and how wide the intervals are, in a sentence."""
-    how = "was named" if not result.aurocs and not result.fit_documents else ""
     if result.fit_documents:
         attacks = counted(len(result.aurocs), "attack")
         how = f"is the strongest of {attacks} on {counted(result.fit_documents, 'document')}, which are not measured"
@@ -148,7 +154,11 @@ def measured_words(row: GateRow) -> str:
         return _figure(row, row.value)
     if math.isinf(row.interval.high):
         return f"at least {_figure(row, row.interval.low)}"
-    return f"{_figure(row, row.value)} ({_figure(row, row.interval.low)} to {_figure(row, row.interval.high)})"
+    low, high = (_figure(row, end) for end in (row.interval.low, row.interval.high))
+    if _is_share(row):
+        return f"{_figure(row, row.value)} ({low.removesuffix(' %')}–{high})"
+    between = "–" if row.interval.low >= 0 else " to "
+    return f"{_figure(row, row.value)} ({low}{between}{high})"
 
 
 def obstacle_words(obstacle: Note) -> str:
@@ -156,11 +166,11 @@ def obstacle_words(obstacle: Note) -> str:
     figures = obstacle.figures
     if obstacle.kind == Obstacle.TOO_FEW:
         needed = [
-            f"{figures[name]:,} documents of {kind}, and there are {figures[f'has_{name}']:,}"
-            for name, kind in (("members", "members"), ("nonmembers", "non-members"))
-            if figures[name] > figures[f"has_{name}"]
+            f"{figures[name]:,} documents of {kind} (there are {figures[f'has_{name}']:,})"
+            for name, kind in CLASSES.items()
+            if _lacks(obstacle, name)
         ]
-        return f"needs {'; '.join(needed)}"
+        return f"needs {' and '.join(needed)}"
     if obstacle.kind == Obstacle.NOT_DOCUMENTED:
         return (
             "the training was not differentially private, so its record has no ε"
@@ -189,14 +199,12 @@ def _short_obstacle(row: GateRow) -> str:
     if obstacle is None:
         return "not measured"
     if obstacle.kind == Obstacle.TOO_FEW:
-        figures = obstacle.figures
-        return " and ".join(
-            f"needs {figures[name]:,} {kind}"
-            for name, kind in (("members", "members"), ("nonmembers", "non-members"))
-            if figures[name] > figures[f"has_{name}"]
-        )
+        lacking = {name: obstacle.figures[name] for name in CLASSES if _lacks(obstacle, name)}
+        if len(set(lacking.values())) < len(lacking):
+            return f"needs {lacking['members']:,} of each"
+        return "needs " + " and ".join(f"{number:,} {CLASSES[name]}" for name, number in lacking.items())
     short = {
-        Obstacle.NOT_DOCUMENTED: "not documented",
+        Obstacle.NOT_DOCUMENTED: "none",
         Obstacle.DOCUMENTS_SHARED: "passages share documents",
         Obstacle.NO_UPPER_END: "no upper end",
         Obstacle.NO_CONFIDENCE: "no probabilities",
@@ -206,6 +214,11 @@ def _short_obstacle(row: GateRow) -> str:
     return short[Obstacle(obstacle.kind)]
 
 
+def _lacks(obstacle: Note, name: str) -> bool:
+    """Whether there are too few documents of the class *name*."""
+    return bool(obstacle.figures[name] > obstacle.figures[f"has_{name}"])
+
+
 def _leaked(result: GateResult) -> str:
     """How many members are recognised, and which the most; empty where none is."""
     if not result.members_flagged:
@@ -213,7 +226,9 @@ def _leaked(result: GateResult) -> str:
     share = f"{result.members_flagged:,} of {result.members_measured:,} members score above 95 % of non-members"
     documents = [document.document for document in result.leaked_documents[:NAMED]]
     passages = [passage.id for passage in result.leaked_passages[:NAMED]]
-    named = [f"{kind} {', '.join(names)}" for kind, names in (("documents", documents), ("passages", passages)) if names]
+    named = [
+        f"{kind} {', '.join(names)}" for kind, names in (("documents", documents), ("passages", passages)) if names
+    ]
     return "; ".join([share, *named])
 
 

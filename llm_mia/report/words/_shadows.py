@@ -11,7 +11,7 @@ from ._answer import Answer, Outcome
 from ._answering import short_name
 from ._counting import counted, size_words, with_interval
 
-__all__ = ["recipe_words", "shadows_answer", "shadows_next", "shadows_notes", "shadows_work"]
+__all__ = ["shadows_answer", "shadows_next", "shadows_notes", "shadows_work"]
 
 METHODS = {
     Method.FULL: "all weights trained",
@@ -53,14 +53,13 @@ def shadows_answer(record: ShadowsRecord) -> Answer:
     """What was trained, how much membership shows in it, and what it may be used for."""
     plan, gap = record.plan, record.gap
     losses = [[getattr(shadow, side) for shadow in record.shadows] for side in ("loss_in", "loss_out")]
-    of_losses = " and ".join(
-        f"{sum(side) / len(side):.2f} nats per token on {name}"
-        for side, name in zip(losses, ("members", "others"), strict=True)
+    of_losses = ", ".join(
+        f"{sum(side) / len(side):.2f} on {name}" for side, name in zip(losses, ("members", "others"), strict=True)
     )
     seconds = sum(shadow.seconds for shadow in record.shadows)
     facts = [
-        ("loss", f"{of_losses}, on average of the shadow models"),
-        ("gap", f"{with_interval(gap)} nats per token for the same document, {100 * gap.confidence:.0f} % interval"),
+        ("loss", f"{of_losses}, nats per token"),
+        ("gap", f"{with_interval(gap)} between them, for the same document"),
         ("recipe", recipe_words(plan.recipe)),
         ("time", f"{_duration(seconds)} for the training"),
     ]
@@ -92,21 +91,20 @@ def shadows_notes(record: ShadowsRecord) -> list[str]:
     plan, notes = record.plan, []
     if not record.gap.low > 0:
         notes.append(
-            "attacks with these shadow models will show little: train as the target was trained, or on more documents"
+            "Attacks with these shadow models will show little: train as the target was trained, or on more documents."
         )
     cut = max((shadow.cut for shadow in record.shadows), default=0)
     if cut:
         notes.append(
-            f"up to {counted(cut, 'passage')} of a shadow model are longer than the model's context, where they were "
-            "cut: the rest of them was not trained on; give shorter passages by `passage_tokens`"
+            f"Of a shadow model, at most {counted(cut, 'passage')} exceeded the model's context, where it was cut: the "
+            "rest was not trained on. Give shorter passages by `passage_tokens`."
         )
     if plan.joined:
         notes.append(
-            f"{counted(plan.joined, 'document')} share a text with an earlier document, and are in the same shadow "
-            "models as that"
+            f"Documents that share a text with an earlier document: {plan.joined:,}. They are in the same models."
         )
     if record.unscored:
-        notes.append(f"{counted(record.unscored, 'passage')} are too short to have a likelihood")
+        notes.append(f"Passages that are too short to have a likelihood: {record.unscored:,}.")
     return notes
 
 

@@ -1,0 +1,78 @@
+"""The command that trains shadow models: shadow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options as opt
+from ._groups import ReadingOptions
+from ._models import BaseOptions
+from ._recipe import TRAINING, RecipeOptions
+from .output import say, say_input_notes, show, show_json
+from .parameters import spelled
+from .progress import progress_bars
+
+__all__ = ["shadow"]
+
+
+def shadow(
+    passages: opt.Input,
+    models: BaseOptions,
+    training: RecipeOptions,
+    reading: ReadingOptions,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="For the shadow models, the texts and all results: a new folder, or that of a stopped call, which "
+            "then continues.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ],
+    shadows: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT",
+            help="How many models are trained: an even number, at least 4. Each document is in half of them.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 8,
+    details: opt.Details = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Train shadow models, each on a random half of the documents, for attacks with 'llm-mia audit --shadows'.
+
+    Train them as the target was trained: the same base, the same kind of training, texts of the same kind.
+    """
+    from ..report import shadows_details, shadows_screen, shadows_summary, shadows_work
+    from ..shadow import plan_shadows, train_shadows
+    from ..signals import report_activity
+
+    recipe, base = training.recipe(), models.base_model()
+    with progress_bars(quiet) as progress:
+        report_activity(progress, "reading the passages")
+        pool = reading.read_unlabelled(passages, "passages")
+        say_input_notes(pool)
+        plan = plan_shadows(pool, base, shadows=shadows, recipe=recipe, seed=training.seed)
+        if not quiet:
+            say(shadows_work(plan))
+        trained = train_shadows(
+            pool,
+            base,
+            out=out,
+            shadows=shadows,
+            recipe=recipe,
+            seed=training.seed,
+            window_tokens=models.window_tokens,
+            progress=progress,
+        )
+    if as_json:
+        show_json(shadows_summary(trained))
+    else:
+        show(shadows_details(trained, spelled) if details else shadows_screen(trained, spelled))
