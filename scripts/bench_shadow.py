@@ -12,8 +12,9 @@ import argparse
 import math
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -90,10 +91,11 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def figure(name: str, values: Sequence[float], note: str = "", **goal: float) -> Figure:
+def figure(name: str, values: Sequence[float], note: str = "", *, at_most: float | None = None) -> Figure:
     """The mean of *values*, with the interval in the note."""
     mean, low, high = interval(values)
-    return Figure(name, mean, note=f"[{low:.4f}, {high:.4f}] over {len(values)} trials{note}", **goal)
+    shown = f"[{low:.4f}, {high:.4f}] over {len(values)} trials{note}"
+    return Figure(name, mean, at_most=at_most, note=shown)
 
 
 def figures_of(name: str, trials: Sequence[ShadowTrial]) -> list[Figure]:
@@ -125,10 +127,14 @@ def figures_of(name: str, trials: Sequence[ShadowTrial]) -> list[Figure]:
     left_out = [trial.left_out.fpr.value for trial in trials if trial.left_out is not None]
     figures.append(figure(f"{name}: FPR at 5 % of left-out shadows, lira", left_out))
     seconds = [trial.seconds_train + trial.seconds_score for trial in trials]
-    limit = {"at_most": WITHIN_SECONDS} if name == "scratch" else {}
+    limit = WITHIN_SECONDS if name == "scratch" else None
     trained = statistics.fmean(trial.seconds_train for trial in trials)
-    row = figure(f"{name}: 8 shadows train and score", seconds, f"; training {trained:.0f} s", **limit)
+    row = figure(f"{name}: 8 shadows train and score", seconds, f"; training {trained:.0f} s", at_most=limit)
     return [*figures, replace(row, unit="s")]
+
+
+def _base(section: Section, texts: Mapping[str, Sequence[str]], work: Path, corpus: str) -> Path | str:
+    return section.base(corpus, texts[corpus], work)
 
 
 def main() -> int:
@@ -152,7 +158,7 @@ def main() -> int:
         trials = shadow_trials(
             section.name,
             texts,
-            lambda corpus, section=section, texts=texts: section.base(corpus, texts[corpus], arguments.work),
+            partial(_base, section, texts, arguments.work),
             section.recipe,
             section.quick if arguments.quick else section.sizes,
             arguments.seeds,

@@ -93,7 +93,7 @@ def test_each_shadow_is_left_out(done: Audit) -> None:
     places, scores = np.array(table.places), table.column("lira")
     for rate in check.rates:
         here, others = places == rate.role, (places != rate.role) & (places != "") & (table.labels == 0)
-        groups = [table.documents[row] for row in np.flatnonzero(others)]
+        groups = [table.documents[row] for row in np.flatnonzero(others).tolist()]
         without = calibrate(ScoreTable.of(scores[others], [0] * len(groups), documents=groups), "score", fpr=FPR)
         above = scores > without.threshold
         assert rate.flagged_nonmembers == int((above & here & (table.labels == 0)).sum())

@@ -241,7 +241,7 @@ def _drawn(documents: Sequence[str], calibration: Calibration, table: ScoreTable
     split = calibration.split
     assert split is not None, "a stack is fitted on a part"
     known = np.flatnonzero(table.labels >= 0)
-    names = [table.documents[row] for row in known]
+    names = [table.documents[row] for row in known.tolist()]
     fit = split_by_document(names, split.fit_share, split.seed, table.labels[known].tolist())
     drawn = {name for name, chosen in zip(names, fit.tolist(), strict=True) if chosen}
     return np.array([name in drawn for name in documents])
