@@ -25,8 +25,6 @@ from .checks import check_words
 __all__ = ["Section", "Side", "exhibit_sections", "side_words"]
 
 LIKE_SHADOWS = "The candidates may be harder to recognise, if the model was trained otherwise than these."
-
-
 NAMED = 3
 """Faults that the page names."""
 FACTS = {
@@ -227,8 +225,8 @@ def _overturn(audit: Audit) -> Iterator[str]:
     finding = audit.flags.finding
     if audit.shadows is not None:
         yield (
-            "Proof that the model was not trained as the shadow models were (another base, recipe or kind of texts) in a "
-            "way that raises its scores: the threshold is set by their scores alone."
+            "Proof that the model was not trained as the shadow models were (another base, recipe or kind of texts), in "
+            "a way that raises its scores: the threshold is set by their scores alone."
         )
         yield "Another result of the same commands on the files and models whose digests are in manifest.json."
         return
