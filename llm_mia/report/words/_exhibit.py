@@ -225,7 +225,7 @@ def _overturn(audit: Audit) -> Iterator[str]:
     finding = audit.flags.finding
     if audit.shadows is not None:
         yield (
-            "Proof that the model was not trained as the shadow models were (another base, recipe or kind of texts), in "
+            "Proof that the model was not trained as the shadow models were (another base, recipe, kind of texts), in "
             "a way that raises its scores: the threshold is set by their scores alone."
         )
         yield "Another result of the same commands on the files and models whose digests are in manifest.json."
