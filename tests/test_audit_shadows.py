@@ -219,7 +219,7 @@ def test_what_cannot_be_decided_is_refused(
     table = read_scores(done.path)
     with pytest.raises(ScoresError, match="documents under the same model"):
         flag_documents(table, done.calibration)
-    with pytest.raises(ScoresError, match="`nonmembers`"):
+    with pytest.raises(ScoresError, match="known non-members"):
         judge_collection(table, ["lira"])
     with pytest.raises(ScoresError, match="`by`"):
         read_scores(done.path, by="length")

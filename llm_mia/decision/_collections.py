@@ -128,7 +128,7 @@ def judge_collection(
     if table.places:
         raise ScoresError(
             f"{table.name}: scores of shadow models take the place of known non-members, and the test compares texts "
-            "that the target has read: audit again with known `nonmembers`"
+            "that the target has read: audit again with known non-members"
         )
     names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)

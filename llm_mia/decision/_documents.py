@@ -100,7 +100,7 @@ def flag_documents(
     if table.places:
         raise ScoresError(
             f"{table.name}: shadow models set the threshold, and documents under the same model are not independent: "
-            "decide on passages, or audit again with known `nonmembers`"
+            "decide on passages, or audit again with known non-members"
         )
     rows = table.rows(None)
     if not len(rows):

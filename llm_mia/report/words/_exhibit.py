@@ -13,6 +13,7 @@ from ...extraction import Extraction
 from ...records import Interval, Standing
 from ...validity import Verdict
 from ._answer import Answer
+from ._audit_by_shadows import SHADOW_ASSUMPTION, recognised_words
 from ._comparisons import role_words
 from ._counting import counted, held_with, per_hundred, unbroken
 from ._decisions import members_words, rule_words
@@ -23,7 +24,7 @@ from .checks import check_words
 
 __all__ = ["Section", "Side", "exhibit_sections", "side_words"]
 
-
+LIKE_SHADOWS = "The candidates may be harder to recognise, if the model was trained otherwise than these."
 NAMED = 3
 """Faults that the page names."""
 FACTS = {
@@ -82,7 +83,8 @@ def exhibit_sections(audit: Audit, answer: Answer, side: Side, extraction: Extra
     absent = Section("What was not found" if defends else "What this does not show", points=tuple(_absent(audit)))
     power = Section("With what power" if defends else "How much the search could see", tuple(_power(audit)))
     verbatim = Section("Word for word", tuple(filter(None, [" ".join(verbatim_words(extraction))])))
-    trust = Section("What it rests on", (f"The error rate holds only if {ASSUMPTION}.", _checks(audit)))
+    assumption = ASSUMPTION if audit.shadows is None else SHADOW_ASSUMPTION
+    trust = Section("What it rests on", (f"The error rate holds only if {assumption}.", _checks(audit)))
     overturn = Section("What would overturn it", points=tuple(_overturn(audit)))
     if not defends:
         ordered = [question, given, verbatim, trust, overturn, absent, power]
@@ -174,6 +176,9 @@ def _power(audit: Audit) -> Iterator[str]:
     if audit.withheld:
         yield "The power was not established: the known set cannot carry a finding."
         return
+    if audit.shadows is not None:
+        yield f"Of shadow models in the model's place: {recognised_words(audit.shadows)}. {LIKE_SHADOWS}"
+        return
     if power is None:
         why = (
             "a false discovery rate was held, for which it depends on how many candidates were trained on"
@@ -218,6 +223,13 @@ def _and_comparisons(flags: Flags) -> str:
 def _overturn(audit: Audit) -> Iterator[str]:
     """What would make the answer wrong, a sentence each, beginning with what the record measured."""
     finding = audit.flags.finding
+    if audit.shadows is not None:
+        yield (
+            "Proof that the model was not trained as the shadow models were (another base, recipe, kind of texts), in "
+            "a way that raises its scores: the threshold is set by their scores alone."
+        )
+        yield "Another result of the same commands on the files and models whose digests are in manifest.json."
+        return
     if audit.flags.withheld or audit.standing is Standing.ACCEPTED:
         yield "The known set itself: its faults alone may explain every flag, without any training."
     if finding is not None and finding.sensitivity is not None:
