@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,32 @@ import pytest
 from rich.console import Console
 
 from llm_mia.cli import main
-from llm_mia.errors import ModelError, RunDirectoryError
-from llm_mia.gate import GateResult, Limits, Quantity, RowVerdict, gate, read_gate
-from llm_mia.training import Method, Recipe, train
+from llm_mia.errors import CalibrationError, ModelError, PassageError, RunDirectoryError
+from llm_mia.extraction import Extraction, extract
+from llm_mia.gate import (
+    GateResult,
+    GateRow,
+    Limits,
+    Obstacle,
+    Planned,
+    Quantity,
+    RowVerdict,
+    TprLimit,
+    gate,
+    judge,
+    read_gate,
+    select_attack,
+)
+from llm_mia.records import Note, Standing
+from llm_mia.report import gate_details, gate_junit, gate_screen, gate_summary
+from llm_mia.report.words import row_words
+from llm_mia.scores import ScoreTable
+from llm_mia.store import to_json, write_text
+from llm_mia.training import Method, Privacy, Recipe, read_training, train
 
 from .conftest import sentences
 from .junit import faults_of_junit
+from .test_schemas import Reader
 
 DOCUMENTS = 60
 LIMITS = Limits(max_epsilon=2.0)
@@ -48,7 +69,7 @@ def scene(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     for name, of_set in (("members", texts[:DOCUMENTS]), ("heldout", texts[DOCUMENTS:])):
         rows = [{"id": f"{name}-{at}", "text": text} for at, text in enumerate(of_set)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    train(tiny, texts[:DOCUMENTS], folder / "model", Recipe(Method.FULL, 15, 4, 3e-3))
+    train(tiny, texts[:DOCUMENTS], folder / "model", Recipe(Method.FULL, 10, 4, 3e-3))
     return Scene(folder, str(folder / "model"), tiny)
 
 
@@ -119,14 +140,14 @@ def test_the_command_fails_with_3_and_passes_with_0(
     junit = tmp_path / "gate.xml"
     assert main(scene.command(scene.model, tmp_path / "a", "--junit", str(junit))) == 3
     out = capsys.readouterr().out
-    assert "The gate fails: AUROC" in out
+    assert "The gate fails: gap" in out
     assert "leaked most" in out
     assert faults_of_junit(junit.read_text()) == []
-    assert main(["show", str(tmp_path / "a")]) == 3 - 3
+    assert main(["show", str(tmp_path / "a")]) == 0
     assert capsys.readouterr().out == out
-    same = scene.command(scene.base, tmp_path / "b")
-    same[same.index("-r") : same.index("-r") + 2] = []
-    assert main([part for part in same if part not in ("reference",)][:-4] + same[-2:]) == 0
+    known = ["--members", str(scene.inputs["members"]), "--nonmembers", str(scene.inputs["nonmembers"])]
+    assert main(["gate", "-m", scene.base, *known, "-a", "loss", "-q", "-o", str(tmp_path / "b")]) == 0
+    assert "The gate passes: 2 of 6 limits judged, and none is exceeded." in capsys.readouterr().out
 
 
 def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
@@ -137,3 +158,157 @@ def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
     assert "--max-tpr 0.02@0.01 needs at least 918 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2
     assert not (tmp_path / "run").exists()
+
+
+def test_junit_that_is_wrong_is_noticed(leaking: GateResult) -> None:
+    text = gate_junit(leaking)
+    assert faults_of_junit(text) == []
+    for before, after, fault in (
+        ('failures="2"', 'failures="1"', "failures is 1"),
+        ("<failure", "<broken", "broken is no element"),
+        ("classname=", "class=", "testcase has class"),
+        ('name="known set" ', "", "testcase lacks name"),
+    ):
+        changed = (
+            text.replace(before, after).replace("</failure", "</broken")
+            if "broken" in after
+            else text.replace(before, after)
+        )
+        assert fault in faults_of_junit(changed)
+
+
+def test_junit_holds_what_no_xml_may(leaking: GateResult) -> None:
+    odd = replace(
+        leaking.rows[1], verdict=RowVerdict.NOT_APPLICABLE, obstacle=Note(Obstacle.NOT_SEARCHED, {"why": 'a\x00<b>&"'})
+    )
+    assert faults_of_junit(gate_junit(replace(leaking, rows=(odd,)))) == []
+
+
+def test_a_screen_has_15_lines_of_80_columns_and_the_verdict_first(leaking: GateResult) -> None:
+    lines = rendered(gate_screen(leaking)).rstrip().splitlines()
+    assert len(lines) <= 15
+    assert max(map(len, lines)) <= 80
+    assert next(line for line in lines[1:] if line).startswith("The gate fails: gap")
+    details = rendered(gate_details(leaking))
+    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default)", "not applicable"):
+        assert word in details, word
+
+
+def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: GateResult, tmp_path: Path) -> None:
+    shutil.copytree(leaking.path, tmp_path / "run")
+    attacks = ["loss", "min_k", "reference"]
+    hidden = gate(scene.model, reference=scene.base, **scene.inputs, attacks=attacks, out=tmp_path / "run", redact=True)
+    assert (hidden.leaked_passages, hidden.leaked_documents) == ((), ())
+    assert hidden.members_flagged == leaking.members_flagged
+    shown = [rendered(gate_screen(hidden)), rendered(gate_details(hidden)), gate_junit(hidden)]
+    shown += [json.dumps(gate_summary(hidden)), (tmp_path / "run" / "gate.json").read_text()]
+    named = leaking.leaked_passages[0].id
+    assert named in (leaking.path / "gate.json").read_text()
+    assert not any(named in text for text in shown)
+
+
+@pytest.mark.parametrize("epsilon", [1.5, 4.0, None])
+def test_a_documented_epsilon_is_read_from_the_training(
+    scene: Scene, leaking: GateResult, tmp_path: Path, epsilon: float | None
+) -> None:
+    shutil.copytree(scene.model, tmp_path / "model")
+    record = read_training(scene.model)
+    private = replace(record, recipe=replace(record.recipe, privacy=Privacy(8.0)), epsilon=epsilon, delta=1e-3)
+    write_text(tmp_path / "model" / "training.json", to_json(private))
+    result = gate(
+        str(tmp_path / "model"), **scene.inputs, attacks=["loss"], limits=LIMITS, out=tmp_path / "run", stand_in="none"
+    )
+    documented = row(result, Quantity.EPSILON_DOCUMENTED)
+    if epsilon is None:
+        assert documented.verdict is RowVerdict.NOT_APPLICABLE
+        assert documented.obstacle.figures == {"training": True}
+    else:
+        assert documented.verdict is (RowVerdict.FAILED if epsilon > 2 else RowVerdict.PASSED)
+        assert (documented.value, documented.interval) == (epsilon, None)
+
+
+def test_a_void_known_set_fails_and_is_the_first_reason(scene: Scene, tmp_path: Path) -> None:
+    later = [
+        {"text": f"{json.loads(line)['text']} Written in {2020 + at % 4}."}
+        for at, line in enumerate((scene.folder / "heldout.jsonl").read_text().splitlines())
+    ]
+    inputs = {"members": scene.inputs["members"], "nonmembers": later}
+    heard: list[Any] = []
+    result = gate(scene.base, **inputs, attacks=["loss"], out=tmp_path / "run", report_validity=heard.append)
+    assert heard[0].standing is result.standing is Standing.VOID
+    assert result.withheld
+    assert not result.passed
+    screen = rendered(gate_screen(result))
+    assert "The gate fails: the known set is void" in screen
+    assert f'failures="{1 + len(result.failed)}"' in gate_junit(result)
+    accepted = gate(scene.base, **inputs, attacks=["loss"], out=tmp_path / "run", accept_void=True)
+    assert accepted.standing is Standing.ACCEPTED
+    assert accepted.passed == (not accepted.failed)
+    assert read_gate(tmp_path / "run").accepted
+
+
+def test_bad_input_is_refused_before_anything_is_scored(scene: Scene, tmp_path: Path) -> None:
+    known = scene.inputs
+    with pytest.raises(PassageError, match="members"):
+        gate(scene.base, members=known["members"], nonmembers=known["members"], out=tmp_path / "run")
+    with pytest.raises(CalibrationError, match=r"`max_epsilon` 6 needs at least .* documents"):
+        gate(scene.base, **known, limits=Limits(max_epsilon=6.0), out=tmp_path / "run")
+    with pytest.raises(CalibrationError, match=r"`max_extractable` 0\.001 needs at least 2,995 documents of members"):
+        gate(scene.base, **known, limits=Limits(max_tpr=(TprLimit(1.0, 0.01),)), strict=True, out=tmp_path / "run")
+    labelled = [{"text": "A river.", "label": 0}, {"text": "A stone.", "label": 1}]
+    with pytest.raises(PassageError, match="label"):
+        gate(scene.base, members=labelled, nonmembers=known["nonmembers"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def extraction(tmp_path_factory: pytest.TempPathFactory) -> Extraction:
+    """Of 30 members and 30 non-members; the model writes none of them."""
+    texts = [text for text in dict.fromkeys(sentences(200, seed=5, longest=20)) if len(text.encode()) > 60][:60]
+    rows = [{"id": f"p{at}", "text": text, "label": int(at < 30)} for at, text in enumerate(texts)]
+    return extract(rows, Reader(0), out=tmp_path_factory.mktemp("extraction") / "run")
+
+
+def with_spans(extraction: Extraction, members: int, nonmembers: int) -> Extraction:
+    """The *extraction*, as if the model had written so many of its documents, by its reference-free counts."""
+    changed, left = [], {1: members, 0: nonmembers}
+    for document in extraction.documents:
+        assert document.label is not None
+        left[document.label] -= 1
+        changed.append(replace(document, spans_counted=int(left[document.label] >= 0)))
+    known = extraction.nonmembers
+    assert known is not None
+    assert known.like is not None
+    like = replace(known.like, nonmembers=30, nonmembers_with_spans=nonmembers, beyond_chance=members > nonmembers)
+    return replace(extraction, documents=changed, nonmembers=replace(known, like=like))
+
+
+def extractable(extraction: Extraction | Note, *, given: bool = False, strict: bool = False) -> GateRow:
+    planned = Planned(Quantity.EXTRACTABLE, 0.05, given)
+    table = ScoreTable.of(range(40), [0, 1] * 20)
+    return judge(planned, table, select_attack(table), extraction, None, confidence=0.95, strict=strict)
+
+
+def test_documents_that_are_written_word_for_word_fail(extraction: Extraction) -> None:
+    none = extractable(extraction)
+    assert (none.verdict, none.value, none.members, none.nonmembers) == (RowVerdict.PASSED, 0.0, 30, 30)
+    many = extractable(with_spans(extraction, 10, 0))
+    assert (many.verdict, many.value) == (RowVerdict.FAILED, 10 / 30)
+    assert extractable(with_spans(extraction, 4, 0)).verdict is RowVerdict.PASSED, "the interval reaches below 0.05"
+    assert extractable(with_spans(extraction, 4, 0), strict=True).verdict is RowVerdict.FAILED
+
+
+def test_spans_that_non_members_have_too_are_no_extraction(extraction: Extraction) -> None:
+    both = extractable(with_spans(extraction, 10, 10))
+    assert both.verdict is RowVerdict.NOT_APPLICABLE
+    assert both.obstacle == Note(Obstacle.AS_NONMEMBERS, {"with_spans": 10, "nonmembers": 30})
+    assert extractable(with_spans(extraction, 10, 10), strict=True).verdict is RowVerdict.FAILED
+
+
+def test_too_few_documents_with_a_stretch_pass_nothing(extraction: Extraction) -> None:
+    few = replace(extraction, documents=extraction.documents[12:])
+    row = extractable(few)
+    assert row.verdict is RowVerdict.NOT_APPLICABLE
+    assert "18 of 18 documents of members hold a stretch of 50 tokens, and at least 20 must" in row_words(row)
+    with pytest.raises(CalibrationError, match="`max_extractable` cannot be judged: 18 of 18 documents"):
+        extractable(few, given=True)

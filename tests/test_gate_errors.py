@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from llm_mia.backends.fake import FakeBackend
 from llm_mia.decision import labelled_scores
 from llm_mia.gate import (
     GateRow,
@@ -36,8 +35,6 @@ MOST_FAILURES = 9
 AT_CHANCE = Limits(max_gap=0.0, max_auroc=0.5, max_tpr=(TprLimit(0.1, 0.1),), max_epsilon=0.0)
 """What a model that leaks nothing reaches exactly, so that every error counts."""
 KNOWN = Known(PASSAGES, PASSAGES, PASSAGES, PASSAGES)
-MODEL = FakeBackend(0)
-"""The gate asks it for nothing but its name."""
 Select = Callable[[ScoreTable], Measured]
 
 
@@ -70,7 +67,7 @@ def judged(
 
 def row_of(planned: Planned, table: ScoreTable, measured: Measured, confidence: float, strict: bool) -> GateRow:
     nothing = Note(Obstacle.NOT_SEARCHED, {"why": "simulated"})
-    return judge(planned, table, measured, nothing, MODEL, confidence=confidence, strict=strict)
+    return judge(planned, table, measured, nothing, None, confidence=confidence, strict=strict)
 
 
 def on_the_same_documents(table: ScoreTable) -> Measured:

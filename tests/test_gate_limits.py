@@ -107,8 +107,18 @@ def test_a_strict_limit_needs_enough_for_a_model_that_leaks_nothing() -> None:
         assert (auroc(np.zeros(2 * n), np.repeat([1, 0], n), confidence=0.9).high <= 0.55) is decides
 
 
+def test_a_documented_epsilon_needs_no_attack() -> None:
+    few, limits = Known(60, 60, 60, 60), Limits(max_epsilon=6.0)
+    with pytest.raises(CalibrationError, match="`max_epsilon` 6 needs at least 132 documents of members and 132"):
+        plan_limits(limits, few, strict=False, selecting=True)
+    planned, _ = plan_limits(limits, few, strict=False, selecting=True, documented=True)
+    shown = next(each for each in planned if each.quantity is Quantity.EPSILON_SHOWN)
+    assert shown.obstacle is not None
+    assert shown.obstacle.kind == Obstacle.TOO_FEW
+
+
 def test_a_limit_that_no_number_of_documents_decides_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`max_auroc` 0\.5 cannot be decided by 131,072 documents"):
+    with pytest.raises(UsageError, match=r"`max_auroc` 0\.5 cannot be decided by 32,768 documents"):
         plan_limits(Limits(max_auroc=0.5), MANY, strict=True, selecting=True)
 
 

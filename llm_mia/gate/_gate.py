@@ -19,7 +19,7 @@ from ..store import remove_texts
 from ..validity import RequestedRates, Validity
 from ._leaked import leaked_most
 from ._limits import Limits
-from ._measuring import CONFIDENCE, judge, select_attack
+from ._measuring import CONFIDENCE, judge, select_attack, training_of
 from ._planning import SELECTION_FPR, Known, Planned, plan_limits
 from ._record import FILE, GateResult, Obstacle, Quantity, write_gate
 
@@ -88,7 +88,9 @@ def gate(
     texts = KnownTexts.read(sources, labels=(1, 0))
     check = check_inputs(sources)
     known = _known(check)
-    planned, confidence = plan_limits(limits, known, strict=strict, selecting=len(named) != 1)
+    training = training_of(plan.models["target"])
+    documented = training is not None and training.epsilon is not None
+    planned, confidence = plan_limits(limits, known, strict=strict, selecting=len(named) != 1, documented=documented)
     rates = RequestedRates(_smallest_fpr(planned))
     texts.refuse_repeats(rates)
     chosen = choose_stand_in(stand_in, plan, texts, out)
@@ -109,8 +111,7 @@ def gate(
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     measured = select_attack(_attacking(table, named))
     rows = tuple(
-        judge(each, table, measured, extraction, plan.models["target"], confidence=confidence, strict=strict)
-        for each in planned
+        judge(each, table, measured, extraction, training, confidence=confidence, strict=strict) for each in planned
     )
     part, calibration = measured.scores, measured.calibration
     leaked = leaked_most(table, measured, extraction if isinstance(extraction, Extraction) else None)

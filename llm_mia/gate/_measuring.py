@@ -13,19 +13,22 @@ from .. import metrics
 from ..backends import Backend, ModelSpec
 from ..calibration import Floats
 from ..decision import AUTO, Calibration, LabelledScores, calibrate, calibration_part, labelled_scores
+from ..errors import CalibrationError
 from ..extraction import Extraction
 from ..records import Interval, Note
 from ..scores import ScoreTable
-from ..training import read_training
+from ..training import TrainingRecord, read_training
 from ._planning import SELECTION_FPR, Planned
 from ._record import GateRow, Obstacle, Quantity, RowVerdict
 
-__all__ = ["Measured", "judge", "select_attack"]
+__all__ = ["Measured", "judge", "select_attack", "training_of"]
 
 CONFIDENCE = "confidence"
 """The attack whose score is the mean token probability."""
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 """Shares of all passages that are flagged for a bound on ε; the half that selects the attack selects the share."""
+FEWEST = 20
+"""Documents of members with a stretch that an extractable share needs: fewer would pass whatever was memorised."""
 USUAL_SHARE = 0.1
 """What is flagged where no half selects."""
 
@@ -65,17 +68,33 @@ def select_attack(table: ScoreTable) -> Measured:
     )
 
 
+def training_of(target: Backend | ModelSpec) -> TrainingRecord | None:
+    """The record of the target's training, in the folder of the model; None where there is none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    folder = Path(target.name) if isinstance(target, ModelSpec) else None
+    return None if folder is None or not (folder / "training.json").is_file() else read_training(folder)
+
+
 def judge(
     planned: Planned,
     table: ScoreTable,
     measured: Measured,
     extraction: Extraction | Note | None,
-    target: Backend | ModelSpec,
+    training: TrainingRecord | None,
     *,
     confidence: float,
     strict: bool,
 ) -> GateRow:
-    """The row of a limit; *extraction* is what was extracted, or why nothing was."""
+    """The row of a limit; *extraction* is what was extracted, or why nothing was.
+
+    *training* is the record of the target's training; None where there is none.
+
+    Raises:
+        CalibrationError: too few documents hold a stretch, and the user gave that limit.
+    """
     row = GateRow(
         planned.quantity,
         planned.limit,
@@ -87,7 +106,7 @@ def judge(
     if planned.obstacle is not None:
         return row
     if planned.quantity is Quantity.EPSILON_DOCUMENTED:
-        return _documented(row, target)
+        return _documented(row, training)
     if planned.quantity is Quantity.GAP:
         return _judged(_gap(row, table, confidence), strict=strict)
     if planned.quantity is Quantity.EXTRACTABLE:
@@ -153,15 +172,12 @@ def _scored(scores: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[~np.isnan(scores[rows])]
 
 
-def _documented(row: GateRow, target: Backend | ModelSpec) -> GateRow:
+def _documented(row: GateRow, training: TrainingRecord | None) -> GateRow:
     """The ε of the training's record, which is no measurement and has no interval."""
-    folder = Path(target.name) if isinstance(target, ModelSpec) else None
-    there = folder is not None and (folder / "training.json").is_file()
-    record = read_training(folder) if there and folder is not None else None
-    if record is None or record.epsilon is None:
-        return replace(row, obstacle=Note(Obstacle.NOT_DOCUMENTED, {"training": record is not None}))
-    verdict = RowVerdict.FAILED if record.epsilon > row.limit else RowVerdict.PASSED
-    return replace(row, value=record.epsilon, verdict=verdict)
+    if training is None or training.epsilon is None:
+        return replace(row, obstacle=Note(Obstacle.NOT_DOCUMENTED, {"training": training is not None}))
+    verdict = RowVerdict.FAILED if training.epsilon > row.limit else RowVerdict.PASSED
+    return replace(row, value=training.epsilon, verdict=verdict)
 
 
 def _extractable(row: GateRow, extraction: Extraction | Note | None, confidence: float, *, strict: bool) -> GateRow:
@@ -169,8 +185,14 @@ def _extractable(row: GateRow, extraction: Extraction | Note | None, confidence:
         return replace(row, obstacle=extraction)
     members, nonmembers = ([each for each in extraction.documents if each.label == label] for label in (1, 0))
     counted = [each for each in members if each.stretches]
-    if not counted:
-        return replace(row, obstacle=Note(Obstacle.NOT_SEARCHED, {"why": "no member is long enough for a stretch"}))
+    if len(counted) < FEWEST:
+        why = (
+            f"{len(counted):,} of {len(members):,} documents of members hold a stretch of {extraction.stretch} tokens, "
+            f"and at least {FEWEST} must"
+        )
+        if row.given:
+            raise CalibrationError(f"`max_extractable` cannot be judged: {why}: give longer passages, or more")
+        return replace(row, obstacle=Note(Obstacle.NOT_SEARCHED, {"why": why}))
     with_spans = sum(each.spans_counted > 0 for each in counted)
     share = metrics.clopper_pearson(with_spans, len(counted), confidence)
     others = [each for each in nonmembers if each.stretches]

@@ -21,7 +21,7 @@ ERROR = 0.05
 """The largest probability of a wrong verdict, see `llm_mia.gate.gate`."""
 SELECTION_FPR = 0.05
 """The rate at which members count as recognised, in the list of what leaked most."""
-MOST = 1 << 17
+MOST = 1 << 15
 """Documents above which no need is stated."""
 PARAMETERS = {
     Quantity.GAP: "max_gap",
@@ -84,11 +84,14 @@ def confidence_of(planned: Sequence[Planned], *, strict: bool) -> float:
     return 1 - 2 * ERROR / max(1, measured)
 
 
-def plan_limits(limits: Limits, known: Known, *, strict: bool, selecting: bool) -> tuple[list[Planned], float]:
+def plan_limits(
+    limits: Limits, known: Known, *, strict: bool, selecting: bool, documented: bool = False
+) -> tuple[list[Planned], float]:
     """The limits with what stands in their way, and the confidence of their intervals.
 
     A default limit that the documents cannot decide is not applicable; a limit that the user gave is refused, and so is
-    any where *strict*, because then it could not be kept.
+    any where *strict*, because then it could not be kept. An ε that the training has *documented* is judged by that, so
+    too few documents for an attack to show another are no reason to refuse.
 
     Raises:
         CalibrationError: too few documents; the message says how many are needed.
@@ -103,7 +106,7 @@ def plan_limits(limits: Limits, known: Known, *, strict: bool, selecting: bool) 
             result.append(each)
             continue
         result.append(replace(each, obstacle=Note(Obstacle.TOO_FEW, needs)))
-        if each.given or strict:
+        if (each.given or strict) and not (documented and each.quantity is Quantity.EPSILON_SHOWN):
             refused.append(_refusal(each, needs, known, halved=_measures_attack(each) and selecting))
     if refused:
         raise CalibrationError("; ".join(refused))

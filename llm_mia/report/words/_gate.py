@@ -102,7 +102,7 @@ def _headline(result: GateResult) -> str:
     if not result.failed:
         judged = sum(row.verdict is RowVerdict.PASSED for row in result.rows)
         how = "and no interval reaches beyond its limit" if result.strict else "and none is exceeded"
-        return f"The gate passes: {counted(judged, 'limit')} judged, {how}."
+        return f"The gate passes: {judged} of {counted(len(result.rows), 'limit')} judged, {how}."
     return f"The gate fails: {'; '.join(_exceeds(row, result.strict) for row in result.failed)}."
 
 
