@@ -166,6 +166,9 @@ def audit(known: Definitions) -> dict[str, Schema]:
         "calibration": calibration(known),
         "flags": flags(known),
         "control": or_null(control, "The decision on the sealed non-members; null where none were given."),
+        "shadows": or_null(
+            known.record(hint(Audit, "shadows")), "What the error rate rests on where shadow models set the threshold."
+        ),
         "protocol_sha256": {"description": "Digest of the protocol; null without one.", "type": ["string", "null"]},
         "power": or_null(known.record(Interval), "Share of members that the threshold flags; null if unknown."),
         "evaluation": evaluation(known),

@@ -181,7 +181,7 @@ def leakage(value: float, change: float | None = None, half: float = 0.05) -> Le
 
 
 def row(name: str, of: Leakage | None, *, trained: bool = True, outputs: bool = False, ratio: float = 1.2) -> Defended:
-    attacks = tuple(MeasuredAttack(each, of and of.auroc) for each in ("loss", "min_k"))
+    attacks = tuple(MeasuredAttack(each, None if of is None else of.auroc) for each in ("loss", "min_k"))
     utility = Utility(Interval(20 * ratio, 19 * ratio, 21 * ratio), Interval(ratio, ratio - 0.01, ratio + 0.01))
     return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0)
 
@@ -270,7 +270,9 @@ def test_the_figure_has_a_point_for_each_defence_that_can_be_attacked(tmp_path: 
     blind = row("sampled_text:queries=one", None, trained=False, outputs=True)
     result = table(BASELINE, row("dp:epsilon=8", leakage(0.52, -0.28), ratio=4.0), outputs, blind, path=tmp_path)
     axes = draw(result)
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
         "without defence",
         "dp:epsilon=8",
         "top_k:k=5",

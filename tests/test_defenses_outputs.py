@@ -373,3 +373,15 @@ def test_shadow_models_are_the_attackers_and_are_not_masked(tmp_path: Path) -> N
         assert np.isfinite(same.column(attack)).all()
         assert not np.isnan(masked.column(column_of(attack, "bounded"))).any()
         assert not np.isnan(masked.column(column_of(attack, "omitted"))).any()
+
+
+def test_parts_of_a_run_follow_each_other_and_repeated_texts_share_a_document(fake: Any, tmp_path: Path) -> None:
+    """More passages than are read at once, of which some have the same text."""
+    texts = sentences(600, seed=45, longest=4)
+    rows = [{"id": f"p{i}", "text": text, "label": int(text > "M")} for i, text in enumerate(texts)]
+    assert len(set(texts)) < len(texts)
+    score(Passages.of(rows), fake, attacks=["loss", "min_k++"], out=tmp_path / "run")
+    stored, same = read_scores(tmp_path / "run"), replay(Passages.of(rows), tmp_path / "run", "none")
+    for attack in ("loss", "min_k++"):
+        assert np.array_equal(stored.column(attack), same.column(attack))
+    assert (list(stored.ids), list(stored.documents)) == (list(same.ids), list(same.documents))

@@ -188,7 +188,7 @@ def test_a_private_training_that_was_stopped_continues_with_the_same_noise(
 ) -> None:
     settings = recipe(method=method, dropout=0.1)
     whole = train(tiny, TEXTS, tmp_path / "whole", settings)
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             train(tiny, TEXTS, tmp_path / "parts", settings, checkpoint_seconds=0, progress=stop_after(2))
     record = train(tiny, TEXTS, tmp_path / "parts", settings, checkpoint_seconds=0)
@@ -337,9 +337,9 @@ def test_early_stopping_by_other_texts_is_paid_for_in_full(tiny: str, tmp_path: 
     """When it stops depends on what was learnt, so ε is that of all epochs."""
     settings = recipe(epochs=6, early_stopping=EarlyStopping(0.2), learning_rate=0.5)
     record = train(tiny, TEXTS, tmp_path / "a", settings, validation=sentences(4, seed=9))
-    plain = train(tiny, TEXTS, tmp_path / "b", recipe(epochs=6))
-    assert record.steps < plain.steps
-    assert record.epsilon == plain.epsilon
+    assert record.steps < 6 * 3
+    assert record.epsilon is not None
+    assert 0.99 * 8 <= record.epsilon <= 8
     assert read_training(tmp_path / "a") == record
 
 
@@ -349,15 +349,17 @@ def test_early_stopping_by_other_texts_is_paid_for_in_full(tiny: str, tmp_path: 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> str:
     tokenizer = build_tokenizer(320, bos=False, seed=0)
-    model = build_model(tokenizer, seed=0, initializer_range=0.1)
+    model = build_model(tokenizer, seed=0, initializer_range=0.1, hidden_size=64, num_hidden_layers=1)
     return save(tmp_path_factory.mktemp("small"), model, tokenizer)
 
 
 def attack(base: str, folder: Path, epsilon: float, seed: int) -> tuple[TrainingRecord, EmpiricalEpsilon]:
     """Train on canaries, and guess them by how much the training lowered their loss."""
     texts = sentences(10, seed=5)
-    canaries = insert_canaries(texts, 48, seed)
-    settings = recipe(epsilon, epochs=14, batch_size=64, learning_rate=2e-2, seed=seed)
+    canaries = insert_canaries(texts, 44, seed)
+    # A δ of 1 / (10 · 32) would take half of the bound away.
+    privacy = Privacy(epsilon, 1e-4)
+    settings = recipe(privacy=privacy, epochs=12, batch_size=64, learning_rate=1e-2, seed=seed)
     record = train(base, [*texts, *canaries.inside], folder, settings)
     assert record.delta is not None
     inside, outside = (
@@ -379,11 +381,21 @@ def losses(folder: str | Path, canaries: Canaries) -> list[list[float]]:
         return [[loss(ids) for ids in backend.encode(texts)] for texts in (canaries.inside, canaries.outside)]
 
 
-def test_canaries_show_no_more_than_the_accountant_allows(small: str, tmp_path: Path) -> None:
-    for epsilon, seed in ((8.0, 0), (8.0, 1), (1.0, 2)):
-        record, shown = attack(small, tmp_path / str(seed), epsilon, seed)
-        assert record.epsilon is not None
-        assert shown.lower <= record.epsilon <= epsilon
+@pytest.mark.parametrize("epsilon", [8.0, 1.0])
+def test_canaries_show_no_more_than_the_accountant_allows(epsilon: float, small: str, tmp_path: Path) -> None:
+    record, shown = attack(small, tmp_path / "model", epsilon, seed=2)
+    assert record.epsilon is not None
+    assert shown.lower <= record.epsilon <= epsilon
+
+
+@pytest.mark.slow
+def test_canaries_show_no_more_at_any_seed(small: str, tmp_path: Path) -> None:
+    """ε = 0.5 is small enough that the guesses could show more. At a confidence of 95 %, each run does so with a
+    probability of at most 5 %: the limit is the 1 - 1e-4 quantile of their number."""
+    seeds, epsilon = 12, 0.5
+    shown = [attack(small, tmp_path / str(seed), epsilon, seed)[1] for seed in range(seeds)]
+    assert all(each.highest > 3 * epsilon for each in shown)
+    assert sum(each.lower > epsilon for each in shown) <= binom.ppf(1 - 1e-4, seeds, 0.05)
 
 
 def test_canaries_show_that_the_noise_is_switched_off(

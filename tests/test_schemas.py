@@ -20,12 +20,13 @@ from llm_mia.demo import Demo, demo_summary
 from llm_mia.errors import UsageError
 from llm_mia.gate import Limits, gate
 from llm_mia.records import Interval
-from llm_mia.report import extraction_summary, shadows_summary
+from llm_mia.report import defenses_summary, extraction_summary, shadows_summary
 from llm_mia.report.schemas import schema, schemas
 from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
 from llm_mia.training import Privacy, Recipe
 
 from .conftest import pretend, sentences, spans_of_bytes
+from .test_defend_measuring import BASELINE, table
 
 Printed = Mapping[str, list[Any]]
 
@@ -106,6 +107,7 @@ def print_all(folder: Path) -> Printed:
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}
+    results["defend"].append(json.loads(json.dumps(defenses_summary(table(BASELINE)))))
     results["demo"].append(json.loads(json.dumps(demo_summary(Demo(audit, truth, rate, rate, 1.5, 10)))))
     results["shadow"].append(json.loads(json.dumps(shadows_summary(a_set_of_shadows(folder)))))
     return results

@@ -95,11 +95,11 @@ def test_the_record_is_true(tiny: str, tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny: str, tmp_path: Path) -> None:
     texts = sentences(10, seed=21)
-    for method in Method:
+    for method in (Method.SCRATCH, Method.LORA):  # in both the seed draws the weights that the training begins with
         for name, seed in (("a", 0), ("b", 0), ("c", 1)):
             torch.manual_seed(ord(name))  # what the caller draws changes nothing
             expected = torch.random.get_rng_state()
-            train(tiny, texts, tmp_path / method / name, recipe(method=method, seed=seed, dropout=0.1))
+            train(tiny, texts, tmp_path / method / name, recipe(method=method, epochs=1, seed=seed, dropout=0.1))
             assert torch.equal(torch.random.get_rng_state(), expected), "nor the other way round"
         assert differing(tmp_path / method / "a", tmp_path / method / "b") == []
         assert differing(tmp_path / method / "a", tmp_path / method / "c") != []
@@ -118,19 +118,17 @@ def test_padding_is_in_no_loss(tiny: str) -> None:
     assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_bos"])
-def test_progress_counts_every_token_of_every_epoch(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_progress_counts_every_token_of_every_epoch(tiny_bos: str, tmp_path: Path) -> None:
     """BOS comes before all tokens of a text, and a text is cut only where it exceeds the context."""
     seen: list[Step] = []
-    base = request.getfixturevalue(name)
     texts = [*sentences(9, seed=22), " ".join(sentences(20, seed=23))]
-    backend = loaded(base)
+    backend = loaded(tiny_bos)
     tokens = sum(min(64, len(ids) + len(backend.opening)) for ids in backend.encode(texts))
-    train(base, texts, tmp_path / "model", FULL, name="training shadow-03", progress=seen.append)
+    train(tiny_bos, texts, tmp_path / "model", FULL, name="training shadow-03", progress=seen.append)
     counted = [step for step in seen if step.name == "training shadow-03"]
     assert (counted[-1].tokens, counted[-1].total_bytes, counted[-1].passages) == (2 * tokens, 2 * tokens, 10)
     assert [step.tokens for step in counted] == sorted(step.tokens for step in counted)
-    train(base, texts, tmp_path / "model", FULL, name="again", progress=seen.append)
+    train(tiny_bos, texts, tmp_path / "model", FULL, name="again", progress=seen.append)
     assert (seen[-1].name, seen[-1].passages, seen[-1].kept) == ("again", 10, 10)
 
 
@@ -198,7 +196,7 @@ def test_label_smoothing_flattens_the_predictions(tiny: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("family", "method"),
-    [*((family, Method.FULL) for family in ("GPT2", "GPTNeoX", "OPT", "Llama")), ("Llama", Method.LORA)],
+    [*((family, Method.FULL) for family in ("GPT2", "OPT", "Llama")), ("Llama", Method.LORA)],
 )
 def test_dropout_drops_and_leaves_the_configuration(family: str, method: Method, tmp_path: Path) -> None:
     tokenizer = build_tokenizer(300, bos=False, seed=1)

@@ -117,8 +117,9 @@ def whole(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process with torch is forked")
-@pytest.mark.parametrize("instant", INSTANTS)
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    ("name", "instant"), [*(("full", instant) for instant in INSTANTS), ("lora", "within an epoch")]
+)
 def test_a_killed_training_ends_with_the_same_weights(
     name: str, instant: str, tiny: str, whole: Path, tmp_path: Path
 ) -> None:
@@ -138,8 +139,10 @@ def test_a_killed_training_ends_with_the_same_weights(
     assert replace(record, seconds=0.0) == replace(read_training(whole / name), seconds=0.0)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     steps = sum(step.name == "training" for step in seen)
-    left = {"before a checkpoint": 9, "within an epoch": 1 + 5, "after an epoch": 1 + 3, "while storing": 1 + 8}
-    assert steps == left.get(instant, 1), "where it continues, and of nine steps those after the last checkpoint"
+    left = {"before a checkpoint": 9, "within an epoch": 6, "after an epoch": 4, "while storing": 9, "while saving": 4}
+    assert steps == left.get(instant, 1), (
+        "of nine steps those after the last checkpoint, and a report of where it continues"
+    )
 
 
 def test_another_process_that_trains_the_same_model_is_refused(tiny: str, tmp_path: Path) -> None:
@@ -174,9 +177,9 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tiny: str, whole: Path, tmp_path:
     ("change", "message"),
     [
         ({"recipe": replace(RECIPES["full"], epochs=4)}, "recipe epochs 3 there, 4 here"),
-        ({"texts": TEXTS[1:]}, "texts_sha256 [0-9a-f]+ there, [0-9a-f]+ here"),
-        ({"validation": TEXTS[:2]}, "validation_sha256 None there, [0-9a-f]+ here"),
-        ({"base": "tiny_reference"}, "base_sha256 [0-9a-f]+ there, [0-9a-f]+ here"),
+        ({"texts": TEXTS[1:]}, "the texts differ"),
+        ({"validation": TEXTS[:2]}, "the texts for validation differ"),
+        ({"base": "tiny_reference"}, "the files of the base model differ"),
     ],
 )
 def test_the_folder_of_another_training_is_refused(
@@ -185,7 +188,7 @@ def test_the_folder_of_another_training_is_refused(
     asked = {"base": "tiny", "texts": TEXTS, "recipe": RECIPES["full"], **change}
     asked["base"] = request.getfixturevalue(asked["base"])
     with pytest.raises(
-        RunDirectoryError, match=rf"full: holds a model of another training \(({message}|.*; {message})"
+        RunDirectoryError, match=rf"full: holds a model of another training \({message}\); name another folder$"
     ):
         train(out=whole / "full", **asked)
 

@@ -12,19 +12,25 @@ from ._control import Control, control_of, sealed_rate
 from ._record import Audit, read_audit, standing_of
 from ._redacting import without_tokens
 from ._settings import Setting
+from ._shadow_check import LIKENESS, Likeness, ShadowCheck, likeness_of, shadow_check
+from ._shadows import ShadowModels
 from ._stand_in import FEWEST_OTHERS, StandIn, TrainingHalf, choose_stand_in
 from ._texts import KnownTexts, read, validate
 from ._two_runs import Difference, Matched, Quantity, TwoRuns, compare_runs
 
 __all__ = [
     "FEWEST_OTHERS",
+    "LIKENESS",
     "Audit",
     "Control",
     "Difference",
     "KnownTexts",
+    "Likeness",
     "Matched",
     "Quantity",
     "Setting",
+    "ShadowCheck",
+    "ShadowModels",
     "StandIn",
     "TrainingHalf",
     "TwoRuns",
@@ -32,10 +38,12 @@ __all__ = [
     "choose_stand_in",
     "compare_runs",
     "control_of",
+    "likeness_of",
     "read",
     "read_audit",
     "refuse_rates",
     "sealed_rate",
+    "shadow_check",
     "standing_of",
     "validate",
     "without_secrets",

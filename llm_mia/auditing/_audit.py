@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,23 +15,22 @@ from ..passages import InputCheck, Passages, PassageSource, check_inputs, to_pas
 from ..records import Note
 from ..scores import ScoreTable, read_scores
 from ..scoring import ALL, ModelSource, References, ScoringPlan, plan_scoring, run_scoring
-from ..signals import Progress, Supplies, report_activity, running_dry, without_written_tokens
+from ..shadow import Shadows
+from ..signals import Progress, Supplies, model_or_spec, report_activity, running_dry, without_written_tokens
 from ..validity import Validity
-from ._command import without_secrets
+from ._by_shadows import ByShadows, refuse_without_known_set
 from ._control import refuse_known
 from ._deciding import Request, decide
-from ._kept_texts import keep_texts
+from ._finishing import CONTROL, Finishing
 from ._possible import possible_decisions
-from ._record import Audit, write_audit
-from ._redacting import leave_no_text
+from ._record import Audit
+from ._shadows import ShadowModels, ShadowThreshold, open_shadows, with_shadows
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
 __all__ = ["audit", "refuse_rates"]
 
 DEFAULT_FPR = 0.05
-CONTROL = "control"
-"""Folder in the run directory with the scores of the sealed non-members."""
 ReportValidity: TypeAlias = Callable[[Validity], None]
 ReportNote: TypeAlias = Callable[[Note], None]
 
@@ -40,12 +38,13 @@ ReportNote: TypeAlias = Callable[[Note], None]
 def audit(
     candidates: PassageSource,
     *,
-    nonmembers: PassageSource,
+    nonmembers: PassageSource | None = None,
     members: PassageSource | None = None,
     target: ModelSource,
     reference: References = None,
     stand_in: StandIn = AUTO_STAND_IN,
     models: Mapping[str, ModelSource] | None = None,
+    shadows: ShadowModels = None,
     attacks: Sequence[str] = (),
     supplies: Supplies | None = None,
     fpr: float | None = None,
@@ -72,10 +71,18 @@ def audit(
     be refused without a model is refused before a model is loaded, and the texts of the known set are checked before
     that, too. The same call continues an audit that was stopped.
 
+    Without *nonmembers*, the *shadows* set the threshold: each shadow takes the target's place, and what it was not
+    trained on is compared with the candidates. Then a candidate that the target was not trained on is flagged with
+    probability at most *fpr*, on average over models and passages, if the target was trained as the shadows were: from
+    the same base, by the same recipe, on a random part of like texts. K shadows are a sample of such models, so for a
+    single target the rate varies as it does between them: `ShadowCheck` holds the rate of each, left out, and the
+    finding allows for it (`llm_mia.decision.spread_of_models`). Where all candidates are passages of the shadows' pool,
+    the threshold is set by their own texts; else by all passages of the pool, and attacks take their offline form.
+
     Args:
         candidates: the unlabelled passages: a path, `Passages`, or what `Passages.of` takes; labels in a file or in
             data are not read.
-        nonmembers: passages known not to be in the training data; they set the threshold.
+        nonmembers: passages known not to be in the training data; they set the threshold. None: *shadows* do.
         members: passages known to be in the training data; they show how well the attacks separate, and set no
             threshold.
         target: the model that is tested: a name, a `ModelSpec`, or a backend.
@@ -86,13 +93,16 @@ def audit(
             installed and is not the target; else an n-gram model, which is trained on half of the non-members, if they
             come from at least 37 documents. The stand-in reads all passages once. Without a reference or a stand-in
             that is a language model, the known set is at best ``not_checked``.
-        models: further models by role, such as ``shadow-00``, for the attacks that need them.
+        models: further models by role, for the attacks that need them.
+        shadows: shadow models, or their folder: evidence for ``lira`` and ``shadow_rmia``, and without *nonmembers*
+            what sets the threshold. The base of the shadows is then the reference, if none is given.
         attacks: names, with settings as in ``min_k:k=0.1``; the first decides. If ``auto`` is among them, the attack
             decides that separates half of the known documents best; the other half sets the threshold. If ``stack`` is
             among them, a score decides that is learned from all attacks on half of the known documents; the other half
             sets the threshold. Empty: every attack that the models allow at little cost; the stack decides if there are
             at least 200 documents of members and 200 of non-members, else ``reference``, or ``min_k`` without a
-            reference model.
+            reference model. Without *nonmembers*, ``lira`` decides; ``stack`` is then the shadow classifier, learned
+            from the shadows alone (Shokri et al. 2017, arXiv:1610.05820).
         supplies: shots, a population, token frequencies, rewritten texts, for the attacks that need them.
         fpr: the largest false positive rate; None: 0.05, or the level of *fdr*.
         fdr: the largest false discovery rate over the candidates, in place of *fpr* (Benjamini–Hochberg, or
@@ -127,6 +137,37 @@ def audit(
     named, decider = _decider(attacks)
     level = fpr if fpr is not None else fdr if fdr is not None else DEFAULT_FPR
     request = Request(decider, level, fdr, confidence, accept_void, finding_level)
+    ending = Finishing(redact, report, command, progress)
+    trained, target = open_shadows(shadows), model_or_spec(target)
+    if trained is not None:
+        target = with_shadows(target, trained)
+        supplies, models = _with_models(supplies, models, trained)
+    if nonmembers is None:
+        trained = refuse_without_known_set(
+            trained, members=members is not None, control=control is not None, confidence=confidence
+        )
+        report_activity(progress, "reading the passages")
+        source = read(candidates, None)
+        threshold = ShadowThreshold.of(trained, source, target)
+        threshold.refuse_few(level, decider)
+        reference = trained.reference() if reference is None else reference
+        wanted = threshold.attacks(named, reference=reference is not None)
+        decider = wanted[0] if decider == BY_DEFAULT else threshold.attacks([decider], reference=True)[0]
+        plan = plan_scoring(target, reference, models=models, attacks=wanted, supplies=supplies)
+        audited = ByShadows(threshold, source, replace(request, decider=decider))
+        if report_validity is not None:
+            report_validity(audited.validity)
+        if planned is not None:
+            audited = replace(audited, request=replace(audited.request, protocol=_kept(planned, [source], Path(out))))
+        done = audited.run(
+            plan,
+            Path(out),
+            window_tokens=window_tokens,
+            history=History(out, history),
+            redact=redact,
+            progress=progress,
+        )
+        return ending.finish(done, source, 0, target)
     plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
     sealed = None if control is None else to_passages(control, label_column="", name="control")
@@ -170,26 +211,21 @@ def audit(
         history=History(out, history),
         sealed=None if sealed is None else _sealed_scores(sealed, chosen.plan, Path(out), window_tokens, progress),
     )
-    done, beginnings = replace(done, redacted=redact, command=without_secrets(command)), None
-    if redact:
-        leave_no_text(done.path)
-        if sealed is not None:
-            without_written_tokens(done.path / CONTROL, ())
-    else:
-        first = sum(source.passages for source in check.sources[:-1])
-        beginnings = keep_texts(done.path, done.flags.rows, sources[-1], first, chosen.plan.models["target"])
-    write_audit(done, beginnings)
-    if report:
-        report_activity(progress, "writing report.html")
-        # It lies above this package, so it is imported by name.
-        import_module("llm_mia.report").write_report(done.path)
-    return done
+    first = sum(source.passages for source in check.sources[:-1])
+    return ending.finish(done, sources[-1], first, chosen.plan.models["target"])
 
 
 def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protocol:
     """The protocol for these inputs, after its copy has been kept in the run directory."""
     (keep_protocol if running_dry() is None else refuse_other_protocol)(protocol, run)
     return protocol.on_inputs([source.sha256() for source in sources])
+
+
+def _with_models(
+    supplies: Supplies | None, models: Mapping[str, ModelSource] | None, shadows: Shadows
+) -> tuple[Supplies, dict[str, ModelSource]]:
+    """Supplies and models with the shadow models."""
+    return replace(supplies or Supplies(), shadows=shadows.supply()), {**shadows.models(), **(models or {})}
 
 
 def _sealed_scores(

@@ -145,4 +145,5 @@ def _as_candidates(table: ScoreTable, sealed: ScoreTable) -> ScoreTable:
         others={},
         categories=(),
         carried={},
+        places=(),
     )

@@ -28,6 +28,7 @@ from ..scores import ScoreTable
 from ..validity import RequestedRates, Validity
 from ._control import control_of
 from ._record import Audit, standing_of
+from ._shadows import ShadowThreshold
 
 __all__ = ["Request", "decide"]
 
@@ -62,10 +63,12 @@ def decide(
     notes: Sequence[Note | str],
     history: History,
     sealed: ScoreTable | None = None,
+    shadows: ShadowThreshold | None = None,
 ) -> Audit:
     """Everything that follows from the scores; *notes* are those of the stages before.
 
-    The decision enters the record *history*. *sealed* holds the scores of sealed non-members.
+    The decision enters the record *history*. *sealed* holds the scores of sealed non-members, and *shadows* are what
+    sets the threshold where there is no known set.
     """
     calibration = calibrate(table, request.decider, fpr=request.fpr, confidence=request.confidence)
     table = add_decider_column(table, calibration)
@@ -74,6 +77,10 @@ def decide(
         control = control_of(table, add_decider_column(sealed, calibration), calibration)
         if control.exceeds:
             validity = Validity.of([*validity.checks, control.check], compared=True)  # doubtful, or worse
+    shadow_check = None
+    if shadows is not None:
+        shadow_check = shadows.check(table, calibration, path)
+        validity = Validity.of([*validity.checks, *shadow_check.checks], compared=shadows.own_texts)
     standing = standing_of(validity, accept_void=request.accept_void)
     table, calibration = replace(table, standing=standing), replace(calibration, standing=standing)
     flags = flag_on_record(
@@ -93,6 +100,7 @@ def decide(
         accepted=request.accept_void,
         flags=flags,
         control=control,
+        shadows=shadow_check,
         protocol="" if request.protocol is None else request.protocol.sha256,
         evaluations=evaluate(part) if members else [],
         confidence_gap=confidence_gap(table) if members else None,
@@ -102,7 +110,7 @@ def decide(
             *_notes(calibration),
             *flags.notes,
             *([] if control is None else [control.note]),
-            Note(NoteKind.ASSUMPTION),
+            Note(NoteKind.ASSUMPTION) if shadows is None else Note(NoteKind.SHADOW_ASSUMPTION),
         ],
     )
 

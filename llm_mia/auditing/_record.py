@@ -18,6 +18,7 @@ from ..scores import ScoreTable, read_scores
 from ..store import RunDirectory, read_record, to_json
 from ..validity import Validity
 from ._control import Control
+from ._shadow_check import ShadowCheck
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,6 +53,8 @@ class Audit:
     """What a reader ought to know; `llm_mia.report` phrases them."""
     control: Control | None = None
     """How often sealed non-members were flagged; None where none were given."""
+    shadows: ShadowCheck | None = None
+    """What the error rate rests on where shadow models set the threshold; None where a known set does."""
     protocol: str = ""
     """Digest of the protocol that was fixed before the scores; empty where there was none."""
     redacted: bool = False

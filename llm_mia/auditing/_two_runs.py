@@ -159,6 +159,8 @@ def _digests(table: ScoreTable, run: Path) -> Sequence[str] | None:
         digests = read_signals(run, "target").text_digests()
     except RunDirectoryError:  # a run that was handed on without signals can be compared by its ids all the same
         return None
+    if table.places:  # rows of shadow models follow, whose ids name passage and shadow
+        digests = [*digests, *table.ids[table.places.count("") :]]
     return digests if len(digests) == len(table) else None
 
 
@@ -175,6 +177,8 @@ def _separation(
     audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], pairs: Pairs, fpr: float
 ) -> list[Difference]:
     """AUROC and TPR of the deciding attacks, on known passages that neither has been fitted on and both have scored."""
+    if any(table.places for table in tables):  # these passages are known under other models than the target
+        return []
     columns, kept = [], list[NDArray[np.bool_]]()
     labels = np.concatenate([np.full(len(pairs[role][0]), ROLES[role]) for role in ("members", "non-members")])
     for side, (audit, table) in enumerate(zip(audits, tables, strict=True)):
@@ -210,6 +214,8 @@ def _losses(audits: tuple[Audit, Audit], tables: tuple[ScoreTable, ScoreTable], 
     name = Quantity.LOSS if len(fingerprints) == 1 else Quantity.LOSS_BY_BYTE
     groups, done = tables[0].groups(), []
     for role, (rows, others) in pairs.items():
+        if role != "candidates" and any(audit.shadows is not None for audit in audits):
+            continue
         one, other = (
             (first.per_token[rows], second.per_token[others])
             if name is Quantity.LOSS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, KnownSetOptions, ReadingOptions, RunOptions
+from ._groups import EvidenceOptions, KnownSetOptions, PossibleKnownSetOptions, ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .dry_run import only_estimating
 from .output import say, say_skipped, show, show_json
@@ -43,7 +43,7 @@ def audit(
             show_default=False,
         ),
     ],
-    known: KnownSetOptions,
+    known: PossibleKnownSetOptions,
     models: ModelOptions,
     evidence: EvidenceOptions,
     reading: ReadingOptions,
@@ -56,7 +56,8 @@ def audit(
             metavar="ATTACK",
             help="An attack to score by, also with settings, as in min_k:k=0.1; may be repeated. The first decides, "
             "but 'auto' or 'stack' decides wherever it is named. 'all' is every possible attack. Each word is "
-            "explained by 'llm-mia attacks WORD'.",
+            "explained by 'llm-mia attacks WORD'. With --shadows and without --nonmembers, 'lira' decides unless you "
+            "name another, and 'stack' is the shadow classifier: learned from the shadow models alone.",
             show_default="attacks that the inputs allow and that cost little; 'llm-mia attacks default' explains "
             "which of them decides",
         ),
@@ -128,6 +129,7 @@ def audit(
             target=models.target_model(),
             reference=models.reference_models(),
             stand_in=models.stand_in_model(stand_in),
+            shadows=evidence.shadow_models(),
             attacks=attacks or (),
             supplies=evidence.supplies(reading, models.device),
             fpr=fpr,

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from ..history import History, Protocol
     from ..passages import Passages
     from ..scores import ScoreTable
+    from ..shadow import Shadows
     from ..signals import Supplies
 
 __all__ = [
     "EvidenceOptions",
     "KnownSetOptions",
     "OfAttack",
+    "PossibleKnownSetOptions",
     "ReadingOptions",
     "RunOptions",
     "TableOptions",
@@ -123,6 +125,38 @@ class KnownSetOptions(OptionGroup):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PossibleKnownSetOptions(OptionGroup):
+    """The labelled passages of a command that can do without them where shadow models set the threshold."""
+
+    nonmembers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Passages known not to be in the training data; they set the threshold. Not needed with --shadows: "
+            f"then shadow models in the target's place set it. INPUT is {opt.INPUT_KINDS}.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None
+    members: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="Passages known to be in the training data; they show how well the attacks work, and set no "
+            "threshold.",
+            rich_help_panel=opt.KNOWN,
+        ),
+    ] = None
+
+    def read_members(self, reading: ReadingOptions) -> Passages | None:
+        """The known members, with label 1; None where the user named none."""
+        return None if self.members is None else reading.read(self.members, "members", 1)
+
+    def read_nonmembers(self, reading: ReadingOptions) -> Passages | None:
+        """The known non-members, with label 0; None where the user named none."""
+        return None if self.nonmembers is None else reading.read(self.nonmembers, "nonmembers", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceOptions(OptionGroup):
     """What some attacks need in addition to the models."""
 
@@ -151,6 +185,15 @@ class EvidenceOptions(OptionGroup):
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
+    shadows: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For lira, shadow_rmia: folder of shadow models that 'llm-mia shadow' wrote. In an audit without "
+            "--nonmembers they set the threshold.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
     neighbours: Annotated[
         int,
         typer.Option(
@@ -171,8 +214,17 @@ class EvidenceOptions(OptionGroup):
         ),
     ] = None
 
+    def shadow_models(self) -> Shadows | None:
+        """The shadow models; None where the user named no folder."""
+        from ..shadow import read_shadows
+
+        return None if self.shadows is None else read_shadows(self.shadows)
+
     def supplies(self, reading: ReadingOptions, device: str) -> Supplies:
-        """What attacks may use in addition to models, read as the passages are; only shots have labels."""
+        """What attacks may use in addition to models, read as the passages are; only shots have labels.
+
+        Shadow models are not among them: `shadow_models` gives them.
+        """
         from ..backends import ModelSpec
         from ..signals import Supplies
 

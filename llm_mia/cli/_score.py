@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,13 +59,16 @@ def score(
         report_activity(progress, "reading the passages")
         source = reading.read(passages, "passages")
         say_input_notes(source)
+        trained = evidence.shadow_models()
+        supplies = evidence.supplies(reading, models.device)
         done = score_to_disk(
             source,
             models.target_model(),
             models.reference_models(),
             stand_in=None if stand_in is None else models.stand_in_model(stand_in),
             attacks=attacks or (),
-            supplies=evidence.supplies(reading, models.device),
+            models=None if trained is None else trained.models(),
+            supplies=supplies if trained is None else replace(supplies, shadows=trained.supply()),
             out=run.out,
             window_tokens=models.window_tokens,
             progress=progress,

@@ -33,7 +33,17 @@ from ._evaluating import (
     rates_at,
 )
 from ._finding import SMALLEST_FINDING_LEVEL, check_finding_level
-from ._finding_record import FINDING_LEVEL, Finding, FindingTest, Obstacle, OtherFlags, OtherReference, Sensitivity
+from ._finding_record import (
+    FINDING_LEVEL,
+    Finding,
+    FindingTest,
+    Obstacle,
+    OtherFlags,
+    OtherReference,
+    Sensitivity,
+    ShadowRate,
+    ShadowSpread,
+)
 from ._flags import NOT_VALIDATED, CategoryFlags, Flag, Flags, Reason, joint_standing
 from ._flags_by_share import FlagsByShare, flags_by_share
 from ._notes import NoteKind, first_ids, notes_of_sentences
@@ -45,6 +55,7 @@ from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Uni
 from ._score_checks import validation_notes
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
 from ._selection import Selection, Shortage, ShortageKind, Wanted
+from ._shadow_rates import mean_over_models, shadow_rates, spread_of_models
 from .stack import STACK, Column, Stack, Training, Tree
 from .stacking import StackSettings, fit_stack
 
@@ -92,6 +103,8 @@ __all__ = [
     "Rule",
     "Selection",
     "Sensitivity",
+    "ShadowRate",
+    "ShadowSpread",
     "Shortage",
     "ShortageKind",
     "Stack",
@@ -121,6 +134,7 @@ __all__ = [
     "joint_standing",
     "judge_collection",
     "labelled_scores",
+    "mean_over_models",
     "notes_of_sentences",
     "origin_of",
     "p_value_counts",
@@ -129,5 +143,7 @@ __all__ = [
     "read_calibration",
     "realised_rates",
     "refuse_small",
+    "shadow_rates",
+    "spread_of_models",
     "validation_notes",
 ]

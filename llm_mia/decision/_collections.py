@@ -125,6 +125,11 @@ def judge_collection(
         ScoresError: no candidates, no non-members, infinite scores, or a document on both sides.
         UsageError: no attack is named, and several are possible.
     """
+    if table.places:
+        raise ScoresError(
+            f"{table.name}: scores of shadow models take the place of known non-members, and the test compares texts "
+            "that the target has read: audit again with known `nonmembers`"
+        )
     names = collection_attacks(table, attacks)
     refuse_non_scores(table, names)
     table, equal = join_equal_scores(table, names[0])

@@ -11,6 +11,7 @@ from ._finding import Tested, find, known_rows
 from ._finding_record import Finding
 from ._other_models import other_models, other_references
 from ._rules import Rule
+from ._shadow_rates import shadow_spread
 
 __all__ = ["conclude", "doubt", "settle"]
 
@@ -24,7 +25,8 @@ def conclude(
         return None, notes
     references, by_reference = other_references(table, calibration, rule, level)
     others = other_models(table, calibration, tested, known_rows(table, calibration), rule, level)
-    return settle(replace(finding, references=references, others=others), by_reference), notes
+    shadows = shadow_spread(table, calibration)
+    return settle(replace(finding, references=references, others=others, shadows=shadows), by_reference), notes
 
 
 def settle(finding: Finding, by_reference: list[Finding]) -> Finding:

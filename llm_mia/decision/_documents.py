@@ -47,6 +47,8 @@ class DocumentObstacle(StrEnum):
     """Documents hold both candidates and non-members: ``documents`` of them, the ``first`` by name."""
     INFINITE = "infinite"
     """Candidates have infinite scores."""
+    SHADOWS = "shadows"
+    """Shadow models set the threshold: passages under the same model are not independent, nor are documents."""
 
 
 def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, object]:
@@ -54,6 +56,8 @@ def document_obstacle(table: ScoreTable, calibration: Calibration) -> dict[str, 
 
     *table* has the column that *calibration* decides by, and candidates.
     """
+    if table.places:
+        return {"obstacle": DocumentObstacle.SHADOWS.value}
     rows, groups, scores = table.rows(None), table.groups(), table.column(calibration.attack)
     try:
         known = calibration_rows(table, calibration)
@@ -93,6 +97,11 @@ def flag_documents(
         CalibrationError: scores of another model, or other non-members.
     """
     check_finding_level(finding_level)
+    if table.places:
+        raise ScoresError(
+            f"{table.name}: shadow models set the threshold, and documents under the same model are not independent: "
+            "decide on passages, or audit again with known `nonmembers`"
+        )
     rows = table.rows(None)
     if not len(rows):
         raise ScoresError(

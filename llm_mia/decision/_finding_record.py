@@ -7,7 +7,17 @@ from enum import StrEnum
 
 from ..records import Interval
 
-__all__ = ["FINDING_LEVEL", "Finding", "FindingTest", "Obstacle", "OtherFlags", "OtherReference", "Sensitivity"]
+__all__ = [
+    "FINDING_LEVEL",
+    "Finding",
+    "FindingTest",
+    "Obstacle",
+    "OtherFlags",
+    "OtherReference",
+    "Sensitivity",
+    "ShadowRate",
+    "ShadowSpread",
+]
 
 FINDING_LEVEL = 0.05
 """Probability of a finding where no candidate was trained on, unless the user sets another."""
@@ -124,11 +134,47 @@ class OtherReference:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowRate:
+    """The flags of a shadow in the target's place, by the threshold that the other shadows set."""
+
+    role: str
+    nonmembers: int
+    """Passages that it was not trained on."""
+    flagged_nonmembers: int
+    members: int
+    flagged_members: int
+
+    @property
+    def fpr(self) -> float:
+        """The share of its non-members that is flagged."""
+        return self.flagged_nonmembers / self.nonmembers
+
+    @property
+    def tpr(self) -> float | None:
+        """The share of its members that is flagged; None where the rows hold none of them."""
+        return self.flagged_members / self.members if self.members else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowSpread:
+    """The target's flags compared with those of the shadows: a single model may be flagged more often by chance."""
+
+    p_value: float
+    """Of so many flags under a further model, where the target is exchangeable with the shadows
+    (`llm_mia.decision.spread_of_models`)."""
+    flagged: int
+    """Candidates above the threshold of the false positive rate."""
+    candidates: int
+    shadows: tuple[ShadowRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """How probable so many flags are where no candidate was trained on, and the level that decides on it.
 
     A finding needs that so many flags are improbable by chance (`chance`), with each further reference model too
-    (`references`), and that no other model explains them (`others`). So its p-value is the largest of theirs. Where no
+    (`references`), that no other model explains them (`others`), and, where shadow models set the threshold, that they
+    are improbable for a single further model (`shadows`). So its p-value is the largest of theirs. Where no
     candidate was trained on, `significant` is true with probability at most `level`, over all decisions of the same
     kind on these candidates, if candidates could as well have been drawn as non-members. It is true with about that
     probability if they differ, but in a way to which another model responds as strongly as the target.
@@ -150,6 +196,8 @@ class Finding:
     arrangements: int = 0
     """Arrangements of labels that the p-value is computed from; 0 where no labels are exchanged."""
     references: tuple[OtherReference, ...] = ()
+    shadows: ShadowSpread | None = None
+    """None where no shadow models set the threshold."""
     others: tuple[OtherFlags, ...] = ()
     """Empty where no other model has scored candidates and non-members: then nothing but chance is excluded."""
     sensitivity: Sensitivity | None = None
@@ -171,7 +219,8 @@ class Finding:
     def p_value(self) -> float:
         """The largest p-value of all comparisons, so that a finding needs each of them (intersection–union test)."""
         references, others = ([each.p_value for each in of] for of in (self.references, self.others))
-        return max([self.chance, *references, *others])
+        models = [] if self.shadows is None else [self.shadows.p_value]
+        return max([self.chance, *references, *others, *models])
 
     @property
     def significant(self) -> bool:

@@ -18,6 +18,11 @@ class NoteKind(StrEnum):
 
     ASSUMPTION = "assumption"
     """What the error rate assumes."""
+    SHADOWS = "shadows"
+    """shadows (how many), own (whether the candidates' own texts set the threshold), passages (candidates), same_base
+    (whether the target was trained from the base of the shadow models; None where no record shows it)"""
+    SHADOW_ASSUMPTION = "shadow_assumption"
+    """What the error rate assumes where shadow models set the threshold."""
     CHECKS_ON_SAMPLE = "checks_on_sample"
     """source, checked, passages"""
     STAND_IN = "stand_in"

@@ -83,12 +83,13 @@ def defend(
     name = ", ".join(source.name for source in sources)
     split = split_pool(name, chain.from_iterable(sources), seed)
     recipe = replace(recipe or Recipe(), seed=seed)
-    planned = plan_defenses(with_, recipe, split.members)
     drawn = insert_canaries(split.members, canaries, seed) if canaries else None
+    texts = [*split.members, *(() if drawn is None else drawn.inside)]
+    planned = plan_defenses(with_, recipe, texts)
     plan = Plan(str(spec.name), spec.sha256(), pool_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
     _claim(path, plan)
-    workshop = Workshop(path, spec, recipe, _texts(split, drawn), _read(name, split, drawn), window_tokens, progress)
+    workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
     workshop.read_by_base()
     records = {}
     for defense in planned:  # each training before any measurement: what fails, fails early
@@ -133,10 +134,6 @@ def _claim(path: Path, plan: Plan) -> None:
     what = "; ".join(differences(before, plan))
     if what:
         raise RunDirectoryError(f"{path}: belongs to other defences ({what}); name another folder")
-
-
-def _texts(split: PoolSplit, canaries: Canaries | None) -> list[str]:
-    return [*split.members, *(() if canaries is None else canaries.inside)]
 
 
 def _read(name: str, split: PoolSplit, canaries: Canaries | None) -> list[Passages]:

@@ -85,8 +85,10 @@ class Measured:
         """See `extractable_passages`; of the pool."""
         of_pass = read_run(self.path).passes[name]
         opening = len(of_pass.model.opening)
-        settings = {"stretch": self.stretch, "probability": self.probability}
-        return extractable_passages(self.rows(name), of_pass.window, opening, **settings)[: self.count]
+        extractable = extractable_passages(
+            self.rows(name), of_pass.window, opening, stretch=self.stretch, probability=self.probability
+        )
+        return extractable[: self.count]
 
     def shown_epsilon(self, columns: Columns, delta: float | None) -> EmpiricalEpsilon | None:
         """The ε that the canaries show at least; None without canaries."""
@@ -208,8 +210,8 @@ def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
     for row in rows:
         record = row.training
         if record is not None and record.best_epoch is not None and not row.outputs:
-            figures = {"defence": row.name, "epoch": record.best_epoch, "epochs": record.recipe.epochs}
-            yield Note(DefenseNote.EPOCHS_RUN, figures)
+            epochs = {"epoch": record.best_epoch, "epochs": record.recipe.epochs}
+            yield Note(DefenseNote.EPOCHS_RUN, {"defence": row.name, **epochs})
     members = [passage for passage in split.passages if passage.label == 1]
     documents = len({passage.document for passage in members})
     if any(row.epsilon is not None for row in rows) and len(members) > documents:

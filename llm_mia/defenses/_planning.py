@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import MissingExtraError, UsageError
-from ..training import Recipe
+from ..errors import UsageError
+from ..training import Recipe, check_privacy
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
 from ._record import BASELINE
 from ._training import TRAINING_DEFENSES, TrainingDefense, parse_training_defense, unknown_defense
@@ -70,11 +69,22 @@ def plan_defenses(named: Sequence[str], recipe: Recipe, texts: Sequence[str]) ->
         raise UsageError(f"defence {repeated!r} is named twice: remove the second")
     for defense in planned:
         changed = defense.recipe(recipe)
-        if changed.privacy is not None and importlib.util.find_spec("opacus") is None:
-            raise MissingExtraError("opacus", "pip install 'llm-mia[dp]'")
+        _check_privacy(defense.name, changed, len(texts))
         if changed.deduplicate and not recipe.deduplicate and len(set(texts)) == len(texts):
             raise UsageError(f"defence {defense.name!r}: no text of the members occurs twice: leave it out")
     return tuple(planned)
+
+
+def _check_privacy(name: str, recipe: Recipe, texts: int) -> None:
+    """Refuse DP-SGD that cannot be, in the words of a defence: ε and δ are settings of it, and no parameters."""
+    if recipe.privacy is not None and recipe.early_stopping is not None:
+        raise UsageError(
+            f"defence {name!r}: early stopping looks at texts that DP-SGD does not protect: name the two separately"
+        )
+    try:
+        check_privacy(recipe, texts)
+    except UsageError as error:
+        raise UsageError(f"defence {name!r}: " + re.sub("`(epsilon|delta)`", r"\1", str(error))) from None
 
 
 def _parse(spec: str) -> PlannedDefense:

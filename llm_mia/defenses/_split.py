@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..calibration import split_by_document
 from ..errors import PassageError
+from ..passages import joined_documents
 from ..records import Passage
 
 __all__ = ["FEWEST_DOCUMENTS", "PoolSplit", "pool_sha256", "split_pool"]
@@ -60,7 +61,7 @@ def split_pool(name: str, pool: Iterable[Passage], seed: int) -> PoolSplit:
         PassageError: there are fewer than `FEWEST_DOCUMENTS` documents.
     """
     passages = list(pool)
-    documents = _joined(passages)
+    documents = joined_documents(passages)
     count = len(set(documents))
     if count < FEWEST_DOCUMENTS:
         raise PassageError(
@@ -84,19 +85,3 @@ def pool_sha256(passages: Iterable[Passage]) -> str:
             content = part.encode(errors="surrogatepass")
             digest.update(f"{len(content)}:".encode() + content)
     return digest.hexdigest()
-
-
-def _joined(passages: Sequence[Passage]) -> list[str]:
-    """The document of each passage; of documents that share a text, the name of the first."""
-    leader: dict[str, str] = {}
-
-    def first(document: str) -> str:
-        while (parent := leader.setdefault(document, document)) != document:
-            leader[document] = document = leader[parent]
-        return document
-
-    of_text: dict[str, str] = {}
-    for passage in passages:
-        other = of_text.setdefault(passage.text, passage.document)
-        leader[first(passage.document)] = first(other)
-    return [first(passage.document) for passage in passages]

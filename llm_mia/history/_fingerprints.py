@@ -135,7 +135,7 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
         digests = read_signals(run, ROLE).text_digests()
     except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
         return None
-    if len(digests) != len(table):
+    if len(digests) != (table.places.count("") if table.places else len(table)):
         return None
     return np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
 

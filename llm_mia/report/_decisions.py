@@ -13,6 +13,8 @@ from ._first_screen import AGAIN, first_screen
 from ._layout import Column, Facts, Listing, Prose
 from .words import (
     ASSUMPTION,
+    SHADOW_ASSUMPTION,
+    by_shadows,
     category_lines,
     collection_answer,
     collection_finding,
@@ -80,7 +82,7 @@ def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> Renderabl
         [
             *((name, escape(text)) for name, text in facts),
             *more,
-            ("assumption", escape(f"this holds if {ASSUMPTION}")),
+            ("assumption", escape(f"this holds if {SHADOW_ASSUMPTION if by_shadows(flags) else ASSUMPTION}")),
         ]
     )
     return Group(Prose(sentence), table, *(Prose(escape(line)) for line in category_lines(flags)))
@@ -89,6 +91,8 @@ def flags_table(flags: Flags, more: Sequence[tuple[str, str]] = ()) -> Renderabl
 def _basis(flags: Flags) -> tuple[str, str]:
     """What the flags rest on, and what a candidate without a flag shows."""
     passages = counted(flags.n, "known non-member")
+    if by_shadows(flags):
+        passages = f"{counted(flags.n, 'score')} of shadow models in the target's place"
     if flags.calibration.documents:
         passages += f" of {counted(flags.calibration.n_documents, 'document')}"
     unflagged = f"a {flags.unit[:-1]} that is not flagged may still have been trained on"

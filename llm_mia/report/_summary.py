@@ -42,6 +42,7 @@ def audit_summary(audit: Audit) -> dict[str, Any]:
         "calibration": calibration_summary(audit.calibration),
         "flags": flags_summary(audit.flags),
         "control": None if audit.control is None else {**asdict(audit.control), "exceeds": audit.control.exceeds},
+        "shadows": None if audit.shadows is None else asdict(audit.shadows),
         "protocol_sha256": audit.protocol or None,
         "power": None if audit.power is None else asdict(audit.power),
         "evaluation": evaluation_summary(audit.evaluations, audit.confidence_gap),

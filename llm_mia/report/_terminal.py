@@ -14,7 +14,8 @@ from ._evaluations import MOST_ROWS, evaluation_table
 from ._first_screen import WIDTH, first_screen, places_of
 from ._layout import Bullet, Facts, Prose
 from ._validity import validity_lines
-from .words import answer_of, control_words, counted, notes_words, void_note
+from .words import answer_of, control_words, counted, notes_words, shadow_facts, void_note
+from .words.page import trust_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +25,7 @@ __all__ = ["audit_details", "audit_html", "audit_screen"]
 FILES = ("flags.csv", "report.html")
 """What a reader of an audit opens next."""
 
-SHOWN_WITH_FLAGS = (NoteKind.ASSUMPTION, NoteKind.CONTROL)
+SHOWN_WITH_FLAGS = (NoteKind.ASSUMPTION, NoteKind.CONTROL, NoteKind.SHADOW_ASSUMPTION)
 """Kinds of notes whose sentences `flags_table` shows."""
 
 
@@ -61,7 +62,12 @@ def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attack
         if audit.withheld:
             parts.append(Prose(f"[red]{void_note(audit.standing)}[/]"))
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]
-    parts += ["", validity_lines(audit.validity, audit.standing), "", _models(audit)]
+    if audit.shadows is not None:
+        parts += ["", Facts([(name, escape(text)) for name, text in shadow_facts(audit.shadows)])]
+    trust = validity_lines(audit.validity, audit.standing)
+    if audit.shadows is not None:
+        trust = Prose(escape(trust_words(audit)))
+    parts += ["", trust, "", _models(audit)]
     shown = [note for note in audit.notes if note.kind not in SHOWN_WITH_FLAGS]
     parts += ["", "[dim]Notes[/]"] if shown else []
     parts += [Bullet(f"[dim]{escape(spell(note))}[/]") for note in notes_words(shown)]
@@ -75,7 +81,7 @@ def _further_facts(audit: Audit) -> Iterator[tuple[str, str]]:
         colour = "yellow" if audit.control.exceeds else "dim"
         yield "control", f"[{colour}]{escape(control_words(audit.control.note.figures))}[/]"
     power = audit.power
-    if power is not None and not audit.withheld:
+    if power is not None and not audit.withheld and audit.shadows is None:
         yield (
             "power",
             f"{100 * power.value:.1f} % of the known members are above the threshold (95 % interval "

@@ -9,6 +9,7 @@ from ._likelihoods import PassageLosses, read_losses
 from ._others import is_other_role, other_column, split_other
 from ._reading import read_scores
 from ._row_order import ROW_ORDER_LEVEL, RowOrder, row_order
+from ._shadow_rows import SHADOW_SCORES, write_shadow_rows
 from ._table import UNKNOWN, ScoreTable
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DECISION_COLUMNS",
     "ROLES",
     "ROW_ORDER_LEVEL",
+    "SHADOW_SCORES",
     "UNKNOWN",
     "PassageLosses",
     "RowOrder",
@@ -27,4 +29,5 @@ __all__ = [
     "row_order",
     "rows_in_common",
     "split_other",
+    "write_shadow_rows",
 ]

@@ -20,6 +20,7 @@ from ._categories import LENGTH, categories_of
 from ._files import is_number, numbers_of, read_file, strings_of, why_no_number
 from ._labels import UNKNOWN, label_codes, missing_column
 from ._others import split_other
+from ._shadow_rows import add_shadow_rows
 from ._table import ROLES, ScoreTable
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def read_scores(
             of_run=record is not None,
         ),
     )
+    if record is not None:
+        read = add_shadow_rows(read, Path(path).parent)
     return _only_named(read, scores)
 
 

@@ -66,6 +66,9 @@ class ScoreTable:
     """Columns that cannot be scores, each with the reason."""
     carried: Mapping[str, Sequence[Plain]] = field(default_factory=dict)
     """What else the input says about each passage, by column: never a score."""
+    places: Sequence[str] = ()
+    """The role of the shadow model that is in the target's place in each row, empty for the target itself; no entries
+    where every row is scored under the target. Such rows are labelled: the shadow's training is known."""
     _groups: tuple[str, ...] | None = field(default=None, init=False)
     """The result of `groups`, which several steps of a decision need."""
 
@@ -237,6 +240,7 @@ class ScoreTable:
             },
             categories=[self.categories[row] for row in rows] if self.by else (),
             carried={name: [values[row] for row in rows] for name, values in self.carried.items()},
+            places=[self.places[row] for row in rows] if self.places else (),
         )
 
     def groups(self) -> tuple[str, ...]:
@@ -256,6 +260,8 @@ class ScoreTable:
         labels_of = Counter(document for document, _ in sizes)
         for passage, document, label in zip(self.ids, self.documents, labels, strict=True):
             alone = labels_of[document] > 1 and passage == document and sizes[document, label] == 1
+            # A passage under the target and under a shadow is the same passage.
+            alone = alone and not self.places
             yield f"{document} ({ROLES[label]})" if alone else document
 
     def to_arrow(self) -> pa.Table:

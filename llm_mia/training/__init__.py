@@ -7,6 +7,7 @@ imported when a model is trained.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._accounting import check_privacy
 from ._recipe import EarlyStopping, Method, Privacy, Recipe
 from ._record import TrainingRecord, read_training
 
@@ -22,6 +23,7 @@ __all__ = [
     "Recipe",
     "TrainingRecord",
     "Updates",
+    "check_privacy",
     "next_token_loss",
     "read_training",
     "train",

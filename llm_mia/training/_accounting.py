@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..errors import MissingExtraError, UsageError
-from ._recipe import Privacy
+from ._recipe import Privacy, Recipe
 
-__all__ = ["Sampling", "epsilon_spent", "noise_needed", "require_opacus"]
+__all__ = ["Sampling", "check_privacy", "epsilon_spent", "noise_needed", "require_opacus"]
 
 # Rényi orders of which the accountant takes the best. Fractional orders are slow and bring little: with those of
 # Opacus, 107 of them and the largest 63, the noise is at most 0.5 % smaller. A small ε needs large orders.
@@ -50,6 +50,20 @@ def require_opacus() -> None:
         import opacus  # noqa: F401
     except ImportError:
         raise MissingExtraError("opacus, which DP-SGD needs,", "pip install 'llm-mia[dp]'") from None
+
+
+def check_privacy(recipe: Recipe, texts: int) -> None:
+    """Refuse, before a model is loaded, a *recipe* whose ε no noise reaches in a training on so many *texts*.
+
+    Raises:
+        MissingExtraError: Opacus is not installed.
+        UsageError: ε is out of reach.
+    """
+    if recipe.privacy is None:
+        return
+    require_opacus()
+    delta = 1 / (10 * texts) if recipe.privacy.delta is None else recipe.privacy.delta
+    noise_needed(recipe.privacy, Sampling(texts, recipe.batch_size, recipe.epochs), delta)
 
 
 @cache

@@ -52,7 +52,12 @@ class Checkpoints:
         self.tokens = state.tokens
 
     def store_if_due(self, loop: Loop, *, epoch_ended: bool) -> None:
-        """Store the state of *loop* if an epoch ended or the time has come; seldom if storing takes long."""
+        """Store the state of *loop* if an epoch ended or the time has come; seldom if storing takes long.
+
+        The last state is not stored: the model itself, which is smaller, is written next.
+        """
+        if loop.finished:
+            return
         rest = self._cost / LARGEST_SHARE if self._cost > LONG_SECONDS else 0.0
         least = rest if epoch_ended or not self._seconds else max(rest, self._seconds)
         if time.monotonic() - self._last < least:

@@ -37,6 +37,11 @@ __all__ = [
 ]
 
 IDENTITY, CHECKPOINT, MODEL = "task.json", "checkpoint.pt", "model"
+DIGESTS = {
+    "base_sha256": "the files of the base model differ",
+    "texts_sha256": "the texts differ",
+    "validation_sha256": "the texts for validation differ",
+}
 # Raise it whenever the same task would give other weights: trainings that were begun before start again.
 REVISION = 1
 
@@ -71,13 +76,18 @@ def finished_training(folder: Path, task: Task, keep_epochs: Sequence[int]) -> T
     else:  # the digests decide, wherever the files lie
         there = replace(there, base=task.base)
     if there != task:
-        what = "; ".join(differences(there, task))
+        what = "; ".join(_phrase(difference) for difference in differences(there, task))
         raise RunDirectoryError(f"{folder}: holds a model of another training ({what}); name another folder")
     missing = [n for n in keep_epochs if n < len(record.losses) and not epoch_folder(folder, n).is_dir()]
     if missing:
         raise RunDirectoryError(f"{folder}: holds no model of epoch {missing[0]}; name another folder")
     _remove(_work_folder(folder))  # a process that was killed at the very end has left it
     return record
+
+
+def _phrase(difference: str) -> str:
+    """The *difference* in words, where it is that of two digests, which nobody can compare."""
+    return next((words for name, words in DIGESTS.items() if difference.startswith(name)), difference)
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ def train(
         keep_epochs: the model after these epochs, the last excepted, is written, too: to the folders ``epoch-1`` … in
             *out*.
         checkpoint_seconds: how often the state of the training is stored within an epoch; it is stored after every
-            epoch, too. A state that takes more than a second to store is stored less often. 0: after every step.
+            epoch but the last, too. A state that takes more than a second to store is stored less often. 0: after every
+            step.
         name: what the progress bar calls the work.
         progress: called after every step.
 

@@ -96,6 +96,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Find out how the sealed non-members differ from the known ones, and take known non-members like the "
         "candidates.",
     ),
+    "target_like_shadows": (
+        "The error rate assumes that the target was trained as the shadow models were. It finds these texts more, or "
+        "less, likely than any of them would: it was trained otherwise, and the threshold may not hold for it.",
+        "Train the shadow models again: from the target's base, by its recipe, on halves of like texts.",
+    ),
     "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),
     "candidates_near_duplicates": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),

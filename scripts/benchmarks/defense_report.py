@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.special import stdtrit
 
-from llm_mia.defenses import BASELINE, Defended, Defenses
+from llm_mia.defenses import BASELINE, Defended, Defenses, Leakage
 from llm_mia.records import Interval
 
 from .figures import Figure
@@ -25,11 +25,11 @@ LOW, HIGH = 0.45, 0.55
 """Where the AUROC of a private training is to be."""
 Value = Callable[[Defended], float | None]
 SHOWN: Mapping[str, Value] = {
-    "AUROC": lambda row: _value(row.leakage and row.leakage.auroc),
-    "difference to none": lambda row: _value(row.leakage and row.leakage.change),
-    "TPR at 1 % FPR": lambda row: _value(row.leakage and row.leakage.tpr_at_fpr.get(0.01)),
-    "TPR at 0.1 % FPR": lambda row: _value(row.leakage and row.leakage.tpr_at_fpr.get(0.001)),
-    "AUROC of reference": lambda row: _value(row.fixed and row.fixed.auroc),
+    "AUROC": lambda row: _of(row.leakage, lambda each: each.auroc),
+    "difference to none": lambda row: _of(row.leakage, lambda each: each.change),
+    "TPR at 1 % FPR": lambda row: _of(row.leakage, lambda each: each.tpr_at_fpr.get(0.01)),
+    "TPR at 0.1 % FPR": lambda row: _of(row.leakage, lambda each: each.tpr_at_fpr.get(0.001)),
+    "AUROC of reference": lambda row: _of(row.fixed, lambda each: each.auroc),
     "confidence gap": lambda row: _value(row.gap),
     "extractable": lambda row: _value(row.extractable),
     "ε shown": lambda row: None if row.shown is None else row.shown.lower,
@@ -43,6 +43,10 @@ SHOWN: Mapping[str, Value] = {
 
 def _value(figure: Interval | None) -> float | None:
     return None if figure is None else figure.value
+
+
+def _of(leakage: Leakage | None, figure: Callable[[Leakage], Interval | None]) -> float | None:
+    return None if leakage is None else _value(figure(leakage))
 
 
 def rows(trials: Sequence[Defenses]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ...auditing import Audit
 from ...validity import Check
-from ..words import comparison_facts, control_words, weakest_words
+from ..words import HEADER, comparison_facts, control_words, shadow_facts, shadow_rows, weakest_words
 from ..words.checks import CheckGroup, check_groups, check_words, detectable_words, figure_words, verdict_words
 from ..words.page import trust_words
 
@@ -57,6 +57,10 @@ class Trust:
     """All checks by the question that they answer."""
     models: Sequence[tuple[str, str]]
     """What each other model shows, unless the finding is withheld; then the sealed non-members, if there are any."""
+    shadows: Sequence[tuple[str, ...]] = ()
+    """A row for each shadow model in the target's place; empty where a known set sets the threshold."""
+    shadow_facts: Sequence[tuple[str, str]] = ()
+    header: Sequence[str] = HEADER
 
 
 def trust_of(audit: Audit) -> Trust:
@@ -75,6 +79,8 @@ def trust_of(audit: Audit) -> Trust:
         [_row(check, question) for check, question in faults],
         [_group(group) for group in groups],
         models,
+        [] if audit.shadows is None else shadow_rows(audit.shadows.rates),
+        [] if audit.shadows is None else shadow_facts(audit.shadows),
     )
 
 

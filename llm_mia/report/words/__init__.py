@@ -2,6 +2,7 @@
 
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
+from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_facts, shadow_rows
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -76,8 +77,10 @@ __all__ = [
     "ANSWERS",
     "ASSUMPTION",
     "DEFENSES_TITLE",
+    "HEADER",
     "NO_BREAK",
     "NO_CAUSE",
+    "SHADOW_ASSUMPTION",
     "TOO_SMALL",
     "Answer",
     "ControlRow",
@@ -86,6 +89,7 @@ __all__ = [
     "Side",
     "answer_of",
     "at_threshold_words",
+    "by_shadows",
     "category_lines",
     "collection_answer",
     "collection_finding",
@@ -140,6 +144,8 @@ __all__ = [
     "run_words",
     "selection_words",
     "sensitivity_words",
+    "shadow_facts",
+    "shadow_rows",
     "shadows_answer",
     "shadows_next",
     "shadows_notes",

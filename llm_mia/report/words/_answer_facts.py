@@ -9,6 +9,7 @@ from ...auditing import Audit, Control
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
+from ._audit_by_shadows import by_shadows, rates_words, recognised_words
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
@@ -25,10 +26,11 @@ def answer_facts(audit: Audit) -> list[tuple[str, str]]:
     """A short name and a sentence for each; the first matters most."""
     if audit.withheld:
         return [*_faults(audit.validity), *_separation(audit)]
-    flags = audit.flags
+    flags, shadows = audit.flags, audit.shadows
     return [
-        ("finds", _power_words(audit)),
+        ("finds", _power_words(audit) if shadows is None else recognised_words(shadows)),
         ("wrongly", _wrongly(flags, audit.control)),
+        *([] if shadows is None else [("shadows", rates_words(shadows))]),
         _bound(flags, audit.notes),
         *_categories(flags),
         *_separation(audit),
@@ -113,6 +115,7 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
         over = "averaged over new documents" if by_document else "on average"
+        over = "averaged over models" if by_shadows(flags) else over
         words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
         words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
@@ -153,6 +156,8 @@ def _why_unbounded(flags: Flags, notes: Sequence[Note]) -> str:
 def _documents_obstacle(flags: Flags, obstacle: object, documents: int) -> str:
     if obstacle is None:
         return "passages share documents; 'llm-mia flag RUN --documents' counts documents"
+    if DocumentObstacle(str(obstacle)) is DocumentObstacle.SHADOWS:
+        return "a model's scores are not independent"
     if DocumentObstacle(str(obstacle)) is DocumentObstacle.ON_BOTH_SIDES:
         # The promise is for a passage of a new document, so these are what it does not cover.
         of_all = counted(len({row.document for row in flags.rows}), "document")
@@ -213,6 +218,11 @@ def answer_trust(audit: Audit) -> list[str]:
 
 
 def _assumption(flags: Flags) -> list[str]:
+    if by_shadows(flags):
+        return [
+            "Assumption: the target was trained as the shadows were (base, recipe, texts).",
+            f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
+        ]
     return [
         "Assumption: unseen candidates resemble your non-members (source, period, style).",
         f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",

@@ -10,6 +10,7 @@ from ...records import Note, Standing
 from ...validity import Validity
 from ._answer import Answer, Outcome
 from ._answer_facts import answer_facts, answer_trust, flags_facts, flags_trust, worst_faults
+from ._audit_by_shadows import by_shadows
 from ._comparisons import explained_by, least_p_words, p_words
 from ._counting import counted, held_with, plainly, unbroken
 from ._notes import note_words
@@ -24,6 +25,8 @@ SHOWN_IN_ANSWER = (
     NoteKind.CONTROL,
     NoteKind.FINDING_IMPOSSIBLE,
     NoteKind.OTHER_DECISIONS,
+    NoteKind.SHADOWS,
+    NoteKind.SHADOW_ASSUMPTION,
 )
 """Kinds of notes that an answer holds; all others are its caveats."""
 
@@ -151,8 +154,9 @@ def _reserves(flags: Flags, control: Control | None) -> list[str]:
     if control is not None and control.exceeds:
         reserves.append("sealed non-members are flagged too often")
     elif standing is Standing.DOUBTFUL:
-        reserves.append("the known set is doubtful")
-    if finding is not None and finding.resists is None:
+        unlike = "the target is unlike the shadow models" if by_shadows(flags) else "the known set is doubtful"
+        reserves.append(unlike)
+    if finding is not None and finding.resists is None and not by_shadows(flags):
         reserves.append("no other model was compared")
     elif standing is Standing.NOT_CHECKED:
         reserves.append("no other language model was compared")

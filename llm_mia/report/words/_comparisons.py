@@ -48,6 +48,9 @@ def explained_by(finding: Finding) -> str | None:
     if finding.significant or finding.chance > finding.allowed:
         return None
     compared: list[OtherFlags | OtherReference] = [*finding.references, *finding.others]
+    models = 0.0 if finding.shadows is None else finding.shadows.p_value
+    if models >= max((each.p_value for each in compared), default=0.0):
+        return "a further model like the shadow models may be flagged as often"
     worst = max(compared, key=lambda each: each.p_value)
     if isinstance(worst, OtherReference):
         return f"with {role_words(worst.role)} chance alone may flag as many"
@@ -104,6 +107,8 @@ def sensitivity_words(flags: Flags) -> str | None:
         f"average more than {most:,} of the {finding.flagged:,} flags{counts}{rate}; such a difference has an AUROC of "
         f"at least {limit.auroc:.2f}, if its ROC is concave"
     )
+    if not finding.others and finding.shadows is not None:
+        return line
     if not finding.others:
         return f"{line}, and no other model shows how large it is"
     return f"{line}; {_seen_words(finding, flags.rule.level)}"

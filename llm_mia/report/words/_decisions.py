@@ -20,6 +20,7 @@ from ...decision import (
     Wanted,
 )
 from ...records import Standing
+from ._audit_by_shadows import by_shadows, spread_words
 from ._comparisons import comparison_facts, explained_by, least_p_words, p_words, sensitivity_words
 from ._counting import counted, held_with
 from ._validity import withheld_words
@@ -83,7 +84,8 @@ def _reserve(flags: Flags, finding: Finding) -> str:
         Standing.DOUBTFUL: ", but the known set is doubtful",
         Standing.ACCEPTED: ", but the known set is void or untestable",
     }
-    compared = ", not compared with another model" if finding.resists is None else ""
+    alone = finding.resists is None and finding.shadows is None
+    compared = ", not compared with another model" if alone else ""
     if not compared and flags.standing is Standing.NOT_CHECKED:
         compared = ", not compared with another language model"
     return known_set.get(flags.standing, "") + compared
@@ -98,7 +100,10 @@ def finding_facts(flags: Flags) -> list[tuple[str, str]]:
     facts += comparison_facts(flags)
     if finding is not None:
         number = f"decision {finding.number} on these candidates: " if finding.number > 1 else ""
-        each = " in each comparison, so the largest p counts" if finding.others or finding.references else ""
+        compared = finding.others or finding.references or finding.shadows is not None
+        each = " in each comparison, so the largest p counts" if compared else ""
+        if models := spread_words(finding):
+            facts.append(("models", models))
         facts.append(("level", f"{number}a finding needs p ≤ {finding.allowed:.3g}{each}"))
     vanishes = sensitivity_words(flags)
     return [*facts, *([("sensitivity", vanishes)] if vanishes else [])]
@@ -188,6 +193,8 @@ def held_words(flags: Flags) -> str:
             f"with {held_with(calibration.confidence)} {rate} with this calibration set is at most "
             f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent"
         )
+    if by_shadows(flags):
+        return "it holds on average over models and documents; a single model may be flagged more often, or less"
     if by_document:
         return f"it holds on average over calibration sets{where}, for a passage of a new document"
     if calibration.categories or flags.unit is Unit.DOCUMENTS:

@@ -8,6 +8,7 @@ from typing import Any
 from ...decision import DocumentObstacle, NoteKind, Obstacle, Shortage, ShortageKind, Unit, Wanted
 from ...documents import describe_note
 from ...records import Note
+from ._audit_by_shadows import SHADOW_WORDS
 from ._comparisons import p_words, role_words
 from ._counting import counted, have
 from ._history import HISTORY_WORDS
@@ -84,6 +85,8 @@ def _documents_instead(figures: Figures) -> str:
     """Why passages have no bound on the number of members, and what would have."""
     reason = f"{UNBOUNDED}, because passages of the same document are not independent"
     obstacle = figures.get("obstacle")
+    if obstacle == DocumentObstacle.SHADOWS:
+        return f"{UNBOUNDED}, because passages under the same model are not independent"
     if obstacle is None:
         return f"{reason}; 'llm-mia flag TABLE --documents' counts documents instead, and bounds their number"
     missing = {
@@ -163,6 +166,7 @@ def _with_auroc(figures: Figures) -> str:
 
 WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
     NoteKind.ASSUMPTION: lambda _: f"The error rate holds if {ASSUMPTION}.",
+    **SHADOW_WORDS,
     NoteKind.DECIDER_FITTED: _fitted,
     NoteKind.DECIDER_BY_DEFAULT: _by_default,
     NoteKind.NONMEMBERS_UNSCORED: lambda f: (

@@ -43,6 +43,7 @@ NAMES = {
     "candidates_near_duplicates": "candidates that nearly repeat a known passage",
     "documents_in_both_classes": "documents that are in both classes",
     "control_rate": "sealed non-members that were flagged",
+    "target_like_shadows": "the target's likelihoods beside those of the shadow models, nats per token",
 }
 """Checks whose names no pattern explains."""
 SHARES = r"^scores_|overlap_|near_duplicates|documents_in_both_classes|_known_text|control_rate|_tpr_at_fpr_"
@@ -79,6 +80,11 @@ class CheckGroup:
 
 
 GROUPS: Sequence[tuple[str, str, str]] = (
+    (
+        r"target_like_shadows",
+        "Is the target like the shadow models?",
+        "They set the threshold in the target's place, so they must be trained as it was.",
+    ),
     (
         r"control_rate",
         "Are sealed non-members flagged too often?",

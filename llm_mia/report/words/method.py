@@ -87,7 +87,9 @@ def deciding_rows(audit: Audit, run: RunRecord) -> Rows:
     rows += _attack_rows(calibration.attack, run.attacks)
     selection = selection_words(calibration)
     rows += [("How it was chosen", selection)] if selection else []
-    set_by = f"{counted(calibration.n, 'known non-member')} of {counted(calibration.n_documents, 'document')}"
+    what = "known non-member" if audit.shadows is None else "score"
+    by_models = "" if audit.shadows is None else " by shadow models in the target's place"
+    set_by = f"{counted(calibration.n, what)}{by_models} of {counted(calibration.n_documents, 'document')}"
     rows += [("Threshold", f"{threshold_words(calibration)}, set by {set_by}")]
     rows += [("Error rate", rule_words(flags.rule)), ("Guarantee", guarantee_words(calibration.guarantee))]
     if flags.rule.rate is ErrorRate.FALSE_POSITIVES:
@@ -141,7 +143,8 @@ def again_words(audit: Audit) -> Again:
 
 def _from_record(audit: Audit) -> list[str]:
     names = dict(zip(("candidates", "nonmembers", "members"), reversed(audit.inputs), strict=False))
-    arguments = ["audit", names["candidates"].name, "--nonmembers", names["nonmembers"].name]
+    arguments = ["audit", names["candidates"].name]
+    arguments += ["--nonmembers", names["nonmembers"].name] if "nonmembers" in names else ["--shadows", "SHADOWS"]
     arguments += ["--members", names["members"].name] if "members" in names else []
     for role, record in audit.passes.items():
         if role == "target" or role.startswith("reference"):

@@ -166,4 +166,8 @@ def trust_words(audit: Audit) -> str:
     made = f"{of_checks} {counted(len(checks) - skipped, 'check')}"
     made += f"; {skipped:,} more could not be made." if skipped else "."
     standing = audit.standing
+    if audit.shadows is not None and not (standing and standing.withholds):
+        like = "unlike" if any(each.unlike for each in audit.shadows.likeness) else "like"
+        checked = f"as far as it was checked, the target is {like} them"
+        return f"Shadow models set the threshold, and no known non-members; {checked}. {made}"
     return f"{standing_sentence(standing)}: {validity_meaning(standing)}. {made}"

@@ -1,0 +1,210 @@
+"""Shadow models that set a threshold: which texts and attacks they serve, and whether they can stand for the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..attacks import ShadowSet, parse_attack
+from ..backends import Backend, ModelSpec
+from ..calibration import nonmembers_needed
+from ..decision import STACK, Calibration
+from ..errors import AttackError, CalibrationError, ModelError, RunDirectoryError, UsageError
+from ..passages import Passages
+from ..records import Passage, PassRecord
+from ..scores import ScoreTable, read_losses
+from ..scoring import ALL
+from ..shadow import Shadows, read_shadows, shadow_table
+from ..signals import Progress
+from ..store import read_run, read_signals, text_sha256
+from ..training import read_training
+from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
+
+__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "open_shadows", "with_shadows"]
+
+ShadowModels: TypeAlias = Shadows | str | Path | None
+"""A set of shadow models, or its folder."""
+OF_SHADOWS = ("lira", "shadow_rmia")
+"""The attacks that take shadow models; the first decides where the user names none."""
+ALONE = ("reference", "loss", "min_k")
+"""Further attacks that a stack can use."""
+POPULATION = "shadow_population"
+
+
+def open_shadows(shadows: ShadowModels) -> Shadows | None:
+    """The set of shadow models in a folder.
+
+    Raises:
+        RunDirectoryError: no shadow models are there, or their training is not finished.
+    """
+    return shadows if shadows is None or isinstance(shadows, Shadows) else read_shadows(shadows)
+
+
+def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | ModelSpec:
+    """The target in the precision of the shadow models, where the user chose none.
+
+    Raises:
+        AttackError: it has another tokenizer than they have, or was trained from another base.
+    """
+    record = _pass_of_shadows(shadows)
+    tokenizer = target.tokenizer().fingerprint if isinstance(target, ModelSpec) else target.info.tokenizer
+    if tokenizer != record.model.tokenizer:
+        raise AttackError(
+            f"{shadows.path}: its shadow models have another tokenizer than the target, so they cannot stand for it: "
+            "give shadow models of the target's base as `shadows`"
+        )
+    if same_base(target, shadows) is False:
+        raise AttackError(
+            f"{shadows.path}: its shadow models were trained from another base ({shadows.record.plan.base}) than the "
+            "target, so they cannot stand for it: give shadow models of the target's base as `shadows`"
+        )
+    return target.in_precision(shadows.record.dtype) if isinstance(target, ModelSpec) else target
+
+
+def same_base(target: Backend | ModelSpec, shadows: Shadows) -> bool | None:
+    """Whether the target was trained from the base of the shadow models; None where no record shows it."""
+    base = shadows.record.plan.base_sha256
+    if not isinstance(target, ModelSpec) or base is None:
+        return None
+    try:
+        trained = read_training(target.name).base_sha256
+    except ModelError:
+        return True if target.sha256() == base else None  # the base itself is a model that was trained no further
+    return None if trained is None else trained == base
+
+
+def _pass_of_shadows(shadows: Shadows) -> PassRecord:
+    return read_run(shadows.path).passes[shadows.roles[0]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowThreshold:
+    """Shadow models in the place of a known set, for the candidates of an audit."""
+
+    shadows: Shadows
+    supply: ShadowSet
+    candidates: Sequence[Passage]
+    own_texts: bool
+    """Whether every candidate's text is in the pool: then its text under the shadows sets the threshold."""
+    same_base: bool | None
+
+    @classmethod
+    def of(cls, shadows: Shadows, candidates: Passages, target: Backend | ModelSpec) -> ShadowThreshold:
+        """Whether the candidates' texts are those of the pool; a mixture counts as other texts."""
+        passages = list(candidates)
+        return cls(shadows, shadows.supply(), passages, shadows.holds(passages), same_base(target, shadows))
+
+    @property
+    def pool(self) -> list[Passage]:
+        """The passages of the pool that are compared with the candidates' texts, as known non-members."""
+        return [replace(passage, label=0) for passage in self.supply.population]
+
+    def attacks(self, named: Sequence[str], *, reference: bool) -> list[str]:
+        """The attacks to score by; those that take shadows in their offline form where candidates are other texts.
+
+        Raises:
+            UsageError: *named* has an online form, and a candidate's text is not in the pool; or it has ``all``.
+        """
+        if ALL in named:
+            raise UsageError(
+                "`attacks` has 'all', and scores of shadow models in the target's place need an attack whose signals "
+                "they have: name attacks"
+            )
+        chosen = list(named) or [*OF_SHADOWS, *ALONE[0 if reference else 1 :]]
+        if self.own_texts:
+            return chosen
+        offline = []
+        for attack in chosen:
+            parsed = parse_attack(attack)
+            if "shadows" in parsed.evidence and parsed.settings.get("form", "online") == "online":
+                if "form" in attack:
+                    raise UsageError(
+                        f"`attacks` has {attack!r}, and some candidates are not in the pool of the shadow models, so "
+                        "no shadow was trained on them: name the attack with form=offline"
+                    )
+                attack += ("," if ":" in attack else ":") + "form=offline"
+            offline.append(attack)
+        return offline
+
+    def refuse_few(self, fpr: float, decider: str) -> None:
+        """Refuse a rate that so few documents cannot hold.
+
+        Raises:
+            CalibrationError: the message says how many documents are needed.
+        """
+        rows = self.candidates if self.own_texts else self.shadows.pool
+        documents, needed = len({passage.document for passage in rows}), nonmembers_needed(fpr, None)
+        left = documents // 2 if decider == STACK else documents
+        if left < needed:
+            of = "the candidates come" if self.own_texts else "the pool of the shadow models comes"
+            half = f", of which half fit {decider!r}" if decider == STACK else ""
+            raise CalibrationError(
+                f"{of} from {documents:,} documents{half}, and FPR ≤ {fpr:g} needs {needed:,} whose scores under the "
+                "shadow models set the threshold: choose a larger `fpr`, or give more documents"
+            )
+
+    def rows(self, attacks: Sequence[str], progress: Progress | None) -> ScoreTable:
+        """The scores of each shadow in the target's place: of the candidates' texts, or else of the whole pool."""
+        texts = {passage.text for passage in self.candidates} if self.own_texts else None
+        table = shadow_table(self.shadows, attacks, texts=texts, progress=progress)
+        return replace(table, places=[passage.rpartition("@")[2] for passage in table.ids])
+
+    def refuse_other_windows(self, run: Path) -> None:
+        """Refuse a target that reads other windows than the shadow models did: its scores would not be like theirs.
+
+        Raises:
+            UsageError: the message says which windows the shadow models read.
+        """
+        ours, theirs = read_run(run).passes["target"].window, _pass_of_shadows(self.shadows).window
+        if ours != theirs:
+            raise UsageError(
+                f"`window_tokens`: the target read windows of {ours.tokens} tokens, and the shadow models windows of "
+                f"{theirs.tokens}: give {theirs.tokens}, and name a new folder"
+            )
+
+    def check(self, table: ScoreTable, calibration: Calibration, run: Path) -> ShadowCheck:
+        """The shadows left out one by one, and the target beside them."""
+        return shadow_check(
+            table,
+            calibration,
+            sha256=self.supply.sha256,
+            own_texts=self.own_texts,
+            same_base=self.same_base,
+            likeness=[each for each in self._likeness(calibration, run) if each is not None],
+        )
+
+    def _likeness(self, calibration: Calibration, run: Path) -> Iterator[Likeness | None]:
+        """What can be compared, and matters for the scores that decide."""
+        names = [column.name for column in calibration.stack.columns] if calibration.stack else [calibration.attack]
+        of_population = any(POPULATION in parse_attack(name).evidence for name in names)
+        if self.own_texts:
+            yield self._on_candidates(run)
+        if of_population or not self.own_texts:
+            yield self._on_population(run, members=not self.own_texts)
+
+    def _on_candidates(self, run: Path) -> Likeness | None:
+        row_of = {passage.text: at for at, passage in enumerate(self.shadows.pool)}
+        at = [row_of[passage.text] for passage in self.candidates]
+        return likeness_of(
+            -read_losses(run).per_token, self.shadows.mean_logprobs[at], self._inside(self.candidates), members=True
+        )
+
+    def _on_population(self, run: Path, *, members: bool) -> Likeness | None:
+        try:
+            stored = list(read_signals(run, POPULATION))
+        except RunDirectoryError:  # no attack that compares with the population was named
+            return None
+        of_text = {row.text_sha256: row.signals for row in stored}
+        passages = list(self.supply.population)
+        signals = [of_text.get(text_sha256(passage)) for passage in passages]
+        means = [np.nan if each is None or not len(each) else float(each.logprob.mean()) for each in signals]
+        inside = self._inside(passages)
+        return likeness_of(np.array(means), self.supply.population_logprob, inside, members=members)
+
+    def _inside(self, passages: Sequence[Passage]) -> NDArray[np.bool_]:
+        return np.array([self.supply.memberships(passage.text) for passage in passages], dtype=bool)

@@ -1,0 +1,136 @@
+"""An audit whose threshold shadow models set → what its error rate assumes, and how it was tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...auditing import Likeness, ShadowCheck
+from ...decision import Finding, Flags, NoteKind, ShadowRate
+from ...records import Interval
+from ._comparisons import p_words
+from ._counting import counted
+
+__all__ = [
+    "HEADER",
+    "SHADOW_ASSUMPTION",
+    "SHADOW_WORDS",
+    "by_shadows",
+    "likeness_words",
+    "rates_words",
+    "recognised_words",
+    "shadow_facts",
+    "shadow_rows",
+    "spread_words",
+]
+
+SHADOW_ASSUMPTION = (
+    "the target was trained as the shadow models were: from the same base, by the same recipe, on a random part of "
+    "like texts; checks can refute this assumption, but never confirm it"
+)
+HEADER = ("shadow", "not trained on", "flagged", "trained on", "flagged")
+"""Columns of `shadow_rows`."""
+
+
+def by_shadows(flags: Flags) -> bool:
+    """Whether shadow models set the threshold of *flags*, as far as its finding shows."""
+    return flags.finding is not None and flags.finding.shadows is not None
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def _ends(figure: Interval) -> str:
+    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f} %"
+
+
+def rates_words(check: ShadowCheck) -> str:
+    """How often the left-out shadows were flagged on what they were not trained on."""
+    low, high = check.range
+    return (
+        f"{len(check.rates)} models left out in turn: {_percent(check.fpr.value)} of what they never saw is flagged "
+        f"({_percent(low)} to {_percent(high)})"
+    )
+
+
+def recognised_words(check: ShadowCheck) -> str:
+    """The share of a left-out shadow's members that is flagged."""
+    if check.tpr is None:
+        return "unknown, because the rows hold no passage that a shadow model was trained on"
+    shares = [each.tpr for each in check.rates if each.tpr is not None]
+    ends = f"{_percent(min(shares))} to {_percent(max(shares))}"
+    return f"{_percent(check.tpr.value)} of what a left-out shadow model was trained on ({ends})"
+
+
+def spread_words(finding: Finding) -> str | None:
+    """Whether a further model like the shadows would have as many flags; None where no shadow set the threshold."""
+    spread = finding.shadows
+    if spread is None:
+        return None
+    flagged = f"{spread.flagged:,} of {spread.candidates:,} candidates above the threshold"
+    rates = [each.fpr for each in spread.shadows]
+    return (
+        f"{flagged}; of the passages that a shadow model was not trained on, {_percent(min(rates))} to "
+        f"{_percent(max(rates))} are; a further model has so large a share by chance: {p_words(spread.p_value)} "
+        f"(Student's t, {len(rates) - 1} degrees of freedom)"
+    )
+
+
+def likeness_words(each: Likeness) -> str:
+    """The target beside the shadows on the same passages, as a sentence without its end."""
+    with_which = "that were trained on the same passages" if each.compared == "members" else "of all passages"
+    beyond = "above" if each.compared == "members" else "below"
+    shown = f"{beyond} the limit, so it was trained otherwise" if each.unlike else f"not {beyond} the limit"
+    return (
+        f"the target's mean log-likelihood of {counted(each.passages, 'passage')} differs by {each.target:+.3f} nats "
+        f"per token from that of the shadow models {with_which}; these differ from each other by "
+        f"{min(each.shadows):+.3f} to {max(each.shadows):+.3f}, and the limit is {each.limit:+.3f}: {shown}"
+    )
+
+
+def shadow_facts(check: ShadowCheck) -> list[tuple[str, str]]:
+    """What the details show of a check by shadows: a name and a sentence each."""
+    of = "the candidates' own texts" if check.own_texts else "all passages of the pool, which are other texts"
+    base = {
+        True: "the target was trained from the same base",
+        None: "no record shows whether the target was trained from the same base",
+        False: "the target was trained from another base",
+    }[check.same_base]
+    facts = [
+        ("threshold by", f"{len(check.rates)} shadow models in the target's place, on {of}; {base}"),
+        ("wrongly", f"{rates_words(check)}; the mean over models has the 95 % interval {_ends(check.fpr)}"),
+        ("finds", recognised_words(check) + ("" if check.tpr is None else f"; 95 % interval {_ends(check.tpr)}")),
+    ]
+    return [*facts, *(("likeness", likeness_words(each)) for each in check.likeness)]
+
+
+def shadow_rows(rates: Sequence[ShadowRate]) -> list[tuple[str, str, str, str, str]]:
+    """A row for each shadow in the target's place, under `HEADER`."""
+    return [
+        (
+            each.role,
+            f"{each.nonmembers:,}",
+            _percent(each.fpr),
+            f"{each.members:,}",
+            "—" if each.tpr is None else _percent(each.tpr),
+        )
+        for each in rates
+    ]
+
+
+def _shadows_note(figures: Mapping[str, Any]) -> str:
+    models = f"{figures['shadows']} shadow models set the threshold, without known non-members"
+    if figures["own"]:
+        return f"{models}: all candidates are passages of their pool, so the candidates' own texts are compared"
+    return (
+        f"{models}: some candidates are not passages of their pool, so the scores of the whole pool are compared, and "
+        "attacks use only shadow models that were not trained on a passage (form=offline)"
+    )
+
+
+SHADOW_WORDS: Mapping[NoteKind, Callable[[Mapping[str, Any]], str]] = {
+    NoteKind.SHADOWS: _shadows_note,
+    NoteKind.SHADOW_ASSUMPTION: lambda _: f"The error rate holds on average over models if {SHADOW_ASSUMPTION}.",
+}
+"""The sentence of each kind of note, from its figures."""

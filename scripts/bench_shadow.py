@@ -1,0 +1,173 @@
+"""Measure shadow models: .venv/bin/python scripts/bench_shadow.py [--only SECTION …] [--work FOLDER] [--seeds N].
+
+Trains targets on half of a pool and shadow models on other halves, audits each target by its shadows alone, and
+compares the decisions with the truth. Prints a table and writes it, also as JSON, to scripts/results/shadow-DEVICE*;
+with *--only* these sections alone are replaced. Models and run directories stay in *--work*; the same command continues
+a measurement that was stopped. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from benchmarks import attack_models as models
+from benchmarks.attack_corpora import CORPORA, passages_of
+from benchmarks.figures import Figure, save
+from benchmarks.shadow_trials import ATTACKS, ShadowSizes, ShadowTrial, gain_fpr, shadow_trials
+
+from llm_mia.backends import embedded
+from llm_mia.decision import STACK
+from llm_mia.training import Method, Recipe
+
+RESULTS = Path(__file__).parent / "results"
+TOKENS = 72
+WITHIN_SECONDS = 360
+ABOUT = (
+    "A trial is a corpus and a seed: a pool, a target trained on half of it, and 8 shadows trained on other halves. "
+    "Means and 95 % intervals are over trials (Student's t); trials of a corpus share passages, so the intervals hold "
+    "for other draws and trainings, and not for other corpora. Differences are paired within a trial."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A kind of model, and how large its trials are."""
+
+    name: str
+    recipe: Recipe
+    sizes: ShadowSizes
+    quick: ShadowSizes
+    corpora: tuple[str, ...]
+    base: Callable[[str, Sequence[str], Path], Path | str]
+    """Returns the base model for the name and the passages of a corpus, and the folder of all work."""
+
+
+def scratch_base(corpus: str, texts: Sequence[str], work: Path) -> Path:
+    """A small model with random weights and a tokenizer of the corpus."""
+    folder = work / "bases" / corpus
+    if not (folder / "config.json").exists():
+        backend = models.scratch(texts, 0)
+        backend.tokenizer.save_pretrained(folder)
+        backend.model.save_pretrained(folder)
+    return folder
+
+
+SECTIONS = {
+    "scratch": Section(
+        "scratch",
+        Recipe(Method.SCRATCH, epochs=8, batch_size=64, learning_rate=5e-4),
+        ShadowSizes(4_000, elsewhere=2_000),
+        ShadowSizes(280, shadows=4, elsewhere=80),
+        ("docstrings",),
+        scratch_base,
+    ),
+    "smollm": Section(
+        "SmolLM2, LoRA",
+        Recipe(Method.LORA),
+        ShadowSizes(200),
+        ShadowSizes(280, shadows=4),
+        ("topics",),
+        lambda *_: embedded.NAME,
+    ),
+}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of *values* with its 95 % interval by Student's t; without bounds for a single value."""
+    from scipy.special import stdtrit
+
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    half = float(stdtrit(len(values) - 1, 0.975)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def figure(name: str, values: Sequence[float], note: str = "", *, at_most: float | None = None) -> Figure:
+    """The mean of *values*, with the interval in the note."""
+    mean, low, high = interval(values)
+    shown = f"[{low:.4f}, {high:.4f}] over {len(values)} trials{note}"
+    return Figure(name, mean, at_most=at_most, note=shown)
+
+
+def figures_of(name: str, trials: Sequence[ShadowTrial]) -> list[Figure]:
+    """The figures of a section."""
+    fpr = gain_fpr(trials[0].passages)
+    singles = ", ".join(sorted({trial.single for trial in trials}))
+    figures = []
+    for attack in ATTACKS:
+        gains = [trial.gains[attack] for trial in trials]
+        row = figure(f"{name}: TPR at {100 * fpr:g} % FPR, {attack} less the best of a single reference", gains)
+        low = interval(gains)[1]
+        figures.append(replace(row, note=f"{row.note}; best: {singles}"))
+        figures.append(Figure(f"{name}: lower end of that", low, at_least=0.0 if fpr == 0.01 else None))
+    for decider in (*ATTACKS, STACK, "oracle", "best single"):
+        rates = [trial.deciders[decider] for trial in trials]
+        figures.append(figure(f"{name}: AUROC, {decider}", [rate.auroc for rate in rates]))
+        for level in sorted({level for rate in rates for level in rate.realised_fpr}, key=float):
+            per_trial = [rate.realised_fpr[level] for rate in rates if level in rate.realised_fpr]
+            found = [rate.realised_tpr[level] for rate in rates if level in rate.realised_tpr]
+            recognised = f"; of the members {100 * statistics.fmean(found):.1f} %"
+            figures.append(
+                figure(f"{name}: realised FPR at {100 * float(level):g} %, {decider}", per_trial, recognised)
+            )
+            if decider != "oracle":
+                low = interval(per_trial)[1]
+                figures.append(Figure(f"{name}: lower end of that", low, at_most=float(level)))
+    gaps = [trial.classifier_gap for trial in trials]
+    figures.append(figure(f"{name}: AUROC of the oracle less the shadow classifier's", gaps, at_most=0.03))
+    left_out = [trial.left_out.fpr.value for trial in trials if trial.left_out is not None]
+    figures.append(figure(f"{name}: FPR at 5 % of left-out shadows, lira", left_out))
+    seconds = [trial.seconds_train + trial.seconds_score for trial in trials]
+    limit = WITHIN_SECONDS if name == "scratch" else None
+    trained = statistics.fmean(trial.seconds_train for trial in trials)
+    row = figure(f"{name}: 8 shadows train and score", seconds, f"; training {trained:.0f} s", at_most=limit)
+    return [*figures, replace(row, unit="s")]
+
+
+def _base(section: Section, texts: Mapping[str, Sequence[str]], work: Path, corpus: str) -> Path | str:
+    return section.base(corpus, texts[corpus], work)
+
+
+def main() -> int:
+    """Train, audit, measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), metavar="SECTION")
+    parser.add_argument("--work", type=Path, default=Path("runs/shadow"), help="models and run directories")
+    parser.add_argument("--seeds", type=int, default=3, help="trials of each corpus (3)")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, results in --work: only to see that everything runs"
+    )
+    arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error("--seeds must be 1 or more")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    out, page = arguments.work if arguments.quick else RESULTS, ""
+    for name, section in SECTIONS.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        texts = {each: passages_of(each, CORPORA[each], TOKENS, arguments.work) for each in section.corpora}
+        trials = shadow_trials(
+            section.name,
+            texts,
+            partial(_base, section, texts, arguments.work),
+            section.recipe,
+            section.quick if arguments.quick else section.sizes,
+            arguments.seeds,
+            arguments.work,
+        )
+        page = save(out / f"shadow-{device}.json", {name: figures_of(section.name, list(trials))}, ABOUT)
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""Audits whose threshold shadow models set: real tiny models, and the finding's allowance for the spread of models."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from llm_mia.auditing import LIKENESS, Audit, audit, likeness_of, read_audit
+from llm_mia.calibration import chance_of_flags, fpr_threshold
+from llm_mia.decision import (
+    ShadowRate,
+    add_decider_column,
+    calibrate,
+    flag,
+    flag_documents,
+    judge_collection,
+    shadow_rates,
+    spread_of_models,
+)
+from llm_mia.errors import AttackError, CalibrationError, PassageError, RunDirectoryError, ScoresError, UsageError
+from llm_mia.passages import Passages
+from llm_mia.records import Standing
+from llm_mia.report import audit_details, audit_screen, audit_summary, read_results, report_html
+from llm_mia.scores import SHADOW_SCORES, ScoreTable, read_scores
+from llm_mia.shadow import Shadows, train_shadows
+from llm_mia.training import Method, Recipe, train
+from tests.conftest import sentences
+
+RECIPE = Recipe(Method.FULL, epochs=8, batch_size=8, learning_rate=1e-2)
+DOCUMENTS = 32
+FPR = 0.2
+
+
+def rows(seed: int = 30, documents: int = DOCUMENTS) -> list[dict[str, str]]:
+    texts = iter(sentences(documents, seed=seed))
+    return [{"id": f"p{at}", "document": f"doc {at}", "text": next(texts)} for at in range(documents)]
+
+
+@pytest.fixture(scope="module")
+def shadows(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Shadows:
+    pool = Passages.of(rows(), name="pool")
+    return train_shadows(pool, tiny, out=tmp_path_factory.mktemp("shadows"), shadows=4, recipe=RECIPE)
+
+
+@pytest.fixture(scope="module")
+def target(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Trained as the shadows were, on the half of the pool with an even number."""
+    folder = tmp_path_factory.mktemp("target") / "model"
+    train(tiny, [row["text"] for row in rows()[::2]], folder, replace(RECIPE, seed=100))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def done(shadows: Shadows, target: str, tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    folder = tmp_path_factory.mktemp("run")
+    candidates = Passages.of(rows(), name="candidates")
+    return audit(candidates, target=target, shadows=shadows, fpr=FPR, out=folder, history=folder / "history")
+
+
+def test_the_threshold_is_set_by_the_candidates_own_texts_under_the_shadows(done: Audit, shadows: Shadows) -> None:
+    assert read_audit(done.path) == done
+    assert done.decider == "lira"
+    table = read_scores(done.path)
+    assert len(table) == DOCUMENTS * 5
+    assert table.places == [*[""] * DOCUMENTS, *[f"shadow-0{j}" for _ in range(DOCUMENTS) for j in range(4)]]
+    assert table.ids[DOCUMENTS : DOCUMENTS + 2] == ["p0@shadow-00", "p0@shadow-01"]
+    labels = table.labels[DOCUMENTS:].reshape(DOCUMENTS, 4)
+    assert (labels.sum(axis=1) == 2).all(), "each passage is in half of the shadows"
+    again = calibrate(table, "lira", fpr=FPR)
+    assert again.threshold == done.calibration.threshold
+    assert (again.n, again.n_documents) == (2 * DOCUMENTS, DOCUMENTS)
+    members = {row["id"] for row in rows()[::2]}
+    flagged = {row.id for row in done.flags.rows if row.flagged}
+    # These models separate their members from other texts by AUROC 1.00, as `done.evaluations` shows.
+    assert members <= flagged
+    assert done.evaluations[0].auroc.value > 0.99
+    assert done.standing is Standing.SOUND
+    assert flag(table, again).flagged == done.flags.flagged, "the finished directory is a run like any other"
+
+
+def test_each_shadow_is_left_out(done: Audit) -> None:
+    check = done.shadows
+    assert check is not None
+    assert check.own_texts
+    assert check.same_base
+    table = read_scores(done.path)
+    places, scores = np.array(table.places), table.column("lira")
+    for rate in check.rates:
+        here, others = places == rate.role, (places != rate.role) & (places != "") & (table.labels == 0)
+        groups = [table.documents[row] for row in np.flatnonzero(others).tolist()]
+        without = calibrate(ScoreTable.of(scores[others], [0] * len(groups), documents=groups), "score", fpr=FPR)
+        above = scores > without.threshold
+        assert rate.flagged_nonmembers == int((above & here & (table.labels == 0)).sum())
+        assert rate.flagged_members == int((above & here & (table.labels == 1)).sum())
+        assert rate.nonmembers + rate.members == DOCUMENTS
+    assert check.range == (min(each.fpr for each in check.rates), max(each.fpr for each in check.rates))
+    assert check.fpr.low <= check.fpr.value <= check.fpr.high
+    finding = done.flags.finding
+    assert finding is not None
+    assert finding.shadows is not None
+    assert finding.shadows.shadows == check.rates
+    assert finding.p_value == max(finding.chance, finding.shadows.p_value)
+    assert [each.name for each in done.validity.checks] == [LIKENESS]
+
+
+def test_the_words_state_the_assumption_and_how_it_was_tested(done: Audit) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(audit_screen(done))
+    screen = console.export_text()
+    assert len(screen.splitlines()) <= 15
+    assert "the target was trained as the shadows were" in screen
+    assert "Known set" not in screen
+    console.print(audit_details(done))
+    details = " ".join(console.export_text().split())
+    assert "4 models left out in turn" in details
+    assert "Student's t, 3 degrees of freedom" in details
+    page = report_html(read_results(done.path))
+    for role in ("shadow-00", "shadow-03"):
+        assert f'<th scope="row">{role}</th>' in page
+    assert "as the shadow models were" in page
+    summary = json.loads(json.dumps(audit_summary(done)))
+    assert len(summary["shadows"]["rates"]) == 4
+
+
+def test_a_stack_is_learned_from_the_shadows_alone(done: Audit, tmp_path: Path) -> None:
+    # Models of these tests know too few documents for a stack, so the rows are drawn: members score 2 higher.
+    rng = np.random.default_rng(0)
+    table = _drawn(rng, passages=120, k=8, spread=0.1, known=2.0, target=2.0)
+    stacked = replace(table, columns={**table.columns, "noise": rng.normal(size=len(table))})
+    calibration = calibrate(stacked, "stack", fpr=0.05)
+    flags = flag(stacked, calibration)
+    assert calibration.stack is not None
+    assert flags.significant
+    rates = shadow_rates(add_decider_column(stacked, calibration), calibration)
+    assert len(rates) == 8
+    assert sum(each.nonmembers for each in rates) == calibration.n, "the part that fitted the stack is left out"
+
+
+def test_other_texts_are_compared_with_the_whole_pool(shadows: Shadows, target: str, tmp_path: Path) -> None:
+    candidates = [*rows(seed=77, documents=6), {**rows()[1], "id": "of the pool"}]
+    run = audit(
+        Passages.of(candidates, name="others"),
+        target=target,
+        shadows=str(shadows.path),
+        attacks=["lira", "loss"],
+        fpr=FPR,
+        out=tmp_path / "run",
+        history=tmp_path,
+        report=False,
+    )
+    assert run.decider == "lira:form=offline"
+    assert run.shadows is not None
+    assert not run.shadows.own_texts
+    assert run.calibration.n_documents == DOCUMENTS
+    assert run.flags.rows[-1].score is not None, "a mixture is scored as other texts are"
+    assert any(check.name.startswith("shift_") for check in run.validity.checks), "texts are compared"
+    with pytest.raises(UsageError, match="form=offline"):
+        audit(
+            Passages.of(candidates, name="others"),
+            target=target,
+            shadows=shadows,
+            attacks=["lira:form=online"],
+            fpr=FPR,
+            out=tmp_path / "other",
+        )
+
+
+def test_with_a_known_set_the_shadows_are_evidence(shadows: Shadows, target: str, tmp_path: Path) -> None:
+    run = audit(
+        Passages.of(rows()[:8], name="candidates"),
+        nonmembers=Passages.of([{**row, "label": 0} for row in rows()[9::2]], name="known"),
+        target=target,
+        shadows=shadows,
+        attacks=["lira", "shadow_rmia"],
+        stand_in="none",
+        fpr=FPR,
+        out=tmp_path / "run",
+        history=tmp_path,
+        report=False,
+        accept_void=True,
+    )
+    assert run.shadows is None
+    assert run.calibration.n == len(rows()[9::2])
+    assert not (run.path / SHADOW_SCORES).exists()
+    assert {"lira", "shadow_rmia"} == set(run.scores.columns)
+
+
+def test_what_cannot_be_decided_is_refused(
+    shadows: Shadows, target: str, tiny_reference: str, tiny_bos: str, tmp_path: Path, done: Audit
+) -> None:
+    candidates = Passages.of(rows(), name="candidates")
+
+    def refused(error: type[Exception], pattern: str, **given: object) -> None:
+        arguments = {"target": target, "shadows": shadows, "fpr": FPR, "out": tmp_path / "run", **given}
+        with pytest.raises(error, match=pattern):
+            audit(candidates, **arguments)  # type: ignore[arg-type]
+        assert not (tmp_path / "run" / "audit.json").exists()
+
+    refused(UsageError, "`nonmembers`.*`shadows`", shadows=None)
+    refused(UsageError, "`members`.*`nonmembers`", members=Passages.of(rows()[:4]))
+    refused(UsageError, "`confidence`", confidence=0.9)
+    refused(UsageError, "`control`", control=Passages.of(rows()[:4]))
+    refused(UsageError, "'all'", attacks=["all"])
+    refused(CalibrationError, "32 documents.*`fpr`", fpr=0.01)
+    refused(CalibrationError, "half fit 'stack'", fpr=0.05, attacks=["stack"])
+    refused(AttackError, "another tokenizer", target=tiny_bos)
+    refused(RunDirectoryError, "no shadow models", shadows=tmp_path)
+    (tmp_path / "split.json").write_text("{}")
+    refused(RunDirectoryError, "not finished; run the same command again", shadows=tmp_path)
+    other = tmp_path / "other-base"
+    train(tiny_reference, [row["text"] for row in rows()[:4]], other, replace(RECIPE, epochs=1))
+    refused(AttackError, "another base", target=str(other))
+    table = read_scores(done.path)
+    with pytest.raises(ScoresError, match="documents under the same model"):
+        flag_documents(table, done.calibration)
+    with pytest.raises(ScoresError, match="`nonmembers`"):
+        judge_collection(table, ["lira"])
+    with pytest.raises(ScoresError, match="`by`"):
+        read_scores(done.path, by="length")
+    labelled = Passages.of([{**row, "label": 1} for row in rows()], name="labelled")
+    with pytest.raises(PassageError, match="label"):
+        audit(labelled, target=target, shadows=shadows, fpr=FPR, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(("shift", "unlike"), [(0.0, False), (0.6, True)])
+def test_a_target_that_knows_the_texts_better_than_any_shadow_is_unlike_them(shift: float, unlike: bool) -> None:
+    rng = np.random.default_rng(3)
+    inside = np.array([rng.permutation(8) < 4 for _ in range(200)])
+    base, own = rng.normal(-3, 1, size=(200, 1)), rng.normal(0, 0.05, size=9)
+    shadows = base + 0.5 * inside + own[:8] + rng.normal(0, 0.2, size=(200, 8))
+    member = rng.random(200) < 0.5
+    target = base[:, 0] + 0.5 * member + own[8] + shift + rng.normal(0, 0.2, size=200)
+    compared = likeness_of(target, shadows, inside, members=True)
+    assert compared is not None
+    assert compared.unlike == unlike
+    # Half of the passages are members, and members are 0.5 nats more likely: 5 standard errors of 0.55/√200.
+    assert compared.target == pytest.approx(shift - 0.25 + own[8] - own[:8].mean(), abs=0.2)
+
+
+def _drawn(
+    rng: np.random.Generator, *, passages: int, k: int, spread: float, known: float = 0.0, target: float = 0.0
+) -> ScoreTable:
+    """Scores of *passages* under *k* shadows and a target that differ by a normal amount each."""
+    of_model = spread * rng.normal(size=k + 1)
+    inside = np.array([rng.permutation(k) < k // 2 for _ in range(passages)])
+    scores = of_model[:k] + known * inside + rng.normal(size=(passages, k))
+    candidates = of_model[k] + target + rng.normal(size=passages)
+    names, documents = [f"p{at}" for at in range(passages)], [f"d{at}" for at in range(passages)]
+    roles = [f"shadow-{j:02}" for j in range(k)]
+    table = ScoreTable.of(
+        {"lira": [*candidates, *scores.ravel()]},
+        [*[None] * passages, *inside.ravel().astype(int).tolist()],
+        ids=[*names, *(f"{name}@{role}" for name in names for role in roles)],
+        documents=[*documents, *(document for document in documents for _ in roles)],
+    )
+    return replace(table, places=[*[""] * passages, *roles * passages])
+
+
+def test_a_finding_needs_more_flags_than_the_spread_of_models_explains() -> None:
+    """Without members, models that differ by half the spread of passages give a finding in 5 of 100 audits at most.
+
+    The chance of so many flags alone, which takes passages for independent, gives more than 15 of 100.
+    """
+    rng, k, passages, audits = np.random.default_rng(1), 8, 200, 400
+    naive, found = 0, 0
+    for _ in range(audits):
+        of_model = 0.5 * rng.normal(size=k + 1)
+        inside = np.array([rng.permutation(k) < k // 2 for _ in range(passages)])
+        scores = of_model[:k] + rng.normal(size=(passages, k))
+        target = of_model[k] + rng.normal(size=passages)
+        rates = []
+        for j in range(k):
+            others = ~inside.copy()
+            others[:, j] = False
+            out = scores[~inside[:, j], j]
+            rates.append(ShadowRate(str(j), len(out), int((out > fpr_threshold(scores[others], 0.05)).sum()), 0, 0))
+        outside = scores[~inside]
+        flagged = int((target > fpr_threshold(outside, 0.05)).sum())
+        n = len(outside)
+        chance = chance_of_flags([(flagged, passages, int(0.05 * (n + 1)), n)])
+        naive += chance <= 0.05
+        found += max(chance, spread_of_models(flagged, passages, rates)) <= 0.05
+    # Of 400 audits, 5 % are 20, and with a standard error of 4.4 at most 34 by 3 of these.
+    assert found <= 34
+    assert naive > 60
+
+
+def test_members_are_a_finding_all_the_same() -> None:
+    table = _drawn(np.random.default_rng(2), passages=60, k=8, spread=0.2, known=2.0, target=2.0)
+    flags = flag(table, calibrate(table, "lira", fpr=0.05))
+    assert flags.significant
+    assert flags.members is None, "passages under the same model are not independent"
+
+
+@pytest.mark.parametrize("flagged", [0, 1, 40])
+def test_shadows_without_a_flag_give_a_p_value(flagged: int) -> None:
+    none = [ShadowRate(str(j), 50, 0, 0, 0) for j in range(8)]
+    p_value = spread_of_models(flagged, 100, none)
+    assert 0 < p_value < 1
+    assert (p_value <= 0.05) == (flagged == 40)
