@@ -190,7 +190,7 @@ class EvidenceOptions(OptionGroup):
         typer.Option(
             metavar="FOLDER",
             help="For lira, shadow_rmia: folder of shadow models that 'llm-mia shadow' wrote. In an audit without "
-            "--nonmembers they set the threshold.",
+            "known non-members they set the threshold.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
