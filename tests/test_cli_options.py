@@ -93,7 +93,7 @@ def test_shared_options_read_the_same_everywhere() -> None:
             if parameter.name in ("text_column", "document_column", "dtype", "target", "neighbours", "as_json"):
                 helps.setdefault(parameter.name, set()).add(parameter.help)
         assert ("target" in {parameter.name for parameter in command.params}) == (
-            name in ("audit", "score", "extract", "frequencies", "perplexity")
+            name in ("audit", "score", "extract", "gate", "frequencies", "perplexity")
         )
     assert helps
     assert [name for name, texts in helps.items() if len(texts) > 1] == []

@@ -189,7 +189,7 @@ def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings
         ("none", "always measured: leave it out"),
         ("dropout+dropout:p=0.1", "names 'dropout' twice"),
         ("top_k:k=0", "k=0 is not a whole number"),
-        ("dp:epsilon=1e-8", "'dp:epsilon=1e-8': epsilon is 1e-08, and .* texts reach no less than"),
+        ("dp:epsilon=0.01,delta=1e-12", "delta=1e-12': epsilon is 0.01, and .* texts reach no less than"),
         ("dp+early_stopping", "early stopping looks at texts that DP-SGD does not protect"),
     ],
 )
@@ -268,22 +268,24 @@ def change_in_others(one: Recipe, other: Recipe) -> int:
 @pytest.mark.slow  # DP-SGD computes the gradient of every text by itself
 def test_private_training_leaks_less_and_its_canaries_show_less_than_it_guarantees(tiny: str, tmp_path: Path) -> None:
     """The model without defence learns the canaries by heart: there the same measure shows what it can show at most."""
-    result = run(tiny, tmp_path / "out", "dp:epsilon=2", "dp:epsilon=2+rounding:d=2", canaries=64)
+    result = run(tiny, tmp_path / "out", "dp:epsilon=0.5", "dp:epsilon=0.5+rounding:d=2", canaries=64)
     baseline, private, both = result.rows
     assert private.training is not None
     assert private.training.change > 0
     assert private.epsilon is not None
-    assert private.epsilon <= 2
+    assert private.epsilon <= 0.5
     assert private.shown is not None
     assert private.shown.lower <= private.epsilon
     assert baseline.shown is not None
-    assert baseline.shown.lower > private.epsilon, "without noise the same canaries refute ε = 2"
+    assert baseline.shown.lower > private.epsilon, "without noise the same canaries refute ε = 0.5"
     assert baseline.leakage is not None
     assert private.leakage is not None
     assert private.leakage.auroc.value < baseline.leakage.auroc.value
     assert private.leakage.lower
     assert both.role == private.role
     assert both.outputs
+    (note,) = (note for note in result.notes if note.kind == "canaries")
+    assert note.figures == {"canaries": 64, "highest": baseline.shown.highest}
 
 
 def test_the_command_prints_the_record(

@@ -256,6 +256,7 @@ def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
         Note(DefenseNote.SHARED_TEXTS, {"joined": 3, "documents": 400}),
         Note(DefenseNote.SHORT_MEMBERS, {"stretch": 50}),
         Note(DefenseNote.EPOCHS_RUN, {"defence": "early_stopping", "epoch": 2, "epochs": 3}),
+        Note(DefenseNote.CANARIES, {"canaries": 64, "highest": 2.32}),
         Note(DefenseNote.PASSAGE_PRIVACY, {"passages": 2.5}),
     ]
     assert Counter(note.kind for note in notes) == Counter([*DefenseNote]), "every note has its sentence"

@@ -207,6 +207,9 @@ def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
             yield Note(DefenseNote.FEW_NONMEMBERS, figures)
     if rows[0].extractable is None:
         yield Note(DefenseNote.SHORT_MEMBERS, {"stretch": measured.stretch})
+    shown = rows[0].shown
+    if shown is not None:
+        yield Note(DefenseNote.CANARIES, {"canaries": shown.canaries, "highest": shown.highest})
     for row in rows:
         record = row.training
         if record is not None and record.best_epoch is not None and not row.outputs:

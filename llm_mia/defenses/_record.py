@@ -44,6 +44,8 @@ class DefenseNote(StrEnum):
     """No member has ``stretch`` tokens, so nothing is known of what the model writes word for word."""
     EPOCHS_RUN = "stopped after"
     """With ``defence``, the weights of epoch ``epoch`` of ``epochs`` were kept."""
+    CANARIES = "canaries"
+    """``canaries`` canaries can show an ε of ``highest`` at most, if every guess is right."""
     PASSAGE_PRIVACY = "unit of privacy"
     """DP-SGD protects a text; documents have ``passages`` texts each on average, and are not protected as a whole."""
 

@@ -24,7 +24,10 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """DP-SGD: what it guarantees, and how gradients are clipped."""
+    """DP-SGD: what it guarantees, and how gradients are clipped.
+
+    The unit that is protected is a text: a document that gives several texts is not protected as a whole.
+    """
 
     epsilon: float
     """The largest ε that the accountant may report at the end."""

@@ -32,6 +32,8 @@ SENTENCES = {
     DefenseNote.SHORT_MEMBERS: "No member has {stretch} tokens, so nothing is known of what the model writes word for "
     "word: lower `stretch`, or give longer passages.",
     DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
+    DefenseNote.CANARIES: "{canaries:,} canaries can show an ε of {highest:.1f} at most: with more `canaries` a larger "
+    "ε can be shown.",
     DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
     "and is not protected as a whole.",
 }
