@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..decision import NoteKind
+from ..decision import STACK, NoteKind
 from ..errors import PassageError, UsageError
 from ..history import History
 from ..passages import InputCheck, Passages, check_inputs
@@ -103,6 +103,7 @@ class ByShadows:
     def _note(self) -> Note:
         shadows, own = self.threshold.shadows, self.threshold.own_texts
         figures = {"shadows": len(shadows.roles), "own": own, "same_base": self.threshold.same_base}
+        figures["classifier"] = self.request.decider == STACK
         return Note(NoteKind.SHADOWS, {**figures, "passages": len(self.threshold.candidates)})
 
 

@@ -121,6 +121,8 @@ def shadow_rows(rates: Sequence[ShadowRate]) -> list[tuple[str, str, str, str, s
 
 def _shadows_note(figures: Mapping[str, Any]) -> str:
     models = f"{figures['shadows']} shadow models set the threshold, without known non-members"
+    if figures["classifier"]:
+        models += "; the stack is the shadow classifier, learned from their members and non-members alone"
     if figures["own"]:
         return f"{models}: all candidates are passages of their pool, so the candidates' own texts are compared"
     return (
