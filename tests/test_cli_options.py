@@ -93,14 +93,14 @@ def test_shared_options_read_the_same_everywhere() -> None:
             if parameter.name in ("text_column", "document_column", "dtype", "target", "neighbours", "as_json"):
                 helps.setdefault(parameter.name, set()).add(parameter.help)
         assert ("target" in {parameter.name for parameter in command.params}) == (
-            name in ("audit", "score", "extract", "frequencies", "perplexity")
+            name in ("audit", "score", "extract", "gate", "frequencies", "perplexity")
         )
     assert helps
     assert [name for name, texts in helps.items() if len(texts) > 1] == []
 
 
 def test_the_target_has_three_spellings() -> None:
-    for name in ("audit", "score", "extract", "frequencies"):
+    for name in ("audit", "score", "extract", "gate", "frequencies"):
         target = next(parameter for parameter in COMMANDS[name].params if parameter.name == "target")
         assert target.opts == ["-m", "--target", "--model"]
 
