@@ -100,7 +100,7 @@ def test_shared_options_read_the_same_everywhere() -> None:
 
 
 def test_the_target_has_three_spellings() -> None:
-    for name in ("audit", "score", "extract", "frequencies"):
+    for name in ("audit", "score", "extract", "gate", "frequencies"):
         target = next(parameter for parameter in COMMANDS[name].params if parameter.name == "target")
         assert target.opts == ["-m", "--target", "--model"]
 
