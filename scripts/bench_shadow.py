@@ -64,7 +64,7 @@ SECTIONS = {
     "scratch": Section(
         "scratch",
         Recipe(Method.SCRATCH, epochs=8, batch_size=64, learning_rate=5e-4),
-        ShadowSizes(4_000, elsewhere=2_000),
+        ShadowSizes(4_000, elsewhere=1_900),
         ShadowSizes(280, shadows=4, elsewhere=80),
         ("docstrings",),
         scratch_base,

@@ -52,7 +52,7 @@ class Setting:
     """Passages that the base is trained on; 0: the base is SmolLM2."""
 
 
-SCRATCH = Setting("scratch", Recipe(Method.SCRATCH, epochs=8, batch_size=64, learning_rate=5e-4), 4000, 2000)
+SCRATCH = Setting("scratch", Recipe(Method.SCRATCH, epochs=8, batch_size=64, learning_rate=5e-4), 4000, 1900)
 SMOLLM = Setting("smollm", Recipe(Method.LORA, epochs=3, batch_size=8), 400, 0)
 QUICK = {"scratch": 200, "smollm": 48}
 """Passages of a pool that only shows that everything runs."""
