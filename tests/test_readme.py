@@ -33,6 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, count in (("known", 20), ("heldout", 60), ("candidates", 20)):
         rows = [{"id": f"{name}{i}", "text": next(texts)} for i in range(count)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pool = [{"id": f"pool{i}", "text": text} for i, text in enumerate(TEXTS[:20])]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool))
     for name, seed in (("model", 1), ("base", 2)):
         tokenizer = build_tokenizer(500, bos=False, seed=1)
         save(folder / name, build_model(tokenizer, seed=seed), tokenizer)
