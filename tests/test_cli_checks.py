@@ -41,8 +41,8 @@ def lines(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
 
 def test_everything_at_once(lines: Lines) -> None:
     assert lines("audit") == [
-        "Missing argument 'candidates'. Missing option '--nonmembers'. Missing option '-m' / '--target' / '--model'. "
-        "Missing option '-o' / '--out'. (see 'llm-mia audit --help')"
+        "Missing argument 'candidates'. Missing option '-m' / '--target' / '--model'. Missing option '-o' / '--out'. "
+        "(see 'llm-mia audit --help')"
     ]
     typed = "a.json --nonmembers b.jsonl --members m.jsonl -m embeded -r ./b --device gpu --dtype fp32 -a mink -a loss"
     assert lines("audit", *typed.split(), "--fpr", "5", "--text-column", "member=x", "-o", "a.jsonl") == [

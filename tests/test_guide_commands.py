@@ -23,6 +23,7 @@ MODELS = {
     "MODEL": "model",
     "REFERENCE": "base",
     "OTHER": "base-2",
+    "BASE": "base",
     "HuggingFaceTB/SmolLM2-135M": "model",
     "./reference-model": "base",
 }

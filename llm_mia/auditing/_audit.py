@@ -150,8 +150,8 @@ def audit(
         source = read(candidates, None)
         threshold = ShadowThreshold.of(trained, source, target)
         threshold.refuse_few(level, decider)
-        reference = trained.reference() if reference is None else reference
-        wanted = threshold.attacks(named, reference=reference is not None)
+        reference = reference or trained.reference()  # an empty list is no reference, too
+        wanted = threshold.attacks(named, reference=bool(reference))
         decider = wanted[0] if decider == BY_DEFAULT else threshold.attacks([decider], reference=True)[0]
         plan = plan_scoring(target, reference, models=models, attacks=wanted, supplies=supplies)
         audited = ByShadows(threshold, source, replace(request, decider=decider))
