@@ -205,7 +205,7 @@ def test_the_answer_names_the_least_leakage_its_cost_and_what_does_not_help() ->
     best, mild = row("dp:epsilon=8", leakage(0.52, -0.28)), row("dropout:p=0.2", leakage(0.7, -0.1))
     useless = row("temperature:t=2", leakage(0.79, -0.01), trained=False, outputs=True, ratio=1.0)
     answer = defenses_answer(table(BASELINE, useless, mild, best))
-    assert answer.headline == "dp:epsilon=8 leaks least: AUROC 0.52 (0.47–0.57); without defence 0.80 (0.75–0.85)."
+    assert answer.headline == "dp:epsilon=8 has the lowest AUROC: 0.52 (0.47–0.57); without defence 0.80 (0.75–0.85)."
     assert answer.error_rate == (
         "Its perplexity on held-out texts is 24.0 in place of 20.0 (+20 %, interval +19 to +21), and its training "
         "takes 12 s in place of 12 s."

@@ -42,11 +42,12 @@ ALWAYS = (
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
     "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
+    "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
 
 
 def defenses_answer(defenses: Defenses) -> Answer:
-    """Which defence leaks least, what it costs, and which do not help."""
+    """Which defence has the lowest AUROC, what it costs, and which do not help."""
     baseline, best = defenses.baseline, _best(defenses)
     return Answer(
         question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
@@ -100,7 +101,7 @@ def _headline(defenses: Defenses, best: Defended | None) -> str:
         return f"No defence measurably lowers the AUROC: {without} without defence."
     if best.leakage is None:
         return f"{best.name} leaves nothing to attack; without defence: AUROC {without}."
-    return f"{best.name} leaks least: AUROC {with_interval(best.leakage.auroc)}; without defence {without}."
+    return f"{best.name} has the lowest AUROC: {with_interval(best.leakage.auroc)}; without defence {without}."
 
 
 def _cost(defenses: Defenses, best: Defended) -> str:
