@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decision import Calibration, ShadowRate, mean_over_models, shadow_rates
+from ..decision import Calibration, ShadowRate, further_model, shadow_rates
 from ..records import Interval
 from ..scores import ScoreTable
 from ..validity import Check, Verdict
@@ -58,7 +58,8 @@ class ShadowCheck:
     rates: tuple[ShadowRate, ...]
     """Each shadow in the target's place, by the threshold that the others set."""
     fpr: Interval
-    """Mean share of its non-members that is flagged, over shadows; 95 % interval by Student's t over them."""
+    """Mean share of its non-members that is flagged, over shadows; the share of a further model like them lies in the
+    interval with 95 % confidence (Student's t)."""
     tpr: Interval | None
     """The same of its members."""
     likeness: tuple[Likeness, ...] = field(default=())
@@ -103,8 +104,8 @@ def shadow_check(
         same_texts=same_texts,
         same_base=same_base,
         rates=rates,
-        fpr=mean_over_models([each.fpr for each in rates]),
-        tpr=mean_over_models(powers) if powers else None,
+        fpr=further_model([each.fpr for each in rates]),
+        tpr=further_model(powers) if powers else None,
         likeness=tuple(likeness),
     )
 

@@ -55,7 +55,7 @@ from ._rules import ErrorRate, Guarantee, GuaranteeKind, QValueMethod, Rule, Uni
 from ._score_checks import validation_notes
 from ._selecting import AUTO, BY_DEFAULT, DEFAULT_ATTACKS, FEWEST, Draw, refuse_small
 from ._selection import Selection, Shortage, ShortageKind, Wanted
-from ._shadow_rates import mean_over_models, shadow_rates, spread_of_models
+from ._shadow_rates import further_model, shadow_rates, spread_of_models
 from .stack import STACK, Column, Stack, Training, Tree
 from .stacking import StackSettings, fit_stack
 
@@ -131,10 +131,10 @@ __all__ = [
     "flag",
     "flag_documents",
     "flags_by_share",
+    "further_model",
     "joint_standing",
     "judge_collection",
     "labelled_scores",
-    "mean_over_models",
     "notes_of_sentences",
     "origin_of",
     "p_value_counts",

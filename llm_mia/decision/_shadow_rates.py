@@ -15,7 +15,7 @@ from ._calibration import Calibration
 from ._finding_record import ShadowRate, ShadowSpread
 from ._thresholds import CalibrationScores, basis_of, set_thresholds
 
-__all__ = ["mean_over_models", "shadow_rates", "shadow_spread", "spread_of_models"]
+__all__ = ["further_model", "shadow_rates", "shadow_spread", "spread_of_models"]
 
 FEWEST = 2
 """Models whose spread can be computed."""
@@ -93,18 +93,22 @@ def spread_of_models(flagged: int, candidates: int, rates: Sequence[ShadowRate])
     return float(stdtr(k - 1, -(of_target - float(z.mean())) / math.sqrt(variance * (1 + 1 / k))))
 
 
-def mean_over_models(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """The mean of a figure over models, with Student's interval; it is cut to 0 … 1.
+def further_model(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """The mean of a share over models, with the interval in which the share of a further model lies.
 
-    >>> mean = mean_over_models([0.04, 0.06, 0.05, 0.05])
-    >>> round(mean.value, 3), round(mean.low, 3), round(mean.high, 3)
-    (0.05, 0.037, 0.063)
+    The interval is Student's for a further value, mean ± t · s · √(1 + 1/K), cut to 0 … 1: exact for normal values. An
+    interval of the mean would not serve: shadows that set each other's threshold have nearly the nominal rate on
+    average, whatever the target does.
+
+    >>> of_model = further_model([0.04, 0.06, 0.05, 0.05])
+    >>> round(of_model.value, 3), round(of_model.low, 3), round(of_model.high, 3)
+    (0.05, 0.021, 0.079)
     """
     from scipy.special import stdtrit
 
     array = np.asarray(values, dtype=np.float64)
-    mean = float(array.mean())
-    if len(array) < 2:
+    mean, k = float(array.mean()), len(array)
+    if k < FEWEST:
         return Interval(mean, 0.0, 1.0, confidence)
-    half = float(stdtrit(len(array) - 1, (1 + confidence) / 2) * array.std(ddof=1)) / math.sqrt(len(array))
+    half = float(stdtrit(k - 1, (1 + confidence) / 2) * array.std(ddof=1)) * math.sqrt(1 + 1 / k)
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), confidence)

@@ -100,8 +100,12 @@ def shadow_facts(check: ShadowCheck) -> list[tuple[str, str]]:
     }[check.same_base]
     facts = [
         ("threshold by", f"{len(check.rates)} shadow models in the target's place, on {of}; {base}"),
-        ("wrongly", f"{rates_words(check)}; the mean over models has the 95 % interval {_ends(check.fpr)}"),
-        ("finds", recognised_words(check) + ("" if check.tpr is None else f"; 95 % interval {_ends(check.tpr)}")),
+        ("wrongly", f"{rates_words(check)}; of a further model like them, {_ends(check.fpr)} with 95 % confidence"),
+        (
+            "finds",
+            recognised_words(check)
+            + ("" if check.tpr is None else f"; of a further model, {_ends(check.tpr)} with 95 % confidence"),
+        ),
     ]
     return [*facts, *(("likeness", likeness_words(each)) for each in check.likeness)]
 
