@@ -64,7 +64,7 @@ def done(shadows: Shadows, target: str, tmp_path_factory: pytest.TempPathFactory
     return audit(candidates, target=target, shadows=shadows, fpr=FPR, out=folder, history=folder / "history")
 
 
-def test_the_threshold_is_set_by_the_candidates_own_texts_under_the_shadows(done: Audit, shadows: Shadows) -> None:
+def test_the_threshold_is_set_by_the_candidates_texts_under_the_shadows(done: Audit, shadows: Shadows) -> None:
     assert read_audit(done.path) == done
     assert done.decider == "lira"
     table = read_scores(done.path)
@@ -88,7 +88,7 @@ def test_the_threshold_is_set_by_the_candidates_own_texts_under_the_shadows(done
 def test_each_shadow_is_left_out(done: Audit) -> None:
     check = done.shadows
     assert check is not None
-    assert check.own_texts
+    assert check.same_texts
     assert check.same_base
     table = read_scores(done.path)
     places, scores = np.array(table.places), table.column("lira")
@@ -157,7 +157,7 @@ def test_other_texts_are_compared_with_the_whole_pool(shadows: Shadows, target: 
     )
     assert run.decider == "lira:form=offline"
     assert run.shadows is not None
-    assert not run.shadows.own_texts
+    assert not run.shadows.same_texts
     assert run.calibration.n_documents == DOCUMENTS
     assert run.flags.rows[-1].score is not None, "a mixture is scored as other texts are"
     assert any(check.name.startswith("shift_") for check in run.validity.checks), "texts are compared"

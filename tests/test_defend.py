@@ -160,7 +160,7 @@ def test_what_was_stopped_continues(finished: Defenses, copied: Path, tiny: str)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": 1}, r"belongs to other defences \(.*seed 0 there, 1 here.*\); name another folder"),
+        ({"seed": 1}, r"holds defences of another call \(.*seed 0 there, 1 here.*\); name another folder"),
         ({"rows": pool(94)}, "pool_sha256"),
         ({"recipe": replace(RECIPE, epochs=5)}, "recipe epochs 4 there, 5 here"),
         ({"canaries": 0}, "canaries 8 there, 0 here"),

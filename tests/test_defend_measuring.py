@@ -207,10 +207,10 @@ def test_the_answer_names_the_least_leakage_its_cost_and_what_does_not_help() ->
     answer = defenses_answer(table(BASELINE, useless, mild, best))
     assert answer.headline == "dp:epsilon=8 leaks least: AUROC 0.52 (0.47–0.57); without defence 0.80 (0.75–0.85)."
     assert answer.error_rate == (
-        "Its perplexity on held-out texts is 24.0 in place of 20.0 (+20 %, interval +19 to +21), its training takes "
-        "12 s in place of 12 s."
+        "Its perplexity on held-out texts is 24.0 in place of 20.0 (+20 %, interval +19 to +21), and its training "
+        "takes 12 s in place of 12 s."
     )
-    assert answer.trust[0] == "temperature:t=2 does not lower it, as far as these texts show."
+    assert answer.trust[0] == "temperature:t=2 does not measurably lower the AUROC."
     assert [name for name, _ in answer.facts] == ["none", "dp:epsilon=8", "dropout:p=0.2", "temperature:t=2"]
 
 
@@ -219,7 +219,7 @@ def test_the_answer_names_the_least_leakage_its_cost_and_what_does_not_help() ->
     [
         ([BASELINE], "Without defence the model leaks: AUROC 0.80 (0.75–0.85) by loss."),
         ([row("none", leakage(0.52))], "No leak shows without defence: AUROC 0.52 (0.47–0.57). So no defence can show"),
-        ([BASELINE, row("dropout", leakage(0.79, -0.01))], "No defence lowers what leaks: AUROC 0.80"),
+        ([BASELINE, row("dropout", leakage(0.79, -0.01))], "No defence measurably lowers the AUROC: 0.80"),
         (
             [BASELINE, row("sampled_text:queries=one", None, trained=False, outputs=True)],
             "sampled_text:queries=one leaves nothing to attack; without defence: AUROC 0.80 (0.75–0.85).",

@@ -63,8 +63,8 @@ class ByShadows:
 
     @property
     def validity(self) -> Validity:
-        """The checks of the texts, before anything is scored; no check where the candidates' own texts are compared."""
-        if self.threshold.own_texts:
+        """The checks of the texts, before anything is scored; no check where the same texts are compared."""
+        if self.threshold.same_texts:
             return Validity.of([], compared=True)
         return KnownSet([], self.threshold.pool, self.threshold.candidates, rates=self.request.rates).validity()
 
@@ -101,8 +101,8 @@ class ByShadows:
         )
 
     def _note(self) -> Note:
-        shadows, own = self.threshold.shadows, self.threshold.own_texts
-        figures = {"shadows": len(shadows.roles), "own": own, "same_base": self.threshold.same_base}
+        shadows, same = self.threshold.shadows, self.threshold.same_texts
+        figures = {"shadows": len(shadows.roles), "same_texts": same, "same_base": self.threshold.same_base}
         figures["classifier"] = self.request.decider == STACK
         return Note(NoteKind.SHADOWS, {**figures, "passages": len(self.threshold.candidates)})
 

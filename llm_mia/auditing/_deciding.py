@@ -80,7 +80,7 @@ def decide(
     shadow_check = None
     if shadows is not None:
         shadow_check = shadows.check(table, calibration, path)
-        validity = Validity.of([*validity.checks, *shadow_check.checks], compared=shadows.own_texts)
+        validity = Validity.of([*validity.checks, *shadow_check.checks], compared=shadows.same_texts)
     standing = standing_of(validity, accept_void=request.accept_void)
     table, calibration = replace(table, standing=standing), replace(calibration, standing=standing)
     flags = flag_on_record(

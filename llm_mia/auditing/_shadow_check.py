@@ -51,7 +51,7 @@ class ShadowCheck:
 
     sha256: str
     """Digest of the set of shadow models."""
-    own_texts: bool
+    same_texts: bool
     """Whether the threshold is set by the candidates' texts under the shadows; else by all passages of the pool."""
     same_base: bool | None
     """Whether the target was trained from the same base as the shadows; None where no record shows it."""
@@ -82,7 +82,7 @@ def shadow_check(
     calibration: Calibration,
     *,
     sha256: str,
-    own_texts: bool,
+    same_texts: bool,
     same_base: bool | None,
     likeness: Sequence[Likeness],
 ) -> ShadowCheck:
@@ -92,7 +92,7 @@ def shadow_check(
         table: with the rows of shadows in the target's place, and the column that *calibration* decides by.
         calibration: what these rows set.
         sha256: of the set of shadows.
-        own_texts: see `ShadowCheck`.
+        same_texts: see `ShadowCheck`.
         same_base: see `ShadowCheck`.
         likeness: what `likeness_of` gave.
     """
@@ -100,7 +100,7 @@ def shadow_check(
     powers = [each.tpr for each in rates if each.tpr is not None]
     return ShadowCheck(
         sha256=sha256,
-        own_texts=own_texts,
+        same_texts=same_texts,
         same_base=same_base,
         rates=rates,
         fpr=mean_over_models([each.fpr for each in rates]),

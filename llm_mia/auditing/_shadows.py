@@ -109,7 +109,7 @@ class ShadowThreshold:
     shadows: Shadows
     supply: ShadowSet
     candidates: Sequence[Passage]
-    own_texts: bool
+    same_texts: bool
     """Whether every candidate's text is in the pool: then its text under the shadows sets the threshold."""
     same_base: bool | None
 
@@ -132,11 +132,11 @@ class ShadowThreshold:
         """
         if ALL in named:
             raise UsageError(
-                "`attacks` has 'all', and scores of shadow models in the target's place need an attack whose signals "
-                "they have: name attacks"
+                "`attacks` has 'all', and the folder of shadow models holds signals for some attacks only: name the "
+                "attacks"
             )
         chosen = list(named) or [*OF_SHADOWS, *ALONE[0 if reference else 1 :]]
-        return chosen if self.own_texts else offline_forms(chosen)
+        return chosen if self.same_texts else offline_forms(chosen)
 
     def refuse_few(self, fpr: float, decider: str) -> None:
         """Refuse a rate that so few documents cannot hold.
@@ -144,11 +144,11 @@ class ShadowThreshold:
         Raises:
             CalibrationError: the message says how many documents are needed.
         """
-        rows = self.candidates if self.own_texts else self.shadows.pool
+        rows = self.candidates if self.same_texts else self.shadows.pool
         documents, needed = len({passage.document for passage in rows}), nonmembers_needed(fpr, None)
         left = documents // 2 if decider == STACK else documents
         if left < needed:
-            of = "the candidates come" if self.own_texts else "the pool of the shadow models comes"
+            of = "the candidates come" if self.same_texts else "the pool of the shadow models comes"
             half = f", of which half fit {decider!r}" if decider == STACK else ""
             raise CalibrationError(
                 f"{of} from {documents:,} documents{half}, and FPR ≤ {fpr:g} needs {needed:,} whose scores under the "
@@ -157,7 +157,7 @@ class ShadowThreshold:
 
     def rows(self, attacks: Sequence[str], progress: Progress | None) -> ScoreTable:
         """The scores of each shadow in the target's place: of the candidates' texts, or else of the whole pool."""
-        texts = {passage.text for passage in self.candidates} if self.own_texts else None
+        texts = {passage.text for passage in self.candidates} if self.same_texts else None
         table = shadow_table(self.shadows, attacks, texts=texts, progress=progress)
         return replace(table, places=[passage.rpartition("@")[2] for passage in table.ids])
 
@@ -180,7 +180,7 @@ class ShadowThreshold:
             table,
             calibration,
             sha256=self.supply.sha256,
-            own_texts=self.own_texts,
+            same_texts=self.same_texts,
             same_base=self.same_base,
             likeness=[each for each in self._likeness(calibration, run) if each is not None],
         )
@@ -189,10 +189,10 @@ class ShadowThreshold:
         """What can be compared, and matters for the scores that decide."""
         names = [column.name for column in calibration.stack.columns] if calibration.stack else [calibration.attack]
         of_population = any(POPULATION in parse_attack(name).evidence for name in names)
-        if self.own_texts:
+        if self.same_texts:
             yield self._on_candidates(run)
-        if of_population or not self.own_texts:
-            yield self._on_population(run, members=not self.own_texts)
+        if of_population or not self.same_texts:
+            yield self._on_population(run, members=not self.same_texts)
 
     def _on_candidates(self, run: Path) -> Likeness | None:
         row_of = {passage.text: at for at, passage in enumerate(self.shadows.pool)}

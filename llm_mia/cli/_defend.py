@@ -43,8 +43,8 @@ def defend(
             metavar="DEFENCE",
             help="A defence, also with settings; may be repeated. Training: dp:epsilon=8, dropout:p=0.2, "
             "weight_decay:w=0.1, early_stopping, label_smoothing:a=0.1, epochs:n=1, deduplication. Outputs: top_k:k=5, "
-            "rounding:d=2, temperature:t=2, noise:sd=0.5, sampled_text, no_prompt_logprobs, logprobs_only. Both at "
-            "once: dp:epsilon=8+rounding:d=2.",
+            "rounding:d=2, temperature:t=2, noise:sd=0.5, sampled_text, no_prompt_logprobs, logprobs_only. "
+            "Several at once are joined by +: dp:epsilon=8+rounding:d=2.",
             show_default="none: only the model without defence",
         ),
     ] = None,
@@ -53,7 +53,8 @@ def defend(
         typer.Option(
             min=0,
             metavar="COUNT",
-            help="Random texts that are added to measure ε; about half of them are trained on. 0: none.",
+            help="Number of canaries: random texts that are added to measure ε, about half of them to the training. "
+            "0: none.",
             rich_help_panel=MEASURED,
         ),
     ] = 64,
@@ -62,7 +63,7 @@ def defend(
         typer.Option(
             "--fpr",
             metavar="RATE",
-            help="A false positive rate at which the share of detected members is shown; may be repeated.",
+            help="A false positive rate at which the true positive rate is shown; may be repeated.",
             show_default="0.01 and 0.001",
             rich_help_panel=MEASURED,
         ),
@@ -71,7 +72,7 @@ def defend(
         int,
         typer.Option(
             metavar="TOKENS",
-            help="A member counts as extractable where the model writes so many of its tokens in a row.",
+            help="How many tokens of a member the model must write in a row for the member to count as extractable.",
             rich_help_panel=MEASURED,
         ),
     ] = 50,
@@ -79,7 +80,7 @@ def defend(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Smallest probability of such a stretch, given the text before it.",
+            help="Smallest probability with which the model must write them, given the text before.",
             rich_help_panel=MEASURED,
         ),
     ] = 0.001,
@@ -87,9 +88,9 @@ def defend(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Train a model without defence and with each, and show what leaks from each and what the defence costs.
+    """Train a model without defence and with each defence, and show how much each leaks and what it costs.
 
-    Half of the documents of the passages are trained on, the same for all; the others show what leaks.
+    Half of the documents are trained on, the same half for every defence; the other half is held out.
     """
     from ..defenses import defend as run_defend
     from ..report import defenses_screen, defenses_summary, defenses_table

@@ -76,8 +76,8 @@ def gate(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Largest ε of differential privacy: that in the model's training.json, and that which the strongest "
-            "attack shows to be exceeded.",
+            help="Largest ε of differential privacy. It limits the ε that the model's training.json documents, and the "
+            "lower bound on ε that the strongest attack shows.",
             show_default="8",
             rich_help_panel=LIMITS,
         ),
@@ -104,8 +104,8 @@ def gate(
         bool,
         typer.Option(
             "--strict",
-            help="A limit fails by the upper end of its interval: what the data do not rule out counts. Without this "
-            "it fails by the lower end: what the data show counts.",
+            help="A limit fails if the upper end of its interval is above it: if the data do not rule the leak out. "
+            "Without this it fails only if the lower end is above it: if the data show the leak.",
             rich_help_panel=LIMITS,
         ),
     ] = False,
@@ -124,8 +124,8 @@ def gate(
         str,
         typer.Option(
             metavar="MODEL",
-            help="The stand-in: a model that cannot know the passages. It reads all of them: what it separates as well "
-            "is a difference of the texts. A model, or: auto, ngram, none, as for 'llm-mia audit'.",
+            help="The stand-in: a model that cannot know the passages. Where it separates members and non-members, "
+            "too, their texts differ. A model, or: auto, ngram, none, as for 'llm-mia audit'.",
             rich_help_panel=opt.MODELS,
         ),
     ] = "auto",

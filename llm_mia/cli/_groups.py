@@ -132,8 +132,8 @@ class PossibleKnownSetOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="INPUT",
-            help="Passages known not to be in the training data; they set the threshold. Not needed with --shadows: "
-            f"then shadow models in the target's place set it. INPUT is {opt.INPUT_KINDS}.",
+            help="Passages known not to be in the training data; they set the threshold. Not needed with --shadows, "
+            f"where shadow models in the target's place set it. INPUT is {opt.INPUT_KINDS}.",
             rich_help_panel=opt.KNOWN,
         ),
     ] = None

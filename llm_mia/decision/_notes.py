@@ -19,9 +19,9 @@ class NoteKind(StrEnum):
     ASSUMPTION = "assumption"
     """What the error rate assumes."""
     SHADOWS = "shadows"
-    """shadows (how many), own (whether the candidates' own texts set the threshold), passages (candidates), same_base
-    (whether the target was trained from the base of the shadow models; None where no record shows it), classifier
-    (whether the stack decides, which is then learned from the shadow models alone)"""
+    """shadows (how many), same_texts (whether the texts of the candidates, under shadow models, set the threshold),
+    passages (candidates), same_base (whether the target was trained from the base of the shadow models; None where no
+    record shows it), classifier (whether the stack decides, which is then learned from the shadow models alone)"""
     SHADOW_ASSUMPTION = "shadow_assumption"
     """What the error rate assumes where shadow models set the threshold."""
     CHECKS_ON_SAMPLE = "checks_on_sample"

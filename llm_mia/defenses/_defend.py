@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..backends import ModelSpec
 from ..errors import RunDirectoryError, UsageError
-from ..passages import Passages, PassageSource, to_sources
+from ..passages import Passages, PassageSource, passages_sha256, to_sources
 from ..records import Passage
 from ..signals import Inputs, Progress, report_activity
 from ..store import differences, read_record, to_json, write_text
@@ -19,7 +19,7 @@ from ._measuring import Measured, measure
 from ._models import Workshop
 from ._planning import plan_defenses
 from ._record import Defenses, Plan, write_defenses
-from ._split import PoolSplit, pool_sha256, split_pool
+from ._split import PoolSplit, split_pool
 from ._table import write_table
 
 __all__ = ["defend"]
@@ -87,7 +87,7 @@ def defend(
     drawn = insert_canaries(split.members, canaries, seed) if canaries else None
     texts = [*split.members, *(() if drawn is None else drawn.inside)]
     planned = plan_defenses(with_, recipe, texts)
-    plan = Plan(str(spec.name), spec.sha256(), pool_sha256(split.passages), seed, recipe, canaries, window_tokens)
+    plan = Plan(str(spec.name), spec.sha256(), passages_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
     _claim(path, plan)
     workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
@@ -134,7 +134,7 @@ def _claim(path: Path, plan: Plan) -> None:
     before = read_record(Plan, file, RunDirectoryError, "name another folder")
     what = "; ".join(differences(before, plan))
     if what:
-        raise RunDirectoryError(f"{path}: belongs to other defences ({what}); name another folder")
+        raise RunDirectoryError(f"{path}: holds defences of another call ({what}); name another folder")
 
 
 def _read(name: str, split: PoolSplit, canaries: Canaries | None) -> list[Passages]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from ..errors import PassageError
 from ..passages import joined_documents
 from ..records import Passage
 
-__all__ = ["FEWEST_DOCUMENTS", "PoolSplit", "pool_sha256", "split_pool"]
+__all__ = ["FEWEST_DOCUMENTS", "PoolSplit", "split_pool"]
 
 FEWEST_DOCUMENTS = 40
 """Of a pool: 10 of the members and 10 of the non-members choose the attack, and as many measure it."""
@@ -75,13 +74,3 @@ def split_pool(name: str, pool: Iterable[Passage], seed: int) -> PoolSplit:
     )
     choosing = split_by_document(documents, seed=seed, labels=[passage.label for passage in labelled])
     return PoolSplit(labelled, tuple(documents), choosing)
-
-
-def pool_sha256(passages: Iterable[Passage]) -> str:
-    """Digest of ids, documents and texts, in order."""
-    digest = hashlib.sha256()
-    for passage in passages:
-        for part in (passage.id, passage.document, passage.text):
-            content = part.encode(errors="surrogatepass")
-            digest.update(f"{len(content)}:".encode() + content)
-    return digest.hexdigest()

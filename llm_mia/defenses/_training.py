@@ -92,7 +92,7 @@ TRAINING_DEFENSES: Mapping[str, _Kind] = {
         {"p": Setting(0.2, 0.0, 1.0)},
     ),
     "weight_decay": _Kind(
-        "weights are drawn towards zero",
+        "weights are pulled towards zero",
         lambda recipe, given: replace(recipe, weight_decay=float(given["w"] or 0)),
         {"w": Setting(0.1, 0.0, math.inf)},
     ),

@@ -9,6 +9,7 @@ line end, is another string. What cannot be a passage is refused in a line that 
 from ._check import InputCheck, check_inputs, shared_text
 from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
+from ._digest import passages_sha256
 from ._joined import joined_documents
 from ._passages import Passages
 from ._sources import PassageSource, read_passages, to_passages, to_sources
@@ -28,6 +29,7 @@ __all__ = [
     "joined_documents",
     "membership",
     "other_labels",
+    "passages_sha256",
     "read_passages",
     "shared_text",
     "to_passages",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..defenses import Defended, Defenses
@@ -13,6 +11,7 @@ from ..records import Interval
 from ._cells import escape, percent, share
 from ._first_screen import first_screen, places_of
 from ._layout import Bullet, Column, Listing, Prose
+from ._plain import plain
 from .words import TOO_SMALL, defense_notes, defenses_answer, epsilon_words
 
 if TYPE_CHECKING:
@@ -30,22 +29,11 @@ def defenses_summary(defenses: Defenses) -> dict[str, Any]:
     """Every figure for machines, and the answer in words."""
     figures = asdict(defenses)
     return {
-        **{name: _plain(value) for name, value in figures.items()},
+        **{name: plain(value) for name, value in figures.items()},
         "schema_version": defenses.plan.schema_version,
         "answer": asdict(defenses_answer(defenses)),
         "note_sentences": defense_notes(defenses),
     }
-
-
-def _plain(value: Any) -> Any:
-    """*value* as JSON holds it: a number without bound is null."""
-    if isinstance(value, dict):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 def defenses_screen(defenses: Defenses, spell: Callable[[str], str] = str) -> RenderableType:
@@ -86,7 +74,7 @@ def _leaks(defenses: Defenses) -> Listing:
             Column("difference\nto none"),
             *(Column(f"TPR, %\nat FPR\n{100 * rate:g} %") for rate in rates),
         ],
-        "Who was trained on (95 % intervals)",
+        "How well members are recognised (95 % intervals)",
     )
     for row in defenses.rows:
         leakage = row.leakage

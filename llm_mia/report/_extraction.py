@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..extraction import DocumentExtraction, ExtractedSpan, Extraction, Proof, SpanReference, Stretch, without_texts
@@ -13,6 +12,7 @@ from ..records import SCHEMA_VERSION
 from ._cells import escape, share
 from ._first_screen import first_screen, places_of
 from ._layout import Column, Listing
+from ._plain import plain
 from .words import (
     counted,
     extraction_answer,
@@ -40,24 +40,13 @@ def extraction_summary(extraction: Extraction) -> dict[str, Any]:
     figures = asdict(without_texts(extraction))
     return {
         "schema_version": SCHEMA_VERSION,
-        **{name: _plain(value) for name, value in figures.items()},
+        **{name: plain(value) for name, value in figures.items()},
         "answer": asdict(extraction_answer(extraction)),
         "statement": extraction_statement(extraction),
         "note_sentences": extraction_notes(extraction),
         "spans_csv": str(extraction.path / "spans.csv"),
         "proofs_csv": str(extraction.path / "proofs.csv") if extraction.proofs else None,
     }
-
-
-def _plain(value: Any) -> Any:
-    """*value* as JSON holds it."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 def extraction_screen(extraction: Extraction, spell: Callable[[str], str] = str) -> RenderableType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from ..shadow import Shadows
 from ._cells import escape
 from ._first_screen import AGAIN, first_screen
 from ._layout import Bullet, Column, Listing
+from ._plain import plain
 from .words import shadows_answer, shadows_next, shadows_notes, with_interval
 
 if TYPE_CHECKING:
@@ -34,19 +34,10 @@ def shadows_summary(shadows: Shadows) -> dict[str, Any]:
         "path": str(shadows.path),
         "documents": documents,
         **plan,
-        **_plain(record),
+        **plain(record),
         "note_sentences": shadows_notes(shadows.record),
         "next": shadows_next(shadows.path),
     }
-
-
-def _plain(value: Any) -> Any:
-    """*value* as JSON holds it."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def shadows_screen(shadows: Shadows, spell: Callable[[str], str] = str) -> RenderableType:

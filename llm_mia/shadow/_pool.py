@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PassageError
-from ..passages import Passages, joined_documents, read_passages
+from ..passages import Passages, joined_documents, passages_sha256, read_passages
 from ..records import Passage
 from ..store import replacing
 
@@ -42,12 +41,7 @@ class Pool:
 
     def sha256(self) -> str:
         """Digest of ids, documents and texts, in order."""
-        digest = hashlib.sha256()
-        for passage in self.passages:
-            for part in (passage.id, passage.document, passage.text):
-                content = part.encode()
-                digest.update(b"%d:" % len(content) + content)
-        return digest.hexdigest()
+        return passages_sha256(self.passages)
 
 
 def read_pool(sources: Sequence[Passages]) -> Pool:

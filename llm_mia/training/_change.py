@@ -45,8 +45,8 @@ class Weights:
                 squares[at] += float(tensor.double().square().sum())
         if squares[0] == 0:
             raise ModelError(
-                f"model {name!r}: no weight changed in the training: the optimizer holds other weights than those that "
-                "compute, or the changes are below the precision of float32; give a higher `learning_rate`"
+                f"model {name!r}: no weight changed in the training: the optimizer changes other weights than the "
+                "model computes with, or the changes are below the precision of float32; give a higher `learning_rate`"
             )
         if not math.isfinite(squares[0]):
             raise ModelError(f"model {name!r}: a weight is no longer a number: give a lower `learning_rate`")

@@ -57,7 +57,7 @@ def rates_words(check: ShadowCheck) -> str:
 def recognised_words(check: ShadowCheck) -> str:
     """The share of a left-out shadow's members that is flagged."""
     if check.tpr is None:
-        return "unknown, because the rows hold no passage that a shadow model was trained on"
+        return "unknown, because no shadow model was trained on a passage that sets the threshold"
     shares = [each.tpr for each in check.rates if each.tpr is not None]
     ends = f"{_percent(min(shares))} to {_percent(max(shares))}"
     return f"{_percent(check.tpr.value)} of what a left-out shadow model was trained on ({ends})"
@@ -72,26 +72,27 @@ def spread_words(finding: Finding) -> str | None:
     rates = [each.fpr for each in spread.shadows]
     return (
         f"{flagged}; of the passages that a shadow model was not trained on, {_percent(min(rates))} to "
-        f"{_percent(max(rates))} are; a further model has so large a share by chance: {p_words(spread.p_value)} "
-        f"(Student's t, {len(rates) - 1} degrees of freedom)"
+        f"{_percent(max(rates))} are; a further model like them has so large a share by chance with "
+        f"{p_words(spread.p_value)} (Student's t, {len(rates) - 1} degrees of freedom)"
     )
 
 
 def likeness_words(each: Likeness) -> str:
     """The target beside the shadows on the same passages, as a sentence without its end."""
-    with_which = "that were trained on the same passages" if each.compared == "members" else "of all passages"
+    of_which = "the shadow models that were trained on the same passages"
+    of_which = of_which if each.compared == "members" else "all shadow models"
     beyond = "above" if each.compared == "members" else "below"
     shown = f"{beyond} the limit, so it was trained otherwise" if each.unlike else f"not {beyond} the limit"
     return (
         f"the target's mean log-likelihood of {counted(each.passages, 'passage')} differs by {each.target:+.3f} nats "
-        f"per token from that of the shadow models {with_which}; these differ from each other by "
+        f"per token from that of {of_which}; these differ from each other by "
         f"{min(each.shadows):+.3f} to {max(each.shadows):+.3f}, and the limit is {each.limit:+.3f}: {shown}"
     )
 
 
 def shadow_facts(check: ShadowCheck) -> list[tuple[str, str]]:
     """What the details show of a check by shadows: a name and a sentence each."""
-    of = "the candidates' own texts" if check.own_texts else "all passages of the pool, which are other texts"
+    of = "the candidates' texts" if check.same_texts else "all passages of the pool, which are other texts"
     base = {
         True: "the target was trained from the same base",
         None: "no record shows whether the target was trained from the same base",
@@ -123,11 +124,11 @@ def _shadows_note(figures: Mapping[str, Any]) -> str:
     models = f"{figures['shadows']} shadow models set the threshold, without known non-members"
     if figures["classifier"]:
         models += "; the stack is the shadow classifier, learned from their members and non-members alone"
-    if figures["own"]:
-        return f"{models}: all candidates are passages of their pool, so the candidates' own texts are compared"
+    if figures["same_texts"]:
+        return f"{models}: all candidates are passages of their pool, so the same texts set the threshold"
     return (
-        f"{models}: some candidates are not passages of their pool, so the scores of the whole pool are compared, and "
-        "attacks use only shadow models that were not trained on a passage (form=offline)"
+        f"{models}: some candidates are not passages of their pool, so the scores of the whole pool set the threshold, "
+        "and attacks use only shadow models that were not trained on a passage (form=offline)"
     )
 
 

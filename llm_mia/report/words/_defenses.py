@@ -26,7 +26,7 @@ TOO_SMALL = "n too small"
 """In the place of the share of members detected at a rate that the non-members are too few for."""
 SENTENCES = {
     DefenseNote.SHARED_TEXTS: "{joined:,} of {documents:,} documents share a text with another document, so they were "
-    "drawn together: trained on, or held out.",
+    "put on the same side: trained on, or held out.",
     DefenseNote.FEW_NONMEMBERS: "{nonmembers:,} non-members measure, which are too few for a false positive rate of "
     "{percent:g} %: at least {needed:,} are needed.",
     DefenseNote.SHORT_MEMBERS: "No member has {stretch} tokens, so nothing is known of what the model writes word for "
@@ -41,7 +41,7 @@ ALWAYS = (
     "Members and non-members were drawn at random from the same pool, so a difference between them is due to training.",
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
-    "The intervals hold by themselves: with many defences, the least AUROC of all is likely to be too low.",
+    "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
 )
 
 
@@ -97,7 +97,7 @@ def _headline(defenses: Defenses, best: Defended | None) -> str:
     if not defenses.defended:
         return f"Without defence the model leaks: AUROC {without} by {undefended.attack}."
     if best is None:
-        return f"No defence lowers what leaks: AUROC {without} without defence."
+        return f"No defence measurably lowers the AUROC: {without} without defence."
     if best.leakage is None:
         return f"{best.name} leaves nothing to attack; without defence: AUROC {without}."
     return f"{best.name} leaks least: AUROC {with_interval(best.leakage.auroc)}; without defence {without}."
@@ -110,7 +110,7 @@ def _cost(defenses: Defenses, best: Defended) -> str:
     before, after = baseline.utility.perplexity.value, best.utility.perplexity.value
     return (
         f"Its perplexity on held-out texts is {after:.1f} in place of {before:.1f} "
-        f"({perplexity_change(best.utility.ratio)}), its training {_times(best.seconds, baseline.seconds)}."
+        f"({perplexity_change(best.utility.ratio)}), and its training {_times(best.seconds, baseline.seconds)}."
     )
 
 
@@ -156,7 +156,7 @@ def unhelpful_words(defenses: Defenses) -> str:
     if not useless or len(useless) == len(defenses.defended):
         return ""
     verb = "does" if len(useless) == 1 else "do"
-    return f"{', '.join(useless)} {verb} not lower it, as far as these texts show."
+    return f"{', '.join(useless)} {verb} not measurably lower the AUROC."
 
 
 def _measured(defenses: Defenses) -> str:
@@ -164,8 +164,8 @@ def _measured(defenses: Defenses) -> str:
     if leakage is None:
         return ""
     return (
-        f"{counted(defenses.choosing, 'document')} chose each attack; {counted(leakage.members, 'member')} and "
-        f"{counted(leakage.nonmembers, 'non-member')} of the others measured it."
+        f"Each attack was chosen on {counted(defenses.choosing, 'document')}, and measured on the others: "
+        f"{counted(leakage.members, 'member')} and {counted(leakage.nonmembers, 'non-member')}."
     )
 
 

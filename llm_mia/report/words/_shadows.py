@@ -96,15 +96,15 @@ def shadows_notes(record: ShadowsRecord) -> list[str]:
     cut = max((shadow.cut for shadow in record.shadows), default=0)
     if cut:
         notes.append(
-            f"Of a shadow model, at most {counted(cut, 'passage')} exceeded the model's context, where it was cut: the "
-            "rest was not trained on. Give shorter passages by `passage_tokens`."
+            f"Of the passages of a shadow model, up to {cut:,} are longer than the model's context: what exceeds it "
+            "was not trained on. Give shorter passages by `passage_tokens`."
         )
     if plan.joined:
         notes.append(
-            f"Documents that share a text with an earlier document: {plan.joined:,}. They are in the same models."
+            f"Documents that share a text with an earlier document: {plan.joined:,}. Both are in the same models."
         )
     if record.unscored:
-        notes.append(f"Passages that are too short to have a likelihood: {record.unscored:,}.")
+        notes.append(f"Passages without a likelihood, because they are too short: {record.unscored:,}.")
     return notes
 
 
