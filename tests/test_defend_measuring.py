@@ -238,7 +238,7 @@ def test_a_screen_has_15_lines_of_80_columns_whatever_the_defences() -> None:
         text = shown(table(BASELINE, *many[:count]))
         assert len(text.splitlines()) <= 15
         assert max(map(len, text.splitlines())) <= 80
-        assert text.splitlines()[0].startswith("What does each defence of some/model buy")
+        assert text.splitlines()[0].startswith("What does each defence buy in training some/model")
 
 
 def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:

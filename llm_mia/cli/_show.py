@@ -20,7 +20,7 @@ def show(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A run directory of 'llm-mia audit', 'llm-mia extract' or 'llm-mia gate'.",
+            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow' or 'defend'.",
             show_default=False,
         ),
     ],
@@ -42,7 +42,7 @@ def show(
     ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the answer of an audit, an extraction or a gate again, or all its details, without a model."""
+    """Print the result in a folder again (audit, extract, gate, shadow, defend), or its details, without a model."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
@@ -53,11 +53,15 @@ def show(
         _show_gate(run, details, as_json)
     elif (run / "extraction.json").is_file():
         _show_extraction(run, details, as_json)
+    elif (run / "shadows.json").is_file():
+        _show_shadows(run, details, as_json)
+    elif (run / "defences.json").is_file():
+        _show_defenses(run, details, as_json)
     else:
         raise RunDirectoryError(
-            f"{run}: holds no audit.json, no gate.json and no extraction.json, so there is no result: repeat the "
-            "command that began this run, or name the folder of a finished run of 'llm-mia audit', 'llm-mia extract' "
-            "or 'llm-mia gate'"
+            f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json or defences.json, so there is no "
+            "result: repeat the command that began this run, or name the folder of a finished run of 'llm-mia audit', "
+            "'extract', 'gate', 'shadow' or 'defend'"
         )
 
 
@@ -108,3 +112,25 @@ def _show_extraction(run: Path, details: bool, as_json: bool) -> None:
         show_json(extraction_summary(extraction))
     else:
         print_result(extraction_table(extraction, spelled) if details else extraction_screen(extraction, spelled))
+
+
+def _show_shadows(run: Path, details: bool, as_json: bool) -> None:
+    from ..report import shadows_details, shadows_screen, shadows_summary
+    from ..shadow import read_shadows
+
+    shadows = read_shadows(run)
+    if as_json:
+        show_json(shadows_summary(shadows))
+    else:
+        print_result(shadows_details(shadows, spelled) if details else shadows_screen(shadows, spelled))
+
+
+def _show_defenses(run: Path, details: bool, as_json: bool) -> None:
+    from ..defenses import read_defenses
+    from ..report import defenses_screen, defenses_summary, defenses_table
+
+    result = read_defenses(run)
+    if as_json:
+        show_json(defenses_summary(result))
+    else:
+        print_result(defenses_table(result, spelled) if details else defenses_screen(result, spelled))

@@ -42,8 +42,7 @@ def defenses_screen(defenses: Defenses, spell: Callable[[str], str] = str) -> Re
 
 
 def _places(defenses: Defenses) -> Sequence[tuple[str, str]]:
-    files = places_of(defenses.path, FILES)[0]
-    return [files, ("details", "the same command with --details")]
+    return places_of(defenses.path, FILES)
 
 
 def defenses_table(defenses: Defenses, spell: Callable[[str], str] = str) -> RenderableType:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..shadow import Shadows
 from ._cells import escape
-from ._first_screen import AGAIN, first_screen
+from ._first_screen import first_screen, places_of
 from ._layout import Bullet, Column, Listing
 from ._plain import plain
 from .words import shadows_answer, shadows_next, shadows_notes, with_interval
@@ -42,10 +42,11 @@ def shadows_summary(shadows: Shadows) -> dict[str, Any]:
 
 def shadows_screen(shadows: Shadows, spell: Callable[[str], str] = str) -> RenderableType:
     """What was trained on a single screen; *spell* rewrites the parameters that sentences name between backticks."""
+    files, details = places_of(shadows.path, ("shadows.json", "pool.jsonl", "split.json"))
     places = [
-        ("files", f"{shadows.path}: shadows.json, pool.jsonl (the texts), models, signals"),
+        files,
         ("next", shadows_next(shadows.path)),
-        AGAIN,
+        details,
     ]
     return first_screen(shadows_answer(shadows.record), places, spell)
 

@@ -49,7 +49,7 @@ def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence leaks least, what it costs, and which do not help."""
     baseline, best = defenses.baseline, _best(defenses)
     return Answer(
-        question=f"What does each defence of {short_name(defenses.plan.base)} buy, and what does it cost?",
+        question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
         error_rate="" if best is None else _cost(defenses, best),
