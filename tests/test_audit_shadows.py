@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,6 +191,26 @@ def test_with_a_known_set_the_shadows_are_evidence(shadows: Shadows, target: str
     assert run.calibration.n == len(rows()[9::2])
     assert not (run.path / SHADOW_SCORES).exists()
     assert {"lira", "shadow_rmia"} == set(run.scores.columns)
+
+
+def test_a_known_set_outside_the_pool_has_the_offline_form(shadows: Shadows, target: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "nonmembers": Passages.of([{**row, "label": 0} for row in rows(seed=78, documents=12)], name="known"),
+        "target": target,
+        "shadows": shadows,
+        "stand_in": "none",
+        "fpr": FPR,
+        "history": tmp_path,
+        "report": False,
+        "accept_void": True,
+    }
+    candidates = Passages.of(rows()[:8], name="candidates")
+    run = audit(candidates, attacks=["lira"], out=tmp_path / "run", **given)
+    assert run.decider == "lira:form=offline"
+    assert not np.isnan(run.scores.columns["lira:form=offline"]).any()
+    with pytest.raises(UsageError, match="form=offline"):
+        audit(candidates, attacks=["lira:form=online"], out=tmp_path / "other", **given)
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_cannot_be_decided_is_refused(

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from llm_mia.attacks import choose_shadows
+from llm_mia.defenses import defend
 from llm_mia.errors import AttackError, InputError, LlmMiaError, ModelError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
 from llm_mia.passages import Passages
+from llm_mia.scoring import score_to_disk
 from llm_mia.shadow import Shadows, ShadowsPlan, ShadowsRecord, plan_shadows, read_shadows, shadow_table, train_shadows
 from llm_mia.signals import Step, signals_of
 from llm_mia.store import from_json, read_signals, to_json
@@ -240,6 +242,17 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
     with pytest.raises(error, match=message):
         train_shadows(pool(), tiny if base == "tiny" else base, out=tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_results_do_not_go_into_the_folder_of_the_base(tiny: str) -> None:
+    before = contents(Path(tiny))
+    with pytest.raises(UsageError, match="`out` is the folder of the model itself"):
+        train_shadows(pool(), tiny, out=tiny, shadows=4, recipe=RECIPE)
+    with pytest.raises(UsageError, match="`out` is the folder of the model itself"):
+        defend(pool(), tiny, out=tiny)
+    with pytest.raises(UsageError, match="`out` is the folder of the model itself"):
+        score_to_disk(pool(), tiny, attacks=["loss"], out=tiny)
+    assert contents(Path(tiny)) == before
 
 
 def test_shadows_from_random_weights_have_no_reference(tiny: str, tmp_path: Path) -> None:

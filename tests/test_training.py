@@ -289,6 +289,12 @@ def test_a_training_that_diverges_names_the_step(tiny: str, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["model"], "another recipe replaces what was not finished"
 
 
+def test_a_model_of_which_nothing_is_left_is_refused(tiny: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the training diverged: its weights changed by \S+ times their size"):
+        train(tiny, sentences(4, seed=1), tmp_path / "model", recipe(epochs=1, learning_rate=1e6))
+    assert not (tmp_path / "model").exists()
+
+
 def test_no_change_is_refused(tiny: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no weight changed in the training"):
         train(tiny, sentences(4, seed=1), tmp_path / "model", recipe(epochs=1, learning_rate=1e-30))
@@ -362,6 +368,7 @@ def test_a_base_that_cannot_be_loaded(tiny: str, tmp_path: Path, monkeypatch: py
         ({"weight_decay": -1.0}, "`weight_decay` is -1.0: it must be 0 or above"),
         ({"dropout": 1.0}, "`dropout` is 1.0: it must be from 0 to below 1"),
         ({"label_smoothing": -0.1}, "`label_smoothing` is -0.1: it must be from 0 to below 1"),
+        ({"seed": 1 << 63}, "`seed` is 9223372036854775808: it must be from 0 to 9223372036854775807"),
         ({"method": "qlora"}, "`method` is 'qlora': it must be full, lora or scratch"),
     ],
 )

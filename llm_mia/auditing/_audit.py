@@ -24,7 +24,7 @@ from ._deciding import Request, decide
 from ._finishing import CONTROL, Finishing
 from ._possible import possible_decisions
 from ._record import Audit
-from ._shadows import ShadowModels, ShadowThreshold, open_shadows, with_shadows
+from ._shadows import ShadowModels, ShadowThreshold, offline_forms, open_shadows, with_shadows
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
@@ -168,8 +168,12 @@ def audit(
             progress=progress,
         )
         return ending.finish(done, source, 0, target)
-    plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sources = [*([] if members is None else [read(members, 1)]), read(nonmembers, 0), read(candidates, None)]
+    if trained is not None and not all(map(trained.holds, sources)):
+        named = offline_forms(named)
+        decider = decider if decider in (AUTO, STACK, BY_DEFAULT) else offline_forms([decider])[0]
+        request = replace(request, decider=decider)
+    plan = plan_scoring(target, reference, models=models, attacks=named, supplies=supplies)
     sealed = None if control is None else to_passages(control, label_column="", name="control")
     report_activity(progress, "reading the passages")
     texts = KnownTexts.read(sources)  # the first reading; the check needs no other

@@ -25,7 +25,7 @@ from ..store import read_run, read_signals, text_sha256
 from ..training import read_training
 from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
 
-__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "open_shadows", "with_shadows"]
+__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "offline_forms", "open_shadows", "with_shadows"]
 
 ShadowModels: TypeAlias = Shadows | str | Path | None
 """A set of shadow models, or its folder."""
@@ -64,6 +64,26 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
             "target, so they cannot stand for it: give shadow models of the target's base as `shadows`"
         )
     return target.in_precision(shadows.record.dtype) if isinstance(target, ModelSpec) else target
+
+
+def offline_forms(named: Sequence[str]) -> list[str]:
+    """The attacks *named*, in their offline form where they take shadow models: no shadow was trained on some text.
+
+    Raises:
+        UsageError: the online form is named.
+    """
+    offline = []
+    for attack in named:
+        parsed = parse_attack(attack) if attack != ALL else None
+        if parsed and "shadows" in parsed.evidence and parsed.settings.get("form", "online") == "online":
+            if "form" in attack:
+                raise UsageError(
+                    f"`attacks` has {attack!r}, and some passages are not in the pool of the shadow models, so no "
+                    "shadow was trained on them: name the attack with form=offline"
+                )
+            attack += ("," if ":" in attack else ":") + "form=offline"
+        offline.append(attack)
+    return offline
 
 
 def same_base(target: Backend | ModelSpec, shadows: Shadows) -> bool | None:
@@ -116,20 +136,7 @@ class ShadowThreshold:
                 "attacks"
             )
         chosen = list(named) or [*OF_SHADOWS, *ALONE[0 if reference else 1 :]]
-        if self.same_texts:
-            return chosen
-        offline = []
-        for attack in chosen:
-            parsed = parse_attack(attack)
-            if "shadows" in parsed.evidence and parsed.settings.get("form", "online") == "online":
-                if "form" in attack:
-                    raise UsageError(
-                        f"`attacks` has {attack!r}, and some candidates are not in the pool of the shadow models, so "
-                        "no shadow was trained on them: name the attack with form=offline"
-                    )
-                attack += ("," if ":" in attack else ":") + "form=offline"
-            offline.append(attack)
-        return offline
+        return chosen if self.same_texts else offline_forms(chosen)
 
     def refuse_few(self, fpr: float, decider: str) -> None:
         """Refuse a rate that so few documents cannot hold.

@@ -195,6 +195,16 @@ class ModelSpec:
             templated=self.templated,
         )
 
+    def refuse_output(self, out: str | Path) -> None:
+        """Refuse to write results to the folder of the model, which they would make another model.
+
+        Raises:
+            UsageError: *out* is that folder.
+        """
+        folder = Path(self.name).expanduser()
+        if folder.is_dir() and folder.resolve() == Path(out).expanduser().resolve():
+            raise UsageError(f"{out}: `out` is the folder of the model itself: name another folder")
+
     def sha256(self) -> str | None:
         """The digest of the model's files, without loading it; None where they are not on this machine.
 

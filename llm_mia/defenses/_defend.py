@@ -80,6 +80,7 @@ def defend(
     sources = to_sources(pool)
     for source in sources:
         source.refuse_output(out)
+    spec.refuse_output(out)
     name = ", ".join(source.name for source in sources)
     split = split_pool(name, chain.from_iterable(sources), seed)
     recipe = replace(recipe or Recipe(), seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..backends import ModelSpec
 from ..passages import PassageSource, to_sources
 from ..scores import ScoreTable, is_other_role, read_scores
 from ..signals import (
@@ -137,6 +138,9 @@ def run_scoring(
     sources = to_sources(sources)
     for source in sources:
         source.refuse_output(out)
+    for model in plan.models.values():
+        if isinstance(model, ModelSpec):
+            model.refuse_output(out)
     report_activity(progress, "reading the passages")
     inputs, supplies = Inputs.of(sources), plan.supplies
     with open_run(out) as run:

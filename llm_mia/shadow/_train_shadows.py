@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..backends import ModelSpec
-from ..errors import LlmMiaError, ModelError, RunDirectoryError, UsageError
+from ..errors import ModelError, RunDirectoryError, UsageError
 from ..passages import PassageSource, to_sources
 from ..signals import Inputs, Limits, PlannedPass, Progress, report_activity, run_passes
 from ..store import RunDirectory, differences, read_record
@@ -82,6 +82,7 @@ def train_shadows(
     sources, spec = to_sources(pool), _spec(base)
     for source in sources:
         source.refuse_output(out)
+    spec.refuse_output(out)
     report_activity(progress, "reading the pool")
     contents = read_pool(sources)
     plan = _planned(contents, spec, shadows, recipe or Recipe(), seed)
@@ -168,7 +169,7 @@ def _removed_if_nothing_was_trained(path: Path) -> Iterator[None]:
     """Where the block fails before a weight is on disk, the files that it began with are removed."""
     try:
         yield
-    except LlmMiaError:
+    except BaseException:  # an interrupt, too
         models = path / MODELS
         if not any(models.glob("*/training.json")) and not any(models.glob(".*/checkpoint.pt")):
             shutil.rmtree(models, ignore_errors=True)

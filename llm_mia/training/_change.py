@@ -13,6 +13,11 @@ from ._model import Trainee
 
 __all__ = ["Weights"]
 
+LARGEST_CHANGE = 1000.0
+"""A step of AdamW moves a weight by about the learning rate: with weights of a size of 0.02, a thousand steps in the
+same direction need a rate of 0.02 for it, and usual rates are 0.001 or less. The loss alone does not show this: a norm
+in the last layer may turn huge weights into equal predictions."""
+
 
 class Weights:
     """The weights of a model as they were when this object was created."""
@@ -29,7 +34,8 @@ class Weights:
         """L2 norm of the change of the trained weights, divided by the norm of the weights before.
 
         Raises:
-            ModelError: no weight has changed, or a weight that was to stay has changed.
+            ModelError: no weight has changed, the weights have changed beyond measure, or a weight that was to stay
+                has changed.
         """
         name, squares = self._base.info.id, [0.0, 0.0, 0.0]
         now = trained_weights(self._base.model)
@@ -44,11 +50,17 @@ class Weights:
             )
         if not math.isfinite(squares[0]):
             raise ModelError(f"model {name!r}: a weight is no longer a number: give a lower `learning_rate`")
+        change = math.sqrt(squares[0] / (squares[1] or squares[2]))
+        if change > LARGEST_CHANGE:
+            raise ModelError(
+                f"model {name!r}: the training diverged: its weights changed by {change:.2g} times their size, so "
+                "nothing of the model is left: give a lower `learning_rate`"
+            )
         if _checksum(self._trainee) != self._frozen:
             raise ModelError(
                 f"model {name!r}: weights of the base changed, although only its adapter is trained: give another model"
             )
-        return math.sqrt(squares[0] / (squares[1] or squares[2]))
+        return change
 
 
 def _checksum(trainee: Trainee) -> list[int]:

@@ -10,6 +10,9 @@ from ..errors import UsageError
 
 __all__ = ["EarlyStopping", "Method", "Privacy", "Recipe"]
 
+LARGEST_SEED = (1 << 63) - 1
+"""The largest that torch takes as a signed number."""
+
 
 class Method(StrEnum):
     """Which weights are trained, and where they begin."""
@@ -91,6 +94,7 @@ class Recipe:
             _refuse(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         _refuse("learning_rate", self.learning_rate, 0 < self.rate < math.inf, "above 0")
         _refuse("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or above")
+        _refuse("seed", self.seed, 0 <= self.seed <= LARGEST_SEED, f"from 0 to {LARGEST_SEED}")
         for name in ("dropout", "label_smoothing"):
             _refuse(name, getattr(self, name), 0 <= (getattr(self, name) or 0) < 1, "from 0 to below 1")
 
