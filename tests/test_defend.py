@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from llm_mia.defenses import Defenses, defend, parse_training_defense, read_defenses
-from llm_mia.errors import MissingExtraError, PassageError, RunDirectoryError, UsageError
+from llm_mia.errors import MissingExtraError, ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
 from llm_mia.signals import Step
 from llm_mia.store import read_signals
@@ -48,6 +48,13 @@ def finished(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Defenses:
 @pytest.fixture
 def copied(finished: Defenses, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished.path, tmp_path / "copy"))
+
+
+def test_after_a_first_training_that_diverged_another_recipe_may_be_tried(tiny: str, tmp_path: Path) -> None:
+    short = replace(RECIPE, epochs=1)
+    with pytest.raises(ModelError, match="diverged"):
+        run(tiny, tmp_path / "out", recipe=replace(short, learning_rate=1e18), canaries=0)
+    assert run(tiny, tmp_path / "out", recipe=short, canaries=0).plan.recipe == short
 
 
 def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
