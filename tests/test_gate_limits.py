@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 
 from llm_mia.errors import CalibrationError, UsageError
-from llm_mia.gate import DEFAULTS, Known, Limits, Obstacle, Quantity, TprLimit, confidence_of, plan_limits, read_limits
-from llm_mia.metrics import auroc, tpr_at_fpr
+from llm_mia.gate import (
+    DEFAULTS,
+    Known,
+    Limits,
+    Obstacle,
+    Quantity,
+    TprLimit,
+    confidence_of,
+    plan_limits,
+    read_limits,
+    shown_epsilon,
+)
+from llm_mia.metrics import auroc, epsilon_of_one_run, tpr_at_fpr
 
 MANY = Known(10_000, 10_000, 10_000, 10_000)
 
@@ -109,8 +120,8 @@ def test_a_strict_limit_needs_enough_for_a_model_that_leaks_nothing() -> None:
 
 
 def test_a_documented_epsilon_needs_no_attack() -> None:
-    few, limits = Known(60, 60, 60, 60), Limits(max_epsilon=6.0)
-    with pytest.raises(CalibrationError, match="`max_epsilon` 6 needs at least 132 documents of members and 132"):
+    few, limits = Known(60, 60, 60, 60), Limits(max_epsilon=3.0)
+    with pytest.raises(CalibrationError, match="`max_epsilon` 3 needs at least 132 documents of members and 132"):
         plan_limits(limits, few, strict=False, selecting=True)
     planned, _ = plan_limits(limits, few, strict=False, selecting=True, documented=True)
     shown = next(each for each in planned if each.quantity is Quantity.EPSILON_SHOWN)
@@ -131,3 +142,18 @@ def test_a_default_limit_that_too_few_documents_cannot_decide_is_not_applicable(
     shown = next(each for each in grouped if each.quantity is Quantity.EPSILON_SHOWN)
     assert shown.obstacle is not None
     assert shown.obstacle.kind == Obstacle.DOCUMENTS_SHARED
+
+
+def test_the_shown_epsilon_is_that_of_an_accountant() -> None:
+    """Randomised response tells of each text whether it was trained on, and is private where a text is added."""
+    epsilon, n, runs, confidence = 1.0, 400, 100, 0.95
+    rng = np.random.default_rng(0)
+    truth = np.repeat([True, False], n)
+    counts = []
+    for _ in range(runs):
+        reported = truth ^ (rng.random(2 * n) < 1 / (1 + math.exp(epsilon)))
+        counts.append((int((reported & truth).sum()), n, int((reported & ~truth).sum()), n))
+    wrong = sum(shown_epsilon(*each, confidence) > epsilon for each in counts)
+    assert wrong <= 11  # binomial, 100 runs with an error of 5 % each: more than 11 have a probability of 0.4 %
+    replaced = sum(epsilon_of_one_run(*each, confidence) > epsilon for each in counts)
+    assert replaced > 90, "the bound for replacements is another ε"

@@ -56,6 +56,8 @@ def test_the_command_trains_answers_and_continues(
     details = capsys.readouterr().out
     gap = read_shadows("shadows").record.shadows[2].gap
     assert f"{gap.value:.2f} ({gap.low:.2f}–{gap.high:.2f})" in details
+    assert main(["show", "shadows", "--details"]) == 0
+    assert capsys.readouterr().out == details, "show prints the same without a model"
     other = ["shadow", "pool.jsonl", "-m", "base", *RECIPE, "--lora-rank", "4", "-o", "shadows", "-q"]
     assert main(other) == 1
     assert "shadows: holds other shadow models (recipe lora_rank 8 there, 4 here)" in capsys.readouterr().err

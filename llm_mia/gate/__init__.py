@@ -8,7 +8,7 @@ the other half, and judges each of the `Limits` by its interval. `read_gate` giv
 from ._gate import gate
 from ._limits import DEFAULTS, Limits, TprLimit, read_limits
 from ._measuring import Measured, judge, select_attack
-from ._planning import Known, Planned, confidence_of, plan_limits
+from ._planning import Known, Planned, confidence_of, plan_limits, shown_epsilon
 from ._record import (
     GateResult,
     GateRow,
@@ -41,4 +41,5 @@ __all__ = [
     "read_gate",
     "read_limits",
     "select_attack",
+    "shown_epsilon",
 ]

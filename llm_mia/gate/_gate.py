@@ -48,11 +48,12 @@ def gate(
 
     A model that keeps every limit fails with probability at most 5 %, however many limits there are: a limit fails by
     the lower end of its interval, and the error of 5 % is divided among the limits that are measured (Bonferroni). With
-    *strict* it is the other way round: a model that exceeds a limit passes with probability at most 5 %, because every
-    limit must be kept by the upper end, and the error of a single limit bounds that of all (an intersection–union
-    test). Both hold as far as the intervals do: exactly for rates of independent passages, about for an AUROC, for a
-    difference of means, and for documents with several passages. Both assume that members and non-members differ by
-    nothing but the training; where the checks of `llm_mia.validity` show another difference, the gate fails.
+    *strict* it is the other way round: a model that exceeds a limit that is judged passes with probability at most 5 %,
+    because each of them must be kept by the upper end, and the error of a single limit bounds that of all (an
+    intersection–union test). Both hold as far as the intervals do: exactly for rates of independent passages, about for
+    an AUROC, for a difference of means, and for documents with several passages. Both assume that members and
+    non-members differ by nothing but the training; where the checks of `llm_mia.validity` show another difference, the
+    gate fails.
 
     The strongest attack is selected on half of the documents and measured on the other half, so that the choice among
     many attacks does not make the leak look larger. The same call continues a gate that was stopped.

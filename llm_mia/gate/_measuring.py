@@ -18,7 +18,7 @@ from ..extraction import Extraction
 from ..records import Interval, Note
 from ..scores import ScoreTable
 from ..training import TrainingRecord, read_training
-from ._planning import SELECTION_FPR, Planned
+from ._planning import SELECTION_FPR, Planned, shown_epsilon
 from ._record import GateRow, Obstacle, Quantity, RowVerdict
 
 __all__ = ["Measured", "judge", "select_attack", "training_of"]
@@ -165,7 +165,7 @@ def _epsilon(scores: LabelledScores, share: float, confidence: float) -> float:
     """
     flagged, member = scores.scores > np.quantile(scores.scores, 1 - share, method="higher"), scores.labels == 1
     counts = _count(flagged & member), _count(member), _count(flagged & ~member), _count(~member)
-    return metrics.epsilon_of_one_run(*counts, confidence)
+    return shown_epsilon(*counts, confidence)
 
 
 def _count(mask: NDArray[np.bool_]) -> int:

@@ -15,7 +15,7 @@ from ..records import Note
 from ._limits import DEFAULTS, Limits
 from ._record import Obstacle, Quantity
 
-__all__ = ["SELECTION_FPR", "Known", "Planned", "confidence_of", "plan_limits", "refuse_few"]
+__all__ = ["SELECTION_FPR", "Known", "Planned", "confidence_of", "plan_limits", "refuse_few", "shown_epsilon"]
 
 ERROR = 0.05
 """The largest probability of a wrong verdict, see `llm_mia.gate.gate`."""
@@ -196,12 +196,22 @@ def _enough(planned: Planned, confidence: float, *, strict: bool) -> Callable[[i
             return lambda m, n: tpr_at_fpr(_even(m, n), _labels(m, n), fpr, confidence=confidence).high <= limit
         return lambda m, n: tpr_at_fpr(_labels(m, n), _labels(m, n), fpr, confidence=confidence).low > limit
     if planned.quantity is Quantity.EPSILON_SHOWN:
-        return lambda m, n: epsilon_of_one_run(m, m, 0, n, _one_sided(confidence)) > limit
+        return lambda m, n: shown_epsilon(m, m, 0, n, _one_sided(confidence)) > limit
     if planned.quantity is Quantity.EXTRACTABLE:
         if strict:
             return lambda m, _: clopper_pearson(0, m, confidence).high <= limit
         return lambda m, _: clopper_pearson(m, m, confidence).low > limit
     return None
+
+
+def shown_epsilon(true_positives: int, members: int, false_positives: int, nonmembers: int, confidence: float) -> float:
+    """A lower bound on the ε at δ = 0 that the accountant of a training states, from which passages an attack flags.
+
+    An accountant of DP-SGD compares data sets that differ by a text that is in only one of them. A sample of so many
+    members differs from another by replacements, which are a removal and an addition each: so the bound is half of that
+    of `llm_mia.metrics.epsilon_of_one_run`, and both ε of a gate can be compared with the same limit.
+    """
+    return epsilon_of_one_run(true_positives, members, false_positives, nonmembers, confidence) / 2
 
 
 def _one_sided(confidence: float) -> float:

@@ -91,7 +91,7 @@ def _fact(row: GateRow) -> str:
 def gate_error_rate(result: GateResult) -> str:
     """How often the verdict is wrong, in a sentence."""
     if result.strict:
-        return "Strict: a model that exceeds a limit passes with probability at most 5 %."
+        return "Strict: a model that exceeds a judged limit passes with probability at most 5 %."
     return "A model that keeps every limit fails with probability at most 5 %."
 
 

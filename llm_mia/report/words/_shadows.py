@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ...records import Interval
 from ...shadow import ShadowsPlan, ShadowsRecord
 from ...training import Method, Recipe
 from ._answer import Answer, Outcome
 from ._answering import short_name
-from ._counting import counted, size_words, with_interval
+from ._counting import counted, size_words
 
 __all__ = ["shadows_answer", "shadows_next", "shadows_notes", "shadows_work"]
 
@@ -59,7 +60,7 @@ def shadows_answer(record: ShadowsRecord) -> Answer:
     seconds = sum(shadow.seconds for shadow in record.shadows)
     facts = [
         ("loss", f"{of_losses}, nats per token"),
-        ("gap", f"{with_interval(gap)} between them, for the same document"),
+        ("gap", f"{_of_gap(gap)} between them, for the same document"),
         ("recipe", recipe_words(plan.recipe)),
         ("time", f"{_duration(seconds)} for the training"),
     ]
@@ -111,6 +112,15 @@ def shadows_notes(record: ShadowsRecord) -> list[str]:
 def shadows_next(path: Path) -> str:
     """The command that uses the shadow models in the folder *path*."""
     return f"llm-mia audit CANDIDATES -m TARGET --shadows {shlex.quote(str(path))} -o run/"
+
+
+def _of_gap(gap: Interval) -> str:
+    """The gap with a digit more than most figures have: that of a short training is small, and still above zero.
+
+    >>> _of_gap(Interval(0.0042, 0.0011, 0.0073))
+    '0.004 (0.001–0.007)'
+    """
+    return f"{gap.value:.3f} ({gap.low:.3f}–{gap.high:.3f})"
 
 
 def _duration(seconds: float) -> str:
