@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from llm_mia.defenses import Defenses, defend, parse_training_defense, read_defenses
-from llm_mia.errors import MissingExtraError, PassageError, RunDirectoryError, UsageError
+from llm_mia.errors import MissingExtraError, ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
 from llm_mia.signals import Step
 from llm_mia.store import read_signals
@@ -48,6 +48,13 @@ def finished(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Defenses:
 @pytest.fixture
 def copied(finished: Defenses, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished.path, tmp_path / "copy"))
+
+
+def test_after_a_first_training_that_diverged_another_recipe_may_be_tried(tiny: str, tmp_path: Path) -> None:
+    short = replace(RECIPE, epochs=1)
+    with pytest.raises(ModelError, match="diverged"):
+        run(tiny, tmp_path / "out", recipe=replace(short, learning_rate=1e18), canaries=0)
+    assert run(tiny, tmp_path / "out", recipe=short, canaries=0).plan.recipe == short
 
 
 def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
@@ -303,6 +310,8 @@ def test_the_command_prints_the_record(
     assert [row["name"] for row in printed["rows"]] == ["none", *WITH]
     assert {"defences.svg", "defences.png"} <= {path.name for path in copied.iterdir()}
     assert main(["show", str(copied), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == printed, "show prints the same without a model"
+    # An option that show does not have is named with its command.
+    shown = capsys.readouterr().out.replace("--canaries of 'llm-mia defend'", "--canaries")
+    assert json.loads(shown) == printed, "show prints the same without a model"
     assert main([*command, "--window-tokens", "64", "--with", "temprature"]) == 2
     assert "did you mean 'temperature'" in capsys.readouterr().err

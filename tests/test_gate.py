@@ -250,4 +250,16 @@ def test_bad_input_is_refused_before_anything_is_scored(scene: Scene, tmp_path: 
     labelled = [{"text": "A river.", "label": 0}, {"text": "A stone.", "label": 1}]
     with pytest.raises(PassageError, match="label"):
         gate(scene.base, members=labelled, nonmembers=known["nonmembers"], out=tmp_path / "run")
+    few = [{"text": text} for text in sentences(18, seed=90, longest=20)]
+    with pytest.raises(CalibrationError, match="`nonmembers` has 18 passages, and a gate needs at least 19"):
+        gate(scene.base, members=known["members"], nonmembers=few, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gate_of_another_model_in_the_folder_is_refused_and_its_verdict_kept(
+    scene: Scene, leaking: GateResult, tmp_path: Path
+) -> None:
+    there = Path(shutil.copytree(leaking.path, tmp_path / "run"))
+    with pytest.raises(RunDirectoryError, match="another run"):
+        gate(scene.base, **scene.inputs, stand_in="none", attacks=["loss", "min_k"], out=there)
+    assert replace(read_gate(there), path=leaking.path) == leaking

@@ -91,6 +91,14 @@ def test_choosing_and_measuring_on_the_same_documents_breaks_it() -> None:
     assert failures(AT_CHANCE, on_the_same_documents) > MOST_FAILURES
 
 
+def test_an_attack_with_equal_scores_does_not_stop_the_gate() -> None:
+    table = simulated(np.random.default_rng(1))
+    rare = np.zeros(2 * PASSAGES)
+    rare[:3] = 1.0  # few members alone: the largest AUROC in many halves, and no threshold
+    weak = replace(table, columns={"rare": rare, "attack-1": -table.labels + 0.1 * table.columns["attack-1"]})
+    assert select_attack(weak).calibration.attack == "attack-1"
+
+
 @pytest.mark.slow
 def test_the_default_limits_lie_above_chance() -> None:
     assert failures(Limits()) == 0

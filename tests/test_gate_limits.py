@@ -76,6 +76,7 @@ def test_a_file_of_limits(tmp_path: Path) -> None:
         ("max_tpr = 0.02", "in quotation marks"),
         ("max_auroc = 0.4", "guessing"),
         ("max_auroc = ", "is no TOML"),
+        (f"max_epsilon = 1{'0' * 400}", "`max_epsilon` is too large a number"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_by_its_name(tmp_path: Path, text: str, what: str) -> None:

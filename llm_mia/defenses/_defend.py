@@ -125,9 +125,9 @@ def _check(fprs: Sequence[float], canaries: int, stretch: int, probability: floa
 
 
 def _claim(path: Path, plan: Plan) -> None:
-    """Record the plan of a new folder; of an existing one it must be the same."""
+    """Record the plan of a new folder, or of one without a trained model; of any other it must be the same."""
     file = path / PLAN
-    if not file.exists():
+    if not file.exists() or not any(path.glob("models/*/training.json")):  # the first training diverged, or was stopped
         path.mkdir(parents=True, exist_ok=True)
         write_text(file, to_json(plan))
         return

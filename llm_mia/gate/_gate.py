@@ -20,7 +20,7 @@ from ..validity import RequestedRates, Validity
 from ._leaked import leaked_most
 from ._limits import Limits
 from ._measuring import CONFIDENCE, judge, select_attack, training_of
-from ._planning import SELECTION_FPR, Known, Planned, plan_limits
+from ._planning import SELECTION_FPR, Known, Planned, plan_limits, refuse_few
 from ._record import FILE, GateResult, Obstacle, Quantity, write_gate
 
 __all__ = ["gate"]
@@ -89,6 +89,7 @@ def gate(
     texts = KnownTexts.read(sources, labels=(1, 0))
     check = check_inputs(sources)
     known = _known(check)
+    refuse_few(known)
     training = training_of(plan.models["target"])
     documented = training is not None and training.epsilon is not None
     planned, confidence = plan_limits(limits, known, strict=strict, selecting=len(named) != 1, documented=documented)
@@ -100,9 +101,10 @@ def gate(
     before = known_set.validity()  # refuses a known set that cannot be checked, before a model is loaded
     if report_validity is not None:
         report_validity(before)
-    if running_dry() is None:
-        (Path(out) / FILE).unlink(missing_ok=True)  # no earlier verdict beside newer scores
     scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
+    # No earlier verdict beside newer scores; a folder of another model was refused, and keeps its verdict.
+    if running_dry() is None:
+        (scored.path / FILE).unlink(missing_ok=True)
     extraction = _extract(planned, sources, chosen.plan, out, redact, window_tokens, progress)
     if redact:
         scored = replace(scored, notes=without_written_tokens(scored.path, scored.notes))

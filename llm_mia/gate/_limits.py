@@ -130,7 +130,10 @@ def _value(name: str, value: Any) -> Any:
         raise UsageError('`max_tpr` is no text: give it in quotation marks, as in "0.02@0.01", or a list of such')
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"`{name}` is {value!r}: give a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise UsageError(f"`{name}` is too large a number: give a smaller") from None
 
 
 def _check_range(name: str, value: float | None, low: float, high: float, why: str = "") -> None:

@@ -54,6 +54,7 @@ def select_attack(table: ScoreTable) -> Measured:
         CalibrationError: too few non-members.
         ScoresError: scores of a class are missing.
     """
+    table = _distinguishing(table)
     attack = AUTO if len(table.columns) > 1 else next(iter(table.columns))
     calibration = calibrate(table, attack, fpr=SELECTION_FPR)
     part = calibration_part(table, calibration)
@@ -66,6 +67,21 @@ def select_attack(table: ScoreTable) -> Measured:
         labelled_scores(part, calibration.attack),
         None if selecting is None else labelled_scores(selecting, calibration.attack),
     )
+
+
+def _distinguishing(table: ScoreTable) -> ScoreTable:
+    """The table without attacks that give more than half of the passages the same score, if others are left.
+
+    On half of the passages such an attack may have nothing but equal scores, which no threshold divides. Labels play no
+    part in this, so the choice among the others stays as it was.
+    """
+    kept = {name: scores for name, scores in table.columns.items() if not _mostly_equal(scores)}
+    return replace(table, columns=kept) if kept else table
+
+
+def _mostly_equal(scores: Floats) -> bool:
+    counts = np.unique(scores[~np.isnan(scores)], return_counts=True)[1]
+    return bool(len(counts)) and int(counts.max()) > len(scores) / 2
 
 
 def training_of(target: Backend | ModelSpec) -> TrainingRecord | None:

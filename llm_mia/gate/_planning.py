@@ -15,7 +15,7 @@ from ..records import Note
 from ._limits import DEFAULTS, Limits
 from ._record import Obstacle, Quantity
 
-__all__ = ["SELECTION_FPR", "Known", "Planned", "confidence_of", "plan_limits", "shown_epsilon"]
+__all__ = ["SELECTION_FPR", "Known", "Planned", "confidence_of", "plan_limits", "refuse_few", "shown_epsilon"]
 
 ERROR = 0.05
 """The largest probability of a wrong verdict, see `llm_mia.gate.gate`."""
@@ -74,6 +74,20 @@ class Planned:
         """The limit as it is given, for messages."""
         at = "" if self.fpr is None else f"@{self.fpr:g}"
         return f"`{PARAMETERS[self.quantity]}` {self.limit:g}{at}"
+
+
+def refuse_few(known: Known) -> None:
+    """Refuse non-members that no gate can be measured with.
+
+    Raises:
+        CalibrationError: the message says how many are needed.
+    """
+    needed = nonmembers_needed(SELECTION_FPR, None)
+    if known.nonmembers < needed:
+        raise CalibrationError(
+            f"`nonmembers` has {known.nonmembers} passages, and a gate needs at least {needed}, to show which scores "
+            f"{1 - SELECTION_FPR:.0%} of them stay below: add passages that the model was not trained on"
+        )
 
 
 def confidence_of(planned: Sequence[Planned], *, strict: bool) -> float:
