@@ -303,6 +303,8 @@ def test_the_command_prints_the_record(
     assert [row["name"] for row in printed["rows"]] == ["none", *WITH]
     assert {"defences.svg", "defences.png"} <= {path.name for path in copied.iterdir()}
     assert main(["show", str(copied), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == printed, "show prints the same without a model"
+    again = json.loads(capsys.readouterr().out)
+    of_defend = [note.replace("--canaries", "--canaries of 'llm-mia defend'") for note in printed["note_sentences"]]
+    assert again == {**printed, "note_sentences": of_defend}, "show prints the same without a model"
     assert main([*command, "--window-tokens", "64", "--with", "temprature"]) == 2
     assert "did you mean 'temperature'" in capsys.readouterr().err
