@@ -330,7 +330,7 @@ FIGURES = {
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",
     "nonmembers": 40, "candidate_documents": 2, "nonmember_documents": 3, "compared": 3,
     "on_both_sides": 0, "first": None, "collection": False, "collection_needs": 3,
-    "others": [], "evaluated": False, "shadows": 8, "own": True, "same_base": None, "classifier": True,
+    "others": [], "evaluated": False, "shadows": 8, "same_texts": True, "same_base": None, "classifier": True,
     "role": "candidate", "rows": 500,
     "of_nonmembers": 90, "of_candidates": 50, "with": 0.4, "without": 0.01,
     "number": 2, "allowed": 0.01, "sha256": "0" * 64, "deviations": [], "before": 1, "decisions": 2,
