@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llm_mia.defenses import Defenses, defend, parse_training_defense, read_defenses
 from llm_mia.errors import MissingExtraError, ModelError, PassageError, RunDirectoryError, UsageError
@@ -149,6 +150,31 @@ def test_another_defence_trains_nothing_again(finished: Defenses, copied: Path, 
     trained = [step for step in steps if step.name.startswith("training")]
     assert trained
     assert all(step.kept == step.passages for step in trained), "a finished training is not repeated"
+
+
+def test_a_masked_temperature_is_attacked_with_the_base_at_the_same_temperature(copied: Path, tiny: str) -> None:
+    """The attack ``reference``, computed again from the signals of both models, with the base at both temperatures."""
+    from llm_mia.defenses import split_pool
+    from llm_mia.passages import Passages
+
+    masked = run(tiny, copied, *WITH, "temperature:t=2+logprobs_only").rows[-1]
+    split = split_pool("pool", Passages.of(pool()), seed=0)
+
+    def per_token(name: str) -> NDArray[np.float64]:
+        means = [float(row.signals.logprob.mean(dtype=np.float64)) for row in read_signals(copied, name)]
+        return np.array(means[: len(split.passages)])
+
+    def area(scores: NDArray[np.float64], rows: NDArray[np.intp]) -> float:
+        return auroc(scores[rows], split.labels[rows], documents=[split.documents[row] for row in rows]).value
+
+    halves = [np.flatnonzero(half) for half in (split.choosing, ~split.choosing)]
+    target = per_token("baseline-temperature-2")
+    ways = {"direct": target - per_token("reference"), "matched": target - per_token("base-temperature-2")}
+    best = max(ways, key=lambda way: area(ways[way], halves[0]))
+    shown = next(each for each in masked.attacks if each.attack == "reference")
+    assert shown.auroc is not None
+    assert (best, shown.variant) == ("matched", "matched"), "the attacker compares like with like"
+    assert shown.auroc.value == pytest.approx(area(ways[best], halves[1]), abs=2 / (24 * 24))
 
 
 def test_what_was_stopped_continues(finished: Defenses, copied: Path, tiny: str) -> None:

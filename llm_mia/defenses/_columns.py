@@ -16,7 +16,7 @@ from ..scoring import attacks_for
 from ..signals import Inputs, edges, passages_with_signals
 from ..store import RunDirectory
 from ._client import Client
-from ._completing import BOUNDED, INVERTED, OMITTED, bounded, omitted
+from ._completing import BOUNDED, DIRECT, INVERTED, MATCHED, OMITTED, bounded, omitted
 from ._first_choice import FIRST_CHOICE_ATTACKS
 from ._output_defense import OutputDefense
 
@@ -51,15 +51,20 @@ def possible_attacks() -> tuple[Attack, ...]:
     return (*served, *FIRST_CHOICE_ATTACKS.values())
 
 
-def signals_rows(run: RunDirectory, inputs: Inputs, name: str) -> Iterator[Row]:
-    """Each passage with its signals in the pass *name* and in that of the base."""
-    for passages, chunks in passages_with_signals(run, inputs, [name, REFERENCE]):
+def signals_rows(run: RunDirectory, inputs: Inputs, name: str, base: str = REFERENCE) -> Iterator[Row]:
+    """Each passage with its signals in the pass *name* and in the pass *base* of the base model."""
+    for passages, chunks in passages_with_signals(run, inputs, [name, base]):
         for row, passage in enumerate(passages):
-            yield passage, chunks[name].signals(row), chunks[REFERENCE].signals(row)
+            yield passage, chunks[name].signals(row), chunks[base].signals(row)
 
 
 def shown_scores(
-    rows: Iterator[Row], first: Iterator[Row], attacks: Sequence[Attack], defense: OutputDefense, client: Client
+    rows: Iterator[Row],
+    first: Iterator[Row],
+    attacks: Sequence[Attack],
+    defense: OutputDefense,
+    client: Client,
+    matched: Iterator[Row] | None = None,
 ) -> dict[str, Columns]:
     """The scores on what *defense* shows, for each way in which an attacker may take it (`OutputDefense.variants`).
 
@@ -72,10 +77,13 @@ def shown_scores(
         attacks: those on the whole output.
         defense: what is shown.
         client: counts what an honest client loses.
+        matched: as *rows*, but with the base at the temperature of the defence, too; None where it has not read them.
     """
     left = [attack for attack in attacks if attack.fields.get("target", frozenset()) <= defense.offers]
-    scores: dict[str, list[list[float]]] = {variant: [] for variant in defense.variants or ("",)}
+    ways = defense.variants or (("",) if matched is None else (DIRECT, MATCHED))
+    scores: dict[str, list[list[float]]] = {variant: [] for variant in ways}
     for (passage, target, reference), (_, unscaled, _) in zip(rows, first, strict=True):
+        of_base = None if matched is None else next(matched)[2]
         shown = defense.apply(target, text_seed=_seed_of(passage))
         client.read(passage, unscaled, shown)
         for variant, of_variant in scores.items():
@@ -84,6 +92,8 @@ def shown_scores(
                 seen["target"] = bounded(shown)
             elif variant == OMITTED:
                 seen = omitted(seen, ["target"])
+            elif variant == MATCHED and of_base is not None:
+                seen[REFERENCE] = of_base
             if len(target) and not len(seen["target"]):
                 of_variant.append([-math.inf] * len(left))
             else:

@@ -18,6 +18,7 @@ from ..training import TrainingRecord
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
 from ._client import Client
 from ._columns import (
+    REFERENCE,
     Columns,
     Row,
     attack_scores,
@@ -28,6 +29,8 @@ from ._columns import (
     token_sums,
 )
 from ._leakage import Measuring
+from ._models import base_at_temperature
+from ._output_defense import OutputDefense
 from ._perplexity import perplexity, perplexity_ratio
 from ._planning import PlannedDefense
 from ._record import Defended, DefenseNote, Defenses, Leakage, Plan, Utility
@@ -67,9 +70,15 @@ class Measured:
         """Passages of the pool."""
         return len(self.split.passages)
 
-    def rows(self, name: str) -> Iterator[Row]:
-        """All passages with their signals in the pass *name*."""
-        return signals_rows(UnwrittenRun(self.path), self.inputs, name)  # several passes are read at once
+    def rows(self, name: str, base: str = REFERENCE) -> Iterator[Row]:
+        """All passages with their signals in the pass *name*, and in the pass *base* of the base model."""
+        return signals_rows(UnwrittenRun(self.path), self.inputs, name, base)  # several passes are read at once
+
+    def matched_rows(self, name: str, defense: OutputDefense) -> Iterator[Row] | None:
+        """The rows of the pass *name* with the base at the same temperature; None where the attacker needs no such."""
+        if not defense.needs_second_pass or defense.variants:
+            return None
+        return self.rows(name, base_at_temperature(defense.temperature))
 
     def scores(self, name: str) -> Columns:
         """The scores of all passages and canaries by every attack, from the pass *name*."""
@@ -168,7 +177,8 @@ def _with_outputs(
     assert defense.output is not None
     client = Client(defense.output.hides)
     rows, first = (islice(measured.rows(each), measured.count) for each in (name, defense.role))  # no canaries
-    by_variant = shown_scores(rows, first, possible_attacks(), defense.output, client)
+    matched = measured.matched_rows(name, defense.output)
+    by_variant = shown_scores(rows, first, possible_attacks(), defense.output, client, matched)
     columns, ways = measuring.best_ways({way: measured.of_pool(each) for way, each in by_variant.items()})
     return replace(
         model,

@@ -14,7 +14,16 @@ from ..training import Recipe, TrainingRecord
 from ._columns import REFERENCE
 from ._planning import PlannedDefense
 
-__all__ = ["Workshop"]
+__all__ = ["Workshop", "base_at_temperature"]
+
+
+def base_at_temperature(temperature: float) -> str:
+    """The name of the pass of the base at a *temperature*."""
+    return _at_temperature("base", temperature)
+
+
+def _at_temperature(role: str, temperature: float) -> str:
+    return f"{role}-temperature-{temperature:g}".replace(".", "_")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,17 +65,26 @@ class Workshop:
         return record
 
     def read_at_temperature(self, defense: PlannedDefense) -> str:
-        """Let the model of *defense* read all passages at the temperature of its outputs; returns the pass."""
+        """Let the model of *defense* read all passages at the temperature of its outputs; returns the pass.
+
+        Where the temperature cannot be computed back from what is shown, the base reads them at the same temperature:
+        an attacker has the base, and may compare like with like.
+        """
         assert defense.output is not None
         temperature = defense.output.temperature
-        name = f"{defense.role}-temperature-{temperature:g}".replace(".", "_")
+        name = _at_temperature(defense.role, temperature)
         self._read(name, replace(self._trained(defense.role), temperature=temperature))
+        if not defense.output.variants:
+            self._read(base_at_temperature(temperature), replace(self._base(), temperature=temperature))
         return name
 
+    def _base(self) -> ModelSpec:
+        """The base in the precision in which it has read the passages, whatever 'auto' would choose now."""
+        return self.base.in_precision(read_run(self.path).passes[REFERENCE].model.dtype)
+
     def _trained(self, role: str) -> ModelSpec:
-        # In the precision of the base, whatever 'auto' would choose: scores compare both.
-        base = self.base.in_precision(read_run(self.path).passes[REFERENCE].model.dtype)
-        return replace(base, name=self.folder(role), revision=None, pre_tokenizer=None)
+        # In the precision of the base: scores compare both.
+        return replace(self._base(), name=self.folder(role), revision=None, pre_tokenizer=None)
 
     def _read(self, name: str, model: ModelSpec) -> None:
         write_signals(
