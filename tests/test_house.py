@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("records",),
     ("passages", "rewriting", "calibration", "metrics"),
-    ("documents", "validity", "attacks", "backends"),
+    ("documents", "validity", "attacks", "backends", "queries"),
     ("store",),
     ("signals",),
     ("scores", "perplexities"),

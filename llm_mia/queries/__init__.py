@@ -1,0 +1,9 @@
+"""Requests to a model, as logs hold them: the record `Query`, and sketches that compare prompts without their text.
+
+`llm_mia.guard` writes queries, `llm_mia.monitor` reads them, from its log and from the logs of other programs.
+"""
+
+from ._query import Query, Request, query_of_line, query_to_line
+from ._sketch import SKETCH_SIZE, sketch_prompts
+
+__all__ = ["SKETCH_SIZE", "Query", "Request", "query_of_line", "query_to_line", "sketch_prompts"]

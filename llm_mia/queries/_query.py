@@ -1,0 +1,90 @@
+"""The record of a request to a model, and its line in a log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Query", "Request", "query_of_line", "query_to_line"]
+
+
+class Request(StrEnum):
+    """What a client wants from the model."""
+
+    COMPLETION = "completion"
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request to a model. None means that the log does not record the field, so it differs from False and from 0."""
+
+    time: float
+    """When it arrived, in seconds since 1970 (UTC); NaN where the log does not record it."""
+    client: str
+    """Whoever sends it, by the name in the log; the guard writes a keyed digest. Empty where the log names nobody."""
+    request: Request = Request.COMPLETION
+    model: str = ""
+    prompt: str | None = None
+    """The text that the model reads; the messages of a chat are joined by line breaks."""
+    prompt_bytes: int | None = None
+    """Length of the prompt in UTF-8 bytes."""
+    sketch: NDArray[np.uint32] | None = None
+    """See `sketch_prompts`; where the prompt is kept, it can be computed from that."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    max_tokens: int | None = None
+    """Most tokens to generate, as the client set it."""
+    samples: int | None = None
+    """How many continuations the client wants of the prompt (``n``)."""
+    temperature: float | None = None
+    echo: bool | None = None
+    """Whether the client wants the prompt back, with its log-probabilities where those are wanted."""
+    logprobs: bool | None = None
+    """Whether the client wants log-probabilities of generated tokens."""
+    top_logprobs: int | None = None
+    """How many alternatives of each token the client wants with their log-probabilities."""
+    prompt_logprobs: bool | None = None
+    """Whether the client wants log-probabilities of the tokens of the prompt."""
+    status: int | None = None
+    """HTTP status of the answer."""
+    seconds: float | None = None
+    """From the request to the end of the answer."""
+
+
+def query_to_line(query: Query) -> str:
+    """The line of a log that holds *query*, as JSON without the end of the line; fields that are None are left out."""
+    values: dict[str, Any] = {}
+    for field in fields(Query):
+        value = getattr(query, field.name)
+        if isinstance(value, np.ndarray):
+            value = base64.b64encode(value.astype("<u4").tobytes()).decode()
+        if value is not None and not (isinstance(value, float) and math.isnan(value)):
+            values[field.name] = value
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def query_of_line(line: str | bytes) -> Query:
+    """The query that a line of `query_to_line` holds.
+
+    Raises:
+        ValueError: the line is no such line; the message does not repeat it.
+    """
+    values = json.loads(line)
+    if not isinstance(values, dict) or "client" not in values:
+        raise ValueError("is no query: it has no field `client`")
+    if unknown := sorted(set(values) - {field.name for field in fields(Query)}):
+        raise ValueError(f"has the fields {', '.join(unknown)}, which a query does not have")
+    if isinstance(sketch := values.get("sketch"), str):
+        values["sketch"] = np.frombuffer(base64.b64decode(sketch), "<u4").astype(np.uint32)
+    values["request"] = Request(values.get("request", Request.COMPLETION))
+    return Query(**{"time": math.nan, **values})
