@@ -24,8 +24,8 @@ from llm_mia.defenses.outputs import (
 )
 from llm_mia.errors import AttackError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
-from llm_mia.records import FIELDS, Interval, TokenSignals
-from llm_mia.store import from_json, read_signals, text_sha256, to_json
+from llm_mia.records import FIELDS, Interval, TokenSignals, text_sha256
+from llm_mia.store import from_json, read_signals, to_json
 from llm_mia.training import Method, Recipe, train
 from tests.conftest import sentences
 
@@ -361,7 +361,9 @@ def test_shadow_models_are_the_attackers_and_are_not_masked(tmp_path: Path) -> N
     pool = Passages.of([{"id": str(i), "text": t, "label": i % 2} for i, t in enumerate(sentences(24, seed=43))])
     roles = tuple(f"shadow-0{number}" for number in range(4))
     rng = np.random.default_rng(0)
-    inside = {text_sha256(passage): tuple(rng.permutation([True, True, False, False]).tolist()) for passage in pool}
+    inside = {
+        text_sha256(passage.text): tuple(rng.permutation([True, True, False, False]).tolist()) for passage in pool
+    }
     population = Passages.of([passage.text for passage in pool][:6])
     shadows = ShadowSet(roles, inside, 0.1, 0.1, population, rng.normal(-4, 0.1, (6, 4)), "digest")
     models = {role: FakeBackend(number) for number, role in enumerate(roles, start=1)}

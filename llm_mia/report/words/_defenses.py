@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...defenses import Defended, DefenseNote, Defenses, Leakage
+from ...durations import duration
 from ...records import Interval, Note
 from ._answer import Answer, Outcome
 from ._answering import short_name
@@ -111,21 +112,9 @@ def _cost(defenses: Defenses, best: Defended) -> str:
     before, after = baseline.utility.perplexity.value, best.utility.perplexity.value
     return (
         f"Its perplexity on held-out texts is {after:.1f} in place of {before:.1f} "
-        f"({perplexity_change(best.utility.ratio)}), and its training {_times(best.seconds, baseline.seconds)}."
+        f"({perplexity_change(best.utility.ratio)}), and its training takes "
+        f"{duration(best.seconds)} in place of {duration(baseline.seconds)}."
     )
-
-
-def _times(seconds: float, before: float) -> str:
-    """A time beside that without defence.
-
-    >>> _times(12.0, 4.0)
-    'takes 12 s in place of 4.0 s'
-    """
-    return f"takes {_seconds(seconds)} in place of {_seconds(before)}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def perplexity_change(ratio: Interval) -> str:
