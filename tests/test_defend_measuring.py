@@ -25,6 +25,7 @@ from llm_mia.defenses import (
     Plan,
     PoolSplit,
     Utility,
+    mark_lower,
     perplexity,
     perplexity_ratio,
     split_pool,
@@ -35,6 +36,8 @@ from llm_mia.report import defenses_screen, defenses_table
 from llm_mia.report.figures import defenses as draw, write_defenses_figure
 from llm_mia.report.words import defenses_answer
 from llm_mia.training import Recipe
+
+DEFENDED = 10
 
 
 def passages(documents: int, each: int = 2) -> list[Passage]:
@@ -111,17 +114,29 @@ def test_the_strongest_of_many_useless_attacks_is_no_better_than_guessing() -> N
     assert np.mean(cheating) > 0.5 + 5 * 0.015
 
 
-def test_the_best_way_of_an_attacker_is_chosen_on_the_other_half() -> None:
-    split = split_pool("pool", passages(80, each=1), 0)
-    labels = split.labels.astype(float)
-    # On the half that chooses, the first way is perfect; on the half that measures, the second.
-    first, second = (np.where(split.choosing == where, labels, 0.5) for where in (True, False))
-    measuring = Measuring(split, (0.1,), {"loss": labels})
-    columns, ways = measuring.best_ways({"bounded": {"loss": first}, "omitted": {"loss": second}})
-    assert ways == {"loss": "bounded"}
-    (cell,) = measuring.attacks(["loss"], columns, ways)
-    assert cell.auroc is not None
-    assert (cell.auroc.value, cell.variant) == (0.5, "bounded")
+def test_no_useless_defence_counts_among_many() -> None:
+    """Ten defences that leave the scores as noisy as they were; the planted fault tests each of them by itself."""
+    split, rng = split_pool("pool", passages(80, each=1), 0), np.random.default_rng(2)
+    trials, together, alone = 100, 0, 0
+    for _ in range(trials):
+        signal = split.labels + rng.normal(0, 1, 80)
+        measuring = Measuring(split, (), {"loss": signal + rng.normal(0, 1, 80)})
+        leakages = [measuring.leakage({"loss": signal + rng.normal(0, 1, 80)}, "loss", "loss") for _ in range(DEFENDED)]
+        together += any(each is not None and each.lower for each in mark_lower(leakages))
+        alone += any(each is not None and each.change is not None and each.change.high < 0 for each in leakages)
+    # Of each, at most 2.5 % is expected; three standard deviations of a share of 100.
+    most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / trials)
+    assert together / trials <= most
+    assert alone / trials > most, "without a correction some useless defence counts too often"
+
+
+def test_defences_that_help_count_together() -> None:
+    split, rng = split_pool("pool", passages(400, each=1), 0), np.random.default_rng(3)
+    strong, weak = (split.labels * size + rng.normal(0, 1, 400) for size in (2.0, 0.0))
+    measuring = Measuring(split, (), {"loss": strong})
+    leakages = [measuring.leakage({"loss": scores}, "loss", "loss") for scores in (weak, strong, -strong)]
+    first, same, turned = (each is not None and each.lower for each in mark_lower([*leakages, None])[:3])
+    assert (first, same, turned) == (True, False, True)
 
 
 def test_rates_need_enough_non_members() -> None:
@@ -177,6 +192,8 @@ def leakage(value: float, change: float | None = None, half: float = 0.05) -> Le
         None if change is None else Interval(change, change - 0.04, change + 0.04),
         200,
         200,
+        None if change is None else 0.01,
+        change is not None and change < -0.04,
     )
 
 

@@ -84,11 +84,10 @@ class Leakage:
     passage has both scores."""
     members: int
     nonmembers: int
-
-    @property
-    def lower(self) -> bool:
-        """Whether the attack achieves less than without defence, by the interval of the difference."""
-        return self.change is not None and self.change.high < 0
+    p_value: float | None = None
+    """Two-sided, of the hypothesis that the AUROC is that without defence; None where `change` is."""
+    lower: bool = False
+    """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def _cells(row: Defended, rates: Sequence[float]) -> Iterator[tuple[str, object]
     yield "strongest_attack", "" if leakage is None else leakage.attack
     yield from _interval("auroc", None if leakage is None else leakage.auroc)
     yield from _interval("auroc_change", None if leakage is None else leakage.change)
+    yield "lowers_auroc", "" if leakage is None or leakage.change is None else int(leakage.lower)
     for rate in rates:
         yield from _interval(f"tpr_at_fpr_{rate:g}", None if leakage is None else leakage.tpr_at_fpr[rate])
     yield from _interval("auroc_of_reference", None if fixed is None else fixed.auroc)
