@@ -71,6 +71,13 @@ def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_firs
     assert leakage is not None
     assert float(rows[0]["auroc_low"]) == leakage.auroc.low
     assert rows[4]["auroc"] == "", "nothing can be computed on text that answers a single query"
+    with (finished.path / "attacks.csv").open() as file:
+        attacks = [(each["defence"], each["attack"], each["way"], each["auroc"]) for each in csv.DictReader(file)]
+    assert attacks == [
+        (row.name, each.attack, each.variant, "" if each.auroc is None else str(each.auroc.value))
+        for row in finished.rows
+        for each in row.attacks
+    ]
 
 
 def test_figures_are_of_the_half_that_did_not_choose(finished: Defenses) -> None:

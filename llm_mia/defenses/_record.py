@@ -185,6 +185,11 @@ class Defenses:
         """All rows but that without defence."""
         return self.rows[1:]
 
+    @property
+    def ranked(self) -> list[Defended]:
+        """The model without defence, then the others, the least AUROC first; where nothing can be attacked, before."""
+        return [self.baseline, *sorted(self.defended, key=lambda row: row.leakage.auroc.value if row.leakage else 0.0)]
+
 
 def read_defenses(path: str | Path) -> Defenses:
     """What `defend` left in the folder *path*.

@@ -24,6 +24,7 @@ from ._decisions import (
 from ._defenses import (
     DEFENSES_TITLE,
     TOO_SMALL,
+    blinded_attacks,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
@@ -89,6 +90,7 @@ __all__ = [
     "Side",
     "answer_of",
     "at_threshold_words",
+    "blinded_attacks",
     "by_shadows",
     "category_lines",
     "collection_answer",
