@@ -60,9 +60,9 @@ def test_the_agreement_is_an_unbiased_estimate_of_the_similarity() -> None:
 def test_beginnings_and_ends_agree_as_far_as_the_texts_do() -> None:
     parts = Sketches.of(sketch_prompts([TEXT, f"{TEXT[:70]} and then", f"and then {TEXT[30:]}", "short"], b"key"))
     lengths = np.array(END_LENGTHS)
-    assert END_LENGTHS[:4] == (32, 45, 64, 91)
-    assert lengths[(parts.beginnings[0] == parts.beginnings[1]) & (parts.beginnings[0] > 0)].tolist() == [32, 45, 64]
-    assert lengths[(parts.ends[0] == parts.ends[2]) & (parts.ends[0] > 0)].tolist() == [32, 45, 64]
+    assert END_LENGTHS[:3] == (32, 64, 128)
+    assert lengths[(parts.beginnings[0] == parts.beginnings[1]) & (parts.beginnings[0] > 0)].tolist() == [32, 64]
+    assert lengths[(parts.ends[0] == parts.ends[2]) & (parts.ends[0] > 0)].tolist() == [32, 64]
     assert not parts.beginnings[3].any()
 
 
@@ -93,3 +93,11 @@ def test_minima_are_among_the_hashed_substrings() -> None:
     assert len(hashed) == len(TEXT) - 23
     assert np.isin(Sketches.of(sketch_prompts([TEXT], b"key")).minima, hashed).all()
     assert not np.isin(Sketches.of(sketch_prompts([TEXT[::-1]], b"key")).minima, hashed).any()
+
+
+def test_texts_that_differ_in_a_short_end_have_a_stem_in_common() -> None:
+    parts = Sketches.of(sketch_prompts([f"{TEXT} A. north", f"{TEXT} B. south and further", f"x{TEXT}"], b"key"))
+    one, other, shifted = (set(row[row > 0].tolist()) for row in parts.stems)
+    assert len(TEXT) == 96
+    assert len(one & other) == 3  # of 96, 64 and 32 bytes
+    assert not one & shifted

@@ -14,10 +14,12 @@ __all__ = ["END_LENGTHS", "SKETCH_BYTES", "Sketches", "hashed_shingles", "sketch
 Words = NDArray[np.uint32]
 MINIMA = 64
 """Places of the MinHash part."""
-END_LENGTHS = tuple(round(32 * 2 ** (step / 2)) for step in range(14))
-"""Lengths in bytes, 32 to 2,896, of the beginnings and of the ends of a text that a sketch holds a digest of."""
+END_LENGTHS = tuple(32 << step for step in range(8))
+"""Lengths in bytes, 32 to 4,096, of the beginnings and of the ends of a text that a sketch holds a digest of."""
+STEM_STEP = 32
+STEMS = 8
 _ENDS = len(END_LENGTHS)
-SKETCH_BYTES = 4 * (MINIMA + 2 * _ENDS + 2)
+SKETCH_BYTES = 4 * (MINIMA + 2 * _ENDS + STEMS + 2)
 SHINGLE = 24
 READ_BYTES = 1 << 16
 """A longer text is sketched by so many of its first bytes; only the digest of the text is of the whole."""
@@ -33,9 +35,12 @@ class Sketches:
     minima: Words
     """Shape (n, 64). The share of places in which two rows agree estimates the Jaccard similarity of the two texts."""
     beginnings: Words
-    """Shape (n, 14): a digest of the first `END_LENGTHS` bytes of the folded text; 0 where the text is shorter."""
+    """Shape (n, 8): a digest of the first `END_LENGTHS` bytes of the folded text; 0 where the text is shorter."""
     ends: Words
-    """Shape (n, 14): the same of its last bytes."""
+    """Shape (n, 8): the same of its last bytes."""
+    stems: Words
+    """Shape (n, 8): digests of the beginnings whose lengths are the eight largest multiples of 32 within the text, the
+    longest first; 0 where there is none. Texts that differ only in a short end have a stem in common."""
     digests: NDArray[np.uint64]
     """Shape (n,): of the text as it is, so that texts that differ only in case or white space differ here."""
 
@@ -49,9 +54,8 @@ class Sketches:
         if any(len(sketch) != SKETCH_BYTES for sketch in sketches):
             raise ValueError(f"a sketch has {SKETCH_BYTES} bytes, and at least one of these has another length")
         words = np.frombuffer(b"".join(sketches), "<u4").reshape(len(sketches), SKETCH_BYTES // 4)
-        ends = MINIMA + _ENDS
-        digests = np.ascontiguousarray(words[:, ends + _ENDS :]).view("<u8")[:, 0]
-        return cls(words[:, :MINIMA], words[:, MINIMA:ends], words[:, ends : ends + _ENDS], digests)
+        minima, beginnings, ends, stems, digests = np.split(words, np.cumsum([MINIMA, _ENDS, _ENDS, STEMS]), axis=1)
+        return cls(minima, beginnings, ends, stems, np.ascontiguousarray(digests).view("<u8")[:, 0])
 
 
 def sketch_prompts(prompts: Sequence[str], key: bytes) -> list[bytes]:
@@ -129,7 +133,7 @@ def _power(base: int, exponent: int) -> np.uint64:
 
 
 def _of_texts(texts: Sequence[bytes], secret: bytes) -> Words:
-    """The sketches of folded texts without their digests, shape (n, 92)."""
+    """The sketches of folded texts without their digests, shape (n, 88)."""
     padded = [text.ljust(SHINGLE, b"\0") for text in texts]
     lengths = np.array([len(text) for text in padded])
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
@@ -144,20 +148,24 @@ def _of_texts(texts: Sequence[bytes], secret: bytes) -> Words:
         minima, owner * MINIMA + (within & np.uint64(MINIMA - 1)).astype(np.int64), (within >> 32).astype(np.uint32)
     )
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes * (hashes | np.uint64(1)), dtype=np.uint64)])
-    ends = [_digests_of_ends(sums, starts, lengths, from_end) for from_end in (False, True)]
-    return np.hstack([_without_gaps(minima.reshape(-1, MINIMA)), *ends]).astype("<u4")
+    beginnings = [_digests(sums, starts, lengths, length) for length in END_LENGTHS]
+    ends = [_digests(sums, starts + lengths - length, lengths, length) for length in END_LENGTHS]
+    longest = lengths // STEM_STEP * STEM_STEP
+    stems = [_digests(sums, starts, lengths, longest - STEM_STEP * step) for step in range(STEMS)]
+    columns = np.stack([*beginnings, *ends, *stems], axis=1)
+    return np.hstack([_without_gaps(minima.reshape(-1, MINIMA)), columns]).astype("<u4")
 
 
-def _digests_of_ends(
-    sums: NDArray[np.uint64], starts: NDArray[np.int64], lengths: NDArray[np.int64], from_end: bool
+def _digests(
+    sums: NDArray[np.uint64], starts: NDArray[np.int64], lengths: NDArray[np.int64], wanted: NDArray[np.int64] | int
 ) -> Words:
-    """Digests of the beginnings, or of the ends, by sums of the hashes of the windows within them."""
-    digests = np.zeros((len(starts), _ENDS), np.uint32)
-    for at, length in enumerate(END_LENGTHS):
-        enough = lengths >= length
-        first = (starts + lengths - length if from_end else starts)[enough]
-        total = sums[first + length - SHINGLE + 1] - sums[first]
-        digests[enough, at] = (total >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+    """A digest, by the sum of the hashes within them, of the *wanted* bytes from *starts*; 0 where there are fewer."""
+    wanted = np.broadcast_to(wanted, lengths.shape)
+    there = (wanted >= STEM_STEP) & (lengths >= wanted)
+    first = starts[there]
+    total = sums[first + wanted[there] - SHINGLE + 1] - sums[first]
+    digests = np.zeros(len(starts), np.uint32)
+    digests[there] = (total >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
     return digests
 
 
