@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -37,6 +39,7 @@ __all__ = [
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "text_sha256",
 ]
 
 SCHEMA_VERSION = 5
@@ -147,6 +150,15 @@ class TokenSignals:
             name: array if array.shape == shape else np.broadcast_to(array, shape) for name, array in arrays.items()
         }
         return cls(**values, tokenizer=tokenizer)
+
+    @property
+    def mean_logprob(self) -> float:
+        """The mean log-likelihood of the passage, nats per token; NaN where no token is scored.
+
+        >>> TokenSignals.of([-1.0, -2.0]).mean_logprob
+        -1.5
+        """
+        return float(self.logprob.mean(dtype=np.float64)) if len(self) else math.nan
 
     def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
         """The signals of some of the tokens, by a slice, a mask or positions; a slice gives views."""
@@ -422,3 +434,8 @@ class Interval:
     low: float
     high: float
     confidence: float = 0.95
+
+
+def text_sha256(text: str) -> str:
+    """The SHA-256 of *text*, hexadecimal: by it a run notices that its input has changed, and equal texts are known."""
+    return hashlib.sha256(text.encode()).hexdigest()

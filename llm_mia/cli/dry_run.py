@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..durations import duration
 from .forecast import work_words
 from .output import show, show_json
-from .pace import duration
 
 if TYPE_CHECKING:
     from ..signals import Estimate, PassEstimate

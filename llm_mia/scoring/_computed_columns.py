@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
-from ..records import Passage, TokenSignals
+from ..records import Passage, TokenSignals, text_sha256
 from ..signals import Inputs, PlannedPass, passages_with_signals
-from ..store import RunDirectory, StoredChunk, text_sha256
+from ..store import RunDirectory, StoredChunk
 from ._others import OtherColumn
 from ._score_columns import ScoreColumns
 
@@ -71,7 +71,7 @@ class _Group:
         }
 
     def _was_trained_on(self, passage: Passage) -> bool:
-        return bool(self.trained_on) and text_sha256(passage) in self.trained_on
+        return bool(self.trained_on) and text_sha256(passage.text) in self.trained_on
 
 
 @dataclass(frozen=True, slots=True)

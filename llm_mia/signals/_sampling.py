@@ -12,8 +12,8 @@ import numpy as np
 from ..attacks import SampleSettings, split_passage
 from ..backends import Backend, Sampler
 from ..errors import ModelError
-from ..records import Passage
-from ..store import SignalsFolder, samples_table, text_sha256
+from ..records import Passage, text_sha256
+from ..store import SignalsFolder, samples_table
 from ._inputs import Inputs
 from ._limits import Limits
 from ._progress import PassProgress
@@ -71,18 +71,18 @@ def sample_positions(
     known = _stored(folder, inputs, positions.start)
     passages = enumerate(islice(inputs, positions.start, positions.stop), positions.start)
     writer = _PartWriter(folder, positions.start, limits.part_seconds, report)
-    at_once = backend.tokens_per_batch // (settings.number * settings.tokens)
+    at_once = min(max(1, backend.tokens_per_batch // (settings.number * settings.tokens)), MOST_AT_ONCE)
     try:
-        while some := list(islice(passages, min(max(1, at_once), MOST_AT_ONCE))):
-            by_digest = {text_sha256(passage): passage for _, passage in some}
-            new = {digest: passage for digest, passage in by_digest.items() if digest not in known}
-            texts = dict(zip(new, continue_passages(backend, settings, [*new.values()]), strict=True))
-            of_each = [(known.get(digest) or texts.get(digest) or ()) for digest in (text_sha256(p) for _, p in some)]
+        while some := list(islice(passages, at_once)):
+            digests = [text_sha256(passage.text) for _, passage in some]
+            new = {digest: passage for digest, (_, passage) in zip(digests, some, strict=True) if digest not in known}
+            drawn = dict(zip(new, continue_passages(backend, settings, [*new.values()]), strict=True))
+            of_each = [known[digest] if digest in known else drawn[digest] for digest in digests]
             known |= {
-                text_sha256(passage): of for (at, passage), of in zip(some, of_each, strict=True) if at in repeated
+                digest: texts for digest, texts, (at, _) in zip(digests, of_each, some, strict=True) if at in repeated
             }
-            writer.add([passage for _, passage in some], of_each)
-            tokens = sum(map(len, texts.values())) * settings.tokens
+            writer.add([passage for _, passage in some], digests, of_each)
+            tokens = sum(map(len, drawn.values())) * settings.tokens
             report.add(len(some), tokens, sum(passage.n_bytes for _, passage in some))
     finally:
         writer.write()
@@ -108,9 +108,8 @@ class _PartWriter:
         self._tables: list[pa.Table] = []
         self._since = time.monotonic()
 
-    def add(self, passages: Sequence[Passage], texts: Sequence[Texts]) -> None:
-        """Add the passages that follow the last."""
-        digests = [text_sha256(passage) for passage in passages]
+    def add(self, passages: Sequence[Passage], digests: Sequence[str], texts: Sequence[Texts]) -> None:
+        """Add the passages that follow the last, with the digests of their texts and their continuations."""
         self._tables.append(samples_table([passage.id for passage in passages], digests, texts))
         if time.monotonic() - self._since >= self._seconds:
             self.write()

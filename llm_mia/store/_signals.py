@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
-from ..records import TOKEN_ARRAYS, Passage, TokenSignals
+from ..records import TOKEN_ARRAYS, TokenSignals
 from ._arrow import as_numpy
 from ._part_file import open_part_file, write_part_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "text_sha256"]
+__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals"]
 
 # Columns that show which passages are stored, and the number of tokens of each.
 KEYS = ("id", "text_sha256", "rank")
@@ -50,11 +49,6 @@ class Part:
 
     def __len__(self) -> int:
         return self.last + 1 - self.first
-
-
-def text_sha256(passage: Passage) -> str:
-    """Digest of the passage's text, by which a run notices that its input has changed."""
-    return hashlib.sha256(passage.text.encode()).hexdigest()
 
 
 class StoredChunk:
