@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CONTINUATIONS",
     "FIELDS",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -36,6 +39,7 @@ __all__ = [
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "text_sha256",
 ]
 
 SCHEMA_VERSION = 5
@@ -147,6 +151,15 @@ class TokenSignals:
         }
         return cls(**values, tokenizer=tokenizer)
 
+    @property
+    def mean_logprob(self) -> float:
+        """The mean log-likelihood of the passage, nats per token; NaN where no token is scored.
+
+        >>> TokenSignals.of([-1.0, -2.0]).mean_logprob
+        -1.5
+        """
+        return float(self.logprob.mean(dtype=np.float64)) if len(self) else math.nan
+
     def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
         """The signals of some of the tokens, by a slice, a mask or positions; a slice gives views."""
         return replace(self, **{name: getattr(self, name)[tokens] for name in TOKEN_ARRAYS})
@@ -180,6 +193,8 @@ TOKEN_ARRAYS: Mapping[str, type[np.generic]] = {
 """The arrays of `TokenSignals` and what they hold."""
 FIELDS = ("logprob", "mean", "std", "top", "rank")
 """What a model computes of each token; a backend offers all of these or some."""
+CONTINUATIONS = "continuations"
+"""What a backend offers, besides `FIELDS`, that continues texts (`llm_mia.backends.Sampler`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -419,3 +434,8 @@ class Interval:
     low: float
     high: float
     confidence: float = 0.95
+
+
+def text_sha256(text: str) -> str:
+    """The SHA-256 of *text*, hexadecimal: by it a run notices that its input has changed, and equal texts are known."""
+    return hashlib.sha256(text.encode()).hexdigest()

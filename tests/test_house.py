@@ -22,7 +22,7 @@ PACKAGE = Path(llm_mia.__file__).parent
 TESTS = Path(__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("records",),
+    ("durations", "records", "settings"),
     ("passages", "rewriting", "calibration", "metrics"),
     ("documents", "validity", "attacks", "backends", "queries"),
     ("store",),

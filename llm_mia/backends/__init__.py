@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype, check_temperature
 
@@ -27,6 +27,7 @@ __all__ = [
     "ModelSpec",
     "Report",
     "Rewriter",
+    "Sampler",
     "Tokenizer",
     "WindowError",
     "load_model",
@@ -48,7 +49,10 @@ class Backend(Protocol):
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
+        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1.
+
+        Also ``continuations`` (`llm_mia.records.CONTINUATIONS`), where it is a `Sampler`.
+        """
 
     @property
     def opening(self) -> tuple[int, ...]:
@@ -119,6 +123,31 @@ class Tokenizer(Protocol):
         """
 
 
+@runtime_checkable
+class Sampler(Protocol):
+    """A backend that continues texts; its `Backend.offers` name ``continuations``."""
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """*number* continuations of each prompt, in the order of *prompts*, each without its prompt.
+
+        They depend on the prompt, the model and the parameters, and not on what else is continued in the same call; an
+        endpoint holds this as far as its server draws by a seed. Of a prompt that is too long for the model's context
+        the end is read.
+
+        Args:
+            prompts: none of them is empty.
+            number: of each prompt, at least 1.
+            max_tokens: most tokens of a continuation; it ends earlier where the model ends the text.
+            temperature: divides the logits; at 0 each token is the likeliest.
+            seed: draws the tokens, together with the prompt and the number of the continuation.
+
+        Raises:
+            ModelError: the model fails on a prompt, or *max_tokens* leave no room for it.
+        """
+
+
 class Rewriter(Protocol):
     """A model that writes other versions of a text."""
 
@@ -148,8 +177,8 @@ class ModelSpec:
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that the loaded model will compute: all of them."""
-        return frozenset(FIELDS)
+        """What the loaded model will offer: all fields of the signals, and continuations."""
+        return frozenset({*FIELDS, CONTINUATIONS})
 
     def load(self, *, compiled: bool = True) -> Backend:
         """Load the model with `load_model`, whose errors it raises."""

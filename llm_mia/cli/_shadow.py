@@ -42,6 +42,16 @@ def shadow(
             rich_help_panel=TRAINING,
         ),
     ] = 8,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="Without a GPU: how many models are trained at the same time. They share the cores, so it is faster "
+            "for small models only, and each takes its own memory.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1,
     details: opt.Details = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -69,6 +79,7 @@ def shadow(
             shadows=shadows,
             recipe=recipe,
             seed=training.seed,
+            processes=processes,
             window_tokens=models.window_tokens,
             progress=progress,
         )

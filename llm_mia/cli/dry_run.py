@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..durations import duration
 from .forecast import work_words
 from .output import show, show_json
-from .pace import duration
 
 if TYPE_CHECKING:
-    from ..signals import Estimate
+    from ..signals import Estimate, PassEstimate
 
 __all__ = ["only_estimating"]
 
@@ -49,6 +49,11 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
     }
 
 
+def _asked(each: PassEstimate) -> str:
+    """How many texts the model is asked for, before the number of tokens; empty where it scores."""
+    return f"{each.continuations:,} continuations, at most " if each.continuations else ""
+
+
 def _words(estimate: Estimate) -> str:
     """The estimate for people."""
     from ..report.words import size_words
@@ -61,7 +66,7 @@ def _words(estimate: Estimate) -> str:
     width = max(len(each.name) for each in estimate.passes)
     passes = [
         f"  {each.name:{width}}  {each.passages:,} {'passage' if each.passages == 1 else 'passages'}, "
-        f"{each.tokens:,} tokens: about {duration(each.seconds)}, {size_words(each.bytes_on_disk)}"
+        f"{_asked(each)}{each.tokens:,} tokens: about {duration(each.seconds)}, {size_words(each.bytes_on_disk)}"
         for each in estimate.passes
     ]
     lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]

@@ -20,7 +20,7 @@ from ._models import Workshop
 from ._planning import plan_defenses
 from ._record import Defenses, Plan, write_defenses
 from ._split import PoolSplit, split_pool
-from ._table import write_table
+from ._table import write_tables
 
 __all__ = ["defend"]
 
@@ -50,7 +50,8 @@ def defend(
     and of non-members, and every figure of it is of the other half: so no figure is the best of several on the same
     documents. A call that was stopped continues; a call with more defences trains those alone.
 
-    Leaves ``defences.json``, ``defences.csv``, the models under ``models/`` and their signals in the folder *out*.
+    Leaves ``defences.json``, ``defences.csv``, ``attacks.csv``, the models under ``models/`` and their signals in the
+    folder *out*.
 
     Args:
         pool: `Passages`, one or several; a path; or what `Passages.of` takes. Labels are not read.
@@ -106,7 +107,7 @@ def defend(
     measured = Measured(path, Inputs.of(workshop.sources), split, drawn, tuple(fprs), stretch, probability)
     result = measure(measured, plan, planned, passes, records)
     write_defenses(result)
-    write_table(result)
+    write_tables(result)
     return result
 
 

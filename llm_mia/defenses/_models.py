@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..backends import ModelSpec
+from ..errors import ModelError
 from ..passages import Passages
 from ..signals import Progress, write_signals
 from ..store import read_run
 from ..training import Recipe, TrainingRecord
-from ._columns import REFERENCE
 from ._planning import PlannedDefense
+from ._rows import REFERENCE
 
 __all__ = ["Workshop", "base_at_temperature"]
 
@@ -53,14 +54,19 @@ class Workshop:
         """Train the model of *defense*, unless an earlier call has; and let it read all passages."""
         from ..training import train
 
-        record = train(
-            self.base,
-            self.texts,
-            self.folder(defense.role),
-            defense.recipe(self.recipe),
-            name=f"training {defense.role}",
-            progress=self.progress,
-        )
+        try:
+            record = train(
+                self.base,
+                self.texts,
+                self.folder(defense.role),
+                defense.recipe(self.recipe),
+                name=f"training {defense.role}",
+                progress=self.progress,
+            )
+        except ModelError as error:
+            # Where a defence drops activations, it is not the parameter `dropout` that the user has to leave out.
+            message = str(error).replace("`dropout`", "dropout") if defense.training else str(error)
+            raise ModelError(f"defence {defense.name!r}: {message}") from error
         self._read(defense.role, self._trained(defense.role))
         return record
 
@@ -74,7 +80,7 @@ class Workshop:
         temperature = defense.output.temperature
         name = _at_temperature(defense.role, temperature)
         self._read(name, replace(self._trained(defense.role), temperature=temperature))
-        if not defense.output.variants:
+        if not defense.output.inverts:
             self._read(base_at_temperature(temperature), replace(self._base(), temperature=temperature))
         return name
 

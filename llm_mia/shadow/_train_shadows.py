@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..backends import ModelSpec
-from ..errors import ModelError, RunDirectoryError, UsageError
+from ..errors import RunDirectoryError, UsageError
 from ..passages import PassageSource, to_sources
 from ..signals import Inputs, Limits, PlannedPass, Progress, report_activity, run_passes
 from ..store import RunDirectory, differences, read_record
@@ -51,6 +51,7 @@ def train_shadows(
     shadows: int = 8,
     recipe: Recipe | None = None,
     seed: int = 0,
+    processes: int = 1,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -68,6 +69,7 @@ def train_shadows(
         recipe: how each is trained; None: `Recipe()`, 3 epochs with LoRA. For a set of shadows that says something
             about a target it is the recipe of the target.
         seed: draws which shadow is trained on which documents, see `draw_halves`.
+        processes: how many shadows are trained at the same time on the CPU, see `llm_mia.training.train_side_by_side`.
         window_tokens: longest input fed to a model in a pass, see `llm_mia.signals`.
         limits: how much of a pass is computed, kept and written at once.
         progress: called after every step of a training, and after every batch of a pass.
@@ -92,7 +94,7 @@ def train_shadows(
         spec.tokenizer()  # refuses an unknown base before anything is written
         with _removed_if_nothing_was_trained(run.path):
             _begin(run, plan, contents)
-            trained = {role: _train(run, role, plan, contents, spec, progress) for role in plan.roles}
+            trained = _train_all(run, plan, contents, spec, processes, progress)
         # A model of the hub may have come to this machine only now.
         plan = replace(plan, base_sha256=plan.base_sha256 or next(iter(trained.values())).base_sha256)
         dtype = _run_passes(run, plan, spec, window_tokens, limits, progress)
@@ -184,19 +186,22 @@ def _begin(run: RunDirectory, plan: ShadowsPlan, pool: Pool) -> None:
         run.write_record(SPLIT, plan)
 
 
-def _train(
-    run: RunDirectory, role: str, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, progress: Progress | None
-) -> TrainingRecord:
-    """Train the shadow model with this *role*, unless it is trained."""
-    from ..training import train
+def _train_all(
+    run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, processes: int, progress: Progress | None
+) -> dict[str, TrainingRecord]:
+    """Train each shadow model that is not trained; returns the record of each by its role."""
+    from ..training import Training, train_side_by_side
 
-    number = plan.roles.index(role)
-    texts = [passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1"]
-    recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
-    try:
-        return train(spec, texts, run.path / MODELS / role, recipe, name=f"training {role}", progress=progress)
-    except ModelError as error:
-        raise ModelError(f"{role}: {error}") from error
+    trainings = []
+    for number, role in enumerate(plan.roles):
+        texts = tuple(passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1")
+        recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
+        trainings.append(Training(spec, texts, run.path / MODELS / role, recipe, role))
+    if processes != 1:
+        name = f"training {len(trainings)} shadow models"
+        train_side_by_side(trainings, processes, name=name, progress=progress)
+        progress = None  # their steps were reported
+    return {training.name: training.run(progress) for training in trainings}
 
 
 def _run_passes(
