@@ -139,7 +139,7 @@ def test_the_command_fails_with_3_and_passes_with_0(
     assert capsys.readouterr().out == out
     known = ["--members", str(scene.inputs["members"]), "--nonmembers", str(scene.inputs["nonmembers"])]
     assert main(["gate", "-m", scene.base, *known, "-a", "loss", "-q", "-o", str(tmp_path / "b")]) == 0
-    assert "The gate passes: 2 of 6 limits judged, and none is exceeded." in capsys.readouterr().out
+    assert "The gate passes: 2 of 5 limits judged, and none is exceeded." in capsys.readouterr().out
 
 
 def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
@@ -147,7 +147,7 @@ def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
 ) -> None:
     monkeypatch.setattr("llm_mia.backends.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.02@0.01")) == 1
-    assert "--max-tpr 0.02@0.01 needs at least 918 documents of non-members" in capsys.readouterr().err
+    assert "--max-tpr 0.02@0.01 needs at least 874 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2
     assert not (tmp_path / "run").exists()
 
@@ -182,7 +182,7 @@ def test_a_screen_has_15_lines_of_80_columns_and_the_verdict_first(leaking: Gate
     assert max(map(len, lines)) <= 80
     assert next(line for line in lines[1:] if line).startswith("The gate fails: gap")
     details = rendered(gate_details(leaking))
-    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default)", "not applicable"):
+    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default limit)", "not judged"):
         assert word in details, word
 
 

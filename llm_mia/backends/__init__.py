@@ -27,6 +27,7 @@ __all__ = [
     "ModelSpec",
     "Report",
     "Rewriter",
+    "Sampler",
     "Tokenizer",
     "WindowError",
     "load_model",
@@ -116,6 +117,31 @@ class Tokenizer(Protocol):
 
         The tokens are those of `encode`. Where tokens share a character, the span of each of them covers it. Whether
         the span of a token includes the blank before a word depends on the tokenizer.
+        """
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """A backend that continues texts."""
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """*number* continuations of each prompt, in the order of *prompts*, each without its prompt.
+
+        They depend on the prompt, the model and the parameters, and not on what else is continued in the same call; an
+        endpoint holds this as far as its server draws by a seed. Of a prompt that is too long for the model's context
+        the end is read.
+
+        Args:
+            prompts: none of them is empty.
+            number: of each prompt, at least 1.
+            max_tokens: most tokens of a continuation; it ends earlier where the model ends the text.
+            temperature: divides the logits; at 0 each token is the likeliest.
+            seed: draws the tokens, together with the prompt and the number of the continuation.
+
+        Raises:
+            ModelError: the model fails on a prompt, or *max_tokens* leave no room for it.
         """
 
 

@@ -58,7 +58,8 @@ class Limits:
     max_tpr: tuple[TprLimit, ...] | None = None
     """Largest true positive rates of the strongest attack, each at another false positive rate."""
     max_epsilon: float | None = None
-    """Largest ε of differential privacy: that which the training documents, and that which an attack shows."""
+    """Largest ε of differential privacy: that which the training documents, and where this limit is given also that
+    which an attack shows."""
     max_extractable: float | None = None
     """Largest share of the members' documents of which the model writes a stretch word for word."""
 
