@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CONTINUATIONS",
     "FIELDS",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -192,6 +193,8 @@ TOKEN_ARRAYS: Mapping[str, type[np.generic]] = {
 """The arrays of `TokenSignals` and what they hold."""
 FIELDS = ("logprob", "mean", "std", "top", "rank")
 """What a model computes of each token; a backend offers all of these or some."""
+CONTINUATIONS = "continuations"
+"""What a backend offers, besides `FIELDS`, that continues texts (`llm_mia.backends.Sampler`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import AttackError, PassageError
-from ..records import Population, TokenFrequencies, text_sha256
+from ..records import CONTINUATIONS, Population, TokenFrequencies, text_sha256
 from ..rewriting import neighbour, swap_words
 from ._kind import (
     EVIDENCE,
@@ -27,6 +27,7 @@ from ._kind import (
     TextVersion,
     register_evidence,
 )
+from ._sample_set import Samples, split_passage
 from ._shadow_set import ShadowSet
 
 __all__ = ["EVIDENCE", "MEMBER", "NONMEMBER", "refuse_other_frequencies"]
@@ -83,6 +84,17 @@ def _rewritten(stem: str, supplies: LoadedSupplies, rewrite: Callable[..., str],
 
 def _rewrite_each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequence[str]:
     return [rewrite(text) for text in texts]
+
+
+def _continued(supplies: LoadedSupplies) -> list[TextVersion]:
+    assert supplies.samples is not None, "an attack that lacks its evidence was refused before"
+    return [TextVersion("samples", depends={"samples": supplies.samples.record}, samples=supplies.samples)]
+
+
+def _samples(row: PassageSignals, supplies: LoadedSupplies) -> Evidence:
+    assert supplies.samples is not None, "an attack that lacks its evidence was refused before"
+    parts = split_passage(row.passage.text, supplies.samples.prefix_share)
+    return Samples("" if parts is None else parts[1], row.texts["samples"])
 
 
 def _of_population(name: str, supplies: LoadedSupplies) -> list[TextVersion]:
@@ -287,6 +299,20 @@ register_evidence(
         reads=("logprob",),
         requirement=SHADOWS_REQUIRED,
         depends=_shadows_digest,
+    )
+)
+register_evidence(
+    EvidenceKind(
+        "samples",
+        "texts with which the target model continues the beginning of the passage (`samples` is their number)",
+        _samples,
+        passes=(ModelPass("samples", versions=_continued),),
+        reads=(CONTINUATIONS,),
+        requirement=Requirement(
+            "texts with which the target continues each passage: give their number as `samples`, such as 10; each is a "
+            "request to the model",
+            lambda supplies: supplies.samples is not None,
+        ),
     )
 )
 register_evidence(EvidenceKind("text", "the passage itself", lambda row, _: row.passage.text))

@@ -104,7 +104,7 @@ class Attack:
 
     @property
     def fields(self) -> dict[str, frozenset[str]]:
-        """Which fields of the signals it reads, by role of the model; by the types of its parameters."""
+        """Which fields of the signals it reads by role of the model, or ``continuations``; see `EvidenceKind.reads`."""
         hints, read = _hints(self.function), dict[str, frozenset[str]]()
         for kind in self.kinds:
             of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype, check_temperature
 
@@ -49,7 +49,10 @@ class Backend(Protocol):
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
+        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1.
+
+        Also ``continuations`` (`llm_mia.records.CONTINUATIONS`), where it is a `Sampler`.
+        """
 
     @property
     def opening(self) -> tuple[int, ...]:
@@ -122,7 +125,7 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """A backend that continues texts."""
+    """A backend that continues texts; its `Backend.offers` name ``continuations``."""
 
     def sample(
         self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
@@ -174,8 +177,8 @@ class ModelSpec:
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that the loaded model will compute: all of them."""
-        return frozenset(FIELDS)
+        """What the loaded model will offer: all fields of the signals, and continuations."""
+        return frozenset({*FIELDS, CONTINUATIONS})
 
     def load(self, *, compiled: bool = True) -> Backend:
         """Load the model with `load_model`, whose errors it raises."""

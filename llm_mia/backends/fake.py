@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ..rewriting import draws
 from . import Report
 from ._context import refuse_beyond_context
@@ -24,11 +24,17 @@ class FakeBackend:
         seed: draws the logits.
         context: the longest input, in tokens.
         bos: whether every window starts with a BOS token.
-        offers: the fields of the signals that it gives, such as those of an interface that gives only likelihoods.
+        offers: the fields of the signals that it gives, such as those of an interface that gives only likelihoods; and
+            ``continuations``.
     """
 
     def __init__(
-        self, seed: int = 0, *, context: int = 1024, bos: bool = False, offers: Collection[str] = FIELDS
+        self,
+        seed: int = 0,
+        *,
+        context: int = 1024,
+        bos: bool = False,
+        offers: Collection[str] = (*FIELDS, CONTINUATIONS),
     ) -> None:
         logits = np.random.default_rng(seed).normal(0.0, 2.0, size=(BYTES + 1, BYTES))
         self._logprob = logits - np.log(np.exp(logits).sum(1, keepdims=True))

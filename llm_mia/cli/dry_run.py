@@ -88,10 +88,14 @@ def _lines(work: Sequence[PassEstimate | TrainingEstimate], kind: str, plural: s
 
 
 def _passages(each: PassEstimate | TrainingEstimate) -> str:
+    """How many passages a pass reads, and how many texts the model is asked for; empty for a training."""
     from ..report.words import counted
     from ..signals import PassEstimate
 
-    return f"{counted(each.passages, 'passage')}, " if isinstance(each, PassEstimate) else ""
+    if not isinstance(each, PassEstimate):
+        return ""
+    asked = f"{each.continuations:,} continuations, at most " if each.continuations else ""
+    return f"{counted(each.passages, 'passage')}, {asked}"
 
 
 def _sum(work: Sequence[PassEstimate | TrainingEstimate]) -> str:

@@ -41,10 +41,12 @@ class PassEstimate:
     passages: int
     """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
     tokens: int
-    """Tokens that are scored; an estimate where only a part of the texts was read by the tokenizer."""
+    """Tokens that are scored, or at most written; an estimate where the tokenizer read only a part of the texts."""
     seconds: float
     bytes_on_disk: int
-    """Size of its signals, bytes."""
+    """Size of its signals or texts, bytes."""
+    continuations: int = 0
+    """Texts that the model is asked for; 0 where it scores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ._directory import RunDirectory, UnwrittenRun, differences, read_run, read_
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
-from ._part_file import signals_table
+from ._part_file import samples_table, signals_table
 from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals
 from ._texts import StoredText, beginning_of, read_beginnings, read_texts, remove_texts, write_texts
 
@@ -42,6 +42,7 @@ __all__ = [
     "read_texts",
     "remove_texts",
     "replacing",
+    "samples_table",
     "signals_table",
     "strings",
     "to_json",

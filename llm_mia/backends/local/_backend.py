@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
-from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
+from ...records import CONTINUATIONS, FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
 from ..moments import Moments, Reducer
@@ -94,7 +94,7 @@ class LocalBackend:
         """The last prefix, which is computed once for as long as it stays the same."""
         like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
         self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled, temperature=temperature)
-        self.offers = frozenset(FIELDS)
+        self.offers = frozenset({*FIELDS, CONTINUATIONS})
         self.info = ModelRecord(
             id=name,
             revision=revision,
