@@ -76,7 +76,7 @@ def estimate_models(
         inputs: what each model reads.
         run: the run directory.
         window_tokens: see `llm_mia.signals`.
-        progress: is told what is measured.
+        progress: called with what is measured.
 
     Raises:
         ModelError, UsageError, RunDirectoryError: as the call would.
