@@ -88,20 +88,19 @@ def _lines(work: Sequence[PassEstimate | TrainingEstimate], kind: str, plural: s
 
 
 def _passages(each: PassEstimate | TrainingEstimate) -> str:
-    """How many passages a pass reads, and how many texts the model is asked for; empty for a training."""
     from ..report.words import counted
     from ..signals import PassEstimate
 
-    if not isinstance(each, PassEstimate):
-        return ""
-    asked = f"{each.continuations:,} continuations, at most " if each.continuations else ""
-    return f"{counted(each.passages, 'passage')}, {asked}"
+    return f"{counted(each.passages, 'passage')}, " if isinstance(each, PassEstimate) else ""
 
 
 def _sum(work: Sequence[PassEstimate | TrainingEstimate]) -> str:
     from ..report.words import size_words
+    from ..signals import PassEstimate
 
     tokens, seconds, size = (
         sum(getattr(each, name) for each in work) for name in ("tokens", "seconds", "bytes_on_disk")
     )
-    return f"{tokens:,} tokens: about {duration(seconds)}, {size_words(size)}"
+    continuations = sum(each.continuations for each in work if isinstance(each, PassEstimate))
+    continued = f"{continuations:,} continuations, at most " if continuations else ""
+    return f"{continued}{tokens:,} tokens: about {duration(seconds)}, {size_words(size)}"
