@@ -62,6 +62,7 @@ def test_after_a_first_training_that_diverged_another_recipe_may_be_tried(tiny: 
 def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
     assert [row.name for row in finished.rows] == ["none", *WITH]
     assert [row.role for row in finished.rows] == ["baseline", "epochs-n-1", *["baseline"] * 3, "epochs-n-1"]
+    assert [row.model for row in finished.rows] == ["none", "epochs:n=1", *["none"] * 3, "epochs:n=1"]
     assert (finished.members, finished.nonmembers, finished.documents, finished.choosing) == (48, 48, 48, 24)
     assert read_defenses(finished.path) == finished
     with (finished.path / "defences.csv").open() as file:

@@ -201,7 +201,7 @@ def leakage(value: float, change: float | None = None, half: float = 0.05) -> Le
 def row(name: str, of: Leakage | None, *, trained: bool = True, outputs: bool = False, ratio: float = 1.2) -> Defended:
     attacks = tuple(MeasuredAttack(each, None if of is None else of.auroc) for each in ("loss", "min_k"))
     utility = Utility(Interval(20 * ratio, 19 * ratio, 21 * ratio), Interval(ratio, ratio - 0.01, ratio + 0.01))
-    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0)
+    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0, model=name if trained else "none")
 
 
 def table(*rows: Defended, path: Path = Path("defences")) -> Defenses:

@@ -57,8 +57,7 @@ def _words(estimate: Estimate) -> str:
     """The estimate for people."""
     scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
     if not (estimate.passes or estimate.trainings):
-        done = "all models are trained, and all signals are stored"
-        nothing = f"{estimate.passages:,} passages: nothing to compute by a model, {done}"
+        nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
         return "\n".join([nothing, *scores, "Nothing was written."])
     work = [*_lines(estimate.trainings, "training ", "trainings"), *_lines(estimate.passes, "", "passes")]
     measured = "the first steps and batches" if estimate.trainings else "the first batches of each pass"

@@ -148,7 +148,11 @@ def measure(
     roles = list(dict.fromkeys(defense.role for defense in planned))
     seen = {role: measured.seen(role, parse_defense(BASELINE)) for role in roles}
     measuring = Measuring(measured.split, measured.fprs, seen[roles[0]].of_pool(measured.count))
-    models = {role: _model_row(measured, measuring, role, records[role], seen[role], roles[0]) for role in roles}
+    names = {defense.role: defense.model for defense in reversed(planned)}
+    models = {
+        role: replace(_model_row(measured, measuring, role, records[role], seen[role], roles[0]), model=names[role])
+        for role in roles
+    }
     rows = tuple(
         _with_outputs(measured, measuring, models[defense.role], defense, name)
         if defense.output is not None

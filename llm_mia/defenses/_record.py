@@ -148,6 +148,8 @@ class Defended:
     """What an honest client of masked outputs loses; None where outputs are not masked."""
     training: TrainingRecord | None = None
     """None for a defence of the outputs alone."""
+    model: str = BASELINE
+    """The defences of its training, as the user first named them; ``none``: that without defence."""
 
     @property
     def blinded(self) -> bool:

@@ -56,14 +56,14 @@ ALWAYS = (
 
 def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence has the lowest AUROC, what it costs, and which do not help."""
-    baseline, best = defenses.baseline, _best(defenses)
+    baseline, best, useless = defenses.baseline, _best(defenses), unhelpful_words(defenses)
     return Answer(
         question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
         error_rate="" if best is None else _cost(defenses, best),
         facts=tuple((row.name, _row(row, defenses)) for row in defenses.ranked),
-        trust=tuple(filter(None, (unhelpful_words(defenses),))),
+        trust=(useless,) if useless else (),
         caveats=len(defense_notes(defenses)),
     )
 
