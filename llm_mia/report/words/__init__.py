@@ -36,6 +36,7 @@ from ._evaluations import (
     comparison_words,
     gap_meaning,
     gap_words,
+    known_set_words,
     too_few_words,
     unscored_words,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "guarantee_words",
     "have",
     "held_words",
+    "known_set_words",
     "leaked_names",
     "limit_words",
     "matched_words",
