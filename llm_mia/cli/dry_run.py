@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .forecast import work_words
+from .forecast import request_words, work_words
 from .output import show, show_json
 from .pace import duration
 
@@ -64,5 +64,9 @@ def _words(estimate: Estimate) -> str:
         f"{each.tokens:,} tokens: about {duration(each.seconds)}, {size_words(each.bytes_on_disk)}"
         for each in estimate.passes
     ]
+    asked = [each for each in estimate.passes if each.requests]
+    if asked:
+        price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
+        passes.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
     lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]
     return "\n".join([*lines, "Measured on the first batches of each pass; nothing was written."])

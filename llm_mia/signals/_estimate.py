@@ -35,6 +35,10 @@ class PassEstimate:
     seconds: float
     bytes_on_disk: int
     """Size of its signals, bytes."""
+    requests: int = 0
+    """Of a model behind an endpoint: at least so many requests, one for each passage that fits into a window."""
+    price: float | None = None
+    """Of these requests; None where the price of a token is not known."""
 
 
 @dataclass(frozen=True, slots=True)
