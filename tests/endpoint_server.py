@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ WORD = re.compile(r" ?[A-Za-z]+|.", re.DOTALL)
 BOS, BOS_ID = "<s>", 1
 
 
+@lru_cache(maxsize=4)
 def model(seed: int = 0) -> NgramBackend:
     """The model behind the server."""
     return NgramBackend(sentences(60, seed=seed), order=4)
@@ -103,9 +105,12 @@ class Server:
     def next_token(self, tokens: list[bytes]) -> tuple[bytes, float]:
         """The likeliest byte after *tokens*."""
         data = b"".join(tokens)[-8:]
+        if data in self._following:
+            return self._following[data]
         windows = [Window(np.array([256, *data, byte], np.int32), len(data) + 1) for byte in range(256)]
         values = np.array([signals.logprob[0] for signals in self.backend.score(windows)])
-        return bytes([int(values.argmax())]), float(values.max())
+        self._following[data] = bytes([int(values.argmax())]), float(values.max())
+        return self._following[data]
 
     # Answers
 
@@ -127,7 +132,8 @@ class Server:
         generated, logprob = self.next_token(tokens)
         counted = len(tokens) + (self.bos != "none")
         usage = {"prompt_tokens": counted, "completion_tokens": 1, "total_tokens": counted + 1}
-        choice: dict[str, Any] = {"text": text if body.get("echo") else "", "index": 0, "finish_reason": "length"}
+        written = text if body.get("echo") else generated.decode(errors="replace")
+        choice: dict[str, Any] = {"text": written, "index": 0, "finish_reason": "length"}
         new = {
             "token": self.shown(generated),
             "logprob": logprob,
@@ -203,6 +209,7 @@ class Server:
 
     _known: set[bytes] = field(default_factory=set)
     _answered: bool = False
+    _following: dict[bytes, tuple[bytes, float]] = field(default_factory=dict)
 
     # HTTP
 

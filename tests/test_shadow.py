@@ -56,6 +56,12 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
+def test_shadows_that_are_trained_at_the_same_time_are_the_same(shadows: Shadows, tiny: str, tmp_path: Path) -> None:
+    train_shadows(pool(), tiny, out=tmp_path / "shadows", shadows=4, recipe=RECIPE, processes=2)
+    assert contents(tmp_path / "shadows") == contents(shadows.path)
+
+
 def test_the_record_is_true(shadows: Shadows, tiny: str) -> None:
     record, plan = shadows.record, shadows.record.plan
     assert record == from_json(ShadowsRecord, to_json(record)) == read_shadows(shadows.path).record

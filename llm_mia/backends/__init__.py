@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype, check_temperature
 
 if TYPE_CHECKING:
-    from .endpoint import Budget, EndpointBackend
+    from .endpoint import Budget, ContinuingEndpoint, EndpointBackend
 
 __all__ = [
     "LEAST_WINDOW",
@@ -33,6 +33,7 @@ __all__ = [
     "RemoteWork",
     "Report",
     "Rewriter",
+    "Sampler",
     "Tokenizer",
     "WindowError",
     "is_endpoint",
@@ -55,7 +56,10 @@ class Backend(Protocol):
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
+        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1.
+
+        Also ``continuations`` (`llm_mia.records.CONTINUATIONS`), where it is a `Sampler`.
+        """
 
     @property
     def opening(self) -> tuple[int, ...]:
@@ -160,6 +164,31 @@ class Tokenizer(Protocol):
         """
 
 
+@runtime_checkable
+class Sampler(Protocol):
+    """A backend that continues texts; its `Backend.offers` name ``continuations``."""
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """*number* continuations of each prompt, in the order of *prompts*, each without its prompt.
+
+        They depend on the prompt, the model and the parameters, and not on what else is continued in the same call; an
+        endpoint holds this as far as its server draws by a seed. Of a prompt that is too long for the model's context
+        the end is read.
+
+        Args:
+            prompts: none of them is empty.
+            number: of each prompt, at least 1.
+            max_tokens: most tokens of a continuation; it ends earlier where the model ends the text.
+            temperature: divides the logits; at 0 each token is the likeliest.
+            seed: draws the tokens, together with the prompt and the number of the continuation.
+
+        Raises:
+            ModelError: the model fails on a prompt, or *max_tokens* leave no room for it.
+        """
+
+
 class Rewriter(Protocol):
     """A model that writes other versions of a text."""
 
@@ -181,7 +210,9 @@ class ModelSpec:
     templated: bool = False
     temperature: float = 1.0
     budget: Budget | None = field(default=None, compare=False)
-    _connected: list[EndpointBackend] = field(default_factory=list, init=False, compare=False, repr=False)
+    _connected: list[EndpointBackend | ContinuingEndpoint] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a device or a precision that does not exist, or a temperature that is not above 0."""
@@ -198,20 +229,25 @@ class ModelSpec:
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that the loaded model will compute: all, but of an endpoint those that it gives.
+        """What the loaded model will offer: all fields and continuations; of an endpoint what it is measured to give.
 
         Raises:
             ModelError, ServerError, BudgetError: see `llm_mia.backends.endpoint.connect`.
         """
-        return self._endpoint().offers if self.is_endpoint else frozenset(FIELDS)
+        return self._endpoint().offers if self.is_endpoint else frozenset({*FIELDS, CONTINUATIONS})
 
-    def _endpoint(self) -> EndpointBackend:
+    def _endpoint(self) -> EndpointBackend | ContinuingEndpoint:
         """The model behind the endpoint, which is probed once."""
         if not self._connected:
             from .endpoint import connect
 
             self._connected.append(connect(str(self.name), self.budget))
         return self._connected[0]
+
+    @property
+    def problem(self) -> str:
+        """Why an endpoint offers no fields of the signals; empty where it offers some, or is none."""
+        return getattr(self._endpoint(), "problem", "") if self.is_endpoint else ""
 
     def load(self, *, compiled: bool = True) -> Backend:
         """Load the model with `load_model`, whose errors it raises."""
@@ -250,7 +286,9 @@ class ModelSpec:
         from .local import load_tokenizer
 
         if self.is_endpoint:
-            return self._endpoint().tokens
+            from .endpoint import EndpointTokenizer
+
+            return EndpointTokenizer(self._endpoint())
         path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
         return load_tokenizer(
             str(path),
@@ -330,10 +368,10 @@ def load_model(
     check_device(device)
     check_dtype(dtype)
     check_temperature(temperature)
-    from . import embedded, local
-
     if is_endpoint(model):
         return ModelSpec(model, revision=revision, temperature=temperature, budget=budget).load()
+    from . import embedded, local
+
     if not isinstance(model, str | Path):
         _refuse_loading_parameters(
             revision=revision,

@@ -97,14 +97,7 @@ def audit(
             rich_help_panel=opt.RATES,
         ),
     ] = None,
-    no_report: Annotated[
-        bool,
-        typer.Option(
-            "--no-report",
-            help="Do not write report.html; 'llm-mia report RUN' writes it later, without a model.",
-            rich_help_panel=opt.OUTPUT,
-        ),
-    ] = False,
+    no_report: opt.NoReport = False,
     fail_if_flagged: opt.FailIfFlagged = False,
     redact: opt.Redact = False,
     details: opt.Details = False,

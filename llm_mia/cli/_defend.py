@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import _options as opt
-from ._groups import ReadingOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import BaseOptions
 from ._recipe import RecipeOptions
+from .dry_run import only_estimating
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
 from .progress import progress_bars
@@ -25,17 +25,7 @@ def defend(
     models: BaseOptions,
     training: RecipeOptions,
     reading: ReadingOptions,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FOLDER",
-            help="For models and results: a new folder, or that of an earlier call, which continues and trains only "
-            "what is new.",
-            rich_help_panel=opt.OUTPUT,
-        ),
-    ],
+    run: RunOptions,
     with_: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,8 +75,6 @@ def defend(
         ),
     ] = 0.001,
     details: opt.Details = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
 ) -> None:
     """Train a model without defence and with each defence, and show how much each leaks and what it costs.
 
@@ -98,7 +86,7 @@ def defend(
     from ..signals import report_activity
 
     recipe = training.recipe()
-    with progress_bars(quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read_unlabelled(passages, "passages")
         say_input_notes(source)
@@ -106,7 +94,7 @@ def defend(
             source,
             models.base_model(),
             with_=with_ or (),
-            out=out,
+            out=run.out,
             recipe=recipe,
             canaries=canaries,
             fprs=fprs or (0.01, 0.001),
@@ -118,7 +106,7 @@ def defend(
         )
         report_activity(progress, "drawing the figure")
         write_defenses_figure(result)
-    if as_json:
+    if run.as_json:
         show_json(defenses_summary(result))
     else:
         show(defenses_table(result, spelled) if details else defenses_screen(result, spelled))

@@ -214,6 +214,43 @@ class EvidenceOptions(OptionGroup):
         ),
     ] = None
 
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="For samia, ngram_coverage: number of texts with which the target continues the beginning of each "
+            "passage, such as 10. Each is a request to the model, and takes much longer than to score the passage.",
+            show_default="none, so there are no such attacks",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = None
+    sample_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="With --samples: most tokens of a text; best about as many as the rest of a passage has.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = 64
+    prefix_share: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="With --samples: share of the passage's words that the target continues.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = 0.5
+    sample_temperature: Annotated[
+        float,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --samples: the temperature at which the target writes.",
+            rich_help_panel=opt.EVIDENCE,
+        ),
+    ] = 1.0
+
     def shadow_models(self) -> Shadows | None:
         """The shadow models; None where the user named no folder."""
         from ..shadow import read_shadows
@@ -233,6 +270,10 @@ class EvidenceOptions(OptionGroup):
             population=None if self.population is None else reading.read_unlabelled(self.population, "population"),
             frequencies=self.frequencies,
             neighbours=self.neighbours,
+            samples=self.samples,
+            sample_tokens=self.sample_tokens,
+            prefix_share=self.prefix_share,
+            sample_temperature=self.sample_temperature,
             neighbour_model=None if self.neighbour_model is None else ModelSpec(self.neighbour_model, device=device),
         )
 

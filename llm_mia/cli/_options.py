@@ -57,6 +57,7 @@ __all__ = [
     "LabelColumn",
     "LabelColumns",
     "LabelWords",
+    "NoReport",
     "Others",
     "Out",
     "PassageTokens",
@@ -183,6 +184,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON ins
 Details = Annotated[
     bool,
     typer.Option("--details", help="Show the tables and notes below the answer, too.", rich_help_panel=OUTPUT),
+]
+NoReport = Annotated[
+    bool,
+    typer.Option(
+        "--no-report",
+        help="Do not write report.html; 'llm-mia report RUN' writes it later, without a model.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Redact = Annotated[
     bool,

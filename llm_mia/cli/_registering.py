@@ -11,6 +11,7 @@ from ._defend import defend
 from ._exhibit import exhibit
 from ._extract import extract
 from ._gate import gate
+from ._guard import guard
 from ._guide import guide
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
+    app.command(cls=CheckedCommand)(guard)
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
     for other in (perplexity, attacks, frequencies, demo):

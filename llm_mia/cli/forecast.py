@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .pace import Pace, duration
+from ..durations import duration
+from .pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

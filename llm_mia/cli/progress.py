@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from ..durations import duration
 from .forecast import Forecast, WholePace, endpoint_line
 from .output import say
-from .pace import Pace, duration
+from .pace import Pace
 
 if TYPE_CHECKING:
     from rich.console import Console

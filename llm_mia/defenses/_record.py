@@ -84,11 +84,10 @@ class Leakage:
     passage has both scores."""
     members: int
     nonmembers: int
-
-    @property
-    def lower(self) -> bool:
-        """Whether the attack achieves less than without defence, by the interval of the difference."""
-        return self.change is not None and self.change.high < 0
+    p_value: float | None = None
+    """Two-sided, of the hypothesis that the AUROC is that without defence; None where `change` is."""
+    lower: bool = False
+    """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +184,11 @@ class Defenses:
     def defended(self) -> tuple[Defended, ...]:
         """All rows but that without defence."""
         return self.rows[1:]
+
+    @property
+    def ranked(self) -> list[Defended]:
+        """The model without defence, then the others, the least AUROC first; where nothing can be attacked, before."""
+        return [self.baseline, *sorted(self.defended, key=lambda row: row.leakage.auroc.value if row.leakage else 0.0)]
 
 
 def read_defenses(path: str | Path) -> Defenses:

@@ -9,9 +9,6 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 __all__ = ["Query", "Request", "query_of_line", "query_to_line"]
 
 
@@ -38,7 +35,7 @@ class Query:
     """The text that the model reads; the messages of a chat are joined by line breaks."""
     prompt_bytes: int | None = None
     """Length of the prompt in UTF-8 bytes."""
-    sketch: NDArray[np.uint32] | None = None
+    sketch: bytes | None = None
     """See `sketch_prompts`; where the prompt is kept, it can be computed from that."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -66,8 +63,8 @@ def query_to_line(query: Query) -> str:
     values: dict[str, Any] = {}
     for field in fields(Query):
         value = getattr(query, field.name)
-        if isinstance(value, np.ndarray):
-            value = base64.b64encode(value.astype("<u4").tobytes()).decode()
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode()
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             values[field.name] = value
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -85,6 +82,6 @@ def query_of_line(line: str | bytes) -> Query:
     if unknown := sorted(set(values) - {field.name for field in fields(Query)}):
         raise ValueError(f"has the fields {', '.join(unknown)}, which a query does not have")
     if isinstance(sketch := values.get("sketch"), str):
-        values["sketch"] = np.frombuffer(base64.b64decode(sketch), "<u4").astype(np.uint32)
+        values["sketch"] = base64.b64decode(sketch, validate=True)
     values["request"] = Request(values.get("request", Request.COMPLETION))
     return Query(**{"time": math.nan, **values})

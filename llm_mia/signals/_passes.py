@@ -26,6 +26,7 @@ from ._plan import PlannedPass
 from ._positions import score_positions
 from ._progress import PassProgress, PassWork, Progress, report_activity, report_work
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
+from ._sampling import sample_positions
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
 
@@ -242,7 +243,7 @@ def _run_pass(
     elif wanted.name == role:
         report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
         record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
-    if stage.missing(wanted):
+    if stage.missing(wanted) and wanted.samples is None:
         check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
     # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
     run.claim(wanted.name, record)
@@ -287,7 +288,10 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     report.add(0, 0, 0)
     folder = run.signals(wanted.name)
     for positions in missing:
-        score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+        if wanted.samples is None:
+            score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+        else:
+            sample_positions(folder, setup.backend, wanted.samples, wanted.inputs, positions, report, stage.limits)
     folder.remove_unfinished()
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)

@@ -13,5 +13,17 @@ from ._backend import EndpointBackend
 from ._budget import Budget
 from ._client import Client, Patience
 from ._connecting import connect
+from ._continuing import ContinuingEndpoint
+from ._tokenizer import EndpointTokenizer
 
-__all__ = ["KEY_VARIABLES", "Address", "Budget", "Client", "EndpointBackend", "Patience", "connect"]
+__all__ = [
+    "KEY_VARIABLES",
+    "Address",
+    "Budget",
+    "Client",
+    "ContinuingEndpoint",
+    "EndpointBackend",
+    "EndpointTokenizer",
+    "Patience",
+    "connect",
+]

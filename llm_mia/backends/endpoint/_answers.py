@@ -180,16 +180,13 @@ def _answer(choice: Choice, text: bytes, ends: Sequence[int], first: int) -> Ans
 
 def _ids_and_ranks(choice: Choice, span: range) -> tuple[list[int] | None, list[int]]:
     """The ids of the tokens up to the end of *span*, and the ranks of those in it; None and −1 where not given."""
-    unknown = [-1] * len(span)
-    if choice.details is None or len(choice.details) < span.stop:
-        ids = choice.prompt_ids
-        return (ids[: span.stop] if ids is not None and len(ids) >= span.stop else None), unknown
-    entries = [_own_entry(choice, at) for at in range(span.stop)]
-    ids = [entry[0] for entry in entries]
+    entries: list[tuple[int | None, int]] = [(None, -1)] * span.stop
+    if choice.details is not None and len(choice.details) >= span.stop:
+        entries = [_own_entry(choice, at) for at in range(span.stop)]
+    ids = [entry[0] for entry in entries if entry[0] is not None]
     if choice.prompt_ids is not None and len(choice.prompt_ids) >= span.stop:
         ids = choice.prompt_ids[: span.stop]
-    ranks = [entries[at][1] for at in span]
-    return (None if any(each is None for each in ids) else ids), ranks  # type: ignore[return-value]
+    return (ids if len(ids) == span.stop else None), [entries[at][1] for at in span]
 
 
 def _own_entry(choice: Choice, at: int) -> tuple[int | None, int]:

@@ -90,11 +90,16 @@ def _rank(choice: Choice, at: int, token: int) -> int:
 
 def problem_of(choice: Choice, text: str) -> str:
     """Why the tokens of *choice* do not spell *text*, as far as this can be seen."""
-    joined = "".join(choice.tokens)
     if len(choice.tokens) <= 1 and len(text) > 8:
         return "it gives log-probabilities of generated tokens only, and none of the prompt"
-    if choice.prompt_tokens is not None and text.strip() in joined and len(joined) > len(text) + 16:
+    # Tokens may show parts of characters, so only what every server writes alike is compared.
+    sent, shown = _ascii(text), _ascii("".join(choice.tokens))
+    if sent in shown and len(shown) > len(sent) + 8:
         return "it puts the prompt into a chat template, so the log-probabilities are those of another text"
-    if joined.strip() and (text.startswith(joined.strip()) or joined.strip()[:-8] in text):
+    if len(shown) < len(sent) and (sent.startswith(shown[:-8]) or shown[:-8] in sent):
         return "it cuts the prompt, or leaves out the log-probabilities of tokens that it has cached"
     return "its tokens do not spell the text: it changes the text, or reads special tokens in it"
+
+
+def _ascii(text: str) -> str:
+    return "".join(character for character in text if "!" <= character <= "~")

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import LlmMiaError, ModelError
-from ...records import FIELDS, EndpointRecord, IntArray, ModelRecord, TokenSignals, Window
+from ...records import CONTINUATIONS, IntArray, ModelRecord, TokenSignals, Window
 from .. import RemoteWork, Report
 from .._context import WindowError, refuse_beyond_context
 from ._answers import Answer, AnswerError
-from ._client import Client, Query, RefusedError
-from ._kept import KeptAnswers, prompt_digest
+from ._client import Client, Query, RefusedError, is_too_long
+from ._kept import prompt_digest
 from ._listing import Listing
 from ._long_texts import LongTexts, pieces_of
 from ._probing import AVERAGE, PROBE, Probed, agreement
+from ._records import RESERVED, scoring_record
+from ._remote import RemoteModel
 from ._spread import spread
-from ._tokenizer import EndpointTokenizer
 
 __all__ = ["EndpointBackend"]
 
-RESERVED = 16
-"""Tokens of the context that no window takes: what is generated, and a word after a window that is sent as a text."""
 MOST_AT_ONCE = 2048
 """Tokens of the longest text that is asked for as a whole; longer ones are cut into windows in any case."""
 REMEMBERED = 4096
 """Answers in memory that wait until their window is scored."""
 
 
-class EndpointBackend:
-    """The model of a server that was probed.
+class EndpointBackend(RemoteModel):
+    """The model of a server that gives log-probabilities of prompts.
 
     A passage that fits into a window costs a single request, which `encode` sends; `score` then only looks the answer
     up. A longer passage costs requests for its tokens, and again for its windows.
@@ -48,16 +45,13 @@ class EndpointBackend:
     """
 
     def __init__(self, client: Client, listing: Listing, probed: Probed, context: tuple[int, str]) -> None:
-        self._client, self._way, self._probed = client, probed.way, probed
+        super().__init__(client, probed.way.opening)
+        self._way, self._probed = probed.way, probed
         self.opening = () if probed.way.opening else probed.answer.opening
-        self.offers = probed.offers
-        self.tokens_per_batch = 1024
-        self.block_bytes = 4096 * client.budget.concurrency
-        """Size of a block: large enough that waiting for its last answer costs little, and small enough that progress
-        shows."""
-        self.info = _record(client, listing, probed, context, self.opening)
+        self.offers = probed.offers | {CONTINUATIONS}
+        self.info = scoring_record(client, listing, probed, context, self.opening)
         self._answers: dict[bytes, Answer] = {}
-        self._kept, self._long = KeptAnswers(), LongTexts()
+        self._long = LongTexts()
         self._identity = f"{self.info.tokenizer} {json.dumps(asdict(self._way), sort_keys=True)}"
         self._token_bytes: dict[int, bytes] = {}
 
@@ -100,20 +94,6 @@ class EndpointBackend:
             report(sum(map(len, signals)))
         return signals
 
-    def keep_answers(self, path: Path) -> None:
-        """From now on, write every answer to the file *path*, and send no request whose answer it holds."""
-        self._client.go_on()
-        self._kept.write_to(path)
-
-    def forget_answers(self) -> None:
-        """Remove the file of `keep_answers`: all of its answers are stored as signals."""
-        self._kept.remove()
-
-    @property
-    def tokens(self) -> EndpointTokenizer:
-        """How the server cuts texts."""
-        return EndpointTokenizer(self)
-
     def answer_for(self, text: str) -> Answer:
         """The tokens of *text*, by a request.
 
@@ -135,10 +115,6 @@ class EndpointBackend:
         seconds, sampled = self._client.seconds - before, sum(len(text.encode()) for text in texts)
         tokens = round(sum(map(len, encoded)) * n_bytes / max(1, sampled)) if sampled else 0
         return RemoteWork(tokens, seconds * n_bytes / max(1, sampled), self._client.budget.cost(tokens))
-
-    def stop(self) -> None:
-        """Give up the requests that are under way in another thread."""
-        self._client.stop()
 
     def recognised(self, begun: ModelRecord) -> ModelRecord:
         """The record of this model; that of *begun*, with which a run began, where it is the same model.
@@ -167,11 +143,11 @@ class EndpointBackend:
         """The answer to each text; None where it is longer than the context."""
         way, answers = self._way, list[Answer | None]()
         digests = [prompt_digest(self._identity, text) for text in texts]
-        answers = [self._kept.get(digest) for digest in digests]
+        answers = [self._kept.answer(digest) for digest in digests]
         asked = [at for at, answer in enumerate(answers) if answer is None]
 
         def read(position: int, value: Any) -> Answer:
-            return _checked(way.read(value, texts[asked[position]]), len(self.opening))
+            return _checked(way.read(value, texts[asked[position]]), 0 if self.opening else 1)
 
         def keep(position: int, value: Any) -> None:
             try:
@@ -179,12 +155,12 @@ class EndpointBackend:
             except AnswerError:
                 return  # it is read again, and refused, below
             answers[asked[position]] = answer
-            self._kept.add(digests[asked[position]], answer)
+            self._kept.add_answer(digests[asked[position]], answer)
 
         values = self._client.ask([way.query(texts[at]) for at in asked], keep) if asked else []
         for position, value in enumerate(values):
             text = texts[asked[position]]
-            if isinstance(value, RefusedError) and not _is_too_long(value):
+            if isinstance(value, RefusedError) and not is_too_long(value):
                 raise _TextError(str(value), text)
             if answers[asked[position]] is None and not isinstance(value, RefusedError):
                 try:
@@ -240,7 +216,7 @@ class EndpointBackend:
         ask = self._window_of_ids if self._way.takes_ids else self._window_of_text
         questions = [ask(window, before, with_opening=prefix is None) for window in windows]
         digests = [prompt_digest(self._identity, json.dumps(query.body["prompt"])) for query, _ in questions]
-        answers = [self._kept.get(digest) for digest in digests]
+        answers = [self._kept.answer(digest) for digest in digests]
         asked = [at for at, answer in enumerate(answers) if answer is None]
 
         def keep(position: int, value: Any) -> None:
@@ -250,7 +226,7 @@ class EndpointBackend:
             except AnswerError as error:
                 raise WindowError(f"model {self.info.id!r}: {error}", windows[at].passage) from None
             answers[at] = answer
-            self._kept.add(digests[at], answer)
+            self._kept.add_answer(digests[at], answer)
 
         values = self._client.ask([questions[at][0] for at in asked], keep) if asked else []
         for position, value in enumerate(values):
@@ -266,7 +242,7 @@ class EndpointBackend:
 
         def read(value: Any) -> Answer:
             answer = _part(self._way.read_ids(value, ids), slice(skipped, None))
-            return _checked(answer, skipped)
+            return _checked(answer, window.first_scored - (len(self.opening) if with_opening else 0))
 
         return self._way.query(ids), read
 
@@ -281,7 +257,7 @@ class EndpointBackend:
 
         def read(value: Any) -> Answer:
             answer = self._way.read(value, prompt)
-            return _checked(spread(answer, ends + len(head), tokens), max(window.first_scored - opening, len(head) > 0))
+            return _checked(spread(answer, ends + len(head), tokens), window.first_scored - opening)
 
         return self._way.query(prompt), read
 
@@ -310,51 +286,8 @@ def _part(answer: Answer, span: slice) -> Answer:
     return replace(answer, **arrays)
 
 
-def _checked(answer: Answer, before: int) -> Answer:
-    """*answer*, where every token has a log-probability that *before* tokens or another token precede."""
-    first = 0 if before else 1
+def _checked(answer: Answer, first: int) -> Answer:
+    """*answer*, where every token from the position *first* on has a log-probability."""
     if np.isnan(answer.logprob[first:]).any():
         raise AnswerError("it gives NaN, or nothing, as the log-probability of a token of the prompt")
     return answer
-
-
-def _is_too_long(refusal: RefusedError) -> bool:
-    words = str(refusal).lower()
-    return refusal.status in (400, 413, 422) and any(
-        word in words for word in ("context", "length", "too long", "exceed")
-    )
-
-
-def _record(
-    client: Client, listing: Listing, probed: Probed, context: tuple[int, str], opening: tuple[int, ...]
-) -> ModelRecord:
-    way, answer = probed.way, probed.answer
-    values = [None if np.isnan(value) else float(value) for value in answer.logprob]
-    tokens = _digest(opening, answer.ids.tolist(), answer.ends.tolist())
-    return ModelRecord(
-        id=f"openai:{client.address.model}@{client.address.url}",
-        revision=None,
-        weights_sha256=_digest([None if value is None else round(value, 2) for value in values]),
-        config_sha256=_digest(way.opening, way.takes_ids),
-        dtype="server",
-        tokenizer=tokens[:16],
-        context=context[0] - RESERVED,
-        head="server",
-        offers=tuple(name for name in FIELDS if name in probed.offers),
-        opening=opening,
-        opening_text=(way.opening,) if way.opening else (),
-        endpoint=EndpointRecord(
-            server=listing.server,
-            sends="token ids" if way.takes_ids else "text",
-            token_ids="server" if way.shows_ids else "digest",
-            opening_sent=way.opening,
-            rounding=probed.rounding,
-            noise=probed.noise,
-            context_known=context[1],
-            probe=tuple(0.0 if value is None else value for value in values),
-        ),
-    )
-
-
-def _digest(*values: object) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -20,7 +20,7 @@ from ._failures import failure_words, refusal_words
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Client", "Patience", "Query", "RefusedError", "StoppedError"]
+__all__ = ["Client", "Patience", "Query", "RefusedError", "StoppedError", "is_too_long"]
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 """Statuses after which the same request may succeed."""
@@ -56,6 +56,12 @@ class RefusedError(LlmMiaError):
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
         self.status = status
+
+
+def is_too_long(refusal: RefusedError) -> bool:
+    """Whether a request was refused because its prompt is longer than the context."""
+    words = str(refusal).lower()
+    return refusal.status in (400, 413, 422) and any(word in words for word in ("context", "length", "too long"))
 
 
 class StoppedError(LlmMiaError):

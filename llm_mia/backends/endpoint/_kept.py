@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import RunDirectoryError
+from ...records import IntArray
 from ._answers import Answer
 
 __all__ = ["KeptAnswers", "prompt_digest"]
@@ -27,7 +29,7 @@ class KeptAnswers:
     """Answers by the digest of their prompt, in memory and, from `write_to` on, in a file.
 
     Each answer is a line, which is written whole by a single call; the last line may be incomplete after a stop, and is
-    then asked for again. No line holds a text: a token is its id and its length.
+    then asked for again. No line holds a passage: a token is its id and its length.
     """
 
     def __init__(self) -> None:
@@ -58,8 +60,8 @@ class KeptAnswers:
                 self._path.unlink(missing_ok=True)
             self._path, self._offsets = None, {}
 
-    def get(self, digest: str) -> Answer | None:
-        """The answer to a prompt; None where it is not there."""
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The values of the answer to a prompt; None where it is not there."""
         with self._lock:
             offset = self._offsets.get(digest)
             if offset is None or self._path is None:
@@ -67,10 +69,19 @@ class KeptAnswers:
             with self._path.open("rb") as file:
                 file.seek(offset)
                 entry = _parsed(file.readline())
-        return None if entry is None or entry["prompt"] != digest else _answer(entry)
+        return None if entry is None or entry["prompt"] != digest else entry
 
-    def add(self, digest: str, answer: Answer) -> None:
-        """Keep an answer.
+    def answer(self, digest: str) -> Answer | None:
+        """The answer to a prompt; None where it is not there."""
+        entry = self.get(digest)
+        return None if entry is None else _answer(entry)
+
+    def add_answer(self, digest: str, answer: Answer) -> None:
+        """Keep an answer; see `add`."""
+        self.add(digest, _values(answer))
+
+    def add(self, digest: str, values: Mapping[str, Any]) -> None:
+        """Keep the values of an answer, which are JSON values.
 
         Raises:
             RunDirectoryError: it cannot be written.
@@ -78,7 +89,7 @@ class KeptAnswers:
         with self._lock:
             if self._path is None or digest in self._offsets:
                 return
-            line = json.dumps({"prompt": digest, **_values(answer)}, separators=(",", ":")).encode() + b"\n"
+            line = json.dumps({"prompt": digest, **values}, separators=(",", ":")).encode() + b"\n"
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab") as file:
@@ -116,9 +127,17 @@ def _values(answer: Answer) -> dict[str, Any]:
 
 
 def _answer(entry: Mapping[str, Any]) -> Answer:
-    floats = {
-        name: np.array([np.nan if value is None else value for value in entry[name]], dtype=np.float64)
-        for name in ("logprob", "top")
-    }
-    integers = {name: np.array(entry[name], dtype=np.int32) for name in ("ends", "ids", "rank")}
-    return Answer(**floats, **integers, opening=tuple(entry["opening"]))
+    def floats(name: str) -> NDArray[np.float64]:
+        return np.array([np.nan if value is None else value for value in entry[name]], dtype=np.float64)
+
+    def integers(name: str) -> IntArray:
+        return np.array(entry[name], dtype=np.int32)
+
+    return Answer(
+        ends=integers("ends"),
+        ids=integers("ids"),
+        logprob=floats("logprob"),
+        top=floats("top"),
+        rank=integers("rank"),
+        opening=tuple(entry["opening"]),
+    )

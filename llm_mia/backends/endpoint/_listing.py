@@ -34,6 +34,8 @@ class Listing:
     """``vllm``, ``sglang``, ``llama-cpp-python``, ``llama.cpp``, or ``other``."""
     context: int | None
     """The longest prompt in tokens, with what is generated; None where the server does not list it."""
+    listed: bool = True
+    """Whether the server lists models at all."""
 
 
 def read_listing(client: Client) -> Listing:
@@ -51,7 +53,9 @@ def read_listing(client: Client) -> Listing:
     if status == 404 and not address.url.endswith("/v1") and client.get("/v1/models")[0] == 200:
         raise ServerError(f"{address.url}: nothing is under this path; write {address.url}/v1")
     if status in (404, 405) or (status == 200 and value is None):
-        return Listing(address.model, "other", None)  # the completions will show whether the path is right
+        return Listing(
+            address.model, "other", None, listed=False
+        )  # the completions will show whether the path is right
     if status != 200:
         raise ServerError(refusal_words(address, status, value))
     mine = next((each for each in entries if each["id"] == address.model), None)

@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelError
+from ...errors import LlmMiaError, ModelError, ServerError
 from ._answers import Answer, AnswerError, read_choice
 from ._asking import Way
-from ._client import Client, Query, RefusedError
+from ._client import Client, Query, RefusedError, is_too_long
 from ._listing import Listing
 
-__all__ = ["PROBE", "Probed", "agreement", "probe"]
+__all__ = ["PROBE", "Probed", "UnusableError", "agreement", "probe"]
 
 PROBE = (
     "The river bends under the old stone bridge, and Anna counts 17 grey geese. In 1999 a naïve façade cost "
@@ -54,20 +55,26 @@ class Probed:
     """How many tokens the probe has, with those that the server puts before it."""
 
 
+class UnusableError(ModelError):
+    """A server whose log-probabilities of prompts cannot be used."""
+
+
 def probe(client: Client, listing: Listing) -> Probed:
     """Measure what the server gives.
 
     Raises:
-        ModelError: it gives no log-probabilities of prompts, or wrong ones.
+        UnusableError: it gives no log-probabilities of prompts, or wrong ones.
+        ModelError: it refuses the request.
         ServerError, BudgetError: see `Client.ask`.
     """
-    way = Way(listing.model)
     try:
-        first = _first_answer(client, way)
-        way = first[0]
+        way, answer = _first_answer(client, Way(listing.model), listing)
+        again = _ask(client, way, PROBE)
+        _check_same(answer, again, _rounding(answer.logprob), "it gives other log-probabilities to a text")
         return _measure(client, _aligned(client, way))
     except AnswerError as error:
-        raise ModelError(f"model {client.address.model!r} at {client.address.url}: {error}; {_advice(error)}") from None
+        problem = f"model {client.address.model!r} at {client.address.url}: {error}; {_advice(error)}"
+        raise UnusableError(problem) from None
 
 
 def _advice(error: AnswerError) -> str:
@@ -81,17 +88,47 @@ def _advice(error: AnswerError) -> str:
     )
 
 
-def _first_answer(client: Client, way: Way) -> tuple[Way, Answer]:
-    """The way that gives positions of the prompt, with 1 generated token or with none."""
+def _first_answer(client: Client, way: Way, listing: Listing) -> tuple[Way, Answer]:
+    """The way that gives positions of the prompt, with 1 generated token or with none; and its answer."""
     try:
-        return way, _ask(client, way, PROBE)
+        [value] = client.ask([way.query(PROBE)], attempts=ATTEMPTS)
+        if isinstance(value, RefusedError):
+            raise _refusal(client, value, listing)
+        return way, _checked(way, value)
     except AnswerError:
         alternative = replace(way, generated=0)
         try:
-            return alternative, _ask(client, alternative, PROBE)
-        except (AnswerError, RefusedError):
+            [value] = client.ask([alternative.query(PROBE)], attempts=ATTEMPTS)
+            if not isinstance(value, RefusedError):
+                return alternative, _checked(alternative, value)
+        except AnswerError:
             pass
         raise
+
+
+def _checked(way: Way, value: Any) -> Answer:
+    """The answer for the probe, whose values are those of a model."""
+    answer = way.read(value, PROBE)
+    _check_values(answer, [each for each in read_choice(value).tops or [] if each])
+    return answer
+
+
+def _refusal(client: Client, refusal: RefusedError, listing: Listing) -> LlmMiaError:
+    """Why the first request was refused."""
+    address, words = client.address, str(refusal)
+    if refusal.status in (404, 405) and "model" not in words.partition("status")[2]:
+        if listing.listed:
+            return ModelError(
+                f"model {address.model!r}: the server answers at {address.url}/models, and not at /completions: it "
+                "serves chats alone, which show no log-probabilities of prompts; give another server"
+            )
+        return ServerError(f"{address.url}: nothing is under this path; it usually ends in /v1")
+    if is_too_long(refusal):
+        return ModelError(
+            f"model {address.model!r}: its context is shorter than the text that tests it ({len(PROBE)} characters); "
+            "start the server with a longer context"
+        )
+    return ModelError(f"model {address.model!r}: {refusal}")
 
 
 def _ask(client: Client, way: Way, text: str) -> Answer:
@@ -168,7 +205,6 @@ def _measure(client: Client, way: Way) -> Probed:
         [value] = client.ask([way.query(PROBE)], attempts=ATTEMPTS)
         choice = read_choice(value)
     answer = way.read(value, PROBE)
-    _check_values(answer, [each for each in choice.tops or [] if each])
     again = _ask(client, way, PROBE)
     rounding = _rounding(answer.logprob)
     _check_same(answer, again, rounding, "it gives other tokens for the same text")

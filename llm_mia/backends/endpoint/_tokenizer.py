@@ -13,6 +13,7 @@ from ...records import IntArray
 
 if TYPE_CHECKING:
     from ._backend import EndpointBackend
+    from ._continuing import ContinuingEndpoint
 
 __all__ = ["EndpointTokenizer"]
 
@@ -20,7 +21,7 @@ __all__ = ["EndpointTokenizer"]
 class EndpointTokenizer:
     """The tokenizer behind an endpoint; each text costs a request, unless its answer is kept."""
 
-    def __init__(self, backend: EndpointBackend) -> None:
+    def __init__(self, backend: EndpointBackend | ContinuingEndpoint) -> None:
         self._backend = backend
         self.fingerprint, self.opening = backend.info.tokenizer, backend.opening
 
