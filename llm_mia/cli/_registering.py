@@ -12,6 +12,7 @@ from ._exhibit import exhibit
 from ._extract import extract
 from ._gate import gate
 from ._guide import guide
+from ._monitor import monitor, registry
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -30,6 +31,8 @@ def register(app: typer.Typer) -> None:
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
+    for of_log in (monitor, registry):
+        app.command(cls=CheckedCommand)(with_groups(of_log))
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
     for other in (perplexity, attacks, frequencies, demo):
