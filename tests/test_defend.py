@@ -139,6 +139,11 @@ def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -
     assert client.passages == 48, "a client reads no canary"
 
 
+def test_a_defence_that_more_queries_undo_has_a_note(finished: Defenses) -> None:
+    noted = [note.figures["defence"] for note in finished.notes if note.kind == "more queries"]
+    assert noted == ["sampled_text"], "a single query shows nothing"
+
+
 def test_too_few_non_members_give_no_rate(finished: Defenses) -> None:
     assert finished.baseline.leakage is not None
     assert dict(finished.baseline.leakage.tpr_at_fpr) == {0.01: None, 0.001: None}

@@ -295,6 +295,7 @@ def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
         Note(DefenseNote.SHORT_MEMBERS, {"stretch": 50}),
         Note(DefenseNote.EPOCHS_RUN, {"defence": "early_stopping", "epoch": 2, "epochs": 3}),
         Note(DefenseNote.CANARIES, {"canaries": 64, "highest": 2.32}),
+        Note(DefenseNote.MORE_QUERIES, {"defence": "noise"}),
         Note(DefenseNote.PASSAGE_PRIVACY, {"passages": 2.5}),
     ]
     assert Counter(note.kind for note in notes) == Counter([*DefenseNote]), "every note has its sentence"

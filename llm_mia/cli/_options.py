@@ -207,7 +207,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Only state how much there is to compute and about how long it takes: the input is checked, the models "
-        "are loaded, and a few batches are measured. Nothing is written.",
+        "are loaded, and some batches and steps are measured. Nothing is written.",
         rich_help_panel=OUTPUT,
     ),
 ]

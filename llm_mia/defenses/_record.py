@@ -46,6 +46,8 @@ class DefenseNote(StrEnum):
     """With ``defence``, the weights of epoch ``epoch`` of ``epochs`` were kept."""
     CANARIES = "canaries"
     """``canaries`` canaries can show an ε of ``highest`` at most, if every guess is right."""
+    MORE_QUERIES = "more queries"
+    """With ``defence``, more queries about a text than were measured show more."""
     PASSAGE_PRIVACY = "unit of privacy"
     """DP-SGD protects a text; documents have ``passages`` texts each on average, and are not protected as a whole."""
 

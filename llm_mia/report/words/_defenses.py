@@ -38,6 +38,8 @@ SENTENCES = {
     DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
     DefenseNote.CANARIES: "{canaries:,} canaries can show an ε of {highest:.1f} at most: with more `canaries` a larger "
     "ε can be shown.",
+    DefenseNote.MORE_QUERIES: "{defence}: a query for each token of a text is measured. An attacker who sends variants "
+    "of the text, or asks for many samples, averages over them, and sees more.",
     DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
     "and is not protected as a whole.",
 }
