@@ -84,8 +84,9 @@ TargetName = Annotated[
         "--target",
         "--model",
         metavar="MODEL",
-        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, or 'embedded' (a small "
-        "model that a Python package contains).",
+        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, 'embedded' (a small "
+        "model that a Python package contains), or openai:NAME@URL for a model behind an endpoint "
+        "('llm-mia guide endpoints').",
         rich_help_panel=MODELS,
     ),
 ]

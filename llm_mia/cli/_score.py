@@ -68,7 +68,7 @@ def score(
             models.reference_models(),
             stand_in=None if stand_in is None else models.stand_in_model(stand_in),
             attacks=attacks or (),
-            models=None if trained is None else trained.models(),
+            models=None if trained is None else trained.models(trust_remote_code=models.trust_remote_code),
             supplies=supplies if trained is None else replace(supplies, shadows=trained.supply()),
             out=run.out,
             window_tokens=models.window_tokens,

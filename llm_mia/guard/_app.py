@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import httpx
 from starlette.requests import ClientDisconnect, Request as HttpRequest
 from starlette.types import Receive, Scope, Send
@@ -174,7 +175,7 @@ class Guard:
         if length.isdecimal() and (len(length) > 18 or int(length) > most):
             raise too_large
         try:
-            async with asyncio.timeout(self._policy.requests.seconds):
+            with anyio.fail_after(self._policy.requests.seconds):
                 async for part in request.stream():
                     parts.append(part)
                     size += len(part)
@@ -325,23 +326,29 @@ def _masked_event(data: bytes, masking: Masking) -> bytes:
 async def _unless_gone(work: Coroutine[Any, Any, None], receive: Receive, answer: Answer) -> None:
     """Run *work*, which sends *answer*, to its end, or cancel it when the client leaves.
 
+    httpx closes a connection completely only where it is cancelled in the way of anyio.
+
     Raises:
         ClientDisconnect: it left before the end of the answer.
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leave(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and not answer.ended:
-            raise ClientDisconnect
-        await working
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+    refused: Refused | None = None
+    ended = False
+    async with anyio.create_task_group() as group:
 
+        async def leave() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            if not answer.ended:  # at the end of an answer this comes, too
+                group.cancel_scope.cancel()
 
-async def _leave(receive: Receive) -> None:
-    """Return when the client has left, or the answer has ended."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        group.start_soon(leave)
+        try:
+            await work
+        except Refused as caught:  # the group would wrap it
+            refused = caught
+        ended = True
+        group.cancel_scope.cancel()
+    if refused:
+        raise refused
+    if not ended:
+        raise ClientDisconnect

@@ -41,6 +41,13 @@ ANSWER = json.dumps(
 ).encode()
 """What the server answers to everything."""
 _WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER
+_EVENT = b"data: " + ANSWER + b"\n\n"
+_STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + (b"%x\r\n" % len(_EVENT) + _EVENT + b"\r\n") * 500
+    + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+)
+"""A streamed answer of 500 events."""
 
 
 class _AtOnce(asyncio.Protocol):
@@ -48,23 +55,23 @@ class _AtOnce(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self.transport, self.data, self.missing = transport, b"", 0
+        self.transport, self.data, self.missing, self.streamed = transport, b"", 0, False
 
     def data_received(self, data: bytes) -> None:
-        if self.missing:  # a large body is counted and not kept
-            taken = min(self.missing, len(data))
-            self.missing, data = self.missing - taken, data[taken:]
-            if not self.missing:
-                self.transport.write(_WHOLE)
         self.data += data
-        while b"\r\n\r\n" in self.data and not self.missing:
-            head, _, self.data = self.data.partition(b"\r\n\r\n")
-            length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-            self.missing = int(length[1]) if length else 0
-            taken = min(self.missing, len(self.data))
-            self.missing, self.data = self.missing - taken, self.data[taken:]
+        while self.data:
             if not self.missing:
-                self.transport.write(_WHOLE)
+                if b"\r\n\r\n" not in self.data:
+                    return
+                head, _, self.data = self.data.partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+                self.missing, self.streamed = int(length[1]) if length else 0, False
+            taken = min(self.missing, len(self.data))
+            body, self.data = self.data[:taken], self.data[taken:]  # counted, and not kept
+            self.missing -= taken
+            self.streamed |= b'"stream":true' in body
+            if not self.missing:
+                self.transport.write(_STREAM if self.streamed else _WHOLE)
 
 
 async def _serve(port: int) -> None:

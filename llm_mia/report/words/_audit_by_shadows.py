@@ -45,12 +45,17 @@ def _ends(figure: Interval) -> str:
     return f"{100 * figure.low:.1f}–{100 * figure.high:.1f} %"
 
 
+def _each(shares: Sequence[float]) -> str:
+    """The smallest and the largest share of a model."""
+    low, high = _percent(min(shares)), _percent(max(shares))
+    return f"each {low}" if low == high else f"the least {low}, the most {high}"
+
+
 def rates_words(check: ShadowCheck) -> str:
     """How often the left-out shadows were flagged on what they were not trained on."""
-    low, high = check.range
     return (
-        f"{len(check.rates)} models left out in turn: {_percent(check.fpr.value)} of what they never saw is flagged "
-        f"({_percent(low)} to {_percent(high)})"
+        f"{len(check.rates)} models left out in turn: on average {_percent(check.fpr.value)} of what they never saw is "
+        f"flagged ({_each(check.range)})"
     )
 
 
@@ -59,8 +64,7 @@ def recognised_words(check: ShadowCheck) -> str:
     if check.tpr is None:
         return "unknown, because no shadow model was trained on a passage that sets the threshold"
     shares = [each.tpr for each in check.rates if each.tpr is not None]
-    ends = f"{_percent(min(shares))} to {_percent(max(shares))}"
-    return f"{_percent(check.tpr.value)} of what a left-out shadow model was trained on ({ends})"
+    return f"on average {_percent(check.tpr.value)} of what a left-out shadow was trained on ({_each(shares)})"
 
 
 def spread_words(finding: Finding) -> str | None:

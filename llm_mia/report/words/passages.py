@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...calibration import Split
 from ...decision import DocumentRanking, ErrorRate, Flags, NoPValue, QValueMethod
 from ...records import PassRecord
+from ._audit_by_shadows import by_shadows
 from ._comparisons import role_words
 from ._counting import counted
 from ._decisions import q_values_words
@@ -120,6 +121,8 @@ def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> l
 def figures_words(flags: Flags) -> str:
     """What p and q of a passage are, and which of its figures decided."""
     known = counted(flags.n, "known non-member")
+    if by_shadows(flags):
+        known = f"{counted(flags.n, 'score')} of shadow models that were not trained on the text"
     if flags.calibration.documents:
         known = f"the documents of {known}"
     shown = (
