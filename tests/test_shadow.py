@@ -58,6 +58,12 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
+def test_shadows_that_are_trained_at_the_same_time_are_the_same(shadows: Shadows, tiny: str, tmp_path: Path) -> None:
+    train_shadows(pool(), tiny, out=tmp_path / "shadows", shadows=4, recipe=RECIPE, processes=2)
+    assert contents(tmp_path / "shadows") == contents(shadows.path)
+
+
 def test_models_are_loaded_as_they_were_trained(tiny: str, shadows: Shadows) -> None:
     """How texts are read is kept; code from a repository runs only where it is allowed again."""
     base = ModelSpec(tiny, trust_remote_code=True, templated=True)

@@ -16,12 +16,12 @@ from ..calibration import nonmembers_needed
 from ..decision import STACK, Calibration
 from ..errors import AttackError, CalibrationError, ModelError, RunDirectoryError, UsageError
 from ..passages import Passages
-from ..records import Passage, PassRecord
+from ..records import Passage, PassRecord, text_sha256
 from ..scores import ScoreTable, read_losses
 from ..scoring import ALL
 from ..shadow import Shadows, read_shadows, shadow_table
 from ..signals import Progress
-from ..store import read_run, read_signals, text_sha256
+from ..store import read_run, read_signals
 from ..training import read_training
 from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
 
@@ -218,8 +218,8 @@ class ShadowThreshold:
             return None
         of_text = {row.text_sha256: row.signals for row in stored}
         passages = list(self.supply.population)
-        signals = [of_text.get(text_sha256(passage)) for passage in passages]
-        means = [np.nan if each is None or not len(each) else float(each.logprob.mean()) for each in signals]
+        signals = [of_text.get(text_sha256(passage.text)) for passage in passages]
+        means = [np.nan if each is None else each.mean_logprob for each in signals]
         inside = self._inside(passages)
         return likeness_of(np.array(means), self.supply.population_logprob, inside, members=members)
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, ReadingOptions, RunOptions
+from ._evidence import EvidenceOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .dry_run import only_estimating
 from .output import say, say_input_notes, say_skipped, show, show_json

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..extraction import Extraction
-from ..records import Passage
+from ..records import Passage, text_sha256
 from ..scores import ScoreTable
-from ..store import text_sha256
 from ._measuring import Measured
 from ._record import LeakedDocument, LeakedPassage
 
@@ -68,6 +67,6 @@ def _places(members: Iterable[Passage], wanted: Collection[str]) -> Mapping[str,
     places = dict[str, str]()
     if wanted:
         for passage in members:
-            if passage.id in wanted and passage.id.startswith(text_sha256(passage)[:16]):
+            if passage.id in wanted and passage.id.startswith(text_sha256(passage.text)[:16]):
                 places[passage.id] = passage.where
     return places

@@ -15,7 +15,7 @@ from ..scores import ScoreTable
 from ..scoring import ALL, attacks_for
 from ..signals import Inputs, Progress, Step, passages_with_signals
 from ..store import StoredChunk, UnwrittenRun
-from ._shadows import Shadows, mean_logprob
+from ._shadows import Shadows
 
 __all__ = ["shadow_table"]
 
@@ -106,7 +106,7 @@ class _Places:
 
     def scores(self, passage: Passage, signals: Mapping[str, TokenSignals]) -> NDArray[np.float64]:
         """Shape (shadows, attacks); *signals* are by role."""
-        means = [mean_logprob(signals[role]) for role in self.shadows.roles]
+        means = [signals[role].mean_logprob for role in self.shadows.roles]
         given: dict[str, Evidence] = {"text": passage.text}
         if REFERENCE in signals:
             given |= dict.fromkeys((REFERENCE, "aligned_reference"), signals[REFERENCE])

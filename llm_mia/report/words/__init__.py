@@ -24,6 +24,7 @@ from ._decisions import (
 from ._defenses import (
     DEFENSES_TITLE,
     TOO_SMALL,
+    blinded_attacks,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
@@ -60,6 +61,7 @@ from ._gate import (
     verdict_words,
 )
 from ._history import control_words, entry_words
+from ._monitor import alert_sentence, blind_sentences, fault_sentence, monitor_answer, reason_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
 from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
@@ -90,8 +92,11 @@ __all__ = [
     "Outcome",
     "Section",
     "Side",
+    "alert_sentence",
     "answer_of",
     "at_threshold_words",
+    "blind_sentences",
+    "blinded_attacks",
     "by_shadows",
     "category_lines",
     "collection_answer",
@@ -118,6 +123,7 @@ __all__ = [
     "extraction_reference",
     "extraction_size",
     "extraction_statement",
+    "fault_sentence",
     "finding",
     "finding_facts",
     "finding_parts",
@@ -136,6 +142,7 @@ __all__ = [
     "matched_words",
     "measured_words",
     "members_words",
+    "monitor_answer",
     "name_sets",
     "note_words",
     "notes_words",
@@ -144,6 +151,7 @@ __all__ = [
     "perplexity_words",
     "power_title",
     "q_values_words",
+    "reason_words",
     "role_words",
     "row_words",
     "rule_words",
