@@ -2,7 +2,7 @@
 
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
-from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_facts, shadow_rows
+from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -143,6 +143,7 @@ __all__ = [
     "measured_words",
     "members_words",
     "monitor_answer",
+    "name_sets",
     "note_words",
     "notes_words",
     "p_words",
