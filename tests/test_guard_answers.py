@@ -10,10 +10,11 @@ import os
 import random
 import resource
 import statistics
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -197,6 +198,56 @@ def test_no_number_passes_wherever_it_is(request_: dict[str, Any]) -> None:
     for got in through(answers, [request_] * len(answers)):
         assert str(HIDDEN) not in json.dumps(got)
         assert str(SECRETS) not in json.dumps(got)
+
+
+class SlowToClose(httpx.AsyncByteStream):
+    """A stream that takes a while to close, and is then closed, unless something cancels it where it may not be."""
+
+    def __init__(self) -> None:
+        self.closing, self.closed = asyncio.Event(), False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"data: {}\n\n"
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):  # as httpcore does
+            self.closing.set()
+            await asyncio.sleep(0.02)
+        self.closed = True
+
+
+def test_a_client_that_leaves_while_the_connection_is_closed_leaves_none_open() -> None:
+    async def ask() -> SlowToClose:
+        stream, policy = SlowToClose(), Policy()
+        headers = {"content-type": "text/event-stream"}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=stream))
+        guard = Guard(policy, Upstream("http://model/v1", policy.upstream, transport), Secret(b"s"))
+        body = b'{"prompt": "a", "stream": true}'
+        sent = iter([{"type": "http.request", "body": body}])
+
+        async def receive() -> Any:
+            for message in sent:
+                return message
+            await stream.closing.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(_: Any) -> None:
+            pass
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/completions",
+            "headers": [(b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 5),
+        }
+        await guard(scope, receive, send)
+        await asyncio.sleep(0.05)
+        return stream
+
+    stream = asyncio.run(ask())
+    assert stream.closing.is_set()
+    assert stream.closed
 
 
 def test_tool_calls_pass_and_what_is_in_them_does_not() -> None:
