@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import nonmembers_needed
+from ..calibration import conformal_p_values, nonmembers_needed
 from ..errors import CalibrationError, InputError
 from ..records import SCHEMA_VERSION
 from ..store import read_record, to_json, write_text
@@ -25,7 +26,7 @@ from ._combining import Scale, combined, scale_of
 from ._drift import features_of
 from ._registry import Registry, key_name
 from ._table import Known, Table, client_table, family_table
-from ._traffic import Traffic
+from ._traffic import Traffic, group_of
 from .detectors import DETECTORS, Scored
 
 __all__ = ["Baseline", "Split", "baseline_of", "read_baseline", "scored", "write_baseline"]
@@ -35,6 +36,10 @@ BLOCKS = 100
 LEAST_BLOCK = 200
 KNOWN_PROMPTS = 500_000
 DRIFT_ROWS = 300
+OTHERS = "others"
+"""The group of the clients that want something which too few benign clients want."""
+MORE_THAN_NEEDED = 1.3
+"""A group has so many times the clients that the rate needs in the fit half: then most likely in the other, too."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,8 @@ class Baseline:
     clients: Mapping[str, Scale]
     """By detector, for clients."""
     families: Mapping[str, Scale]
-    client_scores: tuple[float, ...]
-    """Of the calibration clients."""
+    client_scores: Mapping[str, tuple[float, ...]]
+    """Of the calibration clients, by group: those that want scores, distributions, samples, and all others."""
     family_scores: tuple[float, ...]
     """Of the calibration families: shapes in blocks of consecutive requests."""
     block: int
@@ -63,6 +68,24 @@ class Baseline:
     registry_key: str
     """A name of the key of the registry that was used; empty without a registry."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def calibration_clients(self) -> int:
+        """How many benign clients set the thresholds."""
+        return sum(map(len, self.client_scores.values()))
+
+    def p_values(self, scores: Floats, groups: Sequence[str]) -> Floats:
+        """The conformal p-value of each client, among the calibration clients of its group.
+
+        For a benign client that is exchangeable with the calibration clients of its group, P(p ≤ u) ≤ u for every u,
+        within each group (Vovk 2005: Mondrian conformal prediction), because neither the groups nor the scores depend
+        on the calibration clients.
+        """
+        names = np.array([name if name in self.client_scores else OTHERS for name in groups], dtype=object)
+        p_values = np.ones(len(scores))
+        for name, known in self.client_scores.items():
+            p_values[names == name] = conformal_p_values(scores[names == name], known)
+        return p_values
 
     def known(self, registry: Registry | None) -> Known:
         """What explains prompts."""
@@ -109,7 +132,7 @@ def baseline_of(split: Split, fields: frozenset[str], *, registry: Registry | No
     return Baseline(
         of_clients,
         of_families,
-        tuple(_scores(of_clients, scored(client_table(split.calibration, known))).tolist()),
+        _by_group(split, _scores(of_clients, scored(client_table(split.calibration, known))), needed),
         tuple(_scores(of_families, scored(family_table(split.calibration, known, block)[0], pooled=True)).tolist()),
         block,
         split.fit.requests + split.calibration.requests,
@@ -119,6 +142,18 @@ def baseline_of(split: Split, fields: frozenset[str], *, registry: Registry | No
         split.fit.key.hex(),
         "" if registry is None else key_name(registry.key),
     )
+
+
+def _by_group(split: Split, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
+    """The scores of the calibration clients by group; groups of which the fit half has too few clients are joined."""
+    counts = Counter(map(group_of, split.fit.clients.values()))
+    separate = [name for name, count in counts.most_common() if count >= MORE_THAN_NEEDED * needed]
+    while separate and sum(count for name, count in counts.items() if name not in separate) < MORE_THAN_NEEDED * needed:
+        separate.pop()
+    groups = np.array([group_of(client) for client in split.calibration.clients.values()], dtype=object)
+    known = {name: scores[groups == name] for name in separate}
+    known[OTHERS] = scores[~np.isin(groups.astype(str), separate)]
+    return {name: tuple(each.tolist()) for name, each in known.items()}
 
 
 def scored(table: Table, *, pooled: bool = False) -> dict[str, Scored]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from ..queries import Query
 from ._baseline import Baseline
 from ._judging import judge
-from ._lines import followed_lines
-from ._reading import ReadLog, read_log
 from ._registry import Registry
 from ._result import Alert, MonitorResult, write_monitor
 from ._traffic import Limits, Traffic
+from .lines import followed_lines
+from .reading import ReadLog, read_log
 from .sources import Source
 
 __all__ = ["follow_log"]

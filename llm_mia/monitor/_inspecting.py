@@ -12,10 +12,10 @@ from pathlib import Path
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Fault
-from ._lines import lines_of
 from ._parsing import LINES_TRIED, Parser, recognise
-from ._reading import recorded
 from .detectors import DETECTORS, blind_reason
+from .lines import lines_of
+from .reading import recorded
 from .sources import mapped_source
 
 __all__ = ["Inspection", "inspect_log"]

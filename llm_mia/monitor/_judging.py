@@ -14,12 +14,12 @@ from ._baseline import Baseline, scored
 from ._combining import Scale, combined
 from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
 from ._faults import Faults
-from ._reading import ReadLog
 from ._registry import Registry, key_name
 from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
-from ._traffic import Traffic
+from ._traffic import Traffic, group_of
 from .detectors import Scored
+from .reading import ReadLog
 
 __all__ = ["judge", "simes"]
 
@@ -61,7 +61,7 @@ def judge(
         alerts=(*families, *clients),
         false_alarms=false_alarms,
         fdr=fdr,
-        calibration_clients=len(baseline.client_scores),
+        calibration_clients=baseline.calibration_clients,
         calibration_families=len(baseline.family_scores),
         calibration_requests=baseline.requests,
         registered=() if registry is None else tuple(each.name for each in registry.sets),
@@ -77,7 +77,7 @@ def _client_alerts(
     measured = scored(table)
     surprises = _surprises(baseline.clients, measured)
     scores = combined(surprises)
-    p_values = conformal_p_values(scores, baseline.client_scores)
+    p_values = baseline.p_values(scores, [group_of(traffic.clients[name]) for name in table.groups])
     q_values = benjamini_hochberg(p_values)
     alerts = []
     for at in _order(p_values, scores, rate):
@@ -188,7 +188,8 @@ def _notes(
 ) -> Iterable[str]:
     """What a reader ought to know."""
     try:
-        least = fdr_floor(len(baseline.client_scores), judged, fdr, unit="benign clients")
+        smallest = min(map(len, baseline.client_scores.values()))
+        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
         if least > 1:
             together = f"at FDR {fdr:g} at least {least} of {judged} clients must stand out together"
             yield f"{together}: more benign clients lower this number"

@@ -13,10 +13,10 @@ from ..queries import Query
 from ._baseline import Baseline, Split, baseline_of, read_baseline, write_baseline
 from ._following import follow_log
 from ._judging import judge
-from ._reading import read_log
 from ._registry import Registry, read_registry
 from ._result import Alert, MonitorResult, write_monitor
 from ._traffic import Limits, Traffic
+from .reading import read_log
 from .sources import Source, mapped_source
 
 __all__ = ["monitor"]

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
-from ._lines import LONGEST_LINE, Line
+from .lines import LONGEST_LINE, Line
 from .sources import SOURCES, Source
 
 __all__ = ["LINES_TRIED", "Parser", "recognise"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..queries import Query, Request, sketch_prompts
 
-__all__ = ["ClientTraffic", "Kept", "Kind", "Limits", "Traffic", "kind_of", "shape_of"]
+__all__ = ["ClientTraffic", "Kept", "Kind", "Limits", "Traffic", "group_of", "kind_of", "shape_of"]
 
 
 class Kind(IntFlag):
@@ -58,12 +58,12 @@ class Limits:
 
 SAMPLE = 8_000
 """Requests of the sample of a log; of more, every other is left out."""
-MANY = 5
+MANY = 8
 """Continuations of the same prompt that are several."""
 RECENT = 32
 """Prompts of a client whose continuations are counted until they are several."""
 PERIODS = 16
-"""Periods of a client's past that are told apart."""
+"""Periods of a client's past that are counted separately."""
 
 
 @dataclass(slots=True)
@@ -73,6 +73,8 @@ class ClientTraffic:
     requests: int = 0
     wanting: int = 0
     """Requests that want something that an attack needs."""
+    wants: int = 0
+    """All that any request wants, as `Kind`."""
     kept: dict[bytes, Kept] = field(default_factory=dict)
     """By what selects them: the requests that want something."""
     others: dict[bytes, Kept] = field(default_factory=dict)
@@ -152,6 +154,7 @@ class Traffic:
         key = self.requests.to_bytes(12) if sketch is None else sketch[:4] + sketch[-8:]
         if not kind and sketch is not None and query.temperature != 0 and client.repeats(key, query.samples or 1):
             kind = Kind.SAMPLES
+        client.wants |= kind
         client.count(kind != 0)
         store, most = (client.kept, self.limits.wanted) if kind else (client.others, self.limits.others)
         before = store.get(key)
@@ -171,6 +174,15 @@ class Traffic:
         forgotten = self.clients.pop(next(iter(self.clients)))
         self.kept -= len(forgotten.kept) + len(forgotten.others)
         self.evicted += 1
+
+
+def group_of(client: ClientTraffic) -> str:
+    """Which benign clients a client is compared with: those that want the same as it does."""
+    if client.wants & Kind.SCORES:
+        return "scores"
+    if client.wants & Kind.DISTRIBUTION:
+        return "distributions"
+    return "samples" if client.wants & Kind.SAMPLES else "text"
 
 
 def _thin(store: dict[bytes, Kept], most: int) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
-from ._lines import PAUSE, Line, lines_of
 from ._parsing import LINES_TRIED, Parser, recognise
 from .detectors import DETECTORS, blind_reason
+from .lines import PAUSE, Line, lines_of
 from .sources import Source
 
 __all__ = ["ReadLog", "read_log", "recorded"]

@@ -106,12 +106,6 @@ def _opened(path: Path) -> IO[bytes]:
     return file
 
 
-def is_compressed(path: Path) -> bool:
-    """Whether the file is compressed by gzip, whatever its name."""
-    with path.open("rb") as file:
-        return file.seekable() and file.read(2) == _MAGIC
-
-
 def _pass_over(file: IO[bytes]) -> int:
     """Read to the end of the line, and return how many bytes that were."""
     size = 0
