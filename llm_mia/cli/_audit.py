@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, KnownSetOptions, PossibleKnownSetOptions, ReadingOptions, RunOptions
+from ._evidence import EvidenceOptions
+from ._groups import ReadingOptions, RunOptions
+from ._known_sets import KnownSetOptions, PossibleKnownSetOptions
 from ._models import ModelOptions
 from .dry_run import only_estimating
 from .output import say, say_skipped, show, show_json

@@ -10,6 +10,7 @@ from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
 from ._models import BaseOptions
 from ._recipe import RecipeOptions
+from ._stretch import StretchOptions
 from .dry_run import only_estimating
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
@@ -26,6 +27,7 @@ def defend(
     training: RecipeOptions,
     reading: ReadingOptions,
     run: RunOptions,
+    extracted: StretchOptions,
     with_: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,22 +60,6 @@ def defend(
             rich_help_panel=MEASURED,
         ),
     ] = None,
-    stretch: Annotated[
-        int,
-        typer.Option(
-            metavar="TOKENS",
-            help="How many tokens of a member the model must write in a row for the member to count as extractable.",
-            rich_help_panel=MEASURED,
-        ),
-    ] = 50,
-    probability: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Smallest probability with which the model must write them, given the text before.",
-            rich_help_panel=MEASURED,
-        ),
-    ] = 0.001,
     details: opt.Details = False,
 ) -> None:
     """Train a model without defence and with each defence, and show how much each leaks and what it costs.
@@ -99,8 +85,8 @@ def defend(
             canaries=canaries,
             fprs=fprs or (0.01, 0.001),
             seed=training.seed,
-            stretch=stretch,
-            probability=probability,
+            stretch=extracted.stretch,
+            probability=extracted.probability,
             window_tokens=models.window_tokens,
             progress=progress,
         )

@@ -84,8 +84,9 @@ TargetName = Annotated[
         "--target",
         "--model",
         metavar="MODEL",
-        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, or 'embedded' (a small "
-        "model that a Python package contains).",
+        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, 'embedded' (a small "
+        "model that a Python package contains), or openai:NAME@URL for a model behind an endpoint "
+        "('llm-mia guide endpoints').",
         rich_help_panel=MODELS,
     ),
 ]
@@ -206,7 +207,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Only state how much there is to compute and about how long it takes: the input is checked, the models "
-        "are loaded, and a few batches are measured. Nothing is written.",
+        "are loaded, and some batches and steps are measured. Nothing is written.",
         rich_help_panel=OUTPUT,
     ),
 ]

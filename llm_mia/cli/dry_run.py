@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..durations import duration
-from .forecast import work_words
+from .forecast import request_words, work_words
 from .output import show, show_json
 
 if TYPE_CHECKING:
@@ -57,11 +57,14 @@ def _words(estimate: Estimate) -> str:
     """The estimate for people."""
     scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
     if not (estimate.passes or estimate.trainings):
-        done = "all models are trained, and all signals are stored"
-        nothing = f"{estimate.passages:,} passages: nothing to compute by a model, {done}"
+        nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
         return "\n".join([nothing, *scores, "Nothing was written."])
     work = [*_lines(estimate.trainings, "training ", "trainings"), *_lines(estimate.passes, "", "passes")]
     measured = "the first steps and batches" if estimate.trainings else "the first batches of each pass"
+    asked = [each for each in estimate.passes if each.requests]
+    if asked:
+        price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
+        work.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
 
 

@@ -150,6 +150,9 @@ def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: in
         bytes=sum(passage.n_bytes for passage in pool.passages),
         joined=len(groups) - len(sizes),
         inside={document: digits[group] for document, group in groups.items()},
+        trust_remote_code=spec.trust_remote_code,
+        pre_tokenizer=spec.pre_tokenizer,
+        templated=spec.templated,
     )
 
 
@@ -180,7 +183,8 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
 
 
 def _compared(plan: ShadowsPlan) -> dict[str, object]:
-    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles)}
+    how_read = {"pre_tokenizer": plan.pre_tokenizer, "templated": plan.templated}
+    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles), **how_read}
 
 
 @contextlib.contextmanager

@@ -47,6 +47,10 @@ class PassEstimate:
     """Size of its signals or texts, bytes."""
     continuations: int = 0
     """Texts that the model is asked for; 0 where it scores."""
+    requests: int = 0
+    """Of a model behind an endpoint: at least so many, one for each continuation or passage that fits into a window."""
+    price: float | None = None
+    """Of these requests; None where the price of a token is not known."""
 
 
 @dataclass(frozen=True, slots=True)
