@@ -94,7 +94,7 @@ class Attacker:
 
     def __init__(self, url: str, base: Path) -> None:
         self._client = httpx.Client(base_url=url, timeout=300, trust_env=False)
-        self._base: Any = load_model(ModelSpec(base, dtype="float32"))
+        self._base: Any = load_model(str(base), dtype="float32")
         self.words = [self._base.tokenizer.decode([at]) for at in range(self._base.model.config.vocab_size)]
         self.requests = 0
 

@@ -15,7 +15,7 @@ import torch
 import uvicorn
 from numpy.typing import NDArray
 
-from llm_mia.backends import ModelSpec, load_model
+from llm_mia.backends import load_model
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ class Model:
     """The next-token log-probabilities of a local model."""
 
     def __init__(self, folder: str) -> None:
-        self._backend: Any = load_model(ModelSpec(folder, dtype="float32"))
+        self._backend: Any = load_model(folder, dtype="float32")
         self.words = [self._backend.tokenizer.decode([at]) for at in range(self._backend.model.config.vocab_size)]
         self._opening = list(self._backend.opening)
 
