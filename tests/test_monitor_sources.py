@@ -101,8 +101,9 @@ LINES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "vllm": (
         "INFO 11-28 12:00:00 [logger.py:40] Received request cmpl-1-0: prompt: 'The river bends.', params: "
-        "SamplingParams(n=1, presence_penalty=0.0, temperature=0.0, top_p=1.0, seed=None, stop=[], max_tokens=1, min_tokens=0, "
-        "logprobs=5, prompt_logprobs=None, skip_special_tokens=True), prompt_token_ids: None, lora_request: None.",
+        "SamplingParams(n=1, presence_penalty=0.0, temperature=0.0, top_p=1.0, seed=None, stop=[], max_tokens=1, "
+        "min_tokens=0, logprobs=5, prompt_logprobs=None, skip_special_tokens=True), prompt_token_ids: None, "
+        "lora_request: None.",
         {
             "client": "", "model": "", "prompt_tokens": None, "completion_tokens": None, "status": None,
             "seconds": None, "echo": None,

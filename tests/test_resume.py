@@ -108,7 +108,7 @@ def passages_on_disk(out: Path, name: str) -> int:
     """In parts, and in the block that was scored but not yet a part when the run was stopped; each has a window."""
     scored = scored_ids(out, name)
     blocks = [path for path in (out / "signals" / name).glob("unfinished-*") if f"p{int(path.stem[-9:])}" not in scored]
-    return len(scored) + sum(pq.read_metadata(path).num_rows for path in blocks)
+    return len(scored) + sum(int(pq.read_metadata(path).num_rows) for path in blocks)
 
 
 def manifest(out: Path) -> Any:

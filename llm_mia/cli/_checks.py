@@ -17,12 +17,12 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow")
+RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow", "monitor")
 """Commands whose output is a folder."""
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
-RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies", "protocol", "limits")
+RATES = ("fpr", "fdr", "confidence", "level", "finding_level", "false_alarms")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping", "key_file")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",

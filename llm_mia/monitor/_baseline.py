@@ -22,11 +22,11 @@ from ..calibration import conformal_p_values, nonmembers_needed
 from ..errors import CalibrationError, InputError
 from ..records import SCHEMA_VERSION
 from ..store import read_record, to_json, write_text
-from ._combining import Scale, combined, scale_of
 from ._drift import features_of
 from ._registry import Registry, key_name
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
+from .combining import Scale, combined, scale_of
 from .detectors import DETECTORS, Scored
 
 __all__ = ["Baseline", "Split", "baseline_of", "read_baseline", "scored", "write_baseline"]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor
 from ..errors import CalibrationError
 from ._baseline import Baseline, scored
-from ._combining import Scale, combined
 from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
 from ._faults import Faults
 from ._registry import Registry, key_name
 from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
+from .combining import Scale, combined
 from .detectors import Scored
 from .reading import ReadLog
 

@@ -38,18 +38,15 @@ def monitor_answer(result: MonitorResult) -> Answer:
         facts.append(
             ("drift", f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign")
         )
-    caveat = (
-        "An alert shows that requests look like an attack, not who sent them or why; no alert does not show absence."
-    )
     return Answer(
-        question=f"Does anybody among {counted(result.clients, 'client')} test what the model was trained on?",
+        question=f"Does any of {counted(result.clients, 'client')} test what the model was trained on?",
         outcome=Outcome.DOUBTFUL if result.alerts else Outcome.NO_FINDING,
         headline=_headline(result),
         error_rate=_error_rate(result),
         facts=tuple(facts),
         trust=(
-            f"Thresholds by {counted(result.calibration_clients, 'benign client')}; they hold where this traffic "
-            f"resembles that. {caveat}",
+            f"The rate holds where honest clients resemble the {counted(result.calibration_clients, 'benign client')} "
+            "that set it. No alert does not show that nobody attacks.",
         ),
         caveats=len(result.notes) + sum(fault.read for fault in result.faults),
     )
@@ -68,11 +65,11 @@ def _headline(result: MonitorResult) -> str:
 def _error_rate(result: MonitorResult) -> str:
     expected = result.false_alarms * result.clients
     about = f"{expected:.0f}" if expected >= 1 else f"{expected:.1g}"
-    rate = f"Of benign clients at most {100 * result.false_alarms:g} % raise an alarm: about {about} of these."
+    rate = f"At most {100 * result.false_alarms:g} % of benign clients raise an alarm: about {about} of these."
     if not result.alerts:
         return rate
     share = f"{100 * result.fdr:g} %"
-    return f"{rate} {counted(len(result.confirmed), 'alert')} hold together with at most {share} wrong ones expected."
+    return f"{rate} At FDR {share}, {counted(len(result.confirmed), 'alert')} hold together."
 
 
 def alert_sentence(alert: Alert) -> str:
