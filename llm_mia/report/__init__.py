@@ -35,7 +35,7 @@ from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import report_html, write_comparison, write_report
+from .html import gate_html, report_html, write_comparison, write_gate_report, write_report
 from .monitoring import write_monitor_page
 from .words import extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
@@ -77,6 +77,7 @@ __all__ = [
     "flags_summary",
     "flags_table",
     "gate_details",
+    "gate_html",
     "gate_junit",
     "gate_screen",
     "gate_summary",
@@ -109,6 +110,7 @@ __all__ = [
     "why_withheld",
     "write_comparison",
     "write_exhibit",
+    "write_gate_report",
     "write_monitor_page",
     "write_report",
 ]

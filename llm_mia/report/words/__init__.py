@@ -2,7 +2,7 @@
 
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
-from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_facts, shadow_rows
+from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -24,6 +24,7 @@ from ._decisions import (
 from ._defenses import (
     DEFENSES_TITLE,
     TOO_SMALL,
+    blinded_attacks,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
@@ -35,6 +36,7 @@ from ._evaluations import (
     comparison_words,
     gap_meaning,
     gap_words,
+    known_set_words,
     too_few_words,
     unscored_words,
 )
@@ -51,6 +53,8 @@ from ._gate import (
     ANSWERS,
     gate_answer,
     gate_basis,
+    gate_error_rate,
+    leaked_names,
     limit_words,
     measured_words,
     row_words,
@@ -92,6 +96,7 @@ __all__ = [
     "answer_of",
     "at_threshold_words",
     "blind_sentences",
+    "blinded_attacks",
     "by_shadows",
     "category_lines",
     "collection_answer",
@@ -127,14 +132,18 @@ __all__ = [
     "gap_words",
     "gate_answer",
     "gate_basis",
+    "gate_error_rate",
     "guarantee_words",
     "have",
     "held_words",
+    "known_set_words",
+    "leaked_names",
     "limit_words",
     "matched_words",
     "measured_words",
     "members_words",
     "monitor_answer",
+    "name_sets",
     "note_words",
     "notes_words",
     "p_words",
