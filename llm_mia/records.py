@@ -22,6 +22,7 @@ __all__ = [
     "AttackRecord",
     "BlockSize",
     "DTypeChoice",
+    "EndpointRecord",
     "FilesRecord",
     "InputRecord",
     "Interval",
@@ -265,6 +266,30 @@ class DTypeChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """What was measured of the server of a model, before the first passage was sent to it."""
+
+    server: str
+    """The kind of server, by what it lists: ``vllm``, ``sglang``, ``llama-cpp-python``, ``llama.cpp``, ``other``."""
+    sends: Literal["token ids", "text"]
+    """What windows of long passages, and passages after a prefix, are sent as."""
+    ids: Literal["server", "digest"]
+    """Whether the ids of tokens are the server's, or derived from their bytes."""
+    opening_sent: str
+    """A text that is sent before every passage, because this server is wrong by a position without it."""
+    rounding: float
+    """The step to which the server rounds log-probabilities; 0 where none shows."""
+    noise: float
+    """Mean absolute difference between two answers to the same request, nats per token."""
+    context_known: str
+    """How its context is known: ``listed``, ``refused`` (named by a refusal) or ``tested`` (at least so long)."""
+    probe: tuple[float, ...]
+    """Log-probabilities of the text by which the model is recognised; 0 for a first token that has none."""
+    problem: str = ""
+    """Why its log-probabilities are not used; empty where they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """What a pass depends on: two models with equal records give equal signals."""
 
@@ -298,6 +323,8 @@ class ModelRecord:
     """These tokens, as the tokenizer writes them."""
     temperature: float = 1.0
     """By which the logits are divided; 1 for the distribution of the model itself."""
+    endpoint: EndpointRecord | None = None
+    """For a model behind an endpoint; not compared between runs, because the digest of the weights identifies it."""
 
 
 @dataclass(frozen=True, slots=True)

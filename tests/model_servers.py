@@ -26,6 +26,8 @@ class ModelServer:
     encoding: str = ""
     pause: float = 0.0
     """Seconds before the answer, and between the events of a streamed answer."""
+    go_on: threading.Event | None = None
+    """Between the events of a streamed answer it waits for this, and clears it."""
     wrong: bytes | None = None
     """In the place of an answer."""
     change: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
@@ -143,6 +145,10 @@ class ModelServer:
             for part in (data[:20], data[20:]):  # an event is cut anywhere
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             await asyncio.sleep(self.pause)
+            while self.go_on and not self.go_on.is_set():
+                await asyncio.sleep(0.002)
+            if self.go_on:
+                self.go_on.clear()
         await send({"type": "http.response.body", "body": b": a comment\n\ndata: [DONE]\n\n"})
 
     async def _send(self, send: Any, body: bytes) -> None:

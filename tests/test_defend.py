@@ -62,6 +62,7 @@ def test_after_a_first_training_that_diverged_another_recipe_may_be_tried(tiny: 
 def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
     assert [row.name for row in finished.rows] == ["none", *WITH]
     assert [row.role for row in finished.rows] == ["baseline", "epochs-n-1", *["baseline"] * 3, "epochs-n-1"]
+    assert [row.model for row in finished.rows] == ["none", "epochs:n=1", *["none"] * 3, "epochs:n=1"]
     assert (finished.members, finished.nonmembers, finished.documents, finished.choosing) == (48, 48, 48, 24)
     assert read_defenses(finished.path) == finished
     with (finished.path / "defences.csv").open() as file:
@@ -137,6 +138,11 @@ def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -
     assert client is not None
     assert 0 < client.hidden.value < 1
     assert client.passages == 48, "a client reads no canary"
+
+
+def test_a_defence_that_more_queries_undo_has_a_note(finished: Defenses) -> None:
+    noted = [note.figures["defence"] for note in finished.notes if note.kind == "more queries"]
+    assert noted == ["sampled_text"], "a single query shows nothing"
 
 
 def test_too_few_non_members_give_no_rate(finished: Defenses) -> None:

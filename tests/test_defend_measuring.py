@@ -201,7 +201,7 @@ def leakage(value: float, change: float | None = None, half: float = 0.05) -> Le
 def row(name: str, of: Leakage | None, *, trained: bool = True, outputs: bool = False, ratio: float = 1.2) -> Defended:
     attacks = tuple(MeasuredAttack(each, None if of is None else of.auroc) for each in ("loss", "min_k"))
     utility = Utility(Interval(20 * ratio, 19 * ratio, 21 * ratio), Interval(ratio, ratio - 0.01, ratio + 0.01))
-    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0)
+    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0, model=name if trained else "none")
 
 
 def table(*rows: Defended, path: Path = Path("defences")) -> Defenses:
@@ -295,6 +295,7 @@ def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
         Note(DefenseNote.SHORT_MEMBERS, {"stretch": 50}),
         Note(DefenseNote.EPOCHS_RUN, {"defence": "early_stopping", "epoch": 2, "epochs": 3}),
         Note(DefenseNote.CANARIES, {"canaries": 64, "highest": 2.32}),
+        Note(DefenseNote.MORE_QUERIES, {"defence": "noise"}),
         Note(DefenseNote.PASSAGE_PRIVACY, {"passages": 2.5}),
     ]
     assert Counter(note.kind for note in notes) == Counter([*DefenseNote]), "every note has its sentence"

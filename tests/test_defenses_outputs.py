@@ -33,6 +33,7 @@ from tests.conftest import sentences
 
 ATTACKS = ["loss", "reference", "min_k", "min_k++", "ez", "surp", "zlib", "wbc", "lowercase"]
 TEMPERATURE, MASKED_TEMPERATURE = "temperature:t=2", "temperature:t=2+logprobs_only"
+LISTED_TEMPERATURE = "temperature:t=2+top_k:k=5"
 
 
 def drawn_signals(n: int = 400, vocabulary: int = 60) -> TokenSignals:
@@ -186,7 +187,7 @@ def runs(known: Passages, tiny: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def replayed(known: Passages, runs: dict[float, Path], *specs: str) -> dict[str, dict[str, OutputResult]]:
-    second = dict.fromkeys((TEMPERATURE, MASKED_TEMPERATURE), runs[2.0])
+    second = dict.fromkeys((TEMPERATURE, MASKED_TEMPERATURE, LISTED_TEMPERATURE), runs[2.0])
     done = replay_outputs(known, runs[1.0], specs, second_passes=second)
     return {each.defense: {result.attack: result for result in each.results} for each in done}
 
@@ -264,6 +265,21 @@ def test_the_attacker_has_the_better_way_with_hidden_tokens(known: Passages, run
             patient = cells["no_prompt_logprobs"][attack]
             assert (patient.auroc, patient.by_variant) == (cell.auroc, cell.by_variant), "a query for each token"
     assert variants == {"bounded", "omitted"}
+
+
+def test_hidden_tokens_at_a_temperature_are_compared_with_the_base_at_it(
+    known: Passages, runs: dict[float, Path]
+) -> None:
+    """With the base at temperature 1 alone, the mask would seem to protect more than it does."""
+    ways = replayed(known, runs, LISTED_TEMPERATURE)[LISTED_TEMPERATURE]["reference"].by_variant
+    assert {*ways} == {f"{hidden}, {base}" for hidden in ("bounded", "omitted") for base in ("direct", "matched")}
+    table = replay(known, runs[1.0], LISTED_TEMPERATURE, ["reference"], second_pass=runs[2.0])
+    passes = zip(*(read_signals(runs[2.0], name) for name in ("target", "reference")), strict=True)
+    for row, (target, reference) in enumerate(passes):
+        shown = target.signals.rank < 5
+        gains = (target.signals.logprob - reference.signals.logprob)[shown]
+        expected = float(gains.mean(dtype=np.float64)) if len(gains) else -np.inf
+        assert table.column("reference (omitted, matched)")[row] == expected
 
 
 def test_tokens_are_omitted_in_both_models_and_a_passage_without_tokens_scores_lowest(

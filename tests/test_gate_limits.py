@@ -74,6 +74,8 @@ def test_a_file_of_limits(tmp_path: Path) -> None:
         ("max_gap = true", "`max_gap` is True: give a number"),
         ('max_gap = "0.1"', "give a number"),
         ("max_tpr = 0.02", "in quotation marks"),
+        ("max_tpr = []", "in quotation marks"),
+        ("[limits]\nmax_auroc = 0.6", "without sections"),
         ("max_auroc = 0.4", "guessing"),
         ("max_auroc = ", "is no TOML"),
         (f"max_epsilon = 1{'0' * 400}", "`max_epsilon` is too large a number"),

@@ -13,6 +13,7 @@ from ._extract import extract
 from ._gate import gate
 from ._guard import guard
 from ._guide import guide
+from ._monitor import monitor, registry
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -32,6 +33,8 @@ def register(app: typer.Typer) -> None:
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
     app.command(cls=CheckedCommand)(guard)
+    for of_log in (monitor, registry):
+        app.command(cls=CheckedCommand)(with_groups(of_log))
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
     for other in (perplexity, attacks, frequencies, demo):

@@ -11,7 +11,7 @@ from ..backends import ModelSpec
 from ..errors import RunDirectoryError, UsageError
 from ..passages import Passages, PassageSource, passages_sha256, to_sources
 from ..records import Passage
-from ..signals import Inputs, Progress, report_activity
+from ..signals import Inputs, Progress, report_activity, running_dry
 from ..store import differences, read_record, to_json, write_text
 from ..training import Recipe
 from ._canaries import Canaries, insert_canaries
@@ -90,8 +90,12 @@ def defend(
     planned = plan_defenses(with_, recipe, texts)
     plan = Plan(str(spec.name), spec.sha256(), passages_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
-    _claim(path, plan)
+    _refuse_other(path, plan)
     workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
+    if dry := running_dry():
+        raise workshop.estimated(dry, planned)
+    path.mkdir(parents=True, exist_ok=True)
+    write_text(path / PLAN, to_json(plan))
     workshop.read_by_base()
     records = {}
     for defense in planned:  # each training before any measurement: what fails, fails early
@@ -125,12 +129,10 @@ def _check(fprs: Sequence[float], canaries: int, stretch: int, probability: floa
         raise UsageError(f"`probability` is {probability:g}: it must be above 0, and at most 1")
 
 
-def _claim(path: Path, plan: Plan) -> None:
-    """Record the plan of a new folder, or of one without a trained model; of any other it must be the same."""
+def _refuse_other(path: Path, plan: Plan) -> None:
+    """Refuse a folder whose models were trained by another plan."""
     file = path / PLAN
     if not file.exists() or not any(path.glob("models/*/training.json")):  # the first training diverged, or was stopped
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(file, to_json(plan))
         return
     before = read_record(Plan, file, RunDirectoryError, "name another folder")
     what = "; ".join(differences(before, plan))

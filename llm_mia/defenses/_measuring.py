@@ -148,7 +148,11 @@ def measure(
     roles = list(dict.fromkeys(defense.role for defense in planned))
     seen = {role: measured.seen(role, parse_defense(BASELINE)) for role in roles}
     measuring = Measuring(measured.split, measured.fprs, seen[roles[0]].of_pool(measured.count))
-    models = {role: _model_row(measured, measuring, role, records[role], seen[role], roles[0]) for role in roles}
+    names = {defense.role: defense.model for defense in reversed(planned)}
+    models = {
+        role: replace(_model_row(measured, measuring, role, records[role], seen[role], roles[0]), model=names[role])
+        for role in roles
+    }
     rows = tuple(
         _with_outputs(measured, measuring, models[defense.role], defense, name)
         if defense.output is not None
@@ -167,7 +171,7 @@ def measure(
         stretch=measured.stretch,
         probability=measured.probability,
         rows=(_without_change(rows[0]), *_tested(rows[1:])),
-        notes=tuple(_notes(measured, rows)),
+        notes=tuple(_notes(measured, rows, planned)),
     )
 
 
@@ -238,7 +242,7 @@ def _without_change(row: Defended) -> Defended:
     return replace(row, leakage=leakage, fixed=fixed)
 
 
-def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
+def _notes(measured: Measured, rows: Sequence[Defended], planned: Sequence[PlannedDefense]) -> Iterator[Note]:
     split = measured.split
     joined = len({passage.document for passage in split.passages}) - split.document_count
     if joined:
@@ -258,6 +262,9 @@ def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
         if record is not None and record.best_epoch is not None and not row.outputs:
             epochs = {"epoch": record.best_epoch, "epochs": record.recipe.epochs}
             yield Note(DefenseNote.EPOCHS_RUN, {"defence": row.name, **epochs})
+    for defense in planned:
+        if defense.output is not None and defense.output.wears_off:
+            yield Note(DefenseNote.MORE_QUERIES, {"defence": defense.name})
     members = [passage for passage in split.passages if passage.label == 1]
     documents = len({passage.document for passage in members})
     if any(row.epsilon is not None for row in rows) and len(members) > documents:

@@ -84,6 +84,11 @@ class OutputDefense:
         return any(part.kind.hides for part in self.parts) and "logprob" in self.offers
 
     @property
+    def wears_off(self) -> bool:
+        """Whether more queries about the same text than `apply` stands for show more."""
+        return bool(self.offers) and any(part.kind.wears_off for part in self.parts)
+
+    @property
     def listed(self) -> int | None:
         """How many of the likeliest tokens are named at each position; None: all.
 

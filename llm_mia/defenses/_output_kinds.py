@@ -37,6 +37,8 @@ class OutputDefenseKind:
     """Returns how many of the likeliest tokens are named at each position; None: the whole distribution is shown."""
     hides: bool = False
     """Whether single tokens may lack a log-probability where others have one."""
+    wears_off: bool = False
+    """Whether more queries about the same text than are measured show more: an attacker averages over them."""
     reads: frozenset[str] = frozenset({"logprob"})
     """The fields of the signals that the mask reads."""
 
@@ -96,6 +98,7 @@ OUTPUT_DEFENSES: Mapping[str, OutputDefenseKind] = {
                 "seed": Setting(0, Numbers(0, 2**32 - 1, whole=True)),
             },
             listed=_one_listed,
+            wears_off=True,
             reads=RANKED,
         ),
         OutputDefenseKind(
@@ -119,6 +122,7 @@ OUTPUT_DEFENSES: Mapping[str, OutputDefenseKind] = {
             _offers_to_patience(TEXT),
             {"queries": Setting(EACH, Words((EACH, ONE)))},
             listed=_one_listed,
+            wears_off=True,
             reads=RANKED,
         ),
     )

@@ -36,6 +36,11 @@ class PlannedDefense:
         return re.sub(r"[^a-z0-9]+", "-", spelled.lower()).strip("-") or ROLE_OF_BASELINE
 
     @property
+    def model(self) -> str:
+        """The defences of its training, as the user named them; ``none`` where there are none."""
+        return "+".join(defense.name for defense in self.training) or BASELINE
+
+    @property
     def canonical(self) -> tuple[str, str]:
         """What is the same for two names of the same defence."""
         return self.role, "" if self.output is None else self.output.canonical

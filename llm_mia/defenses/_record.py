@@ -46,6 +46,8 @@ class DefenseNote(StrEnum):
     """With ``defence``, the weights of epoch ``epoch`` of ``epochs`` were kept."""
     CANARIES = "canaries"
     """``canaries`` canaries can show an ε of ``highest`` at most, if every guess is right."""
+    MORE_QUERIES = "more queries"
+    """With ``defence``, more queries about a text than were measured show more."""
     PASSAGE_PRIVACY = "unit of privacy"
     """DP-SGD protects a text; documents have ``passages`` texts each on average, and are not protected as a whole."""
 
@@ -146,6 +148,8 @@ class Defended:
     """What an honest client of masked outputs loses; None where outputs are not masked."""
     training: TrainingRecord | None = None
     """None for a defence of the outputs alone."""
+    model: str = BASELINE
+    """The defences of its training, as the user first named them; ``none``: that without defence."""
 
     @property
     def blinded(self) -> bool:

@@ -189,6 +189,10 @@ class GateResult:
         """Whether the known set carries a verdict, and no limit is exceeded."""
         return not self.withheld and not self.failed
 
+    def without_names(self) -> GateResult:
+        """The result without the passages and documents that leaked, for readers who may not know them."""
+        return replace(self, leaked_passages=(), leaked_documents=(), redacted=True)
+
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else "failed"
         return f"<GateResult {str(self.path)!r}: {verdict}, {len(self.failed)} of {len(self.rows)} limits exceeded>"

@@ -14,7 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError
+from ._buckets import Buckets
 from ._clients import SECRET_VARIABLE, Secret
+from ._events import Events
+from ._log import QueryLog
 from ._policy import (
     ClientRules,
     KeptPrompt,
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIENT_GONE",
     "SECRET_VARIABLE",
+    "Buckets",
     "ClientRules",
+    "Events",
     "Guard",
     "KeptPrompt",
     "KnownBy",
@@ -48,6 +53,7 @@ __all__ = [
     "LogprobRules",
     "PassOrDeny",
     "Policy",
+    "QueryLog",
     "RequestRules",
     "Rule",
     "Secret",

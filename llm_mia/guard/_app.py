@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import httpx
 from starlette.requests import ClientDisconnect, Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
 from ..queries import Query, Request
+from ._allowances import Allowances
 from ._asking import Asked, read_request
-from ._buckets import Buckets
+from ._bodies import Bodies
 from ._clients import Secret, client_name
 from ._disturbing import Disturbing
 from ._events import DONE, Events, event
+from ._exchange import Exchange, queries_of
 from ._judging import judge
 from ._masking import Masking, masked_error, masked_models, masked_other
 from ._policy import Policy
@@ -37,21 +38,6 @@ KINDS = {
 }
 """By path below the address of the upstream: the kind of request."""
 MODELS = "/models"
-BYTES_PER_TOKEN = 4
-"""Bytes of a prompt for each of its tokens, until the answer shows how many there are."""
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What is known of a request so far."""
-
-    arrived: float
-    began: float
-    client: str = ""
-    asked: Asked | None = None
-    masking: Masking | None = None
-    charged: float = 0.0
-    """Tokens that were taken from the client's bucket."""
 
 
 class Guard:
@@ -76,8 +62,7 @@ class Guard:
         self._policy, self._upstream, self._record, self._prefix = policy, upstream, record, prefix
         self._name_key = secret.key("client")
         self._disturbing = Disturbing(policy.logprobs, secret.key("noise"))
-        self._requests = _buckets(policy.limits.requests_per_minute)
-        self._tokens = _buckets(policy.limits.tokens_per_minute)
+        self._allowances, self._bodies = Allowances(policy.limits), Bodies(policy.requests)
         self.statuses: Counter[int] = Counter()
         """How many requests got each status."""
 
@@ -101,7 +86,7 @@ class Guard:
                 return
 
     async def _serve(self, request: HttpRequest, answer: Answer) -> None:
-        exchange = Exchange(time.time(), time.monotonic())
+        exchange = Exchange()
         try:
             try:
                 await self._answer(request, answer, exchange)
@@ -118,20 +103,22 @@ class Guard:
         headers = request.headers
         address = request.client.host if request.client else ""
         exchange.client = client_name(headers, address, self._policy.clients, self._name_key)
+        self._allowances.take_requests(exchange.client, 1)  # whatever becomes of it
         path = self._path(request)
         kind = KINDS.get(path, Request.OTHER)
         body: bytes | None = None
         masking: Masking | None = None
         if request.method == "POST":
-            fields = read_json(await self._body(request))
+            fields = read_json(await self._bodies.read(request, exchange))
             if kind is Request.OTHER:
                 exchange.asked = Asked(kind)
             else:
                 exchange.asked, fields = read_request(kind, fields, self._policy.requests)
                 fields, shown = judge(exchange.asked, fields, self._policy.logprobs, exchange.client)
                 masking = exchange.masking = Masking(exchange.asked, shown, self._disturbing)
+                self._allowances.take_requests(exchange.client, len(exchange.asked.prompts) - 1)
+                exchange.charged = self._allowances.take_tokens(exchange.client, exchange.asked)
             body = write_json(fields)
-        self._charge(exchange)
         forwarding = self._forward(request.method, path, body, headers, masking, answer)
         await _unless_gone(forwarding, request.receive, answer)
 
@@ -155,50 +142,6 @@ class Guard:
         if request.method not in methods:
             raise Refused(405, "wrong_method", f"Use {' or '.join(methods)}.", {"allow": ", ".join(methods)})
         return path
-
-    async def _body(self, request: HttpRequest) -> bytes:
-        """The body of *request*.
-
-        Raises:
-            Refused: it is too large, comes too slowly, is compressed, or declares to be something else than JSON.
-        """
-        kind, *parameters = request.headers.get("content-type", "").lower().replace('"', "").split(";")
-        charsets = [each.strip() for each in parameters if each.strip().startswith("charset")]
-        if kind.strip() != "application/json" or any(each != "charset=utf-8" for each in charsets):
-            raise Refused(415, "not_json", "Send JSON in UTF-8, with content-type: application/json.")
-        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise Refused(415, "compressed", "Send the body uncompressed.")
-        most, parts, size = self._policy.requests.max_bytes, [], 0
-        too_large = Refused(413, "too_large", f"A request may have {most:,} bytes here.", {"connection": "close"})
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and (len(length) > 18 or int(length) > most):
-            raise too_large
-        try:
-            async with asyncio.timeout(self._policy.requests.seconds):
-                async for part in request.stream():
-                    parts.append(part)
-                    size += len(part)
-                    if size > most:
-                        raise too_large
-        except TimeoutError:
-            raise Refused(408, "too_slow", "The request did not arrive in time.", {"connection": "close"}) from None
-        return b"".join(parts)
-
-    def _charge(self, exchange: Exchange) -> None:
-        """Take the request from the buckets of its client.
-
-        Raises:
-            Refused: 429, with the seconds after which there is enough.
-        """
-        asked, wait = exchange.asked, 0.0
-        if self._requests is not None:
-            wait = self._requests.take(exchange.client, len(asked.prompts) if asked and asked.prompts else 1)
-        if self._tokens is not None and not wait and asked and asked.prompts:
-            estimate = sum(asked.prompt_tokens or [-(-len(each.encode()) // BYTES_PER_TOKEN) for each in asked.prompts])
-            wait = self._tokens.take(exchange.client, estimate)
-            exchange.charged = 0.0 if wait else float(estimate)
-        if wait:
-            raise Refused(429, "rate_limit", "Too many requests, or tokens.", {"retry-after": f"{wait:.0f}"})
 
     async def _forward(
         self, method: str, path: str, body: bytes | None, headers: Any, masking: Masking | None, answer: Answer
@@ -239,50 +182,12 @@ class Guard:
     def _finish(self, exchange: Exchange, status: int) -> None:
         """Correct what was taken from the client's bucket, and record the request."""
         self.statuses[status] += 1
-        asked, masking = exchange.asked or Asked(Request.OTHER), exchange.masking
-        prompt_tokens = masking.prompt_tokens if masking else None
-        written = None if masking is None else masking.completion_tokens
-        if written is None and masking is not None and asked.stream:
-            written = masking.pieces
-        if self._tokens is not None and exchange.charged:
-            used = (exchange.charged if prompt_tokens is None else prompt_tokens) + (written or 0)
-            self._tokens.correct(exchange.client, used - exchange.charged)
-        for query in queries_of(exchange, asked, status, prompt_tokens, written):
-            self._record(query)
-
-
-def _buckets(per_minute: int | None) -> Buckets | None:
-    return None if per_minute is None else Buckets(per_minute, time.monotonic)
-
-
-def queries_of(
-    exchange: Exchange, asked: Asked, status: int, prompt_tokens: int | None, completion_tokens: int | None
-) -> list[Query]:
-    """The lines of the log for a request, a line for each of its prompts."""
-    prompts = asked.prompts or (None,)
-    single = len(prompts) == 1
-    return [
-        Query(
-            time=exchange.arrived,
-            client=exchange.client,
-            request=asked.request,
-            model=asked.model,
-            prompt=prompt,
-            prompt_bytes=None if prompt is None else len(prompt.encode("utf-8", "replace")),
-            prompt_tokens=prompt_tokens if single else asked.prompt_tokens[at] if asked.prompt_tokens else None,
-            completion_tokens=completion_tokens if single else None,
-            max_tokens=asked.max_tokens,
-            samples=asked.samples,
-            temperature=asked.temperature,
-            echo=asked.echo,
-            logprobs=asked.logprobs,
-            top_logprobs=asked.top_logprobs,
-            prompt_logprobs=asked.prompt_logprobs,
-            status=status,
-            seconds=round(time.monotonic() - exchange.began, 6),
+        self._bodies.release(exchange)
+        self._allowances.correct_tokens(
+            exchange.client, exchange.charged, exchange.prompt_tokens, exchange.completion_tokens
         )
-        for at, prompt in enumerate(prompts)
-    ]
+        for query in queries_of(exchange, status):
+            self._record(query)
 
 
 def _plain_path(path: str) -> bool:
@@ -325,23 +230,29 @@ def _masked_event(data: bytes, masking: Masking) -> bytes:
 async def _unless_gone(work: Coroutine[Any, Any, None], receive: Receive, answer: Answer) -> None:
     """Run *work*, which sends *answer*, to its end, or cancel it when the client leaves.
 
+    httpx closes a connection completely only where it is cancelled in the way of anyio.
+
     Raises:
         ClientDisconnect: it left before the end of the answer.
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leave(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and not answer.ended:
-            raise ClientDisconnect
-        await working
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+    refused: Refused | None = None
+    ended = False
+    async with anyio.create_task_group() as group:
 
+        async def leave() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            if not answer.ended:  # at the end of an answer this comes, too
+                group.cancel_scope.cancel()
 
-async def _leave(receive: Receive) -> None:
-    """Return when the client has left, or the answer has ended."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        group.start_soon(leave)
+        try:
+            await work
+        except Refused as caught:  # the group would wrap it
+            refused = caught
+        ended = True
+        group.cancel_scope.cancel()
+    if refused:
+        raise refused
+    if not ended:
+        raise ClientDisconnect

@@ -81,13 +81,13 @@ class QueryLog:
 
     def _run(self) -> None:
         while (query := self._queue.get()) is not None:
-            line = query_to_line(self._as_kept(query)).encode("utf-8", "replace") + b"\n"
             try:
-                self._append(line)
-            except OSError as error:
+                self._append(query_to_line(self._as_kept(query)).encode() + b"\n")
+            except (OSError, ValueError) as error:  # ValueError: a query that no line can hold
                 self.lost += 1
                 if not self._failing:
-                    self._report(f"{self._file}: cannot be written ({error.strerror}): requests go on without the log")
+                    reason = getattr(error, "strerror", None) or type(error).__name__
+                    self._report(f"{self._file}: cannot be written ({reason}): requests go on without the log")
                 self._failing = True
             else:
                 self.written += 1

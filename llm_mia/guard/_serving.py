@@ -23,6 +23,8 @@ from ._upstream import Upstream
 
 __all__ = ["Served", "serve_guard"]
 
+BACKLOG = 2048
+"""Most connections that wait to be accepted."""
 ENDING_SECONDS = 30
 """For which answers that have begun may go on when the guard is stopped."""
 
@@ -66,26 +68,31 @@ def serve_guard(
         UsageError: an address, a port or the file of the log cannot be used.
     """
     behind = Upstream(upstream, policy.upstream)  # first, so that a wrong address starts nothing
-    listening = _listening(host, port)
-    writer = None if log is None else QueryLog(log, policy.log, secret.sketch_key, report)
-    guard = Guard(policy, behind, secret, writer.write if writer else lambda _: None)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1"
-    try:
-        asyncio.run(_serve(guard, policy, listening, lambda: started(address)))
-    finally:
-        if writer:
-            writer.close()
+    with _listening(host, port) as listening:
+        writer = None if log is None else QueryLog(log, policy.log, secret.sketch_key, report)
+        guard = Guard(policy, behind, secret, writer.write if writer else lambda _: None)
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1"
+        try:
+            asyncio.run(_serve(guard, policy, listening, lambda: started(address)))
+        finally:
+            if writer:
+                writer.close()
     return Served(dict(guard.statuses), writer.written if writer else 0, writer.lost if writer else 0)
 
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.create_server(address[:2], family=family, backlog=2048)
+        # asyncio sends small packets at once only where the protocol is named; `socket.create_server` names none.
+        with contextlib.ExitStack() as failed:
+            listening = failed.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+            failed.pop_all()
     except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"cannot listen on `host` {host}, `port` {port} ({getattr(error, 'strerror', None) or error}): name another"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot listen on `host` {host}, `port` {port} ({reason}): name another") from None
     return listening
 
 
@@ -117,7 +124,7 @@ def configuration(guard: Guard, policy: Policy) -> uvicorn.Config:
         date_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=ENDING_SECONDS,
-        backlog=2048,
+        backlog=BACKLOG,
     )
 
 

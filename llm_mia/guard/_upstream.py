@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from ..errors import UsageError
@@ -92,7 +92,7 @@ class Upstream:
         """
         parts, size = [], 0
         try:
-            async with asyncio.timeout(self._rules.seconds):
+            with anyio.fail_after(self._rules.seconds):  # httpx leaks what asyncio.timeout cancels
                 async for part in response.aiter_bytes():
                     parts.append(part)
                     size += len(part)

@@ -3,7 +3,7 @@
 `llm_mia.guard` writes queries, `llm_mia.monitor` reads them, from its log and from the logs of other programs.
 """
 
-from ._query import Query, Request, query_of_line, query_to_line
+from ._query import Query, Request, query_of_line, query_of_values, query_to_line
 from ._sketch import END_LENGTHS, SKETCH_BYTES, Sketches, hashed_shingles, sketch_prompts
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Sketches",
     "hashed_shingles",
     "query_of_line",
+    "query_of_values",
     "query_to_line",
     "sketch_prompts",
 ]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Query", "Request", "query_of_line", "query_to_line"]
+from ._sketch import SKETCH_BYTES
+
+__all__ = ["Query", "Request", "query_of_line", "query_of_values", "query_to_line"]
 
 
 class Request(StrEnum):
@@ -76,12 +78,38 @@ def query_of_line(line: str | bytes) -> Query:
     Raises:
         ValueError: the line is no such line; the message does not repeat it.
     """
-    values = json.loads(line)
+    return query_of_values(json.loads(line))
+
+
+def query_of_values(values: Any) -> Query:
+    """The query of a line of `query_to_line` that is parsed already; it raises as `query_of_line` does."""
     if not isinstance(values, dict) or "client" not in values:
         raise ValueError("is no query: it has no field `client`")
-    if unknown := sorted(set(values) - {field.name for field in fields(Query)}):
-        raise ValueError(f"has the fields {', '.join(unknown)}, which a query does not have")
-    if isinstance(sketch := values.get("sketch"), str):
-        values["sketch"] = base64.b64decode(sketch, validate=True)
-    values["request"] = Request(values.get("request", Request.COMPLETION))
-    return Query(**{"time": math.nan, **values})
+    for name, value in values.items():
+        if (kinds := _KINDS.get(name)) is None:
+            unknown = ", ".join(sorted(set(values) - set(_KINDS)))
+            raise ValueError(f"has the fields {unknown}, which a query does not have")
+        if type(value) not in kinds:
+            raise ValueError(f"has a field `{name}` of another type")
+    known = {"time": math.nan, **values}
+    if (sketch := known.get("sketch")) is not None:
+        known["sketch"] = base64.b64decode(sketch)
+        if len(known["sketch"]) != SKETCH_BYTES:
+            raise ValueError("has a field `sketch` of another length")
+    if "request" in known:
+        known["request"] = _REQUESTS.get(known["request"], Request.OTHER)
+    return Query(**known)
+
+
+_REQUESTS = {kind.value: kind for kind in Request}
+_WHOLE, _NUMBER, _TRUTH, _TEXT = (int,), (int, float), (bool,), (str,)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("client", "request", "model", "prompt", "sketch"), _TEXT),
+    **dict.fromkeys(("time", "temperature", "seconds"), _NUMBER),
+    **dict.fromkeys(("echo", "logprobs", "prompt_logprobs"), _TRUTH),
+    **dict.fromkeys(
+        ("prompt_bytes", "prompt_tokens", "completion_tokens", "max_tokens", "samples", "top_logprobs", "status"),
+        _WHOLE,
+    ),
+}
+"""By field: the types that JSON may give it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from ..defenses import BASELINE, TRAINING_DEFENSES, Defended, Defenses
+from ..defenses import Defenses
 from ..records import Interval
 from ._cells import escape, percent, share
 from ._first_screen import first_screen, places_of
@@ -96,21 +95,13 @@ def _models(defenses: Defenses) -> Iterator[Listing]:
     of_role = {row.role: row for row in reversed(defenses.rows)}
     for role in dict.fromkeys(row.role for row in defenses.ranked):
         row = of_role[role]
-        name, perplexity, ratio = escape(_training_of(row)), row.utility.perplexity, row.utility.ratio
+        name, perplexity, ratio = escape(row.model), row.utility.perplexity, row.utility.ratio
         figure = f"{perplexity.value:.1f} [dim]{perplexity.low:.1f}–{perplexity.high:.1f}[/]"
         value, low, high = (_signed(100 * (each - 1)) for each in (ratio.value, ratio.low, ratio.high))
         costs.add(name, figure, f"{value} [dim]{low} to {high}[/]" if row.trained else "", f"{row.seconds:,.1f}")
         extractable = NOT_COMPUTABLE if row.extractable is None else percent(row.extractable)
         shows.add(name, extractable, *epsilon_words(row))
     yield from (costs, shows)
-
-
-def _training_of(row: Defended) -> str:
-    """The name of the row's training, without a defence of the outputs."""
-    if not row.outputs:
-        return row.name
-    parts = re.split(r"\+(?=[A-Za-z_])", row.name)
-    return "+".join(part for part in parts if part.partition(":")[0] in TRAINING_DEFENSES) or BASELINE
 
 
 def _outputs(defenses: Defenses) -> Iterator[Listing]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..attacks import ShadowSet
 from ..attacks.cohort import pooled_spreads
 from ..backends import ModelSpec
-from ..errors import RunDirectoryError
+from ..errors import RunDirectoryError, UsageError
 from ..passages import Passages
 from ..records import Passage, RunRecord, text_sha256
 from ..signals import Inputs, passages_with_signals
@@ -72,14 +72,39 @@ class Shadows:
         """The passages of the pool, in the order of the signals."""
         return stored_pool(self.path)
 
-    def models(self) -> dict[str, ModelSpec]:
-        """The shadow models by role, in the precision in which the signals of the pool were computed."""
-        return {role: ModelSpec(self.path / MODELS / role, dtype=self.record.dtype) for role in self.roles}
+    def models(self, *, trust_remote_code: bool = False) -> dict[str, ModelSpec]:
+        """The shadow models by role, in the precision in which the signals of the pool were computed.
 
-    def reference(self) -> ModelSpec | None:
-        """The base model; None where shadows were trained from random weights."""
+        Raises:
+            UsageError: they run Python code from the repository of their base, and *trust_remote_code* is not given.
+        """
+        spec = self._spec(trust_remote_code)
+        return {role: replace(spec, name=self.path / MODELS / role, revision=None) for role in self.roles}
+
+    def reference(self, *, trust_remote_code: bool = False) -> ModelSpec | None:
+        """The base model; None where shadows were trained from random weights.
+
+        Raises:
+            UsageError: as for `models`.
+        """
+        return self._spec(trust_remote_code) if self.has_reference else None
+
+    def _spec(self, trust_remote_code: bool) -> ModelSpec:
+        """The base, read as it was in the training."""
         plan = self.record.plan
-        return ModelSpec(plan.base, plan.base_revision, self.record.dtype) if self.has_reference else None
+        if plan.trust_remote_code and not trust_remote_code:
+            raise UsageError(
+                f"{self.path}: its shadow models run Python code from the repository of their base {plan.base}: give "
+                "`trust_remote_code` if you trust that code"
+            )
+        return ModelSpec(
+            plan.base,
+            plan.base_revision,
+            self.record.dtype,
+            trust_remote_code=trust_remote_code,
+            pre_tokenizer=plan.pre_tokenizer,
+            templated=plan.templated,
+        )
 
     def holds(self, passages: Iterable[Passage]) -> bool:
         """Whether the text of every passage is in the pool."""

@@ -57,15 +57,17 @@ def shadow_table(
     places = _Places(supply, chosen, populations)
     rows: list[Passage] = []
     scores: list[NDArray[np.float64]] = []
-    done, total = 0, shadows.record.plan.passages
+    done, tokens, total = 0, 0, shadows.record.plan.passages
     for passages, chunks in _blocks(shadows):
         for at, passage in enumerate(passages):
+            signals = {role: chunk.signals(at) for role, chunk in chunks.items()}
+            tokens += sum(map(len, signals.values()))
             if texts is None or passage.text in texts:
                 rows.append(passage)
-                scores.append(places.scores(passage, {role: chunk.signals(at) for role, chunk in chunks.items()}))
+                scores.append(places.scores(passage, signals))
         done += len(passages)
         if progress:
-            progress(Step("scores of the shadow models", done, 0, done, total, total, kept=done))
+            progress(Step("scores of the shadow models", done, tokens, done, total, total))
     if not rows:
         raise InputError(f"{shadows.path}: no passage of the pool has one of the `texts`: give texts of the pool")
     return _table(shadows, supply, chosen, rows, np.concatenate(scores))

@@ -8,11 +8,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..backends import ModelSpec
 from ..errors import RunDirectoryError, UsageError
-from ..passages import PassageSource, to_sources
-from ..signals import Inputs, Limits, PlannedPass, Progress, report_activity, run_passes
+from ..passages import Passages, PassageSource, to_sources
+from ..signals import (
+    DryRun,
+    Estimated,
+    Inputs,
+    Limits,
+    PlannedPass,
+    Progress,
+    open_run,
+    report_activity,
+    run_passes,
+    running_dry,
+)
 from ..store import RunDirectory, differences, read_record
 from ..training import Method, Recipe, TrainingRecord
 from ._measures import measured
@@ -20,6 +32,9 @@ from ._pool import Pool, read_pool, stored_pool, write_pool
 from ._record import ShadowsPlan
 from ._shadows import MODELS, RECORD, SPLIT, Shadows, read_shadows
 from ._split import draw_halves
+
+if TYPE_CHECKING:
+    from ..training import Training
 
 __all__ = ["plan_shadows", "train_shadows"]
 
@@ -88,10 +103,12 @@ def train_shadows(
     report_activity(progress, "reading the pool")
     contents = read_pool(sources)
     plan = _planned(contents, spec, shadows, recipe or Recipe(), seed)
-    with RunDirectory(out) as run:
+    with open_run(out) as run:
         _refuse_other(run, plan)
         report_activity(progress, "loading the tokenizer")
         spec.tokenizer()  # refuses an unknown base before anything is written
+        if dry := running_dry():
+            raise _estimated(dry, run, plan, contents, spec, window_tokens, progress)
         with _removed_if_nothing_was_trained(run.path):
             _begin(run, plan, contents)
             trained = _train_all(run, plan, contents, spec, processes, progress)
@@ -133,6 +150,9 @@ def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: in
         bytes=sum(passage.n_bytes for passage in pool.passages),
         joined=len(groups) - len(sizes),
         inside={document: digits[group] for document, group in groups.items()},
+        trust_remote_code=spec.trust_remote_code,
+        pre_tokenizer=spec.pre_tokenizer,
+        templated=spec.templated,
     )
 
 
@@ -163,7 +183,8 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
 
 
 def _compared(plan: ShadowsPlan) -> dict[str, object]:
-    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles)}
+    how_read = {"pre_tokenizer": plan.pre_tokenizer, "templated": plan.templated}
+    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles), **how_read}
 
 
 @contextlib.contextmanager
@@ -190,18 +211,43 @@ def _train_all(
     run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, processes: int, progress: Progress | None
 ) -> dict[str, TrainingRecord]:
     """Train each shadow model that is not trained; returns the record of each by its role."""
-    from ..training import Training, train_side_by_side
+    from ..training import train_side_by_side
+
+    trainings = _trainings(run, plan, pool, spec)
+    if processes != 1:
+        name = f"training {len(trainings)} shadow models"
+        train_side_by_side(trainings, processes, name=name, progress=progress)
+        progress = None  # their steps were reported
+    return {training.name: training.run(progress) for training in trainings}
+
+
+def _trainings(run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec) -> list[Training]:
+    """The training of each shadow model."""
+    from ..training import Training
 
     trainings = []
     for number, role in enumerate(plan.roles):
         texts = tuple(passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1")
         recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
         trainings.append(Training(spec, texts, run.path / MODELS / role, recipe, role))
-    if processes != 1:
-        name = f"training {len(trainings)} shadow models"
-        train_side_by_side(trainings, processes, name=name, progress=progress)
-        progress = None  # their steps were reported
-    return {training.name: training.run(progress) for training in trainings}
+    return trainings
+
+
+def _estimated(
+    dry: DryRun,
+    run: RunDirectory,
+    plan: ShadowsPlan,
+    pool: Pool,
+    spec: ModelSpec,
+    window_tokens: int | None,
+    progress: Progress | None,
+) -> Estimated:
+    """What ends a dry run: how long the trainings and the passes will take."""
+    from ..training import estimate_models
+
+    trainings, inputs = _trainings(run, plan, pool, spec), Inputs.of([Passages.of(pool.passages, name=pool.name)])
+    passes = [*plan.roles, *([] if plan.recipe.method is Method.SCRATCH else [REFERENCE])]
+    return estimate_models(dry, spec, trainings, passes, inputs, run, window_tokens=window_tokens, progress=progress)
 
 
 def _run_passes(

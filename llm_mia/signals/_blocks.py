@@ -133,6 +133,9 @@ def _encode(backend: Backend, passages: Sequence[Passage], texts: Sequence[str])
     """The tokens of *texts*; a text that cannot be encoded is refused with the place of its passage."""
     try:
         return backend.encode(texts) if texts else []
+    except WindowError as error:  # the backend knows which text it is, and asking for each again may cost money
+        passage = passages[error.passage]
+        raise ModelError(f"{passage.where or f'passage {passage.id!r}'}: {error}") from None
     except ModelError:
         for passage, text in zip(passages, texts, strict=True):
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..attacks import SampleSettings
+from ..backends import RemoteBackend
 from ..records import TokenSignals, Window
 from ..store import SignalsFolder, signals_table
 from ._blocks import Block, PassSetup, batches_of, blocks
@@ -26,6 +27,10 @@ MEASURED_SECONDS = 2.0
 FEWEST_BATCHES = 3
 REWRITTEN_PASSAGES = 16
 """Passages that are measured where a model has to rewrite them."""
+SENT = 4
+"""Passages that are sent to a server."""
+BYTES_PER_TOKEN = 12
+"""Of signals on disk, of a model that gives log-probabilities and little more."""
 CONTINUED_PASSAGES = 3
 """Passages that are measured where the model continues them: each takes as long as hundreds that are scored."""
 
@@ -65,6 +70,8 @@ def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstim
     """What the pass will take for *left*, by some batches of the block that it begins with; nothing is kept."""
     if wanted.samples is not None:
         return _measure_continuing(wanted, wanted.samples, setup, left)
+    if isinstance(setup.backend, RemoteBackend):
+        return _estimate_remote(wanted, setup, setup.backend, left)
     start = time.monotonic()
     most = REWRITTEN_PASSAGES if wanted.rewritten_by_model else left.passages
     passages = islice(wanted.inputs, left.first, left.first + most)
@@ -81,6 +88,25 @@ def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstim
         tokens=tokens,
         seconds=measured.seconds_of(tokens) + rewriting * left.bytes,
         bytes_on_disk=round(tokens * _bytes_per_token(measured, setup)),
+    )
+
+
+def _estimate_remote(wanted: PlannedPass, setup: PassSetup, backend: RemoteBackend, left: Left) -> PassEstimate:
+    """What a server is asked for, by a few passages: each costs a request, and perhaps money."""
+    sample = [passage.text for passage in islice(wanted.inputs, left.first, left.first + min(SENT, left.passages))]
+    work = backend.estimate(sample if setup.rewrite is None else setup.rewrite(sample), left.bytes)
+    prefix = 0 if setup.prefix is None else len(setup.prefix) * left.passages
+    price = None if work.price is None or not work.tokens else work.price * (work.tokens + prefix) / work.tokens
+    return PassEstimate(
+        name=wanted.name,
+        role=wanted.role,
+        model=backend.info.id,
+        passages=left.passages,
+        tokens=work.tokens,
+        seconds=work.seconds,
+        bytes_on_disk=work.tokens * BYTES_PER_TOKEN,
+        requests=left.passages,
+        price=price,
     )
 
 
@@ -104,6 +130,7 @@ def _measure_continuing(wanted: PlannedPass, settings: SampleSettings, setup: Pa
         seconds=seconds * left.passages,
         bytes_on_disk=round(n_bytes / max(1, len(times)) * left.passages),
         continuations=continuations,
+        requests=continuations if isinstance(setup.backend, RemoteBackend) else 0,
     )
 
 

@@ -12,6 +12,7 @@ from ._recipe import EarlyStopping, Method, Privacy, Recipe
 from ._record import TrainingRecord, read_training
 
 if TYPE_CHECKING:
+    from ._estimating import estimate_models
     from ._side_by_side import Training, train_side_by_side
     from ._train import train
     from ._updates import Guarantee, Updates, next_token_loss
@@ -26,6 +27,7 @@ __all__ = [
     "TrainingRecord",
     "Updates",
     "check_privacy",
+    "estimate_models",
     "next_token_loss",
     "read_training",
     "train",
@@ -36,6 +38,7 @@ _MODULES = {
     "Guarantee": "_updates",
     "Training": "_side_by_side",
     "Updates": "_updates",
+    "estimate_models": "_estimating",
     "next_token_loss": "_updates",
     "train": "_train",
     "train_side_by_side": "_side_by_side",

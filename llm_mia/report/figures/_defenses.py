@@ -116,7 +116,8 @@ class DefensesDisplay:
             transform=ax.transData if at is None else ax.get_yaxis_transform(),
         )
         bars[0].set_label("without defence" if place == 0 else each.name)
-        return bars[0]
+        marker: Artist = bars[0]
+        return marker
 
     def _set_aside(self, ax: Axes) -> None:
         """Leave the left of the axis to the defences of the outputs, which have the perplexity of their model."""

@@ -9,7 +9,7 @@ from ...auditing import Audit
 from ...validity import Check, Validity
 from ..words import HEADER, comparison_facts, control_words, shadow_facts, shadow_rows, weakest_words
 from ..words.checks import CheckGroup, check_groups, check_words, detectable_words, figure_words, verdict_words
-from ..words.page import trust_words
+from ..words.page import checks_lead, trust_words
 
 __all__ = ["CheckRow", "Group", "Trust", "checks_of", "trust_of"]
 
@@ -57,6 +57,8 @@ class Trust:
     """All checks by the question that they answer."""
     models: Sequence[tuple[str, str]]
     """What each other model shows, unless the finding is withheld; then the sealed non-members, if there are any."""
+    lead: str
+    """How to read the table of all checks."""
     shadows: Sequence[tuple[str, ...]] = ()
     """A row for each shadow model in the target's place; empty where a known set sets the threshold."""
     shadow_facts: Sequence[tuple[str, str]] = ()
@@ -75,6 +77,7 @@ def trust_of(audit: Audit) -> Trust:
         faults,
         groups,
         models,
+        checks_lead(audit),
         [] if audit.shadows is None else shadow_rows(audit.shadows.rates),
         [] if audit.shadows is None else shadow_facts(audit.shadows),
     )

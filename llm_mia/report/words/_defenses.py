@@ -38,6 +38,8 @@ SENTENCES = {
     DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
     DefenseNote.CANARIES: "{canaries:,} canaries can show an ε of {highest:.1f} at most: with more `canaries` a larger "
     "ε can be shown.",
+    DefenseNote.MORE_QUERIES: "{defence}: a query for each token of a text is measured. An attacker who sends variants "
+    "of the text, or asks for many samples, averages over them, and sees more.",
     DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
     "and is not protected as a whole.",
 }
@@ -54,14 +56,14 @@ ALWAYS = (
 
 def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence has the lowest AUROC, what it costs, and which do not help."""
-    baseline, best = defenses.baseline, _best(defenses)
+    baseline, best, useless = defenses.baseline, _best(defenses), unhelpful_words(defenses)
     return Answer(
         question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
         error_rate="" if best is None else _cost(defenses, best),
         facts=tuple((row.name, _row(row, defenses)) for row in defenses.ranked),
-        trust=tuple(filter(None, (unhelpful_words(defenses),))),
+        trust=(useless,) if useless else (),
         caveats=len(defense_notes(defenses)),
     )
 
