@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +21,7 @@ from llm_mia import ModelSpec, audit, estimate, read_scores, score
 from llm_mia.attacks import Samples, parse_attack, split_passage
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+from llm_mia.defenses.outputs import replay
 from llm_mia.errors import AttackError, ModelError, RunDirectoryError, UsageError
 from llm_mia.records import CONTINUATIONS, FIELDS
 from llm_mia.report import write_report
@@ -312,6 +316,52 @@ def test_a_local_model_that_knows_its_members_by_heart(tiny: str, tmp_path: Path
         known = ~np.isnan(scores)
         assert known[:7].sum() >= 5
         assert np.nanmean(scores[:7]) > 2 * np.nanmean(scores[7:])
+
+
+def test_no_mask_of_log_probabilities_hides_what_the_model_writes(tmp_path: Path) -> None:
+    rows = [{"text": text, "label": number % 2} for number, text in enumerate(NUMBERED)]
+    table = score(rows, FakeBackend(0), attacks=["loss", "samia"], supplies=SUPPLIES, out=tmp_path / "run")
+    for defense in ("sampled_text:queries=one", "top_k:k=5", "none"):
+        shown = replay(rows, tmp_path / "run", defense, ["loss", "samia"])
+        variants = [name for name in shown.columns if name.startswith("samia")]
+        assert variants
+        for name in variants:
+            np.testing.assert_array_equal(shown.column(name), table.column("samia"))
+    assert "loss" in replay(rows, tmp_path / "run", "sampled_text:queries=one", ["loss", "samia"]).no_scores
+
+
+KILLED = """
+import os, signal, sys
+from llm_mia import score
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.signals import Limits, Supplies
+from tests.test_attacks_samples import SUPPLIES, TEXTS
+
+class Killed(FakeBackend):
+    prompts = 0
+
+    def sample(self, prompts, **options):
+        self.prompts += len(prompts)
+        if self.prompts > 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().sample(prompts, **options)
+
+backend = Killed(0)
+backend.tokens_per_batch = 200
+score(TEXTS, backend, attacks=["samia"], supplies=SUPPLIES, out=sys.argv[1], limits=Limits(part_seconds=0.0))
+"""
+
+
+def test_a_run_that_is_killed_continues(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(out)], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [(part.first, part.last) for part in read_signals(out, "samples").parts()][-1] == (10, 11)
+    second = Counting()
+    table = score(TEXTS, second, attacks=["samia"], supplies=SUPPLIES, out=out)
+    assert len(second.prompts) == 30 - 12
+    whole = score(TEXTS, Counting(), attacks=["samia"], supplies=SUPPLIES, out=tmp_path / "whole")
+    np.testing.assert_array_equal(table.column("samia"), whole.column("samia"))
 
 
 class Parrot(FakeBackend):
