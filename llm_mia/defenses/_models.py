@@ -10,7 +10,7 @@ from ..backends import ModelSpec
 from ..passages import Passages
 from ..signals import Progress, write_signals
 from ..store import read_run
-from ..training import Recipe, TrainingRecord
+from ..training import Recipe, TrainingRecord, explained_damage, refuse_damaged
 from ._columns import REFERENCE
 from ._planning import PlannedDefense
 
@@ -53,6 +53,7 @@ class Workshop:
         """Train the model of *defense*, unless an earlier call has; and let it read all passages."""
         from ..training import train
 
+        refuse_damaged(self.folder(defense.role))
         record = train(
             self.base,
             self.texts,
@@ -87,6 +88,7 @@ class Workshop:
         return replace(self._base(), name=self.folder(role), revision=None, pre_tokenizer=None)
 
     def _read(self, name: str, model: ModelSpec) -> None:
-        write_signals(
-            self.sources, {name: model}, out=self.path, window_tokens=self.window_tokens, progress=self.progress
-        )
+        with explained_damage([] if model.name == self.base.name else [Path(model.name)]):
+            write_signals(
+                self.sources, {name: model}, out=self.path, window_tokens=self.window_tokens, progress=self.progress
+            )
