@@ -164,7 +164,10 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
 
 
 def _compared(plan: ShadowsPlan) -> dict[str, object]:
-    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles)}
+    recipe = asdict(plan.recipe)
+    if plan.recipe.seed == plan.seed:  # a single option sets both
+        del recipe["seed"]
+    return {"recipe": recipe, "seed": plan.seed, "shadows": len(plan.roles)}
 
 
 @contextlib.contextmanager
