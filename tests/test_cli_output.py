@@ -155,3 +155,4 @@ def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["attacks"]) == 0
     assert capsys.readouterr().err == ""
+    sys.stdout.close()
