@@ -10,6 +10,8 @@
   x ModelError            name another model, or repair this model
   x MissingExtraError     install a package; the message holds the pip line
   x RunDirectoryError     name another folder, wait for another run, or free disk space
+  x ServerError           start the server of an endpoint, or correct its address or key
+  x BudgetError           allow more requests or tokens
 
 Each message is a single line: what is wrong, where, and what to do. Messages name parameters of functions between
 backticks, as in `window_tokens`; the command line replaces them by its options.
@@ -17,6 +19,7 @@ backticks, as in `window_tokens`; the command line replaces them by its options.
 
 __all__ = [
     "AttackError",
+    "BudgetError",
     "CalibrationError",
     "InputError",
     "LlmMiaError",
@@ -25,6 +28,7 @@ __all__ = [
     "PassageError",
     "RunDirectoryError",
     "ScoresError",
+    "ServerError",
     "UsageError",
 ]
 
@@ -77,3 +81,11 @@ class MissingExtraError(LlmMiaError):
 
 class RunDirectoryError(LlmMiaError):
     """The run directory belongs to another run, is locked, cannot be written, or is on a full disk."""
+
+
+class ServerError(LlmMiaError):
+    """The server of an endpoint cannot be reached, refuses the key, or stops answering."""
+
+
+class BudgetError(LlmMiaError):
+    """A command has sent as many requests or tokens to endpoints as it may; the same command can go on."""

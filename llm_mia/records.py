@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CONTINUATIONS",
     "FIELDS",
     "SCHEMA_VERSION",
     "STAND_IN",
@@ -18,6 +21,7 @@ __all__ = [
     "AttackRecord",
     "BlockSize",
     "DTypeChoice",
+    "EndpointRecord",
     "FilesRecord",
     "InputRecord",
     "Interval",
@@ -36,6 +40,7 @@ __all__ = [
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "text_sha256",
 ]
 
 SCHEMA_VERSION = 5
@@ -147,6 +152,15 @@ class TokenSignals:
         }
         return cls(**values, tokenizer=tokenizer)
 
+    @property
+    def mean_logprob(self) -> float:
+        """The mean log-likelihood of the passage, nats per token; NaN where no token is scored.
+
+        >>> TokenSignals.of([-1.0, -2.0]).mean_logprob
+        -1.5
+        """
+        return float(self.logprob.mean(dtype=np.float64)) if len(self) else math.nan
+
     def take(self, tokens: slice | NDArray[np.bool_] | NDArray[np.intp]) -> TokenSignals:
         """The signals of some of the tokens, by a slice, a mask or positions; a slice gives views."""
         return replace(self, **{name: getattr(self, name)[tokens] for name in TOKEN_ARRAYS})
@@ -180,6 +194,8 @@ TOKEN_ARRAYS: Mapping[str, type[np.generic]] = {
 """The arrays of `TokenSignals` and what they hold."""
 FIELDS = ("logprob", "mean", "std", "top", "rank")
 """What a model computes of each token; a backend offers all of these or some."""
+CONTINUATIONS = "continuations"
+"""What a backend offers, besides `FIELDS`, that continues texts (`llm_mia.backends.Sampler`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,6 +264,30 @@ class DTypeChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """What was measured of the server of a model, before the first passage was sent to it."""
+
+    server: str
+    """The kind of server, by what it lists: ``vllm``, ``sglang``, ``llama-cpp-python``, ``llama.cpp``, ``other``."""
+    sends: Literal["token ids", "text"]
+    """What windows of long passages, and passages after a prefix, are sent as."""
+    ids: Literal["server", "digest"]
+    """Whether the ids of tokens are the server's, or derived from their bytes."""
+    opening_sent: str
+    """A text that is sent before every passage, because this server is wrong by a position without it."""
+    rounding: float
+    """The step to which the server rounds log-probabilities; 0 where none shows."""
+    noise: float
+    """Mean absolute difference between two answers to the same request, nats per token."""
+    context_known: str
+    """How its context is known: ``listed``, ``refused`` (named by a refusal) or ``tested`` (at least so long)."""
+    probe: tuple[float, ...]
+    """Log-probabilities of the text by which the model is recognised; 0 for a first token that has none."""
+    problem: str = ""
+    """Why its log-probabilities are not used; empty where they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """What a pass depends on: two models with equal records give equal signals."""
 
@@ -281,6 +321,8 @@ class ModelRecord:
     """These tokens, as the tokenizer writes them."""
     temperature: float = 1.0
     """By which the logits are divided; 1 for the distribution of the model itself."""
+    endpoint: EndpointRecord | None = None
+    """For a model behind an endpoint; not compared between runs, because the digest of the weights identifies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,3 +461,8 @@ class Interval:
     low: float
     high: float
     confidence: float = 0.95
+
+
+def text_sha256(text: str) -> str:
+    """The SHA-256 of *text*, hexadecimal: by it a run notices that its input has changed, and equal texts are known."""
+    return hashlib.sha256(text.encode()).hexdigest()

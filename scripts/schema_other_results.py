@@ -22,7 +22,7 @@ from llm_mia.extraction import Extraction
 from llm_mia.report import CHOICES
 from llm_mia.report.words import Answer
 from llm_mia.shadow import ShadowsPlan, ShadowsRecord
-from llm_mia.signals import PassEstimate
+from llm_mia.signals import PassEstimate, TrainingEstimate
 
 __all__ = ["attacks", "dry_run", "exhibit", "extract", "frequencies", "perplexity", "score", "shadow", "verification"]
 
@@ -117,9 +117,10 @@ def dry_run(known: Definitions) -> dict[str, Schema]:
     return {
         "passages": number("All passages of the input.", whole=True),
         "seconds": number("Expected duration of the command, seconds, without attacks and decisions (some seconds)."),
-        "bytes_on_disk": number("Expected size of the signals, bytes.", whole=True),
+        "bytes_on_disk": number("Expected size of the signals and of trained weights, bytes.", whole=True),
         "passes": rows("The passes that are not stored; empty where nothing is left.", known.record(PassEstimate)),
         "attacks": texts("The columns of scores; empty where the command computes none."),
+        "trainings": rows("The models to train; empty where none is.", known.record(TrainingEstimate)),
     }
 
 

@@ -13,6 +13,7 @@ import sys
 from schema_decisions import audit, calibration, collection, decisions, demo, evaluate, flags, validate
 from schema_defenses import defend
 from schema_gate import gate
+from schema_monitor import inspection, monitor, registry
 from schema_other_results import (
     attacks,
     dry_run,
@@ -51,6 +52,9 @@ SCHEMAS = {
     "verification": (verification, "exhibit --verify"),
     "gate": (gate, "gate, and show of a gate"),
     "report": (report, "report of two runs"),
+    "monitor": (monitor, "monitor"),
+    "inspection": (inspection, "monitor --inspect"),
+    "registry": (registry, "registry"),
 }
 """By name of the schema: what describes it, and the command that prints it."""
 OPTIONAL = ("comparison", "at_threshold")

@@ -19,6 +19,8 @@ from llm_mia.backends import Backend
 os.environ.setdefault("LLM_MIA_DTYPE", "float32")
 # Models this small gain nothing from threads, and on a busy machine threads wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Processes that tests start would compile the whole package each, 0.5 s, where no bytecode may be kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No test uses the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from llm_mia.auditing import LIKENESS, Audit, audit, likeness_of, read_audit
+from llm_mia.backends import ModelSpec
 from llm_mia.calibration import chance_of_flags, fpr_threshold
 from llm_mia.decision import (
     ShadowRate,
@@ -232,6 +233,9 @@ def test_what_cannot_be_decided_is_refused(
     refused(CalibrationError, "32 documents.*`fpr`", fpr=0.01)
     refused(CalibrationError, "half fit 'stack'", fpr=0.05, attacks=["stack"])
     refused(AttackError, "another tokenizer", target=tiny_bos)
+    refused(UsageError, "without a template: leave out `templated`", target=ModelSpec(target, templated=True))
+    remote = replace(shadows.record, plan=replace(shadows.record.plan, trust_remote_code=True))
+    refused(UsageError, "run Python code.*`trust_remote_code`", shadows=Shadows(shadows.path, remote))
     refused(RunDirectoryError, "no shadow models", shadows=tmp_path)
     (tmp_path / "split.json").write_text("{}")
     refused(RunDirectoryError, "not finished; run the same command again", shadows=tmp_path)

@@ -254,7 +254,7 @@ TYPED: dict[str, tuple[list[str], str]] = {
     "nothing near": (["-a", "quux"], "no attack is named 'quux': there are min_k, min_k++, gap_k, "),
     "unknown setting": (["-a", "min_k:q=1"], "attack 'min_k' has no setting 'q'; it has: k"),
     "out of range": (["-a", "min_k:k=1.5"], "attack 'min_k': k=1.5 is out of range; it must be above 0 and at most 1"),
-    "not a number": (["-a", "min_k:k=half"], "attack 'min_k': k=half is not a number (float)"),
+    "not a number": (["-a", "min_k:k=half"], "attack 'min_k': k=half is not a number"),
     "no reference": (["-a", "reference"], "attack 'reference' needs a reference model: give it as --reference"),
     "twice": (["-a", "loss", "-a", "loss"], "attack 'loss' is named twice"),
     "unknown option": (["--atack", "loss"], "No such option: --atack"),

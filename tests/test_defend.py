@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_mia.defenses import Defenses, defend, parse_training_defense, read_defenses
+from llm_mia.defenses import Defenses, defend, parse_training_defense, plan_defenses, read_defenses
 from llm_mia.errors import MissingExtraError, ModelError, PassageError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
 from llm_mia.signals import Step
 from llm_mia.store import read_signals
 from llm_mia.training import Method, Recipe
 
-from .conftest import sentences
+from .conftest import build_tokenizer, save, sentences
+from .families import build_family
 
 RECIPE = Recipe(method=Method.FULL, epochs=4, batch_size=16, learning_rate=1e-2)
 WITH = ("epochs:n=1", "temperature:t=2", "sampled_text", "sampled_text:queries=one", "epochs:n=1+top_k:k=5")
@@ -61,6 +62,7 @@ def test_after_a_first_training_that_diverged_another_recipe_may_be_tried(tiny: 
 def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_first(finished: Defenses) -> None:
     assert [row.name for row in finished.rows] == ["none", *WITH]
     assert [row.role for row in finished.rows] == ["baseline", "epochs-n-1", *["baseline"] * 3, "epochs-n-1"]
+    assert [row.model for row in finished.rows] == ["none", "epochs:n=1", *["none"] * 3, "epochs:n=1"]
     assert (finished.members, finished.nonmembers, finished.documents, finished.choosing) == (48, 48, 48, 24)
     assert read_defenses(finished.path) == finished
     with (finished.path / "defences.csv").open() as file:
@@ -70,6 +72,13 @@ def test_the_table_has_a_row_for_each_defence_and_the_model_without_defence_firs
     assert leakage is not None
     assert float(rows[0]["auroc_low"]) == leakage.auroc.low
     assert rows[4]["auroc"] == "", "nothing can be computed on text that answers a single query"
+    with (finished.path / "attacks.csv").open() as file:
+        attacks = [(each["defence"], each["attack"], each["way"], each["auroc"]) for each in csv.DictReader(file)]
+    assert attacks == [
+        (row.name, each.attack, each.variant, "" if each.auroc is None else str(each.auroc.value))
+        for row in finished.rows
+        for each in row.attacks
+    ]
 
 
 def test_figures_are_of_the_half_that_did_not_choose(finished: Defenses) -> None:
@@ -129,6 +138,11 @@ def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -
     assert client is not None
     assert 0 < client.hidden.value < 1
     assert client.passages == 48, "a client reads no canary"
+
+
+def test_a_defence_that_more_queries_undo_has_a_note(finished: Defenses) -> None:
+    noted = [note.figures["defence"] for note in finished.notes if note.kind == "more queries"]
+    assert noted == ["sampled_text"], "a single query shows nothing"
 
 
 def test_too_few_non_members_give_no_rate(finished: Defenses) -> None:
@@ -214,14 +228,16 @@ def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings
         ("dropout:p=1.5", r"p=1.5 is out of range; it must be above 0 and below 1"),
         ("dropout:q=1", "has no setting 'q'; it has: p"),
         ("dropout:p=many", "p=many is not a number"),
-        ("early_stopping:patience=0", "out of range; it must be 1 to 1000"),
+        ("early_stopping:patience=0", "out of range; it must be a whole number from 1 to 1,000"),
         ("dp:epsilon=0", "it must be above 0$"),
         ("epochs:n=4", "is to train less than the 4 `epochs` without defence"),
         ("deduplication", "no text of the members occurs twice"),
         ("weight_decay:w=0", "out of range"),
         ("none", "always measured: leave it out"),
+        ("none:", "defence 'none' has no setting ''; it has: none"),
+        ("dp:epsilon=inf", "it must be above 0$"),
         ("dropout+dropout:p=0.1", "names 'dropout' twice"),
-        ("top_k:k=0", "k=0 is not a whole number"),
+        ("top_k:k=0", "k=0 is out of range; it must be a whole number"),
         ("dp:epsilon=0.01,delta=1e-12", "delta=1e-12': epsilon is 0.01, and .* texts reach no less than"),
         ("dp+early_stopping", "early stopping looks at texts that DP-SGD does not protect"),
     ],
@@ -237,6 +253,29 @@ def test_a_defence_that_makes_no_sense_is_refused_before_anything_is_trained(
 def test_a_defence_named_twice_is_refused(tiny: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'dropout' is named twice: remove the second"):
         run(tiny, tmp_path / "out", "dropout", "dropout")
+    for second in ("dropout:p=0.20", "dropout:p=2e-1"):
+        with pytest.raises(UsageError, match=r"defences 'dropout' and '.*' are the same: remove the second"):
+            run(tiny, tmp_path / "out", "dropout", second)
+
+
+def test_a_defence_is_trained_once_however_it_is_typed(copied: Path, tiny: str) -> None:
+    """Also together with a defence of the outputs, and in a later call."""
+    trained = sorted(path.name for path in (copied / "models").iterdir())
+    again = run(tiny, copied, "epochs", "epochs:n=1+rounding:d=1", "epochs:n=01+rounding")
+    assert [row.role for row in again.rows] == ["baseline", *["epochs-n-1"] * 3]
+    assert sorted(path.name for path in (copied / "models").iterdir()) == trained
+    spelled = [plan_defenses([name], RECIPE, ["a text"])[1].role for name in ("dropout+epochs", "epochs:n=1+dropout")]
+    assert spelled == ["dropout-p-0-2-epochs-n-1"] * 2
+
+
+def test_a_model_that_cannot_drop_is_refused_in_the_words_of_the_defence(tmp_path: Path) -> None:
+    """The message names the defence; `dropout` between backticks would be the parameter of the training without it."""
+    tokenizer = build_tokenizer(300, bos=False, seed=1)
+    base = save(tmp_path / "base", build_family("Mamba", "float32", vocab_size=320), tokenizer)
+    with pytest.raises(ModelError) as refused:
+        run(base, tmp_path / "out", "dropout:p=0.3", canaries=0, recipe=replace(RECIPE, epochs=1))
+    assert str(refused.value).startswith("defence 'dropout:p=0.3': model ")
+    assert "leave out dropout, or use `method` lora" in str(refused.value)
 
 
 def test_opacus_missing_is_known_before_anything_is_trained(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from llm_mia.defenses import (
     Plan,
     PoolSplit,
     Utility,
+    mark_lower,
     perplexity,
     perplexity_ratio,
     split_pool,
@@ -33,8 +35,10 @@ from llm_mia.errors import PassageError
 from llm_mia.records import Interval, Note, Passage
 from llm_mia.report import defenses_screen, defenses_table
 from llm_mia.report.figures import defenses as draw, write_defenses_figure
-from llm_mia.report.words import defenses_answer
+from llm_mia.report.words import blinded_attacks, defenses_answer
 from llm_mia.training import Recipe
+
+DEFENDED = 10
 
 
 def passages(documents: int, each: int = 2) -> list[Passage]:
@@ -111,17 +115,29 @@ def test_the_strongest_of_many_useless_attacks_is_no_better_than_guessing() -> N
     assert np.mean(cheating) > 0.5 + 5 * 0.015
 
 
-def test_the_best_way_of_an_attacker_is_chosen_on_the_other_half() -> None:
-    split = split_pool("pool", passages(80, each=1), 0)
-    labels = split.labels.astype(float)
-    # On the half that chooses, the first way is perfect; on the half that measures, the second.
-    first, second = (np.where(split.choosing == where, labels, 0.5) for where in (True, False))
-    measuring = Measuring(split, (0.1,), {"loss": labels})
-    columns, ways = measuring.best_ways({"bounded": {"loss": first}, "omitted": {"loss": second}})
-    assert ways == {"loss": "bounded"}
-    (cell,) = measuring.attacks(["loss"], columns, ways)
-    assert cell.auroc is not None
-    assert (cell.auroc.value, cell.variant) == (0.5, "bounded")
+def test_no_useless_defence_counts_among_many() -> None:
+    """Ten defences that leave the scores as noisy as they were; the planted fault tests each of them by itself."""
+    split, rng = split_pool("pool", passages(80, each=1), 0), np.random.default_rng(2)
+    trials, together, alone = 100, 0, 0
+    for _ in range(trials):
+        signal = split.labels + rng.normal(0, 1, 80)
+        measuring = Measuring(split, (), {"loss": signal + rng.normal(0, 1, 80)})
+        leakages = [measuring.leakage({"loss": signal + rng.normal(0, 1, 80)}, "loss", "loss") for _ in range(DEFENDED)]
+        together += any(each is not None and each.lower for each in mark_lower(leakages))
+        alone += any(each is not None and each.change is not None and each.change.high < 0 for each in leakages)
+    # Of each, at most 2.5 % is expected; three standard deviations of a share of 100.
+    most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / trials)
+    assert together / trials <= most
+    assert alone / trials > most, "without a correction some useless defence counts too often"
+
+
+def test_defences_that_help_count_together() -> None:
+    split, rng = split_pool("pool", passages(400, each=1), 0), np.random.default_rng(3)
+    strong, weak = (split.labels * size + rng.normal(0, 1, 400) for size in (2.0, 0.0))
+    measuring = Measuring(split, (), {"loss": strong})
+    leakages = [measuring.leakage({"loss": scores}, "loss", "loss") for scores in (weak, strong, -strong)]
+    first, same, turned = (each is not None and each.lower for each in mark_lower([*leakages, None])[:3])
+    assert (first, same, turned) == (True, False, True)
 
 
 def test_rates_need_enough_non_members() -> None:
@@ -177,13 +193,15 @@ def leakage(value: float, change: float | None = None, half: float = 0.05) -> Le
         None if change is None else Interval(change, change - 0.04, change + 0.04),
         200,
         200,
+        None if change is None else 0.01,
+        change is not None and change < -0.04,
     )
 
 
 def row(name: str, of: Leakage | None, *, trained: bool = True, outputs: bool = False, ratio: float = 1.2) -> Defended:
     attacks = tuple(MeasuredAttack(each, None if of is None else of.auroc) for each in ("loss", "min_k"))
     utility = Utility(Interval(20 * ratio, 19 * ratio, 21 * ratio), Interval(ratio, ratio - 0.01, ratio + 0.01))
-    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0)
+    return Defended(name, name, trained, outputs, of, of, attacks, utility, 12.0, model=name if trained else "none")
 
 
 def table(*rows: Defended, path: Path = Path("defences")) -> Defenses:
@@ -210,7 +228,11 @@ def test_the_answer_names_the_least_leakage_its_cost_and_what_does_not_help() ->
         "Its perplexity on held-out texts is 24.0 in place of 20.0 (+20 %, interval +19 to +21), and its training "
         "takes 12 s in place of 12 s."
     )
-    assert answer.trust[0] == "temperature:t=2 does not measurably lower the AUROC."
+    assert answer.trust == ("temperature:t=2 does not measurably lower the AUROC.",)
+    assert answer.facts[3][1] == "AUROC 0.79 (0.74–0.84), not lower; perplexity 20.0"
+    others = [replace(useless, name=f"rounding:d={digits}") for digits in range(4)]
+    trust = defenses_answer(table(BASELINE, best, *others)).trust
+    assert trust == ("'not lower': 4 of 5 defences do not measurably lower the AUROC.",)
     assert [name for name, _ in answer.facts] == ["none", "dp:epsilon=8", "dropout:p=0.2", "temperature:t=2"]
 
 
@@ -239,6 +261,21 @@ def test_a_screen_has_15_lines_of_80_columns_whatever_the_defences() -> None:
         assert len(text.splitlines()) <= 15
         assert max(map(len, text.splitlines())) <= 80
         assert text.splitlines()[0].startswith("What does each defence buy in training some/model")
+        left_out = re.search(r"\((\d+) more defences?, ", text)
+        rows = sum("AUROC 0.60" in line and "lowest" not in line for line in text.splitlines())
+        assert rows + (int(left_out[1]) if left_out else 0) == count, "a row that is not shown is counted"
+
+
+def test_a_table_is_shown_whole_where_it_fits_and_empty_lines_go_first() -> None:
+    rows = [row(f"dropout:p=0.{at}", leakage(0.6 + at / 100, -0.2)) for at in range(1, 7)]
+    text = shown(table(BASELINE, *rows))
+    assert all(each.name in text for each in rows)
+    assert "more" not in text
+
+
+def test_a_guarantee_is_shown_with_its_delta() -> None:
+    private = replace(row("dp:epsilon=8", leakage(0.52, -0.28)), epsilon=7.96, delta=1e-4)
+    assert "ε=7.96, δ=1e-04" in shown(table(BASELINE, private))
 
 
 def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
@@ -251,18 +288,20 @@ def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
         gap=Interval(-0.01, -0.02, 0.0),
     )
     masked = row("sampled_text:queries=one", None, trained=False, outputs=True, ratio=1.0)
+    assert blinded_attacks(table(BASELINE, private, masked)) == [(["sampled_text:queries=one"], "all")]
     notes = [
         Note(DefenseNote.FEW_NONMEMBERS, {"nonmembers": 200, "rate": 0.001, "needed": 999}),
         Note(DefenseNote.SHARED_TEXTS, {"joined": 3, "documents": 400}),
         Note(DefenseNote.SHORT_MEMBERS, {"stretch": 50}),
         Note(DefenseNote.EPOCHS_RUN, {"defence": "early_stopping", "epoch": 2, "epochs": 3}),
         Note(DefenseNote.CANARIES, {"canaries": 64, "highest": 2.32}),
+        Note(DefenseNote.MORE_QUERIES, {"defence": "noise"}),
         Note(DefenseNote.PASSAGE_PRIVACY, {"passages": 2.5}),
     ]
     assert Counter(note.kind for note in notes) == Counter([*DefenseNote]), "every note has its sentence"
     text = shown(replace(table(BASELINE, private, masked), notes=tuple(notes)), details=True)
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("n too", "−0.28", "0.41", "7.96 (δ = 1e-04)", "0–2", "+20", "999 are needed", "2.5 texts"):
+    for words in ("−0.28", "0.41", "ε=7.96, δ=1e-04", "0–2", "+20", "999 are needed", "2.5 texts", "Not computable on"):
         assert words in text
 
 
@@ -279,6 +318,9 @@ def test_the_figure_has_a_point_for_each_defence_that_can_be_attacked(tmp_path: 
         "top_k:k=5",
     ]
     assert axes.get_xscale() == "log"
+    low, high = axes.get_xlim()
+    assert low < 20 < 80 < high
+    assert all(tick > 18 for tick in axes.get_xticks()), "no perplexity where the defences of the outputs are"
     svg, png = write_defenses_figure(result)
     assert (svg.name, png.name) == ("defences.svg", "defences.png")
     assert ElementTree.fromstring(svg.read_text()).get("role") == "img"

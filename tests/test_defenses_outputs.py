@@ -18,19 +18,22 @@ from llm_mia.defenses.outputs import (
     OUTPUT_DEFENSES,
     bounded,
     column_of,
+    judge,
     parse_defense,
     replay,
     replay_outputs,
 )
 from llm_mia.errors import AttackError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
-from llm_mia.records import FIELDS, Interval, TokenSignals
-from llm_mia.store import from_json, read_signals, text_sha256, to_json
+from llm_mia.records import FIELDS, Interval, TokenSignals, text_sha256
+from llm_mia.scores import ScoreTable
+from llm_mia.store import from_json, read_signals, to_json
 from llm_mia.training import Method, Recipe, train
 from tests.conftest import sentences
 
 ATTACKS = ["loss", "reference", "min_k", "min_k++", "ez", "surp", "zlib", "wbc", "lowercase"]
 TEMPERATURE, MASKED_TEMPERATURE = "temperature:t=2", "temperature:t=2+logprobs_only"
+LISTED_TEMPERATURE = "temperature:t=2+top_k:k=5"
 
 
 def drawn_signals(n: int = 400, vocabulary: int = 60) -> TokenSignals:
@@ -116,10 +119,9 @@ def test_noise_has_its_standard_deviation_and_is_the_same_for_the_same_text(kind
 
 def test_what_vanishes_is_not_a_number() -> None:
     signals = drawn_signals()
-    for spec, kind in OUTPUT_DEFENSES.items():
+    for spec in OUTPUT_DEFENSES:
         defense = parse_defense(spec)
         shown = defense.apply(signals, text_seed=0)
-        assert kind.summary.endswith("."), "a sentence"
         assert (shown.token_ids == signals.token_ids).all(), "the attacker has the text"
         for field in FIELDS:
             values = getattr(shown, field)
@@ -135,12 +137,12 @@ def test_what_vanishes_is_not_a_number() -> None:
     [
         ("topk", "no defence of the outputs is named 'topk': did you mean 'top_k'"),
         ("firewall", "there are none, logprobs_only, top_k"),
-        ("top_k:k=0", "defence 'top_k': k=0 is not a whole number from 1"),
+        ("top_k:k=0", "defence 'top_k': k=0 is out of range; it must be a whole number from 1 to 1,000,000"),
         ("top_k:k=2.5", "k=2.5 is not a whole number"),
-        ("rounding:d=-1", "d=-1 is not a whole number from 0 to 6"),
-        ("temperature:t=0", "t=0 is not a number from 0.01 to 100"),
-        ("noise:sd=nan", "sd=nan is not a number from 0 to 100"),
-        ("noise:kind=uniform", "kind=uniform is not gaussian or laplace"),
+        ("rounding:d=-1", "d=-1 is out of range; it must be a whole number from 0 to 6"),
+        ("temperature:t=0", "t=0 is out of range; it must be from 0.01 to 100"),
+        ("noise:sd=nan", "sd=nan is out of range; it must be from 0 to 100"),
+        ("noise:kind=uniform", "kind=uniform is not among the choices: gaussian, laplace"),
         ("noise:p=1", "defence 'noise' has no setting 'p'; it has: sd, kind, seed"),
         ("none:k=1", "it has: none"),
         ("top_k:k=1,k=2", "setting 'k' is given twice"),
@@ -157,8 +159,12 @@ def test_a_combination_has_the_settings_of_both_and_the_fields_that_both_leave()
     assert both.settings == {"temperature.t": 1.5, "top_k.k": 3}
     assert (both.temperature, both.needs_second_pass, both.hides) == (1.5, True, True)
     assert both.offers == parse_defense("top_k").offers
-    assert parse_defense(TEMPERATURE).variants == ("direct", "inverted")
-    assert parse_defense(MASKED_TEMPERATURE).variants == (), "what is hidden cannot be inverted"
+    assert both.variants() == ("bounded", "omitted")
+    assert both.variants(matched=True) == (
+        "bounded, direct", "bounded, matched", "omitted, direct", "omitted, matched",
+    )  # fmt: skip
+    assert parse_defense(TEMPERATURE).variants(matched=True) == ("direct", "inverted")
+    assert parse_defense(MASKED_TEMPERATURE).variants() == (), "what is hidden cannot be inverted"
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +187,7 @@ def runs(known: Passages, tiny: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def replayed(known: Passages, runs: dict[float, Path], *specs: str) -> dict[str, dict[str, OutputResult]]:
-    second = dict.fromkeys((TEMPERATURE, MASKED_TEMPERATURE), runs[2.0])
+    second = dict.fromkeys((TEMPERATURE, MASKED_TEMPERATURE, LISTED_TEMPERATURE), runs[2.0])
     done = replay_outputs(known, runs[1.0], specs, second_passes=second)
     return {each.defense: {result.attack: result for result in each.results} for each in done}
 
@@ -261,6 +267,21 @@ def test_the_attacker_has_the_better_way_with_hidden_tokens(known: Passages, run
     assert variants == {"bounded", "omitted"}
 
 
+def test_hidden_tokens_at_a_temperature_are_compared_with_the_base_at_it(
+    known: Passages, runs: dict[float, Path]
+) -> None:
+    """With the base at temperature 1 alone, the mask would seem to protect more than it does."""
+    ways = replayed(known, runs, LISTED_TEMPERATURE)[LISTED_TEMPERATURE]["reference"].by_variant
+    assert {*ways} == {f"{hidden}, {base}" for hidden in ("bounded", "omitted") for base in ("direct", "matched")}
+    table = replay(known, runs[1.0], LISTED_TEMPERATURE, ["reference"], second_pass=runs[2.0])
+    passes = zip(*(read_signals(runs[2.0], name) for name in ("target", "reference")), strict=True)
+    for row, (target, reference) in enumerate(passes):
+        shown = target.signals.rank < 5
+        gains = (target.signals.logprob - reference.signals.logprob)[shown]
+        expected = float(gains.mean(dtype=np.float64)) if len(gains) else -np.inf
+        assert table.column("reference (omitted, matched)")[row] == expected
+
+
 def test_tokens_are_omitted_in_both_models_and_a_passage_without_tokens_scores_lowest(
     known: Passages, runs: dict[float, Path]
 ) -> None:
@@ -273,6 +294,16 @@ def test_tokens_are_omitted_in_both_models_and_a_passage_without_tokens_scores_l
         assert table.column("reference (omitted)")[row] == expected
     assert np.isinf(table.column("loss (omitted)")).any(), "some passage has no first choice of the model"
     assert np.isfinite(table.column("loss (bounded)")).all()
+
+
+def test_the_way_that_is_best_on_the_half_that_chooses_is_measured_on_the_other() -> None:
+    choosing, labels = np.arange(40) % 4 < 2, np.arange(40) % 2
+    # On the half that chooses, the first way is perfect; on the half that measures, the second.
+    first, second = (np.where(choosing == where, labels, 0.5) for where in (True, False))
+    table = ScoreTable.of({"loss (bounded)": first, "loss (omitted)": second}, labels)
+    (result,) = judge(table, "top_k", ["loss"], ["bounded", "omitted"], fprs=(), choosing=choosing)
+    assert (result.variant, area(result).value) == ("bounded", 0.5)
+    assert {way: each.value for way, each in result.by_variant.items()} == {"bounded": 0.5, "omitted": 1.0}
 
 
 def test_the_half_that_chooses_is_not_measured(known: Passages, runs: dict[float, Path]) -> None:
@@ -361,7 +392,9 @@ def test_shadow_models_are_the_attackers_and_are_not_masked(tmp_path: Path) -> N
     pool = Passages.of([{"id": str(i), "text": t, "label": i % 2} for i, t in enumerate(sentences(24, seed=43))])
     roles = tuple(f"shadow-0{number}" for number in range(4))
     rng = np.random.default_rng(0)
-    inside = {text_sha256(passage): tuple(rng.permutation([True, True, False, False]).tolist()) for passage in pool}
+    inside = {
+        text_sha256(passage.text): tuple(rng.permutation([True, True, False, False]).tolist()) for passage in pool
+    }
     population = Passages.of([passage.text for passage in pool][:6])
     shadows = ShadowSet(roles, inside, 0.1, 0.1, population, rng.normal(-4, 0.1, (6, 4)), "digest")
     models = {role: FakeBackend(number) for number, role in enumerate(roles, start=1)}

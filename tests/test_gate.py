@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -25,7 +26,8 @@ from llm_mia.gate import (
     read_gate,
 )
 from llm_mia.records import Note, Standing
-from llm_mia.report import gate_details, gate_junit, gate_screen, gate_summary
+from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
+from llm_mia.report.words import limit_words
 from llm_mia.store import to_json, write_text
 from llm_mia.training import Method, Privacy, Recipe, read_training, train
 
@@ -139,7 +141,7 @@ def test_the_command_fails_with_3_and_passes_with_0(
     assert capsys.readouterr().out == out
     known = ["--members", str(scene.inputs["members"]), "--nonmembers", str(scene.inputs["nonmembers"])]
     assert main(["gate", "-m", scene.base, *known, "-a", "loss", "-q", "-o", str(tmp_path / "b")]) == 0
-    assert "The gate passes: 2 of 6 limits judged, and none is exceeded." in capsys.readouterr().out
+    assert "The gate passes: 2 of 5 limits judged, and none is exceeded." in capsys.readouterr().out
 
 
 def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
@@ -147,8 +149,10 @@ def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
 ) -> None:
     monkeypatch.setattr("llm_mia.backends.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.02@0.01")) == 1
-    assert "--max-tpr 0.02@0.01 needs at least 918 documents of non-members" in capsys.readouterr().err
+    assert "--max-tpr 0.02@0.01 needs at least 874 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2
+    assert main(scene.command(scene.model, tmp_path / "run", "--junit", str(tmp_path / "run" / "gate.json"))) == 2
+    assert "name another file with --junit" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -182,8 +186,36 @@ def test_a_screen_has_15_lines_of_80_columns_and_the_verdict_first(leaking: Gate
     assert max(map(len, lines)) <= 80
     assert next(line for line in lines[1:] if line).startswith("The gate fails: gap")
     details = rendered(gate_details(leaking))
-    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default)", "not applicable"):
+    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default limit)", "not judged"):
         assert word in details, word
+
+
+def test_a_passage_without_an_id_is_named_by_its_line(scene: Scene, tmp_path: Path) -> None:
+    inputs = {}
+    for name in ("members", "heldout"):
+        rows = [json.loads(line) for line in (scene.folder / f"{name}.jsonl").read_text().splitlines()]
+        inputs[name] = tmp_path / f"{name}.jsonl"
+        inputs[name].write_text("".join(json.dumps({"text": row["text"]}) + "\n" for row in rows))
+    known: dict[str, Any] = {"members": inputs["members"], "nonmembers": inputs["heldout"]}
+    result = gate(scene.model, reference=scene.base, **known, attacks=["loss"], out=tmp_path / "run")
+    most = result.leaked_passages[0]
+    line = int(most.name.removeprefix(f"{tmp_path / 'members.jsonl'} line "))
+    text = json.loads(inputs["members"].read_text().splitlines()[line - 1])["text"]
+    assert most.id == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert f"members.jsonl line {line}" in " ".join(rendered(gate_screen(result)).split())
+    assert f"members.jsonl line {line}" in gate_html(result)
+    assert most.id not in gate_html(result)
+
+
+def test_a_gate_leaves_a_page(leaking: GateResult, tmp_path: Path) -> None:
+    page = (leaking.path / "report.html").read_text()
+    assert page == gate_html(leaking)
+    assert "The gate fails: gap" in page
+    for each in leaking.rows:
+        assert limit_words(each) in page, each
+    assert leaking.leaked_passages[0].id in page
+    assert main(["report", str(leaking.path), "--redact", "-o", str(tmp_path / "page.html")]) == 0
+    assert leaking.leaked_passages[0].id not in (tmp_path / "page.html").read_text()
 
 
 def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: GateResult, tmp_path: Path) -> None:
@@ -194,6 +226,7 @@ def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: Gat
     assert hidden.members_flagged == leaking.members_flagged
     shown = [rendered(gate_screen(hidden)), rendered(gate_details(hidden)), gate_junit(hidden)]
     shown += [json.dumps(gate_summary(hidden)), (tmp_path / "run" / "gate.json").read_text()]
+    shown += [(tmp_path / "run" / "report.html").read_text()]
     named = leaking.leaked_passages[0].id
     assert named in (leaking.path / "gate.json").read_text()
     assert not any(named in text for text in shown)

@@ -123,4 +123,4 @@ def confidences(table: ScoreTable) -> dict[str, np.ndarray[tuple[int], np.dtype[
 def test_a_model_that_leaks_fails() -> None:
     assert not judged(simulated(np.random.default_rng(9), leak=3.0), Limits())
     rows = plan_limits(Limits(), KNOWN, strict=False, selecting=True)[0]
-    assert [each.quantity for each in rows if each.obstacle] == [Quantity.TPR, Quantity.EPSILON_SHOWN]
+    assert [each.quantity for each in rows if each.obstacle] == [Quantity.TPR]

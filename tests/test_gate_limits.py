@@ -74,6 +74,8 @@ def test_a_file_of_limits(tmp_path: Path) -> None:
         ("max_gap = true", "`max_gap` is True: give a number"),
         ('max_gap = "0.1"', "give a number"),
         ("max_tpr = 0.02", "in quotation marks"),
+        ("max_tpr = []", "in quotation marks"),
+        ("[limits]\nmax_auroc = 0.6", "without sections"),
         ("max_auroc = 0.4", "guessing"),
         ("max_auroc = ", "is no TOML"),
         (f"max_epsilon = 1{'0' * 400}", "`max_epsilon` is too large a number"),
@@ -91,19 +93,38 @@ def test_a_file_that_is_wrong_is_refused_by_its_name(tmp_path: Path, text: str, 
 def test_the_error_is_divided_among_the_limits_that_are_measured() -> None:
     planned, confidence = plan_limits(Limits(), MANY, strict=False, selecting=True)
     measured = [each for each in planned if each.quantity is not Quantity.EPSILON_DOCUMENTED]
-    assert len(measured) == 5
+    assert len(measured) == 4
+    assert confidence == pytest.approx(1 - 2 * 0.05 / 4)
+    assert not any(each.quantity is Quantity.EPSILON_SHOWN for each in planned), "only where an ε is given"
+    planned, confidence = plan_limits(Limits(max_epsilon=1.0), MANY, strict=False, selecting=True)
+    assert any(each.quantity is Quantity.EPSILON_SHOWN for each in planned)
     assert confidence == pytest.approx(1 - 2 * 0.05 / 5)
     assert confidence_of(planned, strict=True) == pytest.approx(0.9)
 
 
 def test_what_a_rate_needs_is_enough_and_less_is_not() -> None:
     limits = Limits(max_tpr=(TprLimit(0.02, 0.01),))
-    with pytest.raises(CalibrationError, match=r"`max_tpr` 0\.02@0\.01 needs at least 918 documents of non-members"):
+    with pytest.raises(CalibrationError, match=r"`max_tpr` 0\.02@0\.01 needs at least 874 documents of non-members"):
         plan_limits(limits, Known(500, 500, 500, 500), strict=False, selecting=True)
-    _, confidence = plan_limits(limits, Known(918, 918, 918, 918), strict=False, selecting=True)
-    for nonmembers, decides in ((459, True), (458, False)):
-        labels = np.repeat([1, 0], [459, nonmembers])
+    _, confidence = plan_limits(limits, Known(874, 874, 874, 874), strict=False, selecting=True)
+    for nonmembers, decides in ((437, True), (436, False)):
+        labels = np.repeat([1, 0], [437, nonmembers])
         assert (tpr_at_fpr(labels, labels, 0.01, confidence=confidence).low > 0.02) is decides, "a perfect attack"
+
+
+def test_a_rate_that_nothing_exceeds_is_measured_only_where_the_documents_bound_it() -> None:
+    """Of 75 non-members 1 % is less than one passage, so a single non-member at the top makes the rate 0."""
+    scores = np.r_[np.full(75, 2.0), np.zeros(74), 3.0]
+    assert tpr_at_fpr(scores, np.repeat([1, 0], 75), 0.01).value == 0.0
+    anything = Limits(max_tpr=(TprLimit(1.0, 0.01),))
+    for strict in (False, True):
+        limits = anything.or_else(Limits(max_extractable=1.0, max_auroc=1.0))
+        planned, _ = plan_limits(limits, Known(150, 150, 150, 150), strict=strict, selecting=True)
+        rate = next(each for each in planned if each.quantity is Quantity.TPR)
+        assert rate.obstacle is not None
+        assert rate.obstacle.kind == Obstacle.TOO_FEW
+    planned, _ = plan_limits(anything, MANY, strict=False, selecting=True)
+    assert not any(each.obstacle for each in planned)
 
 
 def test_a_strict_limit_needs_enough_for_a_model_that_leaks_nothing() -> None:
@@ -137,8 +158,8 @@ def test_a_limit_that_no_number_of_documents_decides_is_refused() -> None:
 def test_a_default_limit_that_too_few_documents_cannot_decide_is_not_applicable() -> None:
     planned, _ = plan_limits(Limits(), Known(60, 60, 60, 60), strict=False, selecting=True)
     obstacles = {each.quantity: each.obstacle.kind for each in planned if each.obstacle}
-    assert obstacles == {Quantity.TPR: Obstacle.TOO_FEW, Quantity.EPSILON_SHOWN: Obstacle.TOO_FEW}
-    grouped, _ = plan_limits(Limits(), Known(60, 60, 30, 30), strict=False, selecting=True)
+    assert obstacles == {Quantity.TPR: Obstacle.TOO_FEW}
+    grouped, _ = plan_limits(Limits(max_epsilon=1.0), Known(60, 60, 30, 30), strict=False, selecting=True)
     shown = next(each for each in grouped if each.quantity is Quantity.EPSILON_SHOWN)
     assert shown.obstacle is not None
     assert shown.obstacle.kind == Obstacle.DOCUMENTS_SHARED

@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 
@@ -22,7 +23,7 @@ PACKAGE = Path(llm_mia.__file__).parent
 TESTS = Path(__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("records",),
+    ("durations", "records", "settings"),
     ("passages", "rewriting", "calibration", "metrics"),
     ("documents", "validity", "attacks", "backends", "queries"),
     ("store",),
@@ -57,8 +58,14 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 NAMES = [".".join(("llm_mia", *Path(file).with_suffix("").parts)).removesuffix(".__init__") for file in FILES]
 
 
-def tree(file: str) -> ast.Module:
-    return parsed(PACKAGE / file)
+def nodes(file: str) -> list[ast.AST]:
+    return nodes_of(PACKAGE / file)
+
+
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All that the file consists of; every rule reads every file, so each is parsed once."""
+    return list(ast.walk(parsed(path)))
 
 
 def parsed(path: Path) -> ast.Module:
@@ -67,12 +74,12 @@ def parsed(path: Path) -> ast.Module:
 
 def imported(file: str, module: str) -> Iterator[str]:
     """Full names of all that *file* imports: also inside functions, and for types alone."""
-    yield from imports_of(tree(file), module if file.endswith("__init__.py") else module.rpartition(".")[0])
+    yield from imports_of(nodes(file), module if file.endswith("__init__.py") else module.rpartition(".")[0])
 
 
-def imports_of(module: ast.Module, package: str) -> Iterator[str]:
-    """Full names of all that *module* imports; *package* is where its relative imports begin."""
-    for node in ast.walk(module):
+def imports_of(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    """Full names of all that *nodes* import; *package* is where their relative imports begin."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -86,29 +93,41 @@ def top_package(name: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_imports_only_from_floors_below(file: str, module: str) -> None:
+# Each rule is a single test over all files, which lists every violation: a test for each file costs more than the rule.
+
+
+def test_imports_only_from_floors_below() -> None:
+    wrong = [line for file, module in zip(FILES, NAMES, strict=True) for line in imports_from_above(file, module)]
+    assert not wrong, "\n".join(wrong)
+
+
+def imports_from_above(file: str, module: str) -> Iterator[str]:
     here = top_package(module)
     if not here:  # llm_mia/__init__.py may import every package
         return
-    assert here in FLOOR, f"{file} is on no floor: add its package to FLOORS"
+    if here not in FLOOR:
+        yield f"{file} is on no floor: add its package to FLOORS"
+        return
     for name in imported(file, module):
         if name.split(".")[0] != "llm_mia" or name == "llm_mia.__version__":
             continue
         there = top_package(name)
-        assert there in FLOOR, f"{file} imports {name}: of the package itself, or of no floor"
-        allowed = there == here or FLOOR[there] < FLOOR[here]
-        assert allowed, f"{file}, floor {FLOOR[here]}, imports {name}, floor {FLOOR[there]}"
+        if there not in FLOOR:
+            yield f"{file} imports {name}: of the package itself, or of no floor"
+        elif there != here and FLOOR[there] >= FLOOR[here]:
+            yield f"{file}, floor {FLOOR[here]}, imports {name}, floor {FLOOR[there]}"
 
 
-@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_imports_no_private_name_of_another_package(file: str, module: str) -> None:
-    for name in imported(file, module):
-        parts = name.split(".")
-        private = [i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
-        if parts[0] == "llm_mia" and private:
-            owner = ".".join(parts[: private[0]])
-            assert module == owner or module.startswith(f"{owner}."), f"{file} imports {name}, private in {owner}"
+def test_imports_no_private_name_of_another_package() -> None:
+    wrong = []
+    for file, module in zip(FILES, NAMES, strict=True):
+        for name in imported(file, module):
+            parts = name.split(".")
+            private = [i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
+            owner = ".".join(parts[: private[0]]) if private else ""
+            if parts[0] == "llm_mia" and private and not f"{module}.".startswith(f"{owner}."):
+                wrong.append(f"{file} imports {name}, private in {owner}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_import_is_seen() -> None:
@@ -132,8 +151,8 @@ def private_imports() -> dict[str, set[str]]:
     """The private names that tests and scripts import, or name in a string; each with the files that do."""
     users: dict[str, set[str]] = {}
     for path in sorted({*TESTS.glob("*.py"), *(TESTS.parent / "scripts").rglob("*.py")} - {Path(__file__)}):
-        module = parsed(path)
-        texts = [str(node.value) for node in ast.walk(module) if isinstance(node, ast.Constant)]
+        module = list(ast.walk(parsed(path)))
+        texts = [str(node.value) for node in module if isinstance(node, ast.Constant)]
         named = [name for text in texts for name in re.findall(r"\bllm_mia[.\w]*", text)]  # also in code for a process
         for name in filter(None, map(private_part, [*imports_of(module, "tests"), *named])):
             users.setdefault(name, set()).add(path.name)
@@ -150,15 +169,21 @@ def test_tests_and_scripts_import_no_private_name() -> None:
     assert not unused, "nothing imports these: remove them from PRIVATE_IMPORTS"
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_english_is_plain(file: str) -> None:
-    for node in ast.walk(tree(file)):
+def test_english_is_plain() -> None:
+    wrong = []
+    for file, node in every_node():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             weak = WEAK_WORDS.search(node.value)
-            assert not weak, f"{file}:{node.lineno} has the word {weak and weak.group()!r} in {node.value!r}"
+            if weak:
+                wrong.append(f"{file}:{node.lineno} has the word {weak.group()!r} in {node.value!r}")
         for name in defined_by(node):
-            weak_parts = WEAK_NAMES & {name, *name.split("_")}
-            assert not weak_parts, f"{file}:{getattr(node, 'lineno', 0)} defines {name!r}: say what it is or does"
+            if WEAK_NAMES & {name, *name.split("_")}:
+                wrong.append(f"{file}:{getattr(node, 'lineno', 0)} defines {name!r}: say what it is or does")
+    assert not wrong, "\n".join(wrong)
+
+
+def every_node() -> Iterator[tuple[str, ast.AST]]:
+    return ((file, node) for file in FILES for node in nodes(file))
 
 
 def defined_by(node: ast.AST) -> list[str]:
@@ -168,23 +193,65 @@ def defined_by(node: ast.AST) -> list[str]:
     return [node.arg] if isinstance(node, ast.arg) else []
 
 
-@pytest.mark.parametrize(("file", "module"), [*zip(FILES, NAMES, strict=True)], ids=FILES)
-def test_torch_is_imported_in_few_packages(file: str, module: str) -> None:
-    heavy = {name.split(".")[0] for name in imported(file, module)} & TORCH
-    assert not heavy or file.startswith(TORCH_PACKAGES), f"{file} imports {', '.join(heavy)}"
+def test_torch_is_imported_in_few_packages() -> None:
+    wrong = []
+    for file, module in zip(FILES, NAMES, strict=True):
+        heavy = {name.split(".")[0] for name in imported(file, module)} & TORCH
+        if heavy and not file.startswith(TORCH_PACKAGES):
+            wrong.append(f"{file} imports {', '.join(sorted(heavy))}")
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_prints_only_in_the_command_line_and_swallows_nothing(file: str) -> None:
-    for node in ast.walk(tree(file)):
+def test_prints_only_in_the_command_line_and_swallows_nothing() -> None:
+    wrong = []
+    for file, node in every_node():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-            assert file.startswith("cli/"), f"{file}:{node.lineno} prints"
-        if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or (
-                isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
-            )
-            empty = all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
-            assert not (broad and empty), f"{file}:{node.lineno} swallows every error"
+            if not file.startswith("cli/"):
+                wrong.append(f"{file}:{node.lineno} prints")
+        elif isinstance(node, ast.ExceptHandler) and swallows_everything(node):
+            wrong.append(f"{file}:{node.lineno} swallows every error")
+    assert not wrong, "\n".join(wrong)
+
+
+def swallows_everything(handler: ast.ExceptHandler) -> bool:
+    broad = handler.type is None or (
+        isinstance(handler.type, ast.Name) and handler.type.id in ("Exception", "BaseException")
+    )
+    return broad and all(isinstance(line, ast.Pass | ast.Continue) for line in handler.body)
+
+
+@pytest.mark.parametrize(
+    ("rule", "source", "violation"),
+    [
+        (test_imports_only_from_floors_below, "import llm_mia.cli", "floor 1, imports llm_mia.cli, floor"),
+        (test_imports_only_from_floors_below, "import llm_mia.nowhere", "or of no floor"),
+        (test_imports_no_private_name_of_another_package, "from ..store import _parts", "private in llm_mia.store"),
+        (test_english_is_plain, "'It says nothing.'", "has the word 'says nothing'"),
+        (test_english_is_plain, "def f(told): ...", "defines 'told'"),
+        (test_torch_is_imported_in_few_packages, "def f():\n    import torch.nn", "imports torch"),
+        (test_prints_only_in_the_command_line_and_swallows_nothing, "print()", "prints"),
+        (
+            test_prints_only_in_the_command_line_and_swallows_nothing,
+            "try:\n    f()\nexcept Exception:\n    pass",
+            "swallows every error",
+        ),
+    ],
+)
+def test_a_rule_lists_every_violation(
+    rule: Callable[[], None], source: str, violation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ["records/_one.py", "records/_two.py"]
+    (tmp_path / "records").mkdir()
+    for file in files:
+        (tmp_path / file).write_text(source)
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "FILES", files)
+    monkeypatch.setattr(sys.modules[__name__], "NAMES", ["llm_mia.records._one", "llm_mia.records._two"])
+    with pytest.raises(AssertionError) as raised:
+        rule()
+    lines = str(raised.value).splitlines()[:2]
+    assert [line.split(",")[0].split()[0].split(":")[0] for line in lines] == files
+    assert all(violation in line for line in lines)
 
 
 def test_every_file_name_has_a_meaning() -> None:
@@ -192,20 +259,26 @@ def test_every_file_name_has_a_meaning() -> None:
     assert not [file for file in FILES if unwanted & {part.strip("_") for part in Path(file).with_suffix("").parts}]
 
 
-@pytest.mark.parametrize("module", NAMES)
-def test_every_public_module_lists_its_names(module: str) -> None:
-    loaded = importlib.import_module(module)
-    private = any(part.startswith("_") for part in module.split("."))
-    assert private or "__all__" in vars(loaded)
-    exported = getattr(loaded, "__all__", [])
-    assert len(set(exported)) == len(exported)
-    assert [name for name in exported if not hasattr(loaded, name)] == []
+def test_every_public_module_lists_its_names() -> None:
+    wrong = []
+    for module in NAMES:
+        loaded = importlib.import_module(module)
+        private = any(part.startswith("_") for part in module.split("."))
+        if not private and "__all__" not in vars(loaded):
+            wrong.append(f"{module} has no __all__")
+        exported = getattr(loaded, "__all__", [])
+        if len(set(exported)) < len(exported):
+            wrong.append(f"{module} exports a name twice: {sorted(exported)}")
+        wrong += [
+            f"{module} exports {name!r}, which it does not have" for name in exported if not hasattr(loaded, name)
+        ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_exported_members() -> None:
     typed = {
         alias.asname or alias.name
-        for block in tree("__init__.py").body
+        for block in parsed(PACKAGE / "__init__.py").body
         if isinstance(block, ast.If)
         for node in block.body
         if isinstance(node, ast.ImportFrom)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 import typer
@@ -28,9 +28,9 @@ NAMED = re.compile(r"`([A-Za-z_]\w*)(?:\[[^`]*\])?`")
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]+\b|llm-mia [a-z]+")
 
 
-def messages(file: Path) -> Iterator[tuple[int, str]]:
+def messages(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Line and text of each literal in a call of an error; what is filled in is left as ``{}``."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS):
             continue
         for argument in node.args:
@@ -39,9 +39,6 @@ def messages(file: Path) -> Iterator[tuple[int, str]]:
             elif isinstance(argument, ast.JoinedStr):
                 parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in argument.values)
                 yield node.lineno, "".join(str(part) for part in parts)
-
-
-MESSAGES = [(f"{path.relative_to(PACKAGE)}:{line}", text) for path in FILES for line, text in messages(path)]
 
 
 def parameters() -> set[str]:
@@ -62,11 +59,10 @@ def parameters() -> set[str]:
     return found
 
 
-def literals(file: Path) -> Iterator[tuple[int, str]]:
+def literals(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Line and text of every literal but documentation; what is filled in is left as ``{}``."""
-    module = ast.parse(file.read_text(encoding="utf-8"))
-    passed_over = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
-    for node in ast.walk(module):
+    passed_over = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             passed_over |= {id(part) for part in node.values}
             parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
@@ -75,7 +71,31 @@ def literals(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-LITERALS = [(f"{path.relative_to(PACKAGE)}:{line}", text) for path in FILES for line, text in literals(path)]
+Texts = list[tuple[str, str]]
+
+
+def texts_of_the_package() -> tuple[Texts, Texts, Texts]:
+    """Place and text of the messages, of all literals, and of the constants that are no documentation."""
+    found: tuple[Texts, Texts, Texts] = ([], [], [])
+    for path in FILES:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for texts, here in zip(found, (messages(nodes), literals(nodes), constants(nodes)), strict=True):
+            texts += [(f"{path.relative_to(PACKAGE)}:{line}", text) for line, text in here]
+    return found
+
+
+def constants(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
+    documentation = {id(node.value) for node in nodes if is_documentation(node)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.lineno, node.value
+
+
+def is_documentation(node: ast.AST) -> TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+MESSAGES, LITERALS, CONSTANTS = texts_of_the_package()
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OF_OTHERS = {"__arrow_c_stream__", "flatten_indices", "save_to_disk"}
 """Names of other libraries."""
@@ -146,10 +166,6 @@ def bodies_and_imports() -> tuple[dict[tuple[str, str], list[ast.stmt]], Places]
     return bodies, imports
 
 
-def is_documentation(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 BODIES, IMPORTED = bodies_and_imports()
 
 
@@ -158,20 +174,15 @@ def test_there_are_messages_that_name_parameters() -> None:
     assert sum(bool(NAMED.search(text)) for _, text in MESSAGES) > 20
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_nothing_else_that_may_be_printed_names_an_option(path: Path) -> None:
+def test_nothing_else_that_may_be_printed_names_an_option() -> None:
     """Notes and reasons, which are phrased outside of the call of an error."""
-    if path.relative_to(PACKAGE).parts[0] in ("cli", "report", "guides"):
-        return
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    documentation = {
-        id(node.value)
-        for node in ast.walk(module)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
-            assert "pip install" in node.value or not re.search(r"(?<![\w-])--[a-z]|llm-mia [a-z]", node.value)
+    wrong = [
+        f"{where}: {text!r}"
+        for where, text in CONSTANTS
+        if not where.startswith(("cli/", "report/", "guides/")) and "pip install" not in text
+        if re.search(r"(?<![\w-])--[a-z]|llm-mia [a-z]", text)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_functions_that_stand_for_commands_exist() -> None:
@@ -185,8 +196,10 @@ def exported(path: Path) -> list[str]:
     return list(getattr(module, "__all__", ()))
 
 
-@pytest.mark.parametrize(("where", "text"), MESSAGES, ids=[where for where, _ in MESSAGES])
-def test_no_message_of_the_library_names_an_option_or_spans_lines(where: str, text: str) -> None:
-    assert "\n" not in text
-    if not where.startswith("cli/") and "pip install" not in text:
-        assert OPTION.search(text) is None
+def test_no_message_of_the_library_names_an_option_or_spans_lines() -> None:
+    wrong = [
+        f"{where}: {text!r}"
+        for where, text in MESSAGES
+        if "\n" in text or (not where.startswith("cli/") and "pip install" not in text and OPTION.search(text))
+    ]
+    assert not wrong, "\n".join(wrong)

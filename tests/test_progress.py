@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_mia.cli.pace import Pace, duration
+from llm_mia.cli.pace import Pace
 from llm_mia.cli.progress import Lines, kept_words, noting_steps, progress_bars
+from llm_mia.durations import duration
 from llm_mia.signals import Step, report_activity
 
 from .conftest import sentences

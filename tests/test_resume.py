@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,18 @@ from llm_mia.passages import read_passages
 from llm_mia.scoring import score
 
 from .conftest import pretend, sentences
+from .forking import Forked, Program, forking, hear_interrupts
 
 # The command line itself, with the fake model behind it, slowed down, and a part written for every four passages.
-DRIVER = """
+IMPORTS = """
 import functools, resource, sys, time, types
-import pyarrow.parquet
-import llm_mia.backends.checking, llm_mia.scoring
+import cattrs, huggingface_hub.hf_api, pyarrow.compute, pyarrow.parquet, pydantic.json_schema, rich.console
+import llm_mia.auditing, llm_mia.backends.checking, llm_mia.report.html, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 from llm_mia.signals import Limits
-
+"""
+PROGRAM = """
 pause, limit, *arguments = sys.argv[1:]
 
 class Slow(FakeBackend):
@@ -60,16 +62,13 @@ NOTHING_KEPT = (
 
 def command(passages: str, out: Path, pause: float = 0.0, limit: int = 0) -> list[str]:
     models = ["-m", "model", "-r", "another", "-a", "loss", "-a", "lowercase", "-a", "reference"]
-    return [sys.executable, "-c", DRIVER, str(pause), str(limit), "score", passages, *models, "-q", "-o", str(out)]
+    return [str(pause), str(limit), "score", passages, *models, "-q", "-o", str(out)]
 
 
-def hear_interrupts() -> None:
-    """In a child process: signals interrupt it, even where the tests were started in the background or by ``nohup``.
-
-    Then children ignore SIGINT or SIGHUP, Python installs no handler of its own, and neither do we.
-    """
-    for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(interrupt, signal.SIG_DFL)
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with forking(IMPORTS, PROGRAM) as runs:
+        yield runs
 
 
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -78,29 +77,17 @@ def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def launch(arguments: Sequence[str], **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_interrupts,
-        env={**os.environ, **environment},
-    )
-
-
-def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+def start(program: Program, arguments: Sequence[str]) -> Forked:
     """A run that has begun to score."""
-    process = launch(arguments)
-    assert process.stdout is not None
+    process = program.start(arguments)
     assert process.stdout.readline() in ("scoring\n", "")
     return process
 
 
-def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]:
+def stop(process: subprocess.Popen[str] | Forked, how: signal.Signals) -> tuple[int | None, str]:
     """The exit code and what stands on stderr."""
     process.send_signal(how)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate()
     return process.returncode, errors
 
 
@@ -117,6 +104,13 @@ def scored_ids(out: Path, name: str) -> list[str]:
     return [name for part in parts for name in pq.read_table(part, columns=["id"]).column("id").to_pylist()]
 
 
+def passages_on_disk(out: Path, name: str) -> int:
+    """In parts, and in the block that was scored but not yet a part when the run was stopped; each has a window."""
+    scored = scored_ids(out, name)
+    blocks = [path for path in (out / "signals" / name).glob("unfinished-*") if f"p{int(path.stem[-9:])}" not in scored]
+    return len(scored) + sum(int(pq.read_metadata(path).num_rows) for path in blocks)
+
+
 def manifest(out: Path) -> Any:
     return {k: v for k, v in json.loads((out / "run.json").read_text()).items() if k != "wall_seconds"}
 
@@ -130,9 +124,9 @@ def passages(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(passages: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(program: Program, passages: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    done = run(command(passages, out))
+    done = program.run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
     return out
 
@@ -145,36 +139,36 @@ def assert_as_undisturbed(out: Path, undisturbed: Path) -> None:
     assert not list(out.rglob(".writing-*"))
 
 
-def test_stopped_at_twenty_instants(passages: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_stopped_at_twenty_instants(program: Program, passages: str, undisturbed: Path, tmp_path: Path) -> None:
     rng = random.Random(11)
     out = tmp_path / "out"
     stopped = 0
     for turn in range(20):
-        process = start(command(passages, out, pause=0.04))
+        process = start(program, command(passages, out, pause=0.04))
         time.sleep(rng.uniform(0.0, 0.15))
         how = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[turn % 4]
         before = process.poll()
         code, errors = stop(process, how)
         if before is None and code != 0:
             stopped += 1
-            kept = {name: len(scored_ids(out, name)) for name in PASSES}
+            kept = {name: passages_on_disk(out, name) for name in PASSES}
             assert (code, errors) == ((-how, "") if how == signal.SIGKILL else (128 + how, kept_line(kept)))
     assert stopped >= 12, "too few runs were stopped half-way for this to be a test"
-    done = run(command(passages, out))
+    done = program.run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
     assert_as_undisturbed(out, undisturbed)
 
 
-def test_at_most_one_part_is_redone(passages: str, tmp_path: Path) -> None:
+def test_at_most_one_part_is_redone(program: Program, passages: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = start(command(passages, out, pause=0.05))
+    process = start(program, command(passages, out, pause=0.05))
     while len(scored_ids(out, "target")) < 12:
         assert process.poll() is None
         time.sleep(0.02)
     stop(process, signal.SIGKILL)
     kept = sum(len(scored_ids(out, name)) for name in PASSES)
     assert 0 < kept < 480
-    done = run(command(passages, out))
+    done = program.run(command(passages, out))
     # One line a call of the model, which has four passages.
     assert done.stdout.count("scoring\n") == (480 - kept) / 4
 
@@ -187,7 +181,14 @@ def test_an_interrupt_is_one_line_at_the_real_command(
     out = tmp_path / "out"
     # Nothing is to be compiled before the run begins.
     command = [str(llm_mia), "score", texts, "-m", tiny, "-a", "loss", "-q", "-o", str(out)]
-    process = launch(command, TORCHDYNAMO_DISABLE="1")
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+        env={**os.environ, "TORCHDYNAMO_DISABLE": "1"},
+    )
     while not (out / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -224,11 +225,15 @@ def test_an_interrupt_that_a_library_replaces_by_an_error_of_its_own(
 
 
 def test_one_run_at_a_time(
-    passages: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    program: Program,
+    passages: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pretend(monkeypatch)
     out = tmp_path / "out"
-    process = start(command(passages, out, pause=0.2))
+    process = start(program, command(passages, out, pause=0.2))
     try:
         assert main(["score", passages, "-m", "model", "-q", "-o", str(out)]) == 1
         assert (
@@ -238,18 +243,18 @@ def test_one_run_at_a_time(
     finally:
         stop(process, signal.SIGTERM)
     assert (out / "run.json").exists()
-    assert run(command(passages, out)).returncode == 0
+    assert program.run(command(passages, out)).returncode == 0
 
 
 @pytest.mark.parametrize("what", ["run.json", "part", "scores"])
-def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_disk_full(what: str, program: Program, passages: str, undisturbed: Path, tmp_path: Path) -> None:
     sizes = {
         "run.json": 100,
         "part": (undisturbed / FIRST_PART).stat().st_size - 1,
         "scores": (undisturbed / "scores.parquet").stat().st_size - 1,
     }
     out = tmp_path / "out"
-    full = run(command(passages, out, limit=sizes[what]))
+    full = program.run(command(passages, out, limit=sizes[what]))
     file = {
         "run.json": "run.json",
         "part": "signals/target/part-000000000-000000003.parquet",
@@ -263,7 +268,7 @@ def test_disk_full(what: str, passages: str, undisturbed: Path, tmp_path: Path) 
     assert not list(out.rglob(".writing-*"))
     assert not (out / file).exists()
     assert out.exists() == (what != "run.json")
-    done = run(command(passages, out))
+    done = program.run(command(passages, out))
     assert (done.returncode, done.stderr) == (0, "")
     assert_as_undisturbed(out, undisturbed)
     assert done.stdout.count("scoring") == (0 if what == "scores" else 120)
@@ -275,7 +280,11 @@ def test_stdin_can_be_continued_too(passages: str, undisturbed: Path, tmp_path: 
     for pause in (0.02, 0.0):
         with Path(passages).open() as stream:
             process = subprocess.Popen(
-                command("-", out, pause), stdin=stream, stdout=subprocess.PIPE, text=True, env=elsewhere
+                [sys.executable, "-c", IMPORTS + PROGRAM, *command("-", out, pause)],
+                stdin=stream,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=elsewhere,
             )
             assert process.stdout is not None
             if pause:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from llm_mia.attacks import choose_shadows
+from llm_mia.backends import ModelSpec
 from llm_mia.defenses import defend
 from llm_mia.errors import AttackError, InputError, LlmMiaError, ModelError, RunDirectoryError, UsageError
 from llm_mia.metrics import auroc
@@ -54,6 +56,27 @@ def contents(folder: Path) -> dict[str, str]:
         for path in files
         if path.name not in ("training.json", "shadows.json")  # they hold times
     }
+
+
+@pytest.mark.slow
+def test_shadows_that_are_trained_at_the_same_time_are_the_same(shadows: Shadows, tiny: str, tmp_path: Path) -> None:
+    train_shadows(pool(), tiny, out=tmp_path / "shadows", shadows=4, recipe=RECIPE, processes=2)
+    assert contents(tmp_path / "shadows") == contents(shadows.path)
+
+
+def test_models_are_loaded_as_they_were_trained(tiny: str, shadows: Shadows) -> None:
+    """How texts are read is kept; code from a repository runs only where it is allowed again."""
+    base = ModelSpec(tiny, trust_remote_code=True, templated=True)
+    plan = plan_shadows(pool(), base, shadows=4, recipe=RECIPE)
+    kept = Shadows(shadows.path, replace(shadows.record, plan=plan))
+    with pytest.raises(UsageError, match="`trust_remote_code`"):
+        kept.models()
+    with pytest.raises(UsageError, match="`trust_remote_code`"):
+        kept.reference()
+    for spec in (*kept.models(trust_remote_code=True).values(), kept.reference(trust_remote_code=True)):
+        assert spec is not None
+        assert (spec.trust_remote_code, spec.templated, spec.dtype) == (True, True, shadows.record.dtype)
+    assert not any(spec.trust_remote_code for spec in shadows.models(trust_remote_code=False).values())
 
 
 def test_the_record_is_true(shadows: Shadows, tiny: str) -> None:

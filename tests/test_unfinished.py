@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +27,7 @@ from llm_mia.signals import (
 from llm_mia.store import SignalsFolder
 
 from .conftest import sentences
-from .test_resume import hear_interrupts
+from .forking import Program, forking
 
 Source = Callable[[Sequence[str]], Passages]
 TEXTS = [f"{i} {text}" for i, text in enumerate(sentences(60, seed=5))]
@@ -197,12 +195,14 @@ def test_a_real_model_gives_the_same_bytes(tiny: str, source: Source, tmp_path: 
 
 # The command line, stopped by signals in the first of its blocks
 
-DRIVER = """
+IMPORTS = """
 import sys, time
-import llm_mia.backends.checking
+import cattrs, huggingface_hub.hf_api, pyarrow.compute, pyarrow.parquet, pydantic.json_schema, rich.console
+import llm_mia.auditing, llm_mia.backends.checking, llm_mia.report.html, llm_mia.scoring
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
-
+"""
+PROGRAM = """
 class Slow(FakeBackend):
     def score(self, windows, report=None, *, prefix=None):
         print("scoring", flush=True)
@@ -221,6 +221,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with forking(IMPORTS, PROGRAM) as runs:
+        yield runs
+
+
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -232,21 +238,17 @@ sys.exit(main(sys.argv[1:]))
     ],
 )
 def test_a_command_that_is_stopped_says_what_it_kept(
-    name: str, how: signal.Signals, write_jsonl: Callable[..., str], tmp_path: Path
+    name: str, how: signal.Signals, program: Program, write_jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     texts = write_jsonl("in.jsonl", [{"text": text} for text in TEXTS])
     known = write_jsonl("known.jsonl", [{"text": f"{text} {i}"} for i, text in enumerate(sentences(30, seed=8))])
     out = tmp_path / ("out.csv" if name == "perplexity" else "run")
     more = ["--nonmembers", known] if name == "audit" else []
-    command = [sys.executable, "-c", DRIVER, name, texts, "-m", "m", "-q", "-o", str(out), *more]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
-    )
-    assert process.stdout is not None
+    process = program.start([name, texts, "-m", "m", "-q", "-o", str(out), *more])
     for _ in range(3):  # two batches are finished
         assert process.stdout.readline() == "scoring\n"
     process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 128 + how
     folder = tmp_path / "out.csv.signals" if name == "perplexity" else out
     kept = pq_rows(folder)

@@ -3,7 +3,7 @@
 Importing this package registers every kind of evidence in `EVIDENCE` and every attack in `ATTACKS`.
 """
 
-from . import distribution, likelihood, population, prefix, reference, rewrites, sequence, shadows  # noqa: F401
+from . import distribution, likelihood, population, prefix, reference, rewrites, samples, sequence, shadows  # noqa: F401
 from ._evidence import EVIDENCE, MEMBER, NONMEMBER
 from ._fields import Likelihoods, Moments, Ranks
 from ._kind import (
@@ -19,6 +19,7 @@ from ._kind import (
     register_evidence,
 )
 from ._registry import ATTACKS, AtLeast, Attack, Positive, Share, all_attacks, attack, parse_attack, passes_needed
+from ._sample_set import Samples, SampleSettings, split_passage
 from ._shadow_set import ShadowSet, choose_shadows
 from ._tail import lowest
 
@@ -41,6 +42,8 @@ __all__ = [
     "Ranks",
     "Requirement",
     "Rewrite",
+    "SampleSettings",
+    "Samples",
     "ShadowSet",
     "Share",
     "TextVersion",
@@ -51,4 +54,5 @@ __all__ = [
     "parse_attack",
     "passes_needed",
     "register_evidence",
+    "split_passage",
 ]

@@ -7,7 +7,6 @@ A kind of evidence is named like the parameter of the attacks that take it. To a
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import AttackError, PassageError
-from ..records import Population, TokenFrequencies, TokenSignals
+from ..records import CONTINUATIONS, Population, TokenFrequencies, text_sha256
 from ..rewriting import neighbour, swap_words
 from ._kind import (
     EVIDENCE,
@@ -28,6 +27,7 @@ from ._kind import (
     TextVersion,
     register_evidence,
 )
+from ._sample_set import Samples, split_passage
 from ._shadow_set import ShadowSet
 
 __all__ = ["EVIDENCE", "MEMBER", "NONMEMBER", "refuse_other_frequencies"]
@@ -53,7 +53,7 @@ def _lowered(_: LoadedSupplies) -> list[TextVersion]:
 
 
 def _prefixed(name: str, label: int, supplies: LoadedSupplies) -> list[TextVersion]:
-    digest = hashlib.sha256(supplies.shots[label].encode()).hexdigest()
+    digest = text_sha256(supplies.shots[label])
     return [TextVersion(name, prefix=supplies.shots[label], depends={"shots_sha256": digest})]
 
 
@@ -86,6 +86,17 @@ def _rewrite_each(rewrite: Callable[[str], str], texts: Sequence[str]) -> Sequen
     return [rewrite(text) for text in texts]
 
 
+def _continued(supplies: LoadedSupplies) -> list[TextVersion]:
+    assert supplies.samples is not None, "an attack that lacks its evidence was refused before"
+    return [TextVersion("samples", depends={"samples": supplies.samples.record}, samples=supplies.samples)]
+
+
+def _samples(row: PassageSignals, supplies: LoadedSupplies) -> Evidence:
+    assert supplies.samples is not None, "an attack that lacks its evidence was refused before"
+    parts = split_passage(row.passage.text, supplies.samples.prefix_share)
+    return Samples("" if parts is None else parts[1], row.texts["samples"])
+
+
 def _of_population(name: str, supplies: LoadedSupplies) -> list[TextVersion]:
     assert supplies.population is not None, "an attack that lacks its evidence was refused before"
     return [TextVersion(name, depends={"inputs_sha256": [supplies.population.sha256()]})]
@@ -101,14 +112,9 @@ def _population(_: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
         signals = [row.signals[f"population_{role}"][0] for role in ("target", "reference")]
         if not all(map(len, signals)):
             raise PassageError(row.passage.where, "has no token that can be scored: remove it from the population")
-        means.append([_mean(each) for each in signals])
+        means.append([each.mean_logprob for each in signals])
     target, reference = np.array(means).T
     return Population(target, reference)
-
-
-def _mean(signals: TokenSignals) -> float:
-    """Mean log-likelihood, nats per token; NaN where no token is scored."""
-    return float(signals.logprob.mean(dtype=np.float64)) if len(signals) else math.nan
 
 
 def _shadow_set(supplies: LoadedSupplies) -> ShadowSet:
@@ -119,7 +125,7 @@ def _shadow_set(supplies: LoadedSupplies) -> ShadowSet:
 def _shadows(row: PassageSignals, supplies: LoadedSupplies) -> Evidence:
     shadows = _shadow_set(supplies)
     roles = filter(OF_SHADOWS.matches, supplies.roles)
-    means = dict(zip(roles, map(_mean, row.signals[OF_SHADOWS.name]), strict=True))
+    means = dict(zip(roles, (each.mean_logprob for each in row.signals[OF_SHADOWS.name]), strict=True))
     return shadows.likelihoods(row.passage.text, [means[role] for role in shadows.roles])
 
 
@@ -129,7 +135,7 @@ def _of_shadow_population(supplies: LoadedSupplies) -> list[TextVersion]:
 
 
 def _shadow_population(supplies: LoadedSupplies, rows: Iterable[PassageSignals]) -> Evidence:
-    return _shadow_set(supplies).compared([_mean(row.signals["shadow_population"][0]) for row in rows])
+    return _shadow_set(supplies).compared([row.signals["shadow_population"][0].mean_logprob for row in rows])
 
 
 def _shadows_digest(supplies: LoadedSupplies) -> dict[str, Any]:
@@ -293,6 +299,20 @@ register_evidence(
         reads=("logprob",),
         requirement=SHADOWS_REQUIRED,
         depends=_shadows_digest,
+    )
+)
+register_evidence(
+    EvidenceKind(
+        "samples",
+        "texts with which the target model continues the beginning of the passage (`samples` is their number)",
+        _samples,
+        passes=(ModelPass("samples", versions=_continued),),
+        reads=(CONTINUATIONS,),
+        requirement=Requirement(
+            "texts with which the target continues each passage: give their number as `samples`, such as 10; each is a "
+            "request to the model",
+            lambda supplies: supplies.samples is not None,
+        ),
     )
 )
 register_evidence(EvidenceKind("text", "the passage itself", lambda row, _: row.passage.text))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ..errors import AttackError
 from ..passages import Passages
 from ..records import Passage, TokenFrequencies, TokenSignals
+from ._sample_set import SampleSettings
 from ._shadow_set import ShadowSet
 
 __all__ = [
@@ -57,6 +58,8 @@ class LoadedSupplies:
     neighbour_writer: NeighbourWriter | None = None
     """Writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
+    samples: SampleSettings | None = None
+    """How the target continues the beginnings of passages; None: it does not."""
     shadows: ShadowSet | None = None
     """What the models with the roles ``shadow-00``, ``shadow-01``, … were trained on."""
     not_scored: tuple[Passages, ...] = ()
@@ -75,6 +78,8 @@ class TextVersion:
     """A text that the model reads before each text; its tokens are not scored."""
     depends: Mapping[str, Any] = field(default_factory=dict)
     """JSON values: what the signals depend on besides the model and the windows."""
+    samples: SampleSettings | None = None
+    """Where the model continues the beginnings of the texts, and computes no signals: how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,7 @@ class ModelPass:
         """A version of the texts for each pass of the model with this role; for unchanged passages, named *role*."""
         if self.versions is None:
             return [TextVersion(role if self.texts == "passages" else self._folder(self.name, role))]
-        return [
-            TextVersion(self._folder(version.name, role), version.rewrite, version.prefix, version.depends)
-            for version in self.versions(supplies)
-        ]
+        return [replace(version, name=self._folder(version.name, role)) for version in self.versions(supplies)]
 
     def _folder(self, name: str, role: str) -> str:
         return name if role == self.role else f"{name}-{role}"
@@ -116,6 +118,8 @@ class PassageSignals:
     passage: Passage
     signals: Mapping[str, tuple[TokenSignals, ...]]
     """By `ModelPass.name`: the signals of every pass that has this declaration, in order."""
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By `ModelPass.name`: the texts with which the model continues the passage's beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class EvidenceKind:
     """Returns the evidence that all passages share, from the supplies and the signals of the kind's population."""
     passes: tuple[ModelPass, ...] = ()
     reads: tuple[str, ...] = ()
-    """The fields of the signals that `value` or `shared` reads; empty: those that the type of the parameter names."""
+    """The fields of the signals that `value` or `shared` reads, or ``continuations``; empty: those that the type of the
+    parameter names."""
     requirement: Requirement | None = None
     depends: Callable[[LoadedSupplies], Mapping[str, Any]] | None = None
     """Returns JSON values: what the evidence depends on besides its passes."""

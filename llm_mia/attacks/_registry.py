@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from ..errors import AttackError, LlmMiaError
 from ..records import AttackRecord, TokenSignals
+from ..settings import Numbers, Value, Words, read_settings, unknown_name
 from ._evidence import EVIDENCE
 from ._fields import fields_of
 from ._kind import Evidence, EvidenceKind, LoadedSupplies
@@ -29,8 +29,6 @@ __all__ = [
     "parse_attack",
     "passes_needed",
 ]
-
-Setting: TypeAlias = float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Attack:
     paper: str
     evidence: tuple[str, ...]
     """Names from `EVIDENCE`, in the order in which the function takes them."""
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
     """The values that this attack uses."""
     revision: int = 1
     """Of the formula: it goes up when the formula changes."""
@@ -106,7 +104,7 @@ class Attack:
 
     @property
     def fields(self) -> dict[str, frozenset[str]]:
-        """Which fields of the signals it reads, by role of the model; by the types of its parameters."""
+        """Which fields of the signals it reads by role of the model, or ``continuations``; see `EvidenceKind.reads`."""
         hints, read = _hints(self.function), dict[str, frozenset[str]]()
         for kind in self.kinds:
             of_kind = frozenset(kind.reads or fields_of(hints.get(kind.name)))
@@ -225,42 +223,12 @@ def parse_attack(spec: str) -> Attack:
     >>> parse_attack("min_k:k=0.1").settings
     {'k': 0.1}
     """
-    name, colon, settings = spec.partition(":")
+    name = spec.partition(":")[0]
     if name not in ATTACKS and name not in all_attacks():
-        near = difflib.get_close_matches(name, ATTACKS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ATTACKS)}"
-        raise AttackError(f"no attack is named {name!r}: {hint}")
+        raise AttackError(unknown_name("attack", name, ATTACKS))
     base = ATTACKS[name]
-    given: dict[str, Setting] = {}
-    for setting in settings.split(",") if colon else ():
-        key, _, value = setting.partition("=")
-        if key in given:
-            raise AttackError(f"attack {name!r}: setting {key!r} is given twice")
-        given[key] = _setting(base, key, value)
-    return replace(base, name=spec, settings={**base.settings, **given})
-
-
-def _setting(base: Attack, key: str, value: str) -> Setting:
-    if key not in base.settings:
-        known = ", ".join(base.settings) or "none"
-        raise AttackError(f"attack {base.name!r} has no setting {key!r}; it has: {known}")
-    choices = _choices(base.function, key)
-    if choices:
-        if value not in choices:
-            raise AttackError(f"attack {base.name!r}: {key}={value} is not among the choices: {', '.join(choices)}")
-        return value
-    kind: type[float] = int if isinstance(base.settings[key], int) else float
-    try:
-        number: float = kind(value)
-    except ValueError:
-        raise AttackError(f"attack {base.name!r}: {key}={value} is not a number ({kind.__name__})") from None
-    for bound in _bounds(base.function, key):
-        if not bound.low < number <= bound.high:
-            raise AttackError(
-                f"attack {base.name!r}: {key}={value} is out of range; it must be above {bound.low:g} "
-                f"and at most {bound.high:g}"
-            )
-    return number
+    known = {key: _values(base.function, key, default) for key, default in base.settings.items()}
+    return replace(base, name=spec, settings={**base.settings, **read_settings("attack", spec, known, AttackError)})
 
 
 def _hints(function: Callable[..., float]) -> dict[str, Any]:
@@ -271,8 +239,13 @@ def _hints(function: Callable[..., float]) -> dict[str, Any]:
         return {}
 
 
-def _bounds(function: Callable[..., float], key: str) -> list[Between]:
-    return [extra for extra in getattr(_hints(function).get(key), "__metadata__", ()) if isinstance(extra, Between)]
+def _values(function: Callable[..., float], key: str, default: Value) -> Numbers | Words:
+    """What the setting *key* may be, by the type of the parameter."""
+    if choices := _choices(function, key):
+        return Words(choices)
+    annotations = getattr(_hints(function).get(key), "__metadata__", ())
+    within = next((each for each in annotations if isinstance(each, Between)), Between(-math.inf, math.inf))
+    return Numbers(within.low, within.high, whole=isinstance(default, int), above_low=True)
 
 
 def _choices(function: Callable[..., float], key: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..passages import Passages
-from ..records import ShadowLikelihoods, ShadowPopulation
+from ..records import ShadowLikelihoods, ShadowPopulation, text_sha256
 
 __all__ = ["ShadowSet", "choose_shadows"]
 
@@ -58,7 +58,7 @@ def choose_shadows(inside: NDArray[np.bool_], *, seed: int, text: str, place: in
 
 def _random_order(count: int, seed: int, text: str) -> NDArray[np.intp]:
     """The numbers below *count* in an order that depends on *seed* and *text*: the same in every version of numpy."""
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = text_sha256(text)
     keys = [hashlib.sha256(f"{seed} {number} {digest}".encode()).digest() for number in range(count)]
     return np.array(sorted(range(count), key=keys.__getitem__), dtype=np.intp)
 
@@ -89,7 +89,7 @@ class ShadowSet:
     def memberships(self, text: str) -> NDArray[np.bool_]:
         """Shape (shadows,): whether each shadow was trained on *text*; all false for a text outside the pool."""
         outside = (False,) * len(self.roles)
-        return np.array(self.inside.get(hashlib.sha256(text.encode()).hexdigest(), outside), dtype=np.bool_)
+        return np.array(self.inside.get(text_sha256(text), outside), dtype=np.bool_)
 
     def likelihoods(self, text: str, mean_logprob: ArrayLike, *, place: int | None = None) -> ShadowLikelihoods:
         """The evidence about the passage *text*, whose mean log-likelihood under each shadow is *mean_logprob*.

@@ -24,7 +24,7 @@ from ._deciding import Request, decide
 from ._finishing import CONTROL, Finishing
 from ._possible import possible_decisions
 from ._record import Audit
-from ._shadows import ShadowModels, ShadowThreshold, offline_forms, open_shadows, with_shadows
+from ._shadows import ShadowModels, ShadowThreshold, offline_forms, open_shadows, trusts, with_shadows
 from ._stand_in import AUTO as AUTO_STAND_IN, StandIn, choose_stand_in
 from ._texts import KnownTexts, read
 
@@ -141,7 +141,7 @@ def audit(
     trained, target = open_shadows(shadows), model_or_spec(target)
     if trained is not None:
         target = with_shadows(target, trained)
-        supplies, models = _with_models(supplies, models, trained)
+        supplies, models = _with_models(supplies, models, trained, trust_remote_code=trusts(target))
     if nonmembers is None:
         trained = refuse_without_known_set(
             trained, members=members is not None, control=control is not None, confidence=confidence
@@ -150,7 +150,7 @@ def audit(
         source = read(candidates, None)
         threshold = ShadowThreshold.of(trained, source, target)
         threshold.refuse_few(level, decider)
-        reference = reference or trained.reference()  # an empty list is no reference, too
+        reference = reference or trained.reference(trust_remote_code=trusts(target))  # also in place of an empty list
         wanted = threshold.attacks(named, reference=bool(reference))
         decider = wanted[0] if decider == BY_DEFAULT else threshold.attacks([decider], reference=True)[0]
         plan = plan_scoring(target, reference, models=models, attacks=wanted, supplies=supplies)
@@ -228,10 +228,13 @@ def _kept(protocol: Protocol, sources: Sequence[Passages], run: Path) -> Protoco
 
 
 def _with_models(
-    supplies: Supplies | None, models: Mapping[str, ModelSource] | None, shadows: Shadows
+    supplies: Supplies | None, models: Mapping[str, ModelSource] | None, shadows: Shadows, *, trust_remote_code: bool
 ) -> tuple[Supplies, dict[str, ModelSource]]:
     """Supplies and models with the shadow models."""
-    return replace(supplies or Supplies(), shadows=shadows.supply()), {**shadows.models(), **(models or {})}
+    return replace(supplies or Supplies(), shadows=shadows.supply()), {
+        **shadows.models(trust_remote_code=trust_remote_code),
+        **(models or {}),
+    }
 
 
 def _sealed_scores(

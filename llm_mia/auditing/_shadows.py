@@ -16,16 +16,16 @@ from ..calibration import nonmembers_needed
 from ..decision import STACK, Calibration
 from ..errors import AttackError, CalibrationError, ModelError, RunDirectoryError, UsageError
 from ..passages import Passages
-from ..records import Passage, PassRecord
+from ..records import Passage, PassRecord, text_sha256
 from ..scores import ScoreTable, read_losses
 from ..scoring import ALL
 from ..shadow import Shadows, read_shadows, shadow_table
 from ..signals import Progress
-from ..store import read_run, read_signals, text_sha256
+from ..store import read_run, read_signals
 from ..training import read_training
 from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
 
-__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "offline_forms", "open_shadows", "with_shadows"]
+__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "offline_forms", "open_shadows", "trusts", "with_shadows"]
 
 ShadowModels: TypeAlias = Shadows | str | Path | None
 """A set of shadow models, or its folder."""
@@ -50,7 +50,12 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
 
     Raises:
         AttackError: it has another tokenizer than they have, or was trained from another base.
+        UsageError: it reads texts as a template, and they do not, or the other way round.
     """
+    templated = shadows.record.plan.templated
+    if isinstance(target, ModelSpec) and target.templated != templated:
+        how = "in the template of their base: give" if templated else "without a template: leave out"
+        raise UsageError(f"{shadows.path}: its shadow models read texts {how} `templated`")
     record = _pass_of_shadows(shadows)
     tokenizer = target.tokenizer().fingerprint if isinstance(target, ModelSpec) else target.info.tokenizer
     if tokenizer != record.model.tokenizer:
@@ -64,6 +69,11 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
             "target, so they cannot stand for it: give shadow models of the target's base as `shadows`"
         )
     return target.in_precision(shadows.record.dtype) if isinstance(target, ModelSpec) else target
+
+
+def trusts(target: Backend | ModelSpec) -> bool:
+    """Whether the user lets the target run Python code from its repository."""
+    return isinstance(target, ModelSpec) and target.trust_remote_code
 
 
 def offline_forms(named: Sequence[str]) -> list[str]:
@@ -208,8 +218,8 @@ class ShadowThreshold:
             return None
         of_text = {row.text_sha256: row.signals for row in stored}
         passages = list(self.supply.population)
-        signals = [of_text.get(text_sha256(passage)) for passage in passages]
-        means = [np.nan if each is None or not len(each) else float(each.logprob.mean()) for each in signals]
+        signals = [of_text.get(text_sha256(passage.text)) for passage in passages]
+        means = [np.nan if each is None else each.mean_logprob for each in signals]
         inside = self._inside(passages)
         return likeness_of(np.array(means), self.supply.population_logprob, inside, members=members)
 

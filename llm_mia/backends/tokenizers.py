@@ -10,11 +10,13 @@ __all__ = ["tokenizer_of"]
 def tokenizer_of(source: Backend | ModelSpec) -> Tokenizer | None:
     """The tokenizer of a model, of which nothing else is loaded; None for a backend that does not give one.
 
+    An endpoint gives none: each text would cost a request.
+
     Raises:
         ModelError, MissingExtraError: see `ModelSpec.tokenizer`.
     """
     if isinstance(source, ModelSpec):
-        return source.tokenizer()
+        return None if source.is_endpoint else source.tokenizer()
     if isinstance(source, Tokenizer):
         return source
     from .local import LocalBackend

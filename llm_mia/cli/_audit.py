@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, KnownSetOptions, PossibleKnownSetOptions, ReadingOptions, RunOptions
+from ._evidence import EvidenceOptions
+from ._groups import ReadingOptions, RunOptions
+from ._known_sets import KnownSetOptions, PossibleKnownSetOptions
 from ._models import ModelOptions
 from .dry_run import only_estimating
 from .output import say, say_skipped, show, show_json
@@ -97,14 +99,7 @@ def audit(
             rich_help_panel=opt.RATES,
         ),
     ] = None,
-    no_report: Annotated[
-        bool,
-        typer.Option(
-            "--no-report",
-            help="Do not write report.html; 'llm-mia report RUN' writes it later, without a model.",
-            rich_help_panel=opt.OUTPUT,
-        ),
-    ] = False,
+    no_report: opt.NoReport = False,
     fail_if_flagged: opt.FailIfFlagged = False,
     redact: opt.Redact = False,
     details: opt.Details = False,

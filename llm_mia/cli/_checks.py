@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from ..errors import InputError, LlmMiaError, PassageError, RunDirectoryError, UsageError
@@ -16,12 +17,12 @@ from .progress import working
 
 __all__ = ["faults_of", "refuse_file_of_run", "refuse_without_audit"]
 
-RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow")
+RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shadow", "monitor")
 """Commands whose output is a folder."""
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
-RATES = ("fpr", "fdr", "confidence", "level", "finding_level")
-FILES = ("calibration", "run", "frequencies", "protocol", "limits")
+RATES = ("fpr", "fdr", "confidence", "level", "finding_level", "false_alarms")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping", "key_file")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",
@@ -85,6 +86,7 @@ def _checks(command: str, values: Mapping[str, Any]) -> Iterator[Check]:
         yield partial(_check_page if command == "report" else _check_out, given["out"], "out")
     if "junit" in given:
         yield partial(_check_out, given["junit"], "junit")
+        yield partial(_refuse_result, given["junit"], given["out"])
     if "per_token" in given:
         yield partial(_check_out, given["per_token"], "per_token")
         yield partial(_refuse_same_file, given["per_token"], given["out"])
@@ -209,6 +211,12 @@ def _refuse_same_file(per_token: Path, out: Path) -> None:
         raise UsageError(f"{out}: `out` and `per_token` are the same file: name two files")
 
 
+def _refuse_result(junit: Path, out: Path) -> None:
+    """Raise `UsageError` where *junit* would replace a result in the folder *out*, which may not be there yet."""
+    if junit.resolve().parent == out.resolve() and junit.name in {*FILES_OF_RUN, *FILES_OF_AUDIT, "spans.csv"}:
+        raise UsageError(f"{junit}: the folder of results has a file of this name: name another file with `junit`")
+
+
 def _check_writable(folder: Path, out: Path, parameter: str) -> None:
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
@@ -219,6 +227,13 @@ def _check_writable(folder: Path, out: Path, parameter: str) -> None:
         raise RunDirectoryError(
             f"{out}: cannot be written, because you may not write to {existing}: name another place with `{parameter}`"
         )
+    try:  # a folder such as /proc takes no file, whatever its permissions
+        TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{out}: cannot be written, because {existing} takes no file ({error.strerror}): name another place with "
+            f"`{parameter}`"
+        ) from None
 
 
 def _device_checks(given: Mapping[str, Any]) -> Iterator[Check]:

@@ -9,7 +9,7 @@ import typer
 from ..errors import UsageError
 from . import _options as opt
 from ._commands import withheld_code
-from ._groups import OfAttack, TableOptions
+from ._tables import OfAttack, TableOptions
 from .output import say, show, show_json
 from .parameters import spelled
 from .progress import working

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import _options as opt
-from ._groups import ReadingOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import BaseOptions
 from ._recipe import RecipeOptions
+from ._stretch import StretchOptions
+from .dry_run import only_estimating
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
 from .progress import progress_bars
@@ -25,17 +26,8 @@ def defend(
     models: BaseOptions,
     training: RecipeOptions,
     reading: ReadingOptions,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FOLDER",
-            help="For models and results: a new folder, or that of an earlier call, which continues and trains only "
-            "what is new.",
-            rich_help_panel=opt.OUTPUT,
-        ),
-    ],
+    run: RunOptions,
+    extracted: StretchOptions,
     with_: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,25 +60,7 @@ def defend(
             rich_help_panel=MEASURED,
         ),
     ] = None,
-    stretch: Annotated[
-        int,
-        typer.Option(
-            metavar="TOKENS",
-            help="How many tokens of a member the model must write in a row for the member to count as extractable.",
-            rich_help_panel=MEASURED,
-        ),
-    ] = 50,
-    probability: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Smallest probability with which the model must write them, given the text before.",
-            rich_help_panel=MEASURED,
-        ),
-    ] = 0.001,
     details: opt.Details = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
 ) -> None:
     """Train a model without defence and with each defence, and show how much each leaks and what it costs.
 
@@ -98,7 +72,7 @@ def defend(
     from ..signals import report_activity
 
     recipe = training.recipe()
-    with progress_bars(quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         source = reading.read_unlabelled(passages, "passages")
         say_input_notes(source)
@@ -106,19 +80,19 @@ def defend(
             source,
             models.base_model(),
             with_=with_ or (),
-            out=out,
+            out=run.out,
             recipe=recipe,
             canaries=canaries,
             fprs=fprs or (0.01, 0.001),
             seed=training.seed,
-            stretch=stretch,
-            probability=probability,
+            stretch=extracted.stretch,
+            probability=extracted.probability,
             window_tokens=models.window_tokens,
             progress=progress,
         )
         report_activity(progress, "drawing the figure")
         write_defenses_figure(result)
-    if as_json:
+    if run.as_json:
         show_json(defenses_summary(result))
     else:
         show(defenses_table(result, spelled) if details else defenses_screen(result, spelled))

@@ -10,6 +10,7 @@ import typer
 from . import _options as opt
 from ._groups import ReadingOptions, RunOptions
 from ._models import PairOptions
+from ._stretch import EXTRACTED, StretchOptions
 from .dry_run import only_estimating
 from .output import say_input_notes, show, show_json
 from .parameters import spelled
@@ -17,7 +18,7 @@ from .progress import progress_bars
 
 __all__ = ["extract"]
 
-WHAT, PROOF = "What is extracted", "Proof by generation"
+PROOF = "Proof by generation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ def extract(
     models: PairOptions,
     reading: SpanReadingOptions,
     run: RunOptions,
+    extracted: StretchOptions,
     nonmembers: Annotated[
         str | None,
         typer.Option(
@@ -42,28 +44,12 @@ def extract(
             rich_help_panel=opt.KNOWN,
         ),
     ] = None,
-    stretch: Annotated[
-        int,
-        typer.Option(
-            metavar="TOKENS",
-            help="Length of a stretch: so many tokens in a row must be written exactly.",
-            rich_help_panel=WHAT,
-        ),
-    ] = 50,
-    probability: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Smallest probability of a stretch, given the text before it, that counts as extractable.",
-            rich_help_panel=WHAT,
-        ),
-    ] = 0.001,
     prefix: Annotated[
         int,
         typer.Option(
             metavar="TOKENS",
             help="Smallest number of tokens before a stretch in its passage; papers use 50.",
-            rich_help_panel=WHAT,
+            rich_help_panel=EXTRACTED,
         ),
     ] = 1,
     top_k: Annotated[
@@ -72,7 +58,7 @@ def extract(
             metavar="COUNT",
             help="Draw each token from this many likeliest tokens only; probabilities are then bounds, not values.",
             show_default="all tokens",
-            rich_help_panel=WHAT,
+            rich_help_panel=EXTRACTED,
         ),
     ] = None,
     temperature: Annotated[
@@ -81,7 +67,7 @@ def extract(
             metavar="NUMBER",
             help="1: each token is drawn by its probability. 0: the likeliest token is taken. Other values are "
             "refused.",
-            rich_help_panel=WHAT,
+            rich_help_panel=EXTRACTED,
         ),
     ] = 1.0,
     proof: Annotated[
@@ -139,8 +125,8 @@ def extract(
             reference=models.reference_model(),
             nonmembers=known,
             out=run.out,
-            stretch=stretch,
-            probability=probability,
+            stretch=extracted.stretch,
+            probability=extracted.probability,
             prefix=prefix,
             sampling=sampling,
             proof=proof,

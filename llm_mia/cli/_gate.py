@@ -76,9 +76,9 @@ def gate(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Largest ε of differential privacy. It limits the ε that the model's training.json documents, and the "
-            "lower bound on ε that the strongest attack shows.",
-            show_default="8",
+            help="Largest ε of differential privacy. It limits the ε that the model's training.json documents; where "
+            "you give it, also the lower bound on ε that the strongest attack shows.",
+            show_default="8, of a documented ε alone",
             rich_help_panel=LIMITS,
         ),
     ] = None,
@@ -139,6 +139,7 @@ def gate(
             rich_help_panel=opt.OUTPUT,
         ),
     ] = None,
+    no_report: opt.NoReport = False,
     redact: opt.Redact = False,
     details: opt.Details = False,
 ) -> int:
@@ -168,6 +169,7 @@ def gate(
             accept_void=accept_void,
             out=run.out,
             redact=redact,
+            report=not no_report,
             window_tokens=models.window_tokens,
             command=typed_arguments(),
             progress=progress,

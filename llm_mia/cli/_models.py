@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,9 +15,11 @@ from .grouping import OptionGroup
 
 if TYPE_CHECKING:
     from ..backends import ModelSpec
+    from ..backends.endpoint import Budget
 
 __all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions", "TargetOptions"]
 
+ENDPOINTS = "Endpoints"
 STAND_IN_WORDS = ("auto", "ngram", "none")
 """In the place of a stand-in model: words by which an audit chooses it. Those of `llm_mia.scoring`, which is heavy."""
 
@@ -144,13 +147,62 @@ class _Running(OptionGroup):
         ),
     ] = None
 
+    max_requests: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="For models behind endpoints: most requests of this command. Where they are used up, it stops; the "
+            "same command continues.",
+            show_default="any number",
+            rich_help_panel=ENDPOINTS,
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="For models behind endpoints: most tokens that this command sends and has generated.",
+            show_default="any number",
+            rich_help_panel=ENDPOINTS,
+        ),
+    ] = None
+    price: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="AMOUNT",
+            help="For models behind endpoints: price of a million tokens, for the cost that is shown beforehand.",
+            show_default="none",
+            rich_help_panel=ENDPOINTS,
+        ),
+    ] = None
+    concurrency: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="For models behind endpoints: most requests that a server has to answer at the same time.",
+            rich_help_panel=ENDPOINTS,
+        ),
+    ] = 8
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What the command may spend on endpoints, for all of its models together."""
+        from ..backends.endpoint import Budget
+
+        return Budget(self.max_requests, self.max_tokens, self.price, self.concurrency)
+
     def model_spec(self, name: str, revision: str | None) -> ModelSpec:
         """A model that is run so, not yet loaded."""
-        from ..backends import ModelSpec
+        from ..backends import ModelSpec, is_endpoint
 
         return ModelSpec(
             name,
             revision=revision,
+            budget=self.budget if is_endpoint(name) else None,
             dtype=self.dtype,
             device=self.device,
             trust_remote_code=self.trust_remote_code,

@@ -57,6 +57,7 @@ __all__ = [
     "LabelColumn",
     "LabelColumns",
     "LabelWords",
+    "NoReport",
     "Others",
     "Out",
     "PassageTokens",
@@ -83,8 +84,9 @@ TargetName = Annotated[
         "--target",
         "--model",
         metavar="MODEL",
-        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, or 'embedded' (a small "
-        "model that a Python package contains).",
+        help="The model that is tested: hub id, folder, GGUF file, folder of a PEFT adapter, 'embedded' (a small "
+        "model that a Python package contains), or openai:NAME@URL for a model behind an endpoint "
+        "('llm-mia guide endpoints').",
         rich_help_panel=MODELS,
     ),
 ]
@@ -183,6 +185,14 @@ Details = Annotated[
     bool,
     typer.Option("--details", help="Show the tables and notes below the answer, too.", rich_help_panel=OUTPUT),
 ]
+NoReport = Annotated[
+    bool,
+    typer.Option(
+        "--no-report",
+        help="Do not write report.html; 'llm-mia report RUN' writes it later, without a model.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Redact = Annotated[
     bool,
     typer.Option(
@@ -197,7 +207,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Only state how much there is to compute and about how long it takes: the input is checked, the models "
-        "are loaded, and a few batches are measured. Nothing is written.",
+        "are loaded, and some batches and steps are measured. Nothing is written.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -11,7 +11,9 @@ from ._defend import defend
 from ._exhibit import exhibit
 from ._extract import extract
 from ._gate import gate
+from ._guard import guard
 from ._guide import guide
+from ._monitor import monitor, registry
 from ._parsing import CheckedCommand
 from ._perplexity import perplexity
 from ._report import report
@@ -30,6 +32,9 @@ def register(app: typer.Typer) -> None:
         app.command(cls=CheckedCommand)(with_groups(command))
     for of_run in (show, report, exhibit):
         app.command(cls=CheckedCommand)(of_run)
+    app.command(cls=CheckedCommand)(guard)
+    for of_log in (monitor, registry):
+        app.command(cls=CheckedCommand)(with_groups(of_log))
     app.command(cls=CheckedCommand)(guide)
     app.command(cls=CheckedCommand)(schema)
     for other in (perplexity, attacks, frequencies, demo):

@@ -19,7 +19,7 @@ __all__ = ["report"]
 def report(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit'.", show_default=False),
+        typer.Argument(metavar="RUN", help="A run directory of 'llm-mia audit' or 'llm-mia gate'.", show_default=False),
     ],
     other: Annotated[
         Path | None,
@@ -71,6 +71,9 @@ def report(
     as_json: opt.Json = False,
 ) -> None:
     """Write report.html from the results in a run directory, or set two runs side by side; loads no model."""
+    if other is None and extraction is None and not (figures or details or as_json) and _is_gate(run):
+        _write_page_of_gate(run, redact, out)
+        return
     for folder in [run, *([] if other is None else [other])]:
         refuse_without_audit(folder)
     if other is not None:
@@ -88,6 +91,19 @@ def report(
     _write_page(run, extraction, redact, out)
     if figures:
         _write_figures(run, redact)
+
+
+def _is_gate(run: Path) -> bool:
+    return (run / "gate.json").is_file() and not (run / "audit.json").is_file()
+
+
+def _write_page_of_gate(run: Path, redact: bool, out: Path | None) -> None:
+    """Write the page of a gate, whose passages and documents that leaked are named unless *redact*."""
+    from ..gate import read_gate
+    from ..report import write_gate_report
+
+    result = read_gate(run)
+    print_result(str(write_gate_report(result.without_names() if redact else result, out)))
 
 
 def _compare(run: Path, other: Path, out: Path | None, details: bool, as_json: bool) -> None:

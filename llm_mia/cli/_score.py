@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._groups import EvidenceOptions, ReadingOptions, RunOptions
+from ._evidence import EvidenceOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import ModelOptions
 from .dry_run import only_estimating
 from .output import say, say_input_notes, say_skipped, show, show_json
@@ -67,7 +68,7 @@ def score(
             models.reference_models(),
             stand_in=None if stand_in is None else models.stand_in_model(stand_in),
             attacks=attacks or (),
-            models=None if trained is None else trained.models(),
+            models=None if trained is None else trained.models(trust_remote_code=models.trust_remote_code),
             supplies=supplies if trained is None else replace(supplies, shadows=trained.supply()),
             out=run.out,
             window_tokens=models.window_tokens,

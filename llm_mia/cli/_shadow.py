@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import _options as opt
-from ._groups import ReadingOptions
+from ._groups import ReadingOptions, RunOptions
 from ._models import BaseOptions
 from ._recipe import TRAINING, RecipeOptions
+from .dry_run import only_estimating
 from .output import say, say_input_notes, show, show_json
 from .parameters import spelled
 from .progress import progress_bars
@@ -23,17 +23,7 @@ def shadow(
     models: BaseOptions,
     training: RecipeOptions,
     reading: ReadingOptions,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FOLDER",
-            help="For the shadow models, the texts and all results: a new folder, or that of a stopped call, which "
-            "then continues.",
-            rich_help_panel=opt.OUTPUT,
-        ),
-    ],
+    run: RunOptions,
     shadows: Annotated[
         int,
         typer.Option(
@@ -42,9 +32,17 @@ def shadow(
             rich_help_panel=TRAINING,
         ),
     ] = 8,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="Without a GPU: how many models are trained at the same time. They share the cores, so it is faster "
+            "for small models only, and each takes its own memory.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1,
     details: opt.Details = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
 ) -> None:
     """Train shadow models, each on a random half of the documents, for attacks with 'llm-mia audit --shadows'.
 
@@ -55,24 +53,25 @@ def shadow(
     from ..signals import report_activity
 
     recipe, base = training.recipe(), models.base_model()
-    with progress_bars(quiet) as progress:
+    with only_estimating(run.dry_run, as_json=run.as_json), progress_bars(run.quiet) as progress:
         report_activity(progress, "reading the passages")
         pool = reading.read_unlabelled(passages, "passages")
         say_input_notes(pool)
         plan = plan_shadows(pool, base, shadows=shadows, recipe=recipe, seed=training.seed)
-        if not quiet:
+        if not run.quiet:
             say(shadows_work(plan))
         trained = train_shadows(
             pool,
             base,
-            out=out,
+            out=run.out,
             shadows=shadows,
             recipe=recipe,
             seed=training.seed,
+            processes=processes,
             window_tokens=models.window_tokens,
             progress=progress,
         )
-    if as_json:
+    if run.as_json:
         show_json(shadows_summary(trained))
     else:
         show(shadows_details(trained, spelled) if details else shadows_screen(trained, spelled))

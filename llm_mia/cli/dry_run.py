@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .forecast import work_words
+from ..durations import duration
+from .forecast import request_words, work_words
 from .output import show, show_json
-from .pace import duration
 
 if TYPE_CHECKING:
-    from ..signals import Estimate
+    from ..signals import Estimate, PassEstimate, TrainingEstimate
 
 __all__ = ["only_estimating"]
+
+MOST_LINES = 5
+"""Passes, or trainings, that have a line each; of more there is a single line."""
 
 
 @contextmanager
@@ -46,23 +49,61 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
         "bytes_on_disk": estimate.bytes_on_disk,
         "passes": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.passes],
         "attacks": list(estimate.attacks),
+        "trainings": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.trainings],
     }
 
 
 def _words(estimate: Estimate) -> str:
     """The estimate for people."""
-    from ..report.words import size_words
-
     scores = [f"  scores by {', '.join(estimate.attacks)}"] if estimate.attacks else []
-    if not estimate.passes:
+    if not (estimate.passes or estimate.trainings):
         nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
         return "\n".join([nothing, *scores, "Nothing was written."])
-    first, n = estimate.passes[0], len(estimate.passes)
-    width = max(len(each.name) for each in estimate.passes)
-    passes = [
-        f"  {each.name:{width}}  {each.passages:,} {'passage' if each.passages == 1 else 'passages'}, "
-        f"{each.tokens:,} tokens: about {duration(each.seconds)}, {size_words(each.bytes_on_disk)}"
-        for each in estimate.passes
-    ]
-    lines = [work_words(first.passages, first.tokens, n, estimate.seconds), *passes, *scores]
-    return "\n".join([*lines, "Measured on the first batches of each pass; nothing was written."])
+    work = [*_lines(estimate.trainings, "training ", "trainings"), *_lines(estimate.passes, "", "passes")]
+    measured = "the first steps and batches" if estimate.trainings else "the first batches of each pass"
+    asked = [each for each in estimate.passes if each.requests]
+    if asked:
+        price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
+        work.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
+    return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
+
+
+def _whole(estimate: Estimate) -> str:
+    """The sum of all that is to be computed."""
+    from ..report.words import counted, size_words
+
+    passes, trainings = estimate.passes, estimate.trainings
+    if not trainings:
+        return work_words(passes[0].passages, passes[0].tokens, len(passes), estimate.seconds)
+    size = f"{counted(len(trainings), 'training')} and {len(passes):,} {'pass' if len(passes) == 1 else 'passes'}"
+    return (
+        f"{size} over {counted(estimate.passages, 'passage')}: about {duration(estimate.seconds)}, "
+        f"{size_words(estimate.bytes_on_disk)} on disk"
+    )
+
+
+def _lines(work: Sequence[PassEstimate | TrainingEstimate], kind: str, plural: str) -> list[str]:
+    """A line for each pass or training; of many, a line for all."""
+    if len(work) > MOST_LINES:
+        return [f"  {len(work)} {plural} ({work[0].name} … {work[-1].name}), {_sum(work)}"]
+    width = max((len(each.name) for each in work), default=0)
+    return [f"  {kind}{each.name:{width}}  {_passages(each)}{_sum([each])}" for each in work]
+
+
+def _passages(each: PassEstimate | TrainingEstimate) -> str:
+    from ..report.words import counted
+    from ..signals import PassEstimate
+
+    return f"{counted(each.passages, 'passage')}, " if isinstance(each, PassEstimate) else ""
+
+
+def _sum(work: Sequence[PassEstimate | TrainingEstimate]) -> str:
+    from ..report.words import size_words
+    from ..signals import PassEstimate
+
+    tokens, seconds, size = (
+        sum(getattr(each, name) for each in work) for name in ("tokens", "seconds", "bytes_on_disk")
+    )
+    continuations = sum(each.continuations for each in work if isinstance(each, PassEstimate))
+    continued = f"{continuations:,} continuations, at most " if continuations else ""
+    return f"{continued}{tokens:,} tokens: about {duration(seconds)}, {size_words(size)}"

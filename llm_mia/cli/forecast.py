@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .pace import Pace, duration
+from ..durations import duration
+from .pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..signals import PassWork, Step
 
-__all__ = ["Forecast", "WholePace", "work_words"]
+__all__ = ["Forecast", "WholePace", "endpoint_line", "request_words", "work_words"]
 
 LEAST_SECONDS = 5.0
 """A command that takes less needs no forecast."""
+BYTES_PER_TOKEN = 4
+"""Of English text, before a token was counted."""
 LEAST_MEASURED = 1.0
 """Seconds for which a pass is measured before its pace counts."""
 
@@ -148,6 +153,29 @@ def work_words(passages: int, tokens: int, passes: int, seconds: float) -> str:
     size = f"{passages:,} passage{'' if passages == 1 else 's'}, about {_rounded(tokens):,} tokens"
     times = f"{passes:,} pass{'' if passes == 1 else 'es'}"
     return f"{size}, {times}: about {duration(seconds)}"
+
+
+def request_words(requests: int, tokens: int, price: float | None) -> str:
+    """What endpoints are asked, and what it costs.
+
+    >>> request_words(340, 51234, 0.0256)
+    'endpoints: 340 requests, about 51,000 tokens: 0.026 at the given price'
+    >>> request_words(1, 300, None)
+    'endpoints: 1 request, about 300 tokens'
+    """
+    size = f"endpoints: {requests:,} request{'' if requests == 1 else 's'}, about {_rounded(tokens):,} tokens"
+    return size if price is None else f"{size}: {price:.2g} at the given price"
+
+
+def endpoint_line(work: Sequence[PassWork]) -> str | None:
+    """What endpoints will be asked for *work*, by the bytes of the passages; None where no server is asked."""
+    asked = [each for each in work if each.endpoint and each.passages]
+    if not asked:
+        return None
+    tokens = [each.bytes // BYTES_PER_TOKEN for each in asked]
+    known = all(each.price is not None for each in asked)
+    price = sum((each.price or 0.0) * n / 1e6 for each, n in zip(asked, tokens, strict=True)) if known else None
+    return request_words(sum(each.passages for each in asked), sum(tokens), price)
 
 
 def _rounded(number: int) -> int:

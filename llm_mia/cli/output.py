@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["carry_any_text", "say", "say_input_notes", "say_skipped", "show", "show_json"]
 
 PIPED_WIDTH = 80
-SENTENCES = ("notes", "sentence", "note_sentences", "remedy", "details")
-"""Names in JSON that hold sentences of the library."""
 PLAIN = {
     "≤": "<=", "≥": ">=", "–": "-", "—": "-", "−": "-", "…": "...", "•": "*", "◂": "<-", "·": "*", "×": "x", "∞": "inf",
     "→": "->", "±": "+-", "≈": "~", "ε": "epsilon", "’": "'", "‘": "'", "“": '"', "”": '"', "\N{NO-BREAK SPACE}": " ",
@@ -60,20 +58,10 @@ def show(result: RenderableType) -> None:
 def show_json(result: Mapping[str, Any]) -> None:
     """Print a result for machines; where stdout cannot carry a character, it is escaped as JSON escapes it.
 
-    Sentences name the options of the running command, as those for people do.
+    Sentences name parameters as Python does, so they are the same whichever command prints a result.
     """
-    result = _spelled_sentences(result)
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     print(text if _can_carry(text, sys.stdout) else json.dumps(result, indent=2, allow_nan=False))
-
-
-def _spelled_sentences(value: Any, name: str = "") -> Any:
-    """*value*, with options in the place of parameters in what is a sentence by its *name*; ids stay as they are."""
-    if isinstance(value, Mapping):
-        return {key: _spelled_sentences(each, key) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled_sentences(each, name) for each in value]
-    return spelled(value) if isinstance(value, str) and name in SENTENCES else value
 
 
 def say(message: str) -> None:

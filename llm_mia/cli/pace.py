@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..signals import Step
 
-__all__ = ["Pace", "duration"]
+__all__ = ["Pace"]
 
 
 class Pace:
@@ -39,19 +39,3 @@ class Pace:
         """None where nothing was computed yet."""
         (start, _, first), (_, _, last) = (self._marks[0], self._marks[-1]) if self._marks else ((now, 0, 0),) * 2
         return None if last == first or now <= start else (last - first) / (now - start)
-
-
-def duration(seconds: float) -> str:
-    """*seconds* in the two largest units.
-
-    >>> [duration(seconds) for seconds in (0.2, 59, 200, 7260, 200000)]
-    ['1 s', '59 s', '3 min 20 s', '2 h 1 min', '2 d 7 h']
-    """
-    rest = max(1, round(seconds))
-    if rest < 60:
-        return f"{rest} s"
-    if rest < 3600:
-        return f"{rest // 60} min {rest % 60} s"
-    if rest < 86400:
-        return f"{rest // 3600} h {rest % 3600 // 60} min"
-    return f"{rest // 86400} d {rest % 86400 // 3600} h"

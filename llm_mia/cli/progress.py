@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .forecast import Forecast, WholePace
+from ..durations import duration
+from .forecast import Forecast, WholePace, endpoint_line
 from .output import say
-from .pace import Pace, duration
+from .pace import Pace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,6 +68,8 @@ class Lines:
             self._step = step
             self._pace.add(now, step)
             self._forecast.add(now, step)
+            if line := endpoint_line(step.work):
+                self._write(line)
             if not self._announced and (line := self._forecast.line(now)):
                 self._announced = True
                 self._write(line)
@@ -221,6 +224,8 @@ class _Bars:
         self.end_activity()
         now = time.monotonic()
         self._forecast.add(now, step)
+        if line := endpoint_line(step.work):
+            self._bars.console.print(line, highlight=False)
         if not self._announced and (line := self._forecast.line(now)):
             self._announced = True
             self._bars.console.print(line, highlight=False)

@@ -53,6 +53,9 @@ class Evaluation:
     fpr_at_95_tpr: Interval
     unscored_ids: tuple[str, ...] = ()
     """The passages without a score."""
+    by_shadows: bool = False
+    """Whether these are scores of shadow models in the target's place, which know as members what they were trained
+    on; else of known passages under the target."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +263,7 @@ def _evaluate(table: ScoreTable, attack: str, known: NDArray[np.intp]) -> Evalua
         tpr_at_fpr={f: metrics.tpr_at_fpr(scores, labels, f, documents=documents) for f in FALSE_POSITIVE_RATES},
         fpr_at_95_tpr=metrics.fpr_at_tpr(scores, labels, 0.95, documents=documents),
         unscored_ids=tuple(table.ids[row] for row in np.setdiff1d(known, labelled.rows)),
+        by_shadows=bool(table.places),
     )
 
 

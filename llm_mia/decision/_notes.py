@@ -46,7 +46,7 @@ class NoteKind(StrEnum):
     POOL_UNKNOWN = "pool_unknown"
     """names (to be pooled, but of no row), categories (of the table)"""
     DOCUMENTS_SHARED = "documents_shared"
-    """passages, documents (of the calibration set)"""
+    """passages, documents (of the calibration set), by_shadows (whether shadow models set the threshold)"""
     ORIGIN_UNKNOWN = "origin_unknown"
     OTHER_NONMEMBERS = "other_nonmembers"
     """above (the threshold), nonmembers (of the table; others set the threshold), fpr"""

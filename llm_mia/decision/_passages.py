@@ -139,7 +139,7 @@ def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: i
 def _notes(table: ScoreTable, calibration: Calibration, rows: NDArray[np.intp], *, labelled: bool) -> Iterator[Note]:
     """What is particular about these candidates, and about the non-members that they are compared with."""
     if calibration.documents:
-        figures = {"passages": calibration.n, "documents": calibration.n_documents}
+        figures = {"passages": calibration.n, "documents": calibration.n_documents, "by_shadows": bool(table.places)}
         yield Note(NoteKind.DOCUMENTS_SHARED, figures)
     if labelled and len(table.rows(0)):
         yield Note(NoteKind.LABELLED_FLAGGED, {"selected": calibration.split is not None})

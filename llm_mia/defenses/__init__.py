@@ -6,9 +6,10 @@ defence and with each, and measures all of them on the same texts.
 
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon, flip_coins, insert_canaries
 from ._defend import defend
-from ._leakage import Measuring
+from ._leakage import Measuring, mark_lower
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
 from ._perplexity import perplexity, perplexity_ratio
+from ._planning import PlannedDefense, plan_defenses
 from ._record import (
     BASELINE,
     Defended,
@@ -42,6 +43,7 @@ __all__ = [
     "OutputResult",
     "OutputUtility",
     "Plan",
+    "PlannedDefense",
     "PoolSplit",
     "TrainingDefense",
     "Utility",
@@ -49,10 +51,12 @@ __all__ = [
     "empirical_epsilon",
     "flip_coins",
     "insert_canaries",
+    "mark_lower",
     "parse_defense",
     "parse_training_defense",
     "perplexity",
     "perplexity_ratio",
+    "plan_defenses",
     "read_defenses",
     "split_pool",
 ]

@@ -13,7 +13,7 @@ from ..errors import RunDirectoryError
 from ..store import differences, read_record, read_run, to_json, write_text, writing
 from ._record import Plan
 
-__all__ = ["claimed"]
+__all__ = ["claimed", "refuse_other"]
 
 PLAN, RUN, LOCK = "plan.json", "run.json", ".defend.lock"
 
@@ -38,7 +38,7 @@ def claimed(path: Path, plan: Plan) -> Iterator[None]:
                 f"{path}: another run is writing here; wait for it or name another folder"
             ) from None
     try:
-        _refuse_other(path, plan)
+        refuse_other(path, plan)
         if not (path / PLAN).exists() or not _trained(path):
             write_text(path / PLAN, to_json(plan))
         yield
@@ -56,8 +56,12 @@ def _trained(path: Path) -> bool:
     return any(path.glob("models/*/training.json"))
 
 
-def _refuse_other(path: Path, plan: Plan) -> None:
-    """Refuse a folder of something else, or one with a model that was trained by another plan."""
+def refuse_other(path: Path, plan: Plan) -> None:
+    """Refuse a folder of something else, or one with a model that was trained by another plan.
+
+    Raises:
+        RunDirectoryError: the message says what differs.
+    """
     if not (path / PLAN).exists():
         if (path / RUN).exists() and read_run(path).passes:
             raise RunDirectoryError(f"{path}: holds another run, and no {PLAN} of defences; name another folder")

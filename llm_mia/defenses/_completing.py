@@ -9,13 +9,15 @@ import numpy as np
 
 from ..records import TokenSignals
 
-__all__ = ["BOUNDED", "DIRECT", "INVERTED", "MATCHED", "OMITTED", "bounded", "omitted"]
+__all__ = ["BOUNDED", "DIRECT", "INVERTED", "JOINED", "MATCHED", "OMITTED", "bounded", "omitted"]
 
 BOUNDED, OMITTED = "bounded", "omitted"
 """Ways with hidden tokens: their largest possible log-probability; or only the tokens that are shown."""
 DIRECT, INVERTED, MATCHED = "direct", "inverted", "matched"
 """Ways with a temperature: the log-probabilities as they are shown; those of the model, computed back from them; or
 as they are shown, compared with other models at the same temperature."""
+JOINED = ", "
+"""Between a way with hidden tokens and a way with a temperature."""
 # The least positive float32: where a likelier token has all of the probability, the others have less than this.
 LEAST = float(np.log(np.finfo(np.float32).tiny))
 

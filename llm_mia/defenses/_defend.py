@@ -11,16 +11,16 @@ from ..backends import ModelSpec
 from ..errors import UsageError
 from ..passages import Passages, PassageSource, passages_sha256, to_sources
 from ..records import Passage
-from ..signals import Inputs, Progress, report_activity
+from ..signals import Inputs, Progress, report_activity, running_dry
 from ..training import Recipe, TrainingRecord
 from ._canaries import Canaries, insert_canaries
-from ._claiming import claimed
+from ._claiming import claimed, refuse_other
 from ._measuring import Measured, measure
 from ._models import Workshop
 from ._planning import PlannedDefense, plan_defenses
 from ._record import Defenses, Plan, write_defenses
 from ._split import PoolSplit, split_pool
-from ._table import write_table
+from ._table import write_tables
 
 __all__ = ["defend"]
 
@@ -49,7 +49,8 @@ def defend(
     and of non-members, and every figure of it is of the other half: so no figure is the best of several on the same
     documents. A call that was stopped continues; a call with more defences trains those alone.
 
-    Leaves ``defences.json``, ``defences.csv``, the models under ``models/`` and their signals in the folder *out*.
+    Leaves ``defences.json``, ``defences.csv``, ``attacks.csv``, the models under ``models/`` and their signals in the
+    folder *out*.
 
     Args:
         pool: `Passages`, one or several; a path; or what `Passages.of` takes. Labels are not read.
@@ -88,14 +89,17 @@ def defend(
     planned = plan_defenses(with_, recipe, texts)
     plan = Plan(str(spec.name), spec.sha256(), passages_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
+    refuse_other(path, plan)
     workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
+    if dry := running_dry():
+        raise workshop.estimated(dry, planned)
     with claimed(path, plan):
         passes, records = _run(workshop, planned)
         report_activity(progress, "measuring")
         measured = Measured(path, Inputs.of(workshop.sources), split, drawn, tuple(fprs), stretch, probability)
         result = measure(measured, plan, planned, passes, records)
         write_defenses(result)
-        write_table(result)
+        write_tables(result)
     return result
 
 

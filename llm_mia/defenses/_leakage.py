@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,37 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..calibration import nonmembers_needed
 from ..records import Interval
-from ._columns import Columns
-from ._record import Leakage, MeasuredAttack
+from ._record import Leakage
 from ._split import PoolSplit
 
-__all__ = ["Measuring"]
+__all__ = ["LEVEL", "Columns", "Measuring", "mark_lower"]
+
+LEVEL = 0.025
+"""At most so likely is any defence that does not lower the AUROC to be counted as lowering it."""
+
+Columns = Mapping[str, NDArray[np.float64]]
+"""By attack: the scores of all passages, NaN where a passage has none."""
+
+
+def mark_lower(leakages: Sequence[Leakage | None]) -> list[Leakage | None]:
+    """The *leakages* of all defences, each with whether its AUROC is lower than without defence.
+
+    Each difference has a one-sided p-value, and Holm's procedure tests all of them together. So with probability at
+    least 1 − `LEVEL`, no defence counts as lowering the AUROC that does not, however many are compared and whatever
+    they have in common. With a single defence, it counts where the 95 % interval of the difference is below 0. The test
+    is about the models as they were trained, once each.
+    """
+    tested = [at for at, each in enumerate(leakages) if each is not None and each.change is not None]
+    below = dict(zip(tested, metrics.holm([_one_sided(leakages[at]) for at in tested], LEVEL), strict=True))
+    return [None if each is None else replace(each, lower=below.get(at, False)) for at, each in enumerate(leakages)]
+
+
+def _one_sided(leakage: Leakage | None) -> float:
+    """The p-value of the hypothesis that the AUROC is no lower than without defence."""
+    assert leakage is not None
+    assert leakage.change is not None
+    assert leakage.p_value is not None
+    return leakage.p_value / 2 if leakage.change.value < 0 else 1 - leakage.p_value / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +77,7 @@ class Measuring:
         members, nonmembers = int((labels == 1).sum()), int((labels == 0).sum())
         if not members or not nonmembers:
             return None
+        paired = self._compared(scores, self.undefended[baseline])
         return Leakage(
             attack=attack,
             auroc=metrics.auroc(scores[rows], labels, documents=self._documents(rows)),
@@ -60,28 +87,10 @@ class Measuring:
                 else None
                 for rate in self.rates
             },
-            change=self._change(scores, self.undefended[baseline]),
+            change=None if paired is None else paired.difference,
             members=members,
             nonmembers=nonmembers,
-        )
-
-    def best_ways(self, by_variant: Mapping[str, Columns]) -> tuple[Columns, dict[str, str]]:
-        """The columns of each attack in the way that is best on the half that chooses, and that way."""
-        ways: dict[str, str] = {}
-        for variant, columns in by_variant.items():
-            for name, scores in columns.items():
-                area = self._area(scores)
-                if name not in ways or area > self._area(by_variant[ways[name]][name]):
-                    ways[name] = variant
-        return {name: by_variant[variant][name] for name, variant in ways.items()}, ways
-
-    def attacks(
-        self, names: Sequence[str], columns: Columns, ways: Mapping[str, str] | None = None
-    ) -> tuple[MeasuredAttack, ...]:
-        """The AUROC of each of the attacks *names* on the half that measures; without a column, none."""
-        return tuple(
-            MeasuredAttack(name, self._interval(columns[name]) if name in columns else None, (ways or {}).get(name, ""))
-            for name in names
+            p_value=None if paired is None else paired.p_value,
         )
 
     def gap(self, confidences: NDArray[np.float64]) -> Interval | None:
@@ -111,19 +120,14 @@ class Measuring:
             return float("nan")
         return float(metrics.percentiles(members, nonmembers).mean() / 100)
 
-    def _interval(self, scores: NDArray[np.float64]) -> Interval | None:
-        rows = self._measured(scores)
-        labels = self.split.labels[rows]
-        if len(np.unique(labels)) < 2:
-            return None
-        return metrics.auroc(scores[rows], labels, documents=self._documents(rows))
-
-    def _change(self, scores: NDArray[np.float64], undefended: NDArray[np.float64]) -> Interval | None:
+    def _compared(
+        self, scores: NDArray[np.float64], undefended: NDArray[np.float64]
+    ) -> metrics.PairedComparison | None:
         rows = np.intersect1d(self._measured(scores), self._measured(undefended))
         labels = self.split.labels[rows]
         if len(np.unique(labels)) < 2:
             return None
-        return metrics.compare_attacks(scores[rows], undefended[rows], labels, self._documents(rows)).difference
+        return metrics.compare_attacks(scores[rows], undefended[rows], labels, self._documents(rows))
 
     def _measured(self, scores: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.flatnonzero(~self.split.choosing & ~np.isnan(scores))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +11,24 @@ from numpy.typing import NDArray
 
 from ..calibration import nonmembers_needed
 from ..records import Note
+from ..scores import ScoreTable
 from ..signals import Inputs
 from ..store import UnwrittenRun, read_run
 from ..training import TrainingRecord
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
-from ._client import Client
-from ._columns import (
-    REFERENCE,
-    Columns,
-    Row,
-    attack_scores,
-    extractable_passages,
-    possible_attacks,
-    shown_scores,
-    signals_rows,
-    token_sums,
-)
-from ._leakage import Measuring
+from ._judging import judge
+from ._leakage import Columns, Measuring, mark_lower
 from ._models import base_at_temperature
-from ._output_defense import OutputDefense
+from ._output_defense import OutputDefense, parse_defense
 from ._perplexity import perplexity, perplexity_ratio
 from ._planning import PlannedDefense
-from ._record import Defended, DefenseNote, Defenses, Leakage, Plan, Utility
+from ._record import BASELINE, Defended, DefenseNote, Defenses, Leakage, MeasuredAttack, Plan, Utility
+from ._replay_plan import TARGET, plan_replay
+from ._replaying import Replaying, column_of
+from ._results import OutputUtility
+from ._rows import REFERENCE, SUPPLIES, Row, extractable_passages, possible_attacks, signals_rows, token_sums
 from ._split import PoolSplit
+from ._stored import StoredPasses
 
 __all__ = ["Measured", "measure"]
 
@@ -61,28 +55,29 @@ class Measured:
         """The document of each held-out passage."""
         return [self.split.documents[row] for row in np.flatnonzero(self.split.labels == 0)]
 
-    def of_pool(self, columns: Columns) -> Columns:
-        """The *columns* without the canaries."""
-        return {name: scores[: self.count] for name, scores in columns.items()}
-
     @property
     def count(self) -> int:
         """Passages of the pool."""
         return len(self.split.passages)
 
-    def rows(self, name: str, base: str = REFERENCE) -> Iterator[Row]:
-        """All passages with their signals in the pass *name*, and in the pass *base* of the base model."""
-        return signals_rows(UnwrittenRun(self.path), self.inputs, name, base)  # several passes are read at once
+    def rows(self, name: str) -> Iterator[Row]:
+        """All passages with their signals in the pass *name*, and in that of the base model."""
+        return signals_rows(UnwrittenRun(self.path), self.inputs, name)
 
-    def matched_rows(self, name: str, defense: OutputDefense) -> Iterator[Row] | None:
-        """The rows of the pass *name* with the base at the same temperature; None where the attacker needs no such."""
-        if not defense.needs_second_pass or defense.variants:
-            return None
-        return self.rows(name, base_at_temperature(defense.temperature))
+    def seen(self, role: str, output: OutputDefense, name: str = "", *, most: int | None = None) -> Seen:
+        """What attacks have of the model with this *role* where *output* masks what it shows.
 
-    def scores(self, name: str) -> Columns:
-        """The scores of all passages and canaries by every attack, from the pass *name*."""
-        return attack_scores(self.rows(name), possible_attacks())
+        Args:
+            role: also the name of the pass at temperature 1.
+            output: what is shown.
+            name: of the pass at the temperature of *output*; empty: *role*.
+            most: how many passages are read, from the first; None: the canaries, too.
+        """
+        run, base = UnwrittenRun(self.path), base_at_temperature(output.temperature)
+        first = StoredPasses(run, {TARGET: role, REFERENCE: REFERENCE})
+        second = StoredPasses(run, {TARGET: name, REFERENCE: base}) if output.needs_second_pass else first
+        replaying = plan_replay(possible_attacks(), SUPPLIES, output, self.inputs, first, second, most=most)
+        return Seen.of(replaying, self.split, [attack.name for attack in possible_attacks()])
 
     def sums(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Log-likelihoods and lengths of the held-out passages; see `token_sums`."""
@@ -109,6 +104,39 @@ class Measured:
         return empirical_epsilon(self.canaries, scores[:inside], scores[inside:], delta=delta or 0.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What attacks make of the outputs of a model."""
+
+    columns: Columns
+    """The scores, each in the way that is best for the attacker on the half that chooses."""
+    attacks: tuple[MeasuredAttack, ...]
+    client: OutputUtility
+
+    @classmethod
+    def of(cls, replaying: Replaying, split: PoolSplit, names: Sequence[str]) -> Seen:
+        """What the attacks *names* make of a replay."""
+        whole = replaying.table()
+        pool = len(split.passages)
+        scores = {name: of_all[:pool] for name, of_all in whole.columns.items()}
+        table = ScoreTable(
+            whole.name, whole.ids[:pool], split.documents, split.labels, scores, no_scores=whole.no_scores
+        )
+        results = judge(table, replaying.defense.name, names, replaying.variants, fprs=(), choosing=split.choosing)
+        usual = (replaying.variants or ("",))[0]
+        columns = {
+            each.attack: whole.column(column_of(each.attack, each.variant or usual))
+            for each in results
+            if each.attack not in whole.no_scores
+        }
+        attacks = tuple(MeasuredAttack(each.attack, each.auroc, each.variant) for each in results)
+        return cls(columns, attacks, replaying.client.utility())
+
+    def of_pool(self, count: int) -> Columns:
+        """The columns without the canaries; *count* passages are of the pool."""
+        return {name: scores[:count] for name, scores in self.columns.items()}
+
+
 def measure(
     measured: Measured,
     plan: Plan,
@@ -118,12 +146,15 @@ def measure(
 ) -> Defenses:
     """The table of all *planned* defences, whose signals are in *passes*; *records* are by role of the model."""
     roles = list(dict.fromkeys(defense.role for defense in planned))
-    columns = {role: measured.scores(role) for role in roles}
-    names, undefended = list(columns[roles[0]]), roles[0]
-    measuring = Measuring(measured.split, measured.fprs, measured.of_pool(columns[undefended]))
-    models = {role: _model_row(measured, measuring, role, records[role], columns[role], undefended) for role in roles}
+    seen = {role: measured.seen(role, parse_defense(BASELINE)) for role in roles}
+    measuring = Measuring(measured.split, measured.fprs, seen[roles[0]].of_pool(measured.count))
+    names = {defense.role: defense.model for defense in reversed(planned)}
+    models = {
+        role: replace(_model_row(measured, measuring, role, records[role], seen[role], roles[0]), model=names[role])
+        for role in roles
+    }
     rows = tuple(
-        _with_outputs(measured, measuring, models[defense.role], defense, name, names)
+        _with_outputs(measured, measuring, models[defense.role], defense, name)
         if defense.output is not None
         else replace(models[defense.role], name=defense.name)
         for defense, name in zip(planned, passes, strict=True)
@@ -139,16 +170,16 @@ def measure(
         choosing=len({name for name, chosen in zip(split.documents, split.choosing, strict=True) if chosen}),
         stretch=measured.stretch,
         probability=measured.probability,
-        rows=(_without_change(rows[0]), *rows[1:]),
-        notes=tuple(_notes(measured, rows)),
+        rows=(_without_change(rows[0]), *_tested(rows[1:])),
+        notes=tuple(_notes(measured, rows, planned)),
     )
 
 
 def _model_row(
-    measured: Measured, measuring: Measuring, role: str, record: TrainingRecord, columns: Columns, undefended: str
+    measured: Measured, measuring: Measuring, role: str, record: TrainingRecord, seen: Seen, undefended: str
 ) -> Defended:
     """The row of a model whose outputs are shown whole."""
-    of_pool = measured.of_pool(columns)
+    of_pool = seen.of_pool(measured.count)
     logs, tokens, documents = *measured.sums(role), measured.held_out_documents
     others, _ = measured.sums(undefended)
     return Defended(
@@ -158,38 +189,35 @@ def _model_row(
         outputs=False,
         leakage=_strongest(measuring, of_pool),
         fixed=measuring.leakage(of_pool, FIXED, FIXED),
-        attacks=measuring.attacks(list(of_pool), of_pool),
+        attacks=seen.attacks,
         utility=Utility(perplexity(logs, tokens, documents), perplexity_ratio(logs, others, tokens, documents)),
         seconds=record.seconds,
         gap=measuring.gap(of_pool[GAP]),
         extractable=measuring.share_of_members(measured.extractable(role)),
         epsilon=record.epsilon,
         delta=record.delta,
-        shown=measured.shown_epsilon(columns, record.delta),
+        shown=measured.shown_epsilon(seen.columns, record.delta),
         training=record,
     )
 
 
 def _with_outputs(
-    measured: Measured, measuring: Measuring, model: Defended, defense: PlannedDefense, name: str, names: Sequence[str]
+    measured: Measured, measuring: Measuring, model: Defended, defense: PlannedDefense, name: str
 ) -> Defended:
     """The row of *model* whose outputs are defended; *name* is that of the pass of its signals."""
     assert defense.output is not None
-    client = Client(defense.output.hides)
-    rows, first = (islice(measured.rows(each), measured.count) for each in (name, defense.role))  # no canaries
-    matched = measured.matched_rows(name, defense.output)
-    by_variant = shown_scores(rows, first, possible_attacks(), defense.output, client, matched)
-    columns, ways = measuring.best_ways({way: measured.of_pool(each) for way, each in by_variant.items()})
+    seen = measured.seen(defense.role, defense.output, name, most=measured.count)
+    columns = seen.columns
     return replace(
         model,
         name=defense.name,
         outputs=True,
         leakage=_strongest(measuring, columns),
         fixed=measuring.leakage(columns, FIXED, FIXED) if FIXED in columns else None,
-        attacks=measuring.attacks(names, columns, ways),
+        attacks=seen.attacks,
         gap=measuring.gap(columns[GAP]) if GAP in columns else None,
         shown=None,
-        client=client.utility(),
+        client=seen.client,
     )
 
 
@@ -199,13 +227,22 @@ def _strongest(measuring: Measuring, columns: Columns) -> Leakage | None:
     return None if attack is None or baseline is None else measuring.leakage(columns, attack, baseline)
 
 
+def _tested(rows: Sequence[Defended]) -> Iterator[Defended]:
+    """The defended *rows*, each with whether it lowers what leaks."""
+    marked = mark_lower([row.leakage for row in rows]), mark_lower([row.fixed for row in rows])
+    for row, leakage, fixed in zip(rows, *marked, strict=True):
+        yield replace(row, leakage=leakage, fixed=fixed)
+
+
 def _without_change(row: Defended) -> Defended:
     """The *row* of the model without defence, which is compared with nothing."""
-    leakage, fixed = (None if each is None else replace(each, change=None) for each in (row.leakage, row.fixed))
+    leakage, fixed = (
+        None if each is None else replace(each, change=None, p_value=None) for each in (row.leakage, row.fixed)
+    )
     return replace(row, leakage=leakage, fixed=fixed)
 
 
-def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
+def _notes(measured: Measured, rows: Sequence[Defended], planned: Sequence[PlannedDefense]) -> Iterator[Note]:
     split = measured.split
     joined = len({passage.document for passage in split.passages}) - split.document_count
     if joined:
@@ -225,6 +262,9 @@ def _notes(measured: Measured, rows: Sequence[Defended]) -> Iterator[Note]:
         if record is not None and record.best_epoch is not None and not row.outputs:
             epochs = {"epoch": record.best_epoch, "epochs": record.recipe.epochs}
             yield Note(DefenseNote.EPOCHS_RUN, {"defence": row.name, **epochs})
+    for defense in planned:
+        if defense.output is not None and defense.output.wears_off:
+            yield Note(DefenseNote.MORE_QUERIES, {"defence": defense.name})
     members = [passage for passage in split.passages if passage.label == 1]
     documents = len({passage.document for passage in members})
     if any(row.epsilon is not None for row in rows) and len(members) > documents:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..backends import ModelSpec
+from ..errors import ModelError
 from ..passages import Passages
-from ..signals import Progress, write_signals
-from ..store import read_run
+from ..signals import DryRun, Estimated, Inputs, Progress, write_signals
+from ..store import UnwrittenRun, read_run
 from ..training import Recipe, TrainingRecord, explained_damage, refuse_damaged
-from ._columns import REFERENCE
+from ._output_defense import OutputDefense
 from ._planning import PlannedDefense
+from ._rows import REFERENCE
 
 __all__ = ["Workshop", "base_at_temperature"]
 
@@ -45,6 +47,28 @@ class Workshop:
         """Of the model with this role."""
         return self.path / "models" / role
 
+    def estimated(self, dry: DryRun, planned: Sequence[PlannedDefense]) -> Estimated:
+        """What ends a dry run: how long the trainings and the passes will take."""
+        from ..training import Training, estimate_models
+
+        texts = tuple(self.texts)
+        trainings = {
+            each.role: Training(self.base, texts, self.folder(each.role), each.recipe(self.recipe), each.role)
+            for each in planned
+        }
+        scaled = [
+            name
+            for each in planned
+            if each.output is not None and each.output.needs_second_pass
+            for name in self._passes_at_temperature(each.role, each.output)
+        ]
+        passes = list(dict.fromkeys([REFERENCE, *trainings, *scaled]))
+        run, inputs = UnwrittenRun(self.path), Inputs.of(self.sources)
+        window, progress = self.window_tokens, self.progress
+        return estimate_models(
+            dry, self.base, [*trainings.values()], passes, inputs, run, window_tokens=window, progress=progress
+        )
+
     def read_by_base(self) -> None:
         """Compute the signals of the base, which all models are compared with."""
         self._read(REFERENCE, self.base)
@@ -54,14 +78,19 @@ class Workshop:
         from ..training import train
 
         refuse_damaged(self.folder(defense.role))
-        record = train(
-            self.base,
-            self.texts,
-            self.folder(defense.role),
-            defense.recipe(self.recipe),
-            name=f"training {defense.role}",
-            progress=self.progress,
-        )
+        try:
+            record = train(
+                self.base,
+                self.texts,
+                self.folder(defense.role),
+                defense.recipe(self.recipe),
+                name=f"training {defense.role}",
+                progress=self.progress,
+            )
+        except ModelError as error:
+            # Where a defence drops activations, it is not the parameter `dropout` that the user has to leave out.
+            message = str(error).replace("`dropout`", "dropout") if defense.training else str(error)
+            raise ModelError(f"defence {defense.name!r}: {message}") from error
         self._read(defense.role, self._trained(defense.role))
         return record
 
@@ -73,11 +102,16 @@ class Workshop:
         """
         assert defense.output is not None
         temperature = defense.output.temperature
-        name = _at_temperature(defense.role, temperature)
+        name, *of_base = self._passes_at_temperature(defense.role, defense.output)
         self._read(name, replace(self._trained(defense.role), temperature=temperature))
-        if not defense.output.variants:
-            self._read(base_at_temperature(temperature), replace(self._base(), temperature=temperature))
+        for each in of_base:
+            self._read(each, replace(self._base(), temperature=temperature))
         return name
+
+    def _passes_at_temperature(self, role: str, output: OutputDefense) -> list[str]:
+        """The names of the passes at the temperature of *output*: that of the model, and that of the base, if any."""
+        of_base = [] if output.inverts else [base_at_temperature(output.temperature)]
+        return [_at_temperature(role, output.temperature), *of_base]
 
     def _base(self) -> ModelSpec:
         """The base in the precision in which it has read the passages, whatever 'auto' would choose now."""

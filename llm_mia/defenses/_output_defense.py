@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 
 from ..errors import UsageError
 from ..records import FIELDS, TokenSignals
-from ._completing import BOUNDED, DIRECT, INVERTED, OMITTED
-from ._output_kinds import OUTPUT_DEFENSES, TEMPERATURE, OutputDefenseKind, Settings
-from ._results import Setting
+from ..settings import Value, unknown_name
+from ._completing import BOUNDED, DIRECT, INVERTED, JOINED, MATCHED, OMITTED
+from ._output_kinds import OUTPUT_DEFENSES, TEMPERATURE, OutputDefenseKind
+from ._settings import Given, canonical_name, settings_of
 
 __all__ = ["OUTPUT_DEFENSES", "OutputDefense", "OutputDefenseKind", "parse_defense"]
 
@@ -23,7 +23,12 @@ class Part:
     """A kind of defence with its settings."""
 
     kind: OutputDefenseKind
-    settings: Settings
+    settings: Given
+
+    @property
+    def canonical(self) -> str:
+        """The same name for the same settings."""
+        return canonical_name(self.kind.name, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class OutputDefense:
     """The defences that it combines, in the order in which they are applied."""
 
     @property
-    def settings(self) -> dict[str, Setting]:
+    def settings(self) -> dict[str, Value | None]:
         """All settings with their values; of a combination by names such as ``rounding.d``."""
         alone = len(self.parts) == 1
         return {
@@ -46,9 +51,9 @@ class OutputDefense:
         }
 
     @property
-    def summary(self) -> str:
-        """What it shows, a sentence for each part."""
-        return " ".join(part.kind.summary for part in self.parts)
+    def canonical(self) -> str:
+        """The same name for the same defence, however it was typed; empty where everything is shown."""
+        return "+".join(part.canonical for part in self.parts if part.kind.name != "none")
 
     @property
     def offers(self) -> frozenset[str]:
@@ -66,7 +71,7 @@ class OutputDefense:
     @property
     def temperature(self) -> float:
         """The temperature of the model whose signals `apply` takes; 1 where there is no second pass."""
-        return next((float(part.settings["t"]) for part in self.parts if part.kind.name == TEMPERATURE), 1.0)
+        return next((float(part.settings["t"] or 1) for part in self.parts if part.kind.name == TEMPERATURE), 1.0)
 
     @property
     def needs_second_pass(self) -> bool:
@@ -77,6 +82,11 @@ class OutputDefense:
     def hides(self) -> bool:
         """Whether single tokens may lack a log-probability where others have one."""
         return any(part.kind.hides for part in self.parts) and "logprob" in self.offers
+
+    @property
+    def wears_off(self) -> bool:
+        """Whether more queries about the same text than `apply` stands for show more."""
+        return bool(self.offers) and any(part.kind.wears_off for part in self.parts)
 
     @property
     def listed(self) -> int | None:
@@ -90,19 +100,28 @@ class OutputDefense:
         return min((part.kind.listed(part.settings) for part in hiding if part.kind.listed), default=None)
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def inverts(self) -> bool:
+        """Whether the log-probabilities at temperature 1 can be computed from what is shown at `temperature`."""
+        return self.needs_second_pass and self.offers == frozenset(FIELDS)
+
+    def variants(self, *, matched: bool = False) -> tuple[str, ...]:
         """What the attacker may do with what is seen; empty where there is a single way.
 
         Hidden tokens are ``bounded`` (they get the largest log-probability that they can have) or ``omitted``. Where
         the whole distribution at a temperature is shown, it is taken as it is (``direct``), or ``inverted``: multiplied
         by the temperature and normalised again, the log-probabilities are those of the model, and the signals those of
-        the first pass.
+        the first pass. Where it is not, it is compared with other models at temperature 1 (``direct``) or at the same
+        temperature (``matched``). A way with hidden tokens and a way with a temperature are combined:
+        ``bounded, matched``.
+
+        Args:
+            matched: whether the attacker has other models at the same temperature.
         """
-        if self.hides:
-            return BOUNDED, OMITTED
-        if self.needs_second_pass and self.offers == frozenset(FIELDS):
-            return DIRECT, INVERTED
-        return ()
+        hidden = (BOUNDED, OMITTED) if self.hides else ()
+        scaled = (DIRECT, INVERTED) if self.inverts else (DIRECT, MATCHED) if matched else ()
+        if hidden and scaled:
+            return tuple(f"{first}{JOINED}{second}" for first in hidden for second in scaled)
+        return hidden or scaled
 
     def apply(self, signals: TokenSignals, *, text_seed: int) -> TokenSignals:
         """What an attacker sees: hidden values are NaN, and a hidden rank is −1.
@@ -141,22 +160,8 @@ def parse_defense(spec: str) -> OutputDefense:
 
 
 def _parse_part(spec: str) -> Part:
-    name, colon, settings = spec.partition(":")
+    name = spec.partition(":")[0]
     if name not in OUTPUT_DEFENSES:
-        near = difflib.get_close_matches(name, OUTPUT_DEFENSES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OUTPUT_DEFENSES)}"
-        raise UsageError(f"no defence of the outputs is named {name!r}: {hint}")
+        raise UsageError(unknown_name("defence of the outputs", name, OUTPUT_DEFENSES))
     kind = OUTPUT_DEFENSES[name]
-    given: dict[str, Setting] = {}
-    for setting in settings.split(",") if colon else ():
-        key, _, value = setting.partition("=")
-        if key not in kind.settings:
-            known = ", ".join(kind.settings) or "none"
-            raise UsageError(f"defence {name!r} has no setting {key!r}; it has: {known}")
-        if key in given:
-            raise UsageError(f"defence {name!r}: setting {key!r} is given twice")
-        parsed = kind.settings[key].parse(value)
-        if parsed is None:
-            raise UsageError(f"defence {name!r}: {key}={value} is not {kind.settings[key]}")
-        given[key] = parsed
-    return Part(kind, {**{key: each.default for key, each in kind.settings.items()}, **given})
+    return Part(kind, settings_of(spec, kind.settings))

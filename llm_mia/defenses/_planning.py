@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..settings import unknown_name
 from ..training import Recipe, check_privacy
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
 from ._record import BASELINE
-from ._training import TRAINING_DEFENSES, TrainingDefense, parse_training_defense, unknown_defense
+from ._training import TRAINING_DEFENSES, TrainingDefense, parse_training_defense
 
 __all__ = ["PlannedDefense", "plan_defenses"]
 
@@ -30,9 +31,19 @@ class PlannedDefense:
 
     @property
     def role(self) -> str:
-        """Of its model: a folder under ``models/``, and the name of a pass."""
-        spelled = "-".join(defense.name for defense in self.training)
+        """Of its model: a folder under ``models/``, and the name of a pass; the same however the defence is typed."""
+        spelled = "-".join(sorted(defense.canonical for defense in self.training))
         return re.sub(r"[^a-z0-9]+", "-", spelled.lower()).strip("-") or ROLE_OF_BASELINE
+
+    @property
+    def model(self) -> str:
+        """The defences of its training, as the user named them; ``none`` where there are none."""
+        return "+".join(defense.name for defense in self.training) or BASELINE
+
+    @property
+    def canonical(self) -> tuple[str, str]:
+        """What is the same for two names of the same defence."""
+        return self.role, "" if self.output is None else self.output.canonical
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """The recipe of its model; *recipe* is that without defence.
@@ -61,18 +72,26 @@ def plan_defenses(named: Sequence[str], recipe: Recipe, texts: Sequence[str]) ->
         MissingExtraError: DP-SGD is named, and Opacus is not installed.
     """
     planned = [PlannedDefense(BASELINE, (), None), *map(_parse, named)]
-    names = [each.name for each in planned]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated == BASELINE:
-        raise UsageError(f"defence {BASELINE!r}: the model without defence is always measured: leave it out")
-    if repeated:
-        raise UsageError(f"defence {repeated!r} is named twice: remove the second")
+    _refuse_repeated(planned)
     for defense in planned:
         changed = defense.recipe(recipe)
         _check_privacy(defense.name, changed, len(texts))
         if changed.deduplicate and not recipe.deduplicate and len(set(texts)) == len(texts):
             raise UsageError(f"defence {defense.name!r}: no text of the members occurs twice: leave it out")
     return tuple(planned)
+
+
+def _refuse_repeated(planned: Sequence[PlannedDefense]) -> None:
+    first = dict[tuple[str, str], PlannedDefense]()
+    for defense in planned:
+        before = first.setdefault(defense.canonical, defense)
+        if before is defense:
+            continue
+        if before is planned[0]:
+            raise UsageError(f"defence {defense.name!r}: the model without defence is always measured: leave it out")
+        if before.name == defense.name:
+            raise UsageError(f"defence {before.name!r} is named twice: remove the second")
+        raise UsageError(f"defences {before.name!r} and {defense.name!r} are the same: remove the second")
 
 
 def _check_privacy(name: str, recipe: Recipe, texts: int) -> None:
@@ -93,7 +112,7 @@ def _parse(spec: str) -> PlannedDefense:
     outputs = [part for part in parts if part not in training]
     for name in map(_name, outputs):
         if name not in OUTPUT_DEFENSES:
-            raise unknown_defense(name, (*TRAINING_DEFENSES, *OUTPUT_DEFENSES))
+            raise UsageError(unknown_name("defence", name, (*TRAINING_DEFENSES, *OUTPUT_DEFENSES)))
     kinds = [_name(part) for part in training]
     if len(set(kinds)) < len(kinds):
         raise UsageError(f"defence {spec!r} names {max(kinds, key=kinds.count)!r} twice: remove the second")

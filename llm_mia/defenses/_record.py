@@ -46,6 +46,8 @@ class DefenseNote(StrEnum):
     """With ``defence``, the weights of epoch ``epoch`` of ``epochs`` were kept."""
     CANARIES = "canaries"
     """``canaries`` canaries can show an ε of ``highest`` at most, if every guess is right."""
+    MORE_QUERIES = "more queries"
+    """With ``defence``, more queries about a text than were measured show more."""
     PASSAGE_PRIVACY = "unit of privacy"
     """DP-SGD protects a text; documents have ``passages`` texts each on average, and are not protected as a whole."""
 
@@ -84,11 +86,10 @@ class Leakage:
     passage has both scores."""
     members: int
     nonmembers: int
-
-    @property
-    def lower(self) -> bool:
-        """Whether the attack achieves less than without defence, by the interval of the difference."""
-        return self.change is not None and self.change.high < 0
+    p_value: float | None = None
+    """Two-sided, of the hypothesis that the AUROC is that without defence; None where `change` is."""
+    lower: bool = False
+    """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ class Defended:
     """What an honest client of masked outputs loses; None where outputs are not masked."""
     training: TrainingRecord | None = None
     """None for a defence of the outputs alone."""
+    model: str = BASELINE
+    """The defences of its training, as the user first named them; ``none``: that without defence."""
 
     @property
     def blinded(self) -> bool:
@@ -185,6 +188,11 @@ class Defenses:
     def defended(self) -> tuple[Defended, ...]:
         """All rows but that without defence."""
         return self.rows[1:]
+
+    @property
+    def ranked(self) -> list[Defended]:
+        """The model without defence, then the others, the least AUROC first; where nothing can be attacked, before."""
+        return [self.baseline, *sorted(self.defended, key=lambda row: row.leakage.auroc.value if row.leakage else 0.0)]
 
 
 def read_defenses(path: str | Path) -> Defenses:

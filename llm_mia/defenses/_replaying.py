@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
-from ..errors import UsageError
 from ..records import Passage, TokenSignals
 from ..scores import UNKNOWN, ScoreTable
 from ..scoring import Documents
-from ..signals import Inputs, PlannedPass, passages_with_signals
-from ..store import RunDirectory, differences
+from ..signals import Inputs, PlannedPass
 from ._client import Client
-from ._completing import BOUNDED, DIRECT, INVERTED, MATCHED, OMITTED, bounded, omitted
+from ._completing import BOUNDED, INVERTED, JOINED, MATCHED, OMITTED, bounded, omitted
 from ._output_defense import OutputDefense
+from ._stored import StoredPasses
 
-__all__ = ["Replaying", "column_of", "refuse_other_model"]
+__all__ = ["Replaying", "column_of"]
 
 Signals = Mapping[str, TokenSignals]
 """By name of the pass."""
@@ -50,14 +49,15 @@ class _Row:
 
     def seen(self, variant: str, names: Sequence[str]) -> dict[str, TokenSignals]:
         """What the attacker computes with, of the passes *names*."""
-        if variant == INVERTED:
+        steps = variant.split(JOINED)
+        if INVERTED in steps:
             return {name: self.unmasked[name] for name in names}
-        others = self.matched if variant == MATCHED else self.unmasked
+        others = self.matched if MATCHED in steps else self.unmasked
         signals = {name: self.shown.get(name, others.get(name, self.unmasked[name])) for name in names}
         masked = [name for name in names if name in self.shown]
-        if variant == OMITTED:
+        if OMITTED in steps:
             return omitted(signals, masked)
-        return {**signals, **{name: bounded(signals[name]) for name in masked if variant == BOUNDED}}
+        return {**signals, **{name: bounded(signals[name]) for name in masked if BOUNDED in steps}}
 
     def lost(self, seen: Signals) -> bool:
         """Whether every token of a pass is hidden."""
@@ -90,9 +90,10 @@ class _Group:
 class Replaying:
     """A replay of the signals of a run under a defence."""
 
-    run: RunDirectory
-    second: RunDirectory
-    """The run with the signals at the temperature of the defence; `run` itself where that is 1."""
+    first: StoredPasses
+    """At temperature 1."""
+    second: StoredPasses
+    """At the temperature of the defence; `first` where that is 1."""
     inputs: Inputs
     defense: OutputDefense
     attacks: Sequence[Attack]
@@ -100,41 +101,41 @@ class Replaying:
     planned: Mapping[str, PlannedPass]
     """The passes that they read, by name."""
     supplies: LoadedSupplies
+    reasons: Mapping[str, str]
+    """By attack: why it has no score on what the defence shows."""
     client: Client
     """Counts what an honest client loses."""
+    most: int | None = None
+    """How many passages of the inputs are replayed, from the first; None: all."""
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """What the attacker may do with what is seen; empty where there is a single way.
-
-        Beside `OutputDefense.variants`: where a temperature cannot be undone, the attacker may compare what is shown
-        with other models at the same temperature, if the second run holds their signals.
-        """
-        return self.defense.variants or ((DIRECT, MATCHED) if self._matched() else ())
+        """What the attacker may do with what is seen: `OutputDefense.variants`."""
+        return self.defense.variants(matched=bool(self._matched()))
 
     def _matched(self) -> list[str]:
-        """The passes of other models over the passages that the second run holds at the temperature of the defence.
+        """The passes of other models over the passages that are there at the temperature of the defence, too.
 
         Raises `UsageError` where a model there is another.
         """
         held = []
         for name, each in self.planned.items() if self.defense.needs_second_pass else ():
-            if each.role == "target" or not self._of_passages(name) or name not in self.second.record.passes:
+            if each.role == "target" or not self._of_passages(name) or not self.second.holds(each):
                 continue
-            if self.second.record.passes[name].model.temperature == self.defense.temperature:
-                refuse_other_model(self.run, self.second, name)
-                if not self.second.signals(name).missing(self.inputs.passages):
-                    held.append(name)
+            if self.second.model(name).temperature == self.defense.temperature:
+                self.first.refuse_other_model(self.second, name)
+                held.append(name)
         return held
 
-    def table(self, reasons: Mapping[str, str]) -> ScoreTable:
-        """The scores, a column for each attack and variant; *reasons*, by attack, why others have none."""
+    def table(self) -> ScoreTable:
+        """The scores: a column for each attack and variant."""
         groups, variants = self._groups(), self.variants or ("",)
         shared = {variant: self._shared(variant) for variant in variants}
         documents = Documents(self.inputs.check.repeated.tolist())
         ids, named, labels = list[str](), list[str](), list[int]()
         columns: dict[str, list[float]] = {column_of(a.name, v): [] for a in self.attacks for v in variants}
-        for rows in self._blocks(self.inputs, [name for name in self.planned if self._of_passages(name)]):
+        for block in self._blocks(self.inputs, [name for name in self.planned if self._of_passages(name)]):
+            rows = block if self.most is None else block[: max(0, self.most - len(ids))]
             passages = [row.passage for row in rows]
             ids += [passage.id for passage in passages]
             named += documents.of_next(passages)
@@ -146,8 +147,8 @@ class Replaying:
                         for attack, score in group.scores(row, variant, shared[variant], self.supplies).items():
                             columns[column_of(attack, variant)].append(score)
         scores: dict[str, NDArray[np.float64]] = {name: np.array(of_column) for name, of_column in columns.items()}
-        name = f"{self.run.path} with {self.defense.name}"
-        return ScoreTable(name, ids, named, np.array(labels, np.int8), scores, no_scores=reasons)
+        name = f"{self.first.run.path} with {self.defense.name}"
+        return ScoreTable(name, ids, named, np.array(labels, np.int8), scores, no_scores=self.reasons)
 
     def _of_passages(self, name: str) -> bool:
         return self.planned[name].inputs is self.inputs
@@ -193,15 +194,15 @@ class Replaying:
             for row in rows:
                 seen = row.seen(variant, list(passes))
                 if row.lost(seen):
-                    seen = row.seen(BOUNDED, list(passes))
+                    seen = row.seen(variant.replace(OMITTED, BOUNDED), list(passes))
                 yield PassageSignals(row.passage, _by_declaration(seen, passes))
 
     def _blocks(self, inputs: Inputs, names: Sequence[str]) -> Iterator[list[_Row]]:
         """The passages of *inputs*, some hundreds at a time, with the signals of the passes *names*."""
         masked = [name for name in names if self.planned[name].role == "target"]
         matched = [name for name in self._matched() if name in names]
-        first = passages_with_signals(self.run, inputs, names)
-        second = passages_with_signals(self.second, inputs, [*masked, *matched])
+        first = self.first.chunks(inputs, names)
+        second = self.second.chunks(inputs, [*masked, *matched])
         for (passages, chunks), (_, scaled) in zip(first, second, strict=True):
             yield [
                 _Row(
@@ -215,17 +216,6 @@ class Replaying:
                 )
                 for row, passage in enumerate(passages)
             ]
-
-
-def refuse_other_model(first: RunDirectory, second: RunDirectory, name: str) -> None:
-    """Raise `UsageError` where the pass *name* of two runs is of models that differ otherwise than by temperature."""
-    what = differences(first.record.passes[name].model, second.record.passes[name].model)
-    other = [each for each in what if not each.startswith(("temperature", "config_sha256"))]
-    if other:
-        raise UsageError(
-            f"{second.path}: `second_pass` has another {name} model than {first.path} ({'; '.join(other)}): name "
-            "another run directory"
-        )
 
 
 def _by_declaration(seen: Signals, passes: Mapping[str, str]) -> dict[str, tuple[TokenSignals, ...]]:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..records import Interval
+from ..settings import Value
 
-__all__ = ["OutputReplay", "OutputResult", "OutputUtility", "Setting"]
-
-Setting = int | float | str
-"""The value of a setting of a defence."""
+__all__ = ["OutputReplay", "OutputResult", "OutputUtility"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class OutputReplay:
 
     defense: str
     """As the user named it, settings included."""
-    settings: Mapping[str, Setting]
+    settings: Mapping[str, Value | None]
     """All settings with their values; of a combination by names such as ``rounding.d``."""
     offers: tuple[str, ...]
     """The fields of the signals that remain, see `llm_mia.records.FIELDS`."""

@@ -12,27 +12,28 @@ temperature changes what signals do not hold: it needs a second run, by the mode
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import EVIDENCE, Attack, LoadedSupplies, parse_attack
+from ..attacks import EVIDENCE, Attack, parse_attack
 from ..errors import UsageError
 from ..passages import PassageSource, to_sources
 from ..records import FIELDS, RunRecord
 from ..scores import ScoreTable
-from ..signals import Inputs, PlannedPass, Supplies, plan_passes
-from ..store import RunDirectory, UnwrittenRun, read_run
-from ._client import Client
+from ..signals import Inputs, Supplies
+from ..store import UnwrittenRun, read_run
 from ._completing import bounded, omitted
 from ._first_choice import FIRST_CHOICE_ATTACKS
 from ._judging import judge
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, OutputDefenseKind, parse_defense
-from ._replaying import Replaying, column_of, refuse_other_model
+from ._replay_plan import TARGET, plan_replay
+from ._replaying import Replaying, column_of
 from ._results import OutputReplay, OutputResult, OutputUtility
+from ._stored import StoredPasses
 
 __all__ = [
     "FIRST_CHOICE_ATTACKS",
@@ -44,6 +45,7 @@ __all__ = [
     "OutputUtility",
     "bounded",
     "column_of",
+    "judge",
     "omitted",
     "parse_defense",
     "replay",
@@ -51,7 +53,6 @@ __all__ = [
 ]
 
 RATES = (0.01, 0.001)
-TARGET = "target"
 
 
 def replay(
@@ -84,8 +85,8 @@ def replay(
         RunDirectoryError: the run holds no signals of the target, or of other passages.
     """
     wanted = parse_defense(defense) if isinstance(defense, str) else defense
-    replaying, reasons, _ = _plan(sources, run, wanted, attacks, supplies, second_pass)
-    return replaying.table(reasons)
+    replaying, _ = _plan(sources, run, wanted, attacks, supplies, second_pass)
+    return replaying.table()
 
 
 def replay_outputs(
@@ -119,8 +120,8 @@ def replay_outputs(
     done = []
     for defense in (parse_defense(each) if isinstance(each, str) else each for each in defenses):
         second = (second_passes or {}).get(defense.name)
-        replaying, reasons, names = _plan(sources, run, defense, attacks, supplies, second)
-        table, variants = replaying.table(reasons), replaying.variants
+        replaying, names = _plan(sources, run, defense, attacks, supplies, second)
+        table, variants = replaying.table(), replaying.variants
         results = judge(table, defense.name, names, variants, fprs=fprs, choosing=choosing)
         offers = tuple(name for name in FIELDS if name in defense.offers)
         record = defense.name, defense.settings, offers, defense.needs_second_pass
@@ -135,32 +136,25 @@ def _plan(
     attacks: Sequence[Attack | str],
     supplies: Supplies | None,
     second_pass: str | Path | None,
-) -> tuple[Replaying, dict[str, str], list[str]]:
-    """The replay of the attacks that can be computed, the reason why others cannot, and the names of all."""
+) -> tuple[Replaying, list[str]]:
+    """The replay of the attacks that can be computed, and the names of all."""
     first = _open(run)
     second = _second_run(first, defense, second_pass)
-    inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.record))
-    default = [*(record.name for record in first.record.attacks), *FIRST_CHOICE_ATTACKS]
+    inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.run.record))
+    default = [*(record.name for record in first.run.record.attacks), *FIRST_CHOICE_ATTACKS]
     chosen = [each if isinstance(each, Attack) else _attack(each) for each in attacks or default]
-    reasons, planned = dict[str, str](), {TARGET: PlannedPass(TARGET, TARGET, TARGET, inputs)}
-    for attack in chosen:
-        of_attack = [] if attack.missing(loaded) else plan_passes([attack], loaded, inputs)
-        reason = _not_computable(attack, loaded, defense, of_attack, first, second)
-        if reason:
-            reasons[attack.name] = reason
-        else:
-            planned |= {each.name: planned.get(each.name, each) for each in of_attack}
-    computable = [attack for attack in chosen if attack.name not in reasons]
-    replaying = Replaying(first, second, inputs, defense, computable, planned, loaded, Client(defense.hides))
-    return replaying, reasons, [attack.name for attack in chosen]
+    return plan_replay(chosen, loaded, defense, inputs, first, second), [attack.name for attack in chosen]
 
 
-def _open(path: str | Path) -> RunDirectory:
-    """The run directory *path*. Raises `RunDirectoryError` where it is none, or has no signals of the target."""
+def _open(path: str | Path) -> StoredPasses:
+    """The passes of the run directory *path*.
+
+    Raises `RunDirectoryError` where it is none, or has no signals of the target.
+    """
     read_run(path)
     run = UnwrittenRun(path)
     run.signals(TARGET)
-    return run
+    return StoredPasses(run)
 
 
 def _attack(name: str) -> Attack:
@@ -178,8 +172,8 @@ def _roles(record: RunRecord) -> list[str]:
     return [name for name in record.passes if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _second_run(first: RunDirectory, defense: OutputDefense, second_pass: str | Path | None) -> RunDirectory:
-    """The run whose signals of the target are masked.
+def _second_run(first: StoredPasses, defense: OutputDefense, second_pass: str | Path | None) -> StoredPasses:
+    """The passes of the run whose signals of the target are masked.
 
     Raises `UsageError` where the temperature of a run is not that of the defence, or the models differ otherwise.
     """
@@ -189,44 +183,12 @@ def _second_run(first: RunDirectory, defense: OutputDefense, second_pass: str | 
             f"`temperature` {defense.temperature:g} to another run directory, and give it as `second_pass`"
         )
     second = _open(second_pass) if defense.needs_second_pass and second_pass is not None else first
-    models = first.record.passes[TARGET].model, second.record.passes[TARGET].model
-    for run, model, wanted in zip((first, second), models, (1.0, defense.temperature), strict=True):
+    for passes, wanted in ((first, 1.0), (second, defense.temperature)):
+        model = passes.model(TARGET)
         if model.temperature != wanted:
             raise UsageError(
-                f"{run.path}: holds signals at `temperature` {model.temperature:g}, and defence {defense.name!r} needs "
-                f"them at {wanted:g}: name another run directory"
+                f"{passes.run.path}: holds signals at `temperature` {model.temperature:g}, and defence "
+                f"{defense.name!r} needs them at {wanted:g}: name another run directory"
             )
-    refuse_other_model(first, second, TARGET)
+    first.refuse_other_model(second, TARGET)
     return second
-
-
-def _not_computable(
-    attack: Attack,
-    supplies: LoadedSupplies,
-    defense: OutputDefense,
-    planned: Collection[PlannedPass],
-    first: RunDirectory,
-    second: RunDirectory,
-) -> str:
-    """Why *attack* has no score on what *defense* shows; empty where it has.
-
-    Raises `UsageError` where the signals of the target lack what the defence reads.
-    """
-    if missing := attack.missing(supplies):
-        return f"needs {missing}"
-    models = {name: record.model for name, record in first.record.passes.items()}
-    if lacking := defense.reads - set(models[TARGET].offers):
-        raise UsageError(f"defence {defense.name!r} reads {', '.join(sorted(lacking))}, which the target does not give")
-    for each in planned:
-        for run in (first, second) if each.role == TARGET else (first,):
-            if each.name not in run.record.passes or run.signals(each.name).missing(each.inputs.passages):
-                return f"{run.path} lacks signals of the pass {each.name!r}"
-        shown = defense.offers if each.role == TARGET else frozenset(FIELDS)
-        needed = {name for role, read in attack.fields.items() if fnmatchcase(each.role, role) for name in read}
-        if hidden := [name for name in FIELDS if name in needed and name not in shown]:
-            return f"reads {', '.join(hidden)} of each token, which {defense.name} does not show"
-        if absent := [name for name in FIELDS if name in needed and name not in models[each.name].offers]:
-            return f"reads {', '.join(absent)} of each token, which the {each.role} model does not give"
-        if attack.compares_tokens_of(each.role) and models[each.name].tokenizer != models[TARGET].tokenizer:
-            return f"compares tokens, and target and {each.role} have different tokenizers"
-    return ""

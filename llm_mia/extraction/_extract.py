@@ -162,9 +162,9 @@ def _check_arguments(stretch: int, probability: float, prefix: int, samples: int
 def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     tokenizer = tokenizer_of(source)
     if tokenizer is None:
-        assert not isinstance(source, ModelSpec)
+        name = str(source.name) if isinstance(source, ModelSpec) else source.info.id
         raise ModelError(
-            f"model {source.info.id!r} does not report the position of each token in a text: give a model that "
+            f"model {name!r} does not report the position of each token in a text: give a model that "
             "transformers can load, or a backend that is also a `Tokenizer`"
         )
     return tokenizer
@@ -172,7 +172,7 @@ def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
 
 def _refuse_without_places(target: Backend | ModelSpec, reference: Backend | ModelSpec | None) -> None:
     """Refuse, before anything is scored, models in memory that give no places of tokens."""
-    if not isinstance(target, ModelSpec):
+    if not isinstance(target, ModelSpec) or target.is_endpoint:
         tokenizer = _tokenizer(target)
         if isinstance(reference, Backend):
             _baseline(reference, tokenizer, Sampling())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from ..auditing import KnownTexts, StandIn, choose_stand_in, read, without_secrets
@@ -19,7 +20,7 @@ from ..store import remove_texts
 from ..validity import RequestedRates, Validity
 from ._leaked import leaked_most
 from ._limits import Limits
-from ._measuring import CONFIDENCE, judge, select_attack, training_of
+from ._measuring import CONFIDENCE, Measured, judge, select_attack, training_of
 from ._planning import SELECTION_FPR, Known, Planned, plan_limits, refuse_few
 from ._record import FILE, GateResult, Obstacle, Quantity, write_gate
 
@@ -39,6 +40,7 @@ def gate(
     accept_void: bool = False,
     out: str | Path,
     redact: bool = False,
+    report: bool = True,
     window_tokens: int | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
@@ -72,6 +74,7 @@ def gate(
         accept_void: state a verdict even where the known set is void or untestable; the result records this.
         out: the run directory.
         redact: name no passage and no document that leaked, and keep no text of a passage outside of ``signals/``.
+        report: write ``report.html``, too.
         window_tokens: largest number of tokens that a model reads at once.
         command: what was typed after ``llm-mia``, for the record; secrets in it are replaced.
         progress: called after every batch.
@@ -113,33 +116,57 @@ def gate(
     table = read_scores(scored.path)
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     measured = select_attack(_attacking(table, named))
-    rows = tuple(
-        judge(each, table, measured, extraction, training, confidence=confidence, strict=strict) for each in planned
-    )
-    part, calibration = measured.scores, measured.calibration
-    leaked = leaked_most(table, measured, extraction if isinstance(extraction, Extraction) else None)
-    result = GateResult(
-        path=scored.path,
-        passes=dict(table.record.passes) if table.record else {},
-        inputs=check.sources,
-        validity=known_set.validity(texts.scores(table)),
-        accepted=accept_void,
-        strict=strict,
-        rows=rows,
-        attack=calibration.attack,
-        aurocs=dict(calibration.selection.aurocs),
-        fit_documents=0 if calibration.split is None else calibration.split.fit_documents,
-        confidence=confidence,
-        leaked_passages=() if redact else leaked.passages,
-        leaked_documents=() if redact else leaked.documents,
-        members_flagged=int(calibration.flagged(part.scores[part.labels == 1]).sum()),
-        members_measured=int((part.labels == 1).sum()),
-        notes=notes_of_sentences([*texts.notes, *chosen.notes, *scored.notes, *check.notes]),
-        redacted=redact,
-        command=without_secrets(command),
+    result = _with_leaked(
+        GateResult(
+            path=scored.path,
+            passes=dict(table.record.passes) if table.record else {},
+            inputs=check.sources,
+            validity=known_set.validity(texts.scores(table)),
+            accepted=accept_void,
+            strict=strict,
+            rows=tuple(
+                judge(each, table, measured, extraction, training, confidence=confidence, strict=strict)
+                for each in planned
+            ),
+            attack=measured.calibration.attack,
+            aurocs=dict(measured.calibration.selection.aurocs),
+            fit_documents=0 if measured.calibration.split is None else measured.calibration.split.fit_documents,
+            confidence=confidence,
+            notes=notes_of_sentences([*texts.notes, *chosen.notes, *scored.notes, *check.notes]),
+            redacted=redact,
+            command=without_secrets(command),
+        ),
+        table,
+        measured,
+        extraction,
+        sources[0],
     )
     write_gate(result)
+    if report:
+        report_activity(progress, "writing report.html")
+        # It lies above this package, so it is imported by name.
+        import_module("llm_mia.report").write_gate_report(result)
     return result
+
+
+def _with_leaked(
+    result: GateResult,
+    table: ScoreTable,
+    measured: Measured,
+    extraction: Extraction | Note | None,
+    members: Passages,
+) -> GateResult:
+    """The result with how many members are recognised and, unless it is redacted, which."""
+    scores, labels = measured.scores.scores, measured.scores.labels
+    result = replace(
+        result,
+        members_flagged=int(measured.calibration.flagged(scores[labels == 1]).sum()),
+        members_measured=int((labels == 1).sum()),
+    )
+    if result.redacted:
+        return result
+    leaked = leaked_most(table, measured, extraction if isinstance(extraction, Extraction) else None, members)
+    return replace(result, leaked_passages=leaked.passages, leaked_documents=leaked.documents)
 
 
 def _with_confidence(named: Sequence[str]) -> list[str]:

@@ -58,7 +58,8 @@ class Limits:
     max_tpr: tuple[TprLimit, ...] | None = None
     """Largest true positive rates of the strongest attack, each at another false positive rate."""
     max_epsilon: float | None = None
-    """Largest ε of differential privacy: that which the training documents, and that which an attack shows."""
+    """Largest ε of differential privacy: that which the training documents, and where this limit is given also that
+    which an attack shows."""
     max_extractable: float | None = None
     """Largest share of the members' documents of which the model writes a stretch word for word."""
 
@@ -110,7 +111,9 @@ def read_limits(path: str | Path) -> Limits:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: is no TOML ({error}): correct it; the guide 'gate' shows the format") from None
     names = [field.name for field in fields(Limits)]
-    for name in entries:
+    for name, value in entries.items():
+        if isinstance(value, dict):
+            raise UsageError(f"{path}: has the section [{name}]: write the limits without sections")
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             meant = f"did you mean {close[0]!r}?" if close else f"the limits are {', '.join(names)}"
@@ -127,7 +130,7 @@ def _value(name: str, value: Any) -> Any:
         listed = value if isinstance(value, list) else [value]
         if listed and all(isinstance(each, str) for each in listed):
             return tuple(map(TprLimit.of, listed))
-        raise UsageError('`max_tpr` is no text: give it in quotation marks, as in "0.02@0.01", or a list of such')
+        raise UsageError(f'`max_tpr` is {value!r}: give it in quotation marks, as in "0.02@0.01", or a list of such')
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"`{name}` is {value!r}: give a number")
     try:

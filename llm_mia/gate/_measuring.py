@@ -131,7 +131,8 @@ def judge(
     members = int((scores.labels == 1).sum())
     row = replace(row, attack=measured.calibration.attack, members=members, nonmembers=len(scores.labels) - members)
     interval = _of_attack(row, scores, measured, confidence)
-    return _judged(replace(row, value=interval.value, interval=interval), strict=strict)
+    delta = 0.0 if row.quantity is Quantity.EPSILON_SHOWN else None
+    return _judged(replace(row, value=interval.value, interval=interval, delta=delta), strict=strict)
 
 
 def _judged(row: GateRow, *, strict: bool) -> GateRow:
@@ -193,7 +194,7 @@ def _documented(row: GateRow, training: TrainingRecord | None) -> GateRow:
     if training is None or training.epsilon is None:
         return replace(row, obstacle=Note(Obstacle.NOT_DOCUMENTED, {"training": training is not None}))
     verdict = RowVerdict.FAILED if training.epsilon > row.limit else RowVerdict.PASSED
-    return replace(row, value=training.epsilon, verdict=verdict)
+    return replace(row, value=training.epsilon, delta=training.delta, verdict=verdict)
 
 
 def _extractable(row: GateRow, extraction: Extraction | Note | None, confidence: float, *, strict: bool) -> GateRow:

@@ -105,7 +105,8 @@ def plan_limits(
 
     A default limit that the documents cannot decide is not applicable; a limit that the user gave is refused, and so is
     any where *strict*, because then it could not be kept. An ε that the training has *documented* is judged by that, so
-    too few documents for an attack to show another are no reason to refuse.
+    too few documents for an attack to show another are no reason to refuse; nor are they where nothing exceeds the
+    limit.
 
     Raises:
         CalibrationError: too few documents; the message says how many are needed.
@@ -120,7 +121,8 @@ def plan_limits(
             result.append(each)
             continue
         result.append(replace(each, obstacle=Note(Obstacle.TOO_FEW, needs)))
-        if (each.given or strict) and not (documented and each.quantity is Quantity.EPSILON_SHOWN):
+        dispensable = documented if each.quantity is Quantity.EPSILON_SHOWN else each.limit >= 1
+        if (each.given or strict) and not dispensable:
             refused.append(_refusal(each, needs, known, halved=_measures_attack(each) and selecting))
     if refused:
         raise CalibrationError("; ".join(refused))
@@ -135,8 +137,9 @@ def _all(limits: Limits, known: Known, *, strict: bool) -> Iterator[Planned]:
         yield Planned(Quantity.TPR, limit.tpr, "max_tpr" in given, limit.fpr)
     of_epsilon = _present(every.max_epsilon), "max_epsilon" in given
     yield Planned(Quantity.EPSILON_DOCUMENTED, *of_epsilon)
-    obstacle = Obstacle.NO_UPPER_END if strict else Obstacle.DOCUMENTS_SHARED if known.grouped else None
-    yield Planned(Quantity.EPSILON_SHOWN, *of_epsilon, obstacle=None if obstacle is None else Note(obstacle))
+    if "max_epsilon" in given:  # by default it would need some 20,000 documents of each, and widen all other intervals
+        obstacle = Obstacle.NO_UPPER_END if strict else Obstacle.DOCUMENTS_SHARED if known.grouped else None
+        yield Planned(Quantity.EPSILON_SHOWN, *of_epsilon, obstacle=None if obstacle is None else Note(obstacle))
     yield Planned(Quantity.EXTRACTABLE, _present(every.max_extractable), "max_extractable" in given)
 
 
@@ -181,9 +184,12 @@ def _enough(planned: Planned, confidence: float, *, strict: bool) -> Callable[[i
     """Whether so many documents of members and of non-members can decide the limit; None where any can.
 
     A limit is decided by its lower end if the largest leak there can be exceeds it; where *strict*, by its upper end,
-    if no leak at all keeps it.
+    if no leak at all keeps it. Where nothing exceeds a limit on a true positive rate, the documents must at least bound
+    that rate from below: else the figure depends on a few non-members, and may be 0 although the attack separates well.
     """
     limit, fpr = planned.limit, planned.fpr
+    if limit >= 1 and planned.quantity is Quantity.TPR:
+        limit, strict = 0.0, False
     if limit >= 1 and planned.quantity is not Quantity.EPSILON_SHOWN:
         return None  # nothing can exceed it
     if planned.quantity is Quantity.AUROC:

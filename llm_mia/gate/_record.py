@@ -101,6 +101,8 @@ class GateRow:
     nonmembers: int = 0
     obstacle: Note | None = None
     """Why the limit is not applicable, of the kinds of `Obstacle`."""
+    delta: float | None = None
+    """The δ at which an ε holds; None for other quantities, and where no ε is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class LeakedPassage:
     """A member that the strongest attack recognises."""
 
     id: str
+    name: str
+    """What a reader finds it by: its id, or where the input has no ids its place, as in ``members.jsonl line 17``."""
     document: str
     score: float
     p_value: float
@@ -119,6 +123,8 @@ class LeakedDocument:
     """A document of members whose passages the strongest attack recognises."""
 
     document: str
+    name: str
+    """As of a `LeakedPassage`; the place is that of its first passage."""
     passages: int
     flagged: int
     """Passages that score above 95 % of known non-members."""
@@ -151,14 +157,14 @@ class GateResult:
     """Documents in the half that selected the attack; 0 where none did."""
     confidence: float
     """Of each interval."""
-    leaked_passages: tuple[LeakedPassage, ...]
+    leaked_passages: tuple[LeakedPassage, ...] = ()
     """The members that are recognised best; empty where the result is redacted."""
-    leaked_documents: tuple[LeakedDocument, ...]
+    leaked_documents: tuple[LeakedDocument, ...] = ()
     """The documents of members that are recognised best; empty where each passage is a document, or redacted."""
-    members_flagged: int
+    members_flagged: int = 0
     """Members that were measured and score above 95 % of known non-members."""
-    members_measured: int
-    notes: Sequence[Note]
+    members_measured: int = 0
+    notes: Sequence[Note] = ()
     redacted: bool = False
     command: tuple[str, ...] = field(default=(), compare=False)
     """What was typed after ``llm-mia``, without secrets; empty where the gate was called from Python."""
@@ -182,6 +188,10 @@ class GateResult:
     def passed(self) -> bool:
         """Whether the known set carries a verdict, and no limit is exceeded."""
         return not self.withheld and not self.failed
+
+    def without_names(self) -> GateResult:
+        """The result without the passages and documents that leaked, for readers who may not know them."""
+        return replace(self, leaked_passages=(), leaked_documents=(), redacted=True)
 
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else "failed"

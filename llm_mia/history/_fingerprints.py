@@ -25,8 +25,8 @@ OVERLAP = 0.1
 """Share of the smaller of two sets that the other holds, from which on they count as the same candidates."""
 DISTINCT = 0.95
 """Share of different scores in a column, from which on candidates are known by their scores."""
-ROLE = "target"
-"""The model whose signals hold the digests of the texts."""
+OF_TARGET = ("target", "samples")
+"""The passes of the target over the passages, of which a run has at least one; each holds the digests of the texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,11 @@ def _grouping(hashes: Hashes, documents: Hashes) -> Hashes:
 
 def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
     """A hash of the text of each row; None where the run directory does not hold the signals of these rows."""
-    if table.record is None or ROLE not in table.record.passes:
+    name = next((name for name in OF_TARGET if table.record and name in table.record.passes), None)
+    if name is None:
         return None
     try:
-        digests = read_signals(run, ROLE).text_digests()
+        digests = read_signals(run, name).text_digests()
     except RunDirectoryError:  # without signals, or with damaged signals, scores can be decided on all the same
         return None
     if len(digests) != (table.places.count("") if table.places else len(table)):

@@ -16,6 +16,7 @@ from ._paired import PairedFlags, compare_flags, compare_means, compare_tpr
 from ._percentiles import percentiles
 from ._rates import Rates, epsilon_lower_bound, epsilon_of_one_run, flagged_share, rates_at_threshold
 from ._samples import bootstrap_weights, describe_positions
+from ._several_tests import holm
 from ._thinning import RocPoints, roc_points
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "epsilon_of_one_run",
     "flagged_share",
     "fpr_at_tpr",
+    "holm",
     "percentiles",
     "rates_at_threshold",
     "roc",

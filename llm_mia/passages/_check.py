@@ -101,6 +101,8 @@ class _Repeats:
         self._first, self._of = first, of.reshape(-1)
         self.count = np.stack([np.bincount(self._of[self._roles == role], minlength=len(texts)) for role in range(3)])
         """Shape (3, texts): occurrences of each text in each role."""
+        self.labelled = bool((roles != CANDIDATE).any())
+        """Whether any passage has a label."""
 
     def first(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Up to `PAIRS_SHOWN` of the *chosen* texts (a mask): those that come first in the input."""
@@ -162,8 +164,9 @@ def _notes(repeats: _Repeats, inputs: _Reread) -> tuple[str, ...]:
     for role, several in twice.items():
         if several.any():
             ids = _ids(several, named[role])
+            among = f" among the {TWICE[role]}" if repeats.labelled else ""  # a pool has no candidates
             notes.append(
-                f"{_texts(several)} more than once among the {TWICE[role]} ({ids}): all are kept and scored; equal "
+                f"{_texts(several)} more than once{among} ({ids}): all are kept and scored; equal "
                 "texts without a document count as a single document"
             )
     if known.any():

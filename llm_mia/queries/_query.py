@@ -9,10 +9,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ._sketch import SKETCH_BYTES
 
-__all__ = ["Query", "Request", "query_of_line", "query_to_line"]
+__all__ = ["Query", "Request", "query_of_line", "query_of_values", "query_to_line"]
 
 
 class Request(StrEnum):
@@ -38,7 +37,7 @@ class Query:
     """The text that the model reads; the messages of a chat are joined by line breaks."""
     prompt_bytes: int | None = None
     """Length of the prompt in UTF-8 bytes."""
-    sketch: NDArray[np.uint32] | None = None
+    sketch: bytes | None = None
     """See `sketch_prompts`; where the prompt is kept, it can be computed from that."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -66,8 +65,8 @@ def query_to_line(query: Query) -> str:
     values: dict[str, Any] = {}
     for field in fields(Query):
         value = getattr(query, field.name)
-        if isinstance(value, np.ndarray):
-            value = base64.b64encode(value.astype("<u4").tobytes()).decode()
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode()
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             values[field.name] = value
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -79,12 +78,38 @@ def query_of_line(line: str | bytes) -> Query:
     Raises:
         ValueError: the line is no such line; the message does not repeat it.
     """
-    values = json.loads(line)
+    return query_of_values(json.loads(line))
+
+
+def query_of_values(values: Any) -> Query:
+    """The query of a line of `query_to_line` that is parsed already; it raises as `query_of_line` does."""
     if not isinstance(values, dict) or "client" not in values:
         raise ValueError("is no query: it has no field `client`")
-    if unknown := sorted(set(values) - {field.name for field in fields(Query)}):
-        raise ValueError(f"has the fields {', '.join(unknown)}, which a query does not have")
-    if isinstance(sketch := values.get("sketch"), str):
-        values["sketch"] = np.frombuffer(base64.b64decode(sketch), "<u4").astype(np.uint32)
-    values["request"] = Request(values.get("request", Request.COMPLETION))
-    return Query(**{"time": math.nan, **values})
+    for name, value in values.items():
+        if (kinds := _KINDS.get(name)) is None:
+            unknown = ", ".join(sorted(set(values) - set(_KINDS)))
+            raise ValueError(f"has the fields {unknown}, which a query does not have")
+        if type(value) not in kinds:
+            raise ValueError(f"has a field `{name}` of another type")
+    known = {"time": math.nan, **values}
+    if (sketch := known.get("sketch")) is not None:
+        known["sketch"] = base64.b64decode(sketch)
+        if len(known["sketch"]) != SKETCH_BYTES:
+            raise ValueError("has a field `sketch` of another length")
+    if "request" in known:
+        known["request"] = _REQUESTS.get(known["request"], Request.OTHER)
+    return Query(**known)
+
+
+_REQUESTS = {kind.value: kind for kind in Request}
+_WHOLE, _NUMBER, _TRUTH, _TEXT = (int,), (int, float), (bool,), (str,)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("client", "request", "model", "prompt", "sketch"), _TEXT),
+    **dict.fromkeys(("time", "temperature", "seconds"), _NUMBER),
+    **dict.fromkeys(("echo", "logprobs", "prompt_logprobs"), _TRUTH),
+    **dict.fromkeys(
+        ("prompt_bytes", "prompt_tokens", "completion_tokens", "max_tokens", "samples", "top_logprobs", "status"),
+        _WHOLE,
+    ),
+}
+"""By field: the types that JSON may give it."""

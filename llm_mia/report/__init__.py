@@ -18,6 +18,7 @@ from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._gate import gate_details, gate_screen, gate_summary
 from ._junit import gate_junit
 from ._layout import Column, Listing
+from ._monitor import inspection_lines, inspection_summary, monitor_details, monitor_screen, monitor_summary
 from ._results import Results, read_results
 from ._shadows import shadows_details, shadows_screen, shadows_summary
 from ._summary import (
@@ -34,7 +35,8 @@ from ._terminal import audit_details, audit_html, audit_screen
 from ._two_runs import two_runs_details, two_runs_screen, two_runs_summary
 from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
-from .html import report_html, write_comparison, write_report
+from .html import gate_html, report_html, write_comparison, write_gate_report, write_report
+from .monitoring import write_monitor_page
 from .words import extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
 __all__ = [
@@ -75,9 +77,15 @@ __all__ = [
     "flags_summary",
     "flags_table",
     "gate_details",
+    "gate_html",
     "gate_junit",
     "gate_screen",
     "gate_summary",
+    "inspection_lines",
+    "inspection_summary",
+    "monitor_details",
+    "monitor_screen",
+    "monitor_summary",
     "note_words",
     "percent",
     "read_results",
@@ -102,5 +110,7 @@ __all__ = [
     "why_withheld",
     "write_comparison",
     "write_exhibit",
+    "write_gate_report",
+    "write_monitor_page",
     "write_report",
 ]

@@ -20,6 +20,7 @@ from .words import (
     evaluation_answer,
     gap_meaning,
     gap_words,
+    known_set_words,
     notes_words,
     too_few_words,
     unscored_words,
@@ -104,7 +105,7 @@ def _empty_listing(evaluations: Sequence[Evaluation]) -> Listing:
                 for rate, other, level in rates
             ),
         ],
-        f"Known set: {counted(members, 'member')}, {counted(nonmembers, 'non-member')} (95 % intervals)",
+        f"{known_set_words(members, nonmembers, by_shadows=evaluations[0].by_shadows)} (95 % intervals)",
     )
 
 

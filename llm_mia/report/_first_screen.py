@@ -53,7 +53,9 @@ def places_of(run: Path, names: Sequence[str], command: str = "show") -> Places:
     return [("files", folder if short else f"RUN is {folder}"), (DETAILS, shown)]
 
 
-def first_screen(answer: Answer, places: Places = (), spell: Callable[[str], str] = str) -> RenderableType:
+def first_screen(
+    answer: Answer, places: Places = (), spell: Callable[[str], str] = str, *, rows: str = ""
+) -> RenderableType:
     """The answer, and where the rest is.
 
     Args:
@@ -61,8 +63,9 @@ def first_screen(answer: Answer, places: Places = (), spell: Callable[[str], str
         places: what lies where, or which command shows it: names and places. Without them the details follow, so all
             facts are shown, in as many lines as they take.
         spell: rewrites the parameters that sentences name between backticks.
+        rows: what a fact is, where the facts are the rows of a table. A table is shown whole before an empty line is.
     """
-    return _FirstScreen(answer, places, spell)
+    return _FirstScreen(answer, places, spell, rows)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class _FirstScreen:
     answer: Answer
     places: Places
     spell: Callable[[str], str]
+    rows: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         answer = self.answer
@@ -104,7 +108,9 @@ class _FirstScreen:
         """How many facts are shown, and before which groups an empty line is; the best first."""
         facts = len(self.answer.facts)
         least = min(facts, LEAST_FACTS)
-        yield from ((facts, GAPS[:gaps]) for gaps in (4, 3, 2))
+        yield from ((facts, GAPS[:gaps]) for gaps in ((4, 3, 2, 1, 0) if self.rows else (4, 3, 2)))
+        if self.rows:
+            yield from ((number, ()) for number in range(facts - 1, least - 1, -1))
         yield from ((number, GAPS[:2]) for number in range(facts - 1, least - 1, -1))
         yield from ((number, GAPS[:gaps]) for gaps in (1, 0) for number in range(facts, least - 1, -1))
 
@@ -120,7 +126,7 @@ class _FirstScreen:
         """The files, and the command that lists what is not shown."""
         if not self.places:
             return []
-        more = [counted(left_out, "more fact")] if left_out else []
+        more = [counted(left_out, f"more {self.rows or 'fact'}")] if left_out else []
         more += [counted(self.answer.caveats, "caveat")] if self.answer.caveats else []
         behind = f"  [dim]({', '.join(more)})[/]" if more else ""
         return [Facts([(name, escape(place) + (behind if name == DETAILS else "")) for name, place in self.places])]

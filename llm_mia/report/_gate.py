@@ -19,6 +19,7 @@ from .words import (
     counted,
     gate_answer,
     gate_basis,
+    leaked_names,
     limit_words,
     measured_words,
     notes_words,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gate_details", "gate_screen", "gate_summary"]
 
-FILES = ("gate.json", "spans.csv")
+FILES = ("report.html", "gate.json", "spans.csv")
 """What a reader of a gate opens next."""
 STYLES = {RowVerdict.FAILED: "bold", RowVerdict.PASSED: "", RowVerdict.NOT_APPLICABLE: "dim"}
 
@@ -122,14 +123,14 @@ def _leaked(result: GateResult) -> list[RenderableType]:
     if result.leaked_documents:
         titles = [Column("passages"), Column("recognised"), Column("spans\nwritten")]
         table = Listing([Column("document", "names"), *titles], "The documents that leaked most")
-        for document in result.leaked_documents:
+        for name, document in zip(leaked_names(result, result.leaked_documents), result.leaked_documents, strict=True):
             counts = (document.passages, document.flagged, document.spans)
-            table.add(escape(document.document), *(f"{count:,}" for count in counts))
+            table.add(escape(name), *(f"{count:,}" for count in counts))
         parts += ["", table]
     if result.leaked_passages:
         table = Listing([Column("passage", "names"), Column("score"), Column("p")], "The passages that leaked most")
-        for passage in result.leaked_passages:
-            table.add(escape(passage.id), f"{passage.score:.4g}", f"{passage.p_value:.3g}")
+        for name, passage in zip(leaked_names(result, result.leaked_passages), result.leaked_passages, strict=True):
+            table.add(escape(name), f"{passage.score:.4g}", f"{passage.p_value:.3g}")
         flagged = f"{result.members_flagged:,} of {counted(result.members_measured, 'member')}"
         parts += ["", table, f"[dim]{flagged} that were measured score above 95 % of known non-members[/]"]
     return parts

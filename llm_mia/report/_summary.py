@@ -125,9 +125,11 @@ def evaluation_summary(evaluations: Sequence[Evaluation], gap: ConfidenceGap | N
                 "n_members": evaluation.n_members,
                 "n_nonmembers": evaluation.n_nonmembers,
                 "unscored": evaluation.unscored,
+                "by_shadows": evaluation.by_shadows,
                 "auroc": asdict(evaluation.auroc),
                 "tpr_at_fpr": {str(fpr): asdict(figure) for fpr, figure in evaluation.tpr_at_fpr.items()},
                 "fpr_at_95_tpr": asdict(evaluation.fpr_at_95_tpr),
+                "by_shadows": evaluation.by_shadows,
             }
             for evaluation in evaluations
         },

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attacks import EVIDENCE, Attack, Evidence, EvidenceKind, LoadedSupplies, PassageSignals
-from ..records import Passage, TokenSignals
+from ..records import Passage, TokenSignals, text_sha256
 from ..signals import Inputs, PlannedPass, passages_with_signals
-from ..store import RunDirectory, StoredChunk, text_sha256
+from ..store import RunDirectory, StoredChunk
 from ._others import OtherColumn
 from ._score_columns import ScoreColumns
 
@@ -22,6 +22,8 @@ PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "referenc
 """Columns of perplexities, with the pass that each is of."""
 Signals = Mapping[str, Sequence[TokenSignals]]
 """By name of the pass: the signals of each passage."""
+Texts = Mapping[str, Sequence[tuple[str, ...]]]
+"""By name of the pass: the continuations of each passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,14 @@ class _Group:
         self,
         passages: Sequence[Passage],
         signals: Signals,
+        texts: Texts,
         shared: Mapping[str, Evidence],
         supplies: LoadedSupplies,
     ) -> dict[str, NDArray[np.float64]]:
         """Scores by name of the column, each of shape (passages,)."""
-        rows = _assembled(passages, {name: signals[name] for name in self.passes}, self.passes)
+        read = {name: signals[name] for name in self.passes if name in signals}
+        written = {name: texts[name] for name in self.passes if name in texts}
+        rows = _assembled(passages, read, self.passes, written)
         evidence = [
             None
             if self._was_trained_on(row.passage)
@@ -66,7 +71,7 @@ class _Group:
         }
 
     def _was_trained_on(self, passage: Passage) -> bool:
-        return bool(self.trained_on) and text_sha256(passage) in self.trained_on
+        return bool(self.trained_on) and text_sha256(passage.text) in self.trained_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,16 @@ class ComputedColumns:
 
     def values(self, passages: Sequence[Passage], chunks: Mapping[str, StoredChunk]) -> dict[str, NDArray[np.float64]]:
         """Perplexities and scores by name of the column, each of shape (passages,)."""
-        signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
+        signals: dict[str, list[TokenSignals]] = {}
+        texts: dict[str, list[tuple[str, ...]]] = {}
+        for name, chunk in chunks.items():
+            if chunk.holds_texts:
+                texts[name] = [chunk.texts(row) for row in range(len(chunk))]
+            else:
+                signals[name] = [chunk.signals(row) for row in range(len(chunk))]
         values = {name: _perplexity(signals[PERPLEXITIES[name]]) for name in self.perplexities}
         for group in self.groups:
-            values |= group.scores(passages, signals, self.shared, self.supplies)
+            values |= group.scores(passages, signals, texts, self.shared, self.supplies)
         return values
 
 
@@ -151,17 +162,21 @@ def _rows(run: RunDirectory, planned: Sequence[PlannedPass]) -> Iterator[Passage
     passes = {each.name: each.declaration for each in planned}
     for passages, chunks in passages_with_signals(run, planned[0].inputs, list(passes)):
         signals = {name: [chunk.signals(row) for row in range(len(chunk))] for name, chunk in chunks.items()}
-        yield from _assembled(passages, signals, passes)
+        yield from _assembled(passages, signals, passes, {})
 
 
-def _assembled(passages: Sequence[Passage], signals: Signals, passes: Mapping[str, str]) -> Iterator[PassageSignals]:
-    """Each passage with its signals by name of the `ModelPass`; *signals* and *passes* are by name of the pass."""
+def _assembled(
+    passages: Sequence[Passage], signals: Signals, passes: Mapping[str, str], texts: Texts
+) -> Iterator[PassageSignals]:
+    """Each passage with its signals and texts by `ModelPass.name`; *signals*, *passes* and *texts* are by pass."""
     declared: dict[str, list[Sequence[TokenSignals]]] = {}
     for name, of_pass in signals.items():
         declared.setdefault(passes[name], []).append(of_pass)
     for at, passage in enumerate(passages):
         yield PassageSignals(
-            passage, {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()}
+            passage,
+            {name: tuple(of_pass[at] for of_pass in several) for name, several in declared.items()},
+            {passes[name]: of_pass[at] for name, of_pass in texts.items()},
         )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..records import Passage
-from ..store import text_sha256
+from ..records import Passage, text_sha256
 
 __all__ = ["Documents"]
 
@@ -32,5 +31,5 @@ class Documents:
     def _of(self, passage: Passage, position: int) -> str:
         if position not in self._repeated:
             return passage.document
-        document = self._first.setdefault((passage.label, text_sha256(passage)), passage.document)
+        document = self._first.setdefault((passage.label, text_sha256(passage.text)), passage.document)
         return document if passage.document == passage.id else passage.document

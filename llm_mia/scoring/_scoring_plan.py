@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..attacks import LoadedSupplies
 from ..backends import Backend, ModelSpec
-from ..errors import UsageError
+from ..errors import AttackError, ModelError, UsageError
 from ..records import STAND_IN
 from ..scores import is_other_role
 from ..signals import ModelSource, Supplies, model_or_spec, refuse_other_tokenizer
@@ -99,7 +99,19 @@ def plan_scoring(
     """
     by_role = _by_role(target, reference, stand_in, models)
     loaded = (supplies or Supplies()).load(by_role)
-    return ScoringPlan(by_role, loaded, attacks_for(attacks, loaded, {role: m.offers for role, m in by_role.items()}))
+    try:
+        selection = attacks_for(attacks, loaded, {role: model.offers for role, model in by_role.items()})
+    except AttackError as error:
+        problem = _problem(by_role) if "gives no" in str(error) else ""
+        raise AttackError(f"{error}; {problem}") if problem else error from None
+    if not selection.attacks and (problem := _problem(by_role)):
+        raise ModelError(problem)
+    return ScoringPlan(by_role, loaded, selection)
+
+
+def _problem(models: Mapping[str, Backend | ModelSpec]) -> str:
+    """Why the first endpoint that gives no log-probabilities gives none; empty where there is no such endpoint."""
+    return next((m.problem for m in models.values() if isinstance(m, ModelSpec) and m.is_endpoint and m.problem), "")
 
 
 def _by_role(

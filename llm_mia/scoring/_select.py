@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 
 from ..attacks import Attack, LoadedSupplies, all_attacks, parse_attack
 from ..errors import AttackError
-from ..records import FIELDS
+from ..records import CONTINUATIONS, FIELDS
 
 __all__ = ["ALL", "Selection", "attacks_for"]
 
 ALL = "all"
 """In the place of an attack: every attack that models and supplies can serve, whatever its passes cost."""
 Offers = Mapping[str, Collection[str]]
-"""By role: the fields of the signals that the model gives."""
+"""By role: the fields of the signals that the model gives, and ``continuations``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def attacks_for(
     Args:
         specs: names with settings, as ``min_k:k=0.1``, and ``all``; empty for the default.
         supplies: the roles of the models, and what the user supplies; None: a target model alone.
-        offers: the fields of the signals that the model of each role gives; a role that is left out gives all.
+        offers: what the model of each role gives, as `Backend.offers`; a role that is left out gives all.
 
     Raises:
         AttackError: an attack that is unknown, is named twice, or needs what is not there.
@@ -85,7 +85,7 @@ def _lacking(attack: Attack, offers: Offers) -> str:
     """Which fields the attack needs and a model does not give, as a clause; empty where no field is missing."""
     for role, needed in attack.fields.items():
         for of_model, offered in offers.items():
-            fields = [name for name in FIELDS if name in needed and name not in offered]
+            fields = [name for name in (*FIELDS, CONTINUATIONS) if name in needed and name not in offered]
             if fields and fnmatchcase(of_model, role):
                 return f"the {of_model} model gives no {', '.join(fields)}"
     return ""

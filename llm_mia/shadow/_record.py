@@ -37,6 +37,12 @@ class ShadowsPlan:
     """How many documents share a text with an earlier document, with which they go together."""
     inside: Mapping[str, str]
     """By document: a digit for each shadow, 1 where it is trained on the document and 0 where not."""
+    trust_remote_code: bool = False
+    """Whether the base needs Python code from its repository; whoever loads the models has to allow it again."""
+    pre_tokenizer: str | None = None
+    """Of a base that is a GGUF file: how its tokenizer cuts texts, where the user named it."""
+    templated: bool = False
+    """Whether the texts are in the template of the base, so special tokens that are written in them count as such."""
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,16 @@ from numpy.typing import NDArray
 from ..attacks import ShadowSet
 from ..attacks.cohort import pooled_spreads
 from ..backends import ModelSpec
-from ..errors import RunDirectoryError
+from ..errors import RunDirectoryError, UsageError
 from ..passages import Passages
-from ..records import Passage, RunRecord, TokenSignals
+from ..records import Passage, RunRecord, text_sha256
 from ..signals import Inputs, passages_with_signals
 from ..store import StoredChunk, UnwrittenRun, read_record, read_run
 from ..training import Method
 from ._pool import REPAIR, stored_pool
 from ._record import ShadowsPlan, ShadowsRecord
 
-__all__ = ["MODELS", "RECORD", "SPLIT", "Shadows", "distinct_and_scored", "mean_logprob", "read_shadows", "spreads"]
+__all__ = ["MODELS", "RECORD", "SPLIT", "Shadows", "distinct_and_scored", "read_shadows", "spreads"]
 
 MODELS, RECORD, SPLIT = "models", "shadows.json", "split.json"
 MOST_OF_POPULATION = 1_000
@@ -77,18 +76,43 @@ class Shadows:
         """
         return stored_pool(self.path, self.record.plan.pool_sha256)
 
-    def models(self) -> dict[str, ModelSpec]:
-        """The shadow models by role, in the precision in which the signals of the pool were computed."""
-        return {role: ModelSpec(self.path / MODELS / role, dtype=self.record.dtype) for role in self.roles}
+    def models(self, *, trust_remote_code: bool = False) -> dict[str, ModelSpec]:
+        """The shadow models by role, in the precision in which the signals of the pool were computed.
 
-    def reference(self) -> ModelSpec | None:
-        """The base model; None where shadows were trained from random weights."""
+        Raises:
+            UsageError: they run Python code from the repository of their base, and *trust_remote_code* is not given.
+        """
+        spec = self._spec(trust_remote_code)
+        return {role: replace(spec, name=self.path / MODELS / role, revision=None) for role in self.roles}
+
+    def reference(self, *, trust_remote_code: bool = False) -> ModelSpec | None:
+        """The base model; None where shadows were trained from random weights.
+
+        Raises:
+            UsageError: as for `models`.
+        """
+        return self._spec(trust_remote_code) if self.has_reference else None
+
+    def _spec(self, trust_remote_code: bool) -> ModelSpec:
+        """The base, read as it was in the training."""
         plan = self.record.plan
-        return ModelSpec(plan.base, plan.base_revision, self.record.dtype) if self.has_reference else None
+        if plan.trust_remote_code and not trust_remote_code:
+            raise UsageError(
+                f"{self.path}: its shadow models run Python code from the repository of their base {plan.base}: give "
+                "`trust_remote_code` if you trust that code"
+            )
+        return ModelSpec(
+            plan.base,
+            plan.base_revision,
+            self.record.dtype,
+            trust_remote_code=trust_remote_code,
+            pre_tokenizer=plan.pre_tokenizer,
+            templated=plan.templated,
+        )
 
     def holds(self, passages: Iterable[Passage]) -> bool:
         """Whether the text of every passage is in the pool."""
-        return all(digest_of_text(passage.text) in self.inside for passage in passages)
+        return all(text_sha256(passage.text) in self.inside for passage in passages)
 
     @cached_property
     def inside(self) -> dict[str, tuple[bool, ...]]:
@@ -96,13 +120,13 @@ class Shadows:
         of_document = {
             document: tuple(digit == "1" for digit in digits) for document, digits in self.record.plan.inside.items()
         }
-        return {digest_of_text(passage.text): of_document[passage.document] for passage in self.pool}
+        return {text_sha256(passage.text): of_document[passage.document] for passage in self.pool}
 
     @cached_property
     def mean_logprobs(self) -> NDArray[np.float64]:
         """Mean log-likelihoods of the passages of the pool, shape (passages, shadows); NaN where no token is scored."""
         rows = [
-            [mean_logprob(chunks[role].signals(at)) for role in self.roles]
+            [chunks[role].signals(at).mean_logprob for role in self.roles]
             for passages, chunks in self.signals(self.roles)
             for at in range(len(passages))
         ]
@@ -172,16 +196,6 @@ def _sha256(plan: ShadowsPlan, run: RunRecord) -> str:
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 
-def digest_of_text(text: str) -> str:
-    """The SHA-256 of *text*, hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def mean_logprob(signals: TokenSignals) -> float:
-    """The mean log-likelihood of a passage, nats per token; NaN where no token is scored."""
-    return float(signals.logprob.mean(dtype=np.float64)) if len(signals) else math.nan
-
-
 def distinct_and_scored(passages: list[Passage], likelihoods: NDArray[np.float64]) -> NDArray[np.intp]:
     """Positions of the passages that every shadow scores, each text once."""
     first: dict[str, int] = {}
@@ -195,7 +209,7 @@ def spreads(
     likelihoods: NDArray[np.float64], passages: list[Passage], inside: dict[str, tuple[bool, ...]]
 ) -> tuple[float, float]:
     """The pooled standard deviations of `ShadowLikelihoods`, in and out; each text of *passages* counts once."""
-    members = np.array([inside[digest_of_text(passage.text)] for passage in passages], dtype=np.bool_)
+    members = np.array([inside[text_sha256(passage.text)] for passage in passages], dtype=np.bool_)
     return pooled_spreads(likelihoods, members.reshape(likelihoods.shape))
 
 

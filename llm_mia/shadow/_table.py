@@ -15,7 +15,7 @@ from ..scores import ScoreTable
 from ..scoring import ALL, attacks_for
 from ..signals import Progress, Step
 from ..store import StoredChunk
-from ._shadows import Shadows, mean_logprob
+from ._shadows import Shadows
 
 __all__ = ["shadow_table"]
 
@@ -57,15 +57,17 @@ def shadow_table(
     places = _Places(supply, chosen, populations)
     rows: list[Passage] = []
     scores: list[NDArray[np.float64]] = []
-    done, total = 0, shadows.record.plan.passages
+    done, tokens, total = 0, 0, shadows.record.plan.passages
     for passages, chunks in _blocks(shadows):
         for at, passage in enumerate(passages):
+            signals = {role: chunk.signals(at) for role, chunk in chunks.items()}
+            tokens += sum(map(len, signals.values()))
             if texts is None or passage.text in texts:
                 rows.append(passage)
-                scores.append(places.scores(passage, {role: chunk.signals(at) for role, chunk in chunks.items()}))
+                scores.append(places.scores(passage, signals))
         done += len(passages)
         if progress:
-            progress(Step("scores of the shadow models", done, 0, done, total, total, kept=done))
+            progress(Step("scores of the shadow models", done, tokens, done, total, total))
     if not rows:
         raise InputError(f"{shadows.path}: no passage of the pool has one of the `texts`: give texts of the pool")
     return _table(shadows, supply, chosen, rows, np.concatenate(scores))
@@ -104,7 +106,7 @@ class _Places:
 
     def scores(self, passage: Passage, signals: Mapping[str, TokenSignals]) -> NDArray[np.float64]:
         """Shape (shadows, attacks); *signals* are by role."""
-        means = [mean_logprob(signals[role]) for role in self.shadows.roles]
+        means = [signals[role].mean_logprob for role in self.shadows.roles]
         given: dict[str, Evidence] = {"text": passage.text}
         if REFERENCE in signals:
             given |= dict.fromkeys((REFERENCE, "aligned_reference"), signals[REFERENCE])

@@ -8,11 +8,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..backends import ModelSpec
-from ..errors import ModelError, RunDirectoryError, UsageError
-from ..passages import PassageSource, to_sources
-from ..signals import Inputs, Limits, PlannedPass, Progress, report_activity, run_passes
+from ..errors import RunDirectoryError, UsageError
+from ..passages import Passages, PassageSource, to_sources
+from ..signals import (
+    DryRun,
+    Estimated,
+    Inputs,
+    Limits,
+    PlannedPass,
+    Progress,
+    open_run,
+    report_activity,
+    run_passes,
+    running_dry,
+)
 from ..store import RunDirectory, differences, read_record
 from ..training import Method, Recipe, TrainingRecord, explained_damage, refuse_damaged
 from ._measures import measured
@@ -20,6 +32,9 @@ from ._pool import Pool, read_pool, stored_pool, write_pool
 from ._record import ShadowsPlan
 from ._shadows import MODELS, RECORD, SPLIT, Shadows, read_shadows
 from ._split import draw_halves
+
+if TYPE_CHECKING:
+    from ..training import Training
 
 __all__ = ["plan_shadows", "train_shadows"]
 
@@ -51,6 +66,7 @@ def train_shadows(
     shadows: int = 8,
     recipe: Recipe | None = None,
     seed: int = 0,
+    processes: int = 1,
     window_tokens: int | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -68,6 +84,7 @@ def train_shadows(
         recipe: how each is trained; None: `Recipe()`, 3 epochs with LoRA. For a set of shadows that says something
             about a target it is the recipe of the target.
         seed: draws which shadow is trained on which documents, see `draw_halves`.
+        processes: how many shadows are trained at the same time on the CPU, see `llm_mia.training.train_side_by_side`.
         window_tokens: longest input fed to a model in a pass, see `llm_mia.signals`.
         limits: how much of a pass is computed, kept and written at once.
         progress: called after every step of a training, and after every batch of a pass.
@@ -86,13 +103,15 @@ def train_shadows(
     report_activity(progress, "reading the pool")
     contents = read_pool(sources)
     plan = _planned(contents, spec, shadows, recipe or Recipe(), seed)
-    with RunDirectory(out) as run:
+    with open_run(out) as run:
         _refuse_other(run, plan)
         report_activity(progress, "loading the tokenizer")
         spec.tokenizer()  # refuses an unknown base before anything is written
+        if dry := running_dry():
+            raise _estimated(dry, run, plan, contents, spec, window_tokens, progress)
         with _removed_if_nothing_was_trained(run.path):
             _begin(run, plan, contents)
-            trained = {role: _train(run, role, plan, contents, spec, progress) for role in plan.roles}
+            trained = _train_all(run, plan, contents, spec, processes, progress)
         # A model of the hub may have come to this machine only now.
         plan = replace(plan, base_sha256=plan.base_sha256 or next(iter(trained.values())).base_sha256)
         dtype = _run_passes(run, plan, spec, window_tokens, limits, progress)
@@ -131,6 +150,9 @@ def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: in
         bytes=sum(passage.n_bytes for passage in pool.passages),
         joined=len(groups) - len(sizes),
         inside={document: digits[group] for document, group in groups.items()},
+        trust_remote_code=spec.trust_remote_code,
+        pre_tokenizer=spec.pre_tokenizer,
+        templated=spec.templated,
     )
 
 
@@ -161,13 +183,16 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
         what = ["the split was drawn by another release of numpy"]
     if what:
         raise RunDirectoryError(f"{path}: holds other shadow models ({'; '.join(what)}); name another folder")
+    for role in plan.roles:
+        refuse_damaged(path / MODELS / role)
 
 
 def _compared(plan: ShadowsPlan) -> dict[str, object]:
     recipe = asdict(plan.recipe)
     if plan.recipe.seed == plan.seed:  # a single option sets both
         del recipe["seed"]
-    return {"recipe": recipe, "seed": plan.seed, "shadows": len(plan.roles)}
+    how_read = {"pre_tokenizer": plan.pre_tokenizer, "templated": plan.templated}
+    return {"recipe": recipe, "seed": plan.seed, "shadows": len(plan.roles), **how_read}
 
 
 @contextlib.contextmanager
@@ -194,21 +219,47 @@ def _begin(run: RunDirectory, plan: ShadowsPlan, pool: Pool) -> None:
         run.write_record(SPLIT, plan)
 
 
-def _train(
-    run: RunDirectory, role: str, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, progress: Progress | None
-) -> TrainingRecord:
-    """Train the shadow model with this *role*, unless it is trained."""
-    from ..training import train
+def _train_all(
+    run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec, processes: int, progress: Progress | None
+) -> dict[str, TrainingRecord]:
+    """Train each shadow model that is not trained; returns the record of each by its role."""
+    from ..training import train_side_by_side
 
-    number = plan.roles.index(role)
-    texts = [passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1"]
-    recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
-    folder = run.path / MODELS / role
-    refuse_damaged(folder)
-    try:
-        return train(spec, texts, folder, recipe, name=f"training {role}", progress=progress)
-    except ModelError as error:
-        raise ModelError(f"{role}: {error}") from error
+    trainings = _trainings(run, plan, pool, spec)
+    if processes != 1:
+        name = f"training {len(trainings)} shadow models"
+        train_side_by_side(trainings, processes, name=name, progress=progress)
+        progress = None  # their steps were reported
+    return {training.name: training.run(progress) for training in trainings}
+
+
+def _trainings(run: RunDirectory, plan: ShadowsPlan, pool: Pool, spec: ModelSpec) -> list[Training]:
+    """The training of each shadow model."""
+    from ..training import Training
+
+    trainings = []
+    for number, role in enumerate(plan.roles):
+        texts = tuple(passage.text for passage in pool.passages if plan.inside[passage.document][number] == "1")
+        recipe = replace(plan.recipe, seed=plan.recipe.seed + 1 + number)
+        trainings.append(Training(spec, texts, run.path / MODELS / role, recipe, role))
+    return trainings
+
+
+def _estimated(
+    dry: DryRun,
+    run: RunDirectory,
+    plan: ShadowsPlan,
+    pool: Pool,
+    spec: ModelSpec,
+    window_tokens: int | None,
+    progress: Progress | None,
+) -> Estimated:
+    """What ends a dry run: how long the trainings and the passes will take."""
+    from ..training import estimate_models
+
+    trainings, inputs = _trainings(run, plan, pool, spec), Inputs.of([Passages.of(pool.passages, name=pool.name)])
+    passes = [*plan.roles, *([] if plan.recipe.method is Method.SCRATCH else [REFERENCE])]
+    return estimate_models(dry, spec, trainings, passes, inputs, run, window_tokens=window_tokens, progress=progress)
 
 
 def _run_passes(

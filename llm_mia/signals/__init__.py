@@ -9,7 +9,17 @@ already, the model is not loaded. A text that occurs more than once is computed 
 
 from ._blocks import PassSetup
 from ._cache import SignalsCache
-from ._estimate import Estimate, Estimated, PassEstimate, dry_run, estimate, open_run, running_dry
+from ._estimate import (
+    DryRun,
+    Estimate,
+    Estimated,
+    PassEstimate,
+    TrainingEstimate,
+    dry_run,
+    estimate,
+    open_run,
+    running_dry,
+)
 from ._frequencies import count_frequencies
 from ._inputs import Inputs, passages_with_signals
 from ._limits import Limits
@@ -26,6 +36,7 @@ from ._written_tokens import unname_written_tokens, without_written_tokens, writ
 
 __all__ = [
     "BackgroundWriter",
+    "DryRun",
     "Estimate",
     "Estimated",
     "Inputs",
@@ -40,6 +51,7 @@ __all__ = [
     "SignalsCache",
     "Step",
     "Supplies",
+    "TrainingEstimate",
     "checked_texts",
     "count_frequencies",
     "cut",

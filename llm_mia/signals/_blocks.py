@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..backends import Backend, WindowError, refuse_no_numbers
 from ..errors import ModelError
-from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule
-from ..store import SignalsFolder, StoredChunk, text_sha256
+from ..records import BlockSize, IntArray, Passage, TokenSignals, Window, WindowRule, text_sha256
+from ..store import SignalsFolder, StoredChunk
 from ._cache import SignalsCache
 from ._plan import Rewrite
 from ._progress import BlockProgress, PassProgress
@@ -119,7 +119,7 @@ def _block(
         first=first,
         ids=[passage.id for passage in passages],
         places=[passage.where or f"passage {passage.id!r}" for passage in passages],
-        digests=[text_sha256(passage) for passage in passages],
+        digests=[text_sha256(passage.text) for passage in passages],
         n_bytes=sum(passage.n_bytes for passage in passages),
         windows=[
             window for place, tokens in zip(places, encoded, strict=True) for window in _windows(setup, tokens, place)
@@ -133,6 +133,9 @@ def _encode(backend: Backend, passages: Sequence[Passage], texts: Sequence[str])
     """The tokens of *texts*; a text that cannot be encoded is refused with the place of its passage."""
     try:
         return backend.encode(texts) if texts else []
+    except WindowError as error:  # the backend knows which text it is, and asking for each again may cost money
+        passage = passages[error.passage]
+        raise ModelError(f"{passage.where or f'passage {passage.id!r}'}: {error}") from None
     except ModelError:
         for passage, text in zip(passages, texts, strict=True):
             try:

@@ -13,7 +13,17 @@ from typing import ParamSpec
 from ..passages import Passages
 from ..store import RunDirectory, UnwrittenRun
 
-__all__ = ["DryRun", "Estimate", "Estimated", "PassEstimate", "dry_run", "estimate", "open_run", "running_dry"]
+__all__ = [
+    "DryRun",
+    "Estimate",
+    "Estimated",
+    "PassEstimate",
+    "TrainingEstimate",
+    "dry_run",
+    "estimate",
+    "open_run",
+    "running_dry",
+]
 
 P = ParamSpec("P")
 
@@ -31,15 +41,35 @@ class PassEstimate:
     passages: int
     """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
     tokens: int
-    """Tokens that are scored; an estimate where only a part of the texts was read by the tokenizer."""
+    """Tokens that are scored, or at most written; an estimate where the tokenizer read only a part of the texts."""
     seconds: float
     bytes_on_disk: int
-    """Size of its signals, bytes."""
+    """Size of its signals or texts, bytes."""
+    continuations: int = 0
+    """Texts that the model is asked for; 0 where it scores."""
+    requests: int = 0
+    """Of a model behind an endpoint: at least so many, one for each continuation or passage that fits into a window."""
+    price: float | None = None
+    """Of these requests; None where the price of a token is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEstimate:
+    """What the training of a model will take."""
+
+    name: str
+    """Its role, such as ``shadow-00``."""
+    texts: int
+    tokens: int
+    """Tokens that are fed, in all epochs; a training that stops early feeds fewer."""
+    seconds: float
+    bytes_on_disk: int
+    """Size of the trained weights, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a call will take, measured on the first batches of each pass."""
+    """What a call will take, measured on the first steps of a training and the first batches of each pass."""
 
     passages: int
     """All passages of the input."""
@@ -49,11 +79,13 @@ class Estimate:
     """The passes that the run directory lacks, wholly or in part; empty where it has all signals."""
     attacks: tuple[str, ...]
     """The columns of scores; empty where the call computes no scores."""
+    trainings: tuple[TrainingEstimate, ...] = ()
+    """The models that are still to be trained; they run before the passes."""
 
     @property
     def bytes_on_disk(self) -> int:
-        """Of the signals of all passes."""
-        return sum(each.bytes_on_disk for each in self.passes)
+        """Of the signals of all passes, and of all trained weights."""
+        return sum(each.bytes_on_disk for each in self.passes) + sum(each.bytes_on_disk for each in self.trainings)
 
 
 class Estimated(Exception):  # noqa: N818 - no error: it ends a dry run where the real run would begin to compute
@@ -70,7 +102,8 @@ class DryRun:
 
     started: float = field(default_factory=time.monotonic)
     measuring: float = 0.0
-    """Seconds in which passes were measured; a real run has all the other seconds, too."""
+    """Seconds in which passes and trainings were measured; a real run has all the other seconds, too."""
+    trainings: list[TrainingEstimate] = field(default_factory=list)
     passes: list[PassEstimate] = field(default_factory=list)
     attacks: tuple[str, ...] = ()
     further: list[Passages] = field(default_factory=list)
@@ -84,8 +117,9 @@ class DryRun:
     def estimate(self, passages: int) -> Estimate:
         """The estimate of a call on so many *passages*."""
         besides = time.monotonic() - self.started - self.measuring
-        seconds = besides + sum(each.seconds for each in self.passes)
-        return Estimate(passages + self.further_size()[0], seconds, tuple(self.passes), self.attacks)
+        seconds = besides + sum(each.seconds for each in self.passes) + sum(each.seconds for each in self.trainings)
+        number = passages + self.further_size()[0]
+        return Estimate(number, seconds, tuple(self.passes), self.attacks, tuple(self.trainings))
 
 
 _running: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
@@ -110,9 +144,11 @@ def dry_run() -> Iterator[DryRun]:
 def estimate(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Estimate:
     """How long *call* will take with these arguments; it does not run, and nothing is written.
 
-    *call* is `score`, `audit`, `extract`, `write_signals` or `write_perplexities`. Whatever needs no model is done, so
-    bad arguments and input are refused as they are in the call. Then each model that has passages to read is loaded,
-    and the first batches of each of its passes are measured.
+    *call* is `score`, `audit`, `extract`, `write_signals`, `write_perplexities`, `gate`, `train_shadows` or `defend`.
+    Whatever needs no model is done, so bad arguments and input are refused as they are in the call. Then each model
+    that has passages to read is loaded, and the first batches of each of its passes are measured. Where models are
+    trained, the first steps of a training are measured, and the passes of the trained models are measured on their
+    base.
 
     >>> from llm_mia import write_signals
     >>> from llm_mia.backends.fake import FakeBackend

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs
-from ..records import Passage
-from ..store import RunDirectory, StoredChunk, text_sha256
+from ..records import Passage, text_sha256
+from ..store import RunDirectory, StoredChunk
 
 __all__ = ["Inputs", "passages_with_signals", "stored_chunks"]
 
@@ -106,7 +106,7 @@ def stored_chunks(
 def _check_same(run: RunDirectory, first: int, block: Sequence[Passage], chunks: Sequence[StoredChunk]) -> None:
     """Raises `RunDirectoryError` where *chunks* hold other passages than *block*, which begins at position *first*."""
     ids = [passage.id for passage in block] if chunks else []
-    digests = [text_sha256(passage) for passage in block] if chunks else []
+    digests = [text_sha256(passage.text) for passage in block] if chunks else []
     for chunk in chunks:
         start = chunk.first - first
         end = start + len(chunk)

@@ -30,10 +30,12 @@ class Limits:
     cached_bytes: int = 100_000_000
     """Memory for the signals of texts that occur more than once."""
 
-    def block_size(self, tokens_per_batch: int, *, rewritten_by_model: bool = False) -> BlockSize:
-        """The size of a block for a model that computes *tokens_per_batch* tokens at once."""
+    def block_size(
+        self, tokens_per_batch: int, *, rewritten_by_model: bool = False, n_bytes: int | None = None
+    ) -> BlockSize:
+        """The size of a block for a model that computes *tokens_per_batch* tokens at once, or that names *n_bytes*."""
         wanted = self.block_bytes_per_token * tokens_per_batch
-        n_bytes = min(max(self.least_block_bytes, wanted), self.most_block_bytes)
+        n_bytes = n_bytes or min(max(self.least_block_bytes, wanted), self.most_block_bytes)
         if rewritten_by_model:
             n_bytes //= self.rewritten_block_divisor
         return BlockSize(self.block_passages, n_bytes, tokens_per_batch)

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..attacks import SampleSettings
+from ..backends import RemoteBackend
 from ..records import TokenSignals, Window
 from ..store import SignalsFolder, signals_table
 from ._blocks import Block, PassSetup, batches_of, blocks
 from ._estimate import PassEstimate
 from ._plan import PlannedPass
+from ._sampling import continue_passages
 
 __all__ = ["Left", "measure_pass"]
 
@@ -24,6 +27,12 @@ MEASURED_SECONDS = 2.0
 FEWEST_BATCHES = 3
 REWRITTEN_PASSAGES = 16
 """Passages that are measured where a model has to rewrite them."""
+SENT = 4
+"""Passages that are sent to a server."""
+BYTES_PER_TOKEN = 12
+"""Of signals on disk, of a model that gives log-probabilities and little more."""
+CONTINUED_PASSAGES = 3
+"""Passages that are measured where the model continues them: each takes as long as hundreds that are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,10 @@ class _Measured:
 
 def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstimate:
     """What the pass will take for *left*, by some batches of the block that it begins with; nothing is kept."""
+    if wanted.samples is not None:
+        return _measure_continuing(wanted, wanted.samples, setup, left)
+    if isinstance(setup.backend, RemoteBackend):
+        return _estimate_remote(wanted, setup, setup.backend, left)
     start = time.monotonic()
     most = REWRITTEN_PASSAGES if wanted.rewritten_by_model else left.passages
     passages = islice(wanted.inputs, left.first, left.first + most)
@@ -75,6 +88,49 @@ def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstim
         tokens=tokens,
         seconds=measured.seconds_of(tokens) + rewriting * left.bytes,
         bytes_on_disk=round(tokens * _bytes_per_token(measured, setup)),
+    )
+
+
+def _estimate_remote(wanted: PlannedPass, setup: PassSetup, backend: RemoteBackend, left: Left) -> PassEstimate:
+    """What a server is asked for, by a few passages: each costs a request, and perhaps money."""
+    sample = [passage.text for passage in islice(wanted.inputs, left.first, left.first + min(SENT, left.passages))]
+    work = backend.estimate(sample if setup.rewrite is None else setup.rewrite(sample), left.bytes)
+    prefix = 0 if setup.prefix is None else len(setup.prefix) * left.passages
+    price = None if work.price is None or not work.tokens else work.price * (work.tokens + prefix) / work.tokens
+    return PassEstimate(
+        name=wanted.name,
+        role=wanted.role,
+        model=backend.info.id,
+        passages=left.passages,
+        tokens=work.tokens,
+        seconds=work.seconds,
+        bytes_on_disk=work.tokens * BYTES_PER_TOKEN,
+        requests=left.passages,
+        price=price,
+    )
+
+
+def _measure_continuing(wanted: PlannedPass, settings: SampleSettings, setup: PassSetup, left: Left) -> PassEstimate:
+    """The same for a pass of continuations, by the first few passages."""
+    times, n_bytes = list[float](), 0
+    for passage in islice(wanted.inputs, left.first, left.first + CONTINUED_PASSAGES):
+        start = time.monotonic()
+        texts = continue_passages(setup.backend, settings, [passage])
+        times.append(time.monotonic() - start)
+        n_bytes += sum(len(text.encode()) for text in texts[0])
+    # The first may be slow, and counts only where there is no other.
+    seconds = sum(times[1:] or times) / max(1, len(times[1:] or times))
+    continuations = left.passages * settings.number
+    return PassEstimate(
+        name=wanted.name,
+        role=wanted.role,
+        model=setup.backend.info.id,
+        passages=left.passages,
+        tokens=continuations * settings.tokens,
+        seconds=seconds * left.passages,
+        bytes_on_disk=round(n_bytes / max(1, len(times)) * left.passages),
+        continuations=continuations,
+        requests=continuations if isinstance(setup.backend, RemoteBackend) else 0,
     )
 
 

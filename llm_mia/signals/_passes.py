@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from ..backends import Backend, ModelSpec
+from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
 from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord
 from ..store import RunDirectory
@@ -25,6 +26,7 @@ from ._plan import PlannedPass
 from ._positions import score_positions
 from ._progress import PassProgress, PassWork, Progress, report_activity, report_work
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
+from ._sampling import sample_positions
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
 
@@ -127,7 +129,9 @@ class _Stage:
         left = self.left(wanted)
         cost = 0.0 if isinstance(source, NgramBackend) else 2.0 if wanted.rewritten_by_model else 1.0
         loads = isinstance(source, ModelSpec)
-        return PassWork(wanted.name, wanted.role, left.passages, left.bytes, cost, loads)
+        endpoint = source.is_endpoint if isinstance(source, ModelSpec) else isinstance(source, RemoteBackend)
+        price = source.budget.price if isinstance(source, ModelSpec) and source.budget else None
+        return PassWork(wanted.name, wanted.role, left.passages, left.bytes, cost, loads, endpoint, price)
 
 
 def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
@@ -195,32 +199,57 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     most = max(wanted.inputs.bytes for wanted in planned)
     backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
     model = backend.info
+    if begun is not None and isinstance(backend, RemoteBackend):
+        model = backend.recognised(begun)
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
         model = replace(model, dtype_choice=begun.dtype_choice)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
-    for wanted in planned:
-        prefix, depends = _prefix(backend, wanted)
-        record = PassRecord(
-            model=model,
-            window=wanted.rule(model, stage.window_tokens, depends.get("shots_tokens", 0)),
-            block=stage.limits.block_size(backend.tokens_per_batch, rewritten_by_model=wanted.rewritten_by_model),
-            files=files,
-            depends=depends,
-        )
-        if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
-            before = run.record.passes[wanted.name]
-            record = replace(record, block=before.block, written_tokens=before.written_tokens)
-        elif wanted.name == role:
-            report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
-            record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
-        if stage.missing(wanted):
-            check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
-        # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
-        run.claim(wanted.name, record)
-        unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
-        setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
-        _complete_pass(stage, wanted, setup)
+    with _keeping_answers(backend, stage, role):
+        for wanted in planned:
+            _run_pass(stage, role, wanted, backend, model, files)
+
+
+@contextmanager
+def _keeping_answers(backend: Backend, stage: _Stage, role: str) -> Iterator[None]:
+    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished."""
+    if not isinstance(backend, RemoteBackend) or running_dry():
+        yield
+        return
+    backend.keep_answers(stage.run.path / "answers" / f"{role}.jsonl")
+    yield
+    backend.forget_answers()
+
+
+def _run_pass(
+    stage: _Stage, role: str, wanted: PlannedPass, backend: Backend, model: ModelRecord, files: FilesRecord | None
+) -> None:
+    """Record how a pass runs, and run it."""
+    run = stage.run
+    prefix, depends = _prefix(backend, wanted)
+    block_bytes = backend.block_bytes if isinstance(backend, RemoteBackend) else None
+    record = PassRecord(
+        model=model,
+        window=wanted.rule(model, stage.window_tokens, depends.get("shots_tokens", 0)),
+        block=stage.limits.block_size(
+            backend.tokens_per_batch, rewritten_by_model=wanted.rewritten_by_model, n_bytes=block_bytes
+        ),
+        files=files,
+        depends=depends,
+    )
+    if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
+        before = run.record.passes[wanted.name]
+        record = replace(record, block=before.block, written_tokens=before.written_tokens)
+    elif wanted.name == role:
+        report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
+        record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
+    if stage.missing(wanted) and wanted.samples is None:
+        check_longest_window(backend, record.window, wanted.inputs.bytes, prefix)
+    # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
+    run.claim(wanted.name, record)
+    unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
+    setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
+    _complete_pass(stage, wanted, setup)
 
 
 def _load(
@@ -259,7 +288,10 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
     report.add(0, 0, 0)
     folder = run.signals(wanted.name)
     for positions in missing:
-        score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+        if wanted.samples is None:
+            score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
+        else:
+            sample_positions(folder, setup.backend, wanted.samples, wanted.inputs, positions, report, stage.limits)
     folder.remove_unfinished()
     seconds = run.record.wall_seconds
     spent = round(seconds.get(wanted.name, 0.0) + time.monotonic() - start, 3)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..attacks import EVIDENCE, Attack, EvidenceKind, LoadedSupplies, ModelPass, Rewrite
+from ..attacks import EVIDENCE, Attack, EvidenceKind, LoadedSupplies, ModelPass, Rewrite, SampleSettings
 from ..errors import PassageError, UsageError
 from ..records import STAND_IN, ModelRecord, WindowRule
 from ._inputs import Inputs
@@ -36,6 +36,9 @@ class PlannedPass:
     """What its signals depend on besides the model and the window rule, for ``run.json``."""
     shortened: bool = False
     """Whether a window that exceeds the model's context is shortened, because it was meant for another model."""
+
+    samples: SampleSettings | None = None
+    """Where the model continues the beginnings of the texts, and computes no signals: how."""
 
     @property
     def rewritten_by_model(self) -> bool:
@@ -80,7 +83,14 @@ def plan_passes(
         for each in declared:
             for version in each.versions_for(role, supplies) if each.matches(role) else ():
                 planned[version.name] = PlannedPass(
-                    version.name, each.name, role, texts[each.texts], version.rewrite, version.prefix, version.depends
+                    version.name,
+                    each.name,
+                    role,
+                    texts[each.texts],
+                    version.rewrite,
+                    version.prefix,
+                    version.depends,
+                    samples=version.samples,
                 )
         if role in others:
             planned.setdefault(role, PlannedPass(role, role, role, inputs, shortened=role == STAND_IN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..backends import RemoteBackend
 from ..records import TokenSignals
 from ..store import SignalsFolder, signals_table
 from ._blocks import Block, PassSetup, blocks, score_block
@@ -55,6 +57,8 @@ def score_positions(
                 raise
             finally:
                 stopped.set()
+                if sys.exc_info()[0] is not None and isinstance(setup.backend, RemoteBackend):
+                    setup.backend.stop()  # another thread asks for further blocks
                 write(None)
     finally:
         # The interrupt may come when the block is on its way to a part, which then holds these passages, too.

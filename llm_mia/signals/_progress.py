@@ -22,6 +22,10 @@ class PassWork:
     """How often the time of a plain pass is taken: 2 where a model rewrites the texts, 0 where it takes no time."""
     loads: bool = True
     """Whether the model has to be loaded."""
+    endpoint: bool = False
+    """Whether a server computes it, which a request for each passage asks for."""
+    price: float | None = None
+    """Of a million tokens of an endpoint; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import backends
-from ..attacks import NONMEMBER, LoadedSupplies, ShadowSet
+from ..attacks import NONMEMBER, LoadedSupplies, SampleSettings, ShadowSet
 from ..errors import PassageError, UsageError
 from ..passages import Passages, read_passages
 from ..records import TokenFrequencies
@@ -31,7 +32,15 @@ class Supplies:
     neighbour_model: backends.ModelSpec | None = None
     """A masked language model that writes the neighbours; None: words are dropped and swapped."""
     seed: int = 0
-    """Draws the rewritten versions."""
+    """Draws the rewritten versions, and the continuations."""
+    samples: int | None = None
+    """How many texts the target continues the beginning of each passage with; None: none. Each is a request."""
+    sample_tokens: int = 64
+    """Most tokens of a continuation; best about as many as the rest of a passage has."""
+    prefix_share: float = 0.5
+    """Share of the passage's words that the target continues."""
+    sample_temperature: float = 1.0
+    """Divides the logits of the target when it continues a passage."""
     shadows: ShadowSet | None = None
     """What the shadow models were trained on; the models themselves are given by role."""
 
@@ -40,12 +49,12 @@ class Supplies:
 
         Raises:
             PassageError: a file of passages cannot be read.
-            UsageError: fewer than 1 neighbour, or no model for a role of *shadows*.
+            UsageError: fewer than 1 neighbour or continuation, or no model for a role of *shadows*.
             InputError: the token frequencies cannot be read.
         """
         if self.neighbours < 1:
             raise UsageError(f"`neighbours` is {self.neighbours}: it must be at least 1")
-        roles = tuple(roles)
+        samples, roles = self._sample_settings(), tuple(roles)
         missing = [role for role in self.shadows.roles if role not in roles] if self.shadows else []
         if missing:
             raise UsageError(f"`shadows` are of models that `models` lacks: give {', '.join(missing)} there, too")
@@ -60,9 +69,23 @@ class Supplies:
             neighbours=self.neighbours,
             neighbour_writer=None if model is None else _MaskedNeighbourWriter(model, self.seed),
             seed=self.seed,
+            samples=samples,
             shadows=self.shadows,
             not_scored=tuple(source for source in (shots, population) if source is not None),
         )
+
+    def _sample_settings(self) -> SampleSettings | None:
+        for name in ("samples", "sample_tokens"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise UsageError(f"`{name}` is {number}: it must be at least 1")
+        if not 0 < self.prefix_share < 1:
+            raise UsageError(f"`prefix_share` is {self.prefix_share:g}: it must be between 0 and 1")
+        if not 0 < self.sample_temperature < math.inf:
+            raise UsageError(f"`sample_temperature` is {self.sample_temperature:g}: it must be a number above 0")
+        if self.samples is None:
+            return None
+        return SampleSettings(self.samples, self.sample_tokens, self.prefix_share, self.sample_temperature, self.seed)
 
 
 def _as_passages(source: Passages | str | Path) -> Passages:

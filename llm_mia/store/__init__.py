@@ -12,8 +12,8 @@ from ._directory import RunDirectory, UnwrittenRun, differences, read_run, read_
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
 from ._lines import append_line, locked, read_lines
-from ._part_file import signals_table
-from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals, text_sha256
+from ._part_file import samples_table, signals_table
+from ._signals import Part, SignalsFolder, StoredChunk, StoredSignals
 from ._texts import StoredText, beginning_of, read_beginnings, read_texts, remove_texts, write_texts
 
 __all__ = [
@@ -42,9 +42,9 @@ __all__ = [
     "read_texts",
     "remove_texts",
     "replacing",
+    "samples_table",
     "signals_table",
     "strings",
-    "text_sha256",
     "to_json",
     "write_frequencies",
     "write_text",

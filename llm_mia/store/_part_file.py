@@ -1,4 +1,4 @@
-"""The file of a part: a Parquet table with a row for each passage, its signals as lists."""
+"""The file of a part: a Parquet table with a row for each passage, its signals or its continuations as lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet
 
-__all__ = ["open_part_file", "signals_table", "write_part_file"]
+__all__ = ["open_part_file", "samples_table", "signals_table", "write_part_file"]
 
 
 @contextlib.contextmanager
@@ -31,30 +31,31 @@ def open_part_file(path: Path, pass_sha256: str) -> Iterator[pa.parquet.ParquetF
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
-        if not file.schema_arrow.equals(part_schema()):
-            raise pa.ArrowInvalid("its columns are not those of signals")
+        if not any(map(file.schema_arrow.equals, (part_schema(), samples_schema()))):
+            raise pa.ArrowInvalid("its columns are not those of signals or of continuations")
         if file.schema_arrow.metadata != _metadata(pass_sha256):
             raise pa.ArrowInvalid("it belongs to another pass, or to another run")
         yield file
 
 
 def write_part_file(path: Path, tables: Sequence[pa.Table], pass_sha256: str) -> None:
-    """Write *tables* of `signals_table`, completely or not at all; each becomes a row group.
+    """Write *tables* of `signals_table` or `samples_table`, completely or not at all; each becomes a row group.
 
     Raises:
         RunDirectoryError: the file cannot be written.
     """
     import pyarrow.parquet
 
+    schema = tables[0].schema.with_metadata(_metadata(pass_sha256))
+    floats = [f"{name}.list.element" for name in TOKEN_ARRAYS if _is_float(name) and name in schema.names]
     options: dict[str, Any] = {
         # Without checksums a bit that the disk corrupts would change a score unnoticed.
         "write_page_checksum": True,
         # Signals hardly ever repeat: looking for repeated values takes longer than all the rest.
         "use_dictionary": False,
-        "use_byte_stream_split": [f"{name}.list.element" for name in TOKEN_ARRAYS if _is_float(name)],
+        "use_byte_stream_split": floats,
         "compression": "lz4",
     }
-    schema = part_schema().with_metadata(_metadata(pass_sha256))
     with (
         replacing(path) as temporary,
         pyarrow.parquet.ParquetWriter(temporary, schema, **options) as writer,
@@ -75,6 +76,16 @@ def signals_table(ids: Sequence[str], digests: Sequence[str], signals: Sequence[
     return pa.table(columns, schema=part_schema())
 
 
+def samples_table(ids: Sequence[str], digests: Sequence[str], texts: Sequence[Sequence[str]]) -> pa.Table:
+    """Passages as rows of a part of continuations: the *texts* of each."""
+    import pyarrow as pa
+
+    offsets = numbers(np.cumsum([0, *map(len, texts)], dtype=np.int32))
+    values = strings([text for of_passage in texts for text in of_passage])
+    columns: list[pa.Array] = [strings(ids), strings(digests), pa.ListArray.from_arrays(offsets, values)]
+    return pa.table(columns, schema=samples_schema())
+
+
 def _metadata(pass_sha256: str) -> dict[bytes, bytes]:
     return {b"pass_sha256": pass_sha256.encode()}
 
@@ -89,3 +100,9 @@ def part_schema() -> pa.Schema:
     types = {name: pa.from_numpy_dtype(np.dtype(dtype)) for name, dtype in TOKEN_ARRAYS.items()}
     lists = [(name, pa.list_(pa.field("element", kind))) for name, kind in types.items()]
     return pa.schema([("id", "string"), ("text_sha256", "string"), *lists])
+
+
+def samples_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([("id", "string"), ("text_sha256", "string"), ("texts", pa.list_(pa.field("element", "string")))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
-from ..records import TOKEN_ARRAYS, Passage, TokenSignals
+from ..records import TOKEN_ARRAYS, TokenSignals
 from ._arrow import as_numpy
 from ._part_file import open_part_file, write_part_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals", "text_sha256"]
+__all__ = ["Part", "SignalsFolder", "StoredChunk", "StoredSignals"]
 
 # Columns that show which passages are stored, and the number of tokens of each.
 KEYS = ("id", "text_sha256", "rank")
@@ -52,11 +51,6 @@ class Part:
         return self.last + 1 - self.first
 
 
-def text_sha256(passage: Passage) -> str:
-    """Digest of the passage's text, by which a run notices that its input has changed."""
-    return hashlib.sha256(passage.text.encode()).hexdigest()
-
-
 class StoredChunk:
     """Consecutive passages of a pass, in memory; arrays have shape (passages,)."""
 
@@ -66,9 +60,12 @@ class StoredChunk:
         self.ids: list[str] = table.column("id").to_pylist()
         self.text_sha256: list[str] = table.column("text_sha256").to_pylist()
         lists = {name: _as_single_array(table, name) for name in TOKEN_ARRAYS if name in table.column_names}
-        offsets = as_numpy(lists["rank"].offsets)
+        self.holds_texts = "rank" not in lists
+        """Whether the pass is of continuations: it has `texts`, and no `signals`."""
+        offsets = np.zeros(len(self.ids) + 1, np.int32) if self.holds_texts else as_numpy(lists["rank"].offsets)
         self.n_tokens: NDArray[np.int32] = np.diff(offsets)
         """Scored tokens of each passage."""
+        self._texts: list[list[str]] = table.column("texts").to_pylist() if "texts" in table.column_names else []
         # Python's integers: slicing by numpy's takes three times as long.
         self._ends: list[int] = (offsets - offsets[0]).tolist()
         self._values = {name: as_numpy(column.flatten()) for name, column in lists.items()}
@@ -89,6 +86,10 @@ class StoredChunk:
             rank=values["rank"][here],
             tokenizer=self._tokenizer,
         )
+
+    def texts(self, row: int) -> tuple[str, ...]:
+        """The continuations of the passage in this row."""
+        return tuple(self._texts[row])
 
 
 class SignalsFolder:
@@ -215,7 +216,8 @@ class SignalsFolder:
                             f"it holds {file.metadata.num_rows} passages, its name states {len(part)}"
                         )
                     at = part.first
-                    for batch in file.iter_batches(rows, columns=columns):
+                    there = columns and [name for name in columns if name in file.schema_arrow.names]
+                    for batch in file.iter_batches(rows, columns=there):
                         n = len(batch)
                         skipped = min(max(start - at, 0), n)
                         kept = n if stop is None else min(stop - at, n)
@@ -232,7 +234,8 @@ class SignalsFolder:
 
         Args:
             first: position of the first passage.
-            tables: what `signals_table` gives; each becomes a row group, and a reader holds one in memory at a time.
+            tables: what `signals_table` or `samples_table` gives; each becomes a row group, and a reader holds one in
+                memory at a time.
         """
         last = first + sum(map(len, tables)) - 1
         write_part_file(self.path / f"part-{first:09d}-{last:09d}.parquet", tables, self._pass_sha256)

@@ -1,7 +1,7 @@
 """Training: it makes models with known members, because the caller chooses the texts.
 
-A `Recipe` says how, `train` does it, and `TrainingRecord` says what was done. Only `train` needs torch, which is
-imported when a model is trained.
+A `Recipe` says how, `train` does it, and `TrainingRecord` says what was done. Only the
+functions that train need torch, which is imported when a model is trained.
 """
 
 from importlib import import_module
@@ -12,6 +12,8 @@ from ._recipe import EarlyStopping, Method, Privacy, Recipe
 from ._record import TrainingRecord, explained_damage, read_training, refuse_damaged
 
 if TYPE_CHECKING:
+    from ._estimating import estimate_models
+    from ._side_by_side import Training, train_side_by_side
     from ._train import train
     from ._updates import Guarantee, Updates, next_token_loss
 
@@ -21,17 +23,28 @@ __all__ = [
     "Method",
     "Privacy",
     "Recipe",
+    "Training",
     "TrainingRecord",
     "Updates",
     "check_privacy",
+    "estimate_models",
     "explained_damage",
     "next_token_loss",
     "read_training",
     "refuse_damaged",
     "train",
+    "train_side_by_side",
 ]
 
-_MODULES = {"Guarantee": "_updates", "Updates": "_updates", "next_token_loss": "_updates", "train": "_train"}
+_MODULES = {
+    "Guarantee": "_updates",
+    "Training": "_side_by_side",
+    "Updates": "_updates",
+    "estimate_models": "_estimating",
+    "next_token_loss": "_updates",
+    "train": "_train",
+    "train_side_by_side": "_side_by_side",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -33,7 +33,7 @@ from ._record import TrainingRecord
 from ._texts import TrainingTexts, prepare_texts, texts_sha256
 from ._updates import OrdinaryUpdates, Updates
 
-__all__ = ["train"]
+__all__ = ["train", "updates_of"]
 
 
 def train(
@@ -90,7 +90,7 @@ def train(
         task = replace(task, base_sha256=spec.sha256())  # a model of the hub is here only now
         begin(work, task)
         prepared = prepare_texts(trainee.base, texts, recipe, validation)
-        loop = Loop(trainee.base, _updates(trainee, prepared, recipe), prepared, recipe)
+        loop = Loop(trainee.base, updates_of(trainee, prepared, recipe), prepared, recipe)
         before = Weights(trainee)
         checkpoints = Checkpoints(work / CHECKPOINT, checkpoint_seconds)
         with torch.random.fork_rng(devices=cuda_devices()), dropping(trainee, recipe.dropout):
@@ -117,7 +117,7 @@ def _steps(loop: Loop, checkpoints: Checkpoints) -> Iterator[int]:
         yield loop.state.epoch if epoch_ended else 0
 
 
-def _updates(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Updates:
+def updates_of(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Updates:
     """How the weights of *trainee* change."""
     if recipe.privacy is not None:
         return PrivateUpdates(trainee, texts, recipe)

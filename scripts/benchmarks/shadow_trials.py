@@ -38,6 +38,7 @@ __all__ = [
     "gain_fpr",
     "run_trial",
     "shadow_trials",
+    "timed_trial",
 ]
 
 ATTACKS = ("lira", "shadow_rmia")
@@ -88,10 +89,6 @@ class ShadowTrial:
     """AUROC of the oracle's stack less that of the shadow classifier, on the half that neither was fitted on."""
     left_out: ShadowCheck | None
     """The shadows left out one by one, at FPR ≤ 5 %."""
-    seconds_train: float
-    """The training of all shadows."""
-    seconds_score: float
-    """Their signals of the pool, the audit included."""
 
 
 def shadow_trials(
@@ -138,11 +135,9 @@ def run_trial(
     members = [row["text"] for row, member in zip(pool, truth, strict=True) if member]
     training.train(base, members, target, replace(recipe, seed=1_000 + seed), name="target")
     source = Passages.of(pool, name=corpus)
-    began = time.monotonic()
     shadows = train_shadows(
         source, base, out=folder / "shadows", shadows=sizes.shadows, recipe=replace(recipe, seed=seed), seed=seed
     )
-    trained = sum(each.seconds for each in shadows.record.shadows)
     reference = shadows.reference() or _reference(base, recipe, texts[sizes.pool :], folder, seed)
     named = [*ATTACKS, *([] if shadows.reference() is None else ["reference"]), "loss", "min_k"]
     done = audit(
@@ -155,16 +150,32 @@ def run_trial(
         history=folder / "history",
         report=False,
     )
-    elapsed = time.monotonic() - began
     alone = score(source, target, reference, attacks=SINGLE, out=folder / "single")
     trial = _measured(
-        ShadowTrial(setting, corpus, seed, sizes.pool, {}, "", {}, 0.0, done.shadows, trained, elapsed - trained),
+        ShadowTrial(setting, corpus, seed, sizes.pool, {}, "", {}, 0.0, done.shadows),
         read_scores(done.path),
         alone,
         truth,
     )
     write_text(folder / RESULT, to_json(trial))
     return trial
+
+
+def timed_trial(
+    texts: Sequence[str], base: Path | str, recipe: training.Recipe, sizes: ShadowSizes, processes: int, folder: Path
+) -> tuple[float, float]:
+    """Seconds in which the shadows of a pool are trained, and in which they and a target are scored and audited."""
+    pool = Passages.of([{"id": f"p{at}", "text": text} for at, text in enumerate(texts[: sizes.pool])])
+    target = folder / "target"
+    training.train(base, texts[: sizes.pool // 2], target, recipe, name="target")
+    began = time.monotonic()
+    shadows = train_shadows(
+        pool, base, out=folder / "shadows", shadows=sizes.shadows, recipe=recipe, processes=processes
+    )
+    audit(pool, target=target, shadows=shadows, attacks=["lira"], fpr=0.05, out=folder / "audit", report=False)
+    whole = time.monotonic() - began
+    trained = sum(each.seconds for each in shadows.record.shadows) / processes
+    return trained, whole - trained
 
 
 def _reference(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
-from ...records import FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
+from ...records import CONTINUATIONS, FIELDS, DTypeChoice, IntArray, ModelRecord, TokenSignals, Window
 from .. import Report
 from .._context import WindowError, describe_lengths, refuse_beyond_context, refuse_no_numbers
 from ..moments import Moments, Reducer
@@ -26,6 +26,7 @@ from ._libraries import name_model_in_errors
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._model_check import checked_head
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
+from ._sampling import sample
 from ._tokenizer import LocalTokenizer
 
 __all__ = ["LocalBackend"]
@@ -93,7 +94,7 @@ class LocalBackend:
         """The last prefix, which is computed once for as long as it stays the same."""
         like = torch.empty(0, dtype=model.dtype, device=self.device if self.head is None else self.head.weight.device)
         self._reduce = Reducer(self.head, self._config.vocab_size, like, compiled=compiled, temperature=temperature)
-        self.offers = frozenset(FIELDS)
+        self.offers = frozenset({*FIELDS, CONTINUATIONS})
         self.info = ModelRecord(
             id=name,
             revision=revision,
@@ -244,6 +245,12 @@ class LocalBackend:
         # One after another they show which of them it is, or that the model takes a single row at a time.
         alone = [self._score_batch_or_none([window], prefix) for window in windows]
         return None if None in alone else [signals for (signals,) in filter(None, alone)]
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        """Continuations of each prompt, see `llm_mia.backends.Sampler`."""
+        return sample(self, prompts, number=number, max_tokens=max_tokens, temperature=temperature, seed=seed)
 
     def check_length(self, tokens: int, prefix: int = 0) -> None:
         """Feed *prefix* and *tokens* random tokens to the first layer of the model: faults with length show there.

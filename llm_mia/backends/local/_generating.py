@@ -14,6 +14,7 @@ from ...errors import ModelError
 from ...records import IntArray
 from ._backend import LocalBackend
 from ._evaluation import evaluation_mode
+from ._feeding import feed, feed_prompt, padded_length
 from ._libraries import first_line
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 
@@ -134,50 +135,16 @@ def _generate(
 ) -> Iterator[IntArray]:
     """*count* continuations, shapes (up to *rows*, *length*); greedy where there is no *generator*."""
     whole = len(prompt) + length
-    rule = backend.forward.length_rule(whole, backend.tolerance)
-    # Where the model computes the whole in another way than the prompt, every input is padded to the whole's length,
-    # and no cache is used: it would hold keys of both ways.
-    padded = whole if rule.group(len(prompt)) != rule.group(whole) else None
+    padded = padded_length(backend, len(prompt), whole)
     for start in range(0, count, rows):
-        fed, logits, cache = _feed_prompt(backend, prompt, min(rows, count - start), padded)
+        fed, logits, cache = feed_prompt(backend, prompt, min(rows, count - start), padded)
         while True:
             tokens = logits.argmax(-1, keepdim=True) if generator is None else _draw(logits, top_k, generator)
             fed = torch.cat([fed, tokens.to(backend.device)], dim=1)
             if fed.shape[1] == whole:
                 break
-            logits, cache = _feed(backend, fed if cache is None else fed[:, -1:], cache, padded)
+            logits, cache = feed(backend, fed if cache is None else fed[:, -1:], cache, padded)
         yield fed[:, len(prompt) :].cpu().numpy().astype(np.int32)
-
-
-def _feed_prompt(backend: LocalBackend, prompt: IntArray, rows: int, padded: int | None) -> tuple[Tensor, Tensor, Any]:
-    """The *prompt*, fed once, in *rows* rows; the logits after it, shape (rows, vocabulary); and the model's cache."""
-    ids = torch.from_numpy(prompt).long().to(backend.device)[None]
-    logits, cache = _feed(backend, ids, None, padded)
-    if rows > 1 and cache is not None:
-        cache.batch_repeat_interleave(rows)
-    return ids.expand(rows, -1), logits.expand(rows, -1), cache
-
-
-def _feed(backend: LocalBackend, ids: Tensor, cache: Any, padded: int | None) -> tuple[Tensor, Any]:
-    """The logits after *ids*, shape (rows, vocabulary), and a cache; None for a model without a cache of keys.
-
-    With *padded*, ids follow to that length, which a causal model does not look at, and there is no cache.
-    """
-    last = ids.shape[1] - 1
-    if padded is not None:
-        ids = torch.nn.functional.pad(ids, (0, padded - ids.shape[1]))
-    # Only the last token of a prompt needs logits, so the head is not applied to the others.
-    model = backend.model if backend.head is None else backend.model.base_model
-    backend.forward.forget_lengths()
-    arguments = {} if cache is None else {"past_key_values": cache}
-    output = model(input_ids=ids, use_cache=padded is None, **arguments)
-    # Some architectures keep another kind of state: then all tokens are fed again for every new token.
-    cache = getattr(output, "past_key_values", None)
-    cache = cache if padded is None and hasattr(cache, "batch_repeat_interleave") else None
-    if backend.head is None:
-        return output.logits[:, last].float() / backend.info.temperature, cache
-    states = output.last_hidden_state[:, last].to(backend.head.weight.device)
-    return backend.head.logits(states).float() / backend.info.temperature, cache
 
 
 def _draw(logits: Tensor, top_k: int | None, generator: torch.Generator) -> Tensor:

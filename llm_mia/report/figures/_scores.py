@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..words import figures as words
+from ..words import figures as words, name_sets
 from ._audited import Audited, Floats, Marked
 from ._display import Display, Rows, Undrawable
 from ._style import LIGHT
@@ -73,10 +73,10 @@ class ScoresDisplay:
 
 def scores_display(audited: Audited) -> Display:
     """The score distributions of an audit."""
-    audit, attack = audited.audit, audited.audit.decider
+    audit, attack, shadows = audited.audit, audited.audit.decider, audited.audit.shadows is not None
     named = [
-        ("known members", "member", audited.known[1]),
-        ("known non-members", "nonmember", audited.known[0]),
+        (name_sets("known members", shadows=shadows), "member", audited.known[1]),
+        (name_sets("known non-members", shadows=shadows), "nonmember", audited.known[0]),
         ("candidates", "candidate", audited.candidates),
     ]
     sets = [each for each in named if len(each[2].scores)]

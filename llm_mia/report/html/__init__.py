@@ -2,14 +2,17 @@
 
 from ._comparison import comparison_html, write_comparison
 from ._documents import documents_section
+from ._gate import gate_html, write_gate_report
 from ._page import report_html, write_report
 from ._passages import passages_section
 
 __all__ = [
     "comparison_html",
     "documents_section",
+    "gate_html",
     "passages_section",
     "report_html",
     "write_comparison",
+    "write_gate_report",
     "write_report",
 ]

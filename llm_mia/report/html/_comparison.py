@@ -7,7 +7,7 @@ from pathlib import Path
 from ...auditing import TwoRuns
 from ...store import write_text
 from ..words import comparison_rows, matched_words, perplexity_words, run_words, two_runs_lines
-from ..words.two_runs_page import COLUMNS, DIFFERS, LIMITS, NOT_SHOWN, headline_words
+from ..words.two_runs_page import COLUMNS, CONTENTS, DIFFERS, LIMITS, NOT_SHOWN, headline_words
 from ._policy import content_security_policy
 from ._templates import render
 
@@ -32,6 +32,7 @@ def comparison_html(runs: TwoRuns) -> str:
         "comparison.html",
         style=style,
         policy=content_security_policy(style, ""),
+        contents=CONTENTS,
         headline=headline_words(runs),
         size=matched_words(runs),
         answers=run_words(runs),

@@ -90,6 +90,7 @@ def _method(results: Results) -> dict[str, Any]:
         "run": run_rows(run, code_sha256()),
         "decisions": [entry_words(entry) for entry in results.decisions],
         "again": again_words(audit),
+        "limits": page_words.limits_words(audit),
         "compliance": compliance_words.COMPLIANCE,
         "no_legal_advice": compliance_words.NO_LEGAL_ADVICE,
     }

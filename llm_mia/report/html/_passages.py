@@ -55,7 +55,7 @@ def passages_section(results: Results, *, most: int = MOST_PASSAGES) -> Markup:
         no_texts="" if results.texts else words.no_texts_words(redacted=results.redact),
         rounded=words.rounded_words(_steps(results).logprob) if results.texts else "",
         figures=words.figures_words(audit.flags),
-        placed=words.placed_words(audit.calibration.split),
+        placed=words.placed_words(audit.calibration.split, shadows=audit.shadows is not None),
         count=len(shown),
         run=LEAST_RUN,
         # The alphabet of base64 has no character that HTML reads as markup.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...auditing import Audit
-from ...validity import Check
+from ...validity import Check, Validity
 from ..words import HEADER, comparison_facts, control_words, shadow_facts, shadow_rows, weakest_words
 from ..words.checks import CheckGroup, check_groups, check_words, detectable_words, figure_words, verdict_words
-from ..words.page import trust_words
+from ..words.page import checks_lead, trust_words
 
-__all__ = ["CheckRow", "Group", "Trust", "trust_of"]
+__all__ = ["CheckRow", "Group", "Trust", "checks_of", "trust_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Trust:
     """All checks by the question that they answer."""
     models: Sequence[tuple[str, str]]
     """What each other model shows, unless the finding is withheld; then the sealed non-members, if there are any."""
+    lead: str
+    """How to read the table of all checks."""
     shadows: Sequence[tuple[str, ...]] = ()
     """A row for each shadow model in the target's place; empty where a known set sets the threshold."""
     shadow_facts: Sequence[tuple[str, str]] = ()
@@ -65,23 +67,29 @@ class Trust:
 
 def trust_of(audit: Audit) -> Trust:
     """What the second section shows of *audit*."""
-    checks = audit.validity.checks
-    ranks = {name: rank for rank, name in enumerate(("void", "untestable", "doubtful"))}
-    groups = check_groups(checks)
-    faults = [(check, group.question) for group in groups for check in group.checks if check.is_fault]
-    faults.sort(key=lambda fault: ranks[fault[0].verdict.value])
+    faults, groups = checks_of(audit.validity)
     models = [] if audit.withheld else comparison_facts(audit.flags)
     if audit.control is not None:
         models.append(("sealed non-members", control_words(audit.control.note.figures)))
     return Trust(
         trust_words(audit),
         weakest_words(audit.validity) or "",
-        [_row(check, question) for check, question in faults],
-        [_group(group) for group in groups],
+        faults,
+        groups,
         models,
+        checks_lead(audit),
         [] if audit.shadows is None else shadow_rows(audit.shadows.rates),
         [] if audit.shadows is None else shadow_facts(audit.shadows),
     )
+
+
+def checks_of(validity: Validity) -> tuple[list[CheckRow], list[Group]]:
+    """The checks with a fault, the worst first; and all checks by the question that they answer."""
+    ranks = {name: rank for rank, name in enumerate(("void", "untestable", "doubtful"))}
+    groups = check_groups(validity.checks)
+    faults = [(check, group.question) for group in groups for check in group.checks if check.is_fault]
+    faults.sort(key=lambda fault: ranks[fault[0].verdict.value])
+    return [_row(check, question) for check, question in faults], [_group(group) for group in groups]
 
 
 def _group(group: CheckGroup) -> Group:

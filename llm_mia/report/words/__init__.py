@@ -2,7 +2,7 @@
 
 from ._answer import Answer, Outcome
 from ._answering import answer_of, flags_answer
-from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, shadow_facts, shadow_rows
+from ._audit_by_shadows import HEADER, SHADOW_ASSUMPTION, by_shadows, name_sets, shadow_facts, shadow_rows
 from ._collections import collection_finding, collection_lines, collection_size, power_title
 from ._comparisons import comparison_facts, p_words, role_words, sensitivity_words
 from ._controls import ControlRow, control_rows
@@ -24,6 +24,7 @@ from ._decisions import (
 from ._defenses import (
     DEFENSES_TITLE,
     TOO_SMALL,
+    blinded_attacks,
     defense_notes,
     defenses_answer,
     defenses_figure_words,
@@ -35,6 +36,7 @@ from ._evaluations import (
     comparison_words,
     gap_meaning,
     gap_words,
+    known_set_words,
     too_few_words,
     unscored_words,
 )
@@ -51,12 +53,15 @@ from ._gate import (
     ANSWERS,
     gate_answer,
     gate_basis,
+    gate_error_rate,
+    leaked_names,
     limit_words,
     measured_words,
     row_words,
     verdict_words,
 )
 from ._history import control_words, entry_words
+from ._monitor import alert_sentence, blind_sentences, fault_sentence, monitor_answer, reason_words
 from ._notes import ASSUMPTION, note_words, notes_words
 from ._other_answers import collection_answer, evaluation_answer, validity_answer
 from ._shadows import shadows_answer, shadows_next, shadows_notes, shadows_work
@@ -87,8 +92,11 @@ __all__ = [
     "Outcome",
     "Section",
     "Side",
+    "alert_sentence",
     "answer_of",
     "at_threshold_words",
+    "blind_sentences",
+    "blinded_attacks",
     "by_shadows",
     "category_lines",
     "collection_answer",
@@ -115,6 +123,7 @@ __all__ = [
     "extraction_reference",
     "extraction_size",
     "extraction_statement",
+    "fault_sentence",
     "finding",
     "finding_facts",
     "finding_parts",
@@ -123,13 +132,18 @@ __all__ = [
     "gap_words",
     "gate_answer",
     "gate_basis",
+    "gate_error_rate",
     "guarantee_words",
     "have",
     "held_words",
+    "known_set_words",
+    "leaked_names",
     "limit_words",
     "matched_words",
     "measured_words",
     "members_words",
+    "monitor_answer",
+    "name_sets",
     "note_words",
     "notes_words",
     "p_words",
@@ -137,6 +151,7 @@ __all__ = [
     "perplexity_words",
     "power_title",
     "q_values_words",
+    "reason_words",
     "role_words",
     "row_words",
     "rule_words",

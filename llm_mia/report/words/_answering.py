@@ -190,7 +190,9 @@ def _p_value(finding: Finding | None) -> str:
     if finding.p_value > finding.chance:
         words.append(f"{p_words(finding.p_value)} over all comparisons")
     if not finding.significant or finding.number > 1:
-        words.append(f"a finding needs p ≤ {finding.allowed:.2g}")
+        earlier = finding.number - 1
+        after = f" after {counted(earlier, 'earlier decision')}" if earlier else ""
+        words.append(f"a finding needs p ≤ {finding.allowed:.2g}{after}")
     return f" ({'; '.join(words)})"
 
 

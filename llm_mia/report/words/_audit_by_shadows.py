@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "SHADOW_WORDS",
     "by_shadows",
     "likeness_words",
+    "name_sets",
     "rates_words",
     "recognised_words",
     "shadow_facts",
@@ -28,7 +30,8 @@ SHADOW_ASSUMPTION = (
     "the target was trained as the shadow models were: from the same base, by the same recipe, on a random part of "
     "like texts; checks can refute this assumption, but never confirm it"
 )
-HEADER = ("shadow", "not trained on", "flagged", "trained on", "flagged")
+KNOWN = re.compile(r"(?:\bthe )?\bknown (non-members|members)")
+HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of these flagged")
 """Columns of `shadow_rows`."""
 
 
@@ -37,20 +40,41 @@ def by_shadows(flags: Flags) -> bool:
     return flags.finding is not None and flags.finding.shadows is not None
 
 
+def name_sets(text: str, *, shadows: bool) -> str:
+    """*text* about known members and non-members; where *shadows* set the threshold, it calls them theirs.
+
+    >>> name_sets("14 of the known non-members, as known members are", shadows=True)
+    "14 of the shadow models' non-members, as the shadow models' members are"
+    """
+    return KNOWN.sub(r"the shadow models' \1", text) if shadows else text
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def _ends(figure: Interval) -> str:
-    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f} %"
+def _of_further_model(figure: Interval) -> str:
+    """The interval of a further model; empty where the shadow models do not differ, which shows no spread."""
+    if figure.low == figure.high:
+        return ""
+    return f"; of a further model like them, {100 * figure.low:.1f}–{100 * figure.high:.1f} % with 95 % confidence"
+
+
+def _each(shares: Sequence[float]) -> str:
+    """The smallest and the largest share of a model.
+
+    >>> _each([0.024, 0.082, 0.05]), _each([1.0, 1.0])
+    ('by model 2.4–8.2 %', 'each 100 %')
+    """
+    low, high = _percent(min(shares)), _percent(max(shares))
+    return f"each {low}" if low == high else f"by model {low.removesuffix(' %')}–{high}"
 
 
 def rates_words(check: ShadowCheck) -> str:
     """How often the left-out shadows were flagged on what they were not trained on."""
-    low, high = check.range
     return (
-        f"{len(check.rates)} models left out in turn: {_percent(check.fpr.value)} of what they never saw is flagged "
-        f"({_percent(low)} to {_percent(high)})"
+        f"{len(check.rates)} models left out in turn: on average {_percent(check.fpr.value)} of what they never saw is "
+        f"flagged ({_each(check.range)})"
     )
 
 
@@ -59,8 +83,9 @@ def recognised_words(check: ShadowCheck) -> str:
     if check.tpr is None:
         return "unknown, because no shadow model was trained on a passage that sets the threshold"
     shares = [each.tpr for each in check.rates if each.tpr is not None]
-    ends = f"{_percent(min(shares))} to {_percent(max(shares))}"
-    return f"{_percent(check.tpr.value)} of what a left-out shadow model was trained on ({ends})"
+    if min(shares) == max(shares):
+        return f"{_percent(shares[0])} of what each left-out shadow was trained on"
+    return f"on average {_percent(check.tpr.value)} of what a left-out shadow was trained on ({_each(shares)})"
 
 
 def spread_words(finding: Finding) -> str | None:
@@ -100,11 +125,10 @@ def shadow_facts(check: ShadowCheck) -> list[tuple[str, str]]:
     }[check.same_base]
     facts = [
         ("threshold by", f"{len(check.rates)} shadow models in the target's place, on {of}; {base}"),
-        ("wrongly", f"{rates_words(check)}; of a further model like them, {_ends(check.fpr)} with 95 % confidence"),
+        ("wrongly", f"{rates_words(check)}{_of_further_model(check.fpr)}"),
         (
             "finds",
-            recognised_words(check)
-            + ("" if check.tpr is None else f"; of a further model, {_ends(check.tpr)} with 95 % confidence"),
+            recognised_words(check) + ("" if check.tpr is None else _of_further_model(check.tpr)),
         ),
     ]
     return [*facts, *(("likeness", likeness_words(each)) for each in check.likeness)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...defenses import Defended, DefenseNote, Defenses, Leakage
+from ...durations import duration
 from ...records import Interval, Note
 from ._answer import Answer, Outcome
 from ._answering import short_name
@@ -13,6 +14,7 @@ from ._counting import counted, with_interval
 __all__ = [
     "DEFENSES_TITLE",
     "TOO_SMALL",
+    "blinded_attacks",
     "defense_notes",
     "defenses_answer",
     "defenses_figure_words",
@@ -22,6 +24,8 @@ __all__ = [
 ]
 
 DEFENSES_TITLE = "What leaks, and how well the model predicts held-out texts"
+MOST_NAMED = 2
+"""Useless defences that the first screen names; of more it gives the number."""
 TOO_SMALL = "n too small"
 """In the place of the share of members detected at a rate that the non-members are too few for."""
 SENTENCES = {
@@ -34,6 +38,8 @@ SENTENCES = {
     DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
     DefenseNote.CANARIES: "{canaries:,} canaries can show an ε of {highest:.1f} at most: with more `canaries` a larger "
     "ε can be shown.",
+    DefenseNote.MORE_QUERIES: "{defence}: a query for each token of a text is measured. An attacker who sends variants "
+    "of the text, or asks for many samples, averages over them, and sees more.",
     DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
     "and is not protected as a whole.",
 }
@@ -41,6 +47,8 @@ ALWAYS = (
     "Members and non-members were drawn at random from the same pool, so a difference between them is due to training.",
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
+    "Whether a defence lowers the AUROC is tested for all of them together (Holm): the chance that any counts which "
+    "does not is at most 2.5 %.",
     "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
     "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
@@ -48,14 +56,14 @@ ALWAYS = (
 
 def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence has the lowest AUROC, what it costs, and which do not help."""
-    baseline, best = defenses.baseline, _best(defenses)
+    baseline, best, useless = defenses.baseline, _best(defenses), unhelpful_words(defenses)
     return Answer(
         question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
         error_rate="" if best is None else _cost(defenses, best),
-        facts=tuple((row.name, _row(row, baseline)) for row in _ordered(defenses)),
-        trust=tuple(filter(None, (unhelpful_words(defenses), _measured(defenses)))),
+        facts=tuple((row.name, _row(row, defenses)) for row in defenses.ranked),
+        trust=(useless,) if useless else (),
         caveats=len(defense_notes(defenses)),
     )
 
@@ -76,10 +84,6 @@ def _leaks(leakage: Leakage | None) -> bool:
 
 def _auroc(row: Defended) -> float:
     return 0.0 if row.leakage is None else row.leakage.auroc.value
-
-
-def _ordered(defenses: Defenses) -> list[Defended]:
-    return [defenses.baseline, *sorted(defenses.defended, key=_auroc)]
 
 
 def _outcome(baseline: Defended, best: Defended | None) -> Outcome:
@@ -111,21 +115,9 @@ def _cost(defenses: Defenses, best: Defended) -> str:
     before, after = baseline.utility.perplexity.value, best.utility.perplexity.value
     return (
         f"Its perplexity on held-out texts is {after:.1f} in place of {before:.1f} "
-        f"({perplexity_change(best.utility.ratio)}), and its training {_times(best.seconds, baseline.seconds)}."
+        f"({perplexity_change(best.utility.ratio)}), and its training takes "
+        f"{duration(best.seconds)} in place of {duration(baseline.seconds)}."
     )
-
-
-def _times(seconds: float, before: float) -> str:
-    """A time beside that without defence.
-
-    >>> _times(12.0, 4.0)
-    'takes 12 s in place of 4.0 s'
-    """
-    return f"takes {_seconds(seconds)} in place of {_seconds(before)}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def perplexity_change(ratio: Interval) -> str:
@@ -138,14 +130,16 @@ def perplexity_change(ratio: Interval) -> str:
     return f"{value} %, interval {low} to {high}"
 
 
-def _row(row: Defended, baseline: Defended) -> str:
+def _row(row: Defended, defenses: Defenses) -> str:
     leakage = row.leakage
     leak = "nothing to attack" if leakage is None else f"AUROC {with_interval(leakage.auroc)}"
+    if row is not defenses.baseline and _leaks(defenses.baseline.leakage) and not _helps(row):
+        leak += ", not lower"
     change = ""
-    if row.trained and row is not baseline:
+    if row.trained and row is not defenses.baseline:
         percent = f"{100 * (row.utility.ratio.value - 1):+.0f}".replace("-", "−")
         change = f" ({percent} %)"
-    guarantee = "" if row.epsilon is None else f", ε {row.epsilon:.2g}"
+    guarantee = "" if row.epsilon is None else f"; {_guarantee(row)}"
     return f"{leak}; perplexity {row.utility.perplexity.value:.1f}{change}{guarantee}"
 
 
@@ -156,11 +150,14 @@ def unhelpful_words(defenses: Defenses) -> str:
     useless = [row.name for row in defenses.defended if not _helps(row)]
     if not useless or len(useless) == len(defenses.defended):
         return ""
+    if len(useless) > MOST_NAMED:
+        return f"'not lower': {len(useless)} of {len(defenses.defended)} defences do not measurably lower the AUROC."
     verb = "does" if len(useless) == 1 else "do"
-    return f"{', '.join(useless)} {verb} not measurably lower the AUROC."
+    return f"{' and '.join(useless)} {verb} not measurably lower the AUROC."
 
 
 def _measured(defenses: Defenses) -> str:
+    """How many documents chose the attacks, and how many members and non-members measured them."""
     leakage = defenses.baseline.leakage
     if leakage is None:
         return ""
@@ -171,16 +168,36 @@ def _measured(defenses: Defenses) -> str:
 
 
 def epsilon_words(row: Defended) -> tuple[str, str]:
-    """The ε that canaries show, and the ε that DP-SGD guarantees; empty where there is none."""
-    shown = "" if row.shown is None else f"{row.shown.lower:.2f}"
-    if row.epsilon is None:
-        return shown, ""
-    return shown, f"{row.epsilon:.2f} (δ = {row.delta:.0e})"
+    """The ε that canaries show, and the ε with its δ that DP-SGD guarantees; empty where there is none."""
+    return "" if row.shown is None else f"{row.shown.lower:.2f}", "" if row.epsilon is None else _guarantee(row)
+
+
+def _guarantee(row: Defended) -> str:
+    assert row.delta is not None, "an ε holds at a δ"
+    return f"ε={row.epsilon:.3g}, δ={row.delta:.0e}"
+
+
+def blinded_attacks(defenses: Defenses) -> list[tuple[list[str], str]]:
+    """Which attacks cannot be computed on what a defence shows: the defences that hide the same, and the attacks."""
+    names = [each.attack for each in defenses.baseline.attacks if each.auroc is not None]
+    of_blind = dict[tuple[str, ...], list[str]]()
+    for row in defenses.defended:
+        there = {each.attack for each in row.attacks if each.auroc is not None}
+        of_blind.setdefault(tuple(name for name in names if name not in there), []).append(row.name)
+    return [(rows, _of_attacks(blind, names)) for blind, rows in of_blind.items() if blind]
+
+
+def _of_attacks(blind: Sequence[str], names: Sequence[str]) -> str:
+    left = [name for name in names if name not in blind]
+    if len(left) < len(blind):
+        return f"all but {', '.join(left)}" if left else "all"
+    return ", ".join(blind)
 
 
 def defense_notes(defenses: Defenses) -> list[str]:
     """What a reader ought to know, a sentence each."""
-    return [*map(_note, defenses.notes), *ALWAYS]
+    measured = _measured(defenses)
+    return [*([measured] if measured else []), *map(_note, defenses.notes), *ALWAYS]
 
 
 def _note(note: Note) -> str:
@@ -195,5 +212,6 @@ def defenses_figure_words(defenses: Defenses, names: Sequence[str]) -> str:
     undefended = defenses.baseline.utility.perplexity.value
     return (
         f"AUROC of the strongest attack on {counted(len(names), 'model')} and outputs, against the perplexity of "
-        f"held-out texts ({undefended:.1f} without defence). Lower is better on both axes; lines are 95 % intervals."
+        f"held-out texts ({undefended:.1f} without defence). Lower is better on both axes; lines are 95 % intervals. "
+        "Defences of the outputs alone leave the perplexity as it is, and stand at the left."
     )

@@ -12,6 +12,7 @@ __all__ = [
     "comparison_words",
     "gap_meaning",
     "gap_words",
+    "known_set_words",
     "too_few_words",
     "unscored_words",
 ]
@@ -49,6 +50,20 @@ def comparison_words(comparison: Comparison) -> str:
         f"AUROC of {comparison.first} minus AUROC of {comparison.second}: {difference.value:+.3f} "
         f"[{difference.low:+.3f}, {difference.high:+.3f}], {p_value}, on the same {counted(comparison.n, 'passage')}"
     )
+
+
+def known_set_words(members: int, nonmembers: int, *, by_shadows: bool) -> str:
+    """What the figures of an attack are measured on.
+
+    >>> known_set_words(1, 300, by_shadows=False)
+    'Known set: 1 member, 300 non-members'
+    """
+    if by_shadows:
+        return (
+            f"Scores by shadow models in the target's place: {members:,} of passages that they were trained on, "
+            f"{nonmembers:,} of others"
+        )
+    return f"Known set: {counted(members, 'member')}, {counted(nonmembers, 'non-member')}"
 
 
 def too_few_words(fpr: float, needed: int) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
-from ...gate import GateResult, GateRow, Obstacle, Quantity, RowVerdict
+from ...gate import GateResult, GateRow, LeakedDocument, LeakedPassage, Obstacle, Quantity, RowVerdict
 from ...records import Note
 from ._answer import Answer, Outcome
 from ._answering import short_name
@@ -17,6 +20,7 @@ __all__ = [
     "gate_answer",
     "gate_basis",
     "gate_error_rate",
+    "leaked_names",
     "limit_words",
     "measured_words",
     "obstacle_words",
@@ -52,27 +56,32 @@ NAMES = {
 }
 CLASSES = {"members": "members", "nonmembers": "non-members"}
 NAMED = 3
-"""Passages, and documents, that a screen names."""
+"""Passages, or documents, that a screen names."""
+PLACE = re.compile(r"(.+) ((?:line|row) \d+)")
+"""A place in an input: the file, and where in it."""
 
 
 def gate_answer(result: GateResult) -> Answer:
     """The verdict with its reason first, a fact for each limit that was judged, and what leaked most."""
     judged = [row for row in result.rows if row.verdict is not RowVerdict.NOT_APPLICABLE]
     judged.sort(key=lambda row: row.verdict is not RowVerdict.FAILED)
-    facts = [(f"{_name(row)} ≤ {_limit(row)}", _fact(row)) for row in judged]
+    by_default = not any(row.given for row in result.rows)
+    facts = [(f"{_name(row)} ≤ {_limit(row)}", _fact(row, all_by_default=by_default)) for row in judged]
     if leaked := _leaked(result):
         facts.insert(len(result.failed) or len(facts), ("leaked most", leaked))
     others = [row for row in result.rows if row.verdict is RowVerdict.NOT_APPLICABLE]
     if others:
-        facts.append(("not judged", ", ".join(f"{_name(row)} ({_short_obstacle(row)})" for row in others)))
+        facts.append(("not judged", ", ".join(map(_not_judged, others))))
     model = short_name(result.passes["target"].model.id) if "target" in result.passes else "the model"
+    limits = "default limits" if by_default else "limits"
+    stronger = " A pass does not show that no stronger attack exists." if result.passed else ""
     return Answer(
-        question=f"Does {model} leak more of its training data than the limits allow?",
+        question=f"Does {model} leak more of its training data than the {limits} allow?",
         outcome=Outcome.PASSED if result.passed else Outcome.FAILED,
         headline=_headline(result),
         error_rate="" if result.withheld else gate_error_rate(result),
         facts=tuple(facts),
-        trust=(f"{standing_sentence(result.standing)}. A pass does not show that no stronger attack exists.",),
+        trust=(f"{standing_sentence(result.standing)}.{stronger}",),
         caveats=len(result.notes),
         change=(
             "members and non-members that differ by nothing but the training: a random sample of each"
@@ -82,9 +91,9 @@ def gate_answer(result: GateResult) -> Answer:
     )
 
 
-def _fact(row: GateRow) -> str:
-    """A limit that was judged, on a line of a screen."""
-    default = "" if row.given else ", default"
+def _fact(row: GateRow, *, all_by_default: bool) -> str:
+    """A limit that was judged, on a line of a screen; that all limits are the defaults stands in the question."""
+    default = "" if row.given or all_by_default else " · default limit"
     return f"{verdict_words(row)}: {measured_words(row)}{default} · {_short_source(row)}"
 
 
@@ -99,11 +108,12 @@ def _headline(result: GateResult) -> str:
     if result.withheld:
         why = why_withheld(result.standing, result.validity).replace("no finding may rest on it", "it decides nothing")
         return f"The gate fails: {why}."
+    judged = sum(row.verdict is not RowVerdict.NOT_APPLICABLE for row in result.rows)
+    of = f"{judged} of {counted(len(result.rows), 'limit')} judged"
     if not result.failed:
-        judged = sum(row.verdict is RowVerdict.PASSED for row in result.rows)
         how = "and no interval reaches beyond its limit" if result.strict else "and none is exceeded"
-        return f"The gate passes: {judged} of {counted(len(result.rows), 'limit')} judged, {how}."
-    return f"The gate fails: {'; '.join(_exceeds(row, result.strict) for row in result.failed)}."
+        return f"The gate passes: {of}, {how}."
+    return f"The gate fails: {'; '.join(_exceeds(row, result.strict) for row in result.failed)} ({of})."
 
 
 def _exceeds(row: GateRow, strict: bool) -> str:
@@ -127,33 +137,39 @@ def gate_basis(result: GateResult) -> str:
 
 def verdict_words(row: GateRow) -> str:
     """The verdict on a limit."""
-    return row.verdict.value.replace("_", " ")
+    return "not judged" if row.verdict is RowVerdict.NOT_APPLICABLE else row.verdict.value
 
 
 def limit_words(row: GateRow) -> str:
     """The limit with its name, and whether it is the default.
 
     >>> limit_words(GateRow(Quantity.TPR, 0.02, False, RowVerdict.PASSED, fpr=0.01))
-    'TPR at FPR 1 % ≤ 2 % (default)'
+    'TPR at FPR 1 % ≤ 2 % (default limit)'
     """
-    return f"{_name(row)} ≤ {_limit(row)}{'' if row.given else ' (default)'}"
+    return f"{_name(row)} ≤ {_limit(row)}{'' if row.given else ' (default limit)'}"
 
 
 def row_words(row: GateRow) -> str:
     """What was measured, and the limit; or why a limit is not applicable."""
     if row.verdict is RowVerdict.NOT_APPLICABLE and row.obstacle is not None:
         return obstacle_words(row.obstacle)
-    return f"{measured_words(row)}, limit {_limit(row)}{'' if row.given else ' (default)'}"
+    return f"{measured_words(row)}, limit {_limit(row)}"
 
 
 def measured_words(row: GateRow) -> str:
-    """The figure with its interval; empty where nothing was measured."""
+    """The figure with its interval; empty where nothing was measured.
+
+    >>> shown = GateRow(Quantity.EPSILON_SHOWN, 2, True, RowVerdict.PASSED, 1.2, Interval(1.2, 1.2, math.inf), delta=0)
+    >>> measured_words(shown)
+    'at least 1.20 at δ = 0'
+    """
     if row.value is None:
         return ""
+    at = "" if row.delta is None else f" at δ = {row.delta:.2g}"
     if row.interval is None:
-        return _figure(row, row.value)
+        return f"{_figure(row, row.value)}{at}"
     if math.isinf(row.interval.high):
-        return f"at least {_figure(row, row.interval.low)}"
+        return f"at least {_figure(row, row.interval.low)}{at}"
     low, high = (_figure(row, end) for end in (row.interval.low, row.interval.high))
     if _is_share(row):
         return f"{_figure(row, row.value)} ({low.removesuffix(' %')}–{high})"
@@ -193,6 +209,13 @@ def obstacle_words(obstacle: Note) -> str:
     return fixed[Obstacle(obstacle.kind)]
 
 
+def _not_judged(row: GateRow) -> str:
+    """A limit that was not judged, and why, in a few words."""
+    if row.obstacle is not None and row.obstacle.kind == Obstacle.NOT_DOCUMENTED:
+        return "ε (undocumented)"
+    return f"{_name(row)} ({_short_obstacle(row)})"
+
+
 def _short_obstacle(row: GateRow) -> str:
     """Why a limit was not judged, in a few words."""
     obstacle = row.obstacle
@@ -204,7 +227,6 @@ def _short_obstacle(row: GateRow) -> str:
             return f"needs {lacking['members']:,} of each"
         return "needs " + " and ".join(f"{number:,} {CLASSES[name]}" for name, number in lacking.items())
     short = {
-        Obstacle.NOT_DOCUMENTED: "none",
         Obstacle.DOCUMENTS_SHARED: "passages share documents",
         Obstacle.NO_UPPER_END: "no upper end",
         Obstacle.NO_CONFIDENCE: "no probabilities",
@@ -220,16 +242,33 @@ def _lacks(obstacle: Note, name: str) -> bool:
 
 
 def _leaked(result: GateResult) -> str:
-    """How many members are recognised, and which the most; empty where none is."""
+    """How many members are recognised, and which most clearly; empty where none is."""
     if not result.members_flagged:
         return ""
     share = f"{result.members_flagged:,} of {result.members_measured:,} members score above 95 % of non-members"
-    documents = [document.document for document in result.leaked_documents[:NAMED]]
-    passages = [passage.id for passage in result.leaked_passages[:NAMED]]
-    named = [
-        f"{kind} {', '.join(names)}" for kind, names in (("documents", documents), ("passages", passages)) if names
-    ]
-    return "; ".join([share, *named])
+    leaked = result.leaked_documents or result.leaked_passages
+    if not leaked:
+        return share
+    return f"{share}; most clearly {', '.join(leaked_names(result, leaked[:NAMED], brief=True))}"
+
+
+def leaked_names(
+    result: GateResult, leaked: Sequence[LeakedPassage | LeakedDocument], *, brief: bool = False
+) -> list[str]:
+    """What a reader finds each of *leaked* by: its id, or its place in the input.
+
+    Where *brief*, a file is named once where several in a row are in it: ``members.jsonl line 3``, then ``line 8``.
+    """
+    folder, names, last = f"{PurePath(result.inputs[0].name).parent}{os.sep}", list[str](), ""
+    for each in leaked:
+        place = PLACE.fullmatch(each.name.removeprefix(folder))
+        if place is None or each.name == (each.id if isinstance(each, LeakedPassage) else each.document):
+            names.append(each.name)
+            last = ""
+        else:
+            names.append(place[2] if brief and place[1] == last else place[0])
+            last = place[1]
+    return names
 
 
 def _name(row: GateRow) -> str:

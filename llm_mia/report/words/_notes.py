@@ -179,7 +179,8 @@ WORDS: Mapping[NoteKind, Callable[[Figures], str]] = {
         f"categories are {', '.join(map(repr, f['categories']))}"
     ),
     NoteKind.DOCUMENTS_SHARED: lambda f: (
-        f"the {f['passages']} non-members come from {counted(f['documents'], 'document')}; passages of a document are "
+        f"the {f['passages']} {'scores by shadow models' if f['by_shadows'] else 'non-members'} come from "
+        f"{counted(f['documents'], 'document')}; {'scores' if f['by_shadows'] else 'passages'} of a document are "
         "not independent, so each document counts once, and the rate is an average over new documents; where large "
         "documents score higher than small ones, a larger share of all passages can be flagged"
     ),

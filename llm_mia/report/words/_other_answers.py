@@ -116,6 +116,8 @@ def evaluation_answer(evaluations: Sequence[Evaluation]) -> Answer:
     ranked = sorted(evaluations, key=lambda each: -each.auroc.value)
     best = ranked[0]
     sizes = f"{counted(best.n_members, 'known member')} from {counted(best.n_nonmembers, 'known non-member')}"
+    if best.by_shadows:
+        sizes = "what shadow models were trained on from what they were not"
     of = f"of {counted(len(ranked), 'attack')} " if len(ranked) > 1 else ""
     facts = [(each.attack, f"AUROC {with_interval(each.auroc)}{_at_five_percent(each)}") for each in ranked[:ATTACKS]]
     trust = ["An AUROC of 0.5 is chance; a difference of the texts can separate them without any training."]

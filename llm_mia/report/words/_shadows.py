@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ...durations import duration
 from ...records import Interval
 from ...shadow import ShadowsPlan, ShadowsRecord
 from ...training import Method, Recipe
@@ -62,7 +63,7 @@ def shadows_answer(record: ShadowsRecord) -> Answer:
         ("loss", f"{of_losses}, nats per token"),
         ("gap", f"{_of_gap(gap)} between them, for the same document"),
         ("recipe", recipe_words(plan.recipe)),
-        ("time", f"{_duration(seconds)} for the training"),
+        ("time", f"{duration(seconds)} for the training"),
     ]
     trust = [ASSUMPTION, *shadows_notes(record)[:1]]
     return Answer(
@@ -121,15 +122,3 @@ def _of_gap(gap: Interval) -> str:
     '0.004 (0.001–0.007)'
     """
     return f"{gap.value:.3f} ({gap.low:.3f}–{gap.high:.3f})"
-
-
-def _duration(seconds: float) -> str:
-    """*seconds* in words, to two digits.
-
-    >>> _duration(0.4), _duration(100), _duration(5000)
-    ('1 second', '1.7 minutes', '1.4 hours')
-    """
-    for size, name in ((3600, "hours"), (60, "minutes")):
-        if seconds >= size:
-            return f"{seconds / size:.2g} {name}"
-    return counted(max(1, round(seconds)), "second")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ...auditing import Audit
 from ...decision import ErrorRate, FindingTest, FlagsByShare, PValueCounts, RealisedRates
 from ...records import Interval
+from ._audit_by_shadows import name_sets
 from ._comparisons import p_words
 from ._counting import counted
 from ._validity import standing_words
@@ -293,4 +294,4 @@ def _sentences(audit: Audit, text: str) -> str:
     """*text*, after the reserve of an audit whose finding is withheld; no figure can be broken from its unit."""
     if audit.withheld:
         text = f"The known set is {standing_words(audit.standing)}, so this figure {WITHHELD}. {text}"
-    return text.replace(" %", "\u00a0%")
+    return name_sets(text, shadows=audit.shadows is not None).replace(" %", "\u00a0%")

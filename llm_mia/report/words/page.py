@@ -8,6 +8,7 @@ from ... import __version__
 from ...attacks import ATTACKS
 from ...auditing import Audit
 from ._answer import Outcome
+from ._audit_by_shadows import SHADOW_ASSUMPTION, name_sets
 from ._counting import counted
 from ._validity import standing_sentence, standing_words, validity_meaning
 
@@ -23,6 +24,8 @@ __all__ = [
     "PROTECTED",
     "SECTIONS",
     "below_withheld",
+    "checks_lead",
+    "limits_words",
     "notes_title",
     "sentence",
     "title_words",
@@ -103,12 +106,15 @@ GLOSSARY: Sequence[tuple[str, str]] = (
     ),
 )
 """What a reader needs who sees these words for the first time."""
+LIKE_NONMEMBERS = (
+    "The error rate holds if the candidates that were not trained on are like the known non-members: same source, "
+    "period, style and length. Checks can refute this, but never confirm it."
+)
 LIMITS: Sequence[str] = (
     "A flag is a decision with an error rate, not proof. Among candidates that were not trained on, some are flagged "
     "by chance; the answer says how many to expect.",
     "A text that is not flagged may still have been trained on. A low score does not show absence.",
-    "The error rate holds if the candidates that were not trained on are like the known non-members: same source, "
-    "period, style and length. Checks can refute this, but never confirm it.",
+    LIKE_NONMEMBERS,
     "Trained on means that the model learned from this text, or from another text that repeats it: a copy, a "
     "quotation, a translation that is close to it. The scores do not show which copy, from where, or when.",
     "A finding about many texts does not show on which of them: each flagged text by itself may be a false alarm.",
@@ -119,6 +125,19 @@ CITE = (
     f"(llm-mia {__version__}), the attack with its paper, and the SHA-256 of the model and of the inputs, which the "
     "tables above list."
 )
+
+
+def limits_words(audit: Audit) -> Sequence[str]:
+    """The limits of every finding; where shadow models set the threshold, with what that assumes."""
+    if audit.shadows is None:
+        return LIMITS
+    assumed = f"The error rate holds on average over models if {SHADOW_ASSUMPTION}."
+    return [assumed if limit == LIKE_NONMEMBERS else name_sets(limit, shadows=True) for limit in LIMITS]
+
+
+def checks_lead(audit: Audit) -> str:
+    """How to read the table of all checks."""
+    return name_sets(CHECKS_LEAD, shadows=audit.shadows is not None)
 
 
 def notes_title(number: int) -> str:

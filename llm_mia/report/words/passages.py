@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...calibration import Split
 from ...decision import DocumentRanking, ErrorRate, Flags, NoPValue, QValueMethod
 from ...records import PassRecord
+from ._audit_by_shadows import by_shadows, name_sets
 from ._comparisons import role_words
 from ._counting import counted
 from ._decisions import q_values_words
@@ -120,6 +121,8 @@ def passages_words(shown: int, candidates: int, attacks: int, columns: int) -> l
 def figures_words(flags: Flags) -> str:
     """What p and q of a passage are, and which of its figures decided."""
     known = counted(flags.n, "known non-member")
+    if by_shadows(flags):
+        known = f"{counted(flags.n, 'score')} of shadow models that were not trained on the text"
     if flags.calibration.documents:
         known = f"the documents of {known}"
     shown = (
@@ -169,11 +172,8 @@ def rounded_words(step: float) -> str:
     return f"Log-probabilities of single tokens are rounded to {step:g}\u00a0nats."
 
 
-def placed_words(split: Split | None) -> str:
-    """Which known passages a score is compared with."""
-    if split is None:
-        return "Each score is placed among those of the known members and of the known non-members."
-    return (
-        "Each score is placed among those of the known members and of the known non-members that took no part in "
-        "choosing or fitting the deciding score."
-    )
+def placed_words(split: Split | None, *, shadows: bool = False) -> str:
+    """Which known passages a score is compared with; where *shadows* set the threshold, with scores by those models."""
+    placed = "Each score is placed among those of the known members and of the known non-members"
+    part = "" if split is None else " that took no part in choosing or fitting the deciding score"
+    return f"{name_sets(placed, shadows=shadows)}{part}."

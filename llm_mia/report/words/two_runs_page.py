@@ -5,9 +5,11 @@ from __future__ import annotations
 from ...auditing import TwoRuns
 from ._counting import counted
 
-__all__ = ["COLUMNS", "DIFFERS", "LIMITS", "NOT_SHOWN", "headline_words"]
+__all__ = ["COLUMNS", "CONTENTS", "DIFFERS", "LIMITS", "NOT_SHOWN", "headline_words"]
 
 COLUMNS = ("On the same passages", "a", "b", "b less a", "95\u00a0% interval", "p-value", "Differs")
+CONTENTS = (("answer", "Both answers"), ("settings", "What differs"), ("figures", "Differences"), ("limits", "Limits"))
+"""Sections of the page: anchor and name."""
 DIFFERS, NOT_SHOWN = "yes", "not shown"
 """In the last column."""
 LIMITS = (

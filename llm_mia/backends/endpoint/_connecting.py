@@ -1,0 +1,43 @@
+"""From the name of an endpoint to its model."""
+
+from __future__ import annotations
+
+from ._address import Address
+from ._backend import EndpointBackend
+from ._budget import Budget
+from ._client import Client, Patience
+from ._continuing import ContinuingEndpoint, continues
+from ._listing import measure_context, read_listing
+from ._probing import PROBE, UnusableError, probe
+
+__all__ = ["connect"]
+
+
+def connect(
+    name: str, budget: Budget | None = None, *, patience: Patience | None = None
+) -> EndpointBackend | ContinuingEndpoint:
+    """The model that *name* names, as ``openai:MODEL@URL``, after some requests that measure what its server gives.
+
+    Where the server gives no usable log-probabilities of prompts, the model offers continuations alone.
+
+    Args:
+        name: see `Address.of`.
+        budget: what may be spent; None: any number of requests.
+        patience: how long the server is waited for.
+
+    Raises:
+        UsageError: *name* is no address.
+        ServerError: no server is there, or it refuses the key.
+        ModelError: it has no such model, or neither gives log-probabilities of prompts nor continues texts.
+        BudgetError: the budget is too small for these requests.
+    """
+    client = Client(Address.of(name), budget or Budget(), patience)
+    listing = read_listing(client)
+    try:
+        probed = probe(client, listing)
+    except UnusableError as error:
+        if continues(client, listing):
+            return ContinuingEndpoint(client, listing, str(error))
+        raise
+    context = measure_context(client, listing, probed.prompt_tokens / len(PROBE.encode()))
+    return EndpointBackend(client, listing, probed, context)

@@ -1,0 +1,111 @@
+"""The command that protects a model server: guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from . import _options as opt
+from .output import say, show, show_json
+
+if TYPE_CHECKING:
+    from ..guard import Served
+
+__all__ = ["guard"]
+
+SERVER = "Server"
+
+
+def guard(
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The OpenAI-compatible server behind the guard, as in http://127.0.0.1:8000/v1.",
+            show_default="required, but for --print-policy",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML file with the policy; what it leaves out has its default. --print-policy prints such a file.",
+            show_default="the default policy",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append a line for each request to this file. The policy says what is kept of prompts.",
+            show_default="no log",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = None,
+    secret: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="File with the secret on which the names of clients, the noise and the sketches of prompts depend; it "
+            "is written if it does not exist. The environment variable LLM_MIA_GUARD_SECRET takes its place.",
+        ),
+    ] = Path("guard.secret"),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0: all.", rich_help_panel=SERVER)
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="Port to listen on; 0: any that is free.", rich_help_panel=SERVER)
+    ] = 8100,
+    print_policy: Annotated[
+        bool,
+        typer.Option("--print-policy", help="Print a policy with every setting and its default, and start nothing."),
+    ] = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Stand in front of a model server: hide or blur log-probabilities, limit clients, and log queries.
+
+    It runs until it is interrupted, and then says what it did.
+    """
+    from ..guard import Policy, Secret, policy_text, read_policy, serve_guard
+
+    rules = Policy() if policy is None else read_policy(policy)
+    if print_policy:
+        print(policy_text(rules), end="")
+        return
+    if upstream is None:
+        raise UsageError("name the model server as `upstream`, as in http://127.0.0.1:8000/v1")
+
+    def started(address: str) -> None:
+        if not quiet:
+            say(f"guard: {address} in front of {upstream}; interrupt it to stop")
+
+    served = serve_guard(
+        upstream,
+        rules,
+        log=log,
+        secret=Secret.read(secret),
+        host=host,
+        port=port,
+        report=lambda message: say(f"note: {message}"),
+        started=started,
+    )
+    if as_json:
+        show_json({"requests": served.statuses, "written": served.written, "lost": served.lost})
+    else:
+        show(_lines(served, log))
+
+
+def _lines(served: Served, log: Path | None) -> str:
+    """What the guard did, for people."""
+    total = sum(served.statuses.values())
+    of_status = ", ".join(f"{count:,} × {status}" for status, count in sorted(served.statuses.items()))
+    lines = [f"{total:,} requests{f': {of_status}' if of_status else ''}"]
+    if log is not None:
+        lost = f"; {served.lost:,} could not be written" if served.lost else ""
+        lines.append(f"{log}: {served.written:,} lines written{lost}")
+    return "\n".join(lines)

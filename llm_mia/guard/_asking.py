@@ -1,0 +1,144 @@
+"""What a request asks for, from its fields; and the query that the log keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..queries import Request
+from ._fields import CONSTRAINING, FIELDS, N_BEST, plain_name
+from ._policy import PassOrDeny, RequestRules
+from ._refused import Refused
+
+__all__ = ["Asked", "read_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for; None where it does not say."""
+
+    request: Request
+    model: str = ""
+    prompts: tuple[str, ...] = ()
+    """The texts that the model reads; token ids are written as numbers with blanks between them."""
+    prompt_tokens: tuple[int, ...] | None = None
+    """Tokens of each prompt, where prompts are lists of token ids."""
+    stream: bool = False
+    max_tokens: int | None = None
+    samples: int | None = None
+    temperature: float | None = None
+    echo: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    prompt_logprobs: bool | None = None
+    constrained: bool = False
+    """Whether the request decides which tokens the model may write."""
+    n_best: bool = False
+    """Whether answers are chosen by their log-probability."""
+
+    @property
+    def of_prompt(self) -> bool:
+        """Whether log-probabilities of the prompt come back."""
+        return bool(self.prompt_logprobs or (self.echo and self.logprobs))
+
+
+def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) -> tuple[Asked, dict[str, Any]]:
+    """What a request of *kind* asks for, and its fields without those that are null.
+
+    Raises:
+        Refused: a field is unknown and may not pass, has another form than it must have, or passes a limit of *rules*.
+    """
+    sent = {name: value for name, value in fields.items() if value is not None}
+    _check_fields(kind, sent, rules.unknown_fields is PassOrDeny.PASS)
+    prompts, tokens = _prompts(kind, sent)
+    if tokens is not None and rules.token_prompts is PassOrDeny.DENY:
+        raise Refused(403, "token_prompt", "Prompts of token ids are not allowed here: send text.")
+    if len(prompts) > rules.max_prompts:
+        raise Refused(400, "too_many_prompts", f"At most {rules.max_prompts} prompts are allowed in a request.")
+    top = sent.get("logprobs") if kind is Request.COMPLETION else sent.get("top_logprobs")
+    logprobs = top is not None or sent.get("logprobs") is True
+    asked = Asked(
+        kind,
+        model=sent.get("model", ""),
+        prompts=prompts,
+        prompt_tokens=tokens,
+        stream=sent.get("stream", False),
+        max_tokens=sent.get("max_completion_tokens", sent.get("max_tokens")),
+        samples=sent.get("n"),
+        temperature=sent.get("temperature"),
+        echo=sent.get("echo"),
+        logprobs=logprobs if logprobs or "logprobs" in sent else None,
+        top_logprobs=top,
+        prompt_logprobs=True if "prompt_logprobs" in sent else None,  # 0 asks for those of the tokens themselves
+        constrained=_constrains(sent),
+        n_best=sent.get("use_beam_search") is True or sent.get("best_of", 1) > (sent.get("n") or 1),
+    )
+    if max(asked.samples or 1, sent.get("best_of", 1)) > rules.max_samples:
+        raise Refused(
+            400, "too_many_samples", f"A request may have at most {rules.max_samples} continuations of a prompt."
+        )
+    return asked, sent
+
+
+def _check_fields(kind: Request, sent: Mapping[str, Any], unknown_pass: bool) -> None:
+    known = FIELDS[kind]
+    for name, value in sent.items():
+        if name in known:
+            if not known[name].fits(value):
+                raise Refused(400, "wrong_form", f"The field '{name}' must be {known[name].value}.")
+        elif not unknown_pass:
+            raise Refused(400, "unknown_field", "The request has a field that is not allowed here: see the service.")
+        elif _names_known(name, value):
+            raise Refused(400, "unknown_field", "The request hides a known field in, or behind, an unknown name.")
+
+
+_PLAIN = frozenset(plain_name(name) for of_kind in FIELDS.values() for name in of_kind)
+_PLAIN_INSIDE = frozenset(map(plain_name, {"echo", *N_BEST, *CONSTRAINING}))
+"""Those that no object within an unknown field may have: some servers take an object of further fields."""
+
+
+def _names_known(name: str, value: Any) -> bool:
+    """Whether *name*, or a key within *value*, reads like the name of a field that the guard knows."""
+    inside, left = [name], [value]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, dict):
+            inside += inner
+            left += inner.values()
+        elif isinstance(inner, list):
+            left += inner
+    plain = set(map(plain_name, inside))
+    return plain_name(name) in _PLAIN or not _PLAIN_INSIDE.isdisjoint(plain) or any("logprob" in each for each in plain)
+
+
+def _prompts(kind: Request, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """The texts of the prompts; and how many tokens each has, where they are token ids."""
+    if kind is Request.CHAT:
+        return ("\n".join(text for each in sent.get("messages", ()) for text in _of_message(each)),), None
+    prompt = sent.get("prompt" if kind is Request.COMPLETION else "input", "")
+    if isinstance(prompt, str):
+        return (prompt,), None
+    if not prompt or isinstance(prompt[0], str):
+        return tuple(prompt), None
+    of_tokens = [prompt] if isinstance(prompt[0], int) else prompt
+    return tuple(" ".join(map(str, ids)) for ids in of_tokens), tuple(map(len, of_tokens))
+
+
+def _of_message(message: Mapping[str, Any]) -> list[str]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    parts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return [text for text in parts if isinstance(text, str)]
+
+
+def _constrains(sent: Mapping[str, Any]) -> bool:
+    named = CONSTRAINING & set(sent)
+    if "response_format" in named and sent["response_format"].get("type") in ("text", "json_object"):
+        named -= {"response_format"}
+    by_itself = (None, "auto", "none")
+    forced = sent.get("tool_choice") not in by_itself or sent.get("function_call") not in by_itself
+    functions = [tool.get("function") for tool in sent.get("tools", ()) if isinstance(tool, dict)]
+    strict = any(isinstance(function, dict) and function.get("strict") for function in functions)
+    return bool(named or forced or strict)

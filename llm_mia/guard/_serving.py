@@ -1,0 +1,184 @@
+"""The guard as a server: uvicorn, with time limits for clients that send or read too slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from ..errors import UsageError
+from ._app import Guard
+from ._clients import Secret
+from ._log import QueryLog
+from ._policy import Policy
+from ._upstream import Upstream
+
+__all__ = ["Served", "serve_guard"]
+
+BACKLOG = 2048
+"""Most connections that wait to be accepted."""
+ENDING_SECONDS = 30
+"""For which answers that have begun may go on when the guard is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a guard did until it was stopped."""
+
+    statuses: dict[int, int]
+    """How many requests got each status, see `CLIENT_GONE`."""
+    written: int
+    """Queries in the log."""
+    lost: int
+    """Queries that could not be written."""
+
+
+def serve_guard(
+    upstream: str,
+    policy: Policy,
+    *,
+    log: str | Path | None = None,
+    secret: Secret,
+    host: str = "127.0.0.1",
+    port: int = 8100,
+    report: Callable[[str], None] = lambda _: None,
+    started: Callable[[str], None] = lambda _: None,
+) -> Served:
+    """Serve a guard until SIGINT or SIGTERM, and return what it did.
+
+    Args:
+        upstream: address of the model server, as in ``http://127.0.0.1:8000/v1``.
+        policy: see `read_policy`.
+        log: file of queries; without it there is no log.
+        secret: of the names of clients, of noise and of sketches.
+        host: address to listen on.
+        port: to listen on; 0: any that is free.
+        report: receives sentences about the log.
+        started: receives the address once the guard listens.
+
+    Raises:
+        UsageError: an address, a port or the file of the log cannot be used.
+    """
+    behind = Upstream(upstream, policy.upstream)  # first, so that a wrong address starts nothing
+    with _listening(host, port) as listening:
+        writer = None if log is None else QueryLog(log, policy.log, secret.sketch_key, report)
+        guard = Guard(policy, behind, secret, writer.write if writer else lambda _: None)
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1"
+        try:
+            asyncio.run(_serve(guard, policy, listening, lambda: started(address)))
+        finally:
+            if writer:
+                writer.close()
+    return Served(dict(guard.statuses), writer.written if writer else 0, writer.lost if writer else 0)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # asyncio sends small packets at once only where the protocol is named; `socket.create_server` names none.
+        with contextlib.ExitStack() as failed:
+            listening = failed.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+            failed.pop_all()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot listen on `host` {host}, `port` {port} ({reason}): name another") from None
+    return listening
+
+
+async def _serve(guard: Guard, policy: Policy, listening: socket.socket, started: Callable[[], None]) -> None:
+    server = _Server(configuration(guard, policy))
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # only in the main thread
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.end)
+    serving = asyncio.ensure_future(server.serve([listening]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        started()
+    await serving
+
+
+def configuration(guard: Guard, policy: Policy) -> uvicorn.Config:
+    """What uvicorn needs to serve *guard*."""
+    return uvicorn.Config(
+        guard,
+        http=_timed(policy.requests.seconds),
+        ws="none",
+        lifespan="on",
+        log_config=None,  # nothing of a request is printed
+        access_log=False,
+        proxy_headers=False,  # else any local client could give itself another address
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=ENDING_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: the loop handles them."""
+        yield
+
+    def end(self) -> None:
+        """Stop accepting requests; at the second call end those that run, too."""
+        self.force_exit, self.should_exit = self.should_exit, True
+
+
+def _timed(seconds: float) -> Any:
+    """The protocol of uvicorn, cutting off whoever takes longer for the head of a request, or to read an answer."""
+    base: Any = AutoHTTPProtocol
+
+    class TimedProtocol(base):  # type: ignore[misc]
+        timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._stop()
+            if self.cycle is None or self.cycle.response_complete:
+                self._wait()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._wait()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._stop()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(error)
+
+        def _wait(self) -> None:
+            self._stop()
+            self.timer = self.loop.call_later(seconds, self._cut_off)
+
+        def _stop(self) -> None:
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
+
+        def _cut_off(self) -> None:
+            if self.transport is not None:
+                self.transport.abort()
+
+    return TimedProtocol

@@ -1,0 +1,43 @@
+"""Query logs → clients, and families of requests of many clients, whose traffic looks like membership inference.
+
+stage                                       where
+lines of many formats → `Query`             `sources/`, a file for each format
+queries → a bounded sample of each client   `Traffic`
+sample → what each detector counts          `detectors/`, an idea a file
+counts → one score → p-value → alerts       thresholds by benign traffic, see `Baseline`
+"""
+
+from ._baseline import Baseline, read_baseline
+from ._drift import mmd_p_value, squared_mmd
+from ._faults import Fault
+from ._inspecting import Inspection, inspect_log
+from ._judging import simes
+from ._monitor import monitor
+from ._registry import RegisteredSet, Registry, build_registry, read_key, read_registry, registry_to_json
+from ._result import Alert, LogRecord, MonitorResult, Reason, read_monitor
+from ._traffic import Kind, Limits
+
+__all__ = [
+    "Alert",
+    "Baseline",
+    "Fault",
+    "Inspection",
+    "Kind",
+    "Limits",
+    "LogRecord",
+    "MonitorResult",
+    "Reason",
+    "RegisteredSet",
+    "Registry",
+    "build_registry",
+    "inspect_log",
+    "mmd_p_value",
+    "monitor",
+    "read_baseline",
+    "read_key",
+    "read_monitor",
+    "read_registry",
+    "registry_to_json",
+    "simes",
+    "squared_mmd",
+]

@@ -1,0 +1,195 @@
+"""What benign traffic looks like: scales, calibration scores and known prompts, which set the thresholds of a monitor.
+
+The clients of the benign log are split at random. The *fit* half sets the scales of the detectors and the prompts that
+are known to be harmless. The *calibration* half is scored by these, as other clients will be, and its scores give the
+p-values. A client that is benign and exchangeable with the calibration clients therefore has P(p ≤ u) ≤ u.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibration import conformal_p_values, nonmembers_needed
+from ..errors import CalibrationError, InputError
+from ..records import SCHEMA_VERSION
+from ..store import read_record, to_json, write_text
+from ._drift import features_of
+from ._registry import Registry, key_name
+from ._table import Known, Table, client_table, family_table
+from ._traffic import Traffic, group_of
+from .combining import Scale, combined, scale_of
+from .detectors import DETECTORS, Scored
+
+__all__ = ["Baseline", "Split", "baseline_of", "read_baseline", "scored", "write_baseline"]
+
+Floats = NDArray[np.float64]
+BLOCKS = 100
+LEAST_BLOCK = 200
+KNOWN_PROMPTS = 500_000
+DRIFT_ROWS = 300
+OTHERS = "others"
+"""The group of the clients that want something which too few benign clients want."""
+MORE_THAN_NEEDED = 1.3
+"""A group has so many times the clients that the rate needs in the fit half: then most likely in the other, too."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What `monitor` knows about benign traffic; `read_baseline` gives it back."""
+
+    clients: Mapping[str, Scale]
+    """By detector, for clients."""
+    families: Mapping[str, Scale]
+    client_scores: Mapping[str, tuple[float, ...]]
+    """Of the calibration clients, by group: those that want scores, distributions, samples, and all others."""
+    family_scores: tuple[float, ...]
+    """Of the calibration families: shapes in blocks of consecutive requests."""
+    block: int
+    """Requests of a block."""
+    requests: int
+    """Of the whole benign traffic."""
+    prompts: str
+    """Digests of the prompts of the fit half that want something, eight bytes each, in base64."""
+    drift: tuple[tuple[float, ...], ...]
+    """Features of a sample of the calibration half."""
+    fields: tuple[str, ...]
+    """The fields of a query that the benign log records."""
+    key: str
+    """Of the sketches, in hexadecimal; empty where the log has sketches, whose key is not known."""
+    registry_key: str
+    """A name of the key of the registry that was used; empty without a registry."""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def calibration_clients(self) -> int:
+        """How many benign clients set the thresholds."""
+        return sum(map(len, self.client_scores.values()))
+
+    def p_values(self, scores: Floats, groups: Sequence[str]) -> Floats:
+        """The conformal p-value of each client, among the calibration clients of its group.
+
+        For a benign client that is exchangeable with the calibration clients of its group, P(p ≤ u) ≤ u for every u,
+        within each group (Vovk 2005: Mondrian conformal prediction), because neither the groups nor the scores depend
+        on the calibration clients.
+        """
+        names = np.array([name if name in self.client_scores else OTHERS for name in groups], dtype=object)
+        p_values = np.ones(len(scores))
+        for name, known in self.client_scores.items():
+            p_values[names == name] = conformal_p_values(scores[names == name], known)
+        return p_values
+
+    def known(self, registry: Registry | None) -> Known:
+        """What explains prompts."""
+        return Known(np.frombuffer(base64.b64decode(self.prompts), "<u8"), registry)
+
+
+@dataclass
+class Split:
+    """Benign traffic in its two halves."""
+
+    fit: Traffic
+    calibration: Traffic
+    seed: int = 0
+
+    def half(self, client: str) -> Traffic:
+        """The half that a client belongs to: it depends on its name and on the seed alone."""
+        digest = hashlib.sha256(f"{self.seed}\n{client}".encode(errors="surrogatepass")).digest()
+        return self.fit if digest[0] % 2 else self.calibration
+
+
+def baseline_of(split: Split, fields: frozenset[str], *, registry: Registry | None, false_alarms: float) -> Baseline:
+    """The baseline that benign traffic gives.
+
+    Raises:
+        CalibrationError: too few clients for the rate of false alarms; the message says how many are needed.
+    """
+    needed = nonmembers_needed(false_alarms)
+    if len(split.calibration.clients) < needed or len(split.fit.clients) < 2:
+        raise CalibrationError(
+            f"the benign traffic has {len(split.fit.clients) + len(split.calibration.clients)} clients, and half of "
+            f"them set the threshold: a rate of false alarms of {false_alarms:g} needs about {2 * needed + 40}; give "
+            "more benign traffic, or a larger `false_alarms`"
+        )
+    everything, shared = _prompts(split.fit)
+    for_fit, known = Known(shared, registry), Known(everything, registry)
+    block = max(LEAST_BLOCK, split.calibration.requests // BLOCKS)
+    of_clients = {name: scale_of(each.values) for name, each in scored(client_table(split.fit, for_fit)).items()}
+    of_families = {
+        name: scale_of(each.values)
+        for name, each in scored(family_table(split.fit, for_fit, block)[0], pooled=True).items()
+    }
+    sample = split.calibration.sample
+    step = max(1, len(sample) // DRIFT_ROWS)
+    return Baseline(
+        of_clients,
+        of_families,
+        _by_group(split, _scores(of_clients, scored(client_table(split.calibration, known))), needed),
+        tuple(_scores(of_families, scored(family_table(split.calibration, known, block)[0], pooled=True)).tolist()),
+        block,
+        split.fit.requests + split.calibration.requests,
+        base64.b64encode(everything.astype("<u8").tobytes()).decode(),
+        tuple(features_of(query) for _, query in sample[::step][:DRIFT_ROWS]),
+        tuple(sorted(fields)),
+        split.fit.key.hex(),
+        "" if registry is None else key_name(registry.key),
+    )
+
+
+def _by_group(split: Split, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
+    """The scores of the calibration clients by group; groups of which the fit half has too few clients are joined."""
+    counts = Counter(map(group_of, split.fit.clients.values()))
+    separate = [name for name, count in counts.most_common() if count >= MORE_THAN_NEEDED * needed]
+    while separate and sum(count for name, count in counts.items() if name not in separate) < MORE_THAN_NEEDED * needed:
+        separate.pop()
+    groups = np.array([group_of(client) for client in split.calibration.clients.values()], dtype=object)
+    known = {name: scores[groups == name] for name in separate}
+    known[OTHERS] = scores[~np.isin(groups.astype(str), separate)]
+    return {name: tuple(each.tolist()) for name, each in known.items()}
+
+
+def scored(table: Table, *, pooled: bool = False) -> dict[str, Scored]:
+    """What each detector measures of *table*, by its name."""
+    return {each.name: each.score(table) for each in DETECTORS if each.pooled or not pooled}
+
+
+def _scores(scales: Mapping[str, Scale], measured: Mapping[str, Scored]) -> Floats:
+    return combined({name: scale.surprise(measured[name].values) for name, scale in scales.items()})
+
+
+def _prompts(traffic: Traffic) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Digests of the prompts that want something, sorted: of all, and of those that at least two clients sent."""
+    seen: dict[bytes, int] = {}
+    for client in traffic.clients.values():
+        for digest in {row.sketch[-8:] for row in client.kept.values() if row.sketch is not None}:
+            if digest in seen or len(seen) < KNOWN_PROMPTS:
+                seen[digest] = seen.get(digest, 0) + 1
+    every = np.frombuffer(b"".join(sorted(seen)), "<u8")
+    shared = np.frombuffer(b"".join(digest for digest, clients in seen.items() if clients > 1), "<u8")
+    return np.sort(every), np.sort(shared)
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write *baseline*; the file holds the key of the sketches, and is as confidential as the log."""
+    write_text(path, to_json(baseline))
+
+
+def read_baseline(path: str | os.PathLike[str]) -> Baseline:
+    """The baseline in a file of `write_baseline`.
+
+    Raises:
+        InputError: it cannot be read, or is of another version.
+    """
+    where = Path(path)
+    baseline: Baseline = read_record(Baseline, where, InputError, "set the thresholds again with `benign`")
+    if baseline.schema_version != SCHEMA_VERSION:
+        raise InputError(f"{where}: was written by another version of llm_mia: set the thresholds again with `benign`")
+    return baseline

@@ -1,0 +1,209 @@
+"""Traffic and a baseline → alerts with reasons, and notes on what the alerts rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor
+from ..errors import CalibrationError
+from ._baseline import Baseline, scored
+from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
+from ._faults import Faults
+from ._registry import Registry, key_name
+from ._result import Alert, LogRecord, MonitorResult, Reason
+from ._table import Known, Table, client_table, family_table
+from ._traffic import Traffic, group_of
+from .combining import Scale, combined
+from .detectors import Scored
+from .reading import ReadLog
+
+__all__ = ["judge", "simes"]
+
+Floats = NDArray[np.float64]
+SHOWN_LINES = 5
+DRIFT_WINDOWS, DRIFT_ROWS = 24, 60
+
+
+def judge(
+    traffic: Traffic,
+    baseline: Baseline,
+    paths: Sequence[Path],
+    read: Sequence[ReadLog],
+    *,
+    out: Path,
+    registry: Registry | None,
+    false_alarms: float,
+    fdr: float,
+) -> MonitorResult:
+    """What *baseline* makes of *traffic*."""
+    known = baseline.known(registry)
+    names = [path.name for path in paths]
+    clients, of_clients = _client_alerts(traffic, baseline, known, names, false_alarms)
+    families, of_families = _family_alerts(traffic, baseline, known, names, false_alarms)
+    faults = Faults()
+    for each in read:
+        faults.merge(each.faults)
+    return MonitorResult(
+        path=out,
+        logs=tuple(
+            LogRecord(name, each.source.name, each.lines, each.requests, tuple(sorted(each.fields)), each.blind)
+            for name, each in zip(names, read, strict=True)
+        ),
+        faults=faults.listed(),
+        requests=traffic.requests,
+        clients=of_clients,
+        evicted=traffic.evicted,
+        families=of_families,
+        alerts=(*families, *clients),
+        false_alarms=false_alarms,
+        fdr=fdr,
+        calibration_clients=baseline.calibration_clients,
+        calibration_families=len(baseline.family_scores),
+        calibration_requests=baseline.requests,
+        registered=() if registry is None else tuple(each.name for each in registry.sets),
+        drift=_drift(traffic, baseline),
+        notes=tuple(_notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
+    )
+
+
+def _client_alerts(
+    traffic: Traffic, baseline: Baseline, known: Known, logs: Sequence[str], rate: float
+) -> tuple[list[Alert], int]:
+    table = client_table(traffic, known)
+    measured = scored(table)
+    surprises = _surprises(baseline.clients, measured)
+    scores = combined(surprises)
+    p_values = baseline.p_values(scores, [group_of(traffic.clients[name]) for name in table.groups])
+    q_values = benjamini_hochberg(p_values)
+    alerts = []
+    for at in _order(p_values, scores, rate):
+        reasons = _reasons(table, np.flatnonzero(table.group == at), measured, surprises, at, logs)
+        name = table.groups[at]
+        figures = (float(scores[at]), float(p_values[at]), float(q_values[at]))
+        alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons))
+    return alerts, len(table.groups)
+
+
+def _family_alerts(
+    traffic: Traffic, baseline: Baseline, known: Known, logs: Sequence[str], rate: float
+) -> tuple[list[Alert], int]:
+    """Alerts on shapes: the p-values of the blocks of a shape are combined by the method of Simes."""
+    table, names = family_table(traffic, known, baseline.block)
+    measured = scored(table, pooled=True)
+    surprises = _surprises(baseline.families, measured)
+    scores = combined(surprises)
+    of_blocks = conformal_p_values(scores, baseline.family_scores) if baseline.family_scores else np.ones(len(scores))
+    shapes = sorted({shape for shape, _ in names.values()})
+    groups = {shape: [at for at, name in names.items() if name[0] == shape] for shape in shapes}
+    p_values = np.array([simes(of_blocks[groups[shape]]) for shape in shapes])
+    best = np.array([scores[groups[shape]].max() for shape in shapes])
+    q_values = benjamini_hochberg(p_values)
+    alerts = []
+    for at in _order(p_values, best, rate):
+        blocks = groups[shapes[at]]
+        strange = [block for block in blocks if of_blocks[block] <= rate] or blocks
+        most = max(strange, key=lambda block: scores[block])
+        rows = np.flatnonzero(np.isin(table.group, strange))
+        reasons = _reasons(table, rows, measured, surprises, most, logs)
+        counted = np.zeros(len(table.rows), np.bool_)
+        for each in measured.values():
+            counted |= each.rows
+        clients = len(np.unique(table.client[rows[counted[rows]]]))
+        figures = (float(best[at]), float(p_values[at]), float(q_values[at]))
+        alerts.append(Alert("family", shapes[at], *figures, int(counted[rows].sum()), clients, reasons))
+    return alerts, len(shapes)
+
+
+def simes(p_values: Floats) -> float:
+    """A p-value for several hypotheses at once: the least of n·p₍ₖ₎/k.
+
+    If all are true and the p-values are independent or positively dependent (PRDS), as conformal p-values that share a
+    calibration set are, P(result ≤ u) ≤ u for every u. Simes 1986; Benjamini and Yekutieli 2001.
+
+    >>> simes(np.array([0.01, 0.04, 0.5]))
+    0.03
+    """
+    ordered = np.sort(p_values)
+    return float(min(1.0, (ordered * len(ordered) / np.arange(1, len(ordered) + 1)).min()))
+
+
+def _surprises(scales: Mapping[str, Scale], measured: Mapping[str, Scored]) -> dict[str, Floats]:
+    return {name: scale.surprise(measured[name].values) for name, scale in scales.items()}
+
+
+def _order(p_values: Floats, scores: Floats, rate: float) -> list[int]:
+    """The positions that raise an alarm, the smallest p-value first, of equal ones the highest score."""
+    return [int(at) for at in np.lexsort((-scores, p_values)) if p_values[at] <= rate]
+
+
+def _reasons(
+    table: Table,
+    rows: NDArray[np.intp],
+    measured: Mapping[str, Scored],
+    surprises: Mapping[str, Floats],
+    group: int,
+    logs: Sequence[str],
+) -> tuple[Reason, ...]:
+    """Why a group raises an alarm: the detectors that are surprised, with some of the lines that count."""
+    reasons = []
+    for name, surprise in surprises.items():
+        if surprise[group] <= 0:
+            continue
+        counted = rows[measured[name].rows[rows]]
+        places = sorted(table.rows[at].place for at in counted.tolist())[:SHOWN_LINES]
+        lines = tuple(f"{logs[log]}:{line}" for log, line in places)
+        reasons.append(Reason(name, float(measured[name].values[group]), float(surprise[group]), lines))
+    return tuple(sorted(reasons, key=lambda reason: -reason.surprise))
+
+
+def _drift(traffic: Traffic, baseline: Baseline) -> tuple[DriftWindow, ...]:
+    """Windows of the traffic, compared with the benign traffic."""
+    benign = np.array(baseline.drift)
+    if len(benign) < DRIFT_ROWS:
+        return ()
+    sample = [(at, features_of(query)) for at, query in traffic.sample]
+    windows = windows_of(sample, DRIFT_WINDOWS, DRIFT_ROWS)
+    width = median_distance(benign)
+    rows = [each[np.linspace(0, len(each) - 1, min(len(each), 150)).astype(int)] for _, _, each in windows]
+    p_values = np.array([mmd_p_value(each, benign, width=width) for each in rows])
+    q_values = benjamini_hochberg(p_values) if len(p_values) else p_values
+    return tuple(
+        DriftWindow(first, requests, squared_mmd(each, benign, width), float(p), float(q))
+        for (first, requests, _), each, p, q in zip(windows, rows, p_values, q_values, strict=True)
+    )
+
+
+def _notes(
+    traffic: Traffic,
+    baseline: Baseline,
+    read: Sequence[ReadLog],
+    registry: Registry | None,
+    judged: int,
+    false_alarms: float,
+    fdr: float,
+) -> Iterable[str]:
+    """What a reader ought to know."""
+    try:
+        smallest = min(map(len, baseline.client_scores.values()))
+        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
+        if least > 1:
+            together = f"at FDR {fdr:g} at least {least} of {judged} clients must stand out together"
+            yield f"{together}: more benign clients lower this number"
+    except CalibrationError as error:
+        yield f"no client can be an alert at FDR {fdr:g}: {error}"
+    if len(baseline.family_scores) < 1 / false_alarms - 1:
+        few = f"{len(baseline.family_scores)} benign families are too few"
+        yield f"{few} for alarms on families at a rate of {false_alarms:g}: give more benign traffic"
+    if traffic.evicted:
+        yield f"{traffic.evicted} clients that were not seen for long were forgotten, to bound the memory (`limits`)"
+    fields = set().union(*(each.fields for each in read))
+    if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
+        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates need not hold"
+    if registry is not None and baseline.registry_key != key_name(registry.key):
+        yield "the thresholds were set without this registry: overlap with it raises no calibrated alarm"
+    if any("client" not in each.fields for each in read):
+        yield "a log names no client: all its requests count as those of a single client"

@@ -1,0 +1,130 @@
+"""Logs → alerts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..calibration import check_rate
+from ..errors import UsageError
+from ..queries import Query
+from ._baseline import Baseline, Split, baseline_of, read_baseline, write_baseline
+from ._following import follow_log
+from ._judging import judge
+from ._registry import Registry, read_registry
+from ._result import Alert, MonitorResult, write_monitor
+from ._traffic import Limits, Traffic
+from .reading import read_log
+from .sources import Source, mapped_source
+
+__all__ = ["monitor"]
+
+PathLike = str | os.PathLike[str]
+BASELINE = "baseline.json"
+
+
+def monitor(
+    logs: PathLike | Sequence[PathLike],
+    *,
+    benign: PathLike | Sequence[PathLike] | None = None,
+    baseline: PathLike | Baseline | None = None,
+    out: PathLike,
+    false_alarms: float = 0.003,
+    fdr: float = 0.05,
+    registry: PathLike | Registry | None = None,
+    mapping: PathLike | None = None,
+    follow: Callable[[Alert], None] | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+) -> MonitorResult:
+    """The clients, and the families of requests of many clients, whose requests look like membership inference.
+
+    A client that is benign, and exchangeable with the clients of the benign traffic, raises an alarm with probability
+    at most *false_alarms*, on average over benign traffic; the same holds for families, where blocks of requests are
+    exchangeable. Among alerts with a q-value of at most *fdr*, the expected share of wrong ones is at most *fdr*.
+
+    Args:
+        logs: files, in any of the known formats, also compressed by gzip.
+        benign: logs of traffic without attacks, by which the thresholds are set.
+        baseline: instead, ``baseline.json`` of an earlier call.
+        out: the folder for ``alerts.jsonl``, ``monitor.json`` and ``baseline.json``.
+        false_alarms: the rate of false alarms.
+        fdr: the false discovery rate that alerts are marked for.
+        registry: data sets, of `build_registry` or a file of them, whose overlap with prompts is measured.
+        mapping: a TOML file with the path of each field, for a format that is not known.
+        follow: takes each alert when it arises; the log is then read as it grows, until the program is interrupted.
+        limits: of memory.
+        seed: of the split of the benign clients.
+
+    Raises:
+        UsageError: not exactly one of *benign* and *baseline* is given, or a rate lies outside (0, 1).
+        CalibrationError: too few benign clients for *false_alarms*.
+        InputError: a file cannot be read.
+    """
+    check_rate("false_alarms", false_alarms)
+    check_rate("fdr", fdr)
+    paths, folder, bound = _paths(logs), Path(out), limits or Limits()
+    if follow is not None and len(paths) > 1:
+        raise UsageError("`follow` reads a single log: name only that")
+    known = read_registry(registry) if isinstance(registry, str | os.PathLike) else registry
+    source = None if mapping is None else mapped_source(Path(mapping))
+    if benign is not None and baseline is None:
+        base = _learn(_paths(benign), known, source, bound, false_alarms=false_alarms, seed=seed)
+        write_baseline(folder / BASELINE, base)
+    elif baseline is not None and benign is None:
+        base = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
+    else:
+        raise UsageError("give either `benign`, a log of traffic without attacks, or `baseline`, of an earlier call")
+    if follow is not None:
+        return follow_log(
+            paths[0],
+            base,
+            out=folder,
+            report=follow,
+            false_alarms=false_alarms,
+            fdr=fdr,
+            registry=known,
+            source=source,
+            limits=bound,
+        )
+    traffic = Traffic(bound, bytes.fromhex(base.key))
+    read = [read_log(path, _taker(traffic, at), source=source) for at, path in enumerate(paths)]
+    result = judge(traffic, base, paths, read, out=folder, registry=known, false_alarms=false_alarms, fdr=fdr)
+    write_monitor(result)
+    return result
+
+
+def _learn(
+    paths: Sequence[Path],
+    registry: Registry | None,
+    source: Source | None,
+    limits: Limits,
+    *,
+    false_alarms: float,
+    seed: int,
+) -> Baseline:
+    """The baseline that the benign logs *paths* give."""
+    key = secrets.token_bytes(32) if registry is None else registry.key
+    split = Split(Traffic(limits, key), Traffic(limits, key), seed)
+    fields: set[str] = set()
+    for at, path in enumerate(paths):
+
+        def take(queries: Sequence[tuple[int, Query]], at: int = at) -> None:
+            for half in (split.fit, split.calibration):
+                half.add([each for each in queries if split.half(each[1].client) is half], at)
+
+        fields |= read_log(path, take, source=source).fields
+    return baseline_of(split, frozenset(fields), registry=registry, false_alarms=false_alarms)
+
+
+def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    paths = [Path(given)] if isinstance(given, str | os.PathLike) else [Path(each) for each in given]
+    if not paths:
+        raise UsageError("`logs` is empty: name at least one log")
+    return paths
+
+
+def _taker(traffic: Traffic, log: int) -> Callable[[Sequence[tuple[int, Query]]], None]:
+    return lambda queries: traffic.add(queries, log)

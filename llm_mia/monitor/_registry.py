@@ -1,0 +1,159 @@
+"""Registered data sets: keyed hashes of their substrings, by which prompts about them are recognised without text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..queries import Sketches, hashed_shingles
+from ..records import SCHEMA_VERSION
+
+__all__ = ["RegisteredSet", "Registry", "build_registry", "key_name", "read_key", "read_registry", "registry_to_json"]
+
+SHARE = 0.25
+"""Of the hashes this share is kept, the smallest: a fair sample, because hashes are random."""
+_SMALLEST = int(SHARE * 2**32)
+
+
+@dataclass(frozen=True)
+class RegisteredSet:
+    """A data set, as hashes."""
+
+    name: str
+    public: bool
+    """Whether it is a public benchmark: prompts about it explain themselves, and are no sign of an attack."""
+    texts: int
+    hashes: NDArray[np.uint32]
+    """A quarter of the hashes of its substrings of 24 bytes, sorted."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Data sets and the key of their hashes."""
+
+    key: bytes
+    """The key of the sketches in the log; whoever has it can test whether a text that he guesses is registered."""
+    sets: tuple[RegisteredSet, ...]
+
+    def overlap(self, sketches: Sketches, *, public: bool) -> NDArray[np.float64]:
+        """Of each sketch, about which share of its text is in the registered sets, shape (n,); 0 where that is unknown.
+
+        The share of places whose value is registered, among the places whose value is of the kept quarter. Where fewer
+        than four are, the share is not known. A place of another text is registered by chance with probability at most
+        (hashes of all sets) / 2³².
+        """
+        minima = sketches.minima
+        usable = minima < _SMALLEST
+        hashes = [each.hashes for each in self.sets if each.public == public]
+        if not hashes:
+            return np.zeros(len(minima))
+        known = np.unique(np.concatenate(hashes))
+        at = np.minimum(np.searchsorted(known, minima), max(0, len(known) - 1))
+        matched = usable & (known[at] == minima) if len(known) else np.zeros_like(usable)
+        count = usable.sum(1)
+        return np.where(count >= 4, matched.sum(1) / np.maximum(1, count), 0.0)
+
+
+def build_registry(
+    sets: Mapping[str, Iterable[str]], *, key: bytes | None = None, public: Iterable[str] = ()
+) -> Registry:
+    """A registry of the texts of each set.
+
+    Args:
+        sets: by name, the texts.
+        key: the key of the sketches in the log; without it a new one is drawn, which serves logs that keep prompts.
+        public: names of the sets that are public benchmarks.
+    """
+    secret, known = key or secrets.token_bytes(32), set(public)
+    registered = []
+    for name, texts in sets.items():
+        hashes, count = [np.empty(0, np.uint32)], 0
+        for text in texts:
+            values = hashed_shingles(text, secret)
+            hashes.append(values[values < _SMALLEST])
+            count += 1
+        registered.append(RegisteredSet(name, name in known, count, np.unique(np.concatenate(hashes))))
+    return Registry(secret, tuple(registered))
+
+
+def registry_to_json(registry: Registry) -> str:
+    """*registry* as JSON, with the key and without any text; `read_registry` gives it back."""
+    sets = [
+        {
+            "name": each.name,
+            "public": each.public,
+            "texts": each.texts,
+            "hashes": len(each.hashes),
+            "values": _packed(each.hashes),
+        }
+        for each in registry.sets
+    ]
+    values = {"schema_version": SCHEMA_VERSION, "key": registry.key.hex(), "share": SHARE, "sets": sets}
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_registry(path: str | os.PathLike[str]) -> Registry:
+    """The registry in a file of `registry_to_json`.
+
+    Raises:
+        InputError: it cannot be read, or is of another version.
+    """
+    where = Path(path)
+    try:
+        values: dict[str, Any] = json.loads(where.read_text(encoding="utf-8"))
+        if values.get("schema_version") != SCHEMA_VERSION or values.get("share") != SHARE:
+            raise InputError(f"{where}: was written by another version of llm_mia: register the data sets again")
+        sets = []
+        for each in values["sets"]:
+            sets.append(RegisteredSet(each["name"], each["public"], each["texts"], _unpacked(each["values"])))
+        return Registry(bytes.fromhex(values["key"]), tuple(sets))
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error):
+        raise InputError(f"{where}: is no registry: name a file that registering data sets wrote") from None
+
+
+def _packed(hashes: NDArray[np.uint32]) -> str:
+    """Sorted numbers by their differences, which compress well."""
+    steps = np.diff(hashes, prepend=np.uint32(0)).astype("<u4")
+    return base64.b64encode(zlib.compress(steps.tobytes())).decode()
+
+
+def _unpacked(text: str) -> NDArray[np.uint32]:
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u4")
+    return np.cumsum(steps, dtype=np.uint64).astype(np.uint32)
+
+
+def read_key(path: str | os.PathLike[str]) -> bytes:
+    """The key in a file: hexadecimal digits, or else its bytes without white space at the ends.
+
+    Raises:
+        InputError: the file cannot be read, or is empty.
+    """
+    try:
+        text = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not text:
+        raise InputError(f"{path}: holds no key")
+    try:
+        return bytes.fromhex(text.decode())
+    except ValueError:
+        return text
+
+
+def key_name(key: bytes) -> str:
+    """A name of *key* that does not disclose it, by which two files are known to have the same key."""
+    return hashlib.sha256(b"name of a key\n" + key).hexdigest()[:16]

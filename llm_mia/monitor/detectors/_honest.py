@@ -1,0 +1,77 @@
+"""Requests that honest programs send as well: public benchmarks, choices of the same context, templates.
+
+Evaluation harnesses want log-probabilities, as attacks do. What they ask sets them apart: several short ends of the
+same context (choice scoring), and texts that the benign traffic or a registered public benchmark has, too. Texts that
+several clients of the log itself send are no excuse: whoever attacks could send each text from several accounts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...queries import END_LENGTHS
+from .._table import Table
+
+__all__ = ["choices", "common_prompts", "templates"]
+
+Bools = NDArray[np.bool_]
+MOST_CHOICES = 26
+CONTEXT_SHARE = 0.2
+"""Of a text, the least share that is the context of a choice."""
+PUBLIC_SHARE = 0.5
+TEMPLATE_SHARE = 0.25
+"""Of a prompt, the least share that is the same in many prompts of a template."""
+OF_TEMPLATE = 8
+"""Prompts that a template has at least."""
+
+
+def common_prompts(table: Table) -> Bools:
+    """Which rows have a prompt that the benign traffic had, or that a public benchmark holds."""
+    common = np.isin(table.sketches.digests, table.known.benign)
+    if table.known.registry is not None:
+        common |= table.known.registry.overlap(table.sketches, public=True) >= PUBLIC_SHARE
+    return common & table.sketched
+
+
+def choices(table: Table, among: Bools) -> Bools:
+    """Which rows are one of 2 to 26 short ends of the same context, as multiple-choice questions are scored.
+
+    Two rows of a group are such where all but the last 256 bytes of either are the same, this is at least a fifth of
+    the text, and the ends differ in more than case and white space.
+    """
+    rows = np.flatnonzero(among & table.sketched)
+    stems = table.sketches.stems[rows].astype(np.uint64)
+    steps = stems.shape[1]
+    lengths = table.sizes[rows, None] // 32 * 32 - 32 * np.arange(steps)
+    usable = (stems > 0) & (lengths >= CONTEXT_SHARE * table.sizes[rows, None])
+    keys = (table.group[rows, None].astype(np.uint64) << np.uint64(32)) | stems
+    triples = np.stack([keys.ravel(), np.repeat(table.folds[rows], steps)], axis=1)[usable.ravel()]
+    texts = np.unique(triples, axis=0)  # texts that differ in case alone count once
+    names, of_each = np.unique(texts[:, 0], return_counts=True)
+    sizes = np.zeros(keys.shape, np.int64)
+    if len(names):
+        at = np.minimum(np.searchsorted(names, keys), len(names) - 1)
+        sizes = np.where(usable & (names[at] == keys), of_each[at], 0)
+    shared = sizes >= 2
+    nearest = np.take_along_axis(sizes, shared.argmax(1)[:, None], axis=1)[:, 0]
+    chosen = np.zeros(len(table.rows), np.bool_)
+    chosen[rows] = shared.any(1) & (nearest <= MOST_CHOICES)
+    return chosen
+
+
+def templates(table: Table, among: Bools) -> Bools:
+    """Which rows share a quarter of their text, at the beginning or at the end, with seven others of the group."""
+    rows = np.flatnonzero(among & table.sketched)
+    shared = np.zeros(len(rows), np.bool_)
+    lengths = np.array(END_LENGTHS)
+    for digests in (table.sketches.beginnings, table.sketches.ends):
+        words = digests[rows].astype(np.uint64)
+        keys = (table.group[rows, None].astype(np.uint64) << np.uint64(32)) | words
+        usable = (words > 0) & (lengths >= TEMPLATE_SHARE * table.sizes[rows, None])
+        names, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        del names
+        shared |= (usable & (counts[inverse].reshape(keys.shape) >= OF_TEMPLATE)).any(1)
+    chosen = np.zeros(len(table.rows), np.bool_)
+    chosen[rows] = shared
+    return chosen

@@ -1,0 +1,25 @@
+"""Systematic probing: many different passages are scored, and nothing explains why."""
+
+from __future__ import annotations
+
+from .._table import Table
+from .._traffic import Kind
+from ._detector import Detector, Scored
+from ._honest import choices, common_prompts
+
+__all__ = ["PROBING"]
+
+
+def _score(table: Table) -> Scored:
+    scored = (table.kinds & Kind.SCORES) > 0
+    rows = table.distinct(scored & ~common_prompts(table) & ~choices(table, scored))
+    return Scored(table.totals(rows), rows)
+
+
+PROBING = Detector(
+    "probing",
+    "different passages whose log-probabilities it wants",
+    [("prompt_logprobs", "echo", "max_tokens", "completion_tokens")],
+    ("prompt_logprobs", "sketch"),
+    _score,
+)

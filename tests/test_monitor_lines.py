@@ -1,0 +1,123 @@
+"""Bad lines, compressed and growing logs: whatever a line holds, the others are read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from llm_mia.errors import InputError
+from llm_mia.monitor import Fault, inspect_log
+from llm_mia.monitor.lines import followed_lines, lines_of
+from llm_mia.monitor.reading import read_log
+from llm_mia.queries import Query, query_to_line
+
+NOON = 1_764_331_200.0
+
+
+def line(at: int, **values: object) -> str:
+    return query_to_line(Query(**{"time": NOON + at, "client": "a", "max_tokens": 5, **values})) + "\n"  # type: ignore[arg-type]
+
+
+def test_bad_lines_are_counted_by_reason_and_place_and_never_repeated(tmp_path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000 + "\n"
+    lines = [
+        *(line(at) for at in range(20)),
+        "secret {\n",  # 21
+        '{"client": "a", "secret": 1}\n',
+        '{"client": "a", "max_tokens": "secret"}\n',
+        deep,
+        "\n",  # 25: blank lines are no fault
+        line(-9000),
+        line(90 * 86400),
+        '{"client": "a", "time": 5}\n',
+        '{"client": "a"}\n',
+        line(30),  # 30: the clock is set back again
+    ]
+    (tmp_path / "log.jsonl").write_bytes("".join(lines).encode() + b'\xff"secret"\n' + line(31).encode())
+    taken: list[tuple[int, Query]] = []
+    read = read_log(tmp_path / "log.jsonl", taken.extend)
+    faults = {fault.reason: fault for fault in read.faults.listed()}
+    assert "secret" not in repr(faults)
+    place = "log.jsonl"
+    assert faults["is no JSON"] == Fault("is no JSON", 1, (f"{place}:21",), False)
+    assert faults["is of another format"].first_lines == (f"{place}:22",)
+    assert faults["has a field `max_tokens` of another type"].first_lines == (f"{place}:23",)
+    assert faults["is nested too deeply"].first_lines == (f"{place}:24",)
+    assert faults["is more than an hour earlier than a line before it"].lines == 3
+    assert faults["is more than 30 days later than the line before it"].first_lines == (f"{place}:27",)
+    assert faults["has a time before 2000 or after 2100"].read
+    assert faults["has no time"].first_lines == (f"{place}:29",)
+    assert faults["is no UTF-8"].first_lines == (f"{place}:31",)
+    assert [number for number, _ in taken] == [*range(1, 21), 26, 27, 28, 29, 30, 32]
+    assert read.lines == 32
+
+
+def test_a_line_of_100_megabytes_is_passed_over_without_being_held(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        file.write(line(0).encode())
+        for _ in range(100):
+            file.write(b"x" * (1 << 20))
+        file.write(b"\n" + line(1).encode())
+    tracemalloc.start()
+    sizes = [(number, None if held is None else len(held), size) for number, held, size in lines_of(tmp_path / "log")]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sizes[1] == (2, None, 100 * (1 << 20) + 1)
+    assert [number for number, _, _ in sizes] == [1, 2, 3]
+    assert peak < 64 << 20  # a line is held up to 16 MiB, and copied when it is cut
+
+
+def test_compressed_logs_are_known_by_their_contents(tmp_path: Path) -> None:
+    text = "".join(line(at) for at in range(5)).encode()
+    (tmp_path / "log").write_bytes(gzip.compress(text))
+    assert inspect_log(tmp_path / "log").queries == 5
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(text * 2000)[:400])
+    with pytest.raises(InputError, match=r"cut.gz: the compressed file is cut off or broken after line \d+"):
+        list(lines_of(tmp_path / "cut.gz"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("x\n" * 3, "none of the first 3 lines")])
+def test_a_log_of_nothing_known_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(text)
+    with pytest.raises(InputError, match=message):
+        inspect_log(tmp_path / "log")
+    with pytest.raises(InputError, match="No such file"):
+        inspect_log(tmp_path / "none")
+
+
+def test_a_growing_log_is_followed_through_rotation_and_truncation(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("one\ntw")
+
+    def append(text: str) -> None:
+        with path.open("a") as file:
+            file.write(text)
+
+    steps = iter(
+        [
+            lambda: append("o\n"),
+            lambda: (path.rename(tmp_path / "old"), path.write_text("three\n")),
+            lambda: path.write_text("4\n"),
+            lambda: append("unfinished"),
+        ]
+    )
+
+    def wait() -> bool:
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is not None
+
+    lines = [(number, held) for number, held, _ in followed_lines(path, wait) if number]
+    assert lines == [(1, b"one\n"), (2, b"two\n"), (3, b"three\n"), (4, b"4\n"), (5, b"unfinished")]
+
+
+def test_a_line_that_holds_several_prompts_is_several_queries(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(json.dumps({"model": "m", "prompt": ["a", "b"], "user": "u"}) + "\n")
+    taken: list[tuple[int, Query]] = []
+    read_log(tmp_path / "log", taken.extend)
+    assert [(number, query.prompt) for number, query in taken] == [(1, "a"), (1, "b")]
