@@ -116,6 +116,7 @@ class Server:
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body["prompt"]
+        opened = False
         text = prompt if isinstance(prompt, str) else ""
         if self.lie == "template":
             text = f"<|user|>\n{text}\n<|assistant|>\n"
@@ -130,7 +131,7 @@ class Server:
         self._known |= set(tokens)
         entries = self.signals(tokens)
         generated, logprob = self.next_token(tokens)
-        counted = len(tokens) + (self.bos != "none")
+        counted = len(tokens) + (self.bos != "none" or opened)
         usage = {"prompt_tokens": counted, "completion_tokens": 1, "total_tokens": counted + 1}
         written = text if body.get("echo") else generated.decode(errors="replace")
         choice: dict[str, Any] = {"text": written, "index": 0, "finish_reason": "length"}

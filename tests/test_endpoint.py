@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from llm_mia import ModelSpec, load_model, read_scores, score
 from llm_mia.backends import RemoteBackend
 from llm_mia.backends.endpoint import Budget, ContinuingEndpoint, Patience, connect
+from llm_mia.cli import main
 from llm_mia.errors import (
     AttackError,
     BudgetError,
@@ -201,7 +204,9 @@ def test_a_budget_stops_and_the_same_call_continues(tmp_path: Path) -> None:
             score_to_disk(texts, spec, attacks=["loss"], out=tmp_path / "run")
         server.requests.clear()
         with pytest.raises(BudgetError, match="`max_tokens` is"):
-            score_to_disk(texts, ModelSpec(server.name, budget=Budget(max_tokens=4000)), out=tmp_path / "other")
+            score_to_disk(
+                texts, ModelSpec(server.name, budget=Budget(max_tokens=spent.tokens + 500)), out=tmp_path / "other"
+            )
         server.requests.clear()
         score_to_disk(texts, ModelSpec(server.name), attacks=["loss"], out=tmp_path / "run")
         passages = [body for body in server.requests if body["prompt"] in texts]
@@ -258,6 +263,27 @@ def test_continuations_are_asked_for_once(tmp_path: Path) -> None:
         assert len({body["seed"] for body in server.requests[-6:]}) == 6
         assert backend.sample(["The"], **{**settings, "temperature": 0.0})[0][0:2]  # type: ignore[arg-type]
         assert len(server.requests) == before + 1, "at temperature 0 all continuations are the same"
+
+
+def test_commands_take_endpoints_and_estimate_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], write_jsonl: Callable[..., str]
+) -> None:
+    texts = write_jsonl("in.jsonl", [{"id": f"p{i}", "text": text} for i, text in enumerate(sentences(12, seed=7))])
+    arguments = ["score", texts, "-a", "loss", "-o", str(tmp_path / "run"), "--price", "2"]
+    with running() as server:
+        assert main([*arguments, "-m", server.name, "--dry-run", "--json"]) == 0
+        (planned,) = json.loads(capsys.readouterr().out)["passes"]
+        assert planned["requests"] == 12
+        assert planned["price"] == pytest.approx(2e-6 * planned["tokens"])
+        assert sum(body["prompt"].startswith(("The river", "<s>")) for body in server.requests) < len(server.requests)
+        assert main([*arguments, "-m", server.name]) == 0
+        assert "endpoints: 12 requests, about" in capsys.readouterr().err
+        assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
+        assert "the budget is spent: --max-requests is 3, and 3 are used" in capsys.readouterr().err
+        assert main([*arguments, "-m", f"openai:other@{server.url}"]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["extract", texts, "-m", server.name, "-o", str(tmp_path / "extracted")]) == 1
+    assert "give a model whose files are on this machine" in capsys.readouterr().err
 
 
 def test_a_passage_that_no_token_spells_is_named(tmp_path: Path) -> None:

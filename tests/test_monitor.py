@@ -14,8 +14,17 @@ import pytest
 
 from llm_mia.cli import main
 from llm_mia.errors import CalibrationError, InputError, UsageError
-from llm_mia.monitor import Baseline, Limits, MonitorResult, build_registry, monitor, read_baseline, read_monitor
-from llm_mia.queries import Query
+from llm_mia.monitor import (
+    Baseline,
+    Limits,
+    MonitorResult,
+    build_registry,
+    follow_log,
+    monitor,
+    read_baseline,
+    read_monitor,
+)
+from llm_mia.queries import Query, query_to_line
 from llm_mia.report.monitoring import monitor_html
 
 from . import monitored_logs as logs
@@ -170,3 +179,32 @@ def test_the_command_answers_on_a_screen(benign: Path, tmp_path: Path) -> None:
     with redirect_stdout(io.StringIO()) as out:
         assert main(["monitor", str(log), "--inspect"]) == 0
     assert "20 requests understood" in out.getvalue()
+
+
+def test_a_followed_log_reports_each_alert_once_when_it_arises(baseline: Baseline, tmp_path: Path) -> None:
+    path = logs.write_log(tmp_path / "log.jsonl", logs.honest(20, 6))
+    reported: list[str] = []
+    attack = [logs.probing("attacker", random.Random(9)), logs.probing("another", random.Random(10))]
+    steps = iter([*attack, []])
+
+    def wait() -> bool:
+        step = next(steps, None)
+        if step is not None:
+            with path.open("a") as file:
+                file.write("".join(query_to_line(query) + "\n" for query in step))
+        return step is not None
+
+    result = follow_log(
+        path,
+        baseline,
+        out=tmp_path / "out",
+        report=lambda alert: reported.append(alert.name),
+        false_alarms=RATE,
+        fdr=0.05,
+        wait=wait,
+        every=0.0,
+    )
+    clients = [name for name in reported if name in ("attacker", "another")]
+    assert clients == ["attacker", "another"]
+    assert len(reported) == len(set(reported))
+    assert read_monitor(tmp_path / "out") == result

@@ -7,19 +7,21 @@ sample → what each detector counts          `detectors/`, an idea a file
 counts → one score → p-value → alerts       thresholds by benign traffic, see `Baseline`
 """
 
-from ._baseline import Baseline, read_baseline
-from ._drift import mmd_p_value, squared_mmd
+from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline
+from ._drift import features_of, median_distance, mmd_p_value, squared_mmd
 from ._faults import Fault
+from ._following import follow_log
 from ._inspecting import Inspection, inspect_log
-from ._judging import simes
+from ._judging import judge, simes
 from ._monitor import monitor
 from ._registry import RegisteredSet, Registry, build_registry, read_key, read_registry, registry_to_json
 from ._result import Alert, LogRecord, MonitorResult, Reason, read_monitor
-from ._traffic import Kind, Limits
+from ._traffic import Kind, Limits, Traffic
 
 __all__ = [
     "Alert",
     "Baseline",
+    "BenignTraffic",
     "Fault",
     "Inspection",
     "Kind",
@@ -29,8 +31,14 @@ __all__ = [
     "Reason",
     "RegisteredSet",
     "Registry",
+    "Traffic",
+    "baseline_of",
     "build_registry",
+    "features_of",
+    "follow_log",
     "inspect_log",
+    "judge",
+    "median_distance",
     "mmd_p_value",
     "monitor",
     "read_baseline",

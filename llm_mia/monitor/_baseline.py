@@ -29,7 +29,7 @@ from ._traffic import Traffic, group_of
 from .combining import Scale, combined, scale_of
 from .detectors import DETECTORS, Scored
 
-__all__ = ["Baseline", "Split", "baseline_of", "read_baseline", "scored", "write_baseline"]
+__all__ = ["Baseline", "BenignTraffic", "baseline_of", "read_baseline", "scored", "write_baseline"]
 
 Floats = NDArray[np.float64]
 BLOCKS = 100
@@ -93,7 +93,7 @@ class Baseline:
 
 
 @dataclass
-class Split:
+class BenignTraffic:
     """Benign traffic in its two halves."""
 
     fit: Traffic
@@ -106,7 +106,9 @@ class Split:
         return self.fit if digest[0] % 2 else self.calibration
 
 
-def baseline_of(split: Split, fields: frozenset[str], *, registry: Registry | None, false_alarms: float) -> Baseline:
+def baseline_of(
+    split: BenignTraffic, fields: frozenset[str], *, registry: Registry | None, false_alarms: float
+) -> Baseline:
     """The baseline that benign traffic gives.
 
     Raises:
@@ -144,7 +146,7 @@ def baseline_of(split: Split, fields: frozenset[str], *, registry: Registry | No
     )
 
 
-def _by_group(split: Split, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
+def _by_group(split: BenignTraffic, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
     """The scores of the calibration clients by group; groups of which the fit half has too few clients are joined."""
     counts = Counter(map(group_of, split.fit.clients.values()))
     separate = [name for name, count in counts.most_common() if count >= MORE_THAN_NEEDED * needed]

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from ..queries import Query
 from ._traffic import Kind, kind_of
 
-__all__ = ["FEATURES", "DriftWindow", "features_of", "mmd_p_value", "squared_mmd"]
+__all__ = ["DriftWindow", "features_of", "median_distance", "mmd_p_value", "squared_mmd", "windows_of"]
 
 Floats = NDArray[np.float64]
-FEATURES = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..calibration import check_rate
 from ..errors import UsageError
 from ..queries import Query
-from ._baseline import Baseline, Split, baseline_of, read_baseline, write_baseline
+from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
 from ._following import follow_log
 from ._judging import judge
 from ._registry import Registry, read_registry
@@ -107,7 +107,7 @@ def _learn(
 ) -> Baseline:
     """The baseline that the benign logs *paths* give."""
     key = secrets.token_bytes(32) if registry is None else registry.key
-    split = Split(Traffic(limits, key), Traffic(limits, key), seed)
+    split = BenignTraffic(Traffic(limits, key), Traffic(limits, key), seed)
     fields: set[str] = set()
     for at, path in enumerate(paths):
 

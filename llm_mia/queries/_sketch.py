@@ -23,7 +23,7 @@ SKETCH_BYTES = 4 * (MINIMA + 2 * _ENDS + STEMS + 2)
 SHINGLE = 24
 READ_BYTES = 1 << 16
 """A longer text is sketched by so many of its first bytes; only the digest of the text is of the whole."""
-AT_ONCE = 1 << 15
+AT_ONCE = 1 << 14
 """Bytes of text whose hashes are in memory at the same time."""
 EMPTY = np.uint32(0xFFFFFFFF)
 
@@ -137,36 +137,24 @@ def _of_texts(texts: Sequence[bytes], secret: bytes) -> Words:
     padded = [text.ljust(SHINGLE, b"\0") for text in texts]
     lengths = np.array([len(text) for text in padded])
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-    shingles = lengths - SHINGLE + 1
     hashes = _hashes(np.frombuffer(b"".join(padded), np.uint8), secret)
-    owner = np.repeat(np.arange(len(texts)), shingles)
-    # The places of the windows that lie within a text.
-    places = np.arange(len(owner)) + np.repeat(starts - np.concatenate([[0], np.cumsum(shingles)])[:-1], shingles)
-    within = hashes[places]
-    minima = np.full(len(texts) * MINIMA, EMPTY)
-    np.minimum.at(
-        minima, owner * MINIMA + (within & np.uint64(MINIMA - 1)).astype(np.int64), (within >> 32).astype(np.uint32)
-    )
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes * (hashes | np.uint64(1)), dtype=np.uint64)])
-    beginnings = [_digests(sums, starts, lengths, length) for length in END_LENGTHS]
-    ends = [_digests(sums, starts + lengths - length, lengths, length) for length in END_LENGTHS]
-    longest = lengths // STEM_STEP * STEM_STEP
-    stems = [_digests(sums, starts, lengths, longest - STEM_STEP * step) for step in range(STEMS)]
-    columns = np.stack([*beginnings, *ends, *stems], axis=1)
-    return np.hstack([_without_gaps(minima.reshape(-1, MINIMA)), columns]).astype("<u4")
-
-
-def _digests(
-    sums: NDArray[np.uint64], starts: NDArray[np.int64], lengths: NDArray[np.int64], wanted: NDArray[np.int64] | int
-) -> Words:
-    """A digest, by the sum of the hashes within them, of the *wanted* bytes from *starts*; 0 where there are fewer."""
-    wanted = np.broadcast_to(wanted, lengths.shape)
-    there = (wanted >= STEM_STEP) & (lengths >= wanted)
-    first = starts[there]
-    total = sums[first + wanted[there] - SHINGLE + 1] - sums[first]
-    digests = np.zeros(len(starts), np.uint32)
-    digests[there] = (total >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
-    return digests
+    places, values = (hashes & np.uint64(MINIMA - 1)).astype(np.intp), (hashes >> np.uint64(32)).astype(np.uint32)
+    minima = np.full((len(texts), MINIMA), EMPTY)
+    for row, start, length in zip(minima, starts.tolist(), lengths.tolist(), strict=True):
+        within = slice(start, start + length - SHINGLE + 1)  # the windows that lie within this text
+        np.minimum.at(row, places[within], values[within])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)])
+    ends = np.broadcast_to(np.array(END_LENGTHS), (len(texts), _ENDS))
+    stems = (lengths // STEM_STEP * STEM_STEP)[:, None] - STEM_STEP * np.arange(STEMS)
+    wanted = np.hstack([ends, ends, stems])
+    first = np.repeat(starts[:, None], wanted.shape[1], axis=1)
+    first[:, _ENDS : 2 * _ENDS] += lengths[:, None] - ends
+    # A digest of the wanted bytes is the sum of the hashes of the windows within them; 0 where there are fewer bytes.
+    there = (wanted >= STEM_STEP) & (lengths[:, None] >= wanted)
+    last = np.where(there, first + wanted - SHINGLE + 1, 0)
+    total = sums[last] - sums[np.where(there, first, 0)]
+    digests = np.where(there, (total >> np.uint64(32)).astype(np.uint32) | np.uint32(1), np.uint32(0))
+    return np.hstack([_without_gaps(minima), digests]).astype("<u4")
 
 
 def _without_gaps(minima: Words) -> Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from .texts import passages
 
 __all__ = ["KINDS", "Words", "requests_of"]
 
+CHAIN = 200_000
 RETRIES = 0.03
 MOST_PASSAGES = 800
 """Of Python's language reference, which the chain of words is learnt from."""
@@ -23,34 +24,30 @@ START = 1_764_000_000.0
 
 @dataclass
 class Words:
-    """Text without end: a chain of words, each drawn from those that follow the last in Python's documentation."""
+    """Text without end: pieces of a long chain of words, each drawn from those that follow the last in real texts."""
 
     seed: int = 0
-    _after: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
-    def after(self) -> Mapping[str, Sequence[str]]:
-        """By word: the words that follow it."""
+    def chain(self) -> Sequence[str]:
+        """A chain of words, in the statistics of Python's documentation."""
         following: dict[str, list[str]] = {}
         for text in passages(MOST_PASSAGES):
-            words = text.split()
-            for one, other in pairwise(words):
+            for one, other in pairwise(text.split()):
                 following.setdefault(one, []).append(other)
-        return following
+        rng, starts = random.Random(self.seed), sorted(following)  # noqa: S311 - reproducible texts
+        words = [rng.choice(starts)]
+        while len(words) < CHAIN:
+            words.append(rng.choice(following.get(words[-1]) or starts))
+        return words
 
     def text(self, rng: random.Random, count: int) -> str:
-        """*count* words."""
-        starts = self._starts
-        word = rng.choice(starts)
-        words = [word]
+        """*count* words, in pieces of 4 to 16, so that no two texts are alike for long."""
+        words: list[str] = []
         while len(words) < count:
-            word = rng.choice(self.after.get(word) or starts)
-            words.append(word)
-        return " ".join(words)
-
-    @cached_property
-    def _starts(self) -> Sequence[str]:
-        return sorted(self.after)
+            first = rng.randrange(CHAIN - 16)
+            words += self.chain[first : first + rng.randint(4, 16)]
+        return " ".join(words[:count])
 
 
 Client = Callable[[random.Random, Words, "Benchmarks"], Iterator[Query]]
@@ -70,24 +67,24 @@ def chat(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
         for _turn in range(rng.randint(1, 9)):
             turns.append(words.text(rng, rng.randint(3, 80)))
             yield _query("\n".join(turns), max_tokens=limit, temperature=0.7, completion_tokens=rng.randint(5, 400))
-            turns.append(words.text(rng, rng.randint(20, 250)))
+            turns.append(words.text(rng, rng.randint(10, 100)))
 
 
 def agent(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
     """An agent with a long instruction, whose transcript of tools grows with every request."""
-    system = words.text(rng, rng.randint(300, 900))
+    system = words.text(rng, rng.randint(100, 400))
     while True:
         turns = [system, words.text(rng, rng.randint(10, 60))]
-        for _turn in range(rng.randint(3, 25)):
+        for _turn in range(rng.randint(3, 15)):
             yield _query("\n".join(turns), max_tokens=4096, temperature=0.0, completion_tokens=rng.randint(20, 300))
-            turns.append(words.text(rng, rng.randint(10, 120)))
+            turns.append(words.text(rng, rng.randint(5, 60)))
 
 
 def summarising(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
     """Long texts behind a template; some again, with another length."""
     head, tail = words.text(rng, rng.randint(6, 40)), words.text(rng, rng.randint(0, 30))
     while True:
-        text = words.text(rng, rng.randint(150, 900))
+        text = words.text(rng, rng.randint(100, 400))
         for limit in rng.sample([64, 128, 256], rng.choice([1, 1, 1, 2])):
             yield _query(f"{head}\n{text}\n{tail} {limit}", max_tokens=limit, temperature=rng.choice([0.0, 0.3]))
 
@@ -95,7 +92,7 @@ def summarising(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Que
 def code(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
     """Completions in an editor: the file before the cursor, again and again, a little longer or changed."""
     while True:
-        file = words.text(rng, rng.randint(40, 500))
+        file = words.text(rng, rng.randint(40, 250))
         for _key in range(rng.randint(2, 15)):
             file += " " + words.text(rng, rng.randint(1, 12))
             if rng.random() < 0.2:
@@ -110,7 +107,7 @@ def code(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
 def retrieval(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
     """Questions with passages of a corpus, the same passages in other orders for other questions."""
     head = words.text(rng, rng.randint(20, 120))
-    corpus = [words.text(rng, rng.randint(40, 120)) for _passage in range(rng.randint(20, 200))]
+    corpus = [words.text(rng, rng.randint(30, 80)) for _passage in range(rng.randint(20, 200))]
     while True:
         near = rng.randrange(len(corpus))
         chosen = [corpus[(near + rng.randrange(8)) % len(corpus)] for _passage in range(rng.randint(2, 5))]

@@ -29,7 +29,7 @@ __all__ = ["Row", "attack_rows", "attack_table"]
 
 TOKENS = 40
 """Of a passage, by the estimate of `read_passages`."""
-SIBLING, MEMBERS = 600, 200
+SIBLING, MEMBERS = 600, 150
 """Passages that the base was trained on, and those that it was trained on further; as many are held out."""
 BEGINNING = 4
 """Tokens of a passage that are not scored: an attacker needs a beginning that the model continues."""
@@ -90,13 +90,16 @@ def _models(work: Path) -> tuple[Path, Path, list[str], list[str]]:
 
 
 class Attacker:
-    """Somebody who has the passages, the tokenizer and the base, and asks the target through *url*."""
+    """Somebody who has the passages, the tokenizer and the base, and asks the target through a server."""
 
-    def __init__(self, url: str, base: Path) -> None:
-        self._client = httpx.Client(base_url=url, timeout=300, trust_env=False)
+    def __init__(self, base: Path) -> None:
         self._base: Any = load_model(str(base), dtype="float32")
         self.words = [self._base.tokenizer.decode([at]) for at in range(self._base.model.config.vocab_size)]
         self.requests = 0
+
+    def turn_to(self, url: str) -> None:
+        """Ask the server at *url* from now on."""
+        self._client = httpx.Client(base_url=url, timeout=600, trust_env=False)
 
     def ids(self, text: str) -> list[int]:
         """The tokens of *text*."""
@@ -165,7 +168,7 @@ def _row(
     name: str,
     attacker: Attacker,
     passages: Sequence[list[int]],
-    labels: Sequence[int],
+    of_base: Sequence[float],
     true: list[dict[str, float]],
 ) -> Row:
     """What remains of the attacks, and to honest clients, who saw *true* where everything passes."""
@@ -173,9 +176,9 @@ def _row(
     attacker.requests = 0
     seen = [ask(ids) for ids in passages]
     loss = [statistics.fmean(each) for each in seen]
-    of_base = [attacker.of_base(ids) for ids in passages]
-    scale = statistics.stdev(loss) / statistics.stdev(map(statistics.fmean, of_base)) if route == "text" else 1.0
-    reference = [mean - scale * statistics.fmean(base) for mean, base in zip(loss, of_base, strict=True)]
+    scale = statistics.stdev(loss) / statistics.stdev(of_base) if route == "text" else 1.0
+    reference = [mean - scale * base for mean, base in zip(loss, of_base, strict=True)]
+    labels = [1] * (len(passages) // 2) + [0] * (len(passages) // 2)
     requests = attacker.requests / len(passages)
     shown = _alternatives(attacker, passages)
     true += shown if not true else []
@@ -222,14 +225,15 @@ def attack_rows(work: Path) -> list[Row]:
     target, base, members, held = _models(work)
     port = free_port()
     server = Process([sys.executable, str(Path(__file__).with_name("guard_model.py")), str(target), str(port)], port)
-    rows, true = [], list[dict[str, float]]()
+    rows, true, attacker = [], list[dict[str, float]](), Attacker(base)
+    passages = [attacker.ids(text)[: 3 * TOKENS] for text in (*members, *held)]
+    of_base = [statistics.fmean(attacker.of_base(ids)) for ids in passages]
     try:
         for name, settings in POLICIES.items():
             policy = f"[logprobs]\n{settings}[requests]\nmax_prompts = 128\n"
             with tempfile.TemporaryDirectory() as temporary, guard(server.url, Path(temporary), policy) as process:
-                attacker = Attacker(process.url, base)
-                passages = [attacker.ids(text)[: 3 * TOKENS] for text in (*members, *held)]
-                rows.append(_row(name, attacker, passages, [1] * len(members) + [0] * len(held), true))
+                attacker.turn_to(process.url)
+                rows.append(_row(name, attacker, passages, of_base, true))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     finally:
         server.stop()
@@ -243,7 +247,8 @@ def attack_table(rows: Sequence[Row]) -> str:
         "",
         f"A small Llama was trained on {SIBLING} passages of Python's language reference, and then on {MEMBERS} "
         f"others, the members; {MEMBERS} are held out. The server behind the guard shows everything. The attacker asks "
-        "through the guard by the most telling route that the policy leaves: echo, an answer that may only be the passage "
+        "through the guard by the most telling route that the policy leaves: echo, an answer that may only be the "
+        "passage "
         "(`guided_choice`), a prompt for each token, or text alone. `reference` subtracts the log-probabilities of the "
         "model before its last training, which the attacker has.",
         "",

@@ -1,0 +1,170 @@
+"""Measure the monitor of query logs: detection, false alarms by kind of honest client, campaigns, and speed.
+
+.venv/bin/python scripts/bench_monitor.py [--only benign,attacks,campaigns,speed] [--scale 1.0]
+
+Results: `scripts/results/monitor.json` and `monitor.md`. Parts that are not run keep their earlier results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.attack_requests import ATTACKS
+from benchmarks.benign_clients import KINDS, requests_of
+from benchmarks.monitor_report import written
+from benchmarks.monitor_trials import COVERS, MIX, RATE, World, campaign, dripped, members_of, mmd_alarms
+
+from llm_mia.metrics import clopper_pearson
+from llm_mia.monitor import monitor
+from llm_mia.queries import Query, query_to_line
+
+RESULTS = Path(__file__).parent / "results"
+SHARES = (1.0, 0.2, 0.05, 0.01)
+TOTAL = 500
+"""Requests of an attacker who drips."""
+CAMPAIGN = 1000
+
+
+def shown(hits: int, trials: int) -> dict[str, Any]:
+    """A rate with its interval of 95 %."""
+    interval = clopper_pearson(hits, trials)
+    return {"rate": hits / trials, "low": interval.low, "high": interval.high, "trials": trials}
+
+
+def benign(world: World, scale: float) -> dict[str, Any]:
+    """False alarms by kind of honest client."""
+    count = int(600 * scale)
+    rows = {}
+    for kind in KINDS:
+        clients = {f"{kind} {at}": world.honest(kind, f"test-{at}") for at in range(count)}
+        clients = {name: [replace(query, client=name) for query in queries] for name, queries in clients.items()}
+        result = world.judged(clients)
+        alarms = result.of("client")
+        reasons = Counter(alert.reasons[0].detector for alert in alarms)
+        rows[kind] = {**shown(len(alarms), count), "reasons": dict(reasons), "mmd": mmd_alarms(world, clients)}
+        sys.stderr.write(f"{kind}: {rows[kind]}\n")
+    return rows
+
+
+def attacks(world: World, scale: float) -> dict[str, Any]:
+    """Detection of attackers, pure and dripped, each judged by what it sends alone."""
+    rng = random.Random(7)  # noqa: S311
+    rows: dict[str, Any] = {}
+    for attack in ATTACKS:
+        for share in SHARES:
+            count = max(10, int((120 if share == 1.0 else 60) * scale))
+            names = [f"attacker-{at}" for at in range(count)]
+            clients = {name: dripped(world, attack, f"{name}-{share}", share, TOTAL, rng) for name in names}
+            clients = {f"{name}-{share}": queries for name, queries in clients.items()}
+            result = world.judged(clients)
+            reasons = Counter(alert.reasons[0].detector for alert in result.of("client"))
+            row = {**shown(members_of(result, "attacker"), count), "reasons": dict(reasons)}
+            row["mmd"] = mmd_alarms(world, clients)
+            rows[f"{attack} {share:g}"] = row
+            sys.stderr.write(f"{attack} {share}: {row}\n")
+    return rows
+
+
+def campaigns(world: World, scale: float) -> dict[str, Any]:
+    """Campaigns that accounts share, within the traffic of honest clients; and honest traffic alone."""
+    rng = random.Random(8)  # noqa: S311
+    rows: dict[str, Any] = {}
+    trials = max(5, int(20 * scale))
+    mixes = []
+    for trial in range(trials):
+        kinds = rng.choices([*MIX], [*MIX.values()], k=300)
+        mixes.append({f"h-{trial}-{at}": world.honest(kind, f"h-{trial}-{at}") for at, kind in enumerate(kinds)})
+    families = false = 0
+    for mix in mixes:
+        result = world.judged(mix)
+        families, false = families + result.families, false + len(result.of("family"))
+    rows["honest families"] = shown(false, families)
+    sys.stderr.write(f"honest families: {rows['honest families']}\n")
+    for attack in ATTACKS:
+        for spread in (10, 1000):
+            hits, accounts = 0, 0.0
+            for mix in mixes:
+                of_each = campaign(world, attack, CAMPAIGN, spread, rng)
+                result = world.judged({**mix, **{f"account-{at}": queries for at, queries in enumerate(of_each)}})
+                # The campaign is named where most of the clients of a family are its accounts.
+                hits += any(alert.clients >= spread / 2 for alert in result.of("family"))
+                accounts += members_of(result, "account-") / spread
+            row = {**shown(hits, trials), "accounts": accounts / trials}
+            rows[f"{attack} {spread}"] = row
+            sys.stderr.write(f"{attack} over {spread}: {row}\n")
+    return rows
+
+
+def speed(world: World, scale: float) -> dict[str, Any]:
+    """Lines a second of the guard's log, with sketches and with prompts, from file to alerts; memory."""
+    lines = int(100_000 * scale)
+    rng = random.Random(9)  # noqa: S311
+    queries: list[Query] = []
+    at = 0
+    while len(queries) < lines:
+        queries += world.honest(rng.choice(COVERS), f"s-{at}")
+        at += 1
+    prompts: list[Query] = []
+    at = 0
+    while len(prompts) < lines // 4:
+        prompts += requests_of(rng.choice(COVERS), f"p-{at}", rng, world.words, world.benchmarks)
+        at += 1
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, of_log in (("sketches", queries), ("prompts", prompts)):
+            log = Path(folder) / f"{name}.jsonl"
+            log.write_text("".join(query_to_line(query) + "\n" for query in of_log))
+            start, cpu = time.perf_counter(), time.process_time()
+            monitor(log, baseline=world.baseline, registry=world.registry, out=Path(folder) / "out")
+            seconds, used = time.perf_counter() - start, time.process_time() - cpu
+            rows[name] = {
+                "lines": len(of_log),
+                "bytes_per_line": log.stat().st_size / len(of_log),
+                "lines_per_second": len(of_log) / seconds,
+                "lines_per_cpu_second": len(of_log) / used,
+            }
+            sys.stderr.write(f"{name}: {rows[name]}\n")
+    rows["memory"] = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cores": os.cpu_count()}
+    return rows
+
+
+PARTS = {"benign": benign, "attacks": attacks, "campaigns": campaigns, "speed": speed}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the parts, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS), help="the parts, separated by commas")
+    parser.add_argument("--scale", type=float, default=1.0, help="how many clients and trials, as a factor")
+    parser.add_argument("--clients", type=int, default=3000, help="benign clients that set the thresholds")
+    given = parser.parse_args(arguments)
+    path = RESULTS / "monitor.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    start = time.perf_counter()
+    world = World(clients=given.clients)
+    groups = {name: len(scores) for name, scores in world.baseline.client_scores.items()}
+    results["world"] = {
+        "clients": given.clients, "requests": world.baseline.requests, "rate": RATE, "groups": groups,
+        "families": len(world.baseline.family_scores), "block": world.baseline.block,
+    }  # fmt: skip
+    sys.stderr.write(f"benign traffic: {results['world']}, {time.perf_counter() - start:.0f} s\n")
+    for name in given.only.split(","):
+        results[name] = PARTS[name](world, given.scale)
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (RESULTS / "monitor.md").write_text(written(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The results of the trials of the monitor, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["written"]
+
+
+def written(results: Mapping[str, Any]) -> str:
+    """All tables that there are results for."""
+    parts = ["# The monitor of query logs", ""]
+    for name, table in (
+        ("world", _world),
+        ("benign", _benign),
+        ("attacks", _attacks),
+        ("campaigns", _campaigns),
+        ("speed", _speed),
+    ):
+        if name in results:
+            parts += [*table(results[name]), ""]
+    return "\n".join(parts)
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['rate']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def _world(world: Mapping[str, Any]) -> Iterator[str]:
+    groups = ", ".join(f"{name} {count:,}" for name, count in world["groups"].items())
+    yield f"Thresholds at {100 * world['rate']:g} % false alarms by {world['clients']:,} benign clients "
+    yield f"({world['requests']:,} requests); half of them calibrate, by what they want: {groups}. "
+    yield f"{world['families']:,} benign families calibrate, in blocks of {world['block']:,} requests."
+
+
+def _benign(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## False alarms by kind of honest client"
+    yield ""
+    yield "| kind | alarms [95 %] | clients | first reasons | plain MMD |"
+    yield "|---|---:|---:|---|---:|"
+    for kind, row in rows.items():
+        reasons = ", ".join(f"{name} {count}" for name, count in row["reasons"].items()) or "–"
+        yield f"| {kind} | {_rate(row)} | {row['trials']} | {reasons} | {100 * row['mmd']:.1f} % |"
+
+
+def _attacks(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Attackers that are named, by the share of the attack in their requests"
+    yield ""
+    yield "| attack | share | named [95 %] | attackers | first reasons | plain MMD |"
+    yield "|---|---:|---:|---:|---|---:|"
+    for name, row in rows.items():
+        attack, share = name.rsplit(" ", 1)
+        reasons = ", ".join(f"{each} {count}" for each, count in row["reasons"].items()) or "–"
+        line = f"| {attack} | {100 * float(share):g} % | {_rate(row)} | {row['trials']} | {reasons} |"
+        yield f"{line} {100 * row['mmd']:.1f} % |"
+
+
+def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Campaigns of 1,000 requests that accounts share, among 300 honest clients"
+    yield ""
+    yield f"Of honest families {_rate(rows['honest families'])} raise an alarm."
+    yield ""
+    yield "| attack | accounts | family named [95 %] | campaigns | accounts named alone |"
+    yield "|---|---:|---:|---:|---:|"
+    for name, row in rows.items():
+        if name != "honest families":
+            attack, spread = name.rsplit(" ", 1)
+            yield f"| {attack} | {int(spread):,} | {_rate(row)} | {row['trials']} | {100 * row['accounts']:.1f} % |"
+
+
+def _speed(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Speed, a single process"
+    yield ""
+    yield "| log holds | lines | bytes a line | lines a second | lines a second of its processor time |"
+    yield "|---|---:|---:|---:|---:|"
+    for name in ("sketches", "prompts"):
+        row = rows[name]
+        figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
+        yield f"| {name} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
+    yield ""
+    yield f"Peak memory of the whole measurement: {rows['memory']['peak_mib']:,.0f} MiB."
