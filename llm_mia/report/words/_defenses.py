@@ -48,7 +48,8 @@ ALWAYS = (
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
     "Whether a defence lowers the AUROC is tested for all of them together (Holm): the chance that any counts which "
-    "does not is at most 2.5 %.",
+    "does not is at most 2.5 %. It counts if the strongest attack on it is weaker than the strongest without defence, "
+    "and if the latter is weaker with the defence, too.",
     "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
     "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
