@@ -32,6 +32,7 @@ from llm_mia.guard import (
     Secret,
     Upstream,
 )
+from llm_mia.monitor import read_key
 from llm_mia.queries import Query, query_of_line, sketch_prompts
 
 from .model_servers import SECRETS, ModelServer
@@ -361,6 +362,11 @@ def test_the_log_keeps_of_a_prompt_what_the_policy_says(tmp_path: Path, kept: Ke
     assert (first.sketch is not None and bytes(first.sketch) == bytes(expected)) == (kept is KeptPrompt.HASH)
     assert second.sketch is None
     assert first.prompt_bytes == 15
+    key = tmp_path / "log.key"
+    assert key.exists() == (kept is KeptPrompt.HASH)
+    if key.exists():
+        assert read_key(key) == b"key"
+        assert key.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_log_begins_anew_at_its_size(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shado
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level", "false_alarms")
-FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping", "key_file")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",

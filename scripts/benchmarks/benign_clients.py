@@ -238,9 +238,9 @@ def requests_of(
     kind: str, client: str, rng: random.Random, words: Words, benchmarks: Benchmarks, count: int | None = None
 ) -> list[Query]:
     """The requests of a client in a week, in order; some are sent twice."""
-    wanted = count or min(600, int(rng.lognormvariate(3.9, 0.9)) + 3)
+    wanted = count or min(400, int(rng.lognormvariate(3.5, 0.9)) + 3)
     if count is None and kind.startswith(("harness", "perplexity")):
-        wanted = rng.choice([100, 200, 400, 600])
+        wanted = rng.choice([50, 100, 200, 400])
     time, queries = START + rng.random() * WEEK * 0.8, list[Query]()
     mean = rng.choice([2.0, 30.0, 400.0])
     for query in KINDS[kind](rng, words, benchmarks):

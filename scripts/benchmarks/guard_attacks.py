@@ -7,23 +7,27 @@ import math
 import random
 import statistics
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import uvicorn
 
 from llm_mia.backends import ModelSpec, load_model
+from llm_mia.guard import Guard, Policy, Secret, Upstream, configuration, read_policy
 from llm_mia.metrics import auroc
 from llm_mia.records import Window
 from llm_mia.training import Method, Recipe, train
 
 from . import attack_models
 from .attack_corpora import library_topics, passages_of
-from .guard_servers import Process, free_port, guard
+from .guard_servers import Process, free_port
 
 __all__ = ["Row", "attack_rows", "attack_table"]
 
@@ -220,6 +224,23 @@ def _two(listed: Mapping[str, float]) -> list[str]:
     return sorted(listed, key=lambda word: -listed[word])[:2]
 
 
+@contextmanager
+def _guard(upstream: str, policy: Policy) -> Iterator[str]:
+    """The address of a guard in this process, which starts at once."""
+    config = configuration(Guard(policy, Upstream(upstream, policy.upstream), Secret(b"secret")), policy)
+    config.host, config.port = "127.0.0.1", free_port()
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{config.port}/v1"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 def attack_rows(work: Path) -> list[Row]:
     """A row for each policy; the models stay in *work*."""
     target, base, members, held = _models(work)
@@ -230,9 +251,9 @@ def attack_rows(work: Path) -> list[Row]:
     of_base = [statistics.fmean(attacker.of_base(ids)) for ids in passages]
     try:
         for name, settings in POLICIES.items():
-            policy = f"[logprobs]\n{settings}[requests]\nmax_prompts = 128\n"
-            with tempfile.TemporaryDirectory() as temporary, guard(server.url, Path(temporary), policy) as process:
-                attacker.turn_to(process.url)
+            (work / "guard.toml").write_text(f"[logprobs]\n{settings}", "utf-8")
+            with _guard(server.url, read_policy(work / "guard.toml")) as address:
+                attacker.turn_to(address)
                 rows.append(_row(name, attacker, passages, of_base, true))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     finally:

@@ -36,6 +36,10 @@ class Model:
     def logprobs(self, prompts: list[list[int]]) -> list[Floats]:
         """Of each prompt: row t are the log-probabilities of token t, and the last row those of the token after it."""
         longest = max(map(len, prompts))
+        whole = max(prompts, key=len)
+        if len(prompts) > 1 and all(whole[: len(each)] == each for each in prompts):  # the beginnings of a text
+            (row,) = self.logprobs([whole])
+            return [row[: len(each) + 1] for each in prompts]
         ids = torch.tensor([self._opening + each + [0] * (longest - len(each)) for each in prompts])
         rows = self._backend.model(ids).logits.log_softmax(-1).numpy()
         first = len(self._opening) - 1
