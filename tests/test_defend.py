@@ -230,7 +230,7 @@ def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings
         ("dropout:p=many", "p=many is not a number"),
         ("early_stopping:patience=0", "out of range; it must be a whole number from 1 to 1,000"),
         ("dp:epsilon=0", "it must be above 0$"),
-        ("epochs:n=4", "is to train less than the 4 `epochs` without defence"),
+        ("epochs:n=4", "must train for fewer than the 4 `epochs` without it"),
         ("deduplication", "no text of the members occurs twice"),
         ("weight_decay:w=0", "out of range"),
         ("none", "always measured: leave it out"),

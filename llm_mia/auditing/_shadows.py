@@ -50,7 +50,7 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
 
     Raises:
         AttackError: it has another tokenizer than they have, or was trained from another base.
-        UsageError: it reads texts as a template, and they do not, or the other way round.
+        UsageError: it reads texts in a chat template and they do not, or they do and it does not.
     """
     templated = shadows.record.plan.templated
     if isinstance(target, ModelSpec) and target.templated != templated:

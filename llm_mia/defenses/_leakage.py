@@ -17,7 +17,7 @@ from ._split import PoolSplit
 __all__ = ["LEVEL", "Columns", "Measuring", "mark_lower"]
 
 LEVEL = 0.025
-"""At most so likely is any defence that does not lower the AUROC to be counted as lowering it."""
+"""The largest probability that any defence counts as lowering the AUROC although it does not."""
 
 Columns = Mapping[str, NDArray[np.float64]]
 """By attack: the scores of all passages, NaN where a passage has none."""
