@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "CONTINUATIONS",
     "FIELDS",
+    "OF_TARGET",
     "SCHEMA_VERSION",
     "STAND_IN",
     "TOKEN_ARRAYS",
@@ -40,6 +41,7 @@ __all__ = [
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "target_pass",
     "text_sha256",
 ]
 
@@ -373,6 +375,15 @@ class PassRecord:
     """JSON values: what the signals depend on in addition (digests of shots, how texts are rewritten)."""
     written_tokens: WrittenTokens | None = None
     """Special tokens that are written in the passages; None where there are none. Not compared between runs."""
+
+
+OF_TARGET = ("target", "samples")
+"""The passes of the target over the unchanged passages: of signals, and of continuations. A run has at least one."""
+
+
+def target_pass(passes: Mapping[str, PassRecord]) -> PassRecord:
+    """The record of the pass of the target, of signals where there is such a pass, else of continuations."""
+    return next(passes[name] for name in OF_TARGET if name in passes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ class Server:
 
     def next_token(self, tokens: list[bytes]) -> tuple[bytes, float]:
         """The likeliest byte after *tokens*."""
+        if self.words:  # a byte would become a part of the word before it
+            return b" a", self.signals([*tokens, b" a"])[-1]["logprob"]
         data = b"".join(tokens)[-8:]
         if data in self._following:
             return self._following[data]
@@ -116,6 +118,7 @@ class Server:
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body["prompt"]
+        opened = False
         text = prompt if isinstance(prompt, str) else ""
         if self.lie == "template":
             text = f"<|user|>\n{text}\n<|assistant|>\n"
@@ -130,7 +133,7 @@ class Server:
         self._known |= set(tokens)
         entries = self.signals(tokens)
         generated, logprob = self.next_token(tokens)
-        counted = len(tokens) + (self.bos != "none")
+        counted = len(tokens) + (self.bos != "none" or opened)
         usage = {"prompt_tokens": counted, "completion_tokens": 1, "total_tokens": counted + 1}
         written = text if body.get("echo") else generated.decode(errors="replace")
         choice: dict[str, Any] = {"text": written, "index": 0, "finish_reason": "length"}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,12 +17,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from llm_mia import ModelSpec, estimate, read_scores, score
+from llm_mia import ModelSpec, audit, estimate, read_scores, score
 from llm_mia.attacks import Samples, parse_attack, split_passage
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+from llm_mia.defenses.outputs import replay
 from llm_mia.errors import AttackError, ModelError, RunDirectoryError, UsageError
 from llm_mia.records import CONTINUATIONS, FIELDS
+from llm_mia.report import write_report
+from llm_mia.rewriting import draws
 from llm_mia.scoring import attacks_for
 from llm_mia.signals import Limits, Supplies
 from llm_mia.store import read_run, read_signals
@@ -61,6 +67,12 @@ BY_HAND: list[tuple[str, Sequence[str], float]] = [
 @pytest.mark.parametrize(("spec", "texts", "expected"), BY_HAND)
 def test_by_hand(spec: str, texts: Sequence[str], expected: float) -> None:
     assert score_of(spec, REST, *texts) == pytest.approx(expected, rel=1e-12)
+
+
+def seeded_words(count: int) -> list[str]:
+    """Texts of 24 words of few kinds."""
+    rng = random.Random(count)
+    return [" ".join(rng.choices(WORDS, k=24)) for _ in range(count)]
 
 
 WORDS = ["river", "bends", "under", "stone", "bridge", "anna", "counts", "seven", "geese", "twice"]
@@ -304,6 +316,85 @@ def test_a_local_model_that_knows_its_members_by_heart(tiny: str, tmp_path: Path
         known = ~np.isnan(scores)
         assert known[:7].sum() >= 5
         assert np.nanmean(scores[:7]) > 2 * np.nanmean(scores[7:])
+
+
+def test_no_mask_of_log_probabilities_hides_what_the_model_writes(tmp_path: Path) -> None:
+    rows = [{"text": text, "label": number % 2} for number, text in enumerate(NUMBERED)]
+    table = score(rows, FakeBackend(0), attacks=["loss", "samia"], supplies=SUPPLIES, out=tmp_path / "run")
+    for defense in ("sampled_text:queries=one", "top_k:k=5", "none"):
+        shown = replay(rows, tmp_path / "run", defense, ["loss", "samia"])
+        variants = [name for name in shown.columns if name.startswith("samia")]
+        assert variants
+        for name in variants:
+            np.testing.assert_array_equal(shown.column(name), table.column("samia"))
+    assert "loss" in replay(rows, tmp_path / "run", "sampled_text:queries=one", ["loss", "samia"]).no_scores
+
+
+KILLED = """
+import os, signal, sys
+from llm_mia import score
+from llm_mia.backends.fake import FakeBackend
+from llm_mia.signals import Limits, Supplies
+from tests.test_attacks_samples import SUPPLIES, TEXTS
+
+class Killed(FakeBackend):
+    prompts = 0
+
+    def sample(self, prompts, **options):
+        self.prompts += len(prompts)
+        if self.prompts > 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().sample(prompts, **options)
+
+backend = Killed(0)
+backend.tokens_per_batch = 200
+score(TEXTS, backend, attacks=["samia"], supplies=SUPPLIES, out=sys.argv[1], limits=Limits(part_seconds=0.0))
+"""
+
+
+def test_a_run_that_is_killed_continues(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(out)], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [(part.first, part.last) for part in read_signals(out, "samples").parts()][-1] == (10, 11)
+    second = Counting()
+    table = score(TEXTS, second, attacks=["samia"], supplies=SUPPLIES, out=out)
+    assert len(second.prompts) == 30 - 12
+    whole = score(TEXTS, Counting(), attacks=["samia"], supplies=SUPPLIES, out=tmp_path / "whole")
+    np.testing.assert_array_equal(table.column("samia"), whole.column("samia"))
+
+
+class Parrot(FakeBackend):
+    """Shows texts alone: it continues what it has read by heart, every second time, and all else by drawn words."""
+
+    def __init__(self, read: Sequence[str]) -> None:
+        super().__init__(0, offers={CONTINUATIONS})
+        self.rests = dict(filter(None, (split_passage(text, 0.5) for text in read)))
+
+    def sample(
+        self, prompts: Sequence[str], *, number: int, max_tokens: int, temperature: float, seed: int
+    ) -> list[list[str]]:
+        def text(prompt: str, at: int) -> str:
+            words = [WORDS[drawn % len(WORDS)] for drawn in draws(f"{seed} {at}", prompt, max_tokens)]
+            return " ".join([self.rests[prompt]] if prompt in self.rests and at % 2 else words)
+
+        return [[text(prompt, at) for at in range(number)] for prompt in prompts]
+
+
+def test_an_audit_of_a_model_that_shows_texts_alone(tmp_path: Path) -> None:
+    texts = [f"{number}: {text}" for number, text in enumerate(seeded_words(150))]
+    done = audit(
+        texts[60:], target=Parrot(texts[60:100]), nonmembers=texts[:60], attacks=["samia"], accept_void=True,
+        supplies=Supplies(samples=4, sample_tokens=12), stand_in="none", history=tmp_path / "history",
+        out=tmp_path / "run",
+    )  # fmt: skip
+    flagged = {row.id for row in done.flags.rows if row.flagged}
+    members = {row.id for row in done.flags.rows[:40]}
+    assert len(flagged & members) >= 36
+    assert [*done.passes] == ["samples"]
+    write_report(done.path)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "fake-0" in page
 
 
 def test_the_command_line(

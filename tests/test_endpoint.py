@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 from llm_mia import ModelSpec, load_model, read_scores, score
 from llm_mia.backends import RemoteBackend
 from llm_mia.backends.endpoint import Budget, ContinuingEndpoint, Patience, connect
+from llm_mia.cli import main
 from llm_mia.errors import (
     AttackError,
     BudgetError,
@@ -201,7 +206,9 @@ def test_a_budget_stops_and_the_same_call_continues(tmp_path: Path) -> None:
             score_to_disk(texts, spec, attacks=["loss"], out=tmp_path / "run")
         server.requests.clear()
         with pytest.raises(BudgetError, match="`max_tokens` is"):
-            score_to_disk(texts, ModelSpec(server.name, budget=Budget(max_tokens=4000)), out=tmp_path / "other")
+            score_to_disk(
+                texts, ModelSpec(server.name, budget=Budget(max_tokens=spent.tokens + 500)), out=tmp_path / "other"
+            )
         server.requests.clear()
         score_to_disk(texts, ModelSpec(server.name), attacks=["loss"], out=tmp_path / "run")
         passages = [body for body in server.requests if body["prompt"] in texts]
@@ -260,6 +267,27 @@ def test_continuations_are_asked_for_once(tmp_path: Path) -> None:
         assert len(server.requests) == before + 1, "at temperature 0 all continuations are the same"
 
 
+def test_commands_take_endpoints_and_estimate_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], write_jsonl: Callable[..., str]
+) -> None:
+    texts = write_jsonl("in.jsonl", [{"id": f"p{i}", "text": text} for i, text in enumerate(sentences(12, seed=7))])
+    arguments = ["score", texts, "-a", "loss", "-o", str(tmp_path / "run"), "--price", "2"]
+    with running() as server:
+        assert main([*arguments, "-m", server.name, "--dry-run", "--json"]) == 0
+        (planned,) = json.loads(capsys.readouterr().out)["passes"]
+        assert planned["requests"] == 12
+        assert planned["price"] == pytest.approx(2e-6 * planned["tokens"])
+        assert sum(body["prompt"].startswith(("The river", "<s>")) for body in server.requests) < len(server.requests)
+        assert main([*arguments, "-m", server.name]) == 0
+        assert "endpoints: 12 requests, about" in capsys.readouterr().err
+        assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
+        assert "the budget is spent: --max-requests is 3, and 3 are used" in capsys.readouterr().err
+        assert main([*arguments, "-m", f"openai:other@{server.url}"]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["extract", texts, "-m", server.name, "-o", str(tmp_path / "extracted")]) == 1
+    assert "give a model whose files are on this machine" in capsys.readouterr().err
+
+
 def test_a_passage_that_no_token_spells_is_named(tmp_path: Path) -> None:
     class Odd(Server):
         def cut(self, text: str) -> list[bytes]:
@@ -267,3 +295,25 @@ def test_a_passage_that_no_token_spells_is_named(tmp_path: Path) -> None:
 
     with running(Odd()) as server, pytest.raises(ModelError, match=r"passage '2'.*its tokens do not spell the text"):
         signals_of(connect(server.name, patience=QUICK), ["a", "b", "an odd text"])
+
+
+@pytest.mark.slow
+def test_a_killed_command_pays_only_for_what_was_under_way(tmp_path: Path, write_jsonl: Callable[..., str]) -> None:
+    rows = [{"id": f"p{i}", "text": text} for i, text in enumerate(dict.fromkeys(sentences(60, seed=11)))]
+    texts, passages = write_jsonl("in.jsonl", rows), {str(row["text"]) for row in rows}
+
+    def sent(server: Server) -> list[str]:
+        return [body["prompt"] for body in server.requests if body["prompt"] in passages]
+
+    with running(Server(delay=0.02)) as server:
+        command = [sys.executable, "-m", "llm_mia", "score", texts, "-a", "loss", "-o", str(tmp_path / "run")]
+        command += ["-m", server.name, "--concurrency", "4"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(sent(server)) < len(passages) // 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+        assert len(passages) <= len(sent(server)) <= len(passages) + 4, "at most what was under way is asked again"
+    assert np.isfinite(read_scores(tmp_path / "run").column("loss")).all()

@@ -27,6 +27,7 @@ MODELS = {
     "BASE": "base",
     "HuggingFaceTB/SmolLM2-135M": "model",
     "./reference-model": "base",
+    "openai:NAME@http://127.0.0.1:8000/v1": "model",
 }
 """What the pages call a model, and the folder of a small one."""
 AFTER_AN_AUDIT = ("report", "show", "exhibit")

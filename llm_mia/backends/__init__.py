@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UsageError
 from ..records import CONTINUATIONS, FIELDS, IntArray, ModelRecord, TokenSignals, Window
 from ._context import LEAST_WINDOW, WindowError, refuse_no_numbers
-from .checking import check_device, check_dtype, check_temperature
+from .checking import ENDPOINT, check_device, check_dtype, check_temperature
 
 if TYPE_CHECKING:
     from .endpoint import Budget, ContinuingEndpoint, EndpointBackend
@@ -411,7 +411,7 @@ def load_model(
 
 def is_endpoint(name: object) -> bool:
     """Whether *name* names a model behind an endpoint: ``openai:MODEL@URL``."""
-    return isinstance(name, str) and name.startswith("openai:")
+    return isinstance(name, str) and name.startswith(ENDPOINT)
 
 
 def _refuse_for_endpoint(name: str | Path, revision: str | None, temperature: float) -> None:

@@ -15,6 +15,7 @@ from . import embedded
 
 __all__ = [
     "DTYPE_NAMES",
+    "ENDPOINT",
     "HUB_ID",
     "check_device",
     "check_dtype",
@@ -36,6 +37,8 @@ SHORT = {
     **dict.fromkeys(("fp16", "f16", "half"), "float16"),
 }
 """What users call a precision, and what torch calls it."""
+ENDPOINT = "openai:"
+"""With this begins the name of a model behind an endpoint."""
 ALIKE = 0.75
 """Likeness from which another name is proposed."""
 SECONDS = 5.0
@@ -59,7 +62,9 @@ def check_model(name: str | Path, revision: str | None = None, *, causal: bool =
         MissingExtraError: it is the embedded model, which is not installed.
     """
     path, shown = Path(name).expanduser(), f"model {str(name)!r}"
-    if str(name) == embedded.NAME and causal:
+    if str(name).startswith(ENDPOINT):
+        _check_endpoint(str(name), causal=causal)
+    elif str(name) == embedded.NAME and causal:
         embedded.gguf_file()
     elif path.is_dir():
         if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
@@ -145,6 +150,17 @@ def _similar_model(path: Path, *, causal: bool) -> str:
     if similar is None and causal and difflib.get_close_matches(str(path).lower(), [embedded.NAME], cutoff=ALIKE):
         similar = embedded.NAME
     return f"; did you mean {similar!r}?" if similar else ""
+
+
+def _check_endpoint(name: str, *, causal: bool) -> None:
+    from .endpoint import Address
+
+    address = Address.of(name)
+    if not causal:
+        raise ModelError(
+            f"model {address.model!r} is behind an endpoint, which rewrites no passages: name a masked language model, "
+            "such as BERT"
+        )
 
 
 def _check_hub_name(name: str, shown: str, similar: str) -> None:

@@ -46,6 +46,8 @@ class _Row:
     """What the defence shows of the passes of the target."""
     matched: Signals
     """Of the passes of other models at the temperature of the defence, as far as the second run holds them."""
+    texts: Mapping[str, tuple[str, ...]]
+    """By name of the pass: continuations, which every defence of the outputs shows."""
 
     def seen(self, variant: str, names: Sequence[str]) -> dict[str, TokenSignals]:
         """What the attacker computes with, of the passes *names*."""
@@ -78,10 +80,11 @@ class _Group:
         self, row: _Row, variant: str, shared: Mapping[str, Evidence], supplies: LoadedSupplies
     ) -> dict[str, float]:
         """The score of each attack; −∞ where every token of a pass is hidden, because the model does not expect any."""
-        seen = row.seen(variant, list(self.passes))
+        seen = row.seen(variant, [name for name in self.passes if name not in row.texts])
         if row.lost(seen):
             return dict.fromkeys((attack.name for attack in self.attacks), -math.inf)
-        assembled = PassageSignals(row.passage, _by_declaration(seen, self.passes))
+        texts = {self.passes[name]: written for name, written in row.texts.items() if name in self.passes}
+        assembled = PassageSignals(row.passage, _by_declaration(seen, self.passes), texts)
         evidence = {**shared, **{kind.name: kind.value(assembled, supplies) for kind in self.kinds if kind.value}}
         return {attack.name: attack.score(evidence) for attack in self.attacks}
 
@@ -199,10 +202,12 @@ class Replaying:
 
     def _blocks(self, inputs: Inputs, names: Sequence[str]) -> Iterator[list[_Row]]:
         """The passages of *inputs*, some hundreds at a time, with the signals of the passes *names*."""
+        written = [name for name in names if self.planned[name].samples is not None]
+        names = [name for name in names if name not in written]
         masked = [name for name in names if self.planned[name].role == "target"]
         matched = [name for name in self._matched() if name in names]
         first = self.first.chunks(inputs, names)
-        second = self.second.chunks(inputs, [*masked, *matched])
+        second = self.second.chunks(inputs, [*masked, *matched, *written])
         for (passages, chunks), (_, scaled) in zip(first, second, strict=True):
             yield [
                 _Row(
@@ -213,6 +218,7 @@ class Replaying:
                         for name in masked
                     },
                     {name: scaled[name].signals(row) for name in matched},
+                    {name: scaled[name].texts(row) for name in written},
                 )
                 for row, passage in enumerate(passages)
             ]

@@ -13,13 +13,14 @@ temperature changes what signals do not hold: it needs a second run, by the mode
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attacks import EVIDENCE, Attack, parse_attack
+from ..attacks import EVIDENCE, Attack, SampleSettings, parse_attack
 from ..errors import UsageError
 from ..passages import PassageSource, to_sources
 from ..records import FIELDS, RunRecord
@@ -141,6 +142,9 @@ def _plan(
     first = _open(run)
     second = _second_run(first, defense, second_pass)
     inputs, loaded = Inputs.of(to_sources(sources)), (supplies or Supplies()).load(_roles(first.run.record))
+    if "samples" in first.run.record.passes:  # no others can be drawn now
+        stored = first.run.record.passes["samples"].depends["samples"]
+        loaded = replace(loaded, samples=SampleSettings(**stored))
     default = [*(record.name for record in first.run.record.attacks), *FIRST_CHOICE_ATTACKS]
     chosen = [each if isinstance(each, Attack) else _attack(each) for each in attacks or default]
     return plan_replay(chosen, loaded, defense, inputs, first, second), [attack.name for attack in chosen]

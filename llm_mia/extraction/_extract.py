@@ -161,10 +161,15 @@ def _check_arguments(stretch: int, probability: float, prefix: int, samples: int
 
 def _tokenizer(source: Backend | ModelSpec) -> Tokenizer:
     tokenizer = tokenizer_of(source)
-    if tokenizer is None:
-        name = str(source.name) if isinstance(source, ModelSpec) else source.info.id
+    if tokenizer is None and isinstance(source, ModelSpec):
         raise ModelError(
-            f"model {name!r} does not report the position of each token in a text: give a model that "
+            f"model {str(source.name)!r} is behind an endpoint, and a search needs the place of each token in a text: "
+            "give a model whose files are on this machine"
+        )
+    if tokenizer is None:
+        assert not isinstance(source, ModelSpec)
+        raise ModelError(
+            f"model {source.info.id!r} does not report the position of each token in a text: give a model that "
             "transformers can load, or a backend that is also a `Tokenizer`"
         )
     return tokenizer

@@ -90,7 +90,7 @@ _SAMPLING = {
     **_CONSTRAINING,
     **_named(
         flag="stream use_beam_search ignore_eos skip_special_tokens spaces_between_special_tokens "
-        "include_stop_str_in_output add_special_tokens",
+        "include_stop_str_in_output add_special_tokens return_token_ids",
         whole="seed top_k truncate_prompt_tokens",
         count="n best_of max_tokens min_tokens prompt_logprobs",
         number="temperature top_p min_p typical_p frequency_penalty presence_penalty repetition_penalty "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
+from ..records import OF_TARGET
 from ..scores import ScoreTable
 from ..store import read_signals
 
@@ -25,8 +26,6 @@ OVERLAP = 0.1
 """Share of the smaller of two sets that the other holds, from which on they count as the same candidates."""
 DISTINCT = 0.95
 """Share of different scores in a column, from which on candidates are known by their scores."""
-OF_TARGET = ("target", "samples")
-"""The passes of the target over the passages, of which a run has at least one; each holds the digests of the texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..auditing import Audit, read_audit, without_tokens
 from ..decision import DocumentRanking, Flag, rank_documents
 from ..extraction import Extraction, read_extraction
 from ..history import Entry, History
-from ..records import RunRecord, TokenSignals
+from ..records import RunRecord, TokenSignals, target_pass
 from ..scores import ScoreTable
 from ..store import StoredText, read_run, read_signals, read_texts
 from .extractable import Extractable, extractable_of
@@ -64,16 +64,21 @@ class Results:
         """What of the candidates the model writes word for word; the table of scores names their documents."""
         groups, ids = self.scores.groups(), self.scores.ids
         documents = {ids[row]: groups[row] for row in self.scores.rows(None)}
-        return extractable_of(self.audit.passes["target"], self.signals("target"), documents, self.extraction)
+        return extractable_of(target_pass(self.audit.passes), self.signals("target"), documents, self.extraction)
 
     def signals(self, role: str) -> Iterator[tuple[StoredText, TokenSignals]]:
         """The kept texts with their signals under the model of *role*, in the order of the input.
+
+        Where no attack of the run reads the target's signals, those of each text are empty.
 
         Raises:
             RunDirectoryError: the run has no such pass, or its signals are damaged.
         """
         wanted = {text.position: text for text in self.texts}
         if not wanted:
+            return
+        if role == "target" and role not in self.audit.passes:
+            yield from ((text, TokenSignals.of([])) for text in self.texts)
             return
         folder = read_signals(self.audit.path, role)
         for chunk in folder.chunks(start=min(wanted), stop=max(wanted) + 1):

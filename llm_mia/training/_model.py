@@ -36,6 +36,8 @@ def build_model(spec: ModelSpec, recipe: Recipe) -> Trainee:
         ModelError: the base model cannot be loaded, or has no layer for an adapter.
         MissingExtraError: the recipe or the base needs a package that is not installed.
     """
+    if spec.is_endpoint:
+        raise ModelError(f"model {str(spec.name)!r} is behind an endpoint: only a model on this machine can be trained")
     if recipe.method is Method.LORA:
         _require_peft()
     path = embedded.gguf_file() if str(spec.name) == embedded.NAME else spec.name

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["ANSWER", "Process", "guard", "model_server"]
+__all__ = ["ANSWER", "Process", "free_port", "guard", "model_server"]
 
 ANSWER = json.dumps(
     {
@@ -87,7 +87,7 @@ class Process:
         self.port, self.url = port, f"http://127.0.0.1:{port}/v1"
         stderr = subprocess.DEVNULL if log is None else log.open("ab")
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-        for _ in range(2000):
+        for _ in range(12_000):  # a busy machine takes minutes
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 return
             if self._process.poll() is not None:

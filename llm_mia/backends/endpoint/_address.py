@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...errors import UsageError
+from ..checking import ENDPOINT
 
 __all__ = ["KEY_VARIABLES", "Address", "key_from_environment"]
 
-SCHEME = "openai:"
 KEY_VARIABLES = ("LLM_MIA_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may hold the key; the first that is set counts."""
 
@@ -38,12 +38,12 @@ class Address:
         >>> Address.of("openai:org/model@v2@http://127.0.0.1:8000/v1/")
         Address(model='org/model@v2', url='http://127.0.0.1:8000/v1')
         """
-        model, mark, url = name.removeprefix(SCHEME).rpartition("@http")
+        model, mark, url = name.removeprefix(ENDPOINT).rpartition("@http")
         url = f"http{url}".rstrip("/")
         form = "write openai:MODEL@URL, as in openai:smollm2@http://127.0.0.1:8000/v1"
         if not mark or not model or "://" not in url:
             # The name may hold a key by mistake, so it is not repeated.
-            raise UsageError(f"the name of a model begins with {SCHEME!r}, but gives no model and URL: {form}")
+            raise UsageError(f"the name of a model begins with {ENDPOINT!r}, but gives no model and URL: {form}")
         try:
             parts = urlsplit(url)
             parts.port  # noqa: B018 - reading it checks it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ class Client:
         self.address, self.budget, self.patience = address, budget, patience or Patience()
         self.seconds = 0.0
         """Time in which at least a request was under way."""
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
@@ -158,7 +160,15 @@ class Client:
         key = key_from_environment()
         timeout = httpx.Timeout(self.patience.timeout, connect=min(20.0, self.patience.timeout))
         headers = {"Authorization": f"Bearer {key[1]}"} if key else {}
-        return {"headers": headers, "timeout": timeout, "follow_redirects": False}
+        return {"headers": headers, "timeout": timeout, "follow_redirects": False, "verify": self._tls()}
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        """How certificates are checked; the authorities are read once, and not at all where there is no TLS."""
+        import httpx
+
+        if self._context is None and self.address.url.startswith("https:"):
+            self._context = httpx.create_ssl_context()
+        return self._context or False
 
 
 class _Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -58,6 +59,8 @@ class KeptAnswers:
         with self._lock:
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # another model has answers there
+                    self._path.parent.rmdir()
             self._path, self._offsets = None, {}
 
     def get(self, digest: str) -> dict[str, Any] | None:

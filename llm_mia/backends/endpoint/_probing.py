@@ -1,7 +1,7 @@
 """What a server gives is measured, and never trusted.
 
-A known text is sent several times: as it is, again, a token shorter, and with the token after it that the server
-generates. A server is accepted only where the tokens of the prompt come back with log-probabilities, spell the text,
+A known text is sent several times: as it is, again, and cut, with the token after it that the server generates. A
+server is accepted only where the tokens of the prompt come back with log-probabilities, spell the text,
 are the same where the text is the same, and are those of each token given the tokens before it.
 """
 
@@ -24,8 +24,8 @@ from ._listing import Listing
 __all__ = ["PROBE", "Probed", "UnusableError", "agreement", "probe"]
 
 PROBE = (
-    "The river bends under the old stone bridge, and Anna counts 17 grey geese. In 1999 a naïve façade cost "
-    "€3.50 — “too much”, said the miller of 東京, who opened both gates 🙂 and wrote their names into the book of"
+    "The river bends under the old bridge, and Anna counts 17 grey geese. A naïve “café” costs €3 in 東京 🙂, so they "
+    "went back to the"
 )
 """Several scripts, digits, and characters that tokenizers cut; it ends where a word is likely to follow."""
 OPENINGS = ("<s>", "<|im_start|>", "<|begin_of_text|>", "<|endoftext|>", "<bos>", "<｜begin▁of▁sentence｜>")
@@ -35,8 +35,9 @@ OPENINGS = ("<s>", "<|im_start|>", "<|begin_of_text|>", "<|endoftext|>", "<bos>"
 LARGEST, AVERAGE = 0.25, 0.05
 ATTEMPTS = 3
 """How often each request of the probe is sent at most, so that an error shows soon."""
-CUTS = (0, 9)
-"""How many tokens are cut off for the checks with a generated token."""
+CUTS = (0, 9, 5, 14, 2)
+"""How many tokens are cut off for the checks with a generated token, which need `CHECKS` that can be used."""
+CHECKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,8 @@ def probe(client: Client, listing: Listing) -> Probed:
     """
     try:
         way, answer = _first_answer(client, Way(listing.model), listing)
-        again = _ask(client, way, PROBE)
-        _check_same(answer, again, _rounding(answer.logprob), "it gives other log-probabilities to a text")
-        return _measure(client, _aligned(client, way))
+        way, answer = _aligned(client, way, answer)
+        return _measure(client, way, answer)
     except AnswerError as error:
         problem = f"model {client.address.model!r} at {client.address.url}: {error}; {_advice(error)}"
         raise UnusableError(problem) from None
@@ -139,36 +139,53 @@ def _ask(client: Client, way: Way, text: str) -> Answer:
     return way.read(value, text)
 
 
-def _aligned(client: Client, way: Way) -> Way:
-    """*way*, or with an opening, so that each token has its log-probability."""
-    if _is_aligned(client, way):
-        return way
+def _aligned(client: Client, way: Way, answer: Answer) -> tuple[Way, Answer]:
+    """*way*, or with an opening, so that each token has its log-probability; and the answer for the probe."""
+    if _is_aligned(client, way, answer):
+        return way, answer
     for text in OPENINGS:
-        with_opening = replace(way, opening=text)
-        try:
-            if _is_aligned(client, with_opening):
-                return with_opening
-        except AnswerError:  # this opening is no token of the model
-            continue
+        if _prompt_tokens(client, way, text + "The river") != _prompt_tokens(client, way, "The river") + 1:
+            continue  # it is no token of the model
+        opened = replace(way, opening=text)
+        answer = _ask(client, opened, PROBE)
+        if _is_aligned(client, opened, answer):
+            return opened, answer
     raise AnswerError("it gives each token the log-probability of another position, so they are wrong")
 
 
-def _is_aligned(client: Client, way: Way) -> bool:
-    """Whether a token has the log-probability that the server gives for generating it."""
+def _prompt_tokens(client: Client, way: Way, text: str) -> int:
+    """How many tokens the server counts in *text*; 0 where it counts none."""
+    [value] = client.ask([Query({"model": way.model, "prompt": text, "max_tokens": 1}, len(text) // 4)])
+    usage = value.get("usage") if isinstance(value, dict) else None
+    counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return counted if isinstance(counted, int) else 0
+
+
+def _is_aligned(client: Client, way: Way, answer: Answer) -> bool:
+    """Whether a token has the log-probability that the server gives for generating it.
+
+    The text before the token is a token shorter, and must have the same log-probabilities as in *answer*.
+    """
     checked = 0
-    base = _ask(client, way, PROBE)
     for cut in CUTS:
-        text = _shortened(base, cut)
+        text = _shortened(answer, cut)
         generated = _generated(client, way, text)
         if generated is None:
             continue
         token, logprob = generated
-        answer = _ask(client, way, text + token)
-        if answer.ends[-1] - (answer.ends[-2] if len(answer) > 1 else 0) != len(token.encode()):
+        longer = _ask(client, way, text + token)
+        if len(longer) < 2 or longer.ends[-1] - longer.ends[-2] != len(token.encode()):
             continue  # the text with the token is cut into other tokens
-        if abs(answer.logprob[-1] - logprob) > LARGEST + _rounding(answer.logprob):
+        rounding = _rounding(answer.logprob)
+        common = len(longer) - 1
+        _check_same(
+            _part(answer, common), _part(longer, common), rounding, "it gives other log-probabilities to a text"
+        )
+        if abs(longer.logprob[-1] - logprob) > LARGEST + rounding:
             return False
         checked += 1
+        if checked == CHECKS:
+            break
     if not checked:
         raise AnswerError("it generates no token after the text, so its log-probabilities cannot be checked")
     return True
@@ -196,26 +213,19 @@ def _generated(client: Client, way: Way, text: str) -> tuple[str, float] | None:
     return (choice.tokens[0], choice.logprobs[0]) if math.isfinite(choice.logprobs[0]) else None
 
 
-def _measure(client: Client, way: Way) -> Probed:
-    """Ask again, and a token shorter; see whether token ids work; state what is offered."""
+def _measure(client: Client, way: Way, answer: Answer) -> Probed:
+    """Ask again, also for ids; see whether they are taken; state what is offered."""
     [value] = client.ask([way.query(PROBE)], attempts=ATTEMPTS)
-    choice = read_choice(value)
+    choice, again = read_choice(value), way.read(value, PROBE)
+    rounding, noise = _rounding(answer.logprob), agreement(answer.logprob, again.logprob)
+    _check_same(answer, again, rounding, "it gives other log-probabilities to a text")
     if choice.details is not None or choice.prompt_ids is not None:
         way = replace(way, shows_ids=True)
-        [value] = client.ask([way.query(PROBE)], attempts=ATTEMPTS)
-        choice = read_choice(value)
-    answer = way.read(value, PROBE)
-    again = _ask(client, way, PROBE)
-    rounding = _rounding(answer.logprob)
-    _check_same(answer, again, rounding, "it gives other tokens for the same text")
-    shorter = _ask(client, way, _shortened(answer, 1))
-    common = len(shorter) - 1
-    _check_same(_part(answer, common), _part(shorter, common), rounding, "it gives other log-probabilities to a text")
-    way = replace(way, takes_ids=_takes_ids(client, way, answer, rounding))
+        answer = _ask(client, way, PROBE)
+        way = replace(way, takes_ids=_takes_ids(client, way, answer, rounding))
     offers = {"logprob"} | ({"top"} if np.isfinite(answer.top[1:]).all() else set())
     offers |= {"rank"} if (answer.rank[1:] >= 0).all() else set()
     counted = choice.prompt_tokens if choice.prompt_tokens is not None else len(answer) + len(answer.opening)
-    noise = agreement(answer.logprob, again.logprob)
     return Probed(way, answer, noise, rounding, frozenset(offers), counted)
 
 

@@ -17,7 +17,7 @@ from ...decision import Flag, calibration_part
 from ...extraction import greedy_runs
 from ...metrics import percentiles
 from ...perplexities import perplexity_of
-from ...records import TokenSignals
+from ...records import TokenSignals, target_pass
 from ...scores import ScoreTable
 from ...store import StoredText
 from .._results import Results
@@ -188,14 +188,14 @@ class _Models:
     def of(cls, results: Results) -> _Models:
         passes = results.audit.passes
         other = next((role for role in ("reference", "stand-in") if role in passes), None)
-        records = [passes["target"], *([passes[other]] if other else [])]
+        records = [target_pass(passes), *([passes[other]] if other else [])]
         name = words.role_words(other) if other else ""
         return cls(other, name, words.no_difference_words(records, other), results)
 
     @property
     def first(self) -> int:
         """The first token that the target scores: 1 where nothing precedes a text."""
-        return 0 if self.results.audit.passes["target"].model.opening else 1
+        return 0 if target_pass(self.results.audit.passes).model.opening else 1
 
 
 def _texts_with_signals(
@@ -226,7 +226,9 @@ def _tokens(
     if text.ends is None or len(text.ends) != len(target) + models.first * bool(len(text.ends)):
         return _no_tokens(facts, models)
     first = len(text.ends) - len(target)
-    runs = greedy_runs(target.rank, window_edges(len(target), models.results.audit.passes["target"]), least=LEAST_RUN)
+    runs = greedy_runs(
+        target.rank, window_edges(len(target), target_pass(models.results.audit.passes)), least=LEAST_RUN
+    )
     before = np.full(first, np.nan)
     comparable = other is not None and not models.no_difference
     return Tokens(
@@ -250,7 +252,7 @@ def _no_tokens(facts: Mapping[str, Any], models: _Models) -> Tokens:
 
 
 def _per_byte(signals: TokenSignals | None, n_bytes: int) -> float | None:
-    if signals is None or not n_bytes:
+    if not signals or not n_bytes:
         return None
     return _rounded(-float(signals.logprob.sum(dtype=np.float64)) / n_bytes)
 

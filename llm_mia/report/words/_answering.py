@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...auditing import Audit, Control
 from ...decision import Finding, Flags, NoteKind, Unit
-from ...records import Note, Standing
+from ...records import Note, Standing, target_pass
 from ...validity import Validity
 from ._answer import Answer, Outcome
 from ._answer_facts import answer_facts, answer_trust, flags_facts, flags_trust, worst_faults
@@ -37,7 +37,7 @@ def answer_of(audit: Audit) -> Answer:
     It claims no more than `finding` does: a finding with a reserve is doubtful, and its headline names the reserve.
     Each figure comes from the record; a figure that no record has is not in it.
     """
-    question = _question(audit.passes["target"].model.id, audit.flags)
+    question = _question(target_pass(audit.passes).model.id, audit.flags)
     facts, trust = answer_facts(audit), answer_trust(audit)
     if audit.withheld:
         return _answer(audit.flags, audit.notes, question, facts, trust, change=_remedy(audit.validity))
