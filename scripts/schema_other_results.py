@@ -124,6 +124,20 @@ def dry_run(known: Definitions) -> dict[str, Schema]:
     }
 
 
+def guard(_: Definitions) -> dict[str, Schema]:
+    """What a guard did."""
+    return {
+        "requests": number("All requests.", whole=True),
+        "statuses": by_name(
+            "By HTTP status: how many requests got it; 499 where the client left before the end of the answer.",
+            number("Requests.", whole=True),
+        ),
+        "log": {"description": "The file of the log; null without one.", "type": ["string", "null"]},
+        "written": number("Lines that were written to the log.", whole=True),
+        "lost": number("Lines that could not be written.", whole=True),
+    }
+
+
 def exhibit(_: Definitions) -> dict[str, Schema]:
     """An exhibit that was written."""
     return {

@@ -104,6 +104,8 @@ class Server:
 
     def next_token(self, tokens: list[bytes]) -> tuple[bytes, float]:
         """The likeliest byte after *tokens*."""
+        if self.words:  # a byte would become a part of the word before it
+            return b" a", self.signals([*tokens, b" a"])[-1]["logprob"]
         data = b"".join(tokens)[-8:]
         if data in self._following:
             return self._following[data]

@@ -34,12 +34,18 @@ def installed() -> bool:
 
 
 @contextmanager
-def running_llama(log: Path, *, seconds: float = 120.0) -> Iterator[str]:
-    """The name of the model of a server that runs while the context is open."""
+def running_llama(log: Path, file: Path | None = None, *, seconds: float = 300.0) -> Iterator[str]:
+    """The name of the model of a server that runs while the context is open: of *file*, else the embedded model."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = {"model": gguf_file(), "model_alias": "smollm2", "host": "127.0.0.1", "port": port, "n_ctx": CONTEXT}
+    options = {
+        "model": file or gguf_file(),
+        "model_alias": "small",
+        "host": "127.0.0.1",
+        "port": port,
+        "n_ctx": CONTEXT,
+    }
     settings = {"n_threads": 1, "n_threads_batch": 1, "logits_all": "true"}
     arguments = [str(part) for name, value in {**options, **settings}.items() for part in (f"--{name}", value)]
     with log.open("wb") as output:
@@ -47,7 +53,7 @@ def running_llama(log: Path, *, seconds: float = 120.0) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait(f"http://127.0.0.1:{port}/v1/models", process, seconds)
-            yield f"openai:smollm2@http://127.0.0.1:{port}/v1"
+            yield f"openai:small@http://127.0.0.1:{port}/v1"
         finally:
             process.terminate()
             process.wait()

@@ -148,3 +148,11 @@ def test_a_folder_that_cannot_be_written_is_no_traceback() -> None:
 def test_a_name_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     show("a\x1b[2J\x9b31m\x07\nnext line")
     assert capsys.readouterr().out == "a\\x1b[2J\\x9b31m\\x07\nnext line\n"
+
+
+def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """After ``>&-`` Python has no stdout at all."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["attacks"]) == 0
+    assert capsys.readouterr().err == ""
+    sys.stdout.close()

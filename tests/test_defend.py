@@ -208,7 +208,7 @@ def test_what_was_stopped_continues(finished: Defenses, copied: Path, tiny: str)
     ("settings", "message"),
     [
         ({"seed": 1}, r"holds defences of another call \(.*seed 0 there, 1 here.*\); name another folder"),
-        ({"rows": pool(94)}, "pool_sha256"),
+        ({"rows": pool(94)}, "another pool, or its texts have changed"),
         ({"recipe": replace(RECIPE, epochs=5)}, "recipe epochs 4 there, 5 here"),
         ({"canaries": 0}, "canaries 8 there, 0 here"),
     ],
@@ -230,7 +230,7 @@ def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings
         ("dropout:p=many", "p=many is not a number"),
         ("early_stopping:patience=0", "out of range; it must be a whole number from 1 to 1,000"),
         ("dp:epsilon=0", "it must be above 0$"),
-        ("epochs:n=4", "is to train less than the 4 `epochs` without defence"),
+        ("epochs:n=4", "must train for fewer than the 4 `epochs` without it"),
         ("deduplication", "no text of the members occurs twice"),
         ("weight_decay:w=0", "out of range"),
         ("none", "always measured: leave it out"),
@@ -380,3 +380,39 @@ def test_the_command_prints_the_record(
     assert json.loads(shown) == printed, "show prints the same without a model"
     assert main([*command, "--window-tokens", "64", "--with", "temprature"]) == 2
     assert "did you mean 'temperature'" in capsys.readouterr().err
+
+
+def test_a_folder_of_another_run_is_refused_and_left_as_it_was(finished: Defenses, tiny: str, tmp_path: Path) -> None:
+    """Otherwise the pass `reference` of shadow models would get passages that they do not have."""
+    (tmp_path / "run.json").write_bytes((finished.path / "run.json").read_bytes())
+    with pytest.raises(
+        RunDirectoryError, match=r"holds another run, and no plan\.json of defences; name another folder"
+    ):
+        run(tiny, tmp_path, *WITH)
+    assert {path.name for path in tmp_path.iterdir()} <= {"run.json", ".defend.lock"}
+
+
+def test_a_base_that_was_moved_is_the_same_base(copied: Path, tiny: str, tmp_path: Path, finished: Defenses) -> None:
+    moved = shutil.copytree(tiny, tmp_path / "moved")
+    assert run(str(moved), copied, *WITH).baseline.leakage == finished.baseline.leakage
+
+
+def test_a_base_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        run(str(tmp_path / "nothing"), tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+
+
+def test_another_call_in_the_same_folder_is_refused_before_it_changes_the_plan(tiny: str, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def progress(step: Step) -> None:
+        if step.name == "loading the model" and not seen:
+            with pytest.raises(RunDirectoryError, match="another run is writing here; wait for it or name another"):
+                run(tiny, tmp_path / "out", seed=1)
+            seen.append((tmp_path / "out" / "plan.json").read_text("utf-8"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, tmp_path / "out", progress=progress)
+    assert json.loads(seen[0])["seed"] == 0

@@ -326,7 +326,9 @@ def test_each_prompt_of_a_request_is_recorded(behind: Callable[..., Behind]) -> 
     guarded.post(prompt=[[5, 60], [7]])
     guarded.post("chat/completions", messages=[{"role": "system", "content": "a"}, {"role": "user", "content": [
         {"type": "text", "text": "b"}, {"type": "image_url", "image_url": {"url": "u"}}]}])  # fmt: skip
-    queries = guarded.recorded(6)
+    guarded.post(prompt="a", temperature=10**400, seed=10**400, max_tokens=10**400)
+    queries = guarded.recorded(7)
+    assert queries.pop().temperature is None, "no float holds it"
     assert [query.prompt for query in queries] == ["a", "b é", "5 60 7", "5 60", "7", "a\nb"]
     assert [query.prompt_tokens for query in queries] == [None, None, 7, 2, 1, 7], "the server reports 7 of a request"
     assert [query.prompt_bytes for query in queries] == [1, 4, 6, 4, 1, 3]

@@ -291,8 +291,8 @@ def test_a_client_never_gets_more_than_its_allowance() -> None:
             taken.append((now[0], amount))
     for first in range(0, len(taken), 7):
         total = 0.0
-        for at, amount in taken[first : first + 200]:
-            total += amount
+        for at, used in taken[first : first + 200]:
+            total += used
             assert total <= 60 + (at - taken[first][0]) + 1e-6
 
 

@@ -146,7 +146,7 @@ def test_what_cannot_be_listened_on_or_written(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_names_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("llm_mia.guard._app")]:
+    for name in [name for name in sys.modules if name.endswith("guard._app")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette.requests", None)
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'llm-mia[guard]'")):

@@ -14,6 +14,7 @@ from llm_mia.cli import main
 from llm_mia.report.html import write_report
 
 from .conftest import sentences
+from .monitored_logs import honest, write_log
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md"))]
@@ -84,6 +85,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
             chapter = " ".join(next(texts) for _ in range(4))  # as long as a stretch that is extracted
             (folder / name / f"{at}.txt").write_text(f"{chapter}\n", encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
+    for name, queries in (("queries", honest(30, 1)), ("benign", honest(80, 2))):
+        write_log(folder / f"{name}.jsonl", queries)
     for name, model in (("model", tiny), ("base", tiny_reference), ("base-2", tiny_bos)):
         (folder / name).symlink_to(model)
     return folder

@@ -19,12 +19,14 @@ from llm_mia.cli import main
 from llm_mia.demo import Demo, demo_summary
 from llm_mia.errors import UsageError
 from llm_mia.gate import Limits, gate
+from llm_mia.guard import Served
 from llm_mia.records import Interval
-from llm_mia.report import defenses_summary, extraction_summary, shadows_summary
+from llm_mia.report import defenses_summary, extraction_summary, guard_summary, shadows_summary
 from llm_mia.report.schemas import schema, schemas
 from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
 from llm_mia.training import Privacy, Recipe
 
+from . import monitored_logs as logs
 from .conftest import pretend, sentences, spans_of_bytes
 from .test_defend_measuring import BASELINE, table
 
@@ -104,11 +106,20 @@ def print_all(folder: Path) -> Printed:
     run("report", "report", audited, other)
     run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
     run("verification", "exhibit", "--verify", folder / "exhibit")
+    benign, log = (
+        logs.write_log(folder / f"{name}.log", logs.honest(60, seed)) for seed, name in enumerate(("b", "l"))
+    )
+    watched = ["monitor", log, "--benign", benign, "--false-alarms", 0.1, "-o", folder / "watched"]
+    run("monitor", *watched)
+    run("inspection", "monitor", log, "--inspect")
+    run("registry", "registry", folder / "in.jsonl", "-o", folder / "registry.json")
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}
     results["defend"].append(json.loads(json.dumps(defenses_summary(table(BASELINE)))))
     results["demo"].append(json.loads(json.dumps(demo_summary(Demo(audit, truth, rate, rate, 1.5, 10)))))
+    served = Served({200: 5, 499: 1}, 6, 0)
+    results["guard"] += [json.loads(json.dumps(guard_summary(served, log))) for log in (None, folder / "log")]
     results["shadow"].append(json.loads(json.dumps(shadows_summary(a_set_of_shadows(folder)))))
     return results
 

@@ -292,8 +292,10 @@ def test_an_unfinished_or_another_folder_is_refused(shadows: Shadows, tmp_path: 
     with pytest.raises(RunDirectoryError, match=r"holds no shadows\.json, so no shadow models are there"):
         read_shadows(tmp_path)
     (tmp_path / "split.json").write_bytes((shadows.path / "split.json").read_bytes())
-    with pytest.raises(RunDirectoryError, match="its shadow models are not finished; run the same command again"):
+    with pytest.raises(
+        RunDirectoryError, match="its shadow models are not finished; run the command that trains them again"
+    ):
         read_shadows(tmp_path)
     (tmp_path / "shadows.json").write_text(json.dumps({"schema_version": 4}))
-    with pytest.raises(RunDirectoryError, match="train the shadow models again, in another folder"):
+    with pytest.raises(RunDirectoryError, match="run the command that trained the shadow models again, which writes"):
         read_shadows(tmp_path)

@@ -198,6 +198,8 @@ def audit(
     if sealed is not None and (dry := running_dry()):
         dry.further.append(sealed)
     scored = run_scoring(sources, chosen.plan, out=out, window_tokens=window_tokens, progress=progress)
+    if trained is not None and running_dry() is None:
+        trained.refuse_other_weights(out)
     if redact:
         scored = replace(scored, notes=without_written_tokens(scored.path, scored.notes))
     report_activity(progress, "deciding")

@@ -80,10 +80,12 @@ class ByShadows:
     ) -> Audit:
         """Score, add the scores of the shadows in the target's place, and decide."""
         check = _unlabelled(self.source)
+        self.threshold.refuse_shorter_windows(window_tokens)
         before = self.validity
         scored = run_scoring([self.source], plan, out=out, window_tokens=window_tokens, progress=progress)
         if running_dry() is None:
             self.threshold.refuse_other_windows(out)
+            self.threshold.shadows.refuse_other_weights(out)
         notes = without_written_tokens(scored.path, scored.notes) if redact else scored.notes
         report_activity(progress, "scoring each shadow model in the target's place")
         write_shadow_rows(out, self.threshold.rows(scored.attacks, progress))

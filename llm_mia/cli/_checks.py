@@ -22,7 +22,7 @@ RUNS = ("audit", "score", "extract", "demo", "exhibit", "defend", "gate", "shado
 SCORING = ("audit", "score", "gate")
 """Commands whose attacks are names of attacks; those of other commands are columns of a table."""
 RATES = ("fpr", "fdr", "confidence", "level", "finding_level", "false_alarms")
-FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping", "key_file")
+FILES = ("calibration", "run", "frequencies", "protocol", "limits", "baseline", "registry", "mapping")
 FILES_OF_RUN = (
     "run.json",
     "scores.parquet",
@@ -214,7 +214,7 @@ def _refuse_same_file(per_token: Path, out: Path) -> None:
 def _refuse_result(junit: Path, out: Path) -> None:
     """Raise `UsageError` where *junit* would replace a result in the folder *out*, which may not be there yet."""
     if junit.resolve().parent == out.resolve() and junit.name in {*FILES_OF_RUN, *FILES_OF_AUDIT, "spans.csv"}:
-        raise UsageError(f"{junit}: the folder of results has a file of this name: name another file with `junit`")
+        raise UsageError(f"{junit}: `junit` would replace a result of this command in {out}: name another file")
 
 
 def _check_writable(folder: Path, out: Path, parameter: str) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import UsageError
 from . import _options as opt
 from .output import say, show, show_json
-
-if TYPE_CHECKING:
-    from ..guard import Served
 
 __all__ = ["guard"]
 
@@ -94,18 +91,9 @@ def guard(
         report=lambda message: say(f"note: {message}"),
         started=started,
     )
+    from ..report import guard_screen, guard_summary  # not before: they need far more memory than the guard
+
     if as_json:
-        show_json({"requests": served.statuses, "written": served.written, "lost": served.lost})
+        show_json(guard_summary(served, log))
     else:
-        show(_lines(served, log))
-
-
-def _lines(served: Served, log: Path | None) -> str:
-    """What the guard did, for people."""
-    total = sum(served.statuses.values())
-    of_status = ", ".join(f"{count:,} × {status}" for status, count in sorted(served.statuses.items()))
-    lines = [f"{total:,} requests{f': {of_status}' if of_status else ''}"]
-    if log is not None:
-        lost = f"; {served.lost:,} could not be written" if served.lost else ""
-        lines.append(f"{log}: {served.written:,} lines written{lost}")
-    return "\n".join(lines)
+        show(guard_screen(served, log))

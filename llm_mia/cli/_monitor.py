@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InputError
 from . import _options as opt
 from ._groups import ReadingOptions
 from .output import show, show_json
@@ -29,7 +30,7 @@ def monitor(
         list[Path],
         typer.Argument(
             metavar="LOG...",
-            help="Query logs, also compressed by gzip: of llm-mia's guard, LiteLLM, Kong AI Gateway, Portkey, "
+            help="Query logs, also compressed by gzip: of 'llm-mia guard', LiteLLM, Kong AI Gateway, Portkey, "
             "Cloudflare AI Gateway, OpenTelemetry, vLLM, or request bodies as OpenAI's API has them. The format is "
             "recognised.",
             show_default=False,
@@ -178,11 +179,11 @@ def registry(
             show_default="none",
         ),
     ] = None,
-    key_file: Annotated[
+    secret: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The key of the sketches in the log, where that does not keep prompts: the key file of the guard.",
+            help="For a log with sketches in the place of prompts: the file that 'llm-mia guard' has its secret in.",
             show_default="a new key, for logs that keep prompts",
         ),
     ] = None,
@@ -199,14 +200,14 @@ def registry(
     as_json: opt.Json = False,
 ) -> None:
     """Register data sets by keyed hashes of their text, so that the monitor recognises prompts about them."""
-    from ..monitor import build_registry, read_key, registry_to_json
+    from ..monitor import build_registry, registry_to_json
     from ..report.words import counted
     from ..store import write_text
 
     named = [*corpora, *(public or ())]
     with working("registering the data sets"):
         sets = {source: (passage.text for passage in reading.read_unlabelled(source, "corpora")) for source in named}
-        built = build_registry(sets, key=None if key_file is None else read_key(key_file), public=public or ())
+        built = build_registry(sets, key=None if secret is None else _sketch_key(secret), public=public or ())
     write_text(out, registry_to_json(built))
     if as_json:
         sets_of = [{"name": s.name, "public": s.public, "texts": s.texts, "hashes": len(s.hashes)} for s in built.sets]
@@ -216,3 +217,12 @@ def registry(
         kind = "public benchmark" if each.public else "data set"
         show(f"{each.name}: {kind}, {counted(each.texts, 'text')}, {counted(len(each.hashes), 'hash', 'hashes')}")
     show(f"{out}: no text, but the key: whoever has it can test whether a text that he guesses is registered")
+
+
+def _sketch_key(secret: Path) -> bytes:
+    """The key of the sketches in the logs of a guard with this secret."""
+    from ..guard import Secret
+
+    if not secret.is_file():
+        raise InputError(f"{secret}: no such file: `secret` names the file that the guard made at its first start")
+    return Secret.read(secret).sketch_key

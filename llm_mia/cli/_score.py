@@ -74,6 +74,8 @@ def score(
             window_tokens=models.window_tokens,
             progress=progress,
         )
+        if trained is not None and not run.dry_run:
+            trained.refuse_other_weights(run.out)
     for note in done.notes:
         say(f"note: {note}")
     table = run.out / "scores.parquet"

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .parameters import spelled
@@ -69,8 +70,13 @@ def say(message: str) -> None:
 
 
 def carry_any_text() -> None:
-    """Let stdout and stderr take any text: characters that they cannot carry are replaced by plain ones."""
+    """Let stdout and stderr take any text: characters that they cannot carry are replaced by plain ones.
+
+    Where a stream is closed (``>&-``), what is printed there is dropped.
+    """
     codecs.register_error("llm_mia.plain", _replace)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="llm_mia.plain")

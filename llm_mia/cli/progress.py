@@ -153,7 +153,7 @@ def kept_words(noted: Mapping[str, Step]) -> str:
     elif finished:
         parts.append(f"the finished pass{'es' if len(finished) > 1 else ''} {', '.join(finished)}")
     parts += [
-        f"{step.kept:,} of {_passages(step.total_passages)} of the pass {step.name}"
+        f"{step.kept:,} of {_passages(step.total_passages)} of {'' if ' ' in step.name else 'the pass '}{step.name}"
         for step in steps
         if step.name not in finished
     ]

@@ -8,23 +8,22 @@ from itertools import chain
 from pathlib import Path
 
 from ..backends import ModelSpec
-from ..errors import RunDirectoryError, UsageError
+from ..errors import UsageError
 from ..passages import Passages, PassageSource, passages_sha256, to_sources
 from ..records import Passage
 from ..signals import Inputs, Progress, report_activity, running_dry
-from ..store import differences, read_record, to_json, write_text
-from ..training import Recipe
+from ..training import Recipe, TrainingRecord
 from ._canaries import Canaries, insert_canaries
+from ._claiming import claimed, refuse_other
 from ._measuring import Measured, measure
 from ._models import Workshop
-from ._planning import plan_defenses
+from ._planning import PlannedDefense, plan_defenses
 from ._record import Defenses, Plan, write_defenses
 from ._split import PoolSplit, split_pool
 from ._table import write_tables
 
 __all__ = ["defend"]
 
-PLAN = "plan.json"
 RATES = (0.01, 0.001)
 
 
@@ -90,14 +89,24 @@ def defend(
     planned = plan_defenses(with_, recipe, texts)
     plan = Plan(str(spec.name), spec.sha256(), passages_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
-    _refuse_other(path, plan)
+    refuse_other(path, plan)
     workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
     if dry := running_dry():
         raise workshop.estimated(dry, planned)
-    path.mkdir(parents=True, exist_ok=True)
-    write_text(path / PLAN, to_json(plan))
+    with claimed(path, plan):
+        passes, records = _run(workshop, planned)
+        report_activity(progress, "measuring")
+        measured = Measured(path, Inputs.of(workshop.sources), split, drawn, tuple(fprs), stretch, probability)
+        result = measure(measured, plan, planned, passes, records)
+        write_defenses(result)
+        write_tables(result)
+    return result
+
+
+def _run(workshop: Workshop, planned: Sequence[PlannedDefense]) -> tuple[list[str], dict[str, TrainingRecord]]:
+    """Train every model, and let it read all passages; returns the pass of each defence, and the trainings by role."""
     workshop.read_by_base()
-    records = {}
+    records: dict[str, TrainingRecord] = {}
     for defense in planned:  # each training before any measurement: what fails, fails early
         if defense.role not in records:
             records[defense.role] = workshop.train(defense)
@@ -107,12 +116,7 @@ def defend(
         else defense.role
         for defense in planned
     ]
-    report_activity(progress, "measuring")
-    measured = Measured(path, Inputs.of(workshop.sources), split, drawn, tuple(fprs), stretch, probability)
-    result = measure(measured, plan, planned, passes, records)
-    write_defenses(result)
-    write_tables(result)
-    return result
+    return passes, records
 
 
 def _check(fprs: Sequence[float], canaries: int, stretch: int, probability: float) -> None:
@@ -127,17 +131,6 @@ def _check(fprs: Sequence[float], canaries: int, stretch: int, probability: floa
         raise UsageError(f"`stretch` is {stretch}: it must be at least 1")
     if not 0 < probability <= 1:
         raise UsageError(f"`probability` is {probability:g}: it must be above 0, and at most 1")
-
-
-def _refuse_other(path: Path, plan: Plan) -> None:
-    """Refuse a folder whose models were trained by another plan."""
-    file = path / PLAN
-    if not file.exists() or not any(path.glob("models/*/training.json")):  # the first training diverged, or was stopped
-        return
-    before = read_record(Plan, file, RunDirectoryError, "name another folder")
-    what = "; ".join(differences(before, plan))
-    if what:
-        raise RunDirectoryError(f"{path}: holds defences of another call ({what}); name another folder")
 
 
 def _read(name: str, split: PoolSplit, canaries: Canaries | None) -> list[Passages]:

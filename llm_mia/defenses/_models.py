@@ -11,7 +11,7 @@ from ..errors import ModelError
 from ..passages import Passages
 from ..signals import DryRun, Estimated, Inputs, Progress, write_signals
 from ..store import UnwrittenRun, read_run
-from ..training import Recipe, TrainingRecord
+from ..training import Recipe, TrainingRecord, explained_damage, refuse_damaged
 from ._output_defense import OutputDefense
 from ._planning import PlannedDefense
 from ._rows import REFERENCE
@@ -77,6 +77,7 @@ class Workshop:
         """Train the model of *defense*, unless an earlier call has; and let it read all passages."""
         from ..training import train
 
+        refuse_damaged(self.folder(defense.role))
         try:
             record = train(
                 self.base,
@@ -121,6 +122,7 @@ class Workshop:
         return replace(self._base(), name=self.folder(role), revision=None, pre_tokenizer=None)
 
     def _read(self, name: str, model: ModelSpec) -> None:
-        write_signals(
-            self.sources, {name: model}, out=self.path, window_tokens=self.window_tokens, progress=self.progress
-        )
+        with explained_damage([] if model.name == self.base.name else [Path(model.name)]):
+            write_signals(
+                self.sources, {name: model}, out=self.path, window_tokens=self.window_tokens, progress=self.progress
+            )

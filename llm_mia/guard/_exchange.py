@@ -47,10 +47,11 @@ class Exchange:
 def queries_of(exchange: Exchange, status: int) -> list[Query]:
     """The lines of the log for *exchange*, which was answered with *status*: a line for each of its prompts."""
     asked = exchange.asked or Asked(Request.OTHER)
-    prompts = [_valid(each) for each in asked.prompts] or [None]
+    prompts: list[str | None] = [_valid(each) for each in asked.prompts]
+    prompts = prompts or [None]
     single = len(prompts) == 1
     tokens = [exchange.prompt_tokens] if single else asked.prompt_tokens or [None] * len(prompts)
-    seconds, warmth = round(time.monotonic() - exchange.began, 6), asked.temperature
+    seconds = round(time.monotonic() - exchange.began, 6)
     return [
         Query(
             time=exchange.arrived,
@@ -63,7 +64,7 @@ def queries_of(exchange: Exchange, status: int) -> list[Query]:
             completion_tokens=exchange.completion_tokens if single else None,
             max_tokens=asked.max_tokens,
             samples=asked.samples,
-            temperature=None if warmth is None or not math.isfinite(warmth) else warmth,
+            temperature=_finite(asked.temperature),
             echo=asked.echo,
             logprobs=asked.logprobs,
             top_logprobs=asked.top_logprobs,
@@ -73,6 +74,14 @@ def queries_of(exchange: Exchange, status: int) -> list[Query]:
         )
         for prompt, of_prompt in zip(prompts, tokens, strict=True)
     ]
+
+
+def _finite(number: float | None) -> float | None:
+    """*number* where a float can hold it; a request may name any."""
+    try:
+        return None if number is None or not math.isfinite(number) else float(number)
+    except OverflowError:
+        return None
 
 
 def _valid(text: str) -> str:

@@ -14,7 +14,7 @@ from ._following import follow_log
 from ._inspecting import Inspection, inspect_log
 from ._judging import judge, simes
 from ._monitor import monitor
-from ._registry import RegisteredSet, Registry, build_registry, read_key, read_registry, registry_to_json
+from ._registry import RegisteredSet, Registry, build_registry, read_registry, registry_to_json
 from ._result import Alert, LogRecord, MonitorResult, Reason, read_monitor
 from ._traffic import Kind, Limits, Traffic
 
@@ -42,7 +42,6 @@ __all__ = [
     "mmd_p_value",
     "monitor",
     "read_baseline",
-    "read_key",
     "read_monitor",
     "read_registry",
     "registry_to_json",

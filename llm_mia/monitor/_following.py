@@ -65,7 +65,7 @@ def follow_log(
         result = judge(
             traffic,
             baseline,
-            [where] if read else [],
+            [where],
             [read] if read else [],
             out=out,
             registry=registry,

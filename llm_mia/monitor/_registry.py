@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..queries import Sketches, hashed_shingles
 from ..records import SCHEMA_VERSION
 
-__all__ = ["RegisteredSet", "Registry", "build_registry", "key_name", "read_key", "read_registry", "registry_to_json"]
+__all__ = ["RegisteredSet", "Registry", "build_registry", "key_name", "read_registry", "registry_to_json"]
 
 SHARE = 0.25
 """Of the hashes this share is kept, the smallest: a fair sample, because hashes are random."""
@@ -134,24 +134,6 @@ def _packed(hashes: NDArray[np.uint32]) -> str:
 def _unpacked(text: str) -> NDArray[np.uint32]:
     steps = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u4")
     return np.cumsum(steps, dtype=np.uint64).astype(np.uint32)
-
-
-def read_key(path: str | os.PathLike[str]) -> bytes:
-    """The key in a file: hexadecimal digits, or else its bytes without white space at the ends.
-
-    Raises:
-        InputError: the file cannot be read, or is empty.
-    """
-    try:
-        text = Path(path).read_bytes().strip()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if not text:
-        raise InputError(f"{path}: holds no key")
-    try:
-        return bytes.fromhex(text.decode())
-    except ValueError:
-        return text
 
 
 def key_name(key: bytes) -> str:

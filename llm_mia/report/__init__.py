@@ -16,6 +16,7 @@ from ._evaluations import comparison_line, evaluation_screen, evaluation_table, 
 from ._exhibit import exhibit_lines, exhibit_summary, verification_lines, verification_summary
 from ._extraction import extraction_screen, extraction_summary, extraction_table
 from ._gate import gate_details, gate_screen, gate_summary
+from ._guard import guard_screen, guard_summary
 from ._junit import gate_junit
 from ._layout import Column, Listing
 from ._monitor import inspection_lines, inspection_summary, monitor_details, monitor_screen, monitor_summary
@@ -81,6 +82,8 @@ __all__ = [
     "gate_junit",
     "gate_screen",
     "gate_summary",
+    "guard_screen",
+    "guard_summary",
     "inspection_lines",
     "inspection_summary",
     "monitor_details",

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PassageError
+from ..errors import PassageError, RunDirectoryError
 from ..passages import Passages, joined_documents, passages_sha256, read_passages
 from ..records import Passage
 from ..store import replacing
 
-__all__ = ["FEWEST_DOCUMENTS", "Pool", "read_pool", "stored_pool", "write_pool"]
+__all__ = ["FEWEST_DOCUMENTS", "REPAIR", "Pool", "read_pool", "stored_pool", "write_pool"]
 
 FILE = "pool.jsonl"
+REPAIR = "run the command that trained the shadow models again"
 FEWEST_DOCUMENTS = 4
 """Each shadow then has two documents inside and two outside, the least with which a spread can be measured."""
 
@@ -90,6 +91,18 @@ def write_pool(path: Path, pool: Pool) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def stored_pool(path: Path) -> Passages:
-    """The passages that `write_pool` has written to the folder *path*."""
-    return read_passages(path / FILE, text_column="text", id_column="id", label_column="", document_column="document")
+def stored_pool(path: Path, sha256: str) -> Passages:
+    """The passages that `write_pool` has written to the folder *path*.
+
+    Raises:
+        RunDirectoryError: they cannot be read, or their digest is not *sha256*: they are other passages.
+    """
+    file = path / FILE
+    try:
+        pool = read_passages(file, text_column="text", id_column="id", label_column="", document_column="document")
+        what = "" if passages_sha256(pool) == sha256 else "has changed since the shadow models were trained"
+    except PassageError:
+        what = "cannot be read" if file.exists() else "is missing"
+    if what:
+        raise RunDirectoryError(f"{file}: {what}; {REPAIR}, which writes the file again")
+    return pool

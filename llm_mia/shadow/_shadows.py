@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,9 @@ from ..errors import RunDirectoryError, UsageError
 from ..passages import Passages
 from ..records import Passage, RunRecord, text_sha256
 from ..signals import Inputs, passages_with_signals
-from ..store import UnwrittenRun, read_record, read_run
+from ..store import StoredChunk, UnwrittenRun, read_record, read_run
 from ..training import Method
-from ._pool import stored_pool
+from ._pool import REPAIR, stored_pool
 from ._record import ShadowsPlan, ShadowsRecord
 
 __all__ = ["MODELS", "RECORD", "SPLIT", "Shadows", "distinct_and_scored", "read_shadows", "spreads"]
@@ -42,10 +42,10 @@ def read_shadows(path: str | Path) -> Shadows:
     if not (path / RECORD).exists():
         if (path / SPLIT).exists():
             raise RunDirectoryError(
-                f"{path}: its shadow models are not finished; run the same command again, which continues"
+                f"{path}: its shadow models are not finished; run the command that trains them again, which continues"
             )
         raise RunDirectoryError(f"{path}: holds no {RECORD}, so no shadow models are there; name another folder")
-    advice = "train the shadow models again, in another folder"
+    advice = f"{REPAIR}, which writes the file again"
     return Shadows(path, read_record(ShadowsRecord, path / RECORD, RunDirectoryError, advice))
 
 
@@ -67,10 +67,14 @@ class Shadows:
         """Whether the base is a reference model; one whose weights are not used is none."""
         return self.record.plan.recipe.method is not Method.SCRATCH
 
-    @property
+    @cached_property
     def pool(self) -> Passages:
-        """The passages of the pool, in the order of the signals."""
-        return stored_pool(self.path)
+        """The passages of the pool, in the order of the signals.
+
+        Raises:
+            RunDirectoryError: they are no longer what the shadow models were trained on.
+        """
+        return stored_pool(self.path, self.record.plan.pool_sha256)
 
     def models(self, *, trust_remote_code: bool = False) -> dict[str, ModelSpec]:
         """The shadow models by role, in the precision in which the signals of the pool were computed.
@@ -121,13 +125,38 @@ class Shadows:
     @cached_property
     def mean_logprobs(self) -> NDArray[np.float64]:
         """Mean log-likelihoods of the passages of the pool, shape (passages, shadows); NaN where no token is scored."""
-        run, inputs = UnwrittenRun(self.path), Inputs.of([self.pool])
         rows = [
             [chunks[role].signals(at).mean_logprob for role in self.roles]
-            for passages, chunks in passages_with_signals(run, inputs, self.roles)
+            for passages, chunks in self.signals(self.roles)
             for at in range(len(passages))
         ]
         return np.array(rows, dtype=np.float64)
+
+    def signals(self, roles: Sequence[str]) -> Iterator[tuple[list[Passage], dict[str, StoredChunk]]]:
+        """The passages of the pool, a few hundred at a time, each time with their signals by the *roles*.
+
+        Raises:
+            RunDirectoryError: signals are missing or damaged.
+        """
+        run = UnwrittenRun(self.path)
+        for role in roles:
+            if sum(map(len, run.signals(role).parts())) < self.record.plan.passages:
+                raise RunDirectoryError(f"{self.path}: lacks signals of {role}; {REPAIR}, which computes them")
+        yield from passages_with_signals(run, Inputs.of([self.pool]), roles)
+
+    def refuse_other_weights(self, run: str | Path) -> None:
+        """Refuse a run whose shadow models have other weights than when they read the pool.
+
+        Raises:
+            RunDirectoryError: the message names the first such model.
+        """
+        passes, before = read_run(run).passes, read_run(self.path).passes
+        for role in self.roles:
+            if role in passes and passes[role].model.weights_sha256 != before[role].model.weights_sha256:
+                raise RunDirectoryError(
+                    f"{self.path / MODELS / role}: its weights have changed since it read the pool; remove this "
+                    f"folder, {REPAIR}, which trains the model again, and name another folder than {run}"
+                )
 
     def supply(self) -> ShadowSet:
         """What attacks need of the shadow models besides signals."""

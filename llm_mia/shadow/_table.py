@@ -13,8 +13,8 @@ from ..errors import AttackError, InputError
 from ..records import Passage, ShadowPopulation, TokenSignals
 from ..scores import ScoreTable
 from ..scoring import ALL, attacks_for
-from ..signals import Inputs, Progress, Step, passages_with_signals
-from ..store import StoredChunk, UnwrittenRun
+from ..signals import Progress, Step
+from ..store import StoredChunk
 from ._shadows import Shadows
 
 __all__ = ["shadow_table"]
@@ -76,7 +76,7 @@ def shadow_table(
 def _blocks(shadows: Shadows) -> Iterator[tuple[list[Passage], dict[str, StoredChunk]]]:
     """The passages of the pool, a few hundred at a time, with their signals by role."""
     names = [*shadows.roles, *([REFERENCE] if shadows.has_reference else [])]
-    return passages_with_signals(UnwrittenRun(shadows.path), Inputs.of([shadows.pool]), names)
+    return shadows.signals(names)
 
 
 def _chosen(shadows: Shadows, supply: ShadowSet, attacks: Sequence[str]) -> tuple[Attack, ...]:

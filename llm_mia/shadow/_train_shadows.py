@@ -26,7 +26,7 @@ from ..signals import (
     running_dry,
 )
 from ..store import RunDirectory, differences, read_record
-from ..training import Method, Recipe, TrainingRecord
+from ..training import Method, Recipe, TrainingRecord, explained_damage, refuse_damaged
 from ._measures import measured
 from ._pool import Pool, read_pool, stored_pool, write_pool
 from ._record import ShadowsPlan
@@ -163,11 +163,14 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
         RunDirectoryError: the message says what differs.
     """
     path = run.path
-    if not (path / SPLIT).exists():
-        if run.record.passes or (path / MODELS).exists():
-            raise RunDirectoryError(f"{path}: holds another run, and no {SPLIT} of shadow models; name another folder")
+    if (path / SPLIT).exists():
+        there = read_record(ShadowsPlan, path / SPLIT, RunDirectoryError, "name another folder")
+    elif (path / RECORD).exists():  # the file was lost; the record of finished shadow models has its contents
+        there = read_shadows(path).record.plan
+    elif run.record.passes or (path / MODELS).exists():
+        raise RunDirectoryError(f"{path}: holds another run, and no {SPLIT} of shadow models; name another folder")
+    else:
         return
-    there = read_record(ShadowsPlan, path / SPLIT, RunDirectoryError, "name another folder")
     what = [*differences(_compared(there), _compared(plan))]
     if there.pool_sha256 != plan.pool_sha256:
         what = [f"another pool: {there.pool} there, {plan.pool} here, or its texts have changed", *what]
@@ -180,11 +183,16 @@ def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
         what = ["the split was drawn by another release of numpy"]
     if what:
         raise RunDirectoryError(f"{path}: holds other shadow models ({'; '.join(what)}); name another folder")
+    for role in plan.roles:
+        refuse_damaged(path / MODELS / role)
 
 
 def _compared(plan: ShadowsPlan) -> dict[str, object]:
+    recipe = asdict(plan.recipe)
+    if plan.recipe.seed == plan.seed:  # a single option sets both
+        del recipe["seed"]
     how_read = {"pre_tokenizer": plan.pre_tokenizer, "templated": plan.templated}
-    return {"recipe": asdict(plan.recipe), "seed": plan.seed, "shadows": len(plan.roles), **how_read}
+    return {"recipe": recipe, "seed": plan.seed, "shadows": len(plan.roles), **how_read}
 
 
 @contextlib.contextmanager
@@ -202,8 +210,12 @@ def _removed_if_nothing_was_trained(path: Path) -> Iterator[None]:
 
 
 def _begin(run: RunDirectory, plan: ShadowsPlan, pool: Pool) -> None:
-    if not (run.path / SPLIT).exists():
+    """Write what the folder begins with, and the pool again where its file was lost or has changed."""
+    try:
+        stored_pool(run.path, plan.pool_sha256)
+    except RunDirectoryError:
         write_pool(run.path, pool)
+    if not (run.path / SPLIT).exists():
         run.write_record(SPLIT, plan)
 
 
@@ -259,7 +271,7 @@ def _run_passes(
     progress: Progress | None,
 ) -> str:
     """Compute the signals of the pool under each shadow and the base, all in the precision that is returned."""
-    inputs = Inputs.of([stored_pool(run.path)])
+    inputs = Inputs.of([stored_pool(run.path, plan.pool_sha256)])
     models = {role: replace(spec, name=run.path / MODELS / role, revision=None) for role in plan.roles}
     if plan.recipe.method is not Method.SCRATCH:
         models[REFERENCE] = spec
@@ -267,13 +279,14 @@ def _run_passes(
     # The precision is chosen once: by a measurement for each model, shadows would differ by their rounding.
     for roles in ([first], [role for role in models if role != first]):
         dtype = run.record.passes[first].model.dtype if first in run.record.passes else "auto"
-        run_passes(
-            run,
-            inputs,
-            {role: models[role].in_precision(dtype) for role in roles},
-            [PlannedPass(role, role, role, inputs) for role in roles],
-            window_tokens=window_tokens,
-            limits=limits,
-            progress=progress,
-        )
+        with explained_damage(run.path / MODELS / role for role in roles):
+            run_passes(
+                run,
+                inputs,
+                {role: models[role].in_precision(dtype) for role in roles},
+                [PlannedPass(role, role, role, inputs) for role in roles],
+                window_tokens=window_tokens,
+                limits=limits,
+                progress=progress,
+            )
     return run.record.passes[first].model.dtype

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..attacks import SampleSettings
+from ..attacks import SampleSettings, split_passage
 from ..backends import RemoteBackend
 from ..records import TokenSignals, Window
 from ..store import SignalsFolder, signals_table
@@ -32,7 +32,7 @@ SENT = 4
 BYTES_PER_TOKEN = 12
 """Of signals on disk, of a model that gives log-probabilities and little more."""
 CONTINUED_PASSAGES = 3
-"""Passages that are measured where the model continues them: each takes as long as hundreds that are scored."""
+"""Passages that are measured where the model continues them, and at an endpoint 1: each takes as long as ten scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,12 @@ def _estimate_remote(wanted: PlannedPass, setup: PassSetup, backend: RemoteBacke
 
 
 def _measure_continuing(wanted: PlannedPass, settings: SampleSettings, setup: PassSetup, left: Left) -> PassEstimate:
-    """The same for a pass of continuations, by the first few passages."""
+    """The same for a pass of continuations, by the first few passages that are long enough to be divided."""
     times, n_bytes = list[float](), 0
-    for passage in islice(wanted.inputs, left.first, left.first + CONTINUED_PASSAGES):
+    most = 1 if isinstance(setup.backend, RemoteBackend) else CONTINUED_PASSAGES
+    following = islice(wanted.inputs, left.first, None)
+    divided = (each for each in following if split_passage(each.text, settings.prefix_share) is not None)
+    for passage in islice(divided, most):
         start = time.monotonic()
         texts = continue_passages(setup.backend, settings, [passage])
         times.append(time.monotonic() - start)

@@ -128,6 +128,8 @@ class _Stage:
         """What the model, loaded from *source*, still has to read for a pass that is not finished."""
         left = self.left(wanted)
         cost = 0.0 if isinstance(source, NgramBackend) else 2.0 if wanted.rewritten_by_model else 1.0
+        if wanted.samples is not None:
+            cost = 4 * left.passages * wanted.samples.cost / max(1, left.bytes)  # a token has about 4 bytes
         loads = isinstance(source, ModelSpec)
         endpoint = source.is_endpoint if isinstance(source, ModelSpec) else isinstance(source, RemoteBackend)
         price = source.budget.price if isinstance(source, ModelSpec) and source.budget else None

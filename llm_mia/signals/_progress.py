@@ -19,7 +19,8 @@ class PassWork:
     """Without those whose signals are stored, and without copies of another text."""
     bytes: int
     cost: float = 1.0
-    """How often the time of a plain pass is taken: 2 where a model rewrites the texts, 0 where it takes no time."""
+    """How often the time of a plain pass is taken: 2 where a model rewrites the texts, 0 where it takes no time; where
+    the model continues the texts, see `llm_mia.attacks.SampleSettings.cost`."""
     loads: bool = True
     """Whether the model has to be loaded."""
     endpoint: bool = False

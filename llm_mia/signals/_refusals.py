@@ -32,6 +32,11 @@ def refuse_target_record_in_role(role: str, target: ModelRecord, other: ModelRec
 
 
 def _refuse_target(role: str) -> NoReturn:
+    if role.startswith("shadow-"):
+        raise UsageError(
+            f"the target is {role} of the shadow models itself, which cannot be compared with it: name another target, "
+            "or other `shadows`"
+        )
     raise UsageError(
         f"the {role} model is the target model itself, so a comparison of the two shows nothing: name a {role} model "
         "that was not trained on the passages, or leave it out"

@@ -7,7 +7,7 @@ missing.
 """
 
 from ._arrow import as_numpy, numbers, plain_values, strings
-from ._atomic import replacing, write_text
+from ._atomic import replacing, write_text, writing
 from ._directory import RunDirectory, UnwrittenRun, differences, read_run, read_signals
 from ._frequencies import read_frequencies, write_frequencies
 from ._json import RecordError, from_json, read_record, to_json
@@ -49,4 +49,5 @@ __all__ = [
     "write_frequencies",
     "write_text",
     "write_texts",
+    "writing",
 ]

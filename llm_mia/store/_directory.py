@@ -124,7 +124,8 @@ class RunDirectory:
                 self._record = read_run(self.path)
             elif any(self.path.glob("signals/*/part-*")):
                 raise RunDirectoryError(
-                    f"{self.path}: holds signals but no {RUN_JSON}, so their model is unknown; name another folder"
+                    f"{self.path}: holds signals but no {RUN_JSON}, so their model is unknown; remove its folder "
+                    "signals, or name another folder"
                 )
             else:
                 self._record = RunRecord()

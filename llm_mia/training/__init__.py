@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._accounting import check_privacy
 from ._recipe import EarlyStopping, Method, Privacy, Recipe
-from ._record import TrainingRecord, read_training
+from ._record import TrainingRecord, explained_damage, read_training, refuse_damaged
 
 if TYPE_CHECKING:
     from ._estimating import estimate_models
@@ -28,8 +28,10 @@ __all__ = [
     "Updates",
     "check_privacy",
     "estimate_models",
+    "explained_damage",
     "next_token_loss",
     "read_training",
+    "refuse_damaged",
     "train",
     "train_side_by_side",
 ]

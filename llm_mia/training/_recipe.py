@@ -92,8 +92,8 @@ class Recipe:
         object.__setattr__(self, "method", Method(self.method))
         for name in ("epochs", "batch_size", "lora_rank"):
             _refuse(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        _refuse("learning_rate", self.learning_rate, 0 < self.rate < math.inf, "above 0")
-        _refuse("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or above")
+        _refuse("learning_rate", self.learning_rate, 0 < self.rate < math.inf, "above 0, and finite")
+        _refuse("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or above, and finite")
         _refuse("seed", self.seed, 0 <= self.seed <= LARGEST_SEED, f"from 0 to {LARGEST_SEED}")
         for name in ("dropout", "label_smoothing"):
             _refuse(name, getattr(self, name), 0 <= (getattr(self, name) or 0) < 1, "from 0 to below 1")

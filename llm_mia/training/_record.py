@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import ModelError, RunDirectoryError
 from ..records import SCHEMA_VERSION
 from ..store import read_record
 from ._recipe import Recipe
 
-__all__ = ["FILE", "TrainingRecord", "read_training"]
+__all__ = ["FILE", "TrainingRecord", "explained_damage", "read_training", "refuse_damaged"]
 
 FILE = "training.json"
+AGAIN = "remove this folder, and run the same command again, which trains the model again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +70,31 @@ def read_training(folder: str | Path) -> TrainingRecord:
         ModelError: the folder holds no ``training.json``, so it is not a model that `train` finished.
     """
     return read_record(TrainingRecord, Path(folder) / FILE, ModelError, "train it again")
+
+
+def refuse_damaged(folder: Path) -> None:
+    """Refuse the *folder* of a trained model that lacks a part; it is for callers that choose the folder themselves.
+
+    Raises:
+        RunDirectoryError: the message says what is missing, and what trains the model again.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        read_training(folder)
+        missing = "" if any(folder.glob("*.safetensors")) else "holds no weights"
+    except ModelError:
+        missing = f"holds no {FILE} that can be read"
+    if missing:
+        raise RunDirectoryError(f"{folder}: is damaged ({missing}); {AGAIN}")
+
+
+@contextmanager
+def explained_damage(folders: Iterable[Path]) -> Iterator[None]:
+    """Adds to the error of a model in one of the *folders*, which `train` wrote, what trains it again."""
+    try:
+        yield
+    except ModelError as error:
+        if any(f"'{folder}'" in str(error) for folder in folders):
+            raise ModelError(f"{error}; if its files are damaged, {AGAIN}") from error
+        raise

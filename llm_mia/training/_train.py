@@ -104,6 +104,7 @@ def train(
         report_activity(progress, "saving the model")
         save_model(trainee, spec, work / MODEL)
         publish(work, folder, record)
+        _report(progress, name, loop, None)
     return record
 
 
@@ -123,13 +124,15 @@ def updates_of(trainee: Trainee, texts: TrainingTexts, recipe: Recipe) -> Update
     return OrdinaryUpdates(trainee.base, recipe)
 
 
-def _report(progress: Progress | None, name: str, loop: Loop, kept: int) -> None:
+def _report(progress: Progress | None, name: str, loop: Loop, checkpoint: int | None) -> None:
+    """Report to *progress*; *checkpoint*: the tokens until the last checkpoint, or None where the model is written."""
     if progress is None:
         return
     texts = len(loop.texts.trained)
     whole = sum(map(len, loop.texts.trained)) * loop.recipe.epochs
     done = whole if loop.finished else min(loop.state.tokens, whole)  # it may stop early
-    progress(Step(name, texts * done // whole, done, done, texts, whole, kept=texts * min(kept, done) // whole))
+    kept = whole if checkpoint is None else min(checkpoint, done)
+    progress(Step(name, texts * done // whole, done, done, texts, whole, kept=texts * kept // whole))
 
 
 def _record(task: Task, loop: Loop, change: float) -> TrainingRecord:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["ANSWER", "Process", "guard", "model_server"]
+__all__ = ["ANSWER", "Process", "free_port", "guard", "model_server"]
 
 ANSWER = json.dumps(
     {

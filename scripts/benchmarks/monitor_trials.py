@@ -104,7 +104,7 @@ class World:
         ordered = in_time([*clients.values()])
         traffic.add([(at, query) for at, query in enumerate(ordered)], 0)
         return judge(
-            traffic, self.baseline, [], [], out=Path(), registry=self.registry, false_alarms=RATE, fdr=FDR
+            traffic, self.baseline, [Path("trial")], [], out=Path(), registry=self.registry, false_alarms=RATE, fdr=FDR
         )  # fmt: skip
 
 

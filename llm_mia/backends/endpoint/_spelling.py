@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 __all__ = ["token_ends"]
 
 BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+|[^\\]+|\\")
 HOLE = "\ufffd"
+HOLES = re.compile(f"({HOLE}+)")
 PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -26,7 +28,12 @@ def token_ends(tokens: Sequence[str], text: bytes) -> list[int] | None:
     >>> token_ends(["a", "", " b"], "aé b".encode()), token_ends(["a", " b"], b"a c")
     ([1, 3, 5], None)
     """
-    for spelled in (_plain, _byte_level, _sentencepiece):
+    parts = [_parts(token) for token in tokens]
+    last = list(accumulate(map(len, parts)))  # of each token, where its parts end in the list of all parts
+    ends = _ends([part for of_token in parts for part in of_token], text)
+    if ends is not None:
+        return [ends[at - 1] for at in last]
+    for spelled in (_byte_level, _sentencepiece):
         written = spelled(tokens)
         if written is not None and (ends := _ends(written, text)) is not None:
             return ends
@@ -34,18 +41,16 @@ def token_ends(tokens: Sequence[str], text: bytes) -> list[int] | None:
 
 
 Written = list[bytes | None]
-"""The bytes of each token; None where the server shows none that can be trusted."""
+"""The bytes of each token, or part of one; None where the server shows none that can be trusted."""
 
 
-def _plain(tokens: Sequence[str]) -> Written:
-    return [_bytes_of(token) for token in tokens]
-
-
-def _bytes_of(token: str) -> bytes | None:
+def _parts(token: str) -> Written:
+    """The parts of a token: those that it shows, and None for those that are parts of characters."""
     if token.startswith("bytes:"):
         parts = BYTES.findall(token.removeprefix("bytes:"))
-        return b"".join(bytes.fromhex(p.replace("\\x", "")) if p.startswith("\\x") else p.encode() for p in parts)
-    return None if not token or HOLE in token else token.encode()
+        return [b"".join(bytes.fromhex(p.replace("\\x", "")) if p.startswith("\\x") else p.encode() for p in parts)]
+    shown = [None if part.startswith(HOLE) else part.encode() for part in HOLES.split(token) if part]
+    return shown or [None]
 
 
 def _byte_level(tokens: Sequence[str]) -> Written | None:

@@ -1,4 +1,6 @@
-"""The log of `llm_mia.guard`: a line of `query_to_line` for each request."""
+"""The log of `llm_mia.guard`: a line of `query_to_line` for each prompt; a field that the request left open is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from ._source import EVERYTHING, Source
 
 __all__ = ["GUARD_LOG"]
 
+LEFT_OPEN = {"samples": 1, "echo": False, "logprobs": False, "top_logprobs": 0, "prompt_logprobs": False}
+"""What a request means that leaves these open."""
 NAMES = {field.name for field in fields(Query)}
 
 
@@ -19,7 +23,7 @@ def _recognises(value: Any) -> bool:
 
 
 def _queries(value: Any) -> list[Query]:
-    return [query_of_values(value)]
+    return [query_of_values({**LEFT_OPEN, **value})]
 
 
 GUARD_LOG = Source("guard", "the log of llm_mia's guard", EVERYTHING, _recognises, _queries)

@@ -28,7 +28,8 @@ __all__ = [
 
 SHADOW_ASSUMPTION = (
     "the target was trained as the shadow models were: from the same base, by the same recipe, on a random part of "
-    "like texts; checks can refute this assumption, but never confirm it"
+    "like texts, and if candidates that are not in the pool resemble it; checks can refute this assumption, but never "
+    "confirm it"
 )
 KNOWN = re.compile(r"(?P<count>\d )?(?:\bthe )?\bknown (?P<set>non-members|members)")
 HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of these flagged")
@@ -41,7 +42,7 @@ def by_shadows(flags: Flags) -> bool:
 
 
 def name_sets(text: str, *, shadows: bool) -> str:
-    """*text* about known members and non-members; where *shadows* set the threshold, it calls them theirs.
+    """The *text*, in which members and non-members are the shadow models' where *shadows* set the threshold.
 
     >>> name_sets("14 of the known non-members, as known members are", shadows=True)
     "14 of the shadow models' non-members, as the shadow models' members are"
@@ -61,10 +62,10 @@ def _percent(share: float) -> str:
 
 
 def _of_further_model(figure: Interval) -> str:
-    """The interval of a further model; empty where the shadow models do not differ, which shows no spread."""
+    """The interval for a further model; empty where the shadow models do not differ, which shows no spread."""
     if figure.low == figure.high:
         return ""
-    return f"; of a further model like them, {100 * figure.low:.1f}–{100 * figure.high:.1f} % with 95 % confidence"
+    return f"; for a further model like them {100 * figure.low:.1f}–{100 * figure.high:.1f} % with 95 % confidence"
 
 
 def _each(shares: Sequence[float]) -> str:
