@@ -31,7 +31,7 @@ SHADOW_ASSUMPTION = (
     "like texts, and if candidates that are not in the pool resemble it; checks can refute this assumption, but never "
     "confirm it"
 )
-KNOWN = re.compile(r"(?:\bthe )?\bknown (non-members|members)")
+KNOWN = re.compile(r"(?P<count>\d )?(?:\bthe )?\bknown (?P<set>non-members|members)")
 HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of these flagged")
 """Columns of `shadow_rows`."""
 
@@ -46,8 +46,15 @@ def name_sets(text: str, *, shadows: bool) -> str:
 
     >>> name_sets("14 of the known non-members, as known members are", shadows=True)
     "14 of the shadow models' non-members, as the shadow models' members are"
+    >>> name_sets("Above it lie 90 of 200 known members", shadows=True)
+    'Above it lie 90 of 200 members of the shadow models'
     """
-    return KNOWN.sub(r"the shadow models' \1", text) if shadows else text
+    return KNOWN.sub(_of_shadows, text) if shadows else text
+
+
+def _of_shadows(known: re.Match[str]) -> str:
+    counted, named = known["count"], known["set"]
+    return f"{counted}{named} of the shadow models" if counted else f"the shadow models' {named}"
 
 
 def _percent(share: float) -> str:
