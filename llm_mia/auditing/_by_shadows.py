@@ -86,6 +86,7 @@ class ByShadows:
     ) -> Audit:
         """Score, add the scores of the shadows in the target's place, and decide."""
         check = _unlabelled(self.source)
+        self.threshold.refuse_shorter_windows(window_tokens)
         before = self.validity
         scored = run_scoring(self.sources, self.plan, out=out, window_tokens=window_tokens, progress=progress)
         if running_dry() is None:

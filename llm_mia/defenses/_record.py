@@ -88,6 +88,9 @@ class Leakage:
     nonmembers: int
     p_value: float | None = None
     """Two-sided, of the hypothesis that the AUROC is that without defence; None where `change` is."""
+    p_lower: float | None = None
+    """One-sided, of the hypothesis that the defence does not lower the AUROC. It does where `attack` is weaker than the
+    strongest attack without defence, and where the latter is weaker with the defence, too. None where `change` is."""
     lower: bool = False
     """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
 

@@ -53,7 +53,7 @@ def flags_trust(flags: Flags) -> list[str]:
     checked = f"{standing_sentence(flags.standing)}."
     if flags.standing is None:
         checked = "No check has been made of this known set: 'llm-mia validate' checks its texts."
-    return [checked] if flags.withheld else [checked, *_assumption(flags)]
+    return [checked] if flags.withheld else [checked, _assumption(flags), _unflagged(flags)]
 
 
 def _number(flags: Flags) -> list[tuple[str, str]]:
@@ -214,19 +214,21 @@ def answer_trust(audit: Audit) -> list[str]:
     checks = checks_words(audit.validity)
     if audit.withheld:
         return [checks]
-    return [checks, *_assumption(audit.flags)]
+    same_texts = audit.shadows is not None and audit.shadows.same_texts
+    return [checks, _assumption(audit.flags, same_texts=same_texts), _unflagged(audit.flags)]
 
 
-def _assumption(flags: Flags) -> list[str]:
-    if by_shadows(flags):
-        return [
-            "Assumption: the target was trained as the shadows were (base, recipe, texts).",
-            f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
-        ]
-    return [
-        "Assumption: unseen candidates resemble your non-members (source, period, style).",
-        f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
-    ]
+def _assumption(flags: Flags, *, same_texts: bool = False) -> str:
+    """What the error rate assumes; *same_texts*: all candidates are known to be in the pool of the shadow models."""
+    if not by_shadows(flags):
+        return "Assumption: unseen candidates resemble your non-members (source, period, style)."
+    if same_texts:
+        return "Assumption: the target was trained as the shadows were (base, recipe, texts)."
+    return "Assumption: target trained as the shadows were; candidates resemble their pool."
+
+
+def _unflagged(flags: Flags) -> str:
+    return f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on."
 
 
 def checks_words(validity: Validity) -> str:

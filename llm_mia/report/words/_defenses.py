@@ -47,7 +47,8 @@ ALWAYS = (
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
     "All defences are tested together for a lower AUROC (Holm's procedure): the chance that the answer calls any "
-    "AUROC lower that is not lower is at most 2.5 %.",
+    "AUROC lower that is not lower is at most 2.5 %. A defence counts where the strongest attack on it is weaker than "
+    "the strongest attack without defence, and where the latter attack is weaker with the defence, too.",
     "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
     "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
