@@ -131,7 +131,7 @@ def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -
     text, single, top = ({each.attack for each in row.attacks if each.auroc is not None} for row in finished.rows[3:])
     assert text == {"first_choice", "first_choice_gain"}
     assert single == set()
-    assert finished.rows[4].blinded
+    assert finished.rows[4].leakage is None
     assert "loss" in top
     assert "min_k++" not in top, "it reads the mean and the spread of the whole distribution"
     client = finished.rows[5].client

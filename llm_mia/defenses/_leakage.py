@@ -103,7 +103,7 @@ class Measuring:
     def _p_of(self, columns: Columns, attack: str, baseline: str) -> float:
         """The p-value of the hypothesis that *baseline* does no worse on *columns* than without defence.
 
-        0 where this is no further hypothesis: *attack* is the same, or *baseline* has no scores there.
+        0 where there is nothing further to test: *attack* is the same, or *baseline* has no scores there.
         """
         if attack == baseline or baseline not in columns:
             return 0.0

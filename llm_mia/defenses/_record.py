@@ -154,11 +154,6 @@ class Defended:
     model: str = BASELINE
     """The defences of its training, as the user first named them; ``none``: that without defence."""
 
-    @property
-    def blinded(self) -> bool:
-        """Whether no attack can be computed on what is shown."""
-        return self.leakage is None
-
 
 @dataclass(frozen=True, slots=True)
 class Defenses:

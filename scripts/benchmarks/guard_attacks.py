@@ -104,10 +104,11 @@ class Attacker:
     def __init__(self, base: Path) -> None:
         self._base = cast("LocalBackend", load_model(str(base), dtype="float32"))
         self.words = [self._base.tokenizer.decode([at]) for at in range(self._base.model.config.vocab_size)]
-        self.prompts = 0
+        self.prompts, self.temperature = 0, 1.0
 
-    def turn_to(self, url: str) -> None:
-        """Ask the server at *url* from now on."""
+    def turn_to(self, url: str, temperature: float) -> None:
+        """Ask the server at *url* from now on, which shows what it shows at a *temperature* that is known."""
+        self.temperature = temperature
         self._client = httpx.Client(base_url=url, timeout=600, trust_env=False)
 
     def ids(self, text: str) -> list[int]:
@@ -131,9 +132,19 @@ class Attacker:
         """What the server says about its prompt."""
         choices = self.ask(prompt=list(ids), echo=True, max_tokens=0, logprobs=1)
         logprobs = choices and choices[0]["logprobs"]
+        if logprobs and self.temperature != 1:
+            values = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
+            logprobs["token_logprobs"] = [self._original(token, value, top or {}) for token, value, top in values]
         return (
             list(logprobs["token_logprobs"][BEGINNING:]) if logprobs and len(logprobs["tokens"]) >= len(ids) else None
         )
+
+    def _original(self, token: str, value: float, top: Mapping[str, float]) -> float:
+        """The log-probability of *token* before the temperature: listed tokens and the rest are a distribution."""
+        shown = {token: value, **top}
+        rest = max(0.0, 1 - sum(map(math.exp, shown.values())))
+        weights = [math.exp(each * self.temperature) for each in shown.values()] + [rest**self.temperature]
+        return value * self.temperature - math.log(sum(weights))
 
     def by_force(self, ids: Sequence[int]) -> list[float] | None:
         """What the server says about an answer that may only be the passage."""
@@ -256,8 +267,8 @@ def _guard(upstream: str, policy: Policy) -> Iterator[str]:
         thread.join()
 
 
-def attack_rows(work: Path) -> list[Row]:
-    """A row for each policy; the models stay in *work*."""
+def attack_rows(work: Path, policies: Sequence[str] = ()) -> list[Row]:
+    """A row for each of the *policies*, or for all of them; the models stay in *work*."""
     target, base, members, held = _models(work)
     port = free_port()
     server = Process([sys.executable, str(Path(__file__).with_name("guard_model.py")), str(target), str(port)], port)
@@ -266,9 +277,12 @@ def attack_rows(work: Path) -> list[Row]:
     of_base = [attacker.of_base(ids) for ids in passages]
     try:
         for name, settings in POLICIES.items():
+            if policies and name not in policies:
+                continue
             (work / "guard.toml").write_text(f"[logprobs]\n{settings}", "utf-8")
-            with _guard(server.url, read_policy(work / "guard.toml")) as address:
-                attacker.turn_to(address)
+            policy = read_policy(work / "guard.toml")
+            with _guard(server.url, policy) as address:
+                attacker.turn_to(address, policy.logprobs.temperature)
                 rows.append(_row(name, attacker, passages, of_base, true))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     finally:
@@ -286,7 +300,7 @@ def attack_table(rows: Sequence[Row]) -> str:
         "through the guard by the most telling route that the policy leaves: echo, an answer that may only be the "
         "passage "
         "(`guided_choice`), a prompt for each token, or text alone. `reference` subtracts the log-probabilities of the "
-        "model before its last training, which the attacker has.",
+        "model before its last training, which the attacker has; a temperature is known, and undone.",
         "",
         "| policy | route | AUROC of loss | AUROC of reference | honest: shown | error of p | two likeliest in order |",
         "|---|---|--:|--:|--:|--:|--:|",

@@ -115,7 +115,9 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
         over = "averaged over new documents" if by_document else "on average"
-        over = "averaged over models" if by_shadows(flags) else over
+        if by_shadows(flags):
+            over = "averaged over models"
+            of_hundred = of_hundred.replace("at most", "at most about")
         words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
         words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"

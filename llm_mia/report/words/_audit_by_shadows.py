@@ -28,8 +28,8 @@ __all__ = [
 
 SHADOW_ASSUMPTION = (
     "the target was trained as the shadow models were: from the same base, by the same recipe, on a random part of "
-    "like texts, and if candidates that are not in the pool resemble it; checks can refute this assumption, but never "
-    "confirm it"
+    "like texts, and if candidates that are not in the pool resemble the pool; checks can refute these assumptions, "
+    "but never confirm them"
 )
 KNOWN = re.compile(r"(?P<count>\d )?(?:\bthe )?\bknown (?P<set>non-members|members)")
 HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of these flagged")

@@ -20,7 +20,6 @@ __all__ = [
     "defenses_figure_words",
     "epsilon_words",
     "perplexity_change",
-    "unhelpful_words",
 ]
 
 DEFENSES_TITLE = "What leaks, and how well the model predicts held-out texts"
@@ -57,7 +56,7 @@ ALWAYS = (
 
 def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence has the lowest AUROC, what it costs, and which do not help."""
-    baseline, best, useless = defenses.baseline, _best(defenses), unhelpful_words(defenses)
+    baseline, best, useless = defenses.baseline, _best(defenses), _unhelpful(defenses)
     return Answer(
         question=f"How much does each defence of {short_name(defenses.plan.base)} help, and what does it cost?",
         outcome=_outcome(baseline, best),
@@ -144,7 +143,7 @@ def _row(row: Defended, defenses: Defenses) -> str:
     return f"{leak}; perplexity {row.utility.perplexity.value:.1f}{change}{guarantee}"
 
 
-def unhelpful_words(defenses: Defenses) -> str:
+def _unhelpful(defenses: Defenses) -> str:
     """The defences that do not lower what leaks, in a sentence; empty where there are none."""
     if not _leaks(defenses.baseline.leakage):
         return ""
