@@ -263,6 +263,14 @@ def test_documents_are_compared_with_known_nonmembers_of_like_length(tmp_path: P
     assert short.nonmembers.like is None
 
 
+def test_rows_of_two_files_that_have_the_same_number_are_two_documents(tmp_path: Path) -> None:
+    member, known = ([{"id": "1", "text": text, "label": label}] for text, label in ((BOOK, 1), (OTHER, 0)))
+    result = extract(member, TARGET, nonmembers=known, out=tmp_path / "run", **RULE)
+    assert [(each.document, each.label) for each in result.documents] == [("1", 1), ("1 (non-member)", 0)]
+    assert result.nonmembers is not None
+    assert result.nonmembers.documents == 1
+
+
 def test_a_p_value_by_enumeration() -> None:
     """Oracle: every way to choose which documents have spans."""
     from itertools import combinations

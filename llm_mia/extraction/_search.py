@@ -23,6 +23,8 @@ from ._spans import Span
 
 __all__ = ["SearchResult", "SearchRule", "search"]
 
+ROLES = {None: "candidate", 0: "non-member", 1: "member"}
+
 
 @dataclass(frozen=True, slots=True)
 class SearchRule:
@@ -84,12 +86,23 @@ class SearchResult:
         self.unknown += examination.unknown
         self.crossing += examination.crossing
         spans = _extracted(passage, signals, of_reference, examination, tokenizer, self.rule)
-        counts = self._documents.setdefault(passage.document, DocumentCounts(passage.label))
+        counts = self._documents.setdefault(self._name(passage), DocumentCounts(passage.label))
         counts.add(passage, examination, self.rule.first)
         counts.add_spans(spans)
         self._totals.add(passage, examination.stretches, spans)
         self.spans.extend(spans)
         return spans
+
+    def _name(self, passage: Passage) -> str:
+        """The name of the passage's document, to which its role is added where it would seem to be another document.
+
+        The document of a passage without a document is its id. Where ids are row numbers, row 1 of the members and row
+        1 of the non-members are two documents.
+        """
+        document = passage.document
+        before = self._documents.get(document)
+        same = before is None or before.label == passage.label or passage.id != document
+        return document if same else f"{document} ({ROLES[passage.label]})"
 
     def documents(self) -> list[DocumentExtraction]:
         """The documents, in input order."""

@@ -79,9 +79,10 @@ def _reserve(flags: Flags, finding: Finding) -> str:
     """What the sentence of a finding has to add, so that it claims no more than the checks allow."""
     if finding.resists is False:
         return ", but doubtful"
+    unlike = "the known set is doubtful" if finding.shadows is None else "the target is unlike the shadow models"
     known_set = {
         None: ", not validated",
-        Standing.DOUBTFUL: ", but the known set is doubtful",
+        Standing.DOUBTFUL: f", but {unlike}",
         Standing.ACCEPTED: ", but the known set is void or untestable",
     }
     alone = finding.resists is None and finding.shadows is None

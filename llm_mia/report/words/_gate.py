@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from ...gate import GateResult, GateRow, LeakedDocument, LeakedPassage, Obstacle, Quantity, RowVerdict
-from ...records import Note
+from ...records import Note, Standing
 from ._answer import Answer, Outcome
+from ._answer_facts import checks_words
 from ._answering import short_name
 from ._counting import counted, held_with
 from ._validity import standing_sentence, why_withheld
@@ -75,13 +76,14 @@ def gate_answer(result: GateResult) -> Answer:
     model = short_name(result.passes["target"].model.id) if "target" in result.passes else "the model"
     limits = "default limits" if by_default else "limits"
     stronger = " A pass does not show that no stronger attack exists." if result.passed else ""
+    doubts = f" {checks_words(result.validity)}" if result.standing is Standing.DOUBTFUL else ""
     return Answer(
         question=f"Does {model} leak more of its training data than the {limits} allow?",
         outcome=Outcome.PASSED if result.passed else Outcome.FAILED,
         headline=_headline(result),
         error_rate="" if result.withheld else gate_error_rate(result),
         facts=tuple(facts),
-        trust=(f"{standing_sentence(result.standing)}.{stronger}",),
+        trust=(f"{standing_sentence(result.standing)}.{doubts}{stronger}",),
         caveats=len(result.notes),
         change=(
             "members and non-members that differ by nothing but the training: a random sample of each"
@@ -128,8 +130,8 @@ def _exceeds(row: GateRow, strict: bool) -> str:
 def gate_basis(result: GateResult) -> str:
     """Which attack was measured and on what, and how wide the intervals are, in a sentence."""
     if result.fit_documents:
-        attacks = counted(len(result.aurocs), "attack")
-        how = f"is the strongest of {attacks} on {counted(result.fit_documents, 'document')}, which are not measured"
+        attacks, half = counted(len(result.aurocs), "attack"), counted(result.fit_documents, "document")
+        how = f"is the strongest of {attacks} on {half}, and measured on the others"
     else:
         how = "was fixed beforehand, and all documents are measured"
     return f"The attack {result.attack} {how}; each interval has {held_with(result.confidence)}"
