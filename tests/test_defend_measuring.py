@@ -277,7 +277,7 @@ def test_a_screen_has_15_lines_of_80_columns_whatever_the_defences() -> None:
         text = shown(table(BASELINE, *many[:count]))
         assert len(text.splitlines()) <= 15
         assert max(map(len, text.splitlines())) <= 80
-        assert text.splitlines()[0].startswith("What does each defence buy in training some/model")
+        assert text.splitlines()[0].startswith("How much does each defence of some/model help")
         left_out = re.search(r"\((\d+) more defences?, ", text)
         rows = sum("AUROC 0.60" in line and "lowest" not in line for line in text.splitlines())
         assert rows + (int(left_out[1]) if left_out else 0) == count, "a row that is not shown is counted"
@@ -318,7 +318,7 @@ def test_details_fit_80_columns_and_show_what_no_figure_is_given_for() -> None:
     assert Counter(note.kind for note in notes) == Counter([*DefenseNote]), "every note has its sentence"
     text = shown(replace(table(BASELINE, private, masked), notes=tuple(notes)), details=True)
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("−0.28", "0.41", "ε=7.96, δ=1e-04", "0–2", "+20", "999 are needed", "2.5 texts", "Not computable on"):
+    for words in ("−0.28", "0.41", "ε=7.96, δ=1e-04", "0–2", "+20", "at least 999", "2.5 texts", "Not computable on"):
         assert words in text
 
 

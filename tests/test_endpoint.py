@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -293,3 +295,25 @@ def test_a_passage_that_no_token_spells_is_named(tmp_path: Path) -> None:
 
     with running(Odd()) as server, pytest.raises(ModelError, match=r"passage '2'.*its tokens do not spell the text"):
         signals_of(connect(server.name, patience=QUICK), ["a", "b", "an odd text"])
+
+
+@pytest.mark.slow
+def test_a_killed_command_pays_only_for_what_was_under_way(tmp_path: Path, write_jsonl: Callable[..., str]) -> None:
+    rows = [{"id": f"p{i}", "text": text} for i, text in enumerate(dict.fromkeys(sentences(60, seed=11)))]
+    texts, passages = write_jsonl("in.jsonl", rows), {str(row["text"]) for row in rows}
+
+    def sent(server: Server) -> list[str]:
+        return [body["prompt"] for body in server.requests if body["prompt"] in passages]
+
+    with running(Server(delay=0.02)) as server:
+        command = [sys.executable, "-m", "llm_mia", "score", texts, "-a", "loss", "-o", str(tmp_path / "run")]
+        command += ["-m", server.name, "--concurrency", "4"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(sent(server)) < len(passages) // 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+        assert len(passages) <= len(sent(server)) <= len(passages) + 4, "at most what was under way is asked again"
+    assert np.isfinite(read_scores(tmp_path / "run").column("loss")).all()

@@ -25,7 +25,15 @@ from ..store import read_run, read_signals
 from ..training import read_training
 from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
 
-__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "offline_forms", "open_shadows", "trusts", "with_shadows"]
+__all__ = [
+    "OF_SHADOWS",
+    "ShadowModels",
+    "ShadowThreshold",
+    "offline_forms",
+    "open_shadows",
+    "trusts_remote_code",
+    "with_shadows",
+]
 
 ShadowModels: TypeAlias = Shadows | str | Path | None
 """A set of shadow models, or its folder."""
@@ -50,7 +58,7 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
 
     Raises:
         AttackError: it has another tokenizer than they have, or was trained from another base.
-        UsageError: it reads texts as a template, and they do not, or the other way round.
+        UsageError: it reads texts in a chat template and they do not, or they do and it does not.
     """
     templated = shadows.record.plan.templated
     if isinstance(target, ModelSpec) and target.templated != templated:
@@ -71,7 +79,7 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
     return target.in_precision(shadows.record.dtype) if isinstance(target, ModelSpec) else target
 
 
-def trusts(target: Backend | ModelSpec) -> bool:
+def trusts_remote_code(target: Backend | ModelSpec) -> bool:
     """Whether the user lets the target run Python code from its repository."""
     return isinstance(target, ModelSpec) and target.trust_remote_code
 

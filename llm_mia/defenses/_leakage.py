@@ -17,7 +17,7 @@ from ._split import PoolSplit
 __all__ = ["LEVEL", "Columns", "Measuring", "mark_lower"]
 
 LEVEL = 0.025
-"""At most so likely is any defence that does not lower the AUROC to be counted as lowering it."""
+"""The largest probability that any defence counts as lowering the AUROC although it does not."""
 
 Columns = Mapping[str, NDArray[np.float64]]
 """By attack: the scores of all passages, NaN where a passage has none."""
@@ -103,7 +103,7 @@ class Measuring:
     def _p_of(self, columns: Columns, attack: str, baseline: str) -> float:
         """The p-value of the hypothesis that *baseline* does no worse on *columns* than without defence.
 
-        0 where this is no further hypothesis: *attack* is the same, or *baseline* has no scores there.
+        0 where there is nothing further to test: *attack* is the same, or *baseline* has no scores there.
         """
         if attack == baseline or baseline not in columns:
             return 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...auditing import Audit, Control
+from ...auditing import LIKENESS, Audit, Control
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
@@ -248,8 +248,10 @@ def checks_words(validity: Validity) -> str:
 
 
 def named_check(check: Check) -> str:
-    """A check with its figure and verdict."""
+    """A check with its figure and verdict; a check of the target, whose figure explains nothing by itself, in words."""
     figure = check.figure
+    if check.name == LIKENESS:
+        return f"the target's loss is unlike that of the shadows, {check.verdict}"
     if isinstance(figure, Interval):
         return f"{check.name} {with_interval(figure)}, {check.verdict}"
     if figure is None or math.isnan(figure):
