@@ -39,7 +39,7 @@ class Numbers:
         except ValueError:
             raise ValueError("is not a whole number" if self.whole else "is not a number") from None
         excluded = (self.above_low and number == self.low) or (self.below_high and number == self.high)
-        if excluded or not self.low <= number <= self.high:  # which NaN is not, too
+        if excluded or not self.low <= number <= self.high:  # NaN is not within it either
             raise ValueError(f"is out of range; it must be {self}")
         return number
 

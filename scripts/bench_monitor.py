@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,44 +43,35 @@ def shown(hits: int, trials: int) -> dict[str, Any]:
     return {"rate": hits / trials, "low": interval.low, "high": interval.high, "trials": trials}
 
 
-def benign(world: World, scale: float) -> dict[str, Any]:
+def benign(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """False alarms by kind of honest client."""
     count = int(600 * scale)
-    rows = {}
     for kind in KINDS:
         clients = {f"{kind} {at}": world.honest(kind, f"test-{at}") for at in range(count)}
         clients = {name: [replace(query, client=name) for query in queries] for name, queries in clients.items()}
         result = world.judged(clients)
         alarms = result.of("client")
         reasons = Counter(alert.reasons[0].detector for alert in alarms)
-        rows[kind] = {**shown(len(alarms), count), "reasons": dict(reasons), "mmd": mmd_alarms(world, clients)}
-        sys.stderr.write(f"{kind}: {rows[kind]}\n")
-    return rows
+        yield kind, {**shown(len(alarms), count), "reasons": dict(reasons), "mmd": mmd_alarms(world, clients)}
 
 
-def attacks(world: World, scale: float) -> dict[str, Any]:
+def attacks(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Detection of attackers, pure and dripped, each judged by what it sends alone."""
     rng = random.Random(7)  # noqa: S311
-    rows: dict[str, Any] = {}
-    for attack in ATTACKS:
-        for share in SHARES:
+    for share in SHARES:
+        for attack in ATTACKS:
             count = max(10, int((120 if share == 1.0 else 60) * scale))
-            names = [f"attacker-{at}" for at in range(count)]
-            clients = {name: dripped(world, attack, f"{name}-{share}", share, TOTAL, rng) for name in names}
-            clients = {f"{name}-{share}": queries for name, queries in clients.items()}
+            names = [f"attacker-{at}-{share}" for at in range(count)]
+            clients = {name: dripped(world, attack, name, share, TOTAL, rng) for name in names}
             result = world.judged(clients)
             reasons = Counter(alert.reasons[0].detector for alert in result.of("client"))
             row = {**shown(members_of(result, "attacker"), count), "reasons": dict(reasons)}
-            row["mmd"] = mmd_alarms(world, clients)
-            rows[f"{attack} {share:g}"] = row
-            sys.stderr.write(f"{attack} {share}: {row}\n")
-    return rows
+            yield f"{attack} {share:g}", {**row, "mmd": mmd_alarms(world, clients)}
 
 
-def campaigns(world: World, scale: float) -> dict[str, Any]:
+def campaigns(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Campaigns that accounts share, within the traffic of honest clients; and honest traffic alone."""
     rng = random.Random(8)  # noqa: S311
-    rows: dict[str, Any] = {}
     trials = max(5, int(20 * scale))
     mixes = []
     for trial in range(trials):
@@ -90,8 +81,7 @@ def campaigns(world: World, scale: float) -> dict[str, Any]:
     for mix in mixes:
         result = world.judged(mix)
         families, false = families + result.families, false + len(result.of("family"))
-    rows["honest families"] = shown(false, families)
-    sys.stderr.write(f"honest families: {rows['honest families']}\n")
+    yield "honest families", shown(false, families)
     for attack in ATTACKS:
         for spread in (10, 1000):
             hits, accounts = 0, 0.0
@@ -101,13 +91,10 @@ def campaigns(world: World, scale: float) -> dict[str, Any]:
                 # The campaign is named where most of the clients of a family are its accounts.
                 hits += any(alert.clients >= spread / 2 for alert in result.of("family"))
                 accounts += members_of(result, "account-") / spread
-            row = {**shown(hits, trials), "accounts": accounts / trials}
-            rows[f"{attack} {spread}"] = row
-            sys.stderr.write(f"{attack} over {spread}: {row}\n")
-    return rows
+            yield f"{attack} {spread}", {**shown(hits, trials), "accounts": accounts / trials}
 
 
-def speed(world: World, scale: float) -> dict[str, Any]:
+def speed(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Lines a second of the guard's log, with sketches and with prompts, from file to alerts; memory."""
     lines = int(100_000 * scale)
     rng = random.Random(9)  # noqa: S311
@@ -121,7 +108,6 @@ def speed(world: World, scale: float) -> dict[str, Any]:
     while len(prompts) < lines // 4:
         prompts += requests_of(rng.choice(COVERS), f"p-{at}", rng, world.words, world.benchmarks)
         at += 1
-    rows = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, of_log in (("sketches", queries), ("prompts", prompts)):
             log = Path(folder) / f"{name}.jsonl"
@@ -129,15 +115,17 @@ def speed(world: World, scale: float) -> dict[str, Any]:
             start, cpu = time.perf_counter(), time.process_time()
             monitor(log, baseline=world.baseline, registry=world.registry, out=Path(folder) / "out")
             seconds, used = time.perf_counter() - start, time.process_time() - cpu
-            rows[name] = {
-                "lines": len(of_log),
-                "bytes_per_line": log.stat().st_size / len(of_log),
-                "lines_per_second": len(of_log) / seconds,
-                "lines_per_cpu_second": len(of_log) / used,
-            }
-            sys.stderr.write(f"{name}: {rows[name]}\n")
-    rows["memory"] = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cores": os.cpu_count()}
-    return rows
+            yield (
+                name,
+                {
+                    "lines": len(of_log),
+                    "bytes_per_line": log.stat().st_size / len(of_log),
+                    "lines_per_second": len(of_log) / seconds,
+                    "lines_per_cpu_second": len(of_log) / used,
+                },
+            )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    yield "memory", {"peak_mib": peak, "cores": os.cpu_count()}
 
 
 PARTS = {"benign": benign, "attacks": attacks, "campaigns": campaigns, "speed": speed}
@@ -161,9 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }  # fmt: skip
     sys.stderr.write(f"benign traffic: {results['world']}, {time.perf_counter() - start:.0f} s\n")
     for name in given.only.split(","):
-        results[name] = PARTS[name](world, given.scale)
-        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (RESULTS / "monitor.md").write_text(written(results), encoding="utf-8")
+        results[name] = {}
+        for row, figures in PARTS[name](world, given.scale):
+            results[name][row] = figures
+            sys.stderr.write(f"{name}, {row}: {figures}\n")
+            path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            (RESULTS / "monitor.md").write_text(written(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from llm_mia.errors import AttackError, CalibrationError, PassageError, RunDirec
 from llm_mia.passages import Passages
 from llm_mia.records import Standing
 from llm_mia.report import audit_details, audit_screen, audit_summary, read_results, report_html
+from llm_mia.report.words import answer_of
 from llm_mia.scores import SHADOW_SCORES, ScoreTable, read_scores
 from llm_mia.shadow import Shadows, train_shadows
 from llm_mia.training import Method, Recipe, train
@@ -163,6 +164,7 @@ def test_other_texts_are_compared_with_the_whole_pool(shadows: Shadows, target: 
     assert run.calibration.n_documents == DOCUMENTS
     assert run.flags.rows[-1].score is not None, "a mixture is scored as other texts are"
     assert any(check.name.startswith("shift_") for check in run.validity.checks), "texts are compared"
+    assert "candidates resemble their pool" in " ".join(answer_of(run).trust)
     with pytest.raises(UsageError, match="form=offline"):
         audit(
             Passages.of(candidates, name="others"),
@@ -231,6 +233,8 @@ def test_what_cannot_be_decided_is_refused(
     refused(UsageError, "`control`", control=Passages.of(rows()[:4]))
     refused(UsageError, "'all'", attacks=["all"])
     refused(CalibrationError, "32 documents.*`fpr`", fpr=0.01)
+    refused(UsageError, "`window_tokens`.*windows of 4 tokens.*new folder", window_tokens=4)
+    assert not (tmp_path / "run" / "signals").exists(), "the target read nothing"
     refused(CalibrationError, "half fit 'stack'", fpr=0.05, attacks=["stack"])
     refused(AttackError, "another tokenizer", target=tiny_bos)
     refused(UsageError, "without a template: leave out `templated`", target=ModelSpec(target, templated=True))
@@ -238,7 +242,7 @@ def test_what_cannot_be_decided_is_refused(
     refused(UsageError, "run Python code.*`trust_remote_code`", shadows=Shadows(shadows.path, remote))
     refused(RunDirectoryError, "no shadow models", shadows=tmp_path)
     (tmp_path / "split.json").write_text("{}")
-    refused(RunDirectoryError, "not finished; run the same command again", shadows=tmp_path)
+    refused(RunDirectoryError, "not finished; run the command that trains them again", shadows=tmp_path)
     other = tmp_path / "other-base"
     train(tiny_reference, [row["text"] for row in rows()[:4]], other, replace(RECIPE, epochs=1))
     refused(AttackError, "another base", target=str(other))

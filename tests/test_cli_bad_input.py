@@ -311,7 +311,8 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     message = fails("score", good, "-m", "another", "-a", "loss", "-q", "-o", tmp_path / "run")
     assert message.startswith(
-        "run: belongs to another run (target: model weights_sha256 seed 1 there, seed 7 here); name"
+        "run: belongs to another run (target: model m there, another here; model weights_sha256 seed 1 there, "
+        "seed 7 here); name"
     )
     assert "window tokens 1024 there, 64 here" in fails(
         "score", good, "-m", "m", "-a", "loss", "-q", "--window-tokens", "64", "-o", tmp_path / "run"

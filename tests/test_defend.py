@@ -131,7 +131,7 @@ def test_a_mask_blinds_the_attacks_that_read_what_it_hides(finished: Defenses) -
     text, single, top = ({each.attack for each in row.attacks if each.auroc is not None} for row in finished.rows[3:])
     assert text == {"first_choice", "first_choice_gain"}
     assert single == set()
-    assert finished.rows[4].blinded
+    assert finished.rows[4].leakage is None
     assert "loss" in top
     assert "min_k++" not in top, "it reads the mean and the spread of the whole distribution"
     client = finished.rows[5].client
@@ -230,7 +230,7 @@ def test_a_folder_of_other_defences_is_refused(copied: Path, tiny: str, settings
         ("dropout:p=many", "p=many is not a number"),
         ("early_stopping:patience=0", "out of range; it must be a whole number from 1 to 1,000"),
         ("dp:epsilon=0", "it must be above 0$"),
-        ("epochs:n=4", "is to train less than the 4 `epochs` without defence"),
+        ("epochs:n=4", "must train for fewer than the 4 `epochs` without it"),
         ("deduplication", "no text of the members occurs twice"),
         ("weight_decay:w=0", "out of range"),
         ("none", "always measured: leave it out"),

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from llm_mia.cli import main
+from llm_mia.decision import notes_of_sentences
 from llm_mia.errors import CalibrationError, ModelError, PassageError, RunDirectoryError
 from llm_mia.gate import (
     GateResult,
@@ -25,9 +26,10 @@ from llm_mia.gate import (
     gate,
     read_gate,
 )
-from llm_mia.records import Note, Standing
+from llm_mia.records import Note, RunRecord, Standing, WrittenTokens
 from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
 from llm_mia.report.words import limit_words
+from llm_mia.signals import written_token_notes
 from llm_mia.store import to_json, write_text
 from llm_mia.training import Method, Privacy, Recipe, read_training, train
 
@@ -230,6 +232,15 @@ def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: Gat
     named = leaking.leaked_passages[0].id
     assert named in (leaking.path / "gate.json").read_text()
     assert not any(named in text for text in shown)
+
+
+def test_the_page_without_names_names_no_special_token_that_a_passage_holds(leaking: GateResult) -> None:
+    target = replace(leaking.passes["target"], written_tokens=WrittenTokens(2, "<|zorquim|>", "members.jsonl line 3"))
+    notes = notes_of_sentences(written_token_notes(RunRecord(passes={"target": target})))
+    held = replace(leaking, passes={**leaking.passes, "target": target}, notes=notes)
+    assert "zorquim" in gate_html(held)
+    assert "zorquim" not in gate_html(held.without_names())
+    assert "members.jsonl line 3" in gate_html(held.without_names())
 
 
 @pytest.mark.parametrize("epsilon", [1.5, 4.0, None])

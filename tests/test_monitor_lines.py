@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,13 +98,12 @@ def test_a_growing_log_is_followed_through_rotation_and_truncation(tmp_path: Pat
         with path.open("a") as file:
             file.write(text)
 
-    steps = iter(
-        [
-            lambda: append("o\n"),
-            lambda: (path.rename(tmp_path / "old"), path.write_text("three\n")),
-            lambda: path.write_text("4\n"),
-            lambda: append("unfinished"),
-        ]
+    def rotate() -> None:
+        path.rename(tmp_path / "old")
+        path.write_text("three\n")
+
+    steps: Iterator[Callable[[], object]] = iter(
+        [lambda: append("o\n"), rotate, lambda: path.write_text("4\n"), lambda: append("unfinished")]
     )
 
     def wait() -> bool:

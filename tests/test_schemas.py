@@ -26,6 +26,7 @@ from llm_mia.report.schemas import schema, schemas
 from llm_mia.shadow import ShadowRecord, Shadows, ShadowsPlan, ShadowsRecord
 from llm_mia.training import Privacy, Recipe
 
+from . import monitored_logs as logs
 from .conftest import pretend, sentences, spans_of_bytes
 from .test_defend_measuring import BASELINE, table
 
@@ -105,6 +106,13 @@ def print_all(folder: Path) -> Printed:
     run("report", "report", audited, other)
     run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
     run("verification", "exhibit", "--verify", folder / "exhibit")
+    benign, log = (
+        logs.write_log(folder / f"{name}.log", logs.honest(60, seed)) for seed, name in enumerate(("b", "l"))
+    )
+    watched = ["monitor", log, "--benign", benign, "--false-alarms", 0.1, "-o", folder / "watched"]
+    run("monitor", *watched)
+    run("inspection", "monitor", log, "--inspect")
+    run("registry", "registry", folder / "in.jsonl", "-o", folder / "registry.json")
     audit = read_audit(audited)
     rate = audit.evaluations[0].auroc
     truth = {row.id: True for row in audit.flags.rows}

@@ -101,7 +101,10 @@ def test_weights_that_cannot_be_read_are_trained_again_where_their_folder_is_rem
         trained(tiny, damaged)
 
 
-def test_weights_that_have_changed_are_refused_by_an_audit(damaged: Path, tiny: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [None, [{"text": f"{row['text']} Nobody was trained on this."} for row in ROWS]])
+def test_weights_that_have_changed_are_refused_by_an_audit(
+    known: list[dict[str, str]] | None, damaged: Path, tiny: str, tmp_path: Path
+) -> None:
     """Otherwise the scores of the target would be compared with the pool under other models."""
     models = damaged / "models"
     train(tiny, [row["text"] for row in ROWS[::2]], tmp_path / "target", RECIPE)
@@ -109,4 +112,14 @@ def test_weights_that_have_changed_are_refused_by_an_audit(damaged: Path, tiny: 
     with pytest.raises(
         RunDirectoryError, match=rf"shadow-01: its weights have changed since it read .*, {AGAIN}, which"
     ):
-        audit(ROWS, target=str(tmp_path / "target"), shadows=damaged, fpr=0.5, out=tmp_path / "run", report=False)
+        audit(
+            ROWS,
+            nonmembers=known,
+            target=str(tmp_path / "target"),
+            shadows=damaged,
+            stand_in="none",
+            attacks=["lira"],
+            fpr=0.5,
+            out=tmp_path / "run",
+            report=False,
+        )

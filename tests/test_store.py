@@ -169,7 +169,7 @@ def renamed(**changes: str) -> Counting:
 
 
 OTHERS: dict[str, tuple[FakeBackend, int | None, str]] = {
-    "model": (FakeBackend(1), None, "model weights_sha256 seed 0 there, seed 1 here"),
+    "model": (FakeBackend(1), None, "model fake-0 there, fake-1 here; model weights_sha256 seed 0 there, seed 1 here"),
     "tokenizer": (
         FakeBackend(0, bos=True),
         None,

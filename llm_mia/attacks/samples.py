@@ -55,14 +55,14 @@ def ngram_coverage(
     n: AtLeast = 3,
     aggregate: Literal["max", "mean", "median", "min"] = "max",
 ) -> float:
-    """How much of a continuation is in the rest of the passage too; of the continuation of which it is most.
+    """How much of a continuation is in the rest of the passage, too: the largest value over the continuations.
 
-    Words and punctuation marks count alike. ``coverage`` is the share of those of the continuation that lie in an
-    n-gram which the rest has; ``creativity`` is the sum of the coverages by n-grams from *n* to 12; ``words`` and
-    ``characters`` are the lengths of the longest text that both have. *aggregate* makes a single score of those of all
-    continuations. The authors' code (shallinan1/NGramCoverageAttack) turns texts into ASCII, splits them by NLTK, and
-    looks for n-grams as strings, so that the last word of an n-gram may be the beginning of a word of the rest. NaN
-    where the rest has fewer than *n* words and marks.
+    Words and punctuation marks count alike. ``coverage`` is the share of the continuation's words and marks that lie in
+    an n-gram which the rest has; ``creativity`` is the sum of the coverages by n-grams from *n* to 12; ``words`` and
+    ``characters`` are the lengths of the longest text that both have. *aggregate* says how the values of all
+    continuations become a score. The authors' code (shallinan1/NGramCoverageAttack) turns texts into ASCII, splits them
+    by NLTK, and looks for n-grams as strings, so that the last word of an n-gram may be the beginning of a word of the
+    rest. NaN where the rest has fewer than *n* words and marks.
 
         max_j |{i : x_i lies in an n-gram of text_j that the rest has}| / |text_j|
 

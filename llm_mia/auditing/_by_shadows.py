@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,7 +60,19 @@ class ByShadows:
 
     threshold: ShadowThreshold
     source: Passages
+    """The candidates."""
+    plan: ScoringPlan
     request: Request
+
+    @property
+    def sources(self) -> Sequence[Passages]:
+        """What is scored: the candidates alone."""
+        return [self.source]
+
+    @property
+    def first(self) -> int:
+        """The position of the first candidate in the input of the run."""
+        return 0
 
     @property
     def validity(self) -> Validity:
@@ -69,19 +82,13 @@ class ByShadows:
         return KnownSet([], self.threshold.pool, self.threshold.candidates, rates=self.request.rates).validity()
 
     def run(
-        self,
-        plan: ScoringPlan,
-        out: Path,
-        *,
-        window_tokens: int | None,
-        history: History,
-        redact: bool,
-        progress: Progress | None,
+        self, out: Path, *, window_tokens: int | None, history: History, redact: bool, progress: Progress | None
     ) -> Audit:
         """Score, add the scores of the shadows in the target's place, and decide."""
         check = _unlabelled(self.source)
+        self.threshold.refuse_shorter_windows(window_tokens)
         before = self.validity
-        scored = run_scoring([self.source], plan, out=out, window_tokens=window_tokens, progress=progress)
+        scored = run_scoring(self.sources, self.plan, out=out, window_tokens=window_tokens, progress=progress)
         if running_dry() is None:
             self.threshold.refuse_other_windows(out)
             self.threshold.shadows.refuse_other_weights(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,15 @@ from ..store import read_run, read_signals
 from ..training import read_training
 from ._shadow_check import Likeness, ShadowCheck, likeness_of, shadow_check
 
-__all__ = ["OF_SHADOWS", "ShadowModels", "ShadowThreshold", "offline_forms", "open_shadows", "trusts", "with_shadows"]
+__all__ = [
+    "OF_SHADOWS",
+    "ShadowModels",
+    "ShadowThreshold",
+    "offline_forms",
+    "open_shadows",
+    "trusts_remote_code",
+    "with_shadows",
+]
 
 ShadowModels: TypeAlias = Shadows | str | Path | None
 """A set of shadow models, or its folder."""
@@ -50,7 +58,7 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
 
     Raises:
         AttackError: it has another tokenizer than they have, or was trained from another base.
-        UsageError: it reads texts as a template, and they do not, or the other way round.
+        UsageError: it reads texts in a chat template and they do not, or they do and it does not.
     """
     templated = shadows.record.plan.templated
     if isinstance(target, ModelSpec) and target.templated != templated:
@@ -71,7 +79,7 @@ def with_shadows(target: Backend | ModelSpec, shadows: Shadows) -> Backend | Mod
     return target.in_precision(shadows.record.dtype) if isinstance(target, ModelSpec) else target
 
 
-def trusts(target: Backend | ModelSpec) -> bool:
+def trusts_remote_code(target: Backend | ModelSpec) -> bool:
     """Whether the user lets the target run Python code from its repository."""
     return isinstance(target, ModelSpec) and target.trust_remote_code
 
@@ -171,18 +179,31 @@ class ShadowThreshold:
         table = shadow_table(self.shadows, attacks, texts=texts, progress=progress)
         return replace(table, places=[passage.rpartition("@")[2] for passage in table.ids])
 
+    def refuse_shorter_windows(self, window_tokens: int | None) -> None:
+        """Refuse windows that are shorter than those of the shadow models, before the target reads anything.
+
+        Raises:
+            UsageError: as `refuse_other_windows`.
+        """
+        if window_tokens is not None and window_tokens < _pass_of_shadows(self.shadows).window.tokens:
+            self._refuse_windows(window_tokens)
+
     def refuse_other_windows(self, run: Path) -> None:
         """Refuse a target that reads other windows than the shadow models did: its scores would not be like theirs.
 
         Raises:
             UsageError: the message says which windows the shadow models read.
         """
-        ours, theirs = read_run(run).passes["target"].window, _pass_of_shadows(self.shadows).window
-        if ours != theirs:
-            raise UsageError(
-                f"`window_tokens`: the target read windows of {ours.tokens} tokens, and the shadow models windows of "
-                f"{theirs.tokens}: give {theirs.tokens}, and name a new folder"
-            )
+        ours = read_run(run).passes["target"].window
+        if ours != _pass_of_shadows(self.shadows).window:
+            self._refuse_windows(ours.tokens)
+
+    def _refuse_windows(self, tokens: int) -> NoReturn:
+        theirs = _pass_of_shadows(self.shadows).window.tokens
+        raise UsageError(
+            f"`window_tokens`: the target reads windows of {tokens} tokens, and the shadow models windows of {theirs}: "
+            f"give {theirs}, and name a new folder"
+        )
 
     def check(self, table: ScoreTable, calibration: Calibration, run: Path) -> ShadowCheck:
         """The shadows left out one by one, and the target beside them."""

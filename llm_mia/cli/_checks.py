@@ -214,7 +214,7 @@ def _refuse_same_file(per_token: Path, out: Path) -> None:
 def _refuse_result(junit: Path, out: Path) -> None:
     """Raise `UsageError` where *junit* would replace a result in the folder *out*, which may not be there yet."""
     if junit.resolve().parent == out.resolve() and junit.name in {*FILES_OF_RUN, *FILES_OF_AUDIT, "spans.csv"}:
-        raise UsageError(f"{junit}: the folder of results has a file of this name: name another file with `junit`")
+        raise UsageError(f"{junit}: `junit` would replace a result of this command in {out}: name another file")
 
 
 def _check_writable(folder: Path, out: Path, parameter: str) -> None:

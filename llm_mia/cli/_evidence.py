@@ -82,9 +82,9 @@ class EvidenceOptions(OptionGroup):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="For samia, ngram_coverage: number of texts with which the target continues the beginning of each "
-            "passage, such as 10. Each is a request to the model, and takes much longer than to score the passage.",
-            show_default="none, so there are no such attacks",
+            help="For samia, ngram_coverage: number of continuations that the target writes of the beginning of each "
+            "passage, such as 10. Each takes much longer than scoring the passage; an endpoint counts it as a request.",
+            show_default="none: these attacks are left out",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = None
@@ -93,7 +93,7 @@ class EvidenceOptions(OptionGroup):
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="With --samples: most tokens of a text; best about as many as the rest of a passage has.",
+            help="With --samples: largest number of tokens of a continuation, such as that of the rest of a passage.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = 64
@@ -101,7 +101,7 @@ class EvidenceOptions(OptionGroup):
         float,
         typer.Option(
             metavar="SHARE",
-            help="With --samples: share of the passage's words that the target continues.",
+            help="With --samples: share of a passage's words that the target reads; it continues from there.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = 0.5
@@ -109,7 +109,7 @@ class EvidenceOptions(OptionGroup):
         float,
         typer.Option(
             metavar="NUMBER",
-            help="With --samples: the temperature at which the target writes.",
+            help="With --samples: temperature at which the target writes; 1 is the model unchanged.",
             rich_help_panel=opt.EVIDENCE,
         ),
     ] = 1.0

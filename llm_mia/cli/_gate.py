@@ -76,9 +76,9 @@ def gate(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Largest ε of differential privacy. It limits the ε that the model's training.json documents; where "
-            "you give it, also the lower bound on ε that the strongest attack shows.",
-            show_default="8, of a documented ε alone",
+            help="Largest ε of differential privacy. The default limits only the ε that the model's training.json "
+            "documents; a value that you give also limits the lower bound on ε that the strongest attack shows.",
+            show_default="8, for a documented ε only",
             rich_help_panel=LIMITS,
         ),
     ] = None,

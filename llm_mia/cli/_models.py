@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..backends import ModelSpec
     from ..backends.endpoint import Budget
 
-__all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions", "TargetOptions"]
+__all__ = ["STAND_IN_WORDS", "BaseOptions", "ModelOptions", "PairOptions"]
 
 ENDPOINTS = "Endpoints"
 STAND_IN_WORDS = ("auto", "ngram", "none")
@@ -213,15 +213,6 @@ class _Running(OptionGroup):
 
 
 # The order of the options in '--help' is that of the base classes, from the last to the first.
-@dataclass(frozen=True, kw_only=True)
-class TargetOptions(_Running, _Target):
-    """The target model, and how models are run."""
-
-    def target_model(self) -> ModelSpec:
-        """The target, not yet loaded."""
-        return self.model_spec(self.target, self.revision)
-
-
 @dataclass(frozen=True, kw_only=True)
 class BaseOptions(_Running, _Base):
     """The base model of trainings, and how models are run."""

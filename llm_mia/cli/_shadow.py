@@ -37,8 +37,8 @@ def shadow(
         typer.Option(
             min=1,
             metavar="COUNT",
-            help="Without a GPU: how many models are trained at the same time. They share the cores, so it is faster "
-            "for small models only, and each takes its own memory.",
+            help="Number of models that are trained at the same time; only on the CPU. They share its cores, so this "
+            "is faster for small models only, and each needs memory for itself.",
             rich_help_panel=TRAINING,
         ),
     ] = 1,

@@ -17,7 +17,7 @@ from ._split import PoolSplit
 __all__ = ["LEVEL", "Columns", "Measuring", "mark_lower"]
 
 LEVEL = 0.025
-"""At most so likely is any defence that does not lower the AUROC to be counted as lowering it."""
+"""The largest probability that any defence counts as lowering the AUROC although it does not."""
 
 Columns = Mapping[str, NDArray[np.float64]]
 """By attack: the scores of all passages, NaN where a passage has none."""
@@ -26,22 +26,24 @@ Columns = Mapping[str, NDArray[np.float64]]
 def mark_lower(leakages: Sequence[Leakage | None]) -> list[Leakage | None]:
     """The *leakages* of all defences, each with whether its AUROC is lower than without defence.
 
-    Each difference has a one-sided p-value, and Holm's procedure tests all of them together. So with probability at
-    least 1 − `LEVEL`, no defence counts as lowering the AUROC that does not, however many are compared and whatever
-    they have in common. With a single defence, it counts where the 95 % interval of the difference is below 0. The test
-    is about the models as they were trained, once each.
+    Each defence has a one-sided p-value, `Leakage.p_lower`, and Holm's procedure tests all of them together. So with
+    probability at least 1 − `LEVEL`, no defence counts as lowering the AUROC that does not, however many are compared
+    and whatever they have in common. The test is about the models as they were trained, once each.
     """
-    tested = [at for at, each in enumerate(leakages) if each is not None and each.change is not None]
-    below = dict(zip(tested, metrics.holm([_one_sided(leakages[at]) for at in tested], LEVEL), strict=True))
+    tested = [at for at, each in enumerate(leakages) if each is not None and each.p_lower is not None]
+    below = dict(zip(tested, metrics.holm([_p_lower(leakages[at]) for at in tested], LEVEL), strict=True))
     return [None if each is None else replace(each, lower=below.get(at, False)) for at, each in enumerate(leakages)]
 
 
-def _one_sided(leakage: Leakage | None) -> float:
-    """The p-value of the hypothesis that the AUROC is no lower than without defence."""
+def _p_lower(leakage: Leakage | None) -> float:
     assert leakage is not None
-    assert leakage.change is not None
-    assert leakage.p_value is not None
-    return leakage.p_value / 2 if leakage.change.value < 0 else 1 - leakage.p_value / 2
+    assert leakage.p_lower is not None
+    return leakage.p_lower
+
+
+def _one_sided(paired: metrics.PairedComparison) -> float:
+    """The p-value of the hypothesis that the first AUROC is no lower than the second."""
+    return paired.p_value / 2 if paired.difference.value < 0 else 1 - paired.p_value / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +64,10 @@ class Measuring:
 
     def leakage(self, columns: Columns, attack: str, baseline: str) -> Leakage | None:
         """What *attack* achieves on the half that measures, and the difference to *baseline* without defence.
+
+        A defence lowers the AUROC only if *baseline* on what it leaves does worse, too. Without this, a defence that
+        changes nothing would count too often: by chance the half that chooses may give it a weaker attack than it gives
+        the model without defence, and the difference between these attacks is no effect of the defence.
 
         Args:
             columns: the scores on what the defence leaves.
@@ -91,7 +97,18 @@ class Measuring:
             members=members,
             nonmembers=nonmembers,
             p_value=None if paired is None else paired.p_value,
+            p_lower=None if paired is None else max(_one_sided(paired), self._p_of(columns, attack, baseline)),
         )
+
+    def _p_of(self, columns: Columns, attack: str, baseline: str) -> float:
+        """The p-value of the hypothesis that *baseline* does no worse on *columns* than without defence.
+
+        0 where there is nothing further to test: *attack* is the same, or *baseline* has no scores there.
+        """
+        if attack == baseline or baseline not in columns:
+            return 0.0
+        paired = self._compared(columns[baseline], self.undefended[baseline])
+        return 0.0 if paired is None else _one_sided(paired)
 
     def gap(self, confidences: NDArray[np.float64]) -> Interval | None:
         """The difference of the mean token probabilities of members and non-members, on the half that measures.

@@ -237,7 +237,8 @@ def _tested(rows: Sequence[Defended]) -> Iterator[Defended]:
 def _without_change(row: Defended) -> Defended:
     """The *row* of the model without defence, which is compared with nothing."""
     leakage, fixed = (
-        None if each is None else replace(each, change=None, p_value=None) for each in (row.leakage, row.fixed)
+        None if each is None else replace(each, change=None, p_value=None, p_lower=None)
+        for each in (row.leakage, row.fixed)
     )
     return replace(row, leakage=leakage, fixed=fixed)
 

@@ -67,8 +67,8 @@ def plan_defenses(named: Sequence[str], recipe: Recipe, texts: Sequence[str]) ->
         texts: that are trained on.
 
     Raises:
-        UsageError: an unknown defence, one that is named twice, a setting out of its range, or a defence that changes
-            nothing in this training.
+        UsageError: a defence that is unknown, is named twice, or changes nothing in this training; a setting out of its
+            range.
         MissingExtraError: DP-SGD is named, and Opacus is not installed.
     """
     planned = [PlannedDefense(BASELINE, (), None), *map(_parse, named)]

@@ -1,4 +1,4 @@
-"""What defences bought and cost: the contents of ``defences.json``."""
+"""How much defences helped and what they cost: the contents of ``defences.json``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DefenseNote(StrEnum):
     FEW_NONMEMBERS = "few non-members"
     """The ``nonmembers`` non-members that measure are too few for a false positive rate of ``rate``: ``needed``."""
     SHORT_MEMBERS = "short members"
-    """No member has ``stretch`` tokens, so nothing is known of what the model writes word for word."""
+    """No member has ``stretch`` tokens, so it is not measured what the model writes word for word."""
     EPOCHS_RUN = "stopped after"
     """With ``defence``, the weights of epoch ``epoch`` of ``epochs`` were kept."""
     CANARIES = "canaries"
@@ -67,7 +67,7 @@ class Plan:
     recipe: Recipe
     """Of the training without defence."""
     canaries: int
-    """How many texts were made to measure ε, half of them trained on."""
+    """How many random texts were added to measure ε; about half of them are trained on."""
     window_tokens: int | None
     """Longest input fed to a model; None: the model's context, at most 2,048."""
     schema_version: int = SCHEMA_VERSION
@@ -88,6 +88,9 @@ class Leakage:
     nonmembers: int
     p_value: float | None = None
     """Two-sided, of the hypothesis that the AUROC is that without defence; None where `change` is."""
+    p_lower: float | None = None
+    """One-sided, of the hypothesis that the defence does not lower the AUROC. It does where `attack` is weaker than the
+    strongest attack without defence, and where the latter is weaker with the defence, too. None where `change` is."""
     lower: bool = False
     """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
 
@@ -151,15 +154,10 @@ class Defended:
     model: str = BASELINE
     """The defences of its training, as the user first named them; ``none``: that without defence."""
 
-    @property
-    def blinded(self) -> bool:
-        """Whether no attack can be computed on what is shown."""
-        return self.leakage is None
-
 
 @dataclass(frozen=True, slots=True)
 class Defenses:
-    """What each defence bought and cost, in the order of the calls."""
+    """How much each defence helped and what it cost, in the order of the calls."""
 
     path: Path
     """The folder, which may have been moved since."""
@@ -191,7 +189,10 @@ class Defenses:
 
     @property
     def ranked(self) -> list[Defended]:
-        """The model without defence, then the others, the least AUROC first; where nothing can be attacked, before."""
+        """The model without defence, then the others by AUROC, the lowest first.
+
+        Where no attack can be computed, a defence comes before these.
+        """
         return [self.baseline, *sorted(self.defended, key=lambda row: row.leakage.auroc.value if row.leakage else 0.0)]
 
 

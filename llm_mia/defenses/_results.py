@@ -50,7 +50,8 @@ class OutputResult:
 class OutputUtility:
     """What an honest client loses, who computes the perplexity of a text from what the defence leaves.
 
-    The texts are the known non-members, which are unknown to the model as an honest client's are.
+    The texts are the known non-members: the model was not trained on them, as it was not trained on an honest
+    client's texts.
     """
 
     passages: int

@@ -35,7 +35,7 @@ Row = tuple[Passage, TokenSignals, TokenSignals]
 
 
 def possible_attacks() -> tuple[Attack, ...]:
-    """The attacks that a model and its base allow, in all their forms, but those whose passes cost much.
+    """The attacks that a model and its base allow, in all their forms, without those whose passes are slow.
 
     Those that need text alone come last.
     """

@@ -38,11 +38,13 @@ class TrainingDefense:
         """The recipe of the defended training.
 
         Raises:
-            UsageError: the defence changes nothing in *recipe*, or is no defence in its place.
+            UsageError: the defence changes nothing in *recipe*, or is to lower the epochs and does not.
         """
         defended = self.change(recipe, self.settings)
         if defended == recipe:
-            raise UsageError(f"defence {self.name!r} changes nothing: the training without defence has it already")
+            raise UsageError(
+                f"defence {self.name!r} changes nothing: the training without defence has the same setting"
+            )
         return defended
 
 
@@ -69,7 +71,7 @@ def _fewer_epochs(recipe: Recipe, given: Given) -> Recipe:
     epochs = int(_number(given, "n"))
     if epochs >= recipe.epochs:
         raise UsageError(
-            f"defence 'epochs:n={epochs}' is to train less than the {recipe.epochs} `epochs` without defence: lower n"
+            f"defence 'epochs:n={epochs}' must train for fewer than the {recipe.epochs} `epochs` without it: lower n"
         )
     return replace(recipe, epochs=epochs)
 

@@ -104,9 +104,9 @@ def plan_limits(
     """The limits with what stands in their way, and the confidence of their intervals.
 
     A default limit that the documents cannot decide is not applicable; a limit that the user gave is refused, and so is
-    any where *strict*, because then it could not be kept. An ε that the training has *documented* is judged by that, so
-    too few documents for an attack to show another are no reason to refuse; nor are they where nothing exceeds the
-    limit.
+    any where *strict*, because then it could not be kept. Two limits are
+    never refused for lack of documents: the ε that an attack shows, where the training has *documented* an ε, because
+    that decides without documents; and a limit that nothing can exceed.
 
     Raises:
         CalibrationError: too few documents; the message says how many are needed.

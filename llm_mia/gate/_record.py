@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..auditing import standing_of
+from ..decision import NoteKind
 from ..errors import RunDirectoryError
 from ..passages import SourceCounts
 from ..records import Interval, Note, PassRecord, Standing
+from ..signals import unname_written_tokens
 from ..store import RunDirectory, read_record
 from ..validity import Validity
 
@@ -190,8 +192,18 @@ class GateResult:
         return not self.withheld and not self.failed
 
     def without_names(self) -> GateResult:
-        """The result without the passages and documents that leaked, for readers who may not know them."""
-        return replace(self, leaked_passages=(), leaked_documents=(), redacted=True)
+        """The result without the passages and documents that leaked, for readers who may not know them.
+
+        It names no token that is written in a passage, either.
+        """
+        passes, renamed = unname_written_tokens(self.passes)
+        notes = [
+            replace(note, figures={"text": renamed.get(note.figures["text"], note.figures["text"])})
+            if note.kind == NoteKind.SENTENCE
+            else note
+            for note in self.notes
+        ]
+        return replace(self, passes=passes, leaked_passages=(), leaked_documents=(), notes=notes, redacted=True)
 
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else "failed"

@@ -47,7 +47,8 @@ class Exchange:
 def queries_of(exchange: Exchange, status: int) -> list[Query]:
     """The lines of the log for *exchange*, which was answered with *status*: a line for each of its prompts."""
     asked = exchange.asked or Asked(Request.OTHER)
-    prompts = [_valid(each) for each in asked.prompts] or [None]
+    prompts: list[str | None] = [_valid(each) for each in asked.prompts]
+    prompts = prompts or [None]
     single = len(prompts) == 1
     tokens = [exchange.prompt_tokens] if single else asked.prompt_tokens or [None] * len(prompts)
     seconds = round(time.monotonic() - exchange.began, 6)

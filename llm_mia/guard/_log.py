@@ -27,8 +27,7 @@ class QueryLog:
     """A file of queries, a line each, which begins anew at a size: FILE, then FILE.1, the next older, and so on.
 
     What cannot be written is lost and counted, and requests go on. A process that is killed loses the queries of the
-    last instant. Where prompts are kept as sketches, their key is in FILE.key, for whoever registers texts to be
-    recognised in the log.
+    last instant.
 
     Args:
         file: is appended to.
@@ -51,8 +50,6 @@ class QueryLog:
         """Queries that were not written, and that were."""
         try:
             self._open = self._opened()
-            if rules.prompt is KeptPrompt.HASH:
-                self._write_key()
         except OSError as error:
             raise UsageError(f"{file}: cannot be written ({error.strerror}): name another file as `log`") from None
         self._thread = threading.Thread(target=self._run, name="query log", daemon=True)
@@ -143,12 +140,6 @@ class QueryLog:
             elif older.exists():
                 older.rename(self._file.with_name(f"{self._file.name}.{number + 1}"))
         self._open = self._opened()
-
-    def _write_key(self) -> None:
-        """Write the key of the sketches for its owner alone."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(f"{self._file}.key", flags, 0o600), "w") as file:
-            file.write(self._key.hex() + "\n")
 
     def _opened(self) -> int:
         return os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

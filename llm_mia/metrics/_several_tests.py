@@ -9,9 +9,10 @@ __all__ = ["holm"]
 
 
 def holm(p_values: Sequence[float], level: float) -> list[bool]:
-    """Which hypotheses Holm's procedure rejects: any true hypothesis is, with probability at most *level*.
+    """Whether Holm's procedure rejects each hypothesis.
 
-    This holds however the p-values depend on each other. A NaN is no p-value, and is not rejected.
+    The probability that it rejects any true hypothesis is at most *level*, however the p-values depend on each other.
+    A hypothesis whose p-value is NaN is counted, and is not rejected.
 
     Holm 1979, Scandinavian Journal of Statistics 6:65.
 
@@ -19,10 +20,13 @@ def holm(p_values: Sequence[float], level: float) -> list[bool]:
     [True, True, True]
     >>> holm([0.04, 0.001, 0.03], 0.05)  # 0.03 > 0.05/2
     [False, True, False]
+    >>> holm([0.03, math.nan, 0.001], 0.05)
+    [False, False, True]
     """
-    rejected, order = [False] * len(p_values), sorted(range(len(p_values)), key=lambda at: p_values[at])
+    rejected = [False] * len(p_values)
+    order = sorted((at for at, p in enumerate(p_values) if not math.isnan(p)), key=lambda at: p_values[at])
     for rank, at in enumerate(order):
-        if math.isnan(p_values[at]) or p_values[at] > level / (len(p_values) - rank):
+        if p_values[at] > level / (len(p_values) - rank):
             break
         rejected[at] = True
     return rejected

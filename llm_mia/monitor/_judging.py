@@ -81,7 +81,7 @@ def _client_alerts(
     q_values = benjamini_hochberg(p_values)
     alerts = []
     for at in _order(p_values, scores, rate):
-        reasons = _reasons(table, np.flatnonzero(table.group == at), measured, surprises, at, logs)
+        reasons = _reasons(table, np.flatnonzero(table.group == at), measured, surprises, [at], logs)
         name = table.groups[at]
         figures = (float(scores[at]), float(p_values[at]), float(q_values[at]))
         alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons))
@@ -106,9 +106,8 @@ def _family_alerts(
     for at in _order(p_values, best, rate):
         blocks = groups[shapes[at]]
         strange = [block for block in blocks if of_blocks[block] <= rate] or blocks
-        most = max(strange, key=lambda block: scores[block])
         rows = np.flatnonzero(np.isin(table.group, strange))
-        reasons = _reasons(table, rows, measured, surprises, most, logs)
+        reasons = _reasons(table, rows, measured, surprises, strange, logs)
         counted = np.zeros(len(table.rows), np.bool_)
         for each in measured.values():
             counted |= each.rows
@@ -145,18 +144,19 @@ def _reasons(
     rows: NDArray[np.intp],
     measured: Mapping[str, Scored],
     surprises: Mapping[str, Floats],
-    group: int,
+    groups: Sequence[int],
     logs: Sequence[str],
 ) -> tuple[Reason, ...]:
-    """Why a group raises an alarm: the detectors that are surprised, with some of the lines that count."""
+    """Why *groups* raise an alarm together: the detectors that are surprised, with some of the lines that count."""
     reasons = []
     for name, surprise in surprises.items():
-        if surprise[group] <= 0:
+        most = float(surprise[groups].max())
+        if most <= 0:
             continue
         counted = rows[measured[name].rows[rows]]
         places = sorted(table.rows[at].place for at in counted.tolist())[:SHOWN_LINES]
         lines = tuple(f"{logs[log]}:{line}" for log, line in places)
-        reasons.append(Reason(name, float(measured[name].values[group]), float(surprise[group]), lines))
+        reasons.append(Reason(name, float(measured[name].values[groups].sum()), most, lines))
     return tuple(sorted(reasons, key=lambda reason: -reason.surprise))
 
 

@@ -228,7 +228,7 @@ def shape_of(query: Query) -> str:
     parts = [
         query.request.value,
         f"max_tokens={length}",
-        f"n={'1' if samples == 1 else '2-4' if samples < MANY else '5-'}",
+        f"n={'1' if samples == 1 else f'2-{MANY - 1}' if samples < MANY else f'{MANY}-'}",
         f"top={'0' if top == 0 else '1' if top == 1 else '2-5' if top <= 5 else '6-'}",
         "echo" if query.echo else "",
         "logprobs" if query.logprobs else "",

@@ -13,8 +13,8 @@ __all__ = ["Scale", "combined", "scale_of"]
 Floats = NDArray[np.float64]
 TAIL = 0.05
 """Share of the values from which the tail is continued beyond the largest."""
-LEAST_TAIL = 0.25
-"""Least mean excess of the tail, of ln(1 + value): each factor of 1.28 then multiplies the surprise by e at most."""
+LEAST_TAIL = 0.5
+"""Least mean excess of the tail, of ln(1 + value): beyond the largest, the share falls at most with the square."""
 
 
 @dataclass(frozen=True, slots=True)

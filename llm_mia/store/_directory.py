@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import RunDirectoryError
-from ..records import PassRecord, RunRecord
+from ..records import ModelRecord, PassRecord, RunRecord
 from ._atomic import write_text, writing
 from ._json import read_record, to_json
 from ._signals import SignalsFolder
@@ -28,6 +29,7 @@ RUN_JSON, LOCK = "run.json", ".lock"
 NOT_COMPARED = {"id", "revision", "files", "block", "dtype_choice", "opening_text", "written_tokens", "endpoint"}
 # Its entries are compared as if they were fields of the pass.
 FLATTENED = "depends"
+WEIGHTS = "weights_sha256"
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -190,9 +192,13 @@ class UnwrittenRun(RunDirectory):
 def differences(before: object, after: object, prefix: str = "") -> Iterator[str]:
     """What differs between two records of a pass, a phrase for each difference.
 
-    Takes dataclasses and mappings. Names of models and files, and sizes of blocks, are not compared.
+    Takes dataclasses and mappings. Names of models and files, and sizes of blocks, are not compared. Of two models with
+    other names and other weights only these are shown: that tokenizer, context or precision differ, too, is no news.
     """
     old_entries, new_entries = _entries(before), _entries(after)
+    if isinstance(before, ModelRecord) and isinstance(after, ModelRecord) and _are_other_models(before, after):
+        yield f"{prefix}{before.id} there, {after.id} here"
+        old_entries, new_entries = ({WEIGHTS: each[WEIGHTS]} for each in (old_entries, new_entries))
     for name in sorted({*old_entries, *new_entries} - NOT_COMPARED):
         old, new = old_entries.get(name), new_entries.get(name)
         if old == new:
@@ -200,7 +206,16 @@ def differences(before: object, after: object, prefix: str = "") -> Iterator[str
         if _is_nested(old) and _is_nested(new):
             yield from differences(old, new, f"{prefix}{name} ")
         else:
-            yield f"{prefix}{name} {old} there, {new} here"
+            yield f"{prefix}{name} {_shortened(old)} there, {_shortened(new)} here"
+
+
+def _are_other_models(before: ModelRecord, after: ModelRecord) -> bool:
+    return before.id != after.id and before.weights_sha256 != after.weights_sha256
+
+
+def _shortened(value: object) -> object:
+    """A SHA-256 by its first digits, and anything else unchanged."""
+    return value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
 
 
 def _is_nested(value: object) -> bool:

@@ -62,7 +62,7 @@ def estimate_models(
     window_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> Estimated:
-    """What ends a dry run of a call that trains models and lets each read all passages.
+    """Estimate a call that trains models and lets each read all passages; returns the exception that ends its dry run.
 
     The first training of each kind, with DP-SGD and without, is measured for some steps, and the others are as fast for
     each token; the seconds are those of trainings one after another. The passes of the trained models take as long as

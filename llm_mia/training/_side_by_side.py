@@ -66,20 +66,20 @@ def train_side_by_side(
 
     Args:
         trainings: the models.
-        processes: how many are trained at the same time. In a Python script, the call stands under
+        processes: how many are trained at the same time. In a Python script, write the call under
             ``if __name__ == "__main__":``, because each process imports the script.
         name: what the progress bar calls the whole.
         progress: called after every step of a training, with the sums of all.
 
     Raises:
-        UsageError: *processes* is below 1, or a CUDA device is there.
+        UsageError: *processes* is below 1, or this machine has a CUDA device.
         ModelError: as `train` raises it, or a process was killed.
         LlmMiaError: whatever else `train` raises.
     """
     if processes < 1:
         raise UsageError(f"`processes` is {processes}: give 1 or more")
     if torch.cuda.is_available():
-        raise UsageError("`processes` is for trainings on the CPU, and a CUDA device is there: leave it out")
+        raise UsageError("`processes` is for training on the CPU, and this machine has a CUDA device: leave it out")
     threads = max(1, torch.get_num_threads() // processes)
     sums = Sums(trainings, name, progress)
     running: dict[Connection, BaseProcess] = {}
@@ -121,7 +121,7 @@ def _work(sender: Connection, share: Sequence[tuple[int, Training]], threads: in
     for number, training in share:
 
         def report(step: Step, number: int = number) -> None:
-            if os.getppid() != parent:  # it was killed, and the next call must not meet this process
+            if os.getppid() != parent:  # the caller was killed: its next call must not meet this process
                 os._exit(1)
             sender.send((number, step))
 

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 from llm_mia.queries import Query, Request
 
@@ -14,40 +13,24 @@ from .texts import passages
 
 __all__ = ["KINDS", "Words", "requests_of"]
 
-CHAIN = 200_000
 RETRIES = 0.03
 MOST_PASSAGES = 800
-"""Of Python's language reference, which the chain of words is learnt from."""
+"""Of Python's language reference, whose words are drawn."""
 WEEK = 7 * 86400.0
 START = 1_764_000_000.0
 
 
-@dataclass
 class Words:
-    """Text without end: pieces of a long chain of words, each drawn from those that follow the last in real texts."""
-
-    seed: int = 0
+    """Text without end: the words of Python's documentation, drawn at random by their frequency."""
 
     @cached_property
-    def chain(self) -> Sequence[str]:
-        """A chain of words, in the statistics of Python's documentation."""
-        following: dict[str, list[str]] = {}
-        for text in passages(MOST_PASSAGES):
-            for one, other in pairwise(text.split()):
-                following.setdefault(one, []).append(other)
-        rng, starts = random.Random(self.seed), sorted(following)  # noqa: S311 - reproducible texts
-        words = [rng.choice(starts)]
-        while len(words) < CHAIN:
-            words.append(rng.choice(following.get(words[-1]) or starts))
-        return words
+    def all(self) -> Sequence[str]:
+        """Every word, as often as it occurs."""
+        return [word for text in passages(MOST_PASSAGES) for word in text.split()]
 
     def text(self, rng: random.Random, count: int) -> str:
-        """*count* words, in pieces of 4 to 16, so that no two texts are alike for long."""
-        words: list[str] = []
-        while len(words) < count:
-            first = rng.randrange(CHAIN - 16)
-            words += self.chain[first : first + rng.randint(4, 16)]
-        return " ".join(words[:count])
+        """*count* words; no two texts have 24 bytes in common, but by chance."""
+        return " ".join(rng.choices(self.all, k=count))
 
 
 Client = Callable[[random.Random, Words, "Benchmarks"], Iterator[Query]]

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
 import uvicorn
 
 from llm_mia.backends import ModelSpec, load_model
+from llm_mia.backends.local import LocalBackend
 from llm_mia.guard import Guard, Policy, Secret, Upstream, configuration, read_policy
 from llm_mia.metrics import auroc
 from llm_mia.records import Window
@@ -64,8 +65,8 @@ class Row:
     name: str
     route: str
     """How the attacker gets the most."""
-    requests: float
-    """Requests for each passage."""
+    prompts: float
+    """Prompts that are sent for each passage."""
     loss: tuple[float, float, float]
     """AUROC of the attack `loss` with its interval."""
     reference: tuple[float, float, float]
@@ -93,16 +94,21 @@ def _models(work: Path) -> tuple[Path, Path, list[str], list[str]]:
     return target, base, members, held
 
 
+ABOVE = 1000.0
+"""Added to what is only an upper bound of a log-probability."""
+
+
 class Attacker:
     """Somebody who has the passages, the tokenizer and the base, and asks the target through a server."""
 
     def __init__(self, base: Path) -> None:
-        self._base: Any = load_model(str(base), dtype="float32")
+        self._base = cast("LocalBackend", load_model(str(base), dtype="float32"))
         self.words = [self._base.tokenizer.decode([at]) for at in range(self._base.model.config.vocab_size)]
-        self.requests = 0
+        self.prompts, self.temperature = 0, 1.0
 
-    def turn_to(self, url: str) -> None:
-        """Ask the server at *url* from now on."""
+    def turn_to(self, url: str, temperature: float) -> None:
+        """Ask the server at *url* from now on, which shows what it shows at a *temperature* that is known."""
+        self.temperature = temperature
         self._client = httpx.Client(base_url=url, timeout=600, trust_env=False)
 
     def ids(self, text: str) -> list[int]:
@@ -117,7 +123,8 @@ class Attacker:
 
     def ask(self, **fields: Any) -> list[dict[str, Any]] | None:
         """The choices of an answer; None where the request is refused."""
-        self.requests += 1
+        prompt = fields["prompt"]
+        self.prompts += len(prompt) if isinstance(prompt[0], list) else 1
         answer = self._client.post("completions", json={"model": "m", **fields})
         return answer.json()["choices"] if answer.status_code == 200 else None
 
@@ -125,9 +132,19 @@ class Attacker:
         """What the server says about its prompt."""
         choices = self.ask(prompt=list(ids), echo=True, max_tokens=0, logprobs=1)
         logprobs = choices and choices[0]["logprobs"]
+        if logprobs and self.temperature != 1:
+            values = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
+            logprobs["token_logprobs"] = [self._original(token, value, top or {}) for token, value, top in values]
         return (
             list(logprobs["token_logprobs"][BEGINNING:]) if logprobs and len(logprobs["tokens"]) >= len(ids) else None
         )
+
+    def _original(self, token: str, value: float, top: Mapping[str, float]) -> float:
+        """The log-probability of *token* before the temperature: listed tokens and the rest are a distribution."""
+        shown = {token: value, **top}
+        rest = max(0.0, 1 - sum(map(math.exp, shown.values())))
+        weights = [math.exp(each * self.temperature) for each in shown.values()] + [rest**self.temperature]
+        return value * self.temperature - math.log(sum(weights))
 
     def by_force(self, ids: Sequence[int]) -> list[float] | None:
         """What the server says about an answer that may only be the passage."""
@@ -137,7 +154,7 @@ class Attacker:
         return list(logprobs["token_logprobs"]) if logprobs else None
 
     def by_steps(self, ids: Sequence[int]) -> list[float] | None:
-        """A prompt for each token; a token that is not listed has at most the least log-probability that is."""
+        """A prompt for each token; where it is not listed, `ABOVE` more than it can have at most."""
         prompts = [list(ids[:at]) for at in range(BEGINNING, len(ids))]
         choices = self.ask(prompt=prompts, max_tokens=1, logprobs=TOP)
         if not choices or any(choice["logprobs"] is None for choice in choices):
@@ -147,16 +164,16 @@ class Attacker:
             of_choice = choice["logprobs"]
             listed = {of_choice["tokens"][0]: of_choice["token_logprobs"][0]} | (of_choice["top_logprobs"] or [{}])[0]
             rest = math.log(max(1e-4, 1 - sum(map(math.exp, listed.values()))))
-            seen.append(listed.get(self.words[token], min(min(listed.values()), rest) - 2))
+            seen.append(listed.get(self.words[token], ABOVE + min(0.0, rest, *listed.values())))
         return seen
 
     def by_text(self, ids: Sequence[int]) -> list[float] | None:
         """Whether the model writes each token: all that text shows at temperature 0."""
         prompts = [list(ids[:at]) for at in range(BEGINNING, len(ids))]
         choices = self.ask(prompt=prompts, max_tokens=1)
-        return choices and [
-            float(each["text"] == self.words[at]) for at, each in zip(ids[BEGINNING:], choices, strict=True)
-        ]
+        if not choices:
+            return None
+        return [float(each["text"] == self.words[at]) for at, each in zip(ids[BEGINNING:], choices, strict=True)]
 
     def routes(self) -> dict[str, Any]:
         """By name, the most telling first."""
@@ -172,21 +189,30 @@ def _row(
     name: str,
     attacker: Attacker,
     passages: Sequence[list[int]],
-    of_base: Sequence[float],
+    of_base: Sequence[Sequence[float]],
     true: list[dict[str, float]],
 ) -> Row:
     """What remains of the attacks, and to honest clients, who saw *true* where everything passes."""
     route, ask = next((route, ask) for route, ask in attacker.routes().items() if ask(passages[0]) is not None)
-    attacker.requests = 0
+    attacker.prompts = 0
     seen = [ask(ids) for ids in passages]
-    loss = [statistics.fmean(each) for each in seen]
-    scale = statistics.stdev(loss) / statistics.stdev(of_base) if route == "text" else 1.0
-    reference = [mean - scale * base for mean, base in zip(loss, of_base, strict=True)]
+    loss = [statistics.fmean(value - ABOVE if value > ABOVE / 2 else value for value in each) for each in seen]
+    reference = [
+        statistics.fmean(_excess(value, base, route) for value, base in zip(each, bases, strict=False))
+        for each, bases in zip(seen, of_base, strict=True)
+    ]
     labels = [1] * (len(passages) // 2) + [0] * (len(passages) // 2)
-    requests = attacker.requests / len(passages)
+    prompts = attacker.prompts / len(passages)
     shown = _alternatives(attacker, passages)
     true += shown if not true else []
-    return Row(name, route, requests, _auroc(loss, labels), _auroc(reference, labels), *_lost(shown, true))
+    return Row(name, route, prompts, _auroc(loss, labels), _auroc(reference, labels), *_lost(shown, true))
+
+
+def _excess(value: float, base: float, route: str) -> float:
+    """How much likelier a token is than under the base, as far as *value* shows it: a bound can only show that less."""
+    if route == "text":
+        return value - math.exp(base)
+    return value - base if value < ABOVE / 2 else min(value - ABOVE, base) - base
 
 
 def _auroc(scores: Sequence[float], labels: Sequence[int]) -> tuple[float, float, float]:
@@ -241,19 +267,22 @@ def _guard(upstream: str, policy: Policy) -> Iterator[str]:
         thread.join()
 
 
-def attack_rows(work: Path) -> list[Row]:
-    """A row for each policy; the models stay in *work*."""
+def attack_rows(work: Path, policies: Sequence[str] = ()) -> list[Row]:
+    """A row for each of the *policies*, or for all of them; the models stay in *work*."""
     target, base, members, held = _models(work)
     port = free_port()
     server = Process([sys.executable, str(Path(__file__).with_name("guard_model.py")), str(target), str(port)], port)
     rows, true, attacker = [], list[dict[str, float]](), Attacker(base)
     passages = [attacker.ids(text)[: 3 * TOKENS] for text in (*members, *held)]
-    of_base = [statistics.fmean(attacker.of_base(ids)) for ids in passages]
+    of_base = [attacker.of_base(ids) for ids in passages]
     try:
         for name, settings in POLICIES.items():
+            if policies and name not in policies:
+                continue
             (work / "guard.toml").write_text(f"[logprobs]\n{settings}", "utf-8")
-            with _guard(server.url, read_policy(work / "guard.toml")) as address:
-                attacker.turn_to(address)
+            policy = read_policy(work / "guard.toml")
+            with _guard(server.url, policy) as address:
+                attacker.turn_to(address, policy.logprobs.temperature)
                 rows.append(_row(name, attacker, passages, of_base, true))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     finally:
@@ -271,7 +300,7 @@ def attack_table(rows: Sequence[Row]) -> str:
         "through the guard by the most telling route that the policy leaves: echo, an answer that may only be the "
         "passage "
         "(`guided_choice`), a prompt for each token, or text alone. `reference` subtracts the log-probabilities of the "
-        "model before its last training, which the attacker has.",
+        "model before its last training, which the attacker has; a temperature is known, and undone.",
         "",
         "| policy | route | AUROC of loss | AUROC of reference | honest: shown | error of p | two likeliest in order |",
         "|---|---|--:|--:|--:|--:|--:|",

@@ -83,7 +83,8 @@ class Chaos:
             await writer.drain()
             await asyncio.sleep(0.1)
 
-    async def _never_reading(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _never_reading(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert not reader.at_eof()
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(50):  # answers pile up until the guard cuts the connection off
             writer.write(STREAMED)

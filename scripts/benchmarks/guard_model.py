@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ import uvicorn
 from numpy.typing import NDArray
 
 from llm_mia.backends import load_model
+from llm_mia.backends.local import LocalBackend
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +25,7 @@ class Model:
     """The next-token log-probabilities of a local model."""
 
     def __init__(self, folder: str) -> None:
-        self._backend: Any = load_model(folder, dtype="float32")
+        self._backend = cast("LocalBackend", load_model(folder, dtype="float32"))
         self.words = [self._backend.tokenizer.decode([at]) for at in range(self._backend.model.config.vocab_size)]
         self._opening = list(self._backend.opening)
 

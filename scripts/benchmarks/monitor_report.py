@@ -74,9 +74,11 @@ def _speed(rows: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "| log holds | lines | bytes a line | lines a second | lines a second of its processor time |"
     yield "|---|---:|---:|---:|---:|"
-    for name in ("sketches", "prompts"):
+    for name in filter(rows.__contains__, ("sketches", "prompts")):
         row = rows[name]
         figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
         yield f"| {name} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
+    if "memory" not in rows:
+        return
     yield ""
     yield f"Peak memory of the whole measurement: {rows['memory']['peak_mib']:,.0f} MiB."

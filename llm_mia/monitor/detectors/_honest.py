@@ -20,8 +20,9 @@ MOST_CHOICES = 26
 CONTEXT_SHARE = 0.2
 """Of a text, the least share that is the context of a choice."""
 PUBLIC_SHARE = 0.5
-TEMPLATE_SHARE = 0.25
-"""Of a prompt, the least share that is the same in many prompts of a template."""
+TEMPLATE_SHARE = 0.15
+"""Of a prompt, the least share that is the same in many prompts of a template. Sketches know the length of what is the
+same up to a factor of 2, so the true share is between this and twice as much."""
 OF_TEMPLATE = 8
 """Prompts that a template has at least."""
 
@@ -61,7 +62,7 @@ def choices(table: Table, among: Bools) -> Bools:
 
 
 def templates(table: Table, among: Bools) -> Bools:
-    """Which rows share a quarter of their text, at the beginning or at the end, with seven others of the group."""
+    """Which rows share a good part of their text, at the beginning or at the end, with seven others of the group."""
     rows = np.flatnonzero(among & table.sketched)
     shared = np.zeros(len(rows), np.bool_)
     lengths = np.array(END_LENGTHS)

@@ -1,4 +1,4 @@
-"""Leakage against utility: what each defence buys, and what it costs."""
+"""Leakage against utility: how much each defence helps, and what it costs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME, LISTED = "defences", 40
 NOTHING = "There is no such figure, because no attack can be computed on any model or output."
 MARKERS = "osv^<>DPXp*hd"
 STRIP_OF_EACH, WIDEST_STRIP = 0.055, 0.45
-"""The share of the axis that a defence of the outputs takes, and that all of them take at most."""
+"""The share of the axis for each defence of the outputs, and the largest share for all of them."""
 OUTPUTS_ALONE = "outputs alone:\nperplexity as\nwithout defence"
 LONGEST_AXIS = 3.0
 """Ratio of perplexities from which the axis is logarithmic."""
@@ -46,7 +46,7 @@ class DefensePoint:
 class DefensesDisplay:
     """A point with its intervals for each defence.
 
-    A defence of the outputs has the perplexity of its model, so it stands in a strip of its own, without a perplexity.
+    A defence of the outputs has the perplexity of its model, so it is drawn in a separate strip at the left.
     """
 
     rows: Sequence[DefensePoint]

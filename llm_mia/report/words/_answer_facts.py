@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...auditing import Audit, Control
+from ...auditing import LIKENESS, Audit, Control
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
@@ -53,7 +53,7 @@ def flags_trust(flags: Flags) -> list[str]:
     checked = f"{standing_sentence(flags.standing)}."
     if flags.standing is None:
         checked = "No check has been made of this known set: 'llm-mia validate' checks its texts."
-    return [checked] if flags.withheld else [checked, *_assumption(flags)]
+    return [checked] if flags.withheld else [checked, _assumption(flags), _unflagged(flags)]
 
 
 def _number(flags: Flags) -> list[tuple[str, str]]:
@@ -115,7 +115,9 @@ def _wrongly(flags: Flags, control: Control | None) -> str:
             words = f"in {of_hundred} new documents, with {held_with(flags.calibration.confidence)}"
     else:
         over = "averaged over new documents" if by_document else "on average"
-        over = "averaged over models" if by_shadows(flags) else over
+        if by_shadows(flags):
+            over = "averaged over models"
+            of_hundred = of_hundred.replace("at most", "at most about")
         words = f"{of_hundred} that it never saw, {over}"
     if control is not None:
         words += f"; of sealed non-members {control.flagged:,} of {control.passages:,} ({_percents(control.rate)})"
@@ -214,19 +216,21 @@ def answer_trust(audit: Audit) -> list[str]:
     checks = checks_words(audit.validity)
     if audit.withheld:
         return [checks]
-    return [checks, *_assumption(audit.flags)]
+    same_texts = audit.shadows is not None and audit.shadows.same_texts
+    return [checks, _assumption(audit.flags, same_texts=same_texts), _unflagged(audit.flags)]
 
 
-def _assumption(flags: Flags) -> list[str]:
-    if by_shadows(flags):
-        return [
-            "Assumption: the target was trained as the shadows were (base, recipe, texts).",
-            f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
-        ]
-    return [
-        "Assumption: unseen candidates resemble your non-members (source, period, style).",
-        f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on.",
-    ]
+def _assumption(flags: Flags, *, same_texts: bool = False) -> str:
+    """What the error rate assumes; *same_texts*: all candidates are known to be in the pool of the shadow models."""
+    if not by_shadows(flags):
+        return "Assumption: unseen candidates resemble your non-members (source, period, style)."
+    if same_texts:
+        return "Assumption: the target was trained as the shadows were (base, recipe, texts)."
+    return "Assumption: target trained as the shadows were; candidates resemble their pool."
+
+
+def _unflagged(flags: Flags) -> str:
+    return f"A {flags.unit.value[:-1]} that is not flagged may still have been trained on."
 
 
 def checks_words(validity: Validity) -> str:
@@ -244,8 +248,10 @@ def checks_words(validity: Validity) -> str:
 
 
 def named_check(check: Check) -> str:
-    """A check with its figure and verdict."""
+    """A check with its figure and verdict; a check of the target, whose figure explains nothing by itself, in words."""
     figure = check.figure
+    if check.name == LIKENESS:
+        return f"the target's loss is unlike that of the shadows, {check.verdict}"
     if isinstance(figure, Interval):
         return f"{check.name} {with_interval(figure)}, {check.verdict}"
     if figure is None or math.isnan(figure):

@@ -28,9 +28,10 @@ __all__ = [
 
 SHADOW_ASSUMPTION = (
     "the target was trained as the shadow models were: from the same base, by the same recipe, on a random part of "
-    "like texts; checks can refute this assumption, but never confirm it"
+    "like texts, and if candidates that are not in the pool resemble the pool; checks can refute these assumptions, "
+    "but never confirm them"
 )
-KNOWN = re.compile(r"(?:\bthe )?\bknown (non-members|members)")
+KNOWN = re.compile(r"(?P<count>\d )?(?:\bthe )?\bknown (?P<set>non-members|members)")
 HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of these flagged")
 """Columns of `shadow_rows`."""
 
@@ -41,12 +42,19 @@ def by_shadows(flags: Flags) -> bool:
 
 
 def name_sets(text: str, *, shadows: bool) -> str:
-    """*text* about known members and non-members; where *shadows* set the threshold, it calls them theirs.
+    """The *text*, in which members and non-members are the shadow models' where *shadows* set the threshold.
 
     >>> name_sets("14 of the known non-members, as known members are", shadows=True)
     "14 of the shadow models' non-members, as the shadow models' members are"
+    >>> name_sets("Above it lie 90 of 200 known members", shadows=True)
+    'Above it lie 90 of 200 members of the shadow models'
     """
-    return KNOWN.sub(r"the shadow models' \1", text) if shadows else text
+    return KNOWN.sub(_of_shadows, text) if shadows else text
+
+
+def _of_shadows(known: re.Match[str]) -> str:
+    counted, named = known["count"], known["set"]
+    return f"{counted}{named} of the shadow models" if counted else f"the shadow models' {named}"
 
 
 def _percent(share: float) -> str:
@@ -54,10 +62,10 @@ def _percent(share: float) -> str:
 
 
 def _of_further_model(figure: Interval) -> str:
-    """The interval of a further model; empty where the shadow models do not differ, which shows no spread."""
+    """The interval for a further model; empty where the shadow models do not differ, which shows no spread."""
     if figure.low == figure.high:
         return ""
-    return f"; of a further model like them, {100 * figure.low:.1f}–{100 * figure.high:.1f} % with 95 % confidence"
+    return f"; for a further model like them {100 * figure.low:.1f}–{100 * figure.high:.1f} % with 95 % confidence"
 
 
 def _each(shares: Sequence[float]) -> str:

@@ -194,7 +194,10 @@ def held_words(flags: Flags) -> str:
             f"{100 * calibration.fpr:g} %{where}, if the {independent} are independent"
         )
     if by_shadows(flags):
-        return "it holds on average over models and documents; a single model may be flagged more often, or less"
+        return (
+            "it holds about, and on average over models and documents: a single model may be flagged more often, or "
+            "less, and the average is the higher the more the shadow models differ"
+        )
     if by_document:
         return f"it holds on average over calibration sets{where}, for a passage of a new document"
     if calibration.categories or flags.unit is Unit.DOCUMENTS:

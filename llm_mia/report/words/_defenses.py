@@ -20,26 +20,25 @@ __all__ = [
     "defenses_figure_words",
     "epsilon_words",
     "perplexity_change",
-    "unhelpful_words",
 ]
 
 DEFENSES_TITLE = "What leaks, and how well the model predicts held-out texts"
 MOST_NAMED = 2
-"""Useless defences that the first screen names; of more it gives the number."""
+"""The most defences without effect that the first screen names; where there are more, it gives their number."""
 TOO_SMALL = "n too small"
 """In the place of the share of members detected at a rate that the non-members are too few for."""
 SENTENCES = {
     DefenseNote.SHARED_TEXTS: "{joined:,} of {documents:,} documents share a text with another document, so they were "
     "put on the same side: trained on, or held out.",
-    DefenseNote.FEW_NONMEMBERS: "{nonmembers:,} non-members measure, which are too few for a false positive rate of "
-    "{percent:g} %: at least {needed:,} are needed.",
-    DefenseNote.SHORT_MEMBERS: "No member has {stretch} tokens, so nothing is known of what the model writes word for "
+    DefenseNote.FEW_NONMEMBERS: "Attacks are measured on {nonmembers:,} non-members, too few for a false positive "
+    "rate of {percent:g} %, which needs at least {needed:,}.",
+    DefenseNote.SHORT_MEMBERS: "No member has {stretch} tokens, so it was not measured what the model writes word for "
     "word: lower `stretch`, or give longer passages.",
     DefenseNote.EPOCHS_RUN: "{defence}: the weights after epoch {epoch} of at most {epochs} are measured.",
     DefenseNote.CANARIES: "{canaries:,} canaries can show an ε of {highest:.1f} at most: with more `canaries` a larger "
     "ε can be shown.",
-    DefenseNote.MORE_QUERIES: "{defence}: a query for each token of a text is measured. An attacker who sends variants "
-    "of the text, or asks for many samples, averages over them, and sees more.",
+    DefenseNote.MORE_QUERIES: "{defence}: the figures are for an attacker who sends a query for each token of a text. "
+    "An attacker who sends variants of the text, or asks for many samples, averages over them and learns more.",
     DefenseNote.PASSAGE_PRIVACY: "DP-SGD protects each text by itself. A document has {passages:g} texts on average, "
     "and is not protected as a whole.",
 }
@@ -47,8 +46,9 @@ ALWAYS = (
     "Members and non-members were drawn at random from the same pool, so a difference between them is due to training.",
     "A defence of the outputs is measured against an attacker who knows it; extraction and perplexity are those of the "
     "model behind it.",
-    "Whether a defence lowers the AUROC is tested for all of them together (Holm): the chance that any counts which "
-    "does not is at most 2.5 %.",
+    "All defences are tested together for a lower AUROC (Holm's procedure): the chance that the answer calls any "
+    "AUROC lower that is not lower is at most 2.5 %. A defence counts where the strongest attack on it is weaker than "
+    "the strongest attack without defence, and where the latter attack is weaker with the defence, too.",
     "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
     "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
@@ -56,9 +56,9 @@ ALWAYS = (
 
 def defenses_answer(defenses: Defenses) -> Answer:
     """Which defence has the lowest AUROC, what it costs, and which do not help."""
-    baseline, best, useless = defenses.baseline, _best(defenses), unhelpful_words(defenses)
+    baseline, best, useless = defenses.baseline, _best(defenses), _unhelpful(defenses)
     return Answer(
-        question=f"What does each defence buy in training {short_name(defenses.plan.base)}, and what does it cost?",
+        question=f"How much does each defence of {short_name(defenses.plan.base)} help, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
         error_rate="" if best is None else _cost(defenses, best),
@@ -69,7 +69,7 @@ def defenses_answer(defenses: Defenses) -> Answer:
 
 
 def _best(defenses: Defenses) -> Defended | None:
-    """The defence with the least AUROC of those that lower it; where nothing can be computed, that."""
+    """The defence with the lowest AUROC among those that lower it; before these, a defence that blinds every attack."""
     helping = [row for row in defenses.defended if _helps(row)]
     return min(helping, key=_auroc, default=None) if _leaks(defenses.baseline.leakage) else None
 
@@ -143,7 +143,7 @@ def _row(row: Defended, defenses: Defenses) -> str:
     return f"{leak}; perplexity {row.utility.perplexity.value:.1f}{change}{guarantee}"
 
 
-def unhelpful_words(defenses: Defenses) -> str:
+def _unhelpful(defenses: Defenses) -> str:
     """The defences that do not lower what leaks, in a sentence; empty where there are none."""
     if not _leaks(defenses.baseline.leakage):
         return ""
@@ -210,8 +210,9 @@ def _note(note: Note) -> str:
 def defenses_figure_words(defenses: Defenses, names: Sequence[str]) -> str:
     """What the figure of the defences *names* shows."""
     undefended = defenses.baseline.utility.perplexity.value
+    compared = f" and with {counted(len(names) - 1, 'defence')}" if len(names) > 1 else ""
     return (
-        f"AUROC of the strongest attack on {counted(len(names), 'model')} and outputs, against the perplexity of "
-        f"held-out texts ({undefended:.1f} without defence). Lower is better on both axes; lines are 95 % intervals. "
-        "Defences of the outputs alone leave the perplexity as it is, and stand at the left."
+        f"AUROC of the strongest attack, without defence{compared}, against the perplexity of held-out texts "
+        f"({undefended:.1f} without defence). Lower is better on both axes; lines are 95 % intervals. "
+        "Defences of the outputs alone leave the perplexity unchanged, and are drawn at the left."
     )

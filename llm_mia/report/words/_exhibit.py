@@ -228,6 +228,11 @@ def _overturn(audit: Audit) -> Iterator[str]:
             "Proof that the model was not trained as the shadow models were (another base, recipe, kind of texts), in "
             "a way that raises its scores: the threshold is set by their scores alone."
         )
+        if not audit.shadows.same_texts:
+            yield (
+                "Proof that the candidates differ from the pool of the shadow models (source, period, style) in a way "
+                "that raises their scores: the scores of the pool set the threshold."
+            )
         yield "Another result of the same commands on the files and models whose digests are in manifest.json."
         return
     if audit.flags.withheld or audit.standing is Standing.ACCEPTED:

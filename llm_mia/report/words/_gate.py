@@ -92,7 +92,7 @@ def gate_answer(result: GateResult) -> Answer:
 
 
 def _fact(row: GateRow, *, all_by_default: bool) -> str:
-    """A limit that was judged, on a line of a screen; that all limits are the defaults stands in the question."""
+    """A limit that was judged, on a line of a screen; where all limits are the defaults, the question says so."""
     default = "" if row.given or all_by_default else " · default limit"
     return f"{verdict_words(row)}: {measured_words(row)}{default} · {_short_source(row)}"
 
@@ -255,7 +255,7 @@ def _leaked(result: GateResult) -> str:
 def leaked_names(
     result: GateResult, leaked: Sequence[LeakedPassage | LeakedDocument], *, brief: bool = False
 ) -> list[str]:
-    """What a reader finds each of *leaked* by: its id, or its place in the input.
+    """A name for each of *leaked* by which a reader finds it: its id, or its place in the input.
 
     Where *brief*, a file is named once where several in a row are in it: ``members.jsonl line 3``, then ``line 8``.
     """

@@ -16,7 +16,7 @@ REASONS = {
     "harvesting": "prompts without a template for which it wants the distribution of the next token",
     "perturbation": "texts that it scores together with rewritten versions",
     "prefixed": "passages that it scores alone and behind another text",
-    "sampling": "prompts of which it wants five or more continuations",
+    "sampling": "prompts of which it wants eight or more continuations",
     "overlap": "prompts with text of registered data sets",
 }
 """By detector: what it counts, after the number."""

@@ -46,8 +46,8 @@ def shadows_work(plan: ShadowsPlan) -> str:
     shadows, documents = len(plan.roles), len(plan.inside)
     return (
         f"{shadows} shadow models of {short_name(plan.base)}, each on half of {counted(documents, 'document')} "
-        f"({counted(plan.passages, 'passage')}, {size_words(plan.bytes)}): {recipe_words(plan.recipe)}. Then each of "
-        f"the models reads all passages"
+        f"({counted(plan.passages, 'passage')}, {size_words(plan.bytes)}): {recipe_words(plan.recipe)}; then each "
+        f"of the models reads all passages"
     )
 
 

@@ -94,8 +94,8 @@ def recognised_words(result: GateResult) -> str:
         return ""
     measured = counted(result.members_measured, "member")
     return (
-        f"{result.members_flagged:,} of {measured} that were measured score above 95 % of the known non-members by "
-        f"{result.attack}."
+        f"{result.members_flagged:,} of {measured} that were measured score above 95 % of the known non-members "
+        f"under the attack {result.attack}."
     )
 
 
