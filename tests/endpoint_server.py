@@ -107,12 +107,13 @@ class Server:
         if self.words:  # a byte would become a part of the word before it
             return b" a", self.signals([*tokens, b" a"])[-1]["logprob"]
         data = b"".join(tokens)[-8:]
-        if data in self._following:
-            return self._following[data]
+        key = (id(self.backend), data)
+        if key in self._following:
+            return self._following[key]
         windows = [Window(np.array([256, *data, byte], np.int32), len(data) + 1) for byte in range(256)]
         values = np.array([signals.logprob[0] for signals in self.backend.score(windows)])
-        self._following[data] = bytes([int(values.argmax())]), float(values.max())
-        return self._following[data]
+        self._following[key] = bytes([int(values.argmax())]), float(values.max())
+        return self._following[key]
 
     # Answers
 
@@ -212,7 +213,7 @@ class Server:
 
     _known: set[bytes] = field(default_factory=set)
     _answered: bool = False
-    _following: dict[bytes, tuple[bytes, float]] = field(default_factory=dict)
+    _following: dict[tuple[int, bytes], tuple[bytes, float]] = field(default_factory=dict)
 
     # HTTP
 
