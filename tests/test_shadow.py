@@ -255,6 +255,7 @@ def test_a_folder_of_other_shadows_is_refused(
             UsageError,
             "`early_stopping` sets training texts",
         ),
+        ("tiny", {"window_tokens": 4}, UsageError, "`window_tokens` is 4: it must be "),
         ("tiny", {"recipe": Recipe(Method.FULL, learning_rate=1e18)}, ModelError, "shadow-00: .* in step \\d+"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,9 @@ WAITING_BYTES = 200_000_000
 """Most bytes of their prompts."""
 SKETCHED = 1_000_000
 """Characters of a prompt that are sketched: no model reads more, and a longer sketch would hold up the log."""
+
+PAUSE, TOGETHER = 0.02, 100
+"""Seconds for which queries are gathered, and most that are written together."""
 
 
 class QueryLog:
@@ -65,7 +69,9 @@ class QueryLog:
                 self._waiting_bytes += size
             else:
                 self.lost += 1
-            begins, self._full = not fits and not self._full, not fits
+            begins = not fits and not self._full
+            # Reported once, until half of the room is free again.
+            self._full = not fits or (self._full and self._waiting > WAITING // 2)
         if fits:
             self._queue.put(query)
         elif begins:
@@ -80,30 +86,46 @@ class QueryLog:
             self._open = None
 
     def _run(self) -> None:
-        while (query := self._queue.get()) is not None:
-            try:
-                self._append(query_to_line(self._as_kept(query)).encode() + b"\n")
-            except (OSError, ValueError) as error:  # ValueError: a query that no line can hold
-                self.lost += 1
-                if not self._failing:
-                    reason = getattr(error, "strerror", None) or type(error).__name__
-                    self._report(f"{self._file}: cannot be written ({reason}): requests go on without the log")
-                self._failing = True
-            else:
-                self.written += 1
-                if self._failing:
-                    self._report(f"{self._file}: is written again; {self.lost:,} requests are missing from the log")
-                self._failing = False
-            with self._lock:
-                self._waiting -= 1
-                self._waiting_bytes -= len(query.prompt or "")
+        last = False
+        while not last:
+            waiting = [self._queue.get()]
+            if self._queue.empty():
+                time.sleep(PAUSE)  # sketches of several prompts together take a fraction of the time
+            while len(waiting) < TOGETHER and not self._queue.empty():
+                waiting.append(self._queue.get())
+            last = None in waiting
+            queries = [query for query in waiting if query is not None]
+            for query, kept in zip(queries, self._as_kept(queries), strict=True):
+                self._write_line(kept)
+                with self._lock:
+                    self._waiting -= 1
+                    self._waiting_bytes -= len(query.prompt or "")
 
-    def _as_kept(self, query: Query) -> Query:
-        if query.prompt is None or self._rules.prompt is KeptPrompt.KEEP:
-            return query
-        if self._rules.prompt is KeptPrompt.DROP:
-            return replace(query, prompt=None)
-        return replace(query, prompt=None, sketch=sketch_prompts([query.prompt[:SKETCHED]], self._key)[0])
+    def _write_line(self, query: Query) -> None:
+        try:
+            self._append(query_to_line(query).encode() + b"\n")
+        except (OSError, ValueError) as error:  # ValueError: a query that no line can hold
+            self.lost += 1
+            if not self._failing:
+                reason = getattr(error, "strerror", None) or type(error).__name__
+                self._report(f"{self._file}: cannot be written ({reason}): requests go on without the log")
+            self._failing = True
+        else:
+            self.written += 1
+            if self._failing:
+                self._report(f"{self._file}: is written again; {self.lost:,} requests are missing from the log")
+            self._failing = False
+
+    def _as_kept(self, queries: Sequence[Query]) -> list[Query]:
+        if self._rules.prompt is KeptPrompt.KEEP:
+            return list(queries)
+        kept = [replace(query, prompt=None) for query in queries]
+        if self._rules.prompt is KeptPrompt.HASH:
+            with_prompt = [at for at, query in enumerate(queries) if query.prompt is not None]
+            sketches = sketch_prompts([(queries[at].prompt or "")[:SKETCHED] for at in with_prompt], self._key)
+            for at, sketch in zip(with_prompt, sketches, strict=True):
+                kept[at] = replace(kept[at], sketch=sketch)
+        return kept
 
     def _append(self, line: bytes) -> None:
         """Append *line* whole: the part of a line that a full disk took is taken back."""

@@ -24,6 +24,7 @@ from ..signals import (
     report_activity,
     run_passes,
     running_dry,
+    window_rule,
 )
 from ..store import RunDirectory, differences, read_record
 from ..training import Method, Recipe, TrainingRecord, explained_damage, refuse_damaged
@@ -109,6 +110,8 @@ def train_shadows(
         spec.tokenizer()  # refuses an unknown base before anything is written
         if dry := running_dry():
             raise _estimated(dry, run, plan, contents, spec, window_tokens, progress)
+        if window_tokens is not None:
+            _refuse_windows(spec, window_tokens)
         with _removed_if_nothing_was_trained(run.path):
             _begin(run, plan, contents)
             trained = _train_all(run, plan, contents, spec, processes, progress)
@@ -126,6 +129,12 @@ def _spec(base: ModelSpec | str | Path) -> ModelSpec:
             f"`base` is of the type {type(base).__name__}: give the name or the folder of a model, which is trained"
         )
     return base if isinstance(base, ModelSpec) else ModelSpec(base)
+
+
+def _refuse_windows(spec: ModelSpec, window_tokens: int) -> None:
+    """Raise `UsageError` where a pass cannot have such windows, before the models are trained that it reads."""
+    base = spec.load(compiled=False)
+    window_rule(base.info.context, window_tokens, opening=len(base.opening))
 
 
 def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: int) -> ShadowsPlan:

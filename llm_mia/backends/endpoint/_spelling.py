@@ -112,11 +112,9 @@ def _known(written: Written, text: bytes, at: int, start: int) -> Iterator[list[
         yield [start + len(token) - 1]  # SentencePiece puts a space before a text
     if at == 0 and text[:1] == b" " and text.startswith(token, 1):
         yield [1 + len(token)]  # and some servers drop the space of the first token
-    if not text.startswith(token, start):
-        for skipped in _skips(text, start, 1):  # bytes of an incomplete character that the server has dropped
-            if text.startswith(token, start + skipped):
-                yield [start + skipped + len(token)]
-                return
+    for skipped in _skips(text, start, 1):  # bytes of an incomplete character that the server has dropped
+        if text.startswith(token, start + skipped):
+            yield [start + skipped + len(token)]
 
 
 def _unknown(written: Written, text: bytes, at: int, start: int) -> Iterator[list[int]]:
