@@ -260,11 +260,11 @@ def named_check(check: Check) -> str:
 
 
 def worst_faults(validity: Validity) -> list[Check]:
-    """The checks that show the gravest fault there is; among them those by the texts alone come first."""
+    """The checks that show the gravest fault there is; first a target unlike its shadows, then the texts alone."""
     for verdict in GRAVITY:
         checks = [check for check in validity.checks if check.verdict is verdict]
         if checks:
-            return sorted(checks, key=lambda check: check.name not in BLIND)
+            return sorted(checks, key=lambda check: check.name not in (LIKENESS, *BLIND))
     return []
 
 
