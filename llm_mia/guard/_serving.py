@@ -168,7 +168,8 @@ def _timed(seconds: float, largest: int) -> Any:
                 if self.head_bytes > most_bytes:  # httptools holds a head of any size
                     self._cut_off()
             else:
-                self.head, self.head_bytes = _stopped(self.head), 0
+                _stop(self.head)
+                self.head, self.head_bytes = None, 0
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -176,10 +177,12 @@ def _timed(seconds: float, largest: int) -> Any:
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self.reading = _stopped(self.reading)
+            _stop(self.reading)
+            self.reading = None
 
         def connection_lost(self, error: Exception | None) -> None:
-            self.head, self.reading = _stopped(self.head), _stopped(self.reading)
+            _stop(self.head)
+            _stop(self.reading)
             super().connection_lost(error)
 
         def _cut_off(self) -> None:
@@ -189,6 +192,6 @@ def _timed(seconds: float, largest: int) -> Any:
     return TimedProtocol
 
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
+def _stop(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()

@@ -63,12 +63,12 @@ class Upstream:
             Refused: 502, 503 or 504, as long as it is open.
         """
         # As bytes: httpx takes only ASCII as text.
-        passed = {name: headers[name].encode("latin-1") for name in PASSED_ON if name in headers}
-        passed["accept-encoding"] = b"identity"
+        passed = [(name.encode(), headers[name].encode("latin-1")) for name in PASSED_ON if name in headers]
+        passed.append((b"accept-encoding", b"identity"))
         if body is not None:
-            passed["content-type"] = b"application/json"
+            passed.append((b"content-type", b"application/json"))
         request = httpx.Request(
-            method, self._base + path, headers=list(passed.items()), content=body, extensions={"timeout": self._timeout}
+            method, self._base + path, headers=passed, content=body, extensions={"timeout": self._timeout}
         )
         try:
             response = await self._transport.handle_async_request(request)
