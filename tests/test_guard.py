@@ -426,7 +426,12 @@ def test_a_client_cannot_choose_its_address_behind_a_proxy(behind: Callable[...,
     head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     for at in range(2):  # the proxy adds a header of its own below that of the client
         guarded.raw(head + b"X-Forwarded-For: 10.0.0.%d\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n" % at)
-    assert len({query.client for query in guarded.recorded(2)}) == 1
+    for forwarded in (b"2001:db8::1", b"[2001:db8::2]:4711", b"x:::y, 2001:db8:0:0:ffff::"):
+        guarded.raw(head + b"X-Forwarded-For: " + forwarded + b"\r\n\r\n")
+    names = [query.client for query in guarded.recorded(5)]
+    assert names[0] == names[1] != names[2] == names[3] == names[4], "a client has every address of its network"
+    guarded.raw(head + b"X-Forwarded-For: x:::y\r\n\r\n")
+    assert guarded.recorded(6)[5].client not in names
 
 
 def test_a_key_of_any_bytes_reaches_the_server(behind: Callable[..., Behind]) -> None:

@@ -154,7 +154,8 @@ class ClientRules:
         KnownBy,
         About(
             "key: by the key of the request, else by the address. Right where the upstream refuses unknown keys: "
-            "else a client may invent a new key for each request. address: by the address alone."
+            "else a client may invent a new key for each request. address: by the address alone; of IPv6 by its "
+            "first 64 bits."
         ),
     ] = KnownBy.KEY
     proxies: Annotated[
