@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor
+from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor, nonmembers_needed
 from ..errors import CalibrationError
 from ._baseline import Baseline, scored
 from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
@@ -135,7 +135,7 @@ def _surprises(scales: Mapping[str, Scale], measured: Mapping[str, Scored]) -> d
 
 
 def _order(p_values: Floats, scores: Floats, rate: float) -> list[int]:
-    """The positions that raise an alarm, the smallest p-value first, of equal ones the highest score."""
+    """The positions of the alerts, the smallest p-value first, of equal ones the highest score."""
     return [int(at) for at in np.lexsort((-scores, p_values)) if p_values[at] <= rate]
 
 
@@ -147,7 +147,7 @@ def _reasons(
     groups: Sequence[int],
     logs: Sequence[str],
 ) -> tuple[Reason, ...]:
-    """Why *groups* raise an alarm together: the detectors that are surprised, with some of the lines that count."""
+    """Why *groups* together have an alert: the detectors with a rare value, with some of the lines that count."""
     reasons = []
     for name, surprise in surprises.items():
         most = float(surprise[groups].max())
@@ -191,19 +191,20 @@ def _notes(
         smallest = min(map(len, baseline.client_scores.values()))
         least = fdr_floor(smallest, judged, fdr, unit="benign clients")
         if least > 1:
-            together = f"at FDR {fdr:g} at least {least} of {judged} clients must stand out together"
-            yield f"{together}: more benign clients lower this number"
-    except CalibrationError as error:
-        yield f"no client can be an alert at FDR {fdr:g}: {error}"
+            either = f"at an FDR of {fdr:g}, either no alert on a client holds or at least {least:,} of {judged:,} do"
+            yield f"{either}: more benign clients lower this number"
+    except CalibrationError:
+        few = f"{smallest:,} benign clients are too few for any alert on a client to hold at an FDR of {fdr:g}"
+        yield f"{few}: at least {nonmembers_needed(fdr):,} must set the thresholds"
     if len(baseline.family_scores) < 1 / false_alarms - 1:
         few = f"{len(baseline.family_scores)} benign families are too few"
-        yield f"{few} for alarms on families at a rate of {false_alarms:g}: give more benign traffic"
+        yield f"{few} for an alert on a family at a rate of {false_alarms:g}: give more benign traffic"
     if traffic.evicted:
-        yield f"{traffic.evicted} clients that were not seen for long were forgotten, to bound the memory (`limits`)"
+        yield f"{traffic.evicted} clients without recent requests were forgotten, to bound the memory (`limits`)"
     fields = set().union(*(each.fields for each in read))
     if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
-        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates need not hold"
+        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates may not hold"
     if registry is not None and baseline.registry_key != key_name(registry.key):
-        yield "the thresholds were set without this registry: overlap with it raises no calibrated alarm"
+        yield "the thresholds were set without this registry: the rates do not hold for alerts that it causes"
     if any("client" not in each.fields for each in read):
         yield "a log names no client: all its requests count as those of a single client"
