@@ -86,8 +86,9 @@ class LogprobRules:
         Rule,
         About(
             "The same where the request decides which tokens the model may write: logit_bias, guided_choice, "
-            "grammars, JSON schemas, forced tools. Such a request makes the model write any text, so its "
-            "log-probabilities are those of a prompt by another way. Used in addition to generated."
+            "grammars, JSON schemas, forced tools, penalties that favour words of the prompt. Such a request "
+            "makes the model write any text, so its log-probabilities are those of a prompt by another way. Used "
+            "in addition to generated."
         ),
     ] = Rule.REMOVE
     n_best: Annotated[

@@ -135,7 +135,7 @@ def _surprises(scales: Mapping[str, Scale], measured: Mapping[str, Scored]) -> d
 
 
 def _order(p_values: Floats, scores: Floats, rate: float) -> list[int]:
-    """The positions that raise an alarm, the smallest p-value first, of equal ones the highest score."""
+    """The positions of the alerts, the smallest p-value first, of equal ones the highest score."""
     return [int(at) for at in np.lexsort((-scores, p_values)) if p_values[at] <= rate]
 
 
@@ -147,7 +147,7 @@ def _reasons(
     groups: Sequence[int],
     logs: Sequence[str],
 ) -> tuple[Reason, ...]:
-    """Why *groups* raise an alarm together: the detectors that are surprised, with some of the lines that count."""
+    """Why *groups* together have an alert: the detectors with a rare value, with some of the lines that count."""
     reasons = []
     for name, surprise in surprises.items():
         most = float(surprise[groups].max())

@@ -41,9 +41,10 @@ def monitor(
 ) -> MonitorResult:
     """The clients, and the families of requests of many clients, whose requests look like membership inference.
 
-    A client that is benign, and exchangeable with the clients of the benign traffic, raises an alarm with probability
-    at most *false_alarms*, on average over benign traffic; the same holds for families, where blocks of requests are
-    exchangeable. Among alerts with a q-value of at most *fdr*, the expected share of wrong ones is at most *fdr*.
+    Each of them has an alert. A client that is benign, and exchangeable with the clients of the benign traffic, causes
+    an alert with probability at most *false_alarms*, on average over benign traffic; the same holds for families, where
+    blocks of requests are exchangeable. Of the alerts with a q-value of at most *fdr*, the expected share of false
+    alarms is at most *fdr*.
 
     Args:
         logs: files, in any of the known formats, also compressed by gzip.

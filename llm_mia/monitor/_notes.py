@@ -39,28 +39,29 @@ def notes(
         smallest = min(map(len, baseline.client_scores.values()))
         least = fdr_floor(smallest, judged, fdr, unit="benign clients")
         if least > 1:
-            together = f"at FDR {fdr:g} at least {least} of {judged} clients must stand out together"
-            yield f"{together}: more benign clients lower this number"
-    except CalibrationError as error:
-        yield f"no client can be an alert at FDR {fdr:g}: {error}"
+            either = f"at an FDR of {fdr:g}, either no alert on a client holds or at least {least:,} of {judged:,} do"
+            yield f"{either}: more benign clients lower this number"
+    except CalibrationError:
+        few = f"{smallest:,} benign clients are too few for any alert on a client to hold at an FDR of {fdr:g}"
+        yield f"{few}: at least {nonmembers_needed(fdr):,} must set the thresholds"
     yield from _of_groups(traffic, baseline, false_alarms)
     if len(baseline.family_scores) < 1 / false_alarms - 1:
         few = f"{len(baseline.family_scores)} benign families are too few"
-        yield f"{few} for alarms on families at a rate of {false_alarms:g}: give more benign traffic"
+        yield f"{few} for an alert on a family at a rate of {false_alarms:g}: give more benign traffic"
     if traffic.evicted:
-        yield f"{traffic.evicted} clients that were not seen for long were forgotten, to bound the memory (`limits`)"
+        yield f"{traffic.evicted} clients without recent requests were forgotten, to bound the memory (`limits`)"
     if traffic.seconds > LONGER * baseline.seconds > 0:
         yield (
             f"the log covers {traffic.seconds / DAY:.1f} days and the benign log {baseline.seconds / DAY:.1f}: the "
-            "counts of a client grow with time, so honest clients raise more alarms than the rate"
+            "counts of a client grow with time, so honest clients have more alerts than the rate"
         )
     fields = set().union(*(each.fields for each in read))
     if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
-        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates need not hold"
+        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates may not hold"
     if registry is not None and baseline.registry_key != key_name(registry.key):
-        yield "the thresholds were set without this registry: overlap with it raises no calibrated alarm"
+        yield "the thresholds were set without this registry: the rates do not hold for alerts that it causes"
     if registry is None and baseline.registry_key:
-        yield "the thresholds were set with a registry, and none is given now (`registry`): the rates need not hold"
+        yield "the thresholds were set with a registry, and none is given now (`registry`): the rates may not hold"
     if any("client" not in each.fields for each in read):
         yield "a log names no client: all its requests count as those of a single client"
 
@@ -75,7 +76,7 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
         like = baseline.like(name)
         if len(like) < needed:
             yield (
-                f"clients that want {wants} raise no alarm at a rate of {false_alarms:g}: they are compared with "
+                f"clients that want {wants} have no alert at a rate of {false_alarms:g}: they are compared with "
                 f"{len(like)} benign clients, and the rate needs {needed}"
             )
         elif name not in baseline.client_scores and name != "text":
