@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -151,13 +151,23 @@ def test_whoever_decides_the_tokens_sees_no_log_probabilities(behind: Callable[.
         {"guided_choice": [" the rest of the passage"]},
         {"structured_outputs": {"choice": ["x"]}},
         {"response_format": {"type": "json_schema", "json_schema": {"const": "x"}}},
+        {"response_format": {"type": "json_object", "schema": {"const": "x"}}},
+        {"repetition_penalty": 0.01},
+        {"presence_penalty": -2},
         {"allowed_token_ids": [5]},
     ):
         answer = guarded.post(prompt="a", logprobs=1, **constraint)
         assert answer.status_code == 200
         assert answer.json()["choices"][0]["logprobs"] is None
         assert "logprobs" not in guarded.server.received[-1]
+    for tool in (
+        {"type": "custom", "custom": {"name": "f", "format": {"type": "grammar"}}},
+        {"type": "function", "function": {"name": "f", "strict": True}},
+    ):
+        assert guarded.post("chat/completions", messages=[], logprobs=True, tools=[tool]).status_code == 200
+        assert "logprobs" not in guarded.server.received[-1]
     assert guarded.post(prompt="a", logprobs=1, response_format={"type": "json_object"}).text.count(DIGITS) > 0
+    assert guarded.post(prompt="a", logprobs=1, repetition_penalty=1.1).text.count(DIGITS) > 0
     assert guarded.post(prompt="a", best_of=5).status_code == 403
 
 
@@ -392,6 +402,38 @@ def test_limits_are_those_of_a_client(behind: Callable[..., Behind]) -> None:
 def test_tokens_are_counted_by_what_the_server_reports(behind: Callable[..., Behind]) -> None:
     guarded = behind(limits=LimitRules(tokens_per_minute=24))  # an answer reports 12
     assert [guarded.post(prompt="a").status_code for _ in range(3)] == [200, 200, 429]
+    other = {"headers": {"authorization": "Bearer other"}}
+    without = [guarded.client.post("completions", json={"prompt": ""}, **other).status_code for _ in range(3)]
+    assert without == [200, 200, 429], "the answer to an empty prompt costs tokens, too"
+
+
+def test_every_text_that_a_chat_reads_is_in_the_log(behind: Callable[..., Behind]) -> None:
+    guarded = behind()
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "d"}}
+    messages = [
+        {
+            "role": "user",
+            "content": ["a", {"type": "text", "text": "b"}, {"type": "image_url", "image_url": {"url": "u"}}],
+        },
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "c"}], "tool_calls": [call]},
+    ]
+    guarded.post("chat/completions", messages=messages, documents=[{"title": "e", "text": "f"}])
+    assert guarded.recorded(1)[0].prompt == "a\nb\nc\nd\ne\nf"
+
+
+def test_a_client_cannot_choose_its_address_behind_a_proxy(behind: Callable[..., Behind]) -> None:
+    guarded = behind(clients=ClientRules(proxies=("127.0.0.1",)))
+    head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    for at in range(2):  # the proxy adds a header of its own below that of the client
+        guarded.raw(head + b"X-Forwarded-For: 10.0.0.%d\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n" % at)
+    assert len({query.client for query in guarded.recorded(2)}) == 1
+
+
+def test_a_key_of_any_bytes_reaches_the_server(behind: Callable[..., Behind]) -> None:
+    guarded = behind()
+    headers = {"authorization": "Bearer é".encode(), "content-type": b"application/json"}
+    assert guarded.client.post("completions", content=b'{"prompt": "a"}', headers=headers).status_code == 200
+    assert guarded.server.headers[-1]["authorization"] == "Bearer é"
 
 
 def test_a_request_that_is_too_large_or_never_ends(behind: Callable[..., Behind]) -> None:
@@ -406,4 +448,23 @@ def test_a_request_that_is_too_large_or_never_ends(behind: Callable[..., Behind]
     began = time.monotonic()
     assert guarded.raw(head) == b"", "the connection is cut off"
     assert time.monotonic() - began < 3
+    assert cut_off_after(guarded, [head, *[b"X: y\r\n"] * 100]) < 4, "bytes that keep coming change nothing"
     assert guarded.server.received == []
+    patient = behind(requests=RequestRules(max_bytes=1000))
+    assert cut_off_after(patient, [head + b"X: " + b"y" * 70_000, *[b"y"] * 100]) < 4, "a long head is not held"
+
+
+def cut_off_after(guarded: Behind, parts: Sequence[bytes]) -> float:
+    """Seconds until the guard closes a connection on which *parts* come, a part every 0.05 seconds."""
+    place, began = urlsplit(guarded.address), time.monotonic()
+    with socket.create_connection((place.hostname, place.port or 0), timeout=0.05) as connection:
+        for part in parts:
+            try:
+                connection.sendall(part)
+                if connection.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+    return time.monotonic() - began

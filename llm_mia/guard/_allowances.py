@@ -44,7 +44,8 @@ class Allowances:
         if self._tokens is None:
             return 0.0
         lengths = (len(each.encode("utf-8", "replace")) for each in asked.prompts)
-        taken = float(sum(asked.prompt_tokens or (-(-length // BYTES_PER_TOKEN) for length in lengths)))
+        # At least 1: what the answer costs beyond is then taken for a request without a prompt, too.
+        taken = max(1.0, sum(asked.prompt_tokens or (-(-length // BYTES_PER_TOKEN) for length in lengths)))
         _refuse(self._tokens.take(client, taken))
         return taken
 

@@ -102,7 +102,9 @@ class Guard:
     async def _answer(self, request: HttpRequest, answer: Answer, exchange: Exchange) -> None:
         headers = request.headers
         address = request.client.host if request.client else ""
-        exchange.client = client_name(headers, address, self._policy.clients, self._name_key)
+        exchange.client = client_name(
+            headers, address, self._policy.clients, self._name_key, headers.getlist("x-forwarded-for")
+        )
         self._allowances.take_requests(exchange.client, 1)  # whatever becomes of it
         path = self._path(request)
         kind = KINDS.get(path, Request.OTHER)

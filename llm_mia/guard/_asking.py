@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..queries import Request
-from ._fields import CONSTRAINING, FIELDS, N_BEST, plain_name
+from ._fields import CONSTRAINING, FIELDS, N_BEST, PENALTIES, plain_name
 from ._policy import PassOrDeny, RequestRules
 from ._refused import Refused
 
@@ -41,6 +41,10 @@ class Asked:
     def of_prompt(self) -> bool:
         """Whether log-probabilities of the prompt come back."""
         return bool(self.prompt_logprobs or (self.echo and self.logprobs))
+
+
+READ = frozenset({"content", "text", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "title"})
+"""Fields of messages and documents whose text the model reads."""
 
 
 def read_request(kind: Request, fields: Mapping[str, Any], rules: RequestRules) -> tuple[Asked, dict[str, Any]]:
@@ -115,7 +119,7 @@ def _names_known(name: str, value: Any) -> bool:
 def _prompts(kind: Request, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """The texts of the prompts; and how many tokens each has, where they are token ids."""
     if kind is Request.CHAT:
-        return ("\n".join(text for each in sent.get("messages", ()) for text in _of_message(each)),), None
+        return ("\n".join(_texts_in([sent.get("messages", ()), sent.get("documents", ())])),), None
     prompt = sent.get("prompt" if kind is Request.COMPLETION else "input", "")
     if isinstance(prompt, str):
         return (prompt,), None
@@ -125,20 +129,34 @@ def _prompts(kind: Request, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], t
     return tuple(" ".join(map(str, ids)) for ids in of_tokens), tuple(map(len, of_tokens))
 
 
-def _of_message(message: Mapping[str, Any]) -> list[str]:
-    content = message.get("content")
-    if isinstance(content, str):
-        return [content]
-    parts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return [text for text in parts if isinstance(text, str)]
+def _texts_in(value: Any) -> list[str]:
+    """The texts in messages and documents, wherever a server may read them: in parts, in lists, in calls of tools."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [
+            text
+            for name, each in value.items()
+            if name in READ or isinstance(each, dict | list)
+            for text in _texts_in(each)
+        ]
+    return [text for each in value for text in _texts_in(each)] if isinstance(value, list | tuple) else []
 
 
 def _constrains(sent: Mapping[str, Any]) -> bool:
     named = CONSTRAINING & set(sent)
-    if "response_format" in named and sent["response_format"].get("type") in ("text", "json_object"):
+    # Beside the type may be a schema: llama.cpp takes it for "json_object", too.
+    if sent.get("response_format") in ({"type": "text"}, {"type": "json_object"}):
         named -= {"response_format"}
     by_itself = (None, "auto", "none")
     forced = sent.get("tool_choice") not in by_itself or sent.get("function_call") not in by_itself
-    functions = [tool.get("function") for tool in sent.get("tools", ()) if isinstance(tool, dict)]
-    strict = any(isinstance(function, dict) and function.get("strict") for function in functions)
-    return bool(named or forced or strict)
+    favoured = any(sent.get(name, neutral) < neutral for name, neutral in PENALTIES.items())
+    return bool(named or forced or favoured or any(map(_is_strict, sent.get("tools", ()))))
+
+
+def _is_strict(tool: Any) -> bool:
+    """Whether a grammar or a schema decides what the model writes for *tool*."""
+    if not isinstance(tool, dict) or tool.get("type", "function") != "function" or tool.get("strict"):
+        return True
+    function = tool.get("function")
+    return isinstance(function, dict) and bool(function.get("strict"))

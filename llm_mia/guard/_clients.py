@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
@@ -63,7 +63,9 @@ class Secret:
         return self.key("sketch")
 
 
-def client_name(headers: Mapping[str, str], address: str, rules: ClientRules, key: bytes) -> str:
+def client_name(
+    headers: Mapping[str, str], address: str, rules: ClientRules, key: bytes, forwarded: Sequence[str] = ()
+) -> str:
     """The name of a client: ``key-`` or ``address-`` and a digest under *key*.
 
     Args:
@@ -71,9 +73,10 @@ def client_name(headers: Mapping[str, str], address: str, rules: ClientRules, ke
         address: of whoever is connected.
         rules: by what clients are known.
         key: see `Secret.key`.
+        forwarded: every header X-Forwarded-For, in order: a proxy may add its header below that of a client.
     """
     if address in rules.proxies:
-        for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        for hop in reversed(",".join(forwarded).split(",")):
             if hop.strip():
                 address = hop.strip()
             if address not in rules.proxies:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..queries import Request
 
-__all__ = ["CONSTRAINING", "FIELDS", "N_BEST", "Form", "plain_name"]
+__all__ = ["CONSTRAINING", "FIELDS", "N_BEST", "PENALTIES", "Form", "plain_name"]
 
 
 def _whole(value: Any) -> bool:
@@ -84,6 +84,13 @@ _CONSTRAINING = _named(
 )
 CONSTRAINING = frozenset(_CONSTRAINING)
 """Fields by which a client decides which tokens the model may write."""
+PENALTIES: Mapping[str, float] = {
+    "repetition_penalty": 1,
+    "repeat_penalty": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+}
+"""Fields that, below these values, make the model write tokens that the prompt holds."""
 N_BEST = frozenset({"best_of", "use_beam_search"})
 """Fields that choose among answers by their log-probability."""
 _SAMPLING = {

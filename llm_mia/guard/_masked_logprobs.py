@@ -125,9 +125,12 @@ def _pairs(value: Any) -> list[tuple[str, float]]:
 
 def _number(value: Any) -> float | None:
     """*value* as a number; None where it is none, or NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return None if math.isnan(value) else float(value)
+    except OverflowError:
+        return None
 
 
 def _bytes(value: Any) -> list[int] | None:

@@ -142,7 +142,7 @@ class Masking:
         if before is None:
             prompts = self.asked.prompts
             prompt = index // (self.asked.samples or 1)
-            before = "" if self.shown.echo or prompt >= len(prompts) else prompts[prompt][-BEFORE:]
+            before = "" if self.shown.echo or not 0 <= prompt < len(prompts) else prompts[prompt][-BEFORE:]
         if "content" in logprobs or "refusal" in logprobs:
             masked: dict[str, Any] = {}
             for name in ("content", "refusal"):
@@ -193,6 +193,7 @@ def masked_models(answer: Any) -> dict[str, Any]:
 
 
 _FRACTION = re.compile(r"[-+−]?\d*\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+")
+_NAME = re.compile("[A-Za-z_ ]{1,80}")
 LONGEST_MESSAGE = 500
 
 
@@ -206,7 +207,7 @@ def masked_error(answer: Any) -> dict[str, Any]:
     return {
         "error": {
             "message": message[:LONGEST_MESSAGE] or "The server refused the request.",
-            "type": kind if isinstance(kind, str) and len(kind) < 80 else "server_error",
+            "type": kind if isinstance(kind, str) and _NAME.fullmatch(kind) else "server_error",
             "param": None,
             "code": fields.get("code") if _whole(fields.get("code")) else None,
         }

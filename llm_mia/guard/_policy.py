@@ -86,8 +86,9 @@ class LogprobRules:
         Rule,
         About(
             "The same where the request decides which tokens the model may write: logit_bias, guided_choice, "
-            "grammars, JSON schemas, forced tools. Such a request can make the model write a given text, and then "
-            "shows the log-probabilities of this text, as echo does. The setting generated applies, too."
+            "grammars, JSON schemas, forced tools, penalties that favour words of the prompt. Such a request can make "
+            "the model write a given text, and then shows the log-probabilities of this text, as echo does. The "
+            "setting generated applies, too."
         ),
     ] = Rule.REMOVE
     n_best: Annotated[

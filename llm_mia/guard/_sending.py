@@ -55,6 +55,6 @@ class Answer:
     ) -> None:
         lines = [(b"content-type", kind)]
         lines += [(b"cache-control", b"no-store")] if length is None else [(b"content-length", b"%d" % length)]
-        lines += [(name.encode(), headers[name].encode("latin-1")) for name in shown if name in headers]
+        lines += [(name.encode(), headers[name].encode("latin-1", "replace")) for name in shown if name in headers]
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": lines})

@@ -25,6 +25,8 @@ __all__ = ["Served", "serve_guard"]
 
 BACKLOG = 2048
 """Most connections that wait to be accepted."""
+LARGEST_HEAD = 65536
+"""Bytes that the head of a request may have in any case, as in most servers."""
 ENDING_SECONDS = 30
 """For which answers that have begun may go on when the guard is stopped."""
 
@@ -114,7 +116,7 @@ def configuration(guard: Guard, policy: Policy) -> uvicorn.Config:
     """What uvicorn needs to serve *guard*."""
     return uvicorn.Config(
         guard,
-        http=_timed(policy.requests.seconds),
+        http=_timed(policy.requests.seconds, policy.requests.max_bytes),
         ws="none",
         lifespan="on",
         log_config=None,  # nothing of a request is printed
@@ -139,46 +141,57 @@ class _Server(uvicorn.Server):
         self.force_exit, self.should_exit = self.should_exit, True
 
 
-def _timed(seconds: float) -> Any:
-    """The protocol of uvicorn, cutting off whoever takes longer for the head of a request, or to read an answer."""
+def _timed(seconds: float, largest: int) -> Any:
+    """The protocol of uvicorn, cutting off whoever takes longer for the head of a request, or to read an answer.
+
+    A head may have as many bytes as a body, *largest*, and at least `LARGEST_HEAD`.
+    """
+    most_bytes = max(largest, LARGEST_HEAD)
     base: Any = AutoHTTPProtocol
 
     class TimedProtocol(base):  # type: ignore[misc]
-        timer: asyncio.TimerHandle | None = None
+        head: asyncio.TimerHandle | None = None
+        """Runs from the first byte of a head, or the beginning of the connection, until the head is complete."""
+        reading: asyncio.TimerHandle | None = None
+        """Runs while the client does not read."""
+        head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
-            self._wait()
+            self.head = self.loop.call_later(seconds, self._cut_off)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            self._stop()
             if self.cycle is None or self.cycle.response_complete:
-                self._wait()
+                self.head = self.head or self.loop.call_later(seconds, self._cut_off)
+                self.head_bytes += len(data)
+                if self.head_bytes > most_bytes:  # httptools holds a head of any size
+                    self._cut_off()
+            else:
+                _stop(self.head)
+                self.head, self.head_bytes = None, 0
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._wait()
+            self.reading = self.reading or self.loop.call_later(seconds, self._cut_off)
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self._stop()
+            _stop(self.reading)
+            self.reading = None
 
         def connection_lost(self, error: Exception | None) -> None:
-            self._stop()
+            _stop(self.head)
+            _stop(self.reading)
             super().connection_lost(error)
-
-        def _wait(self) -> None:
-            self._stop()
-            self.timer = self.loop.call_later(seconds, self._cut_off)
-
-        def _stop(self) -> None:
-            if self.timer is not None:
-                self.timer.cancel()
-                self.timer = None
 
         def _cut_off(self) -> None:
             if self.transport is not None:
                 self.transport.abort()
 
     return TimedProtocol
+
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -62,10 +62,11 @@ class Upstream:
         Raises:
             Refused: 502, 503 or 504, as long as it is open.
         """
-        passed = {name: headers[name] for name in PASSED_ON if name in headers}
-        passed["accept-encoding"] = "identity"
+        # As bytes: httpx takes only ASCII as text.
+        passed = [(name.encode(), headers[name].encode("latin-1")) for name in PASSED_ON if name in headers]
+        passed.append((b"accept-encoding", b"identity"))
         if body is not None:
-            passed["content-type"] = "application/json"
+            passed.append((b"content-type", b"application/json"))
         request = httpx.Request(
             method, self._base + path, headers=passed, content=body, extensions={"timeout": self._timeout}
         )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor, nonmembers_needed
-from ..errors import CalibrationError
-from ._baseline import Baseline, scored
+from ..calibration import benjamini_hochberg, conformal_p_values
+from ._baseline import Baseline, family_surprises, scored
 from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
 from ._faults import Faults
-from ._registry import Registry, key_name
+from ._notes import notes
+from ._registry import Registry
 from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
@@ -66,7 +66,7 @@ def judge(
         calibration_requests=baseline.requests,
         registered=() if registry is None else tuple(each.name for each in registry.sets),
         drift=_drift(traffic, baseline),
-        notes=tuple(_notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
+        notes=tuple(notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
     )
 
 
@@ -94,7 +94,7 @@ def _family_alerts(
     """Alerts on shapes: the p-values of the blocks of a shape are combined by the method of Simes."""
     table, names = family_table(traffic, known, baseline.block)
     measured = scored(table, pooled=True)
-    surprises = _surprises(baseline.families, measured)
+    surprises = family_surprises(baseline.families, measured, [names[at][0] for at in range(len(table.groups))])
     scores = combined(surprises)
     of_blocks = conformal_p_values(scores, baseline.family_scores) if baseline.family_scores else np.ones(len(scores))
     shapes = sorted({shape for shape, _ in names.values()})
@@ -175,36 +175,3 @@ def _drift(traffic: Traffic, baseline: Baseline) -> tuple[DriftWindow, ...]:
         DriftWindow(first, requests, squared_mmd(each, benign, width), float(p), float(q))
         for (first, requests, _), each, p, q in zip(windows, rows, p_values, q_values, strict=True)
     )
-
-
-def _notes(
-    traffic: Traffic,
-    baseline: Baseline,
-    read: Sequence[ReadLog],
-    registry: Registry | None,
-    judged: int,
-    false_alarms: float,
-    fdr: float,
-) -> Iterable[str]:
-    """What a reader ought to know."""
-    try:
-        smallest = min(map(len, baseline.client_scores.values()))
-        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
-        if least > 1:
-            either = f"at an FDR of {fdr:g}, either no alert on a client holds or at least {least:,} of {judged:,} do"
-            yield f"{either}: more benign clients lower this number"
-    except CalibrationError:
-        few = f"{smallest:,} benign clients are too few for any alert on a client to hold at an FDR of {fdr:g}"
-        yield f"{few}: at least {nonmembers_needed(fdr):,} must set the thresholds"
-    if len(baseline.family_scores) < 1 / false_alarms - 1:
-        few = f"{len(baseline.family_scores)} benign families are too few"
-        yield f"{few} for an alert on a family at a rate of {false_alarms:g}: give more benign traffic"
-    if traffic.evicted:
-        yield f"{traffic.evicted} clients without recent requests were forgotten, to bound the memory (`limits`)"
-    fields = set().union(*(each.fields for each in read))
-    if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
-        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates may not hold"
-    if registry is not None and baseline.registry_key != key_name(registry.key):
-        yield "the thresholds were set without this registry: the rates do not hold for alerts that it causes"
-    if any("client" not in each.fields for each in read):
-        yield "a log names no client: all its requests count as those of a single client"

@@ -35,7 +35,7 @@ class Scale:
         tail falls exponentially in ln(1 + value), which is a guess: the guarantee on false alarms does not rest on it.
 
         >>> Scale((1.0, 3.0), 9, 0.5).surprise([0.0, 1.0, 3.0, 15.0]).round(2).tolist()
-        [0.0, 0.52, 0.7, 1.9]
+        [0.0, 0.52, 0.7, 2.2]
         """
         given = np.asarray(values, np.float64)
         known = np.array(self.values)
