@@ -308,7 +308,7 @@ def test_an_attack_of_somebody_else(registered: str, fake: Backend, write_jsonl:
     assert parsed.settings == {"k": 0.25, "power": 3}
     assert passes_needed([parsed]) == parsed.passes == ("target", "lowered")
     assert parsed.summary == "How far the tokens stay below the likeliest."
-    with pytest.raises(AttackError, match="not a number"):
+    with pytest.raises(AttackError, match="not a whole number"):
         parse_attack(f"{registered}:power=0.5")  # its default is an integer
     with pytest.raises(AttackError, match="out of range"):
         parse_attack(f"{registered}:k=2")

@@ -316,7 +316,7 @@ def test_each_says_its_formula(name: str) -> None:
     ("spec", "message"),
     [
         ("gap_k:window=0", "window=0 is out of range"),
-        ("gap_k:window=2.5", "not a number"),
+        ("gap_k:window=2.5", "not a whole number"),
         ("surp:entropy=0", "entropy=0 is out of range"),
         ("surp:k=0", "k=0 is out of range"),
         ("dc_pdd:a=0", "a=0 is out of range"),

@@ -302,7 +302,7 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
     refusals = {
         file: r"^file\.jsonl: is a file, and the results need a folder: name another with --out$",
         file / "below": r"^file\.jsonl/below: cannot be written, because \S*file\.jsonl is a file: name another place",
-        Path("/proc/run"): r": cannot be written \(.*\); .*fix the folder and run the same command",
+        Path("/proc/run"): r": cannot be written, because /proc takes no file \(.*\): name another place with --out$",
     }
     for out, expected in refusals.items():
         assert re.search(expected, fails("score", good, "-m", "m", "-q", "-o", out))
@@ -311,7 +311,7 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     message = fails("score", good, "-m", "another", "-a", "loss", "-q", "-o", tmp_path / "run")
     assert message.startswith(
-        "run: belongs to another run (target: model m there, another here; model weights_sha256 seed 1 there, "
+        "run: belongs to another run (target: model fake-1 there, fake-7 here; model weights_sha256 seed 1 there, "
         "seed 7 here); name"
     )
     assert "window tokens 1024 there, 64 here" in fails(

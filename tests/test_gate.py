@@ -154,7 +154,7 @@ def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
     assert "--max-tpr 0.02@0.01 needs at least 874 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2
     assert main(scene.command(scene.model, tmp_path / "run", "--junit", str(tmp_path / "run" / "gate.json"))) == 2
-    assert "name another file with --junit" in capsys.readouterr().err
+    assert str(capsys.readouterr().err).endswith("name another file\n")
     assert not (tmp_path / "run").exists()
 
 

@@ -171,7 +171,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert (process.returncode, err) == (0, "")
-    assert out.splitlines() == ["3 requests: 2 × 200, 1 × 404", "queries.jsonl: 3 lines written"]
+    assert out.splitlines() == ["3 requests, by HTTP status: 2 × 200, 1 × 404", "queries.jsonl: 3 lines written"]
     log = (tmp_path / "queries.jsonl").read_text("utf-8")
     assert "The sea" not in log
     assert "secret" not in log

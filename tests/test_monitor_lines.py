@@ -8,12 +8,14 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from llm_mia.errors import InputError
-from llm_mia.monitor import Fault, inspect_log
+from llm_mia.monitor import Fault, features_of, inspect_log
 from llm_mia.monitor.lines import followed_lines, lines_of
-from llm_mia.monitor.reading import read_log
+from llm_mia.monitor.reading import BATCH_BYTES, read_log
+from llm_mia.monitor.sources._source import whole
 from llm_mia.queries import Query, query_to_line
 
 NOON = 1_764_331_200.0
@@ -79,6 +81,36 @@ def test_compressed_logs_are_known_by_their_contents(tmp_path: Path) -> None:
     (tmp_path / "cut.gz").write_bytes(gzip.compress(text * 2000)[:400])
     with pytest.raises(InputError, match=r"cut.gz: the compressed file is cut off or broken after line \d+"):
         list(lines_of(tmp_path / "cut.gz"))
+    taken: list[tuple[int, Query]] = []
+    read = read_log(tmp_path / "cut.gz", taken.extend)  # what comes before the break is read, and the break is named
+    assert len(taken) == read.lines > 20
+    assert [fault.first_lines for fault in read.faults.listed()] == [(f"cut.gz:{read.lines}",)]
+    with pytest.raises(InputError, match="is compressed, so it cannot be followed"):
+        list(followed_lines(tmp_path / "log", lambda: False))
+
+
+def test_what_clients_choose_breaks_no_line_and_no_report(tmp_path: Path) -> None:
+    odd: list[dict[str, object]] = [
+        {"max_tokens": -5}, {"max_tokens": 10**400}, {"top_logprobs": -3}, {"samples": -(10**30)},
+        {"prompt_bytes": 10**30}, {"temperature": float("-inf")}, {"temperature": float("nan")},
+        {"temperature": -1e308}, {"client": "\ud800"}, {"client": "x" * 10_000},
+    ]  # fmt: skip
+    lines = [json.dumps({"time": NOON, "client": "a", **values}) for values in odd]
+    (tmp_path / "log").write_text("\n".join(lines) + "\n")
+    taken: list[tuple[int, Query]] = []
+    assert read_log(tmp_path / "log", taken.extend).faults.listed() == ()
+    queries = [query for _, query in taken]
+    assert [query.max_tokens for query in queries[:2]] == [None, None]
+    assert np.isfinite([features_of(query) for query in queries]).all()
+    assert all(len(query.client.encode()) <= 210 for query in queries)
+    assert whole(10**400) is None
+
+
+def test_long_lines_are_taken_in_small_batches(tmp_path: Path) -> None:
+    half = [(at, line(at).encode(), BATCH_BYTES // 2) for at in range(1, 5)]
+    sizes: list[int] = []
+    read_log(tmp_path / "log", lambda queries: sizes.append(len(queries)), lines=half)
+    assert sizes == [2, 2]
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("x\n" * 3, "none of the first 3 lines")])

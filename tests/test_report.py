@@ -324,7 +324,7 @@ def test_the_catalogue_shows_what_every_attack_needs() -> None:
 FIGURES = {
     "above": 9, "among": "members", "attack": "loss", "auroc": 0.2, "low": 0.1, "high": 0.3, "foreign": True,
     "correlation": 0.9, "checked": 5, "count": 7, "documents": 3, "fpr": 0.05, "ids": ["a", "b", "c", "d", "e"],
-    "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
+    "by_shadows": False, "candidates": 40, "confidence": 0.95, "flagged": 2, "level": 0.05, "rate": "fpr",
     "least": 2, "n": 19, "needed": 19, "passages": 40, "problem": "too few", "selected": True, "source": "c.jsonl",
     "trained_on": 4,
     "stack": False, "text": "a sentence", "unit": "passages", "wanted": "auto", "why": "labelled",

@@ -22,7 +22,7 @@ def guard(
         typer.Option(
             metavar="URL",
             help="The OpenAI-compatible server behind the guard, as in http://127.0.0.1:8000/v1.",
-            show_default="required, but for --print-policy",
+            show_default="required, except with --print-policy",
             rich_help_panel=SERVER,
         ),
     ] = None,
@@ -38,7 +38,8 @@ def guard(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Append a line for each request to this file. The policy says what is kept of prompts.",
+            help="Append a line for each prompt to this file, for 'llm-mia monitor'. The policy says what is kept of a "
+            "prompt.",
             show_default="no log",
             rich_help_panel=opt.OUTPUT,
         ),
@@ -48,14 +49,19 @@ def guard(
         typer.Option(
             metavar="FILE",
             help="File with the secret on which the names of clients, the noise and the sketches of prompts depend; it "
-            "is written if it does not exist. The environment variable LLM_MIA_GUARD_SECRET takes its place.",
+            "is written if it does not exist. If LLM_MIA_GUARD_SECRET is set in the environment, it is used instead.",
         ),
     ] = Path("guard.secret"),
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0: all.", rich_help_panel=SERVER)
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on; 0.0.0.0 means all addresses of this machine.",
+            rich_help_panel=SERVER,
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port to listen on; 0: any that is free.", rich_help_panel=SERVER)
+        int, typer.Option(metavar="PORT", help="Port to listen on; 0 means any free port.", rich_help_panel=SERVER)
     ] = 8100,
     print_policy: Annotated[
         bool,
@@ -64,9 +70,9 @@ def guard(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Stand in front of a model server: hide or blur log-probabilities, limit clients, and log queries.
+    """Run a proxy in front of a model server, which hides or blurs log-probabilities, limits clients and logs queries.
 
-    It runs until it is interrupted, and then says what it did.
+    It runs until it is interrupted (Ctrl-C), and then prints how many requests it has answered.
     """
     from ..guard import Policy, Secret, policy_text, read_policy, serve_guard
 

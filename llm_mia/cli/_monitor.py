@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -40,8 +41,8 @@ def monitor(
         list[Path] | None,
         typer.Option(
             metavar="LOG",
-            help="A log of traffic without attacks, which sets the thresholds; may be repeated. It is the same traffic "
-            "at another time: same users, same fields.",
+            help="A log of traffic without attacks, which sets the thresholds; may be repeated. Take the same "
+            "traffic at another time: the same users and fields.",
             show_default=False,
             rich_help_panel=THRESHOLDS,
         ),
@@ -50,7 +51,7 @@ def monitor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Instead of --benign: baseline.json of an earlier call.",
+            help="In the place of --benign: the file baseline.json of an earlier call, which keeps its thresholds.",
             show_default=False,
             rich_help_panel=THRESHOLDS,
         ),
@@ -59,7 +60,7 @@ def monitor(
         float,
         typer.Option(
             metavar="RATE",
-            help="Share of benign clients, and of benign families of requests, that raise an alarm.",
+            help="Share of benign clients, and of benign families of requests, that may cause an alert.",
             rich_help_panel=THRESHOLDS,
         ),
     ] = 0.003,
@@ -67,7 +68,8 @@ def monitor(
         float,
         typer.Option(
             metavar="RATE",
-            help="Count the alerts of which together at most this share is expected to be wrong.",
+            help="False discovery rate: also count the alerts that hold at this rate. On average at most this share of "
+            "them is wrong.",
             rich_help_panel=THRESHOLDS,
         ),
     ] = 0.05,
@@ -75,7 +77,7 @@ def monitor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Data sets that 'llm-mia registry' registered; prompts with their text count.",
+            help="Registry of 'llm-mia registry': prompts with text of its data sets are counted.",
             show_default="none",
         ),
     ] = None,
@@ -112,7 +114,10 @@ def monitor(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Name the clients, and the families of requests of many clients, that look like membership inference."""
+    """Name the clients, and the families of requests of many clients, that look like membership inference.
+
+    Each has an alert, with its reasons. At most the share of benign clients that you name causes an alert.
+    """
     from ..monitor import monitor as run_monitor
     from ..report import monitor_details, monitor_screen, monitor_summary, write_monitor_page
 
@@ -183,7 +188,7 @@ def registry(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For a log with sketches in the place of prompts: the file that 'llm-mia guard' has its secret in.",
+            help="For a log with sketches in the place of prompts: the file with the secret of 'llm-mia guard'.",
             show_default="a new key, for logs that keep prompts",
         ),
     ] = None,
@@ -216,13 +221,13 @@ def registry(
     for each in built.sets:
         kind = "public benchmark" if each.public else "data set"
         show(f"{each.name}: {kind}, {counted(each.texts, 'text')}, {counted(len(each.hashes), 'hash', 'hashes')}")
-    show(f"{out}: no text, but the key: whoever has it can test whether a text that he guesses is registered")
+    show(f"{out}: no text, but the key: whoever has this file can test whether a given text is registered")
 
 
 def _sketch_key(secret: Path) -> bytes:
     """The key of the sketches in the logs of a guard with this secret."""
-    from ..guard import Secret
+    from ..guard import SECRET_VARIABLE, Secret
 
-    if not secret.is_file():
-        raise InputError(f"{secret}: no such file: `secret` names the file that the guard made at its first start")
+    if not (secret.is_file() or os.environ.get(SECRET_VARIABLE)):
+        raise InputError(f"{secret}: no such file: name as `secret` the file that the guard wrote at its first start")
     return Secret.read(secret).sketch_key

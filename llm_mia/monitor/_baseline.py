@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,17 +30,19 @@ from ._traffic import Traffic, group_of
 from .combining import Scale, combined, scale_of
 from .detectors import DETECTORS, Scored
 
-__all__ = ["Baseline", "BenignTraffic", "baseline_of", "read_baseline", "scored", "write_baseline"]
+__all__ = ["Baseline", "BenignTraffic", "baseline_of", "family_surprises", "read_baseline", "scored", "write_baseline"]
 
 Floats = NDArray[np.float64]
 BLOCKS = 100
 LEAST_BLOCK = 200
+LEAST_BLOCKS = 5
+"""Blocks of a shape in the fit half, from which the shape has scales of its blocks alone."""
 KNOWN_PROMPTS = 500_000
 DRIFT_ROWS = 300
 OTHERS = "others"
 """The group of the clients that want something which too few benign clients want."""
-MORE_THAN_NEEDED = 1.3
-"""A group has so many times the clients that the rate needs in the fit half: then most likely in the other, too."""
+DEVIATIONS = 3
+"""A group has so many clients in the fit half that the other half has enough, but for so many standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Baseline:
 
     clients: Mapping[str, Scale]
     """By detector, for clients."""
-    families: Mapping[str, Scale]
+    families: Mapping[str, Mapping[str, Scale]]
+    """By shape, then by detector: a shape is compared with its past; under "" of all, for shapes that are rare."""
     client_scores: Mapping[str, tuple[float, ...]]
     """Of the calibration clients, by group: those that want scores, distributions, samples, and all others."""
     family_scores: tuple[float, ...]
@@ -57,6 +61,8 @@ class Baseline:
     """Requests of a block."""
     requests: int
     """Of the whole benign traffic."""
+    seconds: float
+    """About how much time it covers; 0 where the log has no times."""
     prompts: str
     """Digests of the prompts of the fit half that want something, eight bytes each, in base64."""
     drift: tuple[tuple[float, ...], ...]
@@ -64,7 +70,7 @@ class Baseline:
     fields: tuple[str, ...]
     """The fields of a query that the benign log records."""
     key: str
-    """Of the sketches, in hexadecimal; empty where the log has sketches, whose key is not known."""
+    """Of the sketches of prompts that a log keeps as text, in hexadecimal."""
     registry_key: str
     """A name of the key of the registry that was used; empty without a registry."""
     schema_version: int = SCHEMA_VERSION
@@ -73,6 +79,10 @@ class Baseline:
     def calibration_clients(self) -> int:
         """How many benign clients set the thresholds."""
         return sum(map(len, self.client_scores.values()))
+
+    def like(self, group: str) -> tuple[float, ...]:
+        """The scores of the calibration clients that a client of *group* is compared with."""
+        return self.client_scores.get(group, self.client_scores[OTHERS])
 
     def p_values(self, scores: Floats, groups: Sequence[str]) -> Floats:
         """The conformal p-value of each client, among the calibration clients of its group.
@@ -125,19 +135,17 @@ def baseline_of(
     for_fit, known = Known(shared, registry), Known(everything, registry)
     block = max(LEAST_BLOCK, split.calibration.requests // BLOCKS)
     of_clients = {name: scale_of(each.values) for name, each in scored(client_table(split.fit, for_fit)).items()}
-    of_families = {
-        name: scale_of(each.values)
-        for name, each in scored(family_table(split.fit, for_fit, block)[0], pooled=True).items()
-    }
+    of_families = _family_scales(*family_scores(split.fit, for_fit, block))
     sample = split.calibration.sample
     step = max(1, len(sample) // DRIFT_ROWS)
     return Baseline(
         of_clients,
         of_families,
         _by_group(split, _scores(of_clients, scored(client_table(split.calibration, known))), needed),
-        tuple(_scores(of_families, scored(family_table(split.calibration, known, block)[0], pooled=True)).tolist()),
+        tuple(combined(family_surprises(of_families, *family_scores(split.calibration, known, block))).tolist()),
         block,
         split.fit.requests + split.calibration.requests,
+        max(split.fit.seconds, split.calibration.seconds),
         base64.b64encode(everything.astype("<u8").tobytes()).decode(),
         tuple(features_of(query) for _, query in sample[::step][:DRIFT_ROWS]),
         tuple(sorted(fields)),
@@ -149,13 +157,53 @@ def baseline_of(
 def _by_group(split: BenignTraffic, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
     """The scores of the calibration clients by group; groups of which the fit half has too few clients are joined."""
     counts = Counter(map(group_of, split.fit.clients.values()))
-    separate = [name for name, count in counts.most_common() if count >= MORE_THAN_NEEDED * needed]
-    while separate and sum(count for name, count in counts.items() if name not in separate) < MORE_THAN_NEEDED * needed:
+    separate = [name for name, count in counts.most_common() if _enough(count, needed)]
+    while separate and not _enough(sum(count for name, count in counts.items() if name not in separate), needed):
         separate.pop()
     groups = np.array([group_of(client) for client in split.calibration.clients.values()], dtype=object)
     known = {name: scores[groups == name] for name in separate}
     known[OTHERS] = scores[~np.isin(groups.astype(str), separate)]
     return {name: tuple(each.tolist()) for name, each in known.items()}
+
+
+def family_scores(traffic: Traffic, known: Known, block: int) -> tuple[dict[str, Scored], list[str]]:
+    """What each detector measures of each block of each shape, and the shapes."""
+    table, names = family_table(traffic, known, block)
+    return scored(table, pooled=True), [names[at][0] for at in range(len(table.groups))]
+
+
+def _family_scales(measured: Mapping[str, Scored], shapes: Sequence[str]) -> dict[str, dict[str, Scale]]:
+    """The scales of each shape that has enough blocks, and of all shapes together."""
+    at = np.array(shapes, dtype=object)
+    usual = [shape for shape, count in Counter(shapes).items() if count >= LEAST_BLOCKS]
+    return {
+        shape: {name: scale_of(each.values[(at == shape) | (shape == "")]) for name, each in measured.items()}
+        for shape in ["", *usual]
+    }
+
+
+def family_surprises(
+    scales: Mapping[str, Mapping[str, Scale]], measured: Mapping[str, Scored], shapes: Sequence[str]
+) -> dict[str, Floats]:
+    """How surprising each block is, by detector: among blocks of the same shape, where enough of those are known.
+
+    Honest shapes differ: whoever evaluates models always scores more than whoever chats. Among the blocks of all shapes
+    every block of such a shape would stand out, and so would the shape, however large its past.
+    """
+    at = np.array(shapes, dtype=object)
+    surprises = {name: scale.surprise(measured[name].values) for name, scale in scales[""].items()}
+    for shape in set(scales) & set(shapes):
+        for name, scale in scales[shape].items():
+            surprises[name][at == shape] = scale.surprise(measured[name].values[at == shape])
+    return surprises
+
+
+def _enough(count: int, needed: int) -> bool:
+    """Whether a group with *count* clients in the fit half most likely has *needed* in the other half.
+
+    A client falls into either half by chance, so the numbers of both differ by about the root of their sum.
+    """
+    return count - DEVIATIONS * math.sqrt(2 * count) >= needed
 
 
 def scored(table: Table, *, pooled: bool = False) -> dict[str, Scored]:

@@ -41,7 +41,7 @@ def features_of(query: Query) -> tuple[float, ...]:
         float(bool(kind & Kind.SCORES)),
         float(bool(query.logprobs)),
         math.log1p(query.samples or 1) / 4,
-        min(2.0, query.temperature if query.temperature is not None else 1.0) / 2,
+        max(0.0, min(2.0, query.temperature if query.temperature is not None else 1.0)) / 2,
     )
 
 

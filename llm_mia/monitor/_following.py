@@ -40,7 +40,7 @@ def follow_log(
 ) -> MonitorResult:
     """Read a log as it grows, *report* each alert when it arises, and return the result when *wait* returns False.
 
-    The traffic is judged again and again, so that a benign client has several occasions to raise an alarm: the rate of
+    The traffic is judged again and again, so that a benign client has several occasions to cause an alert: the rate of
     false alarms holds for each judgement, and not for all of them together.
 
     Args:

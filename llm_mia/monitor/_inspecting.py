@@ -100,4 +100,4 @@ def _known(name: str, queries: list[Query]) -> str:
     example = values[0]
     if name == "time":
         example = datetime.fromtimestamp(example, UTC).isoformat(timespec="seconds")
-    return f"{known}, such as {str(example)[:40]}"
+    return f"{known}, such as {str(example)[:40].encode(errors='backslashreplace').decode()}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import benjamini_hochberg, conformal_p_values, fdr_floor
-from ..errors import CalibrationError
-from ._baseline import Baseline, scored
+from ..calibration import benjamini_hochberg, conformal_p_values
+from ._baseline import Baseline, family_surprises, scored
 from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
 from ._faults import Faults
-from ._registry import Registry, key_name
+from ._notes import notes
+from ._registry import Registry
 from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
@@ -66,7 +66,7 @@ def judge(
         calibration_requests=baseline.requests,
         registered=() if registry is None else tuple(each.name for each in registry.sets),
         drift=_drift(traffic, baseline),
-        notes=tuple(_notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
+        notes=tuple(notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
     )
 
 
@@ -94,7 +94,7 @@ def _family_alerts(
     """Alerts on shapes: the p-values of the blocks of a shape are combined by the method of Simes."""
     table, names = family_table(traffic, known, baseline.block)
     measured = scored(table, pooled=True)
-    surprises = _surprises(baseline.families, measured)
+    surprises = family_surprises(baseline.families, measured, [names[at][0] for at in range(len(table.groups))])
     scores = combined(surprises)
     of_blocks = conformal_p_values(scores, baseline.family_scores) if baseline.family_scores else np.ones(len(scores))
     shapes = sorted({shape for shape, _ in names.values()})
@@ -135,7 +135,7 @@ def _surprises(scales: Mapping[str, Scale], measured: Mapping[str, Scored]) -> d
 
 
 def _order(p_values: Floats, scores: Floats, rate: float) -> list[int]:
-    """The positions that raise an alarm, the smallest p-value first, of equal ones the highest score."""
+    """The positions of the alerts, the smallest p-value first, of equal ones the highest score."""
     return [int(at) for at in np.lexsort((-scores, p_values)) if p_values[at] <= rate]
 
 
@@ -147,7 +147,7 @@ def _reasons(
     groups: Sequence[int],
     logs: Sequence[str],
 ) -> tuple[Reason, ...]:
-    """Why *groups* raise an alarm together: the detectors that are surprised, with some of the lines that count."""
+    """Why *groups* together have an alert: the detectors with a rare value, with some of the lines that count."""
     reasons = []
     for name, surprise in surprises.items():
         most = float(surprise[groups].max())
@@ -175,35 +175,3 @@ def _drift(traffic: Traffic, baseline: Baseline) -> tuple[DriftWindow, ...]:
         DriftWindow(first, requests, squared_mmd(each, benign, width), float(p), float(q))
         for (first, requests, _), each, p, q in zip(windows, rows, p_values, q_values, strict=True)
     )
-
-
-def _notes(
-    traffic: Traffic,
-    baseline: Baseline,
-    read: Sequence[ReadLog],
-    registry: Registry | None,
-    judged: int,
-    false_alarms: float,
-    fdr: float,
-) -> Iterable[str]:
-    """What a reader ought to know."""
-    try:
-        smallest = min(map(len, baseline.client_scores.values()))
-        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
-        if least > 1:
-            together = f"at FDR {fdr:g} at least {least} of {judged} clients must stand out together"
-            yield f"{together}: more benign clients lower this number"
-    except CalibrationError as error:
-        yield f"no client can be an alert at FDR {fdr:g}: {error}"
-    if len(baseline.family_scores) < 1 / false_alarms - 1:
-        few = f"{len(baseline.family_scores)} benign families are too few"
-        yield f"{few} for alarms on families at a rate of {false_alarms:g}: give more benign traffic"
-    if traffic.evicted:
-        yield f"{traffic.evicted} clients that were not seen for long were forgotten, to bound the memory (`limits`)"
-    fields = set().union(*(each.fields for each in read))
-    if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
-        yield f"the benign log and this log record different fields ({', '.join(missing)}): the rates need not hold"
-    if registry is not None and baseline.registry_key != key_name(registry.key):
-        yield "the thresholds were set without this registry: overlap with it raises no calibrated alarm"
-    if any("client" not in each.fields for each in read):
-        yield "a log names no client: all its requests count as those of a single client"

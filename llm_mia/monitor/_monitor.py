@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..calibration import check_rate
-from ..errors import UsageError
+from ..calibration import check_rate, nonmembers_needed
+from ..errors import CalibrationError, UsageError
 from ..queries import Query
 from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
 from ._following import follow_log
@@ -41,9 +41,10 @@ def monitor(
 ) -> MonitorResult:
     """The clients, and the families of requests of many clients, whose requests look like membership inference.
 
-    A client that is benign, and exchangeable with the clients of the benign traffic, raises an alarm with probability
-    at most *false_alarms*, on average over benign traffic; the same holds for families, where blocks of requests are
-    exchangeable. Among alerts with a q-value of at most *fdr*, the expected share of wrong ones is at most *fdr*.
+    Each of them has an alert. A client that is benign, and exchangeable with the clients of the benign traffic, causes
+    an alert with probability at most *false_alarms*, on average over benign traffic; the same holds for families, where
+    blocks of requests are exchangeable. Of the alerts with a q-value of at most *fdr*, the expected share of false
+    alarms is at most *fdr*.
 
     Args:
         logs: files, in any of the known formats, also compressed by gzip.
@@ -75,6 +76,7 @@ def monitor(
         write_baseline(folder / BASELINE, base)
     elif baseline is not None and benign is None:
         base = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
+        _check_rate_of(base, false_alarms)
     else:
         raise UsageError("give either `benign`, a log of traffic without attacks, or `baseline`, of an earlier call")
     if follow is not None:
@@ -117,6 +119,16 @@ def _learn(
 
         fields |= read_log(path, take, source=source).fields
     return baseline_of(split, frozenset(fields), registry=registry, false_alarms=false_alarms)
+
+
+def _check_rate_of(baseline: Baseline, false_alarms: float) -> None:
+    """Raise `CalibrationError` where the baseline has too few clients for an alert at this rate."""
+    most, needed = max(map(len, baseline.client_scores.values())), nonmembers_needed(false_alarms)
+    if most < needed:
+        raise CalibrationError(
+            f"the baseline has at most {most} benign clients to compare a client with, and a rate of false alarms of "
+            f"{false_alarms:g} needs {needed}: set the thresholds again with `benign`, or give a larger `false_alarms`"
+        )
 
 
 def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,8 @@ __all__ = ["LINES_TRIED", "Parser", "recognise"]
 
 LINES_TRIED = 20
 """Lines by which a source is recognised."""
+LONGEST_NAME = 200
+"""Characters of the name of a client; of a longer one, the beginning and a digest are kept."""
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
 """Times before 2000 or after 2100 are no times."""
 BACKWARDS, FORWARDS = 3600.0, 30 * 86400.0
@@ -86,7 +89,10 @@ class Parser:
                 if not of_text and not self.source.recognises(value):
                     raise ValueError("is of another format")
                 for query in parse(value):
-                    read.append((number, query if self._in_order(query.time, number) else _without_time(query)))
+                    known = query if self._in_order(query.time, number) else _without_time(query)
+                    if len(known.client) > LONGEST_NAME or not known.client.isascii():
+                        known = replace(known, client=_short_name(known.client))
+                    read.append((number, known))
             except json.JSONDecodeError:
                 if size > 1 and not line.isspace():
                     self._fault("is no JSON", number)
@@ -117,6 +123,14 @@ class Parser:
 
     def _fault(self, reason: str, number: int, *, read: bool = False) -> None:
         self.faults.add(reason, f"{self.name}:{number}", read=read)
+
+
+def _short_name(client: str) -> str:
+    """A name of limited length that can be written as UTF-8: many logs let clients choose their names."""
+    name = client.encode(errors="backslashreplace").decode()
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 17]}…{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _without_time(query: Query) -> Query:

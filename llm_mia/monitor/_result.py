@@ -55,7 +55,7 @@ class Alert:
     clients: int
     """How many clients the requests come from."""
     reasons: tuple[Reason, ...]
-    """The detectors that are surprised, the most surprised first."""
+    """The detectors with a rare value, the rarest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class MonitorResult:
     alerts: tuple[Alert, ...]
     """All whose p-value is at most `false_alarms`: families first, then by p-value and score."""
     false_alarms: float
-    """The rate of false alarms among benign clients, and among benign families."""
+    """The share of benign clients, and of benign families, that may cause an alert."""
     fdr: float
-    """Alerts with a q-value of at most this hold together."""
+    """Alerts with a q-value of at most this hold at this false discovery rate."""
     calibration_clients: int
     """Benign clients that set the threshold."""
     calibration_families: int

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import NamedTuple
+
+import numpy as np
 
 from ..queries import Query, Request, sketch_prompts
 
@@ -125,6 +128,12 @@ class Traffic:
     sampled: int = 10
     """Of so many requests one is in the sample."""
 
+    @property
+    def seconds(self) -> float:
+        """About how much time the requests cover, whatever a few clocks that jump say; 0 where there are no times."""
+        times = [query.time for _, query in self.sample if not math.isnan(query.time)]
+        return float(np.subtract(*np.quantile(times, (0.99, 0.01)))) if times else 0.0
+
     def add(self, queries: Sequence[tuple[int, Query]], log: int) -> None:
         """Take in queries with the numbers of their lines; *log* is the number of the log."""
         texts = [query.prompt for _, query in queries if query.sketch is None and query.prompt]
@@ -157,6 +166,7 @@ class Traffic:
         client.wants |= kind
         client.count(kind != 0)
         store, most = (client.kept, self.limits.wanted) if kind else (client.others, self.limits.others)
+        key += bytes([kind])  # a prompt that is first sent harmlessly hides nothing that is wanted of it later
         before = store.get(key)
         if before is not None:
             store[key] = before._replace(

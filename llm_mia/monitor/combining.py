@@ -32,10 +32,10 @@ class Scale:
         """−log₁₀ of the share of benign groups with a value at least as large, shape of *values*.
 
         Up to the largest benign value it is the empirical share, (1 + #{benign ≥ value}) / (groups + 1). Beyond, the
-        tail falls exponentially in ln(1 + value), which is a guess: the guarantee of the alarms does not rest on it.
+        tail falls exponentially in ln(1 + value), which is a guess: the guarantee on false alarms does not rest on it.
 
         >>> Scale((1.0, 3.0), 9, 0.5).surprise([0.0, 1.0, 3.0, 15.0]).round(2).tolist()
-        [0.0, 0.52, 0.7, 1.9]
+        [0.0, 0.52, 0.7, 2.2]
         """
         given = np.asarray(values, np.float64)
         known = np.array(self.values)

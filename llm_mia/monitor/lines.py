@@ -11,7 +11,7 @@ from typing import IO, cast
 
 from ..errors import InputError
 
-__all__ = ["LONGEST_LINE", "PAUSE", "Line", "followed_lines", "lines_of"]
+__all__ = ["LONGEST_LINE", "PAUSE", "BrokenFileError", "Line", "followed_lines", "lines_of"]
 
 LONGEST_LINE = 16 << 20
 """Bytes. A longer line is counted and passed over, without being held in memory."""
@@ -22,11 +22,16 @@ PAUSE: Line = (0, b"", 0)
 _MAGIC = b"\x1f\x8b"
 
 
+class BrokenFileError(InputError):
+    """A compressed file that is cut off or broken: the lines before that are good."""
+
+
 def lines_of(path: Path, first: int = 0, last: int | None = None) -> Iterator[Line]:
     """Every line that begins at byte *first* or later, and before *last*; numbers begin at 1 at *first*.
 
     Raises:
-        InputError: the file cannot be read; the message gives the line after which a compressed file is broken.
+        BrokenFileError: a compressed file is cut off or broken; the message gives the line after which it is.
+        InputError: the file cannot be read.
     """
     number = 0
     try:
@@ -44,7 +49,7 @@ def lines_of(path: Path, first: int = 0, last: int | None = None) -> Iterator[Li
                 else:
                     yield number, line, len(line)
     except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise InputError(f"{path}: the compressed file is cut off or broken after line {number}") from None
+        raise BrokenFileError(f"{path}: the compressed file is cut off or broken after line {number}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -58,9 +63,15 @@ def followed_lines(path: Path, wait: Callable[[], bool]) -> Iterator[Line]:
     Args:
         path: the file, not compressed.
         wait: called whenever there is nothing new; it returns after some time, and False ends the reading.
+
+    Raises:
+        InputError: the file cannot be read, or is compressed.
     """
     number, kept, dropped = 0, b"", 0
     file = _opened(path)
+    if isinstance(file, gzip.GzipFile):
+        file.close()
+        raise InputError(f"{path}: is compressed, so it cannot be followed as it grows: name a log that is not")
     try:
         while True:
             piece = file.readline(LONGEST_LINE + 1 - len(kept))

@@ -12,12 +12,14 @@ from ..queries import Query
 from ._faults import Faults
 from ._parsing import LINES_TRIED, Parser, recognise
 from .detectors import DETECTORS, blind_reason
-from .lines import PAUSE, Line, lines_of
+from .lines import PAUSE, BrokenFileError, Line, lines_of
 from .sources import Source
 
 __all__ = ["ReadLog", "read_log", "recorded"]
 
 BATCH = 2048
+BATCH_BYTES = 32 << 20
+"""Bytes of the lines of a batch, after which it ends."""
 Taken = Callable[[Sequence[tuple[int, Query]]], None]
 
 
@@ -59,13 +61,14 @@ def read_log(
     Raises:
         InputError: the file cannot be read, is empty, or is of no known format.
     """
-    coming = iter(lines_of(path) if lines is None else lines)
+    faults = Faults()
+    coming = _up_to_a_break(iter(lines_of(path) if lines is None else lines), faults, path.name)
     first = list(islice(_until_pause(coming), LINES_TRIED))
     if not first:
         raise InputError(f"{path}: is empty: name a log with at least one request")
     if source is None:
         source = recognise([line for _, line, _ in first if line is not None], str(path))
-    parser = Parser(source, path.name)
+    parser = Parser(source, path.name, faults)
     fields: set[str] = set()
     requests = 0
     for part in _batches(chain(first, coming), batch):
@@ -74,6 +77,17 @@ def read_log(
         fields |= recorded([query for _, query in queries], fields)
         take(queries)
     return ReadLog(source, parser.lines, requests, frozenset(fields), parser.faults)
+
+
+def _up_to_a_break(lines: Iterator[Line], faults: Faults, name: str) -> Iterator[Line]:
+    """*lines*; where a compressed file is broken they end, and the place is counted."""
+    number = 0
+    try:
+        for line in lines:
+            number = line[0] or number
+            yield line
+    except BrokenFileError:
+        faults.add("is the last before the compressed file is cut off or broken", f"{name}:{number}", read=True)
 
 
 def _until_pause(lines: Iterator[Line]) -> Iterator[Line]:
@@ -88,14 +102,16 @@ def _until_pause(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
-    """*lines* in batches, of which a pause ends one."""
+    """*lines* in batches, of which a pause ends one; a batch of long lines is of fewer, to bound the memory."""
     part: list[Line] = []
+    held = 0
     for line in lines:
         if line is not PAUSE:
             part.append(line)
-        if part and (line is PAUSE or len(part) >= size):
+            held += 0 if line[1] is None else line[2]
+        if part and (line is PAUSE or len(part) >= size or held >= BATCH_BYTES):
             yield part
-            part = []
+            part, held = [], 0
     if part:
         yield part
 

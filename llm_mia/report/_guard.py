@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .words import counted
+
 if TYPE_CHECKING:
     from ..guard import Served
 
@@ -15,10 +17,10 @@ def guard_screen(served: Served, log: Path | None) -> str:
     """The requests by status, and what became of the log."""
     total = sum(served.statuses.values())
     of_status = ", ".join(f"{count:,} × {status}" for status, count in sorted(served.statuses.items()))
-    lines = [f"{total:,} requests{f': {of_status}' if of_status else ''}"]
+    lines = [f"{counted(total, 'request')}{f', by HTTP status: {of_status}' if of_status else ''}"]
     if log is not None:
         lost = f"; {served.lost:,} could not be written" if served.lost else ""
-        lines.append(f"{log}: {served.written:,} lines written{lost}")
+        lines.append(f"{log}: {counted(served.written, 'line')} written{lost}")
     return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ def _world(world: Mapping[str, Any]) -> Iterator[str]:
 def _benign(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## False alarms by kind of honest client"
     yield ""
-    yield "| kind | alarms [95 %] | clients | first reasons | plain MMD |"
+    yield "| kind | alerts [95 %] | clients | first reasons | plain MMD |"
     yield "|---|---:|---:|---|---:|"
     for kind, row in rows.items():
         reasons = ", ".join(f"{name} {count}" for name, count in row["reasons"].items()) or "–"
@@ -59,7 +59,7 @@ def _attacks(rows: Mapping[str, Any]) -> Iterator[str]:
 def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## Campaigns of 1,000 requests that accounts share, among 300 honest clients"
     yield ""
-    yield f"Of honest families {_rate(rows['honest families'])} raise an alarm."
+    yield f"Of honest families {_rate(rows['honest families'])} cause an alert."
     yield ""
     yield "| attack | accounts | family named [95 %] | campaigns | accounts named alone |"
     yield "|---|---:|---:|---:|---:|"

@@ -147,7 +147,7 @@ def campaign(world: World, attack: str, requests: int, spread: int, rng: random.
 
 
 def members_of(result: MonitorResult, prefix: str) -> int:
-    """How many clients whose names begin with *prefix* raise an alarm."""
+    """How many clients whose names begin with *prefix* cause an alert."""
     return sum(alert.name.startswith(prefix) for alert in result.of("client"))
 
 

@@ -28,8 +28,6 @@ class Detector:
     """A detector: what it measures, and what a log must record for it to see anything."""
 
     name: str
-    title: str
-    """What it counts, as the end of a sentence after a number."""
     needs: Sequence[Sequence[str]]
     """Fields of `Query`, of each group at least one."""
     weakened_without: Sequence[str]

@@ -53,7 +53,6 @@ def _likelihood(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 CHANGE = Detector(
     "change",
-    "as the strength with which its share of such requests rose",
     [("prompt_logprobs", "echo", "logprobs", "samples", "max_tokens")],
     (),
     _score,

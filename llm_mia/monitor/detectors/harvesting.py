@@ -19,7 +19,6 @@ def _score(table: Table) -> Scored:
 
 HARVESTING = Detector(
     "harvesting",
-    "prompts without a template for which it wants the distribution of the next token",
     [("logprobs", "top_logprobs")],
     ("sketch",),
     _score,

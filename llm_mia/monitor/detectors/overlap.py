@@ -20,4 +20,4 @@ def _score(table: Table) -> Scored:
     return Scored(table.totals(rows), rows)
 
 
-OVERLAP = Detector("overlap", "prompts with text of registered data sets", [("sketch", "prompt")], (), _score)
+OVERLAP = Detector("overlap", [("sketch", "prompt")], (), _score)

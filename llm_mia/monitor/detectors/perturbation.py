@@ -77,7 +77,6 @@ def _same_ends(words: Sketches, left: Ints, right: Ints) -> Ints:
 
 PERTURBATION = Detector(
     "perturbation",
-    "rewritten versions of the same texts that it has scored",
     [("sketch", "prompt"), ("prompt_logprobs", "echo", "logprobs", "max_tokens")],
     (),
     _score,

@@ -41,7 +41,6 @@ def _score(table: Table) -> Scored:
 
 PREFIXED = Detector(
     "prefixed",
-    "passages that it has scored alone and behind another text",
     [("sketch", "prompt"), ("prompt_logprobs", "echo", "logprobs", "max_tokens")],
     (),
     _score,

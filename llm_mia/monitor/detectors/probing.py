@@ -18,7 +18,6 @@ def _score(table: Table) -> Scored:
 
 PROBING = Detector(
     "probing",
-    "different passages whose log-probabilities it wants",
     [("prompt_logprobs", "echo", "max_tokens", "completion_tokens")],
     ("prompt_logprobs", "sketch"),
     _score,

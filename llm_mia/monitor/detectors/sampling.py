@@ -18,7 +18,6 @@ def _score(table: Table) -> Scored:
 
 SAMPLING = Detector(
     "sampling",
-    "prompts of which it wants eight or more continuations",
     [("samples", "sketch", "prompt")],
     ("sketch",),
     _score,

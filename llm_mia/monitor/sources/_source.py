@@ -24,6 +24,8 @@ __all__ = [
     "whole",
 ]
 
+LARGEST = 2**53
+"""Whole numbers up to this are exact as floats; no count of tokens, samples or bytes comes near it."""
 EVERYTHING = frozenset(field.name for field in fields(Query))
 TEXT = frozenset({"prompt", "prompt_bytes"})
 LOGPROBS = frozenset({"echo", "logprobs", "top_logprobs", "prompt_logprobs"})
@@ -75,15 +77,19 @@ def number(value: Any) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        known = float(value)
+    except OverflowError:  # a whole number beyond every float
+        return None
+    return known if math.isfinite(known) else None
 
 
 def whole(value: Any) -> int | None:
-    """A whole number that is not negative; else None."""
+    """A whole number that is not negative and not absurdly large; else None, because clients choose such numbers."""
     known = number(value)
-    return int(known) if known is not None and known >= 0 else None
+    return int(known) if known is not None and 0 <= known <= LARGEST else None
 
 
 def flag(value: Any) -> bool | None:

@@ -5,17 +5,21 @@ missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from ...queries import Query, query_of_values
-from ._source import EVERYTHING, Source
+from ._source import EVERYTHING, LARGEST, Source, number, whole
 
 __all__ = ["GUARD_LOG"]
 
 LEFT_OPEN = {"samples": 1, "echo": False, "logprobs": False, "top_logprobs": 0, "prompt_logprobs": False}
 """What a request means that leaves these open."""
 NAMES = {field.name for field in fields(Query)}
+NUMBERS = (
+    *("prompt_bytes", "prompt_tokens", "completion_tokens", "max_tokens", "samples", "top_logprobs", "status"),
+    *("temperature", "seconds"),
+)
 
 
 def _recognises(value: Any) -> bool:
@@ -23,7 +27,15 @@ def _recognises(value: Any) -> bool:
 
 
 def _queries(value: Any) -> list[Query]:
-    return [query_of_values({**LEFT_OPEN, **value})]
+    query = query_of_values({**LEFT_OPEN, **value})
+    if all(0 <= (getattr(query, name) or 0) <= LARGEST for name in NUMBERS):  # false for NaN, too
+        return [query]
+    # Clients choose these numbers: what no server could mean is unknown, and the line is read nevertheless.
+    return [replace(query, **{name: _possible(name, getattr(query, name)) for name in NUMBERS})]
+
+
+def _possible(name: str, value: float | None) -> float | None:
+    return number(value) if name in ("temperature", "seconds") else whole(value)
 
 
 GUARD_LOG = Source("guard", "the log of llm_mia's guard", EVERYTHING, _recognises, _queries)

@@ -161,6 +161,7 @@ def row_words(row: GateRow) -> str:
 def measured_words(row: GateRow) -> str:
     """The figure with its interval; empty where nothing was measured.
 
+    >>> from llm_mia.records import Interval
     >>> shown = GateRow(Quantity.EPSILON_SHOWN, 2, True, RowVerdict.PASSED, 1.2, Interval(1.2, 1.2, math.inf), delta=0)
     >>> measured_words(shown)
     'at least 1.20 at δ = 0'

@@ -1,4 +1,4 @@
-"""What a monitor reports, in words: who raises an alarm, why, and what was not seen."""
+"""What a monitor reports, in words: which clients and families have an alert, why, and what was not seen."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ NAMED = 3
 """Alerts that a screen names."""
 NAME_LENGTH = 40
 REASONS = {
-    "probing": "different passages whose log-probabilities it wants",
-    "harvesting": "prompts without a template for which it wants the distribution of the next token",
-    "perturbation": "texts that it scores together with rewritten versions",
-    "prefixed": "passages that it scores alone and behind another text",
-    "sampling": "prompts of which it wants eight or more continuations",
+    "probing": "different passages scored by log-probability",
+    "harvesting": "prompts without a common template, with the next-token distribution requested",
+    "perturbation": "texts scored together with rewritten versions",
+    "prefixed": "passages scored alone and behind another text",
+    "sampling": "prompts with eight or more continuations requested",
     "overlap": "prompts with text of registered data sets",
 }
 """By detector: what it counts, after the number."""
 
 
 def monitor_answer(result: MonitorResult) -> Answer:
-    """Who raises an alarm, with the families and clients that stand out most."""
+    """Which clients and families have an alert, with those that stand out most."""
     families, clients = result.of("family"), result.of("client")
     facts = [(each.kind, alert_sentence(each)) for each in (*families[:NAMED], *clients[:NAMED])]
     left = len(families) + len(clients) - len(facts)
@@ -31,12 +31,13 @@ def monitor_answer(result: MonitorResult) -> Answer:
         facts.append(("more", f"{counted(left, 'more alert')} in alerts.jsonl"))
     if sentences := blind_sentences(result.logs):
         facts.append(("blind", "; ".join(sentences)))
-    if left_out := sum(fault.lines for fault in result.faults if not fault.read):
-        facts.append(("not read", f"{counted(left_out, 'line')}, most of them because: {result.faults[0].reason}"))
+    if left_out := [fault for fault in result.faults if not fault.read]:
+        lines = counted(sum(fault.lines for fault in left_out), "line")
+        facts.append(("not read", f"{lines}; the most frequent reason: a line {left_out[0].reason}"))
     if result.drift:
         strange = sum(window.q_value <= result.fdr for window in result.drift)
         facts.append(
-            ("drift", f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign")
+            ("drift", f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign traffic")
         )
     return Answer(
         question=f"Does any of {counted(result.clients, 'client')} test what the model was trained on?",
@@ -45,8 +46,8 @@ def monitor_answer(result: MonitorResult) -> Answer:
         error_rate=_error_rate(result),
         facts=tuple(facts),
         trust=(
-            f"The rate holds where honest clients resemble the {counted(result.calibration_clients, 'benign client')} "
-            "that set it. No alert does not show that nobody attacks.",
+            f"The rate holds where benign clients resemble the {result.calibration_clients:,} that set the thresholds. "
+            "An attack may cause no alert.",
         ),
         caveats=len(result.notes) + sum(fault.read for fault in result.faults),
     )
@@ -65,18 +66,19 @@ def _headline(result: MonitorResult) -> str:
 def _error_rate(result: MonitorResult) -> str:
     expected = result.false_alarms * result.clients
     about = f"{expected:.0f}" if expected >= 1 else f"{expected:.1g}"
-    rate = f"At most {100 * result.false_alarms:g} % of benign clients raise an alarm: about {about} of these."
+    rate = f"At most {100 * result.false_alarms:g} % of benign clients cause an alert: about {about} of these."
     if not result.alerts:
         return rate
-    share = f"{100 * result.fdr:g} %"
-    return f"{rate} At FDR {share}, {counted(len(result.confirmed), 'alert')} hold together."
+    count = len(result.confirmed)
+    hold = f"{count:,} of the alerts {'holds' if count == 1 else 'hold'}" if count else "None of the alerts holds"
+    return f"{rate} {hold} at an FDR of {100 * result.fdr:g} %."
 
 
 def alert_sentence(alert: Alert) -> str:
     """An alert: who, how much, why.
 
     >>> alert_sentence(Alert("client", "ab", 3.0, 0.002, 0.02, 90, 1, (Reason("probing", 80.0, 3.0, ()),)))
-    'ab: 80 different passages whose log-probabilities it wants, in 90 requests (p = 0.002)'
+    'ab: 80 different passages scored by log-probability, in 90 requests (p = 0.002)'
     """
     name = alert.name if len(alert.name) <= NAME_LENGTH else f"{alert.name[: NAME_LENGTH - 1]}…"
     if alert.kind == "client" and not name:
@@ -91,7 +93,8 @@ def alert_sentence(alert: Alert) -> str:
 def reason_words(reason: Reason) -> str:
     """What a detector counts."""
     if reason.detector == "change":
-        return f"its share of such requests rose (log-likelihood ratio {reason.value:.0f})"
+        ratio = f"log-likelihood ratio {reason.value:.0f}"
+        return f"a larger share of its requests than before asks for log-probabilities or samples ({ratio})"
     return f"{reason.value:,.0f} {REASONS[reason.detector]}"
 
 
@@ -107,7 +110,11 @@ def blind_sentences(logs: tuple[LogRecord, ...]) -> list[str]:
 
 
 def fault_sentence(reason: str, lines: int, places: tuple[str, ...], read: bool) -> str:
-    """Lines that were left out, or are odd."""
-    what = "read" if read else "left out"
+    """Lines that were left out, or are odd.
+
+    >>> fault_sentence("is no JSON", 3, ("a.jsonl:1", "a.jsonl:7"), read=False)
+    '3 lines left out: each is no JSON (a.jsonl:1, a.jsonl:7 …)'
+    """
+    what = "read nevertheless" if read else "left out"
     more = " …" if lines > len(places) else ""
-    return f"{counted(lines, 'line')} {reason}, {what}: {', '.join(places)}{more}"
+    return f"{counted(lines, 'line')} {what}: {'it' if lines == 1 else 'each'} {reason} ({', '.join(places)}{more})"
