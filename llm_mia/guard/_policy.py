@@ -164,8 +164,8 @@ class ClientRules:
         KnownBy,
         About(
             "key: by the key of the request, or by the address if there is no key. Use this only where the upstream "
-            "refuses unknown keys: otherwise a client may invent a key for each request. address: by the address alone. "
-            "Of an IPv6 address, the first 64 bits count."
+            "refuses unknown keys: otherwise a client may invent a key for each request. address: by the address "
+            "alone; of an IPv6 address, the first 64 bits count."
         ),
     ] = KnownBy.KEY
     proxies: Annotated[
