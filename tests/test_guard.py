@@ -402,8 +402,8 @@ def test_limits_are_those_of_a_client(behind: Callable[..., Behind]) -> None:
 def test_tokens_are_counted_by_what_the_server_reports(behind: Callable[..., Behind]) -> None:
     guarded = behind(limits=LimitRules(tokens_per_minute=24))  # an answer reports 12
     assert [guarded.post(prompt="a").status_code for _ in range(3)] == [200, 200, 429]
-    other = {"headers": {"authorization": "Bearer other"}}
-    without = [guarded.client.post("completions", json={"prompt": ""}, **other).status_code for _ in range(3)]
+    other = {"authorization": "Bearer other"}
+    without = [guarded.client.post("completions", json={"prompt": ""}, headers=other).status_code for _ in range(3)]
     assert without == [200, 200, 429], "the answer to an empty prompt costs tokens, too"
 
 
@@ -436,7 +436,7 @@ def test_a_client_cannot_choose_its_address_behind_a_proxy(behind: Callable[...,
 
 def test_a_key_of_any_bytes_reaches_the_server(behind: Callable[..., Behind]) -> None:
     guarded = behind()
-    headers = {"authorization": "Bearer é".encode(), "content-type": b"application/json"}
+    headers = {b"authorization": "Bearer é".encode(), b"content-type": b"application/json"}
     assert guarded.client.post("completions", content=b'{"prompt": "a"}', headers=headers).status_code == 200
     assert guarded.server.headers[-1]["authorization"] == "Bearer é"
 
