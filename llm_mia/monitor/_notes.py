@@ -82,5 +82,5 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
         elif name not in baseline.client_scores and name != "text":
             yield (
                 f"too few benign clients want {wants}, so clients that do are compared with all kinds of benign "
-                "clients: honest ones among them raise more alarms than the rate"
+                "clients: honest ones among them cause more alerts than the rate"
             )
