@@ -138,6 +138,11 @@ def test_memory_is_bounded_and_says_who_was_forgotten(baseline: Baseline, tmp_pa
     assert result.clients == 20
     assert result.evicted > 0
     assert any("were forgotten" in note for note in result.notes)
+    flood = [replace(logs.chatting(f"new-{at}", random.Random(at))[0], time=logs.NOON + 900) for at in range(40)]
+    queries = [*logs.probing("attacker", random.Random(9)), *flood]  # many names do not make an attack forgotten
+    flooded = logs.write_log(tmp_path / "flooded.jsonl", queries)
+    result = monitor(flooded, baseline=baseline, out=tmp_path, false_alarms=RATE, limits=Limits(clients=20))
+    assert "attacker" in [alert.name for alert in result.alerts]
     few = monitor(log, baseline=baseline, out=tmp_path, false_alarms=RATE, limits=Limits(requests=100))
     assert few.evicted > 0
 

@@ -15,7 +15,6 @@ from llm_mia.errors import InputError
 from llm_mia.monitor import Fault, features_of, inspect_log
 from llm_mia.monitor.lines import followed_lines, lines_of
 from llm_mia.monitor.reading import BATCH_BYTES, read_log
-from llm_mia.monitor.sources._source import whole
 from llm_mia.queries import Query, query_to_line
 
 NOON = 1_764_331_200.0
@@ -103,7 +102,9 @@ def test_what_clients_choose_breaks_no_line_and_no_report(tmp_path: Path) -> Non
     assert [query.max_tokens for query in queries[:2]] == [None, None]
     assert np.isfinite([features_of(query) for query in queries]).all()
     assert all(len(query.client.encode()) <= 210 for query in queries)
-    assert whole(10**400) is None
+    (tmp_path / "bodies").write_text(json.dumps({"model": "m", "prompt": "a", "user": "u", "max_tokens": 10**400}))
+    assert read_log(tmp_path / "bodies", taken.extend).requests == 1
+    assert taken[-1][1].max_tokens is None
 
 
 def test_long_lines_are_taken_in_small_batches(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def registry(
     for each in built.sets:
         kind = "public benchmark" if each.public else "data set"
         show(f"{each.name}: {kind}, {counted(each.texts, 'text')}, {counted(len(each.hashes), 'hash', 'hashes')}")
-    show(f"{out}: no text, but the key: whoever has this file can test whether a given text is registered")
+    show(f"{out}: no text, but the key: whoever has this file can test guesses of 24 characters")
 
 
 def _sketch_key(secret: Path) -> bytes:

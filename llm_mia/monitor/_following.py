@@ -41,7 +41,8 @@ def follow_log(
     """Read a log as it grows, *report* each alert when it arises, and return the result when *wait* returns False.
 
     The traffic is judged again and again, so that a benign client has several occasions to cause an alert: the rate of
-    false alarms holds for each judgement, and not for all of them together.
+    false alarms holds for each judgement, and not for all of them together. Counts grow with time, so it holds until
+    the traffic covers as much time as the benign traffic; a note says when it covers much more.
 
     Args:
         path: of the log; rotation and truncation are noticed.

@@ -44,7 +44,8 @@ class Registry:
     """Data sets and the key of their hashes."""
 
     key: bytes
-    """The key of the sketches in the log; whoever has it can test whether a text that he guesses is registered."""
+    """The key of the sketches in the log; whoever has it, and the hashes, can test whether 24 characters that he
+    guesses are registered, and try to continue them letter by letter, because the next substring shares all but one."""
     sets: tuple[RegisteredSet, ...]
 
     def overlap(self, sketches: Sketches, *, public: bool) -> NDArray[np.float64]:

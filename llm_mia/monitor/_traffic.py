@@ -50,7 +50,7 @@ class Limits:
     """How much is kept in memory."""
 
     clients: int = 50_000
-    """Clients; of more, those that were not seen for the longest time are forgotten."""
+    """Clients; of more, those that were not seen for the longest time are forgotten, those that want nothing first."""
     wanted: int = 384
     """Requests of each client that want something that an attack needs."""
     others: int = 24
@@ -119,6 +119,8 @@ class Traffic:
     key: bytes = b"llm_mia"
     """For sketches of prompts that a log keeps as text."""
     clients: dict[str, ClientTraffic] = field(default_factory=dict)
+    plain: dict[str, None] = field(default_factory=dict)
+    """Those of the clients that want nothing that an attack needs, which are forgotten first."""
     requests: int = 0
     evicted: int = 0
     """Clients that were forgotten."""
@@ -164,6 +166,9 @@ class Traffic:
         if not kind and sketch is not None and query.temperature != 0 and client.repeats(key, query.samples or 1):
             kind = Kind.SAMPLES
         client.wants |= kind
+        self.plain.pop(query.client, None)
+        if not client.wants:
+            self.plain[query.client] = None
         client.count(kind != 0)
         store, most = (client.kept, self.limits.wanted) if kind else (client.others, self.limits.others)
         key += bytes([kind])  # a prompt that is first sent harmlessly hides nothing that is wanted of it later
@@ -181,7 +186,10 @@ class Traffic:
             self.kept -= _thin(store, most)
 
     def _evict(self) -> None:
-        forgotten = self.clients.pop(next(iter(self.clients)))
+        # Whoever attacks could send text under many new names, so that the name of the attack is forgotten: it is not.
+        name = next(iter(self.plain or self.clients))
+        self.plain.pop(name, None)
+        forgotten = self.clients.pop(name)
         self.kept -= len(forgotten.kept) + len(forgotten.others)
         self.evicted += 1
 

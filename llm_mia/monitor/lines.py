@@ -69,7 +69,7 @@ def followed_lines(path: Path, wait: Callable[[], bool]) -> Iterator[Line]:
     """
     number, kept, dropped = 0, b"", 0
     file = _opened(path)
-    if isinstance(file, gzip.GzipFile):
+    if isinstance(cast(object, file), gzip.GzipFile):
         file.close()
         raise InputError(f"{path}: is compressed, so it cannot be followed as it grows: name a log that is not")
     try:
