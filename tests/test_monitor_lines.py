@@ -15,7 +15,7 @@ from llm_mia.errors import InputError
 from llm_mia.monitor import Fault, features_of, inspect_log
 from llm_mia.monitor.lines import followed_lines, lines_of
 from llm_mia.monitor.reading import BATCH_BYTES, read_log
-from llm_mia.monitor.sources._source import whole
+from llm_mia.monitor.sources.openai_bodies import OPENAI_BODIES
 from llm_mia.queries import Query, query_to_line
 
 NOON = 1_764_331_200.0
@@ -103,7 +103,7 @@ def test_what_clients_choose_breaks_no_line_and_no_report(tmp_path: Path) -> Non
     assert [query.max_tokens for query in queries[:2]] == [None, None]
     assert np.isfinite([features_of(query) for query in queries]).all()
     assert all(len(query.client.encode()) <= 210 for query in queries)
-    assert whole(10**400) is None
+    assert OPENAI_BODIES.queries({"model": "m", "prompt": "a", "max_tokens": 10**400})[0].max_tokens is None
 
 
 def test_long_lines_are_taken_in_small_batches(tmp_path: Path) -> None:

@@ -76,11 +76,11 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
         like = baseline.like(name)
         if len(like) < needed:
             yield (
-                f"clients that request {what} cannot have an alert at a rate of {false_alarms:g}: they are compared with "
-                f"{len(like)} benign clients, and the rate needs {needed}"
+                f"clients that request {what} cannot have an alert: they are compared with {len(like)} benign clients, "
+                f"and a rate of {false_alarms:g} needs {needed}"
             )
         elif name not in baseline.client_scores and name != "text":
             yield (
-                f"too few benign clients request {what}, so clients that do are compared with benign clients of all kinds: "
-                "they cause more alerts than the rate allows, even where they are benign"
+                f"too few benign clients request {what}, so clients that do are compared with benign clients of all "
+                "kinds: they cause more alerts than the rate allows, even where they are benign"
             )
