@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from llm_mia.calibration import conformal_p_values
-from llm_mia.monitor import mmd_p_value, simes
+from llm_mia.monitor import BenignTraffic, Traffic, baseline_of, judge, mmd_p_value, simes
 from llm_mia.monitor.combining import combined, scale_of
 from llm_mia.monitor.detectors import change_of
+
+from . import monitored_logs as logs
 
 RATE, TRIALS = 0.05, 600
 SLACK = 4 * np.sqrt(RATE * (1 - RATE) / TRIALS)
@@ -83,3 +86,16 @@ def test_change_needs_a_past_and_a_rise() -> None:
     assert change_of([(10, 5)] * 8) == pytest.approx(0, abs=1e-9)
     assert change_of([(20, 0)] * 4 + [(20, 15)] * 4) > 30
     assert change_of([(20, 15)] * 4 + [(20, 0)] * 4) == 0
+
+
+def test_honest_families_raise_no_alarm_merely_because_they_want_log_probabilities() -> None:
+    key = b"key"
+    benign = BenignTraffic(Traffic(key=key), Traffic(key=key))
+    for query in logs.honest(240, 1):
+        benign.half(query.client).add([(0, query)], 0)
+    base = baseline_of(benign, frozenset(), registry=None, false_alarms=RATE)
+    traffic = Traffic(key=key)
+    traffic.add([*enumerate(logs.honest(240, 2))], 0)  # twice as many clients as in the half that calibrates
+    result = judge(traffic, base, [Path("log")], [], out=Path(), registry=None, false_alarms=RATE, fdr=RATE)
+    assert result.families == 3
+    assert result.of("family") == ()

@@ -35,7 +35,7 @@ __all__ = ["Baseline", "BenignTraffic", "baseline_of", "family_surprises", "read
 Floats = NDArray[np.float64]
 BLOCKS = 100
 LEAST_BLOCK = 200
-LEAST_BLOCKS = 20
+LEAST_BLOCKS = 5
 """Blocks of a shape in the fit half, from which the shape has scales of its blocks alone."""
 KNOWN_PROMPTS = 500_000
 DRIFT_ROWS = 300

@@ -7,6 +7,8 @@ several clients of the log itself send are no excuse: whoever attacks could send
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ from .._table import Table
 __all__ = ["choices", "common_prompts", "templates"]
 
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 MOST_CHOICES = 26
 CONTEXT_SHARE = 0.2
 """Of a text, the least share that is the context of a choice."""
@@ -38,15 +41,37 @@ def common_prompts(table: Table) -> Bools:
 def choices(table: Table, among: Bools) -> Bools:
     """Which rows are one of 2 to 26 short ends of the same context, as multiple-choice questions are scored.
 
-    Two rows of a group are such where all but the last 256 bytes of either are the same, this is at least a fifth of
-    the text, and the ends differ in more than case and white space.
+    Two rows of a group, or of a client, are such where all but the last 256 bytes of either are the same, this is at
+    least a fifth of the text, and the ends differ in more than case and white space.
     """
+    return _in_either(table, among, _choices)
+
+
+def templates(table: Table, among: Bools) -> Bools:
+    """Which rows share a good part of their text with seven others of the group, or of the client.
+
+    The part lies at the beginning or at the end.
+    """
+    return _in_either(table, among, _templates)
+
+
+def _in_either(table: Table, among: Bools, recognise: Callable[[Table, Bools, Ints], Bools]) -> Bools:
+    """The rows that *recognise* gives within groups or within clients.
+
+    A family has a few requests of each client, in which the choices or the template of an honest client need not show:
+    how many there are depends on how many clients share a block.
+    """
+    rows = recognise(table, among, table.group)
+    return rows if table.client is table.group else rows | recognise(table, among, table.client)
+
+
+def _choices(table: Table, among: Bools, groups: Ints) -> Bools:
     rows = np.flatnonzero(among & table.sketched)
     stems = table.sketches.stems[rows].astype(np.uint64)
     steps = stems.shape[1]
     lengths = table.sizes[rows, None] // 32 * 32 - 32 * np.arange(steps)
     usable = (stems > 0) & (lengths >= CONTEXT_SHARE * table.sizes[rows, None])
-    keys = (table.group[rows, None].astype(np.uint64) << np.uint64(32)) | stems
+    keys = (groups[rows, None].astype(np.uint64) << np.uint64(32)) | stems
     triples = np.stack([keys.ravel(), np.repeat(table.folds[rows], steps)], axis=1)[usable.ravel()]
     texts = np.unique(triples, axis=0)  # texts that differ in case alone count once
     names, of_each = np.unique(texts[:, 0], return_counts=True)
@@ -61,14 +86,13 @@ def choices(table: Table, among: Bools) -> Bools:
     return chosen
 
 
-def templates(table: Table, among: Bools) -> Bools:
-    """Which rows share a good part of their text, at the beginning or at the end, with seven others of the group."""
+def _templates(table: Table, among: Bools, groups: Ints) -> Bools:
     rows = np.flatnonzero(among & table.sketched)
     shared = np.zeros(len(rows), np.bool_)
     lengths = np.array(END_LENGTHS)
     for digests in (table.sketches.beginnings, table.sketches.ends):
         words = digests[rows].astype(np.uint64)
-        keys = (table.group[rows, None].astype(np.uint64) << np.uint64(32)) | words
+        keys = (groups[rows, None].astype(np.uint64) << np.uint64(32)) | words
         usable = (words > 0) & (lengths >= TEMPLATE_SHARE * table.sizes[rows, None])
         names, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
         del names
