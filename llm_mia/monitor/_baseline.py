@@ -64,7 +64,7 @@ class Baseline:
     seconds: float
     """About how much time it covers; 0 where the log has no times."""
     prompts: str
-    """Digests of the prompts of the fit half for which something of these was requested, eight bytes each, in base64."""
+    """Digests of the prompts of the fit half for which any of these was requested, eight bytes each, in base64."""
     drift: tuple[tuple[float, ...], ...]
     """Features of a sample of the calibration half."""
     fields: tuple[str, ...]
