@@ -76,8 +76,8 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
         like = baseline.like(name)
         if len(like) < needed:
             yield (
-                f"clients that request {what} cannot have an alert at a rate of {false_alarms:g}: they are compared "
-                f"with {len(like)} benign clients, and the rate needs {needed}"
+                f"clients that request {what} cannot have an alert: they are compared with {len(like)} benign clients, "
+                f"and a rate of {false_alarms:g} needs {needed}"
             )
         elif name not in baseline.client_scores and name != "text":
             yield (
