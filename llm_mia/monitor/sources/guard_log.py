@@ -31,7 +31,8 @@ def _queries(value: Any) -> list[Query]:
     if all(0 <= (getattr(query, name) or 0) <= LARGEST for name in NUMBERS):  # false for NaN, too
         return [query]
     # Clients choose these numbers: what no server could mean is unknown, and the line is read nevertheless.
-    return [replace(query, **{name: _possible(name, getattr(query, name)) for name in NUMBERS})]
+    possible: dict[str, Any] = {name: _possible(name, getattr(query, name)) for name in NUMBERS}
+    return [replace(query, **possible)]
 
 
 def _possible(name: str, value: float | None) -> float | None:
