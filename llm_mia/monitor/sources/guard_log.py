@@ -34,7 +34,7 @@ def _queries(value: Any) -> list[Query]:
     return [replace(query, **{name: _possible(name, getattr(query, name)) for name in NUMBERS})]
 
 
-def _possible(name: str, value: float | None) -> float | None:
+def _possible(name: str, value: float | None) -> Any:
     return number(value) if name in ("temperature", "seconds") else whole(value)
 
 
