@@ -15,6 +15,7 @@ from rich.console import Console
 from llm_mia.auditing import LIKENESS, Audit, audit, likeness_of, read_audit
 from llm_mia.backends import ModelSpec
 from llm_mia.calibration import chance_of_flags, fpr_threshold
+from llm_mia.cli import main
 from llm_mia.decision import (
     ShadowRate,
     add_decider_column,
@@ -30,10 +31,11 @@ from llm_mia.errors import AttackError, CalibrationError, PassageError, RunDirec
 from llm_mia.passages import Passages
 from llm_mia.records import Standing
 from llm_mia.report import audit_details, audit_screen, audit_summary, read_results, report_html
-from llm_mia.report.words import answer_of
+from llm_mia.report.words import Side, answer_of, exhibit_sections
 from llm_mia.scores import SHADOW_SCORES, ScoreTable, read_scores
 from llm_mia.shadow import Shadows, train_shadows
 from llm_mia.training import Method, Recipe, train
+from llm_mia.validity import Verdict
 from tests.conftest import sentences
 
 RECIPE = Recipe(Method.FULL, epochs=8, batch_size=8, learning_rate=1e-2)
@@ -130,6 +132,56 @@ def test_the_words_state_the_assumption_and_how_it_was_tested(done: Audit) -> No
     assert "as the shadow models were" in page
     summary = json.loads(json.dumps(audit_summary(done)))
     assert len(summary["shadows"]["rates"]) == 4
+
+
+def test_no_finding_rests_on_shadows_that_the_target_is_unlike(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once, model = replace(RECIPE, epochs=1), tmp_path / "model"
+    shadows = train_shadows(Passages.of(rows(), name="pool"), tiny, out=tmp_path / "shadows", shadows=8, recipe=once)
+    train(tiny, [row["text"] for row in rows()], model, replace(RECIPE, epochs=4))
+    given = tmp_path / "candidates.jsonl"
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows()), "utf-8")
+    options = ["-m", str(model), "--shadows", str(shadows.path), "--fpr", str(FPR), "-o", str(tmp_path / "run"), "-q"]
+    assert main(["audit", str(given), *options]) == 4
+    screen, why = capsys.readouterr()
+    assert len(screen.splitlines()) <= 15
+    words = " ".join(screen.split())
+    assert "No answer: the target is unlike the shadow models, so their threshold does not hold for it." in words
+    assert "unknown for this target; 8 models left out in turn: on average" in words
+    assert "at most" not in words
+    assert "known set" not in (words + why).lower()
+    assert "train shadow models as the target was trained (epochs, learning rate, share of the pool)" in why
+    assert "--nonmembers" in why
+
+    run = read_audit(tmp_path / "run")
+    assert run.standing is Standing.VOID
+    assert run.validity[LIKENESS].verdict is Verdict.VOID
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(audit_details(run))
+    page = report_html(read_results(run.path))
+    exhibit = " ".join(
+        text
+        for part in exhibit_sections(run, answer_of(run), Side.DEFENCE)
+        for text in (*part.paragraphs, *part.points)
+    )
+    for shown in (console.export_text(), page, exhibit, json.dumps(audit_summary(run))):
+        plain = " ".join(shown.replace("\u00a0", " ").split())
+        assert "the target is unlike the shadow models" in plain.lower()
+        assert "The known set is" not in plain
+        assert "the known set is" not in plain
+
+    flags = [str(tmp_path / "run"), "--calibration", str(tmp_path / "run" / "calibration.json")]
+    flags += ["-o", str(tmp_path / "flags.csv")]
+    assert main(["flag", *flags]) == 4
+    assert "the threshold of the shadow models does not hold for this target" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert main(["audit", str(given), *options, "--accept-void"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "but the threshold of the shadow models does not hold here" in words
+    assert "If it were like the shadow models and had seen none" in words
+    assert "unknown for this target" in words
 
 
 def test_a_stack_is_learned_from_the_shadows_alone(done: Audit, tmp_path: Path) -> None:
@@ -258,19 +310,44 @@ def test_what_cannot_be_decided_is_refused(
         audit(labelled, target=target, shadows=shadows, fpr=FPR, out=tmp_path / "run")
 
 
-@pytest.mark.parametrize(("shift", "unlike"), [(0.0, False), (0.6, True)])
-def test_a_target_that_knows_the_texts_better_than_any_shadow_is_unlike_them(shift: float, unlike: bool) -> None:
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.0, Verdict.SOUND), (0.2, Verdict.DOUBTFUL), (0.6, Verdict.VOID), (-0.6, Verdict.SOUND)]
+)
+def test_a_target_that_knows_the_texts_better_than_any_shadow_is_unlike_them(shift: float, verdict: Verdict) -> None:
     rng = np.random.default_rng(3)
     inside = np.array([rng.permutation(8) < 4 for _ in range(200)])
     base, own = rng.normal(-3, 1, size=(200, 1)), rng.normal(0, 0.05, size=9)
     shadows = base + 0.5 * inside + own[:8] + rng.normal(0, 0.2, size=(200, 8))
     member = rng.random(200) < 0.5
-    target = base[:, 0] + 0.5 * member + own[8] + shift + rng.normal(0, 0.2, size=200)
+    target = base[:, 0] + 0.5 * member + own[8] + 0.25 + shift + rng.normal(0, 0.2, size=200)
     compared = likeness_of(target, shadows, inside, members=True)
     assert compared is not None
-    assert compared.unlike == unlike
+    assert compared.verdict == verdict
+    assert compared.unlike == (verdict != Verdict.SOUND)
+    assert 0 < compared.limit < compared.void_limit
     # Half of the passages are members, and members are 0.5 nats more likely: 5 standard errors of 0.55/√200.
-    assert compared.target == pytest.approx(shift - 0.25 + own[8] - own[:8].mean(), abs=0.2)
+    assert compared.target == pytest.approx(shift + own[8] - own[:8].mean(), abs=0.2)
+
+
+@pytest.mark.parametrize("members", [True, False])
+def test_a_target_like_the_shadows_is_rarely_doubtful_and_hardly_ever_void(members: bool) -> None:
+    """Of audits of a fair target 1 % are doubtful or worse, and 0.1 % void, at most; a planted fault is seen."""
+    rng, draws, k = np.random.default_rng(5), 1000, 4
+    inside = np.array([[True, True, False, False], [False, False, True, True]])
+
+    def verdict(shift: float) -> Verdict:
+        of_model = rng.normal(size=k + 1)
+        target = np.full(2, (3.0 if members else 1.5) + of_model[k])
+        # Trained on a passage, a model finds it 3 nats more likely.
+        compared = likeness_of(target + shift, 3 * inside + of_model[:k], inside, members=members)
+        assert compared is not None
+        return compared.verdict
+
+    fair = [verdict(0.0) for _ in range(draws)]
+    # Binomial with 0.01: more than 19 of 1000 have a probability of 0.3 %; with 0.001, more than 4 of 0.4 %.
+    assert sum(each != Verdict.SOUND for each in fair) <= 19
+    assert fair.count(Verdict.VOID) <= 4
+    assert {verdict(1000.0 if members else -1000.0) for _ in range(50)} == {Verdict.VOID}
 
 
 def _drawn(

@@ -402,8 +402,8 @@ def test_limits_are_those_of_a_client(behind: Callable[..., Behind]) -> None:
 def test_tokens_are_counted_by_what_the_server_reports(behind: Callable[..., Behind]) -> None:
     guarded = behind(limits=LimitRules(tokens_per_minute=24))  # an answer reports 12
     assert [guarded.post(prompt="a").status_code for _ in range(3)] == [200, 200, 429]
-    other = {"headers": {"authorization": "Bearer other"}}
-    without = [guarded.client.post("completions", json={"prompt": ""}, **other).status_code for _ in range(3)]
+    other = {"authorization": "Bearer other"}
+    without = [guarded.client.post("completions", json={"prompt": ""}, headers=other).status_code for _ in range(3)]
     assert without == [200, 200, 429], "the answer to an empty prompt costs tokens, too"
 
 
@@ -426,12 +426,17 @@ def test_a_client_cannot_choose_its_address_behind_a_proxy(behind: Callable[...,
     head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     for at in range(2):  # the proxy adds a header of its own below that of the client
         guarded.raw(head + b"X-Forwarded-For: 10.0.0.%d\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n" % at)
-    assert len({query.client for query in guarded.recorded(2)}) == 1
+    for forwarded in (b"2001:db8::1", b"[2001:db8::2]:4711", b"x:::y, 2001:db8:0:0:ffff::"):
+        guarded.raw(head + b"X-Forwarded-For: " + forwarded + b"\r\n\r\n")
+    names = [query.client for query in guarded.recorded(5)]
+    assert names[0] == names[1] != names[2] == names[3] == names[4], "a client has every address of its network"
+    guarded.raw(head + b"X-Forwarded-For: x:::y\r\n\r\n")
+    assert guarded.recorded(6)[5].client not in names
 
 
 def test_a_key_of_any_bytes_reaches_the_server(behind: Callable[..., Behind]) -> None:
     guarded = behind()
-    headers = {"authorization": "Bearer é".encode(), "content-type": b"application/json"}
+    headers = {b"authorization": "Bearer é".encode(), b"content-type": b"application/json"}
     assert guarded.client.post("completions", content=b'{"prompt": "a"}', headers=headers).status_code == 200
     assert guarded.server.headers[-1]["authorization"] == "Bearer é"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -14,6 +15,7 @@ import pytest
 
 from llm_mia.cli import main
 from llm_mia.errors import CalibrationError, InputError, UsageError
+from llm_mia.guard import SECRET_VARIABLE, Secret
 from llm_mia.monitor import (
     Baseline,
     Limits,
@@ -23,9 +25,11 @@ from llm_mia.monitor import (
     monitor,
     read_baseline,
     read_monitor,
+    read_registry,
 )
 from llm_mia.queries import Query, query_to_line
 from llm_mia.report.monitoring import monitor_html
+from llm_mia.report.words import monitor_answer
 
 from . import monitored_logs as logs
 
@@ -213,3 +217,22 @@ def test_a_followed_log_reports_each_alert_once_when_it_arises(baseline: Baselin
     assert clients == ["attacker", "another"]
     assert len(reported) == len(set(reported))
     assert read_monitor(tmp_path / "out") == result
+
+
+def test_the_reason_of_lines_left_out_is_not_that_of_lines_read_nevertheless(
+    baseline: Baseline, tmp_path: Path
+) -> None:
+    log = logs.write_log(tmp_path / "log.jsonl", [replace(each, time=math.nan) for each in logs.honest(3, 4)])
+    with log.open("a") as file:
+        file.write("no JSON\n")
+    facts = dict(monitor_answer(monitor(log, baseline=baseline, out=tmp_path, false_alarms=RATE)).facts)
+    assert facts["not read"] == "1 line; the most frequent reason: a line is no JSON"
+
+
+def test_a_registry_takes_the_secret_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "corpus.txt").write_text("The river bends under the old bridge, and Anna counts the grey geese.")
+    command = ["registry", str(tmp_path / "corpus.txt"), "--secret", str(tmp_path / "none")]
+    assert main([*command, "-o", str(tmp_path / "a.json")]) == 1
+    monkeypatch.setenv(SECRET_VARIABLE, "a secret of the guard")
+    assert main([*command, "-o", str(tmp_path / "a.json")]) == 0
+    assert read_registry(tmp_path / "a.json").key == Secret.read(tmp_path / "none").sketch_key

@@ -19,8 +19,10 @@ __all__ = ["LIKENESS", "Likeness", "ShadowCheck", "likeness_of", "shadow_check"]
 Floats = NDArray[np.float64]
 LIKENESS = "target_like_shadows"
 """Name of the check whether the target is like a shadow model."""
-LEVEL = 0.01
-"""Probability that the target is taken for unlike the shadows although it is exchangeable with them."""
+DOUBTFUL_LEVEL, VOID_LEVEL = 0.01, 0.001
+"""Probabilities, in a comparison, that the audit of a target that is like the shadow models is doubtful or worse, and
+that it is void."""
+GRAVITY = (Verdict.SOUND, Verdict.DOUBTFUL, Verdict.VOID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,26 @@ class Likeness:
     target: float
     shadows: tuple[float, ...]
     limit: float
-    """Of a further model like the shadows `target` lies beyond it with probability 0.01 (Student's t)."""
+    """Of a further model like the shadows `target` lies beyond it with probability 0.01 at most (Student's t)."""
+    void_limit: float
+    """The same with probability 0.001: beyond it the threshold of the shadows does not hold for the target."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Void beyond the limit of probability 0.001, doubtful between the limits, else sound.
+
+        Beyond is above; where all shadows are compared it is below. A target that is like the shadows, whose deviations
+        are normal, is doubtful or void with a probability of 0.01 at most, and void with 0.001 at most, in each
+        comparison. An audit makes two comparisons at most.
+        """
+        sign = 1 if self.compared == "members" else -1
+        if sign * self.target > sign * self.void_limit:
+            return Verdict.VOID
+        return Verdict.DOUBTFUL if self.unlike else Verdict.SOUND
 
     @property
     def unlike(self) -> bool:
-        """Whether the target lies beyond the limit: above it, or where all shadows are compared below it."""
+        """Whether the target lies beyond `limit`: above it, or where all shadows are compared below it."""
         return self.target > self.limit if self.compared == "members" else self.target < self.limit
 
 
@@ -70,12 +87,23 @@ class ShadowCheck:
         return min(each.fpr for each in self.rates), max(each.fpr for each in self.rates)
 
     @property
+    def gravest(self) -> Likeness | None:
+        """The comparison with the worst verdict, the first of several; None where nothing could be compared."""
+        return max(self.likeness, key=lambda each: GRAVITY.index(each.verdict), default=None)
+
+    @property
+    def void(self) -> bool:
+        """Whether the target is so unlike the shadows that their threshold does not hold for it."""
+        return any(each.verdict is Verdict.VOID for each in self.likeness)
+
+    @property
     def checks(self) -> list[Check]:
-        """Whether the target is like the shadows, as a check of what sets the threshold: it can make it doubtful."""
-        if not self.likeness:
-            return [Check(LIKENESS, None, Verdict.SKIPPED)]
-        worst = next((each for each in self.likeness if each.unlike), self.likeness[0])
-        return [Check(LIKENESS, worst.target, Verdict.DOUBTFUL if worst.unlike else Verdict.SOUND)]
+        """Whether the target is like the shadows, as a check of what sets the threshold: doubtful, or void.
+
+        See `Likeness.verdict` for how often a target like the shadows has these verdicts.
+        """
+        worst = self.gravest
+        return [Check(LIKENESS, worst.target, worst.verdict) if worst else Check(LIKENESS, None, Verdict.SKIPPED)]
 
 
 def shadow_check(
@@ -127,11 +155,9 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
 
     >>> shadows = np.array([[-2.0, -3.0, -2.1, -3.1], [-3.2, -2.0, -3.0, -2.2]])
     >>> alike = likeness_of(np.array([-2.0, -2.1]), shadows, shadows > -2.5, members=True)
-    >>> round(alike.target, 3), alike.unlike
-    (0.025, False)
+    >>> round(alike.target, 3), str(alike.verdict)
+    (0.025, 'sound')
     """
-    from scipy.special import stdtrit
-
     kept = np.isfinite(target) & np.isfinite(shadows).all(axis=1)
     phi, others, within = target[kept], shadows[kept], inside[kept]
     counted = within if members else np.ones_like(within)
@@ -140,10 +166,21 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
     of_target = _difference(phi, others, counted)
     if len(deviations) < 2 or math.isnan(of_target):
         return None
+    limits = (_limit(deviations, level, above=members) for level in (DOUBTFUL_LEVEL, VOID_LEVEL))
+    return Likeness("members" if members else "all", int(kept.sum()), of_target, tuple(deviations), *limits)
+
+
+def _limit(deviations: Sequence[float], level: float, *, above: bool) -> float:
+    """Where a further model lies beyond with probability *level* at most: above, or else below.
+
+    It is the prediction limit of a further normal value (Student's t). A shadow is compared with fewer shadows than the
+    target, so its deviations differ a little more than those of a target like it: the probability is below *level*.
+    """
+    from scipy.special import stdtrit
+
     k, spread = len(deviations), float(np.std(deviations, ddof=1))
-    reach = float(stdtrit(k - 1, 1 - LEVEL)) * spread * math.sqrt(1 + 1 / k)
-    limit = float(np.mean(deviations)) + (reach if members else -reach)
-    return Likeness("members" if members else "all", int(kept.sum()), of_target, tuple(deviations), limit)
+    reach = float(stdtrit(k - 1, 1 - level)) * spread * math.sqrt(1 + 1 / k)
+    return float(np.mean(deviations)) + (reach if above else -reach)
 
 
 def _difference(model: Floats, shadows: Floats, counted: NDArray[np.bool_], *, leave_out: int | None = None) -> float:

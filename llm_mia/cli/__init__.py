@@ -1,8 +1,8 @@
 """The command line: parse, call, render, exit code. The only place that prints.
 
 stdout is the result, stderr is progress and errors. Exit codes: 0 ran · 1 expected failure, with a line that says what
-to do · 2 usage · 3 a finding, with ``--fail-if-flagged``, or a gate that fails · 4 a void or untestable known set
-withholds the finding · 130 interrupted (by another signal: 128 + its number).
+to do · 2 usage · 3 a finding, with ``--fail-if-flagged``, or a gate that fails · 4 a void or untestable known set,
+or a target unlike its shadow models, withholds the finding · 130 interrupted (by another signal: 128 + its number).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ app = typer.Typer(
     help="Was this language model trained on these texts? Decisions with a stated error rate. "
     "Begin with 'llm-mia demo', 'llm-mia guide book' or 'llm-mia audit --help'.",
     epilog="Exit codes: 0 ran · 1 expected failure, with a line that says what to do · 2 usage · 3 a finding, with "
-    "--fail-if-flagged, or a gate that fails · 4 a void or untestable known set withholds the finding · "
-    "130 interrupted",
+    "--fail-if-flagged, or a gate that fails · 4 a void or untestable known set, or a target unlike its shadow models, "
+    "withholds the finding · 130 interrupted",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from ..records import Note
     from ..validity import Validity
 
-__all__ = ["REPAIR_KNOWN_SET", "VOID", "audit", "demo", "finding_code", "validate"]
+__all__ = ["REPAIR_KNOWN_SET", "REPAIR_SHADOWS", "VOID", "audit", "demo", "finding_code", "validate"]
 
 FINDING, VOID = 3, 4
 REPAIR_KNOWN_SET = "improve the known set, or use --accept-void to state findings nevertheless"
 """What to do about a known set that withholds findings."""
+REPAIR_SHADOWS = (
+    "train shadow models as the target was trained (epochs, learning rate, share of the pool), audit "
+    "with known non-members, or use --accept-void to state findings nevertheless"
+)
+"""What to do about shadow models that withhold findings."""
 
 NEXT = """
 Next, with your texts:
@@ -110,7 +115,8 @@ def audit(
 
     def report_validity(validity: Validity) -> None:
         if validity.standing is not None and validity.standing.withholds and not run.quiet:
-            say(f"note: {why_withheld(validity.standing, validity)}; the scores are computed nevertheless")
+            why = why_withheld(validity.standing, validity, shadows=known.nonmembers is None)
+            say(f"note: {why}; the scores are computed nevertheless")
 
     def report_possible(note: Note) -> None:
         if not run.quiet:
@@ -148,7 +154,10 @@ def audit(
     else:
         show(audit_details(audited, spelled) if details else audit_screen(audited, spelled))
     if audited.withheld:
-        say(f"llm-mia: {why_withheld(audited.standing, audited.validity)}: {REPAIR_KNOWN_SET}")
+        shadows = audited.shadows is not None
+        why = why_withheld(audited.standing, audited.validity, shadows=shadows)
+        repair = REPAIR_SHADOWS.replace("non-members", "non-members (--nonmembers)") if shadows else REPAIR_KNOWN_SET
+        say(f"llm-mia: {why}: {repair}")
         return VOID
     return finding_code(audited.flags) if fail_if_flagged else 0
 

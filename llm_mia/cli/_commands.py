@@ -9,7 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import _options as opt
-from ._audit import REPAIR_KNOWN_SET, VOID, finding_code
+from ._audit import REPAIR_KNOWN_SET, REPAIR_SHADOWS, VOID, finding_code
 from ._tables import OfAttack, TableOptions
 from .output import say, show, show_json
 from .parameters import spelled
@@ -142,7 +142,7 @@ def flag(
     """Flag the candidates of a table (its rows without a label) by a threshold that 'llm-mia calibrate' set."""
     from ..decision import NoteKind, flag as run_flag, read_calibration
     from ..history import flag_on_record
-    from ..report import flags_screen, flags_summary, flags_table, note_words, standing_note
+    from ..report import by_shadows, flags_screen, flags_summary, flags_table, note_words, standing_note
     from ..store import read_beginnings, write_text
 
     if documents and labelled:
@@ -182,7 +182,7 @@ def flag(
     else:
         show(flags_screen(flags, written, spelled))
     if flags.withheld:
-        return withheld_code(flags.standing)
+        return withheld_code(flags.standing, shadows=by_shadows(flags))
     return finding_code(flags) if fail_if_flagged else 0
 
 
@@ -261,7 +261,7 @@ def evaluate(
         evaluations, gap = run_evaluate(judged, attacks or list(dict.fromkeys(others))), confidence_gap(scores)
         compared = run_compare(judged, *compare) if compare else None
         at = rates_at(scores, rule, randomised=randomised) if rule else None
-    if warning := void_note(scores.standing):
+    if warning := void_note(scores.standing, shadows=bool(scores.places)):
         say(f"note: {warning}")
     for note in evaluation_notes(judged, evaluations):
         say(f"note: {note_words(note)}")
@@ -277,9 +277,9 @@ def evaluate(
         show(threshold_lines(at, spelled))
 
 
-def withheld_code(standing: Standing | None) -> int:
+def withheld_code(standing: Standing | None, *, shadows: bool = False) -> int:
     """The exit code where a finding is withheld; a line says why, and what to do."""
     from ..report import why_withheld
 
-    say(f"llm-mia: {why_withheld(standing)}: {REPAIR_KNOWN_SET}")
+    say(f"llm-mia: {why_withheld(standing, shadows=shadows)}: {REPAIR_SHADOWS if shadows else REPAIR_KNOWN_SET}")
     return VOID

@@ -218,7 +218,7 @@ FailIfFlagged = Annotated[
         "--fail-if-flagged",
         help="Exit with code 3 if there is a finding: neither chance nor another model explains the flags (see "
         "--finding-level). Flags alone are no finding, because chance flags some candidates. Where a void or "
-        "untestable known set withholds the finding, the exit code is always 4.",
+        "untestable known set, or a target unlike its shadow models, withholds the finding, the exit code is always 4.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -286,8 +286,8 @@ AcceptVoid = Annotated[
     bool,
     typer.Option(
         "--accept-void",
-        help="State findings even if the known set is void or untestable (no finding can rest on it). Each "
-        "result then records this.",
+        help="State findings even if the known set is void or untestable (no finding can rest on it), or the target "
+        "is unlike its shadow models. Each result then records this.",
         rich_help_panel=RATES,
     ),
 ]

@@ -11,6 +11,8 @@ from ._refused import Refused
 
 __all__ = ["Allowances"]
 
+MOST = 1_000_000_000
+"""Tokens of a request that count, whatever a server reports."""
 BYTES_PER_TOKEN = 4
 """Bytes of a prompt for each of its tokens, until the answer shows how many there are."""
 
@@ -52,7 +54,8 @@ class Allowances:
     def correct_tokens(self, client: str, taken: float, prompt: int | None, written: int | None) -> None:
         """Take what the server reports beyond what was *taken*, or give it back."""
         if self._tokens is not None and taken:
-            self._tokens.correct(client, (taken if prompt is None else prompt) + (written or 0) - taken)
+            reported = (taken if prompt is None else max(0, prompt)) + max(0, written or 0)
+            self._tokens.correct(client, min(reported, MOST) - taken)
 
 
 def _buckets(per_minute: int | None) -> Buckets | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -75,16 +76,42 @@ def client_name(
         key: see `Secret.key`.
         forwarded: every header X-Forwarded-For, in order: a proxy may add its header below that of a client.
     """
-    if address in rules.proxies:
+    address = _host(address)
+    proxies = {_host(each) for each in rules.proxies}
+    if address in proxies:
         for hop in reversed(",".join(forwarded).split(",")):
             if hop.strip():
-                address = hop.strip()
-            if address not in rules.proxies:
+                address = _host(hop.strip())
+            if address not in proxies:
                 break
     scheme, _, word = headers.get("authorization", "").partition(" ")
     if rules.known_by is KnownBy.KEY and scheme.lower() == "bearer" and word.strip():
         return f"key-{_digest(word.strip(), key)}"
-    return f"address-{_digest(address, key)}"
+    return f"address-{_digest(_network(address), key)}"
+
+
+def _host(address: str) -> str:
+    """*address* without a port, which a proxy may add, and in the form of IPv4 where it is one within IPv6.
+
+    >>> _host("192.0.2.7:4711"), _host("::ffff:192.0.2.7"), _host("[2001:db8::7]:4711")
+    ('192.0.2.7', '192.0.2.7', '2001:db8::7')
+    """
+    host = address.removeprefix("[").partition("]")[0]
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def _network(host: str) -> str:
+    """*host*; of IPv6 the network of 64 bits, of which a client has every address."""
+    try:
+        return str(ipaddress.IPv6Network((host, 64), strict=False))
+    except ValueError:
+        return host
 
 
 def _digest(text: str, key: bytes) -> str:

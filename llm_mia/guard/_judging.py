@@ -36,17 +36,19 @@ def judge(asked: Asked, fields: Mapping[str, Any], rules: LogprobRules, client: 
     Raises:
         Refused: the rules deny the request.
     """
-    leave = ALL in rules.clients or client in rules.clients
+    permitted = ALL in rules.clients or client in rules.clients
     sent = dict(fields)
-    if asked.n_best and _removes(rules.n_best, leave, "Choosing among answers by log-probability is"):
+    if asked.n_best and _removes(rules.n_best, permitted, "Choosing among answers by log-probability is"):
         for name in N_BEST:
             sent.pop(name, None)
-    if asked.of_prompt and _removes(rules.prompt, leave, "Log-probabilities of the prompt are"):
+    if asked.of_prompt and _removes(rules.prompt, permitted, "Log-probabilities of the prompt are"):
         sent.pop("prompt_logprobs", None)
         sent.pop("echo", None)
     if asked.logprobs and (
-        _removes(rules.generated, leave, "Log-probabilities are")
-        or (asked.constrained and _removes(rules.constrained, leave, "Log-probabilities of constrained answers are"))
+        _removes(rules.generated, permitted, "Log-probabilities are")
+        or (
+            asked.constrained and _removes(rules.constrained, permitted, "Log-probabilities of constrained answers are")
+        )
     ):
         sent.pop("logprobs", None)
         sent.pop("top_logprobs", None)
@@ -63,12 +65,12 @@ def judge(asked: Asked, fields: Mapping[str, Any], rules: LogprobRules, client: 
     )
 
 
-def _removes(rule: Rule, leave: bool, what: str) -> bool:
-    """Whether *rule* removes it; a client without leave sees what a rule lets pass no more than if it were removed.
+def _removes(rule: Rule, permitted: bool, what: str) -> bool:
+    """Whether *rule* removes something; for a client that is not *permitted* to see it, pass means remove, too.
 
     Raises:
         Refused: the rule denies it.
     """
     if rule is Rule.DENY:
         raise Refused(403, "logprobs_denied", f"{what} not available here.")
-    return rule is Rule.REMOVE or not leave
+    return rule is Rule.REMOVE or not permitted

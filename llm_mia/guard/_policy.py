@@ -75,8 +75,8 @@ class LogprobRules:
     prompt: Annotated[
         Rule,
         About(
-            "Log-probabilities of the prompt: echo together with logprobs, and prompt_logprobs. pass: shown; "
-            "remove: the request is sent on without them; deny: the request is refused with status 403."
+            "Log-probabilities of the prompt: echo together with logprobs, and prompt_logprobs. pass: they are shown; "
+            "remove: the request is sent on without these fields; deny: it is refused with status 403."
         ),
     ] = Rule.DENY
     generated: Annotated[Rule, About("Log-probabilities of the tokens that the model writes: pass, remove, deny.")] = (
@@ -86,9 +86,9 @@ class LogprobRules:
         Rule,
         About(
             "The same where the request decides which tokens the model may write: logit_bias, guided_choice, "
-            "grammars, JSON schemas, forced tools, penalties that favour words of the prompt. Such a request "
-            "makes the model write any text, so its log-probabilities are those of a prompt by another way. Used "
-            "in addition to generated."
+            "grammars, JSON schemas, forced tools, penalties that favour words of the prompt. Such a request can make "
+            "the model write a given text, and then shows the log-probabilities of this text, as echo does. The "
+            "setting generated applies, too."
         ),
     ] = Rule.REMOVE
     n_best: Annotated[
@@ -97,11 +97,14 @@ class LogprobRules:
     top: Annotated[
         int, About("Most alternatives shown for each token (top_logprobs, logprobs = N); more are cut off.", 0)
     ] = 5
-    digits: Annotated[int | None, About("Digits after the point; leave it out to show all.", 0, 12)] = None
+    digits: Annotated[int | None, About("Digits after the decimal point. Leave it out to show all.", 0, 12)] = None
     temperature: Annotated[
         float,
         About(
-            "Every log-probability is divided by this, and what is listed and the rest add up to 1 again.", 0.01, 100
+            "Every log-probability is divided by this. The probabilities of the listed tokens, and of all others "
+            "together, are then scaled to add up to 1.",
+            0.01,
+            100,
         ),
     ] = 1.0
     noise: Annotated[
@@ -115,7 +118,10 @@ class LogprobRules:
     ] = 0.0
     clients: Annotated[
         tuple[str, ...],
-        About('Clients that may see log-probabilities, by their names in the log; "all" is every client.'),
+        About(
+            'Clients that may see log-probabilities, by their names in the log; "all" is every client. For other '
+            "clients pass means remove."
+        ),
     ] = (ALL,)
 
 
@@ -132,17 +138,21 @@ class RequestRules:
     paths: Annotated[
         tuple[str, ...],
         About(
-            'Other paths that pass, as in ["/tokenize"]: after the upstream\'s address, GET and POST of JSON. '
-            "Fields whose names speak of probabilities, logits or scores are removed from their answers. "
-            "Others get status 404."
+            'Other paths below the upstream\'s address that pass, as in ["/tokenize"], for GET and for POST of JSON. '
+            "Fields with names such as prob, logit or score are removed from their answers. All other paths get "
+            "status 404."
         ),
     ] = ()
-    max_bytes: Annotated[int, About("Largest body of a request; larger ones get status 413.", 1)] = 10_000_000
-    max_prompts: Annotated[int, About("Most prompts of a request.", 1)] = 128
-    max_samples: Annotated[int, About("Most continuations of a prompt (n).", 1)] = 16
+    max_bytes: Annotated[int, About("Most bytes in the body of a request; a larger body gets status 413.", 1)] = (
+        10_000_000
+    )
+    max_prompts: Annotated[int, About("Most prompts in a request.", 1)] = 128
+    max_samples: Annotated[int, About("Most continuations of a prompt (n, best_of).", 1)] = 16
     seconds: Annotated[
         float,
-        About("A client that takes longer to send a request, or to read a part of the answer, is cut off.", 0.1, 86400),
+        About(
+            "Most seconds to send a request, or to read a part of the answer; a slower client is cut off.", 0.1, 86400
+        ),
     ] = 30.0
 
 
@@ -153,8 +163,9 @@ class ClientRules:
     known_by: Annotated[
         KnownBy,
         About(
-            "key: by the key of the request, else by the address. Right where the upstream refuses unknown keys: "
-            "else a client may invent a new key for each request. address: by the address alone."
+            "key: by the key of the request, or by the address if there is no key. Use this only where the upstream "
+            "refuses unknown keys: otherwise a client may invent a key for each request. address: by the address "
+            "alone; of an IPv6 address, the first 64 bits count."
         ),
     ] = KnownBy.KEY
     proxies: Annotated[
@@ -195,15 +206,18 @@ class UpstreamRules:
     """How the guard speaks to the server behind it."""
 
     connect_seconds: Annotated[
-        float, About("Without a connection after this, the client gets status 502.", 0.1, 3600)
+        float, About("Most seconds until the upstream accepts a connection; then status 502.", 0.1, 3600)
     ] = 5.0
     seconds: Annotated[
-        float, About("Without an answer, or the next part of a streamed one, after this: status 504.", 0.1, 86400)
+        float,
+        About("Most seconds until an answer, or the next part of a streamed answer; then status 504.", 0.1, 86400),
     ] = 600.0
     connections: Annotated[int, About("Most requests at once; a request that waits too long gets status 503.", 1)] = (
         1000
     )
-    max_bytes: Annotated[int, About("Largest answer, and largest event of a streamed one.", 1000)] = 100_000_000
+    max_bytes: Annotated[int, About("Most bytes in an answer, or in an event of a streamed answer.", 1000)] = (
+        100_000_000
+    )
 
 
 @dataclass(frozen=True, slots=True)

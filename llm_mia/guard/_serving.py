@@ -120,6 +120,7 @@ def configuration(guard: Guard, policy: Policy) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,  # nothing of a request is printed
+        log_level="error",  # else any client could fill the screen with warnings
         access_log=False,
         proxy_headers=False,  # else any local client could give itself another address
         server_header=False,

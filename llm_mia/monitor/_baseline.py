@@ -40,7 +40,7 @@ LEAST_BLOCKS = 5
 KNOWN_PROMPTS = 500_000
 DRIFT_ROWS = 300
 OTHERS = "others"
-"""The group of the clients that want something which too few benign clients want."""
+"""The group of the clients that request something which too few benign clients request."""
 DEVIATIONS = 3
 """A group has so many clients in the fit half that the other half has enough, but for so many standard deviations."""
 
@@ -54,7 +54,7 @@ class Baseline:
     families: Mapping[str, Mapping[str, Scale]]
     """By shape, then by detector: a shape is compared with its past; under "" of all, for shapes that are rare."""
     client_scores: Mapping[str, tuple[float, ...]]
-    """Of the calibration clients, by group: those that want scores, distributions, samples, and all others."""
+    """Of the calibration clients, by group: those that request scores, distributions or samples, and all others."""
     family_scores: tuple[float, ...]
     """Of the calibration families: shapes in blocks of consecutive requests."""
     block: int
@@ -64,7 +64,7 @@ class Baseline:
     seconds: float
     """About how much time it covers; 0 where the log has no times."""
     prompts: str
-    """Digests of the prompts of the fit half that want something, eight bytes each, in base64."""
+    """Digests of the prompts of the fit half for which any of these was requested, eight bytes each, in base64."""
     drift: tuple[tuple[float, ...], ...]
     """Features of a sample of the calibration half."""
     fields: tuple[str, ...]

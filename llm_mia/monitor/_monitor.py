@@ -122,7 +122,7 @@ def _learn(
 
 
 def _check_rate_of(baseline: Baseline, false_alarms: float) -> None:
-    """Raise `CalibrationError` where no client can raise an alarm at this rate, because the baseline has too few."""
+    """Raise `CalibrationError` where the baseline has too few clients for an alert at this rate."""
     most, needed = max(map(len, baseline.client_scores.values())), nonmembers_needed(false_alarms)
     if most < needed:
         raise CalibrationError(

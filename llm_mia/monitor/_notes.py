@@ -1,4 +1,4 @@
-"""What a reader of the alerts ought to know: why rates may not hold, and what could not be seen."""
+"""Notes for a reader of the alerts: where rates may not hold, and what the monitor cannot see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["notes"]
 LONGER = 1.5
 """A log that covers so many times the time of the benign log is not like it."""
 DAY = 86400.0
-WANTS = {
+REQUESTED = {
     "scores": "log-probabilities of prompts",
     "distributions": "distributions of the next token",
     "samples": "many samples of a prompt",
@@ -34,7 +34,7 @@ def notes(
     false_alarms: float,
     fdr: float,
 ) -> Iterable[str]:
-    """What a reader ought to know."""
+    """Sentences on what the alerts rest on."""
     try:
         smallest = min(map(len, baseline.client_scores.values()))
         least = fdr_floor(smallest, judged, fdr, unit="benign clients")
@@ -53,7 +53,7 @@ def notes(
     if traffic.seconds > LONGER * baseline.seconds > 0:
         yield (
             f"the log covers {traffic.seconds / DAY:.1f} days and the benign log {baseline.seconds / DAY:.1f}: the "
-            "counts of a client grow with time, so honest clients have more alerts than the rate"
+            "counts of a client grow with time, so benign clients cause more alerts than the rate allows"
         )
     fields = set().union(*(each.fields for each in read))
     if missing := sorted((set(baseline.fields) ^ fields) - {"sketch", "prompt"}):
@@ -67,20 +67,20 @@ def notes(
 
 
 def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Iterator[str]:
-    """Which clients of this log have too few benign clients to be compared with."""
+    """For which clients of this log there are too few benign clients of the same kind."""
     here = Counter(map(group_of, traffic.clients.values()))
     needed = nonmembers_needed(false_alarms)
-    for name, wants in WANTS.items():
+    for name, what in REQUESTED.items():
         if not here[name]:
             continue
         like = baseline.like(name)
         if len(like) < needed:
             yield (
-                f"clients that want {wants} have no alert at a rate of {false_alarms:g}: they are compared with "
-                f"{len(like)} benign clients, and the rate needs {needed}"
+                f"clients that request {what} cannot have an alert: they are compared with {len(like)} benign clients, "
+                f"and a rate of {false_alarms:g} needs {needed}"
             )
         elif name not in baseline.client_scores and name != "text":
             yield (
-                f"too few benign clients want {wants}, so clients that do are compared with all kinds of benign "
-                "clients: honest ones among them cause more alerts than the rate"
+                f"too few benign clients request {what}, so clients that do are compared with benign clients of all "
+                "kinds: they cause more alerts than the rate allows, even where they are benign"
             )

@@ -15,7 +15,7 @@ __all__ = ["Query", "Request", "query_of_line", "query_of_values", "query_to_lin
 
 
 class Request(StrEnum):
-    """What a client wants from the model."""
+    """What a client requests from the model."""
 
     COMPLETION = "completion"
     CHAT = "chat"
@@ -44,16 +44,16 @@ class Query:
     max_tokens: int | None = None
     """Most tokens to generate, as the client set it."""
     samples: int | None = None
-    """How many continuations the client wants of the prompt (``n``)."""
+    """How many continuations of the prompt the client requests (``n``)."""
     temperature: float | None = None
     echo: bool | None = None
-    """Whether the client wants the prompt back, with its log-probabilities where those are wanted."""
+    """Whether the client requests the prompt in the answer, with its log-probabilities if `logprobs` is set, too."""
     logprobs: bool | None = None
-    """Whether the client wants log-probabilities of generated tokens."""
+    """Whether the client requests log-probabilities of generated tokens."""
     top_logprobs: int | None = None
-    """How many alternatives of each token the client wants with their log-probabilities."""
+    """How many alternatives of each token the client requests, with their log-probabilities."""
     prompt_logprobs: bool | None = None
-    """Whether the client wants log-probabilities of the tokens of the prompt."""
+    """Whether the client requests log-probabilities of the tokens of the prompt."""
     status: int | None = None
     """HTTP status of the answer."""
     seconds: float | None = None

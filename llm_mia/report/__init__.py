@@ -38,7 +38,7 @@ from ._validity import validity_lines, validity_screen, validity_table
 from .exhibit import verify_exhibit, write_exhibit
 from .html import gate_html, report_html, write_comparison, write_gate_report, write_report
 from .monitoring import write_monitor_page
-from .words import extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
+from .words import by_shadows, extraction_statement, note_words, shadows_work, standing_note, void_note, why_withheld
 
 __all__ = [
     "CHOICES",
@@ -52,6 +52,7 @@ __all__ = [
     "audit_html",
     "audit_screen",
     "audit_summary",
+    "by_shadows",
     "calibration_lines",
     "calibration_summary",
     "choice_details",

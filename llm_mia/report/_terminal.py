@@ -60,7 +60,9 @@ def audit_details(audit: Audit, spell: Callable[[str], str] = str, *, all_attack
         )
         parts += ["", table]
         if audit.withheld:
-            parts.append(Prose(f"[red]{void_note(audit.standing)}[/]"))
+            parts.append(
+                Prose(f"[red]{void_note(audit.standing, audit.validity, shadows=audit.shadows is not None)}[/]")
+            )
     parts += ["", flags_table(audit.flags, list(_further_facts(audit)))]
     if audit.shadows is not None:
         parts += ["", Facts([(name, escape(text)) for name, text in shadow_facts(audit.shadows)])]

@@ -99,7 +99,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "target_like_shadows": (
         "The error rate assumes that the target was trained as the shadow models were. It finds these texts more, or "
         "less, likely than any of them would: it was trained otherwise, and the threshold may not hold for it.",
-        "Train the shadow models again: from the target's base, by its recipe, on halves of like texts.",
+        "Train shadow models as the target was trained (epochs, learning rate, share of the pool), or give known "
+        "non-members.",
     ),
     "near_duplicates": (_REPEATS_MEMBER, _REMOVE_REPEATS),
     "candidates_overlap_13_words": (_TRUTH_IS_KNOWN, _REMOVE_CANDIDATES),

@@ -16,8 +16,17 @@ KEY_VARIABLES = ("LLM_MIA_API_KEY", "OPENAI_API_KEY")
 
 
 def key_from_environment() -> tuple[str, str] | None:
-    """The variable that holds the key, and the key; None where no variable is set."""
-    return next(((name, key) for name in KEY_VARIABLES if (key := os.environ.get(name, "").strip())), None)
+    """The variable that holds the key, and the key; None where no variable is set.
+
+    Raises:
+        UsageError: it holds what no header can carry.
+    """
+    for name in KEY_VARIABLES:
+        if key := os.environ.get(name, "").strip():
+            if not all("!" <= character <= "~" for character in key):
+                raise UsageError(f"the environment variable {name} holds a character that no key has: copy it again")
+            return name, key
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Address:
             parts = urlsplit(url)
             parts.port  # noqa: B018 - reading it checks it
         except ValueError:
-            raise UsageError(f"the URL of model {model!r} is not valid: {form}") from None
+            raise UsageError(f"the URL of a model is not valid: {form}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"the URL of model {model!r} names no server: {form}")
         if parts.username or parts.password or parts.query or parts.fragment or "://" in model:

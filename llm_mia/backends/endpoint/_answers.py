@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,9 @@ from ...errors import ModelError
 from ...records import IntArray
 from ._spelling import token_ends
 
-__all__ = ["Answer", "AnswerError", "Choice", "answer_of", "digest_id", "read_choice"]
+__all__ = ["Answer", "AnswerError", "Choice", "answer_of", "count_of", "digest_id", "read_choice", "without_surrogates"]
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 LEAST = -9999.0
 """What vLLM gives for the probability 0, because JSON has no infinity."""
 
@@ -83,6 +85,7 @@ def read_choice(value: Any) -> Choice:
         or not isinstance(listed.get("token_logprobs"), list)
     ):
         raise AnswerError("it gives no log-probabilities")
+    tokens = [without_surrogates(token) if isinstance(token, str) else token for token in tokens]
     logprobs = [_number(value) for value in listed["token_logprobs"]]
     tops = listed.get("top_logprobs")
     if len(logprobs) != len(tokens) or not all(isinstance(token, str) for token in tokens):
@@ -92,30 +95,47 @@ def read_choice(value: Any) -> Choice:
         tokens=tokens,
         logprobs=logprobs,
         tops=[_likeliest(each) for each in tops] if isinstance(tops, list) and len(tops) == len(tokens) else None,
-        details=_list(choice.get("prompt_logprobs")),
-        prompt_ids=_list(choice.get("prompt_token_ids")),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        generated=_count(usage.get("completion_tokens")),
-        text=str(choice.get("text") or ""),
+        details=_details(choice.get("prompt_logprobs")),
+        prompt_ids=_ids(choice.get("prompt_token_ids")),
+        prompt_tokens=count_of(usage.get("prompt_tokens")),
+        generated=count_of(usage.get("completion_tokens")),
+        text=without_surrogates(str(choice.get("text") or "")),
     )
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    return -math.inf if value <= LEAST else float(value)
+    # No log-probability is so large, and not every whole number of JSON fits into a float.
+    return -math.inf if value <= LEAST else float(min(value, -LEAST))
 
 
 def _likeliest(entry: Any) -> dict[str, float]:
     return {str(token): _number(value) for token, value in entry.items()} if isinstance(entry, dict) else {}
 
 
-def _list(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) else None
+def _details(value: Any) -> list[dict[str, Any] | None] | None:
+    return [each if isinstance(each, dict) else None for each in value] if isinstance(value, list) else None
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def _ids(value: Any) -> list[int] | None:
+    fits = isinstance(value, list) and all(count_of(each) is not None for each in value)
+    return value if fits else None
+
+
+def count_of(value: Any) -> int | None:
+    """*value*, where it is a whole number from 0 that 32 bits hold; else None.
+
+    >>> count_of(7), count_of(True), count_of(-1), count_of(10**400)
+    (7, None, None, None)
+    """
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+    return value if fits else None
+
+
+def without_surrogates(text: str) -> str:
+    """*text* with the mark of an unknown character for halves of surrogate pairs, which no UTF-8 holds."""
+    return SURROGATE.sub("\ufffd", text)
 
 
 def digest_id(token: bytes) -> int:
@@ -193,10 +213,10 @@ def _own_entry(choice: Choice, at: int) -> tuple[int | None, int]:
     """The id of the token at the position *at* and its rank, from 0; None and −1 where they are not given."""
     assert choice.details is not None
     for key, entry in (choice.details[at] or {}).items():
-        if not isinstance(entry, dict) or not str(key).isdecimal():
+        token = count_of(int(key)) if str(key).isdecimal() and len(str(key)) < 12 else None
+        if not isinstance(entry, dict) or token is None:
             continue
         wanted = choice.prompt_ids[at] if choice.prompt_ids is not None and at < len(choice.prompt_ids) else None
-        if int(key) == wanted or (wanted is None and _number(entry.get("logprob")) == choice.logprobs[at]):
-            rank = entry.get("rank")
-            return int(key), rank - 1 if isinstance(rank, int) and rank >= 1 else -1
+        if token == wanted or (wanted is None and _number(entry.get("logprob")) == choice.logprobs[at]):
+            return token, (count_of(entry.get("rank")) or 0) - 1
     return None, -1

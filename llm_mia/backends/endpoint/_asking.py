@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._answers import Answer, AnswerError, Choice, answer_of, read_choice
+from ._answers import Answer, AnswerError, Choice, answer_of, count_of, read_choice
 from ._client import Query
 
 __all__ = ["Way"]
@@ -85,7 +85,7 @@ def _rank(choice: Choice, at: int, token: int) -> int:
     details = choice.details[at] if choice.details is not None and at < len(choice.details) else None
     entry = details.get(str(token)) if isinstance(details, dict) else None
     rank = entry.get("rank") if isinstance(entry, dict) else None
-    return rank - 1 if isinstance(rank, int) and rank >= 1 else -1
+    return (count_of(rank) or 0) - 1
 
 
 def problem_of(choice: Choice, text: str) -> str:

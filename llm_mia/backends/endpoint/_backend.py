@@ -27,6 +27,8 @@ __all__ = ["EndpointBackend"]
 
 MOST_AT_ONCE = 2048
 """Tokens of the longest text that is asked for as a whole; longer ones are cut into windows in any case."""
+ABOVE = 1e-3
+"""By how much the rounding of a server may lift a log-probability above 0."""
 REMEMBERED = 4096
 """Answers in memory that wait until their window is scored."""
 
@@ -290,4 +292,7 @@ def _checked(answer: Answer, first: int) -> Answer:
     """*answer*, where every token from the position *first* on has a log-probability."""
     if np.isnan(answer.logprob[first:]).any():
         raise AnswerError("it gives NaN, or nothing, as the log-probability of a token of the prompt")
+    for given in (answer.logprob[first:], answer.top[first:]):
+        if (given > ABOVE).any():
+            raise AnswerError(f"it gives {np.nanmax(given):g} as a log-probability, which is at most 0")
     return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import ssl
 import threading
@@ -14,9 +13,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BudgetError, LlmMiaError, ServerError
-from ._address import Address, key_from_environment
+from ._address import Address
+from ._answers import count_of
 from ._budget import Budget
 from ._failures import failure_words, refusal_words
+from ._http import get, open_client, post, tls_context
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +40,9 @@ class Patience:
     """Seconds before the second attempt; each further wait is twice as long, and a random part of it."""
     longest_wait: float = 30.0
     timeout: float = 300.0
-    """Seconds for an answer: a slow machine takes minutes for a long passage."""
+    """Seconds for a whole answer: a slow machine takes minutes for a long passage."""
+    largest: int = 100_000_000
+    """Bytes of an answer; with the log-probabilities of a whole window it has less than a hundredth of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Client:
         self.address, self.budget, self.patience = address, budget, patience or Patience()
         self.seconds = 0.0
         """Time in which at least a request was under way."""
-        self._context: ssl.SSLContext | None = None
+        self._context: ssl.SSLContext | bool | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
@@ -91,15 +94,17 @@ class Client:
 
         Raises:
             ServerError: no answer comes.
+        UsageError: the address, or what the environment holds of keys, proxies and certificates, cannot be used.
         """
         import httpx
 
+        url = self.address.url
         try:
-            with httpx.Client(**self._settings()) as client:
-                response = client.get(f"{self.address.url}{path}")
+            with open_client(httpx.Client, url, self.patience.timeout, self.tls()) as client:
+                response = get(client, f"{url}{path}", self.patience.timeout, self.patience.largest)
         except httpx.HTTPError as error:
-            raise ServerError(failure_words(self.address.url, error)) from None
-        return response.status_code, _json(response)
+            raise ServerError(failure_words(url, error)) from None
+        return response.status, response.value
 
     def ask(
         self,
@@ -154,21 +159,11 @@ class Client:
         """Whether `stop` was called."""
         return self._stopped.is_set()
 
-    def _settings(self) -> dict[str, Any]:
-        import httpx
-
-        key = key_from_environment()
-        timeout = httpx.Timeout(self.patience.timeout, connect=min(20.0, self.patience.timeout))
-        headers = {"Authorization": f"Bearer {key[1]}"} if key else {}
-        return {"headers": headers, "timeout": timeout, "follow_redirects": False, "verify": self._tls()}
-
-    def _tls(self) -> ssl.SSLContext | bool:
-        """How certificates are checked; the authorities are read once, and not at all where there is no TLS."""
-        import httpx
-
-        if self._context is None and self.address.url.startswith("https:"):
-            self._context = httpx.create_ssl_context()
-        return self._context or False
+    def tls(self) -> ssl.SSLContext | bool:
+        """How certificates are checked; the authorities are read once."""
+        if self._context is None:
+            self._context = tls_context(self.address.url)
+        return self._context
 
 
 class _Call:
@@ -199,10 +194,12 @@ class _Call:
     async def _run(self) -> None:
         import httpx
 
-        most = self._client.budget.concurrency
+        client, most = self._client, self._client.budget.concurrency
         limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
         waiting = iter(enumerate(self._queries))
-        async with httpx.AsyncClient(limits=limits, **self._client._settings()) as http:
+        async with open_client(
+            httpx.AsyncClient, client.address.url, client.patience.timeout, client.tls(), limits=limits
+        ) as http:
 
             async def work() -> None:
                 for position, query in waiting:
@@ -239,6 +236,7 @@ class _Call:
         import httpx
 
         url, words = self._client.address.url, ""
+        patience = self._client.patience
         for attempt in range(self._attempts):
             await self._wait(attempt)
             if self._error is not None:
@@ -246,14 +244,13 @@ class _Call:
             self._client.budget.reserve(query.tokens)
             spent = 0
             try:
-                response = await http.post(f"{url}/completions", json=query.body)
-                value = _json(response)
-                if response.status_code == 200 and isinstance(value, dict):
-                    spent = _tokens(value, query.tokens)
-                    return value
-                words = refusal_words(self._client.address, response.status_code, value)
-                if response.status_code not in PASSING and response.status_code != 200:
-                    raise RefusedError(response.status_code, words)
+                response = await post(http, f"{url}/completions", query.body, patience.timeout, patience.largest)
+                if response.status == 200 and isinstance(response.value, dict):
+                    spent = _tokens(response.value, query.tokens)
+                    return response.value
+                words = refusal_words(self._client.address, response.status, response.value)
+                if response.status not in PASSING and response.status != 200:
+                    raise RefusedError(response.status, words)
                 self._hold_back(_retry_after(response.headers))
             except httpx.HTTPError as error:
                 words = failure_words(url, error)
@@ -274,18 +271,11 @@ class _Call:
             self._not_before = max(self._not_before, time.monotonic() + min(seconds, LONGEST_WAIT))
 
 
-def _json(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return None
-
-
 def _tokens(value: dict[str, Any], estimate: int) -> int:
     """How many tokens an answer has cost, by its field ``usage``."""
     usage = value.get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) and total >= 0 else estimate
+    total = count_of(usage.get("total_tokens")) if isinstance(usage, dict) else None
+    return estimate if total is None else total
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
@@ -303,5 +293,5 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

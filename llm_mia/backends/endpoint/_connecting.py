@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import ModelError
 from ._address import Address
 from ._backend import EndpointBackend
 from ._budget import Budget
@@ -9,6 +10,7 @@ from ._client import Client, Patience
 from ._continuing import ContinuingEndpoint, continues
 from ._listing import measure_context, read_listing
 from ._probing import PROBE, UnusableError, probe
+from ._records import RESERVED
 
 __all__ = ["connect"]
 
@@ -40,4 +42,9 @@ def connect(
             return ContinuingEndpoint(client, listing, str(error))
         raise
     context = measure_context(client, listing, probed.prompt_tokens / len(PROBE.encode()))
+    if context[0] <= 2 * RESERVED:
+        raise ModelError(
+            f"model {client.address.model!r}: its context of {context[0]} tokens is too short for passages; start the "
+            "server with a longer context"
+        )
     return EndpointBackend(client, listing, probed, context)

@@ -74,7 +74,9 @@ def message_of(value: Any) -> str:
         if isinstance(value, dict) and name in value:
             value = value[name]
     key = key_from_environment()
-    text = " ".join(value.split()) if isinstance(value, str) else ""
+    # Nothing of it may steer a terminal.
+    shown = "".join(each if each.isprintable() else " " for each in value) if isinstance(value, str) else ""
+    text = " ".join(shown.split())
     if key is not None:
         text = text.replace(key[1], "…")
     # Its own words may hold backticks, which name parameters in messages of this package.

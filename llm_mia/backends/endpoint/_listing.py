@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import ModelError, ServerError
+from ._answers import count_of
 from ._client import Client, Query, RefusedError
 from ._failures import key_words, message_of, refusal_words
 
@@ -65,7 +66,7 @@ def read_listing(client: Client) -> Listing:
         )
     context = (mine or {}).get("max_model_len")
     server = SERVERS.get(str((mine or {}).get("owned_by")), "other")
-    return Listing(address.model, server, context if isinstance(context, int) and context > 0 else None)
+    return Listing(address.model, server, count_of(context) or None)
 
 
 def _entries(value: Any) -> Sequence[Any]:
@@ -74,7 +75,7 @@ def _entries(value: Any) -> Sequence[Any]:
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:FEW])
+    shown = ", ".join(message_of(name) for name in sorted(names)[:FEW])
     return f"it has {shown}{f' and {len(names) - FEW} others' if len(names) > FEW else ''}"
 
 
@@ -103,8 +104,8 @@ def measure_context(client: Client, listing: Listing, tokens_per_byte: float) ->
             raise ModelError(f"model {address.model!r}: {value}")
         text = text[: len(text) // 2]
     usage = value.get("usage") if isinstance(value, dict) else None
-    counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    n = counted if isinstance(counted, int) else round(len(text) * tokens_per_byte)
+    counted = count_of(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
+    n = counted if counted is not None else round(len(text) * tokens_per_byte)
     if counted is not None and counted < len(text.split()) / 2:
         raise ModelError(
             f"model {address.model!r} at {address.url}: it cuts long prompts without a word, to {counted:,} tokens; "

@@ -271,7 +271,7 @@ def _check_values(answer: Answer, tops: Sequence[dict[str, float]]) -> None:
     slack = 1e-3 + _rounding(answer.logprob)
     if (scored > slack).any() or not np.isfinite(scored).all():
         raise AnswerError(f"it gives {scored.max():g} as a log-probability, which is at most 0")
-    most = max((sum(math.exp(value) for value in each.values()) for each in tops), default=0.0)
+    most = max((sum(math.exp(min(value, 1.0)) for value in each.values()) for each in tops), default=0.0)
     if most > 1 + slack * 4:
         raise AnswerError(f"the probabilities of the likeliest tokens sum to {most:.3g}: they are no probabilities")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...records import ModelRecord
-from ._answers import AnswerError
+from ._answers import AnswerError, without_surrogates
 from ._client import Client, Query, RefusedError, is_too_long
 from ._kept import KeptAnswers, prompt_digest
 
@@ -107,7 +107,7 @@ def text_of(value: Any) -> str:
     text = choices[0].get("text") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
     if not isinstance(text, str):
         raise AnswerError("its answers are not those of a completions endpoint")
-    return text
+    return without_surrogates(text)
 
 
 def _end(prompt: str, tokens: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...auditing import LIKENESS, Audit, Control
+from ...auditing import LIKENESS, Audit, Control, ShadowCheck
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note
 from ...validity import Check, Validity, Verdict
-from ._audit_by_shadows import by_shadows, rates_words, recognised_words
+from ._audit_by_shadows import by_shadows, gap_words, rates_words, recognised_words
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
@@ -24,13 +24,17 @@ GRAVITY = (Verdict.VOID, Verdict.UNTESTABLE, Verdict.DOUBTFUL)
 
 def answer_facts(audit: Audit) -> list[tuple[str, str]]:
     """A short name and a sentence for each; the first matters most."""
-    if audit.withheld:
-        return [*_faults(audit.validity), *_separation(audit)]
     flags, shadows = audit.flags, audit.shadows
+    if audit.withheld:
+        if shadows is not None and shadows.void:
+            return _unlike(shadows)
+        return [*_faults(audit.validity), *_separation(audit)]
+    wrongly = [("wrongly", _wrongly(flags, audit.control))]
+    if shadows is not None:
+        wrongly = _unlike(shadows) if shadows.void else [*wrongly, ("shadows", rates_words(shadows))]
     return [
         ("finds", _power_words(audit) if shadows is None else recognised_words(shadows)),
-        ("wrongly", _wrongly(flags, audit.control)),
-        *([] if shadows is None else [("shadows", rates_words(shadows))]),
+        *wrongly,
         _bound(flags, audit.notes),
         *_categories(flags),
         *_separation(audit),
@@ -50,10 +54,17 @@ def flags_facts(flags: Flags) -> list[tuple[str, str]]:
 
 def flags_trust(flags: Flags) -> list[str]:
     """Whether the known set of a table can be trusted, what the answer rests on, and what it does not show."""
-    checked = f"{standing_sentence(flags.standing)}."
+    checked = f"{standing_sentence(flags.standing, shadows=by_shadows(flags))}."
     if flags.standing is None:
         checked = "No check has been made of this known set: 'llm-mia validate' checks its texts."
     return [checked] if flags.withheld else [checked, _assumption(flags), _unflagged(flags)]
+
+
+def _unlike(shadows: ShadowCheck) -> list[tuple[str, str]]:
+    """How far the target is from the shadow models, and that their rate does not hold for it."""
+    worst = shadows.gravest
+    beyond = [] if worst is None else [("unlike", gap_words(worst))]
+    return [*beyond, ("wrongly", f"unknown for this target; {rates_words(shadows)}")]
 
 
 def _number(flags: Flags) -> list[tuple[str, str]]:
@@ -236,6 +247,8 @@ def _unflagged(flags: Flags) -> str:
 def checks_words(validity: Validity) -> str:
     """The worst check of the known set, or what the checks may have missed; their number is among the details."""
     if all(check.verdict is Verdict.SKIPPED for check in validity.checks):
+        if any(check.name == LIKENESS for check in validity.checks):
+            return "It could not be checked whether the target is like the shadow models."
         return "Nothing about the known set could be checked."
     faults = worst_faults(validity)
     if faults:

@@ -14,7 +14,7 @@ from ._audit_by_shadows import by_shadows
 from ._comparisons import explained_by, least_p_words, p_words
 from ._counting import counted, held_with, plainly, unbroken
 from ._notes import note_words
-from ._validity import standing_words
+from ._validity import void_basis
 
 __all__ = ["SHOWN_IN_ANSWER", "answer_of", "flags_answer", "short_name", "withheld_headline"]
 
@@ -40,7 +40,8 @@ def answer_of(audit: Audit) -> Answer:
     question = _question(target_pass(audit.passes).model.id, audit.flags)
     facts, trust = answer_facts(audit), answer_trust(audit)
     if audit.withheld:
-        return _answer(audit.flags, audit.notes, question, facts, trust, change=_remedy(audit.validity))
+        why = withheld_headline(audit.standing, audit.validity, shadows=audit.shadows is not None)
+        return _answer(audit.flags, audit.notes, question, facts, trust, withheld=why, change=_remedy(audit.validity))
     return _answer(audit.flags, audit.notes, question, facts, trust, audit.control)
 
 
@@ -49,8 +50,13 @@ def flags_answer(flags: Flags) -> Answer:
     origin = flags.calibration.origin
     target = None if origin is None else origin.passes.get("target")
     question = _question("the model" if target is None else target.model.id, flags)
-    change = "" if not flags.withheld else "a known set without the faults that 'llm-mia validate' names"
-    return _answer(flags, flags.notes, question, flags_facts(flags), flags_trust(flags), change=change)
+    change, shadows = "a known set without the faults that 'llm-mia validate' names", by_shadows(flags)
+    if shadows:
+        change = (
+            "shadow models that were trained as the target was, on a pool with the candidates; or known non-members"
+        )
+    why = withheld_headline(flags.standing, shadows=shadows)
+    return _answer(flags, flags.notes, question, flags_facts(flags), flags_trust(flags), withheld=why, change=change)
 
 
 def _answer(
@@ -60,9 +66,12 @@ def _answer(
     facts: list[tuple[str, str]],
     trust: list[str],
     control: Control | None = None,
+    *,
+    withheld: str = "",
     change: str = "",
 ) -> Answer:
-    outcome, headline, error_rate = Outcome.WITHHELD, withheld_headline(flags.standing), ""
+    """The answer; *withheld* and *change* are its headline and what would give another, where it is withheld."""
+    outcome, headline, error_rate = Outcome.WITHHELD, withheld, ""
     if not flags.withheld:
         outcome, headline, error_rate = _outcome(flags, control), _headline(flags, control), _error_rate(flags)
         change = _change(notes)
@@ -78,9 +87,10 @@ def _answer(
     )
 
 
-def withheld_headline(standing: Standing | None) -> str:
+def withheld_headline(standing: Standing | None, validity: Validity | None = None, *, shadows: bool = False) -> str:
     """What takes the place of an answer that is withheld."""
-    return f"No answer: the known set is {standing_words(standing)}, so no finding may rest on it."
+    basis = void_basis(standing, validity, shadows=shadows)
+    return f"No answer: {basis}." if shadows else f"No answer: {basis}, so no finding may rest on it."
 
 
 def short_name(model: str) -> str:
@@ -146,7 +156,8 @@ def _reserves(flags: Flags, control: Control | None) -> list[str]:
     finding, standing = flags.finding, flags.standing
     reserves = list[str]()
     if standing is Standing.ACCEPTED:
-        reserves.append("the known set is void or untestable, and its faults alone may explain it")
+        void = "the known set is void or untestable, and its faults alone may explain it"
+        reserves.append("the threshold of the shadow models does not hold here" if by_shadows(flags) else void)
     if standing is None:
         reserves.append("nothing checked the known set")
     if finding is not None and finding.resists is False:
@@ -172,9 +183,11 @@ def _error_rate(flags: Flags) -> str:
         most = f"no more than {plainly(by_chance)}"
         if confidence is None and flags.unit is Unit.PASSAGES and flags.calibration.documents:
             most = f"no more than about {plainly(by_chance)}"  # each document counts once, and not each passage
-        rate = f"If it had seen none, {held} {most} would look so"
+        unlike = by_shadows(flags) and flags.standing is Standing.ACCEPTED
+        it = "it were like the shadow models and " if unlike else "it "
+        rate = f"If {it}had seen none, {held} {most} would look so"
         if len(flags.rows) == 1:
-            rate = f"If it had not seen it, {held} it would look so in at most {100 * flags.rule.level:g} of 100 cases"
+            rate = f"If {it}had not seen it, {held} it would look so in at most {100 * flags.rule.level:g} of 100 cases"
     else:
         unit = "passages" if flags.unit is Unit.PASSAGES else "documents"
         rate = f"Of {unit} that look so, at most {100 * flags.rule.level:g} of 100 do so by chance, on average"

@@ -9,6 +9,7 @@ from typing import Any
 from ...auditing import Likeness, ShadowCheck
 from ...decision import Finding, Flags, NoteKind, ShadowRate
 from ...records import Interval
+from ...validity import Verdict
 from ._comparisons import p_words
 from ._counting import counted
 
@@ -17,6 +18,7 @@ __all__ = [
     "SHADOW_ASSUMPTION",
     "SHADOW_WORDS",
     "by_shadows",
+    "gap_words",
     "likeness_words",
     "name_sets",
     "rates_words",
@@ -110,16 +112,24 @@ def spread_words(finding: Finding) -> str | None:
     )
 
 
+def gap_words(each: Likeness) -> str:
+    """How far the target is from the shadow models, and from where on an audit is void."""
+    return f"by {each.target:+.3f} nats per token of log-likelihood (void from {each.void_limit:+.3f})"
+
+
 def likeness_words(each: Likeness) -> str:
     """The target beside the shadows on the same passages, as a sentence without its end."""
     of_which = "the shadow models that were trained on the same passages"
     of_which = of_which if each.compared == "members" else "all shadow models"
     beyond = "above" if each.compared == "members" else "below"
     shown = f"{beyond} the limit, so it was trained otherwise" if each.unlike else f"not {beyond} the limit"
+    if each.verdict is Verdict.VOID:
+        shown = f"{beyond} the limit from which it is void, so their threshold does not hold for it"
     return (
         f"the target's mean log-likelihood of {counted(each.passages, 'passage')} differs by {each.target:+.3f} nats "
         f"per token from that of {of_which}; these differ from each other by "
-        f"{min(each.shadows):+.3f} to {max(each.shadows):+.3f}, and the limit is {each.limit:+.3f}: {shown}"
+        f"{min(each.shadows):+.3f} to {max(each.shadows):+.3f}, and the limit is {each.limit:+.3f} (from "
+        f"{each.void_limit:+.3f} on the audit is void): {shown}"
     )
 
 

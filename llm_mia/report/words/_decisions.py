@@ -51,7 +51,8 @@ class FindingParts(NamedTuple):
 
 def finding(flags: Flags) -> str:
     """The decision in a sentence."""
-    return withheld_words(flags.standing) if flags.withheld else " ".join(finding_parts(flags))
+    withheld = withheld_words(flags.standing, shadows=by_shadows(flags))
+    return withheld if flags.withheld else " ".join(finding_parts(flags))
 
 
 def finding_parts(flags: Flags) -> FindingParts:
@@ -79,11 +80,13 @@ def _reserve(flags: Flags, finding: Finding) -> str:
     """What the sentence of a finding has to add, so that it claims no more than the checks allow."""
     if finding.resists is False:
         return ", but doubtful"
-    unlike = "the known set is doubtful" if finding.shadows is None else "the target is unlike the shadow models"
+    unlike, void = "the known set is doubtful", "the known set is void or untestable"
+    if finding.shadows is not None:
+        unlike, void = "the target is unlike the shadow models", "the threshold of the shadow models does not hold here"
     known_set = {
         None: ", not validated",
         Standing.DOUBTFUL: f", but {unlike}",
-        Standing.ACCEPTED: ", but the known set is void or untestable",
+        Standing.ACCEPTED: f", but {void}",
     }
     alone = finding.resists is None and finding.shadows is None
     compared = ", not compared with another model" if alone else ""

@@ -18,7 +18,7 @@ from ._comparisons import role_words
 from ._counting import counted, held_with, per_hundred, unbroken
 from ._decisions import members_words, rule_words
 from ._notes import ASSUMPTION
-from ._validity import weakest_check, withheld_words
+from ._validity import void_basis, weakest_check, withheld_words
 from ._verbatim import verbatim_words
 from .checks import check_words
 
@@ -33,6 +33,7 @@ FACTS = {
     "at least": "trained on at least",
     "compared": "another model",
     "AUROC": "AUROC of the score",
+    "unlike": "unlike the shadow models",
     "void": "faults (void)",
     "untestable": "cannot be tested",
     "because": "why it matters",
@@ -109,6 +110,11 @@ def _how(audit: Audit) -> str:
     if calibration.n_documents != calibration.n:
         known += f" from {counted(calibration.n_documents, 'document')}"
     scored = f"Each text was given a score from the probabilities of the model ({audit.decider})"
+    if audit.shadows is not None:
+        return (
+            f"{scored}. It is compared with {known} under shadow models that were not trained on them. The error rate, "
+            f"{rule_words(rule)}, holds about, and on average over models, for a model that is like them."
+        )
     if rule.rate is ErrorRate.FALSE_POSITIVES:
         held = "on average" if calibration.confidence is None else f"with {held_with(calibration.confidence)}"
         return (
@@ -129,11 +135,11 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
 
 def _checks(audit: Audit) -> str:
     """How many checks of the known set could be made, and what they show."""
-    checks = audit.validity.checks
+    checks, of = audit.validity.checks, "known texts" if audit.shadows is None else "shadow models"
     made = sum(check.verdict is not Verdict.SKIPPED for check in checks)
     if not made:
-        return "Nothing about the known texts could be checked."
-    head = f"{made:,} of {counted(len(checks), 'check')} of the known texts could be made"
+        return f"Nothing about the {of} could be checked."
+    head = f"{made:,} of {counted(len(checks), 'check')} of the {of} could be made"
     faults = [check for check in checks if check.is_fault]
     if faults:
         shown = "; ".join(dict.fromkeys(check_words(check.name) for check in faults[:NAMED]))
@@ -149,7 +155,8 @@ def _absent(audit: Audit) -> Iterator[str]:
     flags = audit.flags
     total, flagged = len(flags.rows), flags.flagged
     if flags.withheld:
-        yield "No finding, in either direction: " + withheld_words(flags.standing).partition(": ")[2] + "."
+        why = withheld_words(flags.standing, audit.validity, shadows=audit.shadows is not None)
+        yield "No finding, in either direction: " + why.partition(": ")[2] + "."
     elif not flags.significant:
         yield (
             "No evidence of training was found that this search could tell from chance or from a difference of the "
@@ -174,7 +181,10 @@ def _power(audit: Audit) -> Iterator[str]:
     """What the search would have seen; it is stated only where it was measured."""
     power, flags = audit.power, audit.flags
     if audit.withheld:
-        yield "The power was not established: the known set cannot carry a finding."
+        of = "the known set cannot carry a finding"
+        if audit.shadows is not None:
+            of = void_basis(audit.standing, audit.validity, shadows=True)
+        yield f"The power was not established: {of}."
         return
     if audit.shadows is not None:
         yield f"Of shadow models in the model's place: {recognised_words(audit.shadows)}. {LIKE_SHADOWS}"

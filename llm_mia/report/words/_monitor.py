@@ -13,7 +13,7 @@ NAMED = 3
 NAME_LENGTH = 40
 REASONS = {
     "probing": "different passages scored by log-probability",
-    "harvesting": "prompts without a common template, with the distribution of the next token",
+    "harvesting": "prompts without a common template, with the next-token distribution requested",
     "perturbation": "texts scored together with rewritten versions",
     "prefixed": "passages scored alone and behind another text",
     "sampling": "prompts with eight or more continuations requested",

@@ -118,8 +118,10 @@ def two_runs_lines(runs: TwoRuns, mark: str = MARK) -> list[str]:
             f"in neither {flags.neither:,}."
         )
     else:
-        faulty = [name for name, audit in (("a", runs.first), ("b", runs.second)) if audit.withheld]
+        faulty = {name: audit for name, audit in (("a", runs.first), ("b", runs.second)) if audit.withheld}
         sets = f"known set{'s' if len(faulty) > 1 else ''} of {' and '.join(faulty)}"
+        if any(audit.shadows is not None for audit in faulty.values()):
+            sets = f"non-members of {' and '.join(faulty)}"
         lines.append(f"The {sets} can carry no finding: flags are not compared,")
         lines.append("and AUROC and TPR may measure something else than membership.")
     number = counted(runs.comparisons, "comparison")

@@ -10,7 +10,7 @@ from ...records import Interval
 from ._audit_by_shadows import name_sets
 from ._comparisons import p_words
 from ._counting import counted
-from ._validity import standing_words
+from ._validity import void_basis
 
 __all__ = [
     "FEW_FOR_HALVES",
@@ -56,7 +56,8 @@ WITHHELD = "supports no finding"
 
 def note_of(audit: Audit) -> str:
     """What is written above every drawing of an audit whose finding is withheld; else nothing."""
-    return f"known set {audit.standing}: {WITHHELD}" if audit.withheld else ""
+    what = "known set" if audit.shadows is None else "shadow models"
+    return f"{what} {audit.standing}: {WITHHELD}" if audit.withheld else ""
 
 
 def share_words(flagged: int, total: int) -> str:
@@ -293,5 +294,6 @@ def _range(interval: Interval) -> str:
 def _sentences(audit: Audit, text: str) -> str:
     """*text*, after the reserve of an audit whose finding is withheld; no figure can be broken from its unit."""
     if audit.withheld:
-        text = f"The known set is {standing_words(audit.standing)}, so this figure {WITHHELD}. {text}"
+        basis = void_basis(audit.standing, audit.validity, shadows=audit.shadows is not None)
+        text = f"{basis[:1].upper()}{basis[1:]}: this figure {WITHHELD}. {text}"
     return name_sets(text, shadows=audit.shadows is not None).replace(" %", "\u00a0%")

@@ -10,7 +10,7 @@ from ...auditing import Audit
 from ._answer import Outcome
 from ._audit_by_shadows import SHADOW_ASSUMPTION, name_sets
 from ._counting import counted
-from ._validity import standing_sentence, standing_words, validity_meaning
+from ._validity import standing_sentence, validity_meaning, void_basis
 
 __all__ = [
     "CHECKS_LEAD",
@@ -160,8 +160,9 @@ def below_withheld(audit: Audit) -> str:
     """What a reader has to know about all that follows the checks; empty where a finding may be stated."""
     if not audit.withheld:
         return ""
+    basis = void_basis(audit.standing, audit.validity, shadows=audit.shadows is not None)
     return (
-        f"The known set is {standing_words(audit.standing)}. Scores, p-values and flags below are shown as they were "
+        f"{sentence(basis)} Scores, p-values and flags below are shown as they were "
         "computed, so that they can be checked; no conclusion may rest on them."
     )
 
@@ -185,8 +186,10 @@ def trust_words(audit: Audit) -> str:
     made = f"{of_checks} {counted(len(checks) - skipped, 'check')}"
     made += f"; {skipped:,} more could not be made." if skipped else "."
     standing = audit.standing
-    if audit.shadows is not None and not (standing and standing.withholds):
+    if audit.shadows is not None:
         like = "unlike" if any(each.unlike for each in audit.shadows.likeness) else "like"
         checked = f"as far as it was checked, the target is {like} them"
+        if audit.validity.standing is not None and audit.validity.standing.withholds:
+            checked = void_basis(audit.validity.standing, audit.validity, shadows=True)
         return f"Shadow models set the threshold, and no known non-members; {checked}. {made}"
     return f"{standing_sentence(standing)}: {validity_meaning(standing)}. {made}"
