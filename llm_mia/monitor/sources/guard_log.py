@@ -35,7 +35,7 @@ def _queries(value: Any) -> list[Query]:
     return [replace(query, **possible)]
 
 
-def _possible(name: str, value: float | None) -> float | None:
+def _possible(name: str, value: float | None) -> Any:
     return number(value) if name in ("temperature", "seconds") else whole(value)
 
 
