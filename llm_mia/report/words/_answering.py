@@ -195,13 +195,13 @@ def _error_rate(flags: Flags) -> str:
 
 
 def _p_value(finding: Finding | None) -> str:
-    """The p-value of a finding, in parentheses, and what it is compared with where that matters."""
+    """The p-value that decides, the largest of all comparisons, in parentheses; its limit where that matters."""
     if finding is None:
         return ""
     # Where it is the smallest that exchanges can give, the details have their number.
     words = [least_p_words(finding.chance, finding.arrangements).partition(",")[0]]
     if finding.p_value > finding.chance:
-        words.append(f"{p_words(finding.p_value)} over all comparisons")
+        words = [f"{p_words(finding.p_value)} over all comparisons"]
     if not finding.significant or finding.number > 1:
         earlier = finding.number - 1
         after = f" after {counted(earlier, 'earlier decision')}" if earlier else ""
