@@ -145,7 +145,7 @@ def test_every_figure_is_drawn_or_says_why_not(name: str) -> None:
         assert len({len(row) for row in figure.table}) <= 1
         assert len(figure.svg.encode()) < 60_000
         if figure.svg and "withheld" in name:
-            assert figure.description.startswith("The known set is void, so this figure supports no finding.")
+            assert figure.description.startswith("The known set is void: this figure supports no finding.")
             assert "known set void: supports no finding" in figure.svg
     if name == "one candidate, few non-members":
         assert "Half of the 19 documents is too few to test 5\u00a0%" in drawn["false_positives"].description

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from .parameters import spelled
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from ..passages import Passages
 
@@ -46,18 +46,13 @@ def show(result: RenderableType) -> None:
 
     console = AnyConsole(highlight=False, emoji=False, markup=not isinstance(result, str))
     if sys.stdout.isatty():
-        _print(console, result)
+        console.print(result)
         return
     if not os.environ.get("COLUMNS", "").isdecimal():
         console.width = PIPED_WIDTH
     with console.capture() as captured:
-        _print(console, result)
+        console.print(result)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _print(console: Console, result: RenderableType) -> None:
-    """Print to *console*; a path that is longer than a line is not broken, so that it can be copied."""
-    console.print(result, overflow="ignore", crop=False)
 
 
 def show_json(result: Mapping[str, Any]) -> None:
