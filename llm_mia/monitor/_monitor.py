@@ -43,8 +43,8 @@ def monitor(
 
     Each of them has an alert. A client that is benign, and exchangeable with the clients of the benign traffic, causes
     an alert with probability at most *false_alarms*, on average over benign traffic; the same holds for families, where
-    blocks of requests are exchangeable. Of the alerts with a q-value of at most *fdr*, the expected share of false
-    alarms is at most *fdr*.
+    blocks of requests are exchangeable. Of the alerts on clients with a q-value of at most *fdr*, the
+    expected share of false alarms is at most *fdr*; the same holds for families, and not for both together.
 
     Args:
         logs: files, in any of the known formats, also compressed by gzip.

@@ -82,14 +82,14 @@ class EndpointBackend(RemoteModel):
         """The signals of each window's scored tokens: of an answer that `encode` has kept, or of a further request."""
         if prefix is not None and windows:
             refuse_beyond_context(self.info, prefix, windows)
-        found: dict[int, Answer] = {}
+        answers: dict[int, Answer] = {}
         for at, window in enumerate(windows):
             answer = self._answers.get(self._key(window)) if prefix is None else None
             if answer is not None and window.first_scored <= max(1, len(self.opening)):
-                found[at] = answer
-        missing = [at for at in range(len(windows)) if at not in found]
-        found.update(zip(missing, self._ask_windows([windows[at] for at in missing], prefix), strict=True))
-        signals = [self._signals(window, found[at]) for at, window in enumerate(windows)]
+                answers[at] = answer
+        missing = [at for at in range(len(windows)) if at not in answers]
+        answers.update(zip(missing, self._ask_windows([windows[at] for at in missing], prefix), strict=True))
+        signals = [self._signals(window, answers[at]) for at, window in enumerate(windows)]
         for window in windows if prefix is None else ():
             self._answers.pop(self._key(window), None)
         if report:

@@ -12,7 +12,7 @@ from ._answers import count_of
 from ._client import Client, Query, RefusedError
 from ._failures import key_words, message_of, refusal_words
 
-__all__ = ["Listing", "context_in", "measure_context", "read_listing"]
+__all__ = ["Listing", "measure_context", "read_listing"]
 
 SERVERS = {"vllm": "vllm", "sglang": "sglang", "me": "llama-cpp-python", "llamacpp": "llama.cpp"}
 """Kinds of servers, by what they name as the owner of a model."""
@@ -112,13 +112,3 @@ def measure_context(client: Client, listing: Listing, tokens_per_byte: float) ->
             f"start the server so that it refuses them, or give shorter windows by `window_tokens`"
         )
     return n + 1, "tested"
-
-
-def context_in(refusal: RefusedError) -> int | None:
-    """The limit that a refusal names, in tokens; None where it names none.
-
-    >>> context_in(RefusedError(400, "This model's maximum context length is 512 tokens, however you requested 700"))
-    512
-    """
-    named = LIMIT.search(message_of(str(refusal)) or str(refusal))
-    return int(named[1]) if named else None

@@ -71,7 +71,8 @@ def _error_rate(result: MonitorResult) -> str:
         return rate
     count = len(result.confirmed)
     hold = f"{count:,} of the alerts {'holds' if count == 1 else 'hold'}" if count else "None of the alerts holds"
-    return f"{rate} {hold} at an FDR of {100 * result.fdr:g} %."
+    each = ", clients and families each" if len({alert.kind for alert in result.confirmed}) > 1 else ""
+    return f"{rate} {hold} at an FDR of {100 * result.fdr:g} %{each}."
 
 
 def alert_sentence(alert: Alert) -> str:
