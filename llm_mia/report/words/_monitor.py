@@ -37,7 +37,11 @@ def monitor_answer(result: MonitorResult) -> Answer:
     if result.drift:
         strange = sum(window.q_value <= result.fdr for window in result.drift)
         facts.append(
-            ("drift", f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign traffic")
+            (
+                "drift",
+                f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign traffic; "
+                "a busy benign client alone can cause this",
+            )
         )
     return Answer(
         question=f"Does any of {counted(result.clients, 'client')} test what the model was trained on?",
