@@ -29,6 +29,7 @@ from llm_mia.gate import (
 from llm_mia.records import Note, RunRecord, Standing, WrittenTokens
 from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
 from llm_mia.report.words import limit_words
+from llm_mia.scores import read_scores
 from llm_mia.signals import written_token_notes
 from llm_mia.store import to_json, write_text
 from llm_mia.training import Method, Privacy, Recipe, read_training, train
@@ -281,6 +282,17 @@ def test_a_void_known_set_fails_and_is_the_first_reason(scene: Scene, tmp_path: 
     assert accepted.standing is Standing.ACCEPTED
     assert accepted.passed == (not accepted.failed)
     assert read_gate(tmp_path / "run").accepted
+
+
+def test_an_attack_that_takes_no_part_in_the_verdict_casts_no_doubt_on_it(scene: Scene, tmp_path: Path) -> None:
+    constant = "camia:signal=below_1"
+    attacks = ["loss", "min_k", constant]
+    result = gate(scene.base, **scene.inputs, attacks=attacks, out=tmp_path / "run", stand_in="none")
+    scores = read_scores(tmp_path / "run").columns[constant]
+    assert scores.min() == scores.max(), "this attack distinguishes no passage of such a model"
+    checked = {check.name for check in result.validity.checks if check.name.startswith("scores_attack_")}
+    assert checked == {"scores_attack_loss", "scores_attack_min_k", "scores_attack_confidence"}
+    assert not any(constant in check.name for check in result.validity.checks)
 
 
 def test_bad_input_is_refused_before_anything_is_scored(scene: Scene, tmp_path: Path) -> None:

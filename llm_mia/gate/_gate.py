@@ -116,12 +116,13 @@ def gate(
     table = read_scores(scored.path)
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     measured = select_attack(_attacking(table, named))
+    deciding = {name: scores for name, scores in table.columns.items() if name in measured.deciding}
     result = _with_leaked(
         GateResult(
             path=scored.path,
             passes=dict(table.record.passes) if table.record else {},
             inputs=check.sources,
-            validity=known_set.validity(texts.scores(table)),
+            validity=known_set.validity(texts.scores(replace(table, columns=deciding))),
             accepted=accept_void,
             strict=strict,
             rows=tuple(
