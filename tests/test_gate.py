@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +27,15 @@ from llm_mia.gate import (
     gate,
     read_gate,
 )
+from llm_mia.passages import check_inputs, to_passages
 from llm_mia.records import Note, RunRecord, Standing, WrittenTokens
 from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
 from llm_mia.report.words import limit_words
+from llm_mia.scores import read_scores
 from llm_mia.signals import written_token_notes
 from llm_mia.store import to_json, write_text
 from llm_mia.training import Method, Privacy, Recipe, read_training, train
+from llm_mia.validity import Check, Verdict
 
 from .conftest import sentences
 from .junit import faults_of_junit
@@ -114,7 +118,7 @@ def test_a_gate_that_is_repeated_loads_no_model(
     def refuse(*_: Any, **__: Any) -> Any:
         raise ModelError("a model was loaded")
 
-    monkeypatch.setattr("llm_mia.backends.load_model", refuse)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", refuse)
     attacks = ["loss", "min_k", "reference"]
     again = gate(scene.model, reference=scene.base, **scene.inputs, attacks=attacks, out=leaking.path)
     assert again == leaking
@@ -149,7 +153,7 @@ def test_the_command_fails_with_3_and_passes_with_0(
 def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.02@0.01")) == 1
     assert "--max-tpr 0.02@0.01 needs at least 874 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2
@@ -229,9 +233,31 @@ def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: Gat
     shown = [rendered(gate_screen(hidden)), rendered(gate_details(hidden)), gate_junit(hidden)]
     shown += [json.dumps(gate_summary(hidden)), (tmp_path / "run" / "gate.json").read_text()]
     shown += [(tmp_path / "run" / "report.html").read_text()]
-    named = leaking.leaked_passages[0].id
-    assert named in (leaking.path / "gate.json").read_text()
-    assert not any(named in text for text in shown)
+    assert leaking.leaked_passages[0].id in (leaking.path / "gate.json").read_text()
+    assert not any(re.search(r"(members|heldout)-\d", text) for text in shown)
+
+
+def test_a_redacted_gate_names_no_passage_and_no_document_in_its_checks_and_notes(leaking: GateResult) -> None:
+    named = {
+        "scores_attack_loss": Note("not_finite", {"count": 2, "ids": ["quillon-1", "quillon-2"]}),
+        "near_duplicates": Note("repeats", {"count": 9, "total": 60, "set": "members", "ids": ["quillon-3"]}),
+        "reference_known_text": Note("passages", {"count": 1, "ids": ["quillon-4"]}),
+        "documents_in_both_classes": Note("shared_documents", {"count": 1, "ids": ["quillon-5"]}),
+    }
+    checks = [Check(name, 0.5, Verdict.DOUBTFUL, notes=(note,)) for name, note in named.items()]
+    repeated = [{"id": f"quillon-{at}", "text": "The same text twice.", "label": 0} for at in (6, 7)]
+    notes = notes_of_sentences(check_inputs([to_passages(repeated)]).notes)
+    with_names = replace(leaking, validity=replace(leaking.validity, checks=tuple(checks)), notes=notes)
+
+    def shown(result: GateResult) -> list[str]:
+        texts = [rendered(gate_screen(result)), rendered(gate_details(result)), gate_html(result), gate_junit(result)]
+        return [*texts, json.dumps(gate_summary(result)), to_json(result)]
+
+    assert all(f"quillon-{at}" in "".join(shown(with_names)) for at in range(1, 8))
+    hidden = shown(with_names.without_names())
+    assert not any("quillon" in text for text in hidden)
+    assert "9 of 60 members: ids left out (redacted)" in " ".join(hidden[1].split())
+    assert "1 text occurs more than once among the non-members: all are kept" in " ".join(hidden[1].split())
 
 
 def test_the_page_without_names_names_no_special_token_that_a_passage_holds(leaking: GateResult) -> None:
@@ -281,6 +307,17 @@ def test_a_void_known_set_fails_and_is_the_first_reason(scene: Scene, tmp_path: 
     assert accepted.standing is Standing.ACCEPTED
     assert accepted.passed == (not accepted.failed)
     assert read_gate(tmp_path / "run").accepted
+
+
+def test_an_attack_that_takes_no_part_in_the_verdict_casts_no_doubt_on_it(scene: Scene, tmp_path: Path) -> None:
+    constant = "camia:signal=below_1"
+    attacks = ["loss", "min_k", constant]
+    result = gate(scene.base, **scene.inputs, attacks=attacks, out=tmp_path / "run", stand_in="none")
+    scores = read_scores(tmp_path / "run").columns[constant]
+    assert scores.min() == scores.max(), "this attack distinguishes no passage of such a model"
+    checked = {check.name for check in result.validity.checks if check.name.startswith("scores_attack_")}
+    assert checked == {"scores_attack_loss", "scores_attack_min_k", "scores_attack_confidence"}
+    assert not any(constant in check.name for check in result.validity.checks)
 
 
 def test_bad_input_is_refused_before_anything_is_scored(scene: Scene, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class PassEstimate:
     model: str
     """The name of its model."""
     passages: int
-    """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
+    """Passages and canaries that the model has to read: neither stored signals nor copies of another text count."""
     tokens: int
     """Tokens that are scored, or at most written; an estimate where the tokenizer read only a part of the texts."""
     seconds: float
@@ -81,6 +81,8 @@ class Estimate:
     """The columns of scores; empty where the call computes no scores."""
     trainings: tuple[TrainingEstimate, ...] = ()
     """The models that are still to be trained; they run before the passes."""
+    canaries: int = 0
+    """Random texts that `defend` adds; its models read them as they read the passages."""
 
     @property
     def bytes_on_disk(self) -> int:
@@ -114,12 +116,12 @@ class DryRun:
         counts = [source.contents().counts for source in self.further]
         return sum(each.passages for each in counts), sum(each.bytes for each in counts)
 
-    def estimate(self, passages: int) -> Estimate:
-        """The estimate of a call on so many *passages*."""
+    def estimate(self, passages: int, canaries: int = 0) -> Estimate:
+        """The estimate of a call on so many *passages*, and *canaries* that it adds."""
         besides = time.monotonic() - self.started - self.measuring
         seconds = besides + sum(each.seconds for each in self.passes) + sum(each.seconds for each in self.trainings)
         number = passages + self.further_size()[0]
-        return Estimate(number, seconds, tuple(self.passes), self.attacks, tuple(self.trainings))
+        return Estimate(number, seconds, tuple(self.passes), self.attacks, tuple(self.trainings), canaries)
 
 
 _running: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)

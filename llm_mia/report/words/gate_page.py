@@ -32,7 +32,7 @@ CONTENTS = (
     ("method", "Method"),
 )
 """Sections of the page: anchor and name."""
-REDACTED = "This page names no passage and no document that leaked, on request (redacted)."
+REDACTED = "This page names no passage and no document, on request (redacted)."
 LIMITS = (
     "That no stronger attack exists: whoever can train similar models (shadow models) sees more.",
     "Anything about texts that are unlike the sample, such as rare or repeated texts.",
