@@ -141,7 +141,8 @@ def seconds_of(section: Section, sizes: ShadowSizes, work: Path) -> list[Figure]
         with tempfile.TemporaryDirectory(dir=work) as folder:
             base = section.base(corpus, texts, work)
             trained, rest = timed_trial(texts, base, section.recipe, sizes, processes, Path(folder))
-        note = f"training {trained:.0f} s, signals and audit {rest:.0f} s, {sizes.pool:,} passages"
+        threads = f"{torch.get_num_threads()} threads in a process that trains alone"
+        note = f"training {trained:.0f} s, signals and audit {rest:.0f} s, {sizes.pool:,} passages; {threads}"
         name = f"{section.name}: {sizes.shadows} shadows train and score, {processes} at a time"
         figures.append(Figure(name, trained + rest, unit="s", at_most=WITHIN_SECONDS, note=note))
     return figures

@@ -256,5 +256,5 @@ def pretend(monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Any] | None =
     build = make or FakeBackend
     tokenizer = SimpleNamespace(fingerprint=build(0).info.tokenizer, spans=spans_of_bytes)
     monkeypatch.setattr("llm_mia.backends.checking.check_model", lambda *_, **__: None)
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda name, **_: build(len(name)))
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", lambda name, **_: build(len(name)))
     monkeypatch.setattr("llm_mia.backends.ModelSpec.tokenizer", lambda _: tokenizer)

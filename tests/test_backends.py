@@ -29,7 +29,7 @@ def test_a_model_spec_passes_its_fields_to_load_model(monkeypatch: pytest.Monkey
         received.update(options, name=name)
         return FakeBackend()
 
-    monkeypatch.setattr("llm_mia.backends.load_model", load)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", load)
     ModelSpec("m", "v1", "float32", "cpu", True, 77).load()
     assert (
         received.items()

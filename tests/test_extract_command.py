@@ -194,7 +194,7 @@ def test_a_finished_run_loads_no_model(scene: Scene, monkeypatch: pytest.MonkeyP
     def loaded(*_: object, **__: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("llm_mia.backends.load_model", loaded)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", loaded)
     monkeypatch.setattr(ModelSpec, "load", loaded)
     for rule in ([], ["--top-k", "40"], ["--temperature", "0"], ["--stretch", "20", "--prefix", "50"]):
         ran = cli(*scene.typed, "-o", scene.folder / "run", "--json", *rule)

@@ -45,7 +45,7 @@ class Loads:
             self.count += 1
             return load_model(*arguments, **options)
 
-        monkeypatch.setattr("llm_mia.backends.load_model", load)
+        monkeypatch.setattr("llm_mia.backends.loading.load_model", load)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_a_gate_that_is_repeated_loads_no_model(
     def refuse(*_: Any, **__: Any) -> Any:
         raise ModelError("a model was loaded")
 
-    monkeypatch.setattr("llm_mia.backends.load_model", refuse)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", refuse)
     attacks = ["loss", "min_k", "reference"]
     again = gate(scene.model, reference=scene.base, **scene.inputs, attacks=attacks, out=leaking.path)
     assert again == leaking
@@ -156,7 +156,7 @@ def test_the_command_fails_with_3_and_passes_with_0(
 def test_a_limit_without_enough_data_ends_with_1_before_a_model_is_loaded(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_mia.backends.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", lambda *_, **__: pytest.fail("a model was loaded"))
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.02@0.01")) == 1
     assert "--max-tpr 0.02@0.01 needs at least 874 documents of non-members" in capsys.readouterr().err
     assert main(scene.command(scene.model, tmp_path / "run", "--max-tpr", "0.005@0.01")) == 2

@@ -15,7 +15,7 @@ import llm_mia.backends.checking
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
 llm_mia.backends.checking.check_model = lambda *_, **__: None
-llm_mia.backends.load_model = lambda *_, **__: FakeBackend()
+llm_mia.backends.loading.load_model = lambda *_, **__: FakeBackend()
 code = main(sys.argv[1:])
 # Not ru_maxrss: that begins with what the parent held when it forked.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1], file=sys.stderr)

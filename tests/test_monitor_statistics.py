@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +12,21 @@ import numpy as np
 import pytest
 
 from llm_mia.calibration import conformal_p_values
-from llm_mia.monitor import BenignTraffic, Traffic, baseline_of, judge, mmd_p_value, simes
+from llm_mia.monitor import (
+    BenignTraffic,
+    Traffic,
+    baseline_of,
+    benign_windows,
+    drift_of,
+    features_of,
+    judge,
+    median_distance,
+    simes,
+    squared_mmd,
+)
 from llm_mia.monitor.combining import combined, scale_of
 from llm_mia.monitor.detectors import change_of
+from llm_mia.queries import Query
 
 from . import monitored_logs as logs
 
@@ -56,20 +70,48 @@ def test_simes_keeps_its_rate_and_the_least_p_value_does_not() -> None:
     assert rate_of(partial(of_blocks, combine=lambda p_values: float(p_values.min()))) > 2 * RATE
 
 
-def of_windows(rng: np.random.Generator, shift: float = 0.0, spread: float = 1.0) -> float:
-    one, other = rng.normal(shift, spread, (25, 2)), rng.normal(size=(40, 2))
-    return mmd_p_value(one, other, permutations=39, seed=int(rng.integers(1 << 30)))
+def bursts(rng: np.random.Generator, clients: int, first: int = 0, size: float = 400.0) -> list[tuple[int, Query]]:
+    """Requests of clients that come together: twenty of each, which are alike and differ from those of others."""
+    of_each = [(client, size * math.exp(rng.normal())) for client in range(first, first + clients)]
+    lengths = [(client, int(mean * math.exp(0.1 * rng.normal()))) for client, mean in of_each for _ in range(20)]
+    queries = [Query(0.0, str(client), prompt_bytes=length, max_tokens=100) for client, length in lengths]
+    return list(enumerate(queries))
 
 
-def test_the_permutation_test_keeps_its_rate_and_sees_what_a_mean_cannot() -> None:
-    assert rate_of(of_windows, 300) <= RATE + 4 * np.sqrt(RATE * (1 - RATE) / 300)
-    assert rate_of(partial(of_windows, shift=1.0), 40) > 0.8
-    assert rate_of(partial(of_windows, spread=0.2), 40) > 0.8
+def of_window(rng: np.random.Generator, size: float = 400.0) -> float:
+    """The p-value of a window of traffic among the windows of benign traffic."""
+    benign = benign_windows(bursts(rng, 60), bursts(rng, 78))
+    windows = drift_of(bursts(rng, 2, size=size), replace(benign, requests=40))
+    return windows[0].p_value
 
 
-def test_a_width_from_one_sample_alone_would_still_permute_the_same_kernel() -> None:
-    rows = np.random.default_rng(0).normal(size=(20, 2))
-    assert mmd_p_value(rows, rows, permutations=19) == 1.0  # no split separates equal samples better
+def of_permuted_requests(rng: np.random.Generator) -> float:
+    """The fault: requests are permuted, as if they were independent."""
+    one, other = (np.array([features_of(query) for _, query in bursts(rng, clients)]) for clients in (2, 15))
+    rows, width = np.concatenate([one, other]), median_distance(other)
+    orders = [np.arange(len(rows)), *(rng.permutation(len(rows)) for _ in range(39))]
+    found = [squared_mmd(rows[order[:40]], rows[order[40:]], width) for order in orders]
+    return float(np.mean([value >= found[0] for value in found]))
+
+
+def test_drift_keeps_its_rate_where_requests_of_a_client_come_together_and_permuted_requests_do_not() -> None:
+    slack = 4 * np.sqrt(RATE * (1 - RATE) / 80)
+    assert rate_of(of_window, 80) <= RATE + slack
+    assert rate_of(of_permuted_requests, 15) > 0.8
+    assert rate_of(partial(of_window, size=40_000.0), 15) > 0.8
+
+
+def test_a_window_of_more_requests_has_as_many_rows_and_short_logs_have_none() -> None:
+    rng = np.random.default_rng(0)
+    benign = benign_windows(bursts(rng, 50), bursts(rng, 50))
+    assert len(benign.discrepancies) == 1000 // benign.requests == 25
+    assert [(window.first, window.requests) for window in drift_of(bursts(rng, 6), benign)] == [
+        (0, 40), (40, 40), (80, 40)
+    ]  # fmt: skip
+    assert {window.requests for window in drift_of(bursts(rng, 120), benign)} == {100}
+    assert drift_of(bursts(rng, 1), benign) == drift_of([], benign) == ()
+    assert benign_windows([], []).discrepancies == ()
+    assert drift_of(bursts(rng, 6), benign_windows([], [])) == ()
 
 
 def test_surprise_rises_with_the_value_within_and_beyond_the_benign() -> None:

@@ -38,7 +38,7 @@ def load(name, **_):
     return Slow(len(name))
 
 llm_mia.backends.checking.check_model = lambda *_, **__: None
-llm_mia.backends.load_model = load
+llm_mia.backends.loading.load_model = load
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 sys.exit(main(sys.argv[2:]))
 """

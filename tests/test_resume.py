@@ -45,7 +45,7 @@ class Slow(FakeBackend):
         return super().score(windows, report, prefix=prefix)
 
 llm_mia.backends.checking.check_model = lambda *_, **__: None
-llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
+llm_mia.backends.loading.load_model = lambda name, **_: Slow(len(name))
 llm_mia.backends.ModelSpec.tokenizer = lambda _: types.SimpleNamespace(fingerprint=FakeBackend(0).info.tokenizer)
 limits = Limits(block_passages=4, part_seconds=0.0)
 llm_mia.scoring.score_to_disk = functools.partial(llm_mia.scoring.score_to_disk, limits=limits)
@@ -203,7 +203,7 @@ def test_an_interrupt_is_one_line_at_the_real_command(
 def test_an_interrupt_before_anything_is_scored_leaves_nothing(passages: str, tmp_path: Path) -> None:
     script = "import llm_mia.backends.checking, sys, os, signal\nfrom llm_mia.cli import main\n"
     script += "llm_mia.backends.checking.check_model = lambda *_, **__: None\n"
-    script += "llm_mia.backends.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+    script += "llm_mia.backends.loading.load_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
     script += "sys.exit(main(sys.argv[1:]))"
     done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a" / "b")])
     assert (done.returncode, done.stderr) == (130, NOTHING_KEPT)
@@ -219,7 +219,7 @@ def test_an_interrupt_that_a_library_replaces_by_an_error_of_its_own(
     script += "llm_mia.backends.checking.check_model = lambda *_, **__: None\n"
     script += f"def load(*_, **__):\n    try:\n        os.kill(os.getpid(), {int(number)})\n"
     script += "    except KeyboardInterrupt:\n        raise ValueError('not a valid format') from None\n"
-    script += "llm_mia.backends.load_model = load\nsys.exit(main(sys.argv[1:]))"
+    script += "llm_mia.backends.loading.load_model = load\nsys.exit(main(sys.argv[1:]))"
     done = run([sys.executable, "-c", script, "score", passages, "-m", "m", "-q", "-o", str(tmp_path / "a")])
     assert (done.returncode, done.stderr) == (128 + number, NOTHING_KEPT)
 
@@ -309,6 +309,6 @@ def test_two_models_are_never_in_memory_together(
         return backend
 
     pretend(monkeypatch)
-    monkeypatch.setattr("llm_mia.backends.load_model", load)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", load)
     score(read_passages(write_jsonl("p.jsonl", [{"text": "some text"}])), "m", "ref", out=tmp_path / "run")
     assert len(alive) == 2

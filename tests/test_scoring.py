@@ -202,7 +202,7 @@ def test_two_names_of_one_model(tiny: str, source: Source, tmp_path: Path, monke
         (copy / file.name).write_bytes(file.read_bytes())
     # Its files say it already, but for the dtype, which "auto" leaves open.
     with monkeypatch.context() as patch:
-        patch.setattr("llm_mia.backends.load_model", None)
+        patch.setattr("llm_mia.backends.loading.load_model", None)
         with pytest.raises(UsageError, match=REFUSED):
             score(source(TEXTS), tiny, copy, out=tmp_path / "run")
     float32 = ModelSpec(copy, dtype="float32")

@@ -195,7 +195,7 @@ def test_a_run_that_continues_keeps_its_precision(
         assert record.files is not None
         run.update(passes={"target": replace(record, files=replace(record.files, dtype="auto"))})
     read_signals(out, "target").parts()[0].path.unlink()
-    monkeypatch.setattr("llm_mia.backends.load_model", load)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", load)
     write_signals(source, tiny, out=out)
     score(source, tiny, attacks=["lowercase"], out=out)
     assert loaded == [began, began]

@@ -139,7 +139,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(str(name))
         return FakeBackend(8)
 
-    monkeypatch.setattr("llm_mia.backends.load_model", load)
+    monkeypatch.setattr("llm_mia.backends.loading.load_model", load)
     return loaded
 
 

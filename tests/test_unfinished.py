@@ -213,7 +213,7 @@ class Slow(FakeBackend):
         raise NotImplementedError
 
 llm_mia.backends.checking.check_model = lambda *_, **__: None
-llm_mia.backends.load_model = lambda name, **_: Slow(len(name))
+llm_mia.backends.loading.load_model = lambda name, **_: Slow(len(name))
 class Tokenizer:
     fingerprint, bos, vocabulary = FakeBackend(0).info.tokenizer, None, 256
 llm_mia.backends.ModelSpec.tokenizer = lambda _: Tokenizer()

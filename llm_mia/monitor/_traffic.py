@@ -127,7 +127,7 @@ class Traffic:
     kept: int = 0
     sample: list[tuple[int, Query]] = field(default_factory=list)
     """Every so many requests one, with how many came before it, for the comparison with other traffic."""
-    sampled: int = 10
+    sampled: int = 1
     """Of so many requests one is in the sample."""
 
     @property

@@ -53,7 +53,7 @@ class Setting:
 
 
 SCRATCH = Setting("scratch", Recipe(Method.SCRATCH, epochs=8, batch_size=64, learning_rate=5e-4), 4000, 1900)
-SMOLLM = Setting("smollm", Recipe(Method.LORA, epochs=3, batch_size=8), 400, 0)
+SMOLLM = Setting("smollm", Recipe(Method.LORA, epochs=3, batch_size=8), 160, 0)
 QUICK = {"scratch": 200, "smollm": 48}
 """Passages of a pool that only shows that everything runs."""
 

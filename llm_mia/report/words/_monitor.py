@@ -40,7 +40,7 @@ def monitor_answer(result: MonitorResult) -> Answer:
             (
                 "drift",
                 f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign traffic; "
-                "a busy benign client alone can cause this",
+                "new benign uses can cause this, too",
             )
         )
     return Answer(

@@ -1,0 +1,68 @@
+"""The nouns: what the stages hand to each other, as frozen dataclasses. `llm_mia.store` writes and reads them."""
+
+from __future__ import annotations
+
+from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
+from ._findings import Interval, Note, Standing
+from ._models import DTypeChoice, EndpointRecord, ModelRecord
+from ._runs import (
+    OF_TARGET,
+    SCHEMA_VERSION,
+    STAND_IN,
+    AttackRecord,
+    BlockSize,
+    FilesRecord,
+    InputRecord,
+    PassRecord,
+    RunRecord,
+    WrittenTokens,
+    target_pass,
+)
+from ._texts import (
+    CONTINUATIONS,
+    FIELDS,
+    TOKEN_ARRAYS,
+    FloatArray,
+    IntArray,
+    Passage,
+    Plain,
+    TokenSignals,
+    Window,
+    WindowRule,
+    text_sha256,
+)
+
+__all__ = [
+    "CONTINUATIONS",
+    "FIELDS",
+    "OF_TARGET",
+    "SCHEMA_VERSION",
+    "STAND_IN",
+    "TOKEN_ARRAYS",
+    "AttackRecord",
+    "BlockSize",
+    "DTypeChoice",
+    "EndpointRecord",
+    "FilesRecord",
+    "FloatArray",
+    "InputRecord",
+    "IntArray",
+    "Interval",
+    "ModelRecord",
+    "Note",
+    "PassRecord",
+    "Passage",
+    "Plain",
+    "Population",
+    "RunRecord",
+    "ShadowLikelihoods",
+    "ShadowPopulation",
+    "Standing",
+    "TokenFrequencies",
+    "TokenSignals",
+    "Window",
+    "WindowRule",
+    "WrittenTokens",
+    "target_pass",
+    "text_sha256",
+]

@@ -1,0 +1,61 @@
+"""What some attacks compare a passage with: token frequencies, a population, shadow models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Population", "ShadowLikelihoods", "ShadowPopulation", "TokenFrequencies"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenFrequencies:
+    """How often each token occurs in a corpus."""
+
+    counts: NDArray[np.int64]
+    """Shape (vocabulary,)."""
+    tokenizer: str
+    """Fingerprint of the tokenizer of the corpus, see `TokenSignals.tokenizer`."""
+    corpus: str = ""
+    """What was counted, for messages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """Likelihoods of passages from the same source as those that are scored; shapes (passages,)."""
+
+    target: NDArray[np.float64]
+    """Mean log-likelihood under the target model, nats per token."""
+    reference: NDArray[np.float64]
+    """Mean log-likelihood under the reference model, nats per token."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowLikelihoods:
+    """How likely a passage is under shadow models: of equal base and recipe, trained on random halves of a pool.
+
+    Only the shadows that are evidence for the passage, see `llm_mia.attacks.choose_shadows`.
+    """
+
+    mean_logprob: NDArray[np.float64]
+    """Shape (shadows,): mean log-likelihood of the passage under each shadow, nats per token."""
+    inside: NDArray[np.bool_]
+    """Shape (shadows,): whether each shadow was trained on the passage; all false for a passage outside the pool."""
+    spread_in: float
+    """Pooled standard deviation of `mean_logprob` between shadows that were trained on the same passage of the pool."""
+    spread_out: float
+    """The same between shadows that were not trained on it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowPopulation:
+    """Passages of the pool with which a passage is compared, under the target and under the shadow models."""
+
+    target: NDArray[np.float64]
+    """Shape (passages,): mean log-likelihood under the target model, nats per token."""
+    shadows: NDArray[np.float64]
+    """Shape (passages, shadows): the same under each shadow; NaN where a shadow is left out for this passage."""
+    inside: NDArray[np.bool_]
+    """Shape (passages, shadows): whether each shadow was trained on the passage."""
