@@ -145,6 +145,24 @@ def test_dry_run_prints_the_plan(
     assert len(read_run(run).passes) == 1
 
 
+def test_dry_run_says_where_the_stand_in_takes_most_of_the_time(
+    write_jsonl: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, lambda letters: Slow(letters, 1e-4 if letters == len("slow") else 0.0))
+    sets = [write_jsonl(f"{at}.jsonl", [{"text": text} for text in TEXTS[100 * at :][:100]]) for at in range(2)]
+    command = ["gate", "--members", sets[0], "--nonmembers", sets[1], "-m", "m", "-o", str(tmp_path / "run")]
+
+    def printed(stand_in: str, *options: str) -> str:
+        assert main([*command, "--stand-in", stand_in, "--dry-run", "-q", *options]) == 0
+        return capsys.readouterr().out
+
+    assert re.search(r"  the stand-in takes \d\d % of the time; --stand-in ngram is faster, and not", printed("slow"))
+    estimated = json.loads(printed("slow", "--json"))
+    assert estimated["loading"].keys() == {"target", "stand-in"}
+    assert "the stand-in takes" not in printed("other-model")
+    assert "the stand-in takes" not in printed("ngram")
+
+
 def test_dry_run_has_the_exit_code_of_a_refusal(
     write_jsonl: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

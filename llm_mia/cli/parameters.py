@@ -108,9 +108,8 @@ def with_slashes(message: str) -> str:
     ('run/: holds another run', 'my-run: holds another run')
     """
     folders = {argument.rpartition("=")[2] for argument in _typed.get() if argument.endswith("/")}
-    for folder in folders:
-        bare = str(Path(folder))
-        message = re.sub(rf"(?<![\w./-]){re.escape(bare)}(?=: )", lambda _, bare=bare: f"{bare}/", message)
+    for bare in {str(Path(folder)) for folder in folders}:
+        message = re.sub(rf"(?<![\w./-])({re.escape(bare)})(?=: )", r"\1/", message)
     return message
 
 
