@@ -82,7 +82,7 @@ def _slow_stand_in(estimate: Estimate) -> list[str]:
     if share <= 0.5 or any(each.role == STAND_IN and each.model == ngram.NAME for each in estimate.passes):
         return []
     faster = f"{spelled('`stand_in`')} ngram is faster, and notices less"
-    return [f"  the stand-in takes {100 * share:.0f} % of the time; {faster}"]
+    return [f"  stand-in: {100 * share:.0f} % of the time; {faster}"]
 
 
 def _whole(estimate: Estimate) -> str:
