@@ -1,4 +1,4 @@
-"""Small query logs for tests: many honest clients, and some that attack."""
+"""Small query logs for tests: many benign clients, and some that attack."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def classifying(client: str, rng: random.Random, prompts: int = 40) -> list[Quer
     ]
 
 
-def honest(clients: int, seed: int) -> list[Query]:
-    """The requests of many honest clients, mixed in time."""
+def benign_queries(clients: int, seed: int) -> list[Query]:
+    """The requests of many benign clients, mixed in time."""
     rng = random.Random(seed)
     kinds = (chatting, chatting, chatting, choosing, classifying)
-    of_each = [rng.choice(kinds)(f"honest-{seed}-{at}", rng) for at in range(clients)]
+    of_each = [rng.choice(kinds)(f"benign-{seed}-{at}", rng) for at in range(clients)]
     return mixed(of_each, rng)
 
 

@@ -39,21 +39,21 @@ Attack = Callable[[str, random.Random], list[Query]]
 
 @pytest.fixture(scope="module")
 def benign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return logs.write_log(tmp_path_factory.mktemp("benign") / "benign.jsonl", logs.honest(160, 1))
+    return logs.write_log(tmp_path_factory.mktemp("benign") / "benign.jsonl", logs.benign_queries(160, 1))
 
 
 @pytest.fixture(scope="module")
 def baseline(benign: Path, tmp_path_factory: pytest.TempPathFactory) -> Baseline:
     out = tmp_path_factory.mktemp("out")
-    log = logs.write_log(out / "log.jsonl", logs.honest(30, 2))
+    log = logs.write_log(out / "log.jsonl", logs.benign_queries(30, 2))
     monitor(log, benign=benign, out=out, false_alarms=RATE)
     return read_baseline(out / "baseline.json")
 
 
 def watch(folder: Path, baseline: Baseline, *attacks: list[Query], key: bytes | None = None) -> MonitorResult:
-    """What the monitor reports of thirty honest clients and these attacks."""
+    """What the monitor reports of thirty benign clients and these attacks."""
     rng = random.Random(5)
-    queries = logs.mixed([*attacks, logs.honest(30, 3)], rng)
+    queries = logs.mixed([*attacks, logs.benign_queries(30, 3)], rng)
     return monitor(
         logs.write_log(folder / "log.jsonl", queries, key=key), baseline=baseline, out=folder / "out", false_alarms=RATE
     )
@@ -91,8 +91,8 @@ def test_an_attack_that_is_spread_over_many_clients_is_named_as_a_family(baselin
     assert "echo" in alert.name
 
 
-def test_honest_clients_raise_few_alarms(baseline: Baseline, tmp_path: Path) -> None:
-    log = logs.write_log(tmp_path / "log.jsonl", logs.honest(200, 4))
+def test_benign_clients_raise_few_alarms(baseline: Baseline, tmp_path: Path) -> None:
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(200, 4))
     result = monitor(log, baseline=baseline, out=tmp_path / "out", false_alarms=RATE)
     # The rate varies with the benign clients: of 80 that calibrate, the true rate is Beta(4, 77), 0.14 at 4 standard
     # deviations; the alarms among 200 clients vary by as much again.
@@ -110,9 +110,12 @@ def test_the_record_is_read_back_and_the_same_log_gives_the_same_alerts(baseline
 
 def test_sketches_serve_as_well_as_prompts(benign: Path, tmp_path: Path) -> None:
     key = b"secret"
-    sketched = logs.write_log(tmp_path / "benign.jsonl", logs.honest(160, 1), key=key)
+    sketched = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(160, 1), key=key)
     monitor(
-        logs.write_log(tmp_path / "l", logs.honest(5, 2), key=key), benign=sketched, out=tmp_path, false_alarms=RATE
+        logs.write_log(tmp_path / "l", logs.benign_queries(5, 2), key=key),
+        benign=sketched,
+        out=tmp_path,
+        false_alarms=RATE,
     )
     base = read_baseline(tmp_path / "baseline.json")
     result = watch(tmp_path, base, logs.lowering("attacker", random.Random(9)), key=key)
@@ -127,7 +130,7 @@ def test_prompts_with_registered_text_count_and_public_benchmarks_excuse(benign:
     scoring = [logs.scored("evaluator", logs.text(rng, 60)) for _ in range(40)]
     public = [query.prompt or "" for query in scoring]
     registry = build_registry({"novel": [" ".join(texts)], "benchmark": public}, public=["benchmark"])
-    log = logs.write_log(tmp_path / "log.jsonl", logs.mixed([asking, scoring, logs.honest(30, 3)], rng))
+    log = logs.write_log(tmp_path / "log.jsonl", logs.mixed([asking, scoring, logs.benign_queries(30, 3)], rng))
     with_registry = monitor(log, benign=benign, registry=registry, out=tmp_path, false_alarms=RATE)
     named = {alert.name: alert.reasons[0].detector for alert in with_registry.of("client")}
     assert named["reader"] == "overlap"
@@ -137,7 +140,7 @@ def test_prompts_with_registered_text_count_and_public_benchmarks_excuse(benign:
 
 
 def test_memory_is_bounded_and_says_who_was_forgotten(baseline: Baseline, tmp_path: Path) -> None:
-    log = logs.write_log(tmp_path / "log.jsonl", logs.honest(60, 4))
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(60, 4))
     result = monitor(log, baseline=baseline, out=tmp_path, false_alarms=RATE, limits=Limits(clients=20))
     assert result.clients == 20
     assert result.evicted > 0
@@ -172,14 +175,14 @@ def test_the_page_escapes_what_a_log_holds(baseline: Baseline, tmp_path: Path) -
 
 
 def test_the_command_answers_on_a_screen(benign: Path, tmp_path: Path) -> None:
-    queries = logs.mixed([logs.probing("attacker", random.Random(9)), logs.honest(30, 3)], random.Random(5))
+    queries = logs.mixed([logs.probing("attacker", random.Random(9)), logs.benign_queries(30, 3)], random.Random(5))
     log = logs.write_log(tmp_path / "log.jsonl", queries)
     command = ["monitor", str(log), "--benign", str(benign), "--false-alarms", str(RATE), "-o", str(tmp_path / "out")]
     with redirect_stdout(io.StringIO()) as out:
         assert main(command) == 0
     screen = out.getvalue()
     assert "attacker: " in screen
-    assert len(screen.splitlines()) <= 15
+    assert len(screen.splitlines()) <= 15, screen
     assert max(map(len, screen.splitlines())) <= 80
     assert (tmp_path / "out" / "report.html").is_file()
     with redirect_stdout(io.StringIO()) as out:
@@ -191,7 +194,7 @@ def test_the_command_answers_on_a_screen(benign: Path, tmp_path: Path) -> None:
 
 
 def test_a_followed_log_reports_each_alert_once_when_it_arises(baseline: Baseline, tmp_path: Path) -> None:
-    path = logs.write_log(tmp_path / "log.jsonl", logs.honest(20, 6))
+    path = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(20, 6))
     reported: list[str] = []
     attack = [logs.probing("attacker", random.Random(9)), logs.probing("another", random.Random(10))]
     steps = iter([*attack, []])
@@ -222,7 +225,7 @@ def test_a_followed_log_reports_each_alert_once_when_it_arises(baseline: Baselin
 def test_the_reason_of_lines_left_out_is_not_that_of_lines_read_nevertheless(
     baseline: Baseline, tmp_path: Path
 ) -> None:
-    log = logs.write_log(tmp_path / "log.jsonl", [replace(each, time=math.nan) for each in logs.honest(3, 4)])
+    log = logs.write_log(tmp_path / "log.jsonl", [replace(each, time=math.nan) for each in logs.benign_queries(3, 4)])
     with log.open("a") as file:
         file.write("no JSON\n")
     facts = dict(monitor_answer(monitor(log, baseline=baseline, out=tmp_path, false_alarms=RATE)).facts)

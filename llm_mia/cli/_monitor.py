@@ -180,7 +180,7 @@ def registry(
         list[str] | None,
         typer.Option(
             metavar="CORPUS",
-            help="A data set that is a public benchmark: prompts with its text are honest; may be repeated.",
+            help="A data set that is a public benchmark: prompts with its text are benign; may be repeated.",
             show_default="none",
         ),
     ] = None,

@@ -15,6 +15,7 @@ def written(results: Mapping[str, Any]) -> str:
         ("world", _world),
         ("benign", _benign),
         ("attacks", _attacks),
+        ("samplers", _samplers),
         ("campaigns", _campaigns),
         ("speed", _speed),
     ):
@@ -35,7 +36,7 @@ def _world(world: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _benign(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## False alarms by kind of honest client"
+    yield "## False alarms by kind of benign client"
     yield ""
     yield "| kind | alerts [95 %] | clients | first reasons | plain MMD |"
     yield "|---|---:|---:|---|---:|"
@@ -56,15 +57,28 @@ def _attacks(rows: Mapping[str, Any]) -> Iterator[str]:
         yield f"{line} {100 * row['mmd']:.1f} % |"
 
 
-def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Campaigns of 1,000 requests that accounts share, among 300 honest clients"
+def _samplers(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## SaMIA by its size: a fifth of the requests of a client"
     yield ""
-    yield f"Of honest families {_rate(rows['honest families'])} cause an alert."
+    yield "| requests for samples | requests of the client | of the attack | passages | named [95 %] | attackers |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, row in rows.items():
+        attack, total = name.rsplit(" ", 1)
+        requests = int(total) // 5
+        passages = requests // 10 if "a sample a request" in attack else min(requests, 4 * 63)
+        figures = f"{int(total):,} | {requests:,} | {passages:,}"
+        yield f"| {attack.removeprefix('SaMIA, ')} | {figures} | {_rate(row)} | {row['trials']} |"
+
+
+def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Campaigns of 1,000 requests that accounts share, among 300 benign clients"
+    yield ""
+    yield f"Of benign families {_rate(rows['benign families'])} cause an alert."
     yield ""
     yield "| attack | accounts | family named [95 %] | campaigns | accounts named alone |"
     yield "|---|---:|---:|---:|---:|"
     for name, row in rows.items():
-        if name != "honest families":
+        if name != "benign families":
             attack, spread = name.rsplit(" ", 1)
             yield f"| {attack} | {int(spread):,} | {_rate(row)} | {row['trials']} | {100 * row['accounts']:.1f} % |"
 
