@@ -36,6 +36,8 @@ TOTAL = 500
 """Requests of an attacker who drips."""
 TOTALS = (250, 500, 1000, 2500, 5000)
 CAMPAIGN = 1000
+TIMES = 20
+"""How often the log of the measurement of speed repeats its requests."""
 
 
 def shown(hits: int, trials: int) -> dict[str, Any]:
@@ -89,11 +91,13 @@ def campaigns(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]
     for trial in range(trials):
         kinds = rng.choices([*MIX], [*MIX.values()], k=300)
         mixes.append({f"h-{trial}-{at}": world.client(kind, f"h-{trial}-{at}") for at, kind in enumerate(kinds)})
-    families = false = 0
+    families = false = windows = strange = 0
     for mix in mixes:
         result = world.judged(mix)
         families, false = families + result.families, false + len(result.of("family"))
-    yield "benign families", shown(false, families)
+        windows += len(result.drift)
+        strange += sum(window.q_value <= result.fdr for window in result.drift)
+    yield "benign families", {**shown(false, families), "windows": shown(strange, windows)}
     for attack in ATTACKS:
         for spread in (10, 1000):
             hits, accounts = 0, 0.0
@@ -108,36 +112,42 @@ def campaigns(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]
 
 def speed(world: World, scale: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Lines a second of the guard's log, with sketches and with prompts, from file to alerts; memory."""
-    lines = int(100_000 * scale)
     rng = random.Random(9)  # noqa: S311
-    queries: list[Query] = []
-    at = 0
-    while len(queries) < lines:
-        queries += world.client(rng.choice(COVERS), f"s-{at}")
-        at += 1
-    prompts: list[Query] = []
-    at = 0
-    while len(prompts) < lines // 4:
+    sketches, prompts = list[Query](), list[Query]()
+    for at in range(int(300 * scale)):
+        sketches += world.client(rng.choice(COVERS), f"s-{at}")
         prompts += requests_of(rng.choice(COVERS), f"p-{at}", rng, world.words, world.benchmarks)
-        at += 1
     with tempfile.TemporaryDirectory() as folder:
-        for name, of_log in (("sketches", queries), ("prompts", prompts)):
+        for name, queries, times in (("sketches", sketches, TIMES), ("prompts", prompts, 1)):
             log = Path(folder) / f"{name}.jsonl"
-            log.write_text("".join(query_to_line(query) + "\n" for query in of_log))
-            start, cpu = time.perf_counter(), time.process_time()
-            monitor(log, baseline=world.baseline, registry=world.registry, out=Path(folder) / "out")
-            seconds, used = time.perf_counter() - start, time.process_time() - cpu
-            yield (
-                name,
-                {
-                    "lines": len(of_log),
-                    "bytes_per_line": log.stat().st_size / len(of_log),
-                    "lines_per_second": len(of_log) / seconds,
-                    "lines_per_cpu_second": len(of_log) / used,
-                },
-            )
+            with log.open("w") as file:
+                for turn in range(times):  # the same requests by other clients
+                    for query in queries:
+                        file.write(query_to_line(replace(query, client=f"{query.client}-{turn}")) + "\n")
+            lines = len(queries) * times
+            for processes in (1, 2):
+                start, cpu = time.perf_counter(), _processor_seconds()
+                monitor(
+                    log, baseline=world.baseline, registry=world.registry, out=Path(folder) / "out", processes=processes
+                )
+                seconds, used = time.perf_counter() - start, _processor_seconds() - cpu
+                yield (
+                    f"{name} {processes}",
+                    {
+                        "lines": lines,
+                        "bytes_per_line": log.stat().st_size / lines,
+                        "lines_per_second": lines / seconds,
+                        "lines_per_cpu_second": lines / used,
+                    },
+                )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield "memory", {"peak_mib": peak, "cores": os.cpu_count()}
+    yield "memory", {"peak_mib": peak, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+
+
+def _processor_seconds() -> float:
+    """What this process and those that it started have used."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 PARTS = {"benign": benign, "attacks": attacks, "samplers": samplers, "campaigns": campaigns, "speed": speed}

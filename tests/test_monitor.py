@@ -81,6 +81,15 @@ def test_each_attack_is_named_with_its_reason_and_its_lines(
     assert {json.loads(lines[int(number) - 1])["client"] for _, number in places} == {"attacker"}
 
 
+@pytest.mark.parametrize("program", [logs.best_of, logs.few_behind_a_template])
+def test_what_a_conversation_or_a_template_explains_causes_no_alert(
+    program: Attack, baseline: Baseline, tmp_path: Path
+) -> None:
+    result = watch(tmp_path, baseline, program("program", random.Random(9)))
+    reasons = [each.detector for alert in result.of("client") if alert.name == "program" for each in alert.reasons]
+    assert not {"sampling", "perturbation"} & set(reasons)
+
+
 def test_an_attack_that_is_spread_over_many_clients_is_named_as_a_family(baseline: Baseline, tmp_path: Path) -> None:
     queries = logs.probing("", random.Random(9), 300)
     spread = [replace(query, client=f"account-{at % 150}") for at, query in enumerate(queries)]
@@ -157,6 +166,10 @@ def test_memory_is_bounded_and_says_who_was_forgotten(baseline: Baseline, tmp_pa
 def test_too_little_benign_traffic_and_contradictions_are_refused(benign: Path, tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match="has 160 clients, and half of them set the threshold"):
         monitor(benign, benign=benign, out=tmp_path)
+    with pytest.raises(InputError, match="no-log: is no file: name a log that exists"):  # before the other reasons
+        monitor(tmp_path / "no-log", benign=benign, out=tmp_path)
+    with pytest.raises(UsageError, match="give 1 or more, and 1 with `follow`"):
+        monitor(benign, benign=benign, out=tmp_path, follow=print, processes=2)
     with pytest.raises(UsageError, match="give either `benign`"):
         monitor(benign, out=tmp_path)
     with pytest.raises(UsageError, match="`follow` reads a single log"):
@@ -188,6 +201,10 @@ def test_the_command_answers_on_a_screen(benign: Path, tmp_path: Path) -> None:
     with redirect_stdout(io.StringIO()) as out:
         assert main([*command, "--details"]) == 0
     assert "log.jsonl:" in out.getvalue()
+    assert "completion max_tokens=0-1 n=1 top=1 echo logprobs" in " ".join(screen.split()), "families have whole names"
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(["show", str(tmp_path / "out")]) == 0
+    assert out.getvalue() == screen
     with redirect_stdout(io.StringIO()) as out:
         assert main(["monitor", str(log), "--inspect"]) == 0
     assert "20 requests understood" in out.getvalue()
@@ -220,6 +237,43 @@ def test_a_followed_log_reports_each_alert_once_when_it_arises(baseline: Baselin
     assert clients == ["attacker", "another"]
     assert len(reported) == len(set(reported))
     assert read_monitor(tmp_path / "out") == result
+
+
+def test_a_followed_log_is_judged_over_as_much_time_as_the_benign_log(baseline: Baseline, tmp_path: Path) -> None:
+    attack = logs.probing("attacker", random.Random(9))
+    path = logs.write_log(tmp_path / "log.jsonl", attack)
+    total = len(attack)
+    later = [
+        [replace(each, time=each.time + number * baseline.seconds / 4) for each in logs.benign_queries(20, 6)]
+        for number in range(12)
+    ]
+    steps = iter(later)
+
+    def wait() -> bool:
+        step = next(steps, None)
+        with path.open("a") as file:
+            file.write("".join(query_to_line(query) + "\n" for query in step or []))
+        return step is not None
+
+    reported: list[str] = []
+    result = follow_log(
+        path,
+        baseline,
+        out=tmp_path / "out",
+        report=lambda alert: reported.append(alert.name),
+        false_alarms=RATE,
+        fdr=0.05,
+        wait=wait,
+        every=0.0,
+    )
+    total += sum(map(len, later))
+    assert total / 6 < result.requests < total / 2, (
+        "between a half and the whole time of the benign log, of three times it"
+    )
+    assert "attacker" in reported
+    assert "attacker" not in [alert.name for alert in result.alerts]
+    alerts = [json.loads(line) for line in (tmp_path / "out" / "alerts.jsonl").read_text().splitlines()]
+    assert "attacker" in [alert["name"] for alert in alerts], "alerts of earlier times are kept"
 
 
 def test_the_reason_of_lines_left_out_is_not_that_of_lines_read_nevertheless(

@@ -73,7 +73,10 @@ def _samplers(rows: Mapping[str, Any]) -> Iterator[str]:
 def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## Campaigns of 1,000 requests that accounts share, among 300 benign clients"
     yield ""
-    yield f"Of benign families {_rate(rows['benign families'])} cause an alert."
+    benign = rows["benign families"]
+    windows = benign["windows"]
+    yield f"Of {benign['trials']} benign families {_rate(benign)} cause an alert. Of {windows['trials']} windows "
+    yield f"of benign traffic {_rate(windows)} differ from the benign traffic, by the log's own q-values."
     yield ""
     yield "| attack | accounts | family named [95 %] | campaigns | accounts named alone |"
     yield "|---|---:|---:|---:|---:|"
@@ -84,15 +87,17 @@ def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _speed(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Speed, a single process"
+    yield "## Speed, from the file to the alerts"
     yield ""
-    yield "| log holds | lines | bytes a line | lines a second | lines a second of its processor time |"
-    yield "|---|---:|---:|---:|---:|"
-    for name in filter(rows.__contains__, ("sketches", "prompts")):
-        row = rows[name]
-        figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
-        yield f"| {name} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
+    yield "| log holds | processes that parse | lines | bytes a line | lines a second | by processor time |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, row in rows.items():
+        if name != "memory":
+            figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
+            yield f"| {' | '.join(name.split())} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
     if "memory" not in rows:
         return
+    memory = rows["memory"]
     yield ""
-    yield f"Peak memory of the whole measurement: {rows['memory']['peak_mib']:,.0f} MiB."
+    yield f"Peak memory of the whole measurement: {memory['peak_mib']:,.0f} MiB."
+    yield f"{memory['cores']} cores, of which other programs took a part: the load was {memory['load']:.1f}."
