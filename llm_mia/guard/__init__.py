@@ -82,6 +82,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f".{_OF_EXTRA[name]}", __name__), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("httptools", "starlette", "uvicorn"):
             raise
         raise MissingExtraError(f"{error.name}, which the guard needs,", "pip install 'llm-mia[guard]'") from None

@@ -232,29 +232,21 @@ def _masked_event(data: bytes, masking: Masking) -> bytes:
 async def _unless_gone(work: Coroutine[Any, Any, None], receive: Receive, answer: Answer) -> None:
     """Run *work*, which sends *answer*, to its end, or cancel it when the client leaves.
 
-    httpx closes a connection completely only where it is cancelled in the way of anyio.
-
     Raises:
         ClientDisconnect: it left before the end of the answer.
     """
-    refused: Refused | None = None
-    ended = False
-    async with anyio.create_task_group() as group:
+    with anyio.CancelScope() as scope:  # what closes a connection may shield itself from it
 
         async def leave() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
             if not answer.ended:  # at the end of an answer this comes, too
-                group.cancel_scope.cancel()
+                scope.cancel()
 
-        group.start_soon(leave)
+        leaving = asyncio.create_task(leave())
         try:
             await work
-        except Refused as caught:  # the group would wrap it
-            refused = caught
-        ended = True
-        group.cancel_scope.cancel()
-    if refused:
-        raise refused
-    if not ended:
+        finally:
+            leaving.cancel()
+    if scope.cancelled_caught:
         raise ClientDisconnect

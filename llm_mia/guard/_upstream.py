@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import anyio
 import httpx
 
 from ..errors import UsageError
+from ._connections import Connections
 from ._policy import UpstreamRules
 from ._refused import Refused
 
@@ -41,11 +42,7 @@ class Upstream:
             raise UsageError("`upstream` holds a password: leave it out; clients send their keys themselves")
         self._base, self._rules = url.rstrip("/"), rules
         # No httpx.Client: it would follow redirects, keep cookies for all clients, and obey proxies of the environment.
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(
-                max_connections=rules.connections, max_keepalive_connections=rules.connections, keepalive_expiry=IDLE
-            )
-        )
+        self._transport = transport or Connections(httpx.URL(self._base), rules.connections, IDLE)
         self._timeout = {
             "connect": rules.connect_seconds,
             "read": rules.seconds,
@@ -93,7 +90,7 @@ class Upstream:
         """
         parts, size = [], 0
         try:
-            with anyio.fail_after(self._rules.seconds):  # httpx leaks what asyncio.timeout cancels
+            async with asyncio.timeout(self._rules.seconds):
                 async for part in response.aiter_bytes():
                     parts.append(part)
                     size += len(part)
