@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +21,9 @@ PASSED_ON = ("authorization", "openai-organization", "openai-project", "tracepar
 """Headers of a request that reach the server."""
 IDLE = 4.0
 """Seconds for which an unused connection is kept: uvicorn, as most model servers use, closes it after 5."""
+
+_address = lru_cache(maxsize=64)(httpx.URL)
+"""Most requests go to a few addresses, and to read one takes longer than all else about a request."""
 
 
 class Upstream:
@@ -41,8 +45,12 @@ class Upstream:
         if parts.username or parts.password:
             raise UsageError("`upstream` holds a password: leave it out; clients send their keys themselves")
         self._base, self._rules = url.rstrip("/"), rules
+        try:
+            address = httpx.URL(self._base)
+        except httpx.InvalidURL as error:
+            raise UsageError(f"`upstream` is no address of a server ({error})") from None
         # No httpx.Client: it would follow redirects, keep cookies for all clients, and obey proxies of the environment.
-        self._transport = transport or Connections(httpx.URL(self._base), rules.connections, IDLE)
+        self._transport = transport or Connections(address, rules.connections, IDLE)
         self._timeout = {
             "connect": rules.connect_seconds,
             "read": rules.seconds,
@@ -65,7 +73,7 @@ class Upstream:
         if body is not None:
             passed.append((b"content-type", b"application/json"))
         request = httpx.Request(
-            method, self._base + path, headers=passed, content=body, extensions={"timeout": self._timeout}
+            method, _address(self._base + path), headers=passed, content=body, extensions={"timeout": self._timeout}
         )
         try:
             response = await self._transport.handle_async_request(request)
