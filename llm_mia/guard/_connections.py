@@ -151,6 +151,8 @@ class _Connection(asyncio.Protocol):
             httpx.TransportError: it cannot be sent in time.
         """
         self._begin()
+        if self._lost:
+            raise httpx.ConnectError("the server closed the connection at once")
         self._transport.write(request)
         while self._full and not self._headed:
             await self._change(seconds, httpx.WriteTimeout)
