@@ -36,6 +36,7 @@ from ._refused import CLIENT_GONE
 
 if TYPE_CHECKING:
     from ._app import Guard
+    from ._connections import Connections
     from ._serving import Served, configuration, serve_guard
     from ._upstream import Upstream
 
@@ -44,6 +45,7 @@ __all__ = [
     "SECRET_VARIABLE",
     "Buckets",
     "ClientRules",
+    "Connections",
     "Events",
     "Guard",
     "KeptPrompt",
@@ -67,6 +69,7 @@ __all__ = [
 ]
 
 _OF_EXTRA = {
+    "Connections": "_connections",
     "Guard": "_app",
     "Served": "_serving",
     "configuration": "_serving",
