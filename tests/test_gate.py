@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from llm_mia.decision import notes_of_sentences
 from llm_mia.errors import CalibrationError, ModelError, PassageError, RunDirectoryError
 from llm_mia.gate import (
     GateResult,
+    GateRow,
     Limits,
     Obstacle,
     Quantity,
@@ -28,9 +30,10 @@ from llm_mia.gate import (
     read_gate,
 )
 from llm_mia.passages import check_inputs, to_passages
-from llm_mia.records import Note, RunRecord, Standing, WrittenTokens
+from llm_mia.records import Interval, Note, RunRecord, Standing, WrittenTokens
 from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
 from llm_mia.report.words import limit_words
+from llm_mia.report.words.gate_page import gate_next
 from llm_mia.scores import read_scores
 from llm_mia.signals import written_token_notes
 from llm_mia.store import to_json, write_text
@@ -192,7 +195,13 @@ def test_a_screen_has_15_lines_of_80_columns_and_the_verdict_first(leaking: Gate
     assert max(map(len, lines)) <= 80
     assert next(line for line in lines[1:] if line).startswith("The gate fails: gap")
     details = rendered(gate_details(leaking))
-    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default limit)", "not judged"):
+    for word in (
+        "OWASP AISVS 11.3.1",
+        "OWASP AISVS 11.3.3",
+        "EDPB Opinion 28/2024",
+        "(default limit)",
+        "not applicable",
+    ):
         assert word in details, word
 
 
@@ -222,6 +231,38 @@ def test_a_gate_leaves_a_page(leaking: GateResult, tmp_path: Path) -> None:
     assert leaking.leaked_passages[0].id in page
     assert main(["report", str(leaking.path), "--redact", "-o", str(tmp_path / "page.html")]) == 0
     assert leaking.leaked_passages[0].id not in (tmp_path / "page.html").read_text()
+
+
+def test_the_page_says_what_to_do_next_by_the_verdict(leaking: GateResult) -> None:
+    page = html.unescape(gate_html(leaking))
+    assert page.index("What to do next") < page.index("The limits")
+    failed = gate_next(leaking)
+    assert all(step in page for step in failed)
+    assert failed[0].startswith("Read below which texts leaked most.")
+    assert "'llm-mia defend'" in failed[1]
+    tested = [f"{limit_words(each)} was not tested: " for each in leaking.rows if each.obstacle is not None]
+    assert len(tested) == 3
+    assert all(any(step.startswith(each) for step in failed) for each in tested)
+    assert "give at least 874 documents of non-members" in " ".join(failed)
+
+    judged = tuple(replace(each, verdict=RowVerdict.PASSED) for each in leaking.rows if each.obstacle is None)
+    passed = replace(leaking, rows=judged)
+    assert [step.partition(",")[0] for step in gate_next(passed)] == ["Keep gate.json with the release"]
+    alone = replace(passed, passes={"target": passed.passes["target"]})
+    assert "with a reference model" in gate_next(alone)[1]
+
+    auroc = row(leaking, Quantity.AUROC)
+    wide = replace(auroc, value=0.55, interval=Interval(0.55, 0.45, 0.65), verdict=RowVerdict.FAILED)
+    strict = gate_next(replace(leaking, rows=(wide,), strict=True))
+    assert strict[0].endswith("more documents may decide.")
+    assert not any("defend" in step for step in strict)
+    documented = GateRow(Quantity.EPSILON_DOCUMENTED, 2.0, True, RowVerdict.FAILED, 4.0)
+    assert "train with DP-SGD at an ε of at most 2." in gate_next(replace(leaking, rows=(documented,)))[0]
+
+    void = replace(leaking.validity, standing=Standing.VOID, checks=(Check("leak_bytes", 0.9, Verdict.VOID),))
+    repair = gate_next(replace(leaking, validity=void))
+    assert repair[0].startswith("Repair the known set first")
+    assert repair[1] == void.checks[0].remedy
 
 
 def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: GateResult, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from ..durations import duration
 from .forecast import request_words, work_words
 from .output import show, show_json
+from .parameters import spelled
 
 if TYPE_CHECKING:
     from ..signals import Estimate, PassEstimate, TrainingEstimate
@@ -49,6 +50,7 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
         "seconds": round(estimate.seconds, 1),
         "bytes_on_disk": estimate.bytes_on_disk,
         "passes": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.passes],
+        "loading": {role: round(seconds, 1) for role, seconds in estimate.loading.items()},
         "attacks": list(estimate.attacks),
         "trainings": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.trainings],
     }
@@ -67,7 +69,20 @@ def _words(estimate: Estimate) -> str:
     if asked:
         price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
         work.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
+    scores += _slow_stand_in(estimate)
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
+
+
+def _slow_stand_in(estimate: Estimate) -> list[str]:
+    """A line where the stand-in takes most of the time, and a faster one can be named."""
+    from ..backends import ngram
+    from ..records import STAND_IN
+
+    share = estimate.share_of(STAND_IN)
+    if share <= 0.5 or any(each.role == STAND_IN and each.model == ngram.NAME for each in estimate.passes):
+        return []
+    faster = f"{spelled('`stand_in`')} ngram is faster, and notices less"
+    return [f"  stand-in: {100 * share:.0f} % of the time; {faster}"]
 
 
 def _whole(estimate: Estimate) -> str:

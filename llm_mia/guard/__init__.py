@@ -32,7 +32,7 @@ from ._policy import (
     UpstreamRules,
 )
 from ._policy_file import policy_text, read_policy
-from ._refused import CLIENT_GONE
+from ._refused import CLIENT_GONE, Refused
 
 if TYPE_CHECKING:
     from ._app import Guard
@@ -54,6 +54,7 @@ __all__ = [
     "PassOrDeny",
     "Policy",
     "QueryLog",
+    "Refused",
     "RequestRules",
     "Rule",
     "Secret",
