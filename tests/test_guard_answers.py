@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import RawTestServer
+from aiohttp.test_utils import BaseTestServer, RawTestServer
 
 from llm_mia.guard import (
     Buckets,
@@ -42,7 +42,7 @@ Position = tuple[str, float, dict[str, float]]
 
 
 @asynccontextmanager
-async def guarding(policy: Policy, server: RawTestServer, secret: bytes = b"s") -> AsyncIterator[Guard]:
+async def guarding(policy: Policy, server: BaseTestServer, secret: bytes = b"s") -> AsyncIterator[Guard]:
     """A guard in front of *server*."""
     upstream = Upstream(str(server.make_url("/v1")), policy.upstream)
     try:
