@@ -167,8 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     world = World(given.seed, given.clients)
     groups = {name: len(scores) for name, scores in world.baseline.client_scores.items()}
     results["world"] = {
-        "seed": given.seed, "clients": given.clients, "requests": world.baseline.requests, "rate": RATE, "groups": groups,
-        "families": len(world.baseline.family_scores), "block": world.baseline.block,
+        "seed": given.seed, "clients": given.clients, "requests": world.baseline.requests, "rate": RATE,
+        "groups": groups, "families": len(world.baseline.family_scores), "block": world.baseline.block,
     }  # fmt: skip
     sys.stderr.write(f"benign traffic: {results['world']}, {time.perf_counter() - start:.0f} s\n")
     for name in given.only.split(","):
