@@ -159,15 +159,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default=",".join(PARTS), help="the parts, separated by commas")
     parser.add_argument("--scale", type=float, default=1.0, help="how many clients and trials, as a factor")
     parser.add_argument("--clients", type=int, default=3000, help="benign clients that set the thresholds")
+    parser.add_argument("--seed", type=int, default=0, help="of the clients, benign and not")
     given = parser.parse_args(arguments)
     path = RESULTS / "monitor.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     start = time.perf_counter()
-    world = World(clients=given.clients)
+    world = World(given.seed, given.clients)
     groups = {name: len(scores) for name, scores in world.baseline.client_scores.items()}
     results["world"] = {
-        "clients": given.clients, "requests": world.baseline.requests, "rate": RATE, "groups": groups,
-        "families": len(world.baseline.family_scores), "block": world.baseline.block,
+        "seed": given.seed, "clients": given.clients, "requests": world.baseline.requests, "rate": RATE,
+        "groups": groups, "families": len(world.baseline.family_scores), "block": world.baseline.block,
     }  # fmt: skip
     sys.stderr.write(f"benign traffic: {results['world']}, {time.perf_counter() - start:.0f} s\n")
     for name in given.only.split(","):

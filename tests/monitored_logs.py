@@ -87,6 +87,12 @@ def best_of(client: str, rng: random.Random, conversations: int = 12) -> list[Qu
     return queries
 
 
+def choosing_by_case(client: str, rng: random.Random) -> list[Query]:
+    """Multiple-choice questions, of which some ends differ in case alone."""
+    contexts = [text(rng, 15) for _ in range(12)]
+    return [scored(client, f"{context} Answer: {end}") for context in contexts for end in ("kabel", "Kabel", "lodor")]
+
+
 def few_behind_a_template(client: str, rng: random.Random) -> list[Query]:
     """Five texts to classify behind a template of 252 bytes, of which sketches know 128."""
     template = text(rng, 36)

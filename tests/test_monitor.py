@@ -81,7 +81,7 @@ def test_each_attack_is_named_with_its_reason_and_its_lines(
     assert {json.loads(lines[int(number) - 1])["client"] for _, number in places} == {"attacker"}
 
 
-@pytest.mark.parametrize("program", [logs.best_of, logs.few_behind_a_template])
+@pytest.mark.parametrize("program", [logs.best_of, logs.few_behind_a_template, logs.choosing_by_case])
 def test_what_a_conversation_or_a_template_explains_causes_no_alert(
     program: Attack, baseline: Baseline, tmp_path: Path
 ) -> None:

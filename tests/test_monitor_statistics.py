@@ -81,7 +81,7 @@ def bursts(rng: np.random.Generator, clients: int, first: int = 0, size: float =
 
 def of_window(rng: np.random.Generator, size: float = 400.0) -> float:
     """The p-value of a window of traffic among the windows of benign traffic."""
-    benign = benign_windows(bursts(rng, 20).sample, bursts(rng, 38).sample)
+    benign = benign_windows(bursts(rng, 20).sample, bursts(rng, 40).sample)
     windows = drift_of(bursts(rng, 2, size=size).sample, replace(benign, requests=40))
     return windows[0].p_value
 
@@ -105,10 +105,12 @@ def test_drift_keeps_its_rate_where_requests_of_a_client_come_together_and_permu
 def test_a_window_of_more_requests_has_as_many_rows_and_short_logs_have_none() -> None:
     rng = np.random.default_rng(0)
     benign = benign_windows(bursts(rng, 50).sample, bursts(rng, 50).sample)
-    assert len(benign.discrepancies) == 1000 // benign.requests == 25
-    assert [(window.first, window.requests) for window in drift_of(bursts(rng, 6).sample, benign)] == [
-        (0, 40), (40, 40), (80, 40)
-    ]  # fmt: skip
+    assert len(benign.discrepancies) == 1000 // benign.requests == 24
+    compared = drift_of(bursts(rng, 6).sample, benign)
+    assert [(window.first, window.requests) for window in compared] == [(0, 60), (60, 60)]
+    every_16th = [(16 * at, each) for at, (_, each) in enumerate(bursts(rng, 50).sample)]
+    thinned = benign_windows(every_16th, every_16th)
+    assert len(thinned.discrepancies) == (16 * 999 + 1) // thinned.requests == 24
     assert {window.requests for window in drift_of(bursts(rng, 120).sample, benign)} == {100}
     assert drift_of(bursts(rng, 1).sample, benign) == drift_of([], benign) == ()
     assert benign_windows([], []).discrepancies == ()

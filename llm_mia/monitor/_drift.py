@@ -116,7 +116,7 @@ def benign_windows(fit: Sample, calibration: Sample) -> BenignWindows:
         return BenignWindows((), WINDOW_ROWS, ())
     step = max(1, len(fit) // REFERENCE_ROWS)
     reference = np.array([_features(each) for _, each in fit[::step][:REFERENCE_ROWS]])
-    least = max(math.ceil(total / MOST_BENIGN), math.ceil(WINDOW_ROWS * total / len(calibration)))
+    least = max(math.ceil(total / MOST_BENIGN), math.ceil((WINDOW_ROWS + 1) * total / len(calibration)))
     windows = [rows for _, _, rows in _windows(calibration, least, MOST_BENIGN)]
     distances = _discrepancies(windows, reference, median_distance(reference))
     return BenignWindows(tuple(map(tuple, reference.tolist())), least, tuple(distances.tolist()))

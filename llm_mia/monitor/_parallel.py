@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from ..errors import InputError
 from ..queries import Query
@@ -18,18 +18,17 @@ from .sources import Source
 
 __all__ = ["PreparedPart", "prepared_parts", "recorded"]
 
-Prepared = TypeVar("Prepared")
-Prepare = Callable[[Sequence[tuple[int, Query]]], Sequence[Prepared]]
+Prepare = Callable[[Sequence[tuple[int, Query]]], Sequence[Any]]
 WAITING = 2
 """Batches of each process that are in memory at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedPart(Generic[Prepared]):
+class PreparedPart:
     """A batch of lines, parsed and prepared."""
 
     lines: int
-    prepared: Sequence[Prepared]
+    prepared: Sequence[Any]
     times: list[tuple[int, float]]
     """The time of each query, as its line gives it, with the number of the line."""
     faults: list[tuple[int, str]]
@@ -38,8 +37,8 @@ class PreparedPart(Generic[Prepared]):
 
 
 def prepared_parts(
-    parts: Iterable[Sequence[Line]], source: Source, prepare: Prepare[Prepared], processes: int
-) -> Iterator[PreparedPart[Prepared]]:
+    parts: Iterable[Sequence[Line]], source: Source, prepare: Prepare, processes: int
+) -> Iterator[PreparedPart]:
     """Each of *parts* as it was parsed and prepared, in their order.
 
     Raises:
@@ -50,7 +49,7 @@ def prepared_parts(
         yield from (_prepared(part, source, prepare, known) for part in parts)
         return
     context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[PreparedPart[Prepared]]] = deque()
+    waiting: deque[Future[PreparedPart]] = deque()
     with ProcessPoolExecutor(processes, context, _start, (source, prepare)) as pool:
         try:
             for part in parts:
@@ -65,9 +64,7 @@ def prepared_parts(
             ) from None
 
 
-def _prepared(
-    part: Sequence[Line], source: Source, prepare: Prepare[Prepared], known: set[str]
-) -> PreparedPart[Prepared]:
+def _prepared(part: Sequence[Line], source: Source, prepare: Prepare, known: set[str]) -> PreparedPart:
     parsed = parse(source, part)
     fields = recorded([query for _, query in parsed.queries], known)
     known |= fields
@@ -78,11 +75,11 @@ _STATE: list[Any] = []
 """Of a process that reads: the source, what prepares queries, and the fields that it has reported."""
 
 
-def _start(source: Source, prepare: Prepare[Prepared]) -> None:
+def _start(source: Source, prepare: Prepare) -> None:
     _STATE[:] = [source, prepare, set()]
 
 
-def _work(part: Sequence[Line]) -> PreparedPart[Any]:
+def _work(part: Sequence[Line]) -> PreparedPart:
     source, prepare, known = _STATE
     return _prepared(part, source, prepare, known)
 

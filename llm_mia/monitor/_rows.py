@@ -101,7 +101,7 @@ def shape_of(query: Query) -> str:
     """The parameters of *query*, coarsely, so that a campaign that varies them a little has few shapes."""
     limit, samples, top = query.max_tokens, query.samples or 1, query.top_logprobs or 0
     return _shape(
-        query.request.value,
+        str.__str__(query.request),  # quicker than its value
         -1 if limit is None else bisect_left(LIMITS, limit),
         bisect_left(NUMBERS, samples),
         bisect_left(ALTERNATIVES, top),

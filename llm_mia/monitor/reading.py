@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from ..errors import InputError
 from ..queries import Query
@@ -19,7 +19,6 @@ from .sources import Source
 
 __all__ = ["ReadLog", "read_log"]
 
-Prepared = TypeVar("Prepared")
 BATCH = 2048
 BATCH_BYTES = 32 << 20
 """Bytes of the lines of a batch, after which it ends."""
@@ -45,9 +44,9 @@ class ReadLog:
 
 def read_log(
     path: Path,
-    take: Callable[[Sequence[Prepared]], None],
+    take: Callable[[Any], None],
     *,
-    prepare: Callable[[Sequence[tuple[int, Query]]], Sequence[Prepared]] = tuple,
+    prepare: Callable[[Sequence[tuple[int, Query]]], Sequence[Any]] = tuple,
     source: Source | None = None,
     lines: Iterable[Line] | None = None,
     batch: int = BATCH,

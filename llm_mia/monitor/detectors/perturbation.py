@@ -25,8 +25,9 @@ def _score(table: Table) -> Scored:
     wanted = ((table.kinds & (Kind.SCORES | Kind.DISTRIBUTION)) > 0) & table.sketched
     wanted &= ~common_prompts(table)
     rows = np.zeros(len(table.rows), np.bool_)
+    wanted &= ~choices(table, wanted)  # the ends of a question may differ in case alone: "it" and "It"
     rows[_twins(table, wanted)] = True
-    left, right = _near(table, wanted & ~choices(table, wanted) & ~templates(table, wanted))
+    left, right = _near(table, wanted & ~templates(table, wanted))
     rows[left] = rows[right] = True
     return Scored(table.totals(rows), rows)
 
