@@ -28,6 +28,7 @@ from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._positions import score_positions
 from ._progress import PassProgress, PassWork, Progress, Step, report_activity
 from ._ranges import missing_blocks, share_out
+from ._ranks import Greeting, PassesFinished, Ranks
 from ._refusals import refuse_other_tokenizer, refuse_scored
 from ._sharing import RangeTask, ScoredRange, SharedPass, Sharing, current_sharing, sharing
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
@@ -42,6 +43,7 @@ __all__ = [
     "DryRun",
     "Estimate",
     "Estimated",
+    "Greeting",
     "Inputs",
     "Limits",
     "ModelSource",
@@ -49,9 +51,11 @@ __all__ = [
     "PassProgress",
     "PassSetup",
     "PassWork",
+    "PassesFinished",
     "PlannedPass",
     "Progress",
     "RangeTask",
+    "Ranks",
     "ScoredRange",
     "SharedPass",
     "Sharing",
