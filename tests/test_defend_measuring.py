@@ -290,8 +290,8 @@ def test_a_defence_is_compared_with_the_lowest_on_the_same_passages() -> None:
     compared = compare_with_lowest(mark_lower(leakages), scores, measuring)
     assert [each is not None and each.lower for each in compared] == [True, True, True, False, False]
     above = [None if each is None else each.above_lowest for each in compared]
-    aurocs = [math.nan if each is None else each.auroc.value for each in compared]
-    lowest = 1 if aurocs[1] < aurocs[2] else 2
+    areas = [math.nan if each is None else each.auroc.value for each in compared]
+    lowest = min((1, 2), key=areas.__getitem__)
     other = above[3 - lowest]
     assert above[lowest] is None
     assert above[3] is above[4] is None
@@ -299,7 +299,7 @@ def test_a_defence_is_compared_with_the_lowest_on_the_same_passages() -> None:
     assert above[0].low > 0
     assert other is not None
     assert other.low <= 0 <= other.high
-    assert other.value == aurocs[3 - lowest] - aurocs[lowest]
+    assert other.value == areas[3 - lowest] - areas[lowest]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from ._judging import judge, simes
 from ._monitor import monitor
 from ._registry import RegisteredSet, Registry, build_registry, read_registry, registry_to_json
 from ._result import Alert, LogRecord, MonitorResult, Reason, read_monitor
-from ._traffic import Kind, Limits, Traffic
+from ._rows import Kind
+from ._traffic import Limits, Traffic
 
 __all__ = [
     "Alert",

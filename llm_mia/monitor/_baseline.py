@@ -184,7 +184,7 @@ def family_surprises(
 ) -> dict[str, Floats]:
     """How surprising each block is, by detector: among blocks of the same shape, where enough of those are known.
 
-    Honest shapes differ: whoever evaluates models always scores more than whoever chats. Among the blocks of all shapes
+    Benign shapes differ: whoever evaluates models always scores more than whoever chats. Among the blocks of all shapes
     every block of such a shape would stand out, and so would the shape, however large its past.
     """
     at = np.array(shapes, dtype=object)

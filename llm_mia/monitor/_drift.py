@@ -1,6 +1,6 @@
 """Drift of windows of traffic from the benign traffic: maximum mean discrepancy, with a p-value by permutations.
 
-Requests of a client are alike and come together, so a window of honest traffic differs from other traffic by more than
+Requests of a client are alike and come together, so a window of benign traffic differs from other traffic by more than
 independent requests would, and a permutation of requests would reject it far too often. Whole windows are permuted.
 """
 
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from ..calibration import benjamini_hochberg, conformal_p_values
 from ..queries import Query
-from ._traffic import Kind, kind_of
+from ._rows import Sampled, sampled_of
 
 __all__ = [
     "BenignWindows", "DriftWindow", "benign_windows", "drift_of", "features_of", "median_distance", "squared_mmd",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
-Sample = Sequence[tuple[int, Query]]
+Sample = Sequence[tuple[int, Sampled]]
 """Some of the requests of a log, each with how many came before it."""
 REFERENCE_ROWS, WINDOW_ROWS = 300, 40
 MOST_BENIGN, MOST = 200, 24
@@ -56,16 +56,20 @@ class DriftWindow:
 
 def features_of(query: Query) -> tuple[float, ...]:
     """What is compared of a request: its size, its limits, and what it wants, each about between 0 and 1."""
-    kind = kind_of(query)
+    return _features(sampled_of(query))
+
+
+def _features(request: Sampled) -> tuple[float, ...]:
+    size, limit, completion, top, scores, logprobs, samples, temperature = request.figures
     return (
-        math.log1p(query.prompt_bytes or 4 * (query.prompt_tokens or 0)) / 10,
-        math.log1p(query.max_tokens or 0) / 8,
-        math.log1p(query.completion_tokens or 0) / 8,
-        math.log1p(query.top_logprobs or 0) / 4,
-        float(bool(kind & Kind.SCORES)),
-        float(bool(query.logprobs)),
-        math.log1p(query.samples or 1) / 4,
-        max(0.0, min(2.0, query.temperature if query.temperature is not None else 1.0)) / 2,
+        math.log1p(size) / 10,
+        math.log1p(limit) / 8,
+        math.log1p(completion) / 8,
+        math.log1p(top) / 4,
+        float(scores),
+        float(logprobs),
+        math.log1p(samples) / 4,
+        max(0.0, min(2.0, temperature)) / 2,
     )
 
 
@@ -111,8 +115,8 @@ def benign_windows(fit: Sample, calibration: Sample) -> BenignWindows:
     if len(calibration) < WINDOW_ROWS or len(fit) < 2:
         return BenignWindows((), WINDOW_ROWS, ())
     step = max(1, len(fit) // REFERENCE_ROWS)
-    reference = np.array([features_of(query) for _, query in fit[::step][:REFERENCE_ROWS]])
-    least = max(math.ceil(total / MOST_BENIGN), math.ceil(WINDOW_ROWS * total / len(calibration)))
+    reference = np.array([_features(each) for _, each in fit[::step][:REFERENCE_ROWS]])
+    least = max(math.ceil(total / MOST_BENIGN), math.ceil((WINDOW_ROWS + 1) * total / len(calibration)))
     windows = [rows for _, _, rows in _windows(calibration, least, MOST_BENIGN)]
     distances = _discrepancies(windows, reference, median_distance(reference))
     return BenignWindows(tuple(map(tuple, reference.tolist())), least, tuple(distances.tolist()))
@@ -161,5 +165,5 @@ def _windows(sample: Sample, least: int, most: int) -> list[tuple[int, int, Floa
         if end - start < WINDOW_ROWS:
             continue
         places = np.linspace(start, end - 1, WINDOW_ROWS).astype(int)
-        windows.append((first, last - first, np.array([features_of(sample[at][1]) for at in places.tolist()])))
+        windows.append((first, last - first, np.array([_features(sample[at][1]) for at in places.tolist()])))
     return windows

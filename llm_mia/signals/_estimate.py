@@ -12,6 +12,7 @@ from typing import ParamSpec
 
 from ..passages import Passages
 from ..store import RunDirectory, UnwrittenRun
+from ._sharing import current_sharing
 
 __all__ = [
     "DryRun",
@@ -177,4 +178,7 @@ def estimate(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Es
 
 def open_run(path: str | Path) -> RunDirectory:
     """The run directory *path*, to be closed; in a dry run nothing is written to it."""
-    return RunDirectory(path) if running_dry() is None else UnwrittenRun(path)
+    if running_dry() is not None:
+        return UnwrittenRun(path)
+    shared = current_sharing()
+    return RunDirectory(path) if shared is None else shared.open_run(Path(path))

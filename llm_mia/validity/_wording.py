@@ -23,14 +23,16 @@ _REPEATS_MEMBER = (
     "members."
 )
 _REMOVE_REPEATS = (
-    "Remove these passages from either class, and split by document, not by passage; 'llm-mia validate' lists all ids."
+    "Remove these passages from either class, and split by document, not by passage; unless it is redacted, "
+    "validity.json lists all ids."
 )
 _SHARE_NO_TEXT = "Take non-members that share no text with members, and split by document, not by passage."
 _TRUTH_IS_KNOWN = (
     "If the text of a candidate is in the known set, its label is known, and its score depends on the calibration."
 )
 _REMOVE_CANDIDATES = (
-    "Remove these candidates, or the known passages that they repeat; 'llm-mia validate' lists all ids."
+    "Remove these candidates, or the known passages that they repeat; unless it is redacted, validity.json lists all "
+    "ids."
 )
 _MORE_NONMEMBERS = "Add {unit} until there are {needed}, or choose a larger rate."
 _DOCUMENTS_COUNT = (
