@@ -23,7 +23,7 @@ from ._ranks import as_rank
 from ._registering import register
 from .interrupts import ending_signals, interrupts_first
 from .output import carry_any_text, say
-from .parameters import options_elsewhere, options_of, running, spelled
+from .parameters import options_elsewhere, options_of, running, spelled, with_slashes
 from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
@@ -137,5 +137,5 @@ def _malformed(errors: Sequence[Any], path: str) -> str:
 
 
 def _failed(message: str, code: int) -> int:
-    print("llm-mia: " + " ".join(message.split()), file=sys.stderr)
+    print("llm-mia: " + " ".join(with_slashes(message).split()), file=sys.stderr)
     return code

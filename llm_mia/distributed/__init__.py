@@ -1,4 +1,8 @@
-"""Passes on more than a process or a machine, by engines that others keep: accelerate starts the processes."""
+"""Passes on more than a process or a machine, by engines that others keep.
+
+* accelerate starts the processes, and lets them wait for each other
+* `datatrove`: a step of its pipelines, for Slurm or Ray
+"""
 
 from __future__ import annotations
 

@@ -197,7 +197,10 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if isinstance(source, ModelSpec):
         report_activity(stage.progress, f"loading model {source.name}")
     most = max(wanted.inputs.bytes for wanted in planned)
+    began = time.monotonic()
     backend, files = load(source, begun, stage.sharing, compiled=most >= COMPILED_FROM_BYTES)
+    if dry := running_dry():
+        dry.loading[role] = time.monotonic() - began
     model = backend.info
     if begun is not None and isinstance(backend, RemoteBackend):
         model = backend.recognised(begun)
