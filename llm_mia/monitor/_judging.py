@@ -55,6 +55,7 @@ def judge(
         faults=faults.listed(),
         requests=traffic.requests,
         clients=of_clients,
+        nameless=traffic.nameless,
         evicted=traffic.evicted,
         families=of_families,
         alerts=(*families, *clients),
@@ -72,7 +73,10 @@ def judge(
 def _client_alerts(
     traffic: Traffic, baseline: Baseline, known: Known, logs: Sequence[str], rate: float
 ) -> tuple[list[Alert], int]:
-    table = client_table(traffic, known)
+    names = traffic.named
+    if not names:
+        return [], 0
+    table = client_table(traffic, known, names)
     measured = scored(table)
     surprises = _surprises(baseline.clients, measured)
     scores = combined(surprises)

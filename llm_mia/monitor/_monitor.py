@@ -11,6 +11,7 @@ from pathlib import Path
 from ..calibration import check_rate, nonmembers_needed
 from ..errors import CalibrationError, InputError, UsageError
 from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
+from ._different import refuse_equal_logs
 from ._following import follow_log
 from ._judging import judge
 from ._registry import Registry, read_registry
@@ -64,7 +65,8 @@ def monitor(
             on it. In a Python script, write the call under ``if __name__ == "__main__":``.
 
     Raises:
-        UsageError: not exactly one of *benign* and *baseline* is given, or a rate lies outside (0, 1).
+        UsageError: not exactly one of *benign* and *baseline* is given, a log is also a benign log, or a rate lies
+            outside (0, 1).
         CalibrationError: too few benign clients for *false_alarms*.
         InputError: a file cannot be read.
     """
@@ -81,6 +83,7 @@ def monitor(
     known = read_registry(registry) if isinstance(registry, str | os.PathLike) else registry
     source = None if mapping is None else mapped_source(Path(mapping))
     if benign is not None and baseline is None:
+        refuse_equal_logs(paths, _paths(benign))
         base = _learn(_paths(benign), known, source, bound, false_alarms=false_alarms, seed=seed, processes=processes)
         write_baseline(folder / BASELINE, base)
     elif baseline is not None and benign is None:

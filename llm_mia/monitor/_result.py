@@ -85,6 +85,8 @@ class MonitorResult:
     requests: int
     clients: int
     """Clients that were judged."""
+    nameless: int
+    """Requests that name no client: they are judged in families alone."""
     evicted: int
     """Clients that were forgotten, because memory is bounded."""
     families: int

@@ -56,7 +56,7 @@ def _alerts(alerts: tuple[Alert, ...], title: str) -> Listing:
     for alert in alerts[:ROWS]:
         why = "; ".join(f"{reason_words(each)} ({', '.join(each.lines)} …)" for each in alert.reasons[:3])
         figures = (f"{alert.p_value:.2g}", f"{alert.q_value:.2g}", f"{alert.requests:,}", f"{alert.clients:,}")
-        table.add(escape(alert.name) or "(no name)", *figures, escape(why))
+        table.add(escape(alert.name), *figures, escape(why))
     return table
 
 
