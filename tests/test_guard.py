@@ -231,6 +231,16 @@ def test_no_trick_gets_around_the_policy(behind: Callable[..., Behind], unknown:
         assert not re.search("NaN|Infinity", query_to_line(query))
 
 
+def test_a_refusal_names_the_unknown_field_and_nothing_else_of_the_body(behind: Callable[..., Behind]) -> None:
+    guarded = behind()
+    answer = guarded.post(prompt="geheim", my_field="geheim")
+    assert answer.json()["error"]["message"] == "The field 'my_field' is not allowed here: leave it out."
+    message = guarded.post(prompt="geheim", **{"\x1b[2J" + "x" * 500: 1}).json()["error"]["message"]
+    assert message == f"The field '?[2J{'x' * 36}…' is not allowed here: leave it out."
+    hidden = behind(requests=RequestRules(unknown_fields=PassOrDeny.PASS)).post(prompt="a", extra={"echo": True})
+    assert "The field 'extra' hides a known field" in hidden.json()["error"]["message"]
+
+
 def test_content_types_and_paths_have_one_meaning(behind: Callable[..., Behind]) -> None:
     guarded = behind(requests=RequestRules(paths=("/tokenize",)))
     body = b'{"prompt": "a"}'
