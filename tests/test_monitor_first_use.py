@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import random
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llm_mia.errors import CalibrationError, UsageError
-from llm_mia.monitor import monitor
+from llm_mia.cli import main
+from llm_mia.errors import CalibrationError, InputError, UsageError
+from llm_mia.monitor import inspect_log, monitor
 from llm_mia.queries import Query
 from llm_mia.report.words import monitor_answer
 
@@ -74,3 +78,40 @@ def test_as_many_benign_clients_as_the_message_names_are_enough(seed: int, tmp_p
 
 def _greeting(client: str) -> list[Query]:
     return logs.chatting(client, random.Random(client))[:1]
+
+
+def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowhere(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
+    (tmp_path / "map.toml").write_text('client = "auth.keyid"\nprompt = "text"\n')
+    assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == (
+        "No line names a client: no client would be judged, families of requests alone.",
+        "map.toml: 'auth.keyid' is in none of the 20 lines.",
+    )
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(["monitor", str(log), "--mapping", str(tmp_path / "map.toml"), "--inspect"]) == 0
+    assert "map.toml: 'auth.keyid' is in none of the 20 lines." in out.getvalue()
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
+    assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == ()
+
+
+def test_inspection_with_the_mapping_of_another_log_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nbody = "sent"\n')
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 1))
+    with pytest.raises(InputError, match=r"map\.toml fits none .* of the format guard: leave `mapping` out"):
+        inspect_log(log, mapping=tmp_path / "map.toml")
+    log.write_text("no JSON\n")
+    with pytest.raises(InputError, match="a line is no JSON; correct the paths of its fields"):
+        inspect_log(log, mapping=tmp_path / "map.toml")
+
+
+def test_a_mapping_is_not_applied_to_a_benign_log_of_a_known_format(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
+    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
+    given: dict[str, Any] = {"mapping": tmp_path / "map.toml", "out": tmp_path / "out", "false_alarms": RATE}
+    result = monitor(log, benign=benign, **given)
+    assert (result.clients, result.logs[0].source) == (1, "mapping")
+    assert result.calibration_clients >= 19
+    assert monitor(benign, baseline=tmp_path / "out" / "baseline.json", **given).logs[0].source == "guard"
