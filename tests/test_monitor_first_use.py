@@ -13,9 +13,9 @@ import pytest
 
 from llm_mia.cli import main
 from llm_mia.errors import CalibrationError, InputError, UsageError
-from llm_mia.monitor import inspect_log, monitor
+from llm_mia.monitor import Alert, MonitorResult, inspect_log, monitor, read_monitor
 from llm_mia.queries import Query
-from llm_mia.report.words import monitor_answer
+from llm_mia.report.words import alert_sentence, monitor_answer
 
 from . import monitored_logs as logs
 
@@ -115,3 +115,26 @@ def test_a_mapping_is_not_applied_to_a_benign_log_of_a_known_format(tmp_path: Pa
     assert (result.clients, result.logs[0].source) == (1, "mapping")
     assert result.calibration_clients >= 19
     assert monitor(benign, baseline=tmp_path / "out" / "baseline.json", **given).logs[0].source == "guard"
+
+
+def test_an_alert_by_comparison_with_clients_of_all_kinds_says_so_on_the_screen(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    benign = [logs.chatting(f"benign-{at}", rng) for at in range(120)]
+    log = logs.write_log(tmp_path / "log.jsonl", logs.mixed([logs.probing("attacker", rng), *benign[:9]], rng))
+    logs.write_log(tmp_path / "benign.jsonl", logs.mixed(benign, rng))
+    result = monitor(log, benign=tmp_path / "benign.jsonl", out=tmp_path / "out", false_alarms=RATE)
+    (alert,) = [each for each in result.of("client") if each.name == "attacker"]
+    assert alert.mixed
+    sentence = alert_sentence(alert)
+    assert sentence.endswith("; compared with clients of all kinds, so more likely a false alarm")
+    assert ("client", sentence) in monitor_answer(result).facts
+    assert not alert_sentence(replace(alert, mixed=False)).endswith("alarm")
+    assert read_monitor(tmp_path / "out") == result
+    assert not result.confirmed
+    assert "The alert does not hold at an FDR of 5 %: read its lines before you act." in answer_of(alert, result)
+    assert "No alert holds at an FDR of 5 %: read the lines" in answer_of(alert, result, count=2)
+
+
+def answer_of(alert: Alert, result: MonitorResult, count: int = 1) -> str:
+    """What is written about the error rate where *result* has *alert* so many times."""
+    return monitor_answer(replace(result, alerts=(alert,) * count)).error_rate
