@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import random
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llm_mia.errors import CalibrationError, UsageError
-from llm_mia.monitor import monitor
+from llm_mia.cli import main
+from llm_mia.errors import CalibrationError, InputError, UsageError
+from llm_mia.monitor import Alert, MonitorResult, inspect_log, monitor, read_monitor
 from llm_mia.queries import Query
-from llm_mia.report.words import monitor_answer
+from llm_mia.report.words import alert_sentence, monitor_answer
 
 from . import monitored_logs as logs
 
@@ -74,3 +78,63 @@ def test_as_many_benign_clients_as_the_message_names_are_enough(seed: int, tmp_p
 
 def _greeting(client: str) -> list[Query]:
     return logs.chatting(client, random.Random(client))[:1]
+
+
+def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowhere(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
+    (tmp_path / "map.toml").write_text('client = "auth.keyid"\nprompt = "text"\n')
+    assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == (
+        "No line names a client: no client would be judged, families of requests alone.",
+        "map.toml: 'auth.keyid' is in none of the 20 lines.",
+    )
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(["monitor", str(log), "--mapping", str(tmp_path / "map.toml"), "--inspect"]) == 0
+    assert "map.toml: 'auth.keyid' is in none of the 20 lines." in out.getvalue()
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
+    assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == ()
+
+
+def test_inspection_with_the_mapping_of_another_log_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nbody = "sent"\n')
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 1))
+    with pytest.raises(InputError, match=r"map\.toml fits none .* of the format guard: leave `mapping` out"):
+        inspect_log(log, mapping=tmp_path / "map.toml")
+    log.write_text("no JSON\n")
+    with pytest.raises(InputError, match="a line is no JSON; correct the paths of its fields"):
+        inspect_log(log, mapping=tmp_path / "map.toml")
+
+
+def test_a_mapping_is_not_applied_to_a_benign_log_of_a_known_format(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
+    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"auth": {"key_id": "ab"}, "text": "the river"}\n' * 20)
+    given: dict[str, Any] = {"mapping": tmp_path / "map.toml", "out": tmp_path / "out", "false_alarms": RATE}
+    result = monitor(log, benign=benign, **given)
+    assert (result.clients, result.logs[0].source) == (1, "mapping")
+    assert result.calibration_clients >= 19
+    assert monitor(benign, baseline=tmp_path / "out" / "baseline.json", **given).logs[0].source == "guard"
+
+
+def test_an_alert_by_comparison_with_clients_of_all_kinds_says_so_on_the_screen(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    benign = [logs.chatting(f"benign-{at}", rng) for at in range(120)]
+    log = logs.write_log(tmp_path / "log.jsonl", logs.mixed([logs.probing("attacker", rng), *benign[:9]], rng))
+    logs.write_log(tmp_path / "benign.jsonl", logs.mixed(benign, rng))
+    result = monitor(log, benign=tmp_path / "benign.jsonl", out=tmp_path / "out", false_alarms=RATE)
+    (alert,) = [each for each in result.of("client") if each.name == "attacker"]
+    assert alert.mixed
+    sentence = alert_sentence(alert)
+    assert sentence.endswith("; compared with clients of all kinds, so more likely a false alarm")
+    assert ("client", sentence) in monitor_answer(result).facts
+    assert not alert_sentence(replace(alert, mixed=False)).endswith("alarm")
+    assert read_monitor(tmp_path / "out") == result
+    assert not result.confirmed
+    assert "The alert does not hold at an FDR of 5 %: read its lines before you act." in answer_of(alert, result)
+    assert "No alert holds at an FDR of 5 %: read the lines" in answer_of(alert, result, count=2)
+
+
+def answer_of(alert: Alert, result: MonitorResult, count: int = 1) -> str:
+    """What is written about the error rate where *result* has *alert* so many times."""
+    return monitor_answer(replace(result, alerts=(alert,) * count)).error_rate

@@ -83,6 +83,10 @@ class Baseline:
         """The scores of the calibration clients that a client of *group* is compared with."""
         return self.client_scores.get(group, self.client_scores[OTHERS])
 
+    def is_mixed(self, group: str) -> bool:
+        """Whether a client of *group* is compared with clients of all kinds, which request less than it does."""
+        return group not in self.client_scores and group != "text"
+
     def p_values(self, scores: Floats, groups: Sequence[str]) -> Floats:
         """The conformal p-value of each client, among the calibration clients of its group.
 

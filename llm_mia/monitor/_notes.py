@@ -85,7 +85,7 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
                 f"clients that request {what} cannot have an alert: they are compared with {len(like)} benign clients, "
                 f"and a rate of {false_alarms:g} needs {needed}"
             )
-        elif name not in baseline.client_scores and name != "text":
+        elif baseline.is_mixed(name):
             yield (
                 f"too few benign clients request {what}, so clients that do are compared with benign clients of all "
                 "kinds: they cause more alerts than the rate allows, even where they are benign"

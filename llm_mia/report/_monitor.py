@@ -86,6 +86,7 @@ def inspection_lines(inspection: Inspection) -> RenderableType:
 
     parts: list[RenderableType] = [f"{escape(inspection.name)}: {escape(inspection.title)}", ""]
     parts.append(f"{counted(inspection.lines, 'line')} tried, {counted(inspection.queries, 'request')} understood.")
+    parts += [f"[bold]{escape(warning)}[/]" for warning in inspection.warnings]
     facts = [(name, text) for name, text in inspection.fields]
     parts += ["", Facts([(name, escape(text)) for name, text in facts], indent=2)]
     parts += ["", "Blind detectors" if inspection.blind else "No detector is blind on this log."]
