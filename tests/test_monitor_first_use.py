@@ -165,3 +165,23 @@ def test_a_registry_without_the_secret_of_the_sketches_makes_overlap_blind(tmp_p
     with redirect_stdout(io.StringIO()) as out:
         assert main([*command, "--false-alarms", str(RATE), "-o", str(tmp_path / "out")]) == 0
     assert "registered without the secret of the guard" in " ".join(out.getvalue().split())
+
+
+def test_the_folder_of_an_earlier_call_serves_as_the_baseline(tmp_path: Path) -> None:
+    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2))
+    first = monitor(log, benign=benign, out=tmp_path / "out", false_alarms=RATE)
+    assert monitor(log, baseline=tmp_path / "out", out=tmp_path / "next", false_alarms=RATE) == first
+    with pytest.raises(InputError, match=r"baseline\.json"):
+        monitor(log, baseline=tmp_path, out=tmp_path / "next", false_alarms=RATE)
+
+
+def test_following_says_at_the_start_that_it_waits_and_how_to_end_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2))
+    command = ["monitor", str(log), "--baseline", str(tmp_path / "none.json"), "--follow"]
+    assert main(command) == 1  # the note comes before the baseline is read
+    assert "each new alert is printed; end with Ctrl-C" in capsys.readouterr().err
+    assert main([*command, "-q"]) == 1
+    assert "Ctrl-C" not in capsys.readouterr().err
