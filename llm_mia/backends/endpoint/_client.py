@@ -85,6 +85,8 @@ class Client:
         self.address, self.budget, self.patience = address, budget, patience or Patience()
         self.seconds = 0.0
         """Time in which at least a request was under way."""
+        self.sent = 0
+        """Completions that were requested, with those that were sent again."""
         self._context: ssl.SSLContext | bool | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -242,6 +244,7 @@ class _Call:
             if self._error is not None:
                 raise self._error
             self._client.budget.reserve(query.tokens)
+            self._client.sent += 1
             spent = 0
             try:
                 response = await post(http, f"{url}/completions", query.body, patience.timeout, patience.largest)

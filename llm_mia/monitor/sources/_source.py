@@ -26,7 +26,8 @@ __all__ = [
 
 LARGEST = 2**53
 """Whole numbers up to this are exact as floats; no count of tokens, samples or bytes comes near it."""
-EVERYTHING = frozenset(field.name for field in fields(Query))
+EVERYTHING = frozenset(field.name for field in fields(Query)) - {"refusal"}
+"""What can be read from requests of any server; the reason of a refusal is known to the guard alone."""
 TEXT = frozenset({"prompt", "prompt_bytes"})
 LOGPROBS = frozenset({"echo", "logprobs", "top_logprobs", "prompt_logprobs"})
 OF_BODY = TEXT | LOGPROBS | {"max_tokens", "samples", "temperature"}
