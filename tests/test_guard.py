@@ -236,7 +236,8 @@ def test_a_refusal_names_the_unknown_field_and_nothing_else_of_the_body(behind: 
     guarded = behind()
     answer = guarded.post(prompt="geheim", my_field="geheim")
     assert answer.json()["error"]["message"] == "The field 'my_field' is not allowed here: leave it out."
-    message = guarded.post(prompt="geheim", **{"\x1b[2J" + "x" * 500: 1}).json()["error"]["message"]
+    odd: dict[str, Any] = {"\x1b[2J" + "x" * 500: 1}
+    message = guarded.post(prompt="geheim", **odd).json()["error"]["message"]
     assert message == f"The field '?[2J{'x' * 36}…' is not allowed here: leave it out."
     hidden = behind(requests=RequestRules(unknown_fields=PassOrDeny.PASS)).post(prompt="a", extra={"echo": True})
     assert "The field 'extra' hides a known field" in hidden.json()["error"]["message"]
@@ -244,7 +245,8 @@ def test_a_refusal_names_the_unknown_field_and_nothing_else_of_the_body(behind: 
 
 def test_the_log_says_why_a_request_was_refused_and_the_monitor_reads_it(behind: Callable[..., Behind]) -> None:
     guarded = behind(limits=LimitRules(requests_per_minute=3))
-    for fields in ({}, {"my_field": 1}, {"echo": True, "logprobs": 1}, {}):
+    asked: list[dict[str, Any]] = [{}, {"my_field": 1}, {"echo": True, "logprobs": 1}, {}]
+    for fields in asked:
         guarded.post(prompt="a", **fields)
     queries = guarded.recorded(4)
     assert [query.refusal for query in queries] == [None, "unknown_field", "logprobs_denied", "rate_limit"]

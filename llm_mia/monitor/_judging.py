@@ -55,6 +55,7 @@ def judge(
         faults=faults.listed(),
         requests=traffic.requests,
         clients=of_clients,
+        nameless=traffic.nameless,
         evicted=traffic.evicted,
         families=of_families,
         alerts=(*families, *clients),
@@ -72,18 +73,23 @@ def judge(
 def _client_alerts(
     traffic: Traffic, baseline: Baseline, known: Known, logs: Sequence[str], rate: float
 ) -> tuple[list[Alert], int]:
-    table = client_table(traffic, known)
+    names = traffic.named
+    if not names:
+        return [], 0
+    table = client_table(traffic, known, names)
     measured = scored(table)
     surprises = _surprises(baseline.clients, measured)
     scores = combined(surprises)
-    p_values = baseline.p_values(scores, [group_of(traffic.clients[name]) for name in table.groups])
+    groups = [group_of(traffic.clients[name]) for name in table.groups]
+    p_values = baseline.p_values(scores, groups)
     q_values = benjamini_hochberg(p_values)
     alerts = []
     for at in _order(p_values, scores, rate):
         reasons = _reasons(table, np.flatnonzero(table.group == at), measured, surprises, [at], logs)
         name = table.groups[at]
         figures = (float(scores[at]), float(p_values[at]), float(q_values[at]))
-        alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons))
+        mixed = baseline.is_mixed(groups[at])
+        alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons, mixed))
     return alerts, len(table.groups)
 
 

@@ -53,6 +53,8 @@ class Source:
     """The queries of such a line; empty where it is about something else. `ValueError` where it is broken."""
     of_text: bool = False
     """Whether lines are text and not JSON."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """Of a mapping: where its fields are, that of the client first."""
 
 
 def at_path(value: Any, *path: str) -> Any:
