@@ -207,7 +207,7 @@ def test_a_limit_of_the_rate_lowers_how_many_requests_are_sent_at_once() -> None
         signals_of(backend, texts[8:15])
         assert server.most_under_way == 1, "it is remembered"
         server.statuses = [429] * 50
-        with pytest.raises(ServerError, match=r"limits the rate: .*`concurrency`, .* are kept, .* continues .* \(3 att"):
+        with pytest.raises(ServerError, match=r"limits the rate: .*`concurrency`, .* are kept, .* continues .* \(3 "):
             signals_of(backend, texts[15:])
 
 

@@ -27,7 +27,6 @@ __all__ = ["Client", "Patience", "Query", "RefusedError", "StoppedError", "is_to
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 """Statuses after which the same request may succeed."""
-RATE_LIMITED = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +259,7 @@ class _Call:
                         raise RefusedError(response.status, words)
                     turns.hold_back(_retry_after(response.headers))
                     # Fewer requests at once may help, so this is no failure yet. A single request shows nothing.
-                    if response.status == RATE_LIMITED and turns.lower(min(allowed, len(self._queries))):
+                    if response.status == 429 and turns.lower(min(allowed, len(self._queries))):
                         failures -= 1
                 except httpx.HTTPError as error:
                     words = failure_words(url, error)
