@@ -196,6 +196,21 @@ def test_requests_are_sent_again_and_never_more_at_once_than_allowed() -> None:
             signals_of(backend, ["a third text"])
 
 
+def test_a_limit_of_the_rate_lowers_how_many_requests_are_sent_at_once() -> None:
+    texts = sentences(16, seed=3)
+    with running() as server:
+        backend = connect(server.name, Budget(concurrency=8), patience=QUICK)
+        # 8 at once, then 4, then 2: more refusals of a request than the attempts that `QUICK` allows.
+        server.statuses, server.delay = [429] * (8 + 4 + 2), 0.01
+        assert len(signals_of(backend, texts[:8])) == 8
+        server.most_under_way = 0
+        signals_of(backend, texts[8:15])
+        assert server.most_under_way == 1, "it is remembered"
+        server.statuses = [429] * 50
+        with pytest.raises(ServerError, match=r"limits the rate: .*`concurrency`, .* are kept, .* continues .* \(3 "):
+            signals_of(backend, texts[15:])
+
+
 def test_a_budget_stops_and_the_same_call_continues(tmp_path: Path) -> None:
     texts = sentences(30, seed=9)
     with running() as server:
