@@ -124,6 +124,9 @@ def test_a_mapping_is_not_applied_to_a_benign_log_of_a_known_format(tmp_path: Pa
     assert (result.clients, result.logs[0].source) == (1, "mapping")
     assert result.calibration_clients >= 19
     assert monitor(benign, baseline=tmp_path / "out" / "baseline.json", **given).logs[0].source == "guard"
+    log.write_text('{"other": 1}\n' * 20)
+    with pytest.raises(InputError, match="no line of the log can be read by the mapping"):
+        monitor(log, baseline=tmp_path / "out", **given)
 
 
 def test_an_alert_by_comparison_with_clients_of_all_kinds_says_so_on_the_screen(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def monitor(
         )
         for at, path in enumerate(paths)
     ]
+    if source is not None and not traffic.requests:
+        raise InputError(f"{paths[0]}: no line of the log can be read by the mapping: correct the paths in `mapping`")
     result = judge(traffic, base, paths, read, out=folder, registry=known, false_alarms=false_alarms, fdr=fdr)
     write_monitor(result)
     return result
