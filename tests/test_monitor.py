@@ -164,7 +164,7 @@ def test_memory_is_bounded_and_says_who_was_forgotten(baseline: Baseline, tmp_pa
 
 
 def test_too_little_benign_traffic_and_contradictions_are_refused(benign: Path, tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="has 160 clients, of which [0-9]+ fell by chance into the half"):
+    with pytest.raises(CalibrationError, match=r"has 160 clients, of which [0-9]+ fell by chance into the half"):
         monitor(logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(2, 2)), benign=benign, out=tmp_path)
     with pytest.raises(InputError, match="no-log: is no file: name a log that exists"):  # before the other reasons
         monitor(tmp_path / "no-log", benign=benign, out=tmp_path)

@@ -13,7 +13,16 @@ import pytest
 
 from llm_mia.cli import main
 from llm_mia.errors import CalibrationError, InputError, UsageError
-from llm_mia.monitor import Alert, MonitorResult, inspect_log, monitor, read_monitor
+from llm_mia.monitor import (
+    Alert,
+    MonitorResult,
+    build_registry,
+    inspect_log,
+    monitor,
+    read_monitor,
+    read_registry,
+    registry_to_json,
+)
 from llm_mia.queries import Query
 from llm_mia.report.words import alert_sentence, monitor_answer
 
@@ -138,3 +147,41 @@ def test_an_alert_by_comparison_with_clients_of_all_kinds_says_so_on_the_screen(
 def answer_of(alert: Alert, result: MonitorResult, count: int = 1) -> str:
     """What is written about the error rate where *result* has *alert* so many times."""
     return monitor_answer(replace(result, alerts=(alert,) * count)).error_rate
+
+
+def test_a_registry_without_the_secret_of_the_sketches_makes_overlap_blind(tmp_path: Path) -> None:
+    key = b"secret"
+    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1), key=key)
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2), key=key)
+    for registry, blind in ((build_registry({"novel": ["text"]}), True), (build_registry({}, key=key), False)):
+        (tmp_path / "registry.json").write_text(registry_to_json(registry))
+        assert read_registry(tmp_path / "registry.json").drawn == blind
+        result = monitor(
+            log, benign=benign, registry=tmp_path / "registry.json", out=tmp_path / "out", false_alarms=RATE
+        )
+        assert ("overlap" in result.logs[0].blind) == blind
+    (tmp_path / "registry.json").write_text(registry_to_json(build_registry({"novel": ["text"]})))
+    command = ["monitor", str(log), "--benign", str(benign), "--registry", str(tmp_path / "registry.json")]
+    with redirect_stdout(io.StringIO()) as out:
+        assert main([*command, "--false-alarms", str(RATE), "-o", str(tmp_path / "out")]) == 0
+    assert "registered without the secret of the guard" in " ".join(out.getvalue().split())
+
+
+def test_the_folder_of_an_earlier_call_serves_as_the_baseline(tmp_path: Path) -> None:
+    benign = logs.write_log(tmp_path / "benign.jsonl", logs.benign_queries(80, 1))
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2))
+    first = monitor(log, benign=benign, out=tmp_path / "out", false_alarms=RATE)
+    assert monitor(log, baseline=tmp_path / "out", out=tmp_path / "next", false_alarms=RATE) == first
+    with pytest.raises(InputError, match=r"baseline\.json"):
+        monitor(log, baseline=tmp_path, out=tmp_path / "next", false_alarms=RATE)
+
+
+def test_following_says_at_the_start_that_it_waits_and_how_to_end_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logs.write_log(tmp_path / "log.jsonl", logs.benign_queries(3, 2))
+    command = ["monitor", str(log), "--baseline", str(tmp_path / "none.json"), "--follow"]
+    assert main(command) == 1  # the note comes before the baseline is read
+    assert "each new alert is printed; end with Ctrl-C" in capsys.readouterr().err
+    assert main([*command, "-q"]) == 1
+    assert "Ctrl-C" not in capsys.readouterr().err

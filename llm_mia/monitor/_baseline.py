@@ -30,9 +30,19 @@ from ._traffic import Traffic, group_of
 from .combining import Scale, combined, scale_of
 from .detectors import DETECTORS, Scored
 
-__all__ = ["Baseline", "BenignTraffic", "baseline_of", "family_surprises", "read_baseline", "scored", "write_baseline"]
+__all__ = [
+    "BASELINE",
+    "Baseline",
+    "BenignTraffic",
+    "baseline_of",
+    "family_surprises",
+    "read_baseline",
+    "scored",
+    "write_baseline",
+]
 
 Floats = NDArray[np.float64]
+BASELINE = "baseline.json"
 BLOCKS = 100
 LEAST_BLOCK = 200
 LEAST_BLOCKS = 5
@@ -262,12 +272,13 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
 
 def read_baseline(path: str | os.PathLike[str]) -> Baseline:
-    """The baseline in a file of `write_baseline`.
+    """The baseline in a file of `write_baseline`, or in a folder that has it under the name that `monitor` gives.
 
     Raises:
         InputError: it cannot be read, or is of another version.
     """
     where = Path(path)
+    where = where / BASELINE if where.is_dir() else where
     baseline: Baseline = read_record(Baseline, where, InputError, "set the thresholds again with `benign`")
     if baseline.schema_version != SCHEMA_VERSION:
         raise InputError(f"{where}: was written by another version of llm_mia: set the thresholds again with `benign`")

@@ -18,7 +18,7 @@ from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
 from .combining import Scale, combined
-from .detectors import Scored
+from .detectors import OVERLAP, Scored
 from .reading import ReadLog
 
 __all__ = ["judge", "simes"]
@@ -49,7 +49,9 @@ def judge(
     return MonitorResult(
         path=out,
         logs=tuple(
-            LogRecord(name, each.source.name, each.lines, each.requests, tuple(sorted(each.fields)), each.blind)
+            LogRecord(
+                name, each.source.name, each.lines, each.requests, tuple(sorted(each.fields)), _blind(each, registry)
+            )
             for name, each in zip(names, read, strict=False)  # a log that is still followed has no record yet
         ),
         faults=faults.listed(),
@@ -68,6 +70,14 @@ def judge(
         drift=drift_of(traffic.sample, baseline.drift),
         notes=tuple(notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
     )
+
+
+def _blind(read: ReadLog, registry: Registry | None) -> dict[str, str]:
+    """By detector, why it sees nothing in a log; with a registry, also where its key is not that of the sketches."""
+    if registry is None or not registry.drawn or "sketch" not in read.fields or "prompt" in read.fields:
+        return read.blind
+    why = "the log has sketches, and the data sets were registered without the secret of the guard: register them with"
+    return {**read.blind, OVERLAP.name: f"{why} it"}
 
 
 def _client_alerts(

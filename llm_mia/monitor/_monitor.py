@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..calibration import check_rate, nonmembers_needed
 from ..errors import CalibrationError, InputError, UsageError
-from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
+from ._baseline import BASELINE, Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
 from ._different import refuse_equal_logs
 from ._following import follow_log
 from ._judging import judge
@@ -24,7 +24,6 @@ from .sources import Source, mapped_source
 __all__ = ["monitor"]
 
 PathLike = str | os.PathLike[str]
-BASELINE = "baseline.json"
 
 
 def monitor(
@@ -52,7 +51,7 @@ def monitor(
     Args:
         logs: files, in any of the known formats, also compressed by gzip.
         benign: logs of traffic without attacks, by which the thresholds are set.
-        baseline: instead, ``baseline.json`` of an earlier call.
+        baseline: instead, ``baseline.json`` of an earlier call, or the folder with it.
         out: the folder for ``alerts.jsonl``, ``monitor.json`` and ``baseline.json``.
         false_alarms: the rate of false alarms.
         fdr: the false discovery rate that alerts are marked for.
