@@ -59,6 +59,7 @@ def test_requests_that_name_no_client_are_judged_in_families_alone(tmp_path: Pat
     result = monitor(log, baseline=tmp_path / "out" / "baseline.json", out=tmp_path / "out", false_alarms=RATE)
     assert (result.clients, result.nameless) == (5, 300)
     assert "" not in [alert.name for alert in result.alerts]
+    assert monitor_answer(result).facts[0][0] == "no names"
     assert dict(monitor_answer(result).facts)["no names"].startswith("300 requests without the name of a client")
 
 

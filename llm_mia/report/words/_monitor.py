@@ -34,7 +34,7 @@ def monitor_answer(result: MonitorResult) -> Answer:
     if left:
         facts.append(("more", f"{counted(left, 'more alert')} in alerts.jsonl"))
     if result.nameless:
-        facts.append(("no names", _nameless(result)))
+        facts.insert(0, ("no names", _nameless(result)))  # a screen leaves the last facts out where there are many
     if sentences := blind_sentences(result.logs):
         facts.append(("blind", "; ".join(sentences)))
     if left_out := [fault for fault in result.faults if not fault.read]:
