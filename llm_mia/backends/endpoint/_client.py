@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BudgetError, LlmMiaError, ServerError
@@ -17,7 +16,7 @@ from ._address import Address
 from ._answers import count_of
 from ._budget import Budget
 from ._failures import failure_words, refusal_words
-from ._http import get, open_client, post, tls_context
+from ._http import get, open_client, post, retry_after, tls_context
 from ._turns import Turns
 
 if TYPE_CHECKING:
@@ -257,7 +256,7 @@ class _Call:
                     words = refusal_words(self._client.address, response.status, response.value)
                     if response.status not in PASSING and response.status != 200:
                         raise RefusedError(response.status, words)
-                    turns.hold_back(_retry_after(response.headers))
+                    turns.hold_back(retry_after(response.headers))
                     # Fewer requests at once may help, so this is no failure yet. A single request shows nothing.
                     if response.status == 429 and turns.lower(min(allowed, len(self._queries))):
                         failures -= 1
@@ -280,22 +279,3 @@ def _tokens(value: dict[str, Any], estimate: int) -> int:
     usage = value.get("usage")
     total = count_of(usage.get("total_tokens")) if isinstance(usage, dict) else None
     return estimate if total is None else total
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds that the server asks to wait; None where it names no time.
-
-    >>> _retry_after({"retry-after": "2"}), _retry_after({"retry-after": "soon"})
-    (2.0, None)
-    """
-    given = headers.get("retry-after")
-    if given is None:
-        return None
-    try:
-        return max(0.0, float(given))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
