@@ -1,8 +1,9 @@
 """Measure scoring: .venv/bin/python scripts/bench_scoring.py [--harness PYTHON] [--only SECTION …].
 
 Prints a table and writes it, also as JSON, to scripts/results/scoring-DEVICE.{md,json}, where DEVICE is `cuda` or the
-instructions of the processor, such as `cpu-avx512`; with *--only* these sections alone are replaced. Run it on a machine that does nothing else; it takes about half an hour on two cores. *--harness*
-names the Python of another environment that has lm_eval (pip install lm-eval), which is then compared.
+instructions of the processor, such as `cpu-avx512`; with *--only* these sections alone are replaced. Run it on a
+machine that does nothing else; it takes about half an hour on two cores. *--harness* names the Python of another
+environment that has lm_eval (pip install lm-eval), which is then compared.
 """
 
 from __future__ import annotations
