@@ -10,6 +10,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = ["RegisteredSet", "Registry", "build_registry", "key_name", "read_regi
 SHARE = 0.25
 """Of the hashes this share is kept, the smallest: a fair sample, because hashes are random."""
 _SMALLEST = int(SHARE * 2**32)
+_NOTHING = np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,25 @@ class Registry:
         than four are, the share is not known. A place of another text is registered by chance with probability at most
         (hashes of all sets) / 2³².
         """
-        minima = sketches.minima
-        usable = minima < _SMALLEST
-        hashes = [each.hashes for each in self.sets if each.public == public]
-        if not hashes:
-            return np.zeros(len(minima))
-        known = np.unique(np.concatenate(hashes))
-        at = np.minimum(np.searchsorted(known, minima), max(0, len(known) - 1))
-        matched = usable & (known[at] == minima) if len(known) else np.zeros_like(usable)
+        known = self._public if public else self._private
+        usable = sketches.minima < _SMALLEST
+        if not len(known):
+            return np.zeros(len(usable))
+        values = sketches.minima[usable]
+        matched = np.zeros_like(usable)
+        matched[usable] = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
         count = usable.sum(1)
         return np.where(count >= 4, matched.sum(1) / np.maximum(1, count), 0.0)
+
+    @cached_property
+    def _public(self) -> NDArray[np.uint32]:
+        """The hashes of public benchmarks, sorted."""
+        return np.unique(np.concatenate([_NOTHING, *(each.hashes for each in self.sets if each.public)]))
+
+    @cached_property
+    def _private(self) -> NDArray[np.uint32]:
+        """The hashes of all other sets, sorted."""
+        return np.unique(np.concatenate([_NOTHING, *(each.hashes for each in self.sets if not each.public)]))
 
 
 def build_registry(
@@ -82,7 +93,7 @@ def build_registry(
     secret, known = key or secrets.token_bytes(32), set(public)
     registered = []
     for name, texts in sets.items():
-        hashes, count = [np.empty(0, np.uint32)], 0
+        hashes, count = [_NOTHING], 0
         for text in texts:
             values = hashed_shingles(text, secret)
             hashes.append(values[values < _SMALLEST])
