@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,32 @@ class RegisteredSet:
     """A quarter of the hashes of its substrings of 24 bytes, sorted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """The hashes of several data sets together."""
+
+    values: NDArray[np.uint32]
+    """Sorted, each once."""
+    beginnings: NDArray[np.bool_]
+    """Shape (2²⁴,): whether a value begins with these 24 bits. Most hashes of other texts are told apart by this."""
+
+    @classmethod
+    def of(cls, hashes: Sequence[NDArray[np.uint32]]) -> _Hashes:
+        values = np.unique(np.concatenate([_NOTHING, *hashes]))
+        beginnings = np.zeros(1 << 24 if len(values) else 1, np.bool_)
+        beginnings[values >> 8] = True
+        return cls(values, beginnings)
+
+    def contains(self, hashes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Which of *hashes* are among the values."""
+        if not len(self.values):
+            return np.zeros(len(hashes), np.bool_)
+        there: NDArray[np.bool_] = self.beginnings[hashes >> 8]
+        likely = hashes[there]
+        there[there] = self.values[np.minimum(np.searchsorted(self.values, likely), len(self.values) - 1)] == likely
+        return there
+
+
 @dataclass(frozen=True)
 class Registry:
     """Data sets and the key of their hashes."""
@@ -61,23 +87,18 @@ class Registry:
         """
         known = self._public if public else self._private
         usable = sketches.minima < _SMALLEST
-        if not len(known):
-            return np.zeros(len(usable))
-        values = sketches.minima[usable]
-        matched = np.zeros_like(usable)
-        matched[usable] = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+        matched = usable.copy()
+        matched[usable] = known.contains(sketches.minima[usable])
         count = usable.sum(1)
         return np.where(count >= 4, matched.sum(1) / np.maximum(1, count), 0.0)
 
     @cached_property
-    def _public(self) -> NDArray[np.uint32]:
-        """The hashes of public benchmarks, sorted."""
-        return np.unique(np.concatenate([_NOTHING, *(each.hashes for each in self.sets if each.public)]))
+    def _public(self) -> _Hashes:
+        return _Hashes.of([each.hashes for each in self.sets if each.public])
 
     @cached_property
-    def _private(self) -> NDArray[np.uint32]:
-        """The hashes of all other sets, sorted."""
-        return np.unique(np.concatenate([_NOTHING, *(each.hashes for each in self.sets if not each.public)]))
+    def _private(self) -> _Hashes:
+        return _Hashes.of([each.hashes for each in self.sets if not each.public])
 
 
 def build_registry(
