@@ -48,7 +48,7 @@ class _Hashes:
     values: NDArray[np.uint32]
     """Sorted, each once."""
     beginnings: NDArray[np.bool_]
-    """Shape (2²⁴,): whether a value begins with these 24 bits. Most hashes of other texts are told apart by this."""
+    """Shape (2²⁴,): whether a value begins with these 24 bits. Few hashes of other texts do."""
 
     @classmethod
     def of(cls, hashes: Sequence[NDArray[np.uint32]]) -> _Hashes:
