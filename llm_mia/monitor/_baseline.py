@@ -182,7 +182,7 @@ def _too_few(fitted: int, calibrating: int, needed: int, false_alarms: float) ->
     if not clients:
         return (
             "no line of the benign log names a client, and benign clients set the thresholds, those of families too: "
-            "give as `benign` a log that names them, such as that of 'llm-mia guard' in front of the server (vLLM's "
+            "give as `benign` a log that names them, such as that of the guard in front of the server (vLLM's "
             "log names none); for a log of another format, name the path of the client by `mapping`"
         )
     some = "1 client" if clients == 1 else f"{clients} clients"
