@@ -78,7 +78,7 @@ def _power_words(audit: Audit) -> str:
     if audit.power is not None:
         return _recognised(audit, audit.power)
     if not audit.evaluations:
-        return "unknown, because no known members were given"
+        return "unknown, and no AUROC is computed, because no known members were given"
     return "not measured: a false discovery rate has no fixed threshold"
 
 
