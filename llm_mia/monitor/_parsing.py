@@ -80,9 +80,17 @@ def _readable(source: Source, value: Any) -> bool:
 
 def _json(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return _value(line)
     except (ValueError, RecursionError):
         return None
+
+
+def _value(line: bytes) -> Any:
+    """The JSON value of *line*, which is UTF-8, perhaps with a byte order mark.
+
+    It is decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
+    """
+    return json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +137,7 @@ def parse(source: Source, lines: Iterable[Line]) -> Parsed:
 def _queries(source: Source, line: bytes) -> Sequence[Query]:
     if source.of_text:
         return source.queries(line.decode())
-    # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
-    value = json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
+    value = _value(line)
     if not source.recognises(value):
         raise ValueError("is of another format")
     return source.queries(value)
@@ -163,7 +170,7 @@ class Parser:
 
     def _check_order(self, time: float, number: int) -> None:
         if not EARLIEST < time < LATEST:
-            reason = "has no time" if math.isnan(time) else "has a time before 2000 or after 2100"
+            reason = "has no time" if time != time else "has a time before 2000 or after 2100"
             self._fault(reason, number, read=True)
         elif time < self.latest - BACKWARDS:
             self._fault("is more than an hour earlier than a line before it", number, read=True)
@@ -186,4 +193,4 @@ def _short_name(client: str) -> str:
 
 
 def _without_time(query: Query) -> Query:
-    return query if math.isnan(query.time) else replace(query, time=math.nan)
+    return query if query.time != query.time else replace(query, time=math.nan)  # no float holds some whole numbers
