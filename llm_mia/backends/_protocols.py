@@ -85,10 +85,13 @@ class RemoteBackend(Backend, Protocol):
 
     @property
     def probes(self) -> int:
-        """How many requests measured the server before the first passage; each command sends them again."""
+        """How many requests measure the server, before the first passage and after the last, in each command."""
 
     def keep_answers(self, path: Path) -> None:
         """Write every answer to the file *path* as soon as it comes, and send no request whose answer it holds."""
+
+    def check_unchanged(self) -> None:
+        """Raise `ModelError` where the server has another model than at the beginning."""
 
     def forget_answers(self) -> None:
         """Remove the file of `keep_answers`."""

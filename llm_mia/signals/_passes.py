@@ -10,6 +10,7 @@ from typing import Any
 
 from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
+from ..errors import ModelError
 from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
 from ..store import RunDirectory
 from ._blocks import PassSetup
@@ -200,19 +201,30 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         model = replace(model, dtype_choice=begun.dtype_choice)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
-    with _keeping_answers(backend, stage, role):
+    with _keeping_answers(backend, stage, role, planned):
         for wanted in planned:
             _run_pass(stage, role, wanted, source, backend, model, files)
 
 
 @contextmanager
-def _keeping_answers(backend: Backend, stage: _Stage, role: str) -> Iterator[None]:
-    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished."""
+def _keeping_answers(backend: Backend, stage: _Stage, role: str, planned: Sequence[PlannedPass]) -> Iterator[None]:
+    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished.
+
+    Where the server has changed the model meanwhile, the passes that were completed are removed, too.
+    """
     if not isinstance(backend, RemoteBackend) or running_dry():
         yield
         return
     backend.keep_answers(stage.run.path / "answers" / f"{role}.jsonl")
+    completed = [wanted.name for wanted in planned if stage.missing(wanted)]
     yield
+    try:
+        backend.check_unchanged()
+    except ModelError:
+        for name in completed:
+            stage.run.signals(name).remove()
+        backend.forget_answers()
+        raise
     backend.forget_answers()
 
 
