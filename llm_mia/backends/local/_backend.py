@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ from ._embeddings import count_embeddings, refuse_beyond_embeddings
 from ._evaluation import evaluation_mode
 from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
-from ._libraries import name_model_in_errors
+from ._libraries import first_line, name_model_in_errors, silence_libraries
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._model_check import checked_head
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._sampling import sample
 from ._tokenizer import LocalTokenizer
+from .float32 import copy_in_float32, refuse_little_memory
 
 __all__ = ["LocalBackend"]
 
@@ -52,6 +54,7 @@ class LocalBackend:
         temperature: divides the logits.
         tokens_per_batch: most tokens fed at once; None: the backend chooses, on CUDA by the free memory.
         compiled: see `llm_mia.backends.moments.Reducer`.
+        read_float32: reads the model in float32 from its files; None: it is a copy of *model*.
 
     Raises:
         ModelError: the model looks at tokens that come later, so it has no likelihood to report.
@@ -71,8 +74,10 @@ class LocalBackend:
         temperature: float = 1.0,
         tokens_per_batch: int | None = None,
         compiled: bool = True,
+        read_float32: Callable[[], Any] | None = None,
     ) -> None:
         self.model = model
+        self._read_float32 = read_float32 or partial(copy_in_float32, model)
         self.tokenizer = tokenizer
         self.tokens = LocalTokenizer(tokenizer, name=name, templated=templated)
         """The same tokenizer, as a `llm_mia.backends.Tokenizer`."""
@@ -111,6 +116,29 @@ class LocalBackend:
             opening=self.opening,
             opening_text=tuple(tokenizer.convert_ids_to_tokens(list(self.opening))),
         )
+
+    def in_float32(self) -> LocalBackend:
+        """The same model in float32, see `llm_mia.backends.Comparable`; its reductions are not compiled."""
+        refuse_little_memory(self.model, self.device)
+        info = self.info
+        try:
+            with silence_libraries(), name_model_in_errors(info.id):
+                return LocalBackend(
+                    self._read_float32(),
+                    self.tokenizer,
+                    name=info.id,
+                    weights_sha256=info.weights_sha256,
+                    templated=info.templated,
+                    temperature=info.temperature,
+                    tokens_per_batch=self.tokens_per_batch,
+                    compiled=False,
+                )
+        except (MemoryError, ModelError):
+            raise
+        except Exception as error:  # hundreds of model classes, each of which fails in its own way
+            if is_out_of_memory(error):
+                raise MemoryError(str(error)) from error
+            raise ModelError(f"model {info.id!r}: cannot be loaded in float32 ({first_line(error)})") from error
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added and without a limit on length.
