@@ -20,7 +20,7 @@ from llm_mia.errors import ModelError
 from llm_mia.passages import Passages
 from llm_mia.records import IntArray, Note, RoundingRecord, TokenSignals, Window
 from llm_mia.report.exhibit import write_exhibit
-from llm_mia.report.words import note_words, notes_words
+from llm_mia.report.words import answer_of, note_words, notes_words
 from llm_mia.report.words.method import model_rows
 from llm_mia.signals import Inputs, rounding
 from llm_mia.store import read_run
@@ -74,8 +74,8 @@ def test_a_planted_error_is_in_the_record_and_a_run_that_continues_measures_noth
     assert figures == (0.1, 0.1, 0.1, 0.1)
     assert measured.scores["loss"] == 0.1
     assert measured.scores["min_k"] == 0.1
-    assert 512 <= measured.tokens < 512 + 128
-    assert measured.passages >= 4
+    assert 512 <= measured.tokens < 512 + 64
+    assert measured.passages >= 8
     assert backend.compared == 1
     score(TEXTS, backend, attacks=["loss", "min_k"], out=tmp_path)
     assert backend.compared == 1, "it is in run.json"
@@ -87,7 +87,7 @@ def test_every_input_is_among_the_texts_that_are_compared() -> None:
     inputs = Inputs.of([_passages(side) for side in ("a" * 300, "b" * 300, "c" * 300)])
     passages, windows = rounding.beginnings(Rounded(0.0), inputs)
     assert [passage.text[0] for passage in passages[:4]] == ["a", "b", "c", "a"]
-    assert {len(window.tokens) for window in windows[:4]} == {128}
+    assert {len(window.tokens) for window in windows[:4]} == {64}
 
 
 def _passages(text: str) -> Any:
@@ -192,6 +192,12 @@ def test_a_finding_that_hangs_on_the_error_advises_float32(rate: dict[str, float
     assert "differs from float32 by 3 (median)" in note_words(note)
     assert note_words(note).endswith("the finding depends on this rounding; 'llm-mia audit' with --dtype float32 and "
                                      "another folder decides without this rounding")  # fmt: skip
+
+
+def test_the_first_screen_names_a_finding_that_depends_on_rounding(tmp_path: Path) -> None:
+    assert ("rounding", "the finding depends on bfloat16; --dtype float32 decides without it") in answer_of(
+        audited(tmp_path, 3.0)
+    ).facts
 
 
 def test_a_planted_error_is_seen_by_the_line_wherever_limits_are_named(tmp_path: Path) -> None:

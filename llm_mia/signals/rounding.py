@@ -20,7 +20,7 @@ from ._progress import Progress, report_activity
 
 __all__ = ["beginnings", "measure_rounding", "takes_too_long"]
 
-TOKENS, LONGEST = 512, 128
+TOKENS, LONGEST = 512, 64
 """Tokens that are compared, and most tokens of a passage: several passages are needed for the change of a mean."""
 MOST_PASSAGES = 64
 LEAST_SECONDS, SHARE = 5.0, 0.05

@@ -23,13 +23,13 @@ from ._embeddings import count_embeddings, refuse_beyond_embeddings
 from ._evaluation import evaluation_mode
 from ._forward import FailedWindow, Forward
 from ._identity import config_sha256, tensors_sha256
-from ._libraries import first_line, name_model_in_errors, silence_libraries
+from ._libraries import name_model_in_errors
 from ._memory import MEMORY_ERRORS, is_out_of_memory
 from ._model_check import checked_head
 from ._prefix import ComputedPrefix, PrefixCache, compute_prefix
 from ._sampling import sample
 from ._tokenizer import LocalTokenizer
-from .float32 import copy_in_float32, refuse_little_memory
+from .float32 import copy_in_float32, load_in_float32
 
 __all__ = ["LocalBackend"]
 
@@ -119,26 +119,21 @@ class LocalBackend:
 
     def in_float32(self) -> LocalBackend:
         """The same model in float32, see `llm_mia.backends.Comparable`; its reductions are not compiled."""
-        refuse_little_memory(self.model, self.device)
         info = self.info
-        try:
-            with silence_libraries(), name_model_in_errors(info.id):
-                return LocalBackend(
-                    self._read_float32(),
-                    self.tokenizer,
-                    name=info.id,
-                    weights_sha256=info.weights_sha256,
-                    templated=info.templated,
-                    temperature=info.temperature,
-                    tokens_per_batch=self.tokens_per_batch,
-                    compiled=False,
-                )
-        except (MemoryError, ModelError):
-            raise
-        except Exception as error:  # hundreds of model classes, each of which fails in its own way
-            if is_out_of_memory(error):
-                raise MemoryError(str(error)) from error
-            raise ModelError(f"model {info.id!r}: cannot be loaded in float32 ({first_line(error)})") from error
+
+        def load() -> LocalBackend:
+            return LocalBackend(
+                self._read_float32(),
+                self.tokenizer,
+                name=info.id,
+                weights_sha256=info.weights_sha256,
+                templated=info.templated,
+                temperature=info.temperature,
+                tokens_per_batch=self.tokens_per_batch,
+                compiled=False,
+            )
+
+        return load_in_float32(load, self.model, self.device, info.id)
 
     def encode(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, shape (n,), without special tokens added and without a limit on length.

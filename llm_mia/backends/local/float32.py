@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["copy_in_float32", "free_bytes", "refuse_little_memory"]
+from ...errors import ModelError
+from ._libraries import first_line, name_model_in_errors, silence_libraries
+from ._memory import is_out_of_memory
 
+__all__ = ["copy_in_float32", "free_bytes", "load_in_float32"]
+
+T = TypeVar("T")
 # Besides the weights: what is held while they are converted, and the states and logits of a few hundred tokens.
 RESERVE, FIXED_RESERVE = 1.25, 1 << 28
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
@@ -20,7 +26,26 @@ def copy_in_float32(model: Any) -> Any:
     return copy.deepcopy(model).float()
 
 
-def refuse_little_memory(model: Any, device: torch.device) -> None:
+def load_in_float32(load: Callable[[], T], model: Any, device: torch.device, name: str) -> T:
+    """What *load* returns: *model*, which is in memory as well, in float32.
+
+    Raises:
+        MemoryError: the memory is too small for both.
+        ModelError: it cannot be loaded in float32.
+    """
+    _refuse_little_memory(model, device)
+    try:
+        with silence_libraries(), name_model_in_errors(name):
+            return load()
+    except (MemoryError, ModelError):
+        raise
+    except Exception as error:  # hundreds of model classes, each of which fails in its own way
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise ModelError(f"model {name!r}: cannot be loaded in float32 ({first_line(error)})") from error
+
+
+def _refuse_little_memory(model: Any, device: torch.device) -> None:
     """Raise `MemoryError` where the free memory of *device* is too small for *model* in float32, or is not known."""
     devices = {parameter.device for parameter in model.parameters()}
     needed = RESERVE * 4 * sum(parameter.numel() for parameter in model.parameters()) + FIXED_RESERVE

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...decision import NoteKind
+from ...records import Note
 from ._counting import counted
 
-__all__ = ["precision_words", "rounding_words"]
+__all__ = ["precision_facts", "precision_words", "rounding_words"]
 
 Figures = Mapping[str, Any]
 
@@ -50,6 +52,14 @@ def precision_words(figures: Figures) -> str:
         return f"{words}, {by}: no flag depends on this"
     finding = "" if figures["finding_depends"] is None else "the finding does not depend on this, and "
     return f"{words}, {by}: {finding}the number of flags lies between {least:,} and {most:,}"
+
+
+def precision_facts(notes: Iterable[Note]) -> list[tuple[str, str]]:
+    """That the finding depends on the precision of the arithmetic, where it does."""
+    figures = [note.figures for note in notes if note.kind == NoteKind.PRECISION]
+    if not figures or not figures[0].get("finding_depends"):
+        return []
+    return [("rounding", f"the finding depends on {figures[0]['dtype']}; --dtype float32 decides without it")]
 
 
 def _number(value: float) -> str:
