@@ -148,6 +148,17 @@ def test_a_small_memory_is_noticed_before_anything_is_loaded(tiny: str, monkeypa
             loaded.in_float32()
 
 
+@pytest.mark.parametrize(("failure", "error"), [("CUDA error: out of memory", MemoryError), ("no", ModelError)])
+def test_a_load_that_fails_is_told_apart_from_a_small_memory(failure: str, error: type[Exception], tiny: str) -> None:
+    loaded: Any = load_model(tiny, dtype="bfloat16", compiled=False)
+
+    def load() -> None:
+        raise RuntimeError(failure)
+
+    with pytest.raises(error, match="model 'm': "):
+        float32.load_in_float32(load, loaded.model, loaded.device, "m")
+
+
 def test_the_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8 kB\n")
     monkeypatch.setattr(float32, "MEMINFO", tmp_path / "meminfo")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..attacks import ATTACKS, Attack, LoadedSupplies, PassageSignals, parse_attack
 from ..backends import Backend, Comparable
-from ..errors import ModelError
+from ..errors import LlmMiaError
 from ..records import Passage, RoundingRecord, TokenSignals, Window
 from ._inputs import Inputs
 from ._plan import PlannedPass
@@ -27,7 +27,6 @@ LEAST_SECONDS, SHARE = 5.0, 0.05
 """The comparison may take this share of the run, and these seconds in any case."""
 LOADING, FORWARD = 2.0, 4.0
 """How many times as long float32 takes at most: to load (twice the bytes), and to compute."""
-FAILURE = "the comparison with float32 failed"
 
 
 def measure_rounding(
@@ -65,7 +64,7 @@ def measure_rounding(
         expected = _score_in_float32(backend, windows)
     except MemoryError:
         return RoundingRecord(skipped="memory")
-    except ModelError:
+    except LlmMiaError:
         return RoundingRecord(skipped="refused")
     return _compared(passages, computed, expected, scores=role == "target")
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from ...errors import ModelError
-from ._libraries import first_line, name_model_in_errors, silence_libraries
+from ._libraries import name_model_in_errors, silence_libraries
 from ._memory import is_out_of_memory
 
 __all__ = ["copy_in_float32", "free_bytes", "load_in_float32"]
@@ -37,12 +37,10 @@ def load_in_float32(load: Callable[[], T], model: Any, device: torch.device, nam
     try:
         with silence_libraries(), name_model_in_errors(name):
             return load()
-    except (MemoryError, ModelError):
-        raise
-    except Exception as error:  # hundreds of model classes, each of which fails in its own way
-        if is_out_of_memory(error):
+    except ModelError as error:
+        if error.__cause__ is not None and is_out_of_memory(error.__cause__):
             raise MemoryError(str(error)) from error
-        raise ModelError(f"model {name!r}: cannot be loaded in float32 ({first_line(error)})") from error
+        raise
 
 
 def _refuse_little_memory(model: Any, device: torch.device) -> None:
