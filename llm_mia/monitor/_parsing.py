@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
@@ -127,13 +129,24 @@ def parse(source: Source, lines: Iterable[Line]) -> Parsed:
 
 
 def _queries(source: Source, line: bytes) -> Sequence[Query]:
+    if source.quick is not None and (query := source.quick(line)) is not None:
+        return (query,)
     if source.of_text:
         return source.queries(line.decode())
-    # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
-    value = json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
+    value = _value(line)
     if not source.recognises(value):
         raise ValueError("is of another format")
     return source.queries(value)
+
+
+def _value(line: bytes) -> Any:
+    """The value of a line of JSON."""
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Also NaN, numbers without limits, and halves of characters; and `json` says what is wrong.
+        # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
+        return json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
 
 
 @dataclass
