@@ -27,6 +27,7 @@ from ._sampling import sample_positions
 from ._sharing import SharedPass, Sharing, current_sharing
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
+from .rounding import measure_rounding
 
 __all__ = ["run_passes"]
 
@@ -185,7 +186,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
     """Load a model, run its passes, and release it: two models are never in memory together."""
-    run = stage.run
+    run, leads = stage.run, stage.sharing is None or stage.sharing.leads
     begun = run.model_of((role, *(wanted.name for wanted in planned)))
     if isinstance(source, ModelSpec):
         report_activity(stage.progress, f"loading model {source.name}")
@@ -198,7 +199,10 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if begun is not None and isinstance(backend, RemoteBackend):
         model = backend.recognised(begun)
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
-        model = replace(model, dtype_choice=begun.dtype_choice)
+        model = replace(model, dtype_choice=begun.dtype_choice, rounding=begun.rounding)
+    elif leads and not running_dry():
+        rounding = measure_rounding(backend, role, planned, time.monotonic() - began, stage.progress)
+        model = replace(model, rounding=rounding)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
     with _keeping_answers(backend, stage, role, planned):
