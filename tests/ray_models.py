@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,3 +43,30 @@ class KilledOnce(OfBatches):
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().score(windows, report, prefix=prefix)
+
+
+class Slow(OfBatches):
+    """Takes its time, so that whoever is killed is killed in the middle."""
+
+    def score(
+        self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
+    ) -> list[TokenSignals]:
+        time.sleep(0.2)
+        return super().score(windows, report, prefix=prefix)
+
+
+class LoadedElsewhere(OfBatches):
+    """Has other weights in each process but the first that unpacks it."""
+
+    def __init__(self, mark: Path, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return _of_this_process, (self.mark,)
+
+
+def _of_this_process(mark: Path) -> LoadedElsewhere:
+    seed = 1 if mark.exists() else 0
+    mark.touch()
+    return LoadedElsewhere(mark, seed)

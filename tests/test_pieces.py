@@ -1,4 +1,4 @@
-"""Ranges that workers compute which may die, by workers that die on purpose: who is asked again, and what is left out."""
+"""Ranges of workers that die on purpose: what is computed again, and which passages are left out."""
 
 from __future__ import annotations
 

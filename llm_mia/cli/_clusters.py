@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 
@@ -28,28 +28,20 @@ def computing_on(on: str | None, processes: int | None, progress: Progress) -> I
         yield
 
 
-def refuse_with_cluster(on: str | None, processes: int | None, *, passages: str, target: str, dry_run: bool) -> None:
-    """Raise `UsageError` where options cannot be combined with a cluster, or need one.
+def refuse_with_cluster(values: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where *values* of parameters cannot be combined with a cluster, or need one."""
+    from ..backends.checking import ENDPOINT
+    from ..distributed import check_address, is_url
 
-    Args:
-        on: the cluster; None: there is none.
-        processes: most workers.
-        passages: the input, as it is typed.
-        target: the model, as it is typed.
-        dry_run: whether the command only estimates.
-    """
-    from ..backends import is_endpoint
-    from ..distributed import is_url
-
+    on, passages, target = values.get("on"), str(values.get("passages")), str(values.get("target"))
     if on is None:
-        if processes is not None:
+        if values.get("processes") is not None:
             raise UsageError("`processes` is the number of workers of `on`: give `on` too, or leave it out")
         if is_url(passages):
-            raise UsageError(
-                f"{passages}: a URL is read with `on` alone: give `on` too, or copy the file to this machine"
-            )
+            raise UsageError(f"{passages}: a URL is read with `on` alone: give it, or copy the file to this machine")
         return
-    if dry_run:
+    check_address(on)
+    if values.get("dry_run"):
         raise UsageError("`dry_run` estimates the time in this process: leave out `on`")
-    if is_endpoint(target):
+    if target.startswith(ENDPOINT):
         raise UsageError(f"{target}: a single process asks a model behind an endpoint: leave out `on`")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
-from ._clusters import CLUSTERS, computing_on, refuse_with_cluster
+from ._clusters import CLUSTERS, computing_on
 from ._evidence import EvidenceOptions
 from ._groups import ReadingOptions, RunOptions
 from ._models import ModelOptions
@@ -78,7 +78,6 @@ def score(
     from ..scoring import score_to_disk
     from ..signals import report_activity
 
-    refuse_with_cluster(on, processes, passages=passages, target=models.target, dry_run=run.dry_run)
     with (
         only_estimating(run.dry_run, as_json=run.as_json),
         progress_bars(run.quiet) as progress,

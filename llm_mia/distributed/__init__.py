@@ -11,14 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._accelerate import launched_rank, started_alone
+from ._urls import check_address, is_url
 
 if TYPE_CHECKING:
-    from ._ray_passages import is_url, read_url
+    from ._ray_passages import read_url
     from ._ray_sharing import shared_by_ray
     from ._score_dataset import score_dataset
     from ._sharing import shared_by_accelerate
 
 __all__ = [
+    "check_address",
     "is_url",
     "launched_rank",
     "read_url",
@@ -29,7 +31,6 @@ __all__ = [
 ]
 
 _HEAVY = {
-    "is_url": "_ray_passages",
     "read_url": "_ray_passages",
     "score_dataset": "_score_dataset",
     "shared_by_accelerate": "_sharing",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..records import CONTINUATIONS, IntArray, TokenSignals, Window
-from ._ray_worker import Description
+from .workers import Description
 
 __all__ = ["DescribedModel"]
 

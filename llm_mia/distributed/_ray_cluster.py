@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import socket
 import threading
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import MissingExtraError, UsageError, WorkerError
+from ._urls import check_address
 
-__all__ = ["Cluster", "check_address", "connected"]
+__all__ = ["Cluster", "connected"]
 
 STORE_BYTES = 1 << 30
 """Memory of this machine for what is on its way between processes; Ray moves more to the disk."""
@@ -41,14 +41,6 @@ class Cluster:
     """CUDA devices of each worker: 1 or 0."""
     errors: tuple[type[Exception], ...]
     """Errors of Ray itself."""
-
-
-def check_address(on: str) -> None:
-    """Raise `UsageError` where *on* is neither ``ray`` nor ``ray://HOST:PORT``."""
-    if on != "ray" and not re.fullmatch(r"ray://[^\s/]+:\d{1,5}", on):
-        raise UsageError(
-            f"`on` is {on!r}: it must be ray (workers of this machine) or ray://HOST:PORT, as in ray://10.0.0.5:10001"
-        )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..errors import WorkerError
 from .pieces import Ended, Finished, Piece
-from ._ray_worker import Description, Worker, checked
+from .workers import Description, Worker, checked
 
 __all__ = ["Assignment", "RayCrew"]
 

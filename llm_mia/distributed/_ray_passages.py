@@ -7,15 +7,9 @@ from typing import IO, Any
 from ..errors import PassageError
 from ..passages import Passages, read_passages
 
-__all__ = ["is_url", "read_url"]
+__all__ = ["read_url"]
 
-SCHEMES = ("s3://", "gs://", "gcs://", "https://", "http://", "file://")
 CHUNK_BYTES = 1 << 20
-
-
-def is_url(source: str) -> bool:
-    """Whether *source* is the URL of a file or a folder; ``hf://`` is not, because `read_passages` reads it."""
-    return source.startswith(SCHEMES)
 
 
 def read_url(url: str, **reading: Any) -> Passages:

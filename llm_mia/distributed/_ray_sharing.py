@@ -14,10 +14,10 @@ from ..errors import LlmMiaError, UsageError, WorkerError
 from ..signals import Progress, SharedPass, report_activity, sharing
 from ..store import RunDirectory
 from ._described import DescribedModel
-from .pieces import complete_by
 from ._ray_cluster import Cluster, connected
 from ._ray_crew import Assignment, RayCrew
-from ._ray_worker import Description
+from .pieces import complete_by
+from .workers import Description
 
 __all__ = ["RaySharing", "shared_by_ray"]
 

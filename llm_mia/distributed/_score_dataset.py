@@ -8,8 +8,9 @@ from pathlib import Path
 from ..passages import PassageSource
 from ..scoring import ModelSource, References, Scored, score_to_disk
 from ..signals import Limits, Progress, Supplies
-from ._ray_passages import is_url, read_url
+from ._ray_passages import read_url
 from ._ray_sharing import shared_by_ray
+from ._urls import is_url
 
 __all__ = ["score_dataset"]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import LeftOut, RunRecord
+from ..store import RunDirectory
 from ._inputs import Inputs
 
-__all__ = ["left_out_notes", "left_out_passages", "still_left_out"]
+__all__ = ["left_out_notes", "left_out_passages", "recorder_of_left_out", "still_left_out"]
 
 MOST_NAMED = 3
 """Passages that a note names."""
@@ -33,6 +35,17 @@ def _copies(inputs: Inputs, position: int, copied: NDArray[np.intp]) -> list[int
     same = repeated[(digests == digests[at]).all(axis=1)]
     copies: list[int] = np.setdiff1d(np.intersect1d(same, copied), [position]).tolist()
     return copies
+
+
+def recorder_of_left_out(run: RunDirectory, name: str) -> Callable[[Sequence[LeftOut]], None]:
+    """A function that records passages which the pass *name* of *run* leaves without signals."""
+
+    def record(left_out: Sequence[LeftOut]) -> None:
+        passes = run.record.passes
+        together = sorted({*passes[name].left_out, *left_out}, key=lambda each: each.position)
+        run.update(passes={**passes, name: replace(passes[name], left_out=tuple(together))})
+
+    return record
 
 
 def still_left_out(left_out: Sequence[LeftOut], missing: Sequence[range]) -> tuple[LeftOut, ...]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
-from ..records import FilesRecord, InputRecord, LeftOut, ModelRecord, PassRecord, WindowRule
+from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
 from ..store import RunDirectory
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
 from ._inputs import Inputs, stored_chunks
-from ._left_out import still_left_out
+from ._left_out import recorder_of_left_out, still_left_out
 from ._limits import Limits
 from ._measuring import Left, measure_pass
 from ._models import is_of_model, load, prefix_of, versions
@@ -128,16 +128,6 @@ class _Stage:
         passages, n_bytes = self.reports[wanted.name].left
         share = 1 - wanted.inputs.copies / max(1, wanted.inputs.passages)
         return Left(self.missing(wanted)[0].start, round(passages * share), round(n_bytes * share))
-
-    def recorder_of_left_out(self, name: str) -> Callable[[Sequence[LeftOut]], None]:
-        """Records passages that the pass *name* leaves without signals."""
-
-        def record(left_out: Sequence[LeftOut]) -> None:
-            passes = self.run.record.passes
-            together = sorted({*passes[name].left_out, *left_out}, key=lambda each: each.position)
-            self.run.update(passes={**passes, name: replace(passes[name], left_out=tuple(together))})
-
-        return record
 
     def work(self, wanted: PlannedPass, source: Backend | ModelSpec | None) -> PassWork:
         """What the model, loaded from *source*, still has to read for a pass that is not finished."""
@@ -280,7 +270,7 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSp
     folder = run.signals(wanted.name)
     if stage.sharing is not None and wanted.samples is None and not _is_remote(source):
         work = SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
-        stage.sharing.complete(replace(work, record_left_out=stage.recorder_of_left_out(wanted.name)))
+        stage.sharing.complete(replace(work, record_left_out=recorder_of_left_out(run, wanted.name)))
         missing = stage.missing(wanted)  # of blocks that lack signals of other blocks, which are there now
         report = PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, None)
     if not leads:
