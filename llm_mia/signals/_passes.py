@@ -16,6 +16,7 @@ from ..store import RunDirectory
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
 from ._inputs import Inputs, stored_chunks
+from ._left_out import recorder_of_left_out, still_left_out
 from ._limits import Limits
 from ._measuring import Left, measure_pass
 from ._models import is_of_model, load, prefix_of, versions
@@ -256,7 +257,8 @@ def _run_pass(
     )
     if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
         before = run.record.passes[wanted.name]
-        record = replace(record, block=before.block, written_tokens=before.written_tokens)
+        left_out = still_left_out(before.left_out, stage.missing(wanted))
+        record = replace(record, block=before.block, written_tokens=before.written_tokens, left_out=left_out)
     elif wanted.name == role and (stage.sharing is None or stage.sharing.leads):
         report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
         record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
@@ -283,9 +285,8 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSp
     report.add(0, 0, 0)
     folder = run.signals(wanted.name)
     if stage.sharing is not None and wanted.samples is None and not _is_remote(source):
-        stage.sharing.complete(
-            SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
-        )
+        work = SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
+        stage.sharing.complete(replace(work, record_left_out=recorder_of_left_out(run, wanted.name)))
         missing = stage.missing(wanted)  # of blocks that lack signals of other blocks, which are there now
         report = PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, None)
     if not leads:
