@@ -153,7 +153,7 @@ def _aligned(client: Client, way: Way, answer: Answer) -> tuple[Way, Answer]:
         answer = _ask(client, opened, PROBE)
         if _is_aligned(client, opened, answer):
             return opened, answer
-    raise AnswerError("it gives each token the log-probability of another position, so they are wrong")
+    raise AnswerError("the log-probability that it gives for a token is not the one of its position")
 
 
 def _prompt_tokens(client: Client, way: Way, text: str) -> int:
@@ -270,7 +270,7 @@ def _check_values(answer: Answer, tops: Sequence[dict[str, float]]) -> None:
     scored = answer.logprob[1:] if not len(answer.opening) else answer.logprob
     if np.isnan(scored).any():
         missing = int(np.isnan(scored).sum())
-        raise AnswerError(f"it gives NaN, or nothing, as the log-probability of {missing} tokens of the prompt")
+        raise AnswerError(f"it gives NaN, or no number, as the log-probability of {missing} tokens of the prompt")
     slack = 1e-3 + _rounding(answer.logprob)
     if (scored > slack).any() or not np.isfinite(scored).all():
         raise AnswerError(f"it gives {scored.max():g} as a log-probability, which is at most 0")
