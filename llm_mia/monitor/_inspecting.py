@@ -129,7 +129,7 @@ def _first_lines(path: Path, mapping: str | os.PathLike[str] | None) -> tuple[So
     if mapping is None:
         source, taken = recognised_first(coming, str(path))
         places = [at for at, line in enumerate(taken) if parse(source, [line]).queries]
-        lines = [*taken[places[0] :], *islice(coming, SHOWN)][:SHOWN]
+        lines = [*taken[places[0] if places else 0 :], *islice(coming, SHOWN)][:SHOWN]
     else:
         source, lines = mapped_source(Path(mapping)), list(islice(coming, SHOWN))
     if not lines:
