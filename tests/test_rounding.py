@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from llm_mia import Audit, audit, load_model, score
 from llm_mia.backends import Backend, Comparable, Report
@@ -163,7 +164,7 @@ def test_the_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: p
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8 kB\n")
     monkeypatch.setattr(float32, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(float32, "CGROUP", tmp_path)
-    cpu: Any = float32.torch.device("cpu")
+    cpu = torch.device("cpu")
     assert float32.free_bytes(cpu) == 8 * 1024
     (tmp_path / "memory.current").write_text("1000\n")
     for limit, free in (("max", 8192), ("3000", 2000), ("99999", 8192)):

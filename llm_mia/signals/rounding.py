@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..attacks import ATTACKS, Attack, LoadedSupplies, PassageSignals, parse_attack
 from ..backends import Backend, Comparable
 from ..errors import LlmMiaError
-from ..records import Passage, RoundingRecord, TokenSignals, Window
+from ..records import ModelRecord, Passage, RoundingRecord, TokenSignals, Window
 from ._inputs import Inputs
 from ._plan import PlannedPass
 from ._progress import Progress, report_activity
@@ -25,8 +25,8 @@ TOKENS, LONGEST = 512, 64
 MOST_PASSAGES = 64
 LEAST_SECONDS, SHARE = 5.0, 0.05
 """The comparison may take this share of the run, and these seconds in any case."""
-LOADING, FORWARD = 2.0, 4.0
-"""How many times as long float32 takes at most: to load (twice the bytes), and to compute."""
+SLOWER = 3.0
+"""How many times as long a computation takes in float32, where the loading of the model has not measured it."""
 
 
 def measure_rounding(
@@ -99,14 +99,24 @@ def _computed_in_time(
 ) -> list[TokenSignals] | None:
     """The signals of *windows*; None where the comparison takes too long for a run that is *times* as large.
 
-    The first window is computed twice: the first time, code is generated.
+    To load the float32 model takes about as long as the model took: the files are the same. The first window is
+    computed twice: the first time, code is generated.
     """
+    slower = _slower(backend.info)
     backend.score(windows[:1])
     seconds = _seconds(backend, windows[:1])[0] * sum(len(w.tokens) for w in windows) / len(windows[0].tokens)
-    if takes_too_long((1 + FORWARD) * seconds + LOADING * loading, times * seconds):
+    if takes_too_long((1 + slower) * seconds + loading, times * seconds):
         return None
     seconds, computed = _seconds(backend, windows)
-    return None if takes_too_long(FORWARD * seconds + LOADING * loading, times * seconds) else computed
+    return None if takes_too_long(slower * seconds + loading, times * seconds) else computed
+
+
+def _slower(model: ModelRecord) -> float:
+    """How many times as long float32 takes, as the choice of the precision measured it; else `SLOWER`."""
+    choice = model.dtype_choice
+    if choice is None or choice.float32_gflops is None or choice.bfloat16_gflops is None:
+        return SLOWER
+    return choice.bfloat16_gflops / choice.float32_gflops
 
 
 def takes_too_long(seconds: float, run: float) -> bool:
