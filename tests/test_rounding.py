@@ -86,7 +86,8 @@ def test_a_planted_error_is_in_the_record_and_a_run_that_continues_measures_noth
 
 def test_every_input_is_among_the_texts_that_are_compared() -> None:
     inputs = Inputs.of([_passages(side) for side in ("a" * 300, "b" * 300, "c" * 300)])
-    passages, windows = rounding.beginnings(Rounded(0.0), inputs)
+    passages, windows, tokens = rounding.beginnings(Rounded(0.0), inputs)
+    assert tokens == sum(len(passage.text) for passage in passages), "by the whole passages the run is estimated"
     assert [passage.text[0] for passage in passages[:4]] == ["a", "b", "c", "a"]
     assert {len(window.tokens) for window in windows[:4]} == {64}
 

@@ -48,46 +48,51 @@ def measure_rounding(
         None where the model computes in float32, or gives no model in float32 to compare with.
     """
     inputs = [wanted.inputs for wanted in planned if wanted.samples is None]
-    comparable = isinstance(backend, Comparable) and backend.info.dtype != "float32"
-    if not comparable or not inputs or role.startswith("shadow"):
+    if not isinstance(backend, Comparable) or backend.info.dtype == "float32":
         return None
-    assert isinstance(backend, Comparable)
-    passages, windows = beginnings(backend, inputs[0])
-    if not windows:
+    if not inputs or role.startswith("shadow"):
         return None
     report_activity(progress, f"comparing {backend.info.dtype} with float32")
-    size, total = sum(passage.n_bytes for passage in passages), sum(each.bytes for each in inputs)
-    computed = _computed_in_time(backend, windows, total / size, loading)
-    if computed is None:
-        return RoundingRecord(skipped="seconds")
     try:
-        expected = _score_in_float32(backend, windows)
+        return _measure(backend, inputs, loading, scores=role == "target")
     except MemoryError:
         return RoundingRecord(skipped="memory")
-    except LlmMiaError:
+    except LlmMiaError:  # of a passage that the model fails on, the pass says which it is
         return RoundingRecord(skipped="refused")
-    return _compared(passages, computed, expected, scores=role == "target")
 
 
-def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window]]:
-    """The beginnings of the first passages of all sources in turn, and their windows; `TOKENS` tokens in all."""
+def _measure(backend: Comparable, inputs: Sequence[Inputs], loading: float, *, scores: bool) -> RoundingRecord | None:
+    """The comparison; None where no passage has a scored token."""
+    passages, windows, tokens = beginnings(backend, inputs[0])
+    if not windows:
+        return None
+    tokens_per_byte = tokens / sum(passage.n_bytes for passage in passages)
+    times = tokens_per_byte * sum(each.bytes for each in inputs) / sum(len(window.tokens) for window in windows)
+    computed = _computed_in_time(backend, windows, times, loading)
+    if computed is None:
+        return RoundingRecord(skipped="seconds")
+    return _compared(passages, computed, _score_in_float32(backend, windows), scores=scores)
+
+
+def beginnings(backend: Backend, inputs: Inputs) -> tuple[list[Passage], list[Window], int]:
+    """The first passages of all sources in turn, the windows of their beginnings, and the tokens of the whole passages.
+
+    The windows have `TOKENS` tokens in all, where there are so many passages.
+    """
     opening = backend.opening
-    longest = min(LONGEST, backend.info.context - len(opening))
-    passages, windows, tokens = list[Passage](), list[Window](), 0
-    for passage in chain.from_iterable(_in_turn(inputs)):
-        if passage is None:
-            continue
-        if tokens >= TOKENS or len(passages) == MOST_PASSAGES:
+    first, longest = max(1, len(opening)), min(LONGEST, backend.info.context - len(opening))
+    passages, windows, scored, whole = list[Passage](), list[Window](), 0, 0
+    for passage in filter(None, chain.from_iterable(_in_turn(inputs))):
+        if scored >= TOKENS or len(passages) == MOST_PASSAGES:
             break
-        ids = backend.encode([passage.text])[0][: min(longest, max(LONGEST // 4, TOKENS - tokens))]
-        first = max(1, len(opening))
-        fed = np.array([*opening, *ids], dtype=np.int32)
+        ids = backend.encode([passage.text])[0]
+        fed = np.array([*opening, *ids[:longest]], dtype=np.int32)
         if len(fed) - first < 2:
             continue
         windows.append(Window(fed, first, passage=len(windows)))
         passages.append(passage)
-        tokens += len(fed) - first
-    return passages, windows
+        scored, whole = scored + len(fed) - first, whole + len(ids)
+    return passages, windows, whole
 
 
 def _in_turn(inputs: Inputs) -> Iterator[tuple[Passage | None, ...]]:
