@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
-from ._models import DTypeChoice, EndpointRecord, ModelRecord
+from ._models import DTypeChoice, EndpointRecord, ModelRecord, RoundingRecord
 from ._runs import (
     OF_TARGET,
     SCHEMA_VERSION,
@@ -56,6 +56,7 @@ __all__ = [
     "Passage",
     "Plain",
     "Population",
+    "RoundingRecord",
     "RunRecord",
     "ShadowLikelihoods",
     "ShadowPopulation",

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
+from ..errors import ModelError
 from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
 from ..store import RunDirectory
 from ._blocks import PassSetup
@@ -27,6 +28,7 @@ from ._sampling import sample_positions
 from ._sharing import SharedPass, Sharing, current_sharing
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
+from .rounding import measure_rounding
 
 __all__ = ["run_passes"]
 
@@ -185,7 +187,7 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
     """Load a model, run its passes, and release it: two models are never in memory together."""
-    run = stage.run
+    run, leads = stage.run, stage.sharing is None or stage.sharing.leads
     begun = run.model_of((role, *(wanted.name for wanted in planned)))
     if isinstance(source, ModelSpec):
         report_activity(stage.progress, f"loading model {source.name}")
@@ -198,22 +200,36 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
     if begun is not None and isinstance(backend, RemoteBackend):
         model = backend.recognised(begun)
     if begun is not None:  # the precision was chosen when the run began, and the record keeps what was measured then
-        model = replace(model, dtype_choice=begun.dtype_choice)
+        model = replace(model, dtype_choice=begun.dtype_choice, rounding=begun.rounding)
+    elif leads and not running_dry():
+        rounding = measure_rounding(backend, role, planned, time.monotonic() - began, stage.progress)
+        model = replace(model, rounding=rounding)
     if role != "target" and {"target"} <= stage.reports.keys() & run.record.passes.keys():
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
-    with _keeping_answers(backend, stage, role):
+    with _keeping_answers(backend, stage, role, planned):
         for wanted in planned:
             _run_pass(stage, role, wanted, source, backend, model, files)
 
 
 @contextmanager
-def _keeping_answers(backend: Backend, stage: _Stage, role: str) -> Iterator[None]:
-    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished."""
+def _keeping_answers(backend: Backend, stage: _Stage, role: str, planned: Sequence[PlannedPass]) -> Iterator[None]:
+    """While it is open, the answers of a server are kept on disk; they are removed when all passes are finished.
+
+    Where the server has changed the model meanwhile, the passes that were completed are removed, too.
+    """
     if not isinstance(backend, RemoteBackend) or running_dry():
         yield
         return
     backend.keep_answers(stage.run.path / "answers" / f"{role}.jsonl")
+    completed = [wanted.name for wanted in planned if stage.missing(wanted)]
     yield
+    try:
+        backend.check_unchanged()
+    except ModelError:
+        for name in completed:
+            stage.run.signals(name).remove()
+        backend.forget_answers()
+        raise
     backend.forget_answers()
 
 
