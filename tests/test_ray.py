@@ -241,6 +241,15 @@ def test_workers_with_other_models_are_refused(cluster: None, tmp_path: Path) ->
 
 
 @slow
+def test_workers_of_another_version_are_refused(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_mia.distributed import shared_by_ray
+
+    monkeypatch.setattr("llm_mia.distributed.crew.__version__", "0.0")
+    with pytest.raises(WorkerError, match=r"and this process has 0\.0"), shared_by_ray(None, processes=1):
+        write_signals(TEXTS, OfBatches(0), out=tmp_path / "run", limits=LIMITS)
+
+
+@slow
 def test_a_model_that_cannot_be_sent_is_refused(cluster: None, tmp_path: Path) -> None:
     model = OfBatches(0)
     model.lock = open(os.devnull)  # type: ignore[attr-defined]  # noqa: SIM115, PTH123

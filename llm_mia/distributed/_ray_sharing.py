@@ -13,9 +13,9 @@ from ..backends import Backend, ModelSpec
 from ..errors import LlmMiaError, UsageError, WorkerError
 from ..signals import Progress, SharedPass, report_activity, sharing
 from ..store import RunDirectory
-from ._described import DescribedModel
+from ._described import described
 from ._ray_cluster import Cluster, connected
-from ._ray_crew import Assignment, RayCrew
+from .crew import Assignment, RayCrew
 from .pieces import complete_by
 from .workers import Description
 
@@ -70,7 +70,6 @@ class RaySharing:
         self._crew: RayCrew | None = None
         self._source: ModelSpec | Backend | None = None
         """The model of the workers."""
-        self._assignment = Assignment("", None, compiled=False, expected=None)
 
     def open_run(self, path: Path) -> RunDirectory:
         """The run directory, which this process alone writes."""
@@ -81,7 +80,7 @@ class RaySharing:
         if source.is_endpoint:  # a single process asks the server
             return source.load(compiled=compiled), source.sha256()
         description = self._describe(source, source, compiled=compiled)
-        return DescribedModel(description, self._crew_of_all().ask), description.digest
+        return described(description, self._crew_of_all().ask), description.digest
 
     def _describe(self, source: ModelSpec | Backend, sent: Any, *, compiled: bool) -> Description:
         """What the first worker knows of the model *source*, which is *sent*; the others then hold the same."""
@@ -89,7 +88,8 @@ class RaySharing:
         description = self._crew_of_all().describe(given)
         if isinstance(source, ModelSpec):
             source = sent = source.in_precision(description.info.dtype)
-        self._source, self._assignment = source, replace(given, source=sent, expected=description)
+        self._source = source
+        self._crew_of_all().assignment = replace(given, source=sent, expected=description)
         return description
 
     def complete(self, work: SharedPass) -> None:
@@ -98,7 +98,7 @@ class RaySharing:
         if not self._holds(work.source):
             assert not isinstance(work.source, ModelSpec), "a model that has a name was loaded before its passes"
             self._describe(work.source, self._put(work.source), compiled=True)
-        crew.assign(self._assignment)
+        crew.assign_to_all()
         complete_by(crew, work, len(crew.members))
 
     def _holds(self, source: ModelSpec | Backend) -> bool:
