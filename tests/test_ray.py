@@ -67,6 +67,7 @@ def test_options_that_do_not_fit_a_cluster_are_refused_in_a_line(
         (["score", passages, *words, "--processes", "2"], "--processes is the number of workers of --on"),
         (["score", "s3://bucket/in.jsonl", *words], "a URL is read with --on alone"),
         (["score", passages, *words, "--on", "ray", "--dry-run"], "--dry-run estimates the time in this process"),
+        (["score", passages, *words, "--on", "ray", "--samples", "2"], "--samples are drawn in this process"),
         (
             ["score", passages, "--target", "openai:m@http://127.0.0.1:9/v1", "-o", str(tmp_path), "--on", "ray"],
             "a single process asks a model behind an endpoint",

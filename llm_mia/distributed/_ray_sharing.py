@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ def shared_by_ray(
                 "command again"
             ) from error
         finally:
-            shared.close()
+            with suppress(ConnectionError, *cluster.errors):
+                shared.close()
 
 
 class RaySharing:

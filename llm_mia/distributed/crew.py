@@ -21,7 +21,7 @@ TICK = 0.5
 PATIENCE = 600.0
 """Seconds in which the cluster must give a first worker."""
 ATTEMPTS = 3
-"""So many workers may end, one after another, before they have loaded the model."""
+"""So many times as many workers as there are may end, one after another, before they have loaded the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class RayCrew:
         pieces = [call.piece for call in member.sent if call.piece is not None]
         if not pieces:
             self._ended_early += 1
-            if self._ended_early >= ATTEMPTS or "No module named" in str(error):
+            if self._ended_early >= ATTEMPTS * len(self.members) or "No module named" in str(error):
                 raise _early_end(member.sent[0].method, error) from error
         self._dismiss(member)
         return Ended(pieces)
@@ -255,6 +255,6 @@ def _early_end(method: str, error: Exception | None) -> WorkerError:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     doing = {"greet": "start", "prepare": "load the model"}.get(method, "read the texts")
     return WorkerError(
-        f"{ATTEMPTS} workers of the cluster have ended, one after another, while they were to {doing} ({lines[0]}): "
-        "give them more memory, or a model that they can load"
+        f"the workers of the cluster end, one after another, while they {doing} ({lines[0]}): give them more memory, or "
+        "a model that they can load"
     )
