@@ -113,8 +113,8 @@ class RaySharing:
             return ray.put(backend)
         except (TypeError, AttributeError, ValueError) as error:
             raise UsageError(
-                f"model {backend.info.id!r}: it is in memory, and cannot be sent to the workers ({error}): give its "
-                "name, so that each of them loads it"
+                f"model {backend.info.id!r}: it is in memory, and cannot be sent to the workers "
+                f"({str(error).splitlines()[0]}): give its name, so that each of them loads it"
             ) from None
 
     def end_passes(self) -> None:

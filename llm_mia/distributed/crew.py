@@ -255,6 +255,6 @@ def _early_end(method: str, error: Exception | None) -> WorkerError:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     doing = {"greet": "start", "prepare": "load the model"}.get(method, "read the texts")
     return WorkerError(
-        f"the workers of the cluster end, one after another, while they {doing} ({lines[0]}): give them more memory, or "
-        "a model that they can load"
+        f"the workers of the cluster end, one after another, while they {doing} ({lines[0]}): give them more memory, "
+        "or a model that they can load"
     )
