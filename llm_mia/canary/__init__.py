@@ -4,7 +4,21 @@ If a model was trained on the public variants, it prefers them to those that sta
 nothing is assumed of the texts.
 """
 
+from ._manifest import CanaryKind, Manifest, Sealed, SealedDocument, read_sealed
 from ._sealing import commitment_of, drawn_variant, leaf_of, merkle_root
 from ._statistic import DrawTest, differences_of, draw_test
 
-__all__ = ["DrawTest", "commitment_of", "differences_of", "draw_test", "drawn_variant", "leaf_of", "merkle_root"]
+__all__ = [
+    "CanaryKind",
+    "DrawTest",
+    "Manifest",
+    "Sealed",
+    "SealedDocument",
+    "commitment_of",
+    "differences_of",
+    "draw_test",
+    "drawn_variant",
+    "leaf_of",
+    "merkle_root",
+    "read_sealed",
+]
