@@ -52,9 +52,9 @@ def test_a_log_that_is_its_benign_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has the same content as .*copy\.jsonl, the benign log"):
         monitor(log, benign=[tmp_path / "copy.jsonl"], out=tmp_path / "out", false_alarms=RATE)
     (tmp_path / "copy.jsonl.gz").write_bytes(gzip.compress(log.read_bytes()))
-    for one, same in ((log, "copy.jsonl.gz"), (tmp_path / "copy.jsonl.gz", "copy.jsonl")):
-        with pytest.raises(UsageError, match=rf"has the same content as .*{same}, the benign log"):
-            monitor(one, benign=tmp_path / same, out=tmp_path / "out", false_alarms=RATE)
+    for judged, copy in ((log, "copy.jsonl.gz"), (tmp_path / "copy.jsonl.gz", "copy.jsonl")):
+        with pytest.raises(UsageError, match=rf"has the same content as .*{copy}, the benign log"):
+            monitor(judged, benign=tmp_path / copy, out=tmp_path / "out", false_alarms=RATE)
     cut = tmp_path / "copy.jsonl.gz"
     cut.write_bytes(cut.read_bytes()[:-9])  # what can be read of it is the same
     with pytest.raises(UsageError, match="has the same content"):
@@ -123,6 +123,9 @@ def test_inspection_warns_where_no_client_is_named_and_where_a_path_leads_nowher
     with redirect_stdout(io.StringIO()) as out:
         assert main(["monitor", str(log), "--mapping", str(tmp_path / "map.toml"), "--inspect"]) == 0
     assert "map.toml: 'auth.keyid' is in none of the 20 lines." in out.getvalue()
+    with redirect_stdout(io.StringIO()) as again:
+        assert main(["monitor", "inspect", str(log), "--mapping", str(tmp_path / "map.toml")]) == 0
+    assert again.getvalue() == out.getvalue()
     (tmp_path / "map.toml").write_text('client = "auth.key_id"\nprompt = "text"\n')
     assert inspect_log(log, mapping=tmp_path / "map.toml").warnings == ()
 
