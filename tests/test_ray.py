@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -50,11 +51,15 @@ def write_table(path: Path, texts: list[str]) -> Path:
 # Tests of this fixture come last in this file: as long as it is there, no other cluster can be started.
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A node with room for two workers, to which this process is connected."""
+    """Two workers, to which this process is connected, and a processor for what else a test needs."""
+    import ray
+
     from llm_mia.distributed import shared_by_ray
 
-    with shared_by_ray("ray", processes=2):
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    with shared_by_ray(None, processes=2):
         yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -204,11 +209,11 @@ def test_the_command_prints_its_result_alone_and_equals_a_single_process(
     passages = str(write_table(tmp_path / "in.jsonl", [text.replace("\n", " ") for text in TEXTS]))
     words = ["--target", tiny, "-a", "loss", "-a", "lowercase", "-q", "--json", "-o"]
     assert main(["score", passages, *words, str(tmp_path / "alone")]) == 0
-    capfd.readouterr()
+    notes = capfd.readouterr().err
     assert main(["score", passages, *words, str(tmp_path / "shared"), "--on", "ray", "--processes", "2"]) == 0
     printed = capfd.readouterr()
     assert json.loads(printed.out)["passages"] == len(TEXTS)
-    assert printed.err == ""
+    assert printed.err == notes
     tables = [(tmp_path / run / "scores.parquet").read_bytes() for run in ("shared", "alone")]
     assert tables[0] == tables[1]
     part = next((tmp_path / "shared").glob("signals/target/part-*"))
@@ -263,7 +268,7 @@ def test_workers_of_another_version_are_refused(cluster: None, tmp_path: Path, m
 @slow
 def test_a_model_that_cannot_be_sent_is_refused(cluster: None, tmp_path: Path) -> None:
     model = OfBatches(0)
-    model.lock = open(os.devnull)  # type: ignore[attr-defined]  # noqa: SIM115, PTH123
+    model.lock = threading.Lock()  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="cannot be sent to the workers"):
         write_signals(TEXTS, model, out=tmp_path / "run", limits=LIMITS)
 
