@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError, UsageError, WorkerError
@@ -50,6 +51,8 @@ def connected(on: str | None, processes: int | None) -> Iterator[Cluster]:
         check_address(on)
     if processes is not None and processes < 1:
         raise UsageError(f"`processes` is {processes}: it must be at least 1")
+    if on not in (None, "ray"):
+        _use_token()
     ray = _ray()
     if ray.is_initialized():
         if on is not None:
@@ -80,6 +83,13 @@ def _ray() -> Any:
         raise MissingExtraError("Ray", PIP_LINE) from None
     _silence(ray)
     return ray
+
+
+def _use_token() -> None:
+    """Send the token of a cluster, where there is one: the client of Ray does so only where this variable is set."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if named or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _silence(ray: Any) -> None:
@@ -122,13 +132,15 @@ def _connect(ray: Any, address: str) -> None:
             "the Ray client server (10001)"
         ) from None
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     except ImportError:
         raise MissingExtraError("the client of Ray", PIP_LINE) from None
     except Exception as error:
         raise WorkerError(
             f"the Ray cluster at {address} does not take this process ({_line(error)}): use the versions of Ray and "
-            "Python that the cluster has, and the port of the Ray client server (10001)"
+            "Python and the token that the cluster has, and the port of its Ray client server (10001)"
         ) from error
 
 
