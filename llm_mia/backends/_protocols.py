@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from ..records import IntArray, ModelRecord, TokenSignals, Window
 
-__all__ = ["Backend", "LengthChecking", "RemoteBackend", "RemoteWork", "Report", "Rewriter", "Sampler", "Tokenizer"]
+__all__ = [
+    "Backend",
+    "Comparable",
+    "LengthChecking",
+    "RemoteBackend",
+    "RemoteWork",
+    "Report",
+    "Rewriter",
+    "Sampler",
+    "Tokenizer",
+]
 
 Report = Callable[[int], None]
 """A function that receives the number of tokens scored since its last call."""
@@ -72,6 +82,19 @@ class LengthChecking(Protocol):
 
         Raises:
             ModelError: the model fails on it.
+        """
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A backend whose signals can be compared with those of the same model in float32."""
+
+    def in_float32(self) -> Backend:
+        """The same model in float32, in memory together with this one until the caller gives it up.
+
+        Raises:
+            MemoryError: the memory is too small for both.
+            ModelError: it cannot be loaded in float32.
         """
 
 

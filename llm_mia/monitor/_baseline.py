@@ -183,8 +183,9 @@ def _too_few(fitted: int, calibrating: int, needed: int, false_alarms: float) ->
     clients = fitted + calibrating
     if not clients:
         return (
-            "no line of the benign log names a client, so there is none to compare with: give as `benign` a log that "
-            "names them, and for a log of another format the path of the client by `mapping`"
+            "no line of the benign log names a client, and benign clients set the thresholds, those of families too: "
+            "give as `benign` a log that names them, such as that of the guard in front of the server (vLLM's "
+            "log names none); for a log of another format, name the path of the client by `mapping`"
         )
     some = "1 client" if clients == 1 else f"{clients} clients"
     many = f"about {2 * needed + 2} are needed, and {_surely_enough(needed)} to be sure"

@@ -140,12 +140,12 @@ def _queries(source: Source, line: bytes) -> Sequence[Query]:
 
 
 def _value(line: bytes) -> Any:
-    """The value of a line of JSON."""
+    """The JSON value of *line*, which is UTF-8, perhaps with a byte order mark."""
     try:
         return msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Also NaN, numbers without limits, and halves of characters; and `json` says what is wrong.
-        # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
+        # `json` also reads NaN, numbers without limits and halves of characters, and says what is wrong. The line is
+        # decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
         return json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
 
 
