@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..calibration import chance_of_flags, flag_rank, hierarchical_rank, largest_excess, nonmembers_needed
 from ..errors import CalibrationError, UsageError
-from ..records import Note
+from ..records import Note, count_distinct
 from ..scores import ScoreTable
 from ._calibrating import calibration_rows
 from ._calibration import Calibration
@@ -117,8 +117,8 @@ def known_rows(table: ScoreTable, calibration: Calibration) -> Ints | None:
 def independent(table: ScoreTable, calibration: Calibration, rows: Ints, known: Ints | None) -> bool:
     """Whether each candidate, and each passage that set the threshold, is a document by itself."""
     groups = table.groups()
-    compared = rows.tolist() if known is None else [*rows.tolist(), *known.tolist()]
-    alone = len({groups[row] for row in compared}) == len(compared)
+    compared = rows if known is None else np.concatenate([rows, known])
+    alone = count_distinct(groups.take(compared)) == len(compared)
     return alone and calibration.n_documents == calibration.n
 
 
@@ -141,10 +141,10 @@ def _by_documents(
         return _none(Obstacle.OTHER_NONMEMBERS)
     rows = np.concatenate([tested.rows, known])
     groups = table.groups()
-    documents = [groups[row] for row in rows.tolist()]
+    documents = groups.take(rows)
     codes = _category_codes(calibration, categories_of(table, calibration, rows), len(rows))
     smallest = rule.rate is ErrorRate.FALSE_DISCOVERIES
-    if len(set(zip(documents, codes.tolist(), strict=True))) > len(set(documents)):
+    if codes.any() and len(set(zip(documents.codes.tolist(), codes.tolist(), strict=True))) > count_distinct(documents):
         return _none(Obstacle.CATEGORIES)
     if smallest and codes.any():
         return _none(Obstacle.CATEGORIES_FDR)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..errors import ScoresError
-from ..records import Interval, Note
+from ..records import Interval, Note, number_names
 from ..scores import ScoreTable, row_order
 from ._notes import NoteKind
 
@@ -84,8 +84,7 @@ def _why_not_a_score(table: ScoreTable, attack: str, *, order: bool) -> str:
 
 
 def _document_numbers(table: ScoreTable) -> NDArray[np.intp]:
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in table.groups()], dtype=np.intp)
+    return number_names(table.groups())[1]
 
 
 ROLES = {1: "members", 0: "non-members", -1: "candidates"}

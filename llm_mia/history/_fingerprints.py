@@ -81,7 +81,8 @@ class Subject:
     def of(cls, table: ScoreTable, run: Path | None = None) -> Subject:
         """The subject of a decision on the unlabelled rows of *table*, whose texts are known where *run* holds them."""
         texts = None if run is None else _hashes_of_texts(table, run)
-        ids, documents = _hashes(table.ids), _hashes(table.groups())
+        ids, groups = _hashes(table.ids), table.groups()
+        documents = _hashes(groups.distinct)[groups.codes]
         rows, known = table.rows(None), table.rows(0)
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
         by_score = [] if texts is not None else [_hashes_of_scores(table, name) for name in sorted(table.columns)]
@@ -137,7 +138,7 @@ def _hashes_of_texts(table: ScoreTable, run: Path) -> Hashes | None:
         return None
     if len(digests) != (table.places.count("") if table.places else len(table)):
         return None
-    return np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+    return np.fromiter((int(digest[:16], 16) for digest in digests), np.uint64, len(digests))
 
 
 def _hashes_of_scores(table: ScoreTable, name: str) -> Hashes:
@@ -156,11 +157,15 @@ def _hashes_of_scores(table: ScoreTable, name: str) -> Hashes:
 
 
 def _hashes(names: Iterable[str]) -> Hashes:
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    digests = bytearray()
+    for name in names:
+        digests += hashlib.blake2b(name.encode(), digest_size=8).digest()
     return np.frombuffer(digests, dtype=np.uint64)
 
 
 def _digest(*columns: Hashes) -> str:
     """Digest of rows, whatever their order."""
-    rows = np.stack([np.ascontiguousarray(column) for column in columns])
-    return hashlib.sha256(rows[:, np.lexsort(rows)].tobytes()).hexdigest()
+    order, digest = np.lexsort(columns), hashlib.sha256()
+    for column in columns:
+        digest.update(np.ascontiguousarray(column[order]))
+    return digest.hexdigest()

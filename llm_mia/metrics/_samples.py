@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScoresError, UsageError
-from ..records import Interval
+from ..records import Interval, number_by_name
 from ._intervals import Ends, Floats, tail_of
 
 Seed: TypeAlias = int | np.random.Generator
@@ -206,8 +206,7 @@ def split_by_class(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str
     if documents is not None:
         if len(documents) != len(values):
             raise UsageError(f"{len(values)} scores but {len(documents)} documents")
-        known = {name: number for number, name in enumerate(sorted(set(documents)))}
-        numbers = np.array([known[name] for name in documents])
+        _, numbers = number_by_name(documents)
     return Sample(values[member], values[~member], numbers[member], numbers[~member])
 
 

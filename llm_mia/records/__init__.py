@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord
+from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at
 from ._runs import (
     OF_TARGET,
     SCHEMA_VERSION,
@@ -57,12 +58,17 @@ __all__ = [
     "RunRecord",
     "ShadowLikelihoods",
     "ShadowPopulation",
+    "SharedNames",
     "Standing",
     "TokenFrequencies",
     "TokenSignals",
     "Window",
     "WindowRule",
     "WrittenTokens",
+    "count_distinct",
+    "number_by_name",
+    "number_names",
     "target_pass",
     "text_sha256",
+    "values_at",
 ]

@@ -4,6 +4,7 @@ A table has a row for each passage and a column for each attack. A higher score 
 """
 
 from ._carried import CARRIED_MARK, DECISION_COLUMNS
+from ._columns import taken
 from ._in_common import ROLES, rows_in_common
 from ._likelihoods import PassageLosses, read_losses
 from ._others import is_other_role, other_column, split_other
@@ -29,5 +30,6 @@ __all__ = [
     "row_order",
     "rows_in_common",
     "split_other",
+    "taken",
     "write_shadow_rows",
 ]

@@ -25,14 +25,20 @@ def label_codes(values: Iterable[object], name: str, advice: str = "correct it")
     Raises:
         ScoresError: a label means none of these (`llm_mia.passages.membership`); names the row, counted from 1.
     """
-    codes = []
-    for row, value in enumerate(values, start=1):
+    seen: dict[tuple[type, object], int] = {}
+
+    def code(row: int, value: object) -> int:
+        try:
+            return seen[type(value), value]
+        except (KeyError, TypeError):  # not seen before, or a value that is no key
+            pass
         try:
             label = membership(value)
         except ValueError as error:
             raise ScoresError(f"{name} row {row}: label {value!r} is {error}: {advice}") from None
-        codes.append(UNKNOWN if label is None else label)
-    return np.array(codes, dtype=np.int8)
+        return seen.setdefault((type(value), value), UNKNOWN if label is None else label)
+
+    return np.fromiter((code(row, value) for row, value in enumerate(values, start=1)), dtype=np.int8)
 
 
 def missing_column(name: str, names: Collection[str]) -> str:

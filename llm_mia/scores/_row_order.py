@@ -51,7 +51,8 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> Row
     """
     values, codes = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     names = np.asarray(documents)
-    numbers = names if names.dtype.kind in "iu" else np.unique(names, return_inverse=True)[1]
+    is_number = names.dtype.kind in "iu" and len(names) and 0 <= names.min() and names.max() < len(names)
+    numbers = names if is_number else np.unique(names, return_inverse=True)[1]
     closest: RowOrder | None = None
     for label in (0, 1, -1):
         rows = np.flatnonzero((codes == label) & ~np.isnan(values))
@@ -62,7 +63,9 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> Row
 
 
 def _of_label(label: int, rows: Floats, scores: Floats, documents: NDArray[np.intp]) -> RowOrder | None:
-    _, numbers, counts = np.unique(documents, return_inverse=True, return_counts=True)
+    counts = np.bincount(documents)
+    numbers = (np.cumsum(counts > 0) - 1)[documents]
+    counts = counts[counts > 0]
     if len(counts) < FEWEST_IN_ORDER:
         return None
     means = np.bincount(numbers, _ranks(scores)) / counts  # of ranks, so that no score is too large
@@ -82,6 +85,10 @@ def _of_label(label: int, rows: Floats, scores: Floats, documents: NDArray[np.in
 
 def _ranks(values: Floats) -> Floats:
     """Ranks from 0, ties sharing the middle of theirs."""
-    ordered = np.sort(values)
-    first, last = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
-    return np.asarray((first + last - 1) / 2, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(values) else order
+    sizes = np.diff(starts, append=len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(starts + (sizes - 1) / 2, sizes)
+    return ranks

@@ -99,12 +99,17 @@ def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -
     A document is in a single fold. Without *folds*, all documents are in the same fold.
     """
     folds = np.zeros(len(labels), dtype=np.intp) if folds is None else folds
-    _, number = np.unique(documents, return_inverse=True)
+    number = _from_zero(documents)
     size, ones = np.bincount(number), np.bincount(number, weights=labels)
-    mixed = ((ones > 0) & (ones < size))[number]
-    passage_unit = len(size) + np.arange(len(labels))
-    _, first, unit = np.unique(np.where(mixed, passage_unit, number), return_index=True, return_inverse=True)
-    group = np.where(mixed, 1 + folds.max() + number, folds)[first]
+    is_mixed = (ones > 0) & (ones < size)
+    mixed = is_mixed[number]
+    # Units are the documents with a single class, and after them the passages of the others.
+    whole = int((~is_mixed).sum())
+    unit = (np.cumsum(~is_mixed) - 1)[number]
+    unit[mixed] = whole + np.arange(int(mixed.sum()))
+    first = np.empty(whole + int(mixed.sum()), dtype=np.intp)
+    first[unit[::-1]] = np.arange(len(unit))[::-1]  # the last assignment counts: that of the first passage
+    group = np.where(mixed[first], 1 + folds.max() + number[first], folds[first])
     _, group, members = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(members) - members
@@ -113,6 +118,15 @@ def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -
         at = starts[members == group_size]
         tables.append(order[at[:, None] + np.arange(group_size)])
     return LabelExchange(labels, folds, unit, labels[first], tuple(tables))
+
+
+def _from_zero(numbers: Ints) -> Ints:
+    """The same order of *numbers* as 0, 1, …, without gaps."""
+    if len(numbers) and numbers.min() >= 0 and numbers.max() < len(numbers):
+        there = np.zeros(int(numbers.max()) + 1, dtype=bool)
+        there[numbers] = True
+        return numbers if there.all() else (np.cumsum(there) - 1)[numbers]
+    return np.unique(numbers, return_inverse=True)[1]
 
 
 @dataclass(frozen=True, slots=True)
