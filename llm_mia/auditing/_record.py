@@ -130,7 +130,7 @@ def write_audit(audit: Audit, beginnings: Mapping[str, str] | None = None) -> No
         validity["inputs_sha256"] = [source.sha256 for source in run.record.inputs]
         run.write_text("validity.json", json.dumps(validity, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         run.write_text("calibration.json", calibration_to_json(audit.calibration))
-        run.write_text("flags.csv", audit.flags.to_csv(beginnings))
+        run.write_text("flags.csv", audit.flags.csv_blocks(beginnings))
         # A run directory may be moved, so the artefact does not hold its own path.
         run.write_text(FILE, to_json(replace(audit, path=Path())))
 

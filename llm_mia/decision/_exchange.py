@@ -91,6 +91,7 @@ def exchange_test(
     labels = passages.candidate[kept]
     categories, scores = passages.categories[kept], passages.scores[kept]
     _, documents = number_by_name(SharedNames.of(passages.documents).take(kept))
+    del passages, kept  # of millions of passages these are hundreds of megabytes
     exchange = exchange_labels(labels, documents, categories)
     if exchange.log_arrangements <= 1e-9:
         return None

@@ -45,6 +45,7 @@ class Tested:
     """In the table."""
     scores: Floats
     q_values: Floats
+    """None of them where a false positive rate is held."""
     chosen: NDArray[np.bool_]
     """Whether each is flagged."""
 
@@ -148,14 +149,12 @@ def _by_documents(
         return _none(Obstacle.CATEGORIES)
     if smallest and codes.any():
         return _none(Obstacle.CATEGORIES_FDR)
-    passages = Exchangeable(
-        scores=table.column(calibration.attack)[rows],
-        candidate=np.arange(len(rows)) < len(tested.rows),
-        documents=documents,
-        categories=codes,
-    )
+    scores = table.column(calibration.attack)[rows]
+    candidate = np.repeat([True, False], [len(tested.rows), len(known)])
+    passages = [Exchangeable(scores, candidate, documents, codes)]
+    del rows, scores, candidate, documents, codes
     exchanged = exchange_test(
-        passages,
+        passages.pop(),  # nobody else holds what the test leaves behind
         lambda n, documents: _rank_of_any(n, documents, calibration),
         smallest=smallest,
         level=level,

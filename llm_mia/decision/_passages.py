@@ -25,7 +25,7 @@ from ._flags import Flags, bounds_of, joint_standing, limit_discoveries, limited
 from ._notes import NoteKind, note_of_ids
 from ._origin import categories_of, check_origin
 from ._other_nonmembers import other_nonmembers
-from ._rules import ErrorRate, Rule, Unit
+from ._rules import ErrorRate, QValueMethod, Rule, Unit
 from ._score_checks import notes_on_candidates, refuse_non_scores
 from ._unscored import count_unscored
 
@@ -88,15 +88,15 @@ def flag(
     infinite = np.isinf(scores)
     finite = np.where(infinite, np.nan, scores) if infinite.any() else scores
     categories = categories_of(table, calibration, rows)
-    p_values = calibration.p_values(finite, categories)
     alone = independent(table, calibration, rows, known_rows(table, calibration))
-    q_values, method = q_values_of(p_values, any_dependence=categories is not None or not alone)
+    figures = partial(_p_and_q_values, calibration, finite, categories, any_dependence=categories is not None or not alone)
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)
         limits = _thresholds(calibration, categories, len(rows))
     else:
         rule = Rule(ErrorRate.FALSE_DISCOVERIES, fdr)
+        p_values, q_values, method = figures()
         whole = calibration.n_documents
         n = max((category.n_documents for category in calibration.categories.values()), default=whole)
         unit = Unit.DOCUMENTS if calibration.documents else Unit.PASSAGES
@@ -104,15 +104,18 @@ def flag(
         notes += [] if alone else [Note(NoteKind.DISCOVERIES_ANY_DEPENDENCE)]
         chosen, limits = np.asarray(q_values <= fdr), np.broadcast_to(fdr, len(rows))
     notes += _notes(table, calibration, rows, labelled=labelled)
-    kept = np.isfinite(p_values)
-    everything = slice(None) if kept.all() else kept  # of millions of candidates no copy
-    tested = Tested(rows[everything], finite[everything], q_values[everything], chosen[everything])
+    scored = ~np.isnan(finite)
+    kept = slice(None) if scored.all() else scored  # of millions of candidates no copy
+    by_q_value = np.empty(0) if fdr is None else q_values[kept]
+    tested = Tested(rows[kept], finite[kept], by_q_value, chosen[kept])
     if labelled:
         finding, none = None, [Note(NoteKind.FINDING_IMPOSSIBLE, {"why": Obstacle.LABELLED.value})]
     else:
         finding, none = conclude(table, calibration, tested, rule, finding_level)
+    if fdr is None:
+        p_values, q_values, method = figures()  # not before, because the finding needs the memory
     unbounded = _why_unbounded(table, calibration, rows, labelled=labelled)
-    members, share = (None, None) if unbounded else _bounds(tested, p_values[everything], calibration, rule, finding_level)
+    members, share = (None, None) if unbounded else _bounds(tested, p_values[kept], calibration, rule, finding_level)
     members, share = limited(members, share, finding)
     risk = finding_level if finding is not None and finding.significant else None
     flags = Flags(
@@ -129,6 +132,13 @@ def flag(
         categories=flags_by_category(table, calibration, tested, rule, risk),
     )
     return count_unscored(flags, table, calibration, partial(flag, fdr=fdr, finding_level=finding_level))
+
+
+def _p_and_q_values(
+    calibration: Calibration, scores: Floats, categories: Sequence[str] | None, *, any_dependence: bool
+) -> tuple[Floats, Floats, QValueMethod]:
+    p_values = calibration.p_values(scores, categories)
+    return p_values, *q_values_of(p_values, any_dependence=any_dependence)
 
 
 def _thresholds(calibration: Calibration, categories: Sequence[str] | None, n: int) -> Floats:

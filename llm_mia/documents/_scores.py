@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,7 +55,7 @@ class GroupedScores:
     """Shape (n,), or (n, attacks)."""
     names: Sequence[str]
     """Names of the documents."""
-    numbers: Ints
+    numbers: NDArray[np.integer[Any]]
     """Shape (n,): positions in *names*."""
 
     @property
@@ -65,7 +65,7 @@ class GroupedScores:
 
     def sizes(self, chosen: NDArray[np.bool_]) -> Ints:
         """The number of *chosen* passages of each document."""
-        return np.bincount(self.numbers[chosen], minlength=len(self.names))
+        return np.bincount(self.numbers if chosen.all() else self.numbers[chosen], minlength=len(self.names))
 
 
 def document_scores(scores: ArrayLike, documents: Sequence[str], average: Average = "mean") -> DocumentScores:
@@ -167,18 +167,20 @@ def joined_names(first: GroupedScores, second: GroupedScores) -> SharedNames:
     return SharedNames([*first.names, *second.names], codes)
 
 
-def random_ranks(passages: GroupedScores, seed: int) -> Floats:
+def random_ranks(passages: GroupedScores, seed: int) -> NDArray[np.float32]:
     """The rank 0, 1, … of each scored passage in a random order of its document, +inf where there is no score."""
-    ranks = np.full(len(passages.values), np.inf)
-    scored = passages.scored
-    rows, sizes = np.flatnonzero(scored), passages.sizes(scored)
+    # Single precision has every whole number up to 16 million.
+    ranks = np.full(len(passages.values), np.inf, dtype=np.float32)
+    scored, numbers = passages.scored, passages.numbers
+    sizes = passages.sizes(scored)
     # In the order of the input, never in that of the scores: the ranks would then pick quantiles instead of passages.
-    if (np.diff(passages.numbers[rows]) < 0).any():
-        rows = rows[np.argsort(passages.numbers[rows], kind="stable")]
+    rows = None if scored.all() and (numbers[1:] >= numbers[:-1]).all() else np.flatnonzero(scored)
+    if rows is not None:
+        rows = rows[np.argsort(numbers[rows], kind="stable")]
     for name, end, size in zip(passages.names, np.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest, "big")])
-        ranks[rows[end - size : end]] = rng.permutation(size)
+        ranks[slice(end - size, end) if rows is None else rows[end - size : end]] = rng.permutation(size)
     return ranks
 
 

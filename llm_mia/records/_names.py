@@ -54,17 +54,17 @@ class SharedNames(Sequence[str]):
         used[self.codes] = True
         return used
 
-    def in_order(self) -> tuple[Sequence[str], Ints]:
+    def in_order(self) -> tuple[Sequence[str], Codes]:
         """The names in the order of first appearance, and the number of that of each passage."""
         rows = np.arange(len(self.codes), dtype=np.int32)[::-1]
         first = np.full(len(self.distinct), len(self.codes), dtype=np.int32)
         first[self.codes[::-1]] = rows  # the last assignment counts: that of the first row
         order = np.argsort(first, kind="stable")[: int(self.used().sum())]
         if len(order) == len(first) and (np.diff(order) > 0).all():
-            return self.distinct, self.codes.astype(np.intp)
+            return self.distinct, self.codes
         return values_at(self.distinct, order), _inverse(order, len(first))[self.codes]
 
-    def by_name(self) -> tuple[Sequence[str], Ints]:
+    def by_name(self) -> tuple[Sequence[str], Codes]:
         """The names in alphabetical order, and the number of that of each passage."""
         places = np.flatnonzero(self.used())
         names = values_at(self.distinct, places)
@@ -110,7 +110,7 @@ def values_at(values: Sequence[T], places: NDArray[np.integer[Any]]) -> list[T]:
     return [values[place] for place in places.tolist()]
 
 
-def number_names(names: Sequence[str]) -> tuple[Sequence[str], Ints]:
+def number_names(names: Sequence[str]) -> tuple[Sequence[str], Codes]:
     """The different *names* in the order of first appearance, and for each of *names* its position among them.
 
     >>> number_names(["b", "a", "b"])[1].tolist()
@@ -119,7 +119,7 @@ def number_names(names: Sequence[str]) -> tuple[Sequence[str], Ints]:
     return SharedNames.of(names).in_order()
 
 
-def number_by_name(names: Sequence[str]) -> tuple[Sequence[str], Ints]:
+def number_by_name(names: Sequence[str]) -> tuple[Sequence[str], Codes]:
     """The different *names* in alphabetical order, and for each of *names* its position among them.
 
     >>> number_by_name(["b", "a", "b"])[1].tolist()
@@ -133,8 +133,8 @@ def count_distinct(names: Sequence[str]) -> int:
     return int(SharedNames.of(names).used().sum())
 
 
-def _inverse(order: Ints, n: int) -> Ints:
+def _inverse(order: Ints, n: int) -> Codes:
     """For each of *n* codes its position in *order*; 0 for codes that are not in it."""
-    places = np.zeros(n, dtype=np.intp)
-    places[order] = np.arange(len(order))
+    places = np.zeros(n, dtype=np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
     return places

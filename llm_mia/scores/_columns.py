@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import ScoresError
 from ..records import SharedNames, values_at
+from ..store import as_numpy
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Columns", "StoredScores", "StoredValues", "taken"]
+__all__ = ["Columns", "StoredScores", "StoredValues", "filled", "taken"]
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -59,9 +60,9 @@ class Columns:
         """Those of a Parquet file; of a large file no more than a group of rows is in memory."""
         from pyarrow import parquet
 
-        if path.stat().st_size <= IN_MEMORY:
-            return cls.of(parquet.read_table(path))
         file = parquet.ParquetFile(path)
+        if path.stat().st_size <= IN_MEMORY:
+            return cls.of(file.read())
         lengths = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
         def read(name: str, piece: int) -> pa.Array:
@@ -86,9 +87,18 @@ class Columns:
         """The values of a column of numbers; NaN where there is none."""
         values, start = np.empty(len(self)), 0
         for piece in self.pieces(name):
-            values[start : start + len(piece)] = piece.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+            values[start : start + len(piece)] = filled(piece.cast("float64", safe=False), np.nan)
             start += len(piece)
         return values
+
+
+def filled(piece: pa.Array, missing: float) -> NDArray[Any]:
+    """The numbers of a piece, with *missing* in the place of nulls; `fill_null` of Arrow imports pandas."""
+    if not piece.null_count:
+        return as_numpy(piece)
+    values: NDArray[Any] = as_numpy(piece).copy()
+    values[as_numpy(piece.is_null().cast("int8")) > 0] = missing
+    return values
 
 
 class StoredValues(Sequence[T], Generic[T]):
@@ -107,6 +117,10 @@ class StoredValues(Sequence[T], Generic[T]):
             piece = self._piece(number)
             for first in range(0, len(piece), BLOCK):
                 yield self._convert(piece[first : first + BLOCK], start + first)
+
+    def stored(self, number: int) -> pa.Array:
+        """What the values of a piece are made of."""
+        return self._columns.piece(self._name, number)
 
     def _piece(self, number: int) -> pa.Array:
         if self._held is None or self._held[0] != number:

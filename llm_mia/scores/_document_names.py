@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import SharedNames, values_at
+from ..store import as_numpy
 from ._columns import Columns, StoredValues, taken
-from ._files import strings_of
+from ._files import are_names, strings_of
 from ._labels import UNKNOWN
 
 __all__ = ["ROLES", "document_names", "groups_of", "possibly_repeated"]
@@ -64,14 +66,8 @@ def document_names(path: Path, table: Columns, name: str | None, ids: StoredValu
     if name is None:
         return _of_ids(ids, np.arange(len(ids)))
     codes, numbers = np.empty(len(ids), dtype=np.int32), dict[str, int]()
-    documents = strings_of(path, table, name, lambda _: "")
-    start = 0
-    for of_documents, of_ids in zip(documents.blocks(), ids.blocks(), strict=True):
-        codes[start : start + len(of_ids)] = [
-            -1 if document in ("", passage) else numbers.setdefault(document, len(numbers))
-            for document, passage in zip(of_documents, of_ids, strict=True)
-        ]
-        start += len(of_ids)
+    for number, (start, end) in enumerate(pairwise(table.starts)):
+        codes[start:end] = _codes_of_piece(path, table, name, ids, number, numbers)
     if (codes >= 0).all():
         return SharedNames(list(numbers), codes)
     if numbers:  # a passage may have the name of a document that others name
@@ -83,11 +79,40 @@ def document_names(path: Path, table: Columns, name: str | None, ids: StoredValu
     return SharedNames(_Joined(list(numbers), by_id.distinct), codes)
 
 
+def _codes_of_piece(
+    path: Path, table: Columns, name: str, ids: StoredValues[str], piece: int, numbers: dict[str, int]
+) -> NDArray[np.int32]:
+    """The number of the document of each passage in a piece, -1 where its name is the id; extends *numbers*."""
+    import pyarrow.compute
+
+    start, end = table.starts[piece : piece + 2]
+    documents, of_ids = table.piece(name, piece), ids.stored(piece)
+    if not (are_names(documents) and are_names(of_ids) and documents.type == of_ids.type):
+        named = strings_of(path, table, name, lambda _: "")[start:end]
+        return np.array(
+            [
+                -1 if document in ("", passage) else numbers.setdefault(document, len(numbers))
+                for document, passage in zip(named, ids[start:end], strict=True)
+            ],
+            dtype=np.int32,
+        )
+    encoded = documents.dictionary_encode()
+    places = as_numpy(encoded.indices)
+    same = as_numpy(pyarrow.compute.equal(documents, of_ids).cast("int8")) > 0
+    others = np.zeros(len(encoded.dictionary), dtype=bool)
+    others[places[~same]] = True
+    distinct = [
+        numbers.setdefault(document, len(numbers)) if other else -1
+        for document, other in zip(encoded.dictionary.to_pylist(), others.tolist(), strict=True)
+    ]
+    return np.where(same, -1, np.array(distinct, dtype=np.int32)[places])
+
+
 def _of_ids(ids: StoredValues[str], rows: Ints) -> SharedNames:
     """The ids of these *rows*, ascending, as names of documents."""
     first = np.arange(len(ids), dtype=np.int32)
     places: dict[str, int] = {}
-    for row in possibly_repeated(ids).tolist():
+    for row in np.intersect1d(possibly_repeated(ids), rows, assume_unique=True).tolist():
         first[row] = places.setdefault(ids[row], row)
     first = first[rows]
     kept = rows[first == rows]
@@ -99,7 +124,7 @@ def possibly_repeated(ids: StoredValues[str], labels: NDArray[np.int8] | None = 
 
     Equal ids have equal hashes. So of millions of ids few have to be compared as strings.
     """
-    hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+    hashes = np.concatenate([np.fromiter(map(hash, block), np.int64, len(block)) for block in ids.blocks()])
     if labels is not None:
         hashes = hashes * len(ROLES) + labels
     ascending = np.sort(hashes)

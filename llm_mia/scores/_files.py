@@ -14,7 +14,7 @@ from ._columns import Columns, StoredValues
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["is_number", "read_file", "strings_of", "why_no_number"]
+__all__ = ["are_names", "is_number", "read_file", "strings_of", "why_no_number"]
 
 MISSING_WORDS = ("None", "none", "<NA>")
 """Cells of a csv file that hold no value, besides those that Arrow knows: empty, NaN, NA, null and others."""
@@ -106,6 +106,9 @@ def strings_of(path: Path, table: Columns, name: str, instead: Callable[[int], s
     """The values of a column as strings; where there is none, what *instead* gives for the row, counted from 0."""
 
     def strings(piece: pa.Array, first: int) -> list[str]:
+        if are_names(piece):
+            whole: list[str] = piece.to_pylist()
+            return whole
         try:
             values = [v.decode() if isinstance(v, bytes) else v for v in piece.to_pylist()]
         except UnicodeDecodeError:
@@ -113,6 +116,17 @@ def strings_of(path: Path, table: Columns, name: str, instead: Callable[[int], s
         return [instead(row) if v is None or v == "" else str(v) for row, v in enumerate(values, start=first)]
 
     return StoredValues(table, name, strings)
+
+
+def are_names(piece: pa.Array) -> bool:
+    """Whether all values are strings, and none is empty; what the strings are is not looked at."""
+    import pyarrow.compute
+    import pyarrow.types
+
+    kind = piece.type
+    if piece.null_count or not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+        return False
+    return not len(piece) or pyarrow.compute.min(pyarrow.compute.binary_length(piece)).as_py() > 0
 
 
 def is_number(table: Columns, name: str) -> bool:

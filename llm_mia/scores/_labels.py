@@ -17,28 +17,24 @@ UNKNOWN = -1
 """The label of a candidate in `ScoreTable.labels`."""
 
 
-def label_codes(values: Iterable[object], name: str, advice: str = "correct it") -> NDArray[np.int8]:
+def label_codes(
+    values: Iterable[object], name: str, advice: str = "correct it", *, first: int = 1
+) -> NDArray[np.int8]:
     """The labels of a column as 1 (member), 0 (non-member) and −1 (unknown), shape (rows,).
 
-    *advice* is what a message says to do about another value.
+    *advice* is what a message says to do about another value, and *first* the number of the first row.
 
     Raises:
         ScoresError: a label means none of these (`llm_mia.passages.membership`); names the row, counted from 1.
     """
-    seen: dict[tuple[type, object], int] = {}
-
-    def code(row: int, value: object) -> int:
-        try:
-            return seen[type(value), value]
-        except (KeyError, TypeError):  # not seen before, or a value that is no key
-            pass
+    codes = []
+    for row, value in enumerate(values, start=first):
         try:
             label = membership(value)
         except ValueError as error:
             raise ScoresError(f"{name} row {row}: label {value!r} is {error}: {advice}") from None
-        return seen.setdefault((type(value), value), UNKNOWN if label is None else label)
-
-    return np.fromiter((code(row, value) for row, value in enumerate(values, start=1)), dtype=np.int8)
+        codes.append(UNKNOWN if label is None else label)
+    return np.array(codes, dtype=np.int8)
 
 
 def missing_column(name: str, names: Collection[str]) -> str:

@@ -16,7 +16,7 @@ from ..records import RunRecord, Standing
 from ..store import read_run
 from ._carried import carried_columns
 from ._categories import LENGTH, categories_of
-from ._columns import Columns, StoredScores, StoredValues
+from ._columns import Columns, StoredScores, StoredValues, filled
 from ._document_names import ROLES, document_names, possibly_repeated
 from ._files import is_number, read_file, strings_of, why_no_number
 from ._labels import UNKNOWN, label_codes, missing_column
@@ -30,6 +30,7 @@ REFERENCE = "reference_perplexity"
 # In the tables of a run these columns describe a passage; they are not scores of an attack.
 DESCRIPTIONS = {"n_tokens", "n_bytes", "target_tokens", "target_perplexity", "reference_tokens", REFERENCE}
 
+CORRECT_LABEL = "correct it, or name the column of labels as `label_column`"
 REASONS = 3
 """Columns of which a message says why they hold no scores."""
 
@@ -230,8 +231,22 @@ def _likelihood(perplexity: NDArray[np.float64]) -> NDArray[np.float64]:
 def _labels(path: Path, table: Columns, name: str | None, classes: Mapping[str, Sequence[str]]) -> NDArray[np.int8]:
     if name is None:
         return np.full(len(table), UNKNOWN, dtype=np.int8)
+    if name not in classes:
+        return np.concatenate([_labels_of_piece(path, table, name, number) for number in range(len(table.starts) - 1)])
     values: Iterable[object] = StoredValues(table, name, lambda piece, _: piece.to_pylist())
-    if name in classes:  # codes, whose meaning is in the names
-        named = dict(enumerate(classes[name]))
-        values = (value if value is None else named.get(value) for value in values)
-    return label_codes(values, str(path), "correct it, or name the column of labels as `label_column`")
+    named = dict(enumerate(classes[name]))  # codes, whose meaning is in the names
+    values = (value if value is None else named.get(value) for value in values)
+    return label_codes(values, str(path), CORRECT_LABEL)
+
+
+def _labels_of_piece(path: Path, table: Columns, name: str, number: int) -> NDArray[np.int8]:
+    """The labels of a piece of the table, of which each different value is looked at once."""
+    import pyarrow as pa
+
+    piece, start = table.piece(name, number), table.starts[number]
+    try:
+        encoded = piece.dictionary_encode()
+        of_distinct = label_codes([*encoded.dictionary.to_pylist(), None], str(path))
+    except (pa.ArrowException, ScoresError):  # of a type without equality; or a value that is none: in which row?
+        return label_codes(piece.to_pylist(), str(path), CORRECT_LABEL, first=start + 1)
+    return np.asarray(of_distinct[filled(encoded.indices, len(of_distinct) - 1)])
