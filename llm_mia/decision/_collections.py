@@ -167,7 +167,10 @@ def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
         )
     groups = table.groups()
     candidates, nonmembers = (
-        (np.column_stack([column[rows] for column in columns]) if len(names) > 1 else columns[0][rows], groups.take(rows))
+        (
+            np.column_stack([column[rows] for column in columns]) if len(names) > 1 else columns[0][rows],
+            groups.take(rows),
+        )
         for rows in (table.rows(None), table.rows(0))
     )
     return candidates, nonmembers

@@ -89,7 +89,9 @@ def flag(
     finite = np.where(infinite, np.nan, scores) if infinite.any() else scores
     categories = categories_of(table, calibration, rows)
     alone = independent(table, calibration, rows, known_rows(table, calibration))
-    figures = partial(_p_and_q_values, calibration, finite, categories, any_dependence=categories is not None or not alone)
+    figures = partial(
+        _p_and_q_values, calibration, finite, categories, any_dependence=categories is not None or not alone
+    )
     if fdr is None:
         rule = Rule(ErrorRate.FALSE_POSITIVES, calibration.fpr, calibration.confidence)
         chosen = calibration.flagged(finite, categories)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._intervals import Floats
-from ._samples import Weighted
+from ._samples import Sample, Weighted
 
-__all__ = ["weighted_auroc", "weighted_share", "weighted_shares"]
+__all__ = ["area", "auroc_by_document", "weighted_auroc", "weighted_share", "weighted_shares"]
+
+BLOCK = 1 << 20
+"""Passages of which copies are in memory at the same time."""
 
 
 def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
@@ -22,6 +26,54 @@ def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
             return np.asarray(wins / (w_members.sum(axis=1) * w_nonmembers.sum(axis=1)))
 
     return figure
+
+
+def area(members: Floats, nonmembers: Floats) -> float:
+    """The AUROC of passages that count the same."""
+    ascending, wins = np.sort(nonmembers), 0.0
+    for start in range(0, len(members), BLOCK):
+        part = members[start : start + BLOCK]
+        wins += sum(float(np.searchsorted(ascending, part, side=side).sum()) for side in ("left", "right")) / 2
+    return wins / (len(members) * len(nonmembers))
+
+
+def auroc_by_document(sample: Sample) -> Weighted:
+    """A function from weights of documents (`document_weights`) to the AUROC of each resample.
+
+    Sums of wins are halves of whole numbers, so they are exact.
+    """
+    from scipy.sparse import csr_matrix
+
+    (sizes, of_members), (other_sizes, of_nonmembers) = (
+        (np.bincount(numbers), numbers)
+        for numbers in (_from_zero(sample.member_documents), _from_zero(sample.nonmember_documents))
+    )
+    order = np.argsort(sample.nonmembers)
+    ascending, n = sample.nonmembers[order], len(order)
+    # How many non-members of each document are among the first 0, 1, …, n.
+    upto = np.zeros((n + 1, len(other_sizes)))
+    upto[np.arange(1, n + 1), of_nonmembers[order]] = 1
+    np.cumsum(upto, axis=0, out=upto)
+    wins = np.zeros((len(sizes), len(other_sizes)))
+    for start in range(0, len(sample.members), BLOCK):
+        part = slice(start, start + BLOCK)
+        for side in ("left", "right"):
+            places = np.searchsorted(ascending, sample.members[part], side=side)
+            cells = np.full(len(places), 0.5), (of_members[part], places)
+            wins += csr_matrix(cells, shape=(len(sizes), n + 1)) @ upto
+
+    def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            won = np.einsum("rn,rn->r", w_members @ wins, w_nonmembers)
+            return np.asarray(won / ((w_members @ sizes) * (w_nonmembers @ other_sizes)))
+
+    return figure
+
+
+def _from_zero(documents: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The numbers of documents without gaps, in the same order."""
+    there = np.bincount(documents) > 0
+    return np.asarray((np.cumsum(there) - 1)[documents])
 
 
 def weighted_share(pivot: Floats, counted: Floats, rate: float, *, complement: bool = False) -> Weighted:

@@ -17,9 +17,7 @@ UNKNOWN = -1
 """The label of a candidate in `ScoreTable.labels`."""
 
 
-def label_codes(
-    values: Iterable[object], name: str, advice: str = "correct it", *, first: int = 1
-) -> NDArray[np.int8]:
+def label_codes(values: Iterable[object], name: str, advice: str = "correct it", *, first: int = 1) -> NDArray[np.int8]:
     """The labels of a column as 1 (member), 0 (non-member) and −1 (unknown), shape (rows,).
 
     *advice* is what a message says to do about another value, and *first* the number of the first row.
