@@ -12,6 +12,7 @@
   x RunDirectoryError     name another folder, wait for another run, or free disk space
   x ServerError           start the server of an endpoint, or correct its address or key
   x BudgetError           allow more requests or tokens
+  x WorkerError           run the same command again: a process that computed a part of the run has ended
 
 Each message is a single line: what is wrong, where, and what to do. Messages name parameters of functions between
 backticks, as in `window_tokens`; the command line replaces them by its options.
@@ -30,6 +31,7 @@ __all__ = [
     "ScoresError",
     "ServerError",
     "UsageError",
+    "WorkerError",
 ]
 
 
@@ -89,3 +91,7 @@ class ServerError(LlmMiaError):
 
 class BudgetError(LlmMiaError):
     """A command has sent as many requests or tokens to endpoints as it may; the same command can go on."""
+
+
+class WorkerError(LlmMiaError):
+    """A process that computed a part of the run ended before it was finished; what is finished is kept."""

@@ -1,8 +1,9 @@
 """Measure the guard: what it costs, whether it survives chaos, and what an attacker still gets through it.
 
-.venv/bin/python scripts/bench_guard.py [--only load chaos attacks] [--requests 20000] [--seconds 60]
+.venv/bin/python scripts/bench_guard.py [--only load chaos attacks audit] [--requests 20000] [--seconds 60]
 
-Prints a table and writes it, also as JSON, to scripts/results/guard-cpu*.
+Prints a table and writes it, also as JSON, to scripts/results/guard-cpu*. *audit* runs by name only, with
+PYTHONPATH=. and a Python that has llama-cpp-python[server], named by LLM_MIA_LLAMA_PYTHON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.figures import save
 from benchmarks.guard_attacks import Row, attack_rows, attack_table
+from benchmarks.guard_audit import Audited, audit_rows, audited_table
 from benchmarks.guard_chaos import chaos_figures
 from benchmarks.guard_load import load_figures
 
@@ -22,12 +24,13 @@ from llm_mia.store import write_text
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("load", "chaos", "attacks")
+BY_NAME = "audit"
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="+", choices=[*PARTS, BY_NAME], default=PARTS)
     parser.add_argument("--requests", type=int, default=20_000, help="of the load (20000)")
     parser.add_argument("--seconds", type=float, default=60, help="of chaos (60)")
     parser.add_argument("--work", type=Path, default=Path("runs/guard"), help="models of the attacks")
@@ -43,9 +46,15 @@ def main() -> int:
     if "attacks" in arguments.only:
         rows = [asdict(row) for row in attack_rows(arguments.work)]
         write_text(table, json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+    audited = arguments.results / "guard-cpu-audit.json"
+    if BY_NAME in arguments.only:
+        found = [asdict(row) for row in audit_rows(arguments.work)]
+        write_text(audited, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     text = save(page.with_suffix(".json"), sections)
     if table.exists():
         text += "\n" + attack_table([Row(**row) for row in json.loads(table.read_text("utf-8"))])
+    if audited.exists():
+        text += "\n" + audited_table([Audited(**row) for row in json.loads(audited.read_text("utf-8"))])
     write_text(page, text)
     print(text)
     return 0

@@ -116,9 +116,11 @@ def dry_run(known: Definitions) -> dict[str, Schema]:
     """An estimate."""
     return {
         "passages": number("All passages of the input.", whole=True),
+        "canaries": number("Random texts that the command adds; its models read them, too.", whole=True),
         "seconds": number("Expected duration of the command, seconds, without attacks and decisions (some seconds)."),
         "bytes_on_disk": number("Expected size of the signals and of trained weights, bytes.", whole=True),
         "passes": rows("The passes that are not stored; empty where nothing is left.", known.record(PassEstimate)),
+        "loading": by_name("By role: the seconds of these in which its model is loaded.", {"type": "number"}),
         "attacks": texts("The columns of scores; empty where the command computes none."),
         "trainings": rows("The models to train; empty where none is.", known.record(TrainingEstimate)),
     }

@@ -1,4 +1,4 @@
-"""Small query logs for tests: many honest clients, and some that attack."""
+"""Small query logs for tests: many benign clients, and some that attack."""
 
 from __future__ import annotations
 
@@ -76,6 +76,31 @@ def sampling(client: str, rng: random.Random, prompts: int = 30, *, at_once: boo
     return [query for query in queries for _ in range(10)]
 
 
+def best_of(client: str, rng: random.Random, conversations: int = 12) -> list[Query]:
+    """Conversations, each message answered ten times and the best answer shown."""
+    queries = []
+    for _conversation in range(conversations):
+        prompt = text(rng, 15)
+        for _turn in range(4):
+            queries.append(_query(client, prompt, max_tokens=200, temperature=1.0, samples=10))
+            prompt = f"{prompt}\n{text(rng, 10)}"
+    return queries
+
+
+def choosing_by_case(client: str, rng: random.Random) -> list[Query]:
+    """Multiple-choice questions, of which some ends differ in case alone."""
+    contexts = [text(rng, 15) for _ in range(12)]
+    return [scored(client, f"{context} Answer: {end}") for context in contexts for end in ("kabel", "Kabel", "lodor")]
+
+
+def few_behind_a_template(client: str, rng: random.Random) -> list[Query]:
+    """Five texts to classify behind a template of 252 bytes, of which sketches know 128."""
+    template = text(rng, 36)
+    return [
+        _query(client, f"{template} {text(rng, 45)}", max_tokens=1, logprobs=True, top_logprobs=5) for _ in range(5)
+    ]
+
+
 def harvesting(client: str, rng: random.Random, prompts: int = 40) -> list[Query]:
     """The distribution of the next token for many prompts."""
     return [_query(client, text(rng), max_tokens=1, logprobs=True, top_logprobs=20) for _ in range(prompts)]
@@ -90,11 +115,11 @@ def classifying(client: str, rng: random.Random, prompts: int = 40) -> list[Quer
     ]
 
 
-def honest(clients: int, seed: int) -> list[Query]:
-    """The requests of many honest clients, mixed in time."""
+def benign_queries(clients: int, seed: int) -> list[Query]:
+    """The requests of many benign clients, mixed in time."""
     rng = random.Random(seed)
     kinds = (chatting, chatting, chatting, choosing, classifying)
-    of_each = [rng.choice(kinds)(f"honest-{seed}-{at}", rng) for at in range(clients)]
+    of_each = [rng.choice(kinds)(f"benign-{seed}-{at}", rng) for at in range(clients)]
     return mixed(of_each, rng)
 
 

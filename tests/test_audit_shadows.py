@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy.stats import t
 
-from llm_mia.auditing import LIKENESS, Audit, audit, likeness_of, read_audit
+from llm_mia.auditing import LIKENESS, Audit, Likeness, audit, likeness_of, read_audit
 from llm_mia.backends import ModelSpec
 from llm_mia.calibration import chance_of_flags, fpr_threshold
 from llm_mia.cli import main
@@ -30,12 +32,12 @@ from llm_mia.decision import (
 from llm_mia.errors import AttackError, CalibrationError, PassageError, RunDirectoryError, ScoresError, UsageError
 from llm_mia.passages import Passages
 from llm_mia.records import Standing
-from llm_mia.report import audit_details, audit_screen, audit_summary, read_results, report_html
+from llm_mia.report import audit_details, audit_screen, audit_summary, by_shadows, read_results, report_html
 from llm_mia.report.words import Side, answer_of, exhibit_sections
 from llm_mia.scores import SHADOW_SCORES, ScoreTable, read_scores
 from llm_mia.shadow import Shadows, train_shadows
 from llm_mia.training import Method, Recipe, train
-from llm_mia.validity import Verdict
+from llm_mia.validity import Validity, Verdict
 from tests.conftest import sentences
 
 RECIPE = Recipe(Method.FULL, epochs=8, batch_size=8, learning_rate=1e-2)
@@ -327,6 +329,52 @@ def test_a_target_that_knows_the_texts_better_than_any_shadow_is_unlike_them(shi
     assert 0 < compared.limit < compared.void_limit
     # Half of the passages are members, and members are 0.5 nats more likely: 5 standard errors of 0.55/√200.
     assert compared.target == pytest.approx(shift + own[8] - own[:8].mean(), abs=0.2)
+
+
+def test_few_shadows_say_how_many_would_refuse_the_target(done: Audit) -> None:
+    """By Student's t: with 4 models the limits are 5.1 and 11.4 standard deviations away, with 8 models 5.07."""
+    deviations = (-0.3, -0.1, 0.1, 0.3)
+    spread = float(np.std(deviations, ddof=1))
+    limit, void = (float(t.isf(level, 3)) * math.sqrt(5 / 4) * spread for level in (0.01, 0.001))
+    doubtful = Likeness("members", 40, 5.1 * spread, deviations, limit, void)
+    assert doubtful.verdict is Verdict.DOUBTFUL
+    assert doubtful.shadows_needed == 8
+    assert float(t.isf(0.001, 7)) * math.sqrt(9 / 8) < 5.1
+    assert replace(doubtful, comparisons=2).shadows_needed == 10
+    assert replace(doubtful, target=0.0).shadows_needed is None
+    assert replace(doubtful, target=12 * spread).shadows_needed is None
+    assert done.shadows is not None
+    seen = replace(done, shadows=replace(done.shadows, likeness=(doubtful,)))
+    seen = replace(seen, validity=Validity.of(seen.shadows.checks, compared=True) if seen.shadows else seen.validity)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(audit_screen(seen))
+    screen = console.export_text()
+    assert len(screen.splitlines()) <= 15
+    sentence = "With 8 shadow models that differ as these 4 do, so large a difference would withhold the answer."
+    assert sentence in " ".join(screen.split())
+
+
+def test_two_comparisons_share_their_errors() -> None:
+    inside = np.array([[True, True, False, False], [False, False, True, True]])
+    shadows = np.array([[1.0, 2.0, 0.0, 0.3], [0.1, 0.2, 2.0, 2.5]])
+    once, shared = (
+        likeness_of(np.array([2.0, 2.0]), shadows, inside, members=True, comparisons=number) for number in (1, 2)
+    )
+    assert once is not None
+    assert shared is not None
+    mean, spread = float(np.mean(once.shadows)), float(np.std(once.shadows, ddof=1))
+    for level, here, halved in ((0.01, once.limit, shared.limit), (0.001, once.void_limit, shared.void_limit)):
+        for of_each, found in ((level, here), (level / 2, halved)):
+            assert found == pytest.approx(mean + float(t.isf(of_each, 3)) * math.sqrt(5 / 4) * spread)
+
+
+def test_shadows_set_the_threshold_also_where_there_is_no_finding(done: Audit) -> None:
+    table = read_scores(done.path)
+    flags = flag(table, done.calibration, labelled=True)
+    assert flags.finding is None
+    assert by_shadows(flags)
+    by_known_set = ScoreTable.of([*map(float, range(40)), 7.5], [*[0] * 40, None])
+    assert not by_shadows(flag(by_known_set, calibrate(by_known_set, "score", fpr=0.1)))
 
 
 @pytest.mark.parametrize("members", [True, False])

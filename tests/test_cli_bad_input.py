@@ -314,6 +314,8 @@ def test_bad_folders(fails: Fails, tmp_path: Path, capsys: pytest.CaptureFixture
         "run: belongs to another run (target: model fake-1 there, fake-7 here; model weights_sha256 seed 1 there, "
         "seed 7 here); name"
     )
+    typed = fails("score", good, "-m", "another", "-a", "loss", "-q", "-o", f"{tmp_path / 'run'}/")
+    assert typed.startswith("run/: belongs to another run "), "the folder reads as it was typed"
     assert "window tokens 1024 there, 64 here" in fails(
         "score", good, "-m", "m", "-a", "loss", "-q", "--window-tokens", "64", "-o", tmp_path / "run"
     )

@@ -105,6 +105,13 @@ def test_the_target_has_three_spellings() -> None:
         assert target.opts == ["-m", "--target", "--model"]
 
 
+def test_only_commands_that_can_use_endpoints_have_options_for_them() -> None:
+    """No endpoint trains a model, so there is nothing that such an option could limit."""
+    limits = {"max_requests", "max_tokens", "price", "concurrency"}
+    with_limits = {name for name, command in COMMANDS.items() if limits & {option.name for option in command.params}}
+    assert with_limits == {"audit", "score", "gate", "extract", "perplexity"}
+
+
 @pytest.mark.parametrize("word", ["auto", "stack", "default", "all"])
 def test_words_in_the_place_of_an_attack_are_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     from llm_mia.decision import DEFAULT_ATTACKS, FEWEST, Wanted

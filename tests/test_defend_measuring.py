@@ -26,6 +26,7 @@ from llm_mia.defenses import (
     Plan,
     PoolSplit,
     Utility,
+    compare_with_lowest,
     mark_lower,
     perplexity,
     perplexity_ratio,
@@ -253,6 +254,54 @@ def test_the_answer_names_the_least_leakage_its_cost_and_what_does_not_help() ->
     assert [name for name, _ in answer.facts] == ["none", "dp:epsilon=8", "dropout:p=0.2", "temperature:t=2"]
 
 
+def test_of_defences_that_are_as_good_the_answer_names_the_cheapest_and_says_so() -> None:
+    best = row("dp:epsilon=8", leakage(0.52, -0.28), ratio=1.4)
+
+    def near(name: str, ratio: float, low: float, value: float = 0.56) -> Defended:
+        of = replace(leakage(value, value - 0.8), above_lowest=Interval(value - 0.52, low, 0.1))
+        return row(name, of, ratio=ratio)
+
+    cheap, worse = near("dropout:p=0.2", 1.05, -0.02), near("epochs:n=1", 1.01, 0.01)
+    answer = defenses_answer(table(BASELINE, worse, cheap, best))
+    assert answer.headline == "dropout:p=0.2 lowers the AUROC to 0.56 (0.51–0.61); without defence 0.80 (0.75–0.85)."
+    assert answer.error_rate == (
+        "Its perplexity on held-out texts is 21.0 in place of 20.0 (+5 %, interval +4 to +6), and its training takes "
+        "12 s in place of 12 s. dp:epsilon=8 has the lowest AUROC, 0.52 (0.47–0.57), but not measurably lower, and "
+        "costs more."
+    )
+    assert defenses_answer(table(BASELINE, cheap, near("weight_decay", 1.2, -0.03), best)).headline == answer.headline
+    faster = replace(cheap, name="faster", seconds=3.0)
+    assert defenses_answer(table(BASELINE, cheap, faster, best)).headline.startswith("faster lowers")
+    dear = near("dropout:p=0.2", 1.5, -0.02)
+    assert defenses_answer(table(BASELINE, dear, best)).headline.startswith("dp:epsilon=8 has the lowest AUROC")
+    blind = row("sampled_text:queries=one", None, trained=False, outputs=True)
+    assert "leaves nothing to attack" in defenses_answer(table(BASELINE, cheap, best, blind)).headline
+    apart = replace(cheap, leakage=leakage(0.56, -0.24))
+    assert defenses_answer(table(BASELINE, apart, best)).headline.startswith("dp:epsilon=8"), "nothing was compared"
+
+
+def test_a_defence_is_compared_with_the_lowest_on_the_same_passages() -> None:
+    split, rng = split_pool("pool", passages(800, each=1), 0), np.random.default_rng(4)
+    undefended, high, low = (split.labels * size + rng.normal(0, 1, 800) for size in (3.0, 1.5, 0.1))
+    alike = low + rng.normal(0, 0.05, 800)
+    measuring = Measuring(split, (), {"loss": undefended})
+    scores = [high, low, alike, undefended, None]
+    leakages = [None if each is None else measuring.leakage({"loss": each}, "loss", "loss") for each in scores]
+    compared = compare_with_lowest(mark_lower(leakages), scores, measuring)
+    assert [each is not None and each.lower for each in compared] == [True, True, True, False, False]
+    above = [None if each is None else each.above_lowest for each in compared]
+    areas = [math.nan if each is None else each.auroc.value for each in compared]
+    lowest = min((1, 2), key=areas.__getitem__)
+    other = above[3 - lowest]
+    assert above[lowest] is None
+    assert above[3] is above[4] is None
+    assert above[0] is not None
+    assert above[0].low > 0
+    assert other is not None
+    assert other.low <= 0 <= other.high
+    assert other.value == areas[3 - lowest] - areas[lowest]
+
+
 @pytest.mark.parametrize(
     ("rows", "headline"),
     [
@@ -278,6 +327,9 @@ def test_a_screen_has_15_lines_of_80_columns_whatever_the_defences() -> None:
         assert len(text.splitlines()) <= 15
         assert max(map(len, text.splitlines())) <= 80
         assert text.splitlines()[0].startswith("How much does each defence of some/model help")
+        near = replace(leakage(0.6, -0.2), above_lowest=Interval(0.0, -0.1, 0.1))
+        cheaper = [replace(row(each.name, near, ratio=1.1)) for each in many[1:count]]
+        assert len(shown(table(BASELINE, *many[:1], *cheaper)).splitlines()) <= 15
         left_out = re.search(r"\((\d+) more defences?, ", text)
         rows = sum("AUROC 0.60" in line and "lowest" not in line for line in text.splitlines())
         assert rows + (int(left_out[1]) if left_out else 0) == count, "a row that is not shown is counted"

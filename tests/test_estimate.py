@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from llm_mia import audit, extract, score, write_signals
-from llm_mia.backends import Report
+from llm_mia.backends import Report, ngram
 from llm_mia.backends.fake import FakeBackend
 from llm_mia.cli import main
+from llm_mia.cli.dry_run import only_estimating
 from llm_mia.cli.forecast import Forecast
+from llm_mia.cli.parameters import running
 from llm_mia.cli.progress import Lines
 from llm_mia.errors import CalibrationError, LlmMiaError, PassageError
 from llm_mia.perplexities import write_perplexities
 from llm_mia.records import IntArray, TokenSignals, Window
-from llm_mia.signals import Estimate, PassWork, Step, estimate
+from llm_mia.signals import Estimate, Estimated, PassEstimate, PassWork, Step, estimate
 from llm_mia.store import read_run, read_signals
 
 from .conftest import pretend, sentences
@@ -97,6 +100,8 @@ def test_an_audit_is_refused_or_estimated_without_a_trace(tmp_path: Path) -> Non
     sealed = [f"sealed {text}" for text in TEXTS[:40]]
     plain, with_control = estimated(), estimated(control=sealed)
     assert [each.passages for each in plain.passes] == [240, 240]
+    assert plain.loading.keys() == {"target", "reference"}
+    assert 0 < sum(plain.loading.values()) < plain.seconds
     assert [each.passages for each in with_control.passes] == [280, 280]
     with pytest.raises(CalibrationError, match="at least 99 are needed"):
         estimated(fpr=0.01, nonmembers=TEXTS[100:150])
@@ -143,6 +148,22 @@ def test_dry_run_prints_the_plan(
     assert main(["perplexity", texts, "-m", "m", "-o", str(tmp_path / "p.csv"), "--dry-run"]) == 0
     assert not list(tmp_path.glob("p.csv*"))
     assert len(read_run(run).passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds", "shown"), [("small", 12.0, True), ("small", 3.0, False), (ngram.NAME, 12.0, False)]
+)
+def test_dry_run_says_where_the_stand_in_takes_most_of_the_time(
+    model: str, seconds: float, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passes = [PassEstimate("target", "target", "m", 50, 900, 4.0, 100)]
+    passes.append(PassEstimate("stand-in", "stand-in", model, 50, 900, seconds, 100))
+    expected = Estimate(50, 8.0 + seconds, tuple(passes), (), loading={"target": 1.0, "stand-in": 2.0})
+    assert expected.share_of("stand-in") == pytest.approx((2 + seconds) / (8 + seconds))
+    with running({"stand_in": "--stand-in"}), pytest.raises(typer.Exit), only_estimating(True):
+        raise Estimated(expected)
+    line = "  stand-in: 70 % of the time; --stand-in ngram is faster, and notices less"
+    assert (line in capsys.readouterr().out.splitlines()) == shown
 
 
 def test_dry_run_has_the_exit_code_of_a_refusal(

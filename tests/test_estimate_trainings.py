@@ -81,6 +81,7 @@ def test_defences_are_estimated_by_model_and_temperature(tiny: str, tmp_path: Pa
     names = ["reference", "baseline", "epochs-n-1", "baseline-temperature-2", "base-temperature-2"]
     assert [each.name for each in expected.passes] == names
     assert all(each.passages == 48 + 8 for each in expected.passes), "the canaries are read, too"
+    assert (expected.passages, expected.canaries) == (48, 8)
 
 
 def test_dry_run_prints_what_would_be_trained(
@@ -97,4 +98,8 @@ def test_dry_run_prints_what_would_be_trained(
     assert main(["defend", pool, "--with", "dropout", "--canaries", "0", *recipe, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in printed["trainings"]] == ["baseline", "dropout-p-0-2"]
+    assert main(["defend", pool, "--canaries", "8", *recipe]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 training and 2 passes over 48 passages and 8 canaries: about ")
+    assert any(line.startswith("  reference  56 texts, ") for line in lines), lines
     assert not out.exists()

@@ -329,7 +329,7 @@ def test_the_answer_on_one_screen(tmp_path: Path) -> None:
         lines = rendered(extraction_screen(replace(results[name], path=Path("run"))), width=80).splitlines()
         assert len(lines) <= 15, name
         assert max(len(line.rstrip()) for line in lines) <= 80, name
-        assert "llm-mia show run --details" in lines[-1]
+        assert "llm-mia show run/ --details" in lines[-1]
         assert extraction_summary(results[name])["answer"]["headline"] == answer.headline
         assert "evidence that the model has memorised" not in answer.headline
     finding = extraction_answer(results["all"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from llm_mia.decision import notes_of_sentences
 from llm_mia.errors import CalibrationError, ModelError, PassageError, RunDirectoryError
 from llm_mia.gate import (
     GateResult,
+    GateRow,
     Limits,
     Obstacle,
     Quantity,
@@ -26,12 +29,16 @@ from llm_mia.gate import (
     gate,
     read_gate,
 )
-from llm_mia.records import Note, RunRecord, Standing, WrittenTokens
+from llm_mia.passages import check_inputs, to_passages
+from llm_mia.records import Interval, Note, RunRecord, Standing, WrittenTokens
 from llm_mia.report import gate_details, gate_html, gate_junit, gate_screen, gate_summary
 from llm_mia.report.words import limit_words
+from llm_mia.report.words.gate_page import gate_next
+from llm_mia.scores import read_scores
 from llm_mia.signals import written_token_notes
 from llm_mia.store import to_json, write_text
 from llm_mia.training import Method, Privacy, Recipe, read_training, train
+from llm_mia.validity import Check, Verdict
 
 from .conftest import sentences
 from .junit import faults_of_junit
@@ -188,7 +195,13 @@ def test_a_screen_has_15_lines_of_80_columns_and_the_verdict_first(leaking: Gate
     assert max(map(len, lines)) <= 80
     assert next(line for line in lines[1:] if line).startswith("The gate fails: gap")
     details = rendered(gate_details(leaking))
-    for word in ("OWASP AISVS 11.3.1", "OWASP AISVS 11.3.3", "EDPB Opinion 28/2024", "(default limit)", "not judged"):
+    for word in (
+        "OWASP AISVS 11.3.1",
+        "OWASP AISVS 11.3.3",
+        "EDPB Opinion 28/2024",
+        "(default limit)",
+        "not applicable",
+    ):
         assert word in details, word
 
 
@@ -220,6 +233,38 @@ def test_a_gate_leaves_a_page(leaking: GateResult, tmp_path: Path) -> None:
     assert leaking.leaked_passages[0].id not in (tmp_path / "page.html").read_text()
 
 
+def test_the_page_says_what_to_do_next_by_the_verdict(leaking: GateResult) -> None:
+    page = html.unescape(gate_html(leaking))
+    assert page.index("What to do next") < page.index("The limits")
+    failed = gate_next(leaking)
+    assert all(step in page for step in failed)
+    assert failed[0].startswith("Read below which texts leaked most.")
+    assert "'llm-mia defend'" in failed[1]
+    tested = [f"{limit_words(each)} was not tested: " for each in leaking.rows if each.obstacle is not None]
+    assert len(tested) == 3
+    assert all(any(step.startswith(each) for step in failed) for each in tested)
+    assert "give at least 874 documents of non-members" in " ".join(failed)
+
+    judged = tuple(replace(each, verdict=RowVerdict.PASSED) for each in leaking.rows if each.obstacle is None)
+    passed = replace(leaking, rows=judged)
+    assert [step.partition(",")[0] for step in gate_next(passed)] == ["Keep gate.json with the release"]
+    alone = replace(passed, passes={"target": passed.passes["target"]})
+    assert "with a reference model" in gate_next(alone)[1]
+
+    auroc = row(leaking, Quantity.AUROC)
+    wide = replace(auroc, value=0.55, interval=Interval(0.55, 0.45, 0.65), verdict=RowVerdict.FAILED)
+    strict = gate_next(replace(leaking, rows=(wide,), strict=True))
+    assert strict[0].endswith("more documents may decide.")
+    assert not any("defend" in step for step in strict)
+    documented = GateRow(Quantity.EPSILON_DOCUMENTED, 2.0, True, RowVerdict.FAILED, 4.0)
+    assert "train with DP-SGD at an ε of at most 2." in gate_next(replace(leaking, rows=(documented,)))[0]
+
+    void = replace(leaking.validity, standing=Standing.VOID, checks=(Check("leak_bytes", 0.9, Verdict.VOID),))
+    repair = gate_next(replace(leaking, validity=void))
+    assert repair[0].startswith("Repair the known set first")
+    assert repair[1] == void.checks[0].remedy
+
+
 def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: GateResult, tmp_path: Path) -> None:
     shutil.copytree(leaking.path, tmp_path / "run")
     attacks = ["loss", "min_k", "reference"]
@@ -229,9 +274,31 @@ def test_a_redacted_gate_names_no_passage_that_leaked(scene: Scene, leaking: Gat
     shown = [rendered(gate_screen(hidden)), rendered(gate_details(hidden)), gate_junit(hidden)]
     shown += [json.dumps(gate_summary(hidden)), (tmp_path / "run" / "gate.json").read_text()]
     shown += [(tmp_path / "run" / "report.html").read_text()]
-    named = leaking.leaked_passages[0].id
-    assert named in (leaking.path / "gate.json").read_text()
-    assert not any(named in text for text in shown)
+    assert leaking.leaked_passages[0].id in (leaking.path / "gate.json").read_text()
+    assert not any(re.search(r"(members|heldout)-\d", text) for text in shown)
+
+
+def test_a_redacted_gate_names_no_passage_and_no_document_in_its_checks_and_notes(leaking: GateResult) -> None:
+    named = {
+        "scores_attack_loss": Note("not_finite", {"count": 2, "ids": ["quillon-1", "quillon-2"]}),
+        "near_duplicates": Note("repeats", {"count": 9, "total": 60, "set": "members", "ids": ["quillon-3"]}),
+        "reference_known_text": Note("passages", {"count": 1, "ids": ["quillon-4"]}),
+        "documents_in_both_classes": Note("shared_documents", {"count": 1, "ids": ["quillon-5"]}),
+    }
+    checks = [Check(name, 0.5, Verdict.DOUBTFUL, notes=(note,)) for name, note in named.items()]
+    repeated = [{"id": f"quillon-{at}", "text": "The same text twice.", "label": 0} for at in (6, 7)]
+    notes = notes_of_sentences(check_inputs([to_passages(repeated)]).notes)
+    with_names = replace(leaking, validity=replace(leaking.validity, checks=tuple(checks)), notes=notes)
+
+    def shown(result: GateResult) -> list[str]:
+        texts = [rendered(gate_screen(result)), rendered(gate_details(result)), gate_html(result), gate_junit(result)]
+        return [*texts, json.dumps(gate_summary(result)), to_json(result)]
+
+    assert all(f"quillon-{at}" in "".join(shown(with_names)) for at in range(1, 8))
+    hidden = shown(with_names.without_names())
+    assert not any("quillon" in text for text in hidden)
+    assert "9 of 60 members: ids left out (redacted)" in " ".join(hidden[1].split())
+    assert "1 text occurs more than once among the non-members: all are kept" in " ".join(hidden[1].split())
 
 
 def test_the_page_without_names_names_no_special_token_that_a_passage_holds(leaking: GateResult) -> None:
@@ -281,6 +348,17 @@ def test_a_void_known_set_fails_and_is_the_first_reason(scene: Scene, tmp_path: 
     assert accepted.standing is Standing.ACCEPTED
     assert accepted.passed == (not accepted.failed)
     assert read_gate(tmp_path / "run").accepted
+
+
+def test_an_attack_that_takes_no_part_in_the_verdict_casts_no_doubt_on_it(scene: Scene, tmp_path: Path) -> None:
+    constant = "camia:signal=below_1"
+    attacks = ["loss", "min_k", constant]
+    result = gate(scene.base, **scene.inputs, attacks=attacks, out=tmp_path / "run", stand_in="none")
+    scores = read_scores(tmp_path / "run").columns[constant]
+    assert scores.min() == scores.max(), "this attack distinguishes no passage of such a model"
+    checked = {check.name for check in result.validity.checks if check.name.startswith("scores_attack_")}
+    assert checked == {"scores_attack_loss", "scores_attack_min_k", "scores_attack_confidence"}
+    assert not any(constant in check.name for check in result.validity.checks)
 
 
 def test_bad_input_is_refused_before_anything_is_scored(scene: Scene, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import random
 import resource
 import statistics
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, RawTestServer
 
 from llm_mia.guard import (
     Buckets,
@@ -39,17 +41,32 @@ from .model_servers import SECRETS, ModelServer
 Position = tuple[str, float, dict[str, float]]
 
 
+@asynccontextmanager
+async def guarding(policy: Policy, server: BaseTestServer, secret: bytes = b"s") -> AsyncIterator[Guard]:
+    """A guard in front of *server*."""
+    upstream = Upstream(str(server.make_url("/v1")), policy.upstream)
+    try:
+        yield Guard(policy, upstream, Secret(secret))
+    finally:
+        await upstream.close()
+
+
 def through(
     answers: Sequence[Any], requests: Sequence[dict[str, Any]], secret: bytes = b"s", **rules: Any
 ) -> list[Any]:
     """What a client gets for *requests*, where the server behind the guard gives *answers*."""
     left = iter(answers)
     policy = Policy(LogprobRules(prompt=Rule.PASS, **rules), RequestRules(paths=("/other",)))
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=next(left)))
-    guard = Guard(policy, Upstream("http://model/v1", policy.upstream, transport), Secret(secret))
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response(next(left))
 
     async def ask() -> list[Any]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://guard/v1") as client:
+        async with (
+            RawTestServer(answer) as server,
+            guarding(policy, server, secret) as guard,
+            httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://guard/v1") as client,
+        ):
             paths = ["chat/completions" if "messages" in request else "completions" for request in requests]
             return [(await client.post(path, json=each)).json() for path, each in zip(paths, requests, strict=True)]
 
@@ -200,35 +217,27 @@ def test_no_number_passes_wherever_it_is(request_: dict[str, Any]) -> None:
         assert str(SECRETS) not in json.dumps(got)
 
 
-class SlowToClose(httpx.AsyncByteStream):
-    """A stream that takes a while to close, and is then closed, unless something cancels it where it may not be."""
+def test_a_client_that_leaves_closes_the_connection_to_the_server() -> None:
+    async def ask() -> bool:
+        begun, closed = asyncio.Event(), asyncio.Event()
 
-    def __init__(self) -> None:
-        self.closing, self.closed = asyncio.Event(), False
+        async def stream(request: web.BaseRequest) -> web.StreamResponse:
+            answer = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            await answer.prepare(request)
+            await answer.write(b"data: {}\n\n")
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:  # the server ends what it does for a client that has closed its connection
+                closed.set()
+            return answer
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield b"data: {}\n\n"
-
-    async def aclose(self) -> None:
-        with anyio.CancelScope(shield=True):  # as httpcore does
-            self.closing.set()
-            await asyncio.sleep(0.02)
-        self.closed = True
-
-
-def test_a_client_that_leaves_while_the_connection_is_closed_leaves_none_open() -> None:
-    async def ask() -> SlowToClose:
-        stream, policy = SlowToClose(), Policy()
-        headers = {"content-type": "text/event-stream"}
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=stream))
-        guard = Guard(policy, Upstream("http://model/v1", policy.upstream, transport), Secret(b"s"))
-        body = b'{"prompt": "a", "stream": true}'
-        sent = iter([{"type": "http.request", "body": body}])
+        sent = iter([{"type": "http.request", "body": b'{"prompt": "a", "stream": true}'}])
 
         async def receive() -> Any:
             for message in sent:
                 return message
-            await stream.closing.wait()
+            await begun.wait()
             return {"type": "http.disconnect"}
 
         async def send(_: Any) -> None:
@@ -241,13 +250,13 @@ def test_a_client_that_leaves_while_the_connection_is_closed_leaves_none_open() 
             "headers": [(b"content-type", b"application/json")],
             "client": ("127.0.0.1", 5),
         }
-        await guard(scope, receive, send)
-        await asyncio.sleep(0.05)
-        return stream
+        async with RawTestServer(stream) as server, guarding(Policy(), server) as guard:
+            await guard(scope, receive, send)
+            async with asyncio.timeout(10):
+                await closed.wait()
+            return guard.statuses == {499: 1}
 
-    stream = asyncio.run(ask())
-    assert stream.closing.is_set()
-    assert stream.closed
+    assert asyncio.run(ask())
 
 
 def test_tool_calls_pass_and_what_is_in_them_does_not() -> None:

@@ -14,7 +14,7 @@ from llm_mia.cli import main
 from llm_mia.report.html import write_report
 
 from .conftest import sentences
-from .monitored_logs import honest, write_log
+from .monitored_logs import benign_queries, write_log
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "llm_mia" / "guides").glob("*.md"))]
@@ -85,7 +85,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny: str, tiny_reference: 
             chapter = " ".join(next(texts) for _ in range(4))  # as long as a stretch that is extracted
             (folder / name / f"{at}.txt").write_text(f"{chapter}\n", encoding="utf-8")
     (folder / "book.txt").write_text("\n\n".join(next(texts) for _ in range(4)), encoding="utf-8")
-    for name, queries in (("queries", honest(30, 1)), ("benign", honest(80, 2))):
+    for name, queries in (("queries", benign_queries(30, 1)), ("benign", benign_queries(80, 2))):
         write_log(folder / f"{name}.jsonl", queries)
     for name, model in (("model", tiny), ("base", tiny_reference), ("base-2", tiny_bos)):
         (folder / name).symlink_to(model)

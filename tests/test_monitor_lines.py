@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from llm_mia.errors import InputError
 from llm_mia.monitor import Fault, features_of, inspect_log
 from llm_mia.monitor.lines import followed_lines, lines_of
 from llm_mia.monitor.reading import BATCH_BYTES, read_log
+from llm_mia.monitor.sources import SOURCES, mapped_source
 from llm_mia.queries import Query, query_to_line
 
 NOON = 1_764_331_200.0
@@ -154,3 +156,36 @@ def test_a_line_that_holds_several_prompts_is_several_queries(tmp_path: Path) ->
     taken: list[tuple[int, Query]] = []
     read_log(tmp_path / "log", taken.extend)
     assert [(number, query.prompt) for number, query in taken] == [(1, "a"), (1, "b")]
+
+
+def test_several_processes_read_what_a_single_process_reads(tmp_path: Path) -> None:
+    lines = [line(at, client=f"c{at % 3}", prompt="é" * at) if at % 10 else "no JSON\n" for at in range(200)]
+    lines[150] = line(-9000)  # a fault that depends on the lines before it
+    (tmp_path / "log.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "map.toml").write_text('client = "client"\ntime = "time"\nprompt = "prompt"\n')
+    read = {}
+    for processes in (1, 2):
+        taken: list[tuple[int, Query]] = []
+        mapped = mapped_source(tmp_path / "map.toml")  # it must reach the other processes, as its functions do
+        log = read_log(tmp_path / "log.jsonl", taken.extend, source=mapped, batch=7, processes=processes)
+        read[processes] = (taken, log.faults, log.lines, log.requests, log.fields)
+    assert read[1] == read[2]
+    assert len(read[1][0]) == 181  # the line in the place of the 150th is read, too
+    assert all(pickle.loads(pickle.dumps(each)) == each for each in SOURCES)
+
+
+@pytest.mark.parametrize("banner", [25, 500])
+def test_a_log_is_recognised_behind_the_lines_with_which_a_program_begins(banner: int, tmp_path: Path) -> None:
+    request = (
+        "INFO 11-28 12:00:01 [logger.py:40] Received request cmpl-1: prompt: 'The ri', "
+        "params: SamplingParams(n=1, temperature=1.0, max_tokens=1, logprobs=None, prompt_logprobs=0), lora: None."
+    )
+    (tmp_path / "log").write_text("INFO: begins\n" * banner + f"{request}\n" * 30)
+    taken: list[tuple[int, Query]] = []
+    read = read_log(tmp_path / "log", taken.extend)
+    assert (read.source.name, read.lines, len(taken)) == ("vllm", banner + 30, 30)
+    assert taken[0][0] == banner + 1
+    assert inspect_log(tmp_path / "log").queries == 20
+    (tmp_path / "other").write_text("INFO: begins\n" * 3000)
+    with pytest.raises(InputError, match="none of the first 2000 lines is of a known format"):
+        read_log(tmp_path / "other", taken.extend)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +12,20 @@ import numpy as np
 import pytest
 
 from llm_mia.calibration import conformal_p_values
-from llm_mia.monitor import BenignTraffic, Traffic, baseline_of, judge, mmd_p_value, simes
+from llm_mia.monitor import (
+    BenignTraffic,
+    Traffic,
+    baseline_of,
+    benign_windows,
+    drift_of,
+    judge,
+    median_distance,
+    simes,
+    squared_mmd,
+)
 from llm_mia.monitor.combining import combined, scale_of
 from llm_mia.monitor.detectors import change_of
+from llm_mia.queries import Query
 
 from . import monitored_logs as logs
 
@@ -56,20 +69,52 @@ def test_simes_keeps_its_rate_and_the_least_p_value_does_not() -> None:
     assert rate_of(partial(of_blocks, combine=lambda p_values: float(p_values.min()))) > 2 * RATE
 
 
-def of_windows(rng: np.random.Generator, shift: float = 0.0, spread: float = 1.0) -> float:
-    one, other = rng.normal(shift, spread, (25, 2)), rng.normal(size=(40, 2))
-    return mmd_p_value(one, other, permutations=39, seed=int(rng.integers(1 << 30)))
+def bursts(rng: np.random.Generator, clients: int, first: int = 0, size: float = 400.0) -> Traffic:
+    """Requests of clients that come together: twenty of each, which are alike and differ from those of others."""
+    of_each = [(client, size * math.exp(rng.normal())) for client in range(first, first + clients)]
+    lengths = [(client, int(mean * math.exp(0.1 * rng.normal()))) for client, mean in of_each for _ in range(20)]
+    queries = [Query(0.0, str(client), prompt_bytes=length, max_tokens=100) for client, length in lengths]
+    traffic = Traffic()
+    traffic.add([*enumerate(queries)], 0)
+    return traffic
 
 
-def test_the_permutation_test_keeps_its_rate_and_sees_what_a_mean_cannot() -> None:
-    assert rate_of(of_windows, 300) <= RATE + 4 * np.sqrt(RATE * (1 - RATE) / 300)
-    assert rate_of(partial(of_windows, shift=1.0), 40) > 0.8
-    assert rate_of(partial(of_windows, spread=0.2), 40) > 0.8
+def of_window(rng: np.random.Generator, size: float = 400.0) -> float:
+    """The p-value of a window of traffic among the windows of benign traffic."""
+    benign = benign_windows(bursts(rng, 20).sample, bursts(rng, 40).sample)
+    windows = drift_of(bursts(rng, 2, size=size).sample, replace(benign, requests=40))
+    return windows[0].p_value
 
 
-def test_a_width_from_one_sample_alone_would_still_permute_the_same_kernel() -> None:
-    rows = np.random.default_rng(0).normal(size=(20, 2))
-    assert mmd_p_value(rows, rows, permutations=19) == 1.0  # no split separates equal samples better
+def of_permuted_requests(rng: np.random.Generator) -> float:
+    """The fault: requests are permuted, as if they were independent."""
+    one, other = (np.array([each.figures for _, each in bursts(rng, clients).sample]) for clients in (2, 10))
+    rows, width = np.concatenate([one, other]), median_distance(other)
+    orders = [np.arange(len(rows)), *(rng.permutation(len(rows)) for _ in range(39))]
+    found = [squared_mmd(rows[order[:40]], rows[order[40:]], width) for order in orders]
+    return float(np.mean([value >= found[0] for value in found]))
+
+
+def test_drift_keeps_its_rate_where_requests_of_a_client_come_together_and_permuted_requests_do_not() -> None:
+    slack = 4 * np.sqrt(RATE * (1 - RATE) / 60)
+    assert rate_of(of_window, 60) <= RATE + slack
+    assert rate_of(of_permuted_requests, 10) > 0.8
+    assert rate_of(partial(of_window, size=400_000.0), 10) > 0.8
+
+
+def test_a_window_of_more_requests_has_as_many_rows_and_short_logs_have_none() -> None:
+    rng = np.random.default_rng(0)
+    benign = benign_windows(bursts(rng, 50).sample, bursts(rng, 50).sample)
+    assert len(benign.discrepancies) == 1000 // benign.requests == 24
+    compared = drift_of(bursts(rng, 6).sample, benign)
+    assert [(window.first, window.requests) for window in compared] == [(0, 60), (60, 60)]
+    every_16th = [(16 * at, each) for at, (_, each) in enumerate(bursts(rng, 50).sample)]
+    thinned = benign_windows(every_16th, every_16th)
+    assert len(thinned.discrepancies) == (16 * 999 + 1) // thinned.requests == 24
+    assert {window.requests for window in drift_of(bursts(rng, 120).sample, benign)} == {100}
+    assert drift_of(bursts(rng, 1).sample, benign) == drift_of([], benign) == ()
+    assert benign_windows([], []).discrepancies == ()
+    assert drift_of(bursts(rng, 6).sample, benign_windows([], [])) == ()
 
 
 def test_surprise_rises_with_the_value_within_and_beyond_the_benign() -> None:
@@ -88,14 +133,14 @@ def test_change_needs_a_past_and_a_rise() -> None:
     assert change_of([(20, 15)] * 4 + [(20, 0)] * 4) == 0
 
 
-def test_honest_families_raise_no_alarm_merely_because_they_want_log_probabilities() -> None:
+def test_benign_families_raise_no_alarm_merely_because_they_want_log_probabilities() -> None:
     key = b"key"
     benign = BenignTraffic(Traffic(key=key), Traffic(key=key))
-    for query in logs.honest(240, 1):
+    for query in logs.benign_queries(240, 1):
         benign.half(query.client).add([(0, query)], 0)
     base = baseline_of(benign, frozenset(), registry=None, false_alarms=RATE)
     traffic = Traffic(key=key)
-    traffic.add([*enumerate(logs.honest(240, 2))], 0)  # twice as many clients as in the half that calibrates
+    traffic.add([*enumerate(logs.benign_queries(240, 2))], 0)  # twice as many clients as in the half that calibrates
     result = judge(traffic, base, [Path("log")], [], out=Path(), registry=None, false_alarms=RATE, fdr=RATE)
     assert result.families == 3
     assert result.of("family") == ()

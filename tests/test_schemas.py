@@ -107,7 +107,7 @@ def print_all(folder: Path) -> Printed:
     run("exhibit", "exhibit", audited, "-o", folder / "exhibit")
     run("verification", "exhibit", "--verify", folder / "exhibit")
     benign, log = (
-        logs.write_log(folder / f"{name}.log", logs.honest(60, seed)) for seed, name in enumerate(("b", "l"))
+        logs.write_log(folder / f"{name}.log", logs.benign_queries(60, seed)) for seed, name in enumerate(("b", "l"))
     )
     watched = ["monitor", log, "--benign", benign, "--false-alarms", 0.1, "-o", folder / "watched"]
     run("monitor", *watched)

@@ -117,17 +117,17 @@ def test_the_oldest_leaves_first() -> None:
         floats, ints = np.zeros(2 * n, np.float32)[:n], np.zeros(2 * n, np.int32)[:n]
         return TokenSignals(ints, floats, floats, floats, floats, ints)
 
-    held = SignalsCache(10 * (24 * 100 + 1024))
+    held = SignalsCache(10 * (8 * 100 + 1024))
     for i in range(10):
-        held.add(f"d{i}", signals(100))
-        held.add("d0", signals(5))
+        held.add(f"d{i}", 100, signals(100))
+        held.add("d0", 5, signals(5))
     first = held.get("d0")
     assert first is not None
     assert len(first) == 100
     assert first.logprob.base is None, "a copy, or it would keep its whole batch"
-    held.add("another", signals(100))
+    held.add("another", 100, signals(100))
     assert [held.get(name) is None for name in ("d0", "d1", "another")] == [True, False, False]
-    held.add("too large for all", signals(5000))
+    held.add("too large for all", 50_000, signals(50_000))
     assert [held.get(name) for name in ("d1", "another", "too large for all")] == [None] * 3
 
 

@@ -261,6 +261,15 @@ def test_the_details_hold_every_fact_that_the_screen_left_out(audited: Audit) ->
     assert "reference ◂ decides" in details
 
 
+def test_a_folder_reads_as_a_folder(audited: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run/flags.csv").touch()
+    lines = [" ".join(line.split()) for line in rendered(audit_screen(replace(audited, path=Path("run")))).splitlines()]
+    assert "files run/: flags.csv" in lines
+    assert any(line.startswith("details llm-mia show run/ --details") for line in lines)
+
+
 def test_no_figure_leaves_its_unit() -> None:
     assert unbroken("p = 0.03, at FPR ≤ 5 % and p ≤ 0.05") == (
         "p\u00a0=\u00a00.03, at FPR\u00a0≤\u00a05\u00a0% and p\u00a0≤\u00a00.05"

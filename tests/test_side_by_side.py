@@ -59,7 +59,7 @@ def test_a_killed_process_is_no_silence(tiny: str, tmp_path: Path) -> None:
 
     killing = threading.Thread(target=kill)
     killing.start()
-    with pytest.raises(ModelError, match="was killed by signal 9"):
+    with pytest.raises(ModelError, match=r"^shadow-00: the process that trained it was killed by signal 9"):
         train_side_by_side(trainings(tiny, tmp_path, number=1), 1)
     killing.join()
     assert not multiprocessing.active_children()

@@ -49,7 +49,11 @@ def _from_all_passes(name: str) -> Value:
 
 
 def _lowered(_: LoadedSupplies) -> list[TextVersion]:
-    return [TextVersion("lowered", lambda texts: [text.lower() for text in texts])]
+    return [TextVersion("lowered", _in_lower_case)]
+
+
+def _in_lower_case(texts: Sequence[str]) -> list[str]:
+    return [text.lower() for text in texts]
 
 
 def _prefixed(name: str, label: int, supplies: LoadedSupplies) -> list[TextVersion]:

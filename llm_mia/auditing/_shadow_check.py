@@ -20,8 +20,10 @@ Floats = NDArray[np.float64]
 LIKENESS = "target_like_shadows"
 """Name of the check whether the target is like a shadow model."""
 DOUBTFUL_LEVEL, VOID_LEVEL = 0.01, 0.001
-"""Probabilities, in a comparison, that the audit of a target that is like the shadow models is doubtful or worse, and
-that it is void."""
+"""Probabilities that the audit of a target that is like the shadow models is doubtful or worse, and that it is void;
+they are divided among the comparisons that it makes (Bonferroni)."""
+MOST_NEEDED = 64
+"""Shadow models that `Likeness.shadows_needed` counts up to."""
 GRAVITY = (Verdict.SOUND, Verdict.DOUBTFUL, Verdict.VOID)
 
 
@@ -39,17 +41,20 @@ class Likeness:
     target: float
     shadows: tuple[float, ...]
     limit: float
-    """Of a further model like the shadows `target` lies beyond it with probability 0.01 at most (Student's t)."""
+    """Of a further model like the shadows `target` lies beyond it with probability 0.01 at most (Student's t), or with
+    half of that where an audit makes two comparisons."""
     void_limit: float
     """The same with probability 0.001: beyond it the threshold of the shadows does not hold for the target."""
+    comparisons: int = 1
+    """How many comparisons the audit makes, among which these probabilities are divided."""
 
     @property
     def verdict(self) -> Verdict:
         """Void beyond the limit of probability 0.001, doubtful between the limits, else sound.
 
         Beyond is above; where all shadows are compared it is below. A target that is like the shadows, whose deviations
-        are normal, is doubtful or void with a probability of 0.01 at most, and void with 0.001 at most, in each
-        comparison. An audit makes two comparisons at most.
+        are normal, is doubtful or void with a probability of 0.01 at most, and void with 0.001 at most, in all
+        comparisons of an audit together.
         """
         sign = 1 if self.compared == "members" else -1
         if sign * self.target > sign * self.void_limit:
@@ -60,6 +65,19 @@ class Likeness:
     def unlike(self) -> bool:
         """Whether the target lies beyond `limit`: above it, or where all shadows are compared below it."""
         return self.target > self.limit if self.compared == "members" else self.target < self.limit
+
+    @property
+    def shadows_needed(self) -> int | None:
+        """How many shadow models would make the verdict void, if their mean and their spread were those of `shadows`.
+
+        None where the verdict is not doubtful, and where more than `MOST_NEEDED` would be needed.
+        """
+        if self.verdict is not Verdict.DOUBTFUL:
+            return None
+        level, first = VOID_LEVEL / self.comparisons, len(self.shadows) + 1
+        distance, spread = abs(self.target - float(np.mean(self.shadows))), float(np.std(self.shadows, ddof=1))
+        enough = (k for k in range(first + first % 2, MOST_NEEDED + 1, 2) if _reach(k, level) * spread < distance)
+        return next(enough, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +156,9 @@ def shadow_check(
     )
 
 
-def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, members: bool) -> Likeness | None:
+def likeness_of(
+    target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, members: bool, comparisons: int = 1
+) -> Likeness | None:
     """The target's likelihoods of passages beside those of the shadows; None where no passage can be compared.
 
     With *members* each model is compared, passage by passage, with the shadows that were trained on the passage, so a
@@ -152,6 +172,7 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
         shadows: shape (passages, shadows).
         inside: shape (passages, shadows), whether the shadow was trained on the passage.
         members: see above.
+        comparisons: how many comparisons the audit makes.
 
     >>> shadows = np.array([[-2.0, -3.0, -2.1, -3.1], [-3.2, -2.0, -3.0, -2.2]])
     >>> alike = likeness_of(np.array([-2.0, -2.1]), shadows, shadows > -2.5, members=True)
@@ -166,8 +187,10 @@ def likeness_of(target: Floats, shadows: Floats, inside: NDArray[np.bool_], *, m
     of_target = _difference(phi, others, counted)
     if len(deviations) < 2 or math.isnan(of_target):
         return None
-    limits = (_limit(deviations, level, above=members) for level in (DOUBTFUL_LEVEL, VOID_LEVEL))
-    return Likeness("members" if members else "all", int(kept.sum()), of_target, tuple(deviations), *limits)
+    levels = (level / comparisons for level in (DOUBTFUL_LEVEL, VOID_LEVEL))
+    doubtful, void = (_limit(deviations, level, above=members) for level in levels)
+    compared = "members" if members else "all"
+    return Likeness(compared, int(kept.sum()), of_target, tuple(deviations), doubtful, void, comparisons)
 
 
 def _limit(deviations: Sequence[float], level: float, *, above: bool) -> float:
@@ -176,11 +199,15 @@ def _limit(deviations: Sequence[float], level: float, *, above: bool) -> float:
     It is the prediction limit of a further normal value (Student's t). A shadow is compared with fewer shadows than the
     target, so its deviations differ a little more than those of a target like it: the probability is below *level*.
     """
+    reach = _reach(len(deviations), level) * float(np.std(deviations, ddof=1))
+    return float(np.mean(deviations)) + (reach if above else -reach)
+
+
+def _reach(k: int, level: float) -> float:
+    """How far the limit of *k* deviations is from their mean, in their standard deviations."""
     from scipy.special import stdtrit
 
-    k, spread = len(deviations), float(np.std(deviations, ddof=1))
-    reach = float(stdtrit(k - 1, 1 - level)) * spread * math.sqrt(1 + 1 / k)
-    return float(np.mean(deviations)) + (reach if above else -reach)
+    return float(stdtrit(k - 1, 1 - level)) * math.sqrt(1 + 1 / k)
 
 
 def _difference(model: Floats, shadows: Floats, counted: NDArray[np.bool_], *, leave_out: int | None = None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -213,26 +213,26 @@ class ShadowThreshold:
             sha256=self.supply.sha256,
             same_texts=self.same_texts,
             same_base=self.same_base,
-            likeness=[each for each in self._likeness(calibration, run) if each is not None],
+            likeness=self._likeness(calibration, run),
         )
 
-    def _likeness(self, calibration: Calibration, run: Path) -> Iterator[Likeness | None]:
+    def _likeness(self, calibration: Calibration, run: Path) -> list[Likeness]:
         """What can be compared, and matters for the scores that decide."""
         names = [column.name for column in calibration.stack.columns] if calibration.stack else [calibration.attack]
         of_population = any(POPULATION in parse_attack(name).evidence for name in names)
-        if self.same_texts:
-            yield self._on_candidates(run)
+        number = 2 if self.same_texts and of_population else 1
+        compared = [self._on_candidates(run, number)] if self.same_texts else []
         if of_population or not self.same_texts:
-            yield self._on_population(run, members=not self.same_texts)
+            compared.append(self._on_population(run, number, members=not self.same_texts))
+        return [each for each in compared if each is not None]
 
-    def _on_candidates(self, run: Path) -> Likeness | None:
+    def _on_candidates(self, run: Path, number: int) -> Likeness | None:
         row_of = {passage.text: at for at, passage in enumerate(self.shadows.pool)}
         at = [row_of[passage.text] for passage in self.candidates]
-        return likeness_of(
-            -read_losses(run).per_token, self.shadows.mean_logprobs[at], self._inside(self.candidates), members=True
-        )
+        target, shadows, inside = -read_losses(run).per_token, self.shadows.mean_logprobs[at], self._inside
+        return likeness_of(target, shadows, inside(self.candidates), members=True, comparisons=number)
 
-    def _on_population(self, run: Path, *, members: bool) -> Likeness | None:
+    def _on_population(self, run: Path, number: int, *, members: bool) -> Likeness | None:
         try:
             stored = list(read_signals(run, POPULATION))
         except RunDirectoryError:  # no attack that compares with the population was named
@@ -241,8 +241,8 @@ class ShadowThreshold:
         passages = list(self.supply.population)
         signals = [of_text.get(text_sha256(passage.text)) for passage in passages]
         means = [np.nan if each is None else each.mean_logprob for each in signals]
-        inside = self._inside(passages)
-        return likeness_of(np.array(means), self.supply.population_logprob, inside, members=members)
+        target, shadows, inside = np.array(means), self.supply.population_logprob, self._inside(passages)
+        return likeness_of(target, shadows, inside, members=members, comparisons=number)
 
     def _inside(self, passages: Sequence[Passage]) -> NDArray[np.bool_]:
         return np.array([self.supply.memberships(passage.text) for passage in passages], dtype=bool)

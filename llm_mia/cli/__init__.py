@@ -10,18 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
+from ..distributed import launched_rank
 from ..errors import LlmMiaError, UsageError
 from ._parsing import BOXES_FROM, Faults, TypedError
+from ._ranks import as_rank
 from ._registering import register
 from .interrupts import ending_signals, interrupts_first
 from .output import carry_any_text
-from .parameters import options_elsewhere, options_of, running, spelled
+from .parameters import options_elsewhere, options_of, running, spelled, with_slashes
 from .progress import kept_words, noting_steps
 
 __all__ = ["app", "main"]
@@ -63,6 +65,14 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; an expected failure is a line on stderr, never a traceback."""
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    rank = launched_rank()
+    if rank is None:
+        return _run(typed)
+    return as_rank(rank, typed, lambda problem: _run(typed, problem))
+
+
+def _run(typed: list[str], problem: Callable[[], str] | None = None) -> int:
+    """Run the command that is *typed*; *problem* says which other process has ended, where several run it."""
     commands: Any = typer.main.get_command(app)
     command = commands.commands.get(typed[0])
     if typed[0] in ("--install-completion", "--show-completion") and len(typed) > 1:
@@ -75,10 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["COLUMNS"] = "10000"  # a description on two lines would be two completions
     options = {} if command is None else options_of(command)
     elsewhere = options_elsewhere(commands.commands)
-    with running(options, elsewhere, typed), noting_steps() as steps, ending_signals() as signals:
+    with (
+        running(options, elsewhere, typed),
+        noting_steps() as steps,
+        ending_signals(once=problem is not None) as signals,
+    ):
         code = _exit_code(commands, typed, signals)
     if code == INTERRUPTED:
         kept = f"; {kept_words(steps)}" if typed[0] in CONTINUED else ""
+        if problem is not None and (other := problem()):
+            return _failed(other, 1)  # the launcher ends all processes when one dies
         return _failed(f"interrupted{kept}", 128 + signals[0] if signals else INTERRUPTED)
     return code
 
@@ -119,5 +135,5 @@ def _malformed(errors: Sequence[Any], path: str) -> str:
 
 
 def _failed(message: str, code: int) -> int:
-    print("llm-mia: " + " ".join(message.split()), file=sys.stderr)
+    print("llm-mia: " + " ".join(with_slashes(message).split()), file=sys.stderr)
     return code

@@ -140,7 +140,15 @@ def gate(
         ),
     ] = None,
     no_report: opt.NoReport = False,
-    redact: opt.Redact = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Name no passage and no document, and show no text and no token of one, on the screen, in gate.json, "
+            "in report.html and in the file of --junit. The other files of the folder name them: keep those.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = False,
     details: opt.Details = False,
 ) -> int:
     """Judge before a release whether a model leaks more of its training data than the limits allow.

@@ -147,6 +147,32 @@ class _Running(OptionGroup):
         ),
     ] = None
 
+    @property
+    def budget(self) -> Budget | None:
+        """What the command may spend on endpoints; None where it uses none."""
+        return None
+
+    def model_spec(self, name: str, revision: str | None) -> ModelSpec:
+        """A model that is run so, not yet loaded."""
+        from ..backends import ModelSpec, is_endpoint
+
+        return ModelSpec(
+            name,
+            revision=revision,
+            budget=self.budget if is_endpoint(name) else None,
+            dtype=self.dtype,
+            device=self.device,
+            trust_remote_code=self.trust_remote_code,
+            tokens_per_batch=self.tokens_per_batch,
+            pre_tokenizer=self.pre_tokenizer,
+            templated=self.templated,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunningAnywhere(_Running):
+    """How models are run that may be behind endpoints."""
+
     max_requests: Annotated[
         int | None,
         typer.Option(
@@ -195,27 +221,11 @@ class _Running(OptionGroup):
 
         return Budget(self.max_requests, self.max_tokens, self.price, self.concurrency)
 
-    def model_spec(self, name: str, revision: str | None) -> ModelSpec:
-        """A model that is run so, not yet loaded."""
-        from ..backends import ModelSpec, is_endpoint
-
-        return ModelSpec(
-            name,
-            revision=revision,
-            budget=self.budget if is_endpoint(name) else None,
-            dtype=self.dtype,
-            device=self.device,
-            trust_remote_code=self.trust_remote_code,
-            tokens_per_batch=self.tokens_per_batch,
-            pre_tokenizer=self.pre_tokenizer,
-            templated=self.templated,
-        )
-
 
 # The order of the options in '--help' is that of the base classes, from the last to the first.
 @dataclass(frozen=True, kw_only=True)
 class BaseOptions(_Running, _Base):
-    """The base model of trainings, and how models are run."""
+    """The base model of trainings, and how models are run; no endpoint trains a model."""
 
     def base_model(self) -> ModelSpec:
         """The base, not yet loaded."""
@@ -223,7 +233,7 @@ class BaseOptions(_Running, _Base):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(_Running, _References, _Target):
+class ModelOptions(_RunningAnywhere, _References, _Target):
     """The target and the reference models, and how models are run."""
 
     def target_model(self) -> ModelSpec:
@@ -247,7 +257,7 @@ class ModelOptions(_Running, _References, _Target):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairOptions(_Running, _Reference, _Target):
+class PairOptions(_RunningAnywhere, _Reference, _Target):
     """The target and a reference model, and how models are run."""
 
     def target_model(self) -> ModelSpec:

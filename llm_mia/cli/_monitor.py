@@ -100,6 +100,13 @@ def monitor(
             help="Only show what is understood of the first 20 lines, and which detectors are blind on this log.",
         ),
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="How many processes parse lines at the same time, with the same result; 1 with --follow.",
+        ),
+    ] = 1,
     out: Annotated[
         Path,
         typer.Option(
@@ -135,6 +142,7 @@ def monitor(
             registry=registry,
             mapping=mapping,
             follow=partial(_print_alert, as_json) if follow else None,
+            processes=processes,
         )
     write_monitor_page(result)
     if as_json:
@@ -180,7 +188,7 @@ def registry(
         list[str] | None,
         typer.Option(
             metavar="CORPUS",
-            help="A data set that is a public benchmark: prompts with its text are honest; may be repeated.",
+            help="A data set that is a public benchmark: prompts with its text are benign; may be repeated.",
             show_default="none",
         ),
     ] = None,

@@ -20,7 +20,7 @@ def show(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow' or 'defend'.",
+            help="A folder of results: of 'llm-mia audit', 'extract', 'gate', 'shadow', 'defend' or 'monitor'.",
             show_default=False,
         ),
     ],
@@ -42,7 +42,7 @@ def show(
     ] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Print the result in a folder again (audit, extract, gate, shadow, defend), or its details, without a model."""
+    """Print the result in a folder again (of audit, extract, gate, shadow, defend, monitor), or its details."""
     if not run.is_dir():
         raise RunDirectoryError(f"{run}: no such folder")
     if decisions:
@@ -57,11 +57,13 @@ def show(
         _show_shadows(run, details, as_json)
     elif (run / "defences.json").is_file():
         _show_defenses(run, details, as_json)
+    elif (run / "monitor.json").is_file():
+        _show_monitor(run, details, as_json)
     else:
         raise RunDirectoryError(
-            f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json or defences.json, so there is no "
-            "result: repeat the command that began this run, or name the folder of a finished run of 'llm-mia audit', "
-            "'extract', 'gate', 'shadow' or 'defend'"
+            f"{run}: holds no audit.json, gate.json, extraction.json, shadows.json, defences.json or monitor.json, so "
+            "there is no result: repeat the command that began this run, or name the folder of a finished run of "
+            "'llm-mia audit', 'extract', 'gate', 'shadow', 'defend' or 'monitor'"
         )
 
 
@@ -134,3 +136,14 @@ def _show_defenses(run: Path, details: bool, as_json: bool) -> None:
         show_json(defenses_summary(result))
     else:
         print_result(defenses_table(result, spelled) if details else defenses_screen(result, spelled))
+
+
+def _show_monitor(run: Path, details: bool, as_json: bool) -> None:
+    from ..monitor import read_monitor
+    from ..report import monitor_details, monitor_screen, monitor_summary
+
+    result = read_monitor(run)
+    if as_json:
+        show_json(monitor_summary(result))
+    else:
+        print_result(monitor_details(result, spelled) if details else monitor_screen(result, spelled))

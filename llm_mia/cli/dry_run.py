@@ -12,6 +12,7 @@ import typer
 from ..durations import duration
 from .forecast import request_words, work_words
 from .output import show, show_json
+from .parameters import spelled
 
 if TYPE_CHECKING:
     from ..signals import Estimate, PassEstimate, TrainingEstimate
@@ -45,9 +46,11 @@ def _summary(estimate: Estimate) -> dict[str, Any]:
     """The estimate for machines."""
     return {
         "passages": estimate.passages,
+        "canaries": estimate.canaries,
         "seconds": round(estimate.seconds, 1),
         "bytes_on_disk": estimate.bytes_on_disk,
         "passes": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.passes],
+        "loading": {role: round(seconds, 1) for role, seconds in estimate.loading.items()},
         "attacks": list(estimate.attacks),
         "trainings": [{**asdict(each), "seconds": round(each.seconds, 1)} for each in estimate.trainings],
     }
@@ -59,13 +62,27 @@ def _words(estimate: Estimate) -> str:
     if not (estimate.passes or estimate.trainings):
         nothing = f"{estimate.passages:,} passages: nothing to compute by a model, all signals are stored"
         return "\n".join([nothing, *scores, "Nothing was written."])
-    work = [*_lines(estimate.trainings, "training ", "trainings"), *_lines(estimate.passes, "", "passes")]
+    read = "text" if estimate.canaries else "passage"
+    work = [*_lines(estimate.trainings, "training ", "trainings"), *_lines(estimate.passes, "", "passes", read)]
     measured = "the first steps and batches" if estimate.trainings else "the first batches of each pass"
     asked = [each for each in estimate.passes if each.requests]
     if asked:
         price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
         work.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
+    scores += _slow_stand_in(estimate)
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
+
+
+def _slow_stand_in(estimate: Estimate) -> list[str]:
+    """A line where the stand-in takes most of the time, and a faster one can be named."""
+    from ..backends import ngram
+    from ..records import STAND_IN
+
+    share = estimate.share_of(STAND_IN)
+    if share <= 0.5 or any(each.role == STAND_IN and each.model == ngram.NAME for each in estimate.passes):
+        return []
+    faster = f"{spelled('`stand_in`')} ngram is faster, and notices less"
+    return [f"  stand-in: {100 * share:.0f} % of the time; {faster}"]
 
 
 def _whole(estimate: Estimate) -> str:
@@ -76,25 +93,26 @@ def _whole(estimate: Estimate) -> str:
     if not trainings:
         return work_words(passes[0].passages, passes[0].tokens, len(passes), estimate.seconds)
     size = f"{counted(len(trainings), 'training')} and {len(passes):,} {'pass' if len(passes) == 1 else 'passes'}"
+    canaries = f" and {counted(estimate.canaries, 'canary', 'canaries')}" if estimate.canaries else ""
     return (
-        f"{size} over {counted(estimate.passages, 'passage')}: about {duration(estimate.seconds)}, "
+        f"{size} over {counted(estimate.passages, 'passage')}{canaries}: about {duration(estimate.seconds)}, "
         f"{size_words(estimate.bytes_on_disk)} on disk"
     )
 
 
-def _lines(work: Sequence[PassEstimate | TrainingEstimate], kind: str, plural: str) -> list[str]:
-    """A line for each pass or training; of many, a line for all."""
+def _lines(work: Sequence[PassEstimate | TrainingEstimate], kind: str, plural: str, read: str = "passage") -> list[str]:
+    """A line for each pass or training; of many, a line for all. *read* is the noun for what a pass reads."""
     if len(work) > MOST_LINES:
         return [f"  {len(work)} {plural} ({work[0].name} … {work[-1].name}), {_sum(work)}"]
     width = max((len(each.name) for each in work), default=0)
-    return [f"  {kind}{each.name:{width}}  {_passages(each)}{_sum([each])}" for each in work]
+    return [f"  {kind}{each.name:{width}}  {_read(each, read)}{_sum([each])}" for each in work]
 
 
-def _passages(each: PassEstimate | TrainingEstimate) -> str:
+def _read(each: PassEstimate | TrainingEstimate, noun: str) -> str:
     from ..report.words import counted
     from ..signals import PassEstimate
 
-    return f"{counted(each.passages, 'passage')}, " if isinstance(each, PassEstimate) else ""
+    return f"{counted(each.passages, noun)}, " if isinstance(each, PassEstimate) else ""
 
 
 def _sum(work: Sequence[PassEstimate | TrainingEstimate]) -> str:

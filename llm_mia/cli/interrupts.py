@@ -16,14 +16,17 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 @contextlib.contextmanager
-def ending_signals() -> Iterator[list[int]]:
+def ending_signals(*, once: bool = False) -> Iterator[list[int]]:
     """While the context is open, the signals raise `KeyboardInterrupt`; yields those that came.
 
-    A signal that is ignored (after ``nohup``) stays ignored.
+    A signal that is ignored (after ``nohup``) stays ignored. With *once* all but the first are ignored, too: a launcher
+    repeats the signal that its terminal sends to all processes, and what is finished is being written then.
     """
     came: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> None:
+        if came and once:
+            return
         came.append(number)
         raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .parameters import spelled
+from .parameters import spelled, with_slashes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,7 +66,7 @@ def show_json(result: Mapping[str, Any]) -> None:
 
 def say(message: str) -> None:
     """One line for people on stderr: a note or progress."""
-    print(spelled(message), file=sys.stderr)
+    print(with_slashes(spelled(message)), file=sys.stderr)
 
 
 def carry_any_text() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "running_options",
     "spelled",
     "typed_arguments",
+    "with_slashes",
 ]
 
 FUNCTIONS = {
@@ -96,6 +98,19 @@ def named_in(message: str) -> list[str]:
     ['shots', 'count_frequencies']
     """
     return [name for name, _ in _NAME.findall(message)]
+
+
+def with_slashes(message: str) -> str:
+    """*message*, in which a folder at the beginning of what is said about it ends as it was typed, with a slash.
+
+    >>> with running({}, typed=["score", "a.txt", "-o", "run/"]):
+    ...     with_slashes("run: holds another run"), with_slashes("my-run: holds another run")
+    ('run/: holds another run', 'my-run: holds another run')
+    """
+    folders = {argument.rpartition("=")[2] for argument in _typed.get() if argument.endswith("/")}
+    for bare in {str(Path(folder)) for folder in folders}:
+        message = re.sub(rf"(?<![\w./-])({re.escape(bare)})(?=: )", r"\1/", message)
+    return message
 
 
 def reading_input(name: str, source: str) -> None:

@@ -120,6 +120,7 @@ def calibrate(
         selection=selection,
         stack=stack,
         standing=table.standing,
+        by_shadows=bool(table.places),
         notes=tuple(notes),
     )
     categories = list(taken(table.categories, rows)) if table.by else None

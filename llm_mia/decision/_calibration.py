@@ -87,6 +87,8 @@ class Calibration:
     """What computes the score from several columns; None where the attack is a column."""
     standing: Standing | None = None
     """Of the known set; None where it was not checked."""
+    by_shadows: bool = False
+    """Whether the scores are those of shadow models in the target's place, and not of known non-members."""
     notes: tuple[Note, ...] = ()
     """What a reader ought to know about the scores and the known set."""
 

@@ -161,8 +161,9 @@ def _sides(table: ScoreTable, names: Sequence[str]) -> tuple[Side, Side]:
     columns = [table.column(name) for name in names]
     infinite = np.flatnonzero(np.logical_or.reduce([np.isinf(column) for column in columns]) & (table.labels < 1))
     if len(infinite):
+        named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
-            f"{table.name}: infinite scores ({first_ids(taken(table.ids, infinite))}), and a mean needs finite scores: search for the cause, and "
+            f"{table.name}: infinite scores ({named}), and a mean needs finite scores: search for the cause, and "
             "score again"
         )
     groups = table.groups()

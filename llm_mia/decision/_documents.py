@@ -161,8 +161,9 @@ def judged_documents(table: ScoreTable, calibration: Calibration, rows: NDArray[
     known, groups, scores = calibration_rows(table, calibration), table.groups(), table.column(calibration.attack)
     infinite = rows[np.isinf(scores[rows])]
     if len(infinite):
+        named = first_ids(taken(table.ids, infinite))
         raise ScoresError(
-            f"{table.name}: infinite scores ({first_ids(taken(table.ids, infinite))}), and the mean of a document needs finite scores: search for "
+            f"{table.name}: infinite scores ({named}), and the mean of a document needs finite scores: search for "
             "the cause, and score again"
         )
     needed = nonmembers_needed(calibration.fpr, calibration.confidence)

@@ -78,7 +78,7 @@ def flags_by_share(flags: Flags, power: Interval) -> FlagsByShare:
         high=high,
         by_chance=m * flags.rule.level,
         candidates=m,
-        flagged=sum(row.flagged for row in scored) if finding is None else finding.flagged,
+        flagged=flags.flagged if finding is None else finding.flagged,
         least=least,
         crossing=None if least is None else _crossing(least / m, power, rate),
     )

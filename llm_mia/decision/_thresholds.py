@@ -81,6 +81,7 @@ class Basis:
     selection: Selection = field(default_factory=Selection)
     stack: Stack | None = None
     standing: Standing | None = None
+    by_shadows: bool = False
     notes: tuple[Note, ...] = ()
 
 

@@ -6,7 +6,7 @@ defence and with each, and measures all of them on the same texts.
 
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon, flip_coins, insert_canaries
 from ._defend import defend
-from ._leakage import Measuring, mark_lower
+from ._leakage import Measuring, compare_with_lowest, mark_lower
 from ._output_defense import OUTPUT_DEFENSES, OutputDefense, parse_defense
 from ._perplexity import perplexity, perplexity_ratio
 from ._planning import PlannedDefense, plan_defenses
@@ -47,6 +47,7 @@ __all__ = [
     "PoolSplit",
     "TrainingDefense",
     "Utility",
+    "compare_with_lowest",
     "defend",
     "empirical_epsilon",
     "flip_coins",

@@ -90,7 +90,7 @@ def defend(
     plan = Plan(str(spec.name), spec.sha256(), passages_sha256(split.passages), seed, recipe, canaries, window_tokens)
     path = Path(out)
     refuse_other(path, plan)
-    workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), window_tokens, progress)
+    workshop = Workshop(path, spec, recipe, texts, _read(name, split, drawn), canaries, window_tokens, progress)
     if dry := running_dry():
         raise workshop.estimated(dry, planned)
     with claimed(path, plan):

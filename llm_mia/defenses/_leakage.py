@@ -14,7 +14,7 @@ from ..records import Interval
 from ._record import Leakage
 from ._split import PoolSplit
 
-__all__ = ["LEVEL", "Columns", "Measuring", "mark_lower"]
+__all__ = ["LEVEL", "Columns", "Measuring", "compare_with_lowest", "mark_lower"]
 
 LEVEL = 0.025
 """The largest probability that any defence counts as lowering the AUROC although it does not."""
@@ -33,6 +33,23 @@ def mark_lower(leakages: Sequence[Leakage | None]) -> list[Leakage | None]:
     tested = [at for at, each in enumerate(leakages) if each is not None and each.p_lower is not None]
     below = dict(zip(tested, metrics.holm([_p_lower(leakages[at]) for at in tested], LEVEL), strict=True))
     return [None if each is None else replace(each, lower=below.get(at, False)) for at, each in enumerate(leakages)]
+
+
+def compare_with_lowest(
+    leakages: Sequence[Leakage | None], scores: Sequence[NDArray[np.float64] | None], measuring: Measuring
+) -> list[Leakage | None]:
+    """The *leakages* of all defences; those that lower the AUROC with their difference to the lowest of these.
+
+    *scores* are those of the attack of each, shape (passages,); None where there is none.
+    """
+    aurocs = {at: each.auroc.value for at, each in enumerate(leakages) if each is not None and each.lower}
+    best = min(aurocs, key=lambda at: aurocs[at], default=-1)
+    compared = list(leakages)
+    for at in aurocs.keys() - {best}:
+        leakage, here, lowest = leakages[at], scores[at], scores[best]
+        if leakage is not None and here is not None and lowest is not None:
+            compared[at] = replace(leakage, above_lowest=measuring.difference(here, lowest))
+    return compared
 
 
 def _p_lower(leakage: Leakage | None) -> float:
@@ -109,6 +126,13 @@ class Measuring:
             return 0.0
         paired = self._compared(columns[baseline], self.undefended[baseline])
         return 0.0 if paired is None else _one_sided(paired)
+
+    def difference(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> Interval | None:
+        """The AUROC of the scores *first* less that of *second*, on the half that measures; None where a class has no
+        passage with both.
+        """
+        paired = self._compared(first, second)
+        return None if paired is None else paired.difference
 
     def gap(self, confidences: NDArray[np.float64]) -> Interval | None:
         """The difference of the mean token probabilities of members and non-members, on the half that measures.

@@ -17,7 +17,7 @@ from ..store import UnwrittenRun, read_run
 from ..training import TrainingRecord
 from ._canaries import Canaries, EmpiricalEpsilon, empirical_epsilon
 from ._judging import judge
-from ._leakage import Columns, Measuring, mark_lower
+from ._leakage import Columns, Measuring, compare_with_lowest, mark_lower
 from ._models import base_at_temperature
 from ._output_defense import OutputDefense, parse_defense
 from ._perplexity import perplexity, perplexity_ratio
@@ -153,12 +153,14 @@ def measure(
         role: replace(_model_row(measured, measuring, role, records[role], seen[role], roles[0]), model=names[role])
         for role in roles
     }
-    rows = tuple(
+    built = [
         _with_outputs(measured, measuring, models[defense.role], defense, name)
         if defense.output is not None
-        else replace(models[defense.role], name=defense.name)
+        else (replace(models[defense.role], name=defense.name), seen[defense.role].of_pool(measured.count))
         for defense, name in zip(planned, passes, strict=True)
-    )
+    ]
+    rows = tuple(row for row, _ in built)
+    scores = [None if row.leakage is None else columns[row.leakage.attack] for row, columns in built]
     split = measured.split
     return Defenses(
         path=measured.path,
@@ -170,7 +172,7 @@ def measure(
         choosing=len({name for name, chosen in zip(split.documents, split.choosing, strict=True) if chosen}),
         stretch=measured.stretch,
         probability=measured.probability,
-        rows=(_without_change(rows[0]), *_tested(rows[1:])),
+        rows=(_without_change(rows[0]), *_tested(rows[1:], scores[1:], measuring)),
         notes=tuple(_notes(measured, rows, planned)),
     )
 
@@ -203,12 +205,12 @@ def _model_row(
 
 def _with_outputs(
     measured: Measured, measuring: Measuring, model: Defended, defense: PlannedDefense, name: str
-) -> Defended:
-    """The row of *model* whose outputs are defended; *name* is that of the pass of its signals."""
+) -> tuple[Defended, Columns]:
+    """The row of *model* whose outputs are defended, and the scores; *name* is that of the pass of its signals."""
     assert defense.output is not None
     seen = measured.seen(defense.role, defense.output, name, most=measured.count)
     columns = seen.columns
-    return replace(
+    row = replace(
         model,
         name=defense.name,
         outputs=True,
@@ -219,6 +221,7 @@ def _with_outputs(
         shown=None,
         client=seen.client,
     )
+    return row, columns
 
 
 def _strongest(measuring: Measuring, columns: Columns) -> Leakage | None:
@@ -227,10 +230,12 @@ def _strongest(measuring: Measuring, columns: Columns) -> Leakage | None:
     return None if attack is None or baseline is None else measuring.leakage(columns, attack, baseline)
 
 
-def _tested(rows: Sequence[Defended]) -> Iterator[Defended]:
-    """The defended *rows*, each with whether it lowers what leaks."""
-    marked = mark_lower([row.leakage for row in rows]), mark_lower([row.fixed for row in rows])
-    for row, leakage, fixed in zip(rows, *marked, strict=True):
+def _tested(
+    rows: Sequence[Defended], scores: Sequence[NDArray[np.float64] | None], measuring: Measuring
+) -> Iterator[Defended]:
+    """The defended *rows*, each with whether it lowers what leaks, and how far from the lowest; *scores* attack it."""
+    leakages = compare_with_lowest(mark_lower([row.leakage for row in rows]), scores, measuring)
+    for row, leakage, fixed in zip(rows, leakages, mark_lower([row.fixed for row in rows]), strict=True):
         yield replace(row, leakage=leakage, fixed=fixed)
 
 

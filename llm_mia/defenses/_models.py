@@ -40,6 +40,8 @@ class Workshop:
     """The members, and the canaries that are trained on."""
     sources: Sequence[Passages]
     """What every model reads: members, non-members and canaries."""
+    canaries: int
+    """How many of these are canaries."""
     window_tokens: int | None
     progress: Progress | None
 
@@ -66,7 +68,15 @@ class Workshop:
         run, inputs = UnwrittenRun(self.path), Inputs.of(self.sources)
         window, progress = self.window_tokens, self.progress
         return estimate_models(
-            dry, self.base, [*trainings.values()], passes, inputs, run, window_tokens=window, progress=progress
+            dry,
+            self.base,
+            [*trainings.values()],
+            passes,
+            inputs,
+            run,
+            canaries=self.canaries,
+            window_tokens=window,
+            progress=progress,
         )
 
     def read_by_base(self) -> None:

@@ -93,6 +93,9 @@ class Leakage:
     strongest attack without defence, and where the latter is weaker with the defence, too. None where `change` is."""
     lower: bool = False
     """Whether the AUROC is lower than without defence, tested together with the other defences: `mark_lower`."""
+    above_lowest: Interval | None = None
+    """The AUROC less the lowest of all defences that lower it, on the same passages. None for that defence itself, for
+    a defence that does not lower it, and where no passage has both scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,16 @@ class Defended:
     model: str = BASELINE
     """The defences of its training, as the user first named them; ``none``: that without defence."""
 
+    @property
+    def lowers(self) -> bool:
+        """Whether the defence lowers the AUROC, or leaves nothing to attack."""
+        return self.leakage is None or self.leakage.lower
+
+    @property
+    def cost(self) -> tuple[float, float]:
+        """What is compared to find the cheapest: the perplexity, and where that is equal the time of the training."""
+        return self.utility.ratio.value, self.seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Defenses:
@@ -186,6 +199,20 @@ class Defenses:
     def defended(self) -> tuple[Defended, ...]:
         """All rows but that without defence."""
         return self.rows[1:]
+
+    @property
+    def lowest(self) -> list[Defended]:
+        """The defence with the lowest AUROC, then those whose AUROC is not measurably higher; all of them lower it.
+
+        The 95 % interval of such a difference holds 0, which does not show that it is 0. Each interval holds by itself;
+        because the lowest of several AUROCs is likely to be too low, a defence is left out too often rather than too
+        seldom. Empty where no defence lowers the AUROC.
+        """
+        lowering = [row for row in self.ranked[1:] if row.lowers]
+        if not lowering or lowering[0].leakage is None:  # nothing is left to attack, so nothing can be compared
+            return lowering[:1]
+        above = [(row, row.leakage.above_lowest) for row in lowering if row.leakage is not None]
+        return [lowering[0], *(row for row, difference in above if difference is not None and difference.low <= 0)]
 
     @property
     def ranked(self) -> list[Defended]:

@@ -73,7 +73,8 @@ def gate(
         strict: whether the upper end of each interval must lie within its limit.
         accept_void: state a verdict even where the known set is void or untestable; the result records this.
         out: the run directory.
-        redact: name no passage and no document that leaked, and keep no text of a passage outside of ``signals/``.
+        redact: name no passage and no document in the result and its files, and keep no text of a passage outside of
+            ``signals/``. What a later call continues from names them: ``scores.parquet``, ``spans.csv``, ``signals/``.
         report: write ``report.html``, too.
         window_tokens: largest number of tokens that a model reads at once.
         command: what was typed after ``llm-mia``, for the record; secrets in it are replaced.
@@ -116,12 +117,13 @@ def gate(
     table = read_scores(scored.path)
     table = replace(table, columns={name: table.columns[name] for name in scored.attacks})
     measured = select_attack(_attacking(table, named))
+    deciding = {name: scores for name, scores in table.columns.items() if name in measured.deciding}
     result = _with_leaked(
         GateResult(
             path=scored.path,
             passes=dict(table.record.passes) if table.record else {},
             inputs=check.sources,
-            validity=known_set.validity(texts.scores(table)),
+            validity=known_set.validity(texts.scores(replace(table, columns=deciding))),
             accepted=accept_void,
             strict=strict,
             rows=tuple(
@@ -133,7 +135,6 @@ def gate(
             fit_documents=0 if measured.calibration.split is None else measured.calibration.split.fit_documents,
             confidence=confidence,
             notes=notes_of_sentences([*texts.notes, *chosen.notes, *scored.notes, *check.notes]),
-            redacted=redact,
             command=without_secrets(command),
         ),
         table,
@@ -141,6 +142,7 @@ def gate(
         extraction,
         sources[0],
     )
+    result = result.without_names() if redact else result
     write_gate(result)
     if report:
         report_activity(progress, "writing report.html")
@@ -156,17 +158,16 @@ def _with_leaked(
     extraction: Extraction | Note | None,
     members: Passages,
 ) -> GateResult:
-    """The result with how many members are recognised and, unless it is redacted, which."""
+    """The result with how many members are recognised, and which."""
     scores, labels = measured.scores.scores, measured.scores.labels
-    result = replace(
+    leaked = leaked_most(table, measured, extraction if isinstance(extraction, Extraction) else None, members)
+    return replace(
         result,
         members_flagged=int(measured.calibration.flagged(scores[labels == 1]).sum()),
         members_measured=int((labels == 1).sum()),
+        leaked_passages=leaked.passages,
+        leaked_documents=leaked.documents,
     )
-    if result.redacted:
-        return result
-    leaked = leaked_most(table, measured, extraction if isinstance(extraction, Extraction) else None, members)
-    return replace(result, leaked_passages=leaked.passages, leaked_documents=leaked.documents)
 
 
 def _with_confidence(named: Sequence[str]) -> list[str]:

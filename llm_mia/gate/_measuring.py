@@ -44,6 +44,11 @@ class Measured:
     selecting: LabelledScores | None
     """On the part that did; None where no part selected it."""
 
+    @property
+    def deciding(self) -> frozenset[str]:
+        """The attacks whose scores the verdict rests on: those that were compared, and that which measures the gap."""
+        return frozenset({*self.calibration.selection.aurocs, self.calibration.attack, CONFIDENCE})
+
 
 def select_attack(table: ScoreTable) -> Measured:
     """The attack of *table* with the largest AUROC on half of the known documents, and the other half to measure it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..auditing import standing_of
 from ..decision import NoteKind
 from ..errors import RunDirectoryError
-from ..passages import SourceCounts
+from ..passages import SourceCounts, note_without_ids
 from ..records import Interval, Note, PassRecord, Standing
 from ..signals import unname_written_tokens
 from ..store import RunDirectory, read_record
@@ -192,18 +192,26 @@ class GateResult:
         return not self.withheld and not self.failed
 
     def without_names(self) -> GateResult:
-        """The result without the passages and documents that leaked, for readers who may not know them.
+        """The result without the ids of passages and the names of documents, for readers who may not know them.
 
         It names no token that is written in a passage, either.
         """
         passes, renamed = unname_written_tokens(self.passes)
         notes = [
-            replace(note, figures={"text": renamed.get(note.figures["text"], note.figures["text"])})
+            replace(note, figures={"text": note_without_ids(renamed.get(note.figures["text"], note.figures["text"]))})
             if note.kind == NoteKind.SENTENCE
             else note
             for note in self.notes
         ]
-        return replace(self, passes=passes, leaked_passages=(), leaked_documents=(), notes=notes, redacted=True)
+        return replace(
+            self,
+            passes=passes,
+            validity=self.validity.without_ids(),
+            leaked_passages=(),
+            leaked_documents=(),
+            notes=notes,
+            redacted=True,
+        )
 
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else "failed"

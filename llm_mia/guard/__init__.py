@@ -32,7 +32,7 @@ from ._policy import (
     UpstreamRules,
 )
 from ._policy_file import policy_text, read_policy
-from ._refused import CLIENT_GONE
+from ._refused import CLIENT_GONE, Refused
 
 if TYPE_CHECKING:
     from ._app import Guard
@@ -54,6 +54,7 @@ __all__ = [
     "PassOrDeny",
     "Policy",
     "QueryLog",
+    "Refused",
     "RequestRules",
     "Rule",
     "Secret",
@@ -82,6 +83,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f".{_OF_EXTRA[name]}", __name__), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("aiohttp", "starlette", "uvicorn"):
             raise
         raise MissingExtraError(f"{error.name}, which the guard needs,", "pip install 'llm-mia[guard]'") from None

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import aiohttp
 import anyio
-import httpx
 from starlette.requests import ClientDisconnect, Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
@@ -151,14 +151,14 @@ class Guard:
         """Send the request on, and its answer, masked, back."""
         async with self._upstream.send(method, path, body, headers) as response:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind == "text/event-stream" and response.status_code == 200 and masking is not None:
+            if kind == "text/event-stream" and response.status == 200 and masking is not None:
                 await answer.stream(self._events(response, masking), response.headers)
                 return
             value = _parsed(await self._upstream.read(response))
-        if not 200 <= response.status_code < 300:
-            if response.status_code < 400 or value is None:
+        if not 200 <= response.status < 300:
+            if response.status < 400 or value is None:
                 value = {}
-            status = response.status_code if response.status_code >= 400 else 502
+            status = response.status if response.status >= 400 else 502
             await answer.send(status, write_json(masked_error(value)), response.headers)
             return
         if value is None:
@@ -168,16 +168,16 @@ class Guard:
         )
         await answer.send(200, _written(masked_other(value) if masked is None else masked), response.headers)
 
-    async def _events(self, response: httpx.Response, masking: Masking) -> AsyncIterator[bytes]:
+    async def _events(self, response: aiohttp.ClientResponse, masking: Masking) -> AsyncIterator[bytes]:
         """The events of a streamed answer, each masked as soon as it is complete."""
         events = Events(self._policy.upstream.max_bytes)
         try:
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.content.iter_any():
                 for data in events.feed(chunk):
                     yield _masked_event(data, masking)
             for data in events.end():
                 yield _masked_event(data, masking)
-        except (httpx.HTTPError, httpx.StreamError, ValueError, Refused):
+        except (aiohttp.ClientError, TimeoutError, ValueError, Refused):
             error = Refused(502, "upstream_broken", "The model server broke off, or sent no valid event.")
             yield event(write_json(error.body))
 
@@ -232,29 +232,21 @@ def _masked_event(data: bytes, masking: Masking) -> bytes:
 async def _unless_gone(work: Coroutine[Any, Any, None], receive: Receive, answer: Answer) -> None:
     """Run *work*, which sends *answer*, to its end, or cancel it when the client leaves.
 
-    httpx closes a connection completely only where it is cancelled in the way of anyio.
-
     Raises:
         ClientDisconnect: it left before the end of the answer.
     """
-    refused: Refused | None = None
-    ended = False
-    async with anyio.create_task_group() as group:
+    with anyio.CancelScope() as scope:
 
         async def leave() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
             if not answer.ended:  # at the end of an answer this comes, too
-                group.cancel_scope.cancel()
+                scope.cancel()
 
-        group.start_soon(leave)
+        leaving = asyncio.create_task(leave())
         try:
             await work
-        except Refused as caught:  # the group would wrap it
-            refused = caught
-        ended = True
-        group.cancel_scope.cancel()
-    if refused:
-        raise refused
-    if not ended:
+        finally:
+            leaving.cancel()
+    if scope.cancelled_caught:
         raise ClientDisconnect

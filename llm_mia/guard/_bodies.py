@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
+
 from starlette.requests import Request as HttpRequest
 
 from ._exchange import Exchange
@@ -39,7 +40,7 @@ class Bodies:
         if length.isdecimal() and (len(length) > 18 or int(length) > most):
             raise too_large
         try:
-            with anyio.fail_after(self._rules.seconds):
+            async with asyncio.timeout(self._rules.seconds):
                 async for part in request.stream():
                     parts.append(part)
                     exchange.held += len(part)

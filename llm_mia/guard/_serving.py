@@ -158,7 +158,7 @@ def _timed(seconds: float, largest: int) -> Any:
         head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
+            super().connection_made(_Joined(transport, self.loop))
             self.head = self.loop.call_later(seconds, self._cut_off)
 
         def data_received(self, data: bytes) -> None:
@@ -191,6 +191,35 @@ def _timed(seconds: float, largest: int) -> Any:
                 self.transport.abort()
 
     return TimedProtocol
+
+
+class _Joined:
+    """A transport that joins the first two pieces written together: a head alone would wake the client for nothing."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop, self._held = transport, loop, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send *data* with what is held; if nothing is, hold it until the loop goes on."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

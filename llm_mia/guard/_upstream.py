@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import anyio
-import httpx
+import aiohttp
+from yarl import URL
 
 from ..errors import UsageError
 from ._policy import UpstreamRules
@@ -19,6 +20,8 @@ PASSED_ON = ("authorization", "openai-organization", "openai-project", "tracepar
 """Headers of a request that reach the server."""
 IDLE = 4.0
 """Seconds for which an unused connection is kept: uvicorn, as most model servers use, closes it after 5."""
+LARGEST_HEADER = 65_536
+"""Bytes that a header of an answer may have."""
 
 
 class Upstream:
@@ -27,65 +30,86 @@ class Upstream:
     Args:
         url: up to ``/v1``.
         rules: timeouts and limits.
-        transport: in the place of a network, for tests.
 
     Raises:
         UsageError: *url* is no address of a server.
     """
 
-    def __init__(self, url: str, rules: UpstreamRules, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, rules: UpstreamRules) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise UsageError("`upstream` is no address of a server: give it as in http://127.0.0.1:8000/v1")
         if parts.username or parts.password:
             raise UsageError("`upstream` holds a password: leave it out; clients send their keys themselves")
         self._base, self._rules = url.rstrip("/"), rules
-        # No httpx.Client: it would follow redirects, keep cookies for all clients, and obey proxies of the environment.
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(
-                max_connections=rules.connections, max_keepalive_connections=rules.connections, keepalive_expiry=IDLE
+        try:
+            URL(self._base)
+        except ValueError as error:
+            raise UsageError(f"`upstream` is no address of a server ({error})") from None
+        self._places = asyncio.Semaphore(rules.connections)
+        self._session: aiohttp.ClientSession | None = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """The session of all requests, which keeps connections; it can only be made where a loop runs."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE),
+                cookie_jar=aiohttp.DummyCookieJar(),  # else all clients would share the server's cookies
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=self._rules.connect_seconds, sock_read=self._rules.seconds
+                ),
+                skip_auto_headers=("accept", "user-agent"),
+                max_line_size=LARGEST_HEADER,
+                max_field_size=LARGEST_HEADER,
+                trust_env=False,  # no proxy of the environment
             )
-        )
-        self._timeout = {
-            "connect": rules.connect_seconds,
-            "read": rules.seconds,
-            "write": rules.seconds,
-            "pool": rules.connect_seconds,
-        }
+        return self._session
 
     @asynccontextmanager
     async def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The server's answer, of which the body is yet to be read.
 
         Raises:
             Refused: 502, 503 or 504, as long as it is open.
         """
-        # As bytes: httpx takes only ASCII as text.
-        passed = [(name.encode(), headers[name].encode("latin-1")) for name in PASSED_ON if name in headers]
-        passed.append((b"accept-encoding", b"identity"))
+        passed = {name: _as_text(headers[name]) for name in PASSED_ON if name in headers}
+        passed["accept-encoding"] = "identity"
         if body is not None:
-            passed.append((b"content-type", b"application/json"))
-        request = httpx.Request(
-            method, self._base + path, headers=passed, content=body, extensions={"timeout": self._timeout}
-        )
+            passed["content-type"] = "application/json"
+        await self._take_place()
         try:
-            response = await self._transport.handle_async_request(request)
-            try:
+            address = URL(self._base + path, encoded=True)
+            sending = self._opened().request(method, address, data=body, headers=passed, allow_redirects=False)
+            async with asyncio.timeout(self._rules.connect_seconds + self._rules.seconds):  # a server may read nothing
+                response = await sending
+            async with response:
                 yield response
-            finally:
-                await response.aclose()
-        except httpx.PoolTimeout:
+        except aiohttp.ConnectionTimeoutError:
+            raise Refused(502, "upstream_unavailable", "The model server cannot be reached.") from None
+        except TimeoutError:
+            raise Refused(504, "upstream_timeout", "The model server did not answer in time.") from None
+        except aiohttp.ClientError:
+            raise Refused(502, "upstream_unavailable", "The model server cannot be reached.") from None
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        """Wait for a connection to become free.
+
+        Raises:
+            Refused: this takes too long.
+        """
+        try:
+            async with asyncio.timeout(self._rules.connect_seconds):
+                await self._places.acquire()
+        except TimeoutError:
             raise Refused(
                 503, "too_busy", "Too many requests at once: try again later.", {"retry-after": "1"}
             ) from None
-        except (httpx.ReadTimeout, httpx.WriteTimeout):
-            raise Refused(504, "upstream_timeout", "The model server did not answer in time.") from None
-        except (httpx.HTTPError, httpx.StreamError):
-            raise Refused(502, "upstream_unavailable", "The model server cannot be reached.") from None
 
-    async def read(self, response: httpx.Response) -> bytes:
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
         """The whole body of *response*, decompressed.
 
         Raises:
@@ -93,8 +117,8 @@ class Upstream:
         """
         parts, size = [], 0
         try:
-            with anyio.fail_after(self._rules.seconds):  # httpx leaks what asyncio.timeout cancels
-                async for part in response.aiter_bytes():
+            async with asyncio.timeout(self._rules.seconds):
+                async for part in response.content.iter_any():
                     parts.append(part)
                     size += len(part)
                     if size > self._rules.max_bytes:
@@ -105,4 +129,17 @@ class Upstream:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _as_text(value: str) -> str:
+    """A header, of which Starlette makes a character of each byte, as aiohttp wants it: read as UTF-8.
+
+    Raises:
+        Refused: it is no UTF-8.
+    """
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise Refused(400, "invalid_header", "A header holds bytes that are no UTF-8.") from None

@@ -8,7 +8,7 @@ counts → one score → p-value → alerts       thresholds by benign traffic, 
 """
 
 from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline
-from ._drift import features_of, median_distance, mmd_p_value, squared_mmd
+from ._drift import benign_windows, drift_of, features_of, median_distance, squared_mmd
 from ._faults import Fault
 from ._following import follow_log
 from ._inspecting import Inspection, inspect_log
@@ -16,7 +16,8 @@ from ._judging import judge, simes
 from ._monitor import monitor
 from ._registry import RegisteredSet, Registry, build_registry, read_registry, registry_to_json
 from ._result import Alert, LogRecord, MonitorResult, Reason, read_monitor
-from ._traffic import Kind, Limits, Traffic
+from ._rows import Kind
+from ._traffic import Limits, Traffic
 
 __all__ = [
     "Alert",
@@ -33,13 +34,14 @@ __all__ = [
     "Registry",
     "Traffic",
     "baseline_of",
+    "benign_windows",
     "build_registry",
+    "drift_of",
     "features_of",
     "follow_log",
     "inspect_log",
     "judge",
     "median_distance",
-    "mmd_p_value",
     "monitor",
     "read_baseline",
     "read_monitor",

@@ -23,7 +23,7 @@ from ..calibration import conformal_p_values, nonmembers_needed
 from ..errors import CalibrationError, InputError
 from ..records import SCHEMA_VERSION
 from ..store import read_record, to_json, write_text
-from ._drift import features_of
+from ._drift import BenignWindows, benign_windows
 from ._registry import Registry, key_name
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
@@ -38,7 +38,6 @@ LEAST_BLOCK = 200
 LEAST_BLOCKS = 5
 """Blocks of a shape in the fit half, from which the shape has scales of its blocks alone."""
 KNOWN_PROMPTS = 500_000
-DRIFT_ROWS = 300
 OTHERS = "others"
 """The group of the clients that request something which too few benign clients request."""
 DEVIATIONS = 3
@@ -65,8 +64,8 @@ class Baseline:
     """About how much time it covers; 0 where the log has no times."""
     prompts: str
     """Digests of the prompts of the fit half for which any of these was requested, eight bytes each, in base64."""
-    drift: tuple[tuple[float, ...], ...]
-    """Features of a sample of the calibration half."""
+    drift: BenignWindows
+    """What windows of traffic are compared with."""
     fields: tuple[str, ...]
     """The fields of a query that the benign log records."""
     key: str
@@ -136,8 +135,6 @@ def baseline_of(
     block = max(LEAST_BLOCK, split.calibration.requests // BLOCKS)
     of_clients = {name: scale_of(each.values) for name, each in scored(client_table(split.fit, for_fit)).items()}
     of_families = _family_scales(*family_scores(split.fit, for_fit, block))
-    sample = split.calibration.sample
-    step = max(1, len(sample) // DRIFT_ROWS)
     return Baseline(
         of_clients,
         of_families,
@@ -147,7 +144,7 @@ def baseline_of(
         split.fit.requests + split.calibration.requests,
         max(split.fit.seconds, split.calibration.seconds),
         base64.b64encode(everything.astype("<u8").tobytes()).decode(),
-        tuple(features_of(query) for _, query in sample[::step][:DRIFT_ROWS]),
+        benign_windows(split.fit.sample, split.calibration.sample),
         tuple(sorted(fields)),
         split.fit.key.hex(),
         "" if registry is None else key_name(registry.key),
@@ -187,7 +184,7 @@ def family_surprises(
 ) -> dict[str, Floats]:
     """How surprising each block is, by detector: among blocks of the same shape, where enough of those are known.
 
-    Honest shapes differ: whoever evaluates models always scores more than whoever chats. Among the blocks of all shapes
+    Benign shapes differ: whoever evaluates models always scores more than whoever chats. Among the blocks of all shapes
     every block of such a shape would stand out, and so would the shape, however large its past.
     """
     at = np.array(shapes, dtype=object)

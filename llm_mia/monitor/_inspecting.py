@@ -12,14 +12,16 @@ from pathlib import Path
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Fault
-from ._parsing import LINES_TRIED, Parser, recognise
+from ._parallel import recorded
+from ._parsing import Parser, parse, recognised_first
 from .detectors import DETECTORS, blind_reason
-from .lines import lines_of
-from .reading import recorded
-from .sources import mapped_source
+from .lines import Line, lines_of
+from .sources import Source, mapped_source
 
 __all__ = ["Inspection", "inspect_log"]
 
+SHOWN = 20
+"""Lines that are tried."""
 HIDDEN = {"prompt", "sketch"}
 """Fields whose values are never shown."""
 
@@ -41,7 +43,7 @@ class Inspection:
     blind: Mapping[str, str]
     """By detector: why it sees nothing in this log."""
     weak: Mapping[str, str]
-    """By detector: why it cannot set honest requests apart."""
+    """By detector: why it cannot set benign requests apart."""
     faults: tuple[Fault, ...]
 
 
@@ -56,14 +58,7 @@ def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str]
         InputError: the file cannot be read, is empty, or is of no known format.
     """
     where = Path(path)
-    lines = list(islice(lines_of(where), LINES_TRIED))
-    if not lines:
-        raise InputError(f"{where}: is empty: name a log with at least one request")
-    source = (
-        recognise([line for _, line, _ in lines if line is not None], str(where))
-        if mapping is None
-        else mapped_source(Path(mapping))
-    )
+    source, lines = _first_lines(where, mapping)
     parser = Parser(source, where.name)
     queries = [query for _, query in parser.queries(lines)]
     fields = frozenset(recorded(queries, set()))
@@ -76,7 +71,7 @@ def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str]
             if name not in fields and not (name == "sketch" and "prompt" in fields)
         ]
         if missing and not blind[each.name]:
-            weak[each.name] = f"without {' and '.join(missing)} it cannot set honest requests apart"
+            weak[each.name] = f"without {' and '.join(missing)} it cannot set benign requests apart"
     return Inspection(
         where.name,
         source.name,
@@ -88,6 +83,20 @@ def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str]
         weak,
         parser.faults.listed(),
     )
+
+
+def _first_lines(path: Path, mapping: str | os.PathLike[str] | None) -> tuple[Source, list[Line]]:
+    """The source of a log and 20 lines of it, the first that are of this source; of a mapping, the first at all."""
+    coming = lines_of(path)
+    if mapping is None:
+        source, taken = recognised_first(coming, str(path))
+        places = [at for at, line in enumerate(taken) if parse(source, [line]).queries]
+        lines = [*taken[places[0] :], *islice(coming, SHOWN)][:SHOWN]
+    else:
+        source, lines = mapped_source(Path(mapping)), list(islice(coming, SHOWN))
+    if not lines:
+        raise InputError(f"{path}: is empty: name a log with at least one request")
+    return source, lines
 
 
 def _known(name: str, queries: list[Query]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..calibration import benjamini_hochberg, conformal_p_values
 from ._baseline import Baseline, family_surprises, scored
-from ._drift import DriftWindow, features_of, median_distance, mmd_p_value, squared_mmd, windows_of
+from ._drift import drift_of
 from ._faults import Faults
 from ._notes import notes
 from ._registry import Registry
@@ -25,7 +25,6 @@ __all__ = ["judge", "simes"]
 
 Floats = NDArray[np.float64]
 SHOWN_LINES = 5
-DRIFT_WINDOWS, DRIFT_ROWS = 24, 60
 
 
 def judge(
@@ -65,7 +64,7 @@ def judge(
         calibration_families=len(baseline.family_scores),
         calibration_requests=baseline.requests,
         registered=() if registry is None else tuple(each.name for each in registry.sets),
-        drift=_drift(traffic, baseline),
+        drift=drift_of(traffic.sample, baseline.drift),
         notes=tuple(notes(traffic, baseline, read, registry, of_clients, false_alarms, fdr)),
     )
 
@@ -158,20 +157,3 @@ def _reasons(
         lines = tuple(f"{logs[log]}:{line}" for log, line in places)
         reasons.append(Reason(name, float(measured[name].values[groups].sum()), most, lines))
     return tuple(sorted(reasons, key=lambda reason: -reason.surprise))
-
-
-def _drift(traffic: Traffic, baseline: Baseline) -> tuple[DriftWindow, ...]:
-    """Windows of the traffic, compared with the benign traffic."""
-    benign = np.array(baseline.drift)
-    if len(benign) < DRIFT_ROWS:
-        return ()
-    sample = [(at, features_of(query)) for at, query in traffic.sample]
-    windows = windows_of(sample, DRIFT_WINDOWS, DRIFT_ROWS)
-    width = median_distance(benign)
-    rows = [each[np.linspace(0, len(each) - 1, min(len(each), 150)).astype(int)] for _, _, each in windows]
-    p_values = np.array([mmd_p_value(each, benign, width=width) for each in rows])
-    q_values = benjamini_hochberg(p_values) if len(p_values) else p_values
-    return tuple(
-        DriftWindow(first, requests, squared_mmd(each, benign, width), float(p), float(q))
-        for (first, requests, _), each, p, q in zip(windows, rows, p_values, q_values, strict=True)
-    )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..calibration import check_rate, nonmembers_needed
-from ..errors import CalibrationError, UsageError
-from ..queries import Query
+from ..errors import CalibrationError, InputError, UsageError
 from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
 from ._following import follow_log
 from ._judging import judge
 from ._registry import Registry, read_registry
 from ._result import Alert, MonitorResult, write_monitor
+from ._rows import Row, rows_of
 from ._traffic import Limits, Traffic
 from .reading import read_log
 from .sources import Source, mapped_source
@@ -38,6 +39,7 @@ def monitor(
     follow: Callable[[Alert], None] | None = None,
     limits: Limits | None = None,
     seed: int = 0,
+    processes: int = 1,
 ) -> MonitorResult:
     """The clients, and the families of requests of many clients, whose requests look like membership inference.
 
@@ -58,6 +60,8 @@ def monitor(
         follow: takes each alert when it arises; the log is then read as it grows, until the program is interrupted.
         limits: of memory.
         seed: of the split of the benign clients.
+        processes: how many parse lines at the same time, beside this one, which counts them; the result does not depend
+            on it. In a Python script, write the call under ``if __name__ == "__main__":``.
 
     Raises:
         UsageError: not exactly one of *benign* and *baseline* is given, or a rate lies outside (0, 1).
@@ -67,12 +71,17 @@ def monitor(
     check_rate("false_alarms", false_alarms)
     check_rate("fdr", fdr)
     paths, folder, bound = _paths(logs), Path(out), limits or Limits()
+    for path in paths:
+        if not path.exists() or path.is_dir():  # noticed before a long reading of benign traffic
+            raise InputError(f"{path}: is no file: name a log that exists")
     if follow is not None and len(paths) > 1:
         raise UsageError("`follow` reads a single log: name only that")
+    if processes < 1 or (follow is not None and processes > 1):
+        raise UsageError(f"`processes` is {processes}: give 1 or more, and 1 with `follow`")
     known = read_registry(registry) if isinstance(registry, str | os.PathLike) else registry
     source = None if mapping is None else mapped_source(Path(mapping))
     if benign is not None and baseline is None:
-        base = _learn(_paths(benign), known, source, bound, false_alarms=false_alarms, seed=seed)
+        base = _learn(_paths(benign), known, source, bound, false_alarms=false_alarms, seed=seed, processes=processes)
         write_baseline(folder / BASELINE, base)
     elif baseline is not None and benign is None:
         base = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
@@ -92,7 +101,11 @@ def monitor(
             limits=bound,
         )
     traffic = Traffic(bound, bytes.fromhex(base.key))
-    read = [read_log(path, _taker(traffic, at), source=source) for at, path in enumerate(paths)]
+    rows = partial(rows_of, key=traffic.key)
+    read = [
+        read_log(path, partial(traffic.add_rows, log=at), prepare=rows, source=source, processes=processes)
+        for at, path in enumerate(paths)
+    ]
     result = judge(traffic, base, paths, read, out=folder, registry=known, false_alarms=false_alarms, fdr=fdr)
     write_monitor(result)
     return result
@@ -106,6 +119,7 @@ def _learn(
     *,
     false_alarms: float,
     seed: int,
+    processes: int,
 ) -> Baseline:
     """The baseline that the benign logs *paths* give."""
     key = secrets.token_bytes(32) if registry is None else registry.key
@@ -113,11 +127,12 @@ def _learn(
     fields: set[str] = set()
     for at, path in enumerate(paths):
 
-        def take(queries: Sequence[tuple[int, Query]], at: int = at) -> None:
+        def take(rows: Sequence[Row], at: int = at) -> None:
             for half in (split.fit, split.calibration):
-                half.add([each for each in queries if split.half(each[1].client) is half], at)
+                half.add_rows([row for row in rows if split.half(row[1]) is half], at)
 
-        fields |= read_log(path, take, source=source).fields
+        prepare = partial(rows_of, key=key)
+        fields |= read_log(path, take, prepare=prepare, source=source, processes=processes).fields
     return baseline_of(split, frozenset(fields), registry=registry, false_alarms=false_alarms)
 
 
@@ -136,7 +151,3 @@ def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
     if not paths:
         raise UsageError("`logs` is empty: name at least one log")
     return paths
-
-
-def _taker(traffic: Traffic, log: int) -> Callable[[Sequence[tuple[int, Query]]], None]:
-    return lambda queries: traffic.add(queries, log)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from ..errors import InputError
@@ -15,10 +16,11 @@ from ._faults import Faults
 from .lines import LONGEST_LINE, Line
 from .sources import SOURCES, Source
 
-__all__ = ["LINES_TRIED", "Parser", "recognise"]
+__all__ = ["LINES_TRIED", "Parser", "parse", "recognise", "recognised_first"]
 
-LINES_TRIED = 20
-"""Lines by which a source is recognised."""
+LINES_TRIED = (20, 200, 2000)
+"""Lines by which a source is recognised: more where fewer are of no known format, because a program began its log with
+lines of another kind."""
 LONGEST_NAME = 200
 """Characters of the name of a client; of a longer one, the beginning and a digest are kept."""
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
@@ -49,6 +51,25 @@ def recognise(lines: Sequence[bytes], name: str) -> Source:
     return best
 
 
+def recognised_first(lines: Iterator[Line], name: str) -> tuple[Source, list[Line]]:
+    """The source of a log, and the lines that were taken from *lines* to recognise it.
+
+    Raises:
+        InputError: there is no line, or no source wrote them.
+    """
+    taken: list[Line] = []
+    for tried in LINES_TRIED:
+        taken += islice(lines, tried - len(taken))
+        if not taken:
+            raise InputError(f"{name}: is empty: name a log with at least one request")
+        try:
+            return recognise([line for _, line, _ in taken if line is not None], name), taken
+        except InputError:
+            if len(taken) < tried or tried == LINES_TRIED[-1]:
+                raise
+    raise AssertionError  # the last step returns or raises
+
+
 def _readable(source: Source, value: Any) -> bool:
     try:
         source.queries(value)
@@ -64,6 +85,57 @@ def _json(line: bytes) -> Any:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What some lines hold, as far as it does not depend on the lines before them."""
+
+    queries: list[tuple[int, Query]]
+    """Each query with the number of its line."""
+    times: list[tuple[int, float]]
+    """The time of each query as the line gives it."""
+    faults: list[tuple[int, str]]
+    """The lines that cannot be read, with the reasons."""
+
+
+def parse(source: Source, lines: Iterable[Line]) -> Parsed:
+    """The queries of *lines*, and which lines cannot be read; it depends on these lines alone."""
+    parsed = Parsed([], [], [])
+    faults = parsed.faults
+    for number, line, size in lines:
+        if line is None:
+            faults.append((number, f"is longer than {LONGEST_LINE >> 20} MiB"))
+            continue
+        try:
+            for query in _queries(source, line):
+                parsed.times.append((number, query.time))
+                known = query if EARLIEST < query.time < LATEST else _without_time(query)
+                if len(known.client) > LONGEST_NAME or not known.client.isascii():
+                    known = replace(known, client=_short_name(known.client))
+                parsed.queries.append((number, known))
+        except json.JSONDecodeError:
+            if size > 1 and not line.isspace():
+                faults.append((number, "is no JSON"))
+        except UnicodeDecodeError:
+            faults.append((number, "is no UTF-8"))
+        except RecursionError:
+            faults.append((number, "is nested too deeply"))
+        except ValueError as error:
+            faults.append((number, str(error)))
+        except (TypeError, KeyError, AttributeError, OverflowError):
+            faults.append((number, "has a field of an unexpected type"))
+    return parsed
+
+
+def _queries(source: Source, line: bytes) -> Sequence[Query]:
+    if source.of_text:
+        return source.queries(line.decode())
+    # Decoded here, because `json` looks for the encoding of bytes in many places; of a byte order mark it must.
+    value = json.loads(line if line[:1] > b"\x7f" else line.decode(errors="surrogatepass"))
+    if not source.recognises(value):
+        raise ValueError("is of another format")
+    return source.queries(value)
+
+
 @dataclass
 class Parser:
     """Lines of a log as queries; what cannot be read is counted in `faults`, and the rest is read."""
@@ -75,51 +147,31 @@ class Parser:
     lines: int = 0
     latest: float = math.nan
 
-    def queries(self, lines: Iterable[Line]) -> list[tuple[int, Query]]:
+    def queries(self, lines: Sequence[Line]) -> list[tuple[int, Query]]:
         """Each query with the number of its line."""
-        read: list[tuple[int, Query]] = []
-        parse, of_text = self.source.queries, self.source.of_text
-        for number, line, size in lines:
-            self.lines += 1
-            if line is None:
-                self._fault(f"is longer than {LONGEST_LINE >> 20} MiB", number)
-                continue
-            try:
-                value = line.decode() if of_text else json.loads(line)
-                if not of_text and not self.source.recognises(value):
-                    raise ValueError("is of another format")
-                for query in parse(value):
-                    known = query if self._in_order(query.time, number) else _without_time(query)
-                    if len(known.client) > LONGEST_NAME or not known.client.isascii():
-                        known = replace(known, client=_short_name(known.client))
-                    read.append((number, known))
-            except json.JSONDecodeError:
-                if size > 1 and not line.isspace():
-                    self._fault("is no JSON", number)
-            except UnicodeDecodeError:
-                self._fault("is no UTF-8", number)
-            except RecursionError:
-                self._fault("is nested too deeply", number)
-            except ValueError as error:
-                self._fault(str(error), number)
-            except (TypeError, KeyError, AttributeError, OverflowError):
-                self._fault("has a field of an unexpected type", number)
-        return read
+        parsed = parse(self.source, lines)
+        self.count(len(lines), parsed.faults, parsed.times)
+        return parsed.queries
 
-    def _in_order(self, time: float, number: int) -> bool:
-        """Whether *time* is a time; a jump is counted."""
+    def count(self, lines: int, faults: Iterable[tuple[int, str]], times: Iterable[tuple[int, float]]) -> None:
+        """Count so many *lines*, those that cannot be read, and those whose times are odd after the lines before."""
+        self.lines += lines
+        for number, reason in faults:
+            self._fault(reason, number)
+        for number, time in times:
+            self._check_order(time, number)
+
+    def _check_order(self, time: float, number: int) -> None:
         if not EARLIEST < time < LATEST:
             reason = "has no time" if math.isnan(time) else "has a time before 2000 or after 2100"
             self._fault(reason, number, read=True)
-            return False
-        if time < self.latest - BACKWARDS:
+        elif time < self.latest - BACKWARDS:
             self._fault("is more than an hour earlier than a line before it", number, read=True)
         elif time > self.latest + FORWARDS:
             self._fault("is more than 30 days later than the line before it", number, read=True)
             self.latest = time
         else:
             self.latest = time if math.isnan(self.latest) else max(self.latest, time)
-        return True
 
     def _fault(self, reason: str, number: int, *, read: bool = False) -> None:
         self.faults.add(reason, f"{self.name}:{number}", read=read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -126,11 +126,11 @@ class MonitorResult:
         return renderable
 
 
-def write_monitor(result: MonitorResult) -> None:
-    """Write ``monitor.json``, and ``alerts.jsonl`` with an alert a line."""
+def write_monitor(result: MonitorResult, earlier: Sequence[Alert] = ()) -> None:
+    """Write ``monitor.json``, and ``alerts.jsonl`` with an alert a line, those of *earlier* results last."""
     result.path.mkdir(parents=True, exist_ok=True)
     write_text(result.path / FILE, to_json(replace(result, path=Path())))  # a folder may be moved
-    lines = [json.dumps(asdict(alert), ensure_ascii=False) + "\n" for alert in result.alerts]
+    lines = [json.dumps(asdict(alert), ensure_ascii=False) + "\n" for alert in (*result.alerts, *earlier)]
     write_text(result.path / ALERTS, "".join(lines))
 
 

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from enum import IntFlag
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from ..queries import Query, Request, sketch_prompts
+from ..queries import Query
+from ._rows import MANY, Kind, Row, Sampled, rows_of
 
-__all__ = ["ClientTraffic", "Kept", "Kind", "Limits", "Traffic", "group_of", "kind_of", "shape_of"]
-
-
-class Kind(IntFlag):
-    """What a request wants that an attack needs."""
-
-    NONE = 0
-    SCORES = 1
-    """Log-probabilities of the prompt; where the log does not record that, at most one generated token."""
-    DISTRIBUTION = 2
-    """Log-probabilities of alternatives of generated tokens."""
-    SAMPLES = 4
-    """Several continuations of a prompt, by chance."""
+__all__ = ["ClientTraffic", "Kept", "Limits", "Traffic", "group_of"]
 
 
 class Kept(NamedTuple):
@@ -59,10 +47,9 @@ class Limits:
     """Requests of all clients together, some 600 bytes each."""
 
 
+SAMPLES = int(Kind.SAMPLES)
 SAMPLE = 8_000
 """Requests of the sample of a log; of more, every other is left out."""
-MANY = 8
-"""Continuations of the same prompt that are several."""
 RECENT = 32
 """Prompts of a client whose continuations are counted until they are several."""
 PERIODS = 16
@@ -125,62 +112,57 @@ class Traffic:
     evicted: int = 0
     """Clients that were forgotten."""
     kept: int = 0
-    sample: list[tuple[int, Query]] = field(default_factory=list)
+    sample: list[tuple[int, Sampled]] = field(default_factory=list)
     """Every so many requests one, with how many came before it, for the comparison with other traffic."""
-    sampled: int = 10
+    sampled: int = 1
     """Of so many requests one is in the sample."""
 
     @property
     def seconds(self) -> float:
         """About how much time the requests cover, whatever a few clocks that jump say; 0 where there are no times."""
-        times = [query.time for _, query in self.sample if not math.isnan(query.time)]
+        times = [each.time for _, each in self.sample if not math.isnan(each.time)]
         return float(np.subtract(*np.quantile(times, (0.99, 0.01)))) if times else 0.0
 
     def add(self, queries: Sequence[tuple[int, Query]], log: int) -> None:
         """Take in queries with the numbers of their lines; *log* is the number of the log."""
-        texts = [query.prompt for _, query in queries if query.sketch is None and query.prompt]
-        sketches = iter(sketch_prompts([text for text in texts if text], self.key))
-        for line, query in queries:
-            sketch = query.sketch
-            if sketch is None and query.prompt:
-                sketch = next(sketches)
-            self._add(query, sketch, (log, line))
+        self.add_rows(rows_of(queries, self.key), log)
+
+    def add_rows(self, rows: Sequence[Row], log: int) -> None:
+        """Take in what `rows_of` returns."""
+        for row in rows:
+            self._add(row, log)
         while self.kept > self.limits.requests and len(self.clients) > 1:
             self._evict()
 
-    def _add(self, query: Query, sketch: bytes | None, place: tuple[int, int]) -> None:
-        client = self.clients.pop(query.client, None)
+    def _add(self, row: Row, log: int) -> None:
+        line, name, key, kind, samples, by_chance, shape, size, sketch, sampled = row
+        client = self.clients.pop(name, None)
         if client is None:
             client = ClientTraffic()
             if len(self.clients) >= self.limits.clients:
                 self._evict()
-        self.clients[query.client] = client  # the last seen is the last
-        kind = kind_of(query)
+        self.clients[name] = client  # the last seen is the last
         if self.requests % self.sampled == 0:
-            self.sample.append((self.requests, replace(query, prompt=None, sketch=None)))
+            self.sample.append((self.requests, sampled))
             if len(self.sample) > SAMPLE:
                 self.sample, self.sampled = self.sample[::2], 2 * self.sampled
         self.requests += 1
-        # The first place of the sketch selects, so that requests with similar prompts are kept or left out together.
-        key = self.requests.to_bytes(12) if sketch is None else sketch[:4] + sketch[-8:]
-        if not kind and sketch is not None and query.temperature != 0 and client.repeats(key, query.samples or 1):
-            kind = Kind.SAMPLES
+        if key is None:
+            key = self.requests.to_bytes(12)
+        elif not kind and by_chance and client.repeats(key, samples):
+            kind = SAMPLES
         client.wants |= kind
-        self.plain.pop(query.client, None)
+        self.plain.pop(name, None)
         if not client.wants:
-            self.plain[query.client] = None
+            self.plain[name] = None
         client.count(kind != 0)
         store, most = (client.kept, self.limits.wanted) if kind else (client.others, self.limits.others)
-        key += bytes([kind])  # a prompt that is first sent harmlessly hides nothing that is wanted of it later
+        key += bytes((kind,))  # a prompt that is first sent harmlessly hides nothing that is wanted of it later
         before = store.get(key)
         if before is not None:
-            store[key] = before._replace(
-                continuations=before.continuations + (query.samples or 1), requests=before.requests + 1
-            )
+            store[key] = before._replace(continuations=before.continuations + samples, requests=before.requests + 1)
             return
-        store[key] = Kept(
-            query.samples or 1, 1, place, self.requests, shape_of(query), kind, query.prompt_bytes or 0, sketch
-        )
+        store[key] = Kept(samples, 1, (log, line), self.requests, shape, kind, size, sketch)
         self.kept += 1
         if len(store) > 2 * most:
             self.kept -= _thin(store, most)
@@ -209,48 +191,3 @@ def _thin(store: dict[bytes, Kept], most: int) -> int:
     for key in keys[most:]:
         del store[key]
     return len(keys) - most
-
-
-def kind_of(query: Query) -> Kind:
-    """What *query* wants that an attack needs."""
-    kind = 0
-    wants = query.logprobs or bool(query.top_logprobs)
-    if query.prompt_logprobs or (query.echo and wants):
-        kind |= 1
-    elif query.prompt_logprobs is None and query.echo is None and query.logprobs is None:
-        # The log is blind to log-probabilities: what generates almost nothing may want them.
-        short = query.max_tokens if query.max_tokens is not None else query.completion_tokens
-        kind |= short is not None and short <= 1 and query.request in (Request.COMPLETION, Request.CHAT)
-    elif wants:
-        kind |= 2
-    if (query.samples or 1) >= MANY:
-        kind |= 4
-    return Kind(kind)
-
-
-def shape_of(query: Query) -> str:
-    """The parameters of *query*, coarsely, so that a campaign that varies them a little has few shapes."""
-    limit = query.max_tokens
-    length = (
-        "?"
-        if limit is None
-        else "0-1"
-        if limit <= 1
-        else "2-16"
-        if limit <= 16
-        else "17-256"
-        if limit <= 256
-        else "257-"
-    )
-    samples, top = query.samples or 1, query.top_logprobs or 0
-    parts = [
-        query.request.value,
-        f"max_tokens={length}",
-        f"n={'1' if samples == 1 else f'2-{MANY - 1}' if samples < MANY else f'{MANY}-'}",
-        f"top={'0' if top == 0 else '1' if top == 1 else '2-5' if top <= 5 else '6-'}",
-        "echo" if query.echo else "",
-        "logprobs" if query.logprobs else "",
-        "prompt_logprobs" if query.prompt_logprobs else "",
-        "greedy" if query.temperature == 0 else "",
-    ]
-    return " ".join(part for part in parts if part)

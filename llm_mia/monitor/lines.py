@@ -108,7 +108,9 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         file: IO[bytes] = path.open("rb")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}): name a file that exists and that you may read"
+        ) from None
     if file.seekable() and file.read(2) == _MAGIC:
         file.close()
         return cast(IO[bytes], gzip.open(path, "rb"))

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
-from ._parsing import LINES_TRIED, Parser, recognise
+from ._parallel import prepared_parts
+from ._parsing import Parser, recognised_first
 from .detectors import DETECTORS, blind_reason
 from .lines import PAUSE, BrokenFileError, Line, lines_of
 from .sources import Source
 
-__all__ = ["ReadLog", "read_log", "recorded"]
+__all__ = ["ReadLog", "read_log"]
 
 BATCH = 2048
 BATCH_BYTES = 32 << 20
 """Bytes of the lines of a batch, after which it ends."""
-Taken = Callable[[Sequence[tuple[int, Query]]], None]
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,51 @@ class ReadLog:
 
 def read_log(
     path: Path,
-    take: Taken,
+    take: Callable[[Any], None],
     *,
+    prepare: Callable[[Sequence[tuple[int, Query]]], Sequence[Any]] = tuple,
     source: Source | None = None,
     lines: Iterable[Line] | None = None,
     batch: int = BATCH,
+    processes: int = 1,
 ) -> ReadLog:
     """Read a log, hand its queries to *take* in batches, and return what was read.
 
     Args:
         path: of the log.
-        take: takes queries with the numbers of their lines.
+        take: takes what *prepare* returns, in the order of the lines.
+        prepare: takes queries with the numbers of their lines; by default they are handed on.
         source: the format; by default it is recognised from the first lines.
         lines: where they come from; by default the file, as it is now.
         batch: lines that are parsed at once.
+        processes: how many parse and prepare lines at the same time; the result does not depend on it.
 
     Raises:
         InputError: the file cannot be read, is empty, or is of no known format.
     """
     faults = Faults()
     coming = _up_to_a_break(iter(lines_of(path) if lines is None else lines), faults, path.name)
-    first = list(islice(_until_pause(coming), LINES_TRIED))
-    if not first:
-        raise InputError(f"{path}: is empty: name a log with at least one request")
-    if source is None:
-        source = recognise([line for _, line, _ in first if line is not None], str(path))
+    source, first = _begun(_until_pause(coming), str(path), source)
     parser = Parser(source, path.name, faults)
     fields: set[str] = set()
     requests = 0
-    for part in _batches(chain(first, coming), batch):
-        queries = parser.queries(part)
-        requests += len(queries)
-        fields |= recorded([query for _, query in queries], fields)
-        take(queries)
+    parts = _batches(chain(first, coming), batch)
+    for each in prepared_parts(parts, source, prepare, processes):
+        parser.count(each.lines, each.faults, each.times)
+        requests += len(each.times)
+        fields |= each.fields
+        take(each.prepared)
     return ReadLog(source, parser.lines, requests, frozenset(fields), parser.faults)
+
+
+def _begun(lines: Iterator[Line], name: str, source: Source | None) -> tuple[Source, list[Line]]:
+    """The source of a log, and the lines that were taken to know it, which are at least one."""
+    if source is None:
+        return recognised_first(lines, name)
+    first = list(islice(lines, 1))
+    if not first:
+        raise InputError(f"{name}: is empty: name a log with at least one request")
+    return source, first
 
 
 def _up_to_a_break(lines: Iterator[Line], faults: Faults, name: str) -> Iterator[Line]:
@@ -114,17 +126,3 @@ def _batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
             part, held = [], 0
     if part:
         yield part
-
-
-def recorded(queries: Sequence[Query], known: set[str]) -> set[str]:
-    """The fields that a query of *queries* has, beside those that are *known*."""
-    fields = set()
-    for name in set(Query.__dataclass_fields__) - known:
-        blank: tuple[object, ...] = ("",) if name in ("client", "model") else (None,)
-        if name != "request" and any(_has(getattr(query, name), blank) for query in queries):
-            fields.add(name)
-    return fields | {"request"}
-
-
-def _has(value: object, blank: tuple[object, ...]) -> bool:
-    return value not in blank and value == value  # NaN differs from itself

@@ -6,7 +6,7 @@ line end, is another string. What cannot be a passage is refused in a line that 
     file, DataFrame, list ─► rows, or a document ─► columns chosen, text checked ─► id assigned ─► Passage
 """
 
-from ._check import InputCheck, check_inputs, shared_text
+from ._check import InputCheck, check_inputs, note_without_ids, shared_text
 from ._contents import LONGEST_CARRIED, ColumnType, SourceCounts, common_type
 from ._cutting import cut_document
 from ._digest import passages_sha256
@@ -28,6 +28,7 @@ __all__ = [
     "cut_document",
     "joined_documents",
     "membership",
+    "note_without_ids",
     "other_labels",
     "passages_sha256",
     "read_passages",

@@ -15,7 +15,7 @@ from ._columns import LONGEST_ID, quoted
 from ._contents import CANDIDATE, MEMBER, NON_MEMBER, Contents, SourceCounts
 from ._passages import Passages
 
-__all__ = ["InputCheck", "check_inputs", "shared_text"]
+__all__ = ["InputCheck", "check_inputs", "note_without_ids", "shared_text"]
 
 PAIRS_SHOWN = 3
 """Pairs of passages that a message names."""
@@ -185,6 +185,16 @@ def _two(positions: list[int]) -> tuple[int, int]:
 def _texts(chosen: NDArray[np.bool_]) -> str:
     count = int(chosen.sum())
     return "1 text occurs" if count == 1 else f"{count:,} texts occur"
+
+
+def note_without_ids(note: str) -> str:
+    """A note of `check_inputs` without the ids of passages.
+
+    >>> note_without_ids("1 text occurs more than once (ids 'a' = 'b'): all are kept")
+    '1 text occurs more than once: all are kept'
+    """
+    before, named, rest = note.partition(" (ids ")
+    return f"{before}: {rest.rpartition('): ')[2]}" if named else note
 
 
 def _ids(chosen: NDArray[np.bool_], pairs: list[tuple[Passage, Passage]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,9 @@ Places = Sequence[tuple[str, str]]
 def places_of(run: Path, names: Sequence[str], command: str = "show") -> Places:
     """The files of *names* that lie in *run*, and the *command* that shows the details of that folder."""
     there = [name for name in names if (run / name).is_file()]
-    quoted = shlex.quote(str(run))
-    folder = f"{run}: {', '.join(there)}" if there else str(run)
+    name = os.path.join(run, "")  # noqa: PTH118 - a path drops the slash by which a reader sees that it is a folder
+    quoted = shlex.quote(name)
+    folder = f"{name}: {', '.join(there)}" if there else name
     short = len(quoted) <= LONG_PATH
     shown = f"llm-mia {command} {quoted if short else 'RUN'} --details"
     return [("files", folder if short else f"RUN is {folder}"), (DETAILS, shown)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..monitor import Alert, Inspection, MonitorResult
 from ..records import SCHEMA_VERSION
 from ._cells import escape
-from ._first_screen import AGAIN, first_screen, places_of
+from ._first_screen import first_screen, places_of
 from ._layout import Bullet, Column, Facts, Listing
 from .words import blind_sentences, counted, fault_sentence, monitor_answer, reason_words
 
@@ -26,8 +26,7 @@ ROWS = 30
 
 def monitor_screen(result: MonitorResult, spell: Callable[[str], str] = str) -> RenderableType:
     """The answer, in at most 15 lines of 80 columns; *spell* rewrites the parameters that sentences name."""
-    places = [place for place in places_of(result.path, FILES) if place[0] != AGAIN[0]]
-    return first_screen(monitor_answer(result), [*places, AGAIN], spell)
+    return first_screen(monitor_answer(result), places_of(result.path, FILES), spell)
 
 
 def monitor_details(result: MonitorResult, spell: Callable[[str], str] = str) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
 from ..passages import LONGEST_CARRIED, usual_column
 from ..records import Plain
 from ._columns import Columns, StoredValues

@@ -1,4 +1,4 @@
-"""The columns of a table: pieces of a few thousand rows, which are read from a large Parquet file when they are wanted."""
+"""The columns of a table in pieces, which are read from a large Parquet file when they are wanted."""
 
 from __future__ import annotations
 

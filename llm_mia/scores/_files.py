@@ -21,7 +21,7 @@ MISSING_WORDS = ("None", "none", "<NA>")
 
 
 def read_file(path: Path, as_written: Callable[[Sequence[str]], Collection[str]]) -> Columns:
-    """The columns of the table; the columns of a csv file that *as_written* selects stay bytes, so that id 007 is not id 7.
+    """The columns; those of a csv file that *as_written* selects stay bytes, so that id 007 is not id 7.
 
     Raises:
         ScoresError: no such file, another format, no rows, or two columns of the same name.

@@ -55,7 +55,7 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> Row
     """
     values, codes = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     names = np.asarray(documents)
-    is_number = names.dtype.kind in "iu" and len(names) and 0 <= names.min() and names.max() < len(names)
+    is_number = names.dtype.kind in "iu" and len(names) and names.min() >= 0 and names.max() < len(names)
     numbers = names if is_number else np.unique(names, return_inverse=True)[1]
     closest: RowOrder | None = None
     for label in (0, 1, -1):

@@ -16,7 +16,7 @@ from ..store import RunDirectory, StoredChunk
 from ._others import OtherColumn
 from ._score_columns import ScoreColumns
 
-__all__ = ["PERPLEXITIES", "ComputedColumns"]
+__all__ = ["PERPLEXITIES", "ComputedColumns", "scores_of"]
 
 PERPLEXITIES = {"target_perplexity": "target", "reference_perplexity": "reference"}
 """Columns of perplexities, with the pass that each is of."""
@@ -137,6 +137,22 @@ class ComputedColumns:
         for group in self.groups:
             values |= group.scores(passages, signals, texts, self.shared, self.supplies)
         return values
+
+
+def scores_of(
+    attacks: Sequence[Attack], passages: Sequence[Passage], signals: Signals
+) -> dict[str, NDArray[np.float64]]:
+    """Scores by name of the attack, each of shape (passages,).
+
+    Args:
+        attacks: that take nothing but passages and their signals.
+        passages: that are scored.
+        signals: by role of the model, each of every passage.
+    """
+    declared = [declared for attack in attacks for kind in attack.kinds for declared in kind.passes]
+    passes = {role: each.name for role in signals for each in declared if each.matches(role)}
+    group = _Group.of({attack.name: attack for attack in attacks}, passes)
+    return group.scores(passages, signals, {}, {}, LoadedSupplies(roles=tuple(signals)))
 
 
 def _kinds(attacks: Collection[Attack]) -> list[EvidenceKind]:

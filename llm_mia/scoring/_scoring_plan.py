@@ -46,8 +46,12 @@ class ScoringPlan:
         models = {**self.models, STAND_IN: model_or_spec(model)}
         return replace(self, models=models, supplies=replace(self.supplies, roles=tuple(models)))
 
-    def selection_for(self, run: RunDirectory) -> Selection:
-        """The selection without attacks that the tokenizers of the models do not allow.
+    def with_models(self, models: Mapping[str, Backend | ModelSpec]) -> ScoringPlan:
+        """The plan with *models* in the place of those of the same roles."""
+        return replace(self, models={**self.models, **models})
+
+    def selection_for(self, run: RunDirectory | None) -> Selection:
+        """The selection without attacks that the tokenizers of the models do not allow; *run* may have recorded these.
 
         Raises `AttackError` where the user named such an attack, or gave token frequencies of another tokenizer.
         """
@@ -57,7 +61,7 @@ class ScoringPlan:
                 kind.refuse_tokenizer(self.supplies, self._tokenizer(run, "target"))
         return selection
 
-    def _with_same_tokenizer(self, run: RunDirectory) -> Selection:
+    def _with_same_tokenizer(self, run: RunDirectory | None) -> Selection:
         """The selection without attacks that compare tokens of models with different tokenizers."""
         tokenizers: dict[str, str] = {}
         left_out, others = list[str](), dict[str, None]()
@@ -73,9 +77,9 @@ class ScoringPlan:
         models = f"target and {', '.join(others)} have different tokenizers"
         return self.selection.without(left_out, f"{models}, so there is no {', '.join(dict.fromkeys(left_out))}")
 
-    def _tokenizer(self, run: RunDirectory, role: str) -> str:
+    def _tokenizer(self, run: RunDirectory | None, role: str) -> str:
         """Fingerprint of a model's tokenizer; where the run has signals of the model, from the record."""
-        model, passes = self.models[role], run.record.passes
+        model, passes = self.models[role], run.record.passes if run else {}
         if isinstance(model, Backend):
             return model.info.tokenizer
         return passes[role].model.tokenizer if role in passes else model.tokenizer().fingerprint

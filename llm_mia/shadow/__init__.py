@@ -4,12 +4,13 @@ Each document is in exactly half of the shadows, so a passage has models that kn
 of a set of shadows is a run directory: ``shadows.json``, ``models/shadow-00`` …, ``signals/shadow-00`` ….
 """
 
+from ._plan import plan_shadows
 from ._pool import FEWEST_DOCUMENTS
 from ._record import ShadowRecord, ShadowsPlan, ShadowsRecord
 from ._shadows import Shadows, read_shadows
 from ._split import FEWEST_SHADOWS, draw_halves
 from ._table import shadow_table
-from ._train_shadows import plan_shadows, train_shadows
+from ._train_shadows import train_shadows
 
 __all__ = [
     "FEWEST_DOCUMENTS",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..backends import ModelSpec
-from ..errors import RunDirectoryError, UsageError
+from ..errors import RunDirectoryError
 from ..passages import Passages, PassageSource, to_sources
 from ..signals import (
     DryRun,
@@ -26,37 +25,20 @@ from ..signals import (
     running_dry,
     window_rule,
 )
-from ..store import RunDirectory, differences, read_record
-from ..training import Method, Recipe, TrainingRecord, explained_damage, refuse_damaged
+from ..store import RunDirectory
+from ..training import Method, Recipe, TrainingRecord, explained_damage
 from ._measures import measured
+from ._plan import plan_of, refuse_other, spec_of
 from ._pool import Pool, read_pool, stored_pool, write_pool
 from ._record import ShadowsPlan
 from ._shadows import MODELS, RECORD, SPLIT, Shadows, read_shadows
-from ._split import draw_halves
 
 if TYPE_CHECKING:
     from ..training import Training
 
-__all__ = ["plan_shadows", "train_shadows"]
+__all__ = ["train_shadows"]
 
 REFERENCE = "reference"
-
-
-def plan_shadows(
-    pool: PassageSource,
-    base: ModelSpec | str | Path,
-    *,
-    shadows: int = 8,
-    recipe: Recipe | None = None,
-    seed: int = 0,
-) -> ShadowsPlan:
-    """What `train_shadows` would train, without training it: the split, and how much text there is.
-
-    Raises:
-        UsageError: *shadows* is odd or too small, or the recipe sets texts aside.
-        PassageError: the pool cannot be read, or its documents cannot be halved.
-    """
-    return _planned(read_pool(to_sources(pool)), _spec(base), shadows, recipe or Recipe(), seed)
 
 
 def train_shadows(
@@ -97,15 +79,15 @@ def train_shadows(
         MissingExtraError: the recipe needs a package that is not installed.
         RunDirectoryError: *out* holds shadow models of another pool, base or recipe, or cannot be written.
     """
-    sources, spec = to_sources(pool), _spec(base)
+    sources, spec = to_sources(pool), spec_of(base)
     for source in sources:
         source.refuse_output(out)
     spec.refuse_output(out)
     report_activity(progress, "reading the pool")
     contents = read_pool(sources)
-    plan = _planned(contents, spec, shadows, recipe or Recipe(), seed)
+    plan = plan_of(contents, spec, shadows, recipe or Recipe(), seed)
     with open_run(out) as run:
-        _refuse_other(run, plan)
+        refuse_other(run, plan)
         report_activity(progress, "loading the tokenizer")
         spec.tokenizer()  # refuses an unknown base before anything is written
         if dry := running_dry():
@@ -123,85 +105,10 @@ def train_shadows(
     return read_shadows(out)
 
 
-def _spec(base: ModelSpec | str | Path) -> ModelSpec:
-    if not isinstance(base, ModelSpec | str | Path):
-        raise UsageError(
-            f"`base` is of the type {type(base).__name__}: give the name or the folder of a model, which is trained"
-        )
-    return base if isinstance(base, ModelSpec) else ModelSpec(base)
-
-
 def _refuse_windows(spec: ModelSpec, window_tokens: int) -> None:
     """Raise `UsageError` where a pass cannot have such windows, before the models are trained that it reads."""
     base = spec.load(compiled=False)
     window_rule(base.info.context, window_tokens, opening=len(base.opening))
-
-
-def _planned(pool: Pool, spec: ModelSpec, shadows: int, recipe: Recipe, seed: int) -> ShadowsPlan:
-    if recipe.early_stopping is not None:
-        raise UsageError(
-            "`early_stopping` sets training texts aside, so a shadow model would not be trained on all of its half: "
-            "leave it out"
-        )
-    groups = pool.group_of
-    sizes = Counter(groups.values())
-    halves = draw_halves([*sizes.values()], shadows, seed)
-    digits = {group: "".join("01"[inside] for inside in row) for group, row in zip(sizes, halves.tolist(), strict=True)}
-    return ShadowsPlan(
-        base=str(spec.name),
-        base_revision=spec.revision,
-        base_sha256=spec.sha256(),
-        recipe=recipe,
-        seed=seed,
-        pool=pool.name,
-        pool_sha256=pool.sha256(),
-        passages=len(pool.passages),
-        bytes=sum(passage.n_bytes for passage in pool.passages),
-        joined=len(groups) - len(sizes),
-        inside={document: digits[group] for document, group in groups.items()},
-        trust_remote_code=spec.trust_remote_code,
-        pre_tokenizer=spec.pre_tokenizer,
-        templated=spec.templated,
-    )
-
-
-def _refuse_other(run: RunDirectory, plan: ShadowsPlan) -> None:
-    """Refuse a folder of other shadow models, or of something else.
-
-    Raises:
-        RunDirectoryError: the message says what differs.
-    """
-    path = run.path
-    if (path / SPLIT).exists():
-        there = read_record(ShadowsPlan, path / SPLIT, RunDirectoryError, "name another folder")
-    elif (path / RECORD).exists():  # the file was lost; the record of finished shadow models has its contents
-        there = read_shadows(path).record.plan
-    elif run.record.passes or (path / MODELS).exists():
-        raise RunDirectoryError(f"{path}: holds another run, and no {SPLIT} of shadow models; name another folder")
-    else:
-        return
-    what = [*differences(_compared(there), _compared(plan))]
-    if there.pool_sha256 != plan.pool_sha256:
-        what = [f"another pool: {there.pool} there, {plan.pool} here, or its texts have changed", *what]
-    if there.base_sha256 and plan.base_sha256:  # the digests decide, wherever the files lie
-        if there.base_sha256 != plan.base_sha256:
-            what = [f"another base: {there.base} there, {plan.base} here, or its files have changed", *what]
-    elif there.base != plan.base:
-        what = [f"another base: {there.base} there, {plan.base} here", *what]
-    if not what and there.inside != plan.inside:
-        what = ["the split was drawn by another release of numpy"]
-    if what:
-        raise RunDirectoryError(f"{path}: holds other shadow models ({'; '.join(what)}); name another folder")
-    for role in plan.roles:
-        refuse_damaged(path / MODELS / role)
-
-
-def _compared(plan: ShadowsPlan) -> dict[str, object]:
-    recipe = asdict(plan.recipe)
-    if plan.recipe.seed == plan.seed:  # a single option sets both
-        del recipe["seed"]
-    how_read = {"pre_tokenizer": plan.pre_tokenizer, "templated": plan.templated}
-    return {"recipe": recipe, "seed": plan.seed, "shadows": len(plan.roles), **how_read}
 
 
 @contextlib.contextmanager

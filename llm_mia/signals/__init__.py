@@ -7,7 +7,7 @@ On disk, each model is loaded once, runs all of its passes, and is released; whe
 already, the model is not loaded. A text that occurs more than once is computed once, as far as memory allows.
 """
 
-from ._blocks import PassSetup
+from ._blocks import Copies, PassSetup
 from ._cache import SignalsCache
 from ._estimate import (
     DryRun,
@@ -27,7 +27,10 @@ from ._passes import run_passes
 from ._plan import PlannedPass, evidence_dependencies, plan_passes
 from ._positions import score_positions
 from ._progress import PassProgress, PassWork, Progress, Step, report_activity
+from ._ranges import missing_blocks, share_out
+from ._ranks import Greeting, PassesFinished, Ranks
 from ._refusals import refuse_other_tokenizer, refuse_scored
+from ._sharing import RangeTask, ScoredRange, SharedPass, Sharing, current_sharing, sharing
 from ._stage import ModelSource, checked_texts, model_or_spec, signals_of, write_signals
 from ._supplies import Supplies
 from ._threads import BackgroundWriter, prefetch
@@ -36,9 +39,11 @@ from ._written_tokens import unname_written_tokens, without_written_tokens, writ
 
 __all__ = [
     "BackgroundWriter",
+    "Copies",
     "DryRun",
     "Estimate",
     "Estimated",
+    "Greeting",
     "Inputs",
     "Limits",
     "ModelSource",
@@ -46,20 +51,28 @@ __all__ = [
     "PassProgress",
     "PassSetup",
     "PassWork",
+    "PassesFinished",
     "PlannedPass",
     "Progress",
+    "RangeTask",
+    "Ranks",
+    "ScoredRange",
+    "SharedPass",
+    "Sharing",
     "SignalsCache",
     "Step",
     "Supplies",
     "TrainingEstimate",
     "checked_texts",
     "count_frequencies",
+    "current_sharing",
     "cut",
     "dry_run",
     "edges",
     "estimate",
     "evidence_dependencies",
     "join",
+    "missing_blocks",
     "model_or_spec",
     "open_run",
     "passages_with_signals",
@@ -71,6 +84,8 @@ __all__ = [
     "run_passes",
     "running_dry",
     "score_positions",
+    "share_out",
+    "sharing",
     "signals_of",
     "unname_written_tokens",
     "window_rule",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,11 @@ from ..store import SignalsFolder, StoredChunk
 from ._cache import SignalsCache
 from ._plan import Rewrite
 from ._progress import BlockProgress, PassProgress
+from ._ranges import split
 from ._unfinished import UnfinishedBlocks
 from ._windows import cut, join
 
-__all__ = ["Block", "PassSetup", "batches_of", "blocks", "score_block"]
+__all__ = ["Block", "Copies", "PassSetup", "batches_of", "blocks", "score_block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class PassSetup:
     """The signals of the same model on the unchanged texts, which are reused where *rewrite* changes nothing."""
     prefix: IntArray | None = None
     """Shape (n,): tokens that precede every window, after the opening."""
+    unchanged_elsewhere: bool = False
+    """Whether the signals of texts that *rewrite* does not change are where this process cannot read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Which passages have a text that occurs more than once in the input."""
+
+    repeated: NDArray[np.intp]
+    """Their positions, ascending."""
+    copied: frozenset[int] | None = None
+    """Positions of those whose signals come from an earlier block, which may be another process's; None: the cache
+    decides, because this process has all earlier blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +60,41 @@ class Block:
     places: Sequence[str]
     """Where each passage is in the input, for messages."""
     digests: Sequence[str]
-    n_bytes: int
+    sizes: Sequence[int]
+    """UTF-8 bytes of each passage."""
     windows: Sequence[Window]
     """`Window.passage` counts from the start of the block."""
     known: Mapping[int, TokenSignals]
     """Signals that are on disk already, by the passage's place in the block."""
     repeated: Sequence[int]
     """Places in the block of texts that occur more than once in the input."""
+    copied: Collection[int] | None
+    """Of these the places whose signals come from an earlier block; None: the cache decides."""
+    elsewhere: Collection[int]
+    """Places whose signals exist, but not for this process."""
+
+    @property
+    def n_bytes(self) -> int:
+        """UTF-8 bytes of all passages."""
+        return sum(self.sizes)
 
 
-def blocks(setup: PassSetup, passages: Iterator[Passage], first: int, repeated: NDArray[np.intp]) -> Iterator[Block]:
+def blocks(setup: PassSetup, passages: Iterator[Passage], first: int, copies: Copies) -> Iterator[Block]:
     """The blocks of *passages*; where a block ends depends on the passages alone.
 
     Args:
         setup: the model, and how it runs.
         passages: what is to be scored, in input order.
         first: position of the first of them in the input.
-        repeated: positions of the passages whose text occurs more than once, ascending.
+        copies: the passages whose text occurs more than once.
     """
     unchanged = _StoredRows(setup.unchanged, first) if setup.unchanged is not None else None
-    for of_block in _split(passages, setup.size):
-        start, end = np.searchsorted(repeated, [first, first + len(of_block)])
-        yield _block(setup, of_block, first, unchanged, (repeated[start:end] - first).tolist())
+    for of_block in split(passages, lambda passage: passage.n_bytes, setup.size):
+        start, end = np.searchsorted(copies.repeated, [first, first + len(of_block)])
+        repeated = (copies.repeated[start:end] - first).tolist()
+        copied = None if copies.copied is None else {place for place in repeated if first + place in copies.copied}
+        yield _block(setup, of_block, first, unchanged, repeated, copied)
         first += len(of_block)
-
-
-def _split(passages: Iterator[Passage], size: BlockSize) -> Iterator[list[Passage]]:
-    block: list[Passage] = []
-    n_bytes = 0
-    for passage in passages:
-        more = passage.n_bytes
-        if block and (len(block) == size.passages or n_bytes + more > size.bytes):
-            yield block
-            block, n_bytes = [], 0
-        block.append(passage)
-        n_bytes += more
-    if block:
-        yield block
 
 
 class _StoredRows:
@@ -102,30 +114,39 @@ class _StoredRows:
 
 
 def _block(
-    setup: PassSetup, passages: Sequence[Passage], first: int, unchanged: _StoredRows | None, repeated: Sequence[int]
+    setup: PassSetup,
+    passages: Sequence[Passage],
+    first: int,
+    unchanged: _StoredRows | None,
+    repeated: Sequence[int],
+    copied: Collection[int] | None,
 ) -> Block:
     texts: Sequence[str] = [passage.text for passage in passages]
     if setup.rewrite is not None:
         texts = setup.rewrite(texts)
-    known: dict[int, TokenSignals] = {}
+    known, elsewhere = dict[int, TokenSignals](), set[int]()
     for place, (passage, text) in enumerate(zip(passages, texts, strict=True)):
         if unchanged is not None and text == passage.text:
             signals = unchanged.get(first + place)
             if signals is not None:
                 known[place] = signals
-    places = [place for place in range(len(texts)) if place not in known]
+        elif setup.unchanged_elsewhere and text == passage.text:
+            elsewhere.add(place)
+    places = [place for place in range(len(texts)) if place not in known and place not in elsewhere]
     encoded = _encode(setup.backend, [passages[place] for place in places], [texts[place] for place in places])
     return Block(
         first=first,
         ids=[passage.id for passage in passages],
         places=[passage.where or f"passage {passage.id!r}" for passage in passages],
         digests=[text_sha256(passage.text) for passage in passages],
-        n_bytes=sum(passage.n_bytes for passage in passages),
+        sizes=[passage.n_bytes for passage in passages],
         windows=[
             window for place, tokens in zip(places, encoded, strict=True) for window in _windows(setup, tokens, place)
         ],
         known=known,
         repeated=repeated,
+        copied=copied,
+        elsewhere=elsewhere,
     )
 
 
@@ -161,20 +182,16 @@ def score_block(
     cache: SignalsCache,
     progress: PassProgress,
     unfinished: UnfinishedBlocks | None = None,
-) -> list[TokenSignals]:
+) -> list[TokenSignals] | None:
     """The signals of each passage of *block*; only texts that are neither on disk nor in the cache are computed.
 
     *unfinished* keeps the windows that are finished; None: nothing is kept before the whole block is finished.
+
+    None is returned where signals of the block are elsewhere; all others are computed, and *unfinished* keeps them.
     """
-    signals, same_as = dict(block.known), dict[int, int]()
-    first_place: dict[str, int] = {}
-    for place in block.repeated:
-        digest = block.digests[place]
-        if (cached := cache.get(digest)) is not None:
-            signals.setdefault(place, cached)
-        elif place not in signals and first_place.setdefault(digest, place) != place:
-            same_as[place] = first_place[digest]
-    windows = [window for window in block.windows if window.passage not in signals and window.passage not in same_as]
+    signals, same_as, elsewhere = _known(block, cache)
+    there = signals.keys() | same_as.keys() | elsewhere
+    windows = [window for window in block.windows if window.passage not in there]
     reported = BlockProgress(block.n_bytes, sum(len(w.tokens) - w.first_scored for w in windows), progress)
     parts: list[list[TokenSignals]] = [[] for _ in block.ids]
     try:
@@ -184,14 +201,35 @@ def score_block(
     for window, of_window in zip(windows, scored, strict=True):
         parts[window.passage].append(of_window)
     for place, of_passage in enumerate(parts):
-        if place not in signals and place not in same_as:
+        if place not in there:
             signals[place] = join(of_passage, setup.backend.info.tokenizer)
     signals.update({place: signals[first] for place, first in same_as.items()})
     for place in block.repeated:
-        cache.add(block.digests[place], signals[place])
-    in_order = [signals[place] for place in range(len(block.ids))]
-    reported.finish(len(block.ids), sum(map(len, in_order)))
-    return in_order
+        if place in signals:
+            cache.add(block.digests[place], block.sizes[place], signals[place])
+    reported.finish(len(block.ids), sum(map(len, signals.values())))
+    return None if elsewhere else [signals[place] for place in range(len(block.ids))]
+
+
+def _known(block: Block, cache: SignalsCache) -> tuple[dict[int, TokenSignals], dict[int, int], set[int]]:
+    """The signals that need not be computed; by place: the earlier place with the same text; places of others' signals.
+
+    The last are of texts of an earlier block that another process computes, or of texts that a rewrite did not change.
+    """
+    signals, same_as, elsewhere = dict(block.known), dict[int, int](), set(block.elsewhere)
+    first_place: dict[str, int] = {}
+    for place in block.repeated:
+        digest = block.digests[place]
+        cached = cache.get(digest) if block.copied is None or place in block.copied else None
+        if cached is not None:
+            signals.setdefault(place, cached)
+        elif place in signals or place in elsewhere:
+            continue
+        elif block.copied is not None and place in block.copied:
+            elsewhere.add(place)
+        elif first_place.setdefault(digest, place) != place:
+            same_as[place] = first_place[digest]
+    return signals, same_as, elsewhere - signals.keys()
 
 
 def _score_windows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from typing import ParamSpec
 
 from ..passages import Passages
 from ..store import RunDirectory, UnwrittenRun
+from ._sharing import current_sharing
 
 __all__ = [
     "DryRun",
@@ -39,7 +40,7 @@ class PassEstimate:
     model: str
     """The name of its model."""
     passages: int
-    """Passages that the model has to read: neither stored signals nor copies of another text are counted."""
+    """Passages and canaries that the model has to read: neither stored signals nor copies of another text count."""
     tokens: int
     """Tokens that are scored, or at most written; an estimate where the tokenizer read only a part of the texts."""
     seconds: float
@@ -81,6 +82,15 @@ class Estimate:
     """The columns of scores; empty where the call computes no scores."""
     trainings: tuple[TrainingEstimate, ...] = ()
     """The models that are still to be trained; they run before the passes."""
+    canaries: int = 0
+    """Random texts that `defend` adds; its models read them as they read the passages."""
+    loading: Mapping[str, float] = field(default_factory=dict)
+    """By role: how many of `seconds` the loading of its model takes."""
+
+    def share_of(self, role: str) -> float:
+        """The share of `seconds` that a model takes, to be loaded and to read; 0 to 1."""
+        reading = sum(each.seconds for each in self.passes if each.role == role)
+        return (self.loading.get(role, 0.0) + reading) / max(self.seconds, 1e-9)
 
     @property
     def bytes_on_disk(self) -> int:
@@ -105,6 +115,8 @@ class DryRun:
     """Seconds in which passes and trainings were measured; a real run has all the other seconds, too."""
     trainings: list[TrainingEstimate] = field(default_factory=list)
     passes: list[PassEstimate] = field(default_factory=list)
+    loading: dict[str, float] = field(default_factory=dict)
+    """By role: seconds in which its model was loaded."""
     attacks: tuple[str, ...] = ()
     further: list[Passages] = field(default_factory=list)
     """Passages that the same models read later in the call."""
@@ -114,12 +126,13 @@ class DryRun:
         counts = [source.contents().counts for source in self.further]
         return sum(each.passages for each in counts), sum(each.bytes for each in counts)
 
-    def estimate(self, passages: int) -> Estimate:
-        """The estimate of a call on so many *passages*."""
+    def estimate(self, passages: int, canaries: int = 0) -> Estimate:
+        """The estimate of a call on so many *passages*, and *canaries* that it adds."""
         besides = time.monotonic() - self.started - self.measuring
         seconds = besides + sum(each.seconds for each in self.passes) + sum(each.seconds for each in self.trainings)
         number = passages + self.further_size()[0]
-        return Estimate(number, seconds, tuple(self.passes), self.attacks, tuple(self.trainings))
+        passes, trainings = tuple(self.passes), tuple(self.trainings)
+        return Estimate(number, seconds, passes, self.attacks, trainings, canaries, dict(self.loading))
 
 
 _running: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
@@ -165,4 +178,7 @@ def estimate(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Es
 
 def open_run(path: str | Path) -> RunDirectory:
     """The run directory *path*, to be closed; in a dry run nothing is written to it."""
-    return RunDirectory(path) if running_dry() is None else UnwrittenRun(path)
+    if running_dry() is not None:
+        return UnwrittenRun(path)
+    shared = current_sharing()
+    return RunDirectory(path) if shared is None else shared.open_run(Path(path))

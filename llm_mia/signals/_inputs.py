@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import RunDirectoryError
 from ..passages import InputCheck, Passages, check_inputs
@@ -51,11 +52,21 @@ class Inputs:
         return sum(counts.bytes for counts in self.check.sources)
 
     @property
+    def sizes(self) -> NDArray[np.uint32]:
+        """UTF-8 bytes of each passage, shape (passages,)."""
+        return np.concatenate([np.empty(0, np.uint32), *(source.contents().sizes for source in self.sources)])
+
+    @property
+    def repeated_digests(self) -> NDArray[np.uint64]:
+        """Shape (n, 2): the digests of the texts at the positions `InputCheck.repeated`."""
+        if not len(self.check.repeated):
+            return np.empty((0, 2), np.uint64)
+        return np.concatenate([source.contents().digests for source in self.sources])[self.check.repeated]
+
+    @property
     def copies(self) -> int:
         """Number of passages whose text occurs at an earlier position, too."""
-        if not len(self.check.repeated):
-            return 0
-        digests = np.concatenate([source.contents().digests for source in self.sources])[self.check.repeated]
+        digests = self.repeated_digests
         return len(digests) - len(np.unique(digests, axis=0))
 
 

@@ -15,7 +15,7 @@ from ..attacks import SampleSettings, split_passage
 from ..backends import RemoteBackend
 from ..records import TokenSignals, Window
 from ..store import SignalsFolder, signals_table
-from ._blocks import Block, PassSetup, batches_of, blocks
+from ._blocks import Block, Copies, PassSetup, batches_of, blocks
 from ._estimate import PassEstimate
 from ._plan import PlannedPass
 from ._sampling import continue_passages
@@ -75,7 +75,7 @@ def measure_pass(wanted: PlannedPass, setup: PassSetup, left: Left) -> PassEstim
     start = time.monotonic()
     most = REWRITTEN_PASSAGES if wanted.rewritten_by_model else left.passages
     passages = islice(wanted.inputs, left.first, left.first + most)
-    block = next(blocks(setup, passages, left.first, np.empty(0, np.intp)))
+    block = next(blocks(setup, passages, left.first, Copies(np.empty(0, np.intp))))
     rewriting = (time.monotonic() - start) / block.n_bytes if wanted.rewritten_by_model and block.n_bytes else 0.0
     measured = _measure(setup, block)
     in_block = sum(len(window.tokens) - window.first_scored for window in block.windows)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import platform
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any
-
-import numpy as np
 
 from ..backends import Backend, ModelSpec, RemoteBackend
 from ..backends.ngram import NgramBackend
-from ..records import FilesRecord, InputRecord, IntArray, ModelRecord, PassRecord
+from ..records import FilesRecord, InputRecord, ModelRecord, PassRecord, WindowRule
 from ..store import RunDirectory
 from ._blocks import PassSetup
 from ._estimate import DryRun, Estimated, running_dry
 from ._inputs import Inputs, stored_chunks
 from ._limits import Limits
 from ._measuring import Left, measure_pass
+from ._models import is_of_model, load, prefix_of, versions
 from ._plan import PlannedPass
-from ._positions import score_positions
+from ._positions import score_gaps
 from ._progress import PassProgress, PassWork, Progress, report_activity, report_work
 from ._refusals import refuse_target_in_role, refuse_target_record_in_role
 from ._sampling import sample_positions
+from ._sharing import SharedPass, Sharing, current_sharing
 from ._windows import check_longest_window
 from ._written_tokens import count_written_tokens
 
@@ -34,7 +31,6 @@ __all__ = ["run_passes"]
 
 # Compiling the reductions takes as long as it saves on so much text. The size of the input decides, as for blocks.
 COMPILED_FROM_BYTES = 1 << 15
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def run_passes(
@@ -78,18 +74,24 @@ def run_passes(
         wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
         for wanted in planned
     }
-    if any(wanted.name in run.record.passes for wanted in planned):
+    shared = None if running_dry() else current_sharing()
+    leads = shared is None or shared.leads
+    if leads and any(wanted.name in run.record.passes for wanted in planned):
         report_activity(progress, "checking what the run directory holds")
         _report_stored(run, planned, reports)
-    stage = _Stage(run, inputs, window_tokens, limits or Limits(), reports, progress)
+    stage = _Stage(run, inputs, window_tokens, limits or Limits(), reports, progress, shared)
     running = [wanted for wanted in planned if models.get(wanted.role) is not None]
     report_work(progress, [stage.work(each, models[each.role]) for each in running if stage.missing(each)])
     for role in roles:
         source, of_role = models[role], [wanted for wanted in planned if wanted.role == role]
-        if source is not None and not _is_finished(stage, source, of_role):
+        if source is None or (not leads and _is_remote(source)):
+            continue
+        if not _is_finished(stage, source, of_role):
             _run_model(stage, role, source, of_role)
     if dry := running_dry():
         raise Estimated(dry.estimate(inputs.passages))
+    if shared is not None:
+        shared.end_passes()
     sources = zip(inputs.sources, inputs.check.sources, strict=True)
     recorded = tuple(
         InputRecord(source.name, source.sha256(), counts.passages, counts.notes) for source, counts in sources
@@ -97,7 +99,7 @@ def run_passes(
     same = [source.sha256 for source in recorded] == [source.sha256 for source in run.record.inputs]
     # Scores of other inputs lack passages, so their columns leave the record in the same instant.
     columns: dict[str, Any] = {} if same else {"attacks": (), "others": (), "shared": {}}
-    run.update(versions=_versions(), inputs=recorded, **columns)
+    run.update(versions=versions(), inputs=recorded, **columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class _Stage:
     reports: Mapping[str, PassProgress]
     """By the name of the pass."""
     progress: Progress | None
+    sharing: Sharing | None
+    """The processes that compute the passes together."""
 
     def missing(self, wanted: PlannedPass) -> list[range]:
         """The positions that are still to be scored."""
@@ -131,9 +135,13 @@ class _Stage:
         if wanted.samples is not None:
             cost = 4 * left.passages * wanted.samples.cost / max(1, left.bytes)  # a token has about 4 bytes
         loads = isinstance(source, ModelSpec)
-        endpoint = source.is_endpoint if isinstance(source, ModelSpec) else isinstance(source, RemoteBackend)
         price = source.budget.price if isinstance(source, ModelSpec) and source.budget else None
-        return PassWork(wanted.name, wanted.role, left.passages, left.bytes, cost, loads, endpoint, price)
+        return PassWork(wanted.name, wanted.role, left.passages, left.bytes, cost, loads, _is_remote(source), price)
+
+
+def _is_remote(source: Backend | ModelSpec | None) -> bool:
+    """Whether a server computes the passes of the model; a single process asks it."""
+    return source.is_endpoint if isinstance(source, ModelSpec) else isinstance(source, RemoteBackend)
 
 
 def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
@@ -172,34 +180,27 @@ def _is_finished(stage: _Stage, source: Backend | ModelSpec, planned: Sequence[P
         return False
     report_activity(stage.progress, f"checking the files of model {source.name}")
     digest, passes = source.sha256(), stage.run.record.passes
+
+    def rule(wanted: PlannedPass, record: PassRecord) -> WindowRule:
+        return wanted.rule(record.model, stage.window_tokens, record.depends.get("shots_tokens", 0))
+
     return digest is not None and all(
-        wanted.name in passes and _is_of_model(passes[wanted.name], digest, source, wanted, stage) for wanted in planned
-    )
-
-
-def _is_of_model(record: PassRecord, digest: str, source: ModelSpec, wanted: PlannedPass, stage: _Stage) -> bool:
-    """Whether the pass of *record* is by the model with this digest, in the precision and window that are wanted."""
-    shots_tokens = record.depends.get("shots_tokens", 0)
-    return (
-        record.files is not None
-        and record.files.sha256 == digest
-        and source.dtype in ("auto", record.model.dtype)
-        and source.pre_tokenizer == record.files.pre_tokenizer
-        and source.templated == record.model.templated
-        and source.temperature == record.model.temperature
-        and record.window == wanted.rule(record.model, stage.window_tokens, shots_tokens)
+        wanted.name in passes and is_of_model(passes[wanted.name], digest, source, rule(wanted, passes[wanted.name]))
+        for wanted in planned
     )
 
 
 def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: Sequence[PlannedPass]) -> None:
     """Load a model, run its passes, and release it: two models are never in memory together."""
     run = stage.run
-    names = (role, *(wanted.name for wanted in planned))
-    begun = next((run.record.passes[name].model for name in names if name in run.record.passes), None)
+    begun = run.model_of((role, *(wanted.name for wanted in planned)))
     if isinstance(source, ModelSpec):
         report_activity(stage.progress, f"loading model {source.name}")
     most = max(wanted.inputs.bytes for wanted in planned)
-    backend, files = _load(source, begun, compiled=most >= COMPILED_FROM_BYTES)
+    began = time.monotonic()
+    backend, files = load(source, begun, stage.sharing, compiled=most >= COMPILED_FROM_BYTES)
+    if dry := running_dry():
+        dry.loading[role] = time.monotonic() - began
     model = backend.info
     if begun is not None and isinstance(backend, RemoteBackend):
         model = backend.recognised(begun)
@@ -209,7 +210,7 @@ def _run_model(stage: _Stage, role: str, source: Backend | ModelSpec, planned: S
         refuse_target_record_in_role(role, run.record.passes["target"].model, model)
     with _keeping_answers(backend, stage, role):
         for wanted in planned:
-            _run_pass(stage, role, wanted, backend, model, files)
+            _run_pass(stage, role, wanted, source, backend, model, files)
 
 
 @contextmanager
@@ -224,11 +225,17 @@ def _keeping_answers(backend: Backend, stage: _Stage, role: str) -> Iterator[Non
 
 
 def _run_pass(
-    stage: _Stage, role: str, wanted: PlannedPass, backend: Backend, model: ModelRecord, files: FilesRecord | None
+    stage: _Stage,
+    role: str,
+    wanted: PlannedPass,
+    source: Backend | ModelSpec,
+    backend: Backend,
+    model: ModelRecord,
+    files: FilesRecord | None,
 ) -> None:
     """Record how a pass runs, and run it."""
     run = stage.run
-    prefix, depends = _prefix(backend, wanted)
+    prefix, depends = prefix_of(backend, wanted)
     block_bytes = backend.block_bytes if isinstance(backend, RemoteBackend) else None
     record = PassRecord(
         model=model,
@@ -242,7 +249,7 @@ def _run_pass(
     if wanted.name in run.record.passes:  # the batches must be those of the machine on which the pass began
         before = run.record.passes[wanted.name]
         record = replace(record, block=before.block, written_tokens=before.written_tokens)
-    elif wanted.name == role:
+    elif wanted.name == role and (stage.sharing is None or stage.sharing.leads):
         report_activity(stage.progress, f"looking for special tokens of model {model.id} in the passages")
         record = replace(record, written_tokens=count_written_tokens(backend, wanted.inputs))
     if stage.missing(wanted) and wanted.samples is None:
@@ -250,34 +257,12 @@ def _run_pass(
     # A pass is claimed just before it runs: where the first is refused, the others are not recorded either.
     run.claim(wanted.name, record)
     unchanged = run.signals(role) if wanted.rewrite and role in stage.reports else None
-    setup = PassSetup(backend, record.window, record.block, wanted.rewrite, unchanged, prefix)
-    _complete_pass(stage, wanted, setup)
+    block = run.record.passes[wanted.name].block
+    setup = PassSetup(backend, record.window, block, wanted.rewrite, unchanged, prefix)
+    _complete_pass(stage, wanted, source, setup)
 
 
-def _load(
-    source: Backend | ModelSpec, begun: ModelRecord | None, *, compiled: bool
-) -> tuple[Backend, FilesRecord | None]:
-    """The model in the precision with which the run began, and the record of its files."""
-    if not isinstance(source, ModelSpec):
-        return source, None
-    dtype = source.dtype
-    if begun is not None and begun.dtype in PRECISIONS:
-        source = source.in_precision(begun.dtype)
-    backend = source.load(compiled=compiled)
-    # The digest comes second: until it was loaded, a model of the hub may not have been on this machine.
-    return backend, FilesRecord(source.sha256(), dtype, source.pre_tokenizer)
-
-
-def _prefix(backend: Backend, wanted: PlannedPass) -> tuple[IntArray | None, dict[str, Any]]:
-    """The tokens that precede each window, and what the signals depend on besides the model."""
-    if not wanted.prefix:
-        return None, dict(wanted.depends)
-    tokens = backend.encode([wanted.prefix])[0]
-    prefix = np.array([*backend.opening, *tokens], dtype=np.int32)
-    return prefix, {**wanted.depends, "shots_tokens": len(tokens)}
-
-
-def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None:
+def _complete_pass(stage: _Stage, wanted: PlannedPass, source: Backend | ModelSpec, setup: PassSetup) -> None:
     """Score the missing passages of a pass, and add to its recorded time."""
     run, missing = stage.run, stage.missing(wanted)
     if not missing:
@@ -286,13 +271,21 @@ def _complete_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup) -> None
         _estimate_pass(stage, wanted, setup, dry)
         return
     start = time.monotonic()
-    report = stage.reports[wanted.name]
+    report, leads = stage.reports[wanted.name], stage.sharing is None or stage.sharing.leads
     report.add(0, 0, 0)
     folder = run.signals(wanted.name)
-    for positions in missing:
-        if wanted.samples is None:
-            score_positions(folder, setup, wanted.inputs, positions, report, stage.limits)
-        else:
+    if stage.sharing is not None and wanted.samples is None and not _is_remote(source):
+        stage.sharing.complete(
+            SharedPass.of(wanted.name, source, setup, wanted.inputs, missing, folder, report, stage.limits)
+        )
+        missing = stage.missing(wanted)  # of blocks that lack signals of other blocks, which are there now
+        report = PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, None)
+    if not leads:
+        return
+    if wanted.samples is None:
+        score_gaps(folder, setup, wanted.inputs, missing, report, stage.limits)
+    else:
+        for positions in missing:
             sample_positions(folder, setup.backend, wanted.samples, wanted.inputs, positions, report, stage.limits)
     folder.remove_unfinished()
     seconds = run.record.wall_seconds
@@ -310,12 +303,3 @@ def _estimate_pass(stage: _Stage, wanted: PlannedPass, setup: PassSetup, dry: Dr
         left = Left(left.first, left.passages + passages, left.bytes + n_bytes)
     dry.passes.append(measure_pass(wanted, setup, left))
     dry.measuring += time.monotonic() - start
-
-
-def _versions() -> dict[str, str]:
-    packages = ("llm-mia", "torch", "transformers", "numpy")
-    return {
-        "python": platform.python_version(),
-        "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        **{name: metadata.version(name) for name in packages},
-    }

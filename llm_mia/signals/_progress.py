@@ -72,6 +72,13 @@ class PassProgress:
         self._passages = self._tokens = self._bytes = 0
         self.kept = 0
         """See `Step.kept`; it is reported with the next sums."""
+        self.watch: Callable[[PassProgress], None] | None = None
+        """Is called after every report where several processes compute the pass."""
+
+    @property
+    def sums(self) -> tuple[int, int, int]:
+        """Finished passages, tokens and bytes."""
+        return self._passages, self._tokens, self._bytes
 
     @property
     def left(self) -> tuple[int, int]:
@@ -84,8 +91,9 @@ class PassProgress:
         self._tokens += int(tokens)
         self._bytes += int(n_bytes)
         if self._progress:
-            done = (self._passages, self._tokens, self._bytes)
-            self._progress(Step(self._name, *done, self._total_passages, self._total_bytes, self.kept))
+            self._progress(Step(self._name, *self.sums, self._total_passages, self._total_bytes, self.kept))
+        if self.watch:
+            self.watch(self)
 
 
 class BlockProgress:

@@ -14,7 +14,7 @@ from ..errors import RunDirectoryError, UsageError
 from ..passages import PassageSource, to_sources
 from ..records import Passage, RunRecord, TokenSignals
 from ..store import RunDirectory
-from ._blocks import PassSetup, blocks, score_block
+from ._blocks import Copies, PassSetup, blocks, score_block
 from ._cache import SignalsCache
 from ._estimate import open_run
 from ._inputs import Inputs
@@ -179,8 +179,10 @@ def signals_of(
     report = PassProgress("target", len(passages), n_bytes, progress)
     cache = SignalsCache(limits.cached_bytes)
     signals: list[TokenSignals] = []
-    for block in blocks(setup, iter(passages), 0, _repeated(passages)):
-        signals.extend(score_block(setup, block, cache, report))
+    for block in blocks(setup, iter(passages), 0, Copies(_repeated(passages))):
+        of_block = score_block(setup, block, cache, report)
+        assert of_block is not None, "no other process has signals of these texts"
+        signals.extend(of_block)
     return signals
 
 

@@ -6,9 +6,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..records import TokenSignals, Window
-from ..store import SignalsFolder, signals_table
+from ..store import signals_table
+
+if TYPE_CHECKING:
+    from ._positions import PartSink
 
 __all__ = ["UnfinishedBlocks"]
 
@@ -20,13 +24,13 @@ class UnfinishedBlocks:
     written. On a slow machine a block takes many minutes.
 
     Args:
-        folder: the signals of the pass.
+        sink: takes the signals of the pass.
         seconds: windows are written when this time has passed since the last time.
         write_blocks: writes the finished blocks that still wait; it is called before windows are written.
     """
 
-    def __init__(self, folder: SignalsFolder, seconds: float, write_blocks: Callable[[], None]) -> None:
-        self._folder, self._seconds, self._write_blocks = folder, seconds, write_blocks
+    def __init__(self, sink: PartSink, seconds: float, write_blocks: Callable[[], None]) -> None:
+        self._sink, self._seconds, self._write_blocks = sink, seconds, write_blocks
         self._saved_at = time.monotonic()
         self._first = 0
         self._passages: Sequence[int] = ()
@@ -38,7 +42,7 @@ class UnfinishedBlocks:
         """Turn to the block at the position *first*, of which *windows* are scored; reads what an earlier run kept."""
         self._first, self._passages = first, [window.passage for window in windows]
         self._digests = [_digest(window) for window in windows]
-        kept = self._folder.read_unfinished(first)
+        kept = self._sink.read_unfinished(first)
         self._windows = {} if kept is None else {digest: kept.signals(i) for i, digest in enumerate(kept.text_sha256)}
 
     def end_block(self) -> None:
@@ -65,7 +69,7 @@ class UnfinishedBlocks:
         if not self._windows:
             return 0
         digests, signals = list(self._windows), list(self._windows.values())
-        self._folder.write_unfinished(self._first, signals_table(digests, digests, signals))
+        self._sink.write_unfinished(self._first, signals_table(digests, digests, signals))
         left = Counter(self._passages)
         left.subtract(
             passage for passage, digest in zip(self._passages, self._digests, strict=True) if digest in self._windows

@@ -46,6 +46,5 @@ def write_text(path: Path, text: str | Iterable[str]) -> None:
     Raises:
         RunDirectoryError: it cannot be written.
     """
-    with replacing(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.writelines([text] if isinstance(text, str) else text)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.writelines([text] if isinstance(text, str) else text)

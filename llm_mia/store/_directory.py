@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,11 @@ class RunDirectory:
         before = self.record.passes.get(name, wanted)
         self.refuse_differences(name, before, wanted)
         self.update(passes={**self.record.passes, name: wanted})
+
+    def model_of(self, names: Sequence[str]) -> ModelRecord | None:
+        """The model of the first of the passes *names* that is recorded; None where none is."""
+        passes = self.record.passes
+        return next((passes[name].model for name in names if name in passes), None)
 
     def refuse_differences(self, name: str, before: object, wanted: object) -> None:
         """Raises `RunDirectoryError` where the record *before* of the pass *name* differs from the record *wanted*."""

@@ -59,6 +59,7 @@ def estimate_models(
     inputs: Inputs,
     run: RunDirectory,
     *,
+    canaries: int = 0,
     window_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> Estimated:
@@ -75,6 +76,7 @@ def estimate_models(
         passes: the names of all passes over *inputs*; those whose signals are stored are left out.
         inputs: what each model reads.
         run: the run directory.
+        canaries: how many of *inputs* are no passages of the user, but random texts that the call adds.
         window_tokens: see `llm_mia.signals`.
         progress: called with what is measured.
 
@@ -96,7 +98,7 @@ def estimate_models(
     if missing:
         loading = min((pace.loading for pace in paces.values()), default=math.inf)
         dry.passes.extend(_passes(dry, base, missing, inputs, run, window_tokens, progress, loading))
-    return Estimated(dry.estimate(inputs.passages))
+    return Estimated(dry.estimate(inputs.passages - canaries, canaries))
 
 
 def _is_finished(training: Training) -> bool:

@@ -83,6 +83,8 @@ def train_side_by_side(
     threads = max(1, torch.get_num_threads() // processes)
     sums = Sums(trainings, name, progress)
     running: dict[Connection, BaseProcess] = {}
+    at_work: dict[Connection, str] = {}
+    """The model that a process has reported last, or begins with."""
     with ExitStack() as ended:
         for first in range(min(processes, len(trainings))):
             shares = range(first, len(trainings), processes)
@@ -90,17 +92,18 @@ def train_side_by_side(
             ended.callback(process.join)
             ended.callback(process.terminate)
             ended.callback(receiver.close)
-            running[receiver] = process
+            running[receiver], at_work[receiver] = process, trainings[first].name
         while running:
             for ready in wait([*running]):
                 assert isinstance(ready, Connection)
                 try:
                     received = ready.recv()
                 except EOFError:
-                    _refuse_killed(running.pop(ready))
+                    _refuse_killed(running.pop(ready), at_work[ready])
                     continue
                 if isinstance(received, Failure):
                     raise received.error()
+                at_work[ready] = trainings[received[0]].name
                 sums.add(*received)
 
 
@@ -132,14 +135,14 @@ def _work(sender: Connection, share: Sequence[tuple[int, Training]], threads: in
             return
 
 
-def _refuse_killed(process: BaseProcess) -> None:
-    """Raises `ModelError` where *process* did not end by itself."""
+def _refuse_killed(process: BaseProcess, name: str) -> None:
+    """Raises `ModelError` where *process*, which trained the model *name*, did not end by itself."""
     process.join()
     if process.exitcode:
         why = f"was killed by signal {-process.exitcode}" if process.exitcode < 0 else f"ended with {process.exitcode}"
         raise ModelError(
-            f"a process that trained models {why}, perhaps because the memory is full: the same call with a smaller "
-            "`processes` continues"
+            f"{name}: the process that trained it {why}, perhaps because the memory is full: the same call with a "
+            "smaller `processes` continues"
         )
 
 

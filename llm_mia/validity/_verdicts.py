@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -48,7 +48,7 @@ class Check:
 
     It is adjusted for the other checks that the same test makes."""
     notes: tuple[Note, ...] = ()
-    """Details: ids of passages, the limits of the figure, the reason why the check was skipped."""
+    """Details: ids of passages or documents, the limits of the figure, the reason why the check was skipped."""
     detectable: float | None = None
     """The AUROC that would have been significant with a probability of 0.8; None for checks of other figures."""
     roc: RocPoints | None = None
@@ -114,6 +114,11 @@ class Validity:
                 return check
         raise KeyError(name)
 
+    def without_ids(self) -> Validity:
+        """The same checks, without the ids of the passages and documents that they name."""
+        checks = (replace(check, notes=tuple(map(_without_ids, check.notes))) for check in self.checks)
+        return replace(self, checks=tuple(checks))
+
     def to_json(self) -> str:
         """The text of ``validity.json``: numbers stay numbers, a figure that could not be measured is null."""
         document = {
@@ -122,6 +127,10 @@ class Validity:
             "checks": [_check_document(check) for check in self.checks],
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_ids(note: Note) -> Note:
+    return Note(note.kind, {**note.figures, "ids": []}) if "ids" in note.figures else note
 
 
 def _check_document(check: Check) -> dict[str, Any]:

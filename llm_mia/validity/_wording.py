@@ -23,13 +23,17 @@ _REPEATS_MEMBER = (
     "members."
 )
 _REMOVE_REPEATS = (
-    "Remove the named passages from either class, and split by document, not by passage; validity.json lists all ids."
+    "Remove these passages from either class, and split by document, not by passage; unless it is redacted, "
+    "validity.json lists all ids."
 )
 _SHARE_NO_TEXT = "Take non-members that share no text with members, and split by document, not by passage."
 _TRUTH_IS_KNOWN = (
     "If the text of a candidate is in the known set, its label is known, and its score depends on the calibration."
 )
-_REMOVE_CANDIDATES = "Remove the named candidates, or the known passages that they repeat; validity.json lists all ids."
+_REMOVE_CANDIDATES = (
+    "Remove these candidates, or the known passages that they repeat; unless it is redacted, validity.json lists all "
+    "ids."
+)
 _MORE_NONMEMBERS = "Add {unit} until there are {needed}, or choose a larger rate."
 _DOCUMENTS_COUNT = (
     "Passages of one document are not independent: a rate for new documents depends on the number of documents."
@@ -225,9 +229,11 @@ def details(notes: Sequence[Note], detectable: float | None = None) -> str:
 def list_ids(ids: Sequence[str], count: int | None = None) -> str:
     """The first five of *ids*, and the number of the others, if there are *count* in all.
 
-    >>> list_ids(["a", "b", "c", "d", "e", "f", "g"]), list_ids(["a", "b"], 12)
-    ("'a', 'b', 'c', 'd', 'e' and 2 more", "'a', 'b' and 10 more")
+    >>> list_ids(["a", "b", "c", "d", "e", "f", "g"]), list_ids(["a", "b"], 12), list_ids([], 12)
+    ("'a', 'b', 'c', 'd', 'e' and 2 more", "'a', 'b' and 10 more", 'ids left out (redacted)')
     """
+    if not ids:
+        return "ids left out (redacted)"
     shown = ids[:_IDS_SHOWN]
     more = (len(ids) if count is None else count) - len(shown)
     return ", ".join(map(repr, shown)) + (f" and {more} more" if more else "")

@@ -19,7 +19,7 @@ from llm_mia.records import IntArray, TokenSignals, Window
 from llm_mia.scoring import score_to_disk
 from llm_mia.signals import Supplies
 
-__all__ = ["ATTACKS", "attack_requests"]
+__all__ = ["ATTACKS", "SAMPLERS", "attack_requests"]
 
 ATTACKS: Mapping[str, str] = {
     "loss": "loss",
@@ -30,6 +30,8 @@ ATTACKS: Mapping[str, str] = {
     "collection": "loss",
 }
 """By name: the attack of the package; SaMIA only samples."""
+SAMPLERS: Mapping[str, bool] = {"SaMIA, 10 samples a request": True, "SaMIA, a sample a request": False}
+"""SaMIA again, by how it requests the samples of a prompt: in one request, or in as many as there are samples."""
 SHOTS = 3
 SAMPLES = 10
 
@@ -54,7 +56,9 @@ class Recorder(FakeBackend):
 def attack_requests(name: str, texts: Sequence[str], rng: random.Random) -> list[Query]:
     """The requests of the attack *name* on *texts*, in the order in which the package sends them."""
     if name == "SaMIA":
-        return _sampled(texts, rng)
+        return _sampled(texts, several=rng.random() < 0.5)
+    if name in SAMPLERS:
+        return _sampled(texts, several=SAMPLERS[name])
     recorder, shots = Recorder(), [texts[at] for at in range(SHOTS)]
     rows = [{"id": str(at), "text": text} for at, text in enumerate(texts[SHOTS:])]
     supplies = Supplies(
@@ -82,9 +86,8 @@ def _scored(prompt: str) -> Query:
     )  # fmt: skip
 
 
-def _sampled(texts: Sequence[str], rng: random.Random) -> list[Query]:
-    """Continuations of the first half of each text: in one request, or in as many as there are samples."""
-    several = rng.random() < 0.5
+def _sampled(texts: Sequence[str], *, several: bool) -> list[Query]:
+    """Continuations of the first half of each text: *several* in a request, or as many requests as samples."""
     queries = []
     for text in texts:
         words = text.split()

@@ -1,4 +1,4 @@
-"""Honest clients of a model, of several kinds: what each sends, with retries, templates and conversations that grow."""
+"""Benign clients of a model, of several kinds: what each sends, with retries, templates and conversations that grow."""
 
 from __future__ import annotations
 
@@ -111,6 +111,57 @@ def classifying(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Que
         )  # fmt: skip
 
 
+def regenerating(rng: random.Random, words: Words, benchmarks: Benchmarks) -> Iterator[Query]:
+    """Conversations and agents whose answers are at times requested again, until they please; a few of them often."""
+    for query in rng.choice([chat, agent])(rng, words, benchmarks):
+        again = min(20, int(rng.expovariate(1 / 4))) if rng.random() < 0.25 else 0
+        yield from [replace(query, temperature=0.8)] * (1 + again)
+
+
+def best_of(rng: random.Random, words: Words, benchmarks: Benchmarks) -> Iterator[Query]:
+    """A service that draws several answers to each message and shows the best; most have an instruction."""
+    number, at_once = rng.choice([4, 8, 16]), rng.random() < 0.7
+    service = rng.choice([chat, agent, retrieval, unguided])
+    for query in service(rng, words, benchmarks):
+        drawn = replace(query, temperature=1.0, samples=number if at_once else 1)
+        yield from [drawn] * (1 if at_once else number)
+
+
+def best_of_texts(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
+    """Texts that nobody else has, behind a short instruction or none, each answered many times: rejection sampling."""
+    head, number = words.text(rng, rng.choice([0, 3, 6])), rng.choice([8, 16, 64])
+    while True:
+        text = f"{head} {words.text(rng, rng.randint(40, 250))}".strip()
+        yield _query(text, max_tokens=rng.choice([64, 128, 256]), temperature=1.0, samples=number)
+
+
+def unguided(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
+    """Conversations without an instruction."""
+    while True:
+        turns = []
+        for _turn in range(rng.randint(1, 9)):
+            turns.append(words.text(rng, rng.randint(3, 80)))
+            yield _query("\n".join(turns), max_tokens=512)
+            turns.append(words.text(rng, rng.randint(10, 100)))
+
+
+def self_consistency(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
+    """Questions behind the same solved examples, or programs behind the same instruction, each answered many times."""
+    head, longest = words.text(rng, rng.randint(30, 300)), rng.choice([40, 100])
+    number, at_once, limit = rng.choice([8, 10, 20, 40]), rng.random() < 0.6, rng.choice([256, 512, 1024])
+    while True:
+        query = _query(f"{head}\n{words.text(rng, rng.randint(10, longest))}", max_tokens=limit, temperature=0.7)
+        yield from [replace(query, samples=number if at_once else 1)] * (1 if at_once else number)
+
+
+def private_programs(rng: random.Random, words: Words, _: Benchmarks) -> Iterator[Query]:
+    """Programs that nobody else has, without a template, each drawn many times for pass@k."""
+    number, at_once = rng.choice([10, 20, 100]), rng.random() < 0.6
+    while True:
+        query = _query(words.text(rng, rng.randint(40, 140)), Request.COMPLETION, max_tokens=512, temperature=0.8)
+        yield from [replace(query, samples=number if at_once else 1)] * (1 if at_once else number)
+
+
 @dataclass(frozen=True)
 class Task:
     """A benchmark: choices of a context, last words, rolling perplexity, or programs."""
@@ -209,11 +260,16 @@ KINDS: Mapping[str, Client] = {
     "summarising": summarising,
     "code": code,
     "retrieval": retrieval,
+    "regenerated answers": regenerating,
+    "best of n": best_of,
+    "self-consistency and pass@k, instructed": self_consistency,
     "classifying with log-probabilities": classifying,
     "chat and evaluation by turns": mixing,
     "harness, public benchmarks": public_harness,
     "harness, private choices": private_harness,
     "perplexity of private texts": private_perplexity,
+    "pass@k of private programs, bare": private_programs,
+    "best of n of private texts, bare": best_of_texts,
 }
 
 

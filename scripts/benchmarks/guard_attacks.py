@@ -30,7 +30,7 @@ from . import attack_models
 from .attack_corpora import library_topics, passages_of
 from .guard_servers import Process, free_port
 
-__all__ = ["Row", "attack_rows", "attack_table"]
+__all__ = ["POLICIES", "Row", "attack_rows", "attack_table", "guard_here", "trained_models"]
 
 TOKENS = 40
 """Of a passage, by the estimate of `read_passages`."""
@@ -79,7 +79,7 @@ class Row:
     """Share of answers whose two likeliest tokens are listed, in their order."""
 
 
-def _models(work: Path) -> tuple[Path, Path, list[str], list[str]]:
+def trained_models(work: Path) -> tuple[Path, Path, list[str], list[str]]:
     """Folders of target and base, members, and passages that are held out."""
     passages = passages_of("topics", library_topics, TOKENS, work)
     drawn = random.Random(0).sample(passages, SIBLING + 2 * MEMBERS)  # noqa: S311 - reproducible, no secret
@@ -251,7 +251,7 @@ def _two(listed: Mapping[str, float]) -> list[str]:
 
 
 @contextmanager
-def _guard(upstream: str, policy: Policy) -> Iterator[str]:
+def guard_here(upstream: str, policy: Policy) -> Iterator[str]:
     """The address of a guard in this process, which starts at once."""
     config = configuration(Guard(policy, Upstream(upstream, policy.upstream), Secret(b"secret")), policy)
     config.host, config.port = "127.0.0.1", free_port()
@@ -269,7 +269,7 @@ def _guard(upstream: str, policy: Policy) -> Iterator[str]:
 
 def attack_rows(work: Path, policies: Sequence[str] = ()) -> list[Row]:
     """A row for each of the *policies*, or for all of them; the models stay in *work*."""
-    target, base, members, held = _models(work)
+    target, base, members, held = trained_models(work)
     port = free_port()
     server = Process([sys.executable, str(Path(__file__).with_name("guard_model.py")), str(target), str(port)], port)
     rows, true, attacker = [], list[dict[str, float]](), Attacker(base)
@@ -281,7 +281,7 @@ def attack_rows(work: Path, policies: Sequence[str] = ()) -> list[Row]:
                 continue
             (work / "guard.toml").write_text(f"[logprobs]\n{settings}", "utf-8")
             policy = read_policy(work / "guard.toml")
-            with _guard(server.url, policy) as address:
+            with guard_here(server.url, policy) as address:
                 attacker.turn_to(address, policy.logprobs.temperature)
                 rows.append(_row(name, attacker, passages, of_base, true))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)

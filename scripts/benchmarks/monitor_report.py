@@ -15,6 +15,7 @@ def written(results: Mapping[str, Any]) -> str:
         ("world", _world),
         ("benign", _benign),
         ("attacks", _attacks),
+        ("samplers", _samplers),
         ("campaigns", _campaigns),
         ("speed", _speed),
     ):
@@ -35,7 +36,7 @@ def _world(world: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _benign(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## False alarms by kind of honest client"
+    yield "## False alarms by kind of benign client"
     yield ""
     yield "| kind | alerts [95 %] | clients | first reasons | plain MMD |"
     yield "|---|---:|---:|---|---:|"
@@ -56,29 +57,47 @@ def _attacks(rows: Mapping[str, Any]) -> Iterator[str]:
         yield f"{line} {100 * row['mmd']:.1f} % |"
 
 
-def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Campaigns of 1,000 requests that accounts share, among 300 honest clients"
+def _samplers(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## SaMIA by its size: a fifth of the requests of a client"
     yield ""
-    yield f"Of honest families {_rate(rows['honest families'])} cause an alert."
+    yield "| requests for samples | requests of the client | of the attack | passages | named [95 %] | attackers |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, row in rows.items():
+        attack, total = name.rsplit(" ", 1)
+        requests = int(total) // 5
+        passages = requests // 10 if "a sample a request" in attack else min(requests, 4 * 63)
+        figures = f"{int(total):,} | {requests:,} | {passages:,}"
+        yield f"| {attack.removeprefix('SaMIA, ')} | {figures} | {_rate(row)} | {row['trials']} |"
+
+
+def _campaigns(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Campaigns of 1,000 requests that accounts share, among 300 benign clients"
+    yield ""
+    benign = rows["benign families"]
+    windows = benign["windows"]
+    yield f"Of {benign['trials']} benign families {_rate(benign)} cause an alert. Of {windows['trials']} windows "
+    yield f"of benign traffic {_rate(windows)} differ from the benign traffic, by the log's own q-values."
     yield ""
     yield "| attack | accounts | family named [95 %] | campaigns | accounts named alone |"
     yield "|---|---:|---:|---:|---:|"
     for name, row in rows.items():
-        if name != "honest families":
+        if name != "benign families":
             attack, spread = name.rsplit(" ", 1)
             yield f"| {attack} | {int(spread):,} | {_rate(row)} | {row['trials']} | {100 * row['accounts']:.1f} % |"
 
 
 def _speed(rows: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Speed, a single process"
+    yield "## Speed, from the file to the alerts"
     yield ""
-    yield "| log holds | lines | bytes a line | lines a second | lines a second of its processor time |"
-    yield "|---|---:|---:|---:|---:|"
-    for name in filter(rows.__contains__, ("sketches", "prompts")):
-        row = rows[name]
-        figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
-        yield f"| {name} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
+    yield "| log holds | processes that parse | lines | bytes a line | lines a second | by processor time |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, row in rows.items():
+        if name != "memory":
+            figures = f"{row['lines']:,} | {row['bytes_per_line']:,.0f} | {row['lines_per_second']:,.0f}"
+            yield f"| {' | '.join(name.split())} | {figures} | {row['lines_per_cpu_second']:,.0f} |"
     if "memory" not in rows:
         return
+    memory = rows["memory"]
     yield ""
-    yield f"Peak memory of the whole measurement: {rows['memory']['peak_mib']:,.0f} MiB."
+    yield f"Peak memory of the whole measurement: {memory['peak_mib']:,.0f} MiB."
+    yield f"{memory['cores']} cores, of which other programs took a part: the load was {memory['load']:.1f}."

@@ -1,4 +1,4 @@
-"""Trials of the monitor: honest clients of every kind, attackers pure and dripped, campaigns over many clients."""
+"""Trials of the monitor: benign clients of every kind, attackers pure and dripped, campaigns over many clients."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ from .attack_requests import attack_requests
 from .benign_clients import Benchmarks, Words, requests_of
 from .texts import passages
 
-__all__ = ["COVERS", "MIX", "SPREADS", "World", "campaign", "dripped", "members_of", "mmd_alarms"]
+__all__ = ["ALIKE", "COVERS", "MIX", "SPREADS", "World", "campaign", "dripped", "members_of", "mmd_alarms"]
 
 KEY = b"a key of the trials"
 RATE, FDR = 0.003, 0.05
 MIX: Mapping[str, float] = {
-    "chat": 0.26, "agents": 0.1, "summarising": 0.1, "code": 0.1, "retrieval": 0.1,
-    "classifying with log-probabilities": 0.1, "chat and evaluation by turns": 0.06, "harness, public benchmarks": 0.12,
-    "harness, private choices": 0.06,
+    "chat": 0.12, "agents": 0.06, "summarising": 0.06, "code": 0.06, "retrieval": 0.06, "regenerated answers": 0.05,
+    "best of n": 0.1, "self-consistency and pass@k, instructed": 0.1, "classifying with log-probabilities": 0.14,
+    "chat and evaluation by turns": 0.06, "harness, public benchmarks": 0.12, "harness, private choices": 0.07,
 }  # fmt: skip
-"""Shares of the kinds among the benign clients. Perplexity of private texts is not among them: see the report."""
+"""Shares of the kinds among the benign clients: each group of clients that request the same is large enough for a
+threshold. `ALIKE` are not among them."""
+ALIKE = ("perplexity of private texts", "pass@k of private programs, bare", "best of n of private texts, bare")
+"""What these benign clients send is what an attack sends: many different private texts, scored or sampled."""
 COVERS = ("chat", "agents", "summarising", "code", "retrieval")
 """What attackers do beside their attack."""
 SPREADS = (1, 10, 1000)
@@ -76,7 +79,7 @@ class World:
         self.features: list[np.ndarray] = []
         self.of_calibration: list[np.ndarray] = []
         kinds = random.Random(self.seed).choices([*MIX], [*MIX.values()], k=self.clients)  # noqa: S311
-        streams = [self.honest(kind, f"benign-{at}") for at, kind in enumerate(kinds)]
+        streams = [self.client(kind, f"benign-{at}") for at, kind in enumerate(kinds)]
         for query in in_time(streams):
             benign.half(query.client).add([(0, query)], 0)
         for queries in streams:
@@ -84,8 +87,8 @@ class World:
                 self.of_calibration.append(features(queries))
         self.baseline: Baseline = baseline_of(benign, frozenset(), registry=self.registry, false_alarms=RATE)
 
-    def honest(self, kind: str, client: str, count: int | None = None) -> list[Query]:
-        """The requests of an honest client, with sketches."""
+    def client(self, kind: str, client: str, count: int | None = None) -> list[Query]:
+        """The requests of a benign client, with sketches."""
         rng = random.Random(f"{self.seed} {kind} {client}")  # noqa: S311
         return sketched(requests_of(kind, client, rng, self.words, self.benchmarks, count))
 
@@ -120,14 +123,14 @@ def in_time(streams: Sequence[Sequence[Query]]) -> list[Query]:
 
 
 def dripped(world: World, attack: str, name: str, share: float, total: int, rng: random.Random) -> list[Query]:
-    """The requests of an attacker: *share* of *total* are of the attack, the others are an honest kind's."""
+    """The requests of an attacker: *share* of *total* are of the attack, the others are a benign kind's."""
     wanted = int(share * total)
     run = [query for _ in range(4) for query in world.run_of(attack, rng)]
     first = rng.randrange(len(run))
     attacking = iter((run + run)[first : first + wanted])
     if share == 1.0:
         return [replace(query, client=name, time=1e9 + at) for at, query in enumerate(run)]
-    cover = iter(world.honest(rng.choice(COVERS), f"cover of {name}", total - wanted))
+    cover = iter(world.client(rng.choice(COVERS), f"cover of {name}", total - wanted))
     places = set(rng.sample(range(total), wanted))
     mixed = [next(attacking if at in places else cover, None) for at in range(total)]
     return [replace(query, client=name, time=1e9 + at) for at, query in enumerate(mixed) if query is not None]

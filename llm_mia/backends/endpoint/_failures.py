@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from ._address import KEY_VARIABLES, Address, key_from_environment
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["failure_words", "key_words", "message_of", "refusal_words"]
+__all__ = ["denies_logprobs", "failure_words", "key_words", "message_of", "refusal_words"]
 
 LONGEST = 200
 """Most characters of a server's message that are repeated."""
@@ -48,7 +49,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 def refusal_words(address: Address, status: int, value: Any) -> str:
     """What an answer with *status* means, whose JSON value is *value*."""
     url = address.url
-    if status in (401, 403):
+    if status == 401 or (status == 403 and not denies_logprobs(status, message_of(value))):
         return key_words(url)
     if 300 <= status < 400:
         return f"{url}: the server sends requests on to another address, which is not followed: name that address"
@@ -58,6 +59,11 @@ def refusal_words(address: Address, status: int, value: Any) -> str:
         return f"{url}: the server limits the rate: send fewer requests at once by `concurrency`, or wait"
     message = message_of(value)
     return f"{url}: the server answers with status {status}{f': {message}' if message else ''}"
+
+
+def denies_logprobs(status: int, words: str) -> bool:
+    """Whether *words* of a refusal with *status* say that it is for log-probabilities, which a key does not change."""
+    return status == 403 and re.search("log.?prob", words, re.IGNORECASE) is not None
 
 
 def key_words(url: str) -> str:

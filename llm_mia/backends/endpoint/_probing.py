@@ -19,6 +19,7 @@ from ...errors import LlmMiaError, ModelError, ServerError
 from ._answers import Answer, AnswerError, read_choice
 from ._asking import Way
 from ._client import Client, Query, RefusedError, is_too_long
+from ._failures import denies_logprobs
 from ._listing import Listing
 
 __all__ = ["PROBE", "Probed", "UnusableError", "agreement", "probe"]
@@ -116,6 +117,8 @@ def _checked(way: Way, value: Any) -> Answer:
 def _refusal(client: Client, refusal: RefusedError, listing: Listing) -> LlmMiaError:
     """Why the first request was refused."""
     address, words = client.address, str(refusal)
+    if denies_logprobs(refusal.status, words):
+        return UnusableError(f"model {address.model!r}: {refusal}")
     if refusal.status in (404, 405) and "model" not in words.partition("status")[2]:
         if listing.listed:
             return ModelError(

@@ -3,6 +3,7 @@
 from ._backend import LocalBackend
 from ._batching import batches
 from ._causality import contribution_of_last_token
+from ._devices import share_of_devices, take_share_of_devices
 from ._generating import Continuations, continuations
 from ._identity import PROBE_TEXT
 from ._in_memory import from_memory
@@ -46,6 +47,8 @@ __all__ = [
     "read_weights",
     "reader_of_text",
     "resolve_device",
+    "share_of_devices",
     "silence_libraries",
     "surrounding_tokens",
+    "take_share_of_devices",
 ]

@@ -31,7 +31,7 @@ class Detector:
     needs: Sequence[Sequence[str]]
     """Fields of `Query`, of each group at least one."""
     weakened_without: Sequence[str]
-    """Fields without which it cannot set honest traffic apart."""
+    """Fields without which it cannot set benign traffic apart."""
     score: Callable[[Table], Scored]
     pooled: bool = True
     """Whether it also measures families of requests of many clients."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
 
 __all__ = ["CHANGE", "change_of"]

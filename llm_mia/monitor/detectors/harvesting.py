@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
-from ._honest import choices, common_prompts, templates
+from ._explained import choices, common_prompts, templates
 
 __all__ = ["HARVESTING"]
 
 
 def _score(table: Table) -> Scored:
     wanted = (table.kinds & Kind.DISTRIBUTION) > 0
-    honest = common_prompts(table) | choices(table, wanted) | templates(table, wanted)
-    rows = table.distinct(wanted & ~honest)
+    explained = common_prompts(table) | choices(table, wanted) | templates(table, wanted)
+    rows = table.distinct(wanted & ~explained)
     return Scored(table.totals(rows), rows)
 
 

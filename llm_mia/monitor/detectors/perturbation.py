@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...queries import END_LENGTHS, Sketches
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
-from ._honest import choices, common_prompts, templates
+from ._explained import choices, common_prompts, templates
 
 __all__ = ["PERTURBATION"]
 
@@ -18,16 +18,16 @@ Ints = NDArray[np.int64]
 BANDS, PLACES = 32, 2
 """Two texts of similarity s agree in a whole band with probability 1 − (1 − s²)³²: 0.95 for s = 0.3."""
 LEAST_AGREEMENT = 0.2
-SAME_END = 0.4
-"""Share of the shorter text that is the same at the beginning or at the end: then it is a template."""
+"""Similarity of two texts, beyond what a template explains: what they have in common at the beginning and the end."""
 
 
 def _score(table: Table) -> Scored:
     wanted = ((table.kinds & (Kind.SCORES | Kind.DISTRIBUTION)) > 0) & table.sketched
     wanted &= ~common_prompts(table)
     rows = np.zeros(len(table.rows), np.bool_)
+    wanted &= ~choices(table, wanted)  # the ends of a question may differ in case alone: "it" and "It"
     rows[_twins(table, wanted)] = True
-    left, right = _near(table, wanted & ~choices(table, wanted) & ~templates(table, wanted))
+    left, right = _near(table, wanted & ~templates(table, wanted))
     rows[left] = rows[right] = True
     return Scored(table.totals(rows), rows)
 
@@ -43,7 +43,7 @@ def _twins(table: Table, among: Bools) -> Ints:
 
 
 def _near(table: Table, among: Bools) -> tuple[Ints, Ints]:
-    """Pairs of rows of a group whose texts are similar throughout, and not only at the beginning or at the end."""
+    """Pairs of rows of a group whose texts are similar throughout, beyond the beginning and the end."""
     rows = np.flatnonzero(among)
     minima = table.sketches.minima[rows].astype(np.uint64)
     lefts, rights = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
@@ -57,22 +57,25 @@ def _near(table: Table, among: Bools) -> tuple[Ints, Ints]:
     pairs = np.unique(np.stack([np.concatenate(lefts), np.concatenate(rights)], axis=1), axis=0)
     left, right = pairs[:, 0], pairs[:, 1]
     words = table.sketches
-    alike = (words.minima[left] == words.minima[right]).mean(1) >= LEAST_AGREEMENT
-    alike &= (table.folds[left] != table.folds[right]) & (table.group[left] == table.group[right])
-    left, right = left[alike], right[alike]
-    shorter = np.minimum(table.sizes[left], table.sizes[right])
-    kept = _same_ends(words, left, right) < SAME_END * shorter
+    alike = (words.minima[left] == words.minima[right]).mean(1)
+    alike -= _of_template(words, table.sizes, left, right)
+    kept = alike >= LEAST_AGREEMENT
+    kept &= (table.folds[left] != table.folds[right]) & (table.group[left] == table.group[right])
     return left[kept], right[kept]
 
 
-def _same_ends(words: Sketches, left: Ints, right: Ints) -> Ints:
-    """Bytes, up to a factor of 2, that two texts have in common at the beginning or at the end, whichever is more."""
+def _of_template(words: Sketches, sizes: Ints, left: Ints, right: Ints) -> NDArray[np.float64]:
+    """The similarity of pairs of texts that have only their beginning and their end in common.
+
+    A sketch knows the length of what is the same up to a factor of 2, so that twice the known length is assumed.
+    """
     lengths = np.array(END_LENGTHS)
-    both = [
-        np.where((part[left] == part[right]) & (part[left] > 0), lengths, 0).max(1, initial=0)
-        for part in (words.beginnings, words.ends)
-    ]
-    return np.asarray(np.maximum(both[0], both[1]), np.int64)
+    same = np.zeros(len(left))
+    for part in (words.beginnings, words.ends):
+        same += 2 * np.where((part[left] == part[right]) & (part[left] > 0), lengths, 0).max(1, initial=0)
+    both = sizes[left] + sizes[right]
+    same = np.minimum(same, np.minimum(sizes[left], sizes[right]))
+    return np.asarray(same / np.maximum(1, both - same), np.float64)
 
 
 PERTURBATION = Detector(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...queries import END_LENGTHS
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
-from ._honest import common_prompts
+from ._explained import common_prompts
 
 __all__ = ["PREFIXED"]
 

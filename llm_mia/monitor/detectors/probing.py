@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
-from ._honest import choices, common_prompts
+from ._explained import choices, common_prompts
 
 __all__ = ["PROBING"]
 

@@ -1,18 +1,19 @@
-"""Many samples of one prefix: several continuations by chance, for many prompts that follow no template."""
+"""Many samples of one prefix: several continuations by chance, of prompts without a template or a conversation."""
 
 from __future__ import annotations
 
+from .._rows import Kind
 from .._table import Table
-from .._traffic import Kind
 from ._detector import Detector, Scored
-from ._honest import common_prompts, templates
+from ._explained import common_prompts, conversations, templates
 
 __all__ = ["SAMPLING"]
 
 
 def _score(table: Table) -> Scored:
     wanted = (table.kinds & Kind.SAMPLES) > 0
-    rows = table.distinct(wanted & ~common_prompts(table) & ~templates(table, wanted))
+    explained = common_prompts(table) | templates(table, wanted) | conversations(table, wanted)
+    rows = table.distinct(wanted & ~explained)
     return Scored(table.totals(rows), rows)
 
 

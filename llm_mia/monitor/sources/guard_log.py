@@ -4,7 +4,6 @@ missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,23 +15,24 @@ __all__ = ["GUARD_LOG"]
 LEFT_OPEN = {"samples": 1, "echo": False, "logprobs": False, "top_logprobs": 0, "prompt_logprobs": False}
 """What a request means that leaves these open."""
 NAMES = {field.name for field in fields(Query)}
-NUMBERS = (
+NUMBERS = {
     *("prompt_bytes", "prompt_tokens", "completion_tokens", "max_tokens", "samples", "top_logprobs", "status"),
     *("temperature", "seconds"),
-)
+}
 
 
 def _recognises(value: Any) -> bool:
-    return isinstance(value, Mapping) and "client" in value and set(value) <= NAMES
+    return isinstance(value, dict) and "client" in value and value.keys() <= NAMES
 
 
 def _queries(value: Any) -> list[Query]:
     query = query_of_values({**LEFT_OPEN, **value})
-    if all(0 <= (getattr(query, name) or 0) <= LARGEST for name in NUMBERS):  # false for NaN, too
-        return [query]
-    # Clients choose these numbers: what no server could mean is unknown, and the line is read nevertheless.
-    possible: dict[str, Any] = {name: _possible(name, getattr(query, name)) for name in NUMBERS}
-    return [replace(query, **possible)]
+    for name, given in value.items():
+        if name in NUMBERS and not 0 <= given <= LARGEST:  # also of NaN
+            # Clients choose these numbers: what no server could mean is unknown, and the line is read nevertheless.
+            possible: dict[str, Any] = {each: _possible(each, getattr(query, each)) for each in NUMBERS}
+            return [replace(query, **possible)]
+    return [query]
 
 
 def _possible(name: str, value: float | None) -> Any:

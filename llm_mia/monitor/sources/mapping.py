@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,27 +48,26 @@ def mapped_source(path: Path) -> Source:
         raise InputError(f"{path}: no path for 'client': name where the log says who sends a request")
     paths = {name: tuple(place.split(".")) for name, place in values.items()}
     fields = EVERYTHING if BODY in paths else frozenset(paths) | ({"prompt_bytes"} if "prompt" in paths else set())
-    return Source(
-        "mapping", f"lines read by {path.name}", fields, lambda value: isinstance(value, Mapping), _reader(paths)
-    )
+    return Source("mapping", f"lines read by {path.name}", fields, _is_object, partial(_queries, paths))
 
 
-def _reader(paths: Mapping[str, tuple[str, ...]]) -> Any:
-    def queries(value: Any) -> list[Query]:
-        given = {name: at_path(value, *path) for name, path in paths.items()}
-        if all(each is None for each in given.values()):
-            raise ValueError("has nothing at any path of the mapping")
-        base = Query(seconds(given.pop("time", None)), text(given.pop("client")))
-        body = body_of(given.pop(BODY, None))
-        kept = {name: _field(name, each) for name, each in given.items() if each is not None}
-        kept = {name: each for name, each in kept.items() if each is not None}
-        if isinstance(prompt := kept.get("prompt"), str):
-            kept["prompt_bytes"] = len(prompt.encode(errors="surrogatepass"))
-        if body is None:
-            return [replace(base, **kept)]
-        return [replace(query, **kept) for query in queries_of_body(body, base)]
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
-    return queries
+
+def _queries(paths: Mapping[str, tuple[str, ...]], value: Any) -> list[Query]:
+    given = {name: at_path(value, *path) for name, path in paths.items()}
+    if all(each is None for each in given.values()):
+        raise ValueError("has nothing at any path of the mapping")
+    base = Query(seconds(given.pop("time", None)), text(given.pop("client")))
+    body = body_of(given.pop(BODY, None))
+    kept = {name: _field(name, each) for name, each in given.items() if each is not None}
+    kept = {name: each for name, each in kept.items() if each is not None}
+    if isinstance(prompt := kept.get("prompt"), str):
+        kept["prompt_bytes"] = len(prompt.encode(errors="surrogatepass"))
+    if body is None:
+        return [replace(base, **kept)]
+    return [replace(query, **kept) for query in queries_of_body(body, base)]
 
 
 def _field(name: str, value: Any) -> Any:

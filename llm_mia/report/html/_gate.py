@@ -45,6 +45,7 @@ def gate_html(result: GateResult) -> str:
         contents=[entry for entry in gate_words.CONTENTS if recognised or entry[0] != "leaked"],
         redacted=result.redacted,
         answer=gate_answer(result),
+        steps=gate_words.gate_next(result),
         basis=f"{gate_basis(result)}.",
         rows=gate_words.gate_rows(result),
         asks=gate_words.asks_rows(result),

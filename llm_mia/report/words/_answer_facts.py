@@ -9,7 +9,7 @@ from ...auditing import LIKENESS, Audit, Control, ShadowCheck
 from ...decision import DocumentObstacle, ErrorRate, Evaluation, Flags, NoteKind, Unit
 from ...records import Interval, Note, count_distinct
 from ...validity import Check, Validity, Verdict
-from ._audit_by_shadows import by_shadows, gap_words, rates_words, recognised_words
+from ._audit_by_shadows import by_shadows, gap_words, needed_words, rates_words, recognised_words
 from ._comparisons import least_p_words, role_words
 from ._counting import counted, held_with, with_interval
 from ._decisions import bound_confidence
@@ -227,6 +227,8 @@ def answer_trust(audit: Audit) -> list[str]:
     checks = checks_words(audit.validity)
     if audit.withheld:
         return [checks]
+    if audit.shadows is not None and (needed := needed_words(audit.shadows)):
+        checks += f" {needed}"
     same_texts = audit.shadows is not None and audit.shadows.same_texts
     return [checks, _assumption(audit.flags, same_texts=same_texts), _unflagged(audit.flags)]
 

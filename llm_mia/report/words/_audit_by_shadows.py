@@ -21,6 +21,7 @@ __all__ = [
     "gap_words",
     "likeness_words",
     "name_sets",
+    "needed_words",
     "rates_words",
     "recognised_words",
     "shadow_facts",
@@ -39,8 +40,8 @@ HEADER = ("Shadow", "Not trained on", "of these flagged", "Trained on", "of thes
 
 
 def by_shadows(flags: Flags) -> bool:
-    """Whether shadow models set the threshold of *flags*, as far as its finding shows."""
-    return flags.finding is not None and flags.finding.shadows is not None
+    """Whether shadow models set the threshold of *flags*."""
+    return flags.calibration.by_shadows
 
 
 def name_sets(text: str, *, shadows: bool) -> str:
@@ -115,6 +116,17 @@ def spread_words(finding: Finding) -> str | None:
 def gap_words(each: Likeness) -> str:
     """How far the target is from the shadow models, and from where on an audit is void."""
     return f"by {each.target:+.3f} nats per token of log-likelihood (void from {each.void_limit:+.3f})"
+
+
+def needed_words(check: ShadowCheck) -> str:
+    """How many shadow models would refuse a target that is doubtful, as a sentence; empty where that is unknown."""
+    worst = check.gravest
+    if worst is None or worst.shadows_needed is None:
+        return ""
+    return (
+        f"With {worst.shadows_needed} shadow models that differ as these {len(worst.shadows)} do, so large a "
+        "difference would withhold the answer."
+    )
 
 
 def likeness_words(each: Likeness) -> str:

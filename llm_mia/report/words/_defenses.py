@@ -49,19 +49,23 @@ ALWAYS = (
     "All defences are tested together for a lower AUROC (Holm's procedure): the chance that the answer calls any "
     "AUROC lower that is not lower is at most 2.5 %. A defence counts where the strongest attack on it is weaker than "
     "the strongest attack without defence, and where the latter attack is weaker with the defence, too.",
-    "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low.",
+    "Each interval holds by itself: among many defences, the lowest AUROC is likely to be too low, and the lowest "
+    "perplexity too.",
+    "Where the AUROC of a defence is not measurably above the lowest (the 95 % interval of the paired difference holds "
+    "0), the answer names the defence that costs least: with the lowest perplexity, and where that is equal, with the "
+    "shortest training. That both AUROCs are equal is not shown; more documents may show a difference.",
     "Each model was trained once: how much another seed would change the figures is in no interval.",
 )
 
 
 def defenses_answer(defenses: Defenses) -> Answer:
-    """Which defence has the lowest AUROC, what it costs, and which do not help."""
+    """Which defence lowers the AUROC as far as any at the least cost, what that cost is, and which do not help."""
     baseline, best, useless = defenses.baseline, _best(defenses), _unhelpful(defenses)
     return Answer(
         question=f"How much does each defence of {short_name(defenses.plan.base)} help, and what does it cost?",
         outcome=_outcome(baseline, best),
         headline=_headline(defenses, best),
-        error_rate="" if best is None else _cost(defenses, best),
+        error_rate="" if best is None else f"{_cost(defenses, best)}{_dearer(defenses, best)}",
         facts=tuple((row.name, _row(row, defenses)) for row in defenses.ranked),
         trust=(useless,) if useless else (),
         caveats=len(defense_notes(defenses)),
@@ -69,21 +73,12 @@ def defenses_answer(defenses: Defenses) -> Answer:
 
 
 def _best(defenses: Defenses) -> Defended | None:
-    """The defence with the lowest AUROC among those that lower it; before these, a defence that blinds every attack."""
-    helping = [row for row in defenses.defended if _helps(row)]
-    return min(helping, key=_auroc, default=None) if _leaks(defenses.baseline.leakage) else None
-
-
-def _helps(row: Defended) -> bool:
-    return row.leakage is None or row.leakage.lower
+    """The cheapest of the defences of which none has a measurably lower AUROC than another (`Defenses.lowest`)."""
+    return min(defenses.lowest, key=lambda row: row.cost, default=None) if _leaks(defenses.baseline.leakage) else None
 
 
 def _leaks(leakage: Leakage | None) -> bool:
     return leakage is not None and leakage.auroc.low > 0.5
-
-
-def _auroc(row: Defended) -> float:
-    return 0.0 if row.leakage is None else row.leakage.auroc.value
 
 
 def _outcome(baseline: Defended, best: Defended | None) -> Outcome:
@@ -105,7 +100,18 @@ def _headline(defenses: Defenses, best: Defended | None) -> str:
         return f"No defence measurably lowers the AUROC: {without} without defence."
     if best.leakage is None:
         return f"{best.name} leaves nothing to attack; without defence: AUROC {without}."
+    if best is not defenses.lowest[0]:
+        return f"{best.name} lowers the AUROC to {with_interval(best.leakage.auroc)}; without defence {without}."
     return f"{best.name} has the lowest AUROC: {with_interval(best.leakage.auroc)}; without defence {without}."
+
+
+def _dearer(defenses: Defenses, best: Defended) -> str:
+    """The defence with the lowest AUROC where *best*, which is cheaper, is named in its place; else empty."""
+    lowest = defenses.lowest[0]
+    if best is lowest or lowest.leakage is None:
+        return ""
+    figure = with_interval(lowest.leakage.auroc)
+    return f" {lowest.name} has the lowest AUROC, {figure}, but not measurably lower, and costs more."
 
 
 def _cost(defenses: Defenses, best: Defended) -> str:
@@ -133,7 +139,7 @@ def perplexity_change(ratio: Interval) -> str:
 def _row(row: Defended, defenses: Defenses) -> str:
     leakage = row.leakage
     leak = "nothing to attack" if leakage is None else f"AUROC {with_interval(leakage.auroc)}"
-    if row is not defenses.baseline and _leaks(defenses.baseline.leakage) and not _helps(row):
+    if row is not defenses.baseline and _leaks(defenses.baseline.leakage) and not row.lowers:
         leak += ", not lower"
     change = ""
     if row.trained and row is not defenses.baseline:
@@ -147,7 +153,7 @@ def _unhelpful(defenses: Defenses) -> str:
     """The defences that do not lower what leaks, in a sentence; empty where there are none."""
     if not _leaks(defenses.baseline.leakage):
         return ""
-    useless = [row.name for row in defenses.defended if not _helps(row)]
+    useless = [row.name for row in defenses.defended if not row.lowers]
     if not useless or len(useless) == len(defenses.defended):
         return ""
     if len(useless) > MOST_NAMED:

@@ -72,7 +72,7 @@ def gate_answer(result: GateResult) -> Answer:
         facts.insert(len(result.failed) or len(facts), ("leaked most", leaked))
     others = [row for row in result.rows if row.verdict is RowVerdict.NOT_APPLICABLE]
     if others:
-        facts.append(("not judged", ", ".join(map(_not_judged, others))))
+        facts.append(("not applicable", ", ".join(map(_not_applicable, others))))
     model = short_name(result.passes["target"].model.id) if "target" in result.passes else "the model"
     limits = "default limits" if by_default else "limits"
     stronger = " A pass does not show that no stronger attack exists." if result.passed else ""
@@ -139,7 +139,7 @@ def gate_basis(result: GateResult) -> str:
 
 def verdict_words(row: GateRow) -> str:
     """The verdict on a limit."""
-    return "not judged" if row.verdict is RowVerdict.NOT_APPLICABLE else row.verdict.value
+    return row.verdict.value.replace("_", " ")
 
 
 def limit_words(row: GateRow) -> str:
@@ -212,15 +212,15 @@ def obstacle_words(obstacle: Note) -> str:
     return fixed[Obstacle(obstacle.kind)]
 
 
-def _not_judged(row: GateRow) -> str:
-    """A limit that was not judged, and why, in a few words."""
+def _not_applicable(row: GateRow) -> str:
+    """A limit that is not applicable, and why, in a few words."""
     if row.obstacle is not None and row.obstacle.kind == Obstacle.NOT_DOCUMENTED:
         return "ε (undocumented)"
     return f"{_name(row)} ({_short_obstacle(row)})"
 
 
 def _short_obstacle(row: GateRow) -> str:
-    """Why a limit was not judged, in a few words."""
+    """Why a limit is not applicable, in a few words."""
     obstacle = row.obstacle
     if obstacle is None:
         return "not measured"

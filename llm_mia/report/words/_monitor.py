@@ -11,8 +11,9 @@ __all__ = ["alert_sentence", "blind_sentences", "fault_sentence", "monitor_answe
 NAMED = 3
 """Alerts that a screen names."""
 NAME_LENGTH = 40
+"""Characters of a client's name, which the client may choose; the name of a family is shown whole."""
 REASONS = {
-    "probing": "different passages scored by log-probability",
+    "probing": "different passages scored",
     "harvesting": "prompts without a common template, with the next-token distribution requested",
     "perturbation": "texts scored together with rewritten versions",
     "prefixed": "passages scored alone and behind another text",
@@ -39,8 +40,8 @@ def monitor_answer(result: MonitorResult) -> Answer:
         facts.append(
             (
                 "drift",
-                f"{strange} of {counted(len(result.drift), 'window')} of traffic differ from the benign traffic; "
-                "a busy benign client alone can cause this",
+                f"{strange} of {counted(len(result.drift), 'window')} differ from benign traffic (new benign uses do, "
+                "too)",
             )
         )
     return Answer(
@@ -83,9 +84,11 @@ def alert_sentence(alert: Alert) -> str:
     """An alert: who, how much, why.
 
     >>> alert_sentence(Alert("client", "ab", 3.0, 0.002, 0.02, 90, 1, (Reason("probing", 80.0, 3.0, ()),)))
-    'ab: 80 different passages scored by log-probability, in 90 requests (p = 0.002)'
+    'ab: 80 different passages scored, in 90 requests (p = 0.002)'
     """
-    name = alert.name if len(alert.name) <= NAME_LENGTH else f"{alert.name[: NAME_LENGTH - 1]}…"
+    name = alert.name
+    if alert.kind == "client" and len(name) > NAME_LENGTH:
+        name = f"{name[: NAME_LENGTH - 1]}…"
     if alert.kind == "client" and not name:
         name = "(no name)"
     reason = reason_words(alert.reasons[0]) if alert.reasons else "no single reason"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...gate import GateResult, GateRow, RowVerdict
 from ._counting import counted
 from ._gate import ANSWERS, leaked_names, limit_words, measured_words, obstacle_words, verdict_words
+from ._gate_next import gate_next
 
 __all__ = [
     "CONTENTS",
@@ -18,6 +19,7 @@ __all__ = [
     "LimitRow",
     "asks_rows",
     "done_rows",
+    "gate_next",
     "gate_rows",
     "gate_tables",
     "recognised_words",
@@ -26,19 +28,20 @@ __all__ = [
 
 CONTENTS = (
     ("answer", "Verdict"),
+    ("next", "Next"),
     ("limits", "Limits"),
     ("leaked", "What leaked"),
     ("trust", "Known set"),
     ("method", "Method"),
 )
 """Sections of the page: anchor and name."""
-REDACTED = "This page names no passage and no document that leaked, on request (redacted)."
+REDACTED = "This page names no passage and no document, on request (redacted)."
 LIMITS = (
     "That no stronger attack exists: whoever can train similar models (shadow models) sees more.",
     "Anything about texts that are unlike the sample, such as rare or repeated texts.",
     "That the model is anonymous in law, or that its training was differentially private: only the accountant of the "
     "training shows the latter.",
-    "Anything about a limit that was not judged.",
+    "Anything about a limit that is not applicable.",
 )
 COLOURS = {RowVerdict.PASSED: "sound", RowVerdict.FAILED: "void", RowVerdict.NOT_APPLICABLE: "skipped"}
 """Names of verdicts in the style sheet."""
@@ -70,7 +73,7 @@ class LeakedTable:
 
 
 def gate_rows(result: GateResult) -> list[LimitRow]:
-    """A row for each limit: those that fail first, and those that were not judged last."""
+    """A row for each limit: those that fail first, and those that are not applicable last."""
     order = (RowVerdict.FAILED, RowVerdict.PASSED, RowVerdict.NOT_APPLICABLE)
     return [_row(row) for row in sorted(result.rows, key=lambda row: order.index(row.verdict))]
 

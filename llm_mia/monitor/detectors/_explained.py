@@ -1,4 +1,4 @@
-"""Requests that honest programs send as well: public benchmarks, choices of the same context, templates.
+"""Requests that benign programs send as well: public benchmarks, choices of a context, templates, conversations.
 
 Evaluation harnesses want log-probabilities, as attacks do. What they ask sets them apart: several short ends of the
 same context (choice scoring), and texts that the benign traffic or a registered public benchmark has, too. Texts that
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...queries import END_LENGTHS
 from .._table import Table
 
-__all__ = ["choices", "common_prompts", "templates"]
+__all__ = ["choices", "common_prompts", "conversations", "templates"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -26,6 +26,8 @@ PUBLIC_SHARE = 0.5
 TEMPLATE_SHARE = 0.15
 """Of a prompt, the least share that is the same in many prompts of a template. Sketches know the length of what is the
 same up to a factor of 2, so the true share is between this and twice as much."""
+TEMPLATE_BYTES = 128
+"""So many bytes that are the same suffice, however long the prompt is."""
 OF_TEMPLATE = 8
 """Prompts that a template has at least."""
 
@@ -48,17 +50,25 @@ def choices(table: Table, among: Bools) -> Bools:
 
 
 def templates(table: Table, among: Bools) -> Bools:
-    """Which rows share a good part of their text with seven others of the group, or of the client.
+    """Which rows share a good part of their text, or 128 bytes, with seven others of the group, or of the client.
 
     The part lies at the beginning or at the end.
     """
     return _in_either(table, among, _templates)
 
 
+def conversations(table: Table, among: Bools) -> Bools:
+    """Which rows begin another row of the group, or of the client, or begin with one: as conversations grow.
+
+    At least half of the shorter text is the beginning of both, as far as sketches show.
+    """
+    return _in_either(table, among, _conversations)
+
+
 def _in_either(table: Table, among: Bools, recognise: Callable[[Table, Bools, Ints], Bools]) -> Bools:
     """The rows that *recognise* gives within groups or within clients.
 
-    A family has a few requests of each client, in which the choices or the template of an honest client need not show:
+    A family has a few requests of each client, in which the choices or the template of a benign client need not show:
     how many there are depends on how many clients share a block.
     """
     rows = recognise(table, among, table.group)
@@ -86,6 +96,22 @@ def _choices(table: Table, among: Bools, groups: Ints) -> Bools:
     return chosen
 
 
+def _conversations(table: Table, among: Bools, groups: Ints) -> Bools:
+    rows = np.flatnonzero(among & table.sketched)
+    beginnings, sizes = table.sketches.beginnings[rows].astype(np.uint64), table.sizes[rows]
+    longest = (beginnings > 0).sum(1) - 1
+    chosen = np.zeros(len(table.rows), np.bool_)
+    for step in range(len(END_LENGTHS)):
+        keys = (groups[rows].astype(np.uint64) << np.uint64(32)) | beginnings[:, step]
+        there, whole = beginnings[:, step] > 0, longest == step
+        names, inverse = np.unique(keys, return_inverse=True)
+        least, most = np.full(len(names), np.iinfo(np.int64).max), np.zeros(len(names), np.int64)
+        np.minimum.at(least, inverse[whole], sizes[whole])
+        np.maximum.at(most, inverse[there], sizes[there])
+        chosen[rows[(whole & (sizes < most[inverse])) | (there & (sizes > least[inverse]))]] = True
+    return chosen
+
+
 def _templates(table: Table, among: Bools, groups: Ints) -> Bools:
     rows = np.flatnonzero(among & table.sketched)
     shared = np.zeros(len(rows), np.bool_)
@@ -93,7 +119,7 @@ def _templates(table: Table, among: Bools, groups: Ints) -> Bools:
     for digests in (table.sketches.beginnings, table.sketches.ends):
         words = digests[rows].astype(np.uint64)
         keys = (groups[rows, None].astype(np.uint64) << np.uint64(32)) | words
-        usable = (words > 0) & (lengths >= TEMPLATE_SHARE * table.sizes[rows, None])
+        usable = (words > 0) & (lengths >= np.minimum(TEMPLATE_BYTES, TEMPLATE_SHARE * table.sizes[rows, None]))
         names, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
         del names
         shared |= (usable & (counts[inverse].reshape(keys.shape) >= OF_TEMPLATE)).any(1)
