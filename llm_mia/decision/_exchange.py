@@ -177,7 +177,7 @@ def same_size(passages: Exchangeable) -> Ints:
 
 def _count(scores: Floats, labels: Bools, documents: Ints, categories: Ints, rank: Rank) -> Statistic:
     """The number of candidates above the threshold of their category."""
-    parts = []
+    parts: list[tuple[slice | Ints, NDArray[np.int32], Floats, int]] = []
     for number in np.unique(categories).tolist():
         rows = np.flatnonzero(categories == number)
         m = int(labels[rows].sum())

@@ -107,7 +107,7 @@ def flag(
         chosen, limits = np.asarray(q_values <= fdr), np.broadcast_to(fdr, len(rows))
     notes += _notes(table, calibration, rows, labelled=labelled)
     scored = ~np.isnan(finite)
-    kept = slice(None) if scored.all() else scored  # of millions of candidates no copy
+    kept: slice | Bools = slice(None) if scored.all() else scored  # of millions of candidates no copy
     by_q_value = np.empty(0) if fdr is None else q_values[kept]
     tested = Tested(rows[kept], finite[kept], by_q_value, chosen[kept])
     if labelled:

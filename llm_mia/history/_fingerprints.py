@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from ..store import read_signals
 __all__ = ["SKETCH", "Candidates", "Subject"]
 
 Hashes = NDArray[np.uint64]
-BLOCK = 1 << 20
-"""Scores that are hashed at the same time."""
+BLOCK, NAMES = 1 << 20, 1 << 16
+"""Scores, and names, that are hashed at the same time."""
 SMALLEST_POWER, POWERS = -300, 1 << 10
 """Smaller scores count as multiples of this power of ten; and how many powers of ten there are, at most."""
 SKETCH = 256
@@ -89,7 +89,7 @@ class Subject:
         ids, rows, known = _hashes(table.ids), table.rows(None), table.rows(0)
         documents = table.groups().codes[rows]
         columns = [np.ascontiguousarray(table.columns[name][known]) for name in sorted(table.columns)]
-        by_score = () if texts is not None else (_hashes_of_scores(table, name, ids) for name in sorted(table.columns))
+        by_score = (_hashes_of_scores(table, name, ids) for name in sorted(table.columns) if texts is None)
         return cls(
             texts=None if texts is None else Candidates.of(texts[rows], _grouping(texts[rows], documents)),
             ids=Candidates.of(ids[rows], _grouping(ids[rows], documents)),
@@ -184,10 +184,11 @@ def _mixed(values: Hashes) -> Hashes:
     return np.asarray(values ^ (values >> np.uint64(31)))
 
 
-def _hashes(names: Iterable[str]) -> Hashes:
+def _hashes(names: Sequence[str]) -> Hashes:
     digests = bytearray()
-    for name in names:
-        digests += hashlib.blake2b(name.encode(), digest_size=8).digest()
+    for start in range(0, len(names), NAMES):
+        part = names[start : start + NAMES]
+        digests += b"".join([hashlib.blake2b(name.encode(), digest_size=8).digest() for name in part])
     return np.frombuffer(digests, dtype=np.uint64)
 
 

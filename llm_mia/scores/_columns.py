@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +203,7 @@ class _Taken(Sequence[T], Generic[T]):
 def taken(values: Sequence[T], rows: NDArray[np.intp]) -> Sequence[T]:
     """The values in these *rows*: a list, unless they are too many to be objects of Python."""
     if isinstance(values, SharedNames):
-        return values.take(rows)
+        return cast("Sequence[T]", values.take(rows))
     if len(rows) > BLOCK and isinstance(values, StoredValues | _Taken):
         return _Taken(values, rows)
     return values_at(values, rows)
