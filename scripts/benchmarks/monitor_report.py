@@ -33,6 +33,9 @@ def _world(world: Mapping[str, Any]) -> Iterator[str]:
     yield f"Thresholds at {100 * world['rate']:g} % false alarms by {world['clients']:,} benign clients "
     yield f"({world['requests']:,} requests); half of them calibrate, by what they want: {groups}. "
     yield f"{world['families']:,} benign families calibrate, in blocks of {world['block']:,} requests."
+    for note in world.get("notes", ()):
+        yield ""
+        yield note
 
 
 def _benign(rows: Mapping[str, Any]) -> Iterator[str]:
