@@ -1,4 +1,4 @@
-"""The document of each passage, and how documents are told apart."""
+"""The document of each passage, by a name that no other document has."""
 
 from __future__ import annotations
 
