@@ -16,13 +16,13 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ..distributed import launched_rank
+from ..distributed import launched_rank, started_alone
 from ..errors import LlmMiaError, UsageError
 from ._parsing import BOXES_FROM, Faults, TypedError
 from ._ranks import as_rank
 from ._registering import register
 from .interrupts import ending_signals, interrupts_first
-from .output import carry_any_text
+from .output import carry_any_text, say
 from .parameters import options_elsewhere, options_of, running, spelled, with_slashes
 from .progress import kept_words, noting_steps
 
@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     rank = launched_rank()
     if rank is None:
+        if started_alone():
+            say("note: accelerate started a single process: where there is no CUDA device, give it --multi_gpu too")
         return _run(typed)
     return as_rank(rank, typed, lambda problem: _run(typed, problem))
 
