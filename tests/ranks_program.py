@@ -7,6 +7,7 @@ import pickle
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 
 from llm_mia import write_signals
@@ -19,7 +20,7 @@ from .test_sharing import TEXTS, OfBatches
 
 
 class Ending(OfBatches):
-    """Ends its process, as *how* names it, at the batch number *at*; waits a little at every batch."""
+    """Ends its process, as *how* names it, at the batch number *at*; ``slow``: leaves work to the other process."""
 
     def __init__(self, how: str, at: int) -> None:
         super().__init__(0)
@@ -30,6 +31,8 @@ class Ending(OfBatches):
         self, windows: Sequence[Window], report: Report | None = None, *, prefix: IntArray | None = None
     ) -> list[TokenSignals]:
         self._left -= 1
+        if self._how == "slow":
+            time.sleep(0.3)
         if self._left == 0 and self._how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self._left == 0 and self._how == "failing":
@@ -49,7 +52,7 @@ def run(index: int, line: socket.socket, out: str, how: str) -> None:
 
     ranks = Ranks(index, 2, exchange)
     ending, _, whose = how.partition(" ")
-    model = Ending(ending if str(index) in whose else "", 3)
+    model = Ending(ending if str(index) in whose else "slow" if whose else "", 3)
     failure = ""
     try:
         with sharing(ranks):

@@ -196,13 +196,29 @@ def test_requests_are_sent_again_and_never_more_at_once_than_allowed() -> None:
             signals_of(backend, ["a third text"])
 
 
+def test_a_limit_of_the_rate_lowers_how_many_requests_are_sent_at_once() -> None:
+    texts = sentences(16, seed=3)
+    with running() as server:
+        backend = connect(server.name, Budget(concurrency=8), patience=QUICK)
+        # 8 at once, then 4, then 2: more refusals of a request than the attempts that `QUICK` allows.
+        server.statuses, server.delay = [429] * (8 + 4 + 2), 0.01
+        assert len(signals_of(backend, texts[:8])) == 8
+        server.most_under_way = 0
+        signals_of(backend, texts[8:15])
+        assert server.most_under_way == 1, "it is remembered"
+        server.statuses = [429] * 50
+        with pytest.raises(ServerError, match=r"limits the rate: .*`concurrency`, .* are kept, .* continues .* \(3 "):
+            signals_of(backend, texts[15:])
+
+
 def test_a_budget_stops_and_the_same_call_continues(tmp_path: Path) -> None:
     texts = sentences(30, seed=9)
     with running() as server:
         spent = Budget()
         connect(server.name, spent, patience=QUICK)
         spec = ModelSpec(server.name, budget=Budget(max_requests=spent.requests + 12, concurrency=2))
-        with pytest.raises(BudgetError, match=r"`max_requests` is \d+, and \d+ are used; all answers are kept"):
+        kept = r"`max_requests` is \d+, and \d+ are used; all answers are kept, .* continues .* with a new budget$"
+        with pytest.raises(BudgetError, match=kept):
             score_to_disk(texts, spec, attacks=["loss"], out=tmp_path / "run")
         server.requests.clear()
         with pytest.raises(BudgetError, match="`max_tokens` is"):
@@ -276,12 +292,20 @@ def test_commands_take_endpoints_and_estimate_them(
         assert main([*arguments, "-m", server.name, "--dry-run", "--json"]) == 0
         (planned,) = json.loads(capsys.readouterr().out)["passes"]
         assert planned["requests"] == 12
+        spent = Budget()
+        connect(server.name, spent)
+        assert planned["probes"] == spent.requests
+        assert main([*arguments, "-m", server.name, "--dry-run"]) == 0
+        printed = capsys.readouterr()
+        assert f"endpoints: {12 + spent.requests} requests, about" in printed.out
+        assert "endpoints:" not in printed.err, "the estimate that is not measured is left out"
         assert planned["price"] == pytest.approx(2e-6 * planned["tokens"])
         assert sum(body["prompt"].startswith(("The river", "<s>")) for body in server.requests) < len(server.requests)
-        assert main([*arguments, "-m", server.name]) == 0
+        assert main([*arguments, "-m", server.name, "--max-requests", str(12 + spent.requests)]) == 0
         assert "endpoints: 12 requests, about" in capsys.readouterr().err
         assert main([*arguments, "-m", server.name, "--max-requests", "3", "-a", "zlib"]) == 1
-        assert "the budget is spent: --max-requests is 3, and 3 are used" in capsys.readouterr().err
+        refused = capsys.readouterr().err
+        assert "the budget is spent: --max-requests is 3, and 3 are used; this does not suffice to measure" in refused
         assert main([*arguments, "-m", f"openai:other@{server.url}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["extract", texts, "-m", server.name, "-o", str(tmp_path / "extracted")]) == 1

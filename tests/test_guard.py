@@ -31,6 +31,7 @@ from llm_mia.guard import (
     UpstreamRules,
     configuration,
 )
+from llm_mia.monitor.sources.guard_log import GUARD_LOG
 from llm_mia.queries import Query, query_of_line, query_to_line
 
 from .model_servers import ModelServer, plain, served
@@ -229,6 +230,31 @@ def test_no_trick_gets_around_the_policy(behind: Callable[..., Behind], unknown:
     for query in queries:
         assert query_of_line(query_to_line(query).encode()).status == 400
         assert not re.search("NaN|Infinity", query_to_line(query))
+
+
+def test_a_refusal_names_the_unknown_field_and_nothing_else_of_the_body(behind: Callable[..., Behind]) -> None:
+    guarded = behind()
+    answer = guarded.post(prompt="geheim", my_field="geheim")
+    assert answer.json()["error"]["message"] == "The field 'my_field' is not allowed here: leave it out."
+    odd: dict[str, Any] = {"\x1b[2J" + "x" * 500: 1}
+    message = guarded.post(prompt="geheim", **odd).json()["error"]["message"]
+    assert message == f"The field '?[2J{'x' * 36}…' is not allowed here: leave it out."
+    hidden = behind(requests=RequestRules(unknown_fields=PassOrDeny.PASS)).post(prompt="a", extra={"echo": True})
+    assert "The field 'extra' hides a known field" in hidden.json()["error"]["message"]
+
+
+def test_the_log_says_why_a_request_was_refused_and_the_monitor_reads_it(behind: Callable[..., Behind]) -> None:
+    guarded = behind(limits=LimitRules(requests_per_minute=3))
+    asked: list[dict[str, Any]] = [{}, {"my_field": 1}, {"echo": True, "logprobs": 1}, {}]
+    for fields in asked:
+        guarded.post(prompt="a", **fields)
+    queries = guarded.recorded(4)
+    assert [query.refusal for query in queries] == [None, "unknown_field", "logprobs_denied", "rate_limit"]
+    for query in queries:
+        value = json.loads(query_to_line(query))
+        assert ("refusal" in value) == (query.refusal is not None)
+        assert GUARD_LOG.recognises(value)
+        assert GUARD_LOG.queries(value)[0].refusal == query.refusal
 
 
 def test_content_types_and_paths_have_one_meaning(behind: Callable[..., Behind]) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from llm_mia.guard import (
     RequestRules,
     Rule,
     Secret,
+    Served,
     Upstream,
     UpstreamRules,
     policy_text,
@@ -180,6 +182,24 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     assert (tmp_path / "queries.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_guard_names_what_is_in_force_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(*_: Any, started: Callable[[str], None], **__: Any) -> Served:
+        started("http://127.0.0.1:1/v1")
+        return Served({}, 0, 0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(llm_mia.guard, "serve_guard", serve)
+    Secret.read("guard.secret")
+    assert main(["guard", "--upstream", "http://127.0.0.1:9/v1"]) == 0
+    by_default = "default policy (prompt deny, top 5), no log (--log names a file), secret guard.secret\n"
+    assert capsys.readouterr().err.endswith(by_default)
+    monkeypatch.setenv(SECRET_VARIABLE, "a secret of the environment")
+    assert main(["guard", "--upstream", "http://127.0.0.1:9/v1"]) == 0
+    assert capsys.readouterr().err.endswith(f"no log (--log names a file), secret from {SECRET_VARIABLE}\n")
+
+
 def start(folder: Path, upstream: str) -> subprocess.Popen[str]:
     (folder / "guard.toml").write_text("[logprobs]\ndigits = 1\n", "utf-8")
     typed = ["guard", "--upstream", upstream, "--policy", "guard.toml", "--log", "queries.jsonl", "--port", "0"]
@@ -198,4 +218,6 @@ def listening(process: subprocess.Popen[str]) -> str:
     line = process.stderr.readline()
     match = re.match(r"guard: (http://\S+) in front of http://\S+; interrupt it to stop$", line)
     assert match, line
+    in_force = "policy guard.toml (prompt deny, top 5), log queries.jsonl, secret guard.secret (new)\n"
+    assert process.stderr.readline() == in_force
     return match[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_two_processes_write_what_a_single_process_writes(whole: object, tmp_pat
             ["0 rank 1 of 2: the card is out of memory", "1 the card is out of memory"],
             marks=pytest.mark.slow,
         ),
-        pytest.param("interrupted 0", ["0 interrupted", "1 rank 0 of 2 has ended"], marks=pytest.mark.slow),
+        pytest.param("interrupted 0", ["0 interrupted", "1 .*rank 0.* has ended"], marks=pytest.mark.slow),
         pytest.param("killed 0", ["1 rank 0 of 2 has ended"], marks=pytest.mark.slow),
     ],
 )
@@ -79,7 +80,7 @@ def test_a_process_that_ends_stops_the_others_and_the_same_call_goes_on(
 ) -> None:
     lines = together(tmp_path / "run", how)
     assert len(lines) == len(printed)
-    assert all(line.startswith(wanted) for line, wanted in zip(lines, printed, strict=True)), lines
+    assert all(re.match(wanted, line) for line, wanted in zip(lines, printed, strict=True)), lines
     kept = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("signals/target/part-*")}
     assert together(tmp_path / "run") == ["0 led", "1 followed"]
     assert all((tmp_path / "run/signals/target" / name).read_bytes() == part for name, part in kept.items())
@@ -129,7 +130,7 @@ def test_accelerate_starts_processes_whose_scores_are_those_of_one(tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1, "the first process alone prints"
+    assert done.stdout.count("passages scored by") == 1, "the first process alone prints"
     assert main(["score", *words, str(tmp_path / "alone")]) == 0
     tables = [(tmp_path / run / "scores.parquet").read_bytes() for run in ("shared", "alone")]
     assert tables[0] == tables[1]

@@ -83,6 +83,10 @@ class RemoteBackend(Backend, Protocol):
     def block_bytes(self) -> int:
         """How many bytes of passages to ask for at once."""
 
+    @property
+    def probes(self) -> int:
+        """How many requests measured the server before the first passage; each command sends them again."""
+
     def keep_answers(self, path: Path) -> None:
         """Write every answer to the file *path* as soon as it comes, and send no request whose answer it holds."""
 

@@ -164,6 +164,10 @@ def _check_endpoint(name: str, *, causal: bool) -> None:
 
 
 def _check_hub_name(name: str, shown: str, similar: str) -> None:
+    if name.lower().startswith(("http://", "https://")):
+        # A URL with a user or a query may hold a key, so it is not repeated.
+        url = "URL" if "@" in name or "?" in name else name
+        raise ModelError(f"the name of a model is a URL: for the model NAME of a server write {ENDPOINT}NAME@{url}")
     if not HUB_ID.fullmatch(name) or name.startswith(("-", ".")):
         raise ModelError(f"{shown}: no such folder or file{similar or ': correct the path'}")
     if similar and "/" not in name:  # for a hub id without an owner no network is needed to see what was meant

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
 from . import _options as opt
 from .output import say, show, show_json
+from .parameters import spelled
+
+if TYPE_CHECKING:
+    from ..guard import Policy
 
 __all__ = ["guard"]
 
@@ -83,9 +88,12 @@ def guard(
     if upstream is None:
         raise UsageError("name the model server as `upstream`, as in http://127.0.0.1:8000/v1")
 
+    is_new = not secret.exists()
+
     def started(address: str) -> None:
         if not quiet:
             say(f"guard: {address} in front of {upstream}; interrupt it to stop")
+            say(f"{_policy_words(policy, rules)}, {_log_words(log)}, {_secret_words(secret, is_new=is_new)}")
 
     served = serve_guard(
         upstream,
@@ -103,3 +111,22 @@ def guard(
         show_json(guard_summary(served, log))
     else:
         show(guard_screen(served, log))
+
+
+def _policy_words(file: Path | None, rules: Policy) -> str:
+    """Where the policy is from, and what it decides first."""
+    shown = rules.logprobs
+    name = "default policy" if file is None else f"policy {file}"
+    return f"{name} (prompt {shown.prompt.value}, top {shown.top})"
+
+
+def _log_words(file: Path | None) -> str:
+    return f"no log ({spelled('`log`')} names a file)" if file is None else f"log {file}"
+
+
+def _secret_words(file: Path, *, is_new: bool) -> str:
+    from ..guard import SECRET_VARIABLE
+
+    if os.environ.get(SECRET_VARIABLE):
+        return f"secret from {SECRET_VARIABLE}"
+    return f"secret {file}{' (new)' if is_new else ''}"

@@ -199,7 +199,8 @@ class _RunningAnywhere(_Running):
         typer.Option(
             min=0.0,
             metavar="AMOUNT",
-            help="For models behind endpoints: price of a million tokens, for the cost that is shown beforehand.",
+            help="For models behind endpoints: price of a million tokens, of prompts and of answers, in your "
+            "currency; for the cost that is shown beforehand.",
             show_default="none",
             rich_help_panel=ENDPOINTS,
         ),

@@ -14,7 +14,7 @@ import typer
 from ..errors import InputError
 from . import _options as opt
 from ._groups import ReadingOptions
-from .output import show, show_json
+from .output import say, show, show_json
 from .parameters import spelled
 from .progress import working
 
@@ -51,7 +51,7 @@ def monitor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="In the place of --benign: the file baseline.json of an earlier call, which keeps its thresholds.",
+            help="In the place of --benign: baseline.json of an earlier call, or its folder, with the same thresholds.",
             show_default=False,
             rich_help_panel=THRESHOLDS,
         ),
@@ -131,6 +131,8 @@ def monitor(
     if inspect:
         _inspect(logs, mapping, as_json)
         return
+    if follow and not quiet:
+        say(f"following {logs[0]}: each new alert is printed; end with Ctrl-C, and the results so far stay in {out}")
     with working("reading the logs", quiet=quiet or follow):
         result = run_monitor(
             logs,

@@ -55,8 +55,8 @@ def _follow(ranks: Ranks, run: Run) -> int:
 
     with (
         contextlib.redirect_stderr(io.StringIO()) as kept,
-        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
-        contextlib.redirect_stdout(nowhere),
+        Path(os.devnull).open("w", encoding="utf-8") as discarded,
+        contextlib.redirect_stdout(discarded),
     ):
         try:
             code = run(ranks.problem)

@@ -68,7 +68,10 @@ def _words(estimate: Estimate) -> str:
     asked = [each for each in estimate.passes if each.requests]
     if asked:
         price = None if any(each.price is None for each in asked) else sum(each.price or 0.0 for each in asked)
-        work.append(f"  {request_words(sum(e.requests for e in asked), sum(e.tokens for e in asked), price)}")
+        # A model is measured once, whatever its passes are.
+        requests = sum(e.requests for e in asked) + sum({e.role: e.probes for e in asked}.values())
+        work.append(f"  {request_words(requests, sum(e.tokens for e in asked), price)}")
+        work.append("  with the requests that measure a server; what has to be sent again counts in addition")
     scores += _slow_stand_in(estimate)
     return "\n".join([_whole(estimate), *work, *scores, f"Measured on {measured}; nothing was written."])
 

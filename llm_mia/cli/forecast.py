@@ -168,14 +168,22 @@ def request_words(requests: int, tokens: int, price: float | None) -> str:
 
 
 def endpoint_line(work: Sequence[PassWork]) -> str | None:
-    """What endpoints will be asked for *work*, by the bytes of the passages; None where no server is asked."""
+    """What endpoints will be asked for *work*, by the bytes of the passages.
+
+    None where no server is asked, and in a dry run, which measures the same.
+    """
+    from ..signals import running_dry
+
+    if running_dry() is not None:
+        return None
     asked = [each for each in work if each.endpoint and each.passages]
     if not asked:
         return None
     tokens = [each.bytes // BYTES_PER_TOKEN for each in asked]
     known = all(each.price is not None for each in asked)
     price = sum((each.price or 0.0) * n / 1e6 for each, n in zip(asked, tokens, strict=True)) if known else None
-    return request_words(sum(each.passages for each in asked), sum(tokens), price)
+    line = request_words(sum(each.passages for each in asked), sum(tokens), price)
+    return f"{line} (at least: estimated from bytes)"
 
 
 def _rounded(number: int) -> int:

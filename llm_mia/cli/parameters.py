@@ -101,7 +101,7 @@ def named_in(message: str) -> list[str]:
 
 
 def with_slashes(message: str) -> str:
-    """*message*, in which a folder at the beginning of what is said about it ends as it was typed, with a slash.
+    """*message*, with a slash after each folder that a colon follows and that was typed with a slash.
 
     >>> with running({}, typed=["score", "a.txt", "-o", "run/"]):
     ...     with_slashes("run: holds another run"), with_slashes("my-run: holds another run")

@@ -17,8 +17,8 @@ def shared_by_accelerate() -> Iterator[Ranks]:
     """While it is open, the processes that ``accelerate launch`` started compute the passes of a run together.
 
     Every process makes the same call, such as `llm_mia.score`, with the same arguments; ``out`` is a folder that all of
-    them see. Each takes ranges of passages and writes its own parts. Scores and records are the work of the first
-    process alone: in all others the block ends when the passes are finished. On a machine with CUDA devices each
+    them see. Each takes ranges of passages and writes its own parts. The first process alone writes scores
+    and records: in all others the block ends when the passes are finished. On a machine with CUDA devices each
     process sees an equal part of them.
 
     Raises:

@@ -78,16 +78,16 @@ class MembershipScorer(PipelineStep):  # type: ignore[misc]
 
     def _of_document(self, scored: TextScores, at: int) -> dict[str, Any]:
         signals = {role: of_role[at] for role, of_role in scored.signals.items()}
-        found: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "scores": {attack: float(scores[at]) for attack, scores in scored.scores.items()},
             "perplexity": {role: perplexity_of(each) for role, each in signals.items()},
             "tokens": {role: len(each) for role, each in signals.items()},
         }
         if self._token_statistics:
-            found["token_statistics"] = {
+            metadata["token_statistics"] = {
                 role: {name: getattr(each, name).tolist() for name in TOKEN_ARRAYS} for role, each in signals.items()
             }
-        return found
+        return metadata
 
 
 def _batches(data: DocumentsPipeline) -> Iterator[list[Document]]:

@@ -91,6 +91,8 @@ class Guard:
             try:
                 await self._answer(request, answer, exchange)
             except Refused as refused:
+                if answer.status is None:
+                    exchange.refusal = refused.code
                 await answer.refuse(refused)
         except (ClientDisconnect, asyncio.CancelledError) as gone:
             answer.status = CLIENT_GONE

@@ -14,6 +14,10 @@ from ._refused import Refused
 __all__ = ["Asked", "read_request"]
 
 
+LONGEST_NAME = 40
+"""Characters of the name of an unknown field that a refusal repeats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a request asks for; None where it does not say."""
@@ -92,9 +96,21 @@ def _check_fields(kind: Request, sent: Mapping[str, Any], unknown_pass: bool) ->
             if not known[name].fits(value):
                 raise Refused(400, "wrong_form", f"The field '{name}' must be {known[name].value}.")
         elif not unknown_pass:
-            raise Refused(400, "unknown_field", "The request has a field that is not allowed here: see the service.")
+            raise Refused(400, "unknown_field", f"The field {_shown(name)} is not allowed here: leave it out.")
         elif _names_known(name, value):
-            raise Refused(400, "unknown_field", "The request hides a known field in, or behind, an unknown name.")
+            raise Refused(
+                400, "unknown_field", f"The field {_shown(name)} hides a known field in, or behind, an unknown name."
+            )
+
+
+def _shown(name: str) -> str:
+    r"""*name* in quotes, shortened, and without what could steer a terminal or is half of a character.
+
+    >>> _shown("my_field"), _shown("a" * 100), _shown("a\x1b[31m\ud800")
+    ("'my_field'", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…'", "'a?[31m?'")
+    """
+    shown = "".join(each if each.isprintable() else "?" for each in name[:LONGEST_NAME])
+    return f"'{shown}{'…' if len(name) > LONGEST_NAME else ''}'"
 
 
 _PLAIN = frozenset(plain_name(name) for of_kind in FIELDS.values() for name in of_kind)

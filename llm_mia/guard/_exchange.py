@@ -27,6 +27,8 @@ class Exchange:
     masking: Masking | None = None
     charged: float = 0.0
     """Tokens that were taken from the client's bucket."""
+    refusal: str | None = None
+    """The code of `Refused`, where that was the answer."""
     held: int = 0
     """Bytes of its body in memory."""
 
@@ -70,6 +72,7 @@ def queries_of(exchange: Exchange, status: int) -> list[Query]:
             top_logprobs=asked.top_logprobs,
             prompt_logprobs=asked.prompt_logprobs,
             status=status,
+            refusal=exchange.refusal,
             seconds=seconds,
         )
         for prompt, of_prompt in zip(prompts, tokens, strict=True)

@@ -16,7 +16,7 @@ class Refused(Exception):  # noqa: N818 - an answer, no error of this program
     Args:
         status: HTTP status.
         code: a word for programs.
-        message: a sentence for the client, which repeats nothing of its text.
+        message: a sentence for the client, which repeats nothing of its text but the name of a field.
         headers: further headers of the answer.
     """
 

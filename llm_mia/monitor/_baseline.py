@@ -30,9 +30,19 @@ from ._traffic import Traffic, group_of
 from .combining import Scale, combined, scale_of
 from .detectors import DETECTORS, Scored
 
-__all__ = ["Baseline", "BenignTraffic", "baseline_of", "family_surprises", "read_baseline", "scored", "write_baseline"]
+__all__ = [
+    "BASELINE",
+    "Baseline",
+    "BenignTraffic",
+    "baseline_of",
+    "family_surprises",
+    "read_baseline",
+    "scored",
+    "write_baseline",
+]
 
 Floats = NDArray[np.float64]
+BASELINE = "baseline.json"
 BLOCKS = 100
 LEAST_BLOCK = 200
 LEAST_BLOCKS = 5
@@ -83,6 +93,10 @@ class Baseline:
         """The scores of the calibration clients that a client of *group* is compared with."""
         return self.client_scores.get(group, self.client_scores[OTHERS])
 
+    def is_mixed(self, group: str) -> bool:
+        """Whether a client of *group* is compared with clients of all kinds, which request less than it does."""
+        return group not in self.client_scores and group != "text"
+
     def p_values(self, scores: Floats, groups: Sequence[str]) -> Floats:
         """The conformal p-value of each client, among the calibration clients of its group.
 
@@ -124,21 +138,20 @@ def baseline_of(
         CalibrationError: too few clients for the rate of false alarms; the message says how many are needed.
     """
     needed = nonmembers_needed(false_alarms)
-    if len(split.calibration.clients) < needed or len(split.fit.clients) < 2:
-        raise CalibrationError(
-            f"the benign traffic has {len(split.fit.clients) + len(split.calibration.clients)} clients, and half of "
-            f"them set the threshold: a rate of false alarms of {false_alarms:g} needs about {2 * needed + 40}; give "
-            "more benign traffic, or a larger `false_alarms`"
-        )
+    fitted, calibrating = split.fit.named, split.calibration.named
+    if len(calibrating) < needed or len(fitted) < 2:
+        raise CalibrationError(_too_few(len(fitted), len(calibrating), needed, false_alarms))
     everything, shared = _prompts(split.fit)
     for_fit, known = Known(shared, registry), Known(everything, registry)
     block = max(LEAST_BLOCK, split.calibration.requests // BLOCKS)
-    of_clients = {name: scale_of(each.values) for name, each in scored(client_table(split.fit, for_fit)).items()}
+    of_clients = {
+        name: scale_of(each.values) for name, each in scored(client_table(split.fit, for_fit, fitted)).items()
+    }
     of_families = _family_scales(*family_scores(split.fit, for_fit, block))
     return Baseline(
         of_clients,
         of_families,
-        _by_group(split, _scores(of_clients, scored(client_table(split.calibration, known))), needed),
+        _by_group(split, _scores(of_clients, scored(client_table(split.calibration, known, calibrating))), needed),
         tuple(combined(family_surprises(of_families, *family_scores(split.calibration, known, block))).tolist()),
         block,
         split.fit.requests + split.calibration.requests,
@@ -153,14 +166,43 @@ def baseline_of(
 
 def _by_group(split: BenignTraffic, scores: Floats, needed: int) -> dict[str, tuple[float, ...]]:
     """The scores of the calibration clients by group; groups of which the fit half has too few clients are joined."""
-    counts = Counter(map(group_of, split.fit.clients.values()))
+    counts = Counter(group_of(split.fit.clients[name]) for name in split.fit.named)
     separate = [name for name, count in counts.most_common() if _enough(count, needed)]
     while separate and not _enough(sum(count for name, count in counts.items() if name not in separate), needed):
         separate.pop()
-    groups = np.array([group_of(client) for client in split.calibration.clients.values()], dtype=object)
+    groups = np.array([group_of(split.calibration.clients[name]) for name in split.calibration.named], dtype=object)
     known = {name: scores[groups == name] for name in separate}
     known[OTHERS] = scores[~np.isin(groups.astype(str), separate)]
     return {name: tuple(each.tolist()) for name, each in known.items()}
+
+
+def _too_few(fitted: int, calibrating: int, needed: int, false_alarms: float) -> str:
+    """That the benign traffic names too few clients, and how many are enough."""
+    clients = fitted + calibrating
+    if not clients:
+        return (
+            "no line of the benign log names a client, so there is none to compare with: give as `benign` a log that "
+            "names them, and for a log of another format the path of the client by `mapping`"
+        )
+    some = "1 client" if clients == 1 else f"{clients} clients"
+    many = f"about {2 * needed + 2} are needed, and {_surely_enough(needed)} to be sure"
+    return (
+        f"the benign traffic has {some}, of which {calibrating} fell by chance into the half that sets the thresholds; "
+        f"a rate of false alarms of {false_alarms:g} needs {needed} there, so {many}: give more benign traffic, or a "
+        "larger `false_alarms`"
+    )
+
+
+def _surely_enough(needed: int) -> int:
+    """So many clients that half of them, drawn by chance, are at least *needed*, but for three standard deviations.
+
+    n clients give n/2 on average, with a standard deviation of √n/2.
+
+    >>> [_surely_enough(needed) for needed in (19, 99, 333)]
+    [62, 245, 749]
+    """
+    root = (DEVIATIONS + math.sqrt(DEVIATIONS**2 + 8 * needed)) / 2
+    return math.ceil(root**2)
 
 
 def family_scores(traffic: Traffic, known: Known, block: int) -> tuple[dict[str, Scored], list[str]]:
@@ -230,12 +272,13 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
 
 def read_baseline(path: str | os.PathLike[str]) -> Baseline:
-    """The baseline in a file of `write_baseline`.
+    """The baseline in a file of `write_baseline`, or in a folder that has it under the name that `monitor` gives.
 
     Raises:
         InputError: it cannot be read, or is of another version.
     """
     where = Path(path)
+    where = where / BASELINE if where.is_dir() else where
     baseline: Baseline = read_record(Baseline, where, InputError, "set the thresholds again with `benign`")
     if baseline.schema_version != SCHEMA_VERSION:
         raise InputError(f"{where}: was written by another version of llm_mia: set the thresholds again with `benign`")

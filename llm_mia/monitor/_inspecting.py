@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,12 +12,12 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..queries import Query
-from ._faults import Fault
+from ._faults import Fault, Faults
 from ._parallel import recorded
 from ._parsing import Parser, parse, recognised_first
 from .detectors import DETECTORS, blind_reason
 from .lines import Line, lines_of
-from .sources import Source, mapped_source
+from .sources import Source, at_path, mapped_source
 
 __all__ = ["Inspection", "inspect_log"]
 
@@ -45,6 +46,8 @@ class Inspection:
     weak: Mapping[str, str]
     """By detector: why it cannot set benign requests apart."""
     faults: tuple[Fault, ...]
+    warnings: tuple[str, ...]
+    """Whether a line names a client, and which paths of the mapping are in none of the lines."""
 
 
 def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str] | None = None) -> Inspection:
@@ -55,12 +58,15 @@ def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str]
         mapping: a TOML file with the path of each field, for a format that is not known.
 
     Raises:
-        InputError: the file cannot be read, is empty, or is of no known format.
+        InputError: the file cannot be read, is empty, is of no known format, or the mapping fits none of the lines.
     """
     where = Path(path)
     source, lines = _first_lines(where, mapping)
     parser = Parser(source, where.name)
     queries = [query for _, query in parser.queries(lines)]
+    if mapping is not None and not queries:
+        reason = _no_fit(where, Path(mapping), parser.faults)
+        raise InputError(reason)
     fields = frozenset(recorded(queries, set()))
     blind = {each.name: blind_reason(each, fields) for each in DETECTORS}
     weak = {}
@@ -82,7 +88,36 @@ def inspect_log(path: str | os.PathLike[str], *, mapping: str | os.PathLike[str]
         {name: reason for name, reason in blind.items() if reason},
         weak,
         parser.faults.listed(),
+        tuple(_warnings(source, lines, fields, None if mapping is None else Path(mapping).name)),
     )
+
+
+def _no_fit(path: Path, mapping: Path, faults: Faults) -> str:
+    """That no line can be read by a mapping, and what to do."""
+    first = next(iter(faults.listed()), None)
+    why = f": a line {first.reason}" if first else ""
+    try:
+        known = f"the log is of the format {recognised_first(lines_of(path), str(path))[0].name}: leave `mapping` out"
+    except InputError:
+        known = "correct the paths of its fields"
+    return f"{path}: {mapping.name} fits none of the first {SHOWN} lines{why}; {known}"
+
+
+def _warnings(source: Source, lines: Sequence[Line], fields: frozenset[str], mapping: str | None) -> Iterator[str]:
+    """What is wrong with the names of clients, and with the paths of a mapping."""
+    if "client" not in fields:
+        yield "No line names a client: no client would be judged, families of requests alone."
+    values = [_object(line) for _, line, _ in lines if line is not None]
+    for place in source.paths:
+        if all(at_path(value, *place) is None for value in values):
+            yield f"{mapping}: {'.'.join(place)!r} is in none of the {len(values)} lines."
+
+
+def _object(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _first_lines(path: Path, mapping: str | os.PathLike[str] | None) -> tuple[Source, list[Line]]:
@@ -105,6 +140,8 @@ def _known(name: str, queries: list[Query]) -> str:
     values = [value for value in values if value is not None and value == value and value != ""]
     known = f"{len(values)} of {len(queries)}"
     if name in HIDDEN:
+        return known
+    if not values:
         return known
     example = values[0]
     if name == "time":

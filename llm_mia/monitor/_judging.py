@@ -18,7 +18,7 @@ from ._result import Alert, LogRecord, MonitorResult, Reason
 from ._table import Known, Table, client_table, family_table
 from ._traffic import Traffic, group_of
 from .combining import Scale, combined
-from .detectors import Scored
+from .detectors import OVERLAP, Scored
 from .reading import ReadLog
 
 __all__ = ["judge", "simes"]
@@ -49,12 +49,15 @@ def judge(
     return MonitorResult(
         path=out,
         logs=tuple(
-            LogRecord(name, each.source.name, each.lines, each.requests, tuple(sorted(each.fields)), each.blind)
+            LogRecord(
+                name, each.source.name, each.lines, each.requests, tuple(sorted(each.fields)), _blind(each, registry)
+            )
             for name, each in zip(names, read, strict=False)  # a log that is still followed has no record yet
         ),
         faults=faults.listed(),
         requests=traffic.requests,
         clients=of_clients,
+        nameless=traffic.nameless,
         evicted=traffic.evicted,
         families=of_families,
         alerts=(*families, *clients),
@@ -69,21 +72,34 @@ def judge(
     )
 
 
+def _blind(read: ReadLog, registry: Registry | None) -> dict[str, str]:
+    """By detector, why it sees nothing in a log; with a registry, also where its key is not that of the sketches."""
+    if registry is None or not registry.drawn or "sketch" not in read.fields or "prompt" in read.fields:
+        return read.blind
+    why = "the log has sketches, and the data sets were registered without the secret of the guard: register them with"
+    return {**read.blind, OVERLAP.name: f"{why} it"}
+
+
 def _client_alerts(
     traffic: Traffic, baseline: Baseline, known: Known, logs: Sequence[str], rate: float
 ) -> tuple[list[Alert], int]:
-    table = client_table(traffic, known)
+    names = traffic.named
+    if not names:
+        return [], 0
+    table = client_table(traffic, known, names)
     measured = scored(table)
     surprises = _surprises(baseline.clients, measured)
     scores = combined(surprises)
-    p_values = baseline.p_values(scores, [group_of(traffic.clients[name]) for name in table.groups])
+    groups = [group_of(traffic.clients[name]) for name in table.groups]
+    p_values = baseline.p_values(scores, groups)
     q_values = benjamini_hochberg(p_values)
     alerts = []
     for at in _order(p_values, scores, rate):
         reasons = _reasons(table, np.flatnonzero(table.group == at), measured, surprises, [at], logs)
         name = table.groups[at]
         figures = (float(scores[at]), float(p_values[at]), float(q_values[at]))
-        alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons))
+        mixed = baseline.is_mixed(groups[at])
+        alerts.append(Alert("client", name, *figures, traffic.clients[name].requests, 1, reasons, mixed))
     return alerts, len(table.groups)
 
 

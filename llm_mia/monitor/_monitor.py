@@ -10,20 +10,20 @@ from pathlib import Path
 
 from ..calibration import check_rate, nonmembers_needed
 from ..errors import CalibrationError, InputError, UsageError
-from ._baseline import Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
+from ._baseline import BASELINE, Baseline, BenignTraffic, baseline_of, read_baseline, write_baseline
+from ._different import refuse_equal_logs
 from ._following import follow_log
 from ._judging import judge
 from ._registry import Registry, read_registry
 from ._result import Alert, MonitorResult, write_monitor
 from ._rows import Row, rows_of
 from ._traffic import Limits, Traffic
-from .reading import read_log
+from .reading import fitting_source, read_log
 from .sources import Source, mapped_source
 
 __all__ = ["monitor"]
 
 PathLike = str | os.PathLike[str]
-BASELINE = "baseline.json"
 
 
 def monitor(
@@ -51,12 +51,13 @@ def monitor(
     Args:
         logs: files, in any of the known formats, also compressed by gzip.
         benign: logs of traffic without attacks, by which the thresholds are set.
-        baseline: instead, ``baseline.json`` of an earlier call.
+        baseline: instead, ``baseline.json`` of an earlier call, or the folder with it.
         out: the folder for ``alerts.jsonl``, ``monitor.json`` and ``baseline.json``.
         false_alarms: the rate of false alarms.
         fdr: the false discovery rate that alerts are marked for.
         registry: data sets, of `build_registry` or a file of them, whose overlap with prompts is measured.
-        mapping: a TOML file with the path of each field, for a format that is not known.
+        mapping: a TOML file with the path of each field, for a format that is not known. It is not applied to a log of
+            a known format in which it knows no client.
         follow: takes each alert when it arises; the log is then read as it grows, until the program is interrupted.
         limits: of memory.
         seed: of the split of the benign clients.
@@ -64,7 +65,8 @@ def monitor(
             on it. In a Python script, write the call under ``if __name__ == "__main__":``.
 
     Raises:
-        UsageError: not exactly one of *benign* and *baseline* is given, or a rate lies outside (0, 1).
+        UsageError: not exactly one of *benign* and *baseline* is given, a log is also a benign log, or a rate lies
+            outside (0, 1).
         CalibrationError: too few benign clients for *false_alarms*.
         InputError: a file cannot be read.
     """
@@ -81,6 +83,7 @@ def monitor(
     known = read_registry(registry) if isinstance(registry, str | os.PathLike) else registry
     source = None if mapping is None else mapped_source(Path(mapping))
     if benign is not None and baseline is None:
+        refuse_equal_logs(paths, _paths(benign))
         base = _learn(_paths(benign), known, source, bound, false_alarms=false_alarms, seed=seed, processes=processes)
         write_baseline(folder / BASELINE, base)
     elif baseline is not None and benign is None:
@@ -97,15 +100,23 @@ def monitor(
             false_alarms=false_alarms,
             fdr=fdr,
             registry=known,
-            source=source,
+            source=fitting_source(paths[0], source),
             limits=bound,
         )
     traffic = Traffic(bound, bytes.fromhex(base.key))
     rows = partial(rows_of, key=traffic.key)
     read = [
-        read_log(path, partial(traffic.add_rows, log=at), prepare=rows, source=source, processes=processes)
+        read_log(
+            path,
+            partial(traffic.add_rows, log=at),
+            prepare=rows,
+            source=fitting_source(path, source),
+            processes=processes,
+        )
         for at, path in enumerate(paths)
     ]
+    if source is not None and not traffic.requests:
+        raise InputError(f"{paths[0]}: no line of the log can be read by the mapping: correct the paths in `mapping`")
     result = judge(traffic, base, paths, read, out=folder, registry=known, false_alarms=false_alarms, fdr=fdr)
     write_monitor(result)
     return result
@@ -132,7 +143,7 @@ def _learn(
                 half.add_rows([row for row in rows if split.half(row[1]) is half], at)
 
         prepare = partial(rows_of, key=key)
-        fields |= read_log(path, take, prepare=prepare, source=source, processes=processes).fields
+        fields |= read_log(path, take, prepare=prepare, source=fitting_source(path, source), processes=processes).fields
     return baseline_of(split, frozenset(fields), registry=registry, false_alarms=false_alarms)
 
 

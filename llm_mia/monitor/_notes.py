@@ -35,15 +35,8 @@ def notes(
     fdr: float,
 ) -> Iterable[str]:
     """Sentences on what the alerts rest on."""
-    try:
-        smallest = min(map(len, baseline.client_scores.values()))
-        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
-        if least > 1:
-            either = f"at an FDR of {fdr:g}, either no alert on a client holds or at least {least:,} of {judged:,} do"
-            yield f"{either}: more benign clients lower this number"
-    except CalibrationError:
-        few = f"{smallest:,} benign clients are too few for any alert on a client to hold at an FDR of {fdr:g}"
-        yield f"{few}: at least {nonmembers_needed(fdr):,} must set the thresholds"
+    if judged:
+        yield from _of_rates(baseline, judged, fdr)
     yield from _of_groups(traffic, baseline, false_alarms)
     if len(baseline.family_scores) < 1 / false_alarms - 1:
         few = f"{len(baseline.family_scores)} benign families are too few"
@@ -62,13 +55,26 @@ def notes(
         yield "the thresholds were set without this registry: the rates do not hold for alerts that it causes"
     if registry is None and baseline.registry_key:
         yield "the thresholds were set with a registry, and none is given now (`registry`): the rates may not hold"
-    if any("client" not in each.fields for each in read):
-        yield "a log names no client: all its requests count as those of a single client"
+    if traffic.nameless:
+        yield "requests that name no client are judged in families alone: a log with the names of clients shows more"
+
+
+def _of_rates(baseline: Baseline, judged: int, fdr: float) -> Iterator[str]:
+    """How many alerts on clients must hold together."""
+    try:
+        smallest = min(map(len, baseline.client_scores.values()))
+        least = fdr_floor(smallest, judged, fdr, unit="benign clients")
+        if least > 1:
+            either = f"at an FDR of {fdr:g}, either no alert on a client holds or at least {least:,} of {judged:,} do"
+            yield f"{either}: more benign clients lower this number"
+    except CalibrationError:
+        few = f"{smallest:,} benign clients are too few for any alert on a client to hold at an FDR of {fdr:g}"
+        yield f"{few}: at least {nonmembers_needed(fdr):,} must set the thresholds"
 
 
 def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Iterator[str]:
     """For which clients of this log there are too few benign clients of the same kind."""
-    here = Counter(map(group_of, traffic.clients.values()))
+    here = Counter(group_of(traffic.clients[name]) for name in traffic.named)
     needed = nonmembers_needed(false_alarms)
     for name, what in REQUESTED.items():
         if not here[name]:
@@ -79,7 +85,7 @@ def _of_groups(traffic: Traffic, baseline: Baseline, false_alarms: float) -> Ite
                 f"clients that request {what} cannot have an alert: they are compared with {len(like)} benign clients, "
                 f"and a rate of {false_alarms:g} needs {needed}"
             )
-        elif name not in baseline.client_scores and name != "text":
+        elif baseline.is_mixed(name):
             yield (
                 f"too few benign clients request {what}, so clients that do are compared with benign clients of all "
                 "kinds: they cause more alerts than the rate allows, even where they are benign"

@@ -47,6 +47,8 @@ class Registry:
     """The key of the sketches in the log; whoever has it, and the hashes, can test whether 24 characters that he
     guesses are registered, and try to continue them letter by letter, because the next substring shares all but one."""
     sets: tuple[RegisteredSet, ...]
+    drawn: bool = False
+    """Whether the key is new, so that it is that of no log with sketches in the place of prompts."""
 
     def overlap(self, sketches: Sketches, *, public: bool) -> NDArray[np.float64]:
         """Of each sketch, about which share of its text is in the registered sets, shape (n,); 0 where that is unknown.
@@ -86,7 +88,7 @@ def build_registry(
             hashes.append(values[values < _SMALLEST])
             count += 1
         registered.append(RegisteredSet(name, name in known, count, np.unique(np.concatenate(hashes))))
-    return Registry(secret, tuple(registered))
+    return Registry(secret, tuple(registered), drawn=key is None)
 
 
 def registry_to_json(registry: Registry) -> str:
@@ -101,7 +103,13 @@ def registry_to_json(registry: Registry) -> str:
         }
         for each in registry.sets
     ]
-    values = {"schema_version": SCHEMA_VERSION, "key": registry.key.hex(), "share": SHARE, "sets": sets}
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "key": registry.key.hex(),
+        "drawn": registry.drawn,
+        "share": SHARE,
+        "sets": sets,
+    }
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -119,7 +127,7 @@ def read_registry(path: str | os.PathLike[str]) -> Registry:
         sets = []
         for each in values["sets"]:
             sets.append(RegisteredSet(each["name"], each["public"], each["texts"], _unpacked(each["values"])))
-        return Registry(bytes.fromhex(values["key"]), tuple(sets))
+        return Registry(bytes.fromhex(values["key"]), tuple(sets), bool(values["drawn"]))
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error):

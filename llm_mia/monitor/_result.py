@@ -56,6 +56,9 @@ class Alert:
     """How many clients the requests come from."""
     reasons: tuple[Reason, ...]
     """The detectors with a rare value, the rarest first."""
+    mixed: bool = False
+    """Whether a client was compared with benign clients of all kinds, because too few request the same: then a benign
+    client causes an alert more often than the rate allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class MonitorResult:
     requests: int
     clients: int
     """Clients that were judged."""
+    nameless: int
+    """Requests that name no client: they are judged in families alone."""
     evicted: int
     """Clients that were forgotten, because memory is bounded."""
     families: int

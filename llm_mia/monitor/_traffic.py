@@ -50,6 +50,8 @@ class Limits:
 SAMPLES = int(Kind.SAMPLES)
 SAMPLE = 8_000
 """Requests of the sample of a log; of more, every other is left out."""
+NAMELESS = 8
+"""Of the requests without the name of a client, this part of all that are kept: they may come from many clients."""
 RECENT = 32
 """Prompts of a client whose continuations are counted until they are several."""
 PERIODS = 16
@@ -118,6 +120,16 @@ class Traffic:
     """Of so many requests one is in the sample."""
 
     @property
+    def named(self) -> list[str]:
+        """The clients that have a name: requests without one may come from many, who are no client together."""
+        return [name for name in self.clients if name]
+
+    @property
+    def nameless(self) -> int:
+        """Requests that name no client."""
+        return self.clients[""].requests if "" in self.clients else 0
+
+    @property
     def seconds(self) -> float:
         """About how much time the requests cover, whatever a few clocks that jump say; 0 where there are no times."""
         times = [each.time for _, each in self.sample if not math.isnan(each.time)]
@@ -157,6 +169,8 @@ class Traffic:
             self.plain[name] = None
         client.count(kind != 0)
         store, most = (client.kept, self.limits.wanted) if kind else (client.others, self.limits.others)
+        if not name:
+            most = max(most, self.limits.requests // NAMELESS)
         key += bytes((kind,))  # a prompt that is first sent harmlessly hides nothing that is wanted of it later
         before = store.get(key)
         if before is not None:

@@ -12,12 +12,12 @@ from ..errors import InputError
 from ..queries import Query
 from ._faults import Faults
 from ._parallel import prepared_parts
-from ._parsing import Parser, recognised_first
+from ._parsing import LINES_TRIED, Parser, parse, recognised_first
 from .detectors import DETECTORS, blind_reason
 from .lines import PAUSE, BrokenFileError, Line, lines_of
 from .sources import Source
 
-__all__ = ["ReadLog", "read_log"]
+__all__ = ["ReadLog", "fitting_source", "read_log"]
 
 BATCH = 2048
 BATCH_BYTES = 32 << 20
@@ -79,6 +79,23 @@ def read_log(
         fields |= each.fields
         take(each.prepared)
     return ReadLog(source, parser.lines, requests, frozenset(fields), parser.faults)
+
+
+def fitting_source(path: Path, mapped: Source | None) -> Source | None:
+    """The mapping *mapped*, or None where the log is of a known format and the mapping knows no client in it.
+
+    Logs that are read together may be of different formats, of which a mapping fits some.
+    """
+    if mapped is None or not path.is_file():  # of a pipe, lines that are tried would be lost
+        return mapped
+    lines = list(islice(lines_of(path), LINES_TRIED[0]))
+    if any(query.client for _, query in parse(mapped, lines).queries):
+        return mapped
+    try:
+        recognised_first(iter(lines), str(path))
+    except InputError:
+        return mapped
+    return None
 
 
 def _begun(lines: Iterator[Line], name: str, source: Source | None) -> tuple[Source, list[Line]]:

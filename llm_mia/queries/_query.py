@@ -57,6 +57,8 @@ class Query:
     """Whether the client requests log-probabilities of the tokens of the prompt."""
     status: int | None = None
     """HTTP status of the answer."""
+    refusal: str | None = None
+    """Why the guard answered the request itself, as a word such as ``rate_limit`` or ``unknown_field``."""
     seconds: float | None = None
     """From the request to the end of the answer."""
 
@@ -119,7 +121,7 @@ MOST_CHECKED = 4096
 _REQUESTS = {kind.value: kind for kind in Request}
 _WHOLE, _NUMBER, _TRUTH, _TEXT = (int,), (int, float), (bool,), (str,)
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("client", "request", "model", "prompt", "sketch"), _TEXT),
+    **dict.fromkeys(("client", "request", "model", "prompt", "sketch", "refusal"), _TEXT),
     **dict.fromkeys(("time", "temperature", "seconds"), _NUMBER),
     **dict.fromkeys(("echo", "logprobs", "prompt_logprobs"), _TRUTH),
     **dict.fromkeys(

@@ -56,7 +56,7 @@ def _alerts(alerts: tuple[Alert, ...], title: str) -> Listing:
     for alert in alerts[:ROWS]:
         why = "; ".join(f"{reason_words(each)} ({', '.join(each.lines)} …)" for each in alert.reasons[:3])
         figures = (f"{alert.p_value:.2g}", f"{alert.q_value:.2g}", f"{alert.requests:,}", f"{alert.clients:,}")
-        table.add(escape(alert.name) or "(no name)", *figures, escape(why))
+        table.add(escape(alert.name), *figures, escape(why))
     return table
 
 
@@ -86,6 +86,7 @@ def inspection_lines(inspection: Inspection) -> RenderableType:
 
     parts: list[RenderableType] = [f"{escape(inspection.name)}: {escape(inspection.title)}", ""]
     parts.append(f"{counted(inspection.lines, 'line')} tried, {counted(inspection.queries, 'request')} understood.")
+    parts += [f"[bold]{escape(warning)}[/]" for warning in inspection.warnings]
     facts = [(name, text) for name, text in inspection.fields]
     parts += ["", Facts([(name, escape(text)) for name, text in facts], indent=2)]
     parts += ["", "Blind detectors" if inspection.blind else "No detector is blind on this log."]

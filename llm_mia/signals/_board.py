@@ -116,7 +116,7 @@ class Board:
             return False
         except FileNotFoundError:
             raise WorkerError(
-                f"{self.path.parent}: the process that leads has ended; run the same command again"
+                f"{self.path.parent}: rank 0, which leads, has ended; run the same command again"
             ) from None
         return True
 
@@ -137,5 +137,5 @@ class Board:
             if self.path.exists():
                 raise
             raise WorkerError(
-                f"{self.path.parent}: the process that leads has ended; run the same command again"
+                f"{self.path.parent}: rank 0, which leads, has ended; run the same command again"
             ) from None

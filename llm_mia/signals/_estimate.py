@@ -50,8 +50,10 @@ class PassEstimate:
     """Texts that the model is asked for; 0 where it scores."""
     requests: int = 0
     """Of a model behind an endpoint: at least so many, one for each continuation or passage that fits into a window."""
+    probes: int = 0
+    """Further requests, which measure the server at the beginning; passes of the same role share them."""
     price: float | None = None
-    """Of these requests; None where the price of a token is not known."""
+    """Of `requests`; None where the price of a token is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def _estimate_remote(wanted: PlannedPass, setup: PassSetup, backend: RemoteBacke
         seconds=work.seconds,
         bytes_on_disk=work.tokens * BYTES_PER_TOKEN,
         requests=left.passages,
+        probes=backend.probes,
         price=price,
     )
 
@@ -134,6 +135,7 @@ def _measure_continuing(wanted: PlannedPass, settings: SampleSettings, setup: Pa
         bytes_on_disk=round(n_bytes / max(1, len(times)) * left.passages),
         continuations=continuations,
         requests=continuations if isinstance(setup.backend, RemoteBackend) else 0,
+        probes=setup.backend.probes if isinstance(setup.backend, RemoteBackend) else 0,
     )
 
 

@@ -21,7 +21,7 @@ from ._models import is_of_model, load, prefix_of, versions
 from ._plan import PlannedPass
 from ._positions import score_gaps
 from ._progress import PassProgress, PassWork, Progress, report_activity, report_work
-from ._refusals import refuse_target_in_role, refuse_target_record_in_role
+from ._refusals import refuse_other_dependencies, refuse_target_in_role, refuse_target_record_in_role
 from ._sampling import sample_positions
 from ._sharing import SharedPass, Sharing, current_sharing
 from ._windows import check_longest_window
@@ -69,7 +69,7 @@ def run_passes(
         if role != "target" and "target" in roles:
             refuse_target_in_role(role, models["target"], models[role])
     for wanted in planned:
-        _refuse_other_dependencies(run, wanted)
+        refuse_other_dependencies(run, wanted)
     reports = {
         wanted.name: PassProgress(wanted.name, wanted.inputs.passages, wanted.inputs.bytes, progress)
         for wanted in planned
@@ -142,14 +142,6 @@ class _Stage:
 def _is_remote(source: Backend | ModelSpec | None) -> bool:
     """Whether a server computes the passes of the model; a single process asks it."""
     return source.is_endpoint if isinstance(source, ModelSpec) else isinstance(source, RemoteBackend)
-
-
-def _refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
-    """Refuse, before a model is loaded, stored signals of other shots, rewrites or passages."""
-    before = run.record.passes.get(wanted.name)
-    if before is not None:
-        there = {name: before.depends.get(name) for name in wanted.depends}
-        run.refuse_differences(wanted.name, there, wanted.depends)
 
 
 def _report_stored(run: RunDirectory, planned: Sequence[PlannedPass], reports: Mapping[str, PassProgress]) -> None:

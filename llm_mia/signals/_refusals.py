@@ -9,10 +9,17 @@ from ..backends import Backend, ModelSpec
 from ..errors import AttackError, PassageError, UsageError
 from ..passages import shared_text
 from ..records import ModelRecord
-from ..store import differences
+from ..store import RunDirectory, differences
 from ._inputs import Inputs
+from ._plan import PlannedPass
 
-__all__ = ["refuse_other_tokenizer", "refuse_scored", "refuse_target_in_role", "refuse_target_record_in_role"]
+__all__ = [
+    "refuse_other_dependencies",
+    "refuse_other_tokenizer",
+    "refuse_scored",
+    "refuse_target_in_role",
+    "refuse_target_record_in_role",
+]
 
 
 def refuse_target_in_role(role: str, target: Backend | ModelSpec | None, other: Backend | ModelSpec | None) -> None:
@@ -62,3 +69,11 @@ def refuse_scored(supplies: LoadedSupplies, inputs: Inputs) -> None:
         raise PassageError(
             supplied.where, f"its text is also a passage to score ({scored.where}): remove one of the two"
         )
+
+
+def refuse_other_dependencies(run: RunDirectory, wanted: PlannedPass) -> None:
+    """Refuse, before a model is loaded, stored signals of other shots, rewrites or passages."""
+    before = run.record.passes.get(wanted.name)
+    if before is not None:
+        there = {name: before.depends.get(name) for name in wanted.depends}
+        run.refuse_differences(wanted.name, there, wanted.depends)

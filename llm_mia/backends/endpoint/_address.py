@@ -50,6 +50,8 @@ class Address:
         model, mark, url = name.removeprefix(ENDPOINT).rpartition("@http")
         url = f"http{url}".rstrip("/")
         form = "write openai:MODEL@URL, as in openai:smollm2@http://127.0.0.1:8000/v1"
+        if not mark and "@" in name and "://" not in name:
+            raise UsageError(f"the URL of a model lacks http:// or https:// after the last @: {form}")
         if not mark or not model or "://" not in url:
             # The name may hold a key by mistake, so it is not repeated.
             raise UsageError(f"the name of a model begins with {ENDPOINT!r}, but gives no model and URL: {form}")

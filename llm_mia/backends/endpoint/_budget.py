@@ -76,5 +76,5 @@ class Budget:
     def _refuse(self, name: str, limit: int, spent: int) -> None:
         raise BudgetError(
             f"the budget is spent: `{name}` is {limit:,}, and {spent:,} are used; all answers are kept, so the same "
-            f"command with a larger `{name}` continues after them"
+            "command continues after them, with a new budget"
         )

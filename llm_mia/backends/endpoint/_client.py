@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BudgetError, LlmMiaError, ServerError
@@ -17,7 +16,8 @@ from ._address import Address
 from ._answers import count_of
 from ._budget import Budget
 from ._failures import failure_words, refusal_words
-from ._http import get, open_client, post, tls_context
+from ._http import get, open_client, post, retry_after, tls_context
+from ._turns import Turns
 
 if TYPE_CHECKING:
     import httpx
@@ -26,8 +26,6 @@ __all__ = ["Client", "Patience", "Query", "RefusedError", "StoppedError", "is_to
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 """Statuses after which the same request may succeed."""
-LONGEST_WAIT = 600.0
-"""Most seconds that a server may ask to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,9 @@ class Client:
         self.address, self.budget, self.patience = address, budget, patience or Patience()
         self.seconds = 0.0
         """Time in which at least a request was under way."""
+        self.turns = Turns(budget.concurrency)
+        self.sent = 0
+        """Completions that were requested, with those that were sent again."""
         self._context: ssl.SSLContext | bool | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -121,7 +122,7 @@ class Client:
         Args:
             queries: what is sent, in this order.
             receive: is called with the position and the value of each answer as soon as it has come.
-            attempts: how often each is sent at most.
+            attempts: how often each is sent at most; a refusal that fewer requests at once may avoid does not count.
 
         Raises:
             BudgetError: the budget is spent.
@@ -175,8 +176,6 @@ class _Call:
         self._client, self._queries, self._receive, self._attempts = client, queries, receive, attempts
         self._answers: list[Any] = [None] * len(queries)
         self._error: BaseException | None = None
-        self._not_before = 0.0
-        """When the next request may be sent: a server that limits the rate is left alone by all."""
 
     def run(self) -> None:
         """Send all queries; errors are kept for `result`."""
@@ -236,39 +235,43 @@ class _Call:
         import httpx
 
         url, words = self._client.address.url, ""
-        patience = self._client.patience
-        for attempt in range(self._attempts):
-            await self._wait(attempt)
-            if self._error is not None:
-                raise self._error
-            self._client.budget.reserve(query.tokens)
-            spent = 0
-            try:
-                response = await post(http, f"{url}/completions", query.body, patience.timeout, patience.largest)
-                if response.status == 200 and isinstance(response.value, dict):
-                    spent = _tokens(response.value, query.tokens)
-                    return response.value
-                words = refusal_words(self._client.address, response.status, response.value)
-                if response.status not in PASSING and response.status != 200:
-                    raise RefusedError(response.status, words)
-                self._hold_back(_retry_after(response.headers))
-            except httpx.HTTPError as error:
-                words = failure_words(url, error)
-                spent = query.tokens  # it may have been computed, and paid for
-            finally:
-                self._client.budget.settle(query.tokens, spent)
-        times = "" if self._attempts == 1 else f" ({self._attempts} attempts)"
-        raise ServerError(f"{words}{times}")
+        patience, turns = self._client.patience, self._client.turns
+        sent, failures = 0, 0
+        while failures < self._attempts:
+            await self._wait(sent)
+            failures += 1
+            async with turns.turn() as allowed:
+                if self._error is not None:
+                    raise self._error
+                self._client.budget.reserve(query.tokens)
+                self._client.sent += 1
+                sent += 1
+                spent = 0
+                try:
+                    response = await post(http, f"{url}/completions", query.body, patience.timeout, patience.largest)
+                    if response.status == 200 and isinstance(response.value, dict):
+                        spent = _tokens(response.value, query.tokens)
+                        turns.answered()
+                        return response.value
+                    words = refusal_words(self._client.address, response.status, response.value)
+                    if response.status not in PASSING and response.status != 200:
+                        raise RefusedError(response.status, words)
+                    turns.hold_back(retry_after(response.headers))
+                    # Fewer requests at once may help, so this is no failure yet. A single request shows nothing.
+                    if response.status == 429 and turns.lower(min(allowed, len(self._queries))):
+                        failures -= 1
+                except httpx.HTTPError as error:
+                    words = failure_words(url, error)
+                    spent = query.tokens  # it may have been computed, and paid for
+                finally:
+                    self._client.budget.settle(query.tokens, spent)
+        raise ServerError(f"{words}{'' if sent == 1 else f' ({sent} attempts)'}")
 
     async def _wait(self, attempt: int) -> None:
         patience = self._client.patience
         longest = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1)) if attempt else 0.0
         pause = random.uniform(longest / 2, longest)  # noqa: S311 - so that not all requests come back at once
-        await asyncio.sleep(max(pause, self._not_before - time.monotonic()))
-
-    def _hold_back(self, seconds: float | None) -> None:
-        if seconds is not None:
-            self._not_before = max(self._not_before, time.monotonic() + min(seconds, LONGEST_WAIT))
+        await asyncio.sleep(pause)
 
 
 def _tokens(value: dict[str, Any], estimate: int) -> int:
@@ -276,22 +279,3 @@ def _tokens(value: dict[str, Any], estimate: int) -> int:
     usage = value.get("usage")
     total = count_of(usage.get("total_tokens")) if isinstance(usage, dict) else None
     return estimate if total is None else total
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds that the server asks to wait; None where it names no time.
-
-    >>> _retry_after({"retry-after": "2"}), _retry_after({"retry-after": "soon"})
-    (2.0, None)
-    """
-    given = headers.get("retry-after")
-    if given is None:
-        return None
-    try:
-        return max(0.0, float(given))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import ModelError
+from ...errors import BudgetError, ModelError
 from ._address import Address
 from ._backend import EndpointBackend
 from ._budget import Budget
@@ -34,6 +34,19 @@ def connect(
         BudgetError: the budget is too small for these requests.
     """
     client = Client(Address.of(name), budget or Budget(), patience)
+    try:
+        return _measured(client)
+    except BudgetError as error:
+        if client.sent < client.budget.requests:
+            raise  # another model has used a part, and what it answered is kept
+        raise BudgetError(
+            f"{str(error).partition(';')[0]}; this does not suffice to measure the server, which comes before the "
+            "first passage: allow more"
+        ) from None
+
+
+def _measured(client: Client) -> EndpointBackend | ContinuingEndpoint:
+    """The model of *client*, once it is known what its server gives."""
     listing = read_listing(client)
     try:
         probed = probe(client, listing)

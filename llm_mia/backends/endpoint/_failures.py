@@ -56,7 +56,10 @@ def refusal_words(address: Address, status: int, value: Any) -> str:
     if status == 200:
         return f"{url}: the server cuts its answers off: look at its log, and run the same command again"
     if status == 429:
-        return f"{url}: the server limits the rate: send fewer requests at once by `concurrency`, or wait"
+        return (
+            f"{url}: the server limits the rate: send fewer requests at once by `concurrency`, or wait; all answers "
+            "are kept, so the same command continues after them"
+        )
     message = message_of(value)
     return f"{url}: the server answers with status {status}{f': {message}' if message else ''}"
 

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from ._address import key_from_environment
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Response", "get", "open_client", "post", "tls_context"]
+__all__ = ["Response", "get", "open_client", "post", "retry_after", "tls_context"]
 
 T = TypeVar("T", "httpx.Client", "httpx.AsyncClient")
 
@@ -147,4 +148,23 @@ def _parsed(body: bytearray) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):  # ValueError: no JSON, no text, or a number of thousands of digits
+        return None
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds that the server asks to wait; None where it names no time.
+
+    >>> retry_after({"retry-after": "2"}), retry_after({"retry-after": "soon"})
+    (2.0, None)
+    """
+    given = headers.get("retry-after")
+    if given is None:
+        return None
+    try:
+        return max(0.0, float(given))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None

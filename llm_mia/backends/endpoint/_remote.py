@@ -31,6 +31,8 @@ class RemoteModel:
 
     def __init__(self, client: Client, opening: str = "") -> None:
         self._client, self._opening, self._kept = client, opening, KeptAnswers()
+        self.probes = client.sent
+        """Requests that measured the server; each command sends them again."""
         self.tokens_per_batch = 1024
         self.block_bytes = 4096 * client.budget.concurrency
         """Size of a block: large enough that waiting for its last answer costs little, and small enough that progress

@@ -10,7 +10,7 @@ __all__ = ["share_of_devices", "take_share_of_devices"]
 
 
 def share_of_devices(devices: list[str], index: int, count: int) -> list[str]:
-    """The devices of process *index* of *count* on a machine: as many as for each other; several may share one.
+    """The devices of process *index* of *count* on a machine: each gets equally many, or all share a few.
 
     >>> [share_of_devices(["0", "1", "2", "3", "4"], index, 2) for index in range(2)]
     [['0', '1'], ['2', '3']]

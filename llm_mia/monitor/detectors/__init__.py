@@ -9,6 +9,6 @@ from .prefixed import PREFIXED
 from .probing import PROBING
 from .sampling import SAMPLING
 
-__all__ = ["DETECTORS", "Detector", "Scored", "blind_reason", "change_of"]
+__all__ = ["DETECTORS", "OVERLAP", "Detector", "Scored", "blind_reason", "change_of"]
 
 DETECTORS: tuple[Detector, ...] = (PROBING, HARVESTING, PERTURBATION, PREFIXED, SAMPLING, OVERLAP, CHANGE)

@@ -26,7 +26,8 @@ __all__ = [
 
 LARGEST = 2**53
 """Whole numbers up to this are exact as floats; no count of tokens, samples or bytes comes near it."""
-EVERYTHING = frozenset(field.name for field in fields(Query))
+EVERYTHING = frozenset(field.name for field in fields(Query)) - {"refusal"}
+"""What can be read from requests of any server; the reason of a refusal is known to the guard alone."""
 TEXT = frozenset({"prompt", "prompt_bytes"})
 LOGPROBS = frozenset({"echo", "logprobs", "top_logprobs", "prompt_logprobs"})
 OF_BODY = TEXT | LOGPROBS | {"max_tokens", "samples", "temperature"}
@@ -52,6 +53,8 @@ class Source:
     """The queries of such a line; empty where it is about something else. `ValueError` where it is broken."""
     of_text: bool = False
     """Whether lines are text and not JSON."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """Of a mapping: where its fields are, that of the client first."""
 
 
 def at_path(value: Any, *path: str) -> Any:

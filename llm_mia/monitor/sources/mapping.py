@@ -48,7 +48,8 @@ def mapped_source(path: Path) -> Source:
         raise InputError(f"{path}: no path for 'client': name where the log says who sends a request")
     paths = {name: tuple(place.split(".")) for name, place in values.items()}
     fields = EVERYTHING if BODY in paths else frozenset(paths) | ({"prompt_bytes"} if "prompt" in paths else set())
-    return Source("mapping", f"lines read by {path.name}", fields, _is_object, partial(_queries, paths))
+    places = (paths["client"], *(place for name, place in paths.items() if name != "client"))
+    return Source("mapping", f"lines read by {path.name}", fields, _is_object, partial(_queries, paths), paths=places)
 
 
 def _is_object(value: Any) -> bool:
