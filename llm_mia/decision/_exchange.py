@@ -175,7 +175,7 @@ def same_size(passages: Exchangeable) -> Ints:
     return np.flatnonzero(draws < limit[grouped.numbers])
 
 
-def _count(scores: Floats, labels: Bools, documents: Ints, categories: Ints, rank: Rank) -> Statistic:
+def _count(scores: Floats, labels: Bools, documents: NDArray[np.int32], categories: Ints, rank: Rank) -> Statistic:
     """The number of candidates above the threshold of their category."""
     parts: list[tuple[slice | Ints, NDArray[np.int32], Floats, int]] = []
     for number in np.unique(categories).tolist():

@@ -196,5 +196,5 @@ def _digest(*columns: Hashes) -> str:
     """Digest of rows, whatever their order."""
     order, digest = np.lexsort(columns), hashlib.sha256()
     for column in columns:
-        digest.update(np.ascontiguousarray(column[order]))
+        digest.update(column[order].tobytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from ..records import Interval, number_by_name
 from ._intervals import Ends, Floats, tail_of
 
 Seed: TypeAlias = int | np.random.Generator
+Numbers: TypeAlias = NDArray[np.integer[Any]]
 Independent: TypeAlias = Callable[[Floats, Floats, float], Ends]
 """Independent scores of members and of non-members, and a confidence → ends of the interval."""
 AtConfidence: TypeAlias = Callable[[float], Ends]
@@ -44,8 +45,8 @@ class Sample:
 
     members: Floats
     nonmembers: Floats
-    member_documents: NDArray[np.intp]
-    nonmember_documents: NDArray[np.intp]
+    member_documents: Numbers
+    nonmember_documents: Numbers
 
     def figure(self, weighted: Weighted) -> float:
         """The figure of the sample itself, each passage with weight 1."""
@@ -145,13 +146,14 @@ class Sample:
 
         Where documents are thousands, groups of equally many of them vary as the documents do.
         """
-        numbers = [_numbers_in(self.member_documents), _numbers_in(self.nonmember_documents)]
-        few = min(*map(len, numbers), math.isqrt(cells))
-        most = [min(len(each), max(math.isqrt(cells), cells // few)) for each in numbers]
-        if len(numbers[0]) * len(numbers[1]) <= cells or len(np.intersect1d(*numbers)):
+        members, nonmembers = _numbers_in(self.member_documents), _numbers_in(self.nonmember_documents)
+        if len(members) * len(nonmembers) <= cells or not self.grouped or len(np.intersect1d(members, nonmembers)):
             return self
-        group, rng = np.zeros(1 + max(int(each[-1]) for each in numbers), dtype=np.intp), np.random.default_rng(0)
-        for first, of_class, groups in zip((0, most[0]), numbers, most, strict=True):
+        side = math.isqrt(cells)
+        few = min(len(members), len(nonmembers), side)
+        most = [min(len(each), max(side, cells // few)) for each in (members, nonmembers)]
+        group, rng = np.zeros(1 + max(members[-1], nonmembers[-1]), dtype=np.intp), np.random.default_rng(0)
+        for first, of_class, groups in zip((0, most[0]), (members, nonmembers), most, strict=True):
             group[of_class] = first + rng.permutation(len(of_class)) % groups
         return replace(
             self, member_documents=group[self.member_documents], nonmember_documents=group[self.nonmember_documents]
@@ -178,8 +180,8 @@ class Sample:
 
 
 def bootstrap_weights(
-    member_documents: NDArray[np.intp],
-    nonmember_documents: NDArray[np.intp],
+    member_documents: Numbers,
+    nonmember_documents: Numbers,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> Iterator[tuple[Floats, Floats]]:
@@ -193,8 +195,8 @@ def bootstrap_weights(
 
 
 def document_weights(
-    member_documents: NDArray[np.intp],
-    nonmember_documents: NDArray[np.intp],
+    member_documents: Numbers,
+    nonmember_documents: Numbers,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> Iterator[tuple[Floats, Floats]]:
@@ -204,13 +206,13 @@ def document_weights(
         yield weights[:, of_members], weights[:, of_nonmembers]
 
 
-def _numbers_in(documents: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+def _numbers_in(documents: Numbers) -> NDArray[np.intp]:
     """The numbers that occur, ascending."""
     return np.flatnonzero(np.bincount(documents))
 
 
 def _drawn_weights(
-    member_documents: NDArray[np.intp], nonmember_documents: NDArray[np.intp], rng: np.random.Generator, resamples: int
+    member_documents: Numbers, nonmember_documents: Numbers, rng: np.random.Generator, resamples: int
 ) -> Iterator[Floats]:
     """How often each document is drawn, by its number, in blocks of resamples."""
     of_members, of_nonmembers = _numbers_in(member_documents), _numbers_in(nonmember_documents)
@@ -254,11 +256,11 @@ def _draw_counts(n: int, rows: int, rng: np.random.Generator) -> NDArray[np.intp
 def split_by_class(scores: ArrayLike, labels: ArrayLike, documents: Sequence[str] | None, figure: str) -> Sample:
     """The checked scores of members and of non-members; without *documents*, each passage is a document."""
     values, member = checked_scores(scores, labels, figure)
-    numbers = np.arange(len(values))
+    if documents is not None and len(documents) != len(values):
+        raise UsageError(f"{len(values)} scores but {len(documents)} documents")
+    numbers: Numbers = np.arange(len(values))
     if documents is not None:
-        if len(documents) != len(values):
-            raise UsageError(f"{len(values)} scores but {len(documents)} documents")
-        _, numbers = number_by_name(documents)
+        numbers = number_by_name(documents)[1]
     return Sample(values[member], values[~member], numbers[member], numbers[~member])
 
 
@@ -272,7 +274,7 @@ def checked_scores(scores: ArrayLike, labels: ArrayLike, figure: str) -> tuple[F
     missing = int(np.isnan(values).sum())
     if missing:
         raise ScoresError(f"{missing} scores are NaN, at {describe_positions(np.isnan(values))}")
-    bad = given_labels[~np.isin(given_labels, (0, 1))].tolist()
+    bad = given_labels[~((given_labels == 0) | (given_labels == 1))].tolist()
     if bad:
         raise ScoresError(f"{len(bad)} labels are neither 0 nor 1, the first {bad[0]!r}")
     member = given_labels.astype(bool)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..records import without_gaps
 from ._intervals import Floats
 from ._samples import Sample, Weighted
 
@@ -12,6 +12,8 @@ __all__ = ["area", "auroc_by_document", "weighted_auroc", "weighted_share", "wei
 
 BLOCK = 1 << 20
 """Passages of which copies are in memory at the same time."""
+COUNTS = 1 << 23
+"""Counts of non-members by document that are in memory at the same time."""
 
 
 def weighted_auroc(members: Floats, nonmembers: Floats) -> Weighted:
@@ -46,21 +48,22 @@ def auroc_by_document(sample: Sample) -> Weighted:
 
     (sizes, of_members), (other_sizes, of_nonmembers) = (
         (np.bincount(numbers), numbers)
-        for numbers in (_from_zero(sample.member_documents), _from_zero(sample.nonmember_documents))
+        for numbers in (without_gaps(sample.member_documents), without_gaps(sample.nonmember_documents))
     )
     order = np.argsort(sample.nonmembers)
-    ascending, n = sample.nonmembers[order], len(order)
-    # How many non-members of each document are among the first 0, 1, …, n.
-    upto = np.zeros((n + 1, len(other_sizes)))
-    upto[np.arange(1, n + 1), of_nonmembers[order]] = 1
-    np.cumsum(upto, axis=0, out=upto)
+    ascending, of_ascending, n = sample.nonmembers[order], of_nonmembers[order], len(order)
     wins = np.zeros((len(sizes), len(other_sizes)))
-    for start in range(0, len(sample.members), BLOCK):
-        part = slice(start, start + BLOCK)
-        for side in ("left", "right"):
-            places = np.searchsorted(ascending, sample.members[part], side=side)
-            cells = np.full(len(places), 0.5), (of_members[part], places)
-            wins += csr_matrix(cells, shape=(len(sizes), n + 1)) @ upto
+    width = max(1, COUNTS // (n + 1))
+    for first in range(0, len(other_sizes), width):
+        # How many non-members of each of these documents are among the first 0, 1, …, n.
+        upto = of_ascending[:, None] == np.arange(first, min(first + width, len(other_sizes)))
+        upto = np.concatenate([np.zeros((1, upto.shape[1])), np.cumsum(upto, axis=0, dtype=np.float64)])
+        for start in range(0, len(sample.members), BLOCK):
+            part = slice(start, start + BLOCK)
+            for side in ("left", "right"):
+                places = np.searchsorted(ascending, sample.members[part], side=side)
+                cells = np.full(len(places), 0.5), (of_members[part], places)
+                wins[:, first : first + width] += csr_matrix(cells, shape=(len(sizes), n + 1)) @ upto
 
     def figure(w_members: Floats, w_nonmembers: Floats) -> Floats:
         with np.errstate(invalid="ignore"):
@@ -68,12 +71,6 @@ def auroc_by_document(sample: Sample) -> Weighted:
             return np.asarray(won / ((w_members @ sizes) * (w_nonmembers @ other_sizes)))
 
     return figure
-
-
-def _from_zero(documents: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The numbers of documents without gaps, in the same order."""
-    there = np.bincount(documents) > 0
-    return np.asarray((np.cumsum(there) - 1)[documents])
 
 
 def weighted_share(pivot: Floats, counted: Floats, rate: float, *, complement: bool = False) -> Weighted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._evidence import Population, ShadowLikelihoods, ShadowPopulation, TokenFrequencies
 from ._findings import Interval, Note, Standing
 from ._models import DTypeChoice, EndpointRecord, ModelRecord
-from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at
+from ._names import SharedNames, count_distinct, number_by_name, number_names, values_at, without_gaps
 from ._runs import (
     OF_TARGET,
     SCHEMA_VERSION,
@@ -71,4 +71,5 @@ __all__ = [
     "target_pass",
     "text_sha256",
     "values_at",
+    "without_gaps",
 ]

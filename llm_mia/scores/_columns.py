@@ -27,8 +27,6 @@ IN_MEMORY = 1 << 26
 """Bytes of a Parquet file up to which it is read as a whole."""
 BLOCK = 1 << 16
 """Values that are objects of Python at the same time."""
-
-
 HELD = 1 << 23
 """Scores that are in memory at the same time, unless a single column has more."""
 

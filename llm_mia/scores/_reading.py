@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -233,10 +233,9 @@ def _labels(path: Path, table: Columns, name: str | None, classes: Mapping[str, 
         return np.full(len(table), UNKNOWN, dtype=np.int8)
     if name not in classes:
         return np.concatenate([_labels_of_piece(path, table, name, number) for number in range(len(table.starts) - 1)])
-    values: Iterable[object] = StoredValues(table, name, lambda piece, _: piece.to_pylist())
     named = dict(enumerate(classes[name]))  # codes, whose meaning is in the names
-    values = (value if value is None else named.get(value) for value in values)
-    return label_codes(values, str(path), CORRECT_LABEL)
+    codes: StoredValues[int | None] = StoredValues(table, name, lambda piece, _: piece.to_pylist())
+    return label_codes((None if code is None else named.get(code) for code in codes), str(path), CORRECT_LABEL)
 
 
 def _labels_of_piece(path: Path, table: Columns, name: str, number: int) -> NDArray[np.int8]:

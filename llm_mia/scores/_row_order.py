@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..records import without_gaps
+
 __all__ = ["FEWEST_IN_ORDER", "ROW_ORDER_LEVEL", "RowOrder", "row_order"]
 
 ROW_ORDER_LEVEL = 0.001
@@ -54,9 +56,7 @@ def row_order(scores: ArrayLike, labels: ArrayLike, documents: ArrayLike) -> Row
     (0, 1.0, None)
     """
     values, codes = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    names = np.asarray(documents)
-    is_number = names.dtype.kind in "iu" and len(names) and names.min() >= 0 and names.max() < len(names)
-    numbers = names if is_number else np.unique(names, return_inverse=True)[1]
+    numbers = without_gaps(np.asarray(documents))
     closest: RowOrder | None = None
     for label in (0, 1, -1):
         rows = np.flatnonzero((codes == label) & ~np.isnan(values))
@@ -103,14 +103,13 @@ def _doubled_ranks(values: Floats) -> Ints:
     ordered = values[order]
     differs = ordered[1:] != ordered[:-1]
     del ordered
-    kind = np.int32 if len(values) < 1 << 30 else np.int64
-    places = np.arange(len(values), dtype=kind)
-    first, last = places.copy(), places
+    kind: type[np.int32 | np.int64] = np.int32 if len(values) < 1 << 30 else np.int64
+    last: Ints = np.arange(len(values), dtype=kind)
+    first = last.copy()
     first[1:][~differs] = 0
     np.maximum.accumulate(first, out=first)
     last[:-1][~differs] = len(values)
     last[::-1] = np.minimum.accumulate(last[::-1])
-    first += last
-    ranks = np.empty(len(values), dtype=kind)
-    ranks[order] = first
+    ranks: Ints = np.empty(len(values), dtype=kind)
+    ranks[order] = np.add(first, last, out=first)
     return ranks

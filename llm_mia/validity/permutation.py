@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..records import without_gaps
 
 __all__ = [
     "POWER",
@@ -93,13 +96,13 @@ class LabelExchange:
             yield units[None, self.unit]
 
 
-def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -> LabelExchange:
+def exchange_labels(labels: Bools, documents: NDArray[np.integer[Any]], folds: Ints | None = None) -> LabelExchange:
     """The possible exchanges of *labels*, shape (n,), between *documents* of the same fold.
 
     A document is in a single fold. Without *folds*, all documents are in the same fold.
     """
     folds = np.zeros(len(labels), dtype=np.intp) if folds is None else folds
-    number = _from_zero(documents)
+    number = without_gaps(documents)
     size, ones = np.bincount(number), np.bincount(number, weights=labels)
     is_mixed = (ones > 0) & (ones < size)
     mixed = is_mixed[number]
@@ -118,15 +121,6 @@ def exchange_labels(labels: Bools, documents: Ints, folds: Ints | None = None) -
         at = starts[members == group_size]
         tables.append(order[at[:, None] + np.arange(group_size)])
     return LabelExchange(labels, folds, unit, labels[first], tuple(tables))
-
-
-def _from_zero(numbers: Ints) -> Ints:
-    """The same order of *numbers* as 0, 1, …, without gaps."""
-    if len(numbers) and numbers.min() >= 0 and numbers.max() < len(numbers):
-        there = np.zeros(int(numbers.max()) + 1, dtype=bool)
-        there[numbers] = True
-        return numbers if there.all() else (np.cumsum(there) - 1)[numbers]
-    return np.unique(numbers, return_inverse=True)[1]
 
 
 @dataclass(frozen=True, slots=True)
