@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,19 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from llm_mia.decision import calibrate, calibration_to_json, flag, flag_documents, judge_collection
+from llm_mia.decision import (
+    Flag,
+    FlagRows,
+    Reason,
+    _flag_files,
+    calibrate,
+    calibration_to_json,
+    flag,
+    flag_documents,
+    judge_collection,
+    read_flag_rows,
+    write_flag_rows,
+)
 from llm_mia.errors import ScoresError
 from llm_mia.records import SharedNames, number_by_name, number_names
 from llm_mia.scores import ScoreTable, _columns, read_scores
@@ -144,3 +157,37 @@ def test_shared_names_are_numbered_as_lists_are() -> None:
     for number in (number_names, number_by_name):
         (of_shared, codes), (of_list, expected) = number(shared), number(names)
         assert (list(of_shared), codes.tolist()) == (list(of_list), expected.tolist())
+
+
+def test_decisions_are_read_back_from_their_file_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {
+        "words": ["a", None, "b"],
+        "counts": [1, None, 3],
+        "shares": [0.5, 1.5, None],
+        "marks": [True, None, False],
+    }
+    rows = [
+        Flag(
+            id=f"p{at}",
+            document=f"d{at // 2}" if at % 3 else f"p{at}",
+            attack="loss",
+            score=(None, 0.1 * at, math.inf)[at % 3],
+            p_value=None if at % 3 != 1 else 1 / (1 + at),
+            q_value=None if at % 3 != 1 else 2 / (2 + at),
+            flagged=at % 6 == 1,
+            reason=(Reason.TOO_SHORT, Reason.SCORE if at % 6 == 1 else None, Reason.INFINITE_SCORE)[at % 3],
+            limit=1.0 + at % 2,
+            columns={name: values[at % 3] for name, values in kinds.items()},
+        )
+        for at in range(100)
+    ]
+    monkeypatch.setattr(_columns, "IN_MEMORY", 0)
+    monkeypatch.setattr(_flag_files, "BLOCK", 7)
+    write_flag_rows(tmp_path / "flags.parquet", FlagRows.of(rows))
+    read = read_flag_rows(tmp_path / "flags.parquet", "loss")
+    assert list(read) == rows
+    assert [type(value) for value in read[0].columns.values()] == [str, int, float, bool]
+    best = sorted(
+        range(100), key=lambda at: (not rows[at].flagged, -(rows[at].score or -9) if at % 3 == 1 else math.inf)
+    )
+    assert read.most_member_like(20).tolist() == sorted(best[:20])

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import overload
 
 import numpy as np
@@ -112,6 +113,16 @@ class FlagRows(Sequence[Flag]):
         """How many have no score."""
         return int(np.isnan(self.scores).sum())
 
+    def most_member_like(self, most: int) -> NDArray[np.intp]:
+        """The places of *most* candidates, ascending: those that are flagged, and then those with the highest scores.
+
+        Of equal scores those that come first.
+        """
+        if len(self) <= most:
+            return np.arange(len(self))
+        scores = np.where(np.isfinite(self.scores), self.scores, -np.inf)
+        return np.sort(np.lexsort((-scores, ~self.flagged))[:most])
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -143,11 +154,14 @@ class FlagRows(Sequence[Flag]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def csv_blocks(self, standing: str, beginnings: Mapping[str, str]) -> Iterator[str]:
-        """The text of ``flags.csv``, with the *standing* of the known set and the *beginnings* of texts, by id."""
-        shown = bool(beginnings) and not beginnings.keys().isdisjoint(self.ids)
+    def csv_blocks(self, standing: str, beginnings: Iterable[str] | None = None) -> Iterator[str]:
+        """The text of ``flags.csv``, with the *standing* of the known set.
+
+        *beginnings* are those of the texts, one for each row; None: there is no column of them.
+        """
         names = [name for name in Flag.__slots__ if name != "columns"]
-        yield _lines([[*names, "known_set", *(["text"] if shown else []), *self.columns]])
+        yield _lines([[*names, "known_set", *([] if beginnings is None else ["text"]), *self.columns]])
+        texts = iter(() if beginnings is None else beginnings)
         reasons = ["" if reason is None else reason.value for reason in REASONS]
         for start in range(0, len(self), BLOCK):
             part = slice(start, min(start + BLOCK, len(self)))
@@ -162,7 +176,7 @@ class FlagRows(Sequence[Flag]):
                 [reasons[number] for number in self.reasons[part].tolist()],
                 _cells(self.limits[part]),
                 [standing] * n,
-                *([[beginnings.get(name, "") for name in ids]] if shown else []),
+                *([] if beginnings is None else [list(islice(texts, n))]),
                 *([_cell(value) for value in values[part]] for values in self.columns.values()),
             ]
             yield _lines(zip(*columns, strict=True))

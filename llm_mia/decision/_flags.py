@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,15 +122,19 @@ class Flags:
         """Whether there is a finding, and it is not withheld."""
         return self.finding is not None and self.finding.significant and not self.withheld
 
-    def csv_blocks(self, beginnings: Mapping[str, str] | None = None) -> Iterator[str]:
+    def csv_blocks(self, beginnings: Iterable[str] | Mapping[str, str] | None = None) -> Iterator[str]:
         """The text of ``flags.csv`` in pieces; each row repeats the standing of the known set.
 
-        So a copied row has it. *beginnings*, by id, are those of the texts: they fill the column ``text``. The columns
-        that the input gave come last.
+        So a copied row has it. *beginnings* are those of the texts, by id or in the order of the rows: they fill the
+        column ``text``. The columns that the input gave come last.
         """
-        return self.rows_by_column.csv_blocks(str(self.standing or NOT_VALIDATED), beginnings or {})
+        rows = self.rows_by_column
+        if isinstance(beginnings, Mapping):
+            by_id = beginnings
+            beginnings = None if by_id.keys().isdisjoint(rows.ids) else (by_id.get(name, "") for name in rows.ids)
+        return rows.csv_blocks(str(self.standing or NOT_VALIDATED), beginnings)
 
-    def to_csv(self, beginnings: Mapping[str, str] | None = None) -> str:
+    def to_csv(self, beginnings: Iterable[str] | Mapping[str, str] | None = None) -> str:
         """The text of ``flags.csv`` as a whole, see `csv_blocks`."""
         return "".join(self.csv_blocks(beginnings))
 

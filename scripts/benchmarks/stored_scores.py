@@ -16,9 +16,14 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from llm_mia.auditing._deciding import Request, decide
+from llm_mia.auditing._record import write_audit
 from llm_mia.backends.fake import FakeBackend
-from llm_mia.passages import Passages
+from llm_mia.history import History
+from llm_mia.passages import Passages, check_inputs
+from llm_mia.scores import read_scores
 from llm_mia.scoring import score_to_disk
+from llm_mia.validity import Validity
 
 from .figures import Figure
 
@@ -32,14 +37,18 @@ TRAINED_ON = 0.02
 BATCH, ROW_GROUP = 200_000, 8192
 """Rows that are held at once, and those of a row group, as `score` writes them."""
 SECONDS, MEGABYTES = 120, 1000
+CLI = ("-m", "llm_mia")
 COMMANDS: Mapping[str, Sequence[str]] = {
-    "calibrate": ("calibrate", "RUN", "-a", "min_k", "--fpr", "0.01"),
-    "calibrate, a stack": ("calibrate", "RUN", "-a", "stack", "--fpr", "0.05", "-o", "RUN/stack.json"),
-    "flag": ("flag", "RUN"),
-    "flag --documents": ("flag", "RUN", "--documents"),
-    "collection": ("collection", "RUN"),
+    "calibrate": (*CLI, "calibrate", "RUN", "-a", "min_k", "--fpr", "0.01"),
+    "calibrate, a stack": (*CLI, "calibrate", "RUN", "-a", "stack", "--fpr", "0.05", "-o", "RUN/stack.json"),
+    "flag": (*CLI, "flag", "RUN"),
+    "flag --documents": (*CLI, "flag", "RUN", "--documents"),
+    "collection": (*CLI, "collection", "RUN"),
+    "audit, after the scores": ("-m", "benchmarks.stored_scores", "RUN"),
+    "show": (*CLI, "show", "RUN"),
+    "report": (*CLI, "report", "RUN"),
 }
-"""In the place of ``RUN``: the run directory."""
+"""What Python is given; in the place of ``RUN``: the run directory. `show` and `report` need the audit before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +114,31 @@ def _batches(passages: int, seed: int) -> Iterator[dict[str, pa.Array]]:
         first, first_document = first + n, first_document + int(numbers[-1]) + 1
 
 
+def decide_run(run: Path) -> None:
+    """What an audit does after the checks of the texts and after the scores, but for the texts that it keeps."""
+    inputs = check_inputs([Passages.of([f"{role} {at}" for at in range(3)]) for role in ("known", "candidate")])
+    audit = decide(
+        read_scores(run),
+        Request("min_k", 0.01),
+        path=run,
+        inputs=inputs,
+        validity=Validity.of([], compared=False),
+        notes=[],
+        history=History(run),
+    )
+    write_audit(audit)
+
+
 def run_command(arguments: Sequence[str], run: Path) -> Measured:
-    """Run ``llm-mia`` with *arguments* on the run directory *run*, and measure it.
+    """Run Python with *arguments* on the run directory *run*, and measure it.
 
     Raises:
         RuntimeError: it failed.
     """
-    command = [sys.executable, "-m", "llm_mia", *(argument.replace("RUN", str(run)) for argument in arguments)]
+    command = [sys.executable, *(argument.replace("RUN", str(run)) for argument in arguments)]
+    folders = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "XDG_CACHE_HOME": str(run / "cache"), "XDG_DATA_HOME": str(run / "data")}
+    environment["PYTHONPATH"] = folders
     start = time.perf_counter()
     # Through a small interpreter: what a process needs at most counts from what its parent held when it began.
     measuring = (
@@ -138,7 +164,7 @@ def measure_run(passages: int, only: Sequence[str] = ()) -> dict[str, Measured]:
         run = write_run(Path(folder) / "run", passages)
         measured = {}
         for name, arguments in COMMANDS.items():
-            if not only or name in only or name == "calibrate":
+            if not only or name in only or name in ("calibrate", "audit, after the scores"):
                 measured[name] = run_command(arguments, run)
                 print(f"{passages:,} {name}: {measured[name].seconds:.1f} s, busy {measured[name].busy:.1f} s, "
                       f"{measured[name].peak / 1e6:,.0f} MB",
@@ -162,3 +188,7 @@ def stored_figures(counts: Sequence[int]) -> list[Figure]:
                        at_most=MEGABYTES if goal else None, note=above if count != counts[0] else ""),
             ]  # fmt: skip
     return figures
+
+
+if __name__ == "__main__":
+    decide_run(Path(sys.argv[1]))
