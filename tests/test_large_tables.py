@@ -25,7 +25,7 @@ from llm_mia.decision import (
     write_flag_rows,
 )
 from llm_mia.errors import ScoresError
-from llm_mia.records import SharedNames, number_by_name, number_names
+from llm_mia.records import Plain, SharedNames, number_by_name, number_names
 from llm_mia.scores import ScoreTable, _columns, read_scores
 
 PASSAGES = 480
@@ -160,7 +160,7 @@ def test_shared_names_are_numbered_as_lists_are() -> None:
 
 
 def test_decisions_are_read_back_from_their_file_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {
+    kinds: dict[str, list[Plain]] = {
         "words": ["a", None, "b"],
         "counts": [1, None, 3],
         "shares": [0.5, 1.5, None],

@@ -116,7 +116,7 @@ def _batches(passages: int, seed: int) -> Iterator[dict[str, pa.Array]]:
 
 def decide_run(run: Path) -> None:
     """What an audit does after the checks of the texts and after the scores, but for the texts that it keeps."""
-    inputs = check_inputs([Passages.of([f"{role} {at}" for at in range(3)]) for role in ("known", "candidate")])
+    inputs = check_inputs([Passages.of([f"candidate {at}" for at in range(3)])])
     audit = decide(
         read_scores(run),
         Request("min_k", 0.01),
